@@ -1,0 +1,172 @@
+"""Every error a caller can meet: status, message and developer message side by side.
+
+Raise one anywhere; `web` asks the dialect for its body (wire/errors.py) and nothing else
+catches them. The texts are those of contract errors.md section 2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+DOES_NOT_EXIST = "The specified resource does not exist."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a request: the field as its caller spells it, and why (ER-3)."""
+
+    field: str
+    reason: str
+    # The documented text for a missing field is used for both messages and ends in a stop.
+    missing: bool = False
+
+    @property
+    def message(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+    @property
+    def developer_message(self) -> str:
+        if self.missing:
+            return self.message
+        return f"Attribute {self.field} is invalid ({self.reason})."
+
+
+def missing(field: str) -> Problem:
+    """The problem of a required field that was not sent (I-6)."""
+    return Problem(field, "may not be null.", missing=True)
+
+
+class ApiError(Exception):
+    """An answer below 600 that is not what the caller hoped for."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str,
+        developer_message: str | None = None,
+        *,
+        errors: Sequence[str] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.developer_message = message if developer_message is None else developer_message
+        self.errors = list(errors) or [message]
+        self.headers = headers or {}
+
+
+class Invalid(ApiError):
+    """One or more fields, or query parameters, break a rule."""
+
+    status = 400
+
+    def __init__(self, *problems: Problem) -> None:
+        first = problems[0]
+        super().__init__(
+            first.message,
+            first.developer_message,
+            errors=[problem.message for problem in problems],
+        )
+        self.problems = problems
+
+
+class BadJson(ApiError):
+    """The body is not a JSON object (CT-4, CT-6); line and column count from 1."""
+
+    status = 400
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(
+            "Unable to parse JSON string", f"JSON parse error [line: {line}, column: {column}]."
+        )
+
+
+class BadRequest(ApiError):
+    """A request that is wrong as a whole rather than in one field."""
+
+    status = 400
+
+
+class Unauthorized(ApiError):
+    """Credentials are missing or wrong: one answer for every cause (AU-4)."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Authentication credentials are required to access the resource. "
+            "All requests must be authenticated.",
+            headers={"WWW-Authenticate": 'Basic realm="cdp"'},
+        )
+
+
+class NotFound(ApiError):
+    """No such path, resource or extension."""
+
+    status = 404
+
+    def __init__(self, developer_message: str = DOES_NOT_EXIST) -> None:
+        super().__init__(DOES_NOT_EXIST, developer_message)
+
+
+class MethodNotAllowed(ApiError):
+    """The path exists, the method does not."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"Method {method} is not allowed on this resource.",
+            f"Allowed methods: {', '.join(allowed)}.",
+            headers={"Allow": ", ".join(allowed)},
+        )
+
+
+class Conflict(ApiError):
+    """What is to be created exists, or an idempotency key was used for something else."""
+
+    status = 409
+
+
+class TooLarge(ApiError):
+    """The body is over the limit (RL-4)."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("The request body is too large.", f"The limit is {limit} bytes.")
+
+
+class UnsupportedMediaType(ApiError):
+    """The Content-Type is neither JSON nor one of the tolerated ones (CT-3)."""
+
+    status = 415
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            "The media type of the request is not supported.",
+            f"Send Content-Type: application/json instead of {media_type[:100]}.",
+        )
+
+
+class ServerFault(ApiError):
+    """A fault of ours; its cause is in the log under the request id, never in the answer."""
+
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("Internal server error.", "The request id names the entry in the log.")
+
+
+class Unavailable(ApiError):
+    """The database cannot be reached, or every connection stayed busy: retry at once."""
+
+    status = 503
+
+    def __init__(self, why: str = "The server is temporarily unavailable.") -> None:
+        super().__init__(why, headers={"Retry-After": "1"})
+
+
+class OperatorError(Exception):
+    """Something the person at the command line must put right, told in one sentence."""

@@ -1,0 +1,1 @@
+"""What exists: typed declarations of every resource. No I/O."""

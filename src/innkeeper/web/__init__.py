@@ -1,0 +1,1 @@
+"""The door: application, routes, authentication, middleware."""

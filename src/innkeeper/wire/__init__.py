@@ -1,0 +1,1 @@
+"""How it looks from outside: decode, encode, dialects, the API description."""
