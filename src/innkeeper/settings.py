@@ -1,0 +1,213 @@
+"""Every setting of Innkeeper, declared once: name, type, default and help text."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+from platformdirs import user_config_path, user_data_path
+
+from innkeeper.errors import OperatorError
+
+PREFIX = "INNKEEPER_"
+# How `serve` hands its settings to itself and its workers: never the command line, which
+# every user of the machine can read, since the database address may hold a password.
+RESOLVED = PREFIX + "SETTINGS_JSON"
+
+MASK = "***"
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One setting as the documentation and `innkeeper settings` show it."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+    @property
+    def environment(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one run; build them with `load`, which checks every value."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: Annotated[int, Meta(ge=0, le=65535)] = _setting(
+        8420, "Port to listen on; 0 takes a free one."
+    )
+    data: Path = field(
+        default_factory=lambda: user_data_path("innkeeper", appauthor=False),
+        metadata={"help": "Folder that holds the embedded database and the run's small files."},
+    )
+    database: str = _setting(
+        "", "Address of a PostgreSQL server (postgresql://…); empty runs the embedded one."
+    )
+    workers: Annotated[int, Meta(ge=1, le=256)] = _setting(1, "Processes that answer requests.")
+    public_url: str = _setting(
+        "", "URL that links in answers start with; empty follows the caller's Host header."
+    )
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = _setting(
+        1_048_576, "Largest request body, in bytes."
+    )
+    more_info_url: str = _setting(
+        "https://support.sitecore.com", "Value of moreInfoUrl in error answers."
+    )
+    pool_size: Annotated[int, Meta(ge=1, le=1000)] = _setting(
+        8, "Database connections of each process."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "Least severe level that is logged: debug, info, warning or error."
+    )
+    log_format: Literal["json", "text"] = _setting("json", "Shape of log lines: json or text.")
+    cors_origins: str = _setting(
+        "*", "Origins whose browsers may call, separated by commas; * allows all."
+    )
+    contact_is_customer: bool = _setting(
+        True, "Whether being a contact of an order makes a guest a customer."
+    )
+    travel_tenant: bool = _setting(
+        False, "Whether guests carry the travel fields (passport and the like)."
+    )
+    idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
+        24, "Hours for which an Idempotency-Key is remembered."
+    )
+    rate_limit: Annotated[float, Meta(ge=0)] = _setting(
+        0.0, "Requests a second allowed to one client key; 0 sets no limit."
+    )
+    statement_timeout_ms: Annotated[int, Meta(ge=0)] = _setting(
+        30_000, "Milliseconds after which a database statement is cancelled; 0 never cancels."
+    )
+
+    @classmethod
+    def declarations(cls) -> list[Declaration]:
+        """Every setting, in the order in which it is declared."""
+        hints = get_type_hints(cls, include_extras=True)
+        defaults = cls()
+        return [
+            Declaration(item.name, hints[item.name], getattr(defaults, item.name), _help(item))
+            for item in fields(cls)
+        ]
+
+    @classmethod
+    def load(
+        cls,
+        config: Path | str | None = None,
+        environment: Mapping[str, str] | None = None,
+        **overrides: Any,
+    ) -> "Settings":
+        """Defaults, then the file, then the environment, then `overrides` that are not None.
+
+        Raises OperatorError that names the setting, where it came from and what is wrong.
+        """
+        environment = os.environ if environment is None else environment
+        hints = get_type_hints(cls, include_extras=True)
+        values: dict[str, Any] = {}
+        for name, value, source in _sources(config, environment, overrides):
+            if name not in hints:
+                raise OperatorError(f"{source} sets {name}, which is not a setting.")
+            values[name] = _convert(name, value, hints[name], source)
+        return cls(**values)
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """What the parent process resolved, or without a parent what `load` finds."""
+        resolved = os.environ.get(RESOLVED)
+        if resolved is None:
+            return cls.load()
+        return cls.load(environment={}, config="", **msgspec.json.decode(resolved))
+
+    def to_environment(self) -> None:
+        """Put these settings where `from_environment` of this process and its children looks."""
+        os.environ[RESOLVED] = msgspec.json.encode(self._plain()).decode()
+
+    def shown(self) -> dict[str, Any]:
+        """Name to value, with the password of the database address masked."""
+        return self._plain() | {"database": masked(self.database)}
+
+    def _plain(self) -> dict[str, Any]:
+        return asdict(self) | {"data": str(self.data)}
+
+
+def masked(dsn: str) -> str:
+    """A database address without its password, in either of PostgreSQL's two spellings."""
+    if "://" in dsn:
+        parts = urlsplit(dsn)
+        if parts.password is not None:
+            login = f"{parts.username or ''}:{MASK}@"
+            parts = parts._replace(netloc=login + parts.netloc.rpartition("@")[2])
+        query = "&".join(
+            f"password={MASK}" if item.startswith("password=") else item
+            for item in parts.query.split("&")
+        )
+        return urlunsplit(parts._replace(query=query))
+    if "password" not in dsn:
+        return dsn
+    # Values may be quoted and hold spaces, so nothing after the word is shown.
+    return dsn[: dsn.index("password")] + f"password={MASK}"
+
+
+def _help(item: Any) -> str:
+    return str(item.metadata["help"])
+
+
+def _sources(
+    config: Path | str | None, environment: Mapping[str, str], overrides: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """(name, value, where it came from), weakest source first."""
+    if config is None:
+        config = environment.get(PREFIX + "CONFIG") or _default_file()
+    if config:
+        for name, value in _read(Path(config)).items():
+            yield name, value, f"The file {config}"
+    for item in fields(Settings):
+        variable = PREFIX + item.name.upper()
+        if variable in environment:
+            yield item.name, environment[variable], f"The environment variable {variable}"
+    for name, value in overrides.items():
+        if value is not None:
+            yield name, value, f"The option --{name.replace('_', '-')}"
+
+
+def _default_file() -> Path | None:
+    path = user_config_path("innkeeper", appauthor=False) / "innkeeper.toml"
+    try:
+        return path if path.exists() else None
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OperatorError(
+            f"The file {path} cannot be read ({error.strerror or error})."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The file {path} is not valid TOML: {error}.") from error
+
+
+def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
+    if kind is Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise OperatorError(f"{source} sets {name} to {value!r}, which is not a path.")
+        return Path(value).expanduser().absolute()
+    try:
+        converted = msgspec.convert(value, kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        shown = masked(value) if name == "database" and isinstance(value, str) else value
+        raise OperatorError(f"{source} sets {name} to {shown!r}: {error}.") from error
+    return converted
