@@ -55,6 +55,10 @@ class ApiError(Exception):
         self.errors = list(errors) or [message]
         self.headers = headers or {}
 
+    def told(self, client_key: str) -> str:  # noqa: ARG002 - one error needs it
+        """The developer message for the caller with that client key."""
+        return self.developer_message
+
 
 class Invalid(ApiError):
     """One or more fields, or query parameters, break a rule."""
@@ -108,6 +112,28 @@ class NotFound(ApiError):
 
     def __init__(self, developer_message: str = DOES_NOT_EXIST) -> None:
         super().__init__(DOES_NOT_EXIST, developer_message)
+
+
+class Unknown(NotFound):
+    """No live resource has that ref, or no extension of its parent that name.
+
+    The documented text names the caller's client key, which only the edge knows: see `told`.
+    """
+
+    def __init__(self, what: str, ref: object, *, parent: tuple[str, object] | None = None) -> None:
+        super().__init__()
+        self.what = what
+        self.ref = ref
+        self.parent = parent
+
+    def told(self, client_key: str) -> str:
+        if self.parent is None:
+            return f"{self.what} with ref {self.ref} for client key {client_key} was not found"
+        parent, parent_ref = self.parent
+        return (
+            f"{self.what} {self.ref} for {parent} ref {parent_ref} "
+            f"and client key {client_key} was not found for v2.1"
+        )
 
 
 class MethodNotAllowed(ApiError):

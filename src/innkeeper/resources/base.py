@@ -1,0 +1,72 @@
+"""The shape of a declaration: a resource is a class, its fields are attributes.
+
+Everything that walks a declaration (decoder, encoder, OpenAPI, imports, the segment builder,
+test strategies) reads `Resource.fields`, in the order they are written.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from innkeeper.resources.kinds import Instant, Kind, Text
+
+Record = dict[str, Any]
+"""A resource as the store returns it: field names in snake_case, absent fields left out."""
+Changes = dict[str, Any]
+"""What a caller wants different: absent means unchanged, None means clear."""
+
+
+@dataclass(eq=False)
+class Field:
+    """One member of a resource.
+
+    `required`: must be present on create. `fixed`: cannot change after create. `owned`: set by
+    the server; accepted and ignored when sent (C-9). `clearable`: null and PUT may remove it.
+    `column`: has a column of its own instead of a member in the row's body. `personal`: names
+    or locates a person, so roles without that right see it masked.
+    """
+
+    kind: Kind
+    doc: str = ""
+    required: bool = False
+    fixed: bool = False
+    owned: bool = False
+    clearable: bool = True
+    column: bool = False
+    personal: bool = False
+    name: str = field(init=False, default="")
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+
+def ref_of(what: str) -> Field:
+    """The public UUID of a resource."""
+    return Field(Text(), f"Reference of the {what}: a UUID.", owned=True, column=True)
+
+
+def instant_at(doc: str) -> Field:
+    """A server-owned instant with a column of its own."""
+    return Field(Instant(), doc, owned=True, column=True)
+
+
+class Resource:
+    """Base of every declaration."""
+
+    singular: ClassVar[str]
+    """As in error texts: `Guest`, `Order item`."""
+    fields: ClassVar[dict[str, Field]]
+    """Every field by name, in order of declaration."""
+    pairs: ClassVar[bool] = False
+    """Holds free pairs instead of declared fields: a data extension."""
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = {
+            name: member
+            for base in reversed(cls.__mro__)
+            for name, member in vars(base).items()
+            if isinstance(member, Field)
+        }
+        if "singular" not in vars(cls):
+            words = re.sub(r"(?<!^)([A-Z])", r" \1", cls.__name__)
+            cls.singular = words[0] + words[1:].lower()

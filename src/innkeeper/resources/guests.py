@@ -1,0 +1,86 @@
+"""Guests: the people of a workspace, and their data extensions (rest-v2.1.md 3 and 4)."""
+
+from typing import Final
+
+from innkeeper.resources.base import Field, Resource, instant_at, ref_of
+from innkeeper.resources.kinds import (
+    COUNTRY,
+    EMAIL,
+    IDENTIFIERS,
+    LANGUAGE,
+    Day,
+    Instant,
+    ListOf,
+    OneOf,
+    Opaque,
+    Text,
+)
+
+VISITOR: Final = "visitor"
+CUSTOMER: Final = "customer"
+TRAVELLER: Final = "traveller"
+
+
+class Person(Resource):
+    """What guests, order contacts and order consumers have in common."""
+
+    title = Field(Text(), "Form of address, e.g. Ms, Dr, Capt.", personal=True)
+    first_name = Field(Text(), "First name.", personal=True)
+    last_name = Field(Text(), "Last name.", personal=True)
+    gender = Field(Text(), "Gender.")
+    date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
+    emails = Field(ListOf(EMAIL), "E-mail addresses.", personal=True)
+    phone_numbers = Field(ListOf(Text()), "Phone numbers, e.g. +353161123345.", personal=True)
+    nationality = Field(Text(), "Nationality.")
+    passport_number = Field(Text(), "Passport number.", personal=True)
+    passport_expiry = Field(Instant(), "When the passport expires.")
+    street = Field(ListOf(Text()), "Street address, a line an element.", personal=True)
+    city = Field(Text(), "City.")
+    state = Field(Text(), "State or region.")
+    country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.")
+    post_code = Field(Text(), "Post code.", personal=True)
+    identifiers = Field(IDENTIFIERS, "Who this is to other systems.", personal=True)
+
+
+class Guest(Person):
+    """A person as one organisation knows them."""
+
+    guest_type = Field(
+        OneOf((VISITOR, CUSTOMER, TRAVELLER)),
+        "visitor: not enough identity; customer: identified; traveller: flies on another's order.",
+        required=True,
+        clearable=False,
+        column=True,
+    )
+    email = Field(EMAIL, "First e-mail address; mirrors `emails`.", personal=True)
+    language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
+    phone = Field(Text(), "Phone number, as older clients send it.", personal=True)
+    zip_code = Field(Text(), "Post code, as older clients send it.", personal=True)
+    identity_status = Field(Text(), "Deprecated; kept as sent.")
+    subscriptions = Field(ListOf(Opaque()), "Subscriptions of older clients; kept as sent.")
+    first_seen = instant_at("When the guest was first seen.")
+    last_seen = instant_at("When the guest was last seen.")
+    ref = ref_of("guest")
+    created_at = instant_at("When the guest was created here.")
+    modified_at = instant_at("When the guest was last written.")
+
+
+class GuestExtension(Resource):
+    """Free pairs under a name, kept with a guest."""
+
+    singular = "Data extension"
+    pairs = True
+
+
+EXTENSION_NAMES: Final = ("ext", "ext1", "ext2", "ext3", "ext4", "ext5")
+"""The only names an `official` key may use (X-1)."""
+DEFAULT_KEY: Final = "default"
+"""The key of every extension that v2.1 writes (X-9)."""
+MAX_PAIRS: Final = 100
+"""Pairs in one extension (X-5)."""
+MAX_EXTENSIONS: Final = 100
+"""Extensions of one guest for an `open` key (N-13)."""
+RESERVED: Final = frozenset(
+    {"name", "key", "ref", "href", "createdAt", "modifiedAt", "guest", "order", "orderItem"}
+)
+"""Members of an extension's body that are never pairs (X-8)."""

@@ -1,0 +1,386 @@
+"""Kinds of values: what each accepts, how it is stored, and its JSON schema.
+
+`read` takes a decoded JSON value and returns what is stored: JSON again, so that a record's
+body goes into the database as it is. It raises `Refused` with a reason in the style of
+contract errors.md section 2.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from innkeeper import clock
+from innkeeper.resources.codes import COUNTRIES, CURRENCIES, LANGUAGES
+
+MAX_TEXT_BYTES: Final = 32 * 1024
+"""Longest string value in bytes of UTF-8 (RL-4)."""
+MAX_KEY: Final = 255
+"""Longest member name of a data extension in characters (RL-4)."""
+INT32: Final = 2**31 - 1
+LARGEST_NUMBER: Final = Decimal("1.7976931348623157E+308")
+SMALLEST_EXPONENT: Final = -400
+
+Schema = dict[str, Any]
+
+NOT_VALID = "not a valid value"
+UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
+
+
+class Refused(ValueError):
+    """A value that its kind does not accept; the argument is the reason."""
+
+    def __init__(self, reason: str, at: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.at = at
+        """Where inside the value, e.g. `[0].provider`; empty for the value itself."""
+
+
+def storable(text: str) -> str:
+    """`text`, unless PostgreSQL could not keep it (CT-8) or it is over the limit (RL-4)."""
+    if "\x00" in text:
+        raise Refused(UNSTORABLE)
+    if len(text) * 4 > MAX_TEXT_BYTES or not text.isascii():
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise Refused(UNSTORABLE) from None
+        if size > MAX_TEXT_BYTES:
+            raise Refused(f"size must be between 0 and {MAX_TEXT_BYTES} bytes")
+    return text
+
+
+def number(value: Any) -> int | Decimal:
+    """A number exactly as it was written: 12 stays 12 and 12.0 stays 12.0."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Refused("must be a number")
+    if isinstance(value, int):
+        if abs(value) > LARGEST_NUMBER:
+            raise Refused("number is too large")
+        return value
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(value) > LARGEST_NUMBER:
+        raise Refused("number is too large")
+    if exponent < SMALLEST_EXPONENT:
+        raise Refused("number is too precise")
+    # jsonb turns 1e3 into 1000: do so before the answer shows it.
+    return Decimal(format(value, "f")) if exponent > 0 or "E" in str(value) else value
+
+
+class Kind:
+    """What values a field may hold."""
+
+    def read(self, value: Any) -> Any:
+        """The stored form of a decoded JSON value; raises `Refused`."""
+        raise NotImplementedError
+
+    def schema(self) -> Schema:
+        """The JSON schema (2020-12) of the value as sent and as shown."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """A string of at most `longest` characters."""
+
+    longest: int | None = None
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise Refused("must be a string")
+        if self.longest is not None and len(value) > self.longest:
+            raise Refused(f"size must be between 0 and {self.longest}")
+        return storable(value)
+
+    def schema(self) -> Schema:
+        return {"type": "string"} | ({"maxLength": self.longest} if self.longest else {})
+
+
+@dataclass(frozen=True)
+class OneOf(Kind):
+    """One of a closed set of words; with `any_case` in any spelling, stored as sent."""
+
+    words: tuple[str, ...]
+    any_case: bool = False
+    known: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        words = (word.lower() for word in self.words) if self.any_case else self.words
+        object.__setattr__(self, "known", frozenset(words))
+
+    def read(self, value: Any) -> str:
+        if isinstance(value, str) and (value.lower() if self.any_case else value) in self.known:
+            return value
+        raise Refused(NOT_VALID)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class NoneOf(Text):
+    """Free text but for some barred words (I-1)."""
+
+    barred: tuple[str, ...] = ()
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        if text in self.barred:
+            raise Refused(NOT_VALID)
+        return text
+
+    def schema(self) -> Schema:
+        return super().schema() | {"not": {"enum": list(self.barred)}}
+
+
+@dataclass(frozen=True)
+class Pattern(Kind):
+    """Text that matches a regular expression."""
+
+    expression: str
+    reason: str
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.expression, value):
+            raise Refused(self.reason)
+        return storable(value)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{self.expression}$"}
+
+
+EMAIL = Pattern(r"[^\s@]+@[^\s@]+\.[^\s@]+", "not a well-formed email address")
+"""G-16: what the vendor's SDKs accept; stored and echoed as sent."""
+
+
+@dataclass(frozen=True)
+class Code(Kind):
+    """A code of a known set, in any case unless `upper`, with a region when `region`."""
+
+    known: frozenset[str]
+    upper: bool = False
+    region: bool = False
+    lower_in_set: bool = False
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise Refused(NOT_VALID)
+        code = value
+        if self.region:
+            code, separator, region = value.replace("_", "-").partition("-")
+            if separator and not re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}|[A-Za-z]{4}", region):
+                raise Refused(NOT_VALID)
+        if not self.upper:
+            code = code.lower() if self.lower_in_set else code.upper()
+        if not code.isascii() or code not in self.known:
+            raise Refused(NOT_VALID)
+        return value
+
+    def schema(self) -> Schema:
+        # Every code is listed in the case the standards write; other cases are accepted too.
+        if self.region:
+            return {"type": "string", "pattern": "^(" + "|".join(sorted(self.known)) + ")$"}
+        return {"type": "string", "enum": sorted(self.known)}
+
+
+COUNTRY = Code(COUNTRIES)
+LANGUAGE = Code(LANGUAGES, region=True, lower_in_set=True)
+CURRENCY = Code(CURRENCIES, upper=True)
+
+_DATE = r"(\d{4}-\d{2}-\d{2})"
+_INSTANT = re.compile(
+    _DATE + r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:\.(\d{1,9}))?(Z|z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+)
+
+
+def instant(value: Any) -> datetime:
+    """The UTC instant an ISO 8601 text names (C-8); without an offset it is UTC already."""
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise Refused("must be an ISO 8601 date-time")
+    day, minutes, seconds, fraction, offset = match.groups()
+    # RFC 3339 allows a leap second, datetime does not: the last instant before it.
+    if seconds == "60":
+        seconds, fraction = "59", "999"
+    try:
+        read = datetime.fromisoformat(f"{day}T{minutes or '00:00'}:{seconds or '00'}")
+        read = read.replace(microsecond=int((fraction or "0").ljust(6, "0")[:3]) * 1000)
+        if offset and offset not in "Zz":
+            hours, minutes_east = int(offset[1:3]), int(offset[-2:])
+            if hours > 23 or minutes_east > 59:  # noqa: PLR2004 - a clock's own limits
+                raise Refused("must be an ISO 8601 date-time")
+            east = timedelta(hours=hours, minutes=minutes_east)
+            read = read - east if offset[0] == "+" else read + east
+    except (ValueError, OverflowError):
+        raise Refused("must be an ISO 8601 date-time") from None
+    return read.replace(tzinfo=UTC)
+
+
+def iso(moment: datetime) -> str:
+    """`2024-01-01T16:17:16.000Z`: always UTC with three decimals (C-8)."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+@dataclass(frozen=True)
+class Instant(Kind):
+    """A date-time, stored as UTC text with milliseconds."""
+
+    def read(self, value: Any) -> str:
+        return iso(instant(value))
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date-time"}
+
+
+@dataclass(frozen=True)
+class Day(Kind):
+    """A calendar day, kept as written whatever time or offset follows it (N-8)."""
+
+    past: bool = False
+
+    def read(self, value: Any) -> str:
+        instant(value)
+        day = str(value)[:10]
+        if self.past and date.fromisoformat(day) > clock.now().date():
+            raise Refused("must be in the past")
+        return day
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "date"}
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """Any number that a double can hold, echoed as it was sent."""
+
+    def read(self, value: Any) -> int | Decimal:
+        return number(value)
+
+    def schema(self) -> Schema:
+        return {"type": "number"}
+
+
+@dataclass(frozen=True)
+class Count(Kind):
+    """A whole number from 1 to the largest int32 (I-3)."""
+
+    def read(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Refused("must be an integer")
+        if value < 1:
+            raise Refused("must be greater than or equal to 1")
+        if value > INT32:
+            raise Refused(f"must be less than or equal to {INT32}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": 1, "maximum": INT32}
+
+
+@dataclass(frozen=True)
+class ListOf(Kind):
+    """An array whose elements are all of one kind."""
+
+    element: Kind
+
+    def read(self, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise Refused("must be an array")
+        read = []
+        for index, element in enumerate(value):
+            try:
+                read.append(self.element.read(element))
+            except Refused as refused:
+                raise Refused(refused.reason, f"[{index}]{refused.at}") from None
+        return read
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.element.schema()}
+
+
+@dataclass(frozen=True)
+class Part(Kind):
+    """An object with members of known kinds; members it does not know are dropped.
+
+    Members are spelt as on the wire, there and in the store: the few parts there are
+    (identifiers, subscriptions, flight segments) are one with their spelling.
+    """
+
+    members: Mapping[str, Kind]
+    required: frozenset[str] = frozenset()
+    open_ended: bool = False
+    """Keep unknown members as they came, for parts that no document lists in full."""
+
+    def read(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Refused("must be an object")
+        read: dict[str, Any] = dict(opaque(value)) if self.open_ended else {}
+        for name, kind in self.members.items():
+            given = value.get(name)
+            if given is None:
+                if name in self.required:
+                    raise Refused("may not be null.", f".{name}")
+                read.pop(name, None)
+                continue
+            try:
+                read[name] = kind.read(given)
+            except Refused as refused:
+                raise Refused(refused.reason, f".{name}{refused.at}") from None
+        return read
+
+    def schema(self) -> Schema:
+        properties = {name: kind.schema() for name, kind in self.members.items()}
+        return {"type": "object", "properties": properties} | (
+            {"required": sorted(self.required)} if self.required else {}
+        )
+
+
+def opaque(value: Any) -> Any:
+    """Any JSON, checked only for what cannot be stored."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(key): opaque(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [opaque(element) for element in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    return number(value)
+
+
+@dataclass(frozen=True)
+class Opaque(Kind):
+    """JSON we keep and echo but do not look into."""
+
+    def read(self, value: Any) -> Any:
+        return opaque(value)
+
+    def schema(self) -> Schema:
+        return {}
+
+
+IDENTIFIERS = ListOf(
+    Part(
+        {"provider": Text(), "id": Text(), "expiryDate": Instant()},
+        required=frozenset({"provider", "id"}),
+    )
+)
+"""Who a guest is to other systems: {provider, id, expiryDate?} (identity.md 5)."""
+
+PRIMITIVE_SCHEMA: Final[Schema] = {"type": ["string", "boolean", "number"]}
+
+
+def primitive(value: Any) -> str | bool | int | Decimal:
+    """The value of a data extension's pair (X-4): string, boolean or number."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | Decimal):
+        return number(value)
+    raise Refused("value must be a string, boolean or number")

@@ -1,0 +1,51 @@
+"""Index keys: what a guest can be found by, as fixed-size digests.
+
+A key is a 128-bit digest held in a `uuid` column: it has one size whatever a client sends
+(an id may be 32 KiB, an index entry not), and it puts no personal data into an index. A hit
+is a candidate; who compares exactly (G-9) checks the row's own values as well.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from uuid import UUID
+
+from innkeeper.resources.base import Record
+
+EMAIL_PROVIDER = "email"
+"""The provider whose ids compare like e-mail addresses (identity.md 9)."""
+
+
+def digest(kind: str, *parts: str) -> UUID:
+    """The key of `parts`; no other kind or division into parts shares it."""
+    text = "\x1f".join((kind, *(f"{len(part)}:{part}" for part in parts)))
+    return UUID(bytes=blake2b(text.encode(), digest_size=16, person=b"innkeeper").digest())
+
+
+def normal_email(address: str) -> str:
+    """How e-mail addresses compare: trimmed, in lower case."""
+    return address.strip().lower()
+
+
+def email_key(address: str) -> UUID:
+    """The key of an e-mail address among a guest's `email` and `emails`."""
+    return digest("email", normal_email(address))
+
+
+def identifier_key(provider: str, value: str) -> UUID:
+    """The key of an identifier: compared exactly, except e-mail addresses."""
+    return digest(
+        "identifier", provider, normal_email(value) if provider == EMAIL_PROVIDER else value
+    )
+
+
+def guest_keys(record: Record) -> list[UUID]:
+    """Every key a guest is found by, without repeats, in a stable order."""
+    return sorted({*_keys(record)})
+
+
+def _keys(record: Record) -> Iterable[UUID]:
+    for address in (record.get("email"), *(record.get("emails") or ())):
+        if address is not None:
+            yield email_key(address)
+    for identifier in record.get("identifiers") or ():
+        yield identifier_key(identifier["provider"], identifier["id"])

@@ -1,0 +1,149 @@
+-- guests.create
+-- A new guest and its keys.
+WITH created AS (
+    INSERT INTO {ws}.guests
+        (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
+    VALUES (%(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
+)
+INSERT INTO {ws}.guest_keys (key, guest_ref)
+SELECT unnest(%(keys)s::uuid[]), %(ref)s
+
+-- guests.fetch
+-- One guest by ref; an absorbed one names its survivor.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
+FROM {ws}.guests WHERE ref = %(ref)s
+
+-- guests.lock
+-- One guest by ref, held until the transaction ends.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
+FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
+
+-- guests.rewrite
+-- New fields and keys for a locked guest.
+WITH rewritten AS (
+    UPDATE {ws}.guests
+    SET guest_type = %(guest_type)s, body = %(body)s, modified_at = %(now)s
+    WHERE ref = %(ref)s
+), forgotten AS (
+    DELETE FROM {ws}.guest_keys
+    WHERE guest_ref = %(ref)s AND NOT key = ANY (%(keys)s::uuid[])
+)
+INSERT INTO {ws}.guest_keys (key, guest_ref)
+SELECT unnest(%(keys)s::uuid[]), %(ref)s
+ON CONFLICT DO NOTHING
+
+-- guests.delete
+-- Remove a live guest; keys and extensions go with it.
+DELETE FROM {ws}.guests WHERE ref = %(ref)s AND survivor_ref IS NULL
+
+-- guests.list
+-- A page of live guests: found by index alone, then read.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
+FROM {ws}.guests JOIN (
+    SELECT ref FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
+    ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+) AS page USING (ref)
+ORDER BY {order}
+
+-- guests.count
+-- How many live guests meet filters.
+SELECT count(*) AS total FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
+
+-- guests.total
+-- How many live guests there are, of one type or in all, without counting them.
+SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
+WHERE %(guest_type)s::text IS NULL OR guest_type = %(guest_type)s
+
+-- guests.by_email
+-- Filter: `email` or any of `emails`, whatever the case (G-9).
+AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(email_key)s))
+
+-- guests.by_email_untouched
+-- Filter: an e-mail address exactly as stored (VG-2).
+AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(untouched_key)s))
+AND (body ->> 'email' = %(untouched)s OR body -> 'emails' ? %(untouched)s)
+
+-- guests.by_identifier
+-- Filter: an identifier, compared exactly (G-9).
+AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(identifier_key)s))
+AND body -> 'identifiers' @> %(identifier)s
+
+-- guests.by_guest_type
+-- Filter: guests of one type.
+AND guest_type = %(guest_type)s
+
+-- guests.by_member
+-- Filter: text members of the body, all equal (G-13).
+AND body @> %(members)s
+
+-- guests.by_phone_number
+-- Filter: a phone number exactly as stored (G-13).
+AND (body -> 'phone_numbers' ? %(phone_number)s OR body ->> 'phone' = %(phone_number)s)
+
+-- guests.sort_created_at_asc
+-- Sort key (L-11).
+created_at ASC,
+
+-- guests.sort_created_at_desc
+-- Sort key (L-11).
+created_at DESC,
+
+-- guests.sort_modified_at_asc
+-- Sort key (L-11).
+modified_at ASC,
+
+-- guests.sort_modified_at_desc
+-- Sort key (L-11).
+modified_at DESC,
+
+-- guests.sort_first_seen_asc
+-- Sort key (L-11).
+first_seen ASC,
+
+-- guests.sort_first_seen_desc
+-- Sort key (L-11).
+first_seen DESC,
+
+-- guests.sort_last_seen_asc
+-- Sort key (L-11).
+last_seen ASC,
+
+-- guests.sort_last_seen_desc
+-- Sort key (L-11).
+last_seen DESC,
+
+-- guests.sort_email_asc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'email') COLLATE "C" ASC,
+
+-- guests.sort_email_desc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'email') COLLATE "C" DESC,
+
+-- guests.sort_first_name_asc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'first_name') COLLATE "C" ASC,
+
+-- guests.sort_first_name_desc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'first_name') COLLATE "C" DESC,
+
+-- guests.sort_last_name_asc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'last_name') COLLATE "C" ASC,
+
+-- guests.sort_last_name_desc
+-- Sort key (L-11), by code point wherever the database was made.
+(body ->> 'last_name') COLLATE "C" DESC,
+
+-- guests.sort_guest_type_asc
+-- Sort key (L-11), by code point wherever the database was made.
+(guest_type) COLLATE "C" ASC,
+
+-- guests.sort_guest_type_desc
+-- Sort key (L-11), by code point wherever the database was made.
+(guest_type) COLLATE "C" DESC,
+
+-- guests.sort_last
+-- Default order, and what makes every order a total one (L-10).
+created_at, ref

@@ -1,0 +1,84 @@
+"""Who is calling: Basic credentials against the API keys (errors.md 3)."""
+
+import base64
+import binascii
+import hmac
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from innkeeper.actions import keys
+from innkeeper.errors import Unauthorized
+from innkeeper.store.database import Database
+
+CACHE_SECONDS: Final = 5.0
+"""Longest time a known credential is trusted without asking; a notice ends it at once."""
+CACHE_SIZE: Final = 10_000
+TOUCH_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated API key."""
+
+    client_key: str
+    workspace: str
+    compatibility: str
+
+
+class Keyring:
+    """Checks credentials; remembers good ones until told to forget."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._touched: dict[str, float] = {}
+        self._generation = 0
+
+    def forget(self, *_: object) -> None:
+        """A key changed, or notices may have been missed: ask the database again."""
+        self._generation += 1
+        self._known.clear()
+
+    async def identify(self, authorization: bytes | None) -> Caller:
+        """The caller behind an Authorization header; raises `Unauthorized` (AU-4)."""
+        if authorization is None:
+            raise Unauthorized
+        # Known headers are found by digest, so the time of the search tells nothing of a token.
+        digest = sha256(authorization).digest()
+        known = self._known.get(digest)
+        now = time.monotonic()
+        if known is not None and known[0] > now:
+            return known[1]
+        client_key, token = _credentials(authorization)
+        generation = self._generation
+        async with self._database.control() as work:
+            found = await keys.find(work, client_key)
+            stored = found["token_sha256"] if found else bytes(32)
+            if not hmac.compare_digest(sha256(token).digest(), stored) or found is None:
+                raise Unauthorized
+            if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
+                self._touched[client_key] = now
+                await keys.touch(work, client_key)
+        caller = Caller(client_key, found["workspace"], found["compatibility"])
+        # A notice that came while we asked may have been about this key.
+        if generation == self._generation:
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            self._known[digest] = (now + CACHE_SECONDS, caller)
+        return caller
+
+
+def _credentials(authorization: bytes) -> tuple[str, bytes]:
+    scheme, _, encoded = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        raise Unauthorized
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise Unauthorized from None
+    client_key, separator, token = decoded.partition(b":")
+    if not separator or not client_key.isascii() or not client_key.isalnum():
+        raise Unauthorized
+    return client_key.decode(), token

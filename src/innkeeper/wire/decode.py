@@ -1,0 +1,152 @@
+"""Bodies in: from decoded JSON to changes, with every problem named at once."""
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.base import Changes, Field
+from innkeeper.resources.guests import DEFAULT_KEY, MAX_PAIRS, RESERVED
+from innkeeper.resources.kinds import MAX_KEY, Kind, Refused, primitive, storable
+from innkeeper.wire.naming import camel
+from innkeeper.wire.views import PairsView, Verb, View
+
+_PAIR_KEY: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)
+_FREE_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f/]{1,128}")
+DEFAULT_NAME: Final = "ext"
+
+
+def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None = None) -> Changes:
+    """What `body` asks to change; raises `Invalid` with every problem (EU-3).
+
+    `path_name` is the name of a data extension whose path carries it.
+    """
+    if isinstance(view, PairsView):
+        return _decode_pairs(view, verb, body, path_name)
+    changes: Changes = {}
+    problems: list[Problem] = []
+    for spelt, field, kind, required in _plan(view, verb):
+        value = body.get(spelt)
+        if value is None:
+            if required:
+                problems.append(missing(spelt))
+            elif spelt in body and field.clearable:
+                changes[field.name] = None
+            continue
+        try:
+            changes[field.name] = kind.read(value)
+        except Refused as refused:
+            problems.append(_problem(spelt, refused))
+    if problems:
+        raise Invalid(*problems)
+    return {**view.defaults, **changes} if verb is Verb.CREATE else changes
+
+
+def wire_name(view: View, name: str) -> str:
+    """How `view` spells a field."""
+    return view.rename.get(name) or camel(name)
+
+
+def writable(view: View) -> dict[str, tuple[Field, Kind]]:
+    """The fields a body may set, by name on the wire, with the kind that reads each."""
+    return {
+        wire_name(view, name): (field, view.accept.get(name, field.kind))
+        for name, field in view.resource.fields.items()
+        if not field.owned and name not in view.hide
+    }
+
+
+def required_fields(view: View) -> frozenset[str]:
+    """Names of the fields that a create must send."""
+    if view.required is not None:
+        return view.required
+    return frozenset(name for name, field in view.resource.fields.items() if field.required)
+
+
+@cache
+def _plan(view: View, verb: Verb) -> list[tuple[str, Field, Kind, bool]]:
+    """(name on the wire, field, kind, required) of all that a body of `verb` may set."""
+    needed = required_fields(view) if verb in (Verb.CREATE, Verb.REPLACE) else frozenset()
+    # PUT keeps what cannot be cleared (G-4), so it need not send it.
+    return [
+        (spelt, field, kind, field.name in needed and (verb is Verb.CREATE or field.clearable))
+        for spelt, (field, kind) in writable(view).items()
+    ]
+
+
+def _problem(wire_name: str, refused: Refused) -> Problem:
+    if refused.reason.endswith("."):
+        return missing(wire_name + refused.at)
+    return Problem(wire_name + refused.at, refused.reason)
+
+
+def _decode_pairs(
+    view: PairsView, verb: Verb, body: dict[str, Any], path_name: str | None
+) -> Changes:
+    problems: list[Problem] = []
+    name = path_name
+    if path_name is None:
+        name = body.get("name", None if view.names else DEFAULT_NAME)
+        problems += _name_problems(view, name)
+    members = {key: value for key, value in body.items() if key not in RESERVED}
+    single = _single_pair(view, body, problems)
+    if single:
+        del members["value"]
+        members[single] = body["value"]
+        if path_name is not None and body.get("name", path_name) != path_name:
+            problems.append(Problem("name", f"must be {path_name}"))
+    pairs: dict[str, Any] = {}
+    for key, value in members.items():
+        problem = _key_problem(key)
+        if problem is None:
+            try:
+                pairs[key] = primitive(value)
+                continue
+            except Refused as refused:
+                problem = Problem(key, refused.reason)
+        problems.append(problem)
+    if len(members) > MAX_PAIRS:
+        reason = f"a maximum of {MAX_PAIRS} key-value pairs is allowed"
+        problems.insert(0, Problem(str(name), reason))
+    if problems:
+        raise Invalid(*problems)
+    return {"name": name, "pairs": pairs, "single": bool(single) and len(pairs) == 1}
+
+
+def _single_pair(view: PairsView, body: dict[str, Any], problems: list[Problem]) -> str | None:
+    """The key of a pair that was sent as {key, value} (N-12)."""
+    if not view.single_form or "value" not in body:
+        return None
+    if not isinstance(body["value"], str):
+        problems.append(Problem("value", "must be a string"))
+    key = body.get("key")
+    if key is None or key == DEFAULT_KEY:
+        return None
+    if not isinstance(key, str) or key in RESERVED or not _PAIR_KEY.fullmatch(key):
+        problems.append(Problem("key", "must be alphanumeric and in camel case"))
+        return None
+    return key
+
+
+def _key_problem(key: str) -> Problem | None:
+    if len(key) > MAX_KEY:
+        return Problem(key[:MAX_KEY], f"size must be between 1 and {MAX_KEY}")
+    if not _PAIR_KEY.fullmatch(key):
+        return Problem(key, "must be alphanumeric and in camel case")
+    return None
+
+
+def _name_problems(view: PairsView, name: Any) -> list[Problem]:
+    if name is None:
+        return [missing("name")]
+    if view.names is not None:
+        if name in view.names:
+            return []
+        return [Problem("name", f"value must be one of {','.join(view.names)}")]
+    if not isinstance(name, str) or name in (".", "..") or not _FREE_NAME.fullmatch(name):
+        return [Problem("name", "must be 1 to 128 characters without control characters or /")]
+    try:
+        storable(name)
+    except Refused as refused:
+        return [Problem("name", refused.reason)]
+    return []

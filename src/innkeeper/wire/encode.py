@@ -1,0 +1,107 @@
+"""Records out: one dict per resource, ready to be written as JSON."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import DEFAULT_KEY
+from innkeeper.resources.kinds import Instant, iso
+from innkeeper.wire.decode import wire_name
+from innkeeper.wire.views import PairsView, View
+
+Encode = Callable[[Record, str], dict[str, Any]]
+"""(record, base URL) -> what is shown."""
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+
+def shown_instant(value: datetime | str) -> str:
+    """A column's instant, or a body's, which is text already."""
+    return value if isinstance(value, str) else iso(value)
+
+
+def link_of(view: View, path: str) -> Callable[[Record, str], str]:
+    """How to write the absolute URL of `path` for a record of `view`."""
+    own = _PLACEHOLDER.findall(view.item)[-1]
+    pieces = _PLACEHOLDER.split(path)
+    literals, names = pieces[0::2], pieces[1::2]
+    members = [
+        name if name == "name" else "ref" if name == own else f"{name}_ref" for name in names
+    ]
+    if members == ["ref"]:
+        before, after = literals
+        return lambda record, base: f"{base}{before}{record['ref']}{after}"
+
+    def link(record: Record, base: str) -> str:
+        parts = [base, literals[0]]
+        for member, literal in zip(members, literals[1:], strict=True):
+            parts += [quote(str(record[member]), safe=""), literal]
+        return "".join(parts)
+
+    return link
+
+
+def encoder(view: View) -> Encode:
+    """The function that shows records of `view`."""
+    return _pairs_encoder(view) if isinstance(view, PairsView) else _fields_encoder(view)
+
+
+def _fields_encoder(view: View) -> Encode:
+    plan: dict[str, tuple[str, Callable[[Any], Any] | None]] = {}
+    for name, field in view.resource.fields.items():
+        if name not in view.hide:
+            default = shown_instant if isinstance(field.kind, Instant) and field.column else None
+            plan[name] = (wire_name(view, name), view.show.get(name, default))
+    href = link_of(view, view.item)
+    added = list(view.add.items())
+    links = [
+        (member, link_of(view, path)) for member, path in (view.parents | view.children).items()
+    ]
+
+    def encode(record: Record, base: str) -> dict[str, Any]:
+        out: dict[str, Any] = {"href": href(record, base)}
+        for name, value in record.items():
+            step = plan.get(name)
+            if step is None:
+                continue
+            spelt, show = step
+            if show is not None:
+                value = show(value)  # noqa: PLW2901
+            if value is not None:
+                out[spelt] = value
+        for member, compute in added:
+            computed = compute(record)
+            if computed is not None:
+                out[member] = computed
+        for member, link in links:
+            out[member] = {"href": link(record, base)}
+        return out
+
+    return encode
+
+
+def _pairs_encoder(view: PairsView) -> Encode:
+    href = link_of(view, view.item)
+    parents = [(member, link_of(view, path)) for member, path in view.parents.items()]
+
+    def encode(record: Record, base: str) -> dict[str, Any]:
+        pairs = record["pairs"]
+        out: dict[str, Any] = {
+            "name": record["name"],
+            "href": href(record, base),
+            "ref": record["ref"],
+            "key": record["key"],
+            "createdAt": iso(record["created_at"]),
+            "modifiedAt": iso(record["modified_at"]),
+            **pairs,
+        }
+        if view.single_form and record["single"] and record["key"] == DEFAULT_KEY:
+            ((out["key"], out["value"]),) = pairs.items()
+        for member, link in parents:
+            out[member] = {"href": link(record, base)}
+        return out
+
+    return encode

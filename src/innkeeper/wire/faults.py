@@ -1,0 +1,27 @@
+"""Error bodies: one union of all documents, with each dialect's additions (errors.md 2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from innkeeper.errors import ApiError, Unauthorized
+
+
+def error_body(
+    error: ApiError, more_info_url: str, client_key: str, extra: Mapping[str, str]
+) -> dict[str, Any]:
+    """The body of an error. `extra` names members that repeat others (ER-2: `moreInfo`)."""
+    unauthorized = isinstance(error, Unauthorized)
+    body: dict[str, Any] = {
+        # The one documented text status (N-26); v2's typed clients need a number (ER-2).
+        "status": "UNAUTHORIZED" if unauthorized and not extra else error.status,
+        "code": error.status,
+        "message": error.message,
+    }
+    if not unauthorized:
+        body["developerMessage"] = error.told(client_key)
+    body |= {
+        "moreInfoUrl": more_info_url,
+        "statusCode": error.status,
+        "errors": error.errors,
+    }
+    return body | {member: body[repeated] for member, repeated in extra.items()}

@@ -1,0 +1,136 @@
+"""Lists: reading what page is wanted, and writing the envelope with its links."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.kinds import Refused, storable
+from innkeeper.wire.views import View
+
+Query = Mapping[str, str]
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+_MAX_OFFSET: Final = 2**63 - 1
+PAGING: Final = ("expand", "offset", "limit")
+IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
+
+
+class NoHit(Exception):  # noqa: N818 - an outcome, not an error
+    """A filter that nothing stored can meet: the list is empty (CT-8)."""
+
+
+def parse_query(raw: bytes) -> dict[str, str]:
+    """The query string's parameters; the last of several with one name counts."""
+    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+
+
+def wanted(view: View, query: Query) -> Wanted:
+    """The page that `query` asks for; raises `Invalid` (L-3 to L-6), `NoHit`."""
+    problems: list[Problem] = []
+    offset = _whole(query, "offset", 0, 0, _MAX_OFFSET, problems)
+    limit = _whole(query, "limit", DEFAULT_LIMIT, 1, None, problems)
+    sort = _sort(view, query.get("sort", ""), problems)
+    filters = _filters(view, query, problems)
+    if problems:
+        raise Invalid(*problems)
+    for value in query.values():
+        try:
+            storable(value)
+        except Refused:
+            raise NoHit from None
+    return Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+
+
+def expansion(query: Query) -> bool | frozenset[str]:
+    """`expand`: true, false or names of children (L-9)."""
+    asked = query.get("expand", "")
+    words = frozenset(filter(None, asked.split(",")))
+    return True if "true" in words else words - {"false"} or False
+
+
+def _whole(
+    query: Query, name: str, default: int, least: int, most: int | None, problems: list[Problem]
+) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text):
+        problems.append(Problem(name, "must be an integer"))
+    elif int(text) < least:
+        problems.append(Problem(name, f"must be greater than or equal to {least}"))
+    elif most is not None and int(text) > most:
+        problems.append(Problem(name, f"must be less than or equal to {most}"))
+    else:
+        return int(text)
+    return default
+
+
+def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
+    keys: list[tuple[str, bool]] = []
+    for part in filter(None, text.split("|")):
+        name, separator, direction = part.partition("::")
+        if name not in view.sorts:
+            problems.append(Problem("sort", f"value must be one of {','.join(view.sorts)}"))
+        elif separator and direction not in ("ASC", "DESC"):
+            problems.append(Problem("sort", "direction must be ASC or DESC"))
+        else:
+            keys.append((view.sorts[name], direction == "DESC"))
+    return tuple(keys)
+
+
+def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: query[parameter] for parameter, name in view.filters.items() if parameter in query
+    }
+    if "identifier" in view.filters.values():
+        # One filter of two parameters: either without the other means nothing (G-10).
+        found.pop("identifier", None)
+        sent = [parameter for parameter in IDENTIFIER if parameter in query]
+        if len(sent) == 1:
+            problems += [missing(name) for name in IDENTIFIER if name not in sent]
+        elif sent:
+            found["identifier"] = (query[IDENTIFIER[0]], query[IDENTIFIER[1]])
+    return found
+
+
+def envelope(
+    view: View,
+    url: str,
+    query: Query,
+    page: Wanted,
+    total: int,
+    items: Sequence[Any],
+    page_first: bool = False,
+) -> dict[str, Any]:
+    """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
+    kept = [
+        (name, value)
+        for name, value in query.items()
+        if name in view.filters or (name in IDENTIFIER and "identifier" in view.filters.values())
+    ]
+    kept += [(name, query[name]) for name in ("sort", "expand") if name in query]
+    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept)
+
+    def link(offset: int) -> str:
+        window = f"offset={offset}&limit={page.limit}"
+        parts = [window, rest] if page_first else [rest, window]
+        return f"{url}?{'&'.join(filter(None, parts))}"
+
+    out: dict[str, Any] = {
+        "href": link(page.offset),
+        "offset": page.offset,
+        "limit": page.limit,
+    }
+    if view.with_total:
+        out["totalCount"] = total
+    out["first"] = {"href": link(0)}
+    out["last"] = {"href": link(max(0, (total - 1) // page.limit * page.limit))}
+    if page.offset + len(items) < total and items:
+        out["next"] = {"href": link(page.offset + page.limit)}
+    if page.offset > 0:
+        out["prev"] = {"href": link(max(0, page.offset - page.limit))}
+    out["items"] = items
+    return out

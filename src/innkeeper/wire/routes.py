@@ -1,0 +1,106 @@
+"""Every API operation, as data generated from the dialects' views, and how a path finds one."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+from innkeeper.wire.views import Dialect, Verb, View
+
+OPEN: Final = "open"
+OFFICIAL: Final = "official"
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """A verb on a resource in a dialect; its view follows the key's compatibility."""
+
+    dialect: Dialect
+    verb: Verb
+    method: str
+    path: str
+    views: Mapping[str, View]
+
+    def view(self, compatibility: str) -> View:
+        return self.views[compatibility]
+
+
+def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:
+    """Every operation of the dialects."""
+    for dialect in dialects:
+        for entry in dialect.views:
+            open_view, official_view = entry if isinstance(entry, tuple) else (entry, entry)
+            for verb in Verb:
+                if verb in open_view.verbs:
+                    method, path = open_view.method_and_path(verb)
+                    views = {OPEN: open_view, OFFICIAL: official_view}
+                    yield Operation(dialect, verb, method, path, views)
+
+
+@dataclass
+class _Node:
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    prefixed: list[tuple[str, str, "_Node"]] = field(default_factory=list)
+    """(prefix, parameter, node) of segments like `ext{name}`."""
+    parameter: tuple[str, "_Node"] | None = None
+    operations: dict[str, Operation] = field(default_factory=dict)
+
+
+_SEGMENT: Final = re.compile(r"([^{}]*)\{(\w+)\}")
+
+
+class Router:
+    """Finds the operations of a path: segments match in any case (C-7), a slash may follow."""
+
+    def __init__(self, every: Iterable[Operation]) -> None:
+        self._root = _Node()
+        for operation in every:
+            node = self._root
+            for segment in operation.path.strip("/").split("/"):
+                node = self._child(node, segment)
+            node.operations[operation.method] = operation
+
+    def find(self, raw_path: str) -> tuple[Mapping[str, Operation], dict[str, str]]:
+        """The operations by method at a path still percent-encoded, and its parameters.
+
+        No operations when the path is unknown.
+        """
+        node, found = self._root, dict[str, str]()
+        for segment in raw_path.removeprefix("/").removesuffix("/").split("/"):
+            following = self._follow(node, unquote(segment, errors="surrogateescape"), found)
+            if following is None:
+                return {}, {}
+            node = following
+        return node.operations, found
+
+    @staticmethod
+    def _child(node: _Node, segment: str) -> _Node:
+        match = _SEGMENT.fullmatch(segment)
+        if match is None:
+            return node.literals.setdefault(segment.lower(), _Node())
+        prefix, name = match.groups()
+        if not prefix:
+            node.parameter = node.parameter or (name, _Node())
+            return node.parameter[1]
+        for known, _, child in node.prefixed:
+            if known == prefix:
+                return child
+        child = _Node()
+        node.prefixed.append((prefix, name, child))
+        return child
+
+    @staticmethod
+    def _follow(node: _Node, segment: str, found: dict[str, str]) -> _Node | None:
+        lowered = segment.lower()
+        if (literal := node.literals.get(lowered)) is not None:
+            return literal
+        for prefix, name, child in node.prefixed:
+            if lowered.startswith(prefix) and len(segment) > len(prefix):
+                found[name] = segment[len(prefix) :]
+                return child
+        if node.parameter is not None and segment:
+            name, child = node.parameter
+            found[name] = segment
+            return child
+        return None

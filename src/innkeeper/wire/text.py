@@ -1,0 +1,56 @@
+"""JSON text: bodies in, with the line and column of a fault; answers out."""
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from innkeeper.errors import BadJson, Invalid, Problem
+
+# Decimal keeps a number as it was written: 12.50 is not 12.5, and 12 is not 12.0.
+_decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
+_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_BOM: Final = b"\xef\xbb\xbf"
+
+encode = _encoder.encode
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`; a byte order mark is skipped, the last of twin keys wins.
+
+    Raises `BadJson` for anything else (CT-4, CT-6).
+    """
+    text = body.removeprefix(_BOM)
+    try:
+        value = _decoder.decode(text)
+    except msgspec.ValidationError:
+        # Only one thing fails an untyped decode after parsing: a number beyond 4300 digits.
+        raise Invalid(Problem("body", "number is too large")) from None
+    except msgspec.DecodeError as fault:
+        match = _BYTE.search(str(fault))
+        raise _bad_json(text, int(match.group(1)) if match else len(text)) from None
+    except UnicodeDecodeError as fault:
+        raise _bad_json(text, _first_bad_byte(text, fault)) from None
+    except RecursionError:
+        raise _bad_json(text, 0) from None
+    if not isinstance(value, dict):
+        raise _bad_json(text, len(text) - len(text.lstrip()))
+    return value
+
+
+def _first_bad_byte(text: bytes, fault: UnicodeDecodeError) -> int:
+    # msgspec counts from the start of the string inside the text: look for it ourselves.
+    try:
+        text.decode()
+    except UnicodeDecodeError as whole:
+        return whole.start
+    return fault.start
+
+
+def _bad_json(text: bytes, position: int) -> BadJson:
+    before = text[:position]
+    line_start = before.rfind(b"\n") + 1
+    column = len(before[line_start:].decode(errors="replace")) + 1
+    return BadJson(before.count(b"\n") + 1, column)

@@ -1,0 +1,131 @@
+"""A view: how one resource looks in one dialect, as the exceptions to its declaration.
+
+Routes, decoder, encoder, list queries and the API description all walk views.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.kinds import Kind
+
+
+class Verb(StrEnum):
+    """What a caller can do with a resource; actions are named after them."""
+
+    CREATE = "create"
+    LIST = "list_"
+    FETCH = "fetch"
+    REPLACE = "replace"
+    PATCH = "patch"
+    DELETE = "delete"
+    CLEAR = "clear"
+
+
+class Shape(StrEnum):
+    """How a list is answered."""
+
+    ENVELOPE = "envelope"
+    ARRAY = "array"
+    ARRAY_UNLESS_PAGED = "array unless paged"
+    """An array, but an envelope when the query has `expand`, `offset` or `limit` (N-11)."""
+
+
+METHODS: Mapping[Verb, str] = {
+    Verb.CREATE: "POST",
+    Verb.LIST: "GET",
+    Verb.FETCH: "GET",
+    Verb.REPLACE: "PUT",
+    Verb.PATCH: "PATCH",
+    Verb.DELETE: "DELETE",
+    Verb.CLEAR: "DELETE",
+}
+
+Show = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """How one resource looks in one dialect.
+
+    Paths mark refs as `{guest}`: the name is the parameter of the action that takes it.
+    """
+
+    resource: type[Resource]
+    path: str
+    """Of the collection, e.g. `/v2.1/guests/{guest}/extensions`."""
+    item: str
+    """Of one resource, e.g. `/v2.1/guests/{guest}/extensions/{name}`."""
+    verbs: frozenset[Verb]
+    methods: Mapping[Verb, tuple[str, str]] = field(default_factory=dict)
+    """(method, path) of verbs that are not where REST would put them."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Field -> name on the wire, where that is not its camelCase."""
+    required: frozenset[str] | None = None
+    """Fields that create must send, where they are not the declared ones."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Field -> value of a create that does not send it."""
+    accept: Mapping[str, Kind] = field(default_factory=dict)
+    """Field -> kind that is read in place of the declared one."""
+    show: Mapping[str, Show] = field(default_factory=dict)
+    """Field -> how its stored value is shown; None leaves it out."""
+    add: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
+    """Computed members, from the record; None leaves one out."""
+    hide: frozenset[str] = frozenset()
+    """Fields neither accepted nor shown."""
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Member -> path of the resource that this one belongs to."""
+    children: Mapping[str, str] = field(default_factory=dict)
+    """Member -> path of a collection that belongs to this one."""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """Query parameter -> filter of the list action."""
+    sorts: Mapping[str, str] = field(default_factory=dict)
+    """Name in `sort` -> field."""
+    shape: Shape = Shape.ENVELOPE
+    links_only: bool = False
+    """List items are links until expanded (L-8)."""
+    with_total: bool = True
+    deleted: int = 204
+    """Status of a delete; 200 answers the JSON literal null (S-6)."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters for the actions that write."""
+
+    def but(self, **exceptions: Any) -> Self:
+        """This view with exceptions."""
+        return replace(self, **exceptions)
+
+    def method_and_path(self, verb: Verb) -> tuple[str, str]:
+        """Where a verb lives."""
+        if verb in self.methods:
+            return self.methods[verb]
+        if verb in (Verb.CREATE, Verb.LIST):
+            return METHODS[verb], self.path
+        return METHODS[verb], self.item + ("/fields" if verb is Verb.CLEAR else "")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairsView(View):
+    """A view of a data extension: which names it may have, and how pairs are sent."""
+
+    names: tuple[str, ...] | None = None
+    """The only names allowed; None allows any (N-13)."""
+    single_form: bool = False
+    """Also reads and shows one pair as {key, value} (N-12)."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A family of views that share a base path, an error body and the order of a link's query.
+
+    `views` are told apart by the API key's compatibility where they differ: a pair is
+    (open, official).
+    """
+
+    name: str
+    views: tuple[View | tuple[View, View], ...]
+    extra_error_members: Mapping[str, str] = field(default_factory=dict)
+    """Member -> member of the error body that it repeats."""
+    page_before_filters: bool = False
+    """Links put offset and limit before the filters (VL-1)."""
