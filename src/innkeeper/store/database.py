@@ -1,0 +1,152 @@
+"""The pool of connections of one process, lent out as `Work`."""
+
+import logging
+import select
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from innkeeper.errors import Unavailable
+from innkeeper.store.failures import Contended
+from innkeeper.store.queries import Queries, schema_of
+from innkeeper.store.work import ADAPTERS, Work
+
+Connection = psycopg.AsyncConnection[DictRow]
+Result = TypeVar("Result")
+
+# A caller that waited this long for a connection is better told to come back.
+WAIT_SECONDS: Final = 5.0
+# Callers that may wait for each connection; more than these would only time out.
+WAITING_PER_CONNECTION: Final = 64
+ATTEMPTS: Final = 3
+
+# The pool reports each checkout, which is noise, and each failed connect, which is not.
+logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
+
+
+class Database:
+    """One pool for every workspace: the schema is in the SQL, never in the connection."""
+
+    def __init__(self, dsn: str, pool_size: int = 8, statement_timeout_ms: int = 30_000) -> None:
+        self._control = Queries(None)
+        self._queries: dict[str, Queries] = {}
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            conninfo=with_options(dsn, statement_timeout_ms),
+            connection_class=psycopg.AsyncConnection[DictRow],
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "context": _Adapted(),
+                "prepare_threshold": 2,
+            },
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            timeout=WAIT_SECONDS,
+            max_waiting=pool_size * WAITING_PER_CONNECTION,
+            # Attempts of the pool's own grow apart to minutes: rather give up soon, since
+            # the next caller makes it try again.
+            reconnect_timeout=2.0,
+            open=False,
+            name="innkeeper",
+        )
+
+    async def open(self) -> None:
+        """Connect; raises Unavailable when the database does not answer."""
+        await self._pool.open()
+        try:
+            await self._pool.wait(WAIT_SECONDS * 2)
+        except PoolTimeout as error:
+            await self._pool.close()
+            raise Unavailable("The database cannot be reached.") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def work(self, workspace: str) -> AsyncIterator[Work]:
+        """A connection for one workspace; raises Unavailable when none comes free in time."""
+        queries = self._queries.get(workspace)
+        if queries is None:
+            queries = self._queries[workspace] = Queries(schema_of(workspace))
+        connection = await self._checkout()
+        try:
+            yield Work(connection, workspace, queries)
+        finally:
+            await self._pool.putconn(connection)
+
+    @asynccontextmanager
+    async def control(self) -> AsyncIterator[Work]:
+        """A connection for what belongs to no workspace: keys, workspaces."""
+        connection = await self._checkout()
+        try:
+            yield Work(connection, "", self._control)
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _checkout(self) -> Connection:
+        try:
+            while True:
+                connection = await self._pool.getconn()
+                if _alive(connection):
+                    return connection
+                # The pool replaces what comes back closed.
+                await connection.close()
+                await self._pool.putconn(connection)
+        except TooManyRequests as error:
+            raise Unavailable("Too many requests wait for the database.") from error
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable() from error
+
+
+class _Adapted:
+    adapters = ADAPTERS
+    connection = None
+
+
+def _alive(connection: Connection) -> bool:
+    """Whether an idle connection is sound, without asking the server.
+
+    Nobody has asked it anything, so bytes to read mean news: mostly that it was closed.
+    """
+    if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if not poll.poll(0):
+        return True
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return False
+    return not connection.closed
+
+
+def with_options(dsn: str, statement_timeout_ms: int = 0) -> str:
+    """The address with what every connection of ours needs, after what its owner chose."""
+    given: dict[str, Any] = conninfo_to_dict(dsn)
+    options = f"{given.get('options') or ''} -c TimeZone=UTC"
+    if statement_timeout_ms:
+        options += f" -c statement_timeout={statement_timeout_ms}"
+    own = {"options": options.strip()}
+    if "application_name" not in given:
+        own["application_name"] = "innkeeper"
+    if "connect_timeout" not in given:
+        own["connect_timeout"] = "5"
+    return make_conninfo(dsn, **own)
+
+
+async def retrying(action: Callable[[], Awaitable[Result]]) -> Result:
+    """Run a whole transaction again, up to three times in all, when it loses against another."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await action()
+        except Contended:
+            continue
+    return await action()

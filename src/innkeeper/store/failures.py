@@ -1,0 +1,47 @@
+"""The one seam where what the driver raises becomes what a caller may meet."""
+
+from typing import Final
+
+import psycopg
+from psycopg import errors as pg
+
+from innkeeper.errors import BadRequest, Conflict, Unavailable
+
+
+class Contended(Unavailable):
+    """The transaction lost against another and did nothing: running it again may succeed."""
+
+
+_UNSTORABLE: Final = "The request holds a value that cannot be stored."
+
+# SQLSTATEs (or their two-character classes) under which the database is there but cannot
+# serve: no memory, disk or connection left; shutting down or starting; read-only after a
+# failover; a statement that took too long.
+_UNAVAILABLE: Final = ("08", "53", "57", "58", "25006")
+
+
+def translated(error: Exception) -> Exception:
+    """The error to raise in place of what psycopg raised; the same one when it is a bug of ours."""
+    if isinstance(error, UnicodeEncodeError):
+        # A lone surrogate: text that is no text in any encoding.
+        return BadRequest(_UNSTORABLE, "Text must not contain unpaired surrogates.")
+    if not isinstance(error, psycopg.Error):
+        return error
+    return _of_server(error, error.sqlstate) if error.sqlstate else _of_client(error)
+
+
+def _of_client(error: psycopg.Error) -> Exception:
+    """What the client library raises itself: of a value (NUL in text), or a lost connection."""
+    if isinstance(error, psycopg.DataError):
+        return BadRequest(_UNSTORABLE, str(error))
+    return Unavailable() if isinstance(error, psycopg.OperationalError) else error
+
+
+def _of_server(error: psycopg.Error, state: str) -> Exception:
+    if isinstance(error, pg.DeadlockDetected | pg.SerializationFailure):
+        return Contended()
+    if state.startswith("22") or isinstance(error, pg.ProgramLimitExceeded):
+        return BadRequest(_UNSTORABLE, error.diag.message_primary)
+    if isinstance(error, pg.UniqueViolation):
+        return Conflict("The resource already exists.", error.diag.message_primary)
+    return Unavailable() if state.startswith(_UNAVAILABLE) else error

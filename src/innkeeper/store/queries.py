@@ -1,0 +1,89 @@
+"""The named queries of `store/queries/*.sql`, made ready for one workspace's schema."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
+_MARKER = re.compile(r"\{([a-z_]+)\}")
+
+
+def schema_of(workspace: str) -> str:
+    """The PostgreSQL schema that holds a workspace; the name is checked, so it needs no quotes."""
+    if not WORKSPACE_NAME.fullmatch(workspace):
+        raise ValueError(f"{workspace!r} is not a workspace name")
+    return f"ws_{workspace}"
+
+
+@cache
+def catalogue() -> Mapping[str, str]:
+    """Query name to SQL with its markers, from every file."""
+    found: dict[str, str] = {}
+    for file in sorted(files("innkeeper.store").joinpath("queries").iterdir(), key=str):
+        if file.name.endswith(".sql"):
+            found |= parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
+    return found
+
+
+def parse(stem: str, text: str) -> dict[str, str]:
+    """The queries of one file: a `-- stem.name` line, a line that describes it, its SQL.
+
+    Raises ValueError for a name that repeats or belongs to another file, and for a query
+    without description or SQL: faults of ours that a test meets before anyone else.
+    """
+    found: dict[str, str] = {}
+    _, *pieces = _HEADER.split(text)
+    for name, body in zip(pieces[::2], pieces[1::2], strict=True):
+        description, _, sql = body.lstrip("\n").partition("\n")
+        if name in found or not name.startswith(stem + "."):
+            raise ValueError(f"{stem}.sql: {name} repeats or belongs to another file")
+        if not description.startswith("-- ") or not sql.strip():
+            raise ValueError(f"{stem}.sql: {name} lacks its description or its SQL")
+        found[name] = sql.strip()
+    return found
+
+
+class Queries:
+    """Every query with the schema of one workspace written into it.
+
+    `schema` is None for the control queries, which name their schema themselves.
+    """
+
+    def __init__(self, schema: str | None) -> None:
+        self._schema = schema
+        self._texts: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], str] = {}
+        self._plain: dict[str, str] = {}
+
+    def text(self, name: str, **parts: Sequence[str]) -> str:
+        """The SQL of a query, its markers filled with the queries that `parts` names.
+
+        A marker without part is left out. The text never holds a caller's input: parts are
+        names of queries, and a name that does not exist raises KeyError.
+        """
+        if not parts:
+            plain = self._plain.get(name)
+            if plain is None:
+                plain = self._plain[name] = self._composed(name, {})
+            return plain
+        key = (name, tuple(sorted((part, tuple(names)) for part, names in parts.items())))
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = self._composed(name, parts)
+        return text
+
+    def _composed(self, name: str, parts: Mapping[str, Sequence[str]]) -> str:
+        sql = catalogue()[name]
+        unknown = parts.keys() - set(_MARKER.findall(sql))
+        if unknown:
+            raise KeyError(f"{name} has no marker {sorted(unknown)}")
+
+        def filled(marker: re.Match[str]) -> str:
+            if marker[1] == "ws":
+                if self._schema is None:
+                    raise KeyError(f"{name} belongs to a workspace")
+                return self._schema
+            return "\n".join(self._composed(part, {}) for part in parts.get(marker[1], ()))
+
+        return _MARKER.sub(filled, sql)

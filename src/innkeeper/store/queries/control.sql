@@ -1,0 +1,51 @@
+-- control.create_key
+-- A new API key; its token is stored as SHA-256 only.
+INSERT INTO innkeeper.api_keys
+    (client_key, token_sha256, workspace, compatibility, name, created_at)
+VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(name)s, %(now)s)
+
+-- control.find_key
+-- The key that a caller names, if it has not been revoked.
+SELECT client_key, token_sha256, workspace, compatibility, name, created_at, last_used_at
+FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL
+
+-- control.list_keys
+-- Every key, or those of one workspace, oldest first, without token.
+SELECT client_key, workspace, compatibility, name, created_at, last_used_at, revoked_at
+FROM innkeeper.api_keys
+WHERE %(workspace)s::text IS NULL OR workspace = %(workspace)s
+ORDER BY created_at, client_key
+
+-- control.revoke_key
+-- End a key; no row when it does not exist or has ended.
+UPDATE innkeeper.api_keys SET revoked_at = %(now)s
+WHERE client_key = %(client_key)s AND revoked_at IS NULL
+
+-- control.rotate_key
+-- Another token for a key that has not been revoked.
+UPDATE innkeeper.api_keys SET token_sha256 = %(token_sha256)s
+WHERE client_key = %(client_key)s AND revoked_at IS NULL
+RETURNING client_key, compatibility
+
+-- control.touch_key
+-- Note that a key was used, at most once a minute.
+UPDATE innkeeper.api_keys SET last_used_at = %(now)s
+WHERE client_key = %(client_key)s
+  AND (last_used_at IS NULL OR last_used_at < %(now)s - interval '1 minute')
+
+-- control.announce_key
+-- Tell every process that what it remembers of a key is out of date.
+SELECT pg_notify('innkeeper_keys', %(client_key)s)
+
+-- control.one_at_a_time
+-- Wait for whoever else migrates or changes workspaces; held until the transaction ends.
+SELECT pg_advisory_xact_lock(%(lock)s)
+
+-- control.list_workspaces
+-- Every workspace, each before its sandbox.
+SELECT name, sandbox_of, created_at FROM innkeeper.workspaces
+ORDER BY coalesce(sandbox_of, name), sandbox_of NULLS FIRST
+
+-- control.find_workspace
+-- One workspace by name.
+SELECT name, sandbox_of, created_at FROM innkeeper.workspaces WHERE name = %(name)s

@@ -1,0 +1,131 @@
+"""A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+
+from innkeeper.store.failures import translated
+from innkeeper.store.queries import Queries
+
+# `Json(value)` makes a parameter jsonb.
+Json = Jsonb
+
+Row = dict[str, Any]
+_NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
+
+# Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
+ADAPTERS: Final = AdaptersMap(psycopg.adapters)
+
+
+class _Context:
+    adapters = ADAPTERS
+    connection = None
+
+
+set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
+set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())
+
+
+class Work:
+    """Named queries on one connection, each in a transaction of its own unless one is open.
+
+    Every method raises what `failures.translated` makes of the driver's error.
+    """
+
+    __slots__ = ("_open", "_queries", "_spoilt", "connection", "workspace")
+
+    def __init__(
+        self, connection: psycopg.AsyncConnection[DictRow], workspace: str, queries: Queries
+    ) -> None:
+        self.connection = connection
+        self.workspace = workspace
+        self._queries = queries
+        self._open = False
+        self._spoilt = False
+
+    async def one(
+        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> Row | None:
+        """The first row of a query, or None."""
+        try:
+            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            return await cursor.fetchone()
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
+    async def all(
+        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> list[Row]:
+        """Every row of a query."""
+        try:
+            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            return await cursor.fetchall()
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
+    async def run(
+        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> int:
+        """Run a statement; how many rows it wrote."""
+        try:
+            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            return cursor.rowcount
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
+    async def copy_in(self, name: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Send rows through the `COPY … FROM STDIN` called `name`; how many arrived."""
+        try:
+            async with self.connection.cursor() as cursor:
+                async with cursor.copy(self._queries.text(name)) as copy:
+                    for row in rows:
+                        await copy.write_row(row)
+                return cursor.rowcount
+        except (psycopg.Error, UnicodeEncodeError) as error:
+            raise translated(error) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Hold one transaction; inside an open one, take part in that.
+
+        What raises out of it, an inner one included, undoes all of it: there is no savepoint
+        that could keep half.
+        """
+        if self._open:
+            try:
+                yield
+            except BaseException:
+                self._spoilt = True
+                raise
+            return
+        await self._command("BEGIN")
+        self._open, self._spoilt = True, False
+        try:
+            yield
+            await self._commit()
+        except BaseException:
+            if not self.connection.closed:
+                await self._command("ROLLBACK")
+            raise
+        finally:
+            self._open = False
+
+    async def _commit(self) -> None:
+        if self._spoilt:
+            raise RuntimeError("an error was swallowed inside this transaction")
+        # PostgreSQL answers a COMMIT of a failed transaction with ROLLBACK, not with an error.
+        if await self._command("COMMIT") != "COMMIT":
+            raise RuntimeError("a database error was swallowed inside this transaction")
+
+    async def _command(self, sql: str) -> str | None:
+        try:
+            return (await self.connection.execute(sql)).statusmessage
+        except psycopg.Error as error:
+            raise translated(error) from error
