@@ -55,7 +55,7 @@ class ApiError(Exception):
         self.errors = list(errors) or [message]
         self.headers = headers or {}
 
-    def told(self, client_key: str) -> str:  # noqa: ARG002 - one error needs it
+    def told(self, client_key: str) -> str:
         """The developer message for the caller with that client key."""
         return self.developer_message
 

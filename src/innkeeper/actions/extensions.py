@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from innkeeper import clock
 from innkeeper.actions import guests
+from innkeeper.actions.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import DEFAULT_KEY, MAX_EXTENSIONS, MAX_PAIRS, GuestExtension
@@ -54,12 +55,12 @@ async def fetch(work: Work, guest: UUID, name: str) -> Record:
     return shown(rows, name) or _unknown(guest, name)
 
 
-async def list_(work: Work, guest: UUID) -> list[Record]:
-    """Every extension of a guest, one a name, oldest first."""
+async def list_(work: Work, wanted: Wanted, guest: UUID) -> Page:
+    """A page of a guest's extensions, one a name, oldest first."""
     rows = await work.all("extensions.of_guest", guest=guest)
     if not rows:
         await guests.fetch(work, guest)
-    return _one_a_name(rows)
+    return wanted.page_of(_one_a_name(rows))
 
 
 async def of_guests(work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
@@ -74,27 +75,34 @@ async def replace(
     work: Work, guest: UUID, name: str, changes: Changes, unique_keys: bool = False
 ) -> Record:
     """PUT: all pairs are replaced (X-12)."""
-    return await _rewrite(
-        work, guest, name, lambda _: changes["pairs"], changes["single"], unique_keys
-    )
+
+    def replaced(_: Record) -> tuple[Mapping[str, Any], bool]:
+        return changes["pairs"], changes["single"]
+
+    return await _rewrite(work, guest, name, replaced, unique_keys)
 
 
 async def patch(
     work: Work, guest: UUID, name: str, changes: Changes, unique_keys: bool = False
 ) -> Record:
     """PATCH: only the pairs sent change (X-12)."""
-    return await _rewrite(
-        work, guest, name, lambda stored: {**stored, **changes["pairs"]}, False, unique_keys
-    )
+
+    def patched(stored: Record) -> tuple[Mapping[str, Any], bool]:
+        # One pair sent as {key, value} stays shown so while it is the only one (N-12).
+        single = changes["single"] if changes["pairs"] else stored["single"]
+        return {**stored["pairs"], **changes["pairs"]}, single
+
+    return await _rewrite(work, guest, name, patched, unique_keys)
 
 
 async def clear(work: Work, guest: UUID, name: str, keys: frozenset[str]) -> Record:
     """Remove the pairs of `keys`, or all when there are none (X-14, X-15, X-16)."""
 
-    def kept(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: value for key, value in stored.items() if keys and key not in keys}
+    def kept(stored: Record) -> tuple[Mapping[str, Any], bool]:
+        pairs = stored["pairs"].items()
+        return {key: value for key, value in pairs if keys and key not in keys}, stored["single"]
 
-    return await _rewrite(work, guest, name, kept, False, False)
+    return await _rewrite(work, guest, name, kept)
 
 
 async def delete(work: Work, guest: UUID, name: str) -> None:
@@ -130,14 +138,14 @@ async def _rewrite(
     work: Work,
     guest: UUID,
     name: str,
-    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    single: bool,
-    unique_keys: bool,
+    change: Callable[[Record], tuple[Mapping[str, Any], bool]],
+    unique_keys: bool = False,
 ) -> Record:
+    """Write what `change` makes of the stored row: its pairs, and whether it is shown single."""
     async with work.transaction():
         siblings = await _locked_siblings(work, guest)
         stored = shown(siblings, name) or _unknown(guest, name)
-        pairs = change(stored["pairs"])
+        pairs, single = change(stored)
         check_pairs(name, pairs, siblings if unique_keys else ())
         row = await work.one(
             "extensions.rewrite",
@@ -145,7 +153,7 @@ async def _rewrite(
             name=name,
             key=stored["key"],
             pairs=Json(pairs),
-            single=single,
+            single=single and len(pairs) == 1,
             now=clock.now(),
         )
     return row or _unknown(guest, name)

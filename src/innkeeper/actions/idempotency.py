@@ -15,9 +15,7 @@ def scope_of(client_key: str, path: str, key: str) -> UUID:
     return digest("idempotency", client_key, path, key)
 
 
-async def first_answer(
-    work: Work, scope: UUID, request_hash: UUID, hours: int
-) -> Record | None:
+async def first_answer(work: Work, scope: UUID, request_hash: UUID, hours: int) -> Record | None:
     """The kept {status, location, body}; waits for a twin still under way.
 
     Raises `Conflict` when the key was used for another request. Holds the scope until the

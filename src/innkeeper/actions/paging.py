@@ -12,6 +12,14 @@ MAX_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """The records of one page, and how many there are in all."""
+
+    items: list[Record]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """One page of a list: filters by field name, sort keys as (field, descending)."""
 
@@ -22,10 +30,10 @@ class Wanted:
     expand: bool | frozenset[str] = False
     """Children to embed: all of them, or those named (L-9)."""
 
+    def page_of(self, records: list[Record]) -> Page:
+        """This page of a list that is short enough to be read whole."""
+        return Page(records[self.offset : self.offset + self.limit], len(records))
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The records of one page, and how many there are in all."""
 
-    items: list[Record]
-    total: int
+EVERYTHING: Final = Wanted(limit=2**31 - 1)
+"""The page of a list that is not paged (N-18)."""

@@ -210,7 +210,7 @@ def instant(value: Any) -> datetime:
         read = read.replace(microsecond=int((fraction or "0").ljust(6, "0")[:3]) * 1000)
         if offset and offset not in "Zz":
             hours, minutes_east = int(offset[1:3]), int(offset[-2:])
-            if hours > 23 or minutes_east > 59:  # noqa: PLR2004 - a clock's own limits
+            if hours > 23 or minutes_east > 59:
                 raise Refused("must be an ISO 8601 date-time")
             east = timedelta(hours=hours, minutes=minutes_east)
             read = read - east if offset[0] == "+" else read + east

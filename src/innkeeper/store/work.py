@@ -51,40 +51,40 @@ class Work:
         self._spoilt = False
 
     async def one(
-        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> Row | None:
         """The first row of a query, or None."""
         try:
-            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
             return await cursor.fetchone()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 
     async def all(
-        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """Every row of a query."""
         try:
-            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 
     async def run(
-        self, name: str, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> int:
         """Run a statement; how many rows it wrote."""
         try:
-            cursor = await self.connection.execute(self._queries.text(name, **parts), params)
+            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
             return cursor.rowcount
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 
-    async def copy_in(self, name: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Send rows through the `COPY … FROM STDIN` called `name`; how many arrived."""
+    async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Send rows through the `COPY … FROM STDIN` called `query`; how many arrived."""
         try:
             async with self.connection.cursor() as cursor:
-                async with cursor.copy(self._queries.text(name)) as copy:
+                async with cursor.copy(self._queries.text(query)) as copy:
                     for row in rows:
                         await copy.write_row(row)
                 return cursor.rowcount

@@ -11,6 +11,7 @@ from typing import Final
 from innkeeper.actions import keys
 from innkeeper.errors import Unauthorized
 from innkeeper.store.database import Database
+from innkeeper.store.notices import Notices
 
 CACHE_SECONDS: Final = 5.0
 """Longest time a known credential is trusted without asking; a notice ends it at once."""
@@ -35,6 +36,8 @@ class Keyring:
         self._known: dict[bytes, tuple[float, Caller]] = {}
         self._touched: dict[str, float] = {}
         self._generation = 0
+        self.notices: Notices | None = None
+        """Who tells of changed keys; nothing is remembered while it does not listen."""
 
     def forget(self, *_: object) -> None:
         """A key changed, or notices may have been missed: ask the database again."""
@@ -63,7 +66,7 @@ class Keyring:
                 await keys.touch(work, client_key)
         caller = Caller(client_key, found["workspace"], found["compatibility"])
         # A notice that came while we asked may have been about this key.
-        if generation == self._generation:
+        if generation == self._generation and self.notices and self.notices.connected:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[digest] = (now + CACHE_SECONDS, caller)

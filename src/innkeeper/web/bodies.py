@@ -10,7 +10,7 @@ from innkeeper.wire.text import decode_object
 FORM = "application/x-www-form-urlencoded"
 
 
-class ClientGone(Exception):  # noqa: N818 - an outcome, not an error
+class ClientGone(Exception):
     """The client closed the connection before its body had arrived."""
 
 

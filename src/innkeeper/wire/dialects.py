@@ -10,3 +10,11 @@ V21 = Dialect(
 )
 
 DIALECTS: tuple[Dialect, ...] = (V21,)
+
+
+def dialect_at(path: str) -> Dialect:
+    """The dialect whose errors a path answers in, whether the path exists or not."""
+    for dialect in DIALECTS:
+        if path.startswith(f"/{dialect.name}/"):
+            return dialect
+    return V21

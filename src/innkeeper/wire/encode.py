@@ -58,7 +58,7 @@ def _fields_encoder(view: View) -> Encode:
     href = link_of(view, view.item)
     added = list(view.add.items())
     links = [
-        (member, link_of(view, path)) for member, path in (view.parents | view.children).items()
+        (member, link_of(view, path)) for member, path in {**view.parents, **view.children}.items()
     ]
 
     def encode(record: Record, base: str) -> dict[str, Any]:

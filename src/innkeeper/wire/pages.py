@@ -18,7 +18,7 @@ PAGING: Final = ("expand", "offset", "limit")
 IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
 
 
-class NoHit(Exception):  # noqa: N818 - an outcome, not an error
+class NoHit(Exception):
     """A filter that nothing stored can meet: the list is empty (CT-8)."""
 
 

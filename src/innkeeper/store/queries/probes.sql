@@ -1,0 +1,3 @@
+-- probes.ping
+-- Whether the database answers.
+SELECT true AS up

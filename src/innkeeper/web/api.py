@@ -1,0 +1,206 @@
+"""The API door: one request from its headers to its answer, the same for every dialect."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from innkeeper.actions import idempotency
+from innkeeper.errors import (
+    ApiError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerFault,
+)
+from innkeeper.resources.base import Record
+from innkeeper.rules.keys import digest
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.work import Work
+from innkeeper.web.answers import Answer, json_answer
+from innkeeper.web.auth import Caller, Keyring
+from innkeeper.web.bodies import ClientGone, json_object, read_body
+from innkeeper.web.cors import Cors
+from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log, observe
+from innkeeper.web.places import base_url
+from innkeeper.web.verbs import VERBS, WITH_BODY, Call
+from innkeeper.wire.dialects import DIALECTS, dialect_at
+from innkeeper.wire.faults import error_body
+from innkeeper.wire.pages import parse_query
+from innkeeper.wire.routes import Operation, Router, operations
+
+ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+
+@dataclass(slots=True)
+class Request:
+    """What is known of a request so far; errors are told in its terms."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    path: str
+    route: str = "unknown"
+    caller: Caller | None = None
+    fault: BaseException | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+
+class Api:
+    """Authenticates, routes, reads, acts, answers (AU-5: in that order)."""
+
+    def __init__(self, settings: Settings, database: Database, keyring: Keyring) -> None:
+        self._settings = settings
+        self._database = database
+        self._keyring = keyring
+        self._router = Router(operations(DIALECTS))
+        self._cors = Cors(settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        request = Request(scope, headers, canonical_path(scope))
+        correlation = correlation_id(headers.get(CORRELATION))
+        try:
+            answer = await self._answer(request, receive)
+        except ClientGone:
+            return
+        except ApiError as error:
+            answer = self.error_answer(request, error)
+        except Exception as fault:
+            request.fault = fault
+            answer = self.error_answer(request, ServerFault())
+        answer.headers += [
+            (CORRELATION, correlation),
+            *ALWAYS,
+            *self._cors.headers(headers.get(b"origin")),
+        ]
+        await answer.send(send)
+        self._note(request, answer, correlation)
+
+    async def _answer(self, request: Request, receive: Receive) -> Answer:
+        headers = request.headers
+        if request.method == "OPTIONS" and b"access-control-request-method" in headers:
+            # Preflight never carries credentials (AU-5).
+            found, _ = self._router.find(request.path)
+            return self._cors.preflight(allowed(found))
+        request.caller = caller = await self._keyring.identify(headers.get(b"authorization"))
+        found, parameters = self._router.find(request.path)
+        if not found:
+            raise NotFound
+        if request.method == "OPTIONS":
+            return Answer(204, headers=[(b"allow", ", ".join(allowed(found)).encode())])
+        operation = found.get("GET" if request.method == "HEAD" else request.method)
+        if operation is None:
+            raise MethodNotAllowed(request.method, allowed(found))
+        request.route = operation.path
+        raw = b""
+        if operation.verb in WITH_BODY:
+            limit = self._settings.max_body_bytes
+            raw = await read_body(receive, headers.get(b"content-length"), limit)
+        call = Call(
+            operation,
+            operation.view(caller.compatibility),
+            caller.compatibility,
+            parameters,
+            parse_query(request.scope["query_string"]),
+            json_object(raw, headers.get(b"content-type")) if operation.verb in WITH_BODY else None,
+            base_url(request.scope, headers, self._settings.public_url),
+        )
+        return await self._act(request, caller, call, raw)
+
+    async def _act(self, request: Request, caller: Caller, call: Call, raw: bytes) -> Answer:
+        key = request.headers.get(b"idempotency-key") if request.method == "POST" else None
+        verb = VERBS[call.operation.verb]
+
+        async def once() -> Answer:
+            async with self._database.work(caller.workspace) as work:
+                if key is None:
+                    return await verb(work, call)
+                return await self._idempotent(work, request, caller, call, key, raw)
+
+        return await retrying(once)
+
+    async def _idempotent(
+        self, work: Work, request: Request, caller: Caller, call: Call, key: bytes, raw: bytes
+    ) -> Answer:
+        """Act once for a key: a twin waits, then gets the first answer."""
+        word = key.decode("latin-1")
+        if not (1 <= len(word) <= 255 and word.isascii() and word.isprintable()):
+            raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+        hours = self._settings.idempotency_hours
+        scope = idempotency.scope_of(caller.client_key, request.path, word)
+        query = request.scope["query_string"].decode("latin-1")
+        request_hash = digest("request", query, raw.decode("latin-1"))
+        async with work.transaction():
+            kept = await idempotency.first_answer(work, scope, request_hash, hours)
+            if kept is not None:
+                REPLAYED.inc()
+                return replayed(kept)
+            answer = await VERBS[call.operation.verb](work, call)
+            location = dict(answer.headers).get(b"location", b"").decode() or None
+            await idempotency.keep(
+                work,
+                scope,
+                request_hash,
+                hours,
+                status=answer.status,
+                location=location,
+                body=answer.body,
+            )
+        return answer
+
+    def error_answer(self, request: Request, error: ApiError) -> Answer:
+        """The answer that tells of an error, in the dialect of the path (ER-4)."""
+        client_key = request.caller.client_key if request.caller else ""
+        extra = dialect_at(request.path).extra_error_members
+        body = error_body(error, self._settings.more_info_url, client_key, extra)
+        headers = [(name.lower().encode(), text.encode()) for name, text in error.headers.items()]
+        return json_answer(body, error.status, headers)
+
+    def _note(self, request: Request, answer: Answer, correlation: bytes) -> None:
+        seconds = time.perf_counter() - request.started
+        observe(request.method, request.route, answer.status, seconds)
+        if request.fault is None and not log.isEnabledFor(20):
+            return
+        members: dict[str, Any] = {
+            "id": correlation.decode(),
+            "method": request.method,
+            "route": request.route,
+            "status": answer.status,
+            "ms": round(seconds * 1000, 2),
+        }
+        if request.caller is not None:
+            members["client_key"] = request.caller.client_key
+        if request.fault is not None:
+            log.error("request failed", exc_info=request.fault, extra={"members": members})
+        else:
+            log.info("request", extra={"members": members})
+
+
+def canonical_path(scope: Scope) -> str:
+    """The path, still percent-encoded; `/2.1/…` and `/2/…` of one client mean `/v2.1/…`."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.decode("latin-1")
+    return "/v" + path[1:] if path.startswith(("/2.1/", "/2/")) else path
+
+
+def allowed(found: Mapping[str, Operation]) -> list[str]:
+    """The methods of a path, as an Allow header lists them."""
+    methods = sorted(found)
+    if "GET" in found:
+        methods.append("HEAD")
+    return [*methods, "OPTIONS"]
+
+
+def replayed(kept: Record) -> Answer:
+    """A kept answer, marked as one."""
+    headers = [(b"idempotent-replayed", b"true")]
+    if kept["location"]:
+        headers.append((b"location", kept["location"].encode()))
+    return Answer(kept["status"], bytes(kept["body"]), headers)

@@ -1,0 +1,81 @@
+"""The application: what opens at start, and which door a request goes to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from innkeeper.actions.keys import CHANNEL
+from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.store.notices import Notices
+from innkeeper.web import probes
+from innkeeper.web.api import Api
+from innkeeper.web.auth import Keyring
+from innkeeper.web.observe import configure_logs
+from innkeeper.wire.faults import error_body
+from innkeeper.wire.text import encode
+
+API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/innkeeper/")
+
+
+class Door:
+    """Sends a request to the API or to the pages; both open and close with the lifespan."""
+
+    def __init__(self, api: ASGIApp, rest: ASGIApp) -> None:
+        self._api = api
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
+            await self._api(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The ASGI application; without settings, those that `innkeeper serve` resolved."""
+    resolved = settings or Settings.from_environment()
+    configure_logs(resolved.log_level, resolved.log_format)
+    database = Database(resolved.database, resolved.pool_size, resolved.statement_timeout_ms)
+    keyring = Keyring(database)
+    notices = Notices(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
+    keyring.notices = notices
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await database.open()
+        await notices.start()
+        try:
+            yield
+        finally:
+            await notices.close()
+            await database.close()
+
+    async def told(request: Request, fault: Exception) -> Response:
+        error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
+        body = error_body(error, resolved.more_info_url, "", {})
+        return Response(encode(body), error.status, error.headers, "application/json")
+
+    rest = Starlette(
+        routes=probes.routes(database),
+        lifespan=lifespan,
+        exception_handlers={HTTPException: told, ApiError: told},
+    )
+    rest.router.redirect_slashes = False
+    return Door(Api(resolved, database, keyring), rest)
+
+
+def _error_of(request: Request, fault: Exception) -> ApiError:
+    """Starlette's own errors as ours, so that every route has one error body (ER-4)."""
+    assert isinstance(fault, HTTPException)  # noqa: S101 - what the handler is registered for
+    if fault.status_code == 404:
+        return NotFound()
+    if fault.status_code == 405:
+        return MethodNotAllowed(request.method, (fault.headers or {}).get("Allow", "").split(", "))
+    return BadRequest(fault.detail)

@@ -1,0 +1,80 @@
+"""What operators see: request logs, metrics and correlation ids."""
+
+import logging
+import re
+import sys
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from innkeeper import clock
+from innkeeper.resources.kinds import iso
+
+CORRELATION: Final = b"x-correlation-id"
+_SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+log: Final = logging.getLogger("innkeeper.web")
+
+REQUEST_SECONDS: Final = Histogram(
+    "innkeeper_request_seconds",
+    "Time from the first byte of a request to its answer.",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+REPLAYED: Final = Counter(
+    "innkeeper_idempotent_replays_total", "POSTs answered with their first answer."
+)
+_children: Final[dict[tuple[str, str, int], Any]] = {}
+
+
+def observe(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one request; `route` is a template, never a path with refs in it."""
+    labels = (method, route, status)
+    child = _children.get(labels)
+    if child is None:
+        child = _children[labels] = REQUEST_SECONDS.labels(method, route, str(status))
+    child.observe(seconds)
+
+
+def correlation_id(sent: bytes | None) -> bytes:
+    """The caller's own id when it is a plain word, else a new one."""
+    if sent is not None and _SAFE_ID.fullmatch(sent):
+        return sent
+    return uuid4().hex.encode()
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event and the record's own members."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": iso(clock.now()),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "members", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+class PlainLines(logging.Formatter):
+    """The same for people: `event key=value …`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        members = getattr(record, "members", {})
+        line = " ".join(
+            [iso(clock.now()), record.levelname, record.getMessage()]
+            + [f"{name}={value}" for name, value in members.items()]
+        )
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logs(level: str, form: str) -> None:
+    """Log to standard error, as JSON or text."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else PlainLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

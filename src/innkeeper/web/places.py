@@ -1,0 +1,20 @@
+"""Where the caller reached us: the base of every absolute URL (C-6)."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import Scope
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9.:_\[\]-]{1,255}")
+
+
+def base_url(scope: Scope, headers: Mapping[bytes, bytes], public_url: str) -> str:
+    """`https://host:port`: the configured URL, else the one the caller used."""
+    if public_url:
+        return public_url.rstrip("/")
+    host = headers.get(b"host", b"")
+    if not _HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}".encode() if server[1] else str(server[0]).encode()
+    return f"{scope['scheme']}://{host.decode()}"

@@ -1,0 +1,78 @@
+"""Pages for machines and newcomers: health, metrics, the API description."""
+
+import os
+from functools import cache
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from innkeeper.errors import Unavailable
+from innkeeper.store.database import Database
+from innkeeper.web.places import base_url
+from innkeeper.wire.openapi import description
+from innkeeper.wire.reference import reference_page
+from innkeeper.wire.routes import OFFICIAL, OPEN
+from innkeeper.wire.text import encode
+
+CSP = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'"
+
+
+def routes(database: Database) -> list[BaseRoute]:
+    """Routes outside the API; none of them needs credentials (AU-5)."""
+
+    async def ready(_: Request) -> Response:
+        async with database.control() as work:
+            if await work.one("probes.ping") is None:
+                raise Unavailable
+        return _json({"status": "ready"})
+
+    return [
+        Route("/healthz", _alive),
+        Route("/readyz", ready),
+        Route("/metrics", _metrics),
+        Route("/openapi.json", _openapi),
+        Route("/docs", _docs),
+        Route("/docs/style.css", _style),
+    ]
+
+
+def _json(value: object) -> Response:
+    return Response(encode(value), media_type="application/json")
+
+
+async def _alive(_: Request) -> Response:
+    return _json({"status": "ok"})
+
+
+async def _metrics(_: Request) -> Response:
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        # Several workers: each writes its own files, and any of them can add them up.
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _openapi(request: Request) -> Response:
+    asked = request.query_params.get("compatibility", OPEN)
+    headers = {name.lower(): value for name, value in request.scope["headers"]}
+    base = base_url(request.scope, headers, "")
+    return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
+
+
+@cache
+def _reference() -> tuple[str, str]:
+    return reference_page(description(OPEN, ""))
+
+
+async def _docs(_: Request) -> Response:
+    page, _style_sheet = _reference()
+    headers = {"content-security-policy": CSP, "x-content-type-options": "nosniff"}
+    return Response(page, media_type="text/html", headers=headers)
+
+
+async def _style(_: Request) -> Response:
+    return Response(_reference()[1], media_type="text/css")

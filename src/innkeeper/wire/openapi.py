@@ -1,0 +1,334 @@
+"""The API description (OpenAPI 3.1), generated from the same views that serve requests."""
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from innkeeper import __version__
+from innkeeper.actions.paging import DEFAULT_LIMIT
+from innkeeper.resources.guests import MAX_PAIRS
+from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema
+from innkeeper.wire.decode import required_fields, wire_name, writable
+from innkeeper.wire.dialects import DIALECTS
+from innkeeper.wire.naming import camel
+from innkeeper.wire.routes import Operation, operations
+from innkeeper.wire.views import PairsView, Shape, Verb, View
+
+IDEMPOTENCY: Final[Schema] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Our extension: for 24 hours the same key and body on this path answer the "
+    "first response again, and another body is 409.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_REASONS: Final = {
+    400: "A field, a query parameter or the JSON is wrong; every problem is named.",
+    401: "Credentials are missing or wrong.",
+    404: "No such resource.",
+    409: "It exists already, or an Idempotency-Key was used for another request.",
+    413: "The body is too large.",
+    415: "The media type is not JSON.",
+}
+_SUMMARIES: Final = {
+    Verb.CREATE: "Create a {}",
+    Verb.LIST: "List {}s",
+    Verb.FETCH: "Fetch a {}",
+    Verb.REPLACE: "Replace a {}",
+    Verb.PATCH: "Change some of a {}",
+    Verb.DELETE: "Delete a {}",
+    Verb.CLEAR: "Remove pairs from a {}",
+}
+
+
+@cache
+def description(compatibility: str, base: str) -> Schema:
+    """The OpenAPI document as a key of that compatibility sees the API."""
+    paths: dict[str, Schema] = {}
+    schemas: dict[str, Schema] = {"Error": _error_schema(), "Link": _LINK}
+    for operation in operations(DIALECTS):
+        view = operation.view(compatibility)
+        _add_schemas(schemas, operation, view)
+        item = paths.setdefault(_outside(operation.path), {})
+        item[operation.method.lower()] = _operation(operation, view)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Innkeeper",
+            "version": __version__,
+            "description": "A self-hosted customer data platform that speaks the Sitecore CDP "
+            f"APIs. This is the API as a key with compatibility `{compatibility}` sees it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": base or "/"}],
+        "security": [{"basicAuth": []}],
+        "tags": sorted(
+            ({"name": name} for name in {_tag(entry) for entry in operations(DIALECTS)}),
+            key=lambda tag: tag["name"],
+        ),
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "basicAuth": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The client key as user, the API token as password.",
+                }
+            },
+            "schemas": schemas,
+        },
+    }
+
+
+_LINK: Final[Schema] = {
+    "type": "object",
+    "properties": {"href": {"type": "string", "format": "uri"}},
+    "required": ["href"],
+}
+
+
+def _error_schema() -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "status": {"type": ["integer", "string"]},
+            "code": {"type": "integer"},
+            "message": {"type": "string"},
+            "developerMessage": {"type": "string"},
+            "moreInfoUrl": {"type": "string"},
+            "statusCode": {"type": "integer"},
+            "errors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        },
+        "required": ["status", "code", "message", "moreInfoUrl", "statusCode", "errors"],
+    }
+
+
+def _outside(path: str) -> str:
+    """A path with its parameters named as the documents name them."""
+    return re.sub(r"\{(\w+)\}", lambda match: "{" + _parameter(match.group(1)) + "}", path)
+
+
+def _parameter(name: str) -> str:
+    return "dataExtensionName" if name == "name" else camel(name) + "Ref"
+
+
+def _schema_name(operation: Operation, view: View) -> str:
+    prefix = "" if operation.dialect is DIALECTS[0] else camel(operation.dialect.name).capitalize()
+    return prefix + view.resource.__name__
+
+
+def _tag(operation: Operation) -> str:
+    view = next(iter(operation.views.values()))
+    return f"{view.resource.__name__} ({operation.dialect.name})"
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _add_schemas(schemas: dict[str, Schema], operation: Operation, view: View) -> None:
+    name = _schema_name(operation, view)
+    if name not in schemas:
+        schemas[name] = _pairs_shown(view) if isinstance(view, PairsView) else _fields_shown(view)
+        schemas[f"{name}Page"] = _page(view, name)
+    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
+        schemas[_body_name(operation, view)] = _body(operation, view)
+
+
+def _body_name(operation: Operation, view: View) -> str:
+    return _schema_name(operation, view) + operation.verb.name.capitalize()
+
+
+def _body(operation: Operation, view: View) -> Schema:
+    if isinstance(view, PairsView):
+        return _pairs_body(operation, view)
+    needed = required_fields(view) if operation.verb in (Verb.CREATE, Verb.REPLACE) else ()
+    properties: dict[str, Schema] = {}
+    required = []
+    for spelt, (field, kind) in writable(view).items():
+        must = field.name in needed and (operation.verb is Verb.CREATE or field.clearable)
+        schema = kind.schema()
+        properties[spelt] = schema if must else _or_null(schema)
+        if field.doc:
+            properties[spelt] = {**properties[spelt], "description": field.doc}
+        if must:
+            required.append(spelt)
+    return {"type": "object", "properties": properties} | (
+        {"required": required} if required else {}
+    )
+
+
+def _or_null(schema: Schema) -> Schema:
+    if "enum" in schema:
+        return {**schema, "type": ["string", "null"], "enum": [*schema["enum"], None]}
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    return schema
+
+
+def _fields_shown(view: View) -> Schema:
+    properties: dict[str, Schema] = {"href": {"type": "string", "format": "uri"}}
+    for name, field in view.resource.fields.items():
+        if name in view.hide:
+            continue
+        kind = view.accept.get(name, field.kind)
+        schema = kind.schema()
+        if name == "ref":
+            schema = {"type": "string", "format": "uuid"}
+        elif name in view.show and schema.get("format") == "date":
+            schema = {"type": "string", "format": "date-time"}
+        properties[wire_name(view, name)] = {**schema, "description": field.doc}
+    for member in view.parents:
+        properties[member] = _ref("Link")
+    for member in view.children:
+        properties[member] = {"type": "object", "properties": _LINK["properties"]}
+    return {"type": "object", "properties": properties, "required": ["href", "ref"]}
+
+
+def _pairs_shown(view: PairsView) -> Schema:
+    instant: Schema = {"type": "string", "format": "date-time"}
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "href": {"type": "string", "format": "uri"},
+            "ref": {"type": "string", "format": "uuid"},
+            "key": {"type": "string"},
+            "createdAt": instant,
+            "modifiedAt": instant,
+            **{member: _ref("Link") for member in view.parents},
+        },
+        "required": ["name", "href", "ref", "key"],
+        "additionalProperties": PRIMITIVE_SCHEMA,
+        "description": "The pairs stand beside these members.",
+    }
+
+
+def _pairs_body(operation: Operation, view: PairsView) -> Schema:
+    properties: dict[str, Schema] = {}
+    if operation.verb is Verb.CREATE and "name" not in re.findall(r"\{(\w+)\}", operation.path):
+        properties["name"] = (
+            {"type": "string", "enum": list(view.names)}
+            if view.names
+            else {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f/.]{1,128}$"}
+        )
+    if view.single_form:
+        properties["key"] = {"type": "string", "pattern": "^(default|[a-z][A-Za-z0-9]*Key)$"}
+        properties["value"] = {"type": "string"}
+    return {
+        "type": "object",
+        "properties": properties,
+        "patternProperties": {f"^[a-z][A-Za-z0-9]{{0,{MAX_KEY - 1}}}$": PRIMITIVE_SCHEMA},
+        "propertyNames": {"pattern": f"^[a-z][A-Za-z0-9]{{0,{MAX_KEY - 1}}}$"},
+        "maxProperties": MAX_PAIRS,
+        "description": f"At most {MAX_PAIRS} pairs of string, boolean or number.",
+    } | ({"required": ["name"]} if view.names and properties.get("name") else {})
+
+
+def _page(view: View, name: str) -> Schema:
+    whole: Schema = {"type": "integer", "minimum": 0}
+    return {
+        "type": "object",
+        "properties": {
+            "href": {"type": "string", "format": "uri"},
+            "offset": whole,
+            "limit": whole,
+            **({"totalCount": whole} if view.with_total else {}),
+            **{link: _ref("Link") for link in ("first", "last", "next", "prev")},
+            "items": {"type": "array", "items": _ref("Link" if view.links_only else name)},
+        },
+        "required": ["href", "offset", "limit", "first", "last", "items"],
+    }
+
+
+def _operation(operation: Operation, view: View) -> Schema:
+    singular = view.resource.singular.lower()
+    summary = _SUMMARIES[operation.verb].format(singular).replace(" a order", " an order")
+    out: Schema = {
+        "operationId": f"{operation.verb.value.strip('_')}{_schema_name(operation, view)}",
+        "summary": summary,
+        "tags": [_tag(operation)],
+        "parameters": _parameters(operation, view),
+        "responses": _responses(operation, view),
+    }
+    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
+        content = {"application/json": {"schema": _ref(_body_name(operation, view))}}
+        out["requestBody"] = {"required": True, "content": content}
+    return out
+
+
+def _parameters(operation: Operation, view: View) -> list[Schema]:
+    out: list[Schema] = [
+        {
+            "name": _parameter(name),
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"}
+            if name == "name"
+            else {"type": "string", "format": "uuid"},
+        }
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+
+    def query(name: str, schema: Schema, text: str) -> None:
+        out.append({"name": name, "in": "query", "schema": schema, "description": text})
+
+    if operation.verb is Verb.LIST:
+        largest = 2**63 - 1
+        query("offset", {"type": "integer", "minimum": 0, "maximum": largest}, "Items to skip.")
+        query(
+            "limit",
+            {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
+            "Items on the page; more than 100 is cut to 100.",
+        )
+        for name in view.filters:
+            if name != "identifiers":
+                query(name, {"type": "string"}, "Only those equal to this.")
+        if "identifiers" in view.filters:
+            both = "Only those with this identifier; provider and id go together."
+            query("identifiers.provider", {"type": "string"}, both)
+            query("identifiers.id", {"type": "string"}, both)
+        if view.sorts:
+            key = f"({'|'.join(view.sorts)})(::(ASC|DESC))?"
+            pattern = f"^({key}(\\|{key})*)?$"
+            query("sort", {"type": "string", "pattern": pattern}, "`field::ASC|field::DESC`.")
+    if operation.verb in (Verb.LIST, Verb.FETCH):
+        query("expand", {"type": "string"}, "`true`, or names of children to embed.")
+    if operation.verb is Verb.CLEAR:
+        query("name", {"type": "string"}, "Keys, joined by | or a comma; none empties it.")
+    if operation.method == "POST":
+        out.append(IDEMPOTENCY)
+    return out
+
+
+def _responses(operation: Operation, view: View) -> Schema:
+    name = _schema_name(operation, view)
+    page = _ref(f"{name}Page")
+    array: Schema = {"type": "array", "items": _ref(name)}
+    shown = _ref(name)
+    if operation.verb is Verb.LIST:
+        shown = {
+            Shape.ENVELOPE: page,
+            Shape.ARRAY: array,
+            Shape.ARRAY_UNLESS_PAGED: {"anyOf": [array, page]},
+        }[view.shape]
+    good = {Verb.CREATE: 201, Verb.DELETE: view.deleted}.get(operation.verb, 200)
+    if operation.verb is Verb.DELETE:
+        shown = {"type": "null"}
+    answer: Schema = {"description": "Done."}
+    if good != 204:
+        answer["content"] = {"application/json": {"schema": shown}}
+    if operation.verb is Verb.CREATE:
+        answer["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
+    failures = {401} | ({404} if "{" in operation.path else set())
+    if operation.verb is Verb.LIST:
+        failures |= {400}
+    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
+        failures |= {400, 413, 415}
+    if operation.method == "POST":
+        failures |= {409}
+    error = {"application/json": {"schema": _ref("Error")}}
+    bad: dict[str, Any] = {
+        str(status): {"description": _REASONS[status], "content": error}
+        for status in sorted(failures)
+    }
+    return {str(good): answer, **bad}

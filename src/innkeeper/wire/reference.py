@@ -1,0 +1,99 @@
+"""The API reference as one page of plain HTML, from the API description; works offline."""
+
+from html import escape
+from typing import Final
+
+from innkeeper.resources.kinds import Schema
+
+STYLE: Final = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: #0a6b5c; }
+@media (prefers-color-scheme: dark) { :root { --accent: #5fd0bb; } }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1.5rem; }
+h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+a { color: var(--accent); }
+code { font: 0.9em ui-monospace, monospace; }
+details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; }
+summary { padding: .5rem .75rem; cursor: pointer; overflow-wrap: anywhere; }
+summary b { display: inline-block; min-width: 4.5rem; color: var(--accent); }
+.in { padding: 0 .75rem .75rem; overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .5rem;
+border-top: 1px solid var(--line); vertical-align: top; } th { font-weight: 600; }
+.must { color: var(--accent); font-size: .85em; }
+"""
+
+
+def reference_page(document: Schema) -> tuple[str, str]:
+    """(HTML, style sheet) of the reference of an OpenAPI document."""
+    info = document["info"]
+    sections: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            shown = _operation(document, method, path, operation)
+            sections.setdefault(operation["tags"][0], []).append(shown)
+    contents = "".join(
+        f"<h2>{escape(tag)}</h2>{''.join(operations)}" for tag, operations in sections.items()
+    )
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(info['title'])} API</title>"
+        '<link rel="stylesheet" href="/docs/style.css"></head><body>'
+        f"<h1>{escape(info['title'])} API</h1><p>Version {escape(info['version'])}. "
+        f"{escape(info['description'])}</p><p>Machine-readable: "
+        '<a href="/openapi.json">/openapi.json</a>, or '
+        '<a href="/openapi.json?compatibility=official">as an official key sees it</a>.</p>'
+        f"{contents}</body></html>"
+    )
+    return page, STYLE
+
+
+def _operation(document: Schema, method: str, path: str, operation: Schema) -> str:
+    parts = [
+        f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> "
+        f'{escape(operation["summary"])}</summary><div class="in">'
+    ]
+    if operation["parameters"]:
+        rows = "".join(
+            _row(
+                item["name"],
+                item["schema"],
+                item.get("description", item["in"]),
+                item.get("required", False),
+            )
+            for item in operation["parameters"]
+        )
+        parts.append(f"<h3>Parameters</h3><table>{rows}</table>")
+    if "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        required = body.get("required", ())
+        rows = "".join(
+            _row(name, member, member.get("description", ""), name in required)
+            for name, member in body["properties"].items()
+        )
+        told = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
+        parts.append(f"<h3>Body</h3>{told}<table>{rows}</table>")
+    rows = "".join(
+        f"<tr><th>{status}</th><td>{escape(answer['description'])}</td></tr>"
+        for status, answer in operation["responses"].items()
+    )
+    parts.append(f"<h3>Answers</h3><table>{rows}</table></div></details>")
+    return "".join(parts)
+
+
+def _row(name: str, schema: Schema, text: str, required: bool) -> str:
+    must = ' <span class="must">required</span>' if required else ""
+    return (
+        f"<tr><th><code>{escape(name)}</code>{must}</th>"
+        f"<td>{escape(_type(schema))}</td><td>{escape(text)}</td></tr>"
+    )
+
+
+def _type(schema: Schema) -> str:
+    kind = schema.get("type", "any")
+    words = kind if isinstance(kind, str) else " or ".join(word for word in kind if word != "null")
+    if "format" in schema:
+        words = schema["format"]
+    if len(schema.get("enum", ())) in range(1, 15):
+        words += ": " + ", ".join(str(word) for word in schema["enum"] if word is not None)
+    return words
