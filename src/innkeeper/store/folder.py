@@ -1,0 +1,114 @@
+"""The data folder: one server at a time owns it, and tells other commands how to reach it."""
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from innkeeper.errors import OperatorError
+
+SERVE: Final = "serve"
+_ANNOUNCEMENT: Final = "server.json"
+_PAUSE_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a running server tells about itself; `dsn` only for its embedded database."""
+
+    pid: int
+    url: str
+    dsn: str | None = None
+
+
+class Busy(OperatorError):
+    """Another process owns the folder."""
+
+
+class DataFolder:
+    """The folder given by --data. Its lock dies with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def claim(self, command: str, wait_seconds: float = 0.0) -> None:
+        """Own the folder until `release`, making it where needed.
+
+        Raises Busy when another process still owns it after `wait_seconds` (a server is not
+        waited for), and OperatorError when the folder cannot be used.
+        """
+        try:
+            # A system user that runs the database for root must be able to pass through.
+            self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                pid, owner = _owner(lock)
+                if (owner == SERVE and command == SERVE) or time.monotonic() > deadline:
+                    os.close(lock)
+                    raise Busy(
+                        f"The data folder {self.path} is in use by another Innkeeper "
+                        f"(process {pid}): stop that one, or choose another folder with --data."
+                    ) from None
+                time.sleep(_PAUSE_SECONDS)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()} {command}\n".encode(), 0)
+            (self.path / _ANNOUNCEMENT).unlink(missing_ok=True)
+        except OSError as error:
+            os.close(lock)
+            raise unusable(self.path, error) from error
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let another process own the folder."""
+        if self._lock is not None:
+            (self.path / _ANNOUNCEMENT).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def announce(self, announcement: Announcement) -> None:
+        """Tell other commands of the same person how to reach this server."""
+        half = self.path / f"{_ANNOUNCEMENT}.{os.getpid()}"
+        try:
+            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(announcement))
+            half.rename(self.path / _ANNOUNCEMENT)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+
+    def announced(self) -> Announcement | None:
+        """The server that runs on this folder; None when none has said so yet.
+
+        Trust it only while `claim` finds the folder busy: a killed server leaves it behind.
+        """
+        try:
+            text = (self.path / _ANNOUNCEMENT).read_bytes()
+            return msgspec.json.decode(text, type=Announcement)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise unusable(self.path, error) from error
+
+
+def unusable(path: Path, error: Exception) -> OperatorError:
+    """One sentence for a folder that the system will not let us use."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return OperatorError(f"The data folder {path} cannot be used: {reason}.")
+
+
+def _owner(lock: int) -> tuple[str, str]:
+    """(process id, command) of who holds the lock, as they wrote it."""
+    pid, _, command = os.pread(lock, 100, 0).decode(errors="replace").partition(" ")
+    return pid or "unknown", command.strip()

@@ -1,0 +1,86 @@
+"""Finding and ending what earlier runs of the embedded server left behind."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PAUSE_SECONDS: Final = 0.02
+HAS_PROC: Final = Path("/proc/self/cwd").exists()
+
+
+def follow_parent(with_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a child calls before anything else to get `with_signal` when its parent is killed.
+
+    None where the system knows no such thing.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def follow() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(with_signal), 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return follow
+
+
+def servers_in(cluster: Path) -> list[int]:
+    """Process ids of living postgres processes that work in the folder `cluster`."""
+    if not HAS_PROC:
+        return []
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _works_in(entry, cluster)
+    ]
+
+
+def end_servers(cluster: Path, postmaster: int | None, patience_seconds: float = 30.0) -> None:
+    """End every server process that an earlier run left in `cluster`, the gentle way first.
+
+    Without its postmaster a backend has nobody to report to and is killed: what it had
+    acknowledged is in the log, what it had not is undone at the next start.
+    """
+    if postmaster is not None and postmaster in servers_in(cluster):
+        for polite in (signal.SIGINT, signal.SIGQUIT):
+            _send(postmaster, polite)
+            if _gone(lambda: postmaster not in servers_in(cluster), patience_seconds):
+                break
+    for pid in servers_in(cluster):
+        _send(pid, signal.SIGKILL)
+    _gone(lambda: not servers_in(cluster), patience_seconds)
+
+
+def _works_in(process: Path, cluster: Path) -> bool:
+    try:
+        # "pid (name) state …": a dead process that nobody has reaped has state Z.
+        name, state = (process / "stat").read_text().partition("(")[2].rsplit(")", 1)
+        if name != "postgres" or state.split()[0] in "ZX":
+            return False
+        return (process / "cwd").samefile(cluster)
+    except (OSError, ValueError):
+        return False  # ended meanwhile, or somebody else's
+
+
+def _send(pid: int, what: signal.Signals) -> None:
+    try:
+        os.kill(pid, what)
+    except ProcessLookupError:
+        return
+
+
+def _gone(is_gone: Callable[[], bool], patience_seconds: float) -> bool:
+    deadline = time.monotonic() + patience_seconds
+    while not is_gone():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
