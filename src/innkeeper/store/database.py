@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
+from innkeeper.settings import Settings
 from innkeeper.store.failures import Contended
 from innkeeper.store.queries import Queries, schema_of
 from innkeeper.store.work import ADAPTERS, Work
@@ -33,7 +34,14 @@ logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
 class Database:
     """One pool for every workspace: the schema is in the SQL, never in the connection."""
 
-    def __init__(self, dsn: str, pool_size: int = 8, statement_timeout_ms: int = 30_000) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pool_size: int = 8,
+        statement_timeout_ms: int = 30_000,
+        settings: Settings | None = None,
+    ) -> None:
+        self._settings = settings or Settings()
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -70,23 +78,23 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def work(self, workspace: str) -> AsyncIterator[Work]:
+    async def work(self, workspace: str, actor: str = "system") -> AsyncIterator[Work]:
         """A connection for one workspace; raises Unavailable when none comes free in time."""
         queries = self._queries.get(workspace)
         if queries is None:
             queries = self._queries[workspace] = Queries(schema_of(workspace))
         connection = await self._checkout()
         try:
-            yield Work(connection, workspace, queries)
+            yield Work(connection, workspace, queries, self._settings, actor)
         finally:
             await self._pool.putconn(connection)
 
     @asynccontextmanager
-    async def control(self) -> AsyncIterator[Work]:
+    async def control(self, actor: str = "system") -> AsyncIterator[Work]:
         """A connection for what belongs to no workspace: keys, workspaces."""
         connection = await self._checkout()
         try:
-            yield Work(connection, "", self._control)
+            yield Work(connection, "", self._control, self._settings, actor)
         finally:
             await self._pool.putconn(connection)
 

@@ -11,6 +11,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
+from innkeeper.settings import Settings
 from innkeeper.store.failures import translated
 from innkeeper.store.queries import Queries
 
@@ -39,13 +40,21 @@ class Work:
     Every method raises what `failures.translated` makes of the driver's error.
     """
 
-    __slots__ = ("_open", "_queries", "_spoilt", "connection", "workspace")
+    __slots__ = ("_open", "_queries", "_spoilt", "actor", "connection", "settings", "workspace")
 
     def __init__(
-        self, connection: psycopg.AsyncConnection[DictRow], workspace: str, queries: Queries
+        self,
+        connection: psycopg.AsyncConnection[DictRow],
+        workspace: str,
+        queries: Queries,
+        settings: Settings,
+        actor: str,
     ) -> None:
         self.connection = connection
         self.workspace = workspace
+        self.settings = settings
+        self.actor = actor
+        """Who asks, for ledgers and audit: a client key, a user, a job."""
         self._queries = queries
         self._open = False
         self._spoilt = False

@@ -119,7 +119,7 @@ class Api:
         verb = VERBS[call.operation.verb]
 
         async def once() -> Answer:
-            async with self._database.work(caller.workspace) as work:
+            async with self._database.work(caller.workspace, caller.client_key) as work:
                 if key is None:
                     return await verb(work, call)
                 return await self._idempotent(work, request, caller, call, key, raw)

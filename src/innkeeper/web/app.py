@@ -42,7 +42,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The ASGI application; without settings, those that `innkeeper serve` resolved."""
     resolved = settings or Settings.from_environment()
     configure_logs(resolved.log_level, resolved.log_format)
-    database = Database(resolved.database, resolved.pool_size, resolved.statement_timeout_ms)
+    database = Database(
+        resolved.database, resolved.pool_size, resolved.statement_timeout_ms, resolved
+    )
     keyring = Keyring(database)
     notices = Notices(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
     keyring.notices = notices

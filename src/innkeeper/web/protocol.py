@@ -1,0 +1,88 @@
+"""HTTP/1.1 as uvicorn speaks it, with a limit on the size of a request's head."""
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Request line and headers, in bytes; far above what any client sends.
+MAX_HEAD_BYTES: Final = 65_536
+# What is between a header's name and value, and after it.
+_SEPARATORS: Final = 4
+
+
+class HeadTooLarge(Exception):
+    """Stops the parser in the middle of a head that is over the limit."""
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """Answers 431 to a head over the limit, 400 to what is not HTTP, and closes."""
+
+    # A more_info_url that the operator chose; the server sets it before it listens.
+    more_info_url: str = "https://support.sitecore.com"
+
+    _in_head = False
+    _too_large = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        # The parser keeps an unfinished header to itself, so what goes in is counted too.
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self._closing():
+            self._too_large = True
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + _SEPARATORS)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what uvicorn cannot pass on, in the error body of every other answer (ER-4)."""
+        if self._closing():
+            return
+        status, message = HTTPStatus.BAD_REQUEST, "The request is not valid HTTP."
+        if self._too_large:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            message = f"The request's line and headers are over {MAX_HEAD_BYTES} bytes."
+        body = msgspec.json.encode(
+            {
+                "status": status,
+                "code": status,
+                "message": message,
+                "developerMessage": message,
+                "moreInfoUrl": self.more_info_url,
+                "statusCode": status,
+                "errors": [message],
+            }
+        )
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._too_large = True
+            raise HeadTooLarge
+
+    def _closing(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
