@@ -24,20 +24,21 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     _in_head = False
     _too_large = False
+    _fed_bytes = 0
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         # The parser keeps an unfinished header to itself, so what goes in is counted too.
         if self._in_head:
-            self._head_bytes += len(data)
+            self._fed_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self._closing():
+        if self._in_head and self._fed_bytes > MAX_HEAD_BYTES and not self._closing():
             self._too_large = True
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
+        self._fed_bytes = self._head_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:

@@ -1,0 +1,110 @@
+"""API keys: a public client key, and a secret token that is shown once."""
+
+import hashlib
+import secrets
+import string
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from innkeeper import clock
+from innkeeper.errors import OperatorError
+from innkeeper.store.migrate import LOCK
+from innkeeper.store.work import Row, Work
+
+Compatibility = Literal["open", "official"]
+
+# The channel on which every process learns that a key changed; the payload is the client key.
+CHANNEL: Final = "innkeeper_keys"
+_ALPHANUMERICS: Final = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key with its token, which nobody can show again."""
+
+    client_key: str
+    api_token: str
+    compatibility: Compatibility
+
+
+def token_digest(token: str) -> bytes:
+    """What is stored of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+async def create(
+    work: Work, workspace: str, compatibility: Compatibility = "open", name: str = ""
+) -> NewKey:
+    """A key for a workspace; raises OperatorError when there is no such workspace."""
+    if await work.one("control.find_workspace", name=workspace) is None:
+        raise OperatorError(f"There is no workspace {workspace}.")
+    key = NewKey(
+        "".join(secrets.choice(_ALPHANUMERICS) for _ in range(32)),
+        secrets.token_urlsafe(32),
+        compatibility,
+    )
+    async with work.transaction():
+        await work.run(
+            "control.create_key",
+            client_key=key.client_key,
+            token_sha256=token_digest(key.api_token),
+            workspace=workspace,
+            compatibility=compatibility,
+            name=name,
+            now=clock.now(),
+        )
+        await _announce(work, key.client_key)
+    return key
+
+
+async def first(work: Work, workspace: str) -> NewKey | None:
+    """A key for a workspace that never had one, however many processes ask at once; else None."""
+    async with work.transaction():
+        await work.run("control.one_at_a_time", lock=LOCK)
+        if await work.one("control.list_keys", workspace=workspace) is not None:
+            return None
+        return await create(work, workspace, name="first")
+
+
+async def find(work: Work, client_key: str) -> Row | None:
+    """The key that has not been revoked: client_key, token_sha256, workspace, compatibility, …"""
+    return await work.one("control.find_key", client_key=client_key)
+
+
+async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
+    """Every key, or a workspace's, revoked ones too, oldest first, without tokens."""
+    return await work.all("control.list_keys", workspace=workspace)
+
+
+async def revoke(work: Work, client_key: str) -> None:
+    """End a key at once in every process; raises OperatorError for an unknown or ended one."""
+    async with work.transaction():
+        if not await work.run("control.revoke_key", client_key=client_key, now=clock.now()):
+            raise _unknown(client_key)
+        await _announce(work, client_key)
+
+
+async def rotate(work: Work, client_key: str) -> NewKey:
+    """Another token for a key, the old one ends; raises OperatorError for an unknown key."""
+    token = secrets.token_urlsafe(32)
+    async with work.transaction():
+        row = await work.one(
+            "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
+        )
+        if row is None:
+            raise _unknown(client_key)
+        await _announce(work, client_key)
+    return NewKey(client_key, token, row["compatibility"])
+
+
+async def touch(work: Work, client_key: str) -> None:
+    """Note that a key was used now; written at most once a minute."""
+    await work.run("control.touch_key", client_key=client_key, now=clock.now())
+
+
+async def _announce(work: Work, client_key: str) -> None:
+    await work.run("control.announce_key", client_key=client_key)
+
+
+def _unknown(client_key: str) -> OperatorError:
+    return OperatorError(f"There is no key {client_key} that has not been revoked.")
