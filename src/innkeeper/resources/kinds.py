@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from innkeeper import clock
@@ -219,8 +220,12 @@ def instant(value: Any) -> datetime:
     return read.replace(tzinfo=UTC)
 
 
+@lru_cache(4096)
 def iso(moment: datetime) -> str:
-    """`2024-01-01T16:17:16.000Z`: always UTC with three decimals (C-8)."""
+    """`2024-01-01T16:17:16.000Z`: always UTC with three decimals (C-8).
+
+    Remembered, since a record's instants are mostly equal and a list shows hundreds of them.
+    """
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -1,0 +1,1 @@
+"""Measurements of speed, each beside a floor taken in the same run."""
