@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from innkeeper.actions import keys
 from innkeeper.errors import OperatorError
 from innkeeper.store import migrate
 from innkeeper.store.migrate import LOCK, SANDBOX_SUFFIX
@@ -17,8 +18,11 @@ async def list_all(work: Work) -> list[Row]:
     return await work.all("control.list_workspaces")
 
 
-async def create(work: Work, name: str) -> None:
-    """A workspace and its sandbox, both empty; raises OperatorError for a bad or taken name."""
+async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
+    """A workspace and its sandbox, both empty, each with a first key: name to key.
+
+    Raises OperatorError for a bad or taken name.
+    """
     if name.endswith(SANDBOX_SUFFIX):
         raise OperatorError(
             f"{name} is the name of a sandbox: create the workspace "
@@ -34,6 +38,10 @@ async def create(work: Work, name: str) -> None:
         if await work.one("control.find_workspace", name=name) is not None:
             raise OperatorError(f"There is a workspace {name} already.")
         await migrate.create_workspace(work.connection, name)
+        return {
+            each: await keys.create(work, each, name="first")
+            for each in (name, name + SANDBOX_SUFFIX)
+        }
 
 
 async def reset(work: Work, name: str) -> None:

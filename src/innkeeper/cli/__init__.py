@@ -1,1 +1,15 @@
 """The commands: thin, they call actions."""
+
+import sys
+
+
+def main() -> None:
+    """Entry point of `innkeeper`: run a command; what its user must put right is one sentence."""
+    from innkeeper.cli.app import app  # noqa: PLC0415 - so that importing the package stays cheap
+    from innkeeper.errors import ApiError, OperatorError  # noqa: PLC0415
+
+    try:
+        app()
+    except (OperatorError, ApiError) as error:
+        print(f"innkeeper: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -151,7 +152,7 @@ class EmbeddedServer:
         """Start the server and wait for it; again while a dead one's remains are in the way."""
         deadline = time.monotonic() + _STILL_HELD_SECONDS
         while True:
-            with open(self._data / "postgres.log", "ab") as output:
+            with open(self._data / "postgres.log", "ab", opener=_for_us_alone) as output:
                 began = output.tell()
                 self._process = self._spawn("postgres", self.cluster, self._options(), output)
             if self._ready(self._process):
@@ -247,29 +248,34 @@ class EmbeddedServer:
     ) -> subprocess.Popen[bytes]:
         # Root's folders may be closed to the system user. An open file descriptor is not:
         # through it the server reaches its own folder without passing those above.
-        folder = None if self._user.reaches(cluster) else os.open(cluster, os.O_RDONLY)
+        folder: int | None = None
         other_user: dict[str, Any] = {}
         if self._user.name is not None:
             other_user = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
+            if not self._user.reaches(cluster):
+                folder = os.open(cluster, os.O_RDONLY)
         try:
-            return subprocess.Popen(  # noqa: S603 - programs found by us
-                [
-                    self._binaries.folder / program,
-                    "-D",
-                    cluster if folder is None else f"/proc/self/fd/{folder}",
-                    *arguments,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                env={"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C"},
-                start_new_session=True,
-                pass_fds=() if folder is None else (folder,),
-                # Killed -9, we cannot stop the server; this way it stops by itself.
-                preexec_fn=follow_parent(signal.SIGINT),  # noqa: PLW1509 - one prctl, no locks
-                **other_user,
-            )
+            with warnings.catch_warnings():
+                # From 3.12 Python warns of forks beside threads; the child makes one system call.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return subprocess.Popen(  # noqa: S603 - programs found by us
+                    [
+                        self._binaries.folder / program,
+                        "-D",
+                        cluster if folder is None else f"/proc/self/fd/{folder}",
+                        *arguments,
+                    ],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env={"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C"},
+                    start_new_session=True,
+                    pass_fds=() if folder is None else (folder,),
+                    # Killed -9, we cannot stop the server; this way it stops by itself.
+                    preexec_fn=follow_parent(signal.SIGINT, os.getpid()),  # noqa: PLW1509
+                    **other_user,
+                )
         except OSError as error:
             raise OperatorError(f"PostgreSQL cannot be run: {error.strerror}.") from error
         finally:
@@ -323,3 +329,8 @@ class EmbeddedServer:
         return OperatorError(
             f"The database in {self._data} cannot be {verb}: {last.strip().rstrip('.')}."
         )
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    # A message of the server may quote what was stored.
+    return os.open(path, flags, 0o600)

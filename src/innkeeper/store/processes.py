@@ -14,15 +14,14 @@ _PAUSE_SECONDS: Final = 0.02
 HAS_PROC: Final = Path("/proc/self/cwd").exists()
 
 
-def follow_parent(with_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child calls before anything else to get `with_signal` when its parent is killed.
+def follow_parent(with_signal: signal.Signals, parent: int) -> Callable[[], None] | None:
+    """What a child calls first to get `with_signal` when the process `parent` is killed.
 
     None where the system knows no such thing.
     """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
 
     def follow() -> None:
         prctl(_PR_SET_PDEATHSIG, int(with_signal), 0, 0, 0)

@@ -1,0 +1,72 @@
+"""The command `innkeeper`: what it can do, and the commands that need no database."""
+
+from typing import Annotated
+
+import typer
+
+from innkeeper import __version__
+from innkeeper.cli import db, keys, workspaces
+from innkeeper.cli.options import Config, Data, Database, Json, settings
+
+app = typer.Typer(
+    name="innkeeper",
+    help="A self-hosted customer data platform that speaks the Sitecore CDP APIs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(db.app, name="db")
+app.add_typer(keys.app, name="keys")
+app.add_typer(workspaces.app, name="workspaces")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data: Data = None,
+    database: Database = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+    config: Config = None,
+) -> None:
+    """Start the server, and the embedded database unless a server is named."""
+    chosen = settings(config, host=host, port=port, data=data, database=database, workers=workers)
+    from innkeeper.cli.serving import serve as run  # noqa: PLC0415
+
+    run(chosen)
+
+
+@app.command("settings")
+def show_settings(
+    data: Data = None, database: Database = None, config: Config = None, json: Json = False
+) -> None:
+    """List every setting: its value, default, environment variable and meaning."""
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    values = chosen.shown()
+    rows = [
+        {
+            "name": item.name,
+            "value": values[item.name],
+            "default": str(item.default) if item.name == "data" else item.default,
+            "environment": item.environment,
+            "help": item.help,
+        }
+        for item in chosen.declarations()
+    ]
+    if json:
+        show(rows)
+    else:
+        table(rows, "name", "value", "environment", "help")
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """Print the version."""
+    from innkeeper.cli.output import show  # noqa: PLC0415
+
+    if json:
+        show({"version": __version__})
+    else:
+        print(__version__)

@@ -1,0 +1,60 @@
+"""How commands print: tables for people, JSON with camelCase names for programs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from innkeeper.actions.keys import NewKey
+from innkeeper.resources.kinds import iso
+from innkeeper.wire.naming import camel
+
+
+def show(value: Any) -> None:
+    """Print a value as JSON."""
+    print(msgspec.json.format(msgspec.json.encode(_plain(value)), indent=2).decode(), flush=True)
+
+
+def new_key(key: NewKey, json: bool) -> None:
+    """Print a key and its token, for the only time."""
+    row = {
+        "client_key": key.client_key,
+        "api_token": key.api_token,
+        "compatibility": key.compatibility,
+    }
+    if json:
+        show(row)
+    else:
+        table([row], *row)
+
+
+def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
+    """Print rows as a table that is never cut: a key is there to be copied."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    drawn = Table(box=None, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        plain = _plain(row, spelt=str)
+        drawn.add_row(*(_text(plain[column]) for column in columns))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(drawn)
+
+
+def _plain(value: Any, spelt: Any = camel) -> Any:
+    if isinstance(value, dict):
+        return {spelt(name): _plain(item, spelt) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, spelt) for item in value]
+    return iso(value) if isinstance(value, datetime) else value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,242 @@
+"""`innkeeper serve`: database up, first key made, requests answered, all stopped in order."""
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from innkeeper import __version__
+from innkeeper.actions import keys
+from innkeeper.errors import OperatorError
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.folder import SERVE, Announcement, DataFolder
+from innkeeper.store.migrate import FIRST_WORKSPACE, migrate
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# A short command may own the folder for a moment; it is waited for, a server is not.
+_WAIT_SECONDS: Final = 15.0
+_BACKLOG: Final = 2048
+# Requests that are still open after this long at a stop are cut off.
+_GRACE_SECONDS: Final = 30
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_EXAMPLE: Final = (
+    '{"guestType":"customer","email":"jane.doe@example.com","firstName":"Jane","lastName":"Doe"}'
+)
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop; raises OperatorError for what the operator must put right."""
+    _stop_on_signals()
+    with ExitStack() as stack:
+        try:
+            _run(settings, stack)
+        finally:
+            # Stopping has begun, in order; a second request to stop must not cut it short.
+            for number in _STOPS:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _run(settings: Settings, stack: ExitStack) -> None:
+    folder = DataFolder(settings.data)
+    stack.callback(folder.release)
+    announces = _claim(folder, embedded=not settings.database)
+    listener = stack.enter_context(_listening(settings.host, settings.port))
+    url = _url(settings.host, listener)
+    dsn = settings.database or _embedded(settings, stack)
+    new, client_key = asyncio.run(_prepare(dsn))
+    if announces:
+        folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
+    _greet(settings, url, new, client_key)
+    replace(settings, database=dsn).to_environment()
+    _answer(settings, listener, stack)
+
+
+def _claim(folder: DataFolder, *, embedded: bool) -> bool:
+    """Own the data folder; with a database elsewhere that is welcome but not needed."""
+    try:
+        folder.claim(SERVE, _WAIT_SECONDS if embedded else 0.0)
+    except OperatorError:
+        if embedded:
+            raise
+        return False
+    return True
+
+
+def _embedded(settings: Settings, stack: ExitStack) -> str:
+    # Each process has its pool and its listener; commands and backups come on top.
+    connections = max(100, settings.workers * (settings.pool_size + 1) + 20)
+    server = EmbeddedServer(settings.data, connections)
+    stack.callback(server.stop)
+    dsn = server.start()
+    server.watch()
+    return dsn
+
+
+async def _prepare(dsn: str) -> tuple[keys.NewKey | None, str | None]:
+    """Migrate; the workspace's first key when it was made now, and a client key that works."""
+    await migrate(dsn)
+    database = Database(dsn, pool_size=1)
+    await database.open()
+    try:
+        async with database.control("operator") as work:
+            new = await keys.first(work, FIRST_WORKSPACE)
+            rows = await keys.list_all(work, FIRST_WORKSPACE)
+    finally:
+        await database.close()
+    known = [row["client_key"] for row in rows if row["revoked_at"] is None]
+    return new, known[0] if known else None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, listening already: who pastes the printed line early waits, unrefused."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _unbound(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.set_inheritable(True)
+    except OSError as error:
+        listener.close()
+        raise _unbound(host, port, error) from error
+    return listener
+
+
+def _unbound(host: str, port: int, error: OSError) -> OperatorError:
+    if error.errno == errno.EADDRINUSE:
+        return OperatorError(f"Port {port} of {host} is in use: choose another with --port.")
+    if isinstance(error, PermissionError):
+        return OperatorError(f"Port {port} of {host} needs more rights: choose one from 1024 up.")
+    return OperatorError(f"Innkeeper cannot listen on {host} port {port}: {error.strerror}.")
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greet(settings: Settings, url: str, new: keys.NewKey | None, client_key: str | None) -> None:
+    """Tell where the server is, and a line that creates a guest when pasted."""
+    where = (
+        ""
+        if settings.database or settings.data == Settings().data
+        else (f" --data {settings.data}")
+    )
+    # In a virtual environment that is not active the bare name would not be found.
+    command = "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
+    lines = [f"Innkeeper {__version__} at {url}", ""]
+    if new is not None:
+        login = f"{new.client_key}:{new.api_token}"
+        lines += [
+            f"  client key  {new.client_key}",
+            f"  API token   {new.api_token}",
+            "",
+            "The token is shown this once. Create a guest:",
+        ]
+    elif client_key is not None:
+        login = f"{client_key}:$INNKEEPER_TOKEN"
+        lines += [
+            f"  client key  {client_key}",
+            "",
+            "Its token was shown when it was made. For another one, which ends the old:",
+            "",
+            f"  {command} keys rotate {client_key}{where}",
+            "",
+            "Create a guest:",
+        ]
+    else:
+        login = "CLIENT_KEY:$INNKEEPER_TOKEN"
+        lines += [
+            "Every key has been revoked. For a new one:",
+            "",
+            f"  {command} keys create{where}",
+            "",
+            "Create a guest:",
+        ]
+    quoted = f"'{login}'" if new is not None else f'"{login}"'
+    lines += [
+        "",
+        f"curl -u {quoted} -H 'Content-Type: application/json' -d '{_EXAMPLE}' {url}/v2.1/guests",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _answer(settings: Settings, listener: socket.socket, stack: ExitStack) -> None:
+    """Answer requests until told to stop, in this process or in several."""
+    if settings.workers > 1:
+        # Each process counts for itself; /metrics adds up the files they keep here. The
+        # folder must be named before anything imports the counters.
+        counters = tempfile.mkdtemp(prefix="innkeeper-metrics-")
+        stack.callback(shutil.rmtree, counters, ignore_errors=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+    import uvicorn  # noqa: PLC0415 - the database starts while nothing else is loaded
+    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
+
+    config = _config(settings)
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise OperatorError("Innkeeper could not start; the lines above tell why.")
+
+
+def _config(settings: Settings) -> "uvicorn.Config":
+    import uvicorn  # noqa: PLC0415
+
+    from innkeeper.web.protocol import LimitedHttpProtocol  # noqa: PLC0415
+
+    return uvicorn.Config(
+        "innkeeper.cli.worker:application",
+        factory=True,
+        workers=settings.workers,
+        http=LimitedHttpProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def _stop_on_signals() -> None:
+    """SIGTERM, Ctrl-C and a closed terminal end `serve` in order, and with success.
+
+    While uvicorn runs the first two are its own; it raises them again once it is done.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGHUP, hang_up)
