@@ -26,11 +26,12 @@ from innkeeper.web.bodies import ClientGone, json_object, read_body
 from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log, observe
 from innkeeper.web.places import base_url
-from innkeeper.web.verbs import VERBS, WITH_BODY, Call
+from innkeeper.web.verbs import Act, prepared
 from innkeeper.wire.dialects import DIALECTS, dialect_at
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.pages import parse_query
-from innkeeper.wire.routes import Operation, Router, operations
+from innkeeper.wire.routes import Route, Router, routes
+from innkeeper.wire.specials import Asked
 
 ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
@@ -59,7 +60,7 @@ class Api:
         self._settings = settings
         self._database = database
         self._keyring = keyring
-        self._router = Router(operations(DIALECTS))
+        self._router = Router(routes(DIALECTS))
         self._cors = Cors(settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,39 +96,36 @@ class Api:
             raise NotFound
         if request.method == "OPTIONS":
             return Answer(204, headers=[(b"allow", ", ".join(allowed(found)).encode())])
-        operation = found.get("GET" if request.method == "HEAD" else request.method)
-        if operation is None:
+        route = found.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
             raise MethodNotAllowed(request.method, allowed(found))
-        request.route = operation.path
+        request.route = route.path
         raw = b""
-        if operation.verb in WITH_BODY:
+        if route.takes_body:
             limit = self._settings.max_body_bytes
             raw = await read_body(receive, headers.get(b"content-length"), limit)
-        call = Call(
-            operation,
-            operation.view(caller.compatibility),
-            caller.compatibility,
+        asked = Asked(
             parameters,
             parse_query(request.scope["query_string"]),
-            json_object(raw, headers.get(b"content-type")) if operation.verb in WITH_BODY else None,
+            json_object(raw, headers.get(b"content-type")) if route.takes_body else None,
             base_url(request.scope, headers, self._settings.public_url),
+            caller.compatibility,
         )
-        return await self._act(request, caller, call, raw)
+        return await self._act(request, caller, prepared(route, asked), raw)
 
-    async def _act(self, request: Request, caller: Caller, call: Call, raw: bytes) -> Answer:
+    async def _act(self, request: Request, caller: Caller, act: Act, raw: bytes) -> Answer:
         key = request.headers.get(b"idempotency-key") if request.method == "POST" else None
-        verb = VERBS[call.operation.verb]
 
         async def once() -> Answer:
             async with self._database.work(caller.workspace, caller.client_key) as work:
                 if key is None:
-                    return await verb(work, call)
-                return await self._idempotent(work, request, caller, call, key, raw)
+                    return await act(work)
+                return await self._idempotent(work, request, caller, act, key, raw)
 
         return await retrying(once)
 
     async def _idempotent(
-        self, work: Work, request: Request, caller: Caller, call: Call, key: bytes, raw: bytes
+        self, work: Work, request: Request, caller: Caller, act: Act, key: bytes, raw: bytes
     ) -> Answer:
         """Act once for a key: a twin waits, then gets the first answer."""
         word = key.decode("latin-1")
@@ -142,7 +140,7 @@ class Api:
             if kept is not None:
                 REPLAYED.inc()
                 return replayed(kept)
-            answer = await VERBS[call.operation.verb](work, call)
+            answer = await act(work)
             location = dict(answer.headers).get(b"location", b"").decode() or None
             await idempotency.keep(
                 work,
@@ -190,7 +188,7 @@ def canonical_path(scope: Scope) -> str:
     return "/v" + path[1:] if path.startswith(("/2.1/", "/2/")) else path
 
 
-def allowed(found: Mapping[str, Operation]) -> list[str]:
+def allowed(found: Mapping[str, Route]) -> list[str]:
     """The methods of a path, as an Allow header lists them."""
     methods = sorted(found)
     if "GET" in found:

@@ -1,53 +1,41 @@
 """The verbs, for every resource of every dialect: decode, act, encode."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
-from uuid import UUID
 
 from innkeeper.actions import extensions, guests
 from innkeeper.actions.paging import EVERYTHING, MAX_LIMIT, Page, Wanted
-from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest, GuestExtension
-from innkeeper.resources.kinds import Refused, storable
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.wire import pages
 from innkeeper.wire.decode import decode
 from innkeeper.wire.encode import Encode, encoder
-from innkeeper.wire.routes import Operation
+from innkeeper.wire.routes import Operation, Route
+from innkeeper.wire.specials import Asked, Special
 from innkeeper.wire.views import Shape, Verb, View
 
 ACTIONS: Final[dict[type[Resource], Any]] = {Guest: guests, GuestExtension: extensions}
 """The module that acts on a resource: one function a verb, named like it."""
+
+Act = Callable[[Work], Awaitable[Answer]]
 
 EMBEDDED: Final[dict[tuple[type[Resource], str], tuple[type[Resource], Any]]] = {
     (Guest, "dataExtensions"): (GuestExtension, extensions.of_guests),
 }
 """(resource, member) -> what `expand` embeds there, and who reads it for many parents."""
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
-_NAMED: Final = {"name"}
-
 
 @dataclass(slots=True)
-class Call:
-    """One authenticated request, as the verbs need it."""
+class Call(Asked):
+    """One authenticated request for a verb of a resource."""
 
     operation: Operation
     view: View
-    compatibility: str
-    path: Mapping[str, str]
-    query: pages.Query
-    body: dict[str, Any] | None
-    base: str
-
-    def refs(self) -> dict[str, Any]:
-        """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""
-        return {name: _parameter(name, text) for name, text in self.path.items()}
 
     def url(self) -> str:
         """The absolute URL of this request's path, in its canonical spelling."""
@@ -56,16 +44,20 @@ class Call:
         )
 
 
-def _parameter(name: str, text: str) -> Any:
-    if name not in _NAMED:
-        if not _UUID.fullmatch(text):
-            raise Unknown(name.replace("_", " ").capitalize(), text)
-        return UUID(text)
-    try:
-        return storable(text)
-    except Refused:
-        # PostgreSQL cannot hold it, so nothing has that name (CT-8).
-        raise Unknown("Data extension", text.encode(errors="replace").decode()) from None
+def prepared(route: Route, asked: Asked) -> Act:
+    """What answers a request for `route`, once it is given a connection."""
+    if isinstance(route, Special):
+        return partial(_special, route, asked)
+    parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility)
+    call = Call(*parts, route, route.view(asked.compatibility))
+    verb = VERBS[route.verb]
+    return lambda work: verb(work, call)
+
+
+async def _special(route: Special, asked: Asked, work: Work) -> Answer:
+    told = await route.perform(work, asked)
+    headers = [(b"location", told.location.encode())] if told.location else []
+    return Answer(204) if told.status == 204 else json_answer(told.body, told.status, headers)
 
 
 async def create(work: Work, call: Call) -> Answer:
@@ -132,7 +124,6 @@ VERBS: Final[dict[Verb, Callable[[Work, Call], Awaitable[Answer]]]] = {
     Verb.DELETE: delete,
     Verb.CLEAR: clear,
 }
-WITH_BODY: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.PATCH})
 
 
 async def _write(work: Work, call: Call) -> Answer:

@@ -2,6 +2,7 @@
 
 from innkeeper.wire.nested import OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION
+from innkeeper.wire.tenants import TENANTS
 from innkeeper.wire.views import Dialect
 
 V21 = Dialect(
@@ -9,7 +10,15 @@ V21 = Dialect(
     views=((OPEN_GUEST, GUEST), (OPEN_GUEST_EXTENSION, GUEST_EXTENSION)),
 )
 
-DIALECTS: tuple[Dialect, ...] = (V21,)
+V2 = Dialect(
+    name="v2",
+    views=(),
+    specials=TENANTS,
+    extra_error_members={"moreInfo": "moreInfoUrl"},
+    page_before_filters=True,
+)
+
+DIALECTS: tuple[Dialect, ...] = (V21, V2)
 
 
 def dialect_at(path: str) -> Dialect:

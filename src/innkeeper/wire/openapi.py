@@ -1,6 +1,7 @@
 """The API description (OpenAPI 3.1), generated from the same views that serve requests."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from innkeeper.wire.decode import required_fields, wire_name, writable
 from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
 from innkeeper.wire.routes import Operation, operations
+from innkeeper.wire.specials import TEXT_PARAMETERS, Special
 from innkeeper.wire.views import PairsView, Shape, Verb, View
 
 IDEMPOTENCY: Final[Schema] = {
@@ -50,6 +52,12 @@ def description(compatibility: str, base: str) -> Schema:
         _add_schemas(schemas, operation, view)
         item = paths.setdefault(_outside(operation.path), {})
         item[operation.method.lower()] = _operation(operation, view)
+    specials = [special for dialect in DIALECTS for special in dialect.specials]
+    for special in specials:
+        item = paths.setdefault(_outside(special.path, special), {})
+        item[special.method.lower()] = _special(special)
+        if special.body is not None:
+            schemas[_special_body(special)] = special.body
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,7 +70,11 @@ def description(compatibility: str, base: str) -> Schema:
         "servers": [{"url": base or "/"}],
         "security": [{"basicAuth": []}],
         "tags": sorted(
-            ({"name": name} for name in {_tag(entry) for entry in operations(DIALECTS)}),
+            (
+                {"name": name}
+                for name in {_tag(entry) for entry in operations(DIALECTS)}
+                | {special.tag for special in specials}
+            ),
             key=lambda tag: tag["name"],
         ),
         "paths": paths,
@@ -102,12 +114,14 @@ def _error_schema() -> Schema:
     }
 
 
-def _outside(path: str) -> str:
+def _outside(path: str, special: Special | None = None) -> str:
     """A path with its parameters named as the documents name them."""
-    return re.sub(r"\{(\w+)\}", lambda match: "{" + _parameter(match.group(1)) + "}", path)
+    return re.sub(r"\{(\w+)\}", lambda match: "{" + _parameter(match.group(1), special) + "}", path)
 
 
-def _parameter(name: str) -> str:
+def _parameter(name: str, special: Special | None = None) -> str:
+    if special and name in TEXT_PARAMETERS:
+        return name
     return "dataExtensionName" if name == "name" else camel(name) + "Ref"
 
 
@@ -257,17 +271,7 @@ def _operation(operation: Operation, view: View) -> Schema:
 
 
 def _parameters(operation: Operation, view: View) -> list[Schema]:
-    out: list[Schema] = [
-        {
-            "name": _parameter(name),
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string"}
-            if name == "name"
-            else {"type": "string", "format": "uuid"},
-        }
-        for name in re.findall(r"\{(\w+)\}", operation.path)
-    ]
+    out = _path_parameters(operation.path)
 
     def query(name: str, schema: Schema, text: str) -> None:
         out.append({"name": name, "in": "query", "schema": schema, "description": text})
@@ -300,6 +304,49 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
     return out
 
 
+def _path_parameters(path: str, special: Special | None = None) -> list[Schema]:
+    text: Schema = {"type": "string"}
+    return [
+        {
+            "name": _parameter(name, special),
+            "in": "path",
+            "required": True,
+            "schema": text if name in TEXT_PARAMETERS else {**text, "format": "uuid"},
+        }
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+
+
+def _special_body(special: Special) -> str:
+    return special.name[:1].upper() + special.name[1:] + "Body"
+
+
+def _special(special: Special) -> Schema:
+    parameters = _path_parameters(special.path, special)
+    for name, text in special.query.items():
+        where: Schema = {"name": name, "in": "query", "schema": {"type": "string"}}
+        parameters.append({**where, "description": text})
+    if special.method == "POST":
+        parameters.append(IDEMPOTENCY)
+    answer: Schema = {"description": "Done."}
+    if special.shown is not None:
+        answer["content"] = {"application/json": {"schema": special.shown}}
+    failures = {401, *special.failures} | ({404} if "{" in special.path else set())
+    failures |= {400, 413, 415} if special.takes_body else set()
+    failures |= {409} if special.method == "POST" else set()
+    out: Schema = {
+        "operationId": special.name,
+        "summary": special.summary,
+        "tags": [special.tag],
+        "parameters": parameters,
+        "responses": {str(special.status): answer, **_failures(failures)},
+    }
+    if special.body is not None:
+        content = {"application/json": {"schema": _ref(_special_body(special))}}
+        out["requestBody"] = {"required": True, "content": content}
+    return out
+
+
 def _responses(operation: Operation, view: View) -> Schema:
     name = _schema_name(operation, view)
     page = _ref(f"{name}Page")
@@ -326,9 +373,12 @@ def _responses(operation: Operation, view: View) -> Schema:
         failures |= {400, 413, 415}
     if operation.method == "POST":
         failures |= {409}
+    return {str(good): answer, **_failures(failures)}
+
+
+def _failures(statuses: Iterable[int]) -> dict[str, Any]:
     error = {"application/json": {"schema": _ref("Error")}}
-    bad: dict[str, Any] = {
+    return {
         str(status): {"description": _REASONS[status], "content": error}
-        for status in sorted(failures)
+        for status in sorted(statuses)
     }
-    return {str(good): answer, **bad}

@@ -1,4 +1,4 @@
-"""Every API operation, as data generated from the dialects' views, and how a path finds one."""
+"""Everything that is served, as data from the dialects, and how a path finds it."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from innkeeper.wire.specials import Special
 from innkeeper.wire.views import Dialect, Verb, View
 
 OPEN: Final = "open"
 OFFICIAL: Final = "official"
+WITH_BODY: Final = frozenset({Verb.CREATE, Verb.REPLACE, Verb.PATCH})
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,20 @@ class Operation:
 
     def view(self, compatibility: str) -> View:
         return self.views[compatibility]
+
+    @property
+    def takes_body(self) -> bool:
+        return self.verb in WITH_BODY
+
+
+Route = Operation | Special
+
+
+def routes(dialects: Iterable[Dialect]) -> Iterator[Route]:
+    """Everything that is served, by method and path."""
+    for dialect in dialects:
+        yield from operations((dialect,))
+        yield from dialect.specials
 
 
 def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:
@@ -44,27 +60,27 @@ class _Node:
     prefixed: list[tuple[str, str, "_Node"]] = field(default_factory=list)
     """(prefix, parameter, node) of segments like `ext{name}`."""
     parameter: tuple[str, "_Node"] | None = None
-    operations: dict[str, Operation] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
 
 
 _SEGMENT: Final = re.compile(r"([^{}]*)\{(\w+)\}")
 
 
 class Router:
-    """Finds the operations of a path: segments match in any case (C-7), a slash may follow."""
+    """Finds what is served at a path: segments match in any case (C-7), a slash may follow."""
 
-    def __init__(self, every: Iterable[Operation]) -> None:
+    def __init__(self, every: Iterable[Route]) -> None:
         self._root = _Node()
-        for operation in every:
+        for route in every:
             node = self._root
-            for segment in operation.path.strip("/").split("/"):
+            for segment in route.path.strip("/").split("/"):
                 node = self._child(node, segment)
-            node.operations[operation.method] = operation
+            node.routes[route.method] = route
 
-    def find(self, raw_path: str) -> tuple[Mapping[str, Operation], dict[str, str]]:
-        """The operations by method at a path still percent-encoded, and its parameters.
+    def find(self, raw_path: str) -> tuple[Mapping[str, Route], dict[str, str]]:
+        """What is served by method at a path still percent-encoded, and its parameters.
 
-        No operations when the path is unknown.
+        Nothing when the path is unknown.
         """
         node, found = self._root, dict[str, str]()
         for segment in raw_path.removeprefix("/").removesuffix("/").split("/"):
@@ -72,7 +88,7 @@ class Router:
             if following is None:
                 return {}, {}
             node = following
-        return node.operations, found
+        return node.routes, found
 
     @staticmethod
     def _child(node: _Node, segment: str) -> _Node:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import Kind
+from innkeeper.wire.specials import Special
 
 
 class Verb(StrEnum):
@@ -125,6 +126,8 @@ class Dialect:
 
     name: str
     views: tuple[View | tuple[View, View], ...]
+    specials: tuple[Special, ...] = ()
+    """Operations that are no verb of a resource."""
     extra_error_members: Mapping[str, str] = field(default_factory=dict)
     """Member -> member of the error body that it repeats."""
     page_before_filters: bool = False

@@ -1,0 +1,40 @@
+"""What a workspace is configured with: its points of sale, and its settings as callers see them."""
+
+from typing import Any, Final
+
+from innkeeper.errors import Conflict, Unknown
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.configuration import DEFAULT_TIMEOUT, PointOfSale
+from innkeeper.store.work import Work
+
+DATA_MODEL: Final = "2.1"
+
+
+async def points_of_sale(work: Work) -> list[Record]:
+    """Every point of sale, by name."""
+    return await work.all("points_of_sale.list")
+
+
+async def create_point_of_sale(work: Work, changes: Changes) -> Record:
+    """A new point of sale; 409 when the name is taken."""
+    created: Record = {name: changes.get(name) for name in PointOfSale.fields}
+    created["timeout_minutes"] = created["timeout_minutes"] or DEFAULT_TIMEOUT
+    if not await work.run("points_of_sale.create", **created):
+        raise Conflict(f"Point of sale {created['name']} already exists.")
+    return created
+
+
+async def delete_point_of_sale(work: Work, name: str) -> None:
+    """Remove a point of sale; raises `Unknown`."""
+    if not await work.run("points_of_sale.delete", name=name):
+        raise Unknown(PointOfSale.singular, name)
+
+
+async def settings(work: Work) -> dict[str, Any]:
+    """The workspace as a client's configuration call sees it."""
+    return {
+        "client_key": work.actor,
+        "name": work.workspace,
+        "default_timeout": DEFAULT_TIMEOUT,
+        "data_model": DATA_MODEL,
+    }

@@ -1,0 +1,21 @@
+"""What a workspace is configured with, as far as callers see it: points of sale."""
+
+from typing import Final
+
+from innkeeper.resources.base import Field, Resource
+from innkeeper.resources.kinds import LANGUAGE, Count, Text
+
+DEFAULT_TIMEOUT: Final = 20
+"""Minutes without an event after which a session ends (stream-api.md 5)."""
+
+
+class PointOfSale(Resource):
+    """Where sessions and orders come from: a shop, a site, an app."""
+
+    singular = "Point of sale"
+
+    name = Field(Text(longest=255), "Unique name, e.g. spinair.com/france.", required=True)
+    market = Field(Text(), "Market, e.g. France.")
+    brand = Field(Text(), "Brand.")
+    language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
+    timeout_minutes = Field(Count(), "Minutes without an event after which a session ends.")

@@ -1,0 +1,85 @@
+"""Operations that are no verb of a resource: declared by path, function and schemas.
+
+The door routes, authenticates, reads and replays them like any other operation; their
+functions stand in the modules of `wire` that know their shapes and call actions.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.errors import Unknown
+from innkeeper.resources.kinds import Refused, Schema, storable
+from innkeeper.store.work import Work
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
+TEXT_PARAMETERS: Final = {"name": "Data extension"}
+"""Path parameters that are text, not refs -> what an error calls the thing they name."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """One authenticated request, read as far as it is the same for every operation."""
+
+    path: Mapping[str, str]
+    """The path's parameters, as text."""
+    query: Mapping[str, str]
+    body: dict[str, Any] | None
+    """The JSON object that was sent; None where the operation takes none."""
+    base: str
+    """What absolute URLs start with."""
+    compatibility: str
+
+    def refs(self) -> dict[str, Any]:
+        """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""
+        return {name: _parameter(name, text) for name, text in self.path.items()}
+
+
+@dataclass(slots=True)
+class Told:
+    """What an operation answers: JSON, or nothing with 204."""
+
+    body: Any = None
+    status: int = 200
+    location: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Special:
+    """One operation of a dialect beside its views."""
+
+    method: str
+    path: str
+    """Parameters as `{guest}` are refs, `{name}` is text."""
+    name: str
+    """Its operationId."""
+    summary: str
+    tag: str
+    perform: Callable[[Work, Asked], Awaitable[Told]]
+    shown: Schema | None = None
+    """Schema of the answer; None for 204."""
+    body: Schema | None = None
+    """Schema of the body it needs; None takes none, whatever is sent."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Query parameter -> what it means."""
+    status: int = 200
+    failures: frozenset[int] = frozenset()
+    """Statuses it answers errors with, beside 401 and what follows from method and body."""
+
+    @property
+    def takes_body(self) -> bool:
+        return self.body is not None
+
+
+def _parameter(name: str, text: str) -> Any:
+    if name not in TEXT_PARAMETERS:
+        if not _UUID.fullmatch(text):
+            raise Unknown(name.replace("_", " ").capitalize(), text)
+        return UUID(text)
+    try:
+        return storable(text)
+    except Refused:
+        # PostgreSQL cannot hold it, so nothing has that name (CT-8).
+        raise Unknown(TEXT_PARAMETERS[name], text.encode(errors="replace").decode()) from None

@@ -1,0 +1,131 @@
+"""`/v2/configurations` and `/v2/tenants/points-of-sale` (segmentation-and-export.md 7)."""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from innkeeper.actions import configuration
+from innkeeper.resources.base import Record
+from innkeeper.resources.configuration import PointOfSale
+from innkeeper.resources.kinds import Schema
+from innkeeper.store.work import Work
+from innkeeper.wire.decode import decode, wire_name, writable
+from innkeeper.wire.specials import Asked, Special, Told
+from innkeeper.wire.views import Verb, View
+
+TAG: Final = "Configuration (v2)"
+PATH: Final = "/v2/tenants/points-of-sale"
+POINT_OF_SALE: Final = View(
+    resource=PointOfSale,
+    path=PATH,
+    item=PATH + "/{name}",
+    verbs=frozenset(),
+    rename={"timeout_minutes": "timeout"},
+)
+"""Read by the same decoder as resources; not routed as one, since it has neither ref nor pages."""
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {
+        wire_name(POINT_OF_SALE, name): record[name]
+        for name in PointOfSale.fields
+        if record[name] is not None
+    }
+
+
+def _done(name: str, status: int = 200) -> dict[str, Any]:
+    """What the vendor's tenant calls answer beside the record, and a typed client reads."""
+    return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
+
+
+async def fetch_configuration(work: Work, _: Asked) -> Told:
+    """The workspace's settings, in the two objects that clients read."""
+    found = await configuration.settings(work)
+    return Told(
+        {
+            "settings": {
+                "clientKey": found["client_key"],
+                "defaultTimeout": found["default_timeout"],
+                "segmentationVersion": found["data_model"],
+                "guestContextVersion": found["data_model"],
+                "active": "true",
+            },
+            "configurations": {"name": found["name"], "timeZone": "UTC", "language": "en"},
+        }
+    )
+
+
+async def list_points_of_sale(work: Work, _: Asked) -> Told:
+    """All of them, as a bare array."""
+    return Told([_shown(record) for record in await configuration.points_of_sale(work)])
+
+
+async def create_point_of_sale(work: Work, asked: Asked) -> Told:
+    """201 with the point of sale and the vendor's word that it was made."""
+    changes = decode(POINT_OF_SALE, Verb.CREATE, asked.body or {})
+    created = await configuration.create_point_of_sale(work, changes)
+    location = f"{asked.base}{PATH}/{quote(created['name'], safe='')}"
+    return Told(_done(created["name"], 201) | _shown(created), 201, location)
+
+
+async def delete_point_of_sale(work: Work, asked: Asked) -> Told:
+    """200 with a body: a typed client parses one after this DELETE."""
+    name = asked.path["name"]
+    await configuration.delete_point_of_sale(work, asked.refs()["name"])
+    return Told(_done(name))
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_SHOWN: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        spelt: kind.schema() | {"description": field.doc}
+        for spelt, (field, kind) in writable(POINT_OF_SALE).items()
+    },
+}
+
+TENANTS: Final = (
+    Special(
+        method="GET",
+        path="/v2/configurations",
+        name="fetchConfiguration",
+        summary="Fetch the settings of the workspace",
+        tag=TAG,
+        perform=fetch_configuration,
+        shown={
+            "type": "object",
+            "properties": {
+                "settings": {"type": "object", "properties": {"clientKey": _TEXT}},
+                "configurations": {"type": "object", "properties": {"name": _TEXT}},
+            },
+        },
+    ),
+    Special(
+        method="GET",
+        path=PATH,
+        name="listPointsOfSale",
+        summary="List points of sale",
+        tag=TAG,
+        perform=list_points_of_sale,
+        shown={"type": "array", "items": _SHOWN},
+    ),
+    Special(
+        method="POST",
+        path=PATH,
+        name="createPointOfSale",
+        summary="Create a point of sale",
+        tag=TAG,
+        perform=create_point_of_sale,
+        body=_SHOWN | {"required": ["name"]},
+        shown=_SHOWN,
+        status=201,
+    ),
+    Special(
+        method="DELETE",
+        path=PATH + "/{name}",
+        name="deletePointOfSale",
+        summary="Delete a point of sale",
+        tag=TAG,
+        perform=delete_point_of_sale,
+        shown={"type": "object", "properties": {"name": _TEXT, "result": _TEXT}},
+    ),
+)
