@@ -14,6 +14,8 @@ from innkeeper.rules.keys import email_key, guest_keys, identifier_key
 from innkeeper.store.work import Json, Work
 
 COLUMNS: Final = frozenset(name for name, field in Guest.fields.items() if field.column)
+DEEP: Final = 1000
+"""Rows to skip from which on a list skips them in the index alone."""
 SORTABLE: Final = frozenset(
     {
         *("created_at", "modified_at", "first_seen", "last_seen"),
@@ -67,20 +69,27 @@ async def fetch(work: Work, guest: UUID) -> Record:
 
 async def list_(work: Work, wanted: Wanted) -> Page:
     """A page of live guests, and how many there are in all (G-8 to G-13)."""
-    parts, params = _filters(wanted.filters)
+    filters, params = _filters(wanted.filters)
+    # Counted types answer for the two lists that may be long; any other filter is counted.
+    total = {(): "guests.count_all", ("guests.by_guest_type",): "guests.count_type"}.get(
+        tuple(filters), "guests.count"
+    )
     order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in wanted.sort]
+    parts = {"filters": filters, "total": [total], "order": [*order, "guests.sort_last"]}
     rows = await work.all(
-        "guests.list",
-        parts={"filters": parts, "order": [*order, "guests.sort_last"]},
+        "guests.list" if wanted.offset <= DEEP else "guests.list_deep",
+        parts=parts,
         limit=wanted.limit,
         offset=wanted.offset,
         **params,
     )
-    if parts in ([], ["guests.by_guest_type"]):
-        counted = await work.one("guests.total", guest_type=params.get("guest_type"))
-    else:
-        counted = await work.one("guests.count", parts={"filters": parts}, **params)
-    return Page([flat(row) for row in rows], counted["total"] if counted else 0)
+    if rows:
+        count = rows[0]["total"]
+        return Page([flat(row) for row in rows], count)
+    counted = await work.one(
+        total, parts={"filters": filters} if total == "guests.count" else {}, **params
+    )
+    return Page([], counted["total"] if counted else 0)
 
 
 async def replace(work: Work, guest: UUID, changes: Changes) -> Record:

@@ -8,6 +8,7 @@ from importlib.resources import files
 WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
 _MARKER = re.compile(r"\{([a-z_]+)\}")
+_KEPT_TEXTS = 1000
 
 
 def schema_of(workspace: str) -> str:
@@ -59,8 +60,9 @@ class Queries:
     def text(self, name: str, **parts: Sequence[str]) -> str:
         """The SQL of a query, its markers filled with the queries that `parts` names.
 
-        A marker without part is left out. The text never holds a caller's input: parts are
-        names of queries, and a name that does not exist raises KeyError.
+        A marker without part is left out; a part's own markers are filled likewise. The text
+        never holds a caller's input: parts are names of queries, and a name that does not
+        exist raises KeyError.
         """
         if not parts:
             plain = self._plain.get(name)
@@ -70,20 +72,22 @@ class Queries:
         key = (name, tuple(sorted((part, tuple(names)) for part, names in parts.items())))
         text = self._texts.get(key)
         if text is None:
+            unknown = parts.keys() - set(_MARKER.findall(catalogue()[name]))
+            if unknown:
+                raise KeyError(f"{name} has no marker {sorted(unknown)}")
+            # Callers choose filters and sort keys freely: their combinations are too many to keep.
+            if len(self._texts) >= _KEPT_TEXTS:
+                self._texts.clear()
             text = self._texts[key] = self._composed(name, parts)
         return text
 
     def _composed(self, name: str, parts: Mapping[str, Sequence[str]]) -> str:
-        sql = catalogue()[name]
-        unknown = parts.keys() - set(_MARKER.findall(sql))
-        if unknown:
-            raise KeyError(f"{name} has no marker {sorted(unknown)}")
 
         def filled(marker: re.Match[str]) -> str:
             if marker[1] == "ws":
                 if self._schema is None:
                     raise KeyError(f"{name} belongs to a workspace")
                 return self._schema
-            return "\n".join(self._composed(part, {}) for part in parts.get(marker[1], ()))
+            return "\n".join(self._composed(part, parts) for part in parts.get(marker[1], ()))
 
-        return _MARKER.sub(filled, sql)
+        return _MARKER.sub(filled, catalogue()[name])

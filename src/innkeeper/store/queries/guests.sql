@@ -37,8 +37,16 @@ ON CONFLICT DO NOTHING
 DELETE FROM {ws}.guests WHERE ref = %(ref)s AND survivor_ref IS NULL
 
 -- guests.list
--- A page of live guests: found by index alone, then read.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
+-- A page of live guests, each row with the number of all.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
+    ({total}) AS total
+FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
+ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+
+-- guests.list_deep
+-- The same far into a list: what is skipped is skipped in the index alone.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
+    ({total}) AS total
 FROM {ws}.guests JOIN (
     SELECT ref FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
     ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
@@ -49,10 +57,14 @@ ORDER BY {order}
 -- How many live guests meet filters.
 SELECT count(*) AS total FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
 
--- guests.total
--- How many live guests there are, of one type or in all, without counting them.
+-- guests.count_all
+-- How many live guests there are, without counting them.
 SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
-WHERE %(guest_type)s::text IS NULL OR guest_type = %(guest_type)s
+
+-- guests.count_type
+-- How many live guests of a type there are, without counting them.
+SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
+WHERE guest_type = %(guest_type)s
 
 -- guests.by_email
 -- Filter: `email` or any of `emails`, whatever the case (G-9).
