@@ -127,10 +127,10 @@ def _alive(connection: Connection) -> bool:
         return False
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    if not poll.poll(0):
-        return True
     try:
-        connection.pgconn.consume_input()
+        # A server that closes says so first, then closes: read until there is no more.
+        while poll.poll(0):
+            connection.pgconn.consume_input()
     except psycopg.OperationalError:
         return False
     return not connection.closed

@@ -1,0 +1,112 @@
+"""One PostgreSQL for each run, a database cloned from a migrated template for each test."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from innkeeper.store.database import Database
+from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.migrate import migrate
+from innkeeper.store.work import Work
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A server that databases can be made on: the one given, else an embedded one in memory."""
+    given = os.environ.get("INNKEEPER_TEST_DATABASE") or os.environ.get("INNKEEPER_DATABASE")
+    if given:
+        yield given
+        return
+    in_memory = os.access(SHARED_MEMORY, os.W_OK) and _free(SHARED_MEMORY) > 1 << 30
+    folder = Path(
+        tempfile.mkdtemp(prefix="innkeeper-test-", dir=SHARED_MEMORY if in_memory else None)
+    )
+    embedded = EmbeddedServer(folder)
+    try:
+        yield embedded.start()
+    finally:
+        embedded.stop()
+        shutil.rmtree(folder)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _create(server: str, template: str | None = None) -> tuple[str, str]:
+    """A new database: its name, and its address."""
+    name = f"innkeeper_test_{uuid4().hex}"
+    command = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template is not None:
+        command += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(command)
+    return name, make_conninfo(server, dbname=name)
+
+
+def _drop(server: str, name: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """The name of a database as `innkeeper db migrate` leaves it."""
+    name, dsn = _create(server)
+    asyncio.run(migrate(dsn))
+    yield name
+    _drop(server, name)
+
+
+@pytest.fixture
+def dsn(server: str, template: str) -> Iterator[str]:
+    """A fresh, migrated database, gone after the test."""
+    name, address = _create(server, template)
+    yield address
+    _drop(server, name)
+
+
+@pytest.fixture
+def empty_dsn(server: str) -> Iterator[str]:
+    """A database that Innkeeper has not seen yet."""
+    name, address = _create(server)
+    yield address
+    _drop(server, name)
+
+
+@pytest.fixture
+async def database(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
+    opened = Database(dsn)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def work(database: Database) -> AsyncIterator[Work]:
+    """Work on the workspace `live`."""
+    async with database.work("live") as lent:
+        yield lent
+
+
+@pytest.fixture
+async def control(database: Database) -> AsyncIterator[Work]:
+    """Work on what belongs to no workspace."""
+    async with database.control() as lent:
+        yield lent

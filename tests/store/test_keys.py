@@ -1,0 +1,108 @@
+"""API keys: made, found, rotated, revoked, announced; the token is never stored."""
+
+import asyncio
+import hashlib
+import re
+
+import pytest
+
+from innkeeper.actions import keys
+from innkeeper.errors import OperatorError
+from innkeeper.store.database import Database
+from innkeeper.store.notices import Notices
+from innkeeper.store.work import Work
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_key_is_32_alphanumerics_and_a_token_of_256_bits(control: Work) -> None:
+    key = await keys.create(control, "live", "official", "shop")
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", key.client_key)
+    assert len(key.api_token) >= 43
+    found = await keys.find(control, key.client_key)
+    assert found is not None
+    assert (found["workspace"], found["compatibility"]) == ("live", "official")
+    assert bytes(found["token_sha256"]) == hashlib.sha256(key.api_token.encode()).digest()
+
+
+async def test_no_token_is_kept_in_clear(control: Work) -> None:
+    key = await keys.create(control, "live")
+    cursor = await control.connection.execute("SELECT k::text AS row FROM innkeeper.api_keys k")
+    assert all(key.api_token not in row["row"] for row in await cursor.fetchall())
+    assert all("token" not in column for row in await keys.list_all(control) for column in row)
+
+
+async def test_a_key_for_no_workspace_is_refused(control: Work) -> None:
+    with pytest.raises(OperatorError, match="no workspace nowhere"):
+        await keys.create(control, "nowhere")
+
+
+async def test_a_revoked_key_is_not_found_but_listed(control: Work) -> None:
+    key = await keys.create(control, "live")
+    await keys.revoke(control, key.client_key)
+    assert await keys.find(control, key.client_key) is None
+    listed = await keys.list_all(control, "live")
+    assert [row["client_key"] for row in listed if row["revoked_at"]] == [key.client_key]
+    for again in (keys.revoke, keys.rotate):
+        with pytest.raises(OperatorError, match="no key"):
+            await again(control, key.client_key)
+
+
+async def test_rotating_keeps_the_client_key_and_ends_the_token(control: Work) -> None:
+    old = await keys.create(control, "live", "official")
+    new = await keys.rotate(control, old.client_key)
+    assert (new.client_key, new.compatibility) == (old.client_key, "official")
+    assert new.api_token != old.api_token
+    found = await keys.find(control, old.client_key)
+    assert found is not None
+    assert bytes(found["token_sha256"]) == hashlib.sha256(new.api_token.encode()).digest()
+
+
+async def test_every_change_is_announced_once_it_is_committed(database: Database, dsn: str) -> None:
+    heard: list[str] = []
+    notices = Notices(dsn, {keys.CHANNEL: heard.append}, lambda: None)
+    await notices.start()
+    async with asyncio.timeout(5):
+        while not notices.connected:
+            await asyncio.sleep(0.01)
+        async with database.control() as control:
+            key = (await keys.create(control, "live")).client_key
+            await keys.rotate(control, key)
+            async with control.transaction():
+                await keys.revoke(control, key)
+                await asyncio.sleep(0.05)
+                assert heard == [key] * 2
+        while len(heard) < 3:
+            await asyncio.sleep(0.01)
+    await notices.close()
+
+
+async def test_use_is_noted_at_most_once_a_minute(control: Work) -> None:
+    key = (await keys.create(control, "live")).client_key
+
+    async def used() -> object:
+        return next(
+            row["last_used_at"] for row in await keys.list_all(control) if row["client_key"] == key
+        )
+
+    assert await used() is None
+    await keys.touch(control, key)
+    first = await used()
+    assert first is not None
+    await asyncio.sleep(0.01)
+    await keys.touch(control, key)
+    assert await used() == first
+    await control.connection.execute(
+        "UPDATE innkeeper.api_keys SET last_used_at = last_used_at - interval '61 seconds'"
+    )
+    await keys.touch(control, key)
+    assert await used() >= first  # type: ignore[operator]
+
+
+async def test_many_processes_make_one_first_key(database: Database) -> None:
+    async def ask() -> keys.NewKey | None:
+        async with database.control() as control:
+            return await keys.first(control, "live")
+
+    made = await asyncio.gather(*(ask() for _ in range(8)))
+    assert len([key for key in made if key is not None]) == 1

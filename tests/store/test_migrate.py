@@ -1,0 +1,103 @@
+"""Migrations: applied once, in order, whoever starts; refused when history was changed."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from innkeeper.errors import OperatorError
+from innkeeper.store import migrate
+from innkeeper.store.migrate import Migration
+
+COMMAND = Path(sys.executable).with_name("innkeeper")
+
+
+def _migrate(dsn: str) -> None:
+    asyncio.run(migrate.migrate(dsn))
+
+
+def _change(dsn: str, statement: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def test_eight_processes_may_start_at_once(empty_dsn: str) -> None:
+    command = [COMMAND, "db", "migrate", "--json", "--database", empty_dsn]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, answers
+    states = json.loads(answers[0][0])
+    assert [state["scope"] for state in states] == ["control", "live", "live_sandbox"]
+    assert all(state["applied"] and not state["pending"] for state in states)
+
+
+def test_status_tells_and_changes_nothing(empty_dsn: str) -> None:
+    (state,) = asyncio.run(migrate.status(empty_dsn))
+    assert state.scope == "control"
+    assert (state.applied, state.pending[0]) == ([], "0001_workspaces")
+    with psycopg.connect(empty_dsn) as connection:
+        found = connection.execute("SELECT to_regnamespace('innkeeper')").fetchone()
+    assert found == (None,)
+
+
+def test_what_is_applied_is_not_applied_again(dsn: str) -> None:
+    _change(dsn, "INSERT INTO ws_live.points_of_sale (name) VALUES ('airport')")
+    _migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT count(*) FROM ws_live.points_of_sale").fetchone()
+    assert found == (2,)
+
+
+def test_a_changed_migration_is_refused(dsn: str) -> None:
+    _change(dsn, "UPDATE innkeeper.migrations SET sha256 = '' WHERE scope = 'live' AND number = 2")
+    with pytest.raises(OperatorError, match="0002_configuration of live was changed after"):
+        _migrate(dsn)
+
+
+def test_a_newer_database_is_refused(dsn: str) -> None:
+    _change(dsn, "INSERT INTO innkeeper.migrations VALUES ('control', 9999, 'future', '')")
+    for action in (migrate.migrate, migrate.status):
+        with pytest.raises(OperatorError, match="newer Innkeeper .*9999_future.*upgrade"):
+            asyncio.run(action(dsn))
+
+
+def test_a_new_migration_reaches_every_workspace_or_stays_pending_where_it_fails(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = migrate.migrations("workspace")
+    good = Migration(9001, "good", "CREATE TABLE {ws}.a (b int); CREATE TABLE {ws}.c (d int)", b"x")
+    bad = Migration(9002, "bad", "CREATE TABLE {ws}.e (f int); SELECT 1 / 0", b"y")
+
+    def patched(kind: str) -> tuple[Migration, ...]:
+        return (*real, good, bad) if kind == "workspace" else known_control
+
+    known_control = migrate.migrations("control")
+    monkeypatch.setattr(migrate, "migrations", patched)
+    with pytest.raises(OperatorError, match="division by zero"):
+        _migrate(dsn)
+    control, live, _ = asyncio.run(migrate.status(dsn))
+    assert (control.pending, live.applied[-1], live.pending) == ([], "9001_good", ["9002_bad"])
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT to_regclass('ws_live.c'), to_regclass('ws_live.e')")
+        assert found.fetchone() == ("ws_live.c", None)
+
+
+def test_an_unreachable_server_is_one_sentence_without_its_password() -> None:
+    with pytest.raises(OperatorError) as caught:
+        _migrate("postgresql://ann:s3cret@127.0.0.1:1/cdp")
+    assert "cannot be reached" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_old_server_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "OLDEST_SERVER", 990000)
+    with pytest.raises(OperatorError, match="needs 99 or newer"):
+        _migrate(dsn)

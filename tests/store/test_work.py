@@ -1,0 +1,233 @@
+"""Work and Database against a real server: values, transactions, failures."""
+
+import asyncio
+from decimal import Decimal
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from innkeeper.errors import BadRequest, Conflict, Unavailable
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.failures import Contended
+from innkeeper.store.notices import Notices
+from innkeeper.store.work import Json, Work
+
+pytestmark = pytest.mark.anyio
+
+
+async def _rule(work: Work, position: int, conditions: object = None) -> None:
+    await work.connection.execute(
+        "INSERT INTO ws_live.identity_rules VALUES (%s, %s, %s)",
+        [position, str(position), Json(conditions)],
+    )
+
+
+async def _positions(work: Work) -> list[int]:
+    cursor = await work.connection.execute("SELECT position FROM ws_live.identity_rules ORDER BY 1")
+    return [row["position"] for row in await cursor.fetchall()]
+
+
+async def test_numbers_come_back_as_they_were_stored(work: Work) -> None:
+    value = {"a": Decimal("12.50"), "b": 12, "c": 2**70, "d": [Decimal("0.1"), None, "é"]}
+    await _rule(work, 2, value)
+    cursor = await work.connection.execute(
+        "SELECT conditions, conditions::text AS text FROM ws_live.identity_rules WHERE position = 2"
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    assert row["conditions"] == value
+    assert isinstance(row["conditions"]["b"], int)
+    assert '"a": 12.50' in row["text"]
+
+
+async def test_uuids_and_instants_keep_their_types(work: Work) -> None:
+    ref = uuid4()
+    cursor = await work.connection.execute("SELECT %s::uuid AS ref, now() AS at", [ref])
+    row = await cursor.fetchone()
+    assert row is not None
+    assert row["ref"] == ref
+    assert row["at"].utcoffset().total_seconds() == 0
+
+
+async def test_an_inner_transaction_takes_part_in_the_outer_one(work: Work) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with work.transaction():
+            async with work.transaction():
+                await _rule(work, 2)
+            raise ZeroDivisionError
+    assert await _positions(work) == [1]
+    async with work.transaction():
+        await _rule(work, 3)
+    assert await _positions(work) == [1, 3]
+
+
+async def test_half_a_transaction_is_never_kept(work: Work) -> None:
+    with pytest.raises(RuntimeError):
+        async with work.transaction():
+            await _rule(work, 2)
+            try:
+                async with work.transaction():
+                    raise ZeroDivisionError
+            except ZeroDivisionError:
+                pass
+    with pytest.raises(RuntimeError):
+        async with work.transaction():
+            await _rule(work, 2)
+            with pytest.raises(psycopg.Error):
+                await work.connection.execute("SELECT 1 / 0")
+    assert await _positions(work) == [1]
+
+
+async def test_a_cancelled_caller_leaves_a_usable_connection(database: Database) -> None:
+    async def slow() -> None:
+        async with database.work("live") as work, work.transaction():
+            await _rule(work, 2)
+            await work.connection.execute("SELECT pg_sleep(60)")
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with database.work("live") as work:
+        assert await _positions(work) == [1]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+async def test_text_that_cannot_be_stored_is_the_callers_fault(control: Work, name: str) -> None:
+    with pytest.raises(BadRequest):
+        await control.one("control.find_workspace", name=name)
+
+
+async def test_a_value_the_database_refuses_is_the_callers_fault(control: Work) -> None:
+    with pytest.raises(BadRequest):
+        await control.run("control.revoke_key", client_key="", now="294277-01-01T00:00:00Z")
+
+
+async def test_a_taken_key_is_a_conflict(control: Work) -> None:
+    values = {
+        "client_key": "k" * 32,
+        "token_sha256": bytes(32),
+        "workspace": "live",
+        "compatibility": "open",
+        "name": "",
+        "now": "2026-01-01T00:00:00Z",
+    }
+    assert await control.run("control.create_key", **values) == 1
+    with pytest.raises(Conflict):
+        await control.run("control.create_key", **values)
+
+
+async def test_connections_killed_while_idle_are_replaced_unnoticed(
+    database: Database, dsn: str
+) -> None:
+    async with database.work("live") as one, database.work("live") as two:
+        assert await _positions(one) == await _positions(two) == [1]
+    with psycopg.connect(dsn, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    await asyncio.sleep(0.1)
+    for _ in range(4):
+        async with database.work("live") as work:
+            assert await _positions(work) == [1]
+
+
+async def test_a_connection_lost_at_work_is_unavailable(database: Database, dsn: str) -> None:
+    async with database.control() as control:
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [control.connection.info.backend_pid])
+        with pytest.raises(Unavailable):
+            await control.all("control.list_workspaces")
+    async with database.control() as control:
+        assert len(await control.all("control.list_workspaces")) == 2
+
+
+async def test_no_free_connection_is_unavailable(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("innkeeper.store.database.WAIT_SECONDS", 0.2)
+    database = Database(dsn, pool_size=1)
+    await database.open()
+    async with database.control():
+        with pytest.raises(Unavailable):
+            async with database.control():
+                pass
+    async with database.control() as control:
+        assert await control.all("control.list_workspaces")
+    await database.close()
+
+
+async def test_no_database_at_all_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("innkeeper.store.database.WAIT_SECONDS", 0.2)
+    with pytest.raises(Unavailable):
+        await Database("host=/nowhere").open()
+
+
+async def test_a_deadlock_is_run_again_and_succeeds(database: Database) -> None:
+    attempts = 0
+    met = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> None:
+        async def once() -> None:
+            nonlocal attempts
+            attempts += 1
+            async with database.control() as work, work.transaction():
+                await work.run("control.one_at_a_time", lock=first)
+                if attempts <= 2:
+                    await met.wait()
+                await work.run("control.one_at_a_time", lock=second)
+
+        await retrying(once)
+
+    await asyncio.gather(lock(1, 2), lock(2, 1))
+    assert attempts == 3
+
+
+async def test_retrying_gives_up_after_three_times() -> None:
+    attempts = 0
+
+    async def lose() -> None:
+        nonlocal attempts
+        attempts += 1
+        raise Contended
+
+    with pytest.raises(Unavailable):
+        await retrying(lose)
+    assert attempts == 3
+
+
+async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
+    database = Database(dsn, statement_timeout_ms=50)
+    await database.open()
+    async with database.control() as work:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await work.connection.execute("SELECT pg_sleep(5)")
+    await database.close()
+
+
+async def _until(condition: object) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
+
+
+async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:
+    heard: list[str] = []
+    lost: list[bool] = []
+    notices = Notices(dsn, {"innkeeper_keys": heard.append}, lambda: lost.append(True))
+    await notices.start()
+    await _until(lambda: notices.connected)
+    async with database.control() as work:
+        await work.run("control.announce_key", client_key="one")
+        await _until(lambda: heard == ["one"])
+        before = len(lost)
+        await work.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
+            " AND datname = current_database()"
+        )
+        await _until(lambda: len(lost) >= before + 2 and notices.connected)
+        await work.run("control.announce_key", client_key="two")
+        await _until(lambda: heard == ["one", "two"])
+    await notices.close()
+    assert not notices.connected

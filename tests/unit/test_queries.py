@@ -1,0 +1,58 @@
+"""The loader of named queries: names, descriptions, markers."""
+
+import pytest
+
+from innkeeper.store.queries import Queries, catalogue, parse, schema_of
+
+
+def test_a_file_becomes_its_queries_by_name() -> None:
+    first = "-- a remark\n\n-- x.one\n-- First.\nSELECT 1\n\n"
+    text = first + "-- x.two\n-- Second.\nSELECT '{}',\n    2\n"
+    assert parse("x", text) == {"x.one": "SELECT 1", "x.two": "SELECT '{}',\n    2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- y.one\n-- Of another file.\nSELECT 1\n",
+        "-- x.one\nSELECT 1\n",
+        "-- x.one\n-- Nothing follows.\n",
+        "-- x.one\n-- Once.\nSELECT 1\n-- x.one\n-- Twice.\nSELECT 2\n",
+    ],
+)
+def test_a_query_without_name_of_its_own_description_or_sql_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="x.sql"):
+        parse("x", text)
+
+
+@pytest.mark.parametrize("name", ["", "Live", "1st", "a-b", 'a"b', "a" * 42, "live\n", "ws live"])
+def test_only_plain_names_reach_the_sql(name: str) -> None:
+    with pytest.raises(ValueError, match="not a workspace name"):
+        schema_of(name)
+
+
+def test_every_query_of_ours_is_ready_for_a_workspace() -> None:
+    queries = Queries("ws_live")
+    for name in catalogue():
+        assert "{" not in queries.text(name).replace("'{}'", "")
+
+
+def test_the_schema_and_the_named_parts_are_written_in() -> None:
+    queries = Queries("ws_live")
+    text = queries.text("guests.count", filters=["guests.by_guest_type"])
+    assert "ws_live.guests" in text
+    assert text.endswith("AND guest_type = %(guest_type)s")
+    assert "guest_type" not in queries.text("guests.count")
+
+
+def test_what_does_not_exist_is_no_part_of_a_query() -> None:
+    queries = Queries("ws_live")
+    with pytest.raises(KeyError):
+        queries.text("guests.count", filters=["1 = 1; DROP TABLE guests"])
+    with pytest.raises(KeyError):
+        queries.text("guests.count", whatever=["guests.by_guest_type"])
+
+
+def test_control_work_cannot_touch_a_workspace() -> None:
+    with pytest.raises(KeyError):
+        Queries(None).text("guests.count")
