@@ -60,13 +60,23 @@ def _fields_encoder(view: View) -> Encode:
     shows = [(names[name], show) for name, show in {**instants, **view.show}.items()]
     href = link_of(view, view.item)
     added = list(view.add.items())
+    paths = {**view.parents, **view.children}
+    # Most paths go on from the resource's own, which is written already.
+    below = [
+        (member, path.removeprefix(view.item))
+        for member, path in paths.items()
+        if path.startswith(view.item)
+    ]
     links = [
-        (member, link_of(view, path)) for member, path in {**view.parents, **view.children}.items()
+        (member, link_of(view, path))
+        for member, path in paths.items()
+        if not path.startswith(view.item)
     ]
 
     def encode(record: Record, base: str) -> dict[str, Any]:
         # Renaming all and then mending a few is half the time of one loop that asks at each.
-        out: dict[str, Any] = {"href": href(record, base)}
+        own = href(record, base)
+        out: dict[str, Any] = {"href": own}
         out.update({names[name]: value for name, value in record.items() if name in names})
         for member, show in shows:
             if member in out:
@@ -79,6 +89,8 @@ def _fields_encoder(view: View) -> Encode:
             computed = compute(record)
             if computed is not None:
                 out[member] = computed
+        for member, path in below:
+            out[member] = {"href": own + path}
         for member, link in links:
             out[member] = {"href": link(record, base)}
         return out
