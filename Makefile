@@ -1,0 +1,54 @@
+# Everything a developer runs. Each target sets up what it needs; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= .data
+WORKERS_OF_TESTS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test test-long check bench docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.ready ## Make .venv with the innkeeper command in it
+
+serve: $(VENV)/.ready ## Run the server with an embedded database, data in .data (ARGS="--port 9000")
+	@$(BIN)/innkeeper serve --data $(DATA) $(ARGS)
+
+test: $(VENV)/.dev-ready ## Run every everyday test (ARGS="-k guests")
+	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal $(ARGS)
+
+test-long: $(VENV)/.dev-ready ## Run the tests with their long profiles: many more examples and rounds
+	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal $(ARGS)
+
+check: $(VENV)/.dev-ready ## Lint, types, layers of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-ready ## Measure speed against a floor in the same run
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.dev-ready ## Write the generated pages of docs/ again
+	@$(BIN)/python -m docs.generate
+
+clean: ## Remove the virtual environment and the data of `make serve`
+	rm -rf $(VENV) $(DATA)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Innkeeper needs Python 3.11 or newer; name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Innkeeper into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.ready
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
