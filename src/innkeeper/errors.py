@@ -123,7 +123,8 @@ class Unknown(NotFound):
     def __init__(self, what: str, ref: object, *, parent: tuple[str, object] | None = None) -> None:
         super().__init__()
         self.what = what
-        self.ref = ref
+        # A path may hold bytes that are no text: they cannot be told of either.
+        self.ref = str(ref).encode(errors="replace").decode()
         self.parent = parent
 
     def told(self, client_key: str) -> str:

@@ -40,10 +40,9 @@ def flat(row: Record) -> Record:
 
 async def create(work: Work, changes: Changes) -> Record:
     """A new guest, whoever exists already (G-1)."""
-    present = {name: value for name, value in mirror_email(changes).items() if value is not None}
     now = clock.now()
     guest: Record = {
-        **present,
+        **_told(changes),
         "ref": uuid4(),
         "first_seen": now,
         "last_seen": now,
@@ -97,7 +96,7 @@ async def replace(work: Work, guest: UUID, changes: Changes) -> Record:
 
     def rewritten(stored: Record) -> Record:
         kept = {name: stored[name] for name in COLUMNS if name in stored}
-        return _changed(kept, changes)
+        return {**kept, **_told(changes)}
 
     return await _rewrite(work, guest, rewritten)
 
@@ -130,8 +129,16 @@ async def _rewrite(work: Work, guest: UUID, change: Callable[[Record], Record]) 
 
 
 def _changed(stored: Record, changes: Changes) -> Record:
-    after = {**stored, **mirror_email(changes)}
-    return {name: value for name, value in after.items() if value is not None}
+    return _present({**stored, **mirror_email(changes)})
+
+
+def _told(changes: Changes) -> Record:
+    """The fields of a guest told of as a whole: null is as good as absent."""
+    return _present(mirror_email(_present(changes)))
+
+
+def _present(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def body_of(record: Record) -> Json:

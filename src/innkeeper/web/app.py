@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         return Response(encode(body), error.status, error.headers, "application/json")
 
     rest = Starlette(
-        routes=probes.routes(database),
+        routes=probes.routes(database, resolved.public_url),
         lifespan=lifespan,
         exception_handlers={HTTPException: told, ApiError: told},
     )

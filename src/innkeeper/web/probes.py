@@ -20,8 +20,14 @@ from innkeeper.wire.text import encode
 CSP = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'"
 
 
-def routes(database: Database) -> list[BaseRoute]:
+def routes(database: Database, public_url: str) -> list[BaseRoute]:
     """Routes outside the API; none of them needs credentials (AU-5)."""
+
+    async def openapi(request: Request) -> Response:
+        asked = request.query_params.get("compatibility", OPEN)
+        headers = {name.lower(): value for name, value in request.scope["headers"]}
+        base = base_url(request.scope, headers, public_url)
+        return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
 
     async def ready(_: Request) -> Response:
         async with database.control() as work:
@@ -33,7 +39,7 @@ def routes(database: Database) -> list[BaseRoute]:
         Route("/healthz", _alive),
         Route("/readyz", ready),
         Route("/metrics", _metrics),
-        Route("/openapi.json", _openapi),
+        Route("/openapi.json", openapi),
         Route("/docs", _docs),
         Route("/docs/style.css", _style),
     ]
@@ -54,13 +60,6 @@ async def _metrics(_: Request) -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _openapi(request: Request) -> Response:
-    asked = request.query_params.get("compatibility", OPEN)
-    headers = {name.lower(): value for name, value in request.scope["headers"]}
-    base = base_url(request.scope, headers, "")
-    return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
 
 
 @cache

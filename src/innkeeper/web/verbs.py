@@ -79,8 +79,8 @@ async def list_(work: Work, call: Call) -> Answer:
     """200 with a page, or with all of a list that is an array (N-11, N-18)."""
     try:
         page_wanted = pages.wanted(call.view, call.query)
-    except pages.NoHit:
-        return _page(call, Wanted(), Page([], 0), [])
+    except pages.NoHit as none:
+        return _page(call, none.wanted, Page([], 0), [])
     paged = any(name in call.query for name in pages.PAGING)
     as_array = call.view.shape is Shape.ARRAY or (
         call.view.shape is Shape.ARRAY_UNLESS_PAGED and not paged

@@ -42,9 +42,13 @@ _SUMMARIES: Final = {
 }
 
 
-@cache
 def description(compatibility: str, base: str) -> Schema:
-    """The OpenAPI document as a key of that compatibility sees the API."""
+    """The OpenAPI document as a key of that compatibility sees the API at `base`."""
+    return {**_description(compatibility), "servers": [{"url": base or "/"}]}
+
+
+@cache
+def _description(compatibility: str) -> Schema:
     paths: dict[str, Schema] = {}
     schemas: dict[str, Schema] = {"Error": _error_schema(), "Link": _LINK}
     for operation in operations(DIALECTS):
@@ -67,7 +71,6 @@ def description(compatibility: str, base: str) -> Schema:
             f"APIs. This is the API as a key with compatibility `{compatibility}` sees it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": base or "/"}],
         "security": [{"basicAuth": []}],
         "tags": sorted(
             (

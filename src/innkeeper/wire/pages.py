@@ -18,13 +18,28 @@ PAGING: Final = ("expand", "offset", "limit")
 IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
 
 
+LISTS: Final = ("expand", "name")
+"""Parameters that hold several words, and may be repeated instead (L-9, X-14)."""
+
+
 class NoHit(Exception):
-    """A filter that nothing stored can meet: the list is empty (CT-8)."""
+    """A filter that nothing stored can meet: the page that was asked for is empty (CT-8)."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__()
+        self.wanted = wanted
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
     """The query string's parameters; the last of several with one name counts."""
-    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}
+    if not raw:
+        return {}
+    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    query = dict(pairs)
+    for name in LISTS:
+        if name in query:
+            query[name] = ",".join(value for other, value in pairs if other == name)
+    return query
 
 
 def wanted(view: View, query: Query) -> Wanted:
@@ -36,12 +51,14 @@ def wanted(view: View, query: Query) -> Wanted:
     filters = _filters(view, query, problems)
     if problems:
         raise Invalid(*problems)
-    for value in query.values():
+    found = Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+    for name, value in query.items():
         try:
-            storable(value)
+            if _narrows(view, name):
+                storable(value)
         except Refused:
-            raise NoHit from None
-    return Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+            raise NoHit(found) from None
+    return found
 
 
 def expansion(query: Query) -> bool | frozenset[str]:
@@ -69,6 +86,8 @@ def _whole(
 
 
 def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
+    if not view.sorts:
+        return ()
     keys: list[tuple[str, bool]] = []
     for part in filter(None, text.split("|")):
         name, separator, direction = part.partition("::")
@@ -79,6 +98,10 @@ def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bo
         else:
             keys.append((view.sorts[name], direction == "DESC"))
     return tuple(keys)
+
+
+def _narrows(view: View, name: str) -> bool:
+    return name in view.filters or (name in IDENTIFIER and "identifier" in view.filters.values())
 
 
 def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any]:
@@ -106,11 +129,7 @@ def envelope(
     page_first: bool = False,
 ) -> dict[str, Any]:
     """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
-    kept = [
-        (name, value)
-        for name, value in query.items()
-        if name in view.filters or (name in IDENTIFIER and "identifier" in view.filters.values())
-    ]
+    kept = [(name, value) for name, value in query.items() if _narrows(view, name)]
     kept += [(name, query[name]) for name in ("sort", "expand") if name in query]
     rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept)
 

@@ -82,4 +82,4 @@ def _parameter(name: str, text: str) -> Any:
         return storable(text)
     except Refused:
         # PostgreSQL cannot hold it, so nothing has that name (CT-8).
-        raise Unknown(TEXT_PARAMETERS[name], text.encode(errors="replace").decode()) from None
+        raise Unknown(TEXT_PARAMETERS[name], text) from None

@@ -1,7 +1,7 @@
 """JSON text: bodies in, with the line and column of a fault; answers out."""
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -25,12 +25,12 @@ def decode_object(body: bytes) -> dict[str, Any]:
     text = body.removeprefix(_BOM)
     try:
         value = _decoder.decode(text)
-    except msgspec.ValidationError:
-        # Only one thing fails an untyped decode after parsing: a number beyond 4300 digits.
+    except (msgspec.ValidationError, InvalidOperation):
+        # Only this fails an untyped decode after parsing: a number beyond 4300 digits, or one
+        # whose exponent is beyond Decimal's.
         raise Invalid(Problem("body", "number is too large")) from None
     except msgspec.DecodeError as fault:
-        match = _BYTE.search(str(fault))
-        raise _bad_json(text, int(match.group(1)) if match else len(text)) from None
+        raise _bad_json(text, _position(text, str(fault))) from None
     except UnicodeDecodeError as fault:
         raise _bad_json(text, _first_bad_byte(text, fault)) from None
     except RecursionError:
@@ -38,6 +38,14 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad_json(text, len(text) - len(text.lstrip()))
     return value
+
+
+def _position(text: bytes, fault: str) -> int:
+    match = _BYTE.search(fault)
+    if match is None:
+        return len(text)
+    # Of what follows the object msgspec tells the second byte.
+    return int(match.group(1)) - ("trailing characters" in fault)
 
 
 def _first_bad_byte(text: bytes, fault: UnicodeDecodeError) -> int:

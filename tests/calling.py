@@ -1,0 +1,148 @@
+"""How tests call a running Innkeeper: an HTTP client for each key, and bare bytes."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+from innkeeper.web.protocol import LimitedHttpProtocol
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+"""A ref that no resource has."""
+
+
+class Api(httpx.Client):
+    """The API as one key's owner calls it: `api.post("/v2.1/guests", json={…})`."""
+
+    def __init__(self, url: str, client_key: str = "", token: str = "", **more: Any) -> None:
+        auth = httpx.BasicAuth(client_key, token) if client_key else None
+        super().__init__(base_url=url, auth=auth, timeout=30, trust_env=False, **more)
+        self.url = url
+        self.client_key = client_key
+        self.token = token
+
+    def guest(self, **fields: Any) -> dict[str, Any]:
+        """A new guest, as the answer shows it."""
+        answer = self.post("/v2.1/guests", json={"guestType": "visitor", **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def extension(self, guest: Mapping[str, Any], **members: Any) -> dict[str, Any]:
+        """A new data extension of a guest, as the answer shows it."""
+        answer = self.post(f"/v2.1/guests/{guest['ref']}/extensions", json=members)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def another(self, **more: Any) -> "Api":
+        """The same caller over connections of its own."""
+        return Api(self.url, self.client_key, self.token, **more)
+
+
+def problem(status: int, message: str, developer: str | None = None, *more: str) -> dict[str, Any]:
+    """The whole body of an error (errors.md 2): `more` are the problems after the first."""
+    body: dict[str, Any] = {
+        "status": "UNAUTHORIZED" if status == 401 else status,
+        "code": status,
+        "message": message,
+        "moreInfoUrl": "https://support.sitecore.com",
+        "statusCode": status,
+        "errors": [message, *more],
+    }
+    if status != 401:
+        body["developerMessage"] = message if developer is None else developer
+    return body
+
+
+def invalid(field: str, reason: str, *more: str) -> dict[str, Any]:
+    """The body of a 400 for one field; `more` are the messages of further fields."""
+    told = f"Attribute {field} is invalid ({reason})."
+    return problem(400, f"{field}: {reason}", told, *more)
+
+
+def absent(field: str, *more: str) -> dict[str, Any]:
+    """The body of a 400 for a field that must be sent: both messages are one text."""
+    return problem(400, f"{field}: may not be null.", None, *more)
+
+
+def no_guest(api: Api, ref: str) -> dict[str, Any]:
+    """The body of a 404 for a guest."""
+    told = f"Guest with ref {ref} for client key {api.client_key} was not found"
+    return problem(404, "The specified resource does not exist.", told)
+
+
+class Bare:
+    """Requests of exactly the bytes given, for what no HTTP client would send."""
+
+    def __init__(self, url: str, authorization: str) -> None:
+        parts = urlsplit(url)
+        self._address = (parts.hostname, parts.port)
+        self._authorization = authorization
+
+    def __call__(
+        self,
+        target: bytes | str,
+        method: str = "GET",
+        headers: Mapping[str, str | bytes] | None = None,
+        body: bytes = b"",
+    ) -> httpx.Response:
+        """Send one request on a connection of its own; `headers` replace the usual ones."""
+        sent: dict[str, str | bytes] = {
+            "Host": "innkeeper.test",
+            "Authorization": self._authorization,
+            "Connection": "close",
+            **({"Content-Length": str(len(body))} if body else {}),
+            **(headers or {}),
+        }
+        lines = [b"%s %s HTTP/1.1" % (method.encode(), as_bytes(target))]
+        lines += [name.encode() + b": " + as_bytes(value) for name, value in sent.items()]
+        with socket.create_connection(self._address, timeout=30) as connection:
+            connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)
+            answer = HTTPResponse(connection, method=method)
+            answer.begin()
+            with answer:
+                return httpx.Response(
+                    answer.status, headers=answer.getheaders(), content=answer.read()
+                )
+
+
+def as_bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve an application from a thread, as `innkeeper serve` does; its URL."""
+    config = uvicorn.Config(
+        app,
+        http=LimitedHttpProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the application did not start"
+                time.sleep(0.005)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
