@@ -24,14 +24,14 @@ from starlette.routing import Route
 CREDENTIALS = b"Basic " + base64.b64encode(b"floor:" + b"0" * 43)
 SCHEMA = "ws_live"
 FETCH = f"""SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
-FROM {SCHEMA}.guests WHERE ref = %s"""  # noqa: S608
+FROM {SCHEMA}.guests WHERE ref = %s"""
 LIST = f"""SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
-FROM {SCHEMA}.guests WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100"""  # noqa: S608
+FROM {SCHEMA}.guests WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100"""
 CREATE = f"""WITH created AS (
     INSERT INTO {SCHEMA}.guests
         (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
     VALUES (%(ref)s, 'customer', %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
-) INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(ref)s"""  # noqa: S608
+) INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(ref)s"""
 
 
 def create_app() -> Starlette:
@@ -78,6 +78,7 @@ def create_app() -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/ready", lambda _: answer({})),
             Route("/guests/{ref}", fetch),
             Route("/guests", list_),
             Route("/guests", create, methods=["POST"]),

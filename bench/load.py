@@ -21,7 +21,9 @@ class Sample:
 class _Connection(asyncio.Protocol):
     """Sends the next request as soon as the last answer is complete."""
 
-    def __init__(self, requests: Callable[[int], bytes], numbers: Iterator[int], end: float) -> None:
+    def __init__(
+        self, requests: Callable[[int], bytes], numbers: Iterator[int], end: float
+    ) -> None:
         self._requests = requests
         self._numbers = numbers
         self._end = end
@@ -73,9 +75,11 @@ async def drive(
     numbers = count()
     started = time.perf_counter()
     opened = [
-        (await loop.create_connection(
-            lambda: _Connection(requests, numbers, started + seconds), host, port
-        ))[1]
+        (
+            await loop.create_connection(
+                lambda: _Connection(requests, numbers, started + seconds), host, port
+            )
+        )[1]
         for _ in range(connections)
     ]
     await asyncio.gather(*(connection.done for connection in opened))
