@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
-from bench.load import Sample, drive
+from bench.load import Sample, compare, drive
 from bench.servers import Server
 
 CONNECTIONS = (1, 16, 64)
@@ -51,11 +51,8 @@ def measure(ours: Server, floor: Server, seconds: float) -> Iterator[tuple[str, 
     ]
     for what, our_request, floor_request in kinds:
         for connections in CONNECTIONS:
-            pair = [
-                asyncio.run(drive(server.host, server.port, request, connections, seconds))
-                for server, request in ((ours, our_request), (floor, floor_request))
-            ]
-            yield f"{what}, {connections} connections", pair[0], pair[1]
+            pair = compare((ours, our_request), (floor, floor_request), connections, seconds)
+            yield f"{what}, {connections} connection{'s' * (connections > 1)}", *pair
 
 
 def constant(request: bytes) -> Callable[[int], bytes]:

@@ -5,6 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from statistics import median
+
+from bench.servers import Server
+
+Requests = Callable[[int], bytes]
+"""The bytes of the n-th request."""
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -21,9 +28,7 @@ class Sample:
 class _Connection(asyncio.Protocol):
     """Sends the next request as soon as the last answer is complete."""
 
-    def __init__(
-        self, requests: Callable[[int], bytes], numbers: Iterator[int], end: float
-    ) -> None:
+    def __init__(self, requests: Requests, numbers: Iterator[int], end: float) -> None:
         self._requests = requests
         self._numbers = numbers
         self._end = end
@@ -68,7 +73,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def drive(
-    host: str, port: int, requests: Callable[[int], bytes], connections: int, seconds: float
+    host: str, port: int, requests: Requests, connections: int, seconds: float
 ) -> Sample:
     """Load one server for some seconds; `requests` makes the bytes of the n-th request."""
     loop = asyncio.get_running_loop()
@@ -93,4 +98,26 @@ async def drive(
         latencies[int(len(latencies) * 0.99)] * 1000,
         len(latencies),
         sum(connection.failures for connection in opened),
+    )
+
+
+def compare(
+    ours: tuple[Server, Requests], floor: tuple[Server, Requests], connections: int, seconds: float
+) -> tuple[Sample, Sample]:
+    """Both loaded in turns, so that a machine that slows down slows both: medians of rounds."""
+    samples: tuple[list[Sample], list[Sample]] = ([], [])
+    for _ in range(ROUNDS):
+        for (server, requests), found in zip((ours, floor), samples, strict=True):
+            one_round = drive(server.host, server.port, requests, connections, seconds / ROUNDS)
+            found.append(asyncio.run(one_round))
+    return _middle(samples[0]), _middle(samples[1])
+
+
+def _middle(samples: list[Sample]) -> Sample:
+    return Sample(
+        median(sample.per_second for sample in samples),
+        median(sample.p50 for sample in samples),
+        median(sample.p99 for sample in samples),
+        sum(sample.requests for sample in samples),
+        sum(sample.failures for sample in samples),
     )

@@ -24,7 +24,7 @@ from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.bodies import ClientGone, json_object, read_body
 from innkeeper.web.cors import Cors
-from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log, observe
+from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
 from innkeeper.web.verbs import Act, prepared
 from innkeeper.wire.dialects import DIALECTS, dialect_at
@@ -164,8 +164,6 @@ class Api:
     def _note(self, request: Request, answer: Answer, correlation: bytes) -> None:
         seconds = time.perf_counter() - request.started
         observe(request.method, request.route, answer.status, seconds)
-        if request.fault is None and not log.isEnabledFor(20):
-            return
         members: dict[str, Any] = {
             "id": correlation.decode(),
             "method": request.method,
@@ -175,10 +173,7 @@ class Api:
         }
         if request.caller is not None:
             members["client_key"] = request.caller.client_key
-        if request.fault is not None:
-            log.error("request failed", exc_info=request.fault, extra={"members": members})
-        else:
-            log.info("request", extra={"members": members})
+        log_request(members, request.fault)
 
 
 def canonical_path(scope: Scope) -> str:
