@@ -30,6 +30,7 @@ _POLL_SECONDS: Final = 0.01
 # While processes of a killed server are still letting go, PostgreSQL refuses to start.
 _STILL_HELD: Final = ("shared memory block", "lock file", "is another postmaster")
 _STILL_HELD_SECONDS: Final = 15.0
+_DISK_FULL: Final = ("No space left on device", "Check free disk space")
 _LOG_BYTES: Final = 10 * _MEGABYTE
 _SOCKET_PREFIX: Final = "innkeeper-"
 # Linux allows 107 bytes for the socket's whole path, macOS 103; its name takes 16.
@@ -317,7 +318,7 @@ class EmbeddedServer:
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
     def _failure(self, verb: str, said: str) -> OperatorError:
-        if "No space left on device" in said:
+        if any(words in said for words in _DISK_FULL):
             return OperatorError(
                 f"The database in {self._data} cannot be {verb}: the disk is full."
             )

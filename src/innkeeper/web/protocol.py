@@ -23,23 +23,36 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     more_info_url: str = "https://support.sitecore.com"
 
     _in_head = False
+    _between = True
     _too_large = False
+    _begun = 0
     _fed_bytes = 0
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        # The parser keeps an unfinished header to itself, so what goes in is counted too.
-        if self._in_head:
-            self._fed_bytes += len(data)
+        # The parser keeps an unfinished header to itself, so what goes in is counted too:
+        # exactly, unless this piece holds the end of another request as well.
+        counts = self._in_head or self._between
+        self._begun = 0
         super().data_received(data)
-        if self._in_head and self._fed_bytes > MAX_HEAD_BYTES and not self._closing():
+        if not self._in_head or self._closing():
+            return
+        if counts and self._begun <= 1:
+            self._fed_bytes += len(data)
+        if self._fed_bytes > MAX_HEAD_BYTES:
             self._too_large = True
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._between = False
+        self._begun += 1
         self._fed_bytes = self._head_bytes = 0
         super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._between = True
+        super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))

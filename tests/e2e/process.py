@@ -1,0 +1,147 @@
+"""The installed command as a process: start it, read what it prints, end it."""
+
+import contextlib
+import json
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+COMMAND = Path(sys.executable).with_name("innkeeper")
+PATIENCE_SECONDS = 30.0
+
+
+def run(
+    *words: object, command: Sequence[object] = (COMMAND,), **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run `innkeeper …` to its end."""
+    return subprocess.run(
+        [*map(str, command), *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+@dataclass
+class Innkeeper:
+    """One running server; `client_key` and `token` as it printed them, the token once."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    log: Path
+    printed: str = ""
+    url: str = ""
+    client_key: str = ""
+    token: str = ""
+    seconds: float = 0.0
+    """From its start to its first answer."""
+    _clients: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def client(self) -> httpx.Client:
+        """A client with this server's key."""
+        if not self._clients:
+            self._clients.append(
+                httpx.Client(
+                    base_url=self.url, auth=(self.client_key, self.token), timeout=PATIENCE_SECONDS
+                )
+            )
+        return self._clients[0]
+
+    @property
+    def postmaster(self) -> int:
+        """Process id of the embedded PostgreSQL."""
+        return int((self.data / "postgres" / "postmaster.pid").read_text().split("\n")[0])
+
+    def await_answer(self) -> None:
+        """Wait until it answers 200 on /readyz."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"not ready: {self.log.read_text()}")
+
+    def create_guest(self, email: str) -> str:
+        """Create a guest; its ref."""
+        answer = self.client.post("/v2.1/guests", json={"guestType": "customer", "email": email})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["ref"])
+
+    def has_guest(self, ref: str) -> bool:
+        return self.client.get(f"/v2.1/guests/{ref}").status_code == 200
+
+    def send(self, what: signal.Signals) -> None:
+        self.process.send_signal(what)
+
+    def stop(self, what: signal.Signals = signal.SIGTERM) -> int:
+        """End it; its exit status."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        if self.process.poll() is None:
+            self.send(what)
+        code = self.process.wait(PATIENCE_SECONDS)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
+
+
+def nobody() -> dict[str, Any] | None:
+    """What makes `run` and `serve` an unprivileged user's; None when such a user cannot run us.
+
+    The interpreter may be in a folder closed to others, as root's home is: another of the same
+    version then runs the same code.
+    """
+    entry = pwd.getpwnam("nobody")
+    identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": [], "cwd": "/"}
+    other = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/local/bin:/usr/bin")
+    main = "import sys\nsys.path[:0] = sys.argv.pop(1).split(':')\n"
+    main += "from innkeeper.cli import main\nmain()"
+    folders = ":".join(path for path in sys.path if path.endswith(("site-packages", "src")))
+    for command in ([COMMAND], [other, "-c", main, folders]):
+        try:
+            if command[0] and run("version", command=command, **identity).returncode == 0:
+                return {"command": command, **identity}
+        except PermissionError:
+            continue
+    return None
+
+
+Serve = Callable[..., Innkeeper]
+
+
+def read_greeting(one: Innkeeper) -> None:
+    assert one.process.stdout is not None
+    for line in one.process.stdout:
+        one.printed += line
+        if line.startswith("curl"):
+            break
+    else:
+        raise AssertionError(f"did not start: {one.printed}{one.log.read_text()}")
+    found = re.search(r"at (http://\S+)", one.printed)
+    assert found is not None
+    one.url = found[1]
+    found = re.search(r"client key +(\S+)", one.printed)
+    one.client_key = found[1] if found else ""
+    found = re.search(r"API token +(\S+)", one.printed)
+    one.token = found[1] if found else ""
+
+
+def keys_of(data: Path) -> list[dict[str, Any]]:
+    """What `innkeeper keys list --json` prints."""
+    listed: list[dict[str, Any]] = json.loads(run("keys", "list", "--json", "--data", data).stdout)
+    return listed
