@@ -120,16 +120,27 @@ class Unknown(NotFound):
     The documented text names the caller's client key, which only the edge knows: see `told`.
     """
 
-    def __init__(self, what: str, ref: object, *, parent: tuple[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        ref: object,
+        *,
+        parent: tuple[str, object] | None = None,
+        survivor: object = None,
+    ) -> None:
         super().__init__()
         self.what = what
         # A path may hold bytes that are no text: they cannot be told of either.
         self.ref = str(ref).encode(errors="replace").decode()
         self.parent = parent
+        self.survivor = survivor
+        """The guest that a retired one was merged into (identity.md 9)."""
 
     def told(self, client_key: str) -> str:
         if self.parent is None:
-            return f"{self.what} with ref {self.ref} for client key {client_key} was not found"
+            text = f"{self.what} with ref {self.ref} for client key {client_key} was not found"
+            merged = f": it was merged into guest {self.survivor}"
+            return text if self.survivor is None else text + merged
         parent, parent_ref = self.parent
         return (
             f"{self.what} {self.ref} for {parent} ref {parent_ref} "

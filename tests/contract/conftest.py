@@ -19,7 +19,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.app import create_app
 
-CONFIGURATION = ("identity_rules", "points_of_sale")
+CONFIGURATION = ("identity_rules", "identity_settings", "points_of_sale")
 """Tables of a workspace that do not start empty."""
 
 

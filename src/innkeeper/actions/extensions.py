@@ -163,7 +163,7 @@ async def _locked_siblings(work: Work, guest: UUID) -> list[Record]:
     """Every extension of a live guest, which stays locked until the transaction ends."""
     row = await work.one("guests.lock", ref=guest)
     if row is None or row["survivor_ref"] is not None:
-        raise Unknown("Guest", guest)
+        raise Unknown("Guest", guest, survivor=row and row["survivor_ref"])
     return await work.all("extensions.of_guest", guest=guest)
 
 

@@ -1,19 +1,19 @@
 """Guests: create, fetch, list, replace, patch, delete."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions import ledger, rulebook
 from innkeeper.actions.paging import Page, Wanted
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
-from innkeeper.rules.guests import mirror_email
-from innkeeper.rules.keys import email_key, guest_keys, identifier_key
+from innkeeper.rules.keys import email_key, identifier_key
+from innkeeper.rules.merging import intent
 from innkeeper.store.work import Json, Work
 
-COLUMNS: Final = frozenset(name for name, field in Guest.fields.items() if field.column)
 DEEP: Final = 1000
 """Rows to skip from which on a list skips them in the index alone."""
 SORTABLE: Final = frozenset(
@@ -40,23 +40,10 @@ def flat(row: Record) -> Record:
 
 async def create(work: Work, changes: Changes) -> Record:
     """A new guest, whoever exists already (G-1)."""
-    now = clock.now()
-    guest: Record = {
-        **_told(changes),
-        "ref": uuid4(),
-        "first_seen": now,
-        "last_seen": now,
-        "created_at": now,
-        "modified_at": now,
-    }
-    await work.run(
-        "guests.create",
-        ref=guest["ref"],
-        guest_type=guest["guest_type"],
-        body=body_of(guest),
-        keys=guest_keys(guest),
-        now=now,
-    )
+    guest = ledger.new(changes)
+    book = await rulebook.current(work)
+    while not await ledger.insert(work, guest, book):
+        book = await rulebook.read(work)
     return guest
 
 
@@ -93,62 +80,29 @@ async def list_(work: Work, wanted: Wanted) -> Page:
 
 async def replace(work: Work, guest: UUID, changes: Changes) -> Record:
     """PUT: every field not sent is cleared, `guest_type` apart (G-4)."""
-
-    def rewritten(stored: Record) -> Record:
-        kept = {name: stored[name] for name in COLUMNS if name in stored}
-        return {**kept, **_told(changes)}
-
-    return await _rewrite(work, guest, rewritten)
+    async with work.transaction():
+        wish = intent("replace", clock.now(), changes=changes)
+        return await ledger.write(work, guest, wish)
 
 
 async def patch(work: Work, guest: UUID, changes: Changes) -> Record:
     """PATCH: only the fields sent change; null clears (G-5)."""
-    return await _rewrite(work, guest, lambda stored: _changed(stored, changes))
+    async with work.transaction():
+        wish = intent("patch", clock.now(), changes=changes)
+        return await ledger.write(work, guest, wish)
 
 
 async def delete(work: Work, guest: UUID) -> None:
-    """Remove a guest and all that is tied to it (G-6)."""
-    if not await work.run("guests.delete", ref=guest):
-        raise Unknown(Guest.singular, guest)
-
-
-async def _rewrite(work: Work, guest: UUID, change: Callable[[Record], Record]) -> Record:
+    """Remove a guest, those merged into it, and all that is tied to them (G-6)."""
     async with work.transaction():
-        row = await work.one("guests.lock", ref=guest)
-        after = change(flat(_live(row, guest)))
-        after["modified_at"] = clock.now()
-        await work.run(
-            "guests.rewrite",
-            ref=guest,
-            guest_type=after["guest_type"],
-            body=body_of(after),
-            keys=guest_keys(after),
-            now=after["modified_at"],
-        )
-    return after
-
-
-def _changed(stored: Record, changes: Changes) -> Record:
-    return _present({**stored, **mirror_email(changes)})
-
-
-def _told(changes: Changes) -> Record:
-    """The fields of a guest told of as a whole: null is as good as absent."""
-    return _present(mirror_email(_present(changes)))
-
-
-def _present(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def body_of(record: Record) -> Json:
-    """The members of a guest that live in the row's body."""
-    return Json({name: value for name, value in record.items() if name not in COLUMNS})
+        _live(await work.one("guests.lock", ref=guest), guest)
+        await work.run("guests.delete", ref=guest)
 
 
 def _live(row: Record | None, ref: UUID) -> Record:
-    if row is None or row.pop("survivor_ref") is not None:
-        raise Unknown(Guest.singular, ref)
+    survivor = row and row.pop("survivor_ref")
+    if row is None or survivor is not None:
+        raise Unknown(Guest.singular, ref, survivor=survivor)
     return row
 
 

@@ -1,6 +1,6 @@
 """What follows from a change to a guest, before it is stored."""
 
-from innkeeper.resources.base import Changes
+from innkeeper.resources.base import Changes, Record
 
 
 def mirror_email(changes: Changes) -> Changes:
@@ -19,3 +19,13 @@ def mirror_email(changes: Changes) -> Changes:
     elif email is not None and email not in (emails or ()):
         emails = [email, *(emails or ())]
     return {**changes, "email": email, "emails": emails}
+
+
+def told(changes: Changes) -> Record:
+    """The fields of a guest told of as a whole: null is as good as absent."""
+    return present(mirror_email(present(changes)))
+
+
+def present(members: Changes) -> Record:
+    """The members that have a value."""
+    return {name: value for name, value in members.items() if value is not None}

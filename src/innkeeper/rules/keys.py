@@ -38,9 +38,12 @@ def identifier_key(provider: str, value: str) -> UUID:
     )
 
 
-def guest_keys(record: Record) -> list[UUID]:
-    """Every key a guest is found by, without repeats, in a stable order."""
-    return sorted({*_keys(record)})
+def guest_keys(record: Record, more: Iterable[UUID] = ()) -> list[UUID]:
+    """Every key a guest is found by, without repeats, in a stable order.
+
+    `more`: those that the workspace's identity rules need besides (`Rulebook.keys`).
+    """
+    return sorted({*_keys(record), *more})
 
 
 def _keys(record: Record) -> Iterable[UUID]:

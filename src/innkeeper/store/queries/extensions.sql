@@ -7,9 +7,10 @@ ON CONFLICT DO NOTHING
 RETURNING guest_ref, name, key, ref, pairs, single, created_at, modified_at
 
 -- extensions.of_guest
--- Every data extension of a guest, oldest first.
+-- Every data extension of a live guest, oldest first.
 SELECT guest_ref, name, key, ref, pairs, single, created_at, modified_at
 FROM {ws}.guest_extensions WHERE guest_ref = %(guest)s
+AND EXISTS (SELECT FROM {ws}.guests WHERE guests.ref = %(guest)s AND survivor_ref IS NULL)
 ORDER BY created_at, name, key
 
 -- extensions.of_guests

@@ -1,12 +1,16 @@
 -- guests.create
--- A new guest and its keys.
+-- A new guest and its keys; no row when the rules that its keys follow are out of date.
 WITH created AS (
     INSERT INTO {ws}.guests
         (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
-    VALUES (%(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
+    SELECT %(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s
+    FROM {ws}.identity_settings WHERE version = %(version)s
+    RETURNING ref
+), keyed AS (
+    INSERT INTO {ws}.guest_keys (key, guest_ref)
+    SELECT unnest(%(keys)s::uuid[]), ref FROM created
 )
-INSERT INTO {ws}.guest_keys (key, guest_ref)
-SELECT unnest(%(keys)s::uuid[]), %(ref)s
+SELECT ref FROM created
 
 -- guests.fetch
 -- One guest by ref; an absorbed one names its survivor.
@@ -18,23 +22,9 @@ FROM {ws}.guests WHERE ref = %(ref)s
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
--- guests.rewrite
--- New fields and keys for a locked guest.
-WITH rewritten AS (
-    UPDATE {ws}.guests
-    SET guest_type = %(guest_type)s, body = %(body)s, modified_at = %(now)s
-    WHERE ref = %(ref)s
-), forgotten AS (
-    DELETE FROM {ws}.guest_keys
-    WHERE guest_ref = %(ref)s AND NOT key = ANY (%(keys)s::uuid[])
-)
-INSERT INTO {ws}.guest_keys (key, guest_ref)
-SELECT unnest(%(keys)s::uuid[]), %(ref)s
-ON CONFLICT DO NOTHING
-
 -- guests.delete
--- Remove a live guest; keys and extensions go with it.
-DELETE FROM {ws}.guests WHERE ref = %(ref)s AND survivor_ref IS NULL
+-- Remove a locked live guest and all that it stands for; keys, extensions and merges go too.
+DELETE FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
 
 -- guests.list
 -- A page of live guests, each row with the number of all.

@@ -1,0 +1,156 @@
+"""Which guest a record belongs to: evidence → candidates → decision → write.
+
+What is recorded, by the caller, is the guest that the evidence leads to *as if nothing had been
+merged*: an order contact found by an identifier of an absorbed guest belongs to that guest, and
+is shown with its survivor, since reads follow `guests.survivor_ref`. So a merge and its undo
+change no order, session or event, and what was written after a merge follows the identifier it
+came with.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from innkeeper import clock
+from innkeeper.actions import ledger, rulebook
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.rules import identity
+from innkeeper.rules.identity import Decision, Found, Rulebook
+from innkeeper.rules.merging import intent, written
+from innkeeper.store.work import Json, Row, Work
+
+Role = Literal["contact", "consumer"]
+SOURCES: Final[dict[Role, str]] = {"contact": "order contact", "consumer": "order consumer"}
+
+
+async def attach(
+    work: Work,
+    person: Record,
+    *,
+    role: Role,
+    order: UUID,
+    given: UUID | None = None,
+    order_contacts: Sequence[Record] = (),
+) -> UUID:
+    """The guest an order's contact or consumer belongs to, found or created (rest-v2.1.md 8).
+
+    `person` is the contact or consumer as stored (fields of `Person`; others are not looked at).
+    `given` is the guest its `guest.href` names: unknown or retired raises `Invalid` (P-6).
+    `order_contacts` are the order's contacts, for a consumer named like one of them (ID-7): each
+    with `first_name`, `last_name` and the `guest_ref` it was stored with.
+
+    Store what is returned as it is: it may be a guest that others stand for now, and reads show
+    `coalesce(guests.survivor_ref, guests.ref)`. Call it in a transaction that also stores the
+    contact; it holds the identity keys of the person until that ends.
+    """
+    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    if given is not None:
+        row = await work.one("guests.fetch", ref=given)
+        if row is None or row["survivor_ref"] is not None:
+            raise Invalid(Problem("guest.href", NOT_VALID))
+        decision, guest = Decision(given), given
+        await _join(work, row, fields, role == "contact" and work.settings.contact_is_customer)
+    else:
+        decision, guest = await _resolved(work, fields, role, order_contacts)
+    await _note(work, guest, decision, SOURCES[role], order)
+    return guest
+
+
+async def _resolved(
+    work: Work, fields: Record, role: Role, order_contacts: Sequence[Record]
+) -> tuple[Decision, UUID]:
+    """Steps 2 to 6 of rest-v2.1.md section 8, by the rules in force."""
+    is_customer = role == "contact" and work.settings.contact_is_customer
+    book = await rulebook.current(work)
+    while True:
+        found, decision, candidates = await decide(work, fields, book)
+        if found is None:
+            book = await rulebook.read(work)
+            continue
+        by_rule = bool(found.met) and bool(book.rules)
+        if decision.guest is not None:
+            row = next(row for row in candidates if row["ref"] == decision.guest)
+            await _join(work, row, fields, is_customer or by_rule)
+            return decision, decision.guest
+        if role == "consumer" and not found.met and not fields.get("identifiers"):
+            namesake = identity.names_match(fields, order_contacts)
+            row_or_none = await work.one("guests.fetch", ref=namesake) if namesake else None
+            if row_or_none is not None:
+                await _join(work, row_or_none, fields, False)
+                return Decision(row_or_none["ref"], None, [], decision.stopped), row_or_none["ref"]
+        travels = role == "consumer" and not by_rule and work.settings.travel_tenant
+        kind = CUSTOMER if is_customer or by_rule else TRAVELLER if travels else VISITOR
+        created = ledger.new({**fields, "guest_type": kind})
+        if await ledger.insert(work, created, book):
+            met = found.met[0] if by_rule else None
+            parts = next(iter(met.keys.values())) if met else []
+            rule = met.rule.name if met else None
+            return Decision(created["ref"], rule, parts, decision.stopped), created["ref"]
+        book = await rulebook.read(work)
+
+
+async def decide(
+    work: Work, fields: Record, book: Rulebook
+) -> tuple[Found | None, Decision, list[Row]]:
+    """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
+    now = clock.now()
+    of = identity.evidence if book.rules else identity.evidence_without_rules
+    found = of(fields, book, now)
+    keys = found.keys()
+    if not keys:
+        return found, Decision(None, stopped=found.stopped), []
+    await work.all("identity.lock_keys", locks=[_lock(key) for key in keys])
+    rows = await work.all("identity.candidates", keys=keys, most=book.group_limit + 1)
+    if rows[0]["version"] != book.version:
+        return None, Decision(None), []
+    rows = [row for row in rows if row["ref"] is not None]
+    candidates = [{**ledger.own_record(row), "key": row["key"]} for row in rows]
+    if book.rules:
+        return found, identity.resolve(found, candidates, book, now), rows
+    return found, identity.resolve_without_rules(found, candidates, now), rows
+
+
+async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
+    """Step 6: what attaching adds to the guest, and to those that stand for it."""
+    wish = intent("join", clock.now(), person=fields, customer=customer)
+    if row["survivor_ref"] is None and row["own"] is None:
+        seen = ledger.seen_record(row)
+        if written(seen, wish) is seen:
+            return
+    await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
+
+
+async def _note(
+    work: Work, guest: UUID, decision: Decision, source: str, source_ref: UUID | None
+) -> None:
+    """Keep why a record joined a guest, and what guards kept from deciding it."""
+    now = clock.now()
+    about: dict[str, Any] = {
+        "source": source,
+        "source_ref": source_ref,
+        "actor": work.actor,
+        "now": now,
+    }
+    await work.run(
+        "identity.note_join",
+        guest=guest,
+        rule=decision.rule,
+        evidence=Json(decision.evidence),
+        **about,
+    )
+    for stopped in decision.stopped:
+        await work.run(
+            "identity.note_guarded",
+            rule=stopped.rule,
+            reason=stopped.reason,
+            evidence=Json(stopped.evidence),
+            guests=[guest],
+            **about,
+        )
+
+
+def _lock(key: UUID) -> int:
+    return int.from_bytes(key.bytes[:8], signed=True)

@@ -1,0 +1,32 @@
+"""What a workspace decides identity by, remembered by each process and never out of date.
+
+Whoever uses a rulebook learns in the same statement whether its version is still in force:
+`guests.create` writes nothing otherwise, and the statements that look up or lock return it.
+So no process decides by rules that were changed, and no guest lacks the keys of new ones.
+"""
+
+from innkeeper.rules.identity import NEVER, Rule, Rulebook
+from innkeeper.store.work import Work
+
+_remembered: dict[str, Rulebook] = {}
+
+
+async def current(work: Work) -> Rulebook:
+    """The rulebook as this process last read it: compare its version before relying on it."""
+    book = _remembered.get(work.workspace)
+    return await read(work) if book is None else book
+
+
+async def read(work: Work) -> Rulebook:
+    """The rulebook as it is now."""
+    row = await work.one("identity.rulebook")
+    if row is None:
+        raise RuntimeError(f"workspace {work.workspace} has no identity settings")
+    book = _remembered[work.workspace] = Rulebook(
+        version=row["version"],
+        rules=tuple(Rule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
+        never=frozenset(NEVER if row["never"] is None else row["never"]),
+        group_limit=row["group_limit"],
+        region=row["region"],
+    )
+    return book
