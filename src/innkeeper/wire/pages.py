@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote
 
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.kinds import Refused, storable
+from innkeeper.resources.kinds import Day, Refused, storable
 from innkeeper.wire.views import View
 
 Query = Mapping[str, str]
@@ -106,7 +106,9 @@ def _narrows(view: View, name: str) -> bool:
 
 def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        name: query[parameter] for parameter, name in view.filters.items() if parameter in query
+        name: _as_stored(view, name, query[parameter])
+        for parameter, name in view.filters.items()
+        if parameter in query
     }
     if "identifier" in view.filters.values():
         # One filter of two parameters: either without the other means nothing (G-10).
@@ -117,6 +119,17 @@ def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any
         elif sent:
             found["identifier"] = (query[IDENTIFIER[0]], query[IDENTIFIER[1]])
     return found
+
+
+def _as_stored(view: View, name: str, text: str) -> str:
+    """A day is found by the date-time that some callers see (N-8)."""
+    field = view.resource.fields.get(name)
+    if field is None or not isinstance(field.kind, Day):
+        return text
+    try:
+        return field.kind.read(text)
+    except Refused:
+        return text
 
 
 def envelope(
