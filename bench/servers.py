@@ -100,7 +100,7 @@ def floor(dsn: str) -> Iterator[Server]:
     """The floor, over the same database."""
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "--factory", "bench.floor:create_app"]
+        [sys.executable, "-m", "uvicorn", "--factory", "bench.floor:create_app"]  # noqa: RUF005
         + ["--port", str(FLOOR_PORT), "--loop", "uvloop", "--http", "httptools"]
         + ["--no-access-log", "--log-level", "error"],
         env={**os.environ, "FLOOR_DATABASE": dsn},
