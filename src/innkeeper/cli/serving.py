@@ -51,16 +51,16 @@ def serve(settings: Settings) -> None:
 def _run(settings: Settings, stack: ExitStack) -> None:
     folder = DataFolder(settings.data)
     stack.callback(folder.release)
-    announces = _claim(folder, embedded=not settings.database)
+    owns = _claim(folder, embedded=not settings.database)
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
     dsn = settings.database or _embedded(settings, stack)
     new, client_key = asyncio.run(_prepare(dsn))
-    if announces:
+    if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
     _greet(settings, url, new, client_key)
     replace(settings, database=dsn).to_environment()
-    _answer(settings, listener, stack)
+    _answer(settings, listener, stack, owns=owns)
 
 
 def _claim(folder: DataFolder, *, embedded: bool) -> bool:
@@ -181,14 +181,12 @@ def _greet(settings: Settings, url: str, new: keys.NewKey | None, client_key: st
     print("\n".join(lines), flush=True)
 
 
-def _answer(settings: Settings, listener: socket.socket, stack: ExitStack) -> None:
+def _answer(settings: Settings, listener: socket.socket, stack: ExitStack, *, owns: bool) -> None:
     """Answer requests until told to stop, in this process or in several."""
     if settings.workers > 1:
         # Each process counts for itself; /metrics adds up the files they keep here. The
         # folder must be named before anything imports the counters.
-        counters = tempfile.mkdtemp(prefix="innkeeper-metrics-")
-        stack.callback(shutil.rmtree, counters, ignore_errors=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
     import uvicorn  # noqa: PLC0415 - the database starts while nothing else is loaded
     from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
 
@@ -200,6 +198,18 @@ def _answer(settings: Settings, listener: socket.socket, stack: ExitStack) -> No
     server.run(sockets=[listener])
     if not server.started:
         raise OperatorError("Innkeeper could not start; the lines above tell why.")
+
+
+def _counters(settings: Settings, stack: ExitStack, *, owns: bool) -> str:
+    """An empty folder for the counters of several processes; ours to remove at the end."""
+    if owns:
+        folder = str(settings.data / "metrics")
+        shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+        os.mkdir(folder)
+    else:
+        folder = tempfile.mkdtemp(prefix="innkeeper-metrics-")
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _config(settings: Settings) -> "uvicorn.Config":
