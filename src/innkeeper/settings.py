@@ -56,6 +56,7 @@ class Settings:
         "", "Address of a PostgreSQL server (postgresql://…); empty runs the embedded one."
     )
     workers: Annotated[int, Meta(ge=1, le=256)] = _setting(1, "Processes that answer requests.")
+    jobs: bool = _setting(True, "Whether `serve` also starts a process that runs background jobs.")
     public_url: str = _setting(
         "", "URL that links in answers start with; empty follows the caller's Host header."
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from innkeeper import __version__
-from innkeeper.cli import db, keys, workspaces
+from innkeeper.cli import db, jobs, keys, workspaces
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(workspaces.app, name="workspaces")
+app.add_typer(jobs.app, name="jobs")
 
 
 @app.command()

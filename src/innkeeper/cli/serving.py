@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from innkeeper import __version__
 from innkeeper.actions import keys
+from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -60,6 +61,10 @@ def _run(settings: Settings, stack: ExitStack) -> None:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
     _greet(settings, url, new, client_key)
     replace(settings, database=dsn).to_environment()
+    if settings.jobs:
+        worker = JobWorker()
+        stack.callback(worker.stop)
+        worker.start()
     _answer(settings, listener, stack, owns=owns)
 
 

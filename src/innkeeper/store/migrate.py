@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from innkeeper.errors import OperatorError
 from innkeeper.settings import masked
 from innkeeper.store.database import with_options
+from innkeeper.store.job_schema import apply_job_schema
 from innkeeper.store.queries import schema_of
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ async def migrate(dsn: str) -> None:
         await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         await connection.execute(_BOOTSTRAP)
         await _apply(connection, CONTROL, migrations(CONTROL))
+        if await apply_job_schema(connection):
+            log.info("migrated the job queue")
         cursor = await connection.execute("SELECT name FROM innkeeper.workspaces ORDER BY name")
         names = [row["name"] for row in await cursor.fetchall()]
         if not names:

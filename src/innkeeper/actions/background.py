@@ -1,0 +1,37 @@
+"""Handing work to the background: queued in the caller's own transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from innkeeper.resources.base import Record
+from innkeeper.store.work import Json, Work
+
+
+async def defer(
+    work: Work,
+    task: str,
+    *,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    at: datetime | None = None,
+    **args: Any,
+) -> int | None:
+    """Queue the task of that name for this workspace; its id, or None when one waits already.
+
+    `lock`: jobs with the same lock run one at a time. `queueing_lock`: at most one with it
+    waits. The job starts once the transaction has committed, and never if it has not.
+    """
+    row = await work.one(
+        "jobs.defer",
+        task=task,
+        lock=lock,
+        queueing_lock=queueing_lock,
+        at=at,
+        args=Json({"workspace": work.workspace, **args}),
+    )
+    return None if row is None else int(row["id"])
+
+
+async def list_jobs(work: Work, status: str | None = None, limit: int = 100) -> list[Record]:
+    """The newest jobs: id, task, status, attempts, scheduled_at, workspace."""
+    return await work.all("jobs.list", status=status, limit=limit)

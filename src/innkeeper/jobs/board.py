@@ -1,0 +1,70 @@
+"""The task board: how functions become jobs, and how each run gets its connection."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Final, ParamSpec
+
+from procrastinate import Blueprint, JobContext, RetryStrategy
+
+from innkeeper.actions import workspaces
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.work import Work
+
+P = ParamSpec("P")
+Task = Callable[Concatenate[Work, P], Awaitable[None]]
+
+BOARD: Final = Blueprint()
+# A job that a stopping or dying worker cut off must come back, so that every task has one.
+RETRY: Final = RetryStrategy(max_attempts=10, exponential_wait=2)
+DATABASE: Final = "database"
+
+log = logging.getLogger("innkeeper.jobs")
+
+
+def task(name: str) -> Callable[[Task[P]], Task[P]]:
+    """Register a task under a name; it runs with a `Work` of the workspace it was queued for.
+
+    It may run again after a crash or an error, so it must be able to go on where it stopped.
+    """
+
+    def register(function: Task[P]) -> Task[P]:
+        @BOARD.task(name=name, retry=RETRY, pass_context=True)
+        async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
+            await _in_workspace(context, workspace, name, function, args)
+
+        return function
+
+    return register
+
+
+def scheduled(cron: str, name: str) -> Callable[[Task[[]]], Task[[]]]:
+    """Register a task that runs for every workspace on a schedule (cron, UTC).
+
+    Runs do not overlap: one still under way lets the next wait, and only one waits.
+    """
+
+    def register(function: Task[[]]) -> Task[[]]:
+        @BOARD.periodic(cron=cron)
+        @BOARD.task(name=name, retry=RETRY, pass_context=True, queueing_lock=name, lock=name)
+        async def run(context: JobContext, /, timestamp: int) -> None:
+            database: Database = context.additional_context[DATABASE]
+            async with database.control("job") as work:
+                names = [row["name"] for row in await workspaces.list_all(work)]
+            for workspace in names:
+                await _in_workspace(context, workspace, name, function, {})
+
+        return function
+
+    return register
+
+
+async def _in_workspace(
+    context: JobContext, workspace: str, name: str, function: Any, args: dict[str, Any]
+) -> None:
+    database: Database = context.additional_context[DATABASE]
+
+    async def once() -> None:
+        async with database.work(workspace, f"job:{name}") as work:
+            await function(work, **args)
+
+    await retrying(once)
