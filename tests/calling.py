@@ -84,7 +84,7 @@ class Bare:
     def __init__(self, url: str, authorization: str) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname, parts.port)
-        self._authorization = authorization
+        self.authorization = authorization
 
     def __call__(
         self,
@@ -96,7 +96,7 @@ class Bare:
         """Send one request on a connection of its own; `headers` replace the usual ones."""
         sent: dict[str, str | bytes] = {
             "Host": "innkeeper.test",
-            "Authorization": self._authorization,
+            "Authorization": self.authorization,
             "Connection": "close",
             **({"Content-Length": str(len(body))} if body else {}),
             **(headers or {}),

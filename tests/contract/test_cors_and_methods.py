@@ -1,0 +1,238 @@
+"""Methods and paths: 405, HEAD, OPTIONS, CORS, spellings of a path; the pages beside the API."""
+
+import json
+from typing import Any
+
+import pytest
+from calling import NOBODY, Api, Bare, problem, served
+from openapi_spec_validator import validate
+
+from innkeeper.settings import Settings
+from innkeeper.web.app import create_app
+
+GUEST = f"/v2.1/guests/{NOBODY}"
+ALLOWED = {
+    "/v2.1/guests": "GET, POST, HEAD, OPTIONS",
+    GUEST: "DELETE, GET, PATCH, PUT, HEAD, OPTIONS",
+    f"{GUEST}/extensions": "GET, POST, HEAD, OPTIONS",
+    f"{GUEST}/extensions/ext": "DELETE, GET, PATCH, PUT, HEAD, OPTIONS",
+    f"{GUEST}/extensions/ext/fields": "DELETE, OPTIONS",
+}
+SHOP = "https://shop.example"
+
+
+def words(header: str) -> set[str]:
+    return {word.strip() for word in header.split(",")}
+
+
+# Methods
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"])
+@pytest.mark.parametrize("path", ALLOWED)
+def test_a_method_that_is_not_there_is_405(bare: Bare, method: str, path: str) -> None:
+    """ER-4, errors.md 1: with Allow, before the body is looked at."""
+    if method in words(ALLOWED[path]):
+        return
+    answer = bare(path, method, body=b"{")
+    assert (answer.status_code, answer.headers["allow"]) == (405, ALLOWED[path])
+    expected = problem(
+        405,
+        f"Method {method} is not allowed on this resource.",
+        f"Allowed methods: {ALLOWED[path]}.",
+    )
+    assert answer.json() == expected
+
+
+@pytest.mark.parametrize("path", ALLOWED)
+def test_options_tells_the_methods(api: Api, path: str) -> None:
+    answer = api.options(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == ALLOWED[path]
+
+
+def test_options_of_an_unknown_path_is_404(api: Api) -> None:
+    assert api.options("/v2.1/nothing").status_code == 404
+
+
+def test_head_is_get_without_a_body(api: Api) -> None:
+    guest = api.guest()
+    api.extension(guest, name="ext", a=1)
+    for path in ("/v2.1/guests", guest["href"], f"{guest['href']}/extensions/ext", GUEST):
+        got, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        for name in ("content-type", "content-length"):
+            assert head.headers[name] == got.headers[name]
+
+
+def test_a_method_in_small_letters_is_no_method(bare: Bare) -> None:
+    """HTTP's methods have a case."""
+    answer = bare("/v2.1/guests", "get")
+    assert answer.status_code in (400, 405)
+    assert answer.headers["content-type"] == "application/json"
+
+
+# Spellings of a path
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2.1/guests/", "/v2.1/GUESTS", "/v2.1/Guests/", "/2.1/guests", "/2.1/gueSTS/"]
+)
+def test_a_path_in_other_spellings(api: Api, path: str) -> None:
+    """C-7: segments in any case, a slash at the end, `/2.1/` of one client; links are canonical."""
+    guest = api.guest()
+    answer = api.get(path)
+    assert answer.status_code == 200
+    assert answer.json()["href"] == f"{api.url}/v2.1/guests?offset=0&limit=10"
+    assert answer.json()["items"] == [guest]
+    made = api.post(path, json={"guestType": "visitor"})
+    assert made.headers["location"] == f"{api.url}/v2.1/guests/{made.json()['ref']}"
+
+
+@pytest.mark.parametrize("tail", ["/Extensions/ext/", "/EXTENSIONS/ext", "/extensions/ext//"])
+def test_a_path_below_a_guest_in_other_spellings(api: Api, tail: str) -> None:
+    """C-7: one slash at the end, not two."""
+    guest = api.guest()
+    made = api.extension(guest, name="ext", a=1)
+    answer = api.get(guest["href"] + tail)
+    assert answer.status_code == (404 if tail.endswith("//") else 200)
+    if answer.status_code == 200:
+        assert answer.json() == made
+        assert api.delete(guest["href"] + tail.rstrip("/") + "/Fields/").status_code == 200
+
+
+def test_a_segment_may_be_escaped(bare: Bare) -> None:
+    """C-7: `%67` is a g."""
+    assert bare("/v2.1/%67uests").status_code == 200
+    assert bare("/v2%2E1/guests").status_code == 200
+
+
+# CORS
+
+
+def test_a_browser_may_ask_before_it_calls(anonymous: Api) -> None:
+    """AU-5: the preflight tells methods and headers."""
+    asked = {
+        "Origin": SHOP,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization, content-type, idempotency-key",
+    }
+    answer = anonymous.options(GUEST, headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert words(answer.headers["access-control-allow-methods"]) >= {
+        "GET",
+        "PUT",
+        "PATCH",
+        "DELETE",
+    }
+    allowed = {word.lower() for word in words(answer.headers["access-control-allow-headers"])}
+    assert allowed >= {"authorization", "content-type", "idempotency-key", "x-correlation-id"}
+    assert int(answer.headers["access-control-max-age"]) > 0
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_browser_may_read_every_answer(api: Api, anonymous: Api) -> None:
+    """Errors too, or a page could not tell why it failed."""
+    for caller, path in ((api, "/v2.1/guests"), (api, GUEST), (anonymous, "/v2.1/guests")):
+        answer = caller.get(path, headers={"Origin": SHOP})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        exposed = {word.lower() for word in words(answer.headers["access-control-expose-headers"])}
+        assert {"location", "x-correlation-id", "idempotent-replayed", "retry-after"} <= exposed
+    assert "access-control-allow-origin" not in api.get("/v2.1/guests").headers
+
+
+def test_origins_can_be_listed(dsn: str) -> None:
+    settings = Settings(database=dsn, log_level="error", cors_origins=f"{SHOP}, https://b.example")
+    asked = {"Access-Control-Request-Method": "GET"}
+    with served(create_app(settings)) as url, Api(url) as anyone:
+        for origin in (SHOP, "https://b.example"):
+            answer = anyone.options("/v2.1/guests", headers={**asked, "Origin": origin})
+            assert answer.headers["access-control-allow-origin"] == origin
+            assert "origin" in answer.headers["vary"]
+        for origin in ("https://evil.example", f"{SHOP}.evil.example", "null"):
+            answer = anyone.options("/v2.1/guests", headers={**asked, "Origin": origin})
+            assert "access-control-allow-origin" not in answer.headers
+
+
+def test_cors_can_be_off(dsn: str) -> None:
+    settings = Settings(database=dsn, log_level="error", cors_origins="")
+    with served(create_app(settings)) as url, Api(url) as anyone:
+        answer = anyone.get("/v2.1/guests", headers={"Origin": SHOP})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+# Answers carry
+
+
+def test_answers_are_not_cached_nor_guessed(api: Api, anonymous: Api) -> None:
+    """They are personal data."""
+    for caller in (api, anonymous):
+        answer = caller.get("/v2.1/guests")
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in answer.headers
+
+
+# Beside the API
+
+
+@pytest.mark.parametrize("compatibility", ["open", "official"])
+def test_the_description_is_valid(anonymous: Api, compatibility: str) -> None:
+    """OpenAPI 3.1, by an independent validator."""
+    answer = anonymous.get(f"/openapi.json?compatibility={compatibility}")
+    assert answer.headers["content-type"] == "application/json"
+    document: dict[str, Any] = answer.json()
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+    for path, methods in {
+        "/v2.1/guests": {"get", "post"},
+        "/v2.1/guests/{guestRef}": {"get", "put", "patch", "delete"},
+        "/v2.1/guests/{guestRef}/extensions": {"get", "post"},
+        "/v2.1/guests/{guestRef}/extensions/{dataExtensionName}": {"get", "put", "patch", "delete"},
+        "/v2.1/guests/{guestRef}/extensions/{dataExtensionName}/fields": {"delete"},
+    }.items():
+        assert set(document["paths"][path]) == methods
+    deleted = document["paths"]["/v2.1/guests/{guestRef}"]["delete"]["responses"]
+    assert {"204", "200"} & set(deleted) == ({"204"} if compatibility == "open" else {"200"})
+
+
+def test_an_unknown_compatibility_is_described_as_open(anonymous: Api) -> None:
+    plain = anonymous.get("/openapi.json").json()
+    assert anonymous.get("/openapi.json?compatibility=other").json() == plain
+
+
+def test_the_reference_works_offline(anonymous: Api) -> None:
+    """Nothing is fetched from elsewhere."""
+    page = anonymous.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "/v2.1/guests/{guestRef}/extensions" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for outside in ('src="http', 'href="http', "@import", "//cdn"):
+        assert outside not in page.text
+    style = anonymous.get("/docs/style.css")
+    assert (style.status_code, style.headers["content-type"][:8]) == (200, "text/css")
+
+
+def test_health(anonymous: Api) -> None:
+    assert anonymous.get("/healthz").json() == {"status": "ok"}
+    assert anonymous.get("/readyz").json() == {"status": "ready"}
+    assert anonymous.head("/healthz").status_code == 200
+
+
+def test_metrics_count_requests_by_route(api: Api, anonymous: Api) -> None:
+    """By its template, never with a ref in it."""
+    guest = api.guest()
+    api.get(guest["href"])
+    text = anonymous.get("/metrics").text
+    assert guest["ref"] not in text
+    assert (
+        'innkeeper_request_seconds_count{method="POST",route="/v2.1/guests",status="201"}' in text
+    )
+
+
+def test_names_of_operations_are_unique(anonymous: Api) -> None:
+    paths = anonymous.get("/openapi.json").json()["paths"]
+    names = [operation["operationId"] for item in paths.values() for operation in item.values()]
+    assert len(names) == len(set(names))
+    assert json.dumps(names).isascii()

@@ -1,0 +1,234 @@
+"""`Idempotency-Key` on POST, our extension: one request, however often it is sent."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from calling import Api, problem, served
+
+from innkeeper.web.app import create_app
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+PATH = "/v2.1/guests"
+USED = problem(
+    409,
+    "Idempotency-Key was used for another request.",
+    "The same Idempotency-Key came with another body; use a new key for a new request.",
+)
+
+
+@pytest.fixture
+def twin(site: "Site") -> Iterator[str]:
+    """The URL of a second server on the same database."""
+    with served(create_app(site.settings)) as url:
+        yield url
+
+
+def post(api: Api, key: str, path: str = PATH, **body: Any) -> Any:
+    return api.post(path, json=body, headers={"Idempotency-Key": key})
+
+
+def total(api: Api) -> int:
+    return api.get(PATH).json()["totalCount"]
+
+
+def test_a_repeated_post_answers_the_first_answer(api: Api) -> None:
+    first = post(api, "order-17", firstName="Jane")
+    assert first.status_code == 201
+    assert "idempotent-replayed" not in first.headers
+    again = post(api, "order-17", firstName="Jane")
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["location"] == first.headers["location"] == first.json()["href"]
+    assert again.headers["content-type"] == "application/json"
+    assert again.headers["idempotent-replayed"] == "true"
+    assert total(api) == 1
+
+
+def test_the_first_answer_is_kept_as_it_was(api: Api) -> None:
+    """Also when the guest has changed or gone since."""
+    first = post(api, "k", firstName="Jane")
+    api.patch(first.json()["href"], json={"firstName": "Joan"})
+    assert post(api, "k", firstName="Jane").content == first.content
+    api.delete(first.json()["href"])
+    assert post(api, "k", firstName="Jane").content == first.content
+    assert total(api) == 0
+
+
+def test_another_body_is_409(api: Api) -> None:
+    post(api, "k", firstName="Jane")
+    answer = post(api, "k", firstName="Joan")
+    assert (answer.status_code, answer.json()) == (409, USED)
+    spaced = api.post(PATH, content=b'{"firstName": "Jane"}', headers={"Idempotency-Key": "k"})
+    assert spaced.status_code == 409
+    assert total(api) == 1
+
+
+def test_another_query_is_another_request(api: Api) -> None:
+    post(api, "k", firstName="Jane")
+    assert post(api, "k", f"{PATH}?a=b", firstName="Jane").status_code == 409
+
+
+def test_a_key_holds_for_one_caller_and_one_path(api: Api, official: Api, stranger: Api) -> None:
+    mine = post(api, "k", guestType="visitor").json()
+    other = post(official, "k", guestType="visitor").json()
+    elsewhere = post(stranger, "k", guestType="visitor").json()
+    assert len({mine["ref"], other["ref"], elsewhere["ref"]}) == 3
+    extension = post(api, "k", f"{PATH}/{mine['ref']}/extensions", guestType="visitor")
+    assert (extension.status_code, extension.json()["guestType"]) == (201, "visitor")
+    stranger.delete(elsewhere["href"])
+
+
+def test_a_post_without_a_key_is_never_a_repeat(api: Api) -> None:
+    """G-1."""
+    refs = {api.guest(firstName="Jane")["ref"] for _ in range(3)}
+    assert len(refs) == 3
+
+
+def test_other_methods_do_not_look_at_the_key(api: Api) -> None:
+    guest = api.guest()
+    key = {"Idempotency-Key": "k"}
+    for name in ("a", "b"):
+        answer = api.patch(guest["href"], json={"firstName": name}, headers=key)
+        assert (answer.status_code, answer.json()["firstName"]) == (200, name)
+
+
+def test_a_refused_post_is_not_kept(api: Api) -> None:
+    """A 4xx is not stored: the same key serves the corrected request."""
+    assert post(api, "k", country="ZZ").status_code == 400
+    assert post(api, "k", country="ZZ").status_code == 400
+    assert post(api, "k", country="IE").status_code == 201
+    assert post(api, "k", country="IE").headers["idempotent-replayed"] == "true"
+
+
+def test_a_conflict_is_not_kept(api: Api) -> None:
+    guest = api.guest()
+    path = f"{PATH}/{guest['ref']}/extensions"
+    made = api.extension(guest, name="ext", a=1)
+    assert post(api, "k", path, name="ext", a=1).status_code == 409
+    api.delete(made["href"])
+    assert post(api, "k", path, name="ext", a=1).status_code == 201
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, "!~ a", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"])
+def test_a_key_is_printable_text(api: Api, key: str) -> None:
+    assert post(api, key).status_code == 201
+    assert post(api, key).headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("key", [b"", b"x" * 256, b"\xff", b"a\tb", "é".encode()])
+def test_another_key_is_400(api: Api, key: bytes) -> None:
+    headers = [(b"Idempotency-Key", key), (b"Content-Type", b"application/json")]
+    answer = api.post(PATH, content=b"{}", headers=headers)
+    message = "Idempotency-Key must be 1 to 255 printable ASCII characters."
+    assert (answer.status_code, answer.json()) == (400, problem(400, message))
+    assert total(api) == 0
+
+
+def test_a_replay_crosses_processes(api: Api, twin: str) -> None:
+    with Api(twin, api.client_key, api.token) as other:
+        first = post(api, "k", firstName="Jane")
+        again = post(other, "k", firstName="Jane")
+    assert (again.status_code, again.content) == (201, first.content)
+    assert total(api) == 1
+
+
+def test_twins_wait_for_the_first(api: Api, twin: str) -> None:
+    """Sent at once to two servers: one guest, one answer for all."""
+
+    def one(number: int) -> Any:
+        url = (api.url, twin)[number % 2]
+        with Api(url, api.client_key, api.token) as caller:
+            return post(caller, "k", firstName="Jane")
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, range(32)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    assert total(api) == 1
+
+
+def test_a_twin_waits_until_the_first_is_committed(api: Api, site: "Site") -> None:
+    """Held up inside its transaction, the first keeps the second waiting, which then repeats it."""
+
+    def one() -> Any:
+        with api.another() as caller:
+            return post(caller, "k", firstName="Jane")
+
+    with psycopg.connect(site.dsn) as blocker, ThreadPoolExecutor(2) as pool:
+        blocker.execute("LOCK TABLE ws_live.guests IN SHARE MODE")
+        twins = [pool.submit(one) for _ in range(2)]
+        time.sleep(0.3)
+        assert not any(twin.done() for twin in twins)
+        blocker.rollback()
+        answers = [twin.result(10) for twin in twins]
+    assert answers[0].content == answers[1].content
+    assert sorted("idempotent-replayed" in answer.headers for answer in answers) == [False, True]
+    assert total(api) == 1
+
+
+def test_twins_with_other_bodies_are_409(api: Api) -> None:
+    """Of requests that race under one key, one body wins and the others are told so."""
+    started = threading.Barrier(8)
+
+    def one(number: int) -> Any:
+        with api.another() as caller:
+            started.wait()
+            return post(caller, "k", firstName=str(number))
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert total(api) == 1
+
+
+def test_a_twin_of_a_refused_post_acts_itself(api: Api) -> None:
+    """A first that fails leaves nothing that a waiting twin could repeat."""
+    guest = api.guest()
+    path = f"{PATH}/{guest['ref']}/extensions"
+
+    def one(_: int) -> int:
+        with api.another() as caller:
+            return post(caller, "k", path, name="a/b").status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(one, range(6))) == [400] * 6
+
+
+def test_an_answer_is_kept_for_a_day(api: Api, connection: psycopg.Connection) -> None:
+    first = post(api, "k", firstName="Jane").json()
+
+    def age(**by: float) -> None:
+        connection.execute(
+            "UPDATE ws_live.idempotency SET created_at = created_at - %s", [timedelta(**by)]
+        )
+
+    age(hours=23, minutes=59)
+    assert post(api, "k", firstName="Jane").json() == first
+    age(minutes=2)
+    assert post(api, "k", firstName="Joan").json()["ref"] != first["ref"]
+    assert post(api, "k", firstName="Jane").status_code == 409
+
+
+def test_old_answers_are_dropped(api: Api, connection: psycopg.Connection) -> None:
+    """Each answer that is kept clears away some that are over a day old."""
+    for number in range(5):
+        post(api, f"old-{number}")
+    connection.execute("UPDATE ws_live.idempotency SET created_at = created_at - interval '2 days'")
+    post(api, "new")
+    assert connection.execute("SELECT count(*) FROM ws_live.idempotency").fetchone() == (1,)
+
+
+def test_no_secret_is_kept_with_an_answer(api: Api, connection: psycopg.Connection) -> None:
+    post(api, "my-secret-key", firstName="Jane")
+    (row,) = connection.execute("SELECT row_to_json(i)::text FROM ws_live.idempotency i").fetchall()
+    assert "my-secret-key" not in json.dumps(row)
+    assert api.token not in json.dumps(row)
