@@ -188,6 +188,19 @@ class UnsupportedMediaType(ApiError):
         )
 
 
+class TooManyRequests(ApiError):
+    """The client key calls faster than the operator allows (RL-2)."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "Too many requests",
+            f"Try again in {seconds} s.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
 class ServerFault(ApiError):
     """A fault of ours; its cause is in the log under the request id, never in the answer."""
 

@@ -86,7 +86,7 @@ class Settings:
         24, "Hours for which an Idempotency-Key is remembered."
     )
     rate_limit: Annotated[float, Meta(ge=0)] = _setting(
-        0.0, "Requests a second allowed to one client key; 0 sets no limit."
+        0.0, "Requests a second that each process allows one client key; 0 sets no limit."
     )
     statement_timeout_ms: Annotated[int, Meta(ge=0)] = _setting(
         30_000, "Milliseconds after which a database statement is cancelled; 0 never cancels."

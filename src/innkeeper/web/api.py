@@ -26,6 +26,7 @@ from innkeeper.web.bodies import ClientGone, json_object, read_body
 from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
+from innkeeper.web.throttle import Throttle
 from innkeeper.web.verbs import Act, prepared
 from innkeeper.wire.dialects import DIALECTS, dialect_at
 from innkeeper.wire.faults import error_body
@@ -62,6 +63,7 @@ class Api:
         self._keyring = keyring
         self._router = Router(routes(DIALECTS))
         self._cors = Cors(settings.cors_origins)
+        self._throttle = Throttle(settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -91,6 +93,7 @@ class Api:
             found, _ = self._router.find(request.path)
             return self._cors.preflight(allowed(found))
         request.caller = caller = await self._keyring.identify(headers.get(b"authorization"))
+        self._throttle.admit(caller.client_key)
         found, parameters = self._router.find(request.path)
         if not found:
             raise NotFound
