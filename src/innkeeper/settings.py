@@ -80,7 +80,7 @@ class Settings:
         True, "Whether being a contact of an order makes a guest a customer."
     )
     travel_tenant: bool = _setting(
-        False, "Whether guests carry the travel fields (passport and the like)."
+        False, "Whether a consumer of an order who gives no identity becomes a traveller."
     )
     idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
         24, "Hours for which an Idempotency-Key is remembered."
