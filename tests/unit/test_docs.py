@@ -26,6 +26,6 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def test_nothing_in_the_repository_names_this_machine() -> None:
-    files = [path for path in ROOT.glob("docs/*.md")] + [ROOT / "README.md", ROOT / "Makefile"]
+    files = [*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "Makefile"]
     for path in files:
         assert "/work/" not in path.read_text(encoding="utf-8"), path.name
