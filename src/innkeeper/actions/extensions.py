@@ -1,15 +1,23 @@
-"""Data extensions of guests: free pairs under a name (rest-v2.1.md 4)."""
+"""Data extensions: free pairs under a name, kept with a guest, an order or an item."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from innkeeper import clock
-from innkeeper.actions import guests
 from innkeeper.actions.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
-from innkeeper.resources.base import Changes, Record
-from innkeeper.resources.guests import DEFAULT_KEY, MAX_EXTENSIONS, MAX_PAIRS, GuestExtension
+from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.guests import (
+    DEFAULT_KEY,
+    MAX_EXTENSIONS,
+    MAX_PAIRS,
+    Guest,
+    GuestExtension,
+)
+from innkeeper.resources.orders import Order, OrderItem
 from innkeeper.store.work import Json, Work
 
 
@@ -18,99 +26,202 @@ def extension_ref(parent: UUID, name: str, key: str = DEFAULT_KEY) -> UUID:
     return uuid5(parent, name if key == DEFAULT_KEY else f"{name}/{key}")
 
 
-async def create(work: Work, guest: UUID, changes: Changes, unique_keys: bool = False) -> Record:
-    """A new extension; 409 when the name exists (X-3), 400 over a limit.
+@dataclass(frozen=True)
+class Extensions:
+    """The verbs for the extensions of one kind of parent (rest-v2.1.md 4 and 9).
 
-    `unique_keys`: a pair's key may stand in one of the guest's extensions only (X-7).
+    `parent` is the word that queries and paths use for it; verbs take its ref under that name.
     """
-    name, pairs = changes["name"], changes["pairs"]
-    async with work.transaction():
-        siblings = await _locked_siblings(work, guest)
-        if any(sibling["name"] == name for sibling in siblings):
-            raise Conflict(f"Data extension {name} already exists.")
+
+    owner: type[Resource]
+    parent: str
+
+    async def create(
+        self,
+        work: Work,
+        name: str = "",
+        *,
+        changes: Changes,
+        unique_keys: bool = False,
+        **ref: UUID,
+    ) -> Record:
+        """A new extension; 409 when the name exists (X-3), 400 over a limit.
+
+        `unique_keys`: a pair's key may stand in one of the parent's extensions only (X-7).
+        """
+        parent = ref[self.parent]
+        name = changes["name"]
+        async with work.transaction():
+            siblings = await self.locked(work, parent)
+            if any(sibling["name"] == name for sibling in siblings):
+                raise Conflict(f"Data extension {name} already exists.")
+            check_pairs(name, changes["pairs"], siblings if unique_keys else ())
+            return await self.insert(work, parent, siblings, changes)
+
+    async def fetch(self, work: Work, name: str, **ref: UUID) -> Record:
+        """The extension of that name: its `default` key, else the oldest (VX-8)."""
+        rows = await self.of_one(work, ref[self.parent])
+        return shown(rows, name) or self.unknown(ref[self.parent], name)
+
+    async def list_(self, work: Work, wanted: Wanted, **ref: UUID) -> Page:
+        """A page of a parent's extensions, one a name, oldest first."""
+        return wanted.page_of(_one_a_name(await self.of_one(work, ref[self.parent])))
+
+    async def of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+        """The extensions of several parents, one a name, by parent."""
+        rows = await self.every_of_many(work, refs)
+        return {ref: _one_a_name(named) for ref, named in rows.items()}
+
+    async def replace(
+        self, work: Work, name: str, *, changes: Changes, unique_keys: bool = False, **ref: UUID
+    ) -> Record:
+        """PUT: all pairs are replaced (X-12)."""
+
+        def replaced(_: Record) -> tuple[Mapping[str, Any], bool]:
+            return changes["pairs"], changes["single"]
+
+        return await self._rewrite(work, ref[self.parent], name, replaced, unique_keys)
+
+    async def patch(
+        self, work: Work, name: str, *, changes: Changes, unique_keys: bool = False, **ref: UUID
+    ) -> Record:
+        """PATCH: only the pairs sent change (X-12)."""
+
+        def patched(stored: Record) -> tuple[Mapping[str, Any], bool]:
+            # One pair sent as {key, value} stays shown so while it is the only one (N-12).
+            single = changes["single"] if changes["pairs"] else stored["single"]
+            return {**stored["pairs"], **changes["pairs"]}, single
+
+        return await self._rewrite(work, ref[self.parent], name, patched, unique_keys)
+
+    async def clear(self, work: Work, name: str, keys: frozenset[str], **ref: UUID) -> Record:
+        """Remove the pairs of `keys`, or all when there are none (X-14, X-15, X-16)."""
+
+        def kept(stored: Record) -> tuple[Mapping[str, Any], bool]:
+            pairs = stored["pairs"].items()
+            left = {key: value for key, value in pairs if keys and key not in keys}
+            return left, stored["single"]
+
+        return await self._rewrite(work, ref[self.parent], name, kept)
+
+    async def delete(self, work: Work, name: str, **ref: UUID) -> None:
+        """Remove an extension and its pairs (X-13)."""
+        parent = ref[self.parent]
+        async with work.transaction():
+            await self.locked(work, parent)
+            if not await self.remove(work, parent, name):
+                self.unknown(parent, name)
+
+    async def locked(self, work: Work, parent: UUID) -> list[Record]:
+        """Every extension of a parent, which stays locked until the transaction ends."""
+        await self._check_parent(work, parent, "extensions.lock_parent")
+        return await work.all("extensions.of_one", parts=self._parts, parent=parent)
+
+    async def of_one(self, work: Work, parent: UUID) -> list[Record]:
+        """Every extension of a parent, oldest first; raises `Unknown` for a parent."""
+        rows = await work.all("extensions.of_one", parts=self._parts, parent=parent)
+        if not rows:
+            await self._check_parent(work, parent, "extensions.find_parent")
+        return rows
+
+    async def every_of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+        """Every extension of several parents, by parent, each oldest first."""
+        found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
+        parts = {name: part for name, part in self._parts.items() if name != "live"}
+        for row in await work.all("extensions.of_many", parts=parts, parents=list(found)):
+            found[row[f"{self.parent}_ref"]].append(row)
+        return found
+
+    async def insert(
+        self, work: Work, parent: UUID, siblings: list[Record], changes: Changes
+    ) -> Record:
+        """Store a new extension of a locked parent; 400 when it has too many (N-13)."""
         if len(siblings) >= MAX_EXTENSIONS:
             reason = f"a maximum of {MAX_EXTENSIONS} data extensions is allowed"
             raise Invalid(Problem("name", reason))
-        check_pairs(name, pairs, siblings if unique_keys else ())
+        name, key = changes["name"], changes.get("key", DEFAULT_KEY)
         row = await work.one(
             "extensions.create",
-            guest=guest,
+            parts=self._written,
+            parent=parent,
             name=name,
-            key=DEFAULT_KEY,
-            ref=extension_ref(guest, name),
-            pairs=Json(pairs),
+            key=key,
+            ref=extension_ref(parent, name, key),
+            pairs=Json(changes["pairs"]),
             single=changes["single"],
             now=clock.now(),
         )
-    if row is None:
-        raise Conflict(f"Data extension {name} already exists.")
-    return row
+        if row is None:
+            raise Conflict(f"Data extension {name} already exists.")
+        return row
+
+    async def store(
+        self, work: Work, parent: UUID, stored: Record, pairs: Mapping[str, Any], single: bool
+    ) -> Record:
+        """Write new pairs for a stored extension of a locked parent."""
+        row = await work.one(
+            "extensions.rewrite",
+            parts=self._written,
+            parent=parent,
+            name=stored["name"],
+            key=stored["key"],
+            pairs=Json(pairs),
+            single=single and len(pairs) == 1,
+            now=clock.now(),
+        )
+        return row or self.unknown(parent, stored["name"])
+
+    async def remove(self, work: Work, parent: UUID, name: str, key: str | None = None) -> int:
+        """Remove every key of a name, or one, of a locked parent; how many there were."""
+        parts = {name: self._parts[name] for name in ("table", "column")}
+        return await work.run("extensions.delete", parts=parts, parent=parent, name=name, key=key)
+
+    def unknown(self, parent: UUID, name: str) -> Record:
+        """Raise that there is no such extension (X-18)."""
+        raise Unknown(GuestExtension.singular, name, parent=(self.owner.singular, parent))
+
+    async def _rewrite(
+        self,
+        work: Work,
+        parent: UUID,
+        name: str,
+        change: Callable[[Record], tuple[Mapping[str, Any], bool]],
+        unique_keys: bool = False,
+    ) -> Record:
+        """Write what `change` makes of the stored row: its pairs, and whether it shows single."""
+        async with work.transaction():
+            siblings = await self.locked(work, parent)
+            stored = shown(siblings, name) or self.unknown(parent, name)
+            pairs, single = change(stored)
+            check_pairs(name, pairs, siblings if unique_keys else ())
+            return await self.store(work, parent, stored, pairs, single)
+
+    async def _check_parent(self, work: Work, parent: UUID, query: str) -> None:
+        row = await work.one(query, parts={"row": self._row}, parent=parent)
+        if row is None or row["survivor_ref"] is not None:
+            raise Unknown(self.owner.singular, parent, survivor=row and row["survivor_ref"])
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[str, ...]]:
+        live = ("extensions.guest_is_live",) if self.owner is Guest else ()
+        return {**self._written, "live": live}
+
+    @cached_property
+    def _written(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "table": (f"extensions.{self.parent}_table",),
+            "columns": ("extensions.columns",),
+            "column": (f"extensions.{self.parent}_column",),
+        }
+
+    @cached_property
+    def _row(self) -> tuple[str, ...]:
+        return (f"extensions.{self.parent}_row",)
 
 
-async def fetch(work: Work, guest: UUID, name: str) -> Record:
-    """The extension of that name: its `default` key, else the oldest (VX-8)."""
-    rows = await work.all("extensions.of_guest", guest=guest)
-    if not rows:
-        await guests.fetch(work, guest)
-    return shown(rows, name) or _unknown(guest, name)
-
-
-async def list_(work: Work, wanted: Wanted, guest: UUID) -> Page:
-    """A page of a guest's extensions, one a name, oldest first."""
-    rows = await work.all("extensions.of_guest", guest=guest)
-    if not rows:
-        await guests.fetch(work, guest)
-    return wanted.page_of(_one_a_name(rows))
-
-
-async def of_guests(work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
-    """The extensions of several guests, by guest."""
-    found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
-    for row in await work.all("extensions.of_guests", guests=list(found)):
-        found[row["guest_ref"]].append(row)
-    return {ref: _one_a_name(rows) for ref, rows in found.items()}
-
-
-async def replace(
-    work: Work, guest: UUID, name: str, changes: Changes, unique_keys: bool = False
-) -> Record:
-    """PUT: all pairs are replaced (X-12)."""
-
-    def replaced(_: Record) -> tuple[Mapping[str, Any], bool]:
-        return changes["pairs"], changes["single"]
-
-    return await _rewrite(work, guest, name, replaced, unique_keys)
-
-
-async def patch(
-    work: Work, guest: UUID, name: str, changes: Changes, unique_keys: bool = False
-) -> Record:
-    """PATCH: only the pairs sent change (X-12)."""
-
-    def patched(stored: Record) -> tuple[Mapping[str, Any], bool]:
-        # One pair sent as {key, value} stays shown so while it is the only one (N-12).
-        single = changes["single"] if changes["pairs"] else stored["single"]
-        return {**stored["pairs"], **changes["pairs"]}, single
-
-    return await _rewrite(work, guest, name, patched, unique_keys)
-
-
-async def clear(work: Work, guest: UUID, name: str, keys: frozenset[str]) -> Record:
-    """Remove the pairs of `keys`, or all when there are none (X-14, X-15, X-16)."""
-
-    def kept(stored: Record) -> tuple[Mapping[str, Any], bool]:
-        pairs = stored["pairs"].items()
-        return {key: value for key, value in pairs if keys and key not in keys}, stored["single"]
-
-    return await _rewrite(work, guest, name, kept)
-
-
-async def delete(work: Work, guest: UUID, name: str) -> None:
-    """Remove an extension and its pairs (X-13)."""
-    async with work.transaction():
-        await _locked_siblings(work, guest)
-        if not await work.run("extensions.delete", guest=guest, name=name):
-            _unknown(guest, name)
+OF_GUESTS: Final = Extensions(Guest, "guest")
+OF_ORDERS: Final = Extensions(Order, "order")
+OF_ORDER_ITEMS: Final = Extensions(OrderItem, "order_item")
 
 
 def check_pairs(name: str, pairs: Mapping[str, Any], siblings: Iterable[Record]) -> None:
@@ -134,43 +245,6 @@ def shown(rows: Iterable[Record], name: str) -> Record | None:
     return next((row for row in named if row["key"] == DEFAULT_KEY), named[0] if named else None)
 
 
-async def _rewrite(
-    work: Work,
-    guest: UUID,
-    name: str,
-    change: Callable[[Record], tuple[Mapping[str, Any], bool]],
-    unique_keys: bool = False,
-) -> Record:
-    """Write what `change` makes of the stored row: its pairs, and whether it is shown single."""
-    async with work.transaction():
-        siblings = await _locked_siblings(work, guest)
-        stored = shown(siblings, name) or _unknown(guest, name)
-        pairs, single = change(stored)
-        check_pairs(name, pairs, siblings if unique_keys else ())
-        row = await work.one(
-            "extensions.rewrite",
-            guest=guest,
-            name=name,
-            key=stored["key"],
-            pairs=Json(pairs),
-            single=single and len(pairs) == 1,
-            now=clock.now(),
-        )
-    return row or _unknown(guest, name)
-
-
-async def _locked_siblings(work: Work, guest: UUID) -> list[Record]:
-    """Every extension of a live guest, which stays locked until the transaction ends."""
-    row = await work.one("guests.lock", ref=guest)
-    if row is None or row["survivor_ref"] is not None:
-        raise Unknown("Guest", guest, survivor=row and row["survivor_ref"])
-    return await work.all("extensions.of_guest", guest=guest)
-
-
 def _one_a_name(rows: list[Record]) -> list[Record]:
     names = dict.fromkeys(row["name"] for row in rows)
     return [record for name in names if (record := shown(rows, name))]
-
-
-def _unknown(guest: UUID, name: str) -> Record:
-    raise Unknown(GuestExtension.singular, name, parent=("Guest", guest))

@@ -10,7 +10,7 @@ from innkeeper.actions.paging import Page, Wanted
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
-from innkeeper.rules.keys import email_key, identifier_key
+from innkeeper.rules.keys import email_key, identifier_key, reference_key
 from innkeeper.rules.merging import intent
 from innkeeper.store.work import Json, Work
 
@@ -27,6 +27,7 @@ FILTERS: Final = frozenset(
         *("email", "email_untouched", "identifier", "guest_type", "phone_number"),
         *("first_name", "last_name", "city", "country", "state", "title", "gender"),
         *("nationality", "post_code", "date_of_birth", "passport_number"),
+        *("order_ref", "order_reference_id"),
     }
 )
 
@@ -93,9 +94,11 @@ async def patch(work: Work, guest: UUID, changes: Changes) -> Record:
 
 
 async def delete(work: Work, guest: UUID) -> None:
-    """Remove a guest, those merged into it, and all that is tied to them (G-6)."""
+    """Remove a guest, those merged into it, and all that is tied to them (G-6, G-7)."""
     async with work.transaction():
         _live(await work.one("guests.lock", ref=guest), guest)
+        await work.all("guests.lock_group", ref=guest)
+        await work.run("guests.delete_orders", ref=guest)
         await work.run("guests.delete", ref=guest)
 
 
@@ -121,7 +124,9 @@ def _filters(filters: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
                 provider, identifier = value
                 params["identifier_key"] = identifier_key(provider, identifier)
                 params["identifier"] = Json([{"provider": provider, "id": identifier}])
-            case "guest_type" | "phone_number":
+            case "order_reference_id":
+                params |= {name: value, "reference_key": reference_key(value)}
+            case "guest_type" | "phone_number" | "order_ref":
                 params[name] = value
             case _:
                 members[name] = value

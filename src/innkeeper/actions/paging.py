@@ -1,10 +1,11 @@
 """What a caller asks of a list, and what it gets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from innkeeper.resources.base import Record
+from innkeeper.store.work import Work
 
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 100
@@ -37,3 +38,41 @@ class Wanted:
 
 EVERYTHING: Final = Wanted(limit=2**31 - 1)
 """The page of a list that is not paged (N-18)."""
+
+
+async def read_page(
+    work: Work,
+    wanted: Wanted,
+    resource: str,
+    parts: Mapping[str, Sequence[str]],
+    counted: str = "count",
+    **params: Any,
+) -> Page:
+    """A page through `{resource}.list`, whose rows each hold the number of all.
+
+    `counted` is the query of that number; only `count` has the markers of `parts`.
+    """
+    rows = await work.all(
+        f"{resource}.list",
+        parts={**parts, "total": [f"{resource}.{counted}"]},
+        limit=wanted.limit,
+        offset=wanted.offset,
+        **params,
+    )
+    if rows:
+        return Page([flat(row) for row in rows], rows[0]["total"])
+    if not wanted.offset:
+        return Page([], 0)
+    # The page lies behind the last row, whose number it must tell all the same.
+    own = {name: part for name, part in parts.items() if name in ("filters", "table")}
+    counting = await work.one(
+        f"{resource}.{counted}", parts=own if counted == "count" else {}, **params
+    )
+    return Page([], counting["total"] if counting else 0)
+
+
+def flat(row: Record) -> Record:
+    """A row as one record: the members of its body beside its columns."""
+    body: Record = row.pop("body")
+    body.update(row)
+    return body

@@ -85,8 +85,12 @@ class Kind:
         raise NotImplementedError
 
     def schema(self) -> Schema:
-        """The JSON schema (2020-12) of the value as sent and as shown."""
+        """The JSON schema (2020-12) of the value as sent."""
         raise NotImplementedError
+
+    def shown(self) -> Schema:
+        """The same as shown, where other callers may have stored what is not accepted here."""
+        return self.schema()
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class OneOf(Kind):
 
     words: tuple[str, ...]
     any_case: bool = False
+    others: tuple[str, ...] = ()
+    """Words that are stored by other ways in, and shown (N-17)."""
     known: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -128,6 +134,24 @@ class OneOf(Kind):
     def schema(self) -> Schema:
         return {"type": "string", "enum": list(self.words)}
 
+    def shown(self) -> Schema:
+        return {"type": "string", "enum": [*self.words, *self.others]}
+
+
+@dataclass(frozen=True, eq=False)
+class Spelt(Kind):
+    """One of a closed set of words, each stored as another."""
+
+    stored: Mapping[str, str]
+
+    def read(self, value: Any) -> str:
+        if isinstance(value, str) and value in self.stored:
+            return self.stored[value]
+        raise Refused(NOT_VALID)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.stored)}
+
 
 @dataclass(frozen=True)
 class NoneOf(Text):
@@ -143,6 +167,10 @@ class NoneOf(Text):
 
     def schema(self) -> Schema:
         return super().schema() | {"not": {"enum": list(self.barred)}}
+
+    def shown(self) -> Schema:
+        # v2 and events make items of the barred types.
+        return super().schema()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def identifier_key(provider: str, value: str) -> UUID:
     )
 
 
+def reference_key(reference_id: str) -> UUID:
+    """The key that orders of a referenceId are found by."""
+    return digest("reference", reference_id)
+
+
 def guest_keys(record: Record, more: Iterable[UUID] = ()) -> list[UUID]:
     """Every key a guest is found by, without repeats, in a stable order.
 

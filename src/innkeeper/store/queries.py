@@ -67,27 +67,28 @@ class Queries:
         if not parts:
             plain = self._plain.get(name)
             if plain is None:
-                plain = self._plain[name] = self._composed(name, {})
+                plain = self._plain[name] = self._composed(name, {}, set())
             return plain
         key = (name, tuple(sorted((part, tuple(names)) for part, names in parts.items())))
         text = self._texts.get(key)
         if text is None:
-            unknown = parts.keys() - set(_MARKER.findall(catalogue()[name]))
-            if unknown:
-                raise KeyError(f"{name} has no marker {sorted(unknown)}")
             # Callers choose filters and sort keys freely: their combinations are too many to keep.
             if len(self._texts) >= _KEPT_TEXTS:
                 self._texts.clear()
-            text = self._texts[key] = self._composed(name, parts)
+            used: set[str] = set()
+            text = self._composed(name, parts, used)
+            if unknown := parts.keys() - used:
+                raise KeyError(f"{name} has no marker {sorted(unknown)}")
+            self._texts[key] = text
         return text
 
-    def _composed(self, name: str, parts: Mapping[str, Sequence[str]]) -> str:
-
+    def _composed(self, name: str, parts: Mapping[str, Sequence[str]], used: set[str]) -> str:
         def filled(marker: re.Match[str]) -> str:
+            used.add(marker[1])
             if marker[1] == "ws":
                 if self._schema is None:
                     raise KeyError(f"{name} belongs to a workspace")
                 return self._schema
-            return "\n".join(self._composed(part, parts) for part in parts.get(marker[1], ()))
+            return "\n".join(self._composed(part, parts, used) for part in parts.get(marker[1], ()))
 
         return _MARKER.sub(filled, catalogue()[name])

@@ -1,47 +1,56 @@
 """The verbs, for every resource of every dialect: decode, act, encode."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import cache, partial
 from typing import Any, Final
+from urllib.parse import quote
 
-from innkeeper.actions import extensions, guests
-from innkeeper.actions.paging import EVERYTHING, MAX_LIMIT, Page, Wanted
-from innkeeper.resources.base import Record, Resource
+from innkeeper.actions import guests, order_items, orders
+from innkeeper.actions.extensions import OF_GUESTS, OF_ORDER_ITEMS, OF_ORDERS
+from innkeeper.actions.keyed_extensions import KeyedExtensions
+from innkeeper.actions.order_people import CONSUMERS, CONTACTS
+from innkeeper.actions.paging import EVERYTHING, Page, Wanted
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest, GuestExtension
+from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.resources.orders import (
+    Order,
+    OrderConsumer,
+    OrderContact,
+    OrderExtension,
+    OrderItem,
+    OrderItemExtension,
+)
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
+from innkeeper.web.shown import Call, created, encoder_of, links, shown
 from innkeeper.wire import pages
 from innkeeper.wire.decode import decode
-from innkeeper.wire.encode import Encode, encoder
-from innkeeper.wire.routes import Operation, Route
-from innkeeper.wire.specials import Asked, Special
-from innkeeper.wire.views import Shape, Verb, View
+from innkeeper.wire.routes import Route
+from innkeeper.wire.specials import Asked, Special, ref_in
+from innkeeper.wire.views import PairsView, Shape, Show, Verb, View
 
-ACTIONS: Final[dict[type[Resource], Any]] = {Guest: guests, GuestExtension: extensions}
-"""The module that acts on a resource: one function a verb, named like it."""
+ACTIONS: Final[dict[type[Resource], Any]] = {
+    Guest: guests,
+    GuestExtension: OF_GUESTS,
+    Order: orders,
+    OrderItem: order_items,
+    OrderContact: CONTACTS,
+    OrderConsumer: CONSUMERS,
+    OrderExtension: OF_ORDERS,
+    OrderItemExtension: OF_ORDER_ITEMS,
+}
+"""What acts on a resource: one function a verb, named like it."""
+
+KEYED: Final[dict[type[Resource], Any]] = {
+    GuestExtension: KeyedExtensions(OF_GUESTS),
+    OrderExtension: KeyedExtensions(OF_ORDERS),
+}
+"""The same for extensions that are addressed by ref, several keys a name."""
 
 Act = Callable[[Work], Awaitable[Answer]]
-
-EMBEDDED: Final[dict[tuple[type[Resource], str], tuple[type[Resource], Any]]] = {
-    (Guest, "dataExtensions"): (GuestExtension, extensions.of_guests),
-}
-"""(resource, member) -> what `expand` embeds there, and who reads it for many parents."""
-
-
-@dataclass(slots=True)
-class Call(Asked):
-    """One authenticated request for a verb of a resource."""
-
-    operation: Operation
-    view: View
-
-    def url(self) -> str:
-        """The absolute URL of this request's path, in its canonical spelling."""
-        return self.base + self.operation.path.format_map(
-            {name: str(value) for name, value in self.refs().items()}
-        )
 
 
 def prepared(route: Route, asked: Asked) -> Act:
@@ -63,33 +72,41 @@ async def _special(route: Special, asked: Asked, work: Work) -> Answer:
 async def create(work: Work, call: Call) -> Answer:
     """201 with the new resource and its Location (CT-7)."""
     changes = decode(call.view, Verb.CREATE, call.body or {}, call.path.get("name"))
-    record = await _action(call)(work, changes=changes, **call.refs(), **call.view.options)
-    shown = _encoder(call.view)(record, call.base)
-    return json_answer(shown, 201, [(b"location", shown["href"].encode())])
+    given = {**call.refs(), **_linked(call), **call.view.options}
+    record = await _action(call)(work, changes=changes, **given)
+    item = await created(work, call, record)
+    return json_answer(item, 201, [(b"location", item["href"].encode())])
 
 
 async def fetch(work: Work, call: Call) -> Answer:
     """200 with one resource, children embedded when `expand` asks for them."""
     record = await _action(call)(work, **call.refs())
-    (shown,) = await _shown(work, call, [record], pages.expansion(call.query))
-    return json_answer(shown)
+    asked = pages.expansion(call.query)
+    (item,) = await shown(work, call, [record], asked or call.view.fetch_expands)
+    if asked and call.operation.dialect.href_keeps_expand:
+        item["href"] += "?expand=" + quote(call.query["expand"], safe=",")
+    return json_answer(item)
 
 
 async def list_(work: Work, call: Call) -> Answer:
     """200 with a page, or with all of a list that is an array (N-11, N-18)."""
+    view = call.view
     try:
-        page_wanted = pages.wanted(call.view, call.query)
+        wanted = pages.wanted(view, call.query)
     except pages.NoHit as none:
         return _page(call, none.wanted, Page([], 0), [])
     paged = any(name in call.query for name in pages.PAGING)
-    as_array = call.view.shape is Shape.ARRAY or (
-        call.view.shape is Shape.ARRAY_UNLESS_PAGED and not paged
-    )
+    as_array = view.shape is Shape.ARRAY or (view.shape is Shape.ARRAY_UNLESS_PAGED and not paged)
     if as_array and not paged:
-        page_wanted = EVERYTHING
-    page = await _action(call)(work, wanted=page_wanted, **call.refs())
-    items = await _shown(work, call, page.items, page_wanted.expand)
-    return json_answer(items) if as_array else _page(call, page_wanted, page, items)
+        wanted = EVERYTHING
+    page = await _action(call)(work, wanted=wanted, **call.refs())
+    if view.links and not wanted.expand:
+        items = links(view, page.items, call.base)
+    else:
+        # Where links are the rule, expanding them is all that `true` asks for (L-9).
+        children = False if view.links and wanted.expand is True else wanted.expand
+        items = await shown(work, call, page.items, children)
+    return json_answer(items) if as_array else _page(call, wanted, page, items)
 
 
 async def replace(work: Work, call: Call) -> Answer:
@@ -106,7 +123,7 @@ async def clear(work: Work, call: Call) -> Answer:
     """200 with a data extension after some or all of its pairs were removed (X-14)."""
     keys = frozenset(filter(None, re.split(r"[|,]", call.query.get("name", ""))))
     record = await _action(call)(work, keys=keys, **call.refs())
-    return json_answer(_encoder(call.view)(record, call.base))
+    return json_answer(encoder_of(call.view)(record, call.base))
 
 
 async def delete(work: Work, call: Call) -> Answer:
@@ -127,50 +144,37 @@ VERBS: Final[dict[Verb, Callable[[Work, Call], Awaitable[Answer]]]] = {
 
 
 async def _write(work: Work, call: Call) -> Answer:
-    changes = decode(call.view, call.operation.verb, call.body or {}, call.path.get("name"))
-    record = await _action(call)(work, changes=changes, **call.refs(), **call.view.options)
-    return json_answer(_encoder(call.view)(record, call.base))
+    verb = call.operation.verb
+    changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
+    given = {**call.refs(), **call.view.options}
+    if verb is Verb.REPLACE and (kept := _kept(call.view)):
+        given["kept"] = kept
+    record = await _action(call)(work, changes=changes, **given)
+    (item,) = await shown(work, call, [record], False)
+    return json_answer(item)
 
 
 def _action(call: Call) -> Any:
-    return getattr(ACTIONS[call.view.resource], call.operation.verb)
+    view = call.view
+    actions = KEYED if isinstance(view, PairsView) and view.keyed else ACTIONS
+    return getattr(actions[view.resource], call.operation.verb)
 
 
-_encoder: Callable[[View], Encode] = cache(encoder)
+@cache
+def _kept(view: View) -> dict[str, Show]:
+    """How a caller sees the fields that a replace may keep: those it cannot see, as nothing."""
+    return {**dict.fromkeys(view.hide, lambda _: None), **view.keep}
 
 
-async def _shown(
-    work: Work, call: Call, records: Iterable[Record], expand: bool | frozenset[str]
-) -> list[dict[str, Any]]:
-    """Records as the view shows them, with the children that `expand` names."""
-    records = list(records)
-    encode = _encoder(call.view)
-    items = [encode(record, call.base) for record in records]
-    for member in call.view.children:
-        if expand is True or (expand and member in expand):
-            resource, read = EMBEDDED[call.view.resource, member]
-            view = _view_of(call, resource)
-            found = await read(work, [record["ref"] for record in records])
-            for record, item in zip(records, items, strict=True):
-                item[member] = _embedded(
-                    view, call.base, item[member]["href"], found[record["ref"]]
-                )
-    return items
-
-
-def _embedded(view: View, base: str, url: str, children: list[Record]) -> dict[str, Any]:
-    page = Wanted(limit=MAX_LIMIT)
-    encode = _encoder(view)
-    items = [encode(child, base) for child in children[:MAX_LIMIT]]
-    return pages.envelope(view, url, {}, page, len(children), items)
-
-
-def _view_of(call: Call, resource: type[Resource]) -> View:
-    for entry in call.operation.dialect.views:
-        open_view, official_view = entry if isinstance(entry, tuple) else (entry, entry)
-        if open_view.resource is resource:
-            return open_view if call.compatibility == "open" else official_view
-    raise LookupError(resource)
+def _linked(call: Call) -> dict[str, Any]:
+    """Refs that a create's query names (O-10)."""
+    found = {}
+    for parameter, name in call.view.create_query.items():
+        if parameter in call.query:
+            found[name] = ref_in(call.query[parameter])
+            if found[name] is None:
+                raise Invalid(Problem(parameter, NOT_VALID))
+    return found
 
 
 def _page(call: Call, wanted: Wanted, page: Page, items: list[dict[str, Any]]) -> Answer:

@@ -7,7 +7,15 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Field
 from innkeeper.resources.guests import DEFAULT_KEY, MAX_PAIRS, RESERVED
-from innkeeper.resources.kinds import MAX_KEY, Kind, Refused, primitive, storable
+from innkeeper.resources.kinds import (
+    MAX_KEY,
+    Kind,
+    Refused,
+    Text,
+    opaque,
+    primitive,
+    storable,
+)
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 
@@ -22,13 +30,14 @@ def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None =
     `path_name` is the name of a data extension whose path carries it.
     """
     if isinstance(view, PairsView):
-        return _decode_pairs(view, verb, body, path_name)
+        return _decode_pairs(view, body, path_name)
     changes: Changes = {}
     problems: list[Problem] = []
+    needed = required_fields(view)
     for spelt, field, kind, required in _plan(view, verb):
         value = body.get(spelt)
         if value is None:
-            if required:
+            if required or (spelt in body and field.clearable and field.name in needed):
                 problems.append(missing(spelt))
             elif spelt in body and field.clearable:
                 changes[field.name] = None
@@ -37,6 +46,8 @@ def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None =
             changes[field.name] = kind.read(value)
         except Refused as refused:
             problems.append(_problem(spelt, refused))
+    if view.open_ended:
+        _read_rest(view, body, changes, problems)
     if problems:
         raise Invalid(*problems)
     return {**view.defaults, **changes} if verb is Verb.CREATE else changes
@@ -52,7 +63,7 @@ def writable(view: View) -> dict[str, tuple[Field, Kind]]:
     return {
         wire_name(view, name): (field, view.accept.get(name, field.kind))
         for name, field in view.resource.fields.items()
-        if not field.owned and name not in view.hide
+        if not field.owned and name not in view.hide and name != view.open_ended
     }
 
 
@@ -67,11 +78,38 @@ def required_fields(view: View) -> frozenset[str]:
 def _plan(view: View, verb: Verb) -> list[tuple[str, Field, Kind, bool]]:
     """(name on the wire, field, kind, required) of all that a body of `verb` may set."""
     needed = required_fields(view) if verb in (Verb.CREATE, Verb.REPLACE) else frozenset()
-    # PUT keeps what cannot be cleared (G-4), so it need not send it.
     return [
-        (spelt, field, kind, field.name in needed and (verb is Verb.CREATE or field.clearable))
+        (
+            spelt,
+            field,
+            kind,
+            field.name in needed and (verb is Verb.CREATE or replaced(view, field)),
+        )
         for spelt, (field, kind) in writable(view).items()
     ]
+
+
+def replaced(view: View, field: Field) -> bool:
+    """Whether a replace must send a required field: it keeps what cannot be cleared (G-4)."""
+    return field.clearable or field.name in view.insists
+
+
+def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: list[Problem]) -> None:
+    """What no document lists goes into one field (VU-4)."""
+    known = _known(view)
+    try:
+        rest = opaque({name: value for name, value in body.items() if name not in known})
+    except Refused as refused:
+        problems.append(Problem("body", refused.reason))
+        return
+    if rest:
+        changes[view.open_ended] = rest
+
+
+@cache
+def _known(view: View) -> frozenset[str]:
+    spelt = (wire_name(view, name) for name in view.resource.fields)
+    return frozenset({"href", *spelt, *view.parents, *view.children, *view.add, *view.linked})
 
 
 def _problem(wire_name: str, refused: Refused) -> Problem:
@@ -80,12 +118,12 @@ def _problem(wire_name: str, refused: Refused) -> Problem:
     return Problem(wire_name + refused.at, refused.reason)
 
 
-def _decode_pairs(
-    view: PairsView, verb: Verb, body: dict[str, Any], path_name: str | None
-) -> Changes:
+def _decode_pairs(view: PairsView, body: dict[str, Any], path_name: str | None) -> Changes:
     problems: list[Problem] = []
     name = path_name
-    if path_name is None:
+    if view.named_by_path:
+        problems += _name_problems(view, name)
+    elif path_name is None:
         name = body.get("name", None if view.names else DEFAULT_NAME)
         problems += _name_problems(view, name)
     members = {key: value for key, value in body.items() if key not in RESERVED}
@@ -105,12 +143,15 @@ def _decode_pairs(
             except Refused as refused:
                 problem = Problem(key, refused.reason)
         problems.append(problem)
+    if view.keyed:
+        problems += _keyed_problems(body.get("key"))
     if len(members) > MAX_PAIRS:
         reason = f"a maximum of {MAX_PAIRS} key-value pairs is allowed"
         problems.insert(0, Problem(str(name), reason))
     if problems:
         raise Invalid(*problems)
-    return {"name": name, "pairs": pairs, "single": bool(single) and len(pairs) == 1}
+    changes = {"name": name, "pairs": pairs, "single": bool(single) and len(pairs) == 1}
+    return {**changes, "key": body["key"]} if view.keyed else changes
 
 
 def _single_pair(view: PairsView, body: dict[str, Any], problems: list[Problem]) -> str | None:
@@ -134,6 +175,17 @@ def _key_problem(key: str) -> Problem | None:
     if not _PAIR_KEY.fullmatch(key):
         return Problem(key, "must be alphanumeric and in camel case")
     return None
+
+
+def _keyed_problems(key: Any) -> list[Problem]:
+    """The key that v2 wants in every body (VX-2)."""
+    if key is None:
+        return [missing("key")]
+    try:
+        Text(longest=MAX_KEY).read(key)
+    except Refused as refused:
+        return [Problem("key", refused.reason)]
+    return []
 
 
 def _name_problems(view: PairsView, name: Any) -> list[Problem]:

@@ -1,21 +1,28 @@
 """Every dialect that is served."""
 
-from innkeeper.wire.nested import OPEN_GUEST, OPEN_GUEST_EXTENSION
-from innkeeper.wire.official import GUEST, GUEST_EXTENSION
+from innkeeper.wire import legacy
+from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
+from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.tenants import TENANTS
 from innkeeper.wire.views import Dialect
 
 V21 = Dialect(
     name="v2.1",
-    views=((OPEN_GUEST, GUEST), (OPEN_GUEST_EXTENSION, GUEST_EXTENSION)),
+    views=(
+        (OPEN_GUEST, GUEST),
+        (OPEN_GUEST_EXTENSION, GUEST_EXTENSION),
+        *OFFICIAL_ORDERS,
+        *NESTED_ORDERS,
+    ),
 )
 
 V2 = Dialect(
     name="v2",
-    views=(),
-    specials=TENANTS,
+    views=legacy.VIEWS,
+    specials=(*TENANTS, *legacy.SPECIALS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
+    href_keeps_expand=True,
 )
 
 DIALECTS: tuple[Dialect, ...] = (V21, V2)

@@ -44,6 +44,12 @@ def link_of(view: View, path: str) -> Callable[[Record, str], str]:
     return link
 
 
+def _links_of(name: str, path: str) -> Callable[[Record, str], list[str]]:
+    """How to write the absolute URL of `path` for each ref in a field."""
+    before = path.partition("{")[0]
+    return lambda record, base: [f"{base}{before}{ref}" for ref in record.get(name) or ()]
+
+
 def encoder(view: View) -> Encode:
     """The function that shows records of `view`."""
     return _pairs_encoder(view) if isinstance(view, PairsView) else _fields_encoder(view)
@@ -73,6 +79,9 @@ def _fields_encoder(view: View) -> Encode:
         if not path.startswith(view.item)
     ]
 
+    linked = [(member, _links_of(*where)) for member, where in view.linked.items()]
+    rest = wire_name(view, view.open_ended)
+
     def encode(record: Record, base: str) -> dict[str, Any]:
         # Renaming all and then mending a few is half the time of one loop that asks at each.
         own = href(record, base)
@@ -89,6 +98,11 @@ def _fields_encoder(view: View) -> Encode:
             computed = compute(record)
             if computed is not None:
                 out[member] = computed
+        if view.open_ended:
+            for member, value in out.pop(rest, {}).items():
+                out.setdefault(member, value)
+        for member, link_each in linked:
+            out[member] = {"items": [{"href": href} for href in link_each(record, base)]}
         for member, path in below:
             out[member] = {"href": own + path}
         for member, link in links:
@@ -115,6 +129,8 @@ def _pairs_encoder(view: PairsView) -> Encode:
         }
         if view.single_form and record["single"] and record["key"] == DEFAULT_KEY:
             ((out["key"], out["value"]),) = pairs.items()
+        if view.keyed:
+            del out["name"]
         for member, link in parents:
             out[member] = {"href": link(record, base)}
         return out

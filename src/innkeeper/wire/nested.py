@@ -1,9 +1,14 @@
-"""Seed 000's dialect: what it changes on the guest paths, which `open` keys are served."""
+"""Seed 000's dialect: what it changes on the guest paths, and its own paths for orders.
+
+`open` keys are served its guests; its orders stand beside the official ones.
+"""
 
 from innkeeper.resources.guests import VISITOR
-from innkeeper.resources.kinds import OneOf
-from innkeeper.wire.official import GUEST, GUEST_EXTENSION
-from innkeeper.wire.views import Shape
+from innkeeper.resources.kinds import OneOf, Spelt
+from innkeeper.resources.orders import OrderItem
+from innkeeper.rules.orders import line_total
+from innkeeper.wire.official import GUEST, GUEST_EXTENSION, ORDER, ORDER_ITEM
+from innkeeper.wire.views import Shape, Verb
 
 GENDERS = ("Male", "Female", "Other", "Unknown")
 
@@ -29,3 +34,65 @@ OPEN_GUEST_EXTENSION = GUEST_EXTENSION.but(
     deleted=204,
     options={},
 )
+
+ORDERS = "/v2.1/guests/{guest}/orders"
+ONE_ORDER = ORDERS + "/{order}"
+
+STATUSES = {
+    **{word: word for word in ("PENDING", "CONFIRMED", "SHIPPED", "DELIVERED")},
+    "CANCELLED": "CANCELED",
+    **dict.fromkeys(("PURCHASED", "PARTIALY_CONFIRMED"), "CONFIRMED"),
+    **dict.fromkeys(("PAYMENT_PENDING", "RESERVED"), "PENDING"),
+}
+"""Stored status -> seed 000's word for it; any other is left out (N-17)."""
+WORDS = {
+    **{word: word for word in ("PENDING", "CONFIRMED", "SHIPPED", "DELIVERED")},
+    "CANCELED": "CANCELLED",
+}
+"""Seed 000's word -> stored status."""
+
+NESTED_ORDER = ORDER.but(
+    name="NestedOrder",
+    path=ORDERS,
+    verbs=frozenset({Verb.CREATE, Verb.LIST, Verb.FETCH, Verb.REPLACE, Verb.DELETE}),
+    methods={
+        Verb.FETCH: ("GET", ONE_ORDER),
+        Verb.REPLACE: ("PUT", ONE_ORDER),
+        Verb.DELETE: ("DELETE", ONE_ORDER),
+    },
+    rename={"price": "totalPrice"},
+    required=frozenset({"reference_id", "ordered_at"}),
+    insists=frozenset({"reference_id", "ordered_at"}),
+    accept={"status": Spelt(WORDS)},
+    show={"status": STATUSES.get},
+    keep={"status": STATUSES.get},
+    add={"orderRef": lambda order: order["ref"], "price": lambda order: order.get("price")},
+    hide=frozenset({"payment_type", "card_type", "point_of_sale", "channel"}),
+    arrays={"items": ONE_ORDER + "/items"},
+    fetch_expands=frozenset({"contacts", "consumers", "dataExtensions"}),
+    create_expands=False,
+    create_query={},
+    filters={},
+    sorts={},
+    shape=Shape.ARRAY,
+    links=(),
+)
+
+NESTED_ORDER_ITEM = ORDER_ITEM.but(
+    name="NestedOrderItem",
+    path=ONE_ORDER + "/items",
+    verbs=frozenset({Verb.CREATE, Verb.LIST}),
+    rename={"product_id": "sku"},
+    required=frozenset({"product_id", "quantity"}),
+    add={
+        "itemRef": lambda item: item["ref"],
+        "productId": lambda item: item.get("product_id"),
+        "totalPrice": line_total,
+    },
+    hide=frozenset(OrderItem.fields)
+    - {"name", "product_id", "quantity", "price", "ref", "created_at", "modified_at"},
+    shape=Shape.ARRAY,
+    links=(),
+)
+
+NESTED_ORDERS = (NESTED_ORDER, NESTED_ORDER_ITEM)

@@ -1,6 +1,16 @@
 """The official v2.1 dialect: the declarations, their paths, and what differs."""
 
+from innkeeper.resources.base import Record
 from innkeeper.resources.guests import EXTENSION_NAMES, Guest, GuestExtension
+from innkeeper.resources.orders import (
+    EXTENSION_NAME,
+    Order,
+    OrderConsumer,
+    OrderContact,
+    OrderExtension,
+    OrderItem,
+    OrderItemExtension,
+)
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 
@@ -26,6 +36,8 @@ GUEST = View(
         "email.untouched": "email_untouched",
         "guestType": "guest_type",
         "phoneNumber": "phone_number",
+        "orderReferenceId": "order_reference_id",
+        "orderRef": "order_ref",
         **{
             camel(name): name
             for name in (
@@ -34,6 +46,7 @@ GUEST = View(
             )
         },
     },
+    ref_filters=frozenset({"order_ref"}),
     sorts={
         camel(name): name
         for name in (
@@ -53,4 +66,107 @@ GUEST_EXTENSION = PairsView(
     names=EXTENSION_NAMES,
     deleted=200,
     options={"unique_keys": True},
+)
+
+ONE_ORDER = "/v2.1/orders/{order}"
+ONE_ITEM = "/v2.1/orderItems/{order_item}"
+LINKS = ("href", "ref")
+
+ORDER = View(
+    resource=Order,
+    path="/v2.1/orders",
+    item=ONE_ORDER,
+    verbs=ALL,
+    children={
+        "contacts": ONE_ORDER + "/contacts",
+        "consumers": ONE_ORDER + "/consumers",
+        "orderItems": ONE_ORDER + "/orderItems",
+        "dataExtensions": ONE_ORDER + "/extensions",
+    },
+    create_expands=True,
+    create_query={"guestRef": "contact"},
+    filters={"referenceId": "reference_id", "guestRef": "guest_ref"},
+    ref_filters=frozenset({"guest_ref"}),
+    sorts={"created": "created_at", "orderedAt": "ordered_at"},
+    links=LINKS,
+    with_total=False,
+)
+
+
+def item_name(item: Record) -> str | None:
+    """An item's name; one that the nested dialect made may have its sku only."""
+    name: str | None = item.get("name")
+    return item.get("product_id") if name is None and "type" not in item else name
+
+
+ORDER_ITEM = View(
+    resource=OrderItem,
+    path=ONE_ORDER + "/orderItems",
+    item=ONE_ITEM,
+    verbs=ALL,
+    # What the nested dialect does not ask for (rest-nested-openapi.md 3.2).
+    add={
+        "name": item_name,
+        "type": lambda item: item.get("type", "OTHER"),
+        "status": lambda item: item.get("status") or item.get("order_status") or "CONFIRMED",
+        "currencyCode": lambda item: item.get("currency_code") or item["order_currency_code"],
+    },
+    hide=frozenset({"flight_segments", "passenger_type_code", "extra"}),
+    parents={"order": ONE_ORDER},
+    children={"dataExtensions": ONE_ITEM + "/extensions"},
+    links=LINKS,
+    with_total=False,
+)
+
+CONSUMER_ITEM = ORDER_ITEM.but(
+    name="ConsumerOrderItem",
+    path="/v2.1/orderConsumers/{order_consumer}/orderItems",
+    verbs=frozenset({Verb.LIST}),
+)
+
+ORDER_CONTACT = View(
+    resource=OrderContact,
+    path=ONE_ORDER + "/contacts",
+    item="/v2.1/orderContacts/{order_contact}",
+    verbs=ALL,
+    rename={"guest_ref": "guest"},
+    show={"date_of_birth": midnight, "gender": str.lower},
+    parents={"guest": "/v2.1/guests/{guest}", "order": ONE_ORDER},
+    links=LINKS,
+    with_total=False,
+)
+
+ORDER_CONSUMER = ORDER_CONTACT.but(
+    resource=OrderConsumer,
+    path=ONE_ORDER + "/consumers",
+    item="/v2.1/orderConsumers/{order_consumer}",
+    linked={"orderItems": ("order_items", ONE_ITEM)},
+)
+
+ORDER_EXTENSION = PairsView(
+    resource=OrderExtension,
+    path=ONE_ORDER + "/extensions",
+    item=ONE_ORDER + "/extensions/{name}",
+    verbs=frozenset(Verb),
+    methods={Verb.CREATE: ("POST", ONE_ORDER + "/extensions/{name}")},
+    parents={"order": ONE_ORDER},
+    names=(EXTENSION_NAME,),
+    named_by_path=True,
+    announces=EXTENSION_NAME,
+    links=LINKS,
+    with_total=False,
+    deleted=200,
+)
+
+ORDER_ITEM_EXTENSION = ORDER_EXTENSION.but(
+    resource=OrderItemExtension,
+    path=ONE_ITEM + "/extensions",
+    item=ONE_ITEM + "/extensions/{name}",
+    methods={Verb.CREATE: ("POST", ONE_ITEM + "/extensions/{name}")},
+    parents={"orderItem": ONE_ITEM},
+)
+
+OFFICIAL_ORDERS = (
+    *(ORDER, ORDER_ITEM, CONSUMER_ITEM, ORDER_CONTACT, ORDER_CONSUMER),
+    *(ORDER_EXTENSION, ORDER_ITEM_EXTENSION),
 )

@@ -9,7 +9,7 @@ from innkeeper import __version__
 from innkeeper.actions.paging import DEFAULT_LIMIT
 from innkeeper.resources.guests import MAX_PAIRS
 from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema
-from innkeeper.wire.decode import required_fields, wire_name, writable
+from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
 from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
 from innkeeper.wire.routes import Operation, operations
@@ -124,13 +124,13 @@ def _outside(path: str, special: Special | None = None) -> str:
 
 def _parameter(name: str, special: Special | None = None) -> str:
     if special and name in TEXT_PARAMETERS:
-        return name
+        return special.parameters.get(name, name)
     return "dataExtensionName" if name == "name" else camel(name) + "Ref"
 
 
 def _schema_name(operation: Operation, view: View) -> str:
     prefix = "" if operation.dialect is DIALECTS[0] else camel(operation.dialect.name).capitalize()
-    return prefix + view.resource.__name__
+    return prefix + (view.name or view.resource.__name__)
 
 
 def _tag(operation: Operation) -> str:
@@ -162,9 +162,11 @@ def _body(operation: Operation, view: View) -> Schema:
     properties: dict[str, Schema] = {}
     required = []
     for spelt, (field, kind) in writable(view).items():
-        must = field.name in needed and (operation.verb is Verb.CREATE or field.clearable)
+        must = field.name in needed and (operation.verb is Verb.CREATE or replaced(view, field))
         schema = kind.schema()
-        properties[spelt] = schema if must else _or_null(schema)
+        # What must be there cannot be cleared later either.
+        lasting = field.clearable and field.name in required_fields(view)
+        properties[spelt] = schema if must or lasting else _or_null(schema)
         if field.doc:
             properties[spelt] = {**properties[spelt], "description": field.doc}
         if must:
@@ -187,8 +189,9 @@ def _fields_shown(view: View) -> Schema:
     for name, field in view.resource.fields.items():
         if name in view.hide:
             continue
-        kind = view.accept.get(name, field.kind)
-        schema = kind.schema()
+        # What a view reads in its own way it shows so only where it also shows it in its own way.
+        kind = view.accept.get(name, field.kind) if name in view.show else field.kind
+        schema = kind.shown()
         if name == "ref":
             schema = {"type": "string", "format": "uuid"}
         elif name in view.show and schema.get("format") == "date":
@@ -198,6 +201,8 @@ def _fields_shown(view: View) -> Schema:
         properties[member] = _ref("Link")
     for member in view.children:
         properties[member] = {"type": "object", "properties": _LINK["properties"]}
+    for member in view.arrays:
+        properties[member] = {"type": "array", "items": {"type": "object"}}
     return {"type": "object", "properties": properties, "required": ["href", "ref"]}
 
 
@@ -206,7 +211,7 @@ def _pairs_shown(view: PairsView) -> Schema:
     return {
         "type": "object",
         "properties": {
-            "name": {"type": "string"},
+            **({} if view.keyed else {"name": {"type": "string"}}),
             "href": {"type": "string", "format": "uri"},
             "ref": {"type": "string", "format": "uuid"},
             "key": {"type": "string"},
@@ -214,7 +219,7 @@ def _pairs_shown(view: PairsView) -> Schema:
             "modifiedAt": instant,
             **{member: _ref("Link") for member in view.parents},
         },
-        "required": ["name", "href", "ref", "key"],
+        "required": [*(() if view.keyed else ("name",)), "href", "ref", "key"],
         "additionalProperties": PRIMITIVE_SCHEMA,
         "description": "The pairs stand beside these members.",
     }
@@ -228,9 +233,12 @@ def _pairs_body(operation: Operation, view: PairsView) -> Schema:
             if view.names
             else {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f/.]{1,128}$"}
         )
+    if view.keyed:
+        properties["key"] = {"type": "string", "maxLength": MAX_KEY}
     if view.single_form:
         properties["key"] = {"type": "string", "pattern": "^(default|[a-z][A-Za-z0-9]*Key)$"}
         properties["value"] = {"type": "string"}
+    must = [name for name in ("name", "key") if name in properties and (view.names or view.keyed)]
     return {
         "type": "object",
         "properties": properties,
@@ -238,7 +246,7 @@ def _pairs_body(operation: Operation, view: PairsView) -> Schema:
         "propertyNames": {"pattern": f"^[a-z][A-Za-z0-9]{{0,{MAX_KEY - 1}}}$"},
         "maxProperties": MAX_PAIRS,
         "description": f"At most {MAX_PAIRS} pairs of string, boolean or number.",
-    } | ({"required": ["name"]} if view.names and properties.get("name") else {})
+    } | ({"required": must} if must else {})
 
 
 def _page(view: View, name: str) -> Schema:
@@ -251,7 +259,10 @@ def _page(view: View, name: str) -> Schema:
             "limit": whole,
             **({"totalCount": whole} if view.with_total else {}),
             **{link: _ref("Link") for link in ("first", "last", "next", "prev")},
-            "items": {"type": "array", "items": _ref("Link" if view.links_only else name)},
+            "items": {
+                "type": "array",
+                "items": {"anyOf": [_ref(name), _ref("Link")]} if view.links else _ref(name),
+            },
         },
         "required": ["href", "offset", "limit", "first", "last", "items"],
     }
@@ -275,6 +286,8 @@ def _operation(operation: Operation, view: View) -> Schema:
 
 def _parameters(operation: Operation, view: View) -> list[Schema]:
     out = _path_parameters(operation.path)
+    if isinstance(view, PairsView) and view.named_by_path and "{name}" in operation.path:
+        out[-1]["schema"] = {"type": "string", "enum": list(view.names or ())}
 
     def query(name: str, schema: Schema, text: str) -> None:
         out.append({"name": name, "in": "query", "schema": schema, "description": text})
@@ -300,6 +313,9 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
             query("sort", {"type": "string", "pattern": pattern}, "`field::ASC|field::DESC`.")
     if operation.verb in (Verb.LIST, Verb.FETCH):
         query("expand", {"type": "string"}, "`true`, or names of children to embed.")
+    if operation.verb is Verb.CREATE:
+        for name in view.create_query:
+            query(name, {"type": "string", "format": "uuid"}, "Guest to link as contact.")
     if operation.verb is Verb.CLEAR:
         query("name", {"type": "string"}, "Keys, joined by | or a comma; none empties it.")
     if operation.method == "POST":

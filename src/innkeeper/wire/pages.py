@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
+from uuid import UUID
 
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day, Refused, storable
-from innkeeper.wire.views import View
+from innkeeper.wire.specials import ref_in
+from innkeeper.wire.views import PairsView, View
 
 Query = Mapping[str, str]
 
@@ -49,6 +51,9 @@ def wanted(view: View, query: Query) -> Wanted:
     limit = _whole(query, "limit", DEFAULT_LIMIT, 1, None, problems)
     sort = _sort(view, query.get("sort", ""), problems)
     filters = _filters(view, query, problems)
+    if view.needs_filter and not filters:
+        names = list(view.filters)
+        problems.append(Problem("query", f"either {' or '.join(names)} must be provided"))
     if problems:
         raise Invalid(*problems)
     found = Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
@@ -58,6 +63,8 @@ def wanted(view: View, query: Query) -> Wanted:
                 storable(value)
         except Refused:
             raise NoHit(found) from None
+    if any(filters[name] is None for name in view.ref_filters if name in filters):
+        raise NoHit(found)
     return found
 
 
@@ -121,8 +128,10 @@ def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any
     return found
 
 
-def _as_stored(view: View, name: str, text: str) -> str:
-    """A day is found by the date-time that some callers see (N-8)."""
+def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
+    """What a filter compares with: a ref (None for what is none), a day as it is stored (N-8)."""
+    if name in view.ref_filters:
+        return ref_in(text)
     field = view.resource.fields.get(name)
     if field is None or not isinstance(field.kind, Day):
         return text
@@ -165,4 +174,8 @@ def envelope(
     if page.offset > 0:
         out["prev"] = {"href": link(max(0, page.offset - page.limit))}
     out["items"] = items
+    if isinstance(view, PairsView) and view.announces:
+        parent, _, _ = url.rpartition("/")
+        links = {member: {"href": parent} for member in view.parents}
+        return {"name": view.announces, **out, "href": f"{url}/{view.announces}", **links}
     return out

@@ -64,6 +64,8 @@ class Special:
     """Schema of the body it needs; None takes none, whatever is sent."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Query parameter -> what it means."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Path parameter -> its name in the API description, where that is not its own."""
     status: int = 200
     failures: frozenset[int] = frozenset()
     """Statuses it answers errors with, beside 401 and what follows from method and body."""
@@ -73,11 +75,17 @@ class Special:
         return self.body is not None
 
 
+def ref_in(text: str) -> UUID | None:
+    """The ref that a text is, in whatever case; None when it is none."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
 def _parameter(name: str, text: str) -> Any:
     if name not in TEXT_PARAMETERS:
-        if not _UUID.fullmatch(text):
+        ref = ref_in(text)
+        if ref is None:
             raise Unknown(name.replace("_", " ").capitalize(), text)
-        return UUID(text)
+        return ref
     try:
         return storable(text)
     except Refused:

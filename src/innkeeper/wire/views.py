@@ -60,12 +60,16 @@ class View:
     item: str
     """Of one resource, e.g. `/v2.1/guests/{guest}/extensions/{name}`."""
     verbs: frozenset[Verb]
+    name: str = ""
+    """What tells it from the dialect's other views of the resource, e.g. `NestedOrder`."""
     methods: Mapping[Verb, tuple[str, str]] = field(default_factory=dict)
     """(method, path) of verbs that are not where REST would put them."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Field -> name on the wire, where that is not its camelCase."""
     required: frozenset[str] | None = None
     """Fields that create must send, where they are not the declared ones."""
+    insists: frozenset[str] = frozenset()
+    """Fixed fields that a replace must send all the same (N-22)."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Field -> value of a create that does not send it."""
     accept: Mapping[str, Kind] = field(default_factory=dict)
@@ -75,18 +79,38 @@ class View:
     add: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
     """Computed members, from the record; None leaves one out."""
     hide: frozenset[str] = frozenset()
-    """Fields neither accepted nor shown."""
+    """Fields neither accepted nor shown; a replace keeps them."""
+    keep: Mapping[str, Show] = field(default_factory=dict)
+    """Field -> how it is shown; a replace that sends what is shown keeps what is stored (N-17)."""
+    open_ended: str = ""
+    """Field that takes the members no document lists, which are shown again as they came."""
     parents: Mapping[str, str] = field(default_factory=dict)
     """Member -> path of the resource that this one belongs to."""
+    linked: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Member -> (field that holds refs, path of each), shown as `{"items": [{"href"}]}`."""
     children: Mapping[str, str] = field(default_factory=dict)
-    """Member -> path of a collection that belongs to this one."""
+    """Member -> path of a collection that belongs to this one: a link, or embedded by `expand`."""
+    fetch_expands: frozenset[str] = frozenset()
+    """Children that a fetch embeds without being asked."""
+    create_expands: bool = False
+    """A create answers the children as collections (VO-2)."""
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    """Member -> path of a collection that is shown whole, as an array, in every answer."""
+    extensions: str = ""
+    """Path of the data extensions of a name; each name is a member of its own (VG-5)."""
     filters: Mapping[str, str] = field(default_factory=dict)
     """Query parameter -> filter of the list action."""
+    ref_filters: frozenset[str] = frozenset()
+    """Filters that hold a ref: what is no UUID finds nothing."""
+    needs_filter: bool = False
+    """A list without any filter is 400 (VO-3)."""
+    create_query: Mapping[str, str] = field(default_factory=dict)
+    """Query parameter of a create that holds a ref -> parameter of the action (O-10)."""
     sorts: Mapping[str, str] = field(default_factory=dict)
     """Name in `sort` -> field."""
     shape: Shape = Shape.ENVELOPE
-    links_only: bool = False
-    """List items are links until expanded (L-8)."""
+    links: tuple[str, ...] = ()
+    """Members of a list's items until they are expanded (L-8); without any they always are."""
     with_total: bool = True
     deleted: int = 204
     """Status of a delete; 200 answers the JSON literal null (S-6)."""
@@ -114,6 +138,12 @@ class PairsView(View):
     """The only names allowed; None allows any (N-13)."""
     single_form: bool = False
     """Also reads and shows one pair as {key, value} (N-12)."""
+    named_by_path: bool = False
+    """The path names it even on create (E-1)."""
+    announces: str = ""
+    """Name of the one extension that a list tells of: its envelope has that name and href (E-6)."""
+    keyed: bool = False
+    """Several keys stand under a name, each addressed by its ref (v2)."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +162,5 @@ class Dialect:
     """Member -> member of the error body that it repeats."""
     page_before_filters: bool = False
     """Links put offset and limit before the filters (VL-1)."""
+    href_keeps_expand: bool = False
+    """The href of an expanded resource keeps that query (VL-4)."""

@@ -1,31 +1,79 @@
--- extensions.create
--- A new data extension of a locked guest; no row when that name and key exist.
-INSERT INTO {ws}.guest_extensions
-    (guest_ref, name, key, ref, pairs, single, created_at, modified_at)
-VALUES (%(guest)s, %(name)s, %(key)s, %(ref)s, %(pairs)s, %(single)s, %(now)s, %(now)s)
-ON CONFLICT DO NOTHING
-RETURNING guest_ref, name, key, ref, pairs, single, created_at, modified_at
+-- extensions.guest_table
+-- Table: those of guests.
+{ws}.guest_extensions
 
--- extensions.of_guest
--- Every data extension of a live guest, oldest first.
-SELECT guest_ref, name, key, ref, pairs, single, created_at, modified_at
-FROM {ws}.guest_extensions WHERE guest_ref = %(guest)s
-AND EXISTS (SELECT FROM {ws}.guests WHERE guests.ref = %(guest)s AND survivor_ref IS NULL)
+-- extensions.guest_column
+-- Column: the guest.
+guest_ref
+
+-- extensions.guest_row
+-- A guest; an absorbed one names its survivor.
+SELECT survivor_ref FROM {ws}.guests WHERE ref = %(parent)s
+
+-- extensions.guest_is_live
+-- Filter: those of a live guest.
+AND EXISTS (SELECT FROM {ws}.guests WHERE guests.ref = %(parent)s AND survivor_ref IS NULL)
+
+-- extensions.order_table
+-- Table: those of orders.
+{ws}.order_extensions
+
+-- extensions.order_column
+-- Column: the order.
+order_ref
+
+-- extensions.order_row
+-- An order.
+SELECT NULL::uuid AS survivor_ref FROM {ws}.orders WHERE ref = %(parent)s
+
+-- extensions.order_item_table
+-- Table: those of order items.
+{ws}.order_item_extensions
+
+-- extensions.order_item_column
+-- Column: the order item.
+order_item_ref
+
+-- extensions.order_item_row
+-- An order item.
+SELECT NULL::uuid AS survivor_ref FROM {ws}.order_items WHERE ref = %(parent)s
+
+-- extensions.columns
+-- What is read of an extension.
+{column}, name, key, ref, pairs, single, created_at, modified_at
+
+-- extensions.find_parent
+-- What extensions belong to.
+{row}
+
+-- extensions.lock_parent
+-- The same, held until the transaction ends.
+{row} FOR NO KEY UPDATE
+
+-- extensions.create
+-- A new data extension of a locked parent; no row when that name and key exist.
+INSERT INTO {table} ({columns})
+VALUES (%(parent)s, %(name)s, %(key)s, %(ref)s, %(pairs)s, %(single)s, %(now)s, %(now)s)
+ON CONFLICT DO NOTHING
+RETURNING {columns}
+
+-- extensions.of_one
+-- Every data extension of a parent, oldest first.
+SELECT {columns} FROM {table} WHERE {column} = %(parent)s {live}
 ORDER BY created_at, name, key
 
--- extensions.of_guests
--- Every data extension of several guests, oldest first.
-SELECT guest_ref, name, key, ref, pairs, single, created_at, modified_at
-FROM {ws}.guest_extensions WHERE guest_ref = ANY (%(guests)s::uuid[])
-ORDER BY guest_ref, created_at, name, key
+-- extensions.of_many
+-- Every data extension of several parents, oldest first.
+SELECT {columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])
+ORDER BY created_at, name, key
 
 -- extensions.rewrite
--- New pairs for an extension of a locked guest.
-UPDATE {ws}.guest_extensions
-SET pairs = %(pairs)s, single = %(single)s, modified_at = %(now)s
-WHERE guest_ref = %(guest)s AND name = %(name)s AND key = %(key)s
-RETURNING guest_ref, name, key, ref, pairs, single, created_at, modified_at
+-- New pairs for an extension of a locked parent.
+UPDATE {table} SET pairs = %(pairs)s, single = %(single)s, modified_at = %(now)s
+WHERE {column} = %(parent)s AND name = %(name)s AND key = %(key)s
+RETURNING {columns}
 
 -- extensions.delete
--- Remove every key of a name.
-DELETE FROM {ws}.guest_extensions WHERE guest_ref = %(guest)s AND name = %(name)s
+-- Remove every key of a name, or one.
+DELETE FROM {table} WHERE {column} = %(parent)s AND name = %(name)s
+AND (%(key)s::text IS NULL OR key = %(key)s)

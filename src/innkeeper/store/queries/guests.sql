@@ -22,6 +22,26 @@ FROM {ws}.guests WHERE ref = %(ref)s
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
+-- guests.lock_group
+-- A live guest and all that it stands for: nothing more can be linked to them.
+SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
+ORDER BY ref FOR UPDATE
+
+-- guests.delete_orders
+-- Remove the orders of a locked guest that no other guest is a contact of (G-7).
+WITH same AS (
+    SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
+)
+DELETE FROM {ws}.orders AS o
+WHERE o.ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref IN (SELECT ref FROM same)
+    UNION ALL
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref IN (SELECT ref FROM same)
+) AND NOT EXISTS (
+    SELECT FROM {ws}.order_contacts AS c
+    WHERE c.order_ref = o.ref AND c.guest_ref NOT IN (SELECT ref FROM same)
+)
+
 -- guests.delete
 -- Remove a locked live guest and all that it stands for; keys, extensions and merges go too.
 DELETE FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
@@ -69,6 +89,30 @@ AND (body ->> 'email' = %(untouched)s OR body -> 'emails' ? %(untouched)s)
 -- Filter: an identifier, compared exactly (G-9).
 AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(identifier_key)s))
 AND body -> 'identifiers' @> %(identifier)s
+
+-- guests.by_order_ref
+-- Filter: who is a contact or consumer of an order (G-8).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(linked.survivor_ref, linked.ref)
+    FROM {ws}.guests AS linked JOIN (
+        SELECT guest_ref FROM {ws}.order_contacts WHERE order_ref = %(order_ref)s
+        UNION ALL
+        SELECT guest_ref FROM {ws}.order_consumers WHERE order_ref = %(order_ref)s
+    ) AS people ON people.guest_ref = linked.ref
+))
+
+-- guests.by_order_reference_id
+-- Filter: who is a contact or consumer of an order with that number (G-8).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(linked.survivor_ref, linked.ref)
+    FROM {ws}.orders AS o JOIN (
+        SELECT order_ref, guest_ref FROM {ws}.order_contacts
+        UNION ALL
+        SELECT order_ref, guest_ref FROM {ws}.order_consumers
+    ) AS people ON people.order_ref = o.ref
+    JOIN {ws}.guests AS linked ON people.guest_ref = linked.ref
+    WHERE o.reference_key = %(reference_key)s AND o.reference_id = %(order_reference_id)s
+))
 
 -- guests.by_guest_type
 -- Filter: guests of one type.

@@ -1,0 +1,201 @@
+"""Orders: what was bought, by whom and for whom (rest-v2.1.md 5 to 9)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from innkeeper.resources.base import Field, Resource, instant_at, ref_of
+from innkeeper.resources.guests import Person
+from innkeeper.resources.kinds import (
+    CURRENCY,
+    NOT_VALID,
+    Count,
+    Day,
+    Instant,
+    Kind,
+    ListOf,
+    NoneOf,
+    Number,
+    OneOf,
+    Opaque,
+    Part,
+    Refused,
+    Schema,
+    Text,
+)
+
+CHANNELS: Final = (
+    *("WEB", "MOBILE_WEB", "MOBILE_APP", "CALL_CENTER", "AIRPORT_KIOSK", "BRANCH", "KIOSK"),
+    *("OFFLINE", "GDS", "OTA", "OTHER"),
+)
+STATUSES: Final = (
+    *("BROWSED", "CANCELLED", "CONFIRMED", "DECLINED"),
+    # Misspelt by the vendor, and kept so.
+    *("PARTIALY_CONFIRMED", "PARTIALY_REFUNDED"),
+    *("PAYMENT_PENDING", "PENDING", "PURCHASED", "REFUNDED", "RESERVED", "SEARCHED", "UNKNOWN"),
+)
+BARRED_TYPES: Final = (
+    *("FLIGHT", "HOTEL", "MORTGAGE", "MORTGAGE_APPLICATION", "LOAN_APPLICATION"),
+    *("PERSONAL_LOAN", "RAIL"),
+)
+"""Item types that v2.1 leaves to v2 and to events (I-1, I-2)."""
+EXTENSION_NAME: Final = "ext"
+"""The only extension that v2.1 gives an order or an item (E-1)."""
+
+_REF: Final = re.compile(r"(?:.*/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?", re.I | re.A)
+_LINK_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "properties": {"href": {"type": "string"}},
+    "required": ["href"],
+}
+
+
+@dataclass(frozen=True)
+class Link(Kind):
+    """`{"href": URL}` of another resource, kept as its ref in lower case (VC-4)."""
+
+    def read(self, value: Any) -> str:
+        href = value.get("href") if isinstance(value, dict) else None
+        match = _REF.fullmatch(href) if isinstance(href, str) else None
+        if match is None:
+            raise Refused(NOT_VALID, ".href")
+        return match[1].lower()
+
+    def schema(self) -> Schema:
+        return _LINK_SCHEMA
+
+
+@dataclass(frozen=True)
+class Links(Kind):
+    """`{"items": [{"href": URL}, …]}`, kept as refs without repeats."""
+
+    def read(self, value: Any) -> list[str]:
+        items = value.get("items", []) if isinstance(value, dict) else None
+        try:
+            return list(dict.fromkeys(ListOf(Link()).read(items)))
+        except Refused as refused:
+            raise Refused(refused.reason, f".items{refused.at}") from None
+
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": _LINK_SCHEMA}},
+        }
+
+
+class Order(Resource):
+    """A purchase; every part of it is a resource of its own."""
+
+    ordered_at = Field(
+        Instant(),
+        "When it was ordered. Orders of one referenceId within two days are one order.",
+        required=True,
+        fixed=True,
+        clearable=False,
+        column=True,
+    )
+    reference_id = Field(
+        Text(),
+        "The organisation's own number of the order.",
+        required=True,
+        fixed=True,
+        clearable=False,
+        column=True,
+    )
+    currency_code = Field(CURRENCY, "Currency of the price, ISO 4217.", required=True)
+    price = Field(Number(), "What was paid in all.", required=True)
+    payment_type = Field(Text(), "How it was paid, e.g. Card.")
+    card_type = Field(Text(), "Which card, e.g. Visa.")
+    point_of_sale = Field(Text(), "Where it was sold, e.g. spinair.com.")
+    channel = Field(OneOf(CHANNELS), "How the customer came.")
+    status = Field(OneOf(STATUSES, others=("SHIPPED", "DELIVERED")), "How far the order has come.")
+    ref = ref_of("order")
+    created_at = instant_at("When the order was created here.")
+    modified_at = instant_at("When the order was last written.")
+
+
+FLIGHT_SEGMENT: Final = Part(
+    {
+        "id": Text(),
+        "origin": Text(),
+        "destination": Text(),
+        # Local times that end in Z all the same: never converted.
+        "departureDateTime": Text(),
+        "arrivalDateTime": Text(),
+        "flightNumber": Text(),
+        "fareClass": Text(),
+        "carrier": Text(),
+    },
+    required=frozenset(
+        {
+            *("id", "origin", "destination", "departureDateTime", "arrivalDateTime"),
+            *("flightNumber", "fareClass", "carrier"),
+        }
+    ),
+    open_ended=True,
+)
+
+
+class OrderItem(Resource):
+    """One thing that was bought."""
+
+    name = Field(Text(longest=128), "Name of what was bought.", required=True)
+    description = Field(Text(), "What it is, in more words.")
+    ordered_at = Field(
+        Instant(), "When it was ordered; the order's, unless sent.", clearable=False, column=True
+    )
+    type = Field(NoneOf(barred=BARRED_TYPES), "What sort of thing it is.", required=True)
+    product_id = Field(Text(), "The organisation's number of the product.")
+    price = Field(Number(), "Price of one.", required=True)
+    currency_code = Field(Text(), "Currency of the price.", required=True)
+    original_price = Field(Number(), "Price of one before conversion.")
+    original_currency_code = Field(Text(), "Currency before conversion.")
+    reference_id = Field(Text(), "The organisation's number of this item.")
+    vendor = Field(Text(), "Who sells it.")
+    status = Field(Text(), "How far this item has come.", required=True)
+    language = Field(Text(), "Language of the purchase.")
+    quantity = Field(Count(), "How many.")
+    channel = Field(Text(), "How the customer came.")
+    flight_segments = Field(ListOf(FLIGHT_SEGMENT), "The flights of a FLIGHT item.")
+    passenger_type_code = Field(Text(), "Type of passenger, e.g. ADT.")
+    extra = Field(Opaque(), "Members of v2's typed items that no document lists; kept as sent.")
+    ref = ref_of("order item")
+    created_at = instant_at("When the item was created here.")
+    modified_at = instant_at("When the item was last written.")
+
+
+class OrderPerson(Person):
+    """What contacts and consumers share: a person as the order tells of them."""
+
+    gender = Field(OneOf(("male", "female", "unknown")), "Gender.")
+    date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
+    guest_ref = Field(Link(), "The guest who this is.", clearable=False, column=True)
+    created_at = instant_at("When this was created here.")
+    modified_at = instant_at("When this was last written.")
+
+
+class OrderContact(OrderPerson):
+    """A person whom an order belongs to."""
+
+    ref = ref_of("order contact")
+
+
+class OrderConsumer(OrderPerson):
+    """A person who uses items of an order."""
+
+    order_items = Field(Links(), "The items this person uses.", column=True)
+    ref = ref_of("order consumer")
+
+
+class OrderExtension(Resource):
+    """Free pairs kept with an order."""
+
+    singular = "Data extension"
+    pairs = True
+
+
+class OrderItemExtension(Resource):
+    """Free pairs kept with an order item."""
+
+    singular = "Data extension"
+    pairs = True

@@ -1,0 +1,95 @@
+-- order_people.contacts
+-- Table: those whom orders belong to.
+{ws}.order_contacts
+
+-- order_people.consumers
+-- Table: those who use items of orders.
+{ws}.order_consumers
+
+-- order_people.items
+-- Column: the items that a consumer uses, in the order they were named.
+, ARRAY(
+    SELECT order_item_ref FROM {ws}.order_consumer_items
+    WHERE order_consumer_ref = p.ref ORDER BY position
+) AS order_items
+
+-- order_people.columns
+-- What is read of a person: guest_ref is the guest who stands for the one recorded.
+p.ref, p.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, p.body, p.created_at,
+p.modified_at {items}
+
+-- order_people.create
+-- A person on an order, with the items named.
+WITH used AS (
+    INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
+    SELECT %(ref)s, item, position
+    FROM unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
+)
+INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
+VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)
+
+-- order_people.fetch
+-- One person by ref.
+SELECT {columns} FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
+WHERE p.ref = %(ref)s
+
+-- order_people.lock
+-- One person by ref, held until the transaction ends; recorded_ref is the guest as recorded.
+SELECT {columns}, p.guest_ref AS recorded_ref
+FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
+WHERE p.ref = %(ref)s FOR NO KEY UPDATE OF p
+
+-- order_people.rewrite
+-- New fields and guest for a locked person.
+UPDATE {table} SET guest_ref = %(guest)s, body = %(body)s, modified_at = %(now)s
+WHERE ref = %(ref)s
+
+-- order_people.forget_items
+-- A locked consumer uses no items any more.
+DELETE FROM {ws}.order_consumer_items WHERE order_consumer_ref = %(ref)s
+
+-- order_people.use_items
+-- The items a locked consumer uses.
+INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
+SELECT %(ref)s, item, position
+FROM unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
+
+-- order_people.items_of_order
+-- Those of the named items that belong to an order, kept from being deleted.
+SELECT ref FROM {ws}.order_items
+WHERE ref = ANY (%(items)s::uuid[]) AND order_ref = %(order)s FOR KEY SHARE
+
+-- order_people.delete
+-- Take a person off an order.
+DELETE FROM {table} WHERE ref = %(ref)s
+
+-- order_people.list
+-- A page of an order's people, oldest first, each row with the number of all.
+SELECT {columns}, ({total}) AS total
+FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
+WHERE p.order_ref = %(order)s
+ORDER BY p.created_at, p.ref LIMIT %(limit)s OFFSET %(offset)s
+
+-- order_people.count
+-- How many people of this kind an order has.
+SELECT count(*) AS total FROM {table} AS p WHERE p.order_ref = %(order)s
+
+-- order_people.of_many
+-- Every person of this kind on several orders, oldest first.
+SELECT {columns} FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
+WHERE p.order_ref = ANY (%(parents)s::uuid[])
+ORDER BY p.created_at, p.ref
+
+-- order_people.names
+-- An order's contacts as recorded: by name a consumer may be one of them (ID-7).
+SELECT body ->> 'first_name' AS first_name, body ->> 'last_name' AS last_name, guest_ref
+FROM {ws}.order_contacts WHERE order_ref = %(order)s ORDER BY created_at DESC, ref
+
+-- order_people.is_contact
+-- Whether a live guest, or one merged into it, is a contact of an order already (N-21).
+SELECT true AS found FROM {ws}.order_contacts AS c JOIN {ws}.guests AS g ON g.ref = c.guest_ref
+WHERE c.order_ref = %(order)s AND coalesce(g.survivor_ref, g.ref) = %(guest)s LIMIT 1
+
+-- order_people.exists
+-- Whether there is such a person.
+SELECT true AS found FROM {table} AS p WHERE p.ref = %(ref)s

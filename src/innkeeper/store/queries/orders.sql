@@ -1,0 +1,80 @@
+-- orders.place
+-- Create an order, or update the one it is (O-1 to O-3); `fresh` tells which.
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at, fresh
+FROM {ws}.place_order(
+    %(lock)s::bigint, %(reach)s::interval, %(ref)s::uuid, %(reference_key)s::uuid,
+    %(reference_id)s::text, %(ordered_at)s::timestamptz, %(body)s::jsonb, %(cleared)s::text[],
+    %(now)s::timestamptz
+)
+
+-- orders.fetch
+-- One order by ref.
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at
+FROM {ws}.orders WHERE ref = %(ref)s {filters}
+
+-- orders.lock
+-- One order by ref, held until the transaction ends.
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at
+FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR NO KEY UPDATE
+
+-- orders.hold
+-- One order by ref, kept from being deleted until the transaction ends.
+SELECT ref, ordered_at FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR KEY SHARE
+
+-- orders.rewrite
+-- New fields for a locked order.
+UPDATE {ws}.orders SET body = %(body)s, modified_at = %(now)s WHERE ref = %(ref)s
+
+-- orders.delete
+-- Remove an order and all that is part of it (O-11).
+DELETE FROM {ws}.orders WHERE ref = %(ref)s {filters}
+
+-- orders.list
+-- A page of orders, each row with the number of all.
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at, ({total}) AS total
+FROM {ws}.orders WHERE true {filters}
+ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+
+-- orders.count
+-- How many orders meet filters.
+SELECT count(*) AS total FROM {ws}.orders WHERE true {filters}
+
+-- orders.count_all
+-- How many orders there are, without counting them.
+SELECT coalesce(sum(orders), 0)::bigint AS total FROM {ws}.order_counts
+
+-- orders.by_reference_id
+-- Filter: the organisation's own number, exactly.
+AND reference_key = %(reference_key)s AND reference_id = %(reference_id)s
+
+-- orders.by_guest_ref
+-- Filter: orders that a live guest, or one merged into it, is a contact or consumer of (O-8).
+AND orders.ref = ANY (ARRAY(
+    WITH same AS (
+        SELECT g.ref FROM {ws}.guests AS g
+        WHERE g.ref = %(guest_ref)s AND g.survivor_ref IS NULL OR g.survivor_ref = %(guest_ref)s
+    )
+    SELECT order_ref FROM {ws}.order_contacts JOIN same ON guest_ref = same.ref
+    UNION
+    SELECT order_ref FROM {ws}.order_consumers JOIN same ON guest_ref = same.ref
+))
+
+-- orders.sort_created_at_asc
+-- Sort key (O-7).
+created_at ASC,
+
+-- orders.sort_created_at_desc
+-- Sort key (O-7).
+created_at DESC,
+
+-- orders.sort_ordered_at_asc
+-- Sort key (O-7).
+ordered_at ASC,
+
+-- orders.sort_ordered_at_desc
+-- Sort key (O-7).
+ordered_at DESC,
+
+-- orders.sort_last
+-- Default order, and what makes every order a total one (L-10).
+created_at, ref
