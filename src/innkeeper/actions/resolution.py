@@ -12,14 +12,14 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions import ledger, rulebook
-from innkeeper.errors import Invalid, Problem
+from innkeeper.actions import ledger, merges, rulebook
+from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Person
 from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.rules import identity
 from innkeeper.rules.identity import Decision, Found, Rulebook
-from innkeeper.rules.merging import intent, written
+from innkeeper.rules.merging import COLUMNS, intent, written
 from innkeeper.store.work import Json, Row, Work
 
 Role = Literal["contact", "consumer"]
@@ -48,7 +48,7 @@ async def attach(
     """
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     if given is not None:
-        row = await work.one("guests.fetch", ref=given)
+        row = await work.one("merges.guest", ref=given)
         if row is None or row["survivor_ref"] is not None:
             raise Invalid(Problem("guest.href", NOT_VALID))
         decision, guest = Decision(given), given
@@ -77,7 +77,7 @@ async def _resolved(
             return decision, decision.guest
         if role == "consumer" and not found.met and not fields.get("identifiers"):
             namesake = identity.names_match(fields, order_contacts)
-            row_or_none = await work.one("guests.fetch", ref=namesake) if namesake else None
+            row_or_none = await work.one("merges.guest", ref=namesake) if namesake else None
             if row_or_none is not None:
                 await _join(work, row_or_none, fields, False)
                 return Decision(row_or_none["ref"], None, [], decision.stopped), row_or_none["ref"]
@@ -102,8 +102,8 @@ async def decide(
     keys = found.keys()
     if not keys:
         return found, Decision(None, stopped=found.stopped), []
-    await work.all("identity.lock_keys", locks=[_lock(key) for key in keys])
-    rows = await work.all("identity.candidates", keys=keys, most=book.group_limit + 1)
+    locks = sorted(int.from_bytes(key.bytes[:8], signed=True) for key in keys)
+    rows = await work.all("identity.candidates", locks=locks, keys=keys, most=book.group_limit + 1)
     if rows[0]["version"] != book.version:
         return None, Decision(None), []
     rows = [row for row in rows if row["ref"] is not None]
@@ -111,6 +111,69 @@ async def decide(
     if book.rules:
         return found, identity.resolve(found, candidates, book, now), rows
     return found, identity.resolve_without_rules(found, candidates, now), rows
+
+
+async def identify(
+    work: Work,
+    guest: UUID,
+    identifiers: Sequence[Record],
+    person: Record,
+    *,
+    source: str = "IDENTITY event",
+    source_ref: UUID | None = None,
+) -> UUID:
+    """The guest a browser points to after its person said who they are (identity.md 3).
+
+    `guest` is the guest the browser points to, `identifiers` are `[{provider, id, expiryDate?}]`
+    and `person` the other fields of a guest, all of them read like those of a REST body. Store
+    what is returned as the browser's guest: like `attach`, it may be one that others stand for.
+
+    - No rule is met: the guest stays; what was sent is added to it.
+    - A rule is met and another guest owns the identifier: the browser points to that one, which
+      what was sent is written to. The current guest is merged into it when it is an anonymous
+      visitor; one that is somebody else is left alone.
+    - A rule is met and nobody owns it: the current guest becomes a customer, unless it is
+      somebody else by the same rule: then a new guest is made.
+
+    Raises `Unknown` when the guest was deleted. Call it in the transaction that stores the event.
+    """
+    known = Guest.fields.keys() - COLUMNS
+    fields = {name: value for name, value in person.items() if name in known and value}
+    fields["identifiers"] = list(identifiers)
+    book = await rulebook.current(work)
+    while True:
+        found, decision, rows = await decide(work, fields, book)
+        current = await work.one("merges.guest", ref=guest)
+        if current is None:
+            raise Unknown(Guest.singular, guest)
+        own = identity.evidence(ledger.own_record(current), book, clock.now()).met
+        if found is None:
+            book = await rulebook.read(work)
+            continue
+        target, root = guest, current["survivor_ref"]
+        if decision.guest is not None and decision.guest != guest:
+            target = decision.guest
+            root = next(row for row in rows if row["ref"] == target)["survivor_ref"]
+            if ledger.own_record(current)["guest_type"] == VISITOR and not own:
+                await merges.absorb(
+                    work,
+                    target,
+                    guest,
+                    rule=decision.rule,
+                    evidence=decision.evidence,
+                    source=source,
+                )
+        elif decision.guest is None and identity.contradicts(own, found.met):
+            created = ledger.new({**fields, "guest_type": CUSTOMER})
+            if not await ledger.insert(work, created, book):
+                book = await rulebook.read(work)
+                continue
+            target, root = created["ref"], None
+        by_rule = bool(found.met) and bool(book.rules)
+        wish = intent("identify", clock.now(), person=fields, customer=by_rule)
+        await ledger.reach(work, target, wish, root=root)
+        await _note(work, target, decision, source, source_ref)
+        return target
 
 
 async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
@@ -150,7 +213,3 @@ async def _note(
             guests=[guest],
             **about,
         )
-
-
-def _lock(key: UUID) -> int:
-    return int.from_bytes(key.bytes[:8], signed=True)

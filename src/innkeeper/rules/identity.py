@@ -250,6 +250,14 @@ def rule_keys(
         )
 
 
+def contradicts(own: Iterable[Met], sent: Iterable[Met]) -> bool:
+    """Whether what a guest is known by and what was sent are two people: one rule, other keys."""
+    known = {met.rule.name: met.keys.keys() for met in own}
+    return any(
+        met.rule.name in known and not known[met.rule.name] & met.keys.keys() for met in sent
+    )
+
+
 def names_match(person: Record, contacts: Iterable[Record]) -> UUID | None:
     """The guest of the first contact with the same first and last name (ID-7), if any."""
     own = _names(person)
@@ -341,3 +349,12 @@ def _part(**members: str) -> Evidence1:
 
 def _shown(condition: Condition, value: str) -> Evidence1:
     return {**condition.stored(), "value": value}
+
+
+def countable_keys(record: Record, book: Rulebook, now: datetime) -> Iterator[tuple[int, UUID]]:
+    """Each (position of the rule, key) by which a guest may be one with others."""
+    for position, rule in enumerate(book.rules):
+        alone = Rulebook(book.version, (rule,), book.never, book.group_limit, book.region)
+        for met in evidence(record, alone, now).met:
+            for key in met.keys:
+                yield position, key

@@ -34,3 +34,109 @@ WITH rewritten AS (
 INSERT INTO {ws}.guest_keys (key, guest_ref)
 SELECT unnest(%(keys)s::uuid[]), %(ref)s
 ON CONFLICT DO NOTHING
+
+-- merges.lock_two
+-- Two guests in ref order, held until the transaction ends.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDATE
+
+-- merges.create
+-- A merge of two locked live guests: the survivor stands for the absorbed one and all it stood for.
+WITH merged AS (
+    INSERT INTO {ws}.merges
+        (ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at)
+    VALUES (%(ref)s, %(survivor)s, %(absorbed)s, %(rule)s, %(evidence)s, %(source)s, %(actor)s,
+        %(now)s)
+    RETURNING *
+), began AS (
+    UPDATE {ws}.guests SET own = %(own)s::jsonb
+    WHERE ref = %(survivor)s AND own IS NULL
+), absorbed AS (
+    UPDATE {ws}.guests SET survivor_ref = %(survivor)s
+    WHERE ref = %(absorbed)s OR survivor_ref = %(absorbed)s
+)
+SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
+    undone_by
+FROM merged
+
+-- merges.fetch
+-- One merge.
+SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
+    undone_by
+FROM {ws}.merges WHERE ref = %(ref)s
+
+-- merges.list
+-- A page of merges, newest first, each row with the number of all; of one guest when one is named.
+SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
+    undone_by, count(*) OVER () AS total
+FROM {ws}.merges
+WHERE %(guest)s::uuid IS NULL OR survivor_ref = %(guest)s OR absorbed_ref = %(guest)s
+ORDER BY merged_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
+
+-- merges.release
+-- End a merge of a locked group: the absorbed guest is live again, and stands for those that
+-- were merged into it.
+WITH RECURSIVE below AS (
+    SELECT %(absorbed)s::uuid AS ref
+    UNION ALL
+    SELECT absorbed_ref FROM below JOIN {ws}.merges
+        ON survivor_ref = below.ref AND undone_at IS NULL
+), undone AS (
+    UPDATE {ws}.merges SET undone_at = %(now)s, undone_by = %(actor)s WHERE ref = %(ref)s
+    RETURNING ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at,
+        undone_at, undone_by
+), released AS (
+    UPDATE {ws}.guests SET survivor_ref = nullif(%(absorbed)s::uuid, guests.ref)
+    WHERE ref IN (SELECT ref FROM below)
+)
+SELECT * FROM undone
+
+-- merges.holding
+-- Which of these guests have others merged into them.
+SELECT DISTINCT survivor_ref FROM {ws}.merges
+WHERE survivor_ref = ANY (%(guests)s::uuid[]) AND undone_at IS NULL
+
+-- merges.forget
+-- Take what came through a merge out of the journals of guests.
+DELETE FROM {ws}.guest_journal
+WHERE guest_ref = ANY (%(guests)s::uuid[]) AND %(merge)s = ANY (merges)
+
+-- merges.drop_journal
+-- Drop the journal of a guest that nothing is merged into any more.
+DELETE FROM {ws}.guest_journal WHERE guest_ref = %(guest)s
+
+-- merges.journal
+-- What was written to a guest since the first merge into it, in order.
+SELECT intent FROM {ws}.guest_journal WHERE guest_ref = %(guest)s ORDER BY sequence
+
+-- merges.group
+-- The guest itself and all that it stands for.
+SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s
+
+-- merges.in_force
+-- The merges that hold a guest's group together, oldest first.
+SELECT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at,
+    undone_at, undone_by
+FROM {ws}.merges JOIN {ws}.guests ON guests.ref = absorbed_ref
+WHERE guests.survivor_ref = %(guest)s AND undone_at IS NULL
+ORDER BY merged_at, merges.ref
+
+-- merges.touching
+-- Every merge, undone or not, of a guest or of one that it stands for, oldest first.
+SELECT DISTINCT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor,
+    merged_at, undone_at, undone_by
+FROM {ws}.merges JOIN {ws}.guests
+    ON guests.ref = absorbed_ref OR guests.ref = merges.survivor_ref
+WHERE guests.ref = %(guest)s OR guests.survivor_ref = %(guest)s
+ORDER BY merged_at, ref
+
+-- merges.joins
+-- The records that joined a guest or one that it stands for, newest first.
+SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at
+FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
+ORDER BY joined_at DESC, guest_ref, sequence DESC LIMIT %(limit)s
+
+-- merges.guest
+-- One guest with what merges know of it.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+FROM {ws}.guests WHERE ref = %(ref)s

@@ -19,6 +19,34 @@ INSERT INTO {ws}.identity_settings DEFAULT VALUES;
 ALTER TABLE {ws}.guests ADD COLUMN own jsonb;
 CREATE INDEX guests_by_survivor ON {ws}.guests (survivor_ref) WHERE survivor_ref IS NOT NULL;
 
+-- What an arriving record is decided by, in one round trip: wait for other arrivals with a key of
+-- it, then look. Each statement of a volatile function sees what was committed before it began,
+-- so the search sees the guest of whoever held the lock. The version in force comes on every
+-- row, and on one of its own when no key leads to a guest; a key gives at most `most` guests.
+CREATE FUNCTION {ws}.identity_candidates(locks bigint[], keys uuid[], most integer)
+RETURNS TABLE (
+    version uuid, key uuid, ref uuid, guest_type text, body jsonb, first_seen timestamptz,
+    last_seen timestamptz, created_at timestamptz, modified_at timestamptz, survivor_ref uuid,
+    own jsonb
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(wanted.lock) FROM unnest(locks) AS wanted (lock);
+    RETURN QUERY
+    SELECT settings.version, found.*
+    FROM {ws}.identity_settings AS settings
+    LEFT JOIN (
+        SELECT wanted.key, guests.ref, guests.guest_type, guests.body, guests.first_seen,
+            guests.last_seen, guests.created_at, guests.modified_at, guests.survivor_ref,
+            guests.own
+        FROM unnest(keys) AS wanted (key)
+        CROSS JOIN LATERAL (
+            SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = wanted.key LIMIT most
+        ) AS owners
+        JOIN {ws}.guests ON guests.ref = owners.guest_ref
+    ) AS found ON true;
+END $$;
+
 -- The ledger. A row in force makes `survivor_ref` stand for `absorbed_ref`; undone, it does not.
 CREATE TABLE {ws}.merges (
     ref uuid PRIMARY KEY,

@@ -1,0 +1,16 @@
+"""Rule changes carried through the existing guests."""
+
+import asyncio
+
+from innkeeper.actions import rule_changes
+from innkeeper.actions.identity import TASK
+from innkeeper.jobs.board import task
+from innkeeper.store.work import Work
+
+
+@task(TASK)
+async def run(work: Work) -> None:
+    """Run what is waiting in this workspace; cut off, it goes on where it stopped."""
+    while not await rule_changes.run_jobs(work):
+        # A command is at it: wait, in case it is cut off.
+        await asyncio.sleep(1)
