@@ -39,8 +39,7 @@ class People:
             await _hold(work, order)
             await self._check_items(work, order, changes)
             guest = await self._guest(work, order, changes)
-            created = await self._insert(work, order, guest, changes)
-            return await self._read(work, created)
+            return await self._insert(work, order, guest, changes)
 
     async def link(self, work: Work, order: UUID, guest: Record) -> None:
         """Make a guest a contact of an order unless it is one (O-10, N-19, N-21).
@@ -55,7 +54,10 @@ class People:
     async def fetch(self, work: Work, **ref: UUID) -> Record:
         """One person; raises `Unknown`."""
         (wanted,) = ref.values()
-        return await self._read(work, wanted)
+        row = await work.one("order_people.fetch", parts=self._parts(), ref=wanted)
+        if row is None:
+            raise Unknown(self.resource.singular, wanted)
+        return flat(row)
 
     async def list_(self, work: Work, wanted: Wanted, order: UUID) -> Page:
         """A page of an order's people of this kind, oldest first."""
@@ -106,25 +108,26 @@ class People:
     def _parts(self) -> dict[str, Sequence[str]]:
         return {"table": [self.table], "columns": ["order_people.columns"], "items": self.items}
 
-    async def _read(self, work: Work, ref: UUID) -> Record:
-        row = await work.one("order_people.fetch", parts=self._parts(), ref=ref)
-        if row is None:
-            raise Unknown(self.resource.singular, ref)
-        return flat(row)
-
-    async def _insert(self, work: Work, order: UUID, guest: UUID, person: Changes) -> UUID:
-        ref = uuid4()
-        await work.run(
+    async def _insert(self, work: Work, order: UUID, guest: UUID, person: Changes) -> Record:
+        now = clock.now()
+        created: Record = {
+            **{name: value for name, value in person.items() if value is not None},
+            "ref": uuid4(),
+            "order_ref": order,
+            "created_at": now,
+            "modified_at": now,
+        }
+        standing = await work.one(
             "order_people.create",
             parts=self._in_table(),
-            ref=ref,
+            ref=created["ref"],
             order=order,
             guest=guest,
             body=self._body(person),
             items=[UUID(item) for item in person.get("order_items") or ()],
-            now=clock.now(),
+            now=now,
         )
-        return ref
+        return {**created, **(standing or {})}
 
     async def _rewrite(
         self, work: Work, ref: Mapping[str, UUID], change: Callable[[Record], Changes]
@@ -139,20 +142,21 @@ class People:
             await self._check_items(work, stored["order_ref"], changes)
             guest = await self._moved(work, stored, changes)
             after = {**stored, **changes}
-            now = clock.now()
-            await work.run(
+            after["modified_at"] = clock.now()
+            standing = await work.one(
                 "order_people.rewrite",
                 parts=self._in_table(),
                 ref=wanted,
                 guest=guest,
                 body=self._body(after),
-                now=now,
+                now=after["modified_at"],
             )
             if "order_items" in changes:
                 items = [UUID(item) for item in changes["order_items"] or ()]
                 await work.run("order_people.forget_items", ref=wanted)
                 await work.run("order_people.use_items", ref=wanted, items=items)
-            return await self._read(work, wanted)
+        after |= standing or {}
+        return {name: value for name, value in after.items() if value is not None}
 
     async def _moved(self, work: Work, stored: Record, changes: Changes) -> UUID:
         """The guest to record after a change: another one only where evidence changed (P-5)."""

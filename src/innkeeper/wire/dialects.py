@@ -1,6 +1,7 @@
 """Every dialect that is served."""
 
 from innkeeper.wire import legacy
+from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.tenants import TENANTS
@@ -19,7 +20,7 @@ V21 = Dialect(
 V2 = Dialect(
     name="v2",
     views=legacy.VIEWS,
-    specials=(*TENANTS, *legacy.SPECIALS),
+    specials=(*TENANTS, *GUEST_CONTEXTS, *legacy.SPECIALS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
     href_keeps_expand=True,

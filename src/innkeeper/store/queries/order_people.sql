@@ -19,14 +19,16 @@ p.ref, p.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, p.body, p.crea
 p.modified_at {items}
 
 -- order_people.create
--- A person on an order, with the items named.
+-- A person on an order, with the items named; answers the guest who stands for the one recorded.
 WITH used AS (
     INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
     SELECT %(ref)s, item, position
     FROM unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
+), created AS (
+    INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
+    VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)
 )
-INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
-VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)
+SELECT coalesce(survivor_ref, ref) AS guest_ref FROM {ws}.guests WHERE ref = %(guest)s
 
 -- order_people.fetch
 -- One person by ref.
@@ -40,9 +42,12 @@ FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
 WHERE p.ref = %(ref)s FOR NO KEY UPDATE OF p
 
 -- order_people.rewrite
--- New fields and guest for a locked person.
-UPDATE {table} SET guest_ref = %(guest)s, body = %(body)s, modified_at = %(now)s
-WHERE ref = %(ref)s
+-- New fields and guest for a locked person; answers the guest who stands for the one recorded.
+WITH rewritten AS (
+    UPDATE {table} SET guest_ref = %(guest)s, body = %(body)s, modified_at = %(now)s
+    WHERE ref = %(ref)s
+)
+SELECT coalesce(survivor_ref, ref) AS guest_ref FROM {ws}.guests WHERE ref = %(guest)s
 
 -- order_people.forget_items
 -- A locked consumer uses no items any more.

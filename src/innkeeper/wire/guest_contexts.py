@@ -1,0 +1,105 @@
+"""`/v2/guestContexts`: a whole guest in one answer, as clients of v2 read it (VK-1, VK-2)."""
+
+import re
+from typing import Any, Final
+
+from innkeeper.actions import guest_contexts
+from innkeeper.actions.guest_contexts import ORDERS
+from innkeeper.errors import Invalid, missing
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Schema, iso
+from innkeeper.store.work import Work
+from innkeeper.wire import legacy
+from innkeeper.wire.encode import encoder
+from innkeeper.wire.specials import Asked, Special, Told
+
+PATH: Final = "/v2/guestContexts"
+TAG: Final = "GuestContext (v2)"
+
+_guest: Final = encoder(legacy.GUEST)
+_order: Final = encoder(legacy.ORDER)
+_item: Final = encoder(legacy.ORDER_ITEM)
+_extension: Final = encoder(legacy.GUEST_EXTENSION)
+# `items.orders(offset:0,limit:100)`, the prefix and the window optional (VL-5).
+_WINDOW: Final = re.compile(r"(?:items\.)?(\w+)(?:\(offset:(\d{1,9}),limit:(\d{1,9})\))?", re.A)
+
+
+def window(expand: str) -> tuple[int, int]:
+    """(offset, limit) of the orders that an `expand` of the older grammar asks for."""
+    for name, offset, limit in _WINDOW.findall(expand):
+        if name == "orders" and limit:
+            return int(offset), int(limit)
+    return 0, ORDERS
+
+
+async def fetch_context(work: Work, asked: Asked) -> Told:
+    """200 with the guest, `orders`, `dataExtensions` and `sessions`."""
+    offset, limit = window(asked.query.get("expand", ""))
+    found = await guest_contexts.fetch(work, asked.refs()["guest"], offset, limit)
+    base = asked.base
+    body = _guest(found.guest, base)
+    body["orders"] = [
+        {
+            **_order(order, base),
+            "orderItems": [_item(item, base) for item in found.items[order["ref"]]],
+        }
+        for order in found.orders
+    ]
+    body["dataExtensions"] = [_shown(extension, base) for extension in found.extensions]
+    body["sessions"] = []
+    return Told(body)
+
+
+def _shown(extension: Record, base: str) -> dict[str, Any]:
+    return {
+        "href": _extension(extension, base)["href"],
+        "ref": extension["ref"],
+        "createdAt": iso(extension["created_at"]),
+        "modifiedAt": iso(extension["modified_at"]),
+        "key": extension["key"],
+        "name": extension["name"],
+        "values": extension["pairs"],
+    }
+
+
+async def find_context(work: Work, asked: Asked) -> Told:
+    """200 with the guest behind a browser, as `ref` and as the one of `items`; or no items."""
+    browser = asked.query.get("browserRef")
+    if browser is None:
+        raise Invalid(missing("browserRef"))
+    guest = await guest_contexts.of_browser(work, browser)
+    if guest is None:
+        return Told({"items": []})
+    link = {"href": f"{asked.base}{PATH}/{guest}", "ref": guest}
+    return Told({**link, "items": [link]})
+
+
+_ARRAY: Final[Schema] = {"type": "array", "items": {"type": "object"}}
+
+GUEST_CONTEXTS: Final = (
+    Special(
+        method="GET",
+        path=PATH + "/{guest}",
+        name="fetchGuestContext",
+        summary="Fetch a guest with its orders, data extensions and sessions",
+        tag=TAG,
+        perform=fetch_context,
+        query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
+        shown={
+            "type": "object",
+            "properties": dict.fromkeys(("orders", "dataExtensions", "sessions"), _ARRAY),
+            "required": ["href", "ref", "orders", "dataExtensions", "sessions"],
+        },
+    ),
+    Special(
+        method="GET",
+        path=PATH,
+        name="findGuestContext",
+        summary="Find the guest behind a browser",
+        tag=TAG,
+        perform=find_context,
+        query={"browserRef": "The browser's id."},
+        shown={"type": "object", "properties": {"items": _ARRAY}, "required": ["items"]},
+        failures=frozenset({400}),
+    ),
+)
