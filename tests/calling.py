@@ -1,5 +1,6 @@
 """How tests call a running Innkeeper: an HTTP client for each key, and bare bytes."""
 
+import base64
 import socket
 import threading
 import time
@@ -85,6 +86,12 @@ class Bare:
         parts = urlsplit(url)
         self._address = (parts.hostname, parts.port)
         self.authorization = authorization
+
+    @classmethod
+    def of(cls, api: Api) -> "Bare":
+        """With the credentials of `api`."""
+        login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
+        return cls(api.url, f"Basic {login}")
 
     def __call__(
         self,

@@ -1,136 +1,29 @@
-"""One server for all contract tests, real HTTP and PostgreSQL; each test finds it empty."""
+"""Contract tests talk to one server over HTTP."""
 
-import asyncio
-import base64
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from sites import (
+    anonymous,
+    api,
+    bare,
+    connection,
+    empty,
+    official,
+    official_key_api,
+    open_key_api,
+    other_workspace_api,
+    site,
+    stranger,
+)
 
-import psycopg
-import pytest
-from calling import Api, Bare, served
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
-
-from innkeeper.actions import keys, workspaces
-from innkeeper.settings import Settings
-from innkeeper.store.database import Database
-from innkeeper.store.work import Work
-from innkeeper.web.app import create_app
-
-CONFIGURATION = ("identity_rules", "identity_settings", "points_of_sale")
-"""Tables of a workspace that do not start empty."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running Innkeeper, and its database."""
-
-    url: str
-    dsn: str
-    settings: Settings
-
-    def control(self, act: Callable[[Work], Awaitable[Any]]) -> Any:
-        """What an operator does from a process of his own."""
-
-        async def run() -> Any:
-            database = Database(self.dsn, pool_size=1)
-            await database.open()
-            try:
-                async with database.control("test") as work:
-                    return await act(work)
-            finally:
-                await database.close()
-
-        return asyncio.run(run())
-
-    def key(self, workspace: str = "live", compatibility: Any = "open") -> keys.NewKey:
-        return self.control(lambda work: keys.create(work, workspace, compatibility))
-
-    def api(self, workspace: str = "live", compatibility: str = "open") -> Api:
-        """The API with a new key."""
-        key = self.key(workspace, compatibility)
-        return Api(self.url, key.client_key, key.api_token)
-
-
-@pytest.fixture(scope="session")
-def site(server: str, template: str) -> Iterator[Site]:
-    name = sql.Identifier(f"innkeeper_test_{uuid4().hex}")
-    dsn = make_conninfo(server, dbname=name.as_string().strip('"'))
-    settings = Settings(database=dsn, log_level="error", log_format="text", pool_size=12)
-    with psycopg.connect(server, autocommit=True) as admin:
-        copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        admin.execute(copied.format(name, sql.Identifier(template)))
-        with served(create_app(settings)) as url:
-            yield Site(url, dsn, settings)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-
-
-@pytest.fixture(scope="session")
-def connection(site: Site) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(site.dsn, autocommit=True) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def open_key_api(site: Site) -> Iterator[Api]:
-    with site.api() as api:
-        yield api
-
-
-@pytest.fixture(scope="session")
-def official_key_api(site: Site) -> Iterator[Api]:
-    with site.api(compatibility="official") as api:
-        yield api
-
-
-@pytest.fixture(scope="session")
-def other_workspace_api(site: Site) -> Iterator[Api]:
-    site.control(lambda work: workspaces.create(work, "other"))
-    with site.api("other") as api:
-        yield api
-
-
-@pytest.fixture
-def empty(connection: psycopg.Connection) -> None:
-    """Nobody in the workspace `live`, whatever the tests before left there."""
-    tables = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'ws_live'::regnamespace "
-        "AND relkind = 'r' AND relname <> ALL (%s)",
-        [list(CONFIGURATION)],
-    ).fetchall()
-    names = sql.SQL(", ").join(sql.Identifier("ws_live", name) for (name,) in tables)
-    connection.execute(sql.SQL("TRUNCATE {}").format(names))
-
-
-@pytest.fixture
-def api(empty: None, open_key_api: Api) -> Api:
-    """The API as an `open` key sees it."""
-    return open_key_api
-
-
-@pytest.fixture
-def official(empty: None, official_key_api: Api) -> Api:
-    """The API as an `official` key of the same workspace sees it."""
-    return official_key_api
-
-
-@pytest.fixture
-def stranger(other_workspace_api: Api) -> Api:
-    """The API as an `open` key of another workspace sees it."""
-    return other_workspace_api
-
-
-@pytest.fixture
-def anonymous(site: Site) -> Iterator[Api]:
-    """The API without credentials."""
-    with Api(site.url) as api:
-        yield api
-
-
-@pytest.fixture
-def bare(api: Api) -> Bare:
-    """Requests byte by byte, with the credentials of `api`."""
-    login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
-    return Bare(api.url, f"Basic {login}")
+__all__ = [
+    "anonymous",
+    "api",
+    "bare",
+    "connection",
+    "empty",
+    "official",
+    "official_key_api",
+    "open_key_api",
+    "other_workspace_api",
+    "site",
+    "stranger",
+]

@@ -4,16 +4,13 @@ import base64
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 from calling import NOBODY, Api, Bare, no_guest, problem, served
+from sites import Site
 
 from innkeeper.actions import keys
 from innkeeper.web.app import create_app
-
-if TYPE_CHECKING:
-    from conftest import Site
 
 REFUSED = problem(
     401,
@@ -29,7 +26,7 @@ def basic(text: str | bytes) -> str:
 
 
 @pytest.fixture
-def twin(site: "Site") -> Iterator[str]:
+def twin(site: Site) -> Iterator[str]:
     """The URL of a second server on the same database."""
     with served(create_app(site.settings)) as url:
         yield url
@@ -189,7 +186,7 @@ def refused_within_a_second(api: Api) -> bool:
     return False
 
 
-def test_a_revoked_key_ends_at_once_in_every_process(site: "Site", twin: str) -> None:
+def test_a_revoked_key_ends_at_once_in_every_process(site: Site, twin: str) -> None:
     """AU-4: also where it was used a moment before."""
     key = site.key()
     with (
@@ -204,7 +201,7 @@ def test_a_revoked_key_ends_at_once_in_every_process(site: "Site", twin: str) ->
             assert [caller.get("/v2.1/guests").status_code for _ in range(5)] == [401] * 5
 
 
-def test_a_rotated_token_replaces_the_old_one_at_once(site: "Site", twin: str) -> None:
+def test_a_rotated_token_replaces_the_old_one_at_once(site: Site, twin: str) -> None:
     """AU-4: the client key stays."""
     old = site.key(compatibility="official")
     with (
@@ -221,7 +218,7 @@ def test_a_rotated_token_replaces_the_old_one_at_once(site: "Site", twin: str) -
             assert again.delete(f"/v2.1/guests/{guest['ref']}").content == b"null"
 
 
-def test_the_last_use_of_a_key_is_noted(site: "Site") -> None:
+def test_the_last_use_of_a_key_is_noted(site: Site) -> None:
     key = site.key()
 
     def last_used() -> object:
@@ -237,7 +234,7 @@ def test_the_last_use_of_a_key_is_noted(site: "Site") -> None:
     assert last_used() is not None
 
 
-def test_wrong_tokens_do_not_shut_out_the_right_one(site: "Site") -> None:
+def test_wrong_tokens_do_not_shut_out_the_right_one(site: Site) -> None:
     """AU-4: the client key is public, so anyone can try."""
     key = site.key()
     with ThreadPoolExecutor(4) as pool:

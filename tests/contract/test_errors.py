@@ -54,7 +54,7 @@ def is_error(body: dict[str, Any], status: int) -> bool:
 def test_every_error_has_one_body(
     api: Api, method: str, path: str, body: bytes, status: int
 ) -> None:
-    """ER-1, ER-3, ER-4: on every route, including unknown paths and 405."""
+    """ER-1, ER-3, ER-4, N-15: on every route, including unknown paths and 405."""
     headers = {"Content-Type": "application/json"} if body else {}
     answer = api.request(method, path, content=body, headers=headers)
     assert answer.status_code == status

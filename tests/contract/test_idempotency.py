@@ -6,16 +6,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 from calling import Api, problem, served
+from sites import Site
 
 from innkeeper.web.app import create_app
-
-if TYPE_CHECKING:
-    from conftest import Site
 
 PATH = "/v2.1/guests"
 USED = problem(
@@ -26,7 +24,7 @@ USED = problem(
 
 
 @pytest.fixture
-def twin(site: "Site") -> Iterator[str]:
+def twin(site: Site) -> Iterator[str]:
     """The URL of a second server on the same database."""
     with served(create_app(site.settings)) as url:
         yield url
@@ -156,7 +154,7 @@ def test_twins_wait_for_the_first(api: Api, twin: str) -> None:
     assert total(api) == 1
 
 
-def test_a_twin_waits_until_the_first_is_committed(api: Api, site: "Site") -> None:
+def test_a_twin_waits_until_the_first_is_committed(api: Api, site: Site) -> None:
     """Held up inside its transaction, the first keeps the second waiting, which then repeats it."""
 
     def one() -> Any:

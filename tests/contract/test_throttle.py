@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 from calling import Api, problem, served
+from sites import Site
 
 from innkeeper.web.app import create_app
-
-if TYPE_CHECKING:
-    from conftest import Site
 
 PATH = "/v2.1/guests"
 
 
 @pytest.fixture
-def slow(site: "Site") -> Iterator[str]:
+def slow(site: Site) -> Iterator[str]:
     """The URL of a server that allows a key one request in two seconds."""
     with served(create_app(replace(site.settings, rate_limit=0.5))) as url:
         yield url

@@ -1,0 +1,38 @@
+"""Property tests talk to one server too; INNKEEPER_LONG=1 tries many more examples."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from sites import (
+    anonymous,
+    api,
+    bare,
+    connection,
+    empty,
+    official,
+    official_key_api,
+    open_key_api,
+    other_workspace_api,
+    site,
+    stranger,
+)
+
+__all__ = [
+    "anonymous",
+    "api",
+    "bare",
+    "connection",
+    "empty",
+    "official",
+    "official_key_api",
+    "open_key_api",
+    "other_workspace_api",
+    "site",
+    "stranger",
+]
+
+settings.register_profile(
+    "everyday", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", settings.get_profile("everyday"), max_examples=5000)
+settings.load_profile("long" if os.environ.get("INNKEEPER_LONG") else "everyday")
