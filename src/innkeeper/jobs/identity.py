@@ -11,6 +11,8 @@ from innkeeper.store.work import Work
 @task(TASK)
 async def run(work: Work) -> None:
     """Run what is waiting in this workspace; cut off, it goes on where it stopped."""
-    while not await rule_changes.run_jobs(work):
+    while True:
+        if await rule_changes.run_jobs(work):
+            return
         # A command is at it: wait, in case it is cut off.
         await asyncio.sleep(1)

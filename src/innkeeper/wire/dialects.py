@@ -2,6 +2,7 @@
 
 from innkeeper.wire import legacy
 from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
+from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.tenants import TENANTS
@@ -20,13 +21,15 @@ V21 = Dialect(
 V2 = Dialect(
     name="v2",
     views=legacy.VIEWS,
-    specials=(*TENANTS, *GUEST_CONTEXTS, *legacy.SPECIALS),
+    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *legacy.SPECIALS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
     href_keeps_expand=True,
 )
 
-DIALECTS: tuple[Dialect, ...] = (V21, V2)
+OURS = Dialect(name="innkeeper", views=(), specials=OWN_IDENTITY)
+
+DIALECTS: tuple[Dialect, ...] = (V21, V2, OURS)
 
 
 def dialect_at(path: str) -> Dialect:
