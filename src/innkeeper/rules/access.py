@@ -1,0 +1,79 @@
+"""Who may do what in the screens: five roles, and the rights each has."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Right(StrEnum):
+    """One thing that a role may or may not do. Everybody who logs in may look at pages."""
+
+    PERSONAL = "see personal data"
+    EDIT = "edit guests"
+    MERGE = "merge and undo merges"
+    ERASE = "erase guests"
+    SEGMENTS = "edit segments"
+    EXPORTS = "run exports"
+    IMPORTS = "import files"
+    REPLAY = "replay quarantined events"
+    KEYS = "manage API access"
+    RULES = "edit identity rules"
+    POINTS_OF_SALE = "edit points of sale"
+    WEBHOOKS = "edit webhooks"
+    RESET = "reset the sandbox"
+    USERS = "manage users"
+    AUDIT = "read the audit log"
+
+
+class Role(StrEnum):
+    """What a user is."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    ANALYST = "analyst"
+    READ_ONLY = "read-only"
+
+
+RIGHTS: Final[dict[Role, frozenset[Right]]] = {
+    Role.OWNER: frozenset(Right),
+    Role.ADMIN: frozenset(Right),
+    Role.DEVELOPER: frozenset(
+        {Right.IMPORTS, Right.REPLAY, Right.KEYS, Right.POINTS_OF_SALE, Right.WEBHOOKS, Right.RESET}
+    ),
+    Role.ANALYST: frozenset(
+        {Right.PERSONAL, Right.EDIT, Right.MERGE, Right.SEGMENTS, Right.EXPORTS}
+    ),
+    Role.READ_ONLY: frozenset(),
+}
+
+ABOUT: Final[dict[Role, str]] = {
+    Role.OWNER: "Everything; only an owner changes owners.",
+    Role.ADMIN: "Everything except owners.",
+    Role.DEVELOPER: "API access, imports, events, settings. Personal data is masked.",
+    Role.ANALYST: "Guests, segments and exports, personal data included.",
+    Role.READ_ONLY: "Looks at every page. Personal data is masked.",
+}
+
+
+def may(role: Role, right: Right) -> bool:
+    """Whether a role has a right."""
+    return right in RIGHTS[role]
+
+
+def may_give(giver: Role, before: Role | None, after: Role | None) -> bool:
+    """Whether a role may make a user of role `before` (None: a new one) one of role `after`
+    (None: no user any more). Nobody but an owner touches owners."""
+    if Right.USERS not in RIGHTS[giver]:
+        return False
+    return giver is Role.OWNER or Role.OWNER not in (before, after)
+
+
+def masked(text: str) -> str:
+    """Personal text for those who may not read it: `jane@example.com` is `j•••@•••`."""
+    first = text[:1]
+    return f"{first}•••@•••" if "@" in text else f"{first}•••"
+
+
+def locked_seconds(failures: int) -> int:
+    """How long an address stays locked after so many failed attempts in a row."""
+    return 0 if failures < 5 else min(30 * 2 ** (failures - 5), 3600)

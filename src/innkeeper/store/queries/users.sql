@@ -1,0 +1,111 @@
+-- users.count
+-- How many people can log in or will, once they have followed their link.
+SELECT count(*) AS total FROM innkeeper.users
+
+-- users.create
+-- A person without password; no row when the address is taken.
+INSERT INTO innkeeper.users (ref, email, name, role, password_hash, created_at)
+VALUES (%(ref)s, %(email)s, %(name)s, %(role)s, %(password_hash)s, %(now)s)
+ON CONFLICT (email) DO NOTHING
+RETURNING ref, email, name, role, created_at, last_seen_at, disabled_at
+
+-- users.list
+-- Everybody, oldest first.
+SELECT ref, email, name, role, created_at, last_seen_at, disabled_at,
+    password_hash IS NOT NULL AS has_password
+FROM innkeeper.users ORDER BY created_at, email
+
+-- users.by_email
+-- The person with that address.
+SELECT ref, email, name, role, password_hash, disabled_at
+FROM innkeeper.users WHERE email = %(email)s
+
+-- users.fetch
+-- One person, held until the transaction ends.
+SELECT ref, email, name, role, disabled_at FROM innkeeper.users WHERE ref = %(ref)s FOR UPDATE
+
+-- users.hold_owners
+-- The owners who can log in, held so that two requests cannot remove the last two of them.
+SELECT ref FROM innkeeper.users WHERE role = 'owner' AND disabled_at IS NULL
+ORDER BY ref FOR UPDATE
+
+-- users.update
+-- Another name or role, enabled or not.
+UPDATE innkeeper.users
+SET name = %(name)s, role = %(role)s, disabled_at = %(disabled_at)s WHERE ref = %(ref)s
+
+-- users.set_password
+-- A password that was chosen.
+UPDATE innkeeper.users SET password_hash = %(password_hash)s WHERE ref = %(ref)s
+
+-- users.create_link
+-- A one-time link.
+INSERT INTO innkeeper.login_links (token_sha256, user_ref, created_at, expires_at)
+VALUES (%(token_sha256)s, %(user)s, %(now)s, %(expires_at)s)
+
+-- users.forget_links
+-- End the links of a person, or those that make the first owner.
+DELETE FROM innkeeper.login_links WHERE user_ref IS NOT DISTINCT FROM %(user)s::uuid
+
+-- users.link
+-- A link that has neither expired nor been used, and whose it is.
+SELECT user_ref, email, name FROM innkeeper.login_links
+LEFT JOIN innkeeper.users ON users.ref = user_ref
+WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at IS NULL
+
+-- users.use_link
+-- Take a link; no row when somebody was faster.
+DELETE FROM innkeeper.login_links
+WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s RETURNING user_ref
+
+-- users.failures
+-- What is known of failed attempts with an address.
+SELECT failures, last_at, locked_until FROM innkeeper.login_failures
+WHERE email_sha256 = %(email_sha256)s
+
+-- users.note_failure
+-- One more failed attempt in a row; after a day without any, the count begins again.
+INSERT INTO innkeeper.login_failures AS known (email_sha256, failures, last_at)
+VALUES (%(email_sha256)s, 1, %(now)s)
+ON CONFLICT (email_sha256) DO UPDATE
+SET failures = CASE WHEN known.last_at < %(now)s - interval '1 day' THEN 1
+                    ELSE known.failures + 1 END,
+    last_at = %(now)s
+RETURNING failures
+
+-- users.lock
+-- Refuse attempts with an address for a while.
+UPDATE innkeeper.login_failures SET locked_until = %(until)s WHERE email_sha256 = %(email_sha256)s
+
+-- users.forget_failures
+-- An attempt succeeded, or a day has passed since the last that failed.
+DELETE FROM innkeeper.login_failures
+WHERE email_sha256 = %(email_sha256)s OR last_at < %(now)s - interval '1 day'
+
+-- users.open_login
+-- A login begins.
+WITH expired AS (DELETE FROM innkeeper.logins WHERE expires_at < %(now)s)
+INSERT INTO innkeeper.logins (token_sha256, user_ref, workspace, created_at, expires_at)
+VALUES (%(token_sha256)s, %(user)s, %(workspace)s, %(now)s, %(expires_at)s)
+
+-- users.of_login
+-- Whose an open login is.
+SELECT users.ref, users.email, users.name, users.role, users.last_seen_at, logins.workspace
+FROM innkeeper.logins JOIN innkeeper.users ON users.ref = logins.user_ref
+WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at IS NULL
+
+-- users.seen
+-- That a person was here now, and in which workspace.
+WITH seen AS (
+    UPDATE innkeeper.users SET last_seen_at = %(now)s WHERE ref = %(user)s
+)
+UPDATE innkeeper.logins SET workspace = %(workspace)s WHERE token_sha256 = %(token_sha256)s
+
+-- users.close_login
+-- A login ends.
+DELETE FROM innkeeper.logins WHERE token_sha256 = %(token_sha256)s
+
+-- users.close_logins
+-- Every login of a person ends, but for one that may be kept.
+DELETE FROM innkeeper.logins
+WHERE user_ref = %(user)s AND token_sha256 IS DISTINCT FROM %(kept)s::bytea
