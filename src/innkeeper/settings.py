@@ -92,6 +92,30 @@ class Settings:
         30_000, "Milliseconds after which a database statement is cancelled; 0 never cancels."
     )
 
+    lake: str = _setting(
+        "",
+        "Folder, or fsspec URL such as s3://bucket/path, of the lake's files; "
+        "empty keeps them in the data folder.",
+    )
+    lake_engine: Literal["duckdb", "spark"] = _setting(
+        "duckdb", "What answers segments, exports and reports: duckdb or spark."
+    )
+    spark_master: str = _setting(
+        "local[*]", "Address of the Spark master, with lake_engine spark."
+    )
+    lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
+        1024, "Memory of one question to the lake, in MB; more goes to the disk."
+    )
+    lake_query_seconds: Annotated[int, Meta(ge=1)] = _setting(
+        120, "Seconds after which a question to the lake is cut off."
+    )
+    sql_segment_seconds: Annotated[int, Meta(ge=1)] = _setting(
+        30, "Seconds after which a segment written in SQL is cut off."
+    )
+    live_segment_seconds: Annotated[int, Meta(ge=1, le=3600)] = _setting(
+        5, "Seconds between flushes of the lake, after which Live segments are up to date."
+    )
+
     @classmethod
     def declarations(cls) -> list[Declaration]:
         """Every setting, in the order in which it is declared."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 import psycopg
@@ -99,6 +99,30 @@ class Work:
                 return cursor.rowcount
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
+
+    async def copy_out(
+        self,
+        query: str,
+        target: IO[bytes],
+        *,
+        parts: Mapping[str, Sequence[str]] = _NO_PARTS,
+        **params: Any,
+    ) -> int:
+        """Write what the `COPY … TO STDOUT` called `query` sends to `target`; how many rows."""
+        text = self._queries.text(query, **parts)
+        try:
+            async with self.connection.cursor() as cursor:
+                async with cursor.copy(text, params or None) as copy:
+                    async for block in copy:
+                        target.write(block)
+                return cursor.rowcount
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is held already, which has its snapshot by now."""
+        return self._open
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

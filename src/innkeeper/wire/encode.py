@@ -57,13 +57,15 @@ def encoder(view: View) -> Encode:
 
 def _fields_encoder(view: View) -> Encode:
     fields = {name: field for name, field in view.resource.fields.items() if name not in view.hide}
-    names = {name: wire_name(view, name) for name in fields}
+    # Answers read best in the order of the declaration, the reference first; the store has none.
+    spelt = {name: wire_name(view, name) for name in sorted(fields, key=lambda name: name != "ref")}
+    names = list(spelt.items())
     instants = {
         name: shown_instant
         for name, field in fields.items()
         if isinstance(field.kind, Instant) and field.column
     }
-    shows = [(names[name], show) for name, show in {**instants, **view.show}.items()]
+    shows = [(spelt[name], show) for name, show in {**instants, **view.show}.items()]
     href = link_of(view, view.item)
     added = list(view.add.items())
     paths = {**view.parents, **view.children}
@@ -86,7 +88,7 @@ def _fields_encoder(view: View) -> Encode:
         # Renaming all and then mending a few is half the time of one loop that asks at each.
         own = href(record, base)
         out: dict[str, Any] = {"href": own}
-        out.update({names[name]: value for name, value in record.items() if name in names})
+        out.update({member: record[name] for name, member in names if name in record})
         for member, show in shows:
             if member in out:
                 shown = show(out[member])
