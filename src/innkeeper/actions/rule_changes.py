@@ -27,8 +27,11 @@ from innkeeper.store.work import Json, Row, Work
 log = logging.getLogger(__name__)
 
 BATCH: Final = 2000
+PAUSE_SECONDS: Final = 0.05
 SAMPLES: Final = 10
 """Groups that a preview shows: the largest, and as many others."""
+SHOWN: Final = 20
+"""Guests that are named of a group that a guard stopped."""
 TOO_LARGE: Final = "the group would be too large"
 SOURCE: Final = "rule change"
 
@@ -130,33 +133,43 @@ async def plan(work: Work, book: Rulebook) -> Plan:
         )
     shared = await work.all("identity.shared", most=book.group_limit)
     standing = await _standing(work, {owner for row in shared for owner in row["owners"]})
-    groups: list[Group] = []
-    guarded = [await _too_many(work, book, row) for row in shared if _over(row, book)]
-    usable = [row for row in shared if not _over(row, book)]
+    over = [row for row in shared if row["guests"] > book.group_limit]
+    groups, too_large = _grouped(
+        [row for row in shared if row["guests"] <= book.group_limit], standing, book
+    )
+    return Plan(seen, groups, [*[await _too_many(work, book, row) for row in over], *too_large])
+
+
+def _grouped(
+    shared: list[Row], standing: dict[UUID, Row], book: Rulebook
+) -> tuple[list[Group], list[Guarded]]:
+    """Groups of live guests that share keys, and those too large to be one."""
     first: dict[UUID, Joined] = {}
     holders: dict[UUID, set[UUID]] = defaultdict(set)
-    live_sets: list[list[UUID]] = []
-    for row in usable:
+    sharing: list[list[UUID]] = []
+    for row in shared:
+        # A guest deleted meanwhile stands for nobody.
         live = {standing[owner]["live"]: owner for owner in row["owners"] if owner in standing}
         for owner in row["owners"]:
             if owner in standing:
                 holders[standing[owner]["live"]].add(owner)
         if len(live) > 1:
-            live_sets.append(list(live))
+            sharing.append(list(live))
             for one, owner in live.items():
                 first.setdefault(one, Joined(one, book.rules[row["rule"]], row["key"], owner))
     about = {row["live"]: row for row in standing.values()}
-    for members in groups_of(live_sets):
+    groups: list[Group] = []
+    too_large: list[Guarded] = []
+    for members in groups_of(sharing):
         size = sum(len(holders[member]) for member in members)
         survivor, *others = (
             row["live"] for row in survivor_first(about[member] for member in members)
         )
         if size > book.group_limit:
-            guarded.append(Guarded(TOO_LARGE, None, [survivor, *others][:20], size))
+            too_large.append(Guarded(TOO_LARGE, None, [survivor, *others][:SHOWN], size))
         else:
             groups.append(Group(survivor, [first[other] for other in others]))
-    groups.sort(key=lambda group: group.survivor)
-    return Plan(seen, groups, guarded)
+    return sorted(groups, key=lambda group: group.survivor), too_large
 
 
 async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
@@ -181,10 +194,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
 async def _run(work: Work, job: Row, progress: Progress | None) -> None:
     asked_by, work.actor = work.actor, job["actor"]
     try:
-        while not job["clear"]:
-            # Writes that began under older rules are still under way.
-            await asyncio.sleep(0.05)
-            job = await work.one("identity.next_job") or job
+        await _settle(work, job)
         await _index(work, job, progress)
         if job["merging"]:
             await _merge(work, job, progress)
@@ -199,6 +209,24 @@ async def _run(work: Work, job: Row, progress: Progress | None) -> None:
         )
     finally:
         work.actor = asked_by
+
+
+async def _settle(work: Work, job: Row) -> None:
+    """Wait until nobody writes by older rules: such a guest would lack keys for good.
+
+    Whoever reads the rules in a statement that began before the change was committed does not
+    see it, and may write in the same transaction. So first such statements must end, and then
+    the transactions that were under way.
+    """
+    while job["state"] == "waiting" and job["stale"]:
+        await asyncio.sleep(PAUSE_SECONDS)
+        job = await work.one("identity.next_job") or job
+    if job["state"] == "waiting":
+        await work.run("identity.settle", ref=job["ref"])
+        job = await work.one("identity.next_job") or job
+    while job["state"] == "settling" and not job["clear"]:
+        await asyncio.sleep(PAUSE_SECONDS)
+        job = await work.one("identity.next_job") or job
 
 
 async def _index(work: Work, job: Row, progress: Progress | None) -> None:
@@ -282,10 +310,6 @@ async def _batches(work: Work, after: UUID | None) -> AsyncIterator[list[Row]]:
 async def _standing(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
     rows = await work.all("identity.standing", guests=list(guests))
     return {row["ref"]: row for row in rows}
-
-
-def _over(row: Row, book: Rulebook) -> bool:
-    return bool(row["guests"] > book.group_limit)
 
 
 async def _too_many(work: Work, book: Rulebook, row: Row) -> Guarded:

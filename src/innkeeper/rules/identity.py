@@ -353,8 +353,7 @@ def _shown(condition: Condition, value: str) -> Evidence1:
 
 def countable_keys(record: Record, book: Rulebook, now: datetime) -> Iterator[tuple[int, UUID]]:
     """Each (position of the rule, key) by which a guest may be one with others."""
-    for position, rule in enumerate(book.rules):
-        alone = Rulebook(book.version, (rule,), book.never, book.group_limit, book.region)
-        for met in evidence(record, alone, now).met:
-            for key in met.keys:
-                yield position, key
+    for met in evidence(record, book, now).met:
+        position = book.rules.index(met.rule)
+        for key in met.keys:
+            yield position, key

@@ -44,10 +44,11 @@ _MERGE: Final = _object(
     undoneAt=_TIME,
     undoneBy=_TEXT,
 )
+_STATES: Final = ("waiting", "settling", "indexing", "merging", "done", "failed")
 _JOB: Final = _object(
     ("ref", "state", "merging", "done", "total", "merged"),
     ref={**_TEXT, "format": "uuid"},
-    state={**_TEXT, "enum": ["waiting", "indexing", "merging", "done", "failed"]},
+    state={**_TEXT, "enum": list(_STATES)},
     merging={"type": "boolean"},
     done=_WHOLE,
     total=_WHOLE,

@@ -71,10 +71,20 @@ SELECT ref, state, merging, done, total, merged, actor, error, created_at, finis
 FROM {ws}.identity_jobs ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- identity.next_job
--- The oldest job that is not finished, and whether all that began before it has ended.
-SELECT ref, state, merging, done, total, merged, reached, actor,
+-- The oldest job that is not finished; whether a statement under way may not see its rules, and
+-- whether every transaction is over that began before it settled.
+SELECT ref, state, merging, done, total, merged, reached, actor, EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend'
+            AND pid <> pg_backend_pid() AND age(backend_xmin) >= age(after::xid)
+    ) AS stale,
     pg_snapshot_xmin(pg_current_snapshot()) > after AS clear
 FROM {ws}.identity_jobs WHERE finished_at IS NULL ORDER BY created_at, ref LIMIT 1
+
+-- identity.settle
+-- From now on every statement sees the job's rules.
+UPDATE {ws}.identity_jobs SET state = 'settling', after = pg_current_xact_id()
+WHERE ref = %(ref)s
 
 -- identity.claim
 -- Whether this connection may run jobs: one does at a time, until it lets go or breaks.

@@ -110,7 +110,7 @@ CREATE INDEX identity_guarded_by_guest ON {ws}.identity_guarded USING gin (guest
 -- Rule changes on their way through the existing guests.
 CREATE TABLE {ws}.identity_jobs (
     ref uuid PRIMARY KEY,
-    -- waiting, indexing, merging, done, failed
+    -- waiting, settling, indexing, merging, done, failed
     state text NOT NULL,
     -- Whether guests are merged as well, or found by the new rules only.
     merging boolean NOT NULL,
@@ -119,7 +119,8 @@ CREATE TABLE {ws}.identity_jobs (
     merged bigint NOT NULL DEFAULT 0,
     -- Guests up to this one are indexed.
     reached uuid,
-    -- Writes of transactions up to this one may lack the new keys until they end.
+    -- While waiting, the change itself: statements that began before it ended go by older rules.
+    -- While settling, a later one: all transactions up to it may still write by older rules.
     after xid8 NOT NULL,
     actor text NOT NULL,
     error text,

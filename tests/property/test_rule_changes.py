@@ -1,0 +1,206 @@
+"""What applying rules makes of existing guests: equal to an oracle, to the preview, to itself."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from innkeeper.actions import guests, identity, merges, rule_changes
+from innkeeper.actions.paging import Wanted
+from innkeeper.rules.identity import Condition, Rule
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+EXAMPLES = 1000 if os.environ.get("INNKEEPER_LONG") else 60
+RULES = (
+    Rule("crm", (Condition(provider="crm"),)),
+    Rule("email", (Condition(field="email"),)),
+    Rule("name and city", (Condition(field="last_name"), Condition(field="city"))),
+)
+EMAIL = (Rule("email", (Condition(provider="email"),)),)
+
+people = st.fixed_dictionaries(
+    {"guest_type": st.sampled_from(["visitor", "customer", "traveller"])},
+    optional={
+        "identifiers": st.lists(
+            st.fixed_dictionaries(
+                {"provider": st.just("crm"), "id": st.sampled_from(["1", "2", "3", "unknown"])}
+            ),
+            max_size=2,
+        ),
+        "emails": st.lists(st.sampled_from(["a@x.com", "A@x.com", "b@x.com"]), max_size=2),
+        "last_name": st.sampled_from(["Ó Néill", "ONeill", "Byrne"]),
+        "city": st.sampled_from(["Cork", "CORK", "Galway"]),
+    },
+)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two guests share a value of a rule, compared value by value."""
+
+    def ids(guest: dict[str, Any]) -> set[str]:
+        return {item["id"] for item in guest.get("identifiers", ()) if item["id"] != "unknown"}
+
+    def emails(guest: dict[str, Any]) -> set[str]:
+        return {address.lower() for address in guest.get("emails", ())}
+
+    def place(guest: dict[str, Any]) -> set[tuple[str, str]]:
+        name = {"Ó Néill": "oneill"}.get(guest.get("last_name", ""), guest.get("last_name", ""))
+        both = (name.lower(), guest.get("city", "").lower())
+        return {both} if all(both) else set()
+
+    return any(found(one) & found(other) for found in (ids, emails, place))
+
+
+class Site:
+    runner: ClassVar[asyncio.Runner]
+    database: ClassVar[Database]
+
+    @classmethod
+    def do(cls, act: Any) -> Any:
+        async def run() -> Any:
+            async with cls.database.work("live", "test") as work:
+                return await act(work)
+
+        return cls.runner.run(run())
+
+
+@pytest.fixture
+def site(dsn: str) -> Iterator[None]:
+    async def opened() -> Database:
+        database = Database(dsn, pool_size=3)
+        await database.open()
+        return database
+
+    with asyncio.Runner() as runner:
+        Site.runner = runner
+        Site.database = runner.run(opened())
+        yield
+        runner.run(Site.database.close())
+
+
+async def begin(work: Work, drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    await work.connection.execute("DELETE FROM ws_live.guests")
+    await identity.replace_rules(work, EMAIL)
+    await rule_changes.run_jobs(work)
+    return [await guests.create(work, person) for person in drawn]
+
+
+async def standing(work: Work) -> dict[UUID, UUID]:
+    cursor = await work.connection.execute(
+        "SELECT ref, coalesce(survivor_ref, ref) AS live FROM ws_live.guests"
+    )
+    return {row["ref"]: row["live"] for row in await cursor.fetchall()}
+
+
+def expected(made: list[dict[str, Any]]) -> dict[UUID, UUID]:
+    """Guest -> survivor, by spreading marks until nothing changes."""
+    mark = {guest["ref"]: guest["ref"] for guest in made}
+    changed = True
+    while changed:
+        changed = False
+        for one, other in combinations(made, 2):
+            if same(one, other) and mark[one["ref"]] != mark[other["ref"]]:
+                lowest = min(mark[one["ref"]], mark[other["ref"]])
+                mark[one["ref"]] = mark[other["ref"]] = lowest
+                changed = True
+    survivors = {}
+    for group in set(mark.values()):
+        members = [guest for guest in made if mark[guest["ref"]] == group]
+        customers = [guest for guest in members if guest["guest_type"] == "customer"]
+        survivors[group] = min(
+            customers or members, key=lambda guest: (guest["created_at"], guest["ref"])
+        )["ref"]
+    return {ref: survivors[group] for ref, group in mark.items()}
+
+
+def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(people, max_size=8))
+    def check(drawn: list[dict[str, Any]]) -> None:
+        async def run(work: Work) -> None:
+            made = await begin(work, drawn)
+            oracle = expected(made)
+            shown = await rule_changes.preview(work, RULES)
+            assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
+            await identity.apply(work, RULES)
+            assert await rule_changes.run_jobs(work)
+            assert await standing(work) == oracle
+            merged = [(ref, live) for ref, live in oracle.items() if ref != live]
+            assert shown["merging"] == len(merged)
+            told = {
+                (one["guest"], group["survivor"])
+                for group in [*shown["largest"], *shown["samples"]]
+                for one in group["absorbed"]
+            }
+            assert told == set(merged)
+            page = await merges.list_(work, Wanted(limit=1000))
+            assert {(row["absorbed_ref"], row["survivor_ref"]) for row in page.items} == told
+            assert all(row["rule"] and row["evidence"] for row in page.items)
+            assert (await rule_changes.preview(work))["merging"] == 0
+
+        Site.do(run)
+
+    check()
+
+
+def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
+    """Stopped at any step, it ends as if it had not been."""
+
+    class CutOff(BaseException):
+        pass
+
+    async def run(work: Work) -> None:
+        drawn = [
+            {"guest_type": "visitor", "last_name": name, "city": "Cork", "emails": [f"{number}@x"]}
+            for number, name in enumerate(["Byrne", "BYRNE", "Walsh", "walsh", "Wâlsh", "Ray"])
+        ]
+        made = await begin(work, drawn)
+        oracle = expected([*made[:4], {**made[4], "last_name": "walsh"}, made[5]])
+        job = await identity.apply(work, RULES)
+        for steps in (1, 2):
+            left = steps
+
+            def cut(_: Any) -> None:
+                nonlocal left
+                left -= 1
+                if not left:
+                    raise CutOff
+
+            with pytest.raises(CutOff):
+                await rule_changes.run_jobs(work, cut)
+        assert await rule_changes.run_jobs(work)
+        assert await standing(work) == oracle
+        done = await identity.job(work, job["ref"])
+        assert (done["state"], done["merged"]) == ("done", 3)
+
+    Site.do(run)
+
+
+def test_a_group_over_the_limit_stays_apart_and_is_listed(site: None) -> None:
+    async def run(work: Work) -> None:
+        drawn = [
+            {
+                "guest_type": "visitor",
+                "identifiers": [{"provider": "crm", "id": str(number)}],
+                "emails": [f"{number // 2}@x.com", f"{(number + 1) // 2}@x.com"],
+            }
+            for number in range(6)
+        ]
+        made = await begin(work, drawn)
+        await identity.set_guards(work, {"group_limit": 4})
+        assert (await rule_changes.preview(work, RULES))["merging"] == 0
+        await identity.apply(work, RULES)
+        await rule_changes.run_jobs(work)
+        assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
+        (entry,) = (await identity.guarded(work, Wanted())).items
+        assert entry["reason"] == "the group would be too large: 6"
+        assert set(entry["guests"]) == {guest["ref"] for guest in made}
+
+    Site.do(run)
