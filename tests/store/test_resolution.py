@@ -1,0 +1,272 @@
+"""Attach, identify, merge and undo on a database: concurrency, freshness of rules, cost."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from innkeeper.actions import guests, identity, merges, resolution, rule_changes, rulebook
+from innkeeper.actions.paging import Wanted
+from innkeeper.errors import Invalid, Unknown
+from innkeeper.rules.identity import Condition, Rule
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.work import Work
+
+pytestmark = pytest.mark.anyio
+
+EMAIL = {"provider": "email", "id": "ann@x.com"}
+ANN: dict[str, Any] = {"first_name": "Ann", "last_name": "Lee", "identifiers": [EMAIL]}
+
+
+@pytest.fixture
+async def crowd(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
+    """A pool for many at once."""
+    opened = Database(dsn, pool_size=16)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def attach(work: Work, person: dict[str, Any], **more: Any) -> UUID:
+    async with work.transaction():
+        return await resolution.attach(
+            work, person, **{"role": "contact", "order": uuid4(), **more}
+        )
+
+
+async def identify(work: Work, guest: UUID, *ids: dict[str, str], **person: Any) -> UUID:
+    async with work.transaction():
+        return await resolution.identify(work, guest, ids, person)
+
+
+async def visitor(work: Work, **fields: Any) -> UUID:
+    ref: UUID = (await guests.create(work, {"guest_type": "visitor", **fields}))["ref"]
+    return ref
+
+
+async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database) -> None:
+    """Half know the person by a second identifier as well, under the other rule."""
+    async with crowd.work("live") as work:
+        rules = [Rule(name, (Condition(provider=name),)) for name in ("crm", "email")]
+        await identity.replace_rules(work, rules)
+
+    async def arrive(number: int) -> UUID:
+        crm = [{"provider": "crm", "id": "7"}] if number % 2 else []
+        person = {"last_name": f"Lee {number}", "identifiers": [*crm, EMAIL]}
+
+        async def once() -> UUID:
+            async with crowd.work("live") as work:
+                return await attach(work, person)
+
+        return await retrying(once)
+
+    found = await asyncio.gather(*(arrive(number) for number in range(64)))
+    assert len(set(found)) == 1
+    async with crowd.work("live") as work:
+        guest = await guests.fetch(work, found[0])
+        assert sorted(one["provider"] for one in guest["identifiers"]) == ["crm", "email"]
+
+
+async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) -> None:
+    """Merges of the same guests in both directions, attachments and undos, all at once."""
+    async with crowd.work("live") as work:
+        ids = [{"provider": "email", "id": f"{number}@x.com"} for number in range(6)]
+        refs = [await visitor(work, identifiers=[one]) for one in ids]
+
+    async def act(number: int) -> None:
+        one, other = refs[number % 6], refs[(number * 5 + 1) % 6]
+
+        async def once() -> None:
+            async with crowd.work("live") as work:
+                if number % 3 == 0:
+                    person = {"identifiers": [ids[number % 6]], "city": "Cork"}
+                    assert await attach(work, person) == refs[number % 6]
+                elif one != other:
+                    row = await merges.absorb(work, one, other, rule=None, evidence=(), source="t")
+                    if row is not None and number % 2:
+                        await merges.undo(work, row["ref"])
+
+        await retrying(once)
+
+    await asyncio.gather(*(act(number) for number in range(60)))
+    async with crowd.work("live") as work:
+        for row in await work.all("merges.list", guest=None, limit=1000, offset=0):
+            if row["undone_at"] is None:
+                await merges.undo(work, row["ref"])
+        for ref in refs:
+            guest = await guests.fetch(work, ref)
+            assert len(guest["identifiers"]) == 1
+
+
+async def test_undoing_a_merge_with_1000_orders_takes_no_time(work: Work) -> None:
+    survivor, absorbed = await visitor(work), await visitor(work, identifiers=[EMAIL])
+    row = await merges.create(work, survivor, absorbed)
+    orders = [uuid4() for _ in range(1000)]
+    await work.connection.execute(
+        "INSERT INTO ws_live.orders SELECT ref, 'r', ref, now(), '{}', now(), now() "
+        "FROM unnest(%s::uuid[]) AS ref",
+        [orders],
+    )
+    for number, order in enumerate(orders):
+        # Some of them write something to the survivor, so that the journal is long as well.
+        more = {"provider": "crm", "id": str(number)}
+        person = {**ANN, "identifiers": [EMAIL, *([more] if number % 10 == 0 else [])]}
+        async with work.transaction():
+            guest = await resolution.attach(work, person, role="contact", order=order)
+            await work.connection.execute(
+                "INSERT INTO ws_live.order_contacts VALUES (%s, %s, %s, %s, now(), now())",
+                [uuid4(), order, guest, Jsonb({})],
+            )
+    assert len((await guests.fetch(work, survivor))["identifiers"]) == 101
+    started = time.perf_counter()
+    await merges.undo(work, row["ref"])
+    took = time.perf_counter() - started
+    print(f"undo of a merge with 1000 orders: {took * 1000:.1f} ms")
+    assert took < 5
+    assert "identifiers" not in await guests.fetch(work, survivor)
+    assert len((await guests.fetch(work, absorbed))["identifiers"]) == 101
+
+
+async def test_an_arrival_with_nothing_new_writes_nothing_to_the_guest(work: Work) -> None:
+    ref = await attach(work, ANN)
+    before = await guests.fetch(work, ref)
+    assert await attach(work, ANN) == ref
+    assert await guests.fetch(work, ref) == before
+
+
+async def test_guest_types_follow_the_role_and_the_settings(database: Database) -> None:
+    """rest-v2.1.md 8, step 5."""
+
+    async def kind(person: dict[str, Any], role: str, **settings: bool) -> str:
+        async with database.work("live") as work:
+            work.settings = Settings.load(config="", environment={}, **settings)
+            return (await guests.fetch(work, await attach(work, person, role=role)))["guest_type"]
+
+    nobody = {"first_name": "A", "last_name": "B"}
+    assert await kind(nobody, "contact") == "customer"
+    assert await kind(nobody, "contact", contact_is_customer=False) == "visitor"
+    assert await kind(nobody, "consumer") == "visitor"
+    assert await kind(nobody, "consumer", travel_tenant=True) == "traveller"
+    assert await kind(ANN, "consumer", travel_tenant=True) == "customer"
+
+
+async def test_a_consumer_named_like_a_contact_is_that_guest(work: Work) -> None:
+    """rest-v2.1.md 8, step 4: only when nothing else identifies the consumer."""
+    contact = await attach(work, ANN)
+    contacts = [{"first_name": "ANN", "last_name": "Lee", "guest_ref": contact}]
+    named = {"first_name": "Ann", "last_name": "Lee"}
+    more: dict[str, Any] = {"role": "consumer", "order_contacts": contacts}
+    assert await attach(work, named, **more) == contact
+    other = {**named, "identifiers": [{"provider": "crm", "id": "9"}]}
+    assert await attach(work, other, **more) != contact
+    assert await attach(work, {**named, "last_name": "Ley"}, **more) != contact
+
+
+async def test_a_retired_or_unknown_guest_cannot_be_given(work: Work) -> None:
+    one, other = await visitor(work), await visitor(work)
+    await merges.create(work, one, other)
+    for given in (other, uuid4()):
+        with pytest.raises(Invalid, match=r"guest\.href"):
+            await attach(work, ANN, given=given)
+
+
+async def test_without_rules_a_guest_holds_every_identifier_or_is_made(work: Work) -> None:
+    """rest-v2.1.md 8, step 3; identity.md 9: every guest stays a visitor."""
+    await identity.replace_rules(work, [])
+    crm = {"provider": "crm", "id": "1"}
+    both = await attach(work, {"identifiers": [EMAIL, crm]}, role="consumer")
+    assert await attach(work, {"identifiers": [crm]}, role="consumer") == both
+    assert (await guests.fetch(work, both))["guest_type"] == "visitor"
+    third = {"identifiers": [EMAIL, {"provider": "crm", "id": "2"}]}
+    assert await attach(work, third, role="consumer") != both
+
+
+async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: Work) -> None:
+    """A guest written by a process that remembers older rules has the keys of the new ones."""
+    await visitor(work, last_name="Lee", city="Cork")
+    rules = [Rule("name", (Condition(field="last_name"), Condition(field="city")))]
+    stale = await rulebook.current(work)
+    await identity.apply(work, rules)
+    rulebook._remembered["live"] = stale
+    person = {"last_name": "LEE", "city": "cork"}
+    created = await visitor(work, last_name="Byrne", city="Cork")
+    rulebook._remembered["live"] = stale
+    assert await attach(work, {"last_name": "BYRNE", "city": "CORK"}) == created
+    rulebook._remembered["live"] = stale
+    patched = await visitor(work)
+    rulebook._remembered["live"] = stale
+    await guests.patch(work, patched, {"last_name": "Walsh", "city": "Cork"})
+    assert await attach(work, {"last_name": "walsh", "city": "cork"}) == patched
+    await rule_changes.run_jobs(work)
+    assert (await guests.fetch(work, await attach(work, person)))["last_name"] == "Lee"
+
+
+async def test_a_job_waits_for_writers_that_began_before_the_change(
+    crowd: Database,
+) -> None:
+    rules = [Rule("name", (Condition(field="last_name"), Condition(field="city")))]
+    async with crowd.work("live") as slow, crowd.work("live") as work:
+        await rulebook.current(slow)
+        async with slow.transaction():
+            late = await visitor(slow, last_name="Lee", city="Cork")
+            await identity.replace_rules(work, rules)
+            job = asyncio.create_task(rule_changes.run_jobs(work))
+            await asyncio.sleep(0.3)
+            assert not job.done()
+        assert await job
+        assert await attach(work, {"last_name": "lee", "city": "CORK"}) == late
+
+
+async def test_an_identity_without_a_met_rule_leaves_a_visitor(work: Work) -> None:
+    """identity.md 3, first row."""
+    guest = await visitor(work)
+    assert await identify(work, guest, {"provider": "crm", "id": "1"}, city="Cork") == guest
+    record = await guests.fetch(work, guest)
+    assert (record["guest_type"], record["city"]) == ("visitor", "Cork")
+    assert record["identifiers"] == [{"provider": "crm", "id": "1"}]
+
+
+async def test_an_identity_nobody_has_makes_the_guest_a_customer(work: Work) -> None:
+    """identity.md 3, third row; 9: the last write wins, absent and empty never clear."""
+    guest = await visitor(work, city="Cork", first_name="A")
+    assert await identify(work, guest, EMAIL, city="Sligo", first_name="") == guest
+    record = await guests.fetch(work, guest)
+    assert (record["guest_type"], record["city"]) == ("customer", "Sligo")
+    assert record["first_name"] == "A"
+
+
+async def test_an_identity_somebody_has_absorbs_the_anonymous_guest(work: Work) -> None:
+    """identity.md 3, second row: the existing guest survives, and undo takes it back."""
+    existing, anonymous = await attach(work, ANN), await visitor(work, city="Cork")
+    assert await identify(work, anonymous, EMAIL, state="Munster") == existing
+    with pytest.raises(Unknown) as retired:
+        await guests.fetch(work, anonymous)
+    assert retired.value.survivor == existing
+    record = await guests.fetch(work, existing)
+    assert (record["state"], record.get("city")) == ("Munster", None)
+    told = await merges.why(work, existing)
+    (merge,) = told["merges"]
+    assert (merge["rule"], merge["source"]) == ("email", "IDENTITY event")
+    await merges.undo(work, merge["ref"])
+    assert (await guests.fetch(work, anonymous))["city"] == "Cork"
+    assert (await guests.fetch(work, existing))["state"] == "Munster"
+
+
+async def test_a_second_person_on_a_browser_is_another_guest(work: Work) -> None:
+    """identity.md 3, fourth row: the browser is linked anew, the earlier customer is kept."""
+    first = await identify(work, await visitor(work), EMAIL)
+    bob = {"provider": "email", "id": "bob@x.com"}
+    second = await identify(work, first, bob)
+    assert second != first
+    assert await identify(work, second, EMAIL) == first
+    assert (await merges.list_(work, Wanted())).total == 0
+
+
+async def test_more_identifiers_of_the_same_person_stay_with_the_guest(work: Work) -> None:
+    first = await identify(work, await visitor(work), EMAIL)
+    assert await identify(work, first, EMAIL, {"provider": "crm", "id": "1"}) == first
