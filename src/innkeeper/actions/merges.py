@@ -39,15 +39,18 @@ async def create(
     exist or is retired, and when both are one."""
     if survivor == absorbed:
         raise Invalid(Problem("absorbed", "must be another guest than survivor"))
+    wanted = {"survivor": survivor, "absorbed": absorbed}
     async with work.transaction():
-        rows = {row["ref"]: row for row in await _two_locked(work, survivor, absorbed)}
-        problems = [
-            Problem(name, NOT_VALID)
-            for name, ref in (("survivor", survivor), ("absorbed", absorbed))
-            if ref not in rows or rows[ref]["survivor_ref"] is not None
-        ]
-        if problems:
-            raise Invalid(*problems)
+        # Looked at before it is locked: who holds a retired guest may keep its survivor waiting.
+        for query in ("merges.two", "merges.lock_two"):
+            rows = {row["ref"]: row for row in await work.all(query, refs=[*wanted.values()])}
+            problems = [
+                Problem(name, NOT_VALID)
+                for name, ref in wanted.items()
+                if ref not in rows or rows[ref]["survivor_ref"] is not None
+            ]
+            if problems:
+                raise Invalid(*problems)
         return await _merge(work, rows[survivor], absorbed, rule, evidence, source)
 
 
@@ -61,16 +64,17 @@ async def absorb(
     source: str,
 ) -> Record | None:
     """Merge whoever stands for two guests now; None when they are one already, or one is gone."""
+    wanted, query = (survivor, absorbed), "merges.two"
     async with work.transaction():
-        wanted = (survivor, absorbed)
         while True:
-            rows = {row["ref"]: row for row in await _two_locked(work, *wanted)}
+            rows = {row["ref"]: row for row in await work.all(query, refs=[*wanted])}
             if len({*wanted} & rows.keys()) < 2:
                 return None
             live = tuple(rows[ref]["survivor_ref"] or ref for ref in wanted)
-            if live == wanted:
+            if live == wanted and query == "merges.lock_two":
                 return await _merge(work, rows[live[0]], live[1], rule, evidence, source)
-            wanted = (live[0], live[1])
+            # Only guests that were live a moment ago are locked, and looked at again then.
+            wanted, query = (live[0], live[1]), "merges.lock_two"
 
 
 async def undo(work: Work, merge: UUID) -> Record:
@@ -82,7 +86,9 @@ async def undo(work: Work, merge: UUID) -> Record:
         row = await work.one("merges.fetch", ref=merge)
         if row is None:
             raise Unknown("Merge", merge)
-        book, path = await ledger.locked_path(work, row["survivor_ref"])
+        above = await work.one("merges.guest", ref=row["survivor_ref"])
+        root = above and above["survivor_ref"]
+        book, path = await ledger.locked_path(work, row["survivor_ref"], root)
         # The group is locked now: is the merge still in force?
         row = await work.one("merges.fetch", ref=merge)
         if row is None or row["undone_at"] is not None:
@@ -91,9 +97,9 @@ async def undo(work: Work, merge: UUID) -> Record:
         undone = await work.one(
             "merges.release", ref=merge, absorbed=row["absorbed_ref"], now=now, actor=work.actor
         )
-        above = [guest["ref"] for guest in path]
-        await work.run("merges.forget", guests=above, merge=merge)
-        holding = await work.all("merges.holding", guests=above)
+        refs = [guest["ref"] for guest in path]
+        await work.run("merges.forget", guests=refs, merge=merge)
+        holding = await work.all("merges.holding", guests=refs)
         still = {found["survivor_ref"] for found in holding}
         for guest in path:
             own = guest["own"]
@@ -160,10 +166,6 @@ async def _members(work: Work, guest: UUID) -> list[UUID]:
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
     return await group(work, guest)
-
-
-async def _two_locked(work: Work, one: UUID, other: UUID) -> list[Row]:
-    return await work.all("merges.lock_two", refs=[one, other])
 
 
 async def _merge(

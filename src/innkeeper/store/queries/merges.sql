@@ -35,6 +35,10 @@ INSERT INTO {ws}.guest_keys (key, guest_ref)
 SELECT unnest(%(keys)s::uuid[]), %(ref)s
 ON CONFLICT DO NOTHING
 
+-- merges.two
+-- Two guests, and who stands for them.
+SELECT ref, survivor_ref FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
+
 -- merges.lock_two
 -- Two guests in ref order, held until the transaction ends.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own

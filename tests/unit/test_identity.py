@@ -1,0 +1,268 @@
+"""Evidence and decision, row by row of identity.md 2, 3, 5, 9 and rest-v2.1.md 8."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from innkeeper.rules import normal
+from innkeeper.rules.identity import (
+    NEVER_IDENTIFIES,
+    TOO_MANY,
+    Condition,
+    Decision,
+    Rule,
+    Rulebook,
+    contradicts,
+    evidence,
+    evidence_without_rules,
+    names_match,
+    resolve,
+    resolve_without_rules,
+    rule_keys,
+)
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+CRM = Rule("crm", (Condition(provider="CRM"),))
+EMAIL = Rule("email", (Condition(provider="email"),))
+MAIL_FIELD = Rule("mail", (Condition(field="email"),))
+PHONE_NAME = Rule("phone and name", (Condition(field="phone"), Condition(field="last_name")))
+PERSON = Rule(
+    "person", tuple(Condition(field=one) for one in ("first_name", "last_name", "date_of_birth"))
+)
+BOTH = Rule("both", (Condition(provider="a"), Condition(provider="b")))
+
+
+def book(*rules: Rule, **more: Any) -> Rulebook:
+    return Rulebook(UUID(int=0), rules, **more)
+
+
+def ids(**pairs: str) -> list[dict[str, str]]:
+    return [{"provider": provider, "id": value} for provider, value in pairs.items()]
+
+
+def guest(number: int, days: int = 0, **fields: Any) -> dict[str, Any]:
+    """A guest last seen `days` ago."""
+    seen = NOW - timedelta(days=days)
+    return {**fields, "ref": UUID(int=number), "last_seen": seen, "created_at": seen}
+
+
+def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Rulebook) -> Decision:
+    found = evidence(person, rules, NOW)
+    keys = set(found.keys())
+    rows = [
+        {**one, "key": key}
+        for one in guests
+        for rule in rules.rules
+        for key, _ in rule_keys(one, rule, rules.region, None)
+        if key in keys
+    ]
+    return resolve(found, rows, rules, NOW)
+
+
+def met(person: dict[str, Any], *rules: Rule) -> list[str]:
+    return [one.rule.name for one in evidence(person, book(*rules), NOW).met]
+
+
+def test_the_provider_must_equal_the_rules_exactly() -> None:
+    """identity.md 2: `provider` must equal the rule's string exactly."""
+    assert met({"identifiers": ids(CRM="1")}, CRM) == ["crm"]
+    assert met({"identifiers": ids(crm="1")}, CRM) == []
+
+
+def test_ids_compare_exactly_except_those_of_the_provider_email() -> None:
+    """identity.md 9: case and whitespace of ids."""
+    holder = guest(1, identifiers=ids(CRM="Ab", email="ann@x.com"))
+    assert decided({"identifiers": ids(CRM="ab")}, [holder], book(CRM, EMAIL)).guest is None
+    assert decided({"identifiers": ids(CRM="Ab")}, [holder], book(CRM, EMAIL)).rule == "crm"
+    found = decided({"identifiers": ids(email=" ANN@x.com")}, [holder], book(CRM, EMAIL))
+    assert (found.guest, found.rule) == (UUID(int=1), "email")
+    assert found.evidence == [{"provider": "email", "value": " ANN@x.com"}]
+
+
+def test_an_empty_id_meets_no_rule() -> None:
+    """ID-1: a non-empty id."""
+    assert met({"identifiers": ids(CRM="")}, CRM) == []
+
+
+def test_an_expired_identifier_is_ignored_on_both_sides() -> None:
+    """identity.md 5 and 9: ignored for matching, still listed."""
+    late = [{**ids(CRM="1")[0], "expiryDate": "2026-11-21T08:59:59.000Z"}]
+    good = [{**ids(CRM="1")[0], "expiryDate": "2026-11-21T09:00:01.000Z"}]
+    assert met({"identifiers": late}, CRM) == []
+    assert met({"identifiers": good}, CRM) == ["crm"]
+    person = {"identifiers": ids(CRM="1")}
+    assert decided(person, [guest(1, identifiers=late)], book(CRM)).guest is None
+    assert decided(person, [guest(1, identifiers=good)], book(CRM)).guest == UUID(int=1)
+
+
+def test_the_first_rule_with_a_match_wins() -> None:
+    """identity.md 2 and 9: A by rule 1 and B by rule 2 is A only."""
+    one, two = guest(1, identifiers=ids(CRM="1")), guest(2, identifiers=ids(email="a@x"))
+    person = {"identifiers": ids(CRM="1", email="a@x")}
+    assert decided(person, [one, two], book(CRM, EMAIL)).guest == one["ref"]
+    assert decided(person, [one, two], book(EMAIL, CRM)).guest == two["ref"]
+
+
+def test_a_met_rule_without_a_match_leaves_it_to_the_next() -> None:
+    """rest-v2.1.md 8, step 2."""
+    two = guest(2, identifiers=ids(email="a@x"))
+    found = decided({"identifiers": ids(CRM="1", email="a@x")}, [two], book(CRM, EMAIL))
+    assert (found.guest, found.rule) == (two["ref"], "email")
+
+
+def test_of_several_owners_the_most_recently_seen_is_meant() -> None:
+    """identity.md 9."""
+    shared = {"identifiers": ids(CRM="1")}
+    owners = [guest(1, 5, **shared), guest(2, 1, **shared), guest(3, 9, **shared)]
+    assert decided(shared, owners, book(CRM)).guest == UUID(int=2)
+    twins = [guest(5, 1, **shared), guest(4, 1, **shared)]
+    assert decided(shared, twins, book(CRM)).guest == UUID(int=4)
+
+
+def test_every_condition_of_a_rule_must_match() -> None:
+    """identity.md 2: `providers` is a list that must all match."""
+    holder = guest(1, identifiers=ids(a="1", b="2"))
+    assert decided({"identifiers": ids(a="1", b="2")}, [holder], book(BOTH)).guest is not None
+    assert decided({"identifiers": ids(a="1", b="3")}, [holder], book(BOTH)).guest is None
+    assert decided({"identifiers": ids(a="1")}, [holder], book(BOTH)).guest is None
+
+
+def test_rules_over_guest_fields() -> None:
+    """identity.md 2, 2.0 tenants: e-mail; phone and last name; first, last name and birth."""
+    holder = guest(
+        1,
+        emails=["Ann@X.com"],
+        phone_numbers=["+353 86 123 4567"],
+        first_name="Áine",
+        last_name="Ó Néill",
+        date_of_birth="1980-02-01",
+    )
+    rules = book(MAIL_FIELD, PHONE_NAME, PERSON, region="IE")
+    assert decided({"email": "ann@x.com"}, [holder], rules).rule == "mail"
+    by_phone = {"phone_numbers": ["086 1234567"], "last_name": "O'NEILL"}
+    assert decided(by_phone, [holder], rules).rule == "phone and name"
+    person = {"first_name": "aine", "last_name": "o neill", "date_of_birth": "1980-02-01"}
+    assert decided(person, [holder], rules).rule == "person"
+    other = {**person, "date_of_birth": "1980-02-02"}
+    assert decided(other, [holder], rules).guest is None
+
+
+def test_the_order_of_conditions_does_not_change_a_key() -> None:
+    turned = Rule("turned", PHONE_NAME.conditions[::-1])
+    person = {"phone_numbers": ["+353861234567"], "last_name": "Lee"}
+    keys = [[key for key, _ in rule_keys(person, rule, None, NOW)] for rule in (PHONE_NAME, turned)]
+    assert keys[0] == keys[1]
+
+
+def test_long_lists_of_values_do_not_multiply() -> None:
+    mails = [f"{number}@x.com" for number in range(300)]
+    phones = [f"+35386{number:07}" for number in range(300)]
+    rule = Rule("r", (Condition(field="email"), Condition(field="phone")))
+    person = {"emails": mails, "phone_numbers": phones}
+    assert len(list(rule_keys(person, rule, None, None))) == 100
+
+
+@pytest.mark.parametrize(
+    "value", ["Unknown", " NULL ", "test@test.com", "0", "000-000", "00000000", "  ", "n/a"]
+)
+def test_some_values_never_identify(value: str) -> None:
+    found = evidence({"identifiers": ids(CRM=value)}, book(CRM), NOW)
+    assert found.met == []
+    (stopped,) = found.stopped
+    assert (stopped.rule, stopped.reason) == ("crm", NEVER_IDENTIFIES)
+    assert stopped.evidence == [{"provider": "CRM", "value": value}]
+
+
+def test_the_list_of_such_values_can_be_changed() -> None:
+    mine = book(CRM, never=frozenset({"walk-in"}))
+    assert evidence({"identifiers": ids(CRM="Walk-In")}, mine, NOW).met == []
+    assert evidence({"identifiers": ids(CRM="unknown")}, mine, NOW).met != []
+
+
+def test_a_value_that_too_many_share_is_passed_over() -> None:
+    shared = {"identifiers": ids(CRM="desk", email="a@x")}
+    crowd = [guest(number, identifiers=ids(CRM="desk")) for number in range(1, 4)]
+    own = guest(9, identifiers=ids(email="a@x"))
+    found = decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=2))
+    assert (found.guest, found.rule) == (own["ref"], "email")
+    assert [(one.rule, one.reason) for one in found.stopped] == [("crm", TOO_MANY)]
+    assert decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=3)).rule == "crm"
+
+
+def test_without_rules_every_identifier_must_be_held() -> None:
+    """rest-v2.1.md 8, step 3; identity.md 9, identity with zero rules."""
+    person = {"identifiers": ids(CRM="1", email="A@x")}
+    rules = book()
+    found = evidence_without_rules(person, rules, NOW)
+    half = guest(1, identifiers=ids(CRM="1"))
+    whole = guest(2, 5, identifiers=ids(email="a@X", CRM="1", more="2"))
+    assert resolve_without_rules(found, [half], NOW).guest is None
+    assert resolve_without_rules(found, [half, whole], NOW).guest == whole["ref"]
+    nothing = evidence_without_rules({}, rules, NOW)
+    assert resolve_without_rules(nothing, [half, whole], NOW).guest is None
+
+
+def test_nothing_known_creates_a_guest() -> None:
+    assert decided({}, [], book(CRM)) == Decision(None)
+
+
+def test_other_ids_under_one_rule_are_another_person() -> None:
+    """identity.md 3: a second person on the same browser."""
+
+    def known(person: dict[str, Any]) -> Any:
+        return evidence(person, book(CRM, EMAIL), NOW).met
+
+    ann = known({"identifiers": ids(CRM="1")})
+    assert contradicts(ann, known({"identifiers": ids(CRM="2")}))
+    assert not contradicts(ann, known({"identifiers": ids(CRM="1", email="a@x")}))
+    assert not contradicts(ann, known({"identifiers": ids(email="a@x")}))
+    assert not contradicts([], known({"identifiers": ids(CRM="2")}))
+
+
+def test_a_namesake_among_the_contacts() -> None:
+    """ID-7: first and last name equal."""
+    contacts = [{"first_name": "Ann", "last_name": "Lee", "guest_ref": UUID(int=1)}]
+    assert names_match({"first_name": "ann", "last_name": "LEE"}, contacts) == UUID(int=1)
+    assert names_match({"first_name": "Ann"}, contacts) is None
+    assert names_match({"first_name": "Ann", "last_name": "Li"}, contacts) is None
+    unlinked = [{**contacts[0], "guest_ref": None}]
+    assert names_match({"first_name": "Ann", "last_name": "Lee"}, unlinked) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "compared"),
+    [
+        ("+353 (0)86 123 4567", None, "+353861234567"),
+        ("00353861234567", None, "+353861234567"),
+        ("086-123 4567", "IE", "+353861234567"),
+        ("086-123 4567", "ie", "+353861234567"),
+        ("(212) 555-0100", "US", "+12125550100"),
+        ("086-123 4567", None, "0861234567"),
+        ("12", "IE", ""),
+        ("call me", None, ""),
+    ],
+)
+def test_phone_numbers_compare_as_e164(number: str, region: str | None, compared: str) -> None:
+    assert normal.phone(number, region) == compared
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Ó Néill-Smith", "oneillsmith"),
+        ("O'Brien", "obrien"),
+        ("MÜLLER", "muller"),
+        ("Straße", "strasse"),
+        ("Łukasz Øst", "lukaszost"),
+        ("Ægir", "aegir"),
+        ("Ⅷ", "viii"),
+        ("ガ", "ガ"),
+        ("हिन्दी", "हिन्दी"),
+        ("Ёлкин", "елкин"),
+        ("--", ""),
+    ],
+)
+def test_names_are_folded(name: str, folded: str) -> None:
+    assert normal.folded(name) == folded
