@@ -87,7 +87,7 @@ async def undo(work: Work, merge: UUID) -> Record:
         if row is None:
             raise Unknown("Merge", merge)
         above = await work.one("merges.guest", ref=row["survivor_ref"])
-        root = above and above["survivor_ref"]
+        root = above["survivor_ref"] if above else None
         book, path = await ledger.locked_path(work, row["survivor_ref"], root)
         # The group is locked now: is the merge still in force?
         row = await work.one("merges.fetch", ref=merge)

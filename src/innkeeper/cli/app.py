@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from innkeeper import __version__
-from innkeeper.cli import db, jobs, keys, workspaces
+from innkeeper.cli import db, identity, jobs, keys, workspaces
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(identity.app, name="identity")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """How commands print: tables for people, JSON with camelCase names for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,22 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
     if not console.is_terminal:
         console.width = 1000
     console.print(drawn)
+
+
+@contextmanager
+def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A bar on the error stream that follows {state, done, total}; nothing when silent."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), disable=silent) as bar:
+        task = bar.add_task("", total=None)
+
+        def follow(told: Mapping[str, Any]) -> None:
+            total = told["total"] or None
+            bar.update(task, description=told["state"], completed=told["done"], total=total)
+
+        yield follow
 
 
 def _plain(value: Any, spelt: Any = camel) -> Any:

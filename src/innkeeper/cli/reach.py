@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
@@ -41,8 +42,16 @@ def reached(settings: Settings, command: str) -> Iterator[str]:
         folder.release()
 
 
-def run(settings: Settings, command: str, action: Callable[[Work], Awaitable[Result]]) -> Result:
-    """Do something with the control tables of an up-to-date database."""
+def run(
+    settings: Settings,
+    command: str,
+    action: Callable[[Work], Awaitable[Result]],
+    workspace: str | None = None,
+) -> Result:
+    """Do something with a workspace of an up-to-date database, or with its control tables.
+
+    Raises OperatorError when there is no such workspace.
+    """
 
     async def act(dsn: str) -> Result:
         await migrate(dsn)
@@ -51,6 +60,11 @@ def run(settings: Settings, command: str, action: Callable[[Work], Awaitable[Res
         await database.open()
         try:
             async with database.control("operator") as work:
+                if workspace is None:
+                    return await action(work)
+                if await work.one("control.find_workspace", name=workspace) is None:
+                    raise OperatorError(f"There is no workspace {workspace}.")
+            async with database.work(workspace, "operator") as work:
                 return await action(work)
         finally:
             await database.close()

@@ -21,7 +21,7 @@ MAX_KEYS: Final = 100
 """Keys one record has under one rule, so that long lists of values cannot multiply."""
 
 NEVER: Final = (
-    *("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous", "guest"),
+    *("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous"),
     *("test", "test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
     *("no@email.com", "na@na.com", "unknown@unknown.com", "1234567890", "+1234567890"),
 )

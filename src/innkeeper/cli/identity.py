@@ -1,0 +1,393 @@
+"""`innkeeper identity`: who is who, by which rules, why, and how to take a merge back."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.errors import OperatorError, Unknown
+from innkeeper.store.work import Work
+
+app = typer.Typer(help="Identity rules, merges and their undo.", no_args_is_help=True)
+rules = typer.Typer(help="Identity rules, in the order they are tried.", no_args_is_help=True)
+app.add_typer(rules, name="rules")
+
+Workspace = Annotated[str, typer.Option(help="Workspace to look at.")]
+RuleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        help='JSON file of the rules to try: [{"identityRule": …, "providers": […], '
+        '"fields": […]}]; the rules in force without it.',
+    ),
+]
+Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+_LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "merged_at")
+
+
+@rules.command("list")
+def rules_list(
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List the rules in the order they are tried."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+
+    found = _run((data, database, config), "identity rules list", workspace, identity.rules)
+    _show_rules(found, json)
+
+
+@rules.command("add")
+def rules_add(
+    name: Name,
+    provider: Annotated[
+        list[str] | None, typer.Option(help="Identifier provider that must match; repeatable.")
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="Guest field that must match, e.g. lastName; repeatable."),
+    ] = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Add a rule, tried last; every provider and field it names must match."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.wire.identity import read_rule  # noqa: PLC0415
+
+    rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
+    where = (data, database, config)
+    _run(where, "identity rules add", workspace, lambda work: identity.add_rule(work, rule))
+    print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
+
+
+@rules.command("reorder")
+def rules_reorder(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)],
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Put the rules in another order: name every one."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+
+    where = (data, database, config)
+    found = _run(
+        where,
+        "identity rules reorder",
+        workspace,
+        lambda work: identity.reorder_rules(work, names),
+    )
+    _show_rules(found, json)
+
+
+@rules.command("delete")
+def rules_delete(
+    name: Name,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Delete a rule; merges that it made stand until they are undone."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+
+    where = (data, database, config)
+    _run(where, "identity rules delete", workspace, lambda work: identity.delete_rule(work, name))
+    print(f"{name} is deleted.")
+
+
+@app.command("preview")
+def preview(
+    rules: RuleFile = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Tell how many existing guests rules would merge, and which; change nothing."""
+    from innkeeper.actions import rule_changes  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    wanted = _read(rules)
+    where = (data, database, config)
+    told = _run(
+        where, "identity preview", workspace, lambda work: rule_changes.preview(work, wanted)
+    )
+    if json:
+        show(told)
+        return
+    print(
+        f"Of {told['guests']} guests {told['merging']} would be merged into others, "
+        f"in {told['groups']} groups; {len(told['guarded'])} more stopped by a guard."
+    )
+    shown = [
+        {
+            "survivor": group["survivor"],
+            "size": group["size"],
+            "absorbed": one["guest"],
+            "rule": one["rule"],
+            "by": [f"{part.get('provider') or part['field']}={part['value']}" for part in evidence],
+        }
+        for group in [*told["largest"], *told["samples"]]
+        for one in group["absorbed"]
+        for evidence in [one["evidence"]]
+    ]
+    table(shown, "survivor", "size", "absorbed", "rule", "by")
+
+
+@app.command("apply")
+def apply(
+    rules: RuleFile = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Put rules in force and merge existing guests by them; cut off, it goes on by itself."""
+    from innkeeper.actions import identity, rule_changes  # noqa: PLC0415
+    from innkeeper.cli.output import show  # noqa: PLC0415
+
+    wanted = _read(rules)
+
+    async def act(work: Work) -> dict[str, Any]:
+        job = await identity.apply(work, wanted)
+        with _bar(json) as told:
+            while not await rule_changes.run_jobs(work, told):
+                # The server is at it: look on.
+                told(await identity.job(work, job["ref"]))
+                await _pause()
+        return await identity.job(work, job["ref"])
+
+    job = _run((data, database, config), "identity apply", workspace, act)
+    if json:
+        show(job)
+    elif job["state"] == "failed":
+        raise OperatorError(f"The rule change failed: {job['error']}")
+    else:
+        print(f"{job['merged']} guests were merged into others.")
+
+
+@app.command("why")
+def why(
+    guest: Guest,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Explain a guest: every merge in force and every record that joined it."""
+    from innkeeper.actions import merges  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    where = (data, database, config)
+    told = _run(where, "identity why", workspace, lambda work: merges.why(work, guest))
+    if json:
+        show(told)
+        return
+    print(f"{guest} stands for {len(told['guests']) - 1} other guests.")
+    table(told["merges"], *_LISTED, "evidence")
+    print()
+    table(
+        told["joined"],
+        *("guest_ref", "rule", "evidence", "source", "source_ref", "actor", "joined_at"),
+    )
+
+
+@app.command("history")
+def history(
+    guest: Guest,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List every merge and undo that touched a guest."""
+    from innkeeper.actions import merges  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    where = (data, database, config)
+    told = _run(where, "identity history", workspace, lambda work: merges.history(work, guest))
+    if json:
+        show(told)
+        return
+    rows = [{**event["merge"], **event, "merge": event["merge"]["ref"]} for event in told]
+    table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
+
+
+@app.command("merge")
+def merge(
+    survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
+    absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Merge a guest into another; `unmerge` takes it back exactly."""
+    from innkeeper.actions import merges  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    where = (data, database, config)
+    row = _run(
+        where, "identity merge", workspace, lambda work: merges.create(work, survivor, absorbed)
+    )
+    if json:
+        show(row)
+    else:
+        table([row], *_LISTED)
+
+
+@app.command("unmerge")
+def unmerge(
+    merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)],
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Undo a merge: both guests are what they would be had it never been."""
+    from innkeeper.actions import merges  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    where = (data, database, config)
+    row = _run(where, "identity unmerge", workspace, lambda work: merges.undo(work, merge))
+    if json:
+        show(row)
+    else:
+        table([row], *_LISTED, "undone_at", "undone_by")
+
+
+@app.command("guarded")
+def guarded(
+    limit: Annotated[int, typer.Option(help="Most entries to list.", min=1, max=10000)] = 50,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List what guards kept from identifying, newest first, each with its reason."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.actions.paging import Wanted  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    where = (data, database, config)
+    page = _run(
+        where,
+        "identity guarded",
+        workspace,
+        lambda work: identity.guarded(work, Wanted(limit=limit)),
+    )
+    if json:
+        show(page.items)
+    else:
+        table(page.items, "guarded_at", "reason", "rule", "evidence", "guests", "source", "actor")
+
+
+@app.command("guards")
+def guards(
+    group_limit: Annotated[
+        int | None, typer.Option(help="Most guests that may share a value or be one group.", min=1)
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Country of national phone numbers, e.g. IE.")
+    ] = None,
+    never: Annotated[
+        list[str] | None,
+        typer.Option(help="Value that never identifies; repeat for the whole list."),
+    ] = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show what guards go by, after changing what is given."""
+    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    given = {"group_limit": group_limit, "region": region, "never": never or None}
+    changes = {name: value for name, value in given.items() if value is not None}
+
+    async def act(work: Work) -> dict[str, Any]:
+        return await (identity.set_guards(work, changes) if changes else identity.guards(work))
+
+    told = _run((data, database, config), "identity guards", workspace, act)
+    if json:
+        show(told)
+    else:
+        table([told], "group_limit", "region", "never")
+
+
+def _run(
+    where: tuple[Any, Any, Any],
+    command: str,
+    workspace: str,
+    act: Callable[[Work], Awaitable[Any]],
+) -> Any:
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+
+    data, database, config = where
+    try:
+        return run(settings(config, data=data, database=database), command, act, workspace)
+    except Unknown as error:
+        stands = f": {error.survivor} stands for it" if error.survivor else ""
+        raise OperatorError(f"There is no {error.what.lower()} {error.ref}{stands}.") from error
+
+
+def _read(file: Path | None) -> Any:
+    """The rules of a JSON file, spelt as the API spells them."""
+    if file is None:
+        return None
+    import msgspec  # noqa: PLC0415
+
+    from innkeeper.wire.identity import read_rules  # noqa: PLC0415
+
+    try:
+        sent = msgspec.json.decode(file.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read ({error.strerror}).") from error
+    except msgspec.DecodeError as error:
+        raise OperatorError(f"{file} is not JSON: {error}.") from error
+    return read_rules(sent if isinstance(sent, dict) else {"rules": sent})
+
+
+def _show_rules(found: Any, json: bool) -> None:
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.wire.identity import shown_rule  # noqa: PLC0415
+
+    shown = [shown_rule(rule) for rule in found]
+    if json:
+        show(shown)
+    else:
+        rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in shown]
+        table(rows, "name", "providers", "fields")
+
+
+async def _pause() -> None:
+    import asyncio  # noqa: PLC0415
+
+    await asyncio.sleep(0.5)
+
+
+def _bar(json: bool) -> Any:
+    from innkeeper.cli.output import progress_bar  # noqa: PLC0415
+
+    return progress_bar(silent=json)
