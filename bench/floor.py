@@ -23,15 +23,40 @@ from starlette.routing import Route
 
 CREDENTIALS = b"Basic " + base64.b64encode(b"floor:" + b"0" * 43)
 SCHEMA = "ws_live"
-FETCH = f"""SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
-FROM {SCHEMA}.guests WHERE ref = %s"""
-LIST = f"""SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
-FROM {SCHEMA}.guests WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100"""
+COLUMNS = "ref, guest_type, body, first_seen, last_seen, created_at, modified_at"
+FETCH = f"SELECT {COLUMNS} FROM {SCHEMA}.guests WHERE ref = %s"
+LIST = f"""SELECT {COLUMNS} FROM {SCHEMA}.guests
+WHERE survivor_ref IS NULL ORDER BY created_at, ref LIMIT 100"""
 CREATE = f"""WITH created AS (
-    INSERT INTO {SCHEMA}.guests
-        (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
+    INSERT INTO {SCHEMA}.guests ({COLUMNS})
     VALUES (%(ref)s, 'customer', %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
 ) INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(ref)s"""
+CREATE_ORDER = f"""INSERT INTO {SCHEMA}.orders
+(ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
+VALUES (%(ref)s, %(reference_id)s, %(key)s, %(now)s, %(body)s, %(now)s, %(now)s)"""
+CREATE_ITEM = f"""INSERT INTO {SCHEMA}.order_items
+(ref, order_ref, ordered_at, body, created_at, modified_at)
+VALUES (%(ref)s, %(order)s, %(now)s, %(body)s, %(now)s, %(now)s)"""
+CREATE_CONTACT = f"""WITH guest AS (
+    INSERT INTO {SCHEMA}.guests ({COLUMNS})
+    VALUES (%(guest)s, 'customer', %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
+), keys AS (
+    INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(guest)s
+) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
+VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)"""
+ORDER_COLUMNS = "ref, reference_id, ordered_at, body, created_at, modified_at"
+FETCH_ORDER = f"SELECT {ORDER_COLUMNS} FROM {SCHEMA}.orders WHERE ref = %s"
+WHOLE = f"""SELECT o.ref, o.reference_id, o.ordered_at, o.body, o.created_at, o.modified_at,
+    (SELECT jsonb_agg(to_jsonb(i)) FROM {SCHEMA}.order_items AS i WHERE i.order_ref = o.ref)
+        AS items,
+    (SELECT jsonb_agg(to_jsonb(c)) FROM {SCHEMA}.order_contacts AS c WHERE c.order_ref = o.ref)
+        AS contacts,
+    (SELECT jsonb_agg(to_jsonb(c)) FROM {SCHEMA}.order_consumers AS c WHERE c.order_ref = o.ref)
+        AS consumers
+FROM {SCHEMA}.orders AS o"""
+WHOLE_ORDER = f"{WHOLE} WHERE o.ref = %s"
+ORDERS_OF_GUEST = f"""{WHOLE} WHERE o.ref IN
+(SELECT order_ref FROM {SCHEMA}.order_contacts WHERE guest_ref = %s) ORDER BY created_at"""
 
 
 def create_app() -> Starlette:
@@ -56,32 +81,68 @@ def create_app() -> Starlette:
         if not hmac.compare_digest(sent, CREDENTIALS):
             raise PermissionError
 
-    async def fetch(request: Request) -> Response:
+    async def read(request: Request, sql: str, *params: Any, many: bool = False) -> Response:
         checked(request)
         async with pool.connection() as connection:
-            cursor = await connection.execute(FETCH, (UUID(request.path_params["ref"]),))
-            return answer(await cursor.fetchone())
+            cursor = await connection.execute(sql, params)
+            return answer(await (cursor.fetchall() if many else cursor.fetchone()))
 
-    async def list_(request: Request) -> Response:
-        checked(request)
-        async with pool.connection() as connection:
-            return answer(await (await connection.execute(LIST)).fetchall())
-
-    async def create(request: Request) -> Response:
+    async def write(request: Request, sql: str, **more: Any) -> Response:
         checked(request)
         body = msgspec.json.decode(await request.body())
-        params = {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
-        keys = [uuid4() for _ in range(1 + len(body.get("identifiers", ())))]
+        params = {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC), **more}
+        params["reference_id"] = body.get("referenceId")
         async with pool.connection() as connection:
-            await connection.execute(CREATE, {**params, "keys": keys})
+            await connection.execute(sql, params)
         return answer({**body, "ref": params["ref"], "createdAt": params["now"]}, 201)
+
+    def ref(request: Request) -> UUID:
+        return UUID(request.path_params["ref"])
+
+    async def fetch(request: Request) -> Response:
+        return await read(request, FETCH, ref(request))
+
+    async def list_(request: Request) -> Response:
+        return await read(request, LIST, many=True)
+
+    async def create(request: Request) -> Response:
+        return await write(request, CREATE, keys=[uuid4(), uuid4()])
+
+    async def create_order(request: Request) -> Response:
+        return await write(request, CREATE_ORDER, key=uuid4())
+
+    async def create_item(request: Request) -> Response:
+        return await write(request, CREATE_ITEM, order=ref(request))
+
+    async def create_contact(request: Request) -> Response:
+        return await write(
+            request, CREATE_CONTACT, order=ref(request), guest=uuid4(), keys=[uuid4()]
+        )
+
+    async def fetch_order(request: Request) -> Response:
+        return await read(request, FETCH_ORDER, ref(request))
+
+    async def whole_order(request: Request) -> Response:
+        return await read(request, WHOLE_ORDER, ref(request))
+
+    async def orders_of_guest(request: Request) -> Response:
+        return await read(request, ORDERS_OF_GUEST, UUID(request.query_params["guest"]), many=True)
+
+    async def ready(_: Request) -> Response:
+        return answer({})
 
     return Starlette(
         routes=[
-            Route("/ready", lambda _: answer({})),
+            Route("/ready", ready),
             Route("/guests/{ref}", fetch),
             Route("/guests", list_),
             Route("/guests", create, methods=["POST"]),
+            Route("/orders", create_order, methods=["POST"]),
+            Route("/orders", orders_of_guest),
+            Route("/orders/{ref}/orderItems", create_item, methods=["POST"]),
+            Route("/orders/{ref}/contacts", create_contact, methods=["POST"]),
+            Route("/orders/{ref}", fetch_order),
+            Route("/orders/{ref}/whole", whole_order),
         ],
         lifespan=lifespan,
     )

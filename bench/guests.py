@@ -3,13 +3,13 @@
 import asyncio
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
-from bench.load import Sample, compare, drive
+from bench.load import Requests, drive
+from bench.report import HEAD, RULE, Bench
 from bench.servers import Server
-
-CONNECTIONS = (1, 16, 64)
 
 
 def guest(number: int) -> bytes:
@@ -28,56 +28,66 @@ def guest(number: int) -> bytes:
     ).encode()
 
 
-def measure(ours: Server, floor: Server, seconds: float) -> Iterator[tuple[str, Sample, Sample]]:
-    """(what, ours, floor) for each kind of request and number of connections."""
-    seed(ours, 1000)
-    ref = first_ref(ours)
-    kinds: list[tuple[str, Callable[[int], bytes], Callable[[int], bytes]]] = [
-        (
-            "GET guest",
-            constant(ours.get(f"/v2.1/guests/{ref}")),
-            constant(floor.get(f"/guests/{ref}")),
-        ),
-        (
-            "POST guest",
-            lambda number: ours.post("/v2.1/guests", guest(number)),
-            lambda number: floor.post("/guests", guest(number)),
-        ),
-        (
-            "GET 100 guests",
-            constant(ours.get("/v2.1/guests?limit=100")),
-            constant(floor.get("/guests")),
-        ),
-    ]
-    for what, our_request, floor_request in kinds:
-        for connections in CONNECTIONS:
-            pair = compare((ours, our_request), (floor, floor_request), connections, seconds)
-            yield f"{what}, {connections} connection{'s' * (connections > 1)}", *pair
+def measure(bench: Bench) -> Iterator[str]:
+    """A table: each kind of request at several numbers of connections."""
+    ours, floor = bench.ours, bench.floor
+    seed(ours, "/v2.1/guests", guest, 1000)
+    ref = first(ours, "/v2.1/guests")
+    yield HEAD
+    yield RULE
+    yield from bench.rows(
+        "GET guest",
+        constant(ours.get(f"/v2.1/guests/{ref}")),
+        constant(floor.get(f"/guests/{ref}")),
+    )
+    yield from bench.rows(
+        "POST guest",
+        lambda number: ours.post("/v2.1/guests", guest(number)),
+        lambda number: floor.post("/guests", guest(number)),
+    )
+    yield from bench.rows(
+        "GET 100 guests",
+        constant(ours.get("/v2.1/guests?limit=100")),
+        constant(floor.get("/guests")),
+    )
 
 
-def constant(request: bytes) -> Callable[[int], bytes]:
+def constant(request: bytes) -> Requests:
+    """The same request every time."""
     return lambda _: request
 
 
-def seed(ours: Server, many: int) -> None:
-    """Some guests, so that a list has a hundred."""
-
-    async def run() -> None:
-        def request(number: int) -> bytes:
-            return ours.post("/v2.1/guests", guest(number))
-
-        made = 0
-        while made < many:
-            made += (await drive(ours.host, ours.port, request, 16, 0.5)).requests
-
-    asyncio.run(run())
+def seed(ours: Server, path: str, body: Requests, many: int) -> None:
+    """At least so many resources, so that a list has a hundred."""
+    made = 0
+    while made < many:
+        sample = asyncio.run(
+            drive(ours.host, ours.port, lambda number: ours.post(path, body(number)), 16, 0.5)
+        )
+        made += sample.requests
 
 
-def first_ref(ours: Server) -> str:
-    """The ref of the oldest guest."""
+def first(ours: Server, path: str) -> str:
+    """The ref of the oldest resource of a list."""
+    return refs(ours, path, 1)[0]
+
+
+def refs(ours: Server, path: str, many: int) -> list[str]:
+    """The refs of the oldest resources of a list."""
     request = urllib.request.Request(
-        f"http://{ours.host}:{ours.port}/v2.1/guests?limit=1",
+        f"http://{ours.host}:{ours.port}{path}?limit={many}",
         headers={"Authorization": ours.authorization},
     )
     with urllib.request.urlopen(request) as answer:
-        return str(json.loads(answer.read())["items"][0]["ref"])
+        return [str(item["ref"]) for item in json.loads(answer.read())["items"]]
+
+
+def create(ours: Server, path: str, body: bytes) -> Any:
+    """Create one resource; the answer."""
+    request = urllib.request.Request(
+        f"http://{ours.host}:{ours.port}{path}",
+        data=body,
+        headers={"Authorization": ours.authorization, "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())

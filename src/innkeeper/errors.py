@@ -105,6 +105,12 @@ class Unauthorized(ApiError):
         )
 
 
+class Forbidden(ApiError):
+    """A signed link that has expired, or that nobody signed."""
+
+    status = 403
+
+
 class NotFound(ApiError):
     """No such path, resource or extension."""
 

@@ -85,6 +85,20 @@ class Settings:
     idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
         24, "Hours for which an Idempotency-Key is remembered."
     )
+    files: str = _setting(
+        "",
+        "Where uploads and exports are kept: a folder, or an address such as s3://bucket/prefix "
+        "(extra `s3`); empty keeps them in the data folder.",
+    )
+    max_upload_bytes: Annotated[int, Meta(ge=1024)] = _setting(
+        52_428_800, "Largest file of a batch or import over HTTP, in bytes."
+    )
+    batch_days: Annotated[int, Meta(ge=1, le=3650)] = _setting(
+        30, "Days for which batches, what failed in them and finished exports are remembered."
+    )
+    batch_tracking: bool = _setting(
+        False, "Whether batches may hold records of the old schema `tracking`: stream events."
+    )
     rate_limit: Annotated[float, Meta(ge=0)] = _setting(
         0.0, "Requests a second that each process allows one client key; 0 sets no limit."
     )
