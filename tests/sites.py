@@ -21,7 +21,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.app import create_app
 
-CONFIGURATION = ("identity_rules", "identity_settings", "points_of_sale")
+CONFIGURATION = ("identity_rules", "identity_settings", "points_of_sale", "stream_settings")
 """Tables of a workspace that do not start empty."""
 
 

@@ -154,6 +154,15 @@ class Unknown(NotFound):
         )
 
 
+class UnknownBrowser(ApiError):
+    """No browser has that id: the tag pages start over on exactly this (stream-api.md 4)."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("Invalid browser id/ref specified")
+
+
 class MethodNotAllowed(ApiError):
     """The path exists, the method does not."""
 

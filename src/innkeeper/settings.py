@@ -82,6 +82,16 @@ class Settings:
     travel_tenant: bool = _setting(
         False, "Whether a consumer of an order who gives no identity becomes a traveller."
     )
+    force_close: bool = _setting(
+        False,
+        "Whether a FORCE_CLOSE event ends its session at every point of sale, not only at test "
+        "ones.",
+    )
+    visitor_retention_days: Annotated[int, Meta(ge=0)] = _setting(
+        183,
+        "Days after which a visitor without orders who was not seen again is forgotten; 0 never "
+        "forgets.",
+    )
     idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
         24, "Hours for which an Idempotency-Key is remembered."
     )

@@ -71,6 +71,33 @@ async def find(work: Work, client_key: str) -> Row | None:
     return await work.one("control.find_key", client_key=client_key)
 
 
+async def find_alias(work: Work, alias: str) -> Row | None:
+    """The key, not revoked, that a context id stands for (stream-api.md 1)."""
+    return await work.one("control.find_alias", alias=alias)
+
+
+async def aliases(work: Work) -> list[Row]:
+    """Every alias of a client key: alias, client_key, created_at."""
+    return await work.all("control.list_aliases")
+
+
+async def name_key(work: Work, alias: str, client_key: str) -> None:
+    """Let a context id stand for a key, at once and in every process; raises OperatorError."""
+    async with work.transaction():
+        if await find(work, client_key) is None:
+            raise _unknown(client_key)
+        await work.run("control.name_key", alias=alias, client_key=client_key)
+        await _announce(work, client_key)
+
+
+async def forget_alias(work: Work, alias: str) -> None:
+    """Take an alias of a key away at once; raises OperatorError for an unknown one."""
+    async with work.transaction():
+        if not await work.run("control.forget_alias", alias=alias):
+            raise OperatorError(f"There is no alias {alias}.")
+        await _announce(work, alias)
+
+
 async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
     """Every key, or a workspace's, revoked ones too, oldest first, without tokens."""
     return await work.all("control.list_keys", workspace=workspace)

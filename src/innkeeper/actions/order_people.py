@@ -51,6 +51,11 @@ class People:
             given = await attach(work, person, role="contact", order=order, given=guest["ref"])
             await self._insert(work, order, given, person)
 
+    async def record(self, work: Work, order: UUID, guest: UUID, person: Changes) -> None:
+        """Put a known guest on an order as it is, even one that others stand for; the guest
+        does not change. Events do so, whose guest their browser names."""
+        await self._insert(work, order, guest, person)
+
     async def fetch(self, work: Work, **ref: UUID) -> Record:
         """One person; raises `Unknown`."""
         (wanted,) = ref.values()

@@ -18,6 +18,7 @@ from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.observe import configure_logs
+from innkeeper.web.stream import Stream, is_stream
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.text import encode
 
@@ -25,14 +26,17 @@ API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/innkeeper/")
 
 
 class Door:
-    """Sends a request to the API or to the pages; both open and close with the lifespan."""
+    """Sends a request to the API, the streams or the pages; the lifespan is the pages'."""
 
-    def __init__(self, api: ASGIApp, rest: ASGIApp) -> None:
+    def __init__(self, api: ASGIApp, streams: ASGIApp, rest: ASGIApp) -> None:
         self._api = api
+        self._streams = streams
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
+        if scope["type"] == "http" and is_stream(scope["path"]):
+            await self._streams(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
             await self._api(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
@@ -70,7 +74,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         exception_handlers={HTTPException: told, ApiError: told},
     )
     rest.router.redirect_slashes = False
-    return Door(Api(resolved, database, keyring), rest)
+    return Door(Api(resolved, database, keyring), Stream(resolved, database, keyring), rest)
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:

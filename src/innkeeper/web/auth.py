@@ -12,6 +12,7 @@ from innkeeper.actions import keys
 from innkeeper.errors import Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.notices import Notices
+from innkeeper.store.work import Work
 
 CACHE_SECONDS: Final = 5.0
 """Longest time a known credential is trusted without asking; a notice ends it at once."""
@@ -34,6 +35,7 @@ class Keyring:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._opened: dict[tuple[str, bool], tuple[float, Caller]] = {}
         self._touched: dict[str, float] = {}
         self._generation = 0
         self.notices: Notices | None = None
@@ -43,6 +45,33 @@ class Keyring:
         """A key changed, or notices may have been missed: ask the database again."""
         self._generation += 1
         self._known.clear()
+        self._opened.clear()
+
+    async def workspace_of(self, client_key: str, *, aliases: bool = False) -> Caller:
+        """What a client key alone opens: its workspace's streams; raises `Unauthorized`.
+
+        `aliases`: it may also be a context id that stands for a key (stream-api.md 1).
+        """
+        known = self._opened.get((client_key, aliases))
+        now = time.monotonic()
+        if known is not None and known[0] > now:
+            return known[1]
+        if not client_key or not client_key.isprintable():
+            raise Unauthorized
+        generation = self._generation
+        async with self._database.control() as work:
+            found = await keys.find(work, client_key)
+            if found is None and aliases:
+                found = await keys.find_alias(work, client_key)
+            if found is None:
+                raise Unauthorized
+            await self._touch(work, found["client_key"], now)
+        caller = Caller(found["client_key"], found["workspace"], found["compatibility"])
+        if self._may_remember(generation):
+            if len(self._opened) >= CACHE_SIZE:
+                self._opened.clear()
+            self._opened[client_key, aliases] = (now + CACHE_SECONDS, caller)
+        return caller
 
     async def identify(self, authorization: bytes | None) -> Caller:
         """The caller behind an Authorization header; raises `Unauthorized` (AU-4)."""
@@ -61,16 +90,23 @@ class Keyring:
             stored = found["token_sha256"] if found else bytes(32)
             if not hmac.compare_digest(sha256(token).digest(), stored) or found is None:
                 raise Unauthorized
-            if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
-                self._touched[client_key] = now
-                await keys.touch(work, client_key)
+            await self._touch(work, client_key, now)
         caller = Caller(client_key, found["workspace"], found["compatibility"])
-        # A notice that came while we asked may have been about this key.
-        if generation == self._generation and self.notices and self.notices.connected:
+        if self._may_remember(generation):
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[digest] = (now + CACHE_SECONDS, caller)
         return caller
+
+    async def _touch(self, work: Work, client_key: str, now: float) -> None:
+        if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
+            self._touched[client_key] = now
+            await keys.touch(work, client_key)
+
+    def _may_remember(self, generation: int) -> bool:
+        # A notice that came while we asked may have been about this key.
+        listens = self.notices is not None and self.notices.connected
+        return listens and generation == self._generation
 
 
 def _credentials(authorization: bytes) -> tuple[str, bytes]:

@@ -9,6 +9,25 @@ VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(na
 SELECT client_key, token_sha256, workspace, compatibility, name, created_at, last_used_at
 FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL
 
+-- control.find_alias
+-- The key that a context id stands for, if it has not been revoked.
+SELECT k.client_key, token_sha256, workspace, compatibility, name, k.created_at, last_used_at
+FROM innkeeper.api_keys AS k JOIN innkeeper.client_key_aliases AS a USING (client_key)
+WHERE a.alias = %(alias)s AND revoked_at IS NULL
+
+-- control.list_aliases
+-- Every alias of a client key.
+SELECT alias, client_key, created_at FROM innkeeper.client_key_aliases ORDER BY alias
+
+-- control.name_key
+-- A context id stands for a key from now on.
+INSERT INTO innkeeper.client_key_aliases (alias, client_key) VALUES (%(alias)s, %(client_key)s)
+ON CONFLICT (alias) DO UPDATE SET client_key = excluded.client_key
+
+-- control.forget_alias
+-- A context id stands for no key any more.
+DELETE FROM innkeeper.client_key_aliases WHERE alias = %(alias)s
+
 -- control.list_keys
 -- Every key, or those of one workspace, oldest first, without token.
 SELECT client_key, workspace, compatibility, name, created_at, last_used_at, revoked_at

@@ -1,0 +1,129 @@
+"""Sessions: closing those whose time is up, and reading a guest's with their events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper import clock
+from innkeeper.resources.base import Record
+from innkeeper.resources.events import CLOSED, OPEN
+from innkeeper.rules import carts, sessions
+from innkeeper.rules.sessions import Span
+from innkeeper.store.work import Row, Work
+
+CLOSE_BATCH: Final = 200
+"""Sessions closed in one transaction."""
+SESSIONS: Final = 40
+"""Sessions in a guest context: the latest, of the last 90 days (identity.md 6)."""
+DAYS: Final = 90
+EVENTS: Final = 100
+"""Events of each, the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """A guest's sessions, newest first, and their events, newest first."""
+
+    sessions: list[Record]
+    events: dict[UUID, list[Record]]
+
+
+async def close_idle(work: Work) -> int:
+    """End the sessions whose time is up: how many. Safe beside events and other closers."""
+    closed = 0
+    while True:
+        async with work.transaction():
+            now = clock.now()
+            rows = await work.all("sessions.idle", now=now, most=CLOSE_BATCH)
+            for row in rows:
+                closed += await work.run(
+                    "sessions.close",
+                    ref=row["ref"],
+                    expires_at=row["expires_at"],
+                    cart_type=carts.cart_type(row["cart"]),
+                    revenue=carts.abandoned_revenue(row["cart"]),
+                    now=now,
+                )
+        if len(rows) < CLOSE_BATCH:
+            return closed
+
+
+async def of_guest(
+    work: Work, guest: UUID, most: int = SESSIONS, events: int = EVENTS, days: int | None = DAYS
+) -> Behaviour:
+    """The latest sessions of a live guest and of those it stands for, with the last events."""
+    now = clock.now()
+    since = datetime.min.replace(tzinfo=now.tzinfo) if days is None else now - timedelta(days=days)
+    rows = await work.all("sessions.of_guest", guest=guest, since=since, most=most)
+    found: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}
+    if rows and events:
+        for event in await work.all("events.latest", most=events, **_times(rows)):
+            found[event["session_ref"]].append(_event(event))
+    return Behaviour([_session(row, now) for row in rows], found)
+
+
+def _times(rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "sessions": [row["ref"] for row in rows],
+        "since": [row["started_at"] for row in rows],
+        "until": [row["last_at"] for row in rows],
+    }
+
+
+def _session(row: Row, now: datetime) -> Record:
+    """A row as the declared resource; a session whose time is up is over before a job says so."""
+    about, cart = row["about"], row["cart"]
+    span = Span(row["started_at"], row["last_at"], row["expires_at"], row["cut_at"])
+    over = sessions.is_over(span, now)
+    record: Record = {
+        "ref": row["ref"],
+        "guest_ref": row["guest_ref"],
+        "browser_ref": row["browser_ref"],
+        "status": CLOSED if over else OPEN,
+        # MOBILE_WEB and MOBILE_APP are families of their own.
+        "session_type": row["channel"],
+        "channel": row["channel"],
+        "started_at": span.started_at,
+        "ended_at": span.last_at,
+        "duration": int((span.last_at - span.started_at).total_seconds()),
+        "point_of_sale": about.get("point_of_sale"),
+        "currency_code": about.get("currency"),
+        "language": about.get("language"),
+        "referer": about.get("referrer"),
+        "operating_system": about.get("operating_system"),
+        "user_agent": about.get("user_agent"),
+        "first_page_uri": about.get("first_page"),
+        "last_page_uri": about.get("last_page"),
+        "utm_attributes": about.get("utm"),
+        "custom_data": about.get("custom"),
+        "orders": about.get("orders"),
+        "created_at": row["created_at"],
+        "modified_at": row["modified_at"],
+    }
+    if over:
+        record["cart_type"] = carts.cart_type(cart)
+        record["abandoned_revenue"] = carts.abandoned_revenue(cart)
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _event(row: Row) -> Record:
+    body = row["body"]
+    record: Record = {
+        "ref": row["ref"],
+        "type": row["type"],
+        "status": "PROCESSED",
+        "channel": row["channel"],
+        "point_of_sale": row["point_of_sale"],
+        "browser_ref": row["browser_ref"],
+        "session_ref": row["session_ref"],
+        "currency_code": body.get("currency"),
+        "language": body.get("language"),
+        "page": body.get("page"),
+        "arbitrary_data": body.get("data", {})
+        | {name: body[name] for name in ("order", "flags") if name in body},
+        "created_at": row["at"],
+        "modified_at": row["received_at"],
+    }
+    return {name: value for name, value in record.items() if value is not None}

@@ -1,0 +1,52 @@
+"""What events are decided by: points of sale and aliases of sites, and their changes.
+
+Each process remembers them. Whoever writes by them compares their version in the very statement
+(`events.append`, `quarantine.keep`), so a change is in force as soon as it is committed.
+"""
+
+from datetime import timedelta
+
+from innkeeper.errors import OperatorError
+from innkeeper.rules.stream import Configuration, PointOfSale
+from innkeeper.store.work import Row, Work
+
+_remembered: dict[str, Configuration] = {}
+
+
+async def current(work: Work) -> Configuration:
+    """The configuration as this process last read it."""
+    known = _remembered.get(work.workspace)
+    return await read(work) if known is None else known
+
+
+async def read(work: Work) -> Configuration:
+    """The configuration as it is now."""
+    row = await work.one("events.settings")
+    if row is None:
+        raise RuntimeError(f"workspace {work.workspace} has no stream settings")
+    found = _remembered[work.workspace] = Configuration(
+        version=row["version"],
+        points_of_sale={
+            one["name"]: PointOfSale(one["name"], timedelta(minutes=one["minutes"]), one["test"])
+            for one in row["points_of_sale"]
+        },
+        sites=row["sites"],
+    )
+    return found
+
+
+async def sites(work: Work) -> list[Row]:
+    """Every alias of a site, by site."""
+    return await work.all("stream_settings.sites")
+
+
+async def name_site(work: Work, site: str, point_of_sale: str) -> None:
+    """Let a site of the edge paths mean a point of sale; raises OperatorError without it."""
+    if not await work.run("stream_settings.name_site", site=site, point_of_sale=point_of_sale):
+        raise OperatorError(f"There is no point of sale {point_of_sale}.")
+
+
+async def forget_site(work: Work, site: str) -> None:
+    """Take an alias of a site away; raises OperatorError for an unknown one."""
+    if not await work.run("stream_settings.forget_site", site=site):
+        raise OperatorError(f"There is no alias of a site {site}.")

@@ -1,0 +1,358 @@
+"""What each standard type of event must and may tell (stream-api.md 4.2)."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from innkeeper.resources import events
+from innkeeper.resources.base import Changes, Field, Resource
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import IDENTIFIERS, Count, Number, Refused, instant, primitive
+from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
+
+Message = Mapping[str, Any]
+Told = tuple[dict[str, Any], list[Part]]
+"""What an event means, as rules and actions take it, and the members that break a rule."""
+
+MOST_KEYS: Final = 100
+"""Pairs of an order's or item's extension (rest-v2.1.md X-5)."""
+_LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
+_AIRPORT: Final = re.compile(r"[A-Z]{3}", re.ASCII)
+# Streams spell people as `firstname`, `postal_code`, some pages `First Name`.
+_PEOPLE: Final = {
+    "title": "title",
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "gender": "gender",
+    "dob": "date_of_birth",
+    "dateofbirth": "date_of_birth",
+    "email": "emails",
+    "emails": "emails",
+    "mobile": "phone_numbers",
+    "phone": "phone_numbers",
+    "phonenumbers": "phone_numbers",
+    "nationality": "nationality",
+    "passportnumber": "passport_number",
+    "passportexpiry": "passport_expiry",
+    "street": "street",
+    "city": "city",
+    "state": "state",
+    "country": "country",
+    "postalcode": "post_code",
+    "postcode": "post_code",
+    "language": "language",
+}
+_LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
+_ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
+
+
+def told(type_: str, message: Message) -> Told:
+    """What an event of a standard type means; raises `Misused` without what it requires."""
+    return _MEANINGS[type_](message) if type_ in _MEANINGS else ({}, [])
+
+
+def _search(message: Message) -> Told:
+    _texts(message, "product_name", "product_type")
+    if message["product_type"].upper() == events.FLIGHT:
+        needed = ["start"] if message.get("flight_type") == "OW" else ["start", "end"]
+        problems = [
+            name
+            for name, good in (
+                ("flight_type", message.get("flight_type") in ("OW", "RT")),
+                *((name, _matches(_AIRPORT, message.get(name))) for name in _ENDS),
+                *((name, _matches(_LOCAL_TIME, message.get(name))) for name in needed),
+                *((name, _is_count(message.get(name))) for name in _TRAVELLERS),
+            )
+            if not good
+        ]
+        _refuse(problems)
+    return {}, []
+
+
+_ENDS: Final = ("origin", "destination")
+_TRAVELLERS: Final = ("adults", "children", "infants")
+
+
+def _identity(message: Message) -> Told:
+    """`identifiers` and `person` (the fields of a guest)."""
+    identifiers, bad = _identifiers(message.get("identifiers"))
+    if not identifiers:
+        raise Misused(BAD_ATTRIBUTES, "identifiers")
+    # The event's own language is the page's.
+    members = {name: value for name, value in message.items() if name != "language"}
+    person, parts = person_of(members, Guest)
+    return {"identifiers": identifiers, "person": person}, [*bad, *parts]
+
+
+def _add(message: Message) -> Told:
+    product = message.get("product")
+    if not isinstance(product, dict):
+        raise Misused(BAD_ATTRIBUTES, "product")
+    problems = [
+        f"product.{name}"
+        for name, good in (
+            ("item_id", _id(product.get("item_id"))),
+            ("type", isinstance(product.get("type"), str) and product["type"]),
+            ("price", _is(Number(), product.get("price"))),
+            ("quantity", _is(Count(), product.get("quantity"))),
+        )
+        if not good
+    ]
+    _refuse(problems)
+    return {"product": {**product, "item_id": _id(product["item_id"])}}, []
+
+
+def _confirm(message: Message) -> Told:
+    products = message.get("product")
+    products = [products] if isinstance(products, dict) else products
+    if not isinstance(products, list) or not products:
+        raise Misused(BAD_ATTRIBUTES, "product")
+    ids = [_id(one.get("item_id")) if isinstance(one, dict) else None for one in products]
+    if not all(ids):
+        raise Misused(BAD_ATTRIBUTES, "product.item_id")
+    return {"product": [{"item_id": one} for one in ids]}, []
+
+
+def _contacts(message: Message) -> Told:
+    return _people(message, "contact", OrderContact)
+
+
+def _consumers(message: Message) -> Told:
+    return _people(message, "consumer", OrderConsumer)
+
+
+def _people(message: Message, member: str, resource: type[Resource]) -> Told:
+    sent = message.get(member)
+    sent = [sent] if isinstance(sent, dict) else sent
+    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+        raise Misused(BAD_ATTRIBUTES, member)
+    people, parts = [], []
+    for one in sent:
+        person, bad = person_of(one, resource)
+        if one.get("identifiers") is not None:
+            person["identifiers"], more = _identifiers(one["identifiers"])
+            bad += more
+        parts += [Part(part.reason, f"{member}: {part.detail}", part.message) for part in bad]
+        if resource is OrderConsumer:
+            person["item_ids"] = _item_ids(one)
+        people.append({name: value for name, value in person.items() if value})
+    if not any(people):
+        raise Misused(BAD_ATTRIBUTES, member)
+    return {member: [one for one in people if one]}, parts
+
+
+def _checkout(message: Message) -> Told:
+    reference = _id(message.get("reference_id"))
+    status = message.get("status")
+    status = status.upper() if isinstance(status, str) else status
+    known = status in events.CHECKOUT_STATUSES
+    _refuse([name for name, good in (("reference_id", reference), ("status", known)) if not good])
+    return {"reference_id": reference, "status": status}, []
+
+
+def _payment(message: Message) -> Told:
+    sent = message.get("pay_type")
+    types = {known.lower(): known for known in events.PAY_TYPES}
+    if not isinstance(sent, str) or sent.lower() not in types:
+        raise Misused(BAD_ATTRIBUTES, "pay_type")
+    card = message.get("card_type")
+    card_type = {"card_type": card} if isinstance(card, str) and card else {}
+    return {"pay_type": types[sent.lower()]} | card_type, []
+
+
+def _order_checkout(message: Message) -> Told:
+    """`order` and `items` as changes of the declared resources, `ext` and items' `ext` as pairs."""
+    sent = message.get("order")
+    if not isinstance(sent, dict):
+        raise Misused(BAD_ATTRIBUTES, "order")
+    problems: list[str] = []
+    order = _changes(sent, Order, _ORDER, problems, "order.")
+    problems += [f"order.{name}" for name in _ORDER_NEEDS if sent.get(name) is None]
+    items = []
+    given = sent.get("orderItems") or []
+    for index, one in enumerate(given if isinstance(given, list) else [given]):
+        at = f"order.orderItems[{index}]."
+        if not isinstance(one, dict):
+            problems.append(at)
+            continue
+        item = _changes(one, OrderItem, _ITEM, problems, at)
+        if str(item.get("type", "")).upper() == events.FLIGHT:
+            problems.append(f"{at}type")
+        items.append({**item, "ext": _extension(one, problems, at)})
+    ext = _extension(sent, problems, "order.")
+    _refuse(list(dict.fromkeys(problems)))
+    return {"order": order, "items": items, "ext": ext}, []
+
+
+_ORDER: Final = {
+    "referenceId": "reference_id",
+    "orderedAt": "ordered_at",
+    "status": "status",
+    "currencyCode": "currency_code",
+    "price": "price",
+    "paymentType": "payment_type",
+    "cardType": "card_type",
+}
+_ORDER_NEEDS: Final = ("referenceId", "orderedAt", "status", "currencyCode", "price")
+_ITEM: Final = {
+    "type": "type",
+    "referenceId": "reference_id",
+    "orderedAt": "ordered_at",
+    "status": "status",
+    "currencyCode": "currency_code",
+    "price": "price",
+    "name": "name",
+    "description": "description",
+    "productId": "product_id",
+    "quantity": "quantity",
+    "vendor": "vendor",
+    "originalPrice": "original_price",
+    "originalCurrencyCode": "original_currency_code",
+}
+
+_MEANINGS: Final[dict[str, Callable[[Message], Told]]] = {
+    events.SEARCH: _search,
+    events.IDENTITY: _identity,
+    events.ADD: _add,
+    events.CONFIRM: _confirm,
+    events.ADD_CONTACTS: _contacts,
+    events.ADD_CONSUMERS: _consumers,
+    events.CHECKOUT: _checkout,
+    events.PAYMENT: _payment,
+    events.ORDER_CHECKOUT: _order_checkout,
+}
+
+
+def item_of(product: Message, status: str) -> Changes:
+    """The order item that a line of a cart becomes."""
+    names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
+    problems: list[str] = []
+    item = _changes(product, OrderItem, names, problems, "")
+    # Reserved for v2 and for events (I-1): no body may set it, an event may.
+    item["type"] = str(product["type"])
+    item.setdefault("reference_id", product["item_id"])
+    item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])
+    return {**item, "status": status}
+
+
+def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any], list[Part]]:
+    """The fields of a person in a message, and the members whose values no such field takes."""
+    person: dict[str, Any] = {}
+    parts: list[Part] = []
+    for spelt, value in message.items():
+        name = _PEOPLE.get(re.sub(r"[_\s-]", "", spelt).lower())
+        field = resource.fields.get(name or "")
+        if name is None or field is None or value in (None, "", []):
+            continue
+        try:
+            read = field.kind.read(_as_field(name, value, resource))
+        except Refused as refused:
+            parts.append(Part(BAD_MEMBER, f"{spelt}: {refused.reason}", {spelt: value}))
+            continue
+        if name in _LISTS:
+            read = [*person.get(name, ()), *read]
+        person[name] = read
+    return person, parts
+
+
+def _as_field(name: str, value: Any, resource: type[Resource]) -> Any:
+    if name in _LISTS and not isinstance(value, list):
+        return [value]
+    if name == "gender" and resource is not Guest and isinstance(value, str):
+        return value.lower()
+    return value
+
+
+def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
+    """Usable identifiers, and the others as parts."""
+    good: list[dict[str, Any]] = []
+    parts: list[Part] = []
+    sent = [sent] if isinstance(sent, dict) else sent
+    for one in sent if isinstance(sent, list) else []:
+        spelt = dict(one) if isinstance(one, dict) else {}
+        expiry = spelt.pop("expiry_date", None) or spelt.get("expiryDate") or None
+        try:
+            instant(expiry) if expiry is not None else None
+            (read,) = IDENTIFIERS.read([{**spelt, "expiryDate": expiry}])
+            if not (read["provider"].strip() and read["id"].strip()):
+                raise Refused("provider and id must not be empty")
+        except Refused as refused:
+            detail = f"identifiers{refused.at}: {refused.reason}"
+            parts.append(Part(BAD_MEMBER, detail, {"identifiers": [one]}))
+            continue
+        good.append(read)
+    return good, parts
+
+
+def _item_ids(consumer: Message) -> list[str]:
+    for spelt, value in consumer.items():
+        if re.sub(r"[_\s-]", "", spelt).lower() in _ITEMS and isinstance(value, list):
+            ids = (_id(one.get("item_id") if isinstance(one, dict) else one) for one in value)
+            return [one for one in ids if one]
+    return []
+
+
+def _changes(
+    sent: Message, resource: type[Resource], names: Mapping[str, str], problems: list[str], at: str
+) -> Changes:
+    changes: Changes = {}
+    for spelt, name in names.items():
+        value = sent.get(spelt)
+        if value is None or (name == "type" and resource is OrderItem and not value):
+            continue
+        field: Field = resource.fields[name]
+        try:
+            changes[name] = value if name == "type" else field.kind.read(value)
+        except Refused:
+            problems.append(at + spelt)
+    return changes
+
+
+def _extension(sent: Message, problems: list[str], at: str) -> dict[str, Any]:
+    """The pairs of `extensions: [{name: "ext", key: "default", …}]`."""
+    pairs: dict[str, Any] = {}
+    given = sent.get("extensions") or []
+    for one in given if isinstance(given, list) else [given]:
+        for name, value in (one if isinstance(one, dict) else {}).items():
+            if name in ("name", "key"):
+                continue
+            try:
+                pairs[name] = primitive(value)
+            except Refused:
+                problems.append(f"{at}extensions.{name}")
+    if len(pairs) > MOST_KEYS:
+        problems.append(f"{at}extensions")
+    return pairs
+
+
+def _texts(message: Message, *names: str) -> None:
+    _refuse([name for name in names if not isinstance(message.get(name), str) or not message[name]])
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    named = ", ".join(problems)
+    if named:
+        raise Misused(BAD_ATTRIBUTES, named)
+
+
+def _id(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    return str(value).strip() or None if isinstance(value, str | int) else None
+
+
+def _is(kind: Any, value: Any) -> bool:
+    try:
+        kind.read(value)
+    except Refused:
+        return False
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

@@ -1,0 +1,262 @@
+"""What an event message says before anything is known of its browser (stream-api.md 4)."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.errors import BadRequest
+from innkeeper.resources import events
+from innkeeper.resources.kinds import CURRENCY, MAX_KEY, Refused, instant, storable
+
+CLOCK_TRUST: Final = timedelta(hours=24)
+"""How far a client's clock may be off for its time to count (stream-api.md 9)."""
+DEFAULT_NAME: Final = "default"
+STANDARD_MEMBERS: Final = frozenset(
+    {
+        *("browser_id", "client_key", "type", "channel", "pos", "currency", "language", "page"),
+        "requested_at",
+    }
+)
+"""Members with a place of their own; all others are the event's arbitrary data."""
+
+# Reasons, as the quarantine lists and counts them.
+UNKNOWN_POINT_OF_SALE: Final = "unknown point of sale"
+RESERVED_NAME: Final = "reserved name"
+BAD_ATTRIBUTES: Final = "bad attributes"
+NOT_A_CUSTOMER: Final = "guest is not a customer"
+EXT_TOO_MANY: Final = "ext over 50 attributes"
+EXT_UNUSABLE: Final = "ext attribute unusable"
+EXT_OTHER_TYPE: Final = "ext attribute changed type"
+BAD_MEMBER: Final = "bad member"
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
+# The SDKs' own flattening makes underscores (stream-api.md 4.3, note).
+_EXT_KEY: Final = re.compile(rf"[A-Za-z0-9_]{{1,{MAX_KEY}}}", re.ASCII)
+_SYSTEMS: Final = (
+    *(("iPhone", "iOS"), ("iPad", "iOS"), ("Android", "Android"), ("Windows", "Windows")),
+    *(("CrOS", "Chrome OS"), ("Mac OS X", "macOS"), ("Linux", "Linux")),
+)
+
+
+class Misused(Exception):
+    """An event that cannot be attached; it goes to quarantine for this reason."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class PointOfSale:
+    """A configured point of sale as far as events need it."""
+
+    name: str
+    timeout: timedelta
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a workspace decides about events by; `version` is another with every change."""
+
+    version: UUID
+    points_of_sale: Mapping[str, PointOfSale]
+    sites: Mapping[str, str]
+    """Site of the edge paths -> point of sale."""
+
+    @property
+    def default(self) -> PointOfSale | None:
+        """The one called `default`, or the only one there is."""
+        points = self.points_of_sale
+        only = next(iter(points.values())) if len(points) == 1 else None
+        return points.get(DEFAULT_NAME, only)
+
+    @property
+    def longest_timeout(self) -> timedelta:
+        """How far ahead of an event a session may be that it belongs to."""
+        return max((point.timeout for point in self.points_of_sale.values()), default=timedelta())
+
+    def point_of_sale(self, sent: str, site: str | None, last: str | None) -> PointOfSale:
+        """Where an event happened: named by it, by the edge's site, as before, or the default.
+
+        `site` is None on the direct paths. Raises `Misused` for an unknown name.
+        """
+        if sent:
+            found = self.points_of_sale.get(sent)
+        elif site is not None:
+            found = self.points_of_sale.get(self.sites.get(site, site)) or self.default
+        else:
+            found = self.points_of_sale.get(last or "") or self.default
+        if found is None:
+            raise Misused(UNKNOWN_POINT_OF_SALE, sent or "none is named and there is no default")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event as it came."""
+
+    message: dict[str, Any]
+    received_at: datetime
+    site: str | None = None
+    user_agent: str = ""
+
+    def came(self) -> dict[str, Any]:
+        """What the quarantine keeps beside the message."""
+        return {"site": self.site, "user_agent": self.user_agent}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some members of an event that break a rule, which does not keep it from being attached."""
+
+    reason: str
+    detail: str
+    message: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What every event tells."""
+
+    type: str
+    browser: UUID | None
+    """None when it is no UUID, so no browser has it."""
+    at: datetime
+    channel: str | None
+    point_of_sale: str
+    parts: list[Part] = field(default_factory=list)
+
+
+def read(sent: Sent) -> Reading:
+    """The members that place an event; raises `BadRequest` without `browser_id` or `type`."""
+    message = sent.message
+    for name in ("browser_id", "type"):
+        value = message.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise BadRequest(f"{name} is required")
+    browser = message["browser_id"].strip()
+    reading = Reading(
+        type=message["type"].strip().upper(),
+        browser=UUID(browser) if _UUID.fullmatch(browser) else None,
+        at=event_time(message.get("requested_at"), sent.received_at),
+        channel=_word(message.get("channel")),
+        point_of_sale=_text(message.get("pos")),
+    )
+    currency = message.get("currency")
+    if currency not in (None, "") and not _is_currency(currency):
+        detail = f"currency {str(currency)[:100]} is no ISO 4217 code"
+        reading.parts.append(Part(BAD_MEMBER, detail, {"currency": currency}))
+    return reading
+
+
+def event_time(requested_at: Any, received_at: datetime) -> datetime:
+    """The client's time when it is within a day of ours, else ours."""
+    try:
+        at = instant(requested_at)
+    except Refused:
+        return received_at
+    return at if abs(at - received_at) <= CLOCK_TRUST else received_at
+
+
+def check_name(type_: str) -> None:
+    """Refuse names that custom events may not have; raises `Misused`."""
+    if type_ in events.STANDARD:
+        return
+    if type_.startswith(events.RESERVED_PREFIX) or type_ in events.RESERVED:
+        raise Misused(RESERVED_NAME, f"{type_[:100]} is reserved")
+    if len(type_) > events.LONGEST_TYPE:
+        raise Misused(RESERVED_NAME, f"a type has at most {events.LONGEST_TYPE} characters")
+
+
+def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Currency, language and page of an event, from its session when it does not tell (4.1)."""
+    told: dict[str, Any] = {}
+    for name, in_session in (
+        ("currency", "currency"),
+        ("language", "language"),
+        ("page", "last_page"),
+    ):
+        sent = message.get(name)
+        usable = isinstance(sent, str) and (name != "currency" or not sent or _is_currency(sent))
+        value = sent if usable and sent else about.get(in_session)
+        # An empty page is what the SDK sends from a server: it is told, if of nothing.
+        if value is None and name == "page" and isinstance(sent, str):
+            value = sent
+        if value is not None:
+            told[name] = value
+    return told
+
+
+def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list[Part]]:
+    """The first 50 attributes of `ext` that follow the rules, and the others as parts.
+
+    `kinds` are the types that attributes of this event type have had so far.
+    """
+    if not isinstance(ext, dict):
+        return {}, [Part(EXT_UNUSABLE, "ext is not an object", {"ext": ext})]
+    good: dict[str, Any] = {}
+    bad: dict[str, dict[str, Any]] = {}
+    for name, value in ext.items():
+        kind = kind_of(value)
+        if kind is None or not _EXT_KEY.fullmatch(name):
+            bad.setdefault(EXT_UNUSABLE, {})[name] = value
+        elif kinds.get(name, kind) != kind:
+            bad.setdefault(EXT_OTHER_TYPE, {})[name] = value
+        elif len(good) >= events.MAX_EXT:
+            bad.setdefault(EXT_TOO_MANY, {})[name] = value
+        else:
+            good[name] = value
+    parts = [
+        Part(reason, ", ".join(list(rest)[:10])[:500], {"ext": rest})
+        for reason, rest in bad.items()
+    ]
+    return good, parts
+
+
+def kind_of(value: Any) -> str | None:
+    """The type an attribute keeps: all numbers are one; None for what is no attribute."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | Decimal):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    # The SDKs pass arrays on untouched.
+    return "array" if isinstance(value, list) else None
+
+
+def operating_system(user_agent: str) -> str | None:
+    """The system that a browser says it runs on."""
+    return next((name for word, name in _SYSTEMS if word in user_agent), None)
+
+
+def arbitrary(message: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
+    """All members of an event that have no place of their own."""
+    return {
+        name: value
+        for name, value in message.items()
+        if name not in STANDARD_MEMBERS and name not in without
+    }
+
+
+def _is_currency(value: Any) -> bool:
+    try:
+        CURRENCY.read(value)
+    except Refused:
+        return False
+    return True
+
+
+def _word(value: Any) -> str | None:
+    text = _text(value).upper()
+    return text or None
+
+
+def _text(value: Any) -> str:
+    return storable(value).strip() if isinstance(value, str) else ""

@@ -1,0 +1,76 @@
+-- events.append
+-- An event and the session it makes, if its browser and the configuration are as they were read.
+WITH held AS (
+    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
+        point_of_sale = %(point_of_sale)s
+    FROM {ws}.stream_settings AS c
+    WHERE b.ref = %(browser)s AND b.version = %(version)s AND c.version = %(settings)s
+    RETURNING b.version
+), placed AS (
+    {session}
+){seen}
+INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+    point_of_sale, reach, cuts, body, received_at)
+SELECT %(ref)s, %(at)s, placed.ref, %(guest)s, %(browser)s, held.version, %(type)s, %(channel)s,
+    %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
+FROM held CROSS JOIN placed
+
+-- events.add_partition
+-- Make room for the events of a month.
+SELECT {ws}.add_events_partition(%(instant)s)
+
+-- events.settings
+-- What events are decided by, with the version it is.
+SELECT version, (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'minutes', timeout_minutes,
+                                                 'test', test)), '[]')
+    FROM {ws}.points_of_sale
+) AS points_of_sale, (
+    SELECT coalesce(jsonb_object_agg(site, point_of_sale), '{}') FROM {ws}.site_aliases
+) AS sites
+FROM {ws}.stream_settings
+
+-- events.of_sessions
+-- Every event of some sessions by time, then by arrival.
+SELECT ref, at, session_ref, number, type, point_of_sale, reach, cuts, body, received_at
+FROM {ws}.events WHERE session_ref = ANY (%(sessions)s::uuid[])
+  AND at BETWEEN %(since)s AND %(until)s
+ORDER BY at, number
+
+-- events.move
+-- Events of a locked browser that another session holds now.
+UPDATE {ws}.events SET session_ref = %(session)s
+WHERE ref = ANY (%(refs)s::uuid[]) AND at BETWEEN %(since)s AND %(until)s
+
+-- events.amend
+-- The event a part of which was replayed.
+UPDATE {ws}.events SET body = %(body)s WHERE at = %(at)s AND ref = %(ref)s
+
+-- events.fetch
+-- One event by time and ref, held until the transaction ends.
+SELECT ref, at, type, body FROM {ws}.events WHERE at = %(at)s AND ref = %(ref)s FOR NO KEY UPDATE
+
+-- events.latest
+-- The last events of some sessions, each session's newest first.
+SELECT e.ref, e.at, e.session_ref, e.browser_ref, e.type, e.channel, e.point_of_sale, e.body,
+    e.received_at
+FROM unnest(%(sessions)s::uuid[], %(since)s::timestamptz[], %(until)s::timestamptz[])
+    AS s (ref, since, until)
+CROSS JOIN LATERAL (
+    SELECT * FROM {ws}.events
+    WHERE session_ref = s.ref AND at BETWEEN s.since AND s.until
+    ORDER BY at DESC, number DESC LIMIT %(most)s
+) AS e
+ORDER BY e.at DESC, e.number DESC
+
+-- events.kinds
+-- The types that attributes of an event type have.
+SELECT name, kind FROM {ws}.event_attributes
+WHERE event_type = %(type)s AND name = ANY (%(names)s::text[])
+
+-- events.learn_kinds
+-- Types of attributes that an event type did not have yet; the first ones stay.
+INSERT INTO {ws}.event_attributes (event_type, name, kind)
+SELECT %(type)s, name, kind FROM unnest(%(names)s::text[], %(kinds)s::text[]) AS sent (name, kind)
+ORDER BY name
+ON CONFLICT DO NOTHING

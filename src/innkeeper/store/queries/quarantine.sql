@@ -1,0 +1,57 @@
+-- quarantine.keep
+-- Something that breaks a rule; no row when the configuration is another by now.
+INSERT INTO {ws}.quarantine (ref, event_ref, event_at, reason, detail, message, came, type,
+    browser_ref, guest_ref, received_at)
+SELECT %(ref)s, %(event)s, %(at)s, %(reason)s, %(detail)s, %(message)s, %(came)s, %(type)s, b.ref,
+    b.guest_ref, %(received_at)s
+FROM {ws}.browsers AS b CROSS JOIN {ws}.stream_settings AS c
+WHERE b.ref = %(browser)s AND c.version = %(settings)s
+
+-- quarantine.list
+-- A page of what waits, oldest first, each row with the number of all.
+SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, attempts,
+    ({total}) AS total
+FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
+ORDER BY received_at, ref LIMIT %(limit)s OFFSET %(offset)s
+
+-- quarantine.count
+-- How much of it waits.
+SELECT count(*) AS total FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
+
+-- quarantine.by_reason
+-- Filter: one reason.
+AND reason = %(reason)s
+
+-- quarantine.by_refs
+-- Filter: named ones.
+AND ref = ANY (%(refs)s::uuid[])
+
+-- quarantine.waiting
+-- What waits to be replayed, in order of arrival, after a given one.
+SELECT ref, received_at FROM {ws}.quarantine
+WHERE replayed_at IS NULL AND received_at <= %(until)s
+  AND (received_at, ref) > (%(after_at)s, %(after)s::uuid) {filters}
+ORDER BY received_at, ref LIMIT %(most)s
+
+-- quarantine.lock
+-- One that still waits, held until the transaction ends.
+SELECT ref, event_ref, event_at, reason, detail, message, came, type, browser_ref, received_at
+FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL FOR UPDATE
+
+-- quarantine.done
+-- It is attached now.
+UPDATE {ws}.quarantine SET replayed_at = %(now)s, attempts = attempts + 1 WHERE ref = %(ref)s
+
+-- quarantine.failed
+-- It still breaks a rule, perhaps another one.
+UPDATE {ws}.quarantine SET reason = %(reason)s, detail = %(detail)s, attempts = attempts + 1
+WHERE ref = %(ref)s AND replayed_at IS NULL
+
+-- quarantine.discard
+-- Give up one that waits.
+DELETE FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL
+
+-- quarantine.reasons
+-- How many wait, by reason.
+SELECT reason, count(*) AS waiting FROM {ws}.quarantine WHERE replayed_at IS NULL
+GROUP BY reason ORDER BY reason

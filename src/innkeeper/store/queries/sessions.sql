@@ -1,0 +1,82 @@
+-- sessions.go_on
+-- Part of `events.append`: the event's session as it is now.
+UPDATE {ws}.sessions SET started_at = %(started_at)s, last_at = %(last_at)s,
+    expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz, cut_by = %(cut_by)s::text, events = %(events)s,
+    about = %(about)s, cart = %(cart)s::jsonb, closed_at = %(closed_at)s::timestamptz, cart_type = %(cart_type)s::text,
+    revenue = %(revenue)s::numeric, modified_at = %(now)s
+WHERE ref = %(session)s AND EXISTS (SELECT FROM held)
+RETURNING ref
+
+-- sessions.begin
+-- Part of `events.append`: the event's session, which is new.
+INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
+    cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
+SELECT %(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
+    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz,
+    %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s
+FROM held
+RETURNING ref
+
+-- sessions.see
+-- Part of `events.append`: its guest was seen when the session began.
+, seen AS (
+    UPDATE {ws}.guests SET last_seen = %(started_at)s
+    WHERE ref = %(session_guest)s AND last_seen < %(started_at)s AND survivor_ref IS NULL
+      AND own IS NULL AND EXISTS (SELECT FROM held)
+)
+
+-- sessions.put
+-- A session of a locked browser, new or as it is now.
+INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
+    cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
+VALUES (%(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
+    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz,
+    %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s)
+ON CONFLICT (ref) DO UPDATE SET started_at = excluded.started_at, last_at = excluded.last_at,
+    expires_at = excluded.expires_at, cut_at = excluded.cut_at, cut_by = excluded.cut_by,
+    events = excluded.events, about = excluded.about, cart = excluded.cart,
+    closed_at = excluded.closed_at, cart_type = excluded.cart_type, revenue = excluded.revenue,
+    modified_at = excluded.modified_at
+
+-- sessions.drop
+-- Sessions of a locked browser whose events belong to others now.
+DELETE FROM {ws}.sessions WHERE ref = ANY (%(refs)s::uuid[])
+
+-- sessions.open_of_browser
+-- The sessions of a locked browser that go on at that time, on any channel.
+SELECT ref, guest_ref, started_at, last_at, expires_at, cart FROM {ws}.sessions
+WHERE browser_ref = %(browser)s AND cut_at IS NULL AND expires_at >= %(at)s
+
+-- sessions.cut
+-- End a session of a locked browser: another person is there.
+UPDATE {ws}.sessions SET cut_at = %(cut_at)s::timestamptz, cut_by = 'person', expires_at = %(cut_at)s::timestamptz,
+    closed_at = %(now)s, cart_type = %(cart_type)s::text, revenue = %(revenue)s::numeric, modified_at = %(now)s
+WHERE ref = %(ref)s
+
+-- sessions.idle
+-- Some open sessions whose time is up, held until the transaction ends.
+SELECT s.ref, s.browser_ref, s.cart, s.expires_at FROM {ws}.sessions AS s
+JOIN {ws}.browsers AS b ON b.ref = s.browser_ref
+WHERE s.closed_at IS NULL AND s.expires_at < %(now)s
+ORDER BY b.ref LIMIT %(most)s FOR NO KEY UPDATE OF b SKIP LOCKED
+
+-- sessions.close
+-- End an idle session of a held browser, unless an event came meanwhile.
+WITH closed AS (
+    UPDATE {ws}.sessions SET closed_at = %(now)s, cart_type = %(cart_type)s::text,
+        revenue = %(revenue)s::numeric, modified_at = %(now)s
+    WHERE ref = %(ref)s AND closed_at IS NULL AND expires_at = %(expires_at)s
+    RETURNING browser_ref
+)
+UPDATE {ws}.browsers SET version = version + 1 WHERE ref IN (SELECT browser_ref FROM closed)
+
+-- sessions.of_guest
+-- The latest sessions of a live guest and those it stands for.
+SELECT s.ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, s.browser_ref, s.channel,
+    s.started_at, s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events, s.about, s.cart,
+    s.closed_at, s.created_at, s.modified_at
+FROM {ws}.sessions AS s JOIN {ws}.guests AS g ON g.ref = s.guest_ref
+WHERE s.guest_ref IN (
+    SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s
+) AND s.started_at >= %(since)s
+ORDER BY s.started_at DESC, s.ref LIMIT %(most)s

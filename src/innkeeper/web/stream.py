@@ -1,0 +1,299 @@
+"""The door of the stream API: from a page's request to its answer (stream-api.md 1 to 4).
+
+The client key is public and the only credential; pages call from any origin.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import unquote
+
+from prometheus_client import Counter
+from starlette.types import Receive, Scope, Send
+
+from innkeeper import clock
+from innkeeper.actions import browsers, ingest
+from innkeeper.errors import (
+    ApiError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerFault,
+    UnknownBrowser,
+)
+from innkeeper.rules.stream import Sent
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.work import Work
+from innkeeper.web.answers import Answer, json_answer
+from innkeeper.web.auth import Keyring
+from innkeeper.web.bodies import ClientGone, read_body
+from innkeeper.web.cors import Cors
+from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
+from innkeeper.web.places import base_url
+from innkeeper.wire import stream
+from innkeeper.wire.specials import ref_in
+from innkeeper.wire.stream_routes import PREFIXES, StreamRoute, routes_at
+
+ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
+QUARANTINED: Final = Counter(
+    "innkeeper_events_quarantined_total",
+    "Events, or parts of events, that went to quarantine.",
+    ["reason"],
+)
+MAX_USER_AGENT: Final = 1000
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as far as it is known; errors are told in its terms."""
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    path: str
+    query: dict[str, str]
+    message: bytes | None
+    parameters: dict[str, str] = field(default_factory=dict)
+    route: StreamRoute | None = None
+    client_key: str = ""
+    workspace: str = ""
+    fault: BaseException | None = None
+    quarantined: tuple[str, ...] = ()
+    started: float = field(default_factory=perf_counter)
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+
+class Stream:
+    """Reads, finds the workspace of the client key, acts, answers."""
+
+    def __init__(self, settings: Settings, database: Database, keyring: Keyring) -> None:
+        self._settings = settings
+        self._database = database
+        self._keyring = keyring
+        self._cors = Cors(settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        query, message = stream.parse(scope["query_string"])
+        call = Call(scope, headers, path_of(scope), query, message)
+        correlation = correlation_id(headers.get(CORRELATION))
+        try:
+            answer = await self._answer(call, receive)
+        except ClientGone:
+            return
+        except ApiError as error:
+            answer = self._error(call, error)
+        except Exception as fault:
+            call.fault = fault
+            answer = self._error(call, ServerFault())
+        answer = _for_script(call, answer)
+        answer.headers += [
+            (CORRELATION, correlation),
+            *ALWAYS,
+            *self._cors.headers(headers.get(b"origin")),
+        ]
+        await answer.send(send)
+        _note(call, answer, correlation)
+
+    async def _answer(self, call: Call, receive: Receive) -> Answer:
+        found, call.parameters = routes_at(call.path)
+        if not found:
+            raise NotFound
+        methods = allowed(found)
+        if call.method == "OPTIONS":
+            if b"access-control-request-method" in call.headers:
+                return self._cors.preflight(methods)
+            return Answer(204, headers=[(b"allow", ", ".join(methods).encode())])
+        # Known by now how an error looks, whatever the method.
+        call.route = next(iter(found.values()))
+        route = found.get("GET" if call.method == "HEAD" else call.method)
+        if route is None:
+            raise MethodNotAllowed(call.method, methods)
+        call.route = route
+        if route.method == "GET":
+            stream.callback_of(call.query)
+        else:
+            limit = self._settings.max_body_bytes
+            call.message = await read_body(receive, call.headers.get(b"content-length"), limit)
+        return await ACTS[route.act](self, call)
+
+    async def authorize(self, call: Call, sent: object) -> None:
+        """Find the workspace of a request; `sent` is the client key of its message, if any.
+
+        Raises `Unauthorized` for a key that is missing, unknown or revoked.
+        """
+        edge = call.route is not None and call.route.edge
+        context = call.query.get("sitecoreContextId") or call.header(b"x-sitecore-contextid")
+        key = sent if isinstance(sent, str) and sent else call.query.get("client_key", "")
+        call.client_key = (context or key) if edge else key
+        opened = await self._keyring.workspace_of(call.client_key, aliases=edge)
+        call.client_key, call.workspace = opened.client_key, opened.workspace
+
+    async def work(self, call: Call, act: Callable[[Work], Awaitable[Any]]) -> Any:
+        """Run `act` in the caller's workspace, again when it lost against another."""
+
+        async def once() -> Any:
+            async with self._database.work(call.workspace, call.client_key) as lent:
+                return await act(lent)
+
+        return await retrying(once)
+
+    def base(self, call: Call) -> str:
+        """What absolute URLs start with."""
+        return base_url(call.scope, call.headers, self._settings.public_url)
+
+    def _error(self, call: Call, error: ApiError) -> Answer:
+        flow = call.route.flow if call.route else not _is_event_path(call.path)
+        body_of = stream.flow_error if flow else stream.event_error
+        body = body_of(error, call.client_key, self._settings.more_info_url)
+        # No login helps here, so no browser is to ask for one.
+        headers = [
+            (name.lower().encode(), text.encode())
+            for name, text in error.headers.items()
+            if name != "WWW-Authenticate"
+        ]
+        return json_answer(body, error.status, headers)
+
+
+async def create_browser(door: Stream, call: Call) -> Answer:
+    """201 with a new browser id and the guest made for it."""
+    await door.authorize(call, None)
+    browser, guest = await door.work(call, browsers.create)
+    return json_answer(stream.created(call.client_key, browser, guest), 201)
+
+
+async def show_browser(door: Stream, call: Call) -> Answer:
+    """200 with the guest whose browser it is now."""
+    # The SDK sends the client key as api_token too.
+    await door.authorize(
+        call, call.query.get("api_token") if not call.query.get("client_key") else None
+    )
+    browser = ref_in(unquote(call.parameters["browser"]))
+    if browser is None:
+        raise UnknownBrowser
+    guest = await door.work(call, lambda work: browsers.guest_of(work, browser))
+    return json_answer(stream.shown(call.client_key, browser, guest))
+
+
+async def get_event(door: Stream, call: Call) -> Answer:
+    """201 for an event in the query."""
+    return await _event(door, call)
+
+
+async def post_event(door: Stream, call: Call) -> Answer:
+    """201 for an event in the body."""
+    return await _event(door, call)
+
+
+async def _event(door: Stream, call: Call) -> Answer:
+    received_at = clock.now()
+    try:
+        message = stream.message(call.message)
+    except BadRequest:
+        # Whoever has no key learns nothing of what is wrong besides.
+        await door.authorize(call, None)
+        raise
+    await door.authorize(call, message.get("client_key"))
+    edge = call.route is not None and call.route.edge
+    site = call.query.get("siteId", "") if edge else None
+    sent = Sent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
+    taken = await door.work(call, lambda work: ingest.record(work, sent))
+    EVENTS.inc()
+    for reason in taken.quarantined:
+        QUARANTINED.labels(reason).inc()
+    call.quarantined = taken.quarantined
+    return json_answer(stream.taken(call.client_key, taken.ref, taken.guest), 201)
+
+
+async def call_flows(door: Stream, call: Call) -> Answer:
+    """200 with the empty decision."""
+    try:
+        message = stream.message(call.message)
+    except BadRequest:
+        await door.authorize(call, None)
+        raise
+    await door.authorize(call, message.get("clientKey"))
+    friendly = message.get("friendlyId")
+    if not isinstance(friendly, str) or not friendly.strip():
+        raise BadRequest("friendlyId: may not be null.")
+    return json_answer(stream.NO_DECISION)
+
+
+async def cdn_url(door: Stream, call: Call) -> Answer:
+    """200 with the address of the script of web experiences, as plain text."""
+    await door.authorize(call, None)
+    url = f"{door.base(call)}/web-flow-libs/{call.client_key}/web-version.min.js"
+    return Answer(200, url.encode(), content_type=b"text/plain; charset=utf-8")
+
+
+async def web_flow_script(door: Stream, call: Call) -> Answer:
+    """200 with a script that does nothing, whatever the key: a page must not break over it."""
+    return Answer(200, stream.WEB_FLOWS, content_type=stream.JAVASCRIPT)
+
+
+ACTS: Final[dict[str, Callable[[Stream, Call], Awaitable[Answer]]]] = {
+    "create_browser": create_browser,
+    "show_browser": show_browser,
+    "get_event": get_event,
+    "post_event": post_event,
+    "call_flows": call_flows,
+    "call_flows_by_get": call_flows,
+    "cdn_url": cdn_url,
+    "web_flow_script": web_flow_script,
+}
+
+
+def is_stream(path: str) -> bool:
+    """Whether this door answers at a path."""
+    return path.lower().startswith(PREFIXES)
+
+
+def path_of(scope: Scope) -> str:
+    """The path, still percent-encoded; a doubled slash of a base URL that ends in one is one."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("latin-1").replace("//", "/")
+
+
+def allowed(found: Mapping[str, StreamRoute]) -> list[str]:
+    """The methods of a path, as an Allow header lists them."""
+    return sorted({*found, *({"HEAD"} if "GET" in found else ()), "OPTIONS"})
+
+
+def _is_event_path(path: str) -> bool:
+    return path.lower().startswith(PREFIXES[:2])
+
+
+def _for_script(call: Call, answer: Answer) -> Answer:
+    """The answer as JSONP where the request asks for it; always 200 (section 4)."""
+    name = call.query.get("callback")
+    if name is None or call.method != "GET" or not stream.CALLBACK.fullmatch(name):
+        return answer
+    if answer.content_type != b"application/json":
+        return answer
+    return Answer(200, stream.jsonp(name, answer.body), answer.headers, stream.JAVASCRIPT)
+
+
+def _note(call: Call, answer: Answer, correlation: bytes) -> None:
+    seconds = perf_counter() - call.started
+    route = call.route.path if call.route else "unknown"
+    observe(call.method, route, answer.status, seconds)
+    members: dict[str, Any] = {
+        "id": correlation.decode(),
+        "method": call.method,
+        "route": route,
+        "status": answer.status,
+        "ms": round(seconds * 1000, 2),
+    }
+    if call.workspace:
+        members["client_key"] = call.client_key
+    if call.quarantined:
+        members["quarantined"] = list(call.quarantined)
+    log_request(members, call.fault)

@@ -1,0 +1,135 @@
+"""How streams look: messages in, bodies and errors out, JSONP (stream-api.md 2 to 4)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from innkeeper.errors import ApiError, BadJson, BadRequest, Invalid, Unauthorized, UnknownBrowser
+from innkeeper.resources.kinds import Refused, opaque
+from innkeeper.wire.text import decode_object
+
+VERSION: Final = "1.2"
+JAVASCRIPT: Final = b"application/javascript"
+CALLBACK: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]{0,127}", re.ASCII)
+NO_DECISION: Final[Mapping[str, Any]] = {}
+"""What callFlows and personalize answer: no flow is run here, so none decides."""
+WEB_FLOWS: Final = b"/* Innkeeper runs no web experiences. */\n"
+_MESSAGE: Final = b"message"
+
+
+def created(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
+    """The answer to browser create (section 3)."""
+    return {**_head("OK", client_key), "ref": browser, "customer_ref": guest}
+
+
+def shown(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
+    """The answer to browser show (section 3)."""
+    return {**_head("OK", client_key), "ref": browser, "customer": {"ref": guest}}
+
+
+def taken(client_key: str, event: UUID, guest: UUID) -> dict[str, Any]:
+    """The answer to an event (sections 4 and 9)."""
+    return {**_head("OK", client_key), "ref": event, "customer_ref": guest}
+
+
+def event_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str, Any]:
+    """The body of an error of browsers and events (sections 4 and 9)."""
+    if isinstance(error, UnknownBrowser):
+        body = _head("NOT_FOUND", client_key)
+    else:
+        body = {**_head("ERROR", client_key), "error_code": error.status}
+    return {**body, "error_msg": error.message, "moreInfo": more_info_url}
+
+
+def flow_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str, Any]:
+    """The body of an error of callFlows and personalize (section 7)."""
+    body: dict[str, Any] = {
+        "status": error.status,
+        "code": error.status,
+        "message": error.message,
+        "developerMessage": error.message,
+        "moreInfoUrl": more_info_url,
+    }
+    return (
+        body
+        if isinstance(error, Unauthorized)
+        else body | {"developerMessage": error.told(client_key)}
+    )
+
+
+def jsonp(callback: str, body: bytes) -> bytes:
+    """A script that hands `body`, which is JSON, to a function of the page."""
+    # JSON may hold two line separators that no script could before 2019.
+    plain = body.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
+    return b"%s(%s);" % (callback.encode(), plain)
+
+
+def callback_of(query: Mapping[str, str]) -> str | None:
+    """The function a script asks for; raises `BadRequest` for what cannot name one."""
+    name = query.get("callback")
+    if name is not None and not CALLBACK.fullmatch(name):
+        raise BadRequest("callback is not the name of a function")
+    return name
+
+
+def parse(query: bytes) -> tuple[dict[str, str], bytes | None]:
+    """The parameters of a query, and its `message`, which may be sent unencoded.
+
+    An unencoded message may hold `&`: it goes on as long as that makes JSON of it.
+    """
+    pieces = query.split(b"&")
+    parameters: dict[str, str] = {}
+    message: bytes | None = None
+    skipped = 0
+    for index, piece in enumerate(pieces):
+        if index < skipped:
+            continue
+        name, _, value = piece.partition(b"=")
+        if name == _MESSAGE and message is None:
+            message, skipped = _message(value, pieces[index + 1 :])
+            skipped += index + 1
+            continue
+        spelt = unquote_to_bytes(name.replace(b"+", b" ")).decode(errors="replace")
+        told = unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace")
+        parameters.setdefault(spelt, told)
+    return parameters, message
+
+
+def _message(value: bytes, rest: list[bytes]) -> tuple[bytes, int]:
+    """The JSON text of a message, and how many of the pieces after it are part of it."""
+    first = text = _unquoted(value)
+    for more in range(len(rest) + 1):
+        try:
+            decode_object(text)
+        except (BadJson, Invalid):
+            text = _unquoted(b"&".join([value, *rest[: more + 1]]))
+            continue
+        return text, more
+    return first, 0
+
+
+def _unquoted(value: bytes) -> bytes:
+    # In what was encoded a plus is a space; in what was not it is a plus, as of a phone number.
+    return unquote_to_bytes(value if b"{" in value else value.replace(b"+", b" "))
+
+
+def message(text: bytes | None) -> dict[str, Any]:
+    """The JSON object of a message; raises `BadRequest` for what is none or cannot be stored."""
+    if not text:
+        raise BadRequest("message is required")
+    try:
+        decoded = decode_object(text)
+        opaque(decoded)
+    except BadJson as error:
+        raise BadRequest("message is not a JSON object", error.developer_message) from None
+    except Invalid as error:
+        raise BadRequest(error.message) from None
+    except Refused as refused:
+        raise BadRequest(f"message: {refused.reason}") from None
+    return decoded
+
+
+def _head(status: str, client_key: str) -> dict[str, Any]:
+    return {"status": status, "version": VERSION, "client_key": client_key}

@@ -1,0 +1,263 @@
+"""The stream endpoints as data: where they live, for the door and the API description."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from innkeeper.resources.kinds import Schema
+
+TAG: Final = "Stream API"
+EDGE: Final = "/v1/events"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StreamRoute:
+    """One operation of the stream API, on its direct or its edge path."""
+
+    method: str
+    path: str
+    act: str
+    """What the door does: one of its functions."""
+    name: str
+    summary: str
+    edge: bool = False
+    """Whether its credential is a context id, and its point of sale that of a site."""
+    flow: bool = False
+    """Whether errors look like those of callFlows."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Schema | None = None
+    status: int = 200
+    shown: Schema | None = None
+    """Of a JSON answer."""
+    media: str = "application/json"
+    failures: tuple[int, ...] = ()
+
+    def matches(self, path: str) -> dict[str, str] | None:
+        """The parameters of a path that this is the route of."""
+        found = _pattern(self.path).fullmatch(path)
+        return found.groupdict() if found else None
+
+
+_patterns: dict[str, re.Pattern[str]] = {}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    known = _patterns.get(path)
+    if known is None:
+        pieces = re.split(r"\{(\w+)\}", path)
+        text = "".join(
+            f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece)
+            for index, piece in enumerate(pieces)
+        )
+        known = _patterns[path] = re.compile(text + "/?", re.IGNORECASE)
+    return known
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_REF: Final[Schema] = {"type": "string", "format": "uuid"}
+_HEAD: Final = {"status": _TEXT, "version": _TEXT, "client_key": _TEXT, "ref": _REF}
+_CREATED: Final[Schema] = {
+    "type": "object",
+    "properties": {**_HEAD, "customer_ref": _REF},
+    "required": ["status", "version", "client_key", "ref", "customer_ref"],
+}
+_SHOWN: Final[Schema] = {
+    "type": "object",
+    "properties": {**_HEAD, "customer": {"type": "object", "properties": {"ref": _REF}}},
+    "required": ["status", "version", "client_key", "ref", "customer"],
+}
+EVENT_ERROR: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ERROR", "NOT_FOUND"]},
+        "version": _TEXT,
+        "client_key": _TEXT,
+        "error_code": {"type": "integer"},
+        "error_msg": _TEXT,
+        "moreInfo": _TEXT,
+    },
+    "required": ["status", "version", "client_key", "error_msg", "moreInfo"],
+}
+FLOW_ERROR: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "integer"},
+        "code": {"type": "integer"},
+        "message": _TEXT,
+        "developerMessage": _TEXT,
+        "moreInfoUrl": _TEXT,
+    },
+    "required": ["status", "code", "message", "developerMessage", "moreInfoUrl"],
+}
+EVENT: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "client_key": {**_TEXT, "description": "The client key; empty on the edge paths."},
+        "browser_id": {**_REF, "description": "From browser create."},
+        "type": {**_TEXT, "minLength": 1, "description": "VIEW, IDENTITY … or a custom name."},
+        "channel": {**_TEXT, "description": "WEB, MOBILE_APP …; as before when it is left out."},
+        "pos": {**_TEXT, "description": "Point of sale; as before, or the default one."},
+        "currency": {**_TEXT, "description": "ISO 4217."},
+        "language": {**_TEXT, "description": "ISO 639-1."},
+        "page": {**_TEXT, "description": "The page it happened on."},
+        "requested_at": {**_TEXT, "description": "The client's time; counts within a day."},
+        "ext": {"type": "object", "description": "At most 50 attributes."},
+    },
+    "required": ["client_key", "browser_id", "type"],
+}
+_FLOW: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "clientKey": _TEXT,
+        "channel": _TEXT,
+        "pointOfSale": _TEXT,
+        "friendlyId": {**_TEXT, "minLength": 1},
+        "browserId": _TEXT,
+    },
+    "required": ["clientKey", "friendlyId"],
+}
+_KEY: Final = {"client_key": "The client key."}
+_CALLBACK: Final = {"callback": "Answers with a script that calls this function, always 200."}
+_CONTEXT: Final = {
+    "sitecoreContextId": "The context id: a client key or an alias of one. "
+    "The header x-sitecore-contextid does as well."
+}
+_SITE: Final = {"siteId": "The site: a point of sale, or an alias of one."}
+_MESSAGE: Final = {"message": "The event as JSON on one line, encoded or not."}
+_EVENT_FAILURES: Final = (400, 401, 404, 413)
+
+
+def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
+    base, suffix = (EDGE, "AtEdge") if edge else ("", "")
+    credential = _CONTEXT if edge else _KEY
+    where = " (edge)" if edge else ""
+    site = _SITE if edge else {}
+    yield StreamRoute(
+        method="GET",
+        path=f"{base}/v1.2/browser/create.json",
+        act="create_browser",
+        name=f"createBrowser{suffix}",
+        summary=f"Create a browser id and its guest{where}",
+        edge=edge,
+        query={**credential, **_CALLBACK},
+        status=201,
+        shown=_CREATED,
+        failures=(400, 401),
+    )
+    yield StreamRoute(
+        method="GET",
+        path=f"{base}/v1.2/browser/{{browser}}/show.json",
+        act="show_browser",
+        name=f"showBrowser{suffix}",
+        summary=f"Show whose browser it is{where}",
+        edge=edge,
+        query={**credential, **_CALLBACK},
+        shown=_SHOWN,
+        failures=(400, 401, 404),
+    )
+    for path, name in (("event/create.json", "createEvent"), ("events", "sendEvent")):
+        shared: dict[str, Any] = {
+            "path": f"{base}/v1.2/{path}",
+            "edge": edge,
+            "status": 201,
+            "shown": _CREATED,
+        }
+        yield StreamRoute(
+            method="GET",
+            act="get_event",
+            name=f"{name}ByGet{suffix}",
+            summary=f"Record an event sent in the query{where}",
+            query={**credential, **site, **_MESSAGE, **_CALLBACK},
+            failures=(400, 401, 404),
+            **shared,
+        )
+        yield StreamRoute(
+            method="POST",
+            act="post_event",
+            name=f"{name}{suffix}",
+            summary=f"Record an event{where}",
+            query={**_CONTEXT, **site} if edge else {},
+            body=EVENT,
+            failures=_EVENT_FAILURES,
+            **shared,
+        )
+
+
+def _flows() -> Iterator[StreamRoute]:
+    no_decision = "Ask for a decision: always the empty one"
+    shared: dict[str, Any] = {"flow": True, "shown": {"type": "object"}}
+    yield StreamRoute(
+        method="POST",
+        path="/v2/callFlows",
+        act="call_flows",
+        name="callFlows",
+        summary=no_decision,
+        body=_FLOW,
+        failures=(400, 401, 413),
+        **shared,
+    )
+    yield StreamRoute(
+        method="GET",
+        path="/v2/callFlows",
+        act="call_flows_by_get",
+        name="callFlowsByGet",
+        summary=no_decision + ", asked in the query",
+        query={**_MESSAGE, **_CALLBACK},
+        failures=(400, 401),
+        **shared,
+    )
+    yield StreamRoute(
+        method="POST",
+        path="/v1/personalize",
+        act="call_flows",
+        name="personalizeAtEdge",
+        summary=no_decision + " (edge)",
+        edge=True,
+        query={**_CONTEXT, **_SITE},
+        body=_FLOW,
+        failures=(400, 401, 413),
+        **shared,
+    )
+    yield StreamRoute(
+        method="GET",
+        path="/v1/personalize/cdn-url",
+        act="cdn_url",
+        name="findWebFlowScript",
+        summary="Where the script of web experiences is",
+        edge=True,
+        flow=True,
+        query=_CONTEXT,
+        media="text/plain",
+        failures=(400, 401),
+    )
+    yield StreamRoute(
+        method="GET",
+        path="/web-flow-libs/{client_key}/web-version.min.js",
+        act="web_flow_script",
+        name="fetchWebFlowScript",
+        summary="The script of web experiences, which does nothing",
+        flow=True,
+        media="application/javascript",
+    )
+
+
+STREAM_ROUTES: Final = (
+    *_browsers_and_events(edge=False),
+    *_browsers_and_events(edge=True),
+    *_flows(),
+)
+PREFIXES: Final = ("/v1.2/", "/v1/events/", "/v1/personalize", "/v2/callflows", "/web-flow-libs/")
+"""What the door of streams answers, whether the path exists or not; in lower case."""
+
+
+def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
+    """What is served at a path by method, and the path's parameters."""
+    found: dict[str, StreamRoute] = {}
+    parameters: dict[str, str] = {}
+    for route in STREAM_ROUTES:
+        matched = route.matches(path)
+        if matched is not None:
+            found[route.method] = route
+            parameters = matched
+    return found, parameters
