@@ -128,7 +128,8 @@ async def _by_identifier(work: Work, text: str) -> list[Record]:
 
 async def _by_name(work: Work, name: str) -> list[Record]:
     row = await work.one("search.words", text=name)
-    words: list[str] = sorted((row and row["words"]) or [], key=len, reverse=True)[:4]
+    found: list[str] = (row["words"] if row else None) or []
+    words = sorted(found, key=len, reverse=True)[:4]
     if not words:
         return []
     pairs = [(word, slip) for word in words for slip in slips(word)]

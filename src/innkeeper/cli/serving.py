@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from innkeeper import __version__
-from innkeeper.actions import keys
+from innkeeper.actions import keys, users
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
@@ -56,10 +56,10 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
     dsn = settings.database or _embedded(settings, stack)
-    new, client_key = asyncio.run(_prepare(dsn))
+    new, client_key, link = asyncio.run(_prepare(dsn))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
-    _greet(settings, url, new, client_key)
+    _greet(settings, url, new, client_key, link)
     replace(settings, database=dsn).to_environment()
     if settings.jobs:
         worker = JobWorker()
@@ -89,8 +89,9 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
     return dsn
 
 
-async def _prepare(dsn: str) -> tuple[keys.NewKey | None, str | None]:
-    """Migrate; the workspace's first key when it was made now, and a client key that works."""
+async def _prepare(dsn: str) -> tuple[keys.NewKey | None, str | None, str | None]:
+    """Migrate; the workspace's first key when it was made now, a client key that works, and the
+    token of a link to the screens while nobody has an account."""
     await migrate(dsn)
     database = Database(dsn, pool_size=1)
     await database.open()
@@ -98,10 +99,11 @@ async def _prepare(dsn: str) -> tuple[keys.NewKey | None, str | None]:
         async with database.control("operator") as work:
             new = await keys.first(work, FIRST_WORKSPACE)
             rows = await keys.list_all(work, FIRST_WORKSPACE)
+            link = await users.first_link(work)
     finally:
         await database.close()
     known = [row["client_key"] for row in rows if row["revoked_at"] is None]
-    return new, known[0] if known else None
+    return new, known[0] if known else None, link
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -139,7 +141,13 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _greet(settings: Settings, url: str, new: keys.NewKey | None, client_key: str | None) -> None:
+def _greet(
+    settings: Settings,
+    url: str,
+    new: keys.NewKey | None,
+    client_key: str | None,
+    link: str | None,
+) -> None:
     """Tell where the server is, and a line that creates a guest when pasted."""
     where = (
         ""
@@ -148,7 +156,8 @@ def _greet(settings: Settings, url: str, new: keys.NewKey | None, client_key: st
     )
     # In a virtual environment that is not active the bare name would not be found.
     command = "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
-    lines = [f"Innkeeper {__version__} at {url}", ""]
+    screens = f"{url}/login?link={link}" if link else f"{url}/"
+    lines = [f"Innkeeper {__version__} at {url}", "", f"  Screens: {screens}", ""]
     if new is not None:
         login = f"{new.client_key}:{new.api_token}"
         lines += [

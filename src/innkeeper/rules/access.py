@@ -1,7 +1,9 @@
 """Who may do what in the screens: five roles, and the rights each has."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+from innkeeper.resources.base import Record, Resource
 
 
 class Right(StrEnum):
@@ -77,3 +79,21 @@ def masked(text: str) -> str:
 def locked_seconds(failures: int) -> int:
     """How long an address stays locked after so many failed attempts in a row."""
     return 0 if failures < 5 else min(30 * 2 ** (failures - 5), 3600)
+
+
+def veiled(record: Record, resource: type[Resource]) -> Record:
+    """A record without what names or locates a person: masked, so that one sees it is there."""
+    return {
+        name: _veil(value) if (field := resource.fields.get(name)) and field.personal else value
+        for name, value in record.items()
+    }
+
+
+def _veil(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [_veil(item) for item in value]
+    if isinstance(value, dict):
+        return {name: item if name == "provider" else _veil(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,45 @@
+"""Files that pages refer to, each under a name that changes with its contents."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_NAMES: Final = ("app.css", "app.js", "favicon.svg", "htmx.min.js")
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+@cache
+def contents() -> dict[str, bytes]:
+    """Every file by name."""
+    folder = files("innkeeper.web.ui").joinpath("static")
+    return {name: folder.joinpath(name).read_bytes() for name in _NAMES}
+
+
+@cache
+def address(name: str) -> str:
+    """The path of a file, which may be kept forever."""
+    digest = hashlib.sha256(contents()[name]).hexdigest()[:12]
+    return f"/ui/static/{digest}/{name}"
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    body = contents().get(name)
+    if body is None:
+        return Response(status_code=404)
+    headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff"}
+    return Response(body, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+
+
+async def _favicon(_: Request) -> Response:
+    headers = {"cache-control": "public, max-age=86400"}
+    return Response(contents()["favicon.svg"], headers=headers, media_type="image/svg+xml")
+
+
+ROUTES: Final = [Route("/ui/static/{digest}/{name}", _static), Route("/favicon.ico", _favicon)]

@@ -1,0 +1,153 @@
+"""Guests: the search, and the page of one guest with its tabs."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, guests, merges, orders, search
+from innkeeper.actions.extensions import OF_GUESTS
+from innkeeper.actions.paging import Wanted
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+
+ALL: Final = "all"
+TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
+
+
+async def find(visit: Visit) -> Response:
+    """The search. Its filter is Customer until another is chosen, as in the vendor's product."""
+    q = visit.asked("q")
+    wanted = visit.asked("type", CUSTOMER).lower()
+    if wanted not in TYPES:
+        wanted = ALL
+    hits = await search.guests_by(
+        visit.work,
+        q,
+        guest_type=None if wanted == ALL else wanted,
+        personal=visit.personal,
+        limit=PAGE_SIZE,
+        offset=visit.offset,
+    )
+    return visit.show(
+        "guests.html",
+        q=q,
+        wanted=wanted,
+        hits=hits,
+        everyone=sum(hits.counts.values()),
+        rows=[visit.veil(item, Guest) for item in hits.items],
+        is_new=not q and not hits.counts,
+    )
+
+
+async def opened(visit: Visit) -> tuple[Record, dict[str, Any]]:
+    """The guest of the path, and what every tab of its page shows."""
+    ref = visit.ref("guest")
+    guest = await guests.fetch(visit.work, ref)
+    of_guest = await orders.list_(visit.work, Wanted(limit=1), guest=ref)
+    members = await merges.group(visit.work, ref)
+    tabs = [
+        ("", "Overview", None),
+        ("/orders", "Orders", of_guest.total),
+        ("/properties", "Properties", None),
+        ("/identity", "Identity", len(members) if len(members) > 1 else None),
+        ("/json", "Raw JSON", None),
+    ]
+    if not of_guest.total:
+        tabs = [tab for tab in tabs if tab[0] != "/orders"]
+    return guest, {
+        "guest": visit.veil(guest, Guest),
+        "base": f"/guests/{ref}",
+        "tabs": tabs,
+        "orders_total": of_guest.total,
+        "members": members,
+    }
+
+
+async def overview(visit: Visit) -> Response:
+    """Totals, the latest orders, contact details, extensions."""
+    guest, frame = await opened(visit)
+    ref = guest["ref"]
+    latest = Wanted(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
+    page = await orders.list_(visit.work, latest)
+    return visit.show(
+        "guest_overview.html",
+        **frame,
+        latest=page.items[:5],
+        revenue=_revenue(page.items),
+        channels=_shares(page.items, "channel"),
+        extensions=await OF_GUESTS.of_one(visit.work, ref),
+    )
+
+
+async def raw(visit: Visit) -> Response:
+    """The guest as JSON, with its extensions and orders."""
+    guest, frame = await opened(visit)
+    extensions = await OF_GUESTS.of_one(visit.work, guest["ref"])
+    whole = {
+        **visit.veil(guest, Guest),
+        "extensions": [
+            {"name": each["name"], "key": each["key"], **each["pairs"]} for each in extensions
+        ],
+    }
+    return visit.show("guest_json.html", **frame, whole=whole)
+
+
+async def properties(visit: Visit) -> Response:
+    """Every field, identifier and extension; a form for roles that may edit."""
+    guest, frame = await opened(visit)
+    return visit.show(
+        "guest_properties.html",
+        **frame,
+        fields=_shown_fields(visit.veil(guest, Guest)),
+        extensions=await OF_GUESTS.of_one(visit.work, guest["ref"]),
+    )
+
+
+async def erase(visit: Visit) -> Response:
+    """Remove a guest for good, once its ref was typed."""
+    ref = visit.ref("guest")
+    if visit.sent("confirm") != str(ref):
+        return visit.go(f"/guests/{ref}")
+    await guests.delete(visit.work, ref)
+    await audit.note(visit.work, "guest.erase", ref)
+    return visit.go("/guests", f"Guest {ref} was erased.")
+
+
+def _shown_fields(guest: Record) -> list[tuple[str, str, Any]]:
+    """(name, how it reads, value) of the fields that the header does not show."""
+    skipped = {"ref", "identifiers"}
+    return [
+        (name, name, guest[name]) for name in Guest.fields if name in guest and name not in skipped
+    ]
+
+
+def _revenue(found: list[Record]) -> list[tuple[str, Any]]:
+    """What was paid in all, by currency, the largest first."""
+    sums: dict[str, Any] = {}
+    for order in found:
+        if order.get("price") is not None:
+            currency = str(order.get("currency_code") or "")
+            sums[currency] = sums.get(currency, 0) + order["price"]
+    return sorted(sums.items(), key=lambda pair: -pair[1])
+
+
+def _shares(found: list[Record], name: str) -> list[tuple[str, int, int]]:
+    """Values of a field: (value, how many, per cent), the most frequent first."""
+    counts: dict[str, int] = {}
+    for record in found:
+        value = str(record.get(name) or "unknown")
+        counts[value] = counts.get(value, 0) + 1
+    total = sum(counts.values()) or 1
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(value, count, round(100 * count / total)) for value, count in ranked]
+
+
+PAGES: Final = (
+    Page("/guests", find),
+    Page("/guests/{guest}", overview),
+    Page("/guests/{guest}/properties", properties),
+    Page("/guests/{guest}/json", raw),
+    Page("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
+)

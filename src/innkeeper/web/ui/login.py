@@ -1,0 +1,163 @@
+"""The door: log in, follow a one-time link, log out. The only pages without a workspace."""
+
+import hmac
+from typing import Any, Final
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from innkeeper.actions import users
+from innkeeper.errors import ApiError
+from innkeeper.store.database import Database
+from innkeeper.web.ui.shell import (
+    FORM_COOKIE,
+    HEADERS,
+    LOGIN_COOKIE,
+    csrf_of,
+    form_secret,
+    problem,
+    render,
+    theme_of,
+)
+
+MOST_BYTES: Final = 16_384
+
+
+def routes(database: Database) -> list[BaseRoute]:
+    """`/`, `/login` and `/logout`."""
+    door = Login(database)
+    return [
+        Route("/", door.start),
+        Route("/login", door.show, methods=["GET"]),
+        Route("/login", door.enter, methods=["POST"]),
+        Route("/logout", door.leave, methods=["POST"]),
+    ]
+
+
+class Login:
+    """Pages for people who are not logged in yet."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(self, request: Request) -> Response:
+        """Where somebody was last."""
+        person = await self._person(request)
+        target = "/login" if person is None else f"/w/{person.workspace}/"
+        return RedirectResponse(target, 303)
+
+    async def show(self, request: Request) -> Response:
+        """The form, or for a link the one that chooses a password."""
+        link = request.query_params.get("link", "")
+        next_ = _safe(request.query_params.get("next", ""))
+        try:
+            if not link:
+                if await self._person(request) is not None:
+                    return RedirectResponse(next_ or "/", 303)
+                return self._page(request, next=next_)
+            async with self._database.control() as work:
+                whose = await users.link(work, link)
+        except ApiError as error:
+            return problem(request, error)
+        if whose is None:
+            ended = "This link has expired or was used. Ask for another one."
+            return self._page(request, 403, fault=ended)
+        return self._page(request, link=link, whose=whose)
+
+    async def enter(self, request: Request) -> Response:
+        """Check what was typed, and open a login."""
+        declared = request.headers.get("content-length", "")
+        if not declared.isdecimal() or int(declared) > MOST_BYTES:
+            return self._page(request, 400, fault="The form is too large.")
+        form = await request.form()
+        secret = request.cookies.get(FORM_COOKIE, "")
+        if not secret or not hmac.compare_digest(_text(form, "csrf"), csrf_of(secret)):
+            return self._page(request, 403, fault="This form is out of date. Try again.")
+        link, email, name = (_text(form, field) for field in ("link", "email", "name"))
+        password = _text(form, "password")
+        try:
+            async with self._database.control() as work:
+                if link:
+                    user = await users.use_link(work, link, password, email, name)
+                else:
+                    user = await users.check_password(work, email, password)
+                token, _ = await users.open_login(work, user)
+        except ApiError as error:
+            return self._page(
+                request,
+                error.status,
+                fault=error.message,
+                next=_safe(_text(form, "next")),
+                link=link,
+                whose={"user_ref": None if "name" in form else "", "email": email},
+                email=email,
+                name=name,
+            )
+        response = RedirectResponse(_safe(_text(form, "next")) or "/", 303)
+        response.set_cookie(
+            LOGIN_COOKIE,
+            token,
+            max_age=int(users.LOGIN.total_seconds()),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    async def leave(self, request: Request) -> Response:
+        """Log out."""
+        token = request.cookies.get(LOGIN_COOKIE, "")
+        form = await request.form(max_fields=5)
+        if hmac.compare_digest(_text(form, "csrf"), csrf_of(token)):
+            async with self._database.control() as work:
+                await users.close_login(work, token)
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(LOGIN_COOKIE)
+        return response
+
+    async def _person(self, request: Request) -> users.Person | None:
+        token = request.cookies.get(LOGIN_COOKIE)
+        if token is None:
+            return None
+        async with self._database.control() as work:
+            return await users.of_login(work, token)
+
+    def _page(self, request: Request, status: int = 200, **context: Any) -> Response:
+        secret = form_secret(request)
+        whose = context.get("whose") or {}
+        link = context.get("link", "")
+        asks_person = bool(link) and whose.get("user_ref") is None
+        title, button, lead = "Log in", "Log in", ""
+        if asks_person:
+            title, button = "Welcome to Innkeeper", "Create the owner's account"
+            lead = "This link makes the first account, which may do everything and invite others."
+        elif link:
+            title, button = "Choose a password", "Save and log in"
+            lead = f"For {whose['email']}." if whose.get("email") else ""
+        shown = {
+            **{"title": title, "button": button, "lead": lead, "asks_person": asks_person},
+            **{"link": link, "next": "", "fault": "", "email": "", "name": ""},
+            **{"csrf": csrf_of(secret), "theme": theme_of(request)},
+        }
+        shown |= {name: value for name, value in context.items() if name != "whose"}
+        response = HTMLResponse(render("login.html", **shown), status, HEADERS)
+        response.set_cookie(
+            FORM_COOKIE,
+            secret,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _safe(path: str) -> str:
+    """A path of ours to go to; empty for anything that could lead elsewhere."""
+    return path if path.startswith("/w/") and "\\" not in path and "//" not in path else ""

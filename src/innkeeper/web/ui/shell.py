@@ -1,0 +1,311 @@
+"""One visit to a page: who is it, may they, read the form, act, render; errors become pages."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+from urllib.parse import quote, unquote, urlencode
+from uuid import UUID
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from innkeeper import __version__
+from innkeeper.actions import users, workspaces
+from innkeeper.errors import ApiError, BadRequest, NotFound, Unknown
+from innkeeper.resources.base import Record, Resource
+from innkeeper.rules.access import Right, may, veiled
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.migrate import SANDBOX_SUFFIX
+from innkeeper.store.work import Work
+from innkeeper.web.places import base_url
+from innkeeper.web.ui import charts
+from innkeeper.web.ui.assets import address
+from innkeeper.web.ui.words import FILTERS
+
+LOGIN_COOKIE: Final = "innkeeper_login"
+FORM_COOKIE: Final = "innkeeper_form"
+NOTE_COOKIE: Final = "innkeeper_note"
+THEME_COOKIE: Final = "innkeeper_theme"
+HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+}
+PAGE_SIZE: Final = 50
+MENU: Final = (("/guests", "Guests", "guests"), ("/settings", "Settings", "settings"))
+
+
+class Forbidden(ApiError):
+    """The role of whoever asks lacks a right."""
+
+    status = 403
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request of somebody who is logged in, with a connection for the workspace."""
+
+    request: Request
+    person: users.Person
+    workspace: str
+    workspaces: list[Record]
+    settings: Settings
+    csrf: str
+    work: Work
+    database: Database
+    form: FormData = field(default_factory=FormData)
+    fault: ApiError | None = None
+    """What was wrong with a form that is shown again."""
+
+    def may(self, right: Right) -> bool:
+        return may(self.person.role, right)
+
+    def need(self, right: Right) -> None:
+        """Raise `Forbidden` unless the visitor has a right."""
+        if not self.may(right):
+            raise Forbidden(f"The role {self.person.role} may not {right}.")
+
+    @property
+    def personal(self) -> bool:
+        """Whether the visitor may see what names a person."""
+        return self.may(Right.PERSONAL)
+
+    def veil(self, record: Record, resource: type[Resource]) -> Record:
+        """A record as this visitor may see it."""
+        return record if self.personal else veiled(record, resource)
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.workspace.endswith(SANDBOX_SUFFIX)
+
+    @property
+    def base(self) -> str:
+        """The URL that examples of calls begin with."""
+        headers = dict(self.request.scope["headers"])
+        return base_url(self.request.scope, headers, self.settings.public_url)
+
+    @property
+    def menu(self) -> Sequence[tuple[str, str, str]]:
+        """Path, text and icon of each entry of the main menu."""
+        return MENU
+
+    def ref(self, name: str) -> UUID:
+        """The ref in the path; raises `NotFound` when it is none."""
+        return ref_of(self.request.path_params[name])
+
+    def asked(self, name: str, default: str = "") -> str:
+        return self.request.query_params.get(name, default)
+
+    def sent(self, name: str, default: str = "") -> str:
+        """A text field of the form, trimmed."""
+        value = self.form.get(name, default)
+        return value.strip() if isinstance(value, str) else default
+
+    @property
+    def offset(self) -> int:
+        text = self.asked("offset", "0")
+        return min(int(text), 10**6) if text.isdecimal() and text.isascii() else 0
+
+    def url(self, path: str = "/", **query: Any) -> str:
+        """A path of this workspace."""
+        asked = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"/w/{self.workspace}{path}" + (f"?{urlencode(asked)}" if asked else "")
+
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
+        """A page."""
+        note = self.request.cookies.get(NOTE_COOKIE)
+        page = render(
+            template,
+            v=self,
+            note=unquote(note) if note else None,
+            theme=theme_of(self.request),
+            **context,
+        )
+        response = HTMLResponse(page, status, HEADERS)
+        if note:
+            response.delete_cookie(NOTE_COOKIE)
+        return response
+
+    def go(self, path: str, note: str = "", **query: Any) -> Response:
+        """Send the browser to another page, which shows `note` once."""
+        response = RedirectResponse(self.url(path, **query), 303)
+        if note:
+            response.set_cookie(NOTE_COOKIE, quote(note), max_age=30, httponly=True, samesite="lax")
+        return response
+
+
+Screen = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A path below the workspace's, what shows it, and what its form does.
+
+    `right` is needed to see the page, `post_right` to send its form. A form that is refused is
+    shown again by `show`, with `visit.fault` set. `whole` posts do their own transactions.
+    """
+
+    path: str
+    show: Screen | None = None
+    post: Screen | None = None
+    right: Right | None = None
+    post_right: Right | None = None
+    whole: bool = True
+
+
+class Shell:
+    """What every page of a workspace goes through."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self.database = database
+        self.settings = settings
+
+    def endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """The page as Starlette calls it."""
+
+        async def visited(request: Request) -> Response:
+            token = request.cookies.get(LOGIN_COOKIE, "")
+            workspace = request.path_params["workspace"]
+            async with self.database.control() as work:
+                known = await workspaces.list_all(work)
+                exists = any(each["name"] == workspace for each in known)
+                person = await users.of_login(work, token, workspace if exists else None)
+            if person is None:
+                return to_login(request)
+            if not exists:
+                return problem(request, NotFound())
+            form = await self._form(request, token) if request.method == "POST" else FormData()
+            if isinstance(form, Response):
+                return form
+
+            async def once() -> Response:
+                async with self.database.work(workspace, person.email) as work:
+                    visit = Visit(
+                        *(request, person, workspace, known, self.settings, csrf_of(token)),
+                        *(work, self.database, form),
+                    )
+                    return await self._answer(page, visit)
+
+            try:
+                return await retrying(once)
+            except ApiError as error:
+                return problem(request, error, workspace)
+
+        return visited
+
+    async def _answer(self, page: Page, visit: Visit) -> Response:
+        if page.right is not None:
+            visit.need(page.right)
+        if visit.request.method != "POST":
+            assert page.show is not None  # noqa: S101 - the route has no GET otherwise
+            return await page.show(visit)
+        assert page.post is not None  # noqa: S101 - the route has no POST otherwise
+        if page.post_right is not None:
+            visit.need(page.post_right)
+        try:
+            if not page.whole:
+                return await page.post(visit)
+            async with visit.work.transaction():
+                return await page.post(visit)
+        except ApiError as error:
+            if page.show is None or error.status not in (400, 409):
+                raise
+            visit.fault = error
+            response = await page.show(visit)
+            response.status_code = error.status
+            return response
+
+    async def _form(self, request: Request, token: str) -> FormData | Response:
+        declared = request.headers.get("content-length", "")
+        if not declared.isdecimal() or int(declared) > self.settings.max_body_bytes:
+            return problem(request, BadRequest("The form is too large."))
+        form = await request.form()
+        sent = form.get("csrf")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent, csrf_of(token)):
+            return problem(request, Forbidden("This form is out of date. Go back and try again."))
+        return form
+
+
+def csrf_of(secret: str) -> str:
+    """What forms must send back: only our own pages know it, since it follows from a cookie
+    that scripts and other sites cannot read."""
+    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()[:32]
+
+
+def form_secret(request: Request) -> str:
+    """The secret of forms that are sent before anybody is logged in."""
+    return request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+
+
+def ref_of(text: str) -> UUID:
+    """A ref as it was typed or linked; raises `NotFound`."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None
+
+
+def theme_of(request: Request) -> str:
+    """light, dark, or system."""
+    theme = request.cookies.get(THEME_COOKIE, "system")
+    return theme if theme in ("light", "dark") else "system"
+
+
+def to_login(request: Request) -> Response:
+    """Ask who it is, then come back."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = "/login" if request.method == "POST" else f"/login?next={quote(wanted, safe='')}"
+    return RedirectResponse(target, 303)
+
+
+def problem(request: Request, error: ApiError, workspace: str | None = None) -> Response:
+    """A page that tells of an error; of a guest that was merged away, the survivor's."""
+    if isinstance(error, Unknown) and error.survivor is not None and workspace:
+        return RedirectResponse(f"/w/{workspace}/guests/{error.survivor}", 303)
+    titles = {403: "Not allowed", 404: "Not found", 503: "Busy"}
+    page = render(
+        "problem.html",
+        title=titles.get(error.status, "That did not work"),
+        error=error,
+        home=f"/w/{workspace}/" if workspace else "/",
+        theme=theme_of(request),
+    )
+    return HTMLResponse(page, error.status, HEADERS)
+
+
+def render(template: str, **context: Any) -> str:
+    """A template with its context."""
+    return _environment().get_template(template).render(**context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("innkeeper.web.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= FILTERS
+    globals_: Mapping[str, Any] = {
+        "asset": address,
+        "Right": Right,
+        "version": __version__,
+        "page_size": PAGE_SIZE,
+        "chart": charts,
+    }
+    environment.globals.update(globals_)
+    return environment

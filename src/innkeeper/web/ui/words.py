@@ -1,0 +1,187 @@
+"""How values read on a page: the filters of the templates."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from markupsafe import Markup, escape
+
+from innkeeper import clock
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Refused, instant, iso
+
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s]+")
+_SHORT: Final = {"ref", "id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku"}
+_TOKEN: Final = re.compile(
+    r'("(?:\\.|[^"\\])*")(\s*:)?|(\btrue\b|\bfalse\b|\bnull\b)|(-?\d[\d.eE+-]*)'
+)
+
+
+def worded(key: str) -> str:
+    """`firstTimeOrder` as First Time Order."""
+    words = (word for word in _CAMEL.split(key) if word)
+    return " ".join(
+        word.upper() if word.lower() in _SHORT and len(word) < 4 else word[:1].upper() + word[1:]
+        for word in words
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        return instant(value) if isinstance(value, str) else None
+    except (Refused, ValueError):
+        return None
+
+
+def date(value: Any) -> str:
+    """`21 Nov 2026`."""
+    moment = _moment(value)
+    return f"{moment.day} {moment:%b %Y}" if moment else str(value or "")
+
+
+def moment(value: Any) -> str:
+    """`21 Nov 2026, 09:48`, in UTC like every time here."""
+    at = _moment(value)
+    return f"{at.day} {at:%b %Y, %H:%M}" if at else str(value or "")
+
+
+def ago(value: Any) -> str:
+    """`3 hours ago`; a date once that says more."""
+    at = _moment(value)
+    if at is None:
+        return str(value or "")
+    seconds = (clock.now() - at).total_seconds()
+    if seconds < 0 or seconds > 86400 * 45:
+        return date(at)
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {word}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def when(value: Any) -> Markup:
+    """How long ago, with the exact time on hover."""
+    at = _moment(value)
+    if at is None:
+        return Markup('<span class="faint">–</span>')
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        iso(at), moment(at), ago(at)
+    )
+
+
+def number(value: Any) -> str:
+    """`12,345`."""
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    try:
+        return f"{Decimal(str(value)):,}"
+    except InvalidOperation:
+        return str(value)
+
+
+def money(amount: Any, currency: str | None = None) -> str:
+    """`1,234.50 EUR`."""
+    if amount is None:
+        return "–"
+    try:
+        text = f"{Decimal(str(amount)):,.2f}"
+    except InvalidOperation:
+        text = str(amount)
+    return f"{text} {currency}" if currency else text
+
+
+def compact(value: Any) -> str:
+    """`12.3k`, for axes and tiles."""
+    amount = float(value or 0)
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(amount) >= size:
+            text = f"{amount / size:.1f}".removesuffix(".0")
+            return text + letter
+    return f"{amount:.0f}" if amount == int(amount) else f"{amount:.1f}"
+
+
+def duration(seconds: Any) -> str:
+    """`4 min 10 s`."""
+    if seconds is None:
+        return "–"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def full_name(guest: Record) -> str:
+    """First and last name; empty when neither is known."""
+    parts = (guest.get(name) for name in ("first_name", "last_name"))
+    return " ".join(part for part in parts if part)
+
+
+def called(guest: Record) -> str:
+    """What a guest goes by: name, else e-mail address, else Anonymous (a visitor nobody knows)."""
+    emails = guest.get("emails") or []
+    known = full_name(guest) or guest.get("email") or (emails[0] if emails else "")
+    if known:
+        return str(known)
+    named = any(guest.get(name) for name in ("identifiers", "phone", "phone_numbers"))
+    return f"Guest {str(guest['ref'])[:8]}" if named else "Anonymous"
+
+
+def initials(guest: Record) -> str:
+    """Two letters for an avatar."""
+    letters = [str(guest.get(name) or "")[:1] for name in ("first_name", "last_name")]
+    return ("".join(letters) or str(guest.get("email") or "")[:1] or "?").upper()
+
+
+def tint(ref: Any) -> int:
+    """One of six colours, always the same for one guest."""
+    return (ref.int if isinstance(ref, UUID) else sum(map(ord, str(ref)))) % 6
+
+
+def plain(value: Any) -> Any:
+    """Something that JSON can hold."""
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, UUID) else value
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON."""
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    return msgspec.json.format(encoder.encode(plain(value)), indent=2).decode()
+
+
+def json_html(value: Any) -> Markup:
+    """The same with its parts marked for colour."""
+    text, out, end = json_text(value), [], 0
+    for found in _TOKEN.finditer(text):
+        out.append(escape(text[end : found.start()]))
+        string, colon, word, digits = found.groups()
+        kind = ("k" if colon else "s") if string else "l" if word else "n"
+        out.append(Markup('<span class="{}">{}</span>').format(kind, string or word or digits))
+        out.append(escape(colon or ""))
+        end = found.end()
+    out.append(escape(text[end:]))
+    return Markup("").join(out)
+
+
+FILTERS: Final = {
+    function.__name__: function
+    for function in (
+        *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
+        *(initials, tint, plain, json_text, json_html),
+    )
+}
