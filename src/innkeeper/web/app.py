@@ -18,6 +18,7 @@ from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.observe import configure_logs
+from innkeeper.web.ui import routes as screens
 from innkeeper.web.stream import Stream, is_stream
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.text import encode
@@ -69,7 +70,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         return Response(encode(body), error.status, error.headers, "application/json")
 
     rest = Starlette(
-        routes=probes.routes(database, resolved.public_url),
+        routes=[
+            *probes.routes(database, resolved.public_url),
+            *screens.routes(database, resolved),
+        ],
         lifespan=lifespan,
         exception_handlers={HTTPException: told, ApiError: told},
     )
