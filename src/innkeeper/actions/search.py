@@ -5,10 +5,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions import guests
-from innkeeper.actions.orders import reference_key
 from innkeeper.actions.paging import Wanted, flat
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import email_key, identifier_key
+from innkeeper.rules.keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, slips
 from innkeeper.store.work import Work
 
@@ -64,8 +63,8 @@ async def guests_by(
         (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
     )
     page = [ref for _, ref in wanted[offset : offset + limit]]
-    rows = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=page)}
-    items = [{**rows[ref], "found_by": best[ref][3]} for ref in page if ref in rows]
+    records = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=page)}
+    items = [{**records[ref], "found_by": best[ref][3]} for ref in page if ref in records]
     return Hits(items, len(wanted), counts, is_more)
 
 
