@@ -99,6 +99,7 @@ GUEST_CONTEXTS: Final = (
         tag=TAG,
         perform=find_context,
         query={"browserRef": "The browser's id."},
+        needs=frozenset({"browserRef"}),
         shown={"type": "object", "properties": {"items": _ARRAY}, "required": ["items"]},
         failures=frozenset({400}),
     ),

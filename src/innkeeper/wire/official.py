@@ -108,8 +108,8 @@ ORDER_ITEM = View(
     add={
         "name": item_name,
         "type": lambda item: item.get("type", "OTHER"),
-        "status": lambda item: item.get("status", item["order_status"] or "CONFIRMED"),
-        "currencyCode": lambda item: item.get("currency_code", item["order_currency_code"]),
+        "status": lambda item: item.get("status", item.get("order_status") or "CONFIRMED"),
+        "currencyCode": lambda item: item.get("currency_code", item.get("order_currency_code")),
     },
     hide=frozenset({"flight_segments", "passenger_type_code", "extra"}),
     parents={"order": ONE_ORDER},

@@ -344,7 +344,8 @@ def _special(special: Special) -> Schema:
     parameters = _path_parameters(special.path, special)
     for name, text in special.query.items():
         where: Schema = {"name": name, "in": "query", "schema": {"type": "string"}}
-        parameters.append({**where, "description": text})
+        must = {"required": True} if name in special.needs else {}
+        parameters.append({**where, "description": text, **must})
     if special.method == "POST":
         parameters.append(IDEMPOTENCY)
     answer: Schema = {"description": "Done."}

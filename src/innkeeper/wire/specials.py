@@ -64,6 +64,8 @@ class Special:
     """Schema of the body it needs; None takes none, whatever is sent."""
     query: Mapping[str, str] = field(default_factory=dict)
     """Query parameter -> what it means."""
+    needs: frozenset[str] = frozenset()
+    """Query parameters that must be there."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Path parameter -> its name in the API description, where that is not its own."""
     status: int = 200
