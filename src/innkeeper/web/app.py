@@ -13,14 +13,17 @@ from innkeeper.actions.keys import CHANNEL
 from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
+from innkeeper.store.files import Files
 from innkeeper.store.notices import Notices
 from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.observe import configure_logs
+from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
-from innkeeper.web.stream import Stream, is_stream
+from innkeeper.web.uploads import Uploads
 from innkeeper.wire.faults import error_body
+from innkeeper.wire.stream_routes import is_stream
 from innkeeper.wire.text import encode
 
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/innkeeper/")
@@ -72,6 +75,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     rest = Starlette(
         routes=[
             *probes.routes(database, resolved.public_url),
+            *Uploads(database, resolved, Files.of(resolved)).routes(),
             *screens.routes(database, resolved),
         ],
         lifespan=lifespan,

@@ -1,15 +1,36 @@
 """HTTP/1.1 as uvicorn speaks it, with a limit on the size of a request's head."""
 
+import re
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from innkeeper.wire.stream_routes import is_stream
+
 # Request line and headers, in bytes; far above what any client sends.
 MAX_HEAD_BYTES: Final = 65_536
+# Tag pages send messages as they are (stream-api.md 2): what no request line may hold.
+_UNENCODED: Final = re.compile(rb"[ #\x80-\xff]")
+_REQUEST_LINE: Final = re.compile(rb"(GET) (/.*) (HTTP/1\.[01]\r?)", re.DOTALL)
 # What is between a header's name and value, and after it.
 _SEPARATORS: Final = 4
+
+
+def encoded_line(data: bytes, end: int) -> bytes:
+    """The bytes of a request whose line ends at `end`, its target encoded where a stream's is not.
+
+    Any other path is left to the parser, which refuses it.
+    """
+    line = data[:end] if end >= 0 else b""
+    if line.count(b" ") <= 2 and line.isascii() and b"#" not in line:
+        return data
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None or not is_stream(found[2].partition(b"?")[0].decode("latin-1")):
+        return data
+    target = _UNENCODED.sub(lambda byte: b"%%%02X" % ord(byte[0]), found[2])
+    return b"%s %s %s" % (found[1], target, found[3]) + data[end:]
 
 
 class HeadTooLarge(Exception):
@@ -28,8 +49,21 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _begun = 0
     _fed_bytes = 0
     _head_bytes = 0
+    _held = b""
 
     def data_received(self, data: bytes) -> None:
+        if self._between:
+            data = self._held + data
+            end = data.find(b"\n")
+            self._held = b"" if end >= 0 or len(data) > MAX_HEAD_BYTES else data
+            if self._held:
+                # Whether the line must be encoded shows at its end.
+                self._unset_keepalive_if_required()
+                return
+            data = encoded_line(data, end)
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         # The parser keeps an unfinished header to itself, so what goes in is counted too:
         # exactly, unless this piece holds the end of another request as well.
         counts = self._in_head or self._between

@@ -34,7 +34,7 @@ from innkeeper.web.observe import CORRELATION, correlation_id, log_request, obse
 from innkeeper.web.places import base_url
 from innkeeper.wire import stream
 from innkeeper.wire.specials import ref_in
-from innkeeper.wire.stream_routes import PREFIXES, StreamRoute, routes_at
+from innkeeper.wire.stream_routes import StreamRoute, is_event_path, routes_at
 
 ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
@@ -151,7 +151,7 @@ class Stream:
         return base_url(call.scope, call.headers, self._settings.public_url)
 
     def _error(self, call: Call, error: ApiError) -> Answer:
-        flow = call.route.flow if call.route else not _is_event_path(call.path)
+        flow = call.route.flow if call.route else not is_event_path(call.path)
         body_of = stream.flow_error if flow else stream.event_error
         body = body_of(error, call.client_key, self._settings.more_info_url)
         # No login helps here, so no browser is to ask for one.
@@ -251,11 +251,6 @@ ACTS: Final[dict[str, Callable[[Stream, Call], Awaitable[Answer]]]] = {
 }
 
 
-def is_stream(path: str) -> bool:
-    """Whether this door answers at a path."""
-    return path.lower().startswith(PREFIXES)
-
-
 def path_of(scope: Scope) -> str:
     """The path, still percent-encoded; a doubled slash of a base URL that ends in one is one."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -265,10 +260,6 @@ def path_of(scope: Scope) -> str:
 def allowed(found: Mapping[str, StreamRoute]) -> list[str]:
     """The methods of a path, as an Allow header lists them."""
     return sorted({*found, *({"HEAD"} if "GET" in found else ()), "OPTIONS"})
-
-
-def _is_event_path(path: str) -> bool:
-    return path.lower().startswith(PREFIXES[:2])
 
 
 def _for_script(call: Call, answer: Answer) -> Answer:

@@ -261,3 +261,13 @@ def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
             found[route.method] = route
             parameters = matched
     return found, parameters
+
+
+def is_stream(path: str) -> bool:
+    """Whether the door of streams answers at a path."""
+    return path.lower().startswith(PREFIXES)
+
+
+def is_event_path(path: str) -> bool:
+    """Whether errors at a path look like those of events, be there anything or not."""
+    return path.lower().startswith(PREFIXES[:2])
