@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from innkeeper import __version__
-from innkeeper.cli import db, identity, jobs, keys, workspaces
+from innkeeper.cli import db, identity, jobs, keys, users, workspaces
+from innkeeper.cli.demo import demo
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 
 app = typer.Typer(
@@ -17,9 +18,12 @@ app = typer.Typer(
 )
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(identity.app, name="identity")
+
+app.command()(demo)
 
 
 @app.command()

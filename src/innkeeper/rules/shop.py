@@ -1,0 +1,300 @@
+"""A believable shop for the demo: who its people are and what they do, from a seed alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+POINTS_OF_SALE: Final = (
+    {
+        "name": "harbourandhill.com",
+        "market": "Ireland",
+        "brand": "Harbour & Hill",
+        "language": "en",
+    },
+    {"name": "harbourandhill.co.uk", "market": "UK", "brand": "Harbour & Hill", "language": "en"},
+    {"name": "Dublin store", "market": "Ireland", "brand": "Harbour & Hill", "language": "en"},
+)
+MONTHS: Final = 18
+_FIRST: Final = (
+    "Aoife Ciara Niamh Saoirse Órla Sinéad Róisín Emma Grace Sophie Anna Clara Maya Zoë Léa Inés "
+    "Marta Elena Ingrid Freya Astrid Hannah Julia Laura Nora Olivia Priya Aisha Fatima Mei Yuki "
+    "Seán Conor Cian Oisín Fionn Declan Eoin Patrick Liam Jack James Thomas Luca Matteo Hugo "
+    "Lukas Felix Jonas Erik Lars Mateo Diego Pablo Tomasz Jakub Marek Arjun Ravi Omar Yusuf "
+    "Kenji Wei David Daniel Michael Robert William Henry George Arthur Oscar Noah Adam Samuel"
+).split()
+_LAST: Final = (
+    "Murphy Kelly O'Sullivan Walsh Byrne Ryan O'Connor O'Neill O'Reilly Doyle McCarthy Gallagher "
+    "Doherty Kennedy Lynch Murray Quinn Moore McLoughlin Carroll Connolly Daly Wilson Dunne "
+    "Brennan Burke Collins Campbell Clarke Johnston Hughes Farrell Fitzgerald Brown Martin Smith "
+    "Jones Taylor Williams Davies Evans Thomas Roberts Green Hall Wood Harris Lewis Robinson "
+    "García Fernández Rossi Ricci Müller Schmidt Weber Fischer Dubois Laurent Moreau Kowalski "
+    "Nowak Wiśniewski Jansen Andersson Nilsson Hansen Olsen Patel Sharma Khan Ali Chen Wang Tanaka"
+).split()
+_CITIES: Final = (
+    *(("Dublin", "IE", "+35386"), ("Dublin", "IE", "+35387"), ("Cork", "IE", "+35385")),
+    *(("Galway", "IE", "+35383"), ("Limerick", "IE", "+35386"), ("Belfast", "GB", "+44770")),
+    *(("London", "GB", "+44771"), ("Edinburgh", "GB", "+44772"), ("Manchester", "GB", "+44773")),
+    *(("Berlin", "DE", "+49151"), ("Paris", "FR", "+3361"), ("Amsterdam", "NL", "+3161")),
+)
+_STREETS: Final = ("Main Street", "Harbour Road", "Mill Lane", "Church Street", "Castle Avenue")
+_PRODUCTS: Final = (
+    *(
+        ("RAIN-01", "Skellig rain jacket", "JACKET", 149),
+        ("FLEE-02", "Wicklow fleece", "FLEECE", 79),
+    ),
+    *(("BOOT-03", "Mweelrea boots", "FOOTWEAR", 189), ("SOCK-04", "Merino socks", "ACCESSORY", 18)),
+    *(("TENT-05", "Burren two-person tent", "TENT", 329), ("PACK-06", "Daypack 24 l", "BAG", 95)),
+    *(("STOV-07", "Camp stove", "COOKING", 64), ("BOTT-08", "Steel bottle", "ACCESSORY", 27)),
+    *(("SLEE-09", "Down sleeping bag", "SLEEPING", 219), ("HAT-10", "Wool hat", "ACCESSORY", 25)),
+    *(("KAYA-11", "Touring kayak", "WATER", 899), ("WETS-12", "Wetsuit 4/3", "WATER", 169)),
+    *(("MAPS-13", "Waterproof map set", "ACCESSORY", 34), ("LAMP-14", "Head lamp", "LIGHT", 45)),
+)
+_PAGES: Final = ("/", "/jackets", "/footwear", "/tents", "/sale", "/journal/kerry-way", "/stores")
+_AGENTS: Final = (
+    ("WEB", "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"),
+    ("WEB", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"),
+    ("MOBILE_WEB", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)"),
+    ("MOBILE_WEB", "Mozilla/5.0 (Linux; Android 15; Pixel 9)"),
+    ("MOBILE_APP", "HarbourHill/4.2 (iPhone)"),
+)
+_SEASON: Final = (0.7, 0.7, 0.9, 1.1, 1.3, 1.2, 1.1, 1.0, 0.9, 1.0, 1.6, 1.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing somebody does: an event of a browser, a purchase in the store, an import."""
+
+    at: datetime
+    kind: str
+    """`event`, `order` or `import`."""
+    browser: int = 0
+    """Which of the person's browsers."""
+    content: dict[str, Any] = field(default_factory=dict)
+    agent: str = ""
+
+
+def story(seed: int, number: int, now: datetime) -> list[Step]:
+    """What the shop's guest of that number did in eighteen months, oldest first."""
+    chance = Random(f"{seed}/{number}")  # noqa: S311 - a story, not a secret
+    person = _person(chance, number)
+    kind = chance.random()
+    if kind < 0.40:
+        steps = list(_wandering(chance, now))
+    elif kind < 0.54:
+        steps = list(_subscribing(chance, person, now))
+    else:
+        steps = list(_buying(chance, person, number, now))
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _person(chance: Random, number: int) -> dict[str, Any]:
+    first, last = chance.choice(_FIRST), chance.choice(_LAST)
+    city, country, prefix = chance.choice(_CITIES)
+    plain = f"{first}.{last}".lower().translate(
+        str.maketrans("áéíóúëüöñśźćłżß", "aeioueuonszclzs", "'")
+    )
+    host = chance.choice(("example.com", "example.org", "mail.example", "post.example"))
+    return {
+        "first_name": first,
+        "last_name": last,
+        "email": f"{plain}{number}@{host}",
+        "phone_numbers": [f"{prefix}{chance.randrange(10**6, 10**7)}"],
+        "street": [f"{chance.randrange(1, 120)} {chance.choice(_STREETS)}"],
+        "city": city,
+        "country": country,
+        "gender": chance.choice(("female", "male", "unknown")),
+        "date_of_birth": f"{chance.randrange(1950, 2006)}-{chance.randrange(1, 13):02}-"
+        f"{chance.randrange(1, 28):02}",
+        "language": "de" if country == "DE" else "en",
+    }
+
+
+def _moment(chance: Random, now: datetime, days: int) -> datetime:
+    """Some time in the last `days`, busier in spring and before Christmas, by day, and lately."""
+    while True:
+        back = days * chance.random() ** 1.25
+        at = (now - timedelta(days=back)).replace(
+            hour=int(min(23, max(6, chance.gauss(16, 4)))), minute=chance.randrange(60)
+        )
+        if at < now - timedelta(minutes=50) and chance.random() * 1.9 < _SEASON[at.month - 1]:
+            return at
+
+
+def _wandering(chance: Random, now: datetime) -> Iterator[Step]:
+    """A visitor nobody knows, seen in the last five months."""
+    channel, agent = chance.choice(_AGENTS)
+    for _ in range(chance.choice((1, 1, 1, 2))):
+        at = _moment(chance, now, 150)
+        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 2, 2, 3)))
+        if chance.random() < 0.15:
+            yield _add(at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE")
+
+
+def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[Step]:
+    """Somebody who signed up for the newsletter and looks in now and then."""
+    channel, agent = chance.choice(_AGENTS)
+    times = sorted(_moment(chance, now, 500) for _ in range(chance.choice((1, 2, 3))))
+    yield from _browsing(chance, times[0], 0, channel, agent, 1)
+    yield _identity(times[0] + timedelta(minutes=3), 0, channel, agent, person)
+    for at in times[1:]:
+        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 2)))
+
+
+def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) -> Iterator[Step]:
+    """A customer: some visits, some of which end with an order, some orders in the store."""
+    channel, agent = chance.choice(_AGENTS)
+    member = chance.random() < 0.45
+    if member:
+        person = {**person, "identifiers": [{"provider": "CRM", "id": f"C{100000 + number}"}]}
+    times = sorted(_moment(chance, now, 545) for _ in range(chance.choice((1, 1, 2, 2, 3, 5))))
+    known = False
+    for turn, at in enumerate(times):
+        # A second device, not known yet: it becomes one person by the e-mail address.
+        browser = 1 if turn and chance.random() < 0.14 else 0
+        reference = f"HH-{at:%y%m}{number:05}{turn}"
+        if chance.random() < 0.25:
+            yield Step(at, "order", 0, _order(chance, person, reference, at, "BRANCH"))
+            continue
+        yield from _browsing(chance, at, browser, channel, agent, chance.choice((1, 2)))
+        if browser or not known:
+            yield _identity(at + timedelta(minutes=3), browser, channel, agent, person)
+            known = True
+        if chance.random() < 0.62:
+            yield from _purchase(chance, person, reference, at, browser, (channel, agent))
+        elif chance.random() < 0.4:
+            product = chance.choice(_PRODUCTS)
+            yield _add(at + timedelta(minutes=5), browser, channel, agent, product, "IE")
+    if member and chance.random() < 0.06:
+        # The loyalty desk typed the person in again, with another address and a slip.
+        last = person["last_name"]
+        twin = {**person, "email": f"{last.lower()}.{number}@work.example", "identifiers": None}
+        twin["last_name"] = last[:-2] + last[-1] + last[-2]
+        yield Step(times[-1] + timedelta(minutes=30), "import", 0, twin)
+
+
+def _event(at: datetime, browser: int, agent: tuple[str, str], type_: str, **members: Any) -> Step:
+    message = {"type": type_, "channel": agent[0], "language": "EN", "currency": "EUR", **members}
+    return Step(at, "event", browser, message, agent[1])
+
+
+def _browsing(
+    chance: Random, at: datetime, browser: int, channel: str, agent: str, pages: int
+) -> Iterator[Step]:
+    campaign = chance.random() < 0.2
+    for turn in range(pages):
+        page = chance.choice(_PAGES)
+        if campaign and not turn:
+            page += "?utm_source=newsletter&utm_campaign=autumn"
+        yield _event(at + timedelta(minutes=turn), browser, (channel, agent), "VIEW", page=page)
+    if chance.random() < 0.12:
+        word = chance.choice(("boots", "tent", "rain jacket", "kayak"))
+        yield _event(
+            at + timedelta(minutes=pages),
+            browser,
+            (channel, agent),
+            "SEARCH",
+            product_name=word,
+            product_type="GEAR",
+        )
+
+
+def _identity(at: datetime, browser: int, channel: str, agent: str, person: dict[str, Any]) -> Step:
+    identifiers = [{"provider": "email", "id": person["email"]}]
+    identifiers += person.get("identifiers") or []
+    return _event(
+        at,
+        browser,
+        (channel, agent),
+        "IDENTITY",
+        identifiers=identifiers,
+        email=person["email"],
+        firstname=person["first_name"],
+        lastname=person["last_name"],
+        mobile=person["phone_numbers"][0],
+        city=person["city"],
+        country=person["country"],
+        gender=person["gender"],
+        dob=person["date_of_birth"],
+    )
+
+
+def _add(at: datetime, browser: int, channel: str, agent: str, product: Any, country: str) -> Step:
+    item, name, kind, price = product
+    told = {"item_id": item, "name": name, "type": kind, "price": price, "quantity": 1}
+    told |= {"product_id": item, "currency": "GBP" if country == "GB" else "EUR"}
+    return _event(at, browser, (channel, agent), "ADD", product=told)
+
+
+def _purchase(
+    chance: Random,
+    person: dict[str, Any],
+    reference: str,
+    at: datetime,
+    browser: int,
+    agent: tuple[str, str],
+) -> Iterator[Step]:
+    products = chance.sample(_PRODUCTS, chance.choice((1, 1, 2, 3)))
+    start = at + timedelta(minutes=5)
+    for turn, product in enumerate(products):
+        step = timedelta(seconds=40 * turn)
+        yield _add(start + step, browser, *agent, product, person["country"])
+    contact = {
+        "email": person["email"],
+        "identifiers": [{"provider": "email", "id": person["email"]}],
+    }
+    contact |= {"firstname": person["first_name"], "lastname": person["last_name"]}
+    later = start + timedelta(minutes=3)
+    yield _event(later, browser, agent, "ADD_CONTACTS", contact=[contact])
+    bought = [{"item_id": product[0]} for product in products]
+    later += timedelta(minutes=1)
+    yield _event(later, browser, agent, "CONFIRM", product=bought)
+    later += timedelta(seconds=30)
+    yield _event(later, browser, agent, "CHECKOUT", reference_id=reference, status="PURCHASED")
+
+
+def _order(
+    chance: Random, person: dict[str, Any], reference: str, at: datetime, channel: str
+) -> dict[str, Any]:
+    products = chance.sample(_PRODUCTS, chance.choice((1, 2, 2, 3)))
+    currency = "GBP" if person["country"] == "GB" else "EUR"
+    card = chance.choice(("Visa", "Mastercard", "Amex"))
+    return {
+        "order": {
+            "reference_id": reference,
+            "ordered_at": at,
+            "currency_code": currency,
+            "price": sum(product[3] for product in products),
+            "payment_type": "Card",
+            "card_type": card,
+            "point_of_sale": "Dublin store",
+            "channel": channel,
+            "status": chance.choice(("PURCHASED", "PURCHASED", "CONFIRMED", "REFUNDED")),
+        },
+        "items": [
+            {
+                "name": name,
+                "type": kind,
+                "product_id": item,
+                "price": price,
+                "currency_code": currency,
+                "quantity": 1,
+                "status": "PURCHASED",
+                "reference_id": f"{reference}-{turn}",
+            }
+            for turn, (item, name, kind, price) in enumerate(products)
+        ],
+        "contact": {
+            "first_name": person["first_name"],
+            "last_name": person["last_name"],
+            "emails": [person["email"]],
+            "identifiers": [{"provider": "email", "id": person["email"]}],
+        },
+        "ext": {
+            "firstTimeOrder": chance.random() < 0.4,
+            "storeLocation": "Dublin",
+            "totalUnits": len(products),
+            "giftWrapped": chance.random() < 0.1,
+        },
+    }
