@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 
 from innkeeper import clock
 from innkeeper.actions import extensions, guests, identity, merges, resolution
+from innkeeper.actions.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity import Condition, Rule
 from innkeeper.store.database import Database
@@ -36,7 +37,6 @@ from innkeeper.store.work import Work
 
 LONG = bool(os.environ.get("INNKEEPER_LONG"))
 SEQUENCES = 10_000 if LONG else 200
-Result = TypeVar("Result")
 
 RULES = (
     Rule("crm", (Condition(provider="crm"),)),
@@ -102,6 +102,32 @@ class Plain:
         if self.fields != before:
             self.written = between
 
+    def identify(self, person: dict[str, Any], met: bool, between: tuple[Any, Any]) -> None:
+        before = dict(self.fields)
+        if "emails" in person:
+            self.fields |= {"emails": person["emails"], "email": person["emails"][0]}
+        for name in ("phone_numbers", "last_name", "city"):
+            if name in person:
+                self.fields[name] = person[name]
+        self.join({"identifiers": person.get("identifiers", ())}, met, between)
+        if self.fields != before:
+            self.written = between
+
+
+def known(record: dict[str, Any]) -> bool:
+    """Whether a rule is met by anything of a record."""
+    return bool(values(record, "crm") or values(record, "email") or called(record))
+
+
+def contradictory(own: dict[str, Any], sent: dict[str, Any]) -> bool:
+    """Whether one rule knows both by other values."""
+    both = [
+        (values(own, "crm"), values(sent, "crm")),
+        (values(own, "email"), values(sent, "email")),
+        (called(own), called(sent)),
+    ]
+    return any(one and other and not one & other for one, other in both)
+
 
 def values(record: dict[str, Any], provider: str) -> set[str]:
     lower = str.lower if provider == "email" else str
@@ -125,7 +151,7 @@ def owner(model: dict[UUID, Plain], person: dict[str, Any]) -> tuple[UUID | None
         lambda one: values(one, "email") & values(person, "email"),
         lambda one: called(one) & called(person),
     ]
-    met = bool(values(person, "crm") or values(person, "email") or called(person))
+    met = known(person)
     for test in tests:
         owners = [(one.seen, ref) for ref, one in model.items() if test(one.fields)]
         if owners:
@@ -216,6 +242,50 @@ class Merging(RuleBasedStateMachine):
         got = Site.do(resolution.attach, person, role="contact", order=uuid4(), given=ref)
         assert got == ref
         self.model[ref].join(person, True, (start, clock.now()))
+
+    @rule(ref=refs, person=people)
+    def identify(self, ref: UUID, person: dict[str, Any]) -> None:
+        """An IDENTITY of the browser that points to `ref` (identity.md 3)."""
+        self._identify(ref, person)
+
+    @rule(target=merged, person=people)
+    def identify_anonymous(self, person: dict[str, Any]) -> Any:
+        """An IDENTITY of a new browser, whose guest may be absorbed by an existing one."""
+        fresh = self.create({}, "visitor")
+        merge = self._identify(fresh, person)
+        return multiple() if merge is None else merge
+
+    def _identify(self, ref: UUID, person: dict[str, Any]) -> UUID | None:
+        start = clock.now()
+        rest = {name: value for name, value in person.items() if name != "identifiers"}
+        got = Site.do(resolution.identify, ref, person.get("identifiers", []), rest)
+        between = (start, clock.now())
+        expected, met = owner(self.model, person)
+        plain = self.model[ref]
+        merge = None
+        if expected is not None:
+            anonymous = plain.fields["guest_type"] == "visitor" and not known(plain.fields)
+            if expected != ref and anonymous and self.root(ref) != self.root(expected):
+                (merge,) = self._newest(self.root(ref))
+                self.above[self.root(ref)] = (self.root(expected), merge)
+        elif not contradictory(plain.fields, person):
+            expected = ref
+        if expected is None:
+            assert got not in self.model
+            sent = {name: value for name, value in person.items() if value}
+            self._keep(got, Site.do(guests.fetch, got), sent, "customer")
+            return None
+        assert got == expected
+        self.model[got].identify(person, met, between)
+        return merge
+
+    def _newest(self, absorbed: UUID) -> list[UUID]:
+        page = Site.do(merges.list_, Wanted(limit=1000), absorbed)
+        return [
+            row["ref"]
+            for row in page.items
+            if row["absorbed_ref"] == absorbed and row["undone_at"] is None
+        ]
 
     @rule(target=merged, one=refs, other=refs)
     def merge(self, one: UUID, other: UUID) -> Any:
