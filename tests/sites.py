@@ -57,10 +57,11 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(server: str, template: str) -> Iterator[Site]:
+def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     name = sql.Identifier(f"innkeeper_test_{uuid4().hex}")
     dsn = make_conninfo(server, dbname=name.as_string().strip('"'))
-    settings = Settings(database=dsn, log_level="error", log_format="text", pool_size=12)
+    data = tmp_path_factory.mktemp("data")
+    settings = Settings(database=dsn, data=data, log_level="error", log_format="text", pool_size=12)
     with psycopg.connect(server, autocommit=True) as admin:
         copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         admin.execute(copied.format(name, sql.Identifier(template)))

@@ -15,7 +15,11 @@ from innkeeper.store.database import Database, with_options
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.observe import configure_logs
 
-MODULES: Final = ("innkeeper.jobs.upkeep", "innkeeper.jobs.identity")
+MODULES: Final = (
+    "innkeeper.jobs.upkeep",
+    "innkeeper.jobs.identity",
+    "innkeeper.jobs.batches",
+)
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4
 """Jobs that run at once in one worker."""

@@ -19,15 +19,16 @@ from innkeeper.rules.keys import identifier_key
 Key = TypeVar("Key", bound=Hashable)
 Intent = dict[str, Any]
 """{"verb", "at", …}: JSON, as the journal keeps it."""
-Verb = Literal["replace", "patch", "join", "identify", "see"]
+Verb = Literal["replace", "patch", "join", "identify", "see", "upsert"]
 
 COLUMNS: Final = frozenset(name for name, field in Guest.fields.items() if field.column)
 """Fields of a guest that have a column of their own."""
 
 
 def intent(verb: Verb, at: datetime, **more: Any) -> Intent:
-    """A write at an instant: `changes` of a replace or patch; `person` and `customer` (whether a
-    visitor becomes one) of a join (an order's person) or identify (a person's own word)."""
+    """A write at an instant: `changes` of a replace, patch or upsert (a batch's); `person` and
+    `customer` (whether a visitor becomes one) of a join (an order's person) or identify (a
+    person's own word)."""
     return {"verb": verb, "at": iso(at), **more}
 
 
@@ -41,6 +42,9 @@ def written(guest: Record, wish: Intent) -> Record:
             return {**kept, **told(wish["changes"]), "modified_at": instant(wish["at"])}
         case "patch":
             return _changed(guest, wish["changes"], wish)
+        case "upsert":
+            changes = upserted(guest, wish["changes"])
+            return _changed(guest, changes, wish) if changes else guest
         case "join":
             changes = joined(guest, wish["person"])
         case "identify":
@@ -74,6 +78,30 @@ def identified(guest: Record, person: Record) -> Changes:
     }
     changes.pop("identifiers", None)
     return changes | _more_identifiers(guest, person)
+
+
+def upserted(guest: Record, sent: Changes) -> Changes:
+    """What a batch's record changes: fields sent replace, null clears, identifiers are united
+    (batch-api.md 6 and 11); nothing when the guest is so already."""
+    changes = mirror_email(sent)
+    for name in ("first_seen", "last_seen"):
+        if name in changes:
+            changes = {**changes, name: instant(changes[name])}
+    if changes.get("identifiers") is not None:
+        changes = {**changes, "identifiers": _united(guest, changes["identifiers"])}
+    if all(guest.get(name) == value for name, value in changes.items()):
+        return {}
+    return changes
+
+
+def _united(guest: Record, sent: Sequence[Record]) -> list[Record]:
+    """The identifiers held and sent; one sent again has the expiry date it is sent with."""
+    united = {(one["provider"], one["id"]): one for one in guest.get("identifiers") or ()}
+    for one in sent:
+        pair = (one["provider"], one["id"])
+        if pair not in united or "expiryDate" in one:
+            united[pair] = one
+    return list(united.values())
 
 
 def _more_identifiers(guest: Record, person: Record) -> Changes:

@@ -1,6 +1,7 @@
 """Every dialect that is served."""
 
 from innkeeper.wire import legacy
+from innkeeper.wire.batch import BATCHES
 from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
@@ -21,7 +22,7 @@ V21 = Dialect(
 V2 = Dialect(
     name="v2",
     views=legacy.VIEWS,
-    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *legacy.SPECIALS),
+    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *legacy.SPECIALS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
     href_keeps_expand=True,

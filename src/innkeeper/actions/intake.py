@@ -1,0 +1,98 @@
+"""Chunks of records into the store: each record succeeds or fails alone, in the file's order.
+
+A chunk is one transaction. Records of a kind that stand together are written together; if the
+database refuses a chunk for a reason that was not foreseen, it is halved until the record that
+causes it stands alone.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import psycopg
+
+from innkeeper.actions import guest_records
+from innkeeper.actions.crowd import Crowd, Source
+from innkeeper.actions.tally import Tally
+from innkeeper.errors import Unavailable
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry, Fault, GuestWrite
+from innkeeper.store.database import retrying
+from innkeeper.store.work import Work
+
+CHUNK: Final = 1000
+"""Records in one transaction, unless they have more identifiers than it may lock."""
+
+log = logging.getLogger(__name__)
+
+Keep = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
+"""Notes what some records of a chunk did, in the transaction that did it."""
+
+
+class Stopped(Exception):
+    """Raised by `Keep`: nothing of this chunk may be applied, alone or together."""
+
+
+async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+    """Carry out records and note it; call it outside a transaction.
+
+    Raises what stops all of it: `Unavailable`, and `Stopped` of `keep`.
+    """
+
+    async def once() -> None:
+        async with work.transaction():
+            await work.one("batches.begin_chunk")
+            tally = Tally()
+            await _in_runs(work, entries, source, tally)
+            await keep(tally, entries)
+
+    try:
+        await retrying(once)
+    except Unavailable as error:
+        if len(entries) == 1 or not isinstance(error.__cause__, psycopg.errors.OutOfMemory):
+            raise
+        await _halved(work, entries, source, keep)
+    except Stopped:
+        raise
+    except Exception as error:
+        if len(entries) > 1:
+            log.warning("a chunk of %d records is halved: %r", len(entries), error)
+            await _halved(work, entries, source, keep)
+            return
+        log.error("line %d failed", entries[0].line, exc_info=error)
+        await _refused(work, entries[0], keep)
+
+
+async def _halved(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+    middle = len(entries) // 2
+    await apply(work, entries[:middle], source, keep)
+    await apply(work, entries[middle:], source, keep)
+
+
+async def _refused(work: Work, entry: Entry, keep: Keep) -> None:
+    tally = Tally()
+    tally.fail(entry, rules.INTERNAL)
+    async with work.transaction():
+        await keep(tally, [entry])
+
+
+async def _in_runs(work: Work, entries: Sequence[Entry], source: Source, tally: Tally) -> None:
+    for kind, run in _runs(entries):
+        if kind is Fault:
+            for entry, fault in run:
+                tally.fail(entry, fault)
+        elif kind is GuestWrite:
+            await guest_records.write(await Crowd.of(work, source), tally, run)
+        else:
+            raise NotImplementedError(kind)
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[tuple[type, list[tuple[Entry, Any]]]]:
+    """Records of one kind that follow each other; bad ones stand apart from all."""
+    faults = [(entry, entry.what) for entry in entries if isinstance(entry.what, Fault)]
+    if faults:
+        yield Fault, faults
+    sound = (entry for entry in entries if not isinstance(entry.what, Fault))
+    for kind, run in groupby(sound, key=lambda entry: type(entry.what)):
+        yield kind, [(entry, entry.what) for entry in run]

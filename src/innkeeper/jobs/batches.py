@@ -1,0 +1,84 @@
+"""Uploaded files applied in the background, and old ones forgotten."""
+
+import asyncio
+import logging
+from typing import Final
+from uuid import UUID
+
+from innkeeper.actions import batches
+from innkeeper.jobs.board import scheduled, task
+from innkeeper.store.files import Files
+from innkeeper.store.readers import Unreadable, ahead, check_gzip
+from innkeeper.store.work import Row, Work
+from innkeeper.wire.batch_files import batch_chunks
+
+log = logging.getLogger("innkeeper.jobs")
+
+_ATTEMPTS: Final = 1000
+"""Rewrites of one file that a run follows."""
+
+
+@task(batches.TASK)
+async def apply(work: Work, batch: str) -> None:
+    """Apply a batch; cut off, it goes on where it stopped. Nothing when somebody is at it."""
+    ref = UUID(batch)
+    if not await batches.claim(work, ref):
+        return
+    try:
+        await _apply(work, ref)
+    finally:
+        await batches.let_go(work, ref)
+
+
+@scheduled("* * * * *", "batches.resume")
+async def resume(work: Work) -> None:
+    """Go on with what a killed worker left, without waiting for its job to be missed."""
+    for ref in await batches.unfinished(work):
+        await apply(work, str(ref))
+
+
+@scheduled("23 3 * * *", "batches.forget")
+async def forget(work: Work) -> None:
+    """Forget batches of more days ago than the settings say, and files that nobody waits for."""
+    files = Files.of(work.settings)
+    for row in await batches.forgettable(work):
+        await batches.forget(work, row["ref"])
+        await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, row["ref"]))
+
+
+async def _apply(work: Work, ref: UUID) -> None:
+    files = Files.of(work.settings)
+    for _ in range(_ATTEMPTS):
+        batch = await batches.fetch(work, ref)
+        if batch["finished_at"] is not None:
+            break
+        if batch["state"] == batches.FILE_UPLOADED:
+            batch = await batches.move(work, ref, batches.PROCESSING, kept=True)
+        try:
+            await _read(work, files, batch)
+        except batches.Moved:
+            continue
+    await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
+    await batches.discarded(work, ref)
+
+
+async def _read(work: Work, files: Files, batch: Row) -> None:
+    """Apply a file to its end, or tell that it cannot be read."""
+    ref, name = batch["ref"], batches.upload_name(work.workspace, batch["ref"])
+    try:
+        if not batch["line"]:
+            # Before anything of it is applied: a broken file is refused whole.
+            await asyncio.to_thread(_check, files, name)
+        with files.open(name) as stream:
+            every = batch_chunks(stream, batch["line"], work.settings.batch_tracking)
+            await batches.apply(work, batch, ahead(every))
+    except (Unreadable, FileNotFoundError) as error:
+        log.warning("batch %s cannot be read: %s", ref, error)
+        await batches.move(work, ref, batches.ERROR, kept=True, fault=str(error))
+    else:
+        await batches.finish(work, ref)
+
+
+def _check(files: Files, name: str) -> None:
+    with files.open(name) as stream:
+        check_gzip(stream)

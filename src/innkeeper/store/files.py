@@ -1,0 +1,123 @@
+"""Uploads and exports at rest: a local folder, or object storage, under one address."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from innkeeper.errors import Unavailable
+from innkeeper.settings import Settings
+
+
+class Files:
+    """Files by name, e.g. `live/uploads/{ref}`; `address` is a folder or an fsspec URL.
+
+    Its methods block: call them from a thread where a server waits. What the storage refuses
+    is raised as `Unavailable`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._local = Path(address) if "://" not in address else None
+        self._remote: Any = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Files":
+        """Where the settings want files kept."""
+        return cls(settings.files or str(settings.data / "files"))
+
+    @contextmanager
+    def staged(self) -> Iterator[IO[bytes]]:
+        """A private temporary file to collect an upload in; gone at the end unless `put`."""
+        folder = None
+        if self._local is not None:
+            folder = self._local / "staged"
+            _private(folder)
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix="innkeeper-", delete=False)  # noqa: SIM115
+        try:
+            with file:
+                yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+    def put(self, name: str, staged: IO[bytes]) -> None:
+        """Keep a staged file under a name, in place of what was there."""
+        staged.flush()
+        if self._local is not None:
+            os.fsync(staged.fileno())
+            path = self._local / name
+            _private(path.parent)
+            os.replace(staged.name, path)
+            return
+        with _refusals():
+            system, root = self._system()
+            system.put_file(staged.name, f"{root}/{name}")
+
+    def open(self, name: str) -> IO[bytes]:
+        """A file to be read from its start; raises FileNotFoundError."""
+        if self._local is not None:
+            return open(self._local / name, "rb")
+        system, root = self._system()
+        opened: IO[bytes] = system.open(f"{root}/{name}", "rb")
+        return opened
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; whether it was there."""
+        if self._local is not None:
+            try:
+                (self._local / name).unlink()
+            except FileNotFoundError:
+                return False
+            return True
+        with _refusals():
+            system, root = self._system()
+            if not system.exists(f"{root}/{name}"):
+                return False
+            system.rm_file(f"{root}/{name}")
+            return True
+
+    def names(self, folder: str) -> list[str]:
+        """The names of all files under a folder."""
+        if self._local is not None:
+            base = self._local / folder
+            return sorted(
+                str(path.relative_to(self._local)) for path in base.rglob("*") if path.is_file()
+            )
+        with _refusals():
+            system, root = self._system()
+            system.invalidate_cache()
+            found = system.find(f"{root}/{folder}")
+            return sorted(path.removeprefix(f"{root}/") for path in found)
+
+    def remove_all(self, folder: str) -> None:
+        """Remove a folder with all that is in it."""
+        if self._local is not None:
+            shutil.rmtree(self._local / folder, ignore_errors=True)
+            return
+        for name in self.names(folder):
+            self.remove(name)
+
+    def _system(self) -> tuple[Any, str]:
+        if self._remote is None:
+            # Slow to import, and of no use to most processes.
+            import fsspec  # noqa: PLC0415
+
+            system, root = fsspec.core.url_to_fs(self._address)
+            self._remote = (system, root.rstrip("/"))
+        remote: tuple[Any, str] = self._remote
+        return remote
+
+
+def _private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable("The file storage cannot be reached.") from error

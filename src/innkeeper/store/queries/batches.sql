@@ -1,0 +1,90 @@
+-- batches.columns
+-- What is read of a batch.
+ref, holds, state, checksum, size, about, line, records, failed, outcomes, revision, fault, kept,
+actor, created_at, modified_at, finished_at
+
+-- batches.allocate
+-- A new batch; no row when its ref is taken.
+INSERT INTO {ws}.batches
+    (ref, holds, state, checksum, size, about, source_key, actor, created_at, modified_at)
+VALUES (%(ref)s, %(holds)s, %(state)s, %(checksum)s, %(size)s, %(about)s, %(source_key)s,
+    %(actor)s, %(now)s, %(now)s)
+ON CONFLICT (ref) DO NOTHING
+RETURNING {columns}
+
+-- batches.fetch
+-- One batch.
+SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s
+
+-- batches.lock
+-- One batch, held until the transaction ends.
+SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s FOR NO KEY UPDATE
+
+-- batches.of_source
+-- The newest unfinished import of a file.
+SELECT {columns} FROM {ws}.batches
+WHERE source_key = %(source_key)s AND finished_at IS NULL
+ORDER BY created_at DESC LIMIT 1
+
+-- batches.list
+-- A page of batches or imports, newest first, each row with the number of all.
+SELECT {columns}, count(*) OVER () AS total FROM {ws}.batches
+WHERE (holds = 'batch') = %(envelopes)s AND created_at > %(after)s AND created_at < %(before)s
+  AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s::text[]))
+ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
+
+-- batches.set_state
+-- Move a batch on.
+UPDATE {ws}.batches
+SET state = %(state)s, modified_at = %(now)s, kept = %(kept)s,
+    fault = coalesce(%(fault)s::text, fault),
+    finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END
+WHERE ref = %(ref)s
+RETURNING {columns}
+
+-- batches.progress
+-- What a chunk of records did, written in the transaction that did it.
+UPDATE {ws}.batches
+SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed)s,
+    outcomes = %(outcomes)s, modified_at = %(now)s
+WHERE ref = %(ref)s
+
+-- batches.unfinished
+-- Batches whose file is here and not applied to its end.
+SELECT ref FROM {ws}.batches
+WHERE finished_at IS NULL AND kept AND state IN ('file_uploaded', 'processing')
+ORDER BY created_at, ref
+
+-- batches.claim
+-- Whether this connection may apply a batch: one does, until it lets go or breaks.
+SELECT pg_try_advisory_lock(%(lock)s) AS mine
+
+-- batches.let_go
+-- Let another connection apply it.
+SELECT pg_advisory_unlock(%(lock)s)
+
+-- batches.begin_chunk
+-- The statements of a chunk may take their time, and look things up by index however empty the
+-- tables were when they were planned.
+SELECT set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true)
+
+-- batches.copy_failures
+-- Records that failed.
+COPY {ws}.batch_failures (batch_ref, line, ref, code, message, errors) FROM STDIN
+
+-- batches.failures
+-- The next records that failed, by line.
+SELECT line, ref, code, message, errors FROM {ws}.batch_failures
+WHERE batch_ref = %(ref)s AND line > %(after)s ORDER BY line LIMIT %(limit)s
+
+-- batches.forgettable
+-- Batches so old that nobody asks for them, and allocated ones that nothing was uploaded to.
+SELECT ref, kept FROM {ws}.batches
+WHERE created_at < %(before)s AND (finished_at IS NOT NULL OR state = 'uploading')
+
+-- batches.forget
+-- Forget a batch and what failed in it.
+DELETE FROM {ws}.batches WHERE ref = %(ref)s
+-- batches.discarded
+-- The file of a batch is gone.
+UPDATE {ws}.batches SET kept = false WHERE ref = %(ref)s

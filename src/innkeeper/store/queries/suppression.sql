@@ -1,0 +1,31 @@
+-- suppression.secret
+-- What digests of suppressed identifiers are keyed by.
+SELECT value FROM innkeeper.secrets WHERE name = 'suppression'
+
+-- suppression.any
+-- Whether anything is suppressed at all.
+SELECT EXISTS (SELECT FROM {ws}.suppressed) AS some
+
+-- suppression.refuse
+-- Which of these digests are suppressed; each is counted as refused once more.
+UPDATE {ws}.suppressed SET refused = refused + 1
+WHERE digest = ANY (%(digests)s::bytea[])
+RETURNING digest
+
+-- suppression.find
+-- Which of these digests are suppressed.
+SELECT digest FROM {ws}.suppressed WHERE digest = ANY (%(digests)s::bytea[])
+
+-- suppression.add
+-- Suppress digests.
+INSERT INTO {ws}.suppressed (digest, reason, actor, created_at)
+SELECT digest, %(reason)s, %(actor)s, %(now)s FROM unnest(%(digests)s::bytea[]) AS new (digest)
+ON CONFLICT (digest) DO NOTHING
+
+-- suppression.remove
+-- Let identifiers come back.
+DELETE FROM {ws}.suppressed WHERE digest = ANY (%(digests)s::bytea[])
+
+-- suppression.totals
+-- How many digests there are, and how often something was refused.
+SELECT count(*) AS suppressed, coalesce(sum(refused), 0)::bigint AS refused FROM {ws}.suppressed

@@ -1,0 +1,106 @@
+"""Records out of files, in constant memory: gzip or plain, by line."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any, Final, Generic, TypeVar, cast
+
+MAX_LINE: Final = 8 * 1024 * 1024
+"""Longest line in bytes; of a longer one only the start is read."""
+_BLOCK: Final = 1024 * 1024
+
+Item = TypeVar("Item")
+
+
+class Unreadable(Exception):
+    """The file is not what it should be, e.g. zip instead of gzip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Generic[Item]):
+    """Some records, and the last line or row that was read for them."""
+
+    items: list[Item]
+    line: int
+
+
+def unzipped(stream: IO[bytes]) -> IO[bytes]:
+    """The content of a gzip file of one or several members."""
+    from isal import igzip  # noqa: PLC0415 - most processes read no files
+
+    opener: Any = igzip.open
+    return cast(IO[bytes], opener(stream, "rb"))
+
+
+def check_gzip(stream: IO[bytes]) -> None:
+    """Read a gzip file to its end; raises `Unreadable`."""
+    for _ in blocks(unzipped(stream)):
+        pass
+
+
+def blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """A file piece by piece; raises `Unreadable`."""
+    with _readable():
+        while block := stream.read(_BLOCK):
+            yield block
+
+
+def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, text) of each line past `after` that is not blank; raises `Unreadable`."""
+    number = 0
+    with _readable():
+        while line := stream.readline(MAX_LINE):
+            number += 1
+            rest = line
+            while len(rest) == MAX_LINE and not rest.endswith(b"\n"):
+                # Too long to be a record: what is left of it is skipped.
+                rest = stream.readline(MAX_LINE)
+            if number > after and not line.isspace():
+                yield number, line
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What decompression raises, as `Unreadable`."""
+    from isal import isal_zlib  # noqa: PLC0415
+
+    own: type[Exception] = vars(isal_zlib)["error"]
+    try:
+        yield
+    except (EOFError, OSError, own) as error:
+        raise Unreadable(str(error)) from error
+
+
+def chunks(
+    records: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Item], size: int
+) -> Iterator[Chunk[Item]]:
+    """Records read `size` at a time."""
+    items: list[Item] = []
+    number = 0
+    for number, text in records:
+        items.append(read(number, text))
+        if len(items) == size:
+            yield Chunk(items, number)
+            items = []
+    if items:
+        yield Chunk(items, number)
+
+
+async def ahead(every: Iterator[Item]) -> AsyncIterator[Item]:
+    """The same items, each made in a thread while the one before is dealt with."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, "reader") as pool:
+        coming = loop.run_in_executor(pool, _next, every)
+        while (item := await coming) is not None:
+            coming = loop.run_in_executor(pool, _next, every)
+            try:
+                yield item
+            except BaseException:
+                coming.cancel()
+                raise
+
+
+def _next(every: Iterator[Item]) -> Item | None:
+    return next(every, None)

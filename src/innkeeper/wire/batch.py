@@ -1,0 +1,274 @@
+"""`/v2/batches`: allocate an upload, follow it, list uploads (batch-api.md 1 to 4)."""
+
+import re
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from innkeeper.actions import batches, links
+from innkeeper.actions.paging import MAX_LIMIT
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import NOT_VALID, Refused, Schema, instant, iso
+from innkeeper.store.work import Work
+from innkeeper.wire.specials import Asked, Special, Told, ref_in
+
+TAG: Final = "Batch (v2)"
+PATH: Final = "/v2/batches"
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
+_WHOLE: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+
+PLAIN: Final = {batches.FILE_UPLOADED: batches.PROCESSING}
+"""What the plain endpoint shows in place of what only inspect tells (batch-api.md 4)."""
+
+
+async def allocate(work: Work, asked: Asked) -> Told:
+    """200 with where to upload; again for the same file, with a fresh link."""
+    body = asked.body or {}
+    ref = ref_in(asked.path["batch"])
+    problems = [] if ref else [Problem("batchRef", NOT_VALID)]
+    checksum = _checksum(body.get("checksum"), problems)
+    size = _size(body.get("size"), work.settings.max_upload_bytes, problems)
+    if problems or ref is None:
+        raise Invalid(*problems)
+    batch = await batches.allocate(work, ref, checksum=checksum, size=size)
+    return Told(await _shown(work, batch, asked.base, upload=True))
+
+
+async def fetch(work: Work, asked: Asked) -> Told:
+    """200 with the status, in the words of the older endpoint."""
+    batch = await _one(work, asked)
+    plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
+    return Told(await _shown(work, plain, asked.base))
+
+
+async def inspect(work: Work, asked: Asked) -> Told:
+    """200 with the status, and how many records were read."""
+    batch = await _one(work, asked)
+    return Told(await _inspected(work, batch, asked.base))
+
+
+async def inspect_all(work: Work, asked: Asked) -> Told:
+    """200 with a page of the uploads that are remembered, newest first."""
+    query, problems = asked.query, list[Problem]()
+    states = [word for word in query.get("status", "").split(",") if word]
+    if not set(states) <= set(batches.STATES):
+        problems.append(Problem("status", f"value must be one of {','.join(batches.STATES)}"))
+    limit = _number(query, "limit", MAX_LIMIT, 1, problems)
+    offset = _number(query, "offset", 0, 0, problems)
+    window: dict[str, Any] = {}
+    for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
+        if query.get(name):
+            try:
+                window[bound] = instant(query[name])
+            except Refused as refused:
+                problems.append(Problem(name, refused.reason))
+    if problems:
+        raise Invalid(*problems)
+    limit = min(limit, MAX_LIMIT)
+    page = await batches.list_(work, states=states, limit=limit, offset=offset, **window)
+    items = [await _inspected(work, batch, asked.base) for batch in page.items]
+    return Told(_page(asked, items, page.total, offset, limit))
+
+
+async def _one(work: Work, asked: Asked) -> Record:
+    ref: UUID = asked.refs()["batch"]
+    batch = await batches.fetch(work, ref)
+    if batch["holds"] != "batch":
+        raise batches.unknown(ref)
+    return batch
+
+
+def _checksum(value: Any, problems: list[Problem]) -> str:
+    if value is None:
+        problems.append(missing("checksum"))
+    elif not isinstance(value, str) or not _MD5.fullmatch(value.lower()):
+        problems.append(Problem("checksum", "must be the MD5 of the file in hexadecimal"))
+    else:
+        return value.lower()
+    return ""
+
+
+def _size(value: Any, most: int, problems: list[Problem]) -> int:
+    """A whole number, or its text as a widely used client sends it (batch-api.md 2)."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    if value is None:
+        problems.append(missing("size"))
+    elif not isinstance(value, int) or isinstance(value, bool):
+        problems.append(Problem("size", "must be an integer"))
+    elif not 0 < value <= most:
+        problems.append(Problem("size", f"must be between 1 and {most}"))
+    else:
+        return value
+    return 0
+
+
+def _number(query: Any, name: str, default: int, least: int, problems: list[Problem]) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text):
+        problems.append(Problem(name, "must be an integer"))
+    elif int(text) < least:
+        problems.append(Problem(name, f"must be greater than or equal to {least}"))
+    else:
+        return int(text)
+    return default
+
+
+async def _shown(work: Work, batch: Record, base: str, *, upload: bool = False) -> dict[str, Any]:
+    ref = batch["ref"]
+    status: dict[str, Any] = {"code": batch["state"]}
+    if batch["state"] == batches.ERROR and batch["failed"]:
+        status["log"] = await log_link(work, ref, base)
+    out = {
+        "href": f"{base}{PATH}/{ref}",
+        "ref": ref,
+        "checksum": batch["checksum"],
+        "size": batch["size"],
+        "status": status,
+        "createdAt": iso(batch["created_at"]),
+        "modifiedAt": iso(batch["modified_at"]),
+    }
+    if upload or batch["state"] == batches.UPLOADING:
+        out["location"] = await upload_link(work, ref, base)
+    return out
+
+
+async def _inspected(work: Work, batch: Record, base: str) -> dict[str, Any]:
+    return {**await _shown(work, batch, base), "totalRecords": batch["records"]}
+
+
+async def upload_link(work: Work, batch: UUID, base: str) -> dict[str, str]:
+    """Where the file of a batch or import is put: `href` and `expiry`."""
+    path = f"{links.PREFIX}/{work.workspace}/{batch}/import.gz"
+    signed = await links.sign(work, "PUT", path)
+    return {"href": base + signed["href"], "expiry": iso(signed["expiry"])}
+
+
+async def log_link(work: Work, batch: UUID, base: str) -> str:
+    """Where what failed is fetched from."""
+    path = f"{links.PREFIX}/{work.workspace}/{batch}/log.gz"
+    return base + str((await links.sign(work, "GET", path))["href"])
+
+
+def _page(
+    asked: Asked, items: list[dict[str, Any]], total: int, offset: int, limit: int
+) -> dict[str, Any]:
+    kept = {name: asked.query[name] for name in _QUERY if name in asked.query}
+
+    def link(at: int) -> str:
+        return f"{asked.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **kept})}"
+
+    out: dict[str, Any] = {
+        "href": link(offset),
+        "offset": offset,
+        "limit": limit,
+        "totalCount": total,
+        "first": {"href": link(0)},
+        "last": {"href": link(max(0, (total - 1) // limit * limit))},
+    }
+    if offset + len(items) < total and items:
+        out["next"] = {"href": link(offset + limit)}
+    if offset > 0:
+        out["prev"] = {"href": link(max(0, offset - limit))}
+    return {**out, "items": items}
+
+
+_QUERY: Final = ("status", "createdBefore", "createdAfter")
+_TEXT: Final[Schema] = {"type": "string"}
+_INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
+_CHECKSUM: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_LOCATION: Final[Schema] = {
+    "type": "object",
+    "properties": {"href": {"type": "string", "format": "uri"}, "expiry": _INSTANT},
+    "required": ["href", "expiry"],
+}
+_BATCH: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "href": {"type": "string", "format": "uri"},
+        "ref": {"type": "string", "format": "uuid"},
+        "checksum": _CHECKSUM,
+        "size": {"type": "integer"},
+        "location": _LOCATION,
+        "status": {
+            "type": "object",
+            "properties": {
+                "code": {"type": "string", "enum": list(batches.STATES)},
+                "log": {"type": "string", "format": "uri"},
+            },
+            "required": ["code"],
+        },
+        "createdAt": _INSTANT,
+        "modifiedAt": _INSTANT,
+    },
+    "required": ["href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt"],
+}
+_INSPECTED: Final[Schema] = {
+    **_BATCH,
+    "properties": {**_BATCH["properties"], "totalRecords": {"type": "integer"}},
+}
+
+BATCHES: Final = (
+    Special(
+        method="PUT",
+        path=PATH + "/{batch}",
+        name="allocateBatch",
+        summary="Allocate the upload of a batch",
+        tag=TAG,
+        perform=allocate,
+        body={
+            "type": "object",
+            "properties": {
+                "checksum": _CHECKSUM,
+                "size": {"anyOf": [{"type": "integer", "minimum": 1}, _TEXT]},
+            },
+            "required": ["checksum", "size"],
+        },
+        shown=_BATCH,
+        failures=frozenset({409}),
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/{batch}",
+        name="fetchBatch",
+        summary="Fetch the status of a batch",
+        tag=TAG,
+        perform=fetch,
+        shown=_BATCH,
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/inspect/{batch}",
+        name="inspectBatch",
+        summary="Fetch the exact status of a batch",
+        tag=TAG,
+        perform=inspect,
+        shown=_INSPECTED,
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/inspect",
+        name="inspectBatches",
+        summary="List batches",
+        tag=TAG,
+        perform=inspect_all,
+        shown={
+            "type": "object",
+            "properties": {
+                "totalCount": {"type": "integer"},
+                "items": {"type": "array", "items": _INSPECTED},
+            },
+        },
+        query={
+            "status": "Statuses, separated by commas; none shows all.",
+            "createdBefore": "Only those allocated before this instant.",
+            "createdAfter": "Only those allocated after this instant.",
+            "offset": "Items to skip.",
+            "limit": "Items on the page; more than 100 is cut to 100.",
+        },
+        failures=frozenset({400}),
+    ),
+)

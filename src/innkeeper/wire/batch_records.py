@@ -1,0 +1,399 @@
+"""Records in: one line of a batch or import becomes an entry, or a documented fault."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.base import Changes, Field, Record, Resource
+from innkeeper.resources.codes import COUNTRIES
+from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY, Guest, GuestExtension
+from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern, Refused
+from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, Order, OrderItem
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry, Fault, Group, Item, Operation, Told
+from innkeeper.wire.decode import decode
+from innkeeper.wire.naming import camel
+from innkeeper.wire.specials import ref_in
+from innkeeper.wire.views import PairsView, Verb
+
+TITLES: Final = (
+    *("Br", "Brigadier", "Capt", "Colonel", "Dame", "Dr", "Elder", "Fr", "General", "Hon"),
+    *("Judge", "Lord", "Master", "Miss", "Mr", "Mrs", "Ms", "Mstr", "Prof", "Rabbi", "Rev"),
+    *("Shaikha", "Sheikh", "Sir", "Sister", "Sr"),
+)
+STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")
+PAYMENTS: Final = ("Card", "Paypal", "Voucher", "ATM", "Cash", "Other")
+CARDS: Final = ("Mastercard", "Visa", "Diners", "American Express")
+
+Plan = Mapping[str, tuple[str, Kind | None, bool]]
+"""Name on the wire -> (field, kind that reads it, whether null clears it); no kind ignores it."""
+
+_decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
+_BOM: Final = b"\xef\xbb\xbf"
+_UNKNOWN: Final = "is not an attribute of this schema"
+
+
+def _plan(
+    resource: type[Resource],
+    accept: Mapping[str, Kind],
+    rename: Mapping[str, str] | None = None,
+    owned: Iterable[str] = (),
+) -> Plan:
+    """Every field of a resource that a record may hold; what the server owns is ignored, but
+    for the `owned` fields that history may tell."""
+
+    def kind(name: str, field: Field) -> Kind | None:
+        known = accept.get(name, field.kind)
+        return known if not field.owned or name in owned else None
+
+    spelt = rename or {}
+    return {
+        "href": ("href", None, False),
+        **{
+            spelt.get(name, camel(name)): (
+                name,
+                kind(name, field),
+                field.clearable and not field.owned and not field.required,
+            )
+            for name, field in resource.fields.items()
+            if name != "extra"
+        },
+    }
+
+
+GUEST: Final = _plan(
+    Guest,
+    {
+        "guest_type": OneOf((CUSTOMER,)),
+        "title": OneOf(TITLES),
+        "gender": OneOf(("male", "female", "unknown")),
+        "country": Code(COUNTRIES, upper=True),
+    },
+    owned=("first_seen", "last_seen"),
+)
+ORDER: Final = _plan(
+    Order,
+    {
+        "status": OneOf(STATUSES),
+        "payment_type": OneOf(PAYMENTS),
+        "card_type": OneOf(CARDS),
+        "channel": OneOf(CHANNELS),
+    },
+)
+ITEM: Final = _plan(
+    OrderItem,
+    {
+        "type": Pattern("[A-Z][A-Z0-9_]*", "must be in upper case"),
+        "currency_code": CURRENCY,
+        "original_currency_code": CURRENCY,
+    },
+    {"passenger_type_code": "consumerTypeCode"},
+)
+_EXTENSION: Final = PairsView(
+    resource=GuestExtension, path="", item="/{name}", verbs=frozenset(), keyed=True
+)
+_ORDER_EXTENSION: Final = _EXTENSION.but(names=(EXTENSION_NAME,))
+
+NEEDED: Final = {
+    "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
+    "insert": (
+        *("referenceId", "channel", "pointOfSale", "orderedAt"),
+        *("status", "currencyCode", "price", "paymentType"),
+    ),
+}
+"""What an order must hold beside its contact (batch-api.md 8)."""
+NEEDED_OF_ITEMS: Final = (
+    *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
+)
+
+
+def entry(line: int, text: bytes, *, tracking: bool = False) -> Entry:
+    """The record of a line of a batch; never raises."""
+    try:
+        envelope = json_of(text)
+    except rules.Refused as refused:
+        return Entry(line, None, refused.fault)
+    told = envelope.get("ref")
+    ref = told if isinstance(told, str) and len(told) <= 255 else None
+    if ref is not None and "\x00" in ref:
+        ref = None
+    return Entry(line, ref, guarded(_enveloped, envelope, tracking))
+
+
+def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation]) -> Entry:
+    """The record of a row whose value stands alone; never raises."""
+    if not isinstance(value, dict):
+        return Entry(line, None, rules.invalid("value: must be an object"))
+    own = value.get("ref")
+    return Entry(line, own if isinstance(own, str) else None, guarded(read, value))
+
+
+def guarded(read: Callable[..., Operation], *arguments: Any) -> Operation | Fault:
+    """What `read` makes of a record, or why it cannot."""
+    try:
+        return read(*arguments)
+    except rules.Refused as refused:
+        return refused.fault
+    except Invalid as refused:
+        return rules.invalid_fields(list(refused.problems))
+
+
+def json_of(text: bytes) -> dict[str, Any]:
+    """The JSON object of a line; raises `Refused`. A byte order mark is skipped wherever a
+    file that was appended to has one (batch-api.md 6)."""
+    try:
+        value = _decoder.decode(text.removeprefix(_BOM))
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation, RecursionError):
+        raise rules.Refused(rules.invalid("Unable to parse JSON string")) from None
+    if not isinstance(value, dict):
+        raise rules.Refused(rules.invalid("Unable to parse JSON string"))
+    return value
+
+
+def _enveloped(envelope: dict[str, Any], tracking: bool) -> Operation:
+    schema, mode, value = (envelope.get(name) for name in ("schema", "mode", "value"))
+    if schema == "tracking" and not tracking:
+        raise rules.Refused(rules.UNSUPPORTED)
+    reader = MODES.get((schema, mode)) if _are_text(schema, mode) else None
+    if schema == "tracking":
+        reader = _event
+    if reader is None:
+        raise rules.Refused(rules.UNSUPPORTED)
+    if not isinstance(value, dict):
+        raise rules.Refused(rules.invalid("value: must be an object"))
+    return reader(value)
+
+
+def _are_text(*values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert") -> Operation:
+    """A guest to create or change (batch-api.md 7); raises `Refused`."""
+    problems: list[Problem] = []
+    changes, rest = _members(GUEST, value, ("extensions",), problems)
+    groups = _groups(rest.get("extensions"), _EXTENSION, problems)
+    if mode == "merge" and "guest_type" not in changes:
+        # Of a complete guest no more is documented than of a create over REST.
+        problems.append(missing("guestType"))
+    if problems:
+        raise rules.Refused(rules.invalid_fields(problems))
+    changes.pop("guest_type", None)
+    return rules.GuestWrite(mode, changes, groups)
+
+
+def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> Operation:
+    """An order to create or change (batch-api.md 8); raises `Refused`."""
+    problems: list[Problem] = []
+    nested = ("contact", "consumers", "orderItems", "extensions")
+    changes, rest = _members(ORDER, value, nested, problems)
+    problems += [missing(name) for name in NEEDED[mode] if value.get(name) is None]
+    if mode == "insert" and changes.get("payment_type") == "Card" and "card_type" not in changes:
+        problems.append(missing("cardType"))
+    contact = _told(rest.get("contact"), "contact", problems)
+    items: list[Item] = []
+    consumers: list[Told] = []
+    if mode == "insert":
+        items = [
+            _item(one, f"orderItems[{index}]", problems)
+            for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", problems))
+        ]
+        if not rest.get("orderItems"):
+            problems.append(missing("orderItems"))
+    elif rest.get("orderItems"):
+        problems.append(Problem("orderItems", "is not supported by upsert"))
+    for index, one in enumerate(_listed(rest.get("consumers"), "consumers", problems)):
+        consumers.append(_told(one, f"consumers[{index}]", problems, uses_items=True))
+    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, problems)
+    if len(groups) > 1:
+        problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
+    if problems:
+        raise rules.Refused(rules.invalid_fields(problems))
+    group = groups[0] if groups else None
+    return rules.OrderWrite(mode, changes, contact, consumers, items, group)
+
+
+def any_order(value: dict[str, Any]) -> Operation:
+    """An order of an import: with items as an insert, without them as an upsert."""
+    return order(value, "insert" if value.get("orderItems") else "upsert")
+
+
+def _item(value: Any, at: str, problems: list[Problem]) -> Item:
+    if not isinstance(value, dict):
+        problems.append(Problem(at, "must be an object"))
+        return Item({})
+    found: list[Problem] = []
+    changes, rest = _members(ITEM, value, ("extensions",), found)
+    found += [missing(name) for name in NEEDED_OF_ITEMS if value.get(name) is None]
+    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, found)
+    if len(groups) > 1:
+        found.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
+    problems += _within(at, found)
+    return Item(_present(changes), groups[0] if groups else None)
+
+
+def _told(value: Any, at: str, problems: list[Problem], *, uses_items: bool = False) -> Told:
+    if value is None:
+        problems.append(missing(at))
+        return Told({})
+    if not isinstance(value, dict):
+        problems.append(Problem(at, "must be an object"))
+        return Told({})
+    found: list[Problem] = []
+    nested = ("extensions", "orderItems") if uses_items else ("extensions",)
+    changes, rest = _members(TOLD, value, nested, found)
+    groups = _groups(rest.get("extensions"), _EXTENSION, found)
+    items = []
+    for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", found)):
+        item = one.get("referenceId") if isinstance(one, dict) else None
+        if isinstance(item, str):
+            items.append(item)
+        else:
+            found.append(missing(f"orderItems[{index}].referenceId"))
+    problems += _within(at, found)
+    return Told(_present(changes), groups, items)
+
+
+TOLD: Final = {**GUEST, "guestType": ("guest_type", None, False)}
+"""A contact or consumer is shaped like a guest; what type of guest it is the order decides."""
+
+
+def guest_delete(value: dict[str, Any], mode: str) -> Operation:
+    """Whom to remove: identifiers, or attributes that identify (batch-api.md 9)."""
+    problems: list[Problem] = []
+    changes, _ = _members({**GUEST, **TOLD}, value, ("extensions",), problems)
+    if problems:
+        raise rules.Refused(rules.invalid_fields(problems))
+    return rules.GuestDelete(mode, _present(changes))
+
+
+def order_delete(value: dict[str, Any]) -> Operation:
+    """Which order to remove (batch-api.md 9)."""
+    problems: list[Problem] = []
+    reference, told = value.get("referenceId"), value.get("orderRef")
+    if not isinstance(reference, str) or not reference or "\x00" in reference:
+        problems.append(missing("referenceId"))
+    changes, _ = _members(ORDER, {"orderedAt": value.get("orderedAt")}, (), problems)
+    if told is not None and (not isinstance(told, str) or ref_in(told) is None):
+        problems.append(Problem("orderRef", "not a valid value"))
+    if problems:
+        raise rules.Refused(rules.invalid_fields(problems))
+    return rules.OrderDelete(str(reference), changes.get("ordered_at"), told)
+
+
+def migration(value: dict[str, Any]) -> Operation:
+    """Whose guest becomes part of whose: `{migrateFrom, migrateTo}` with identifiers."""
+    problems: list[Problem] = []
+    people = []
+    for name in ("migrateFrom", "migrateTo"):
+        told = value.get(name)
+        found: list[Problem] = []
+        changes: Changes = {}
+        if isinstance(told, dict):
+            changes, _ = _members(GUEST, told, (), found)
+        else:
+            found.append(missing(name))
+        problems += found
+        people.append(_present(changes))
+    if problems:
+        raise rules.Refused(rules.invalid_fields(problems))
+    return rules.Migration(*people)
+
+
+def _event(value: dict[str, Any]) -> Operation:
+    return rules.EventTold(value)
+
+
+def event(value: dict[str, Any]) -> Operation:
+    """An event of the stream API, as a file of history holds it."""
+    return rules.EventTold(value)
+
+
+MODES: Final[Mapping[Any, Callable[[dict[str, Any]], Operation]]] = {
+    **{("guest", mode): partial(guest, mode=mode) for mode in rules.WRITES},
+    **{("guest", mode): partial(guest_delete, mode=mode) for mode in rules.REMOVALS},
+    **{("order", mode): partial(order, mode=mode) for mode in rules.ORDER_WRITES},
+    ("order", "delete"): order_delete,
+    ("migration", "guest"): migration,
+}
+"""(schema, mode) -> what reads the value (batch-api.md 6)."""
+
+
+def _members(
+    plan: Plan, value: dict[str, Any], nested: tuple[str, ...], problems: list[Problem]
+) -> tuple[Changes, dict[str, Any]]:
+    """The fields of a record, and what it nests; problems are added."""
+    changes: Changes = {}
+    rest: dict[str, Any] = {}
+    for spelt, given in value.items():
+        known = plan.get(spelt)
+        if known is None:
+            if spelt in nested:
+                rest[spelt] = given
+            else:
+                problems.append(Problem(_shown(spelt), _UNKNOWN))
+            continue
+        name, kind, clearable = known
+        if kind is None:
+            continue
+        if given is None:
+            if clearable:
+                changes[name] = None
+            continue
+        try:
+            changes[name] = kind.read(given)
+        except Refused as refused:
+            at = spelt + refused.at
+            problem = Problem(at, refused.reason)
+            problems.append(missing(at) if refused.reason.endswith(".") else problem)
+    return changes, rest
+
+
+def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[Group]:
+    """The data extensions of a record; a pair of null is one that is not there."""
+    groups = []
+    for index, one in enumerate(_listed(value, "extensions", problems)):
+        at = f"extensions[{index}]"
+        if not isinstance(one, dict):
+            problems.append(Problem(at, "must be an object"))
+            continue
+        body = {
+            "key": DEFAULT_KEY,
+            **{name: told for name, told in one.items() if told is not None},
+        }
+        try:
+            read = decode(view, Verb.CREATE, body)
+        except Invalid as refused:
+            problems += _within(at, list(refused.problems))
+            continue
+        groups.append(Group(read["name"], read["key"], read["pairs"]))
+    return groups
+
+
+def _listed(value: Any, at: str, problems: list[Problem]) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    problems.append(Problem(at, "must be an array"))
+    return []
+
+
+def _within(at: str, problems: list[Problem]) -> list[Problem]:
+    return [
+        Problem(f"{at}.{problem.field}", problem.reason, missing=problem.missing)
+        for problem in problems
+    ]
+
+
+def _present(changes: Changes) -> Record:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _shown(name: str) -> str:
+    """A member's name as a log may hold it."""
+    return name[:100].replace("\x00", "").encode(errors="replace").decode()
