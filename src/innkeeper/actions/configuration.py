@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from innkeeper.errors import Conflict, Unknown
+from innkeeper.errors import Conflict, OperatorError, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.configuration import DEFAULT_TIMEOUT, PointOfSale
 from innkeeper.store.work import Work
@@ -19,9 +19,22 @@ async def create_point_of_sale(work: Work, changes: Changes) -> Record:
     """A new point of sale; 409 when the name is taken."""
     created: Record = {name: changes.get(name) for name in PointOfSale.fields}
     created["timeout_minutes"] = created["timeout_minutes"] or DEFAULT_TIMEOUT
+    created["test"] = created["test"] or None
     if not await work.run("points_of_sale.create", **created):
         raise Conflict(f"Point of sale {created['name']} already exists.")
     return created
+
+
+async def change_point_of_sale(
+    work: Work, name: str, timeout_minutes: int | None = None, test: bool | None = None
+) -> Record:
+    """Another timeout, or whether it is for tests; raises OperatorError for an unknown one."""
+    row = await work.one(
+        "points_of_sale.change", name=name, timeout_minutes=timeout_minutes, test=test
+    )
+    if row is None:
+        raise OperatorError(f"There is no point of sale {name}.")
+    return row
 
 
 async def delete_point_of_sale(work: Work, name: str) -> None:

@@ -1,12 +1,13 @@
-"""The guest context: a guest with its orders, items and data extensions in one (VK-1)."""
+"""The guest context: a guest with all that belongs to it in one (VK-1)."""
 
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from innkeeper.actions import guests, order_items, orders
+from innkeeper.actions import guests, order_items, orders, sessions
 from innkeeper.actions.extensions import OF_GUESTS
 from innkeeper.actions.paging import Wanted
+from innkeeper.actions.sessions import Behaviour
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
@@ -17,13 +18,15 @@ MAX_ORDERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A guest and what belongs to it; sessions come with the events that make them."""
+    """A guest and what belongs to it."""
 
     guest: Record
     orders: list[Record]
     items: dict[UUID, list[Record]]
     """Order -> its items."""
     extensions: list[Record]
+    behaviour: Behaviour
+    """Its latest sessions with their latest events."""
 
 
 async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -> Context:
@@ -38,9 +41,11 @@ async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -
     page = await orders.list_(work, wanted)
     items = await order_items.of_many(work, [order["ref"] for order in page.items])
     extensions = await OF_GUESTS.every_of_many(work, [guest])
-    return Context(found, page.items, items, extensions[guest])
+    behaviour = await sessions.of_guest(work, guest)
+    return Context(found, page.items, items, extensions[guest], behaviour)
 
 
-async def of_browser(work: Work, browser_ref: str) -> UUID | None:
-    """The guest behind a browser; none while no browser is known, which comes with streams."""
-    return None
+async def of_browser(work: Work, browser: UUID) -> UUID | None:
+    """The live guest whose browser it is; None for an unknown one (VK-2)."""
+    row = await work.one("browsers.fetch", ref=browser)
+    return row["guest_ref"] if row else None

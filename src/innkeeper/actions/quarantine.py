@@ -16,6 +16,7 @@ from innkeeper.store.work import Json, Row, Work
 
 WHOLE: Final = "event"
 PART: Final = "part of an event"
+NOTHING: Final = Page([], 0)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 

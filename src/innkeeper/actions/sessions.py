@@ -8,7 +8,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
-from innkeeper.resources.events import CLOSED, OPEN
+from innkeeper.resources.events import CLOSED, OFFLINE, OPEN
 from innkeeper.rules import carts, sessions
 from innkeeper.rules.sessions import Span
 from innkeeper.store.work import Row, Work
@@ -18,6 +18,8 @@ CLOSE_BATCH: Final = 200
 SESSIONS: Final = 40
 """Sessions in a guest context: the latest, of the last 90 days (identity.md 6)."""
 DAYS: Final = 90
+OFFLINE_SESSIONS: Final = 10
+"""Of which at most so many happened offline."""
 EVENTS: Final = 100
 """Events of each, the latest."""
 
@@ -56,7 +58,10 @@ async def of_guest(
     """The latest sessions of a live guest and of those it stands for, with the last events."""
     now = clock.now()
     since = datetime.min.replace(tzinfo=now.tzinfo) if days is None else now - timedelta(days=days)
-    rows = await work.all("sessions.of_guest", guest=guest, since=since, most=most)
+    wide = most + OFFLINE_SESSIONS * 10
+    rows = await work.all("sessions.of_guest", guest=guest, since=since, most=wide)
+    offline = [row["ref"] for row in rows if row["channel"] == OFFLINE][OFFLINE_SESSIONS:]
+    rows = [row for row in rows if row["ref"] not in offline][:most]
     found: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}
     if rows and events:
         for event in await work.all("events.latest", most=events, **_times(rows)):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from innkeeper import __version__
-from innkeeper.cli import db, identity, jobs, keys, users, workspaces
+from innkeeper.cli import db, identity, jobs, keys, stream, users, workspaces
 from innkeeper.cli.demo import demo
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 
@@ -22,6 +22,9 @@ app.add_typer(users.app, name="users")
 app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(identity.app, name="identity")
+app.add_typer(stream.points_of_sale, name="points-of-sale")
+app.add_typer(stream.aliases, name="aliases")
+app.add_typer(stream.quarantine, name="quarantine")
 
 app.command()(demo)
 

@@ -18,6 +18,7 @@ from innkeeper.web.observe import configure_logs
 MODULES: Final = (
     "innkeeper.jobs.upkeep",
     "innkeeper.jobs.identity",
+    "innkeeper.jobs.stream",
     "innkeeper.jobs.batches",
 )
 """Every module that registers tasks."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from innkeeper.resources.base import Field, Resource
-from innkeeper.resources.kinds import LANGUAGE, Count, Text
+from innkeeper.resources.kinds import LANGUAGE, Count, Flag, Text
 
 DEFAULT_TIMEOUT: Final = 20
 """Minutes without an event after which a session ends (stream-api.md 5)."""
@@ -19,3 +19,4 @@ class PointOfSale(Resource):
     brand = Field(Text(), "Brand.")
     language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
     timeout_minutes = Field(Count(), "Minutes without an event after which a session ends.")
+    test = Field(Flag(), "Whether it is for tests: FORCE_CLOSE ends its sessions.")

@@ -46,6 +46,7 @@ CART_TYPES: Final = frozenset(
 
 WEB: Final = "WEB"
 BOT: Final = "BOT"
+OFFLINE: Final = "OFFLINE"
 CHANNELS: Final = (*ORDER_CHANNELS, BOT)
 """Channels that documents name; bots send theirs in lower case."""
 CHECKOUT_STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")

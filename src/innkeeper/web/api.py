@@ -32,7 +32,7 @@ from innkeeper.wire.dialects import DIALECTS, dialect_at
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.pages import parse_query
 from innkeeper.wire.routes import Route, Router, routes
-from innkeeper.wire.specials import Asked
+from innkeeper.wire.specials import Asked, Special
 
 ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
@@ -114,10 +114,14 @@ class Api:
             base_url(request.scope, headers, self._settings.public_url),
             caller.compatibility,
         )
-        return await self._act(request, caller, prepared(route, asked), raw)
+        keyed = not (isinstance(route, Special) and route.own_transactions)
+        return await self._act(request, caller, prepared(route, asked), raw, keyed)
 
-    async def _act(self, request: Request, caller: Caller, act: Act, raw: bytes) -> Answer:
-        key = request.headers.get(b"idempotency-key") if request.method == "POST" else None
+    async def _act(
+        self, request: Request, caller: Caller, act: Act, raw: bytes, keyed: bool
+    ) -> Answer:
+        keyed = keyed and request.method == "POST"
+        key = request.headers.get(b"idempotency-key") if keyed else None
 
         async def once() -> Answer:
             async with self._database.work(caller.workspace, caller.client_key) as work:

@@ -6,6 +6,7 @@ from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
+from innkeeper.wire.quarantine import QUARANTINE
 from innkeeper.wire.tenants import TENANTS
 from innkeeper.wire.views import Dialect
 
@@ -28,7 +29,7 @@ V2 = Dialect(
     href_keeps_expand=True,
 )
 
-OURS = Dialect(name="innkeeper", views=(), specials=OWN_IDENTITY)
+OURS = Dialect(name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE))
 
 DIALECTS: tuple[Dialect, ...] = (V21, V2, OURS)
 

@@ -1,6 +1,7 @@
 """`/v2/guestContexts`: a whole guest in one answer, as clients of v2 read it (VK-1, VK-2)."""
 
 import re
+from datetime import datetime
 from typing import Any, Final
 
 from innkeeper.actions import guest_contexts
@@ -11,8 +12,10 @@ from innkeeper.resources.kinds import Schema, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import legacy
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.specials import Asked, Special, Told
+from innkeeper.wire.naming import camel
+from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
+_SPELT: Final = {"first_page_uri": "firstPageURI", "last_page_uri": "lastPageURI"}
 PATH: Final = "/v2/guestContexts"
 TAG: Final = "GuestContext (v2)"
 
@@ -46,8 +49,22 @@ async def fetch_context(work: Work, asked: Asked) -> Told:
         for order in found.orders
     ]
     body["dataExtensions"] = [_shown(extension, base) for extension in found.extensions]
-    body["sessions"] = []
+    body["sessions"] = [
+        {
+            **_behaviour(session),
+            "events": [_behaviour(event) for event in found.behaviour.events[session["ref"]]],
+        }
+        for session in found.behaviour.sessions
+    ]
     return Told(body)
+
+
+def _behaviour(record: Record) -> dict[str, Any]:
+    """A session or an event: they have no address of their own (identity.md 8)."""
+    return {
+        _SPELT.get(name) or camel(name): iso(value) if isinstance(value, datetime) else value
+        for name, value in record.items()
+    }
 
 
 def _shown(extension: Record, base: str) -> dict[str, Any]:
@@ -67,7 +84,8 @@ async def find_context(work: Work, asked: Asked) -> Told:
     browser = asked.query.get("browserRef")
     if browser is None:
         raise Invalid(missing("browserRef"))
-    guest = await guest_contexts.of_browser(work, browser)
+    ref = ref_in(browser)
+    guest = await guest_contexts.of_browser(work, ref) if ref else None
     if guest is None:
         return Told({"items": []})
     link = {"href": f"{asked.base}{PATH}/{guest}", "ref": guest}

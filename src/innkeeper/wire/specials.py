@@ -69,6 +69,8 @@ class Special:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Path parameter -> its name in the API description, where that is not its own."""
     status: int = 200
+    own_transactions: bool = False
+    """Whether it commits by itself, again and again; such a one repeats safely without a key."""
     failures: frozenset[int] = frozenset()
     """Statuses it answers errors with, beside 401 and what follows from method and body."""
 

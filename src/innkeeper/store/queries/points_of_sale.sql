@@ -1,12 +1,22 @@
 -- points_of_sale.list
 -- Every point of sale, by name.
-SELECT name, market, brand, language, timeout_minutes FROM {ws}.points_of_sale ORDER BY name
+SELECT name, market, brand, language, timeout_minutes, nullif(test, false) AS test
+FROM {ws}.points_of_sale ORDER BY name
 
 -- points_of_sale.create
 -- A new point of sale; no row when the name is taken.
-INSERT INTO {ws}.points_of_sale (name, market, brand, language, timeout_minutes)
-VALUES (%(name)s, %(market)s, %(brand)s, %(language)s, %(timeout_minutes)s)
+INSERT INTO {ws}.points_of_sale (name, market, brand, language, timeout_minutes, test)
+VALUES (%(name)s, %(market)s, %(brand)s, %(language)s, %(timeout_minutes)s,
+    coalesce(%(test)s::boolean, false))
 ON CONFLICT DO NOTHING
+
+-- points_of_sale.change
+-- Another timeout, or whether it is for tests; null leaves either as it is.
+UPDATE {ws}.points_of_sale SET
+    timeout_minutes = coalesce(%(timeout_minutes)s::integer, timeout_minutes),
+    test = coalesce(%(test)s::boolean, test)
+WHERE name = %(name)s
+RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test
 
 -- points_of_sale.delete
 -- Remove a point of sale.
