@@ -327,6 +327,19 @@ class Count(Kind):
 
 
 @dataclass(frozen=True)
+class Flag(Kind):
+    """True or false."""
+
+    def read(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise Refused("must be true or false")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
 class ListOf(Kind):
     """An array whose elements are all of one kind."""
 

@@ -1,0 +1,255 @@
+"""`innkeeper points-of-sale`, `aliases` and `quarantine`: what events are decided by."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+
+from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.store.work import Work
+
+points_of_sale = typer.Typer(
+    help="Where sessions and orders come from, and when sessions end.", no_args_is_help=True
+)
+aliases = typer.Typer(
+    help="Context ids and sites of pages that use the edge paths.", no_args_is_help=True
+)
+quarantine = typer.Typer(
+    help="Events that could not be attached, and trying them again.", no_args_is_help=True
+)
+
+Result = TypeVar("Result")
+Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+Reason = Annotated[str | None, typer.Option(help="Only those kept for this reason.")]
+Timeout = Annotated[
+    int | None, typer.Option(min=1, help="Minutes without an event after which a session ends.")
+]
+Test = Annotated[
+    bool | None, typer.Option("--test/--no-test", help="Whether FORCE_CLOSE ends sessions.")
+]
+
+
+@points_of_sale.command("list")
+def points_list(
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List points of sale."""
+    from innkeeper.actions import configuration  # noqa: PLC0415
+
+    where = (data, database, config)
+    rows = _run(where, "points-of-sale list", workspace, configuration.points_of_sale)
+    _rows(rows, json, "name", "market", "brand", "language", "timeout_minutes", "test")
+
+
+@points_of_sale.command("create")
+def points_create(
+    name: Name,
+    timeout: Timeout = None,
+    test: Test = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Create a point of sale."""
+    from innkeeper.actions import configuration  # noqa: PLC0415
+
+    changes = {"name": name, "timeout_minutes": timeout, "test": test}
+    where = (data, database, config)
+    made = _run(
+        where,
+        "points-of-sale create",
+        workspace,
+        lambda work: configuration.create_point_of_sale(work, changes),
+    )
+    print(f"{made['name']} is a point of sale; its sessions end after {_minutes(made)}.")
+
+
+@points_of_sale.command("change")
+def points_change(
+    name: Name,
+    timeout: Timeout = None,
+    test: Test = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Change the timeout of a point of sale, or whether it is for tests; in force at once."""
+    from innkeeper.actions import configuration  # noqa: PLC0415
+
+    where = (data, database, config)
+    changed = _run(
+        where,
+        "points-of-sale change",
+        workspace,
+        lambda work: configuration.change_point_of_sale(work, name, timeout, test),
+    )
+    ends = "FORCE_CLOSE ends them" if changed["test"] else "FORCE_CLOSE does not end them"
+    print(f"{name}: sessions end after {_minutes(changed)}; {ends}.")
+
+
+@aliases.command("list")
+def aliases_list(
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List the aliases of client keys, of every workspace, and of a workspace's sites."""
+    from innkeeper.actions import keys, stream_settings  # noqa: PLC0415
+
+    async def read(work: Work) -> list[dict[str, Any]]:
+        contexts = [
+            {"alias": row["alias"], "kind": "context id", "means": row["client_key"]}
+            for row in await keys.aliases(work)
+        ]
+        sites = [
+            {"alias": row["site"], "kind": "site", "means": row["point_of_sale"]}
+            for row in await stream_settings.sites(work)
+        ]
+        return [*contexts, *sites]
+
+    rows = _run((data, database, config), "aliases list", workspace, read)
+    _rows(rows, json, "alias", "kind", "means")
+
+
+@aliases.command("context")
+def aliases_context(
+    alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
+    client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Let a context id stand for a client key."""
+    from innkeeper.actions import keys  # noqa: PLC0415
+
+    where = (data, database, config)
+    _run(where, "aliases context", None, lambda work: keys.name_key(work, alias, client_key))
+    print(f"{alias} stands for {client_key}.")
+
+
+@aliases.command("site")
+def aliases_site(
+    site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
+    point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Let a site mean a point of sale."""
+    from innkeeper.actions import stream_settings  # noqa: PLC0415
+
+    where = (data, database, config)
+    _run(
+        where,
+        "aliases site",
+        workspace,
+        lambda work: stream_settings.name_site(work, site, point_of_sale),
+    )
+    print(f"Events of the site {site} happen at {point_of_sale}.")
+
+
+@aliases.command("delete")
+def aliases_delete(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
+    site: Annotated[bool, typer.Option("--site", help="It is a site, not a context id.")] = False,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Take an alias away."""
+    from innkeeper.actions import keys, stream_settings  # noqa: PLC0415
+
+    forget = stream_settings.forget_site if site else keys.forget_alias
+    where = (data, database, config)
+    _run(where, "aliases delete", workspace, lambda work: forget(work, alias))
+    print(f"{alias} is no alias any more.")
+
+
+@quarantine.command("list")
+def quarantine_list(
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 50,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List what waits in quarantine, oldest first."""
+    from innkeeper.actions import quarantine as actions  # noqa: PLC0415
+    from innkeeper.actions.paging import Wanted  # noqa: PLC0415
+
+    wanted, selection = Wanted(limit=limit), actions.Selection(reason)
+    where = (data, database, config)
+    page = _run(
+        where, "quarantine list", workspace, lambda work: actions.list_(work, wanted, selection)
+    )
+    columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
+    _rows(page.items, json, *columns)
+    if not json and page.total > len(page.items):
+        print(f"{page.total} wait in all.")
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
+    reason: Reason = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Try again what waits in quarantine: all, those of a reason, or the named ones."""
+    from innkeeper.actions import replays  # noqa: PLC0415
+    from innkeeper.actions.quarantine import Selection  # noqa: PLC0415
+    from innkeeper.cli.output import show  # noqa: PLC0415
+
+    selection = Selection(reason, refs or None)
+    where = (data, database, config)
+    done = _run(where, "quarantine replay", workspace, lambda work: replays.replay(work, selection))
+    if json:
+        show({"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons})
+        return
+    print(f"{done.attached} attached, {done.waiting} still wait.")
+    for why, count in sorted(done.reasons.items()):
+        print(f"  {count}: {why}")
+
+
+def _run(
+    where: tuple[Any, Any, Any],
+    command: str,
+    workspace: str | None,
+    action: Callable[[Work], Awaitable[Result]],
+) -> Result:
+    data, database, config = where
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+
+    return run(chosen, command, action, workspace)
+
+
+def _rows(rows: list[dict[str, Any]], json: bool, *columns: str) -> None:
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    if json:
+        show(rows)
+    else:
+        table(rows, *columns)
+
+
+def _minutes(point: dict[str, Any]) -> str:
+    minutes = point["timeout_minutes"]
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,0 +1,170 @@
+"""`/innkeeper/v1/quarantine`: events that could not be attached, and trying them again."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from innkeeper.actions import quarantine, replays
+from innkeeper.actions.quarantine import Selection
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.kinds import NOT_VALID, Schema, iso
+from innkeeper.store.work import Work
+from innkeeper.wire import pages
+from innkeeper.wire.naming import camel
+from innkeeper.wire.specials import Asked, Special, Told, ref_in
+from innkeeper.wire.views import View
+
+PATH: Final = "/innkeeper/v1/quarantine"
+TAG: Final = "Quarantine (innkeeper)"
+
+
+class Quarantined(Resource):
+    """Something in quarantine: served by operations of its own, paged like any list."""
+
+
+_LIST: Final = View(
+    resource=Quarantined,
+    path=PATH,
+    item=PATH + "/{quarantined}",
+    verbs=frozenset(),
+    filters={"reason": "reason"},
+)
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {
+        camel(name): iso(value) if hasattr(value, "isoformat") else value
+        for name, value in record.items()
+        if value is not None
+    }
+
+
+async def list_quarantine(work: Work, asked: Asked) -> Told:
+    """A page of what waits, oldest first, and how many wait by reason."""
+    try:
+        wanted = pages.wanted(_LIST, asked.query)
+    except pages.NoHit as none:
+        wanted, page = none.wanted, quarantine.NOTHING
+    else:
+        selection = Selection(wanted.filters.get("reason"))
+        page = await quarantine.list_(work, wanted, selection)
+    items = [_shown(record) for record in page.items]
+    url = asked.base + PATH
+    body = pages.envelope(_LIST, url, asked.query, wanted, page.total, items)
+    reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
+    return Told({**body, "reasons": reasons})
+
+
+async def replay(work: Work, asked: Asked) -> Told:
+    """200 with how many are attached now, and why others still wait."""
+    done = await replays.replay(work, _selection(asked.body or {}))
+    return Told({"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons})
+
+
+async def discard(work: Work, asked: Asked) -> Told:
+    """204: one is given up for good."""
+    await quarantine.discard(work, asked.refs()["quarantined"])
+    return Told(status=204)
+
+
+def _selection(body: Mapping[str, Any]) -> Selection:
+    reason, refs = body.get("reason"), body.get("refs")
+    problems = []
+    if reason is not None and not isinstance(reason, str):
+        problems.append(Problem("reason", "must be a string"))
+    parsed = None
+    if refs is not None:
+        found = (
+            [ref_in(ref) if isinstance(ref, str) else None for ref in refs]
+            if isinstance(refs, list)
+            else [None]
+        )
+        parsed = [ref for ref in found if ref is not None]
+        if len(parsed) != len(found):
+            problems.append(Problem("refs", NOT_VALID))
+    if problems:
+        raise Invalid(*problems)
+    return Selection(reason, parsed)
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_WHOLE: Final[Schema] = {"type": "integer"}
+_COUNTS: Final[Schema] = {"type": "object", "additionalProperties": _WHOLE}
+_ITEM: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "ref": {**_TEXT, "description": "Of an event: what its sender was told."},
+        "what": {**_TEXT, "enum": [quarantine.WHOLE, quarantine.PART]},
+        "eventRef": {**_TEXT, "description": "The attached event that a part was taken from."},
+        "reason": _TEXT,
+        "detail": _TEXT,
+        "message": {"type": "object"},
+        "type": _TEXT,
+        "browserRef": _TEXT,
+        "receivedAt": {**_TEXT, "format": "date-time"},
+        "attempts": _WHOLE,
+    },
+    "required": ["ref", "what", "reason", "detail", "message", "type", "receivedAt"],
+}
+_SELECTION: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "reason": {**_TEXT, "description": "Only those kept for this reason."},
+        "refs": {
+            "type": "array",
+            "items": {**_TEXT, "format": "uuid"},
+            "description": "Only these; all when neither is named.",
+        },
+    },
+}
+
+QUARANTINE: Final = (
+    Special(
+        method="GET",
+        path=PATH,
+        name="listQuarantine",
+        summary="List events in quarantine",
+        tag=TAG,
+        perform=list_quarantine,
+        query={
+            "reason": "Only those kept for this reason.",
+            "offset": "Items to skip.",
+            "limit": "Items on the page, at most 100.",
+        },
+        shown={
+            "type": "object",
+            "properties": {
+                "href": _TEXT,
+                "totalCount": _WHOLE,
+                "items": {"type": "array", "items": _ITEM},
+                "reasons": _COUNTS,
+            },
+            "required": ["href", "items", "reasons"],
+        },
+        failures=frozenset({400}),
+    ),
+    Special(
+        method="POST",
+        path=PATH + "/replay",
+        name="replayQuarantine",
+        summary="Try events in quarantine again",
+        tag=TAG,
+        perform=replay,
+        body=_SELECTION,
+        shown={
+            "type": "object",
+            "properties": {"attached": _WHOLE, "waiting": _WHOLE, "reasons": _COUNTS},
+            "required": ["attached", "waiting", "reasons"],
+        },
+        own_transactions=True,
+    ),
+    Special(
+        method="DELETE",
+        path=PATH + "/{quarantined}",
+        name="discardQuarantined",
+        summary="Give up an event in quarantine",
+        tag=TAG,
+        perform=discard,
+        status=204,
+    ),
+)
