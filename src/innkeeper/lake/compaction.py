@@ -1,0 +1,208 @@
+"""Compaction: few files, and nothing old in them.
+
+Small files of a table become one; a large one is written again only when it holds rows that are
+old. Once every table of a kind is clean, the files of its old refs are no longer needed. Flushes
+go on meanwhile: only files that were listed at the beginning are touched. What was replaced is
+removed when nobody who could see it reads any more.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from innkeeper.lake import duckdb as engine
+from innkeeper.lake.files import Storage, new_path, storage
+from innkeeper.lake.flush import Written, write_rows
+from innkeeper.lake.locks import COMPACT, alone, readers_lock
+from innkeeper.lake.tables import CHANGES, KINDS, SEQUENCE, TABLES, Table
+from innkeeper.store.work import Row, Work
+
+log = logging.getLogger(__name__)
+
+SMALL_ROWS: Final = 1_000_000
+"""Files with fewer rows are merged."""
+MANY_FILES: Final = 12
+"""Files of one table from which on its kind is compacted."""
+GRACE: Final = timedelta(minutes=1)
+"""How long a dropped file stays at least: a reader may just be about to say that it reads."""
+ORPHANED: Final = timedelta(hours=1)
+"""Age from which a file that no list names was left behind by a run that was killed."""
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a compaction did."""
+
+    read: int
+    written: int
+    dropped: int
+
+
+async def compact(
+    work: Work, *, everything: bool = False, grace: timedelta = GRACE
+) -> Compacted | None:
+    """Compact the kinds that need it, or all that hold anything old; None when another is at it."""
+    async with alone(work, COMPACT, wait=False) as ours:
+        if not ours:
+            return None
+        files = await work.all("lake.files")
+        done = Compacted(0, 0, 0)
+        for kind in KINDS:
+            of_kind = [file for file in files if file["kind"] == kind]
+            if _due(of_kind, everything):
+                done = _sum(done, await _compact_kind(work, kind, of_kind))
+        return _sum(done, Compacted(0, 0, await sweep(work, grace)))
+
+
+def _due(files: Sequence[Row], everything: bool) -> bool:
+    if everything and any(file["name"] == CHANGES for file in files):
+        return True
+    counts: dict[str, int] = {}
+    for file in files:
+        if file["rows"] < SMALL_ROWS:
+            counts[file["name"]] = counts.get(file["name"], 0) + 1
+    return any(count >= (2 if everything else MANY_FILES) for count in counts.values())
+
+
+async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacted:
+    place = storage(work.settings)
+    state = await work.one("lake.state", most=1)
+    if state is None:
+        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    old = [file["path"] for file in files if file["name"] == CHANGES]
+    prefix = (work.workspace, state["folder"])
+    gone, made = await asyncio.to_thread(_rewrite, work, place, kind, files, old, prefix)
+    if not gone:
+        return Compacted(0, 0, 0)
+    async with work.transaction():
+        row = await work.one("lake.compacted")
+        for sequence, file in made:
+            await work.run("lake.add_file", sequence=sequence, **vars(file))
+        generation = row["generation"] if row else 0
+        await work.run("lake.drop_files", paths=gone, generation=generation)
+    return Compacted(len(gone), len(made), 0)
+
+
+def _rewrite(
+    work: Work,
+    place: Storage,
+    kind: str,
+    files: Sequence[Row],
+    old: Sequence[str],
+    prefix: tuple[str, Any],
+) -> tuple[list[str], list[tuple[int, Written]]]:
+    """Write what stays of the files of a kind: (paths that are replaced, new files)."""
+    gone, made = list(old), []
+    with engine.connected(work.settings, place) as connection:
+        if old:
+            connection.execute(
+                "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608
+                f"FROM read_parquet({engine.listed([place.full(path) for path in old])}) "
+                "GROUP BY ref"
+            )
+        for table in TABLES:
+            if table.kind != kind:
+                continue
+            of_table = [file for file in files if file["name"] == table.name]
+            small = [file for file in of_table if file["rows"] < SMALL_ROWS]
+            groups = [[file] for file in of_table if file["rows"] >= SMALL_ROWS]
+            for group in [*groups, small]:
+                alone_and_clean = len(group) == 1 and not (
+                    old and _holds_old(connection, place, table, group)
+                )
+                if not group or alone_and_clean:
+                    continue
+                gone += [file["path"] for file in group]
+                sequence = max(file["sequence"] for file in group)
+                target = new_path(*prefix, table.name, sequence)
+                rows = _rows(place, table, group, bool(old))
+                written = Written(
+                    target, table.name, kind, *write_rows(connection, place, target, rows)
+                )
+                if written.rows:
+                    made.append((sequence, written))
+                else:
+                    place.remove([target])
+    return gone, made
+
+
+def _holds_old(connection: Any, place: Storage, table: Table, group: Sequence[Row]) -> bool:
+    paths = engine.listed([place.full(file["path"]) for file in group])
+    found = connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM read_parquet({paths}) AS f "  # noqa: S608
+        f"JOIN old AS o ON o.ref = f.{table.owner} AND o.sequence > f.lake_sequence)"
+    ).fetchone()
+    return bool(found[0])
+
+
+def _rows(place: Storage, table: Table, group: Sequence[Row], old: bool) -> str:
+    """A SELECT of what stays of some files, sorted."""
+    paths = engine.listed([place.full(file["path"]) for file in group])
+    columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))
+    empty = engine.typed_rows(table, None, 0)
+    # The empty rows bring columns that these files do not have yet.
+    sql = (
+        f"SELECT {columns} FROM (SELECT * FROM read_parquet({paths}, union_by_name = true) "  # noqa: S608
+        f"UNION ALL BY NAME {empty}) AS f"
+    )
+    if old:
+        sql += f" LEFT JOIN old AS o ON o.ref = f.{table.owner}"
+        sql += " WHERE o.sequence IS NULL OR o.sequence <= f.lake_sequence"
+    return f"{sql} ORDER BY {', '.join(f'f.{name}' for name in table.sort)}"
+
+
+async def sweep(work: Work, grace: timedelta = GRACE) -> int:
+    """Remove dropped files that nobody reads any more, and what killed runs left; how many."""
+    place = storage(work.settings)
+    dropped = await work.all("lake.dropped", grace=grace)
+    free: list[str] = []
+    for generation in sorted({row["generation"] for row in dropped}):
+        number = readers_lock(work, generation)
+        row = await work.one("lake.try_lock", lock=number)
+        if row is None or not row["ours"]:
+            # Somebody reads files of that generation, and perhaps of later ones.
+            break
+        await work.one("lake.unlock", lock=number)
+        free += [row["path"] for row in dropped if row["generation"] == generation]
+    if free:
+        await asyncio.to_thread(place.remove, free)
+        await work.run("lake.forget_dropped", paths=free)
+    return len(free) + await _remove_orphans(work, place)
+
+
+async def _remove_orphans(work: Work, place: Storage) -> int:
+    """Files in our place that no list names: of runs that were killed, or of before a reset."""
+    listed = {row["path"] for row in await work.all("lake.files")}
+    listed |= {row["path"] for row in await work.all("lake.dropped", grace=timedelta(0))}
+    before = datetime.now(UTC) - ORPHANED
+    found = await asyncio.to_thread(list, place.listed(work.workspace))
+    # A file may have been listed since: ask again, after looking.
+    listed |= {row["path"] for row in await work.all("lake.files")}
+    orphans = [path for path, written in found if path not in listed and written < before]
+    if orphans:
+        log.warning("removed %d files that a killed run left in the lake", len(orphans))
+        await asyncio.to_thread(place.remove, orphans)
+    return len(orphans)
+
+
+def _sum(one: Compacted, other: Compacted) -> Compacted:
+    return Compacted(
+        one.read + other.read, one.written + other.written, one.dropped + other.dropped
+    )
+
+
+async def rebuild(work: Work) -> None:
+    """Feed everything again from the store: for a lake whose files were lost, or a restored one."""
+    async with alone(work, COMPACT), work.transaction():
+        await work.run("lake.refill")
+
+
+async def erase(work: Work, grace: timedelta = timedelta(0)) -> Compacted | None:
+    """Make the bytes of deleted guests disappear: flush the deletions, write files without them."""
+    from innkeeper.lake.flush import flush_all  # noqa: PLC0415
+
+    await flush_all(work)
+    return await compact(work, everything=True, grace=grace)

@@ -1,0 +1,124 @@
+"""DuckDB inside this process: one instance, a connection a question."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from innkeeper.errors import Unavailable
+from innkeeper.lake.files import Storage
+from innkeeper.lake.tables import JSON, SEQUENCE, Column, Table
+from innkeeper.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+LATEST: Final = 2**62
+"""The sequence of rows that wait to be flushed: later than every file."""
+
+_instances: dict[tuple[int, str], "Connection"] = {}
+_making = threading.Lock()
+
+
+def instance(settings: Settings, place: Storage) -> "Connection":
+    """This process's DuckDB, made when it is first needed."""
+    import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
+
+    key = (settings.lake_memory_mb, place.url)
+    with _making:
+        found = _instances.get(key)
+        if found is None:
+            found = duckdb.connect(
+                config={
+                    "memory_limit": f"{settings.lake_memory_mb}MB",
+                    # The default is the folder that we were started in.
+                    "temp_directory": f"{tempfile.gettempdir()}/innkeeper-lake-{os.getpid()}",
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                }
+            )
+            found.execute("SET parquet_metadata_cache = true")
+            if not place.is_local:
+                found.register_filesystem(place.filesystem)
+            _instances[key] = found
+    return found
+
+
+@contextmanager
+def connected(settings: Settings, place: Storage) -> Iterator["Connection"]:
+    """A connection of its own, with temporary tables of its own."""
+    connection = instance(settings, place).cursor()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def limited(connection: "Connection", seconds: float) -> Iterator[None]:
+    """Cut off what runs longer; raises `Unavailable` then."""
+    import duckdb  # noqa: PLC0415
+
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise Unavailable(f"The question took longer than {seconds:g} seconds.") from error
+    finally:
+        timer.cancel()
+
+
+def quoted(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(paths: Sequence[str]) -> str:
+    """A list of strings."""
+    return "[" + ", ".join(map(literal, paths)) + "]"
+
+
+def typed_rows(table: Table, lines: Path | None, sequence: int) -> str:
+    """A SELECT of a table's rows out of lines of JSON; of no rows without lines.
+
+    A value that its type cannot hold becomes null: one odd value must not stop a flush.
+    """
+    columns = [*table.columns, SEQUENCE]
+    if lines is None:
+        nulls = (f"NULL::{column.type} AS {quoted(column.name)}" for column in columns)
+        return f"SELECT {', '.join(nulls)} WHERE false"
+    members = dict.fromkeys(
+        "body" if column.field else column.member or column.name for column in table.columns
+    )
+    shape = ", ".join(
+        f"{quoted(member)}: '{JSON if member in ('body', 'custom') else 'VARCHAR'}'"
+        for member in members
+    )
+    values = [f"{_value(column)} AS {quoted(column.name)}" for column in table.columns]
+    values.append(f"{sequence}::{SEQUENCE.type} AS {SEQUENCE.name}")
+    return (
+        f"SELECT {', '.join(values)} FROM read_json({literal(str(lines))}, "  # noqa: S608
+        f"format = 'newline_delimited', columns = {{{shape}}}, maximum_object_size = 67108864)"
+    )
+
+
+def _value(column: Column) -> str:
+    if not column.field:
+        source = quoted(column.member or column.name)
+        return source if column.type == JSON else f"TRY_CAST({source} AS {column.type})"
+    path = literal(f"$.{quoted(column.field)}")
+    if column.type == JSON:
+        return f"json_extract(body, {path})"
+    extract = "json_extract" if column.type.endswith("[]") else "json_extract_string"
+    return f"TRY_CAST({extract}(body, {path}) AS {column.type})"

@@ -1,0 +1,111 @@
+"""A snapshot of the lake as views of DuckDB, made when a question names them."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from innkeeper.lake import duckdb as engine
+from innkeeper.lake.feed import MERGED
+from innkeeper.lake.tables import CHANGES, Table
+from innkeeper.lake.views import closure, view_sql
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+    from sqlglot import exp
+
+    from innkeeper.lake.snapshot import Snapshot
+
+
+class DuckSession:
+    """One connection with temporary tables for the tail and views over it and the files."""
+
+    def __init__(self, snapshot: "Snapshot", connection: "Connection | None" = None) -> None:
+        self._snapshot = snapshot
+        self._stack = ExitStack()
+        self._made: set[str] = set()
+        self.connection = connection or self._stack.enter_context(
+            engine.connected(snapshot.settings, snapshot.place)
+        )
+
+    def rows(self, question: "exp.Expression", seconds: float) -> list[tuple[Any, ...]]:
+        from sqlglot import exp  # noqa: PLC0415
+
+        self.use(table.name for table in question.find_all(exp.Table))
+        return self.fetched(question.sql(dialect="duckdb"), seconds)
+
+    def fetched(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
+        """What a text finds, over views that `use` made."""
+        with engine.limited(self.connection, seconds):
+            return self.connection.execute(sql).fetchall()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def use(self, names: Iterable[str]) -> None:
+        """Make the views of these names; names of anything else are left alone."""
+        for table in closure(names):
+            if table.name not in self._made:
+                self._made.add(table.name)
+                self._make(table)
+
+    def _make(self, table: Table) -> None:
+        snapshot = self._snapshot
+        merged = snapshot.merged
+        if merged and MERGED not in self._made:
+            self._made.add(MERGED)
+            self._run(f"CREATE TEMP TABLE {MERGED} AS {self._merged()}")
+        old = self._make_old(table.kind)
+        self._run(f"CREATE TEMP VIEW rows_{table.name} AS {self._rows(table)}")
+        self._run(f"CREATE TEMP VIEW {table.name} AS {view_sql(table, old=old, merged=merged)}")
+
+    def _rows(self, table: Table) -> str:
+        """Files and tail together; a column that files do not have yet is null in them."""
+        tail = engine.typed_rows(table, self._snapshot.tail.paths.get(table.name), engine.LATEST)
+        self._run(f"CREATE TEMP TABLE tail_{table.name} AS {tail}")
+        rows = f"SELECT * FROM tail_{table.name}"  # noqa: S608 - declared names
+        files = self._files(self._snapshot.files.get(table.name, ()))
+        if files:
+            rows = f"SELECT * FROM {files} UNION ALL BY NAME {rows}"  # noqa: S608
+        return rows
+
+    def _make_old(self, kind: str) -> bool:
+        """A table of what is old of a kind; False when nothing is."""
+        snapshot, name = self._snapshot, f"old_{kind}"
+        files = snapshot.old.get(kind, ())
+        tail = snapshot.tail.paths.get(CHANGES)
+        if not files and tail is None:
+            return False
+        if name not in self._made:
+            self._made.add(name)
+            parts = []
+            if files:
+                parts.append(f"SELECT ref, lake_sequence AS sequence FROM {self._files(files)}")  # noqa: S608
+            if tail is not None:
+                parts.append(
+                    f"SELECT ref, {engine.LATEST} AS sequence "  # noqa: S608
+                    f"FROM read_json({engine.literal(str(tail))}, format = 'newline_delimited', "
+                    f"columns = {{kind: 'VARCHAR', ref: 'VARCHAR'}}) "
+                    f"WHERE kind = {engine.literal(kind)}"
+                )
+            every = " UNION ALL ".join(parts)
+            self._run(
+                f"CREATE TEMP TABLE {name} AS "  # noqa: S608
+                f"SELECT ref, max(sequence) AS sequence FROM ({every}) GROUP BY ref"
+            )
+        return True
+
+    def _merged(self) -> str:
+        lines = self._snapshot.tail.paths.get(MERGED)
+        if lines is None:
+            return "SELECT NULL::VARCHAR AS ref, NULL::VARCHAR AS survivor_ref WHERE false"
+        return (
+            f"SELECT ref, survivor_ref FROM read_json({engine.literal(str(lines))}, "  # noqa: S608
+            "format = 'newline_delimited', columns = {ref: 'VARCHAR', survivor_ref: 'VARCHAR'})"
+        )
+
+    def _files(self, paths: Iterable[str]) -> str:
+        full = [self._snapshot.place.full(path) for path in paths]
+        return f"read_parquet({engine.listed(full)}, union_by_name = true)" if full else ""
+
+    def _run(self, sql: str) -> None:
+        self.connection.execute(sql)

@@ -1,0 +1,42 @@
+"""What changed in the store, as lines of JSON a table: the tail of a question, or a flush's."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from innkeeper.lake.tables import CHANGES, TABLES
+from innkeeper.store.work import Work
+
+MERGED: Final = "merged"
+FEED: Final = "lake.from_feed"
+TAKEN: Final = "lake.from_taken"
+ASKED: Final = "lake.from_asked"
+
+
+@dataclass
+class Lines:
+    """Files of lines of JSON by table name, in a folder that its maker removes."""
+
+    folder: Path
+    paths: dict[str, Path] = field(default_factory=dict)
+
+
+async def copy_lines(
+    work: Work, source: str, folder: Path, names: tuple[str, ...] = (), **params: Any
+) -> Lines:
+    """Write the rows of every root that `source` lists; tables without rows have no file."""
+    lines = Lines(folder)
+    for name in names or (CHANGES, *(table.name for table in TABLES)):
+        parts = {"of": [f"lake.rows_of_{name}"], "taken": [source]}
+        if name in ("orders", "order_items"):
+            parts["contact"] = ["lake.contact"]
+        if name == MERGED:
+            del parts["taken"]
+        path = folder / f"{name}.ndjson"
+        with path.open("wb") as target:
+            rows = await work.copy_out("lake.rows", target, parts=parts, **params)
+        if rows:
+            lines.paths[name] = path
+        else:
+            path.unlink()
+    return lines

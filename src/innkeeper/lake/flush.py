@@ -1,0 +1,133 @@
+"""Flush: what changed since the last one becomes files of the lake.
+
+One transaction of one snapshot takes rows out of the feed, reads the roots they name as they
+are now, and lists the files. Killed before its commit, it has done nothing but leave files that
+no list names; after it, everything. A root that changes meanwhile is in the feed again.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from innkeeper.lake import duckdb as engine
+from innkeeper.lake.feed import TAKEN, Lines, copy_lines
+from innkeeper.lake.files import Storage, new_path, storage
+from innkeeper.lake.locks import FLUSH, alone
+from innkeeper.lake.tables import BY_NAME, CHANGES, KINDS
+from innkeeper.settings import Settings
+from innkeeper.store.work import Work
+
+CHUNK: Final = 400_000
+"""Changes that one flush takes; more are left to the next."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One new file."""
+
+    path: str
+    name: str
+    kind: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What a flush did; `changes` is 0 when there was nothing to do."""
+
+    sequence: int
+    changes: int
+    files: list[Written]
+
+
+async def flush(work: Work, most: int = CHUNK) -> Flushed:
+    """Take up to `most` changes into the lake; waits for whoever else flushes."""
+    async with alone(work, FLUSH):
+        row = await work.one("lake.waiting")
+        if row is None or not row["waiting"]:
+            return Flushed(0, 0, [])
+        await work.run("lake.make_taken")
+        with tempfile.TemporaryDirectory(prefix="innkeeper-flush-") as folder:
+            async with work.transaction():
+                await work.run("lake.repeatable_read")
+                return await _flush(work, most, Path(folder))
+
+
+async def flush_all(work: Work, most: int = CHUNK) -> int:
+    """Flush until nothing waits; how many changes were taken."""
+    taken = 0
+    while changes := (await flush(work, most)).changes:
+        taken += changes
+        if changes < most:
+            break
+    return taken
+
+
+async def _flush(work: Work, most: int, folder: Path) -> Flushed:
+    changes = await work.run("lake.take", most=most)
+    lines = await copy_lines(work, TAKEN, folder)
+    state = await work.one("lake.flushed")
+    if state is None:
+        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    sequence = state["sequence"]
+    prefix = (work.workspace, state["folder"], sequence)
+    files = await asyncio.to_thread(_write, work.settings, storage(work.settings), prefix, lines)
+    for file in files:
+        await work.run("lake.add_file", sequence=sequence, **vars(file))
+    return Flushed(sequence, changes, files)
+
+
+def _write(
+    settings: Settings, place: Storage, prefix: tuple[str, Any, int], lines: Lines
+) -> list[Written]:
+    """Write a file for each table with rows."""
+    workspace, folder, sequence = prefix
+    files = []
+    with engine.connected(settings, place) as connection:
+        for name, path in lines.paths.items():
+            if name == CHANGES:
+                files += _write_changes(connection, place, prefix, path)
+                continue
+            table = BY_NAME[name]
+            rows = engine.typed_rows(table, path, sequence)
+            order = ", ".join(map(engine.quoted, table.sort))
+            target = new_path(workspace, folder, name, sequence)
+            written = write_rows(connection, place, target, f"{rows} ORDER BY {order}")
+            files.append(Written(target, name, table.kind, *written))
+    return files
+
+
+def _write_changes(
+    connection: Any, place: Storage, prefix: tuple[str, Any, int], path: Path
+) -> list[Written]:
+    """A file of old roots for each kind that has some."""
+    workspace, folder, sequence = prefix
+    source = (
+        f"read_json({engine.literal(str(path))}, format = 'newline_delimited', "
+        "columns = {kind: 'VARCHAR', ref: 'VARCHAR'})"
+    )
+    files = []
+    for kind in KINDS:
+        target = new_path(workspace, folder, f"{CHANGES}_{kind}", sequence)
+        rows = (
+            f"SELECT ref, {sequence}::BIGINT AS lake_sequence FROM {source} "  # noqa: S608
+            f"WHERE kind = {engine.literal(kind)} ORDER BY ref"
+        )
+        found = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()  # noqa: S608
+        if found[0]:
+            files.append(
+                Written(target, CHANGES, kind, *write_rows(connection, place, target, rows))
+            )
+    return files
+
+
+def write_rows(connection: Any, place: Storage, path: str, rows: str) -> tuple[int, int]:
+    """Write what a SELECT finds, in its order, as a Parquet file: how many rows, how many bytes."""
+    with place.writing(path) as target:
+        copied = connection.execute(
+            f"COPY ({rows}) TO {engine.literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchone()
+    return int(copied[0]), place.size(path)

@@ -1,0 +1,41 @@
+"""Locks of the lake, by workspace: who flushes, who compacts, who still reads."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from innkeeper.rules.keys import digest
+from innkeeper.store.work import Work
+
+FLUSH: Final = "flush"
+COMPACT: Final = "compact"
+REFRESH: Final = "refresh"
+
+
+def lock_number(work: Work, what: str) -> int:
+    """The number of an advisory lock: 64 bits, signed."""
+    return digest("lake", work.workspace, what).int % 2**64 - 2**63
+
+
+def readers_lock(work: Work, generation: int) -> int:
+    """What readers share while they read files of a generation."""
+    return lock_number(work, f"readers {generation}")
+
+
+@asynccontextmanager
+async def alone(work: Work, what: str, *, wait: bool = True) -> AsyncIterator[bool]:
+    """Be the only one who does `what`; without waiting, yields whether we are."""
+    if work.in_transaction:
+        raise RuntimeError("a lock of the lake is taken before the transaction it protects")
+    number = lock_number(work, what)
+    if wait:
+        await work.one("lake.lock", lock=number)
+        ours = True
+    else:
+        row = await work.one("lake.try_lock", lock=number)
+        ours = bool(row and row["ours"])
+    try:
+        yield ours
+    finally:
+        if ours and not work.connection.closed:
+            await work.one("lake.unlock", lock=number)

@@ -1,0 +1,155 @@
+"""Opening the lake: files, tail and merges of one moment, held until the question is answered."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from innkeeper.lake.feed import FEED, MERGED, Lines, copy_lines
+from innkeeper.lake.files import Storage, storage
+from innkeeper.lake.flush import flush_all
+from innkeeper.lake.locks import FLUSH, lock_number, readers_lock
+from innkeeper.lake.tables import CHANGES, TABLES
+from innkeeper.settings import Settings
+from innkeeper.store.work import Row, Work
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+Result = TypeVar("Result")
+
+LONG_TAIL: Final = 20_000
+"""Changes waiting from which on a question flushes first: files are faster than a long tail."""
+AT_ONCE: Final = 2
+"""Questions that one process answers at a time: each may use every core."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a question sees: every change committed before it, and none after."""
+
+    workspace: str
+    settings: Settings
+    place: Storage
+    sequence: int
+    """The last flush it holds."""
+    token: str
+    """The snapshot of PostgreSQL it is: what an export calls its sequence."""
+    taken_at: datetime
+    files: dict[str, list[str]]
+    """Table -> paths, oldest first."""
+    old: dict[str, list[str]]
+    """Kind -> paths of files of refs whose rows in earlier files are old."""
+    tail: Lines
+    merged: bool
+    """Whether any guest stands for another."""
+
+
+class Session(Protocol):
+    """An engine with the views of one snapshot, used from one thread at a time."""
+
+    def rows(self, question: "exp.Expression", seconds: float) -> list[tuple[Any, ...]]:
+        """The answer; raises `Unavailable` after `seconds`."""
+
+    def close(self) -> None:
+        """Forget the snapshot."""
+
+
+@dataclass
+class Lake:
+    """The lake at one moment."""
+
+    snapshot: Snapshot
+    session: Session
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def rows(
+        self, question: "exp.Expression", seconds: float | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Ask one question, built as a tree."""
+        limit = seconds or self.snapshot.settings.lake_query_seconds
+        return await self.run(lambda session: session.rows(question, limit))
+
+    async def run(self, act: Callable[[Session], Result]) -> Result:
+        """Do something with the session in a thread."""
+        async with self._turn:
+            return await asyncio.to_thread(act, self.session)
+
+
+_turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+
+def _turn() -> asyncio.Semaphore:
+    loop = asyncio.get_running_loop()
+    if loop not in _turns:
+        _turns.clear()
+        _turns[loop] = asyncio.Semaphore(AT_ONCE)
+    return _turns[loop]
+
+
+@asynccontextmanager
+async def opened(work: Work) -> AsyncIterator[Lake]:
+    """The lake as it is now; its files stay until the block ends."""
+    async with _turn():
+        held = work.in_transaction
+        if not held and (await _state(work))["waiting"] >= LONG_TAIL:
+            await flush_all(work)
+        with tempfile.TemporaryDirectory(prefix="innkeeper-tail-") as folder:
+            async with work.transaction():
+                if held:
+                    # Its statements have snapshots of their own: keep flushes out between them.
+                    await work.one("lake.hold", lock=lock_number(work, FLUSH))
+                else:
+                    await work.run("lake.repeatable_read")
+                snapshot = await _snapshot(work, Path(folder))
+                session = await asyncio.to_thread(_session, snapshot)
+                try:
+                    yield Lake(snapshot, session)
+                finally:
+                    await asyncio.to_thread(session.close)
+
+
+async def _snapshot(work: Work, folder: Path) -> Snapshot:
+    state = await _state(work)
+    # Between the snapshot and the lock a compaction may drop files; they stay for a minute.
+    await work.one("lake.hold", lock=readers_lock(work, state["generation"]))
+    files: dict[str, list[str]] = {}
+    old: dict[str, list[str]] = {}
+    for row in await work.all("lake.files"):
+        if row["name"] == CHANGES:
+            old.setdefault(row["kind"], []).append(row["path"])
+        else:
+            files.setdefault(row["name"], []).append(row["path"])
+    names: Iterable[str] = (MERGED,) if state["merged"] else ()
+    if state["waiting"]:
+        names = (*names, CHANGES, *(table.name for table in TABLES))
+    tail = await copy_lines(work, FEED, folder, tuple(names)) if names else Lines(folder)
+    return Snapshot(
+        workspace=work.workspace,
+        settings=work.settings,
+        place=storage(work.settings),
+        sequence=state["sequence"],
+        token=state["snapshot"],
+        taken_at=state["now"],
+        files=files,
+        old=old,
+        tail=tail,
+        merged=state["merged"],
+    )
+
+
+async def _state(work: Work) -> Row:
+    row = await work.one("lake.state", most=LONG_TAIL)
+    if row is None:
+        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    return row
+
+
+def _session(snapshot: Snapshot) -> Session:
+    from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415
+
+    return DuckSession(snapshot)

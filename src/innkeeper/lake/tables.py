@@ -1,0 +1,220 @@
+"""The tables of the lake: what files hold, derived from the declarations of resources.
+
+A table's rows belong to roots: its guest, order, session or event. A change of any part writes
+all rows of its root again, and the root's rows in earlier files are old. Columns keep the names
+of the vendor's data lake where it has any (identity.md 8): `meta_*`, `core_*`, `type`.
+
+PostgreSQL sends rows as JSON (`store/queries/lake.sql`): some columns as they are, and the body
+whole, so that a field is declared once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from innkeeper.resources.base import Resource
+from innkeeper.resources.events import Event, Session
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, Opaque, Part
+from innkeeper.resources.orders import Order, OrderItem
+
+TEXT: Final = "VARCHAR"
+TEXTS: Final = "VARCHAR[]"
+NUMBER: Final = "DOUBLE"
+WHOLE: Final = "BIGINT"
+INSTANT: Final = "TIMESTAMPTZ"
+DAY: Final = "DATE"
+TRUTH: Final = "BOOLEAN"
+JSON: Final = "JSON"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type in DuckDB, and where the value stands in what PostgreSQL sends."""
+
+    name: str
+    type: str
+    member: str = ""
+    """Member of the JSON row; the column's own name when empty."""
+    field: str = ""
+    """Member of the row's body, for declared fields."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One kind of files."""
+
+    name: str
+    kind: str
+    """What its rows belong to: guest, order, session, event."""
+    owner: str
+    """Column that holds the ref of that."""
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...]
+    """How rows lie in a file: what queries filter by comes first."""
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+def _type_of(kind: Kind) -> str | None:
+    """The type of a declared field's column; None for what has a table of its own or no shape."""
+    if isinstance(kind, ListOf):
+        return None if isinstance(kind.element, Part | Opaque) else TEXTS
+    return next((named for known, named in _TYPES.items() if isinstance(kind, known)), TEXT)
+
+
+_TYPES: Final[dict[type[Kind], str | None]] = {
+    Part: None,
+    Opaque: JSON,
+    Instant: INSTANT,
+    Day: DAY,
+    Number: NUMBER,
+    Count: NUMBER,
+}
+"""Kinds of fields -> types of columns; all others are text."""
+
+
+def _fields(resource: type[Resource], *without: str) -> Iterable[Column]:
+    """A column for each field that lives in the row's body."""
+    for name, field in resource.fields.items():
+        kind = _type_of(field.kind)
+        if kind is not None and not field.column and name not in without:
+            yield Column(f"core_{name}", kind, field=name)
+
+
+SEQUENCE: Final = Column("lake_sequence", WHOLE)
+"""The flush that wrote a row; part of every file."""
+
+_META: Final = (
+    Column("meta_ref", TEXT),
+    Column("meta_created_at", INSTANT),
+    Column("meta_modified_at", INSTANT),
+)
+
+GUESTS: Final = Table(
+    "guests",
+    "guest",
+    "meta_ref",
+    (
+        *_META,
+        Column("type", TEXT),
+        Column("survivor_ref", TEXT),
+        Column("core_first_seen_at", INSTANT),
+        Column("core_last_seen_at", INSTANT),
+        *_fields(Guest),
+    ),
+    ("meta_ref",),
+)
+IDENTIFIERS: Final = Table(
+    "identifiers",
+    "guest",
+    "guest_ref",
+    (
+        Column("guest_ref", TEXT),
+        Column("provider", TEXT),
+        Column("id", TEXT),
+        Column("expiry_at", INSTANT),
+    ),
+    ("provider", "guest_ref"),
+)
+
+_VALUES: Final = (
+    Column("name", TEXT),
+    Column("key", TEXT),
+    # The value with its own type: text always, number or truth where it was one.
+    Column("value", TEXT),
+    Column("number", NUMBER),
+    Column("truth", TRUTH),
+    Column("value_type", TEXT),
+)
+EXTENSIONS: Final = Table(
+    "extensions",
+    "guest",
+    "guest_ref",
+    (Column("guest_ref", TEXT), *_VALUES, Column("meta_modified_at", INSTANT)),
+    ("name", "key", "guest_ref"),
+)
+ORDERS: Final = Table(
+    "orders",
+    "order",
+    "meta_ref",
+    (
+        *_META,
+        Column("guest_ref", TEXT),
+        Column("core_reference_id", TEXT),
+        Column("core_ordered_at", INSTANT),
+        *_fields(Order),
+    ),
+    ("core_ordered_at",),
+)
+ORDER_ITEMS: Final = Table(
+    "order_items",
+    "order",
+    "order_ref",
+    (
+        *_META,
+        Column("order_ref", TEXT),
+        Column("guest_ref", TEXT),
+        Column("type", TEXT, member="body", field="type"),
+        Column("core_ordered_at", INSTANT),
+        *_fields(OrderItem, "type"),
+    ),
+    ("core_ordered_at",),
+)
+ORDER_EXTENSIONS: Final = Table(
+    "order_extensions",
+    "order",
+    "order_ref",
+    (Column("order_ref", TEXT), Column("order_item_ref", TEXT), *_VALUES),
+    ("name", "key", "order_ref"),
+)
+SESSIONS: Final = Table(
+    "sessions",
+    "session",
+    "meta_ref",
+    (
+        *_META,
+        Column("guest_ref", TEXT),
+        Column("browser_ref", TEXT),
+        Column("type", TEXT),
+        Column("core_status", TEXT),
+        Column("core_cart_type", TEXT),
+        Column("core_channel", TEXT),
+        Column("core_started_at", INSTANT),
+        Column("core_ended_at", INSTANT),
+        Column("core_duration", NUMBER),
+        Column("core_abandoned_revenue", NUMBER),
+        *_fields(
+            Session,
+            *("status", "cart_type", "duration", "session_type", "abandoned_revenue", "orders"),
+        ),
+    ),
+    ("core_started_at",),
+)
+EVENTS: Final = Table(
+    "events",
+    "event",
+    "meta_ref",
+    (
+        *_META,
+        Column("guest_ref", TEXT),
+        Column("session_ref", TEXT),
+        Column("browser_ref", TEXT),
+        Column("type", TEXT),
+        Column("core_channel", TEXT),
+        Column("core_point_of_sale", TEXT),
+        *_fields(Event, "status", "arbitrary_data"),
+        # All other members that were sent.
+        Column("custom", JSON),
+    ),
+    ("type", "meta_created_at"),
+)
+
+TABLES: Final = (
+    *(GUESTS, IDENTIFIERS, EXTENSIONS, ORDERS, ORDER_ITEMS, ORDER_EXTENSIONS, SESSIONS, EVENTS),
+)
+BY_NAME: Final = {table.name: table for table in TABLES}
+KINDS: Final = tuple(dict.fromkeys(table.kind for table in TABLES))
+CHANGES: Final = "changes"
+"""Files of refs whose rows in earlier files are old."""

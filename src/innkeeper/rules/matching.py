@@ -1,0 +1,268 @@
+"""Whether one guest is in a segment, and why: the definition interpreted over rows in memory.
+
+Rows are those of the lake's tables, a dict a row with the lake's column names. Rows of what a
+guest did name the guest already who stands for the one recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from innkeeper.resources.segments import (
+    BOOLEAN,
+    CORE,
+    CUSTOM,
+    EXT,
+    IDENTIFIER,
+    NUMBER,
+    RETIRED,
+    STRING,
+    TIMESTAMP,
+    TRAIT,
+    Entity,
+)
+from innkeeper.rules.segments import AND, Definition, Group, Rule, Step
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One guest: its row, and the rows of every table that belong to it."""
+
+    row: Row
+    tables: Mapping[str, Sequence[Row]]
+    traits: Mapping[str, Any]
+
+    def of(self, table: str) -> Sequence[Row]:
+        return [self.row] if table == "guests" else self.tables.get(table, ())
+
+
+@dataclass(frozen=True)
+class Decided:
+    """One rule or group: whether it holds, and the value that decided."""
+
+    holds: bool
+    what: str
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a guest is in a segment: each group, with its rules."""
+
+    member: bool
+    groups: tuple[tuple[Decided, tuple[Decided, ...]], ...]
+
+
+def matches(definition: Definition, guest: Guest) -> Verdict:
+    """What a definition that `resolved` made absolute says of a guest."""
+    decided = tuple(_group(group, guest) for group in definition.groups)
+    holds = [group.holds for group, _ in decided]
+    member = all(holds) if definition.operator == AND else any(holds)
+    named = any(
+        group.entity.name == "guest" and RETIRED in (word.upper() for word in group.types)
+        for group in definition.groups
+    )
+    if guest.row.get("type") == RETIRED and not definition.retired and not named:
+        member = False
+    return Verdict(member, decided)
+
+
+def _group(group: Group, guest: Guest) -> tuple[Decided, tuple[Decided, ...]]:
+    rules: tuple[Decided, ...] = ()
+    value: Any
+    if group.sequence:
+        ends = _ends(group.sequence, guest)
+        found, value = bool(ends), max(ends, default=None)
+    elif group.entity.name == "guest":
+        found = _meets(group, guest.row, guest)
+        value = guest.row.get("type")
+        rules = tuple(_explained(rule, group.entity, guest.row, guest) for rule in group.rules)
+    else:
+        found, value, rules = _counted(group, guest)
+    what = ("not " if group.exclude else "") + group.entity.name
+    return Decided(found != group.exclude, what, value), rules
+
+
+def _counted(group: Group, guest: Guest) -> tuple[bool, Any, tuple[Decided, ...]]:
+    rows = [
+        row
+        for row in guest.of(group.entity.table)
+        if _meets(group, row, guest)
+        and (group.currency is None or row.get("core_currency_code") == group.currency)
+    ]
+    holds = []
+    value: Any = len(rows)
+    if group.count is not None:
+        holds.append(group.count.holds(len(rows)))
+    if group.total is not None:
+        value = round(sum(float(row.get(group.total_column) or 0) for row in rows), 6)
+        holds.append(group.total.holds(value))
+    # The latest row shows best what the rules saw.
+    shown = max(rows, key=lambda row: row.get(group.entity.at) or datetime.min, default=None)
+    rules = (
+        ()
+        if shown is None
+        else tuple(_explained(rule, group.entity, shown, guest) for rule in group.rules)
+    )
+    return (all(holds) if holds else bool(rows)), value, rules
+
+
+def _ends(steps: Sequence[Step], guest: Guest) -> list[datetime]:
+    """When chains of all the steps end; none when there is no such chain."""
+    ends = _times(steps[0], guest)
+    for step in steps[1:]:
+        times = _times(step, guest)
+        if step.absent:
+            return [end for end in ends if not any(_follows(end, at, step) for at in times)]
+        ends = [at for at in times if any(_follows(end, at, step) for end in ends)]
+    return ends
+
+
+def _times(step: Step, guest: Guest) -> list[datetime]:
+    found = [row for row in guest.of(step.entity.table) if _meets(step, row, guest)]
+    return [row[step.entity.at] for row in found]
+
+
+def _follows(end: datetime, at: datetime, step: Step) -> bool:
+    return at > end and (step.within is None or at - end <= step.within)
+
+
+def _meets(rows: Group | Step, row: Row, guest: Guest) -> bool:
+    if rows.types:
+        guests = rows.entity.name == "guest"
+        words = [word.upper() for word in rows.types] if guests else rows.types
+        if row.get("type") not in words:
+            return False
+    tests = [_rule(rule, rows.entity, row, guest) for rule in rows.rules]
+    return not tests or (all(tests) if rows.operator == AND else any(tests))
+
+
+def _explained(rule: Rule, entity: Entity, row: Row, guest: Guest) -> Decided:
+    values = _values(rule, entity, row, guest)
+    what = f"{rule.location}.{rule.field} {rule.comparator.name}"
+    value = None if not values else values[0] if len(values) == 1 else values
+    return Decided(_rule(rule, entity, row, guest), what, value)
+
+
+def _rule(rule: Rule, entity: Entity, row: Row, guest: Guest) -> bool:
+    if rule.comparator.test == "null":
+        found = not _values(rule, entity, row, guest, typed=False)
+    else:
+        found = any(_test(rule, value) for value in _values(rule, entity, row, guest))
+    return found != rule.comparator.negative
+
+
+def _values(rule: Rule, entity: Entity, row: Row, guest: Guest, *, typed: bool = True) -> list[Any]:
+    """The values in a rule's place; `typed` leaves out those of another type."""
+    if rule.location == CORE:
+        value = row.get(rule.column)
+        return list(value or ()) if rule.many else [] if value is None else [value]
+    if entity.custom:
+        place = row.get("custom") or {}
+        place = place if rule.location == CUSTOM else place.get(EXT) or {}
+        value = place.get(rule.field) if isinstance(place, Mapping) else None
+        return [] if value is None or (typed and not _is(rule.type, value)) else [value]
+    if rule.location == TRAIT:
+        value = guest.traits.get(rule.field)
+        return [] if value is None else [value]
+    if rule.location == IDENTIFIER:
+        return [
+            each["id"]
+            for each in guest.of("identifiers")
+            if each["provider"] == rule.field and each["id"] is not None
+        ]
+    return _extension(rule, entity, row, guest, typed=typed)
+
+
+def _extension(rule: Rule, entity: Entity, row: Row, guest: Guest, *, typed: bool) -> list[Any]:
+    guests = entity.name == "guest"
+    table = "extensions" if guests else "order_extensions"
+    found = []
+    for each in guest.of(table):
+        if each["name"] != rule.location or each["key"] != rule.field:
+            continue
+        if entity.name == "order" and (
+            each["order_ref"] != row["meta_ref"] or each["order_item_ref"] is not None
+        ):
+            continue
+        if entity.name == "order_item" and each["order_item_ref"] != row["meta_ref"]:
+            continue
+        kind = each["value_type"]
+        value = {"number": each["number"], "boolean": each["truth"]}.get(kind, each["value"])
+        if kind != "null" and (not typed or _is(rule.type, value)):
+            found.append(value)
+    return found
+
+
+def _is(kind: str, value: Any) -> bool:
+    """Whether a free value is of a rule's type; days are text."""
+    if kind == BOOLEAN:
+        return isinstance(value, bool)
+    if kind == NUMBER:
+        return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def _test(rule: Rule, value: Any) -> bool:
+    test = rule.comparator.test
+    if test in ("true", "false"):
+        return bool(value) == (test == "true")
+    if rule.type == TIMESTAMP:
+        moment = _moment(value)
+        return (
+            moment is not None
+            and bool(rule.start and rule.end)
+            and (
+                rule.start <= moment < rule.end  # type: ignore[operator]
+            )
+        )
+    return (
+        _of_text(test, str(value), rule)
+        if rule.type == STRING
+        else _of_number(test, float(value), rule)
+    )
+
+
+def _of_text(test: str, value: str, rule: Rule) -> bool:
+    first = rule.values[0]
+    return bool(
+        {
+            "equal": value == first,
+            "any": value in rule.values,
+            "contains": first in value,
+            "starts": value.startswith(first),
+            "ends": value.endswith(first),
+        }[test]
+    )
+
+
+def _of_number(test: str, value: float, rule: Rule) -> bool:
+    first = rule.values[0]
+    return bool(
+        {
+            "equal": value == first,
+            "any": value in rule.values,
+            "less": value < first,
+            "at_most": value <= first,
+            "greater": value > first,
+            "at_least": value >= first,
+            "between": first <= value <= rule.values[-1],
+        }[test]
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    """An instant, of a column or of free text."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    try:
+        read = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -1,0 +1,223 @@
+-- lake.repeatable_read
+-- Everything this transaction reads is of one moment.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
+-- lake.lock
+-- Wait to be the only one who flushes, or compacts, until `lake.unlock`; outside a transaction,
+-- whose snapshot would be older than what the one before us wrote.
+SELECT pg_advisory_lock(%(lock)s)
+
+-- lake.try_lock
+-- The same without waiting; whether we are.
+SELECT pg_try_advisory_lock(%(lock)s) AS ours
+
+-- lake.unlock
+-- Let another one flush, or compact.
+SELECT pg_advisory_unlock(%(lock)s)
+
+-- lake.hold
+-- Keep what compactions drop from now on; or keep flushes out; until the transaction ends.
+SELECT pg_advisory_xact_lock_shared(%(lock)s)
+
+-- lake.state
+-- Where the lake stands, what this snapshot is, and how much waits to be flushed.
+SELECT folder, sequence, generation, flushed_at, compacted_at, pg_current_snapshot()::text AS snapshot,
+    now() AS now,
+    (SELECT count(*) FROM (SELECT FROM {ws}.lake_changes LIMIT %(most)s) AS counted) AS waiting,
+    EXISTS (SELECT FROM {ws}.guests WHERE survivor_ref IS NOT NULL) AS merged
+FROM {ws}.lake_state
+
+-- lake.waiting
+-- Whether anything waits to be flushed, and when the last flush was.
+SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting, flushed_at FROM {ws}.lake_state
+
+-- lake.files
+-- Every file of the lake, oldest first.
+SELECT path, name, kind, sequence, rows, bytes, created_at
+FROM {ws}.lake_files ORDER BY sequence, path
+
+-- lake.make_taken
+-- Where a flush notes what it took; empty again when its transaction ends.
+CREATE TEMPORARY TABLE IF NOT EXISTS lake_taken (
+    kind text NOT NULL, ref uuid NOT NULL, fresh boolean NOT NULL, at timestamptz
+) ON COMMIT DELETE ROWS
+
+-- lake.take
+-- Take changes out of the feed, a row a root.
+WITH gone AS (
+    DELETE FROM {ws}.lake_changes
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {ws}.lake_changes LIMIT %(most)s))
+    RETURNING kind, ref, fresh, at
+)
+INSERT INTO pg_temp.lake_taken (kind, ref, fresh, at)
+SELECT kind, ref, bool_and(fresh), max(at) FROM gone GROUP BY kind, ref
+
+-- lake.from_feed
+-- Table: the changes that wait to be flushed.
+{ws}.lake_changes
+
+-- lake.from_taken
+-- Table: the changes that a flush took.
+pg_temp.lake_taken
+
+-- lake.from_asked
+-- Table: the roots of some guests and of all they stand for.
+(
+    WITH asked AS (
+        SELECT ref FROM {ws}.guests
+        WHERE ref = ANY (%(guests)s::uuid[]) OR survivor_ref = ANY (%(guests)s::uuid[])
+    )
+    SELECT 'guest' AS kind, ref, NULL::timestamptz AS at, true AS fresh FROM asked
+    UNION ALL
+    SELECT 'order', order_ref, NULL, true FROM {ws}.order_contacts
+    WHERE guest_ref IN (SELECT ref FROM asked)
+    UNION ALL
+    SELECT 'session', s.ref, NULL, true FROM {ws}.sessions AS s
+    WHERE guest_ref IN (SELECT ref FROM asked)
+    UNION ALL
+    SELECT 'event', e.ref, e.at, true FROM {ws}.events AS e
+    WHERE guest_ref IN (SELECT ref FROM asked)
+)
+
+-- lake.rows
+-- Rows as lines of JSON; the quote is a character that JSON never holds unescaped.
+COPY (SELECT row_to_json(line)::text FROM ({of}) AS line) TO STDOUT
+(FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02')
+
+-- lake.rows_of_changes
+-- Roots whose rows in earlier files are old.
+SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(fresh)
+
+-- lake.rows_of_guests
+-- Guests; the absorbed ones name their survivor.
+SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modified_at,
+    CASE WHEN survivor_ref IS NULL THEN upper(guest_type) ELSE 'RETIRED' END AS type,
+    survivor_ref, first_seen AS core_first_seen_at, last_seen AS core_last_seen_at, body
+FROM {ws}.guests
+WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+
+-- lake.rows_of_identifiers
+-- What guests are known by.
+SELECT guests.ref AS guest_ref, one ->> 'provider' AS provider, one ->> 'id' AS id,
+    one ->> 'expiryDate' AS expiry_at
+FROM {ws}.guests CROSS JOIN jsonb_array_elements(body -> 'identifiers') AS one
+WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+  AND jsonb_typeof(body -> 'identifiers') = 'array'
+
+-- lake.rows_of_extensions
+-- A row for each pair of guests' data extensions, with its own type.
+SELECT guest_ref, name, pair.key, pairs ->> pair.key AS value,
+    CASE WHEN jsonb_typeof(pair.value) = 'number' THEN pair.value END AS number,
+    CASE WHEN jsonb_typeof(pair.value) = 'boolean' THEN pair.value END AS truth,
+    jsonb_typeof(pair.value) AS value_type, modified_at AS meta_modified_at
+FROM {ws}.guest_extensions CROSS JOIN jsonb_each(pairs) AS pair
+WHERE guest_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'guest')
+
+-- lake.contact
+-- Column: the guest an order belongs to, its newest contact, as recorded.
+(
+    SELECT c.guest_ref FROM {ws}.order_contacts AS c
+    WHERE c.order_ref = o.ref ORDER BY c.created_at DESC, c.ref LIMIT 1
+) AS guest_ref
+
+-- lake.rows_of_orders
+-- Orders.
+SELECT o.ref AS meta_ref, o.created_at AS meta_created_at, o.modified_at AS meta_modified_at,
+    {contact}, o.reference_id AS core_reference_id, o.ordered_at AS core_ordered_at, o.body
+FROM {ws}.orders AS o
+WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+
+-- lake.rows_of_order_items
+-- Items of orders; the order lends its currency and status where an item has none.
+SELECT i.ref AS meta_ref, i.created_at AS meta_created_at, i.modified_at AS meta_modified_at,
+    i.order_ref, {contact}, i.ordered_at AS core_ordered_at,
+    jsonb_build_object('currency_code', o.body -> 'currency_code', 'status', o.body -> 'status')
+        || jsonb_strip_nulls(i.body) AS body
+FROM {ws}.orders AS o JOIN {ws}.order_items AS i ON i.order_ref = o.ref
+WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+
+-- lake.rows_of_order_extensions
+-- A row for each pair of the data extensions of orders and of items.
+SELECT found.order_ref, found.order_item_ref, found.name, pair.key,
+    found.pairs ->> pair.key AS value,
+    CASE WHEN jsonb_typeof(pair.value) = 'number' THEN pair.value END AS number,
+    CASE WHEN jsonb_typeof(pair.value) = 'boolean' THEN pair.value END AS truth,
+    jsonb_typeof(pair.value) AS value_type
+FROM (
+    SELECT order_ref, NULL::uuid AS order_item_ref, name, pairs FROM {ws}.order_extensions
+    WHERE order_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+    UNION ALL
+    SELECT i.order_ref, i.ref, e.name, e.pairs
+    FROM {ws}.order_items AS i JOIN {ws}.order_item_extensions AS e ON e.order_item_ref = i.ref
+    WHERE i.order_ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+) AS found CROSS JOIN jsonb_each(found.pairs) AS pair
+
+-- lake.rows_of_sessions
+-- Sessions, open or over.
+SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modified_at,
+    guest_ref, browser_ref, coalesce(about ->> 'session_type', channel) AS type,
+    CASE WHEN closed_at IS NULL THEN 'OPEN' ELSE 'CLOSED' END AS core_status,
+    cart_type AS core_cart_type, channel AS core_channel, started_at AS core_started_at,
+    last_at AS core_ended_at, floor(extract(epoch FROM last_at - started_at)) AS core_duration,
+    revenue AS core_abandoned_revenue, about AS body
+FROM {ws}.sessions
+WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'session')
+
+-- lake.rows_of_events
+-- Events.
+SELECT e.ref AS meta_ref, e.at AS meta_created_at, e.received_at AS meta_modified_at,
+    e.guest_ref, e.session_ref, e.browser_ref, e.type, e.channel AS core_channel,
+    e.point_of_sale AS core_point_of_sale, e.body, e.body -> 'arbitrary_data' AS custom
+FROM (SELECT DISTINCT ref, at FROM {taken} AS taken WHERE kind = 'event') AS changed
+JOIN {ws}.events AS e ON e.ref = changed.ref AND e.at = changed.at
+
+-- lake.rows_of_merged
+-- Which guests stand for others.
+SELECT ref, survivor_ref FROM {ws}.guests WHERE survivor_ref IS NOT NULL
+
+-- lake.add_file
+-- A file that is part of the lake from now on.
+INSERT INTO {ws}.lake_files (path, name, kind, sequence, rows, bytes)
+VALUES (%(path)s, %(name)s, %(kind)s, %(sequence)s, %(rows)s, %(bytes)s)
+
+-- lake.flushed
+-- Note a flush; its number.
+UPDATE {ws}.lake_state SET sequence = sequence + 1, flushed_at = now() RETURNING sequence, folder
+
+-- lake.drop_files
+-- Files that are no part of the lake any more, to be removed later.
+WITH gone AS (
+    DELETE FROM {ws}.lake_files WHERE path = ANY (%(paths)s) RETURNING path
+)
+INSERT INTO {ws}.lake_dropped (path, generation)
+SELECT path, %(generation)s FROM gone
+
+-- lake.compacted
+-- Note a compaction; the generation it ended.
+UPDATE {ws}.lake_state SET generation = generation + 1, compacted_at = now()
+RETURNING generation - 1 AS generation, folder
+
+-- lake.dropped
+-- Dropped files whose time has come.
+SELECT path, generation FROM {ws}.lake_dropped
+WHERE dropped_at <= now() - %(grace)s::interval ORDER BY generation, path
+
+-- lake.forget_dropped
+-- Dropped files that are gone.
+DELETE FROM {ws}.lake_dropped WHERE path = ANY (%(paths)s)
+
+-- lake.refill
+-- Feed everything again, in place of all files.
+WITH gone AS (
+    DELETE FROM {ws}.lake_files RETURNING path
+), dropped AS (
+    INSERT INTO {ws}.lake_dropped (path, generation)
+    SELECT path, (SELECT generation FROM {ws}.lake_state) FROM gone
+), emptied AS (
+    DELETE FROM {ws}.lake_changes
+)
+INSERT INTO {ws}.lake_changes (kind, ref, fresh, at)
+SELECT 'guest', ref, true, NULL::timestamptz FROM {ws}.guests
+UNION ALL SELECT 'order', ref, true, NULL FROM {ws}.orders
+UNION ALL SELECT 'session', ref, true, NULL FROM {ws}.sessions
+UNION ALL SELECT 'event', ref, true, at FROM {ws}.events

@@ -1,0 +1,284 @@
+"""The lake against a real PostgreSQL: nothing lost, nothing twice, nothing erased that stays."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlglot import parse_one
+
+from innkeeper.actions import guests
+from innkeeper.actions.extensions import OF_GUESTS
+from innkeeper.errors import Unavailable
+from innkeeper.lake.compaction import SMALL_ROWS, compact, erase, rebuild
+from innkeeper.lake.files import storage
+from innkeeper.lake.flush import flush, flush_all
+from innkeeper.lake.snapshot import opened
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
+    opened_ = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
+    await opened_.open()
+    yield opened_
+    await opened_.close()
+
+
+async def ask(work: Work, sql: str) -> list[tuple[object, ...]]:
+    async with opened(work) as lake:
+        return await lake.rows(parse_one(sql, dialect="duckdb"))
+
+
+async def cities(work: Work) -> dict[str, str | None]:
+    return dict(await ask(work, "SELECT guest_ref, core_city FROM guests"))
+
+
+async def truth(work: Work) -> dict[str, str | None]:
+    """The same from the primary store."""
+    cursor = await work.connection.execute(
+        "SELECT ref::text, body ->> 'city' AS city FROM ws_live.guests"
+    )
+    return {row["ref"]: row["city"] for row in await cursor.fetchall()}
+
+
+async def guest(work: Work, **fields: object) -> UUID:
+    return (await guests.create(work, {"guest_type": "visitor", **fields}))["ref"]
+
+
+def bytes_of(database: Database) -> bytes:
+    folder = Path(storage(database.settings).root)
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_a_question_sees_what_was_just_committed(work: Work) -> None:
+    ref = await guest(work, city="Cork")
+    assert await cities(work) == {str(ref): "Cork"}
+    await flush(work)
+    assert await cities(work) == {str(ref): "Cork"}
+    await guests.patch(work, ref, {"city": "Galway"})
+    assert await cities(work) == {str(ref): "Galway"}
+    await guests.delete(work, ref)
+    assert await cities(work) == {}
+    await flush(work)
+    assert await cities(work) == {}
+
+
+async def test_any_row_of_changes_flushes_and_compactions_shows_the_store(work: Work) -> None:
+    chance = random.Random(7)
+    known: list[UUID] = []
+    for _ in range(60):
+        match chance.randrange(6):
+            case 0 | 1:
+                known.append(await guest(work, city=chance.choice(["Cork", "Sligo"])))
+            case 2 if known:
+                await guests.patch(work, chance.choice(known), {"city": uuid4().hex})
+            case 3 if known:
+                await guests.delete(work, known.pop(chance.randrange(len(known))))
+            case 4:
+                await flush(work, most=chance.choice([1, 2, 100]))
+            case 5:
+                await compact(work, everything=True, grace=timedelta(0))
+        if chance.random() < 0.3:
+            assert await cities(work) == await truth(work)
+    assert await cities(work) == await truth(work)
+    await flush_all(work)
+    await compact(work, everything=True, grace=timedelta(0))
+    assert await cities(work) == await truth(work)
+    files = await work.all("lake.files")
+    assert [file["name"] for file in files] == ["guests"]
+
+
+async def test_flushes_in_chunks_keep_a_root_that_spans_them(work: Work) -> None:
+    ref = await guest(work, city="Cork")
+    for number in range(5):
+        await guests.patch(work, ref, {"city": str(number)})
+    for _ in range(6):
+        await flush(work, most=1)
+        assert await cities(work) == {str(ref): "4"}
+
+
+async def test_a_transaction_that_commits_late_is_not_lost(database: Database, work: Work) -> None:
+    """A change's place in the feed is taken before its commit: order must not matter."""
+    early = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow() -> None:
+        async with database.work("live") as other, other.transaction():
+            await guest(other, city="late")
+            early.set()
+            await go_on.wait()
+
+    task = asyncio.create_task(slow())
+    await early.wait()
+    await guest(work, city="soon")
+    await flush(work)
+    assert sorted((await cities(work)).values(), key=str) == ["soon"]
+    go_on.set()
+    await task
+    assert sorted((await cities(work)).values(), key=str) == ["late", "soon"]
+    await flush(work)
+    assert sorted((await cities(work)).values(), key=str) == ["late", "soon"]
+
+
+async def test_a_failed_flush_changes_nothing(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    await guest(work, city="Cork")
+    from innkeeper.lake import flush as module
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_rows", full)
+        with pytest.raises(OSError, match="no space"):
+            await flush(work)
+    assert list((await cities(work)).values()) == ["Cork"]
+    assert (await flush(work)).changes == 1
+    assert list((await cities(work)).values()) == ["Cork"]
+
+
+async def test_two_flushes_at_once_take_each_change_once(database: Database, work: Work) -> None:
+    for number in range(20):
+        await guest(work, city=str(number))
+
+    async def one() -> None:
+        async with database.work("live") as other:
+            await flush(other, most=7)
+
+    await asyncio.gather(*(one() for _ in range(4)))
+    assert await cities(work) == await truth(work)
+    rows = await ask(work, "SELECT count(*) FROM guests")
+    assert rows == [(20,)]
+
+
+async def test_erased_bytes_are_gone_from_the_files(database: Database, work: Work) -> None:
+    """segmentation-and-export.md 5, issue 6: deletions are applied, so the bytes are gone."""
+    mark = uuid4().hex
+    ref = await guest(work, last_name=mark, emails=[f"{mark}@example.com"])
+    stays = await guest(work, last_name="Stays")
+    await OF_GUESTS.create(
+        work,
+        guest=ref,
+        changes={"name": "ext", "pairs": {"a": mark}, "single": False},
+    )
+    await flush(work)
+    assert mark in "".join(map(str, await ask(work, "SELECT core_last_name FROM guests")))
+    assert str(ref).encode() in bytes_of(database)
+    await guests.delete(work, ref)
+    await erase(work)
+    left = bytes_of(database)
+    assert mark.encode() not in left
+    assert str(ref).encode() not in left
+    assert list(await cities(work)) == [str(stays)]
+
+
+async def test_a_file_stays_while_a_question_reads_it(database: Database, work: Work) -> None:
+    ref = await guest(work, city="Cork")
+    await flush(work)
+    async with database.work("live") as other, opened(other) as lake:
+        await guests.patch(work, ref, {"city": "Sligo"})
+        await flush(work)
+        await compact(work, everything=True, grace=timedelta(0))
+        rows = await lake.rows(parse_one("SELECT core_city FROM guests"))
+        assert rows == [("Cork",)]
+        assert len(await work.all("lake.dropped", grace=timedelta(0))) > 0
+    await compact(work, everything=True, grace=timedelta(0))
+    assert await work.all("lake.dropped", grace=timedelta(0)) == []
+
+
+async def test_values_of_an_extension_keep_their_types(work: Work) -> None:
+    """An extension key with mixed types keeps every value, typed."""
+    for value in ("5", 5, True):
+        ref = await guest(work)
+        await OF_GUESTS.create(
+            work, guest=ref, changes={"name": "ext", "pairs": {"tier": value}, "single": False}
+        )
+    sql = "SELECT value, number, truth, value_type FROM extensions WHERE key = 'tier' ORDER BY 4"
+    wanted = [
+        ("true", None, True, "boolean"),
+        ("5", 5.0, None, "number"),
+        ("5", None, None, "string"),
+    ]
+    assert await ask(work, sql) == wanted
+    await flush(work)
+    assert await ask(work, sql) == wanted
+
+
+async def test_a_rebuilt_lake_holds_the_same(work: Work) -> None:
+    for number in range(3):
+        await guest(work, city=str(number))
+    await flush(work)
+    before = await cities(work)
+    await rebuild(work)
+    assert await cities(work) == before
+    await flush(work)
+    assert await cities(work) == before
+    assert len(await work.all("lake.files")) == 1
+
+
+async def test_a_reset_sandbox_has_an_empty_lake(database: Database) -> None:
+    from innkeeper.actions import workspaces
+
+    async with database.work("live_sandbox") as sandbox:
+        await guest(sandbox, city="Cork")
+        await flush(sandbox)
+    async with database.control() as control:
+        await workspaces.reset(control, "live_sandbox")
+    async with database.work("live_sandbox") as sandbox:
+        assert await cities(sandbox) == {}
+
+
+async def test_a_question_that_takes_too_long_is_cut_off(work: Work) -> None:
+    async with opened(work) as lake:
+        slow = parse_one("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+        with pytest.raises(Unavailable, match="longer than"):
+            await lake.rows(slow, 0.2)
+
+
+async def test_the_lake_may_be_in_any_storage(dsn: str, tmp_path: Path) -> None:
+    """Location through fsspec: the same over object storage as in a folder."""
+    settings = Settings(database=dsn, data=tmp_path, lake=f"memory://{uuid4().hex}")
+    database = Database(dsn, settings=settings)
+    await database.open()
+    async with database.work("live") as work:
+        ref = await guest(work, city="Cork")
+        await flush(work)
+        await guests.patch(work, ref, {"city": "Sligo"})
+        await flush(work)
+        assert await cities(work) == {str(ref): "Sligo"}
+        await compact(work, everything=True, grace=timedelta(0))
+        assert await cities(work) == {str(ref): "Sligo"}
+        paths = [path for path, _ in storage(settings).listed("live")]
+        assert len(paths) == 1
+    await database.close()
+
+
+async def test_columns_that_came_later_are_null_in_older_files(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from innkeeper.lake import flush as module
+    from innkeeper.lake.tables import BY_NAME, GUESTS
+
+    older = replace(
+        GUESTS, columns=tuple(each for each in GUESTS.columns if each.name != "core_city")
+    )
+    await guest(work, city="Cork")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "BY_NAME", {**BY_NAME, "guests": older})
+        await flush(work)
+    await guest(work, city="Sligo")
+    assert sorted((await cities(work)).values(), key=str) == [None, "Sligo"] or sorted(
+        (await cities(work)).values(), key=str
+    ) == ["Sligo", None]
+    await flush(work)
+    await compact(work, everything=True, grace=timedelta(0))
+    assert set((await cities(work)).values()) == {None, "Sligo"}
+    assert SMALL_ROWS > 2
