@@ -125,6 +125,18 @@ class Work:
         return self._open
 
     @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """Queries that run side by side in here (`asyncio.gather`) share one round trip.
+
+        For reads that do not depend on each other; each is still answered on its own.
+        """
+        try:
+            async with self.connection.pipeline():
+                yield
+        except psycopg.Error as error:
+            raise translated(error) from error
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Hold one transaction; inside an open one, take part in that.
 

@@ -1,6 +1,7 @@
 """Answers' bodies: records as a view shows them, with what it embeds of their children."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from asyncio import gather
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -77,22 +78,40 @@ async def shown(
     view = call.view
     encode = encoder_of(view)
     items = [encode(record, call.base) for record in records]
-    for member, path in view.children.items():
-        if expand is True or (expand and member in expand):
-            child = call.view_at(path)
-            found = await CHILDREN[child.resource](work, [record["ref"] for record in records])
-            for record, item in zip(records, items, strict=True):
-                url = item[member]["href"]
-                item[member] = _embedded(child, call.base, url, found[record["ref"]])
-    for member, path in view.arrays.items():
-        child = call.view_at(path)
-        found = await CHILDREN[child.resource](work, [record["ref"] for record in records])
+    embedded = {
+        member: call.view_at(path)
+        for member, path in view.children.items()
+        if expand is True or (expand and member in expand)
+    }
+    arrays = {member: call.view_at(path) for member, path in view.arrays.items()}
+    read = await _read_children(work, {*embedded.values(), *arrays.values()}, records)
+    for member, child in embedded.items():
+        found = read[child]
+        for record, item in zip(records, items, strict=True):
+            url = item[member]["href"]
+            item[member] = _embedded(child, call.base, url, found[record["ref"]])
+    for member, child in arrays.items():
+        found = read[child]
         encode_child = encoder_of(child)
         for record, item in zip(records, items, strict=True):
             item[member] = [encode_child(each, call.base) for each in found[record["ref"]]]
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
     return items
+
+
+async def _read_children(
+    work: Work, views: Collection[View], records: Sequence[Record]
+) -> dict[View, dict[UUID, list[Record]]]:
+    """The children of all records, by view and parent, in one round trip."""
+    if not views:
+        return {}
+    parents = [record["ref"] for record in records]
+    reads = [CHILDREN[view.resource](work, parents) for view in views]
+    if len(reads) == 1:
+        return dict(zip(views, [await reads[0]], strict=True))
+    async with work.at_once():
+        return dict(zip(views, await gather(*reads), strict=True))
 
 
 async def created(work: Work, call: Call, record: Record) -> dict[str, Any]:
