@@ -1,12 +1,13 @@
 """How tests call a running Innkeeper: an HTTP client for each key, and bare bytes."""
 
 import base64
+import json
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -118,6 +119,29 @@ class Bare:
                 return httpx.Response(
                     answer.status, headers=answer.getheaders(), content=answer.read()
                 )
+
+
+class Line:
+    """One kept-alive connection: far cheaper than a client, for thousands of requests."""
+
+    def __init__(self, api: Api) -> None:
+        parts = urlsplit(api.url)
+        assert parts.hostname is not None
+        login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+        self._connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Status and JSON of the answer; raises OSError or HTTPException without one."""
+        content = None if body is None else json.dumps(body)
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request(method, path, content, self._headers | more)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def as_bytes(text: bytes | str) -> bytes:

@@ -1,26 +1,58 @@
 """Fixtures that start the installed command on a folder of its own."""
 
+import json
 import os
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from process import COMMAND, Innkeeper, Serve, read_greeting
+from calling import Api
+from process import Innkeeper, Serve, launch, run
 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
     """An empty data folder, in memory where that is possible."""
+    with data_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
     memory = Path("/dev/shm")
     base = memory if os.access(memory, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="innkeeper-e2e-", dir=base))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Innkeeper]:
+    """One server for all tests that only call it."""
+    with data_folder() as folder:
+        one = launch(folder, tmp_path_factory.mktemp("running") / "log")
+        yield one
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def open_api(running: Innkeeper) -> Iterator[Api]:
+    """The running server, with the key that it printed."""
+    with Api(running.url, running.client_key, running.token) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def official_api(running: Innkeeper) -> Iterator[Api]:
+    """The running server, with an official key that the command made meanwhile."""
+    words = ("keys", "create", "--json", "--compatibility", "official", "--data", running.data)
+    key = json.loads(run(*words).stdout)
+    with Api(running.url, key["clientKey"], key["apiToken"]) as api:
+        yield api
 
 
 @pytest.fixture
@@ -29,27 +61,8 @@ def serve(data: Path, tmp_path: Path) -> Iterator[Serve]:
     started: list[Innkeeper] = []
 
     def start(*words: object, folder: Path = data, **options: Any) -> Innkeeper:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("INNKEEPER_")
-        }
-        environment |= options.pop("env", {})
-        command = options.pop("command", [COMMAND])
-        log = tmp_path / f"log{len(started)}"
-        began = time.monotonic()
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [*command, "serve", "--port", "0", "--data", folder, *map(str, words)],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-                **options,
-            )
-        one = Innkeeper(process, folder, log)
+        one = launch(folder, tmp_path / f"log{len(started)}", *words, **options)
         started.append(one)
-        read_greeting(one)
-        one.await_answer()
-        one.seconds = time.monotonic() - began
         return one
 
     yield start

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pwd
 import re
 import shutil
@@ -98,6 +99,34 @@ class Innkeeper:
         if self.process.stdout:
             self.process.stdout.close()
         return code
+
+
+def launch(folder: Path, log: Path, *words: object, **options: Any) -> Innkeeper:
+    """Start a server on a free port, and wait until it answers."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("INNKEEPER_")
+    }
+    environment |= options.pop("env", {})
+    command = options.pop("command", [COMMAND])
+    began = time.monotonic()
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [*command, "serve", "--port", "0", "--data", folder, *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+            **options,
+        )
+    one = Innkeeper(process, folder, log)
+    try:
+        read_greeting(one)
+        one.await_answer()
+    except BaseException:
+        one.stop()
+        raise
+    one.seconds = time.monotonic() - began
+    return one
 
 
 def nobody() -> dict[str, Any] | None:

@@ -77,6 +77,14 @@ def number(value: Any) -> int | Decimal:
     return Decimal(format(value, "f")) if exponent > 0 or "E" in str(value) else value
 
 
+def or_null(schema: Schema) -> Schema:
+    """The schema of a member that null clears."""
+    if "enum" in schema:
+        return {**schema, "type": ["string", "null"], "enum": [*schema["enum"], None]}
+    # Beside a format or a pattern, generators take "" for good where null may stand too.
+    return {"anyOf": [schema, {"type": "null"}]} if schema else schema
+
+
 class Kind:
     """What values a field may hold."""
 
@@ -191,7 +199,11 @@ class Pattern(Kind):
 
 # The same addresses as `[^\s@]+@[^\s@]+\.[^\s@]+`, in one way only: that one takes hours for a
 # long row of stops.
-EMAIL = Pattern(r"[^\s@]+@[^\s@][^\s@.]*\.[^\s@]+", "not a well-formed email address")
+# White space is spelt out, since what `\s` means depends on the language that reads it.
+_SPACE: Final = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+EMAIL = Pattern(
+    rf"[^@{_SPACE}]+@[^@{_SPACE}][^.@{_SPACE}]*\.[^@{_SPACE}]+", "not a well-formed email address"
+)
 """G-16: what the vendor's SDKs accept; stored and echoed as sent."""
 
 
@@ -391,7 +403,10 @@ class Part(Kind):
         return read
 
     def schema(self) -> Schema:
-        properties = {name: kind.schema() for name, kind in self.members.items()}
+        properties = {
+            name: kind.schema() if name in self.required else or_null(kind.schema())
+            for name, kind in self.members.items()
+        }
         return {"type": "object", "properties": properties} | (
             {"required": sorted(self.required)} if self.required else {}
         )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from innkeeper import __version__
 from innkeeper.actions.paging import DEFAULT_LIMIT
 from innkeeper.resources.guests import MAX_PAIRS
-from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema
+from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema, or_null
 from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
 from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
@@ -21,7 +21,7 @@ IDEMPOTENCY: Final[Schema] = {
     "in": "header",
     "description": "Our extension: for 24 hours the same key and body on this path answer the "
     "first response again, and another body is 409.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
 }
 _REASONS: Final = {
     400: "A field, a query parameter or the JSON is wrong; every problem is named.",
@@ -166,7 +166,7 @@ def _body(operation: Operation, view: View) -> Schema:
         schema = kind.schema()
         # What must be there cannot be cleared later either.
         lasting = field.clearable and field.name in required_fields(view)
-        properties[spelt] = schema if must or lasting else _or_null(schema)
+        properties[spelt] = schema if must or lasting else or_null(schema)
         if field.doc:
             properties[spelt] = {**properties[spelt], "description": field.doc}
         if must:
@@ -174,14 +174,6 @@ def _body(operation: Operation, view: View) -> Schema:
     return {"type": "object", "properties": properties} | (
         {"required": required} if required else {}
     )
-
-
-def _or_null(schema: Schema) -> Schema:
-    if "enum" in schema:
-        return {**schema, "type": ["string", "null"], "enum": [*schema["enum"], None]}
-    if isinstance(schema.get("type"), str):
-        return {**schema, "type": [schema["type"], "null"]}
-    return schema
 
 
 def _fields_shown(view: View) -> Schema:

@@ -90,6 +90,7 @@ def _row(name: str, schema: Schema, text: str, required: bool) -> str:
 
 
 def _type(schema: Schema) -> str:
+    schema = schema.get("anyOf", [schema])[0]
     kind = schema.get("type", "any")
     words = kind if isinstance(kind, str) else " or ".join(word for word in kind if word != "null")
     if "format" in schema:

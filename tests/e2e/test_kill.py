@@ -1,0 +1,114 @@
+"""kill -9 of Innkeeper and of its PostgreSQL in the middle of 2,000 concurrent creates.
+
+Each round kills, starts again on the same folder, and asks: is every acknowledged guest there, as
+it was acknowledged, and is none there twice? Then the callers send again what was not answered,
+under the same Idempotency-Key as before, and each guest must be there exactly once.
+
+INNKEEPER_LONG=1 plays 20 rounds instead of 3.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from calling import Api, Line
+from process import Innkeeper, Serve
+
+ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 3
+CREATES = 2000
+CALLERS = 16
+PATH = "/v2.1/guests"
+
+
+class Callers:
+    """Several connections that create guests, and remember what was acknowledged."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.acknowledged: dict[str, dict[str, Any]] = {}
+
+    def create(self, emails: Iterable[str]) -> None:
+        """Send every email, until all are answered or the server is gone."""
+        waiting = iter(list(emails))
+
+        def post() -> None:
+            with closing(Line(self._api)) as line, suppress(OSError, HTTPException):
+                for email in waiting:
+                    body = {"guestType": "customer", "email": email}
+                    status, shown = line("POST", PATH, body, Idempotency_Key=email)
+                    if status == 201:
+                        self.acknowledged[email] = shown
+
+        with ThreadPoolExecutor(CALLERS) as pool:
+            for done in [pool.submit(post) for _ in range(CALLERS)]:
+                done.result()
+
+
+def everyone(api: Api) -> list[dict[str, Any]]:
+    """Every guest, page by page."""
+    with closing(Line(api)) as line:
+        guests: list[dict[str, Any]] = []
+        while True:
+            status, page = line("GET", f"{PATH}?limit=100&offset={len(guests)}")
+            assert status == 200
+            guests += page["items"]
+            if "next" not in page:
+                assert page["totalCount"] == len(guests)
+                return guests
+
+
+def stripped(guest: dict[str, Any]) -> dict[str, Any]:
+    """Without links, which name the port that a server had."""
+    return {name: value for name, value in guest.items() if name not in ("href", "dataExtensions")}
+
+
+def kill(server: Innkeeper, first: str) -> None:
+    """Both at once, as when a machine runs out of memory."""
+    victims = [server.process.pid, server.postmaster]
+    for victim in victims if first == "innkeeper" else reversed(victims):
+        os.kill(victim, signal.SIGKILL)
+    server.process.wait()
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_doubled(serve: Serve, data: Path) -> None:
+    chance = random.Random(ROUNDS)
+    expected: dict[str, dict[str, Any]] = {}
+    server = serve()
+    key, token = server.client_key, server.token
+    for number in range(ROUNDS):
+        emails = [f"guest-{number}-{each}@example.com" for each in range(CREATES)]
+        after = chance.randrange(CREATES // 10, CREATES * 8 // 10)
+        with Api(server.url, key, token) as api, ThreadPoolExecutor(1) as pool:
+            first = Callers(api)
+            creating = pool.submit(first.create, emails)
+            while len(first.acknowledged) < after:
+                time.sleep(0.0005)
+            kill(server, ("innkeeper", "postgres")[number % 2])
+            creating.result()
+        assert after <= len(first.acknowledged) < CREATES
+
+        server = serve()
+        with Api(server.url, key, token) as api:
+            expected |= first.acknowledged
+            there = everyone(api)
+            found = {guest["email"]: guest for guest in there}
+            assert len(found) == len(there), "a guest is there twice"
+            for email, shown in expected.items():
+                assert stripped(found[email]) == stripped(shown)
+
+            second = Callers(api)
+            second.create(emails)
+            assert len(second.acknowledged) == CREATES
+            for email, shown in first.acknowledged.items():
+                assert second.acknowledged[email] == shown
+            expected |= second.acknowledged
+            there = everyone(api)
+            assert len(there) == len(expected) == CREATES * (number + 1)
+            assert {guest["email"] for guest in there} == set(expected)
