@@ -107,6 +107,7 @@ def test_a_wrong_value_is_refused(api: Api, field: str, value: Any, reason: str)
         {"name": "x" * 128},
         {"name": "é" * 128},
         {"quantity": 1},
+        {"quantity": 2.0},
         {"quantity": 2**31 - 1},
         {"price": -45},
         {"status": "Accepted"},

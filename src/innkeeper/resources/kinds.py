@@ -326,6 +326,11 @@ class Count(Kind):
     """A whole number from 1 to the largest int32 (I-3)."""
 
     def read(self, value: Any) -> int:
+        # JSON knows one kind of number: 2.0 is as whole as 2.
+        # Only within reach: the digits of 1e999999999 would fill the memory.
+        is_near = isinstance(value, Decimal) and value.copy_abs() <= INT32
+        if is_near and value == value.to_integral_value():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise Refused("must be an integer")
         if value < 1:

@@ -171,8 +171,11 @@ def _body(operation: Operation, view: View) -> Schema:
             properties[spelt] = {**properties[spelt], "description": field.doc}
         if must:
             required.append(spelt)
-    return {"type": "object", "properties": properties} | (
-        {"required": required} if required else {}
+    told = view.wants if operation.verb in (Verb.CREATE, Verb.REPLACE) else ""
+    return (
+        {"type": "object", "properties": properties}
+        | ({"required": required} if required else {})
+        | ({"description": told} if told else {})
     )
 
 
