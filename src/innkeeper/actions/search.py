@@ -88,6 +88,8 @@ async def _found(work: Work, query: Query, personal: bool) -> list[tuple[str, li
         found.append(("ref", await work.all("search.by_ref", ref=query.ref)))
     if query.reference_id is not None or query.ref is not None:
         found.append(("order reference", await _by_order(work, query)))
+    if query.browser is not None:
+        found.append(("browser", await work.all("search.by_browser", browser=query.browser)))
     if not personal:
         return found
     if query.email is not None:

@@ -21,7 +21,7 @@ class Query:
 
     text: str
     ref: UUID | None = None
-    browser: str | None = None
+    browser: UUID | None = None
     email: str | None = None
     phone: str | None = None
     identifier: str | None = None
@@ -34,10 +34,11 @@ def read(text: str) -> Query:
     """What a search may mean; several things at once where that cannot be told apart."""
     text = " ".join(text.split())[:200]
     if text.lower().startswith(BROWSER):
-        return Query(text, browser=text[len(BROWSER) :].strip())
+        named = text[len(BROWSER) :].strip()
+        return Query(text, browser=UUID(named) if _UUID.fullmatch(named) else None)
     tail = text.rstrip("/").rpartition("/")[2]
     if _UUID.fullmatch(tail):
-        return Query(text, ref=UUID(tail), browser=tail, identifier=tail)
+        return Query(text, ref=UUID(tail), browser=UUID(tail), identifier=tail)
     if not text:
         return Query(text)
     if "@" in text:

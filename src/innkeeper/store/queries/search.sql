@@ -66,6 +66,10 @@ UNION
 SELECT guest_ref, 1 FROM {ws}.order_consumers JOIN wanted ON order_ref = wanted.ref
 LIMIT %(most)s
 
+-- search.by_browser
+-- The guest whose browser it is.
+SELECT guest_ref, 0 AS cost FROM {ws}.browsers WHERE ref = %(browser)s
+
 -- search.live
 -- Of some guests those who stand for them now, with what a list is sorted by.
 SELECT found.ref AS found, live.ref, live.guest_type, live.last_seen

@@ -49,6 +49,7 @@ async def opened(visit: Visit) -> tuple[Record, dict[str, Any]]:
     members = await merges.group(visit.work, ref)
     tabs = [
         ("", "Overview", None),
+        ("/timeline", "Timeline", None),
         ("/orders", "Orders", of_guest.total),
         ("/properties", "Properties", None),
         ("/identity", "Identity", len(members) if len(members) > 1 else None),

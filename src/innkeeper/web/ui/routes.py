@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
-from innkeeper.web.ui import guests, login
+from innkeeper.web.ui import guests, identity, login, orders, timeline
 from innkeeper.web.ui.assets import ROUTES
 from innkeeper.web.ui.shell import Page, Shell, Visit
 
@@ -16,7 +16,13 @@ async def _start(visit: Visit) -> Response:
     return RedirectResponse(visit.url("/guests"), 303)
 
 
-PAGES: Final[tuple[Page, ...]] = (Page("/", _start), *guests.PAGES)
+PAGES: Final[tuple[Page, ...]] = (
+    Page("/", _start),
+    *guests.PAGES,
+    *timeline.PAGES,
+    *orders.PAGES,
+    *identity.PAGES,
+)
 
 
 def routes(database: Database, settings: Settings) -> list[BaseRoute]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,14 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper import __version__
 from innkeeper.actions import users, workspaces
-from innkeeper.errors import ApiError, BadRequest, NotFound, Unknown
+from innkeeper.errors import ApiError, BadRequest, NotFound, ServerFault, Unknown
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may, veiled
 from innkeeper.settings import Settings
@@ -28,6 +29,8 @@ from innkeeper.web.places import base_url
 from innkeeper.web.ui import charts
 from innkeeper.web.ui.assets import address
 from innkeeper.web.ui.words import FILTERS
+
+log = logging.getLogger(__name__)
 
 LOGIN_COOKIE: Final = "innkeeper_login"
 FORM_COOKIE: Final = "innkeeper_form"
@@ -201,6 +204,9 @@ class Shell:
                 return await retrying(once)
             except ApiError as error:
                 return problem(request, error, workspace)
+            except Exception:
+                log.exception("the page %s failed", page.path)
+                return problem(request, ServerFault(), workspace)
 
         return visited
 
@@ -294,7 +300,6 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("innkeeper.web.ui"),
         autoescape=True,
-        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

@@ -1,0 +1,192 @@
+"""The Identity tab of a guest: which records are one, why; undo and merge with previews."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, guests, merges, previews, search
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
+from innkeeper.rules.access import Right, masked
+from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.words import full_name
+
+ROW: Final = 64
+COLUMN: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A record in the picture of a group."""
+
+    ref: UUID
+    x: int
+    y: int
+    guest: Record
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A merge in the picture: from the absorbed record to the one that stands for it."""
+
+    path: str
+    x: int
+    y: int
+    text: str
+
+
+async def show(visit: Visit) -> Response:
+    """The group as a picture, why it is one, its history, and who else this may be."""
+    guest, frame = await opened(visit)
+    why = await merges.why(visit.work, guest["ref"])
+    rows = await visit.work.all("search.rows", guests=why["guests"])
+    records = {row["ref"]: {**row.pop("body"), **row} for row in rows}
+    nodes, edges = _picture(guest["ref"], why["merges"], records)
+    return visit.show(
+        "guest_identity.html",
+        **frame,
+        why=_evidence_shown(visit, why),
+        records={ref: visit.veil(record, Guest) for ref, record in records.items()},
+        nodes=[(node, visit.veil(node.guest, Guest)) for node in nodes],
+        edges=edges,
+        width=max((node.x for node in nodes), default=0) + 220,
+        height=max((node.y for node in nodes), default=0) + 34,
+        history=list(reversed(await merges.history(visit.work, guest["ref"]))),
+        alike=await _alike(visit, guest),
+    )
+
+
+async def confirm_undo(visit: Visit) -> Response:
+    """What undoing a merge would change."""
+    visit.need(Right.MERGE)
+    found = await previews.of_undo(visit.work, visit.ref("merge"))
+    changes = previews.differences(found["before"], found["after"])
+    return visit.show(
+        "undo.html",
+        **found,
+        changes=[(name, *_shown(visit, name, old, new)) for name, old, new in changes],
+        survivor=visit.veil(found["after"], Guest),
+        absorbed=visit.veil(found["released"], Guest),
+    )
+
+
+async def undo(visit: Visit) -> Response:
+    """Undo a merge."""
+    row = await merges.undo(visit.work, visit.ref("merge"))
+    await audit.note(visit.work, "merge.undo", row["survivor_ref"], merge=str(row["ref"]))
+    return visit.go(
+        f"/guests/{row['survivor_ref']}/identity", "The merge was undone: these are two guests now."
+    )
+
+
+async def confirm_merge(visit: Visit) -> Response:
+    """Two guests side by side, before they are made one."""
+    visit.need(Right.MERGE)
+    one = await guests.fetch(visit.work, visit.ref("guest"))
+    found = await search.guests_by(visit.work, visit.asked("other"), limit=20)
+    others = [each for each in found.items if each["ref"] != one["ref"]]
+    if visit.asked("other") and len(others) == 1:
+        pair = sorted([one, others[0]], key=lambda each: each["created_at"])
+        return visit.show("merge.html", pair=pair, names=_different(pair), guest=one)
+    return visit.show("merge_pick.html", guest=one, others=others, asked=visit.asked("other"))
+
+
+async def merge(visit: Visit) -> Response:
+    """Make two guests one."""
+    pair = [_sent_ref(visit, name) for name in ("one", "other")]
+    survivor = _sent_ref(visit, "survivor")
+    if survivor not in pair:
+        raise Invalid(Problem("survivor", "one of the two guests"))
+    absorbed = pair[1] if survivor == pair[0] else pair[0]
+    row = await merges.create(visit.work, survivor, absorbed)
+    await audit.note(visit.work, "merge.create", survivor, merge=str(row["ref"]))
+    return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
+
+
+def _picture(
+    root: UUID, found: list[Record], records: dict[UUID, Record]
+) -> tuple[list[Node], list[Edge]]:
+    """A tree, the survivor at the left, each record right of the one that stands for it."""
+    children: dict[UUID, list[Record]] = {}
+    for each in found:
+        children.setdefault(each["survivor_ref"], []).append(each)
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+
+    def place(ref: UUID, depth: int, top: int) -> int:
+        rows = 0
+        for each in children.get(ref, []):
+            rows += place(each["absorbed_ref"], depth + 1, top + rows)
+        height = max(1, rows)
+        x, y = 6 + depth * COLUMN, 6 + int((top + (height - 1) / 2) * ROW)
+        nodes.append(Node(ref, x, y, records.get(ref, {"ref": ref}), ref == root))
+        return height
+
+    place(root, 0, 0)
+    at = {node.ref: node for node in nodes}
+    for each in found:
+        one, other = at.get(each["survivor_ref"]), at.get(each["absorbed_ref"])
+        if one is not None and other is not None:
+            x1, y1, x2, y2 = one.x + 180, one.y + 23, other.x, other.y + 23
+            middle = (x1 + x2) // 2
+            path = f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"
+            edges.append(Edge(path, middle, (y1 + y2) // 2, each["rule"] or each["source"]))
+    return nodes, edges
+
+
+async def _alike(visit: Visit, guest: Record) -> list[Record]:
+    """Other guests with the same phone or name: perhaps the same person."""
+    if not visit.may(Right.MERGE):
+        return []
+    phones = guest.get("phone_numbers") or [guest.get("phone")]
+    found: dict[UUID, Record] = {}
+    for text in [*phones[:2], full_name(guest)]:
+        if text:
+            hits = await search.guests_by(visit.work, text, limit=6)
+            found |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
+    return [visit.veil(each, Guest) for each in list(found.values())[:5]]
+
+
+def _different(pair: list[Record]) -> list[str]:
+    skipped = {"ref", "body"}
+    return [
+        name
+        for name in Guest.fields
+        if name not in skipped and any(each.get(name) for each in pair)
+    ]
+
+
+def _shown(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:
+    return tuple(  # type: ignore[return-value]
+        None if value is None else visit.veil({name: value}, Guest)[name] for value in (old, new)
+    )
+
+
+def _evidence_shown(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
+    """The explanation, its values masked for those who may not see them."""
+    if visit.personal:
+        return why
+    for row in [*why["merges"], *why["joined"]]:
+        row["evidence"] = [
+            {**part, "value": masked(part.get("value", ""))} for part in row["evidence"]
+        ]
+    return why
+
+
+def _sent_ref(visit: Visit, name: str) -> UUID:
+    try:
+        return UUID(visit.sent(name))
+    except ValueError:
+        raise Invalid(Problem(name, "a guest ref")) from None
+
+
+PAGES: Final = (
+    Page("/guests/{guest}/identity", show),
+    Page("/guests/{guest}/merge", confirm_merge, merge, post_right=Right.MERGE),
+    Page("/merges/{merge}/undo", confirm_undo, undo, post_right=Right.MERGE),
+)

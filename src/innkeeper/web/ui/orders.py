@@ -1,0 +1,56 @@
+"""The Orders tab of a guest, and the page of one order."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions import order_items, orders
+from innkeeper.actions.extensions import OF_ORDER_ITEMS, OF_ORDERS
+from innkeeper.actions.order_people import CONSUMERS, CONTACTS
+from innkeeper.actions.paging import EVERYTHING, Wanted
+from innkeeper.resources.base import Record
+from innkeeper.resources.orders import OrderConsumer, OrderContact
+from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+
+
+async def of_guest(visit: Visit) -> Response:
+    """The orders that a guest is a contact or consumer of, the latest first."""
+    guest, frame = await opened(visit)
+    wanted = Wanted(visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),))
+    page = await orders.list_(visit.work, wanted)
+    items = await order_items.of_many(visit.work, [order["ref"] for order in page.items])
+    return visit.show("guest_orders.html", **frame, page=page, items=items)
+
+
+async def one(visit: Visit) -> Response:
+    """An order with its items, people and extensions."""
+    ref = visit.ref("order")
+    order = await orders.fetch(visit.work, ref)
+    items = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
+    contacts = (await CONTACTS.list_(visit.work, EVERYTHING, order=ref)).items
+    consumers = (await CONSUMERS.list_(visit.work, EVERYTHING, order=ref)).items
+    of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
+    guest = next((each["guest_ref"] for each in [*contacts, *consumers]), None)
+    return visit.show(
+        "order.html",
+        order=order,
+        facts=_facts(order),
+        items=items,
+        of_items=of_items,
+        people=[
+            ("Contacts", [visit.veil(each, OrderContact) for each in contacts]),
+            ("Consumers", [visit.veil(each, OrderConsumer) for each in consumers]),
+        ],
+        extensions=await OF_ORDERS.of_one(visit.work, ref),
+        guest=guest,
+    )
+
+
+def _facts(order: Record) -> list[tuple[str, Any]]:
+    """What else is known of an order."""
+    names = ("point_of_sale", "channel", "payment_type", "card_type")
+    return [(name, order[name]) for name in names if order.get(name)]
+
+
+PAGES: Final = (Page("/guests/{guest}/orders", of_guest), Page("/orders/{order}", one))

@@ -1,0 +1,106 @@
+"""The Timeline tab of a guest: its sessions, and the events of one."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper import clock
+from innkeeper.actions import sessions
+from innkeeper.resources.base import Record
+from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED
+from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.shell import Page, Visit
+
+SESSIONS: Final = 100
+"""Sessions that a timeline looks at, the latest (segmentation-and-export.md 8)."""
+EVENTS: Final = 100
+INTERACTIONS: Final = (BROWSED, CONVERTED, ABANDONED)
+DAYS: Final = {"1": 1, "7": 7, "30": 30, "90": 90, "365": 365, "730": 730}
+DATES: Final = (
+    ("", "Any time"),
+    ("1", "Last day"),
+    ("7", "Last 7 days"),
+    ("30", "Last 30 days"),
+    ("month", "This month"),
+    ("last-month", "Last month"),
+    ("365", "Last 12 months"),
+    ("730", "Last 2 years"),
+)
+
+
+async def show(visit: Visit) -> Response:
+    """Sessions by channel, interaction and date; `open` names the one whose events show."""
+    guest, frame = await opened(visit)
+    wanted = visit.asked("open")
+    found = await sessions.of_guest(
+        visit.work, guest["ref"], most=SESSIONS, events=EVENTS if wanted else 0, days=None
+    )
+    chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}
+    shown = [each for each in found.sessions if _matches(each, chosen)]
+    channels = sorted({each["channel"] for each in found.sessions})
+    return visit.show(
+        "guest_timeline.html",
+        **frame,
+        days=_by_day(shown),
+        number=len(shown),
+        all_number=len(found.sessions),
+        chosen=chosen,
+        channels=[("", "Every channel"), *((each, _channel(each)) for each in channels)],
+        interactions=[("", "Every outcome"), *((each, each.title()) for each in INTERACTIONS)],
+        dates=DATES,
+        open=wanted,
+        events={
+            str(ref): [_told(event) for event in reversed(events)]
+            for ref, events in found.events.items()
+            if str(ref) == wanted
+        },
+    )
+
+
+def _matches(session: Record, chosen: dict[str, str]) -> bool:
+    if chosen["channel"] and session["channel"] != chosen["channel"]:
+        return False
+    if chosen["interaction"] and session.get("cart_type") != chosen["interaction"]:
+        return False
+    since, until = _span(chosen["date"])
+    return bool(since <= session["started_at"] < until)
+
+
+def _span(date: str) -> tuple[datetime, datetime]:
+    now = clock.now()
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    if date == "month":
+        return month, now
+    if date == "last-month":
+        return (month - timedelta(days=1)).replace(day=1), month
+    if date in DAYS:
+        return now - timedelta(days=DAYS[date]), now
+    return datetime.min.replace(tzinfo=now.tzinfo), datetime.max.replace(tzinfo=now.tzinfo)
+
+
+def _by_day(found: Iterable[Record]) -> list[tuple[datetime, list[Record]]]:
+    days: dict[Any, list[Record]] = {}
+    for session in found:
+        days.setdefault(session["started_at"].date(), []).append(session)
+    return [(each[0]["started_at"], each) for each in days.values()]
+
+
+def _channel(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _told(event: Record) -> Record:
+    """An event with a line that says what it was about."""
+    about = event.get("arbitrary_data", {})
+    product = about.get("product")
+    first = product[0] if isinstance(product, list) and product else product
+    words: list[Any] = [event.get("page")]
+    if isinstance(first, dict):
+        words = [first.get("name") or first.get("item_id")]
+    words += [about.get("product_name"), about.get("reference_id"), about.get("email")]
+    return {**event, "line": " · ".join(str(word) for word in words if word)}
+
+
+PAGES: Final = (Page("/guests/{guest}/timeline", show),)
