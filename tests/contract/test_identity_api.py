@@ -279,6 +279,8 @@ def test_values_that_never_identify_are_listed(ruled: Api) -> None:
     assert entry["reason"] == "value never identifies"
     assert entry["evidence"] == [{"provider": "email", "value": "TEST@test.com"}]
     assert entry["guests"][0]["href"] == second["guest"]["href"]
+    ruled.delete(second["guest"]["href"].removeprefix(ruled.url))
+    assert ruled.get(f"{OWN}/identity/guarded").json()["totalCount"] == 1
 
 
 def test_a_value_that_too_many_share_identifies_nobody(ruled: Api) -> None:

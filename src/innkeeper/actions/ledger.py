@@ -72,16 +72,23 @@ def new(changes: Changes) -> Record:
     }
 
 
-async def insert(work: Work, guest: Record, book: Rulebook) -> bool:
-    """Store a new guest with its keys, in one statement; False when `book` is out of date."""
+async def insert(
+    work: Work, guest: Record, book: Rulebook, joined: Mapping[str, Any] | None = None
+) -> bool:
+    """Store a new guest with its keys, in one statement; False when `book` is out of date.
+
+    `joined`: the record that made it, as `identity.note_created` notes it.
+    """
     created = await work.one(
         "guests.create",
+        parts={"noted": ["identity.note_created"]} if joined else {},
         ref=guest["ref"],
         guest_type=guest["guest_type"],
         body=Json(members(guest)),
         keys=guest_keys(guest, book.keys(guest)),
         now=guest["created_at"],
         version=book.version,
+        **(joined or {}),
     )
     return created is not None
 

@@ -53,16 +53,17 @@ async def attach(
             raise Invalid(Problem("guest.href", NOT_VALID))
         decision, guest = Decision(given), given
         await _join(work, row, fields, role == "contact" and work.settings.contact_is_customer)
-    else:
-        decision, guest = await _resolved(work, fields, role, order_contacts)
-    await _note(work, guest, decision, SOURCES[role], order)
-    return guest
+        await _note(work, guest, decision, _source(work, SOURCES[role], order))
+        return guest
+    return await _resolved(work, fields, role, order, order_contacts)
 
 
 async def _resolved(
-    work: Work, fields: Record, role: Role, order_contacts: Sequence[Record]
-) -> tuple[Decision, UUID]:
+    work: Work, fields: Record, role: Role, order: UUID, order_contacts: Sequence[Record]
+) -> UUID:
     """Steps 2 to 6 of rest-v2.1.md section 8, by the rules in force."""
+    guest: UUID
+    source = _source(work, SOURCES[role], order)
     is_customer = role == "contact" and work.settings.contact_is_customer
     book = await rulebook.current(work)
     while True:
@@ -71,24 +72,27 @@ async def _resolved(
             book = await rulebook.read(work)
             continue
         by_rule = bool(found.met) and bool(book.rules)
-        if decision.guest is not None:
-            row = next(row for row in candidates if row["ref"] == decision.guest)
-            await _join(work, row, fields, is_customer or by_rule)
-            return decision, decision.guest
-        if role == "consumer" and not found.met and not fields.get("identifiers"):
+        row = next((row for row in candidates if row["ref"] == decision.guest), None)
+        joins_as_customer = is_customer or by_rule
+        if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
             namesake = identity.names_match(fields, order_contacts)
-            row_or_none = await work.one("merges.guest", ref=namesake) if namesake else None
-            if row_or_none is not None:
-                await _join(work, row_or_none, fields, False)
-                return Decision(row_or_none["ref"], None, [], decision.stopped), row_or_none["ref"]
+            row = await work.one("merges.guest", ref=namesake) if namesake else None
+            joins_as_customer = False
+        if row is not None:
+            await _join(work, row, fields, joins_as_customer)
+            await _note(work, row["ref"], decision, source)
+            guest = row["ref"]
+            return guest
         travels = role == "consumer" and not by_rule and work.settings.travel_tenant
         kind = CUSTOMER if is_customer or by_rule else TRAVELLER if travels else VISITOR
         created = ledger.new({**fields, "guest_type": kind})
-        if await ledger.insert(work, created, book):
-            met = found.met[0] if by_rule else None
-            parts = next(iter(met.keys.values())) if met else []
-            rule = met.rule.name if met else None
-            return Decision(created["ref"], rule, parts, decision.stopped), created["ref"]
+        met = found.met[0] if by_rule else None
+        parts = next(iter(met.keys.values())) if met else []
+        why = {"rule": met.rule.name if met else None, "evidence": Json(parts)}
+        if await ledger.insert(work, created, book, {**why, **source}):
+            await _note_stopped(work, created["ref"], decision, source)
+            guest = created["ref"]
+            return guest
         book = await rulebook.read(work)
 
 
@@ -139,7 +143,8 @@ async def identify(
     """
     known = Guest.fields.keys() - COLUMNS
     fields = {name: value for name, value in person.items() if name in known and value}
-    fields["identifiers"] = list(identifiers)
+    if identifiers:
+        fields["identifiers"] = list(identifiers)
     book = await rulebook.current(work)
     while True:
         found, decision, rows = await decide(work, fields, book)
@@ -172,7 +177,7 @@ async def identify(
         by_rule = bool(found.met) and bool(book.rules)
         wish = intent("identify", clock.now(), person=fields, customer=by_rule)
         await ledger.reach(work, target, wish, root=root)
-        await _note(work, target, decision, source, source_ref)
+        await _note(work, target, decision, _source(work, source, source_ref))
         return target
 
 
@@ -186,24 +191,27 @@ async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
     await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
 
 
-async def _note(
-    work: Work, guest: UUID, decision: Decision, source: str, source_ref: UUID | None
-) -> None:
+def _source(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:
+    """Where a record comes from, as notes keep it."""
+    return {"source": source, "source_ref": ref, "actor": work.actor}
+
+
+async def _note(work: Work, guest: UUID, decision: Decision, source: dict[str, Any]) -> None:
     """Keep why a record joined a guest, and what guards kept from deciding it."""
-    now = clock.now()
-    about: dict[str, Any] = {
-        "source": source,
-        "source_ref": source_ref,
-        "actor": work.actor,
-        "now": now,
-    }
     await work.run(
         "identity.note_join",
         guest=guest,
         rule=decision.rule,
         evidence=Json(decision.evidence),
-        **about,
+        now=clock.now(),
+        **source,
     )
+    await _note_stopped(work, guest, decision, source)
+
+
+async def _note_stopped(
+    work: Work, guest: UUID, decision: Decision, source: dict[str, Any]
+) -> None:
     for stopped in decision.stopped:
         await work.run(
             "identity.note_guarded",
@@ -211,5 +219,6 @@ async def _note(
             reason=stopped.reason,
             evidence=Json(stopped.evidence),
             guests=[guest],
-            **about,
+            now=clock.now(),
+            **source,
         )

@@ -10,6 +10,7 @@ WITH created AS (
     INSERT INTO {ws}.guest_keys (key, guest_ref)
     SELECT unnest(%(keys)s::uuid[]), ref FROM created
 )
+{noted}
 SELECT ref FROM created
 
 -- guests.fetch
@@ -43,7 +44,13 @@ WHERE o.ref IN (
 )
 
 -- guests.delete
--- Remove a locked live guest and all that it stands for; keys, extensions and merges go too.
+-- Remove a locked live guest and all that it stands for; keys, extensions, merges and what
+-- guards noted of it go too.
+WITH noted AS (
+    DELETE FROM {ws}.identity_guarded WHERE guests && ARRAY(
+        SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
+    )
+)
 DELETE FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
 
 -- guests.list

@@ -17,6 +17,13 @@ SELECT * FROM {ws}.identity_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(
 INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
 VALUES (%(guest)s, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s)
 
+-- identity.note_created
+-- Part of creating a guest: that a record joined it, and why.
+, noted AS (
+    INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
+    SELECT ref, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s FROM created
+)
+
 -- identity.note_guarded
 -- That a guard kept something from identifying.
 INSERT INTO {ws}.identity_guarded
