@@ -11,7 +11,7 @@ from innkeeper.actions.resolution import Role, attach
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.kinds import NOT_VALID
-from innkeeper.resources.orders import OrderConsumer, OrderContact
+from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
 from innkeeper.rules.orders import (
     Show,
     check_identifiable,
@@ -36,8 +36,9 @@ class People:
         """A person on an order, with the guest who this is; raises `Unknown`, `Invalid` (P-1)."""
         check_identifiable(changes)
         async with work.transaction():
-            await _hold(work, order)
-            await self._check_items(work, order, changes)
+            if changes.get("order_items"):
+                await _hold(work, order)
+                await self._check_items(work, order, changes)
             guest = await self._guest(work, order, changes)
             return await self._insert(work, order, guest, changes)
 
@@ -132,7 +133,9 @@ class People:
             items=[UUID(item) for item in person.get("order_items") or ()],
             now=now,
         )
-        return {**created, **(standing or {})}
+        if standing is None:
+            raise Unknown(Order.singular, order)
+        return {**created, **standing}
 
     async def _rewrite(
         self, work: Work, ref: Mapping[str, UUID], change: Callable[[Record], Changes]
@@ -222,4 +225,4 @@ CONSUMERS: Final = People(
 async def _hold(work: Work, order: UUID) -> None:
     """Keep an order from being deleted while the transaction lasts; raises `Unknown`."""
     if await work.one("orders.hold", ref=order) is None:
-        raise Unknown("Order", order)
+        raise Unknown(Order.singular, order)

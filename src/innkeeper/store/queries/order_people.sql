@@ -19,16 +19,20 @@ p.ref, p.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, p.body, p.crea
 p.modified_at {items}
 
 -- order_people.create
--- A person on an order, with the items named; answers the guest who stands for the one recorded.
-WITH used AS (
+-- A person on an order, with the items named; answers the guest who stands for the one recorded,
+-- and no row when there is no such order.
+WITH parent AS (
+    SELECT ref FROM {ws}.orders WHERE ref = %(order)s FOR KEY SHARE
+), used AS (
     INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
     SELECT %(ref)s, item, position
-    FROM unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
+    FROM parent, unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
 ), created AS (
     INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
-    VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)
+    SELECT %(ref)s, ref, %(guest)s, %(body)s, %(now)s, %(now)s FROM parent
 )
-SELECT coalesce(survivor_ref, ref) AS guest_ref FROM {ws}.guests WHERE ref = %(guest)s
+SELECT coalesce(survivor_ref, guests.ref) AS guest_ref
+FROM {ws}.guests, parent WHERE guests.ref = %(guest)s
 
 -- order_people.fetch
 -- One person by ref.
