@@ -6,6 +6,7 @@ the configuration meanwhile. Those that do more (identity, orders, sessions that
 hold the browser's lock and do all of it in one transaction.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -50,6 +51,19 @@ class Taken:
     attached: bool = True
 
 
+@dataclass(slots=True)
+class _Incoming:
+    """An event that is being recorded."""
+
+    sent: Sent
+    reading: Reading
+    browser: UUID
+    ref: UUID
+    kinds: dict[str, str]
+    config: Configuration
+    replay: bool
+
+
 async def record(
     work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
 ) -> Taken | None:
@@ -62,61 +76,75 @@ async def record(
     reading = stream.read(sent)
     if reading.browser is None:
         raise UnknownBrowser
-    ref = ref or uuid4()
     kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
-    config = await stream_settings.current(work)
-    attempt = QUICK_ATTEMPTS if replay else 0
-    while True:
-        attempt += 1
-        try:
-            if attempt <= QUICK_ATTEMPTS:
-                arrival = await _arrived(work, sent, reading, config, kinds, ref)
-                if not _needs_lock(arrival):
-                    if await placing.append(work, arrival):
-                        return Taken(ref, arrival.browser.root)
-                    config = await stream_settings.read(work)
-                    continue
-            taken = await _under_lock(work, sent, reading, config, kinds, ref, replay)
-        except (Misused, Invalid) as problem:
-            kept = await quarantine.keep(
-                work, _problem(problem), sent, reading, ref, config, replay
-            )
-            if kept:
-                guest = await browsers.guest_of(work, reading.browser)
-                return Taken(ref, guest, (_problem(problem).reason,), attached=False)
-            taken = None
-        if taken is not None or (replay and not await quarantine.waits(work, ref)):
+    config = await (stream_settings.read if replay else stream_settings.current)(work)
+    event = _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+    for _ in range(0 if replay else QUICK_ATTEMPTS):
+        taken = await _attempt(work, event, _quickly)
+        if taken is not None:
             return taken
-        config = await stream_settings.read(work)
+    while True:
+        taken = await _attempt(work, event, _under_lock)
+        if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
+            return taken
 
 
-def _problem(problem: Misused | Invalid) -> Misused:
-    if isinstance(problem, Misused):
-        return problem
-    return Misused(stream.BAD_ATTRIBUTES, "; ".join(problem.errors))
+async def _attempt(
+    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
+) -> Taken | None:
+    """Record an event in one of two ways, or keep it in quarantine; None: try again."""
+    try:
+        taken = await write(work, event)
+    except placing.Superseded:
+        taken = None
+    except (Misused, Invalid) as error:
+        problem = error if isinstance(error, Misused) else _told(error)
+        taken = await _quarantined(work, event, problem)
+    if taken is None:
+        event.config = await stream_settings.read(work)
+    return taken
 
 
-async def _arrived(
-    work: Work,
-    sent: Sent,
-    reading: Reading,
-    config: Configuration,
-    kinds: dict[str, str],
-    ref: UUID,
-) -> Arrival:
+def _told(error: Invalid) -> Misused:
+    return Misused(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
+
+
+async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken | None:
+    if event.replay:
+        kept = await quarantine.keep_on(work, event.ref, problem)
+    else:
+        sent, config = event.sent, event.config
+        kept = await quarantine.keep(work, problem, sent, event.reading, event.ref, config)
+    if not kept:
+        return None
+    guest = await browsers.guest_of(work, event.browser)
+    return Taken(event.ref, guest, (problem.reason,), attached=False)
+
+
+async def _quickly(work: Work, event: _Incoming) -> Taken | None:
+    """An event that is written by one statement; None when that came too late, or it is not."""
+    arrival = await _arrived(work, event)
+    if not _needs_lock(arrival):
+        written = await placing.append(work, arrival)
+        return Taken(event.ref, arrival.browser.root) if written else None
+    return await _under_lock(work, event)
+
+
+async def _arrived(work: Work, event: _Incoming) -> Arrival:
     """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
-    browser = await _browser(work, reading, config)
+    reading, sent = event.reading, event.sent
+    browser = await _browser(work, event)
     stream.check_name(reading.type)
-    point = config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
+    point = event.config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
     meaning, parts = event_types.told(reading.type, sent.message)
     arbitrary = stream.arbitrary(sent.message)
     if "ext" in arbitrary:
-        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], kinds)
+        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
         parts = parts + bad
     cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
     mark = Mark(reading.at, point.timeout, cuts)
     return Arrival(
-        ref=ref,
+        ref=event.ref,
         type=reading.type,
         mark=mark,
         channel=reading.channel or browser.channel or events.WEB,
@@ -127,20 +155,19 @@ async def _arrived(
         parts=[*reading.parts, *parts],
         received_at=sent.received_at,
         user_agent=sent.user_agent,
-        settings=config.version,
+        settings=event.config.version,
         browser=browser,
         placement=place([session.span for session in browser.sessions], mark),
     )
 
 
-async def _browser(work: Work, reading: Reading, config: Configuration) -> Browser:
-    browser = reading.browser
-    assert browser is not None  # noqa: S101 - `record` has looked
-    reach = config.longest_timeout
-    found = await browsers.state(work, browser, reading.channel, reading.at, reach)
-    if found is None and reading.channel == events.BOT:
-        await browsers.create_unless_known(work, browser)
-        found = await browsers.state(work, browser, reading.channel, reading.at, reach)
+async def _browser(work: Work, event: _Incoming) -> Browser:
+    channel, at = event.reading.channel, event.reading.at
+    reach = event.config.longest_timeout
+    found = await browsers.state(work, event.browser, channel, at, reach)
+    if found is None and channel == events.BOT:
+        await browsers.create_unless_known(work, event.browser)
+        found = await browsers.state(work, event.browser, channel, at, reach)
     if found is None:
         raise UnknownBrowser
     return found
@@ -157,23 +184,16 @@ def _needs_lock(arrival: Arrival) -> bool:
     )
 
 
-async def _under_lock(
-    work: Work,
-    sent: Sent,
-    reading: Reading,
-    config: Configuration,
-    kinds: dict[str, str],
-    ref: UUID,
-    replay: bool,
-) -> Taken | None:
-    """The whole of an event in one transaction; None when something else came between."""
+async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
+    """The whole of an event in one transaction; None when it must be tried again."""
     async with work.transaction():
-        if not await work.one("browsers.lock", ref=reading.browser):
-            await _browser(work, reading, config)
+        locked = await work.one("browsers.lock", ref=event.browser)
+        if event.replay and not await quarantine.hold(work, event.ref):
             return None
-        if replay and not await quarantine.hold(work, ref):
+        arrival = await _arrived(work, event)
+        if locked is None:
+            # A bot's browser, which came into being just now.
             return None
-        arrival = await _arrived(work, sent, reading, config, kinds, ref)
         guest = arrival.browser.root
         if arrival.type == events.IDENTITY:
             guest = await _identified(work, arrival)
@@ -185,10 +205,10 @@ async def _under_lock(
         if not await placing.write(work, arrival):
             raise placing.Superseded
         for part in arrival.parts:
-            await quarantine.keep_part(work, part, arrival, sent)
-        if replay:
-            await quarantine.done(work, ref)
-    return Taken(ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
+            await quarantine.keep_part(work, part, arrival, event.sent)
+        if event.replay:
+            await quarantine.done(work, event.ref)
+    return Taken(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
 
 
 async def _identified(work: Work, arrival: Arrival) -> UUID:

@@ -168,7 +168,12 @@ async def write(work: Work, arrival: Arrival) -> bool:
     for kept, members in groups:
         mine = next((row for row in members if row["ref"] == arrival.ref), None)
         if mine is None:
-            await work.run("sessions.put", browser=arrival.browser.ref, **kept.params(now))
+            await work.run(
+                "sessions.put",
+                browser=arrival.browser.ref,
+                channel=arrival.channel,
+                **kept.params(now),
+            )
             continue
         begins = kept.ref not in origins
         if not await _append(work, arrival, mine["body"], kept, begins=begins):

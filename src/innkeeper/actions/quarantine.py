@@ -47,12 +47,8 @@ async def keep(
     reading: Reading,
     ref: UUID,
     config: Configuration,
-    replay: bool,
 ) -> bool:
-    """Keep a whole event, or why it still waits; False when another configuration is in force."""
-    if replay:
-        reason, detail = problem.reason, problem.detail
-        return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
+    """Keep a whole event; False when another configuration is in force by now."""
     return bool(
         await work.run(
             "quarantine.keep",
@@ -69,6 +65,12 @@ async def keep(
             settings=config.version,
         )
     )
+
+
+async def keep_on(work: Work, ref: UUID, problem: Misused) -> bool:
+    """Note why one still waits; False when it waits no more."""
+    reason, detail = problem.reason, problem.detail
+    return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
 
 
 async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> None:
@@ -100,7 +102,8 @@ async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:
         **selection.params,
     )
     if rows:
-        return Page([_told(row) for row in rows], rows[0]["total"])
+        total: int = rows[0]["total"]
+        return Page([_told(row) for row in rows], total)
     counted = await work.one(
         "quarantine.count", parts={"filters": selection.filters}, **selection.params
     )

@@ -9,6 +9,7 @@ from innkeeper.resources.base import Changes, Field, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import IDENTIFIERS, Count, Number, Refused, instant, primitive
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.rules.orders import is_identifiable
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
 
 Message = Mapping[str, Any]
@@ -137,9 +138,9 @@ def _people(message: Message, member: str, resource: type[Resource]) -> Told:
         if resource is OrderConsumer:
             person["item_ids"] = _item_ids(one)
         people.append({name: value for name, value in person.items() if value})
-    if not any(people):
+    if not people or not all(is_identifiable(person) for person in people):
         raise Misused(BAD_ATTRIBUTES, member)
-    return {member: [one for one in people if one]}, parts
+    return {member: people}, parts
 
 
 def _checkout(message: Message) -> Told:

@@ -62,11 +62,16 @@ def line_total(item: Record) -> Decimal | int | None:
     return price * quantity if isinstance(price, int) else _EXACT.multiply(price, quantity)
 
 
-def check_identifiable(person: Changes) -> None:
-    """Refuse a person of whom nothing is told that could lead to a guest (P-1)."""
+def is_identifiable(person: Changes) -> bool:
+    """Whether anything is told of a person that could lead to a guest (P-1)."""
     whole_name = person.get("first_name") and person.get("last_name")
     evidence = (person.get(name) for name in ("identifiers", "emails", "guest_ref"))
-    if not (whole_name or any(evidence)):
+    return bool(whole_name) or any(evidence)
+
+
+def check_identifiable(person: Changes) -> None:
+    """Refuse a person of whom nothing is told that could lead to a guest (P-1)."""
+    if not is_identifiable(person):
         raise Invalid(missing("firstName"))
 
 

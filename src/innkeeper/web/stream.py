@@ -137,6 +137,20 @@ class Stream:
         opened = await self._keyring.workspace_of(call.client_key, aliases=edge)
         call.client_key, call.workspace = opened.client_key, opened.workspace
 
+    async def message(self, call: Call, key: str) -> dict[str, Any]:
+        """The message of an authorized request, which may hold its client key as `key`.
+
+        Raises `Unauthorized`, and `BadRequest` for what is no JSON object.
+        """
+        try:
+            message = stream.message(call.message)
+        except BadRequest:
+            if call.query.get("client_key") or (call.route and call.route.edge):
+                await self.authorize(call, None)
+            raise
+        await self.authorize(call, message.get(key))
+        return message
+
     async def work(self, call: Call, act: Callable[[Work], Awaitable[Any]]) -> Any:
         """Run `act` in the caller's workspace, again when it lost against another."""
 
@@ -195,13 +209,8 @@ async def post_event(door: Stream, call: Call) -> Answer:
 
 async def _event(door: Stream, call: Call) -> Answer:
     received_at = clock.now()
-    try:
-        message = stream.message(call.message)
-    except BadRequest:
-        # Whoever has no key learns nothing of what is wrong besides.
-        await door.authorize(call, None)
-        raise
-    await door.authorize(call, message.get("client_key"))
+    message = await door.message(call, "client_key")
+    stream.check_storable(message)
     edge = call.route is not None and call.route.edge
     site = call.query.get("siteId", "") if edge else None
     sent = Sent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
@@ -215,12 +224,7 @@ async def _event(door: Stream, call: Call) -> Answer:
 
 async def call_flows(door: Stream, call: Call) -> Answer:
     """200 with the empty decision."""
-    try:
-        message = stream.message(call.message)
-    except BadRequest:
-        await door.authorize(call, None)
-        raise
-    await door.authorize(call, message.get("clientKey"))
+    message = await door.message(call, "clientKey")
     friendly = message.get("friendlyId")
     if not isinstance(friendly, str) or not friendly.strip():
         raise BadRequest("friendlyId: may not be null.")

@@ -116,19 +116,23 @@ def _unquoted(value: bytes) -> bytes:
 
 
 def message(text: bytes | None) -> dict[str, Any]:
-    """The JSON object of a message; raises `BadRequest` for what is none or cannot be stored."""
+    """The JSON object of a message; raises `BadRequest` for what is none."""
     if not text:
         raise BadRequest("message is required")
     try:
-        decoded = decode_object(text)
-        opaque(decoded)
+        return decode_object(text)
     except BadJson as error:
         raise BadRequest("message is not a JSON object", error.developer_message) from None
     except Invalid as error:
         raise BadRequest(error.message) from None
+
+
+def check_storable(decoded: dict[str, Any]) -> None:
+    """Refuse what no database keeps: U+0000, numbers beyond all bounds (errors.md CT-8)."""
+    try:
+        opaque(decoded)
     except Refused as refused:
         raise BadRequest(f"message: {refused.reason}") from None
-    return decoded
 
 
 def _head(status: str, client_key: str) -> dict[str, Any]:

@@ -265,9 +265,10 @@ def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
 
 def is_stream(path: str) -> bool:
     """Whether the door of streams answers at a path."""
-    return path.lower().startswith(PREFIXES)
+    # A base URL that ends in a slash doubles the first one.
+    return f"/{path.lower().lstrip('/')}".startswith(PREFIXES)
 
 
 def is_event_path(path: str) -> bool:
     """Whether errors at a path look like those of events, be there anything or not."""
-    return path.lower().startswith(PREFIXES[:2])
+    return f"/{path.lower().lstrip('/')}".startswith(PREFIXES[:2])
