@@ -6,8 +6,10 @@ from math import floor, log10
 
 from innkeeper.web.ui.words import compact
 
-WIDE = (720, 200)
-NARROW = (340, 190)
+WIDE = 470
+"""Width of a chart in half a page, in its own units; narrow screens get NARROW."""
+NARROW = 330
+HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 8, 22
 
 
@@ -60,14 +62,14 @@ class Drawing:
 Series = Sequence[tuple[str, Sequence[float]]]
 
 
-def lines(labels: Sequence[str], series: Series) -> list[Drawing]:
+def lines(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
     """A line a series, wide and narrow."""
-    return [_lines(name, size, labels, series) for name, size in _sizes()]
+    return [_lines(name, size, labels, series) for name, size in _sizes(width)]
 
 
-def bars(labels: Sequence[str], series: Series) -> list[Drawing]:
+def bars(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
     """Stacked bars, one a label, wide and narrow."""
-    return [_bars(name, size, labels, series) for name, size in _sizes()]
+    return [_bars(name, size, labels, series) for name, size in _sizes(width)]
 
 
 def spark(values: Sequence[float], width: int = 96, height: int = 26) -> str:
@@ -94,8 +96,8 @@ def ceiling(top: float) -> tuple[float, float]:
     return magnitude * 10.0, magnitude * 2.5
 
 
-def _sizes() -> list[tuple[str, tuple[int, int]]]:
-    return [("chart-wide", WIDE), ("chart-narrow", NARROW)]
+def _sizes(width: int) -> list[tuple[str, tuple[int, int]]]:
+    return [("chart-wide", (width, HEIGHT)), ("chart-narrow", (NARROW, HEIGHT))]
 
 
 def _rows(size: tuple[int, int], top: float, step: float) -> list[Tick]:
@@ -109,7 +111,7 @@ def _rows(size: tuple[int, int], top: float, step: float) -> list[Tick]:
 
 def _columns(size: tuple[int, int], labels: Sequence[str], *, middle: bool) -> list[Tick]:
     room = size[0] - LEFT - RIGHT
-    most = room // 78
+    most = max(1, room // 88)
     every = max(1, -(-len(labels) // most))
     slots = len(labels) if middle else max(1, len(labels) - 1)
     step = room / max(1, slots)

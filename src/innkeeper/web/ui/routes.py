@@ -2,32 +2,41 @@
 
 from typing import Final
 
-from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
-from innkeeper.web.ui import guests, identity, login, orders, timeline
+from innkeeper.web.ui import (
+    components,
+    guests,
+    home,
+    identity,
+    identity_rules,
+    login,
+    orders,
+    quarantine,
+    settings,
+    timeline,
+)
 from innkeeper.web.ui.assets import ROUTES
-from innkeeper.web.ui.shell import Page, Shell, Visit
-
-
-async def _start(visit: Visit) -> Response:
-    return RedirectResponse(visit.url("/guests"), 303)
-
+from innkeeper.web.ui.shell import Page, Shell
 
 PAGES: Final[tuple[Page, ...]] = (
-    Page("/", _start),
+    *home.PAGES,
     *guests.PAGES,
     *timeline.PAGES,
     *orders.PAGES,
     *identity.PAGES,
+    *quarantine.PAGES,
+    *settings.PAGES,
+    *identity_rules.PAGES,
+    *components.PAGES,
 )
 
 
-def routes(database: Database, settings: Settings) -> list[BaseRoute]:
+def routes(database: Database, chosen: Settings) -> list[BaseRoute]:
     """The door, the files, and every page of a workspace."""
-    shell = Shell(database, settings)
+    shell = Shell(database, chosen)
     pages = []
     for page in PAGES:
         methods = [*(["GET"] if page.show else []), *(["POST"] if page.post else [])]

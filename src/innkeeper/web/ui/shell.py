@@ -18,7 +18,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper import __version__
 from innkeeper.actions import users, workspaces
-from innkeeper.errors import ApiError, BadRequest, NotFound, ServerFault, Unknown
+from innkeeper.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    OperatorError,
+    ServerFault,
+    Unknown,
+)
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may, veiled
 from innkeeper.settings import Settings
@@ -46,7 +54,12 @@ HEADERS: Final = {
     "cache-control": "no-store",
 }
 PAGE_SIZE: Final = 50
-MENU: Final = (("/guests", "Guests", "guests"), ("/settings", "Settings", "settings"))
+MENU: Final = (
+    ("/", "Home", "home"),
+    ("/guests", "Guests", "guests"),
+    ("/quarantine", "Quarantine", "quarantine"),
+    ("/settings", "Settings", "settings"),
+)
 
 
 class Forbidden(ApiError):
@@ -224,9 +237,10 @@ class Shell:
                 return await page.post(visit)
             async with visit.work.transaction():
                 return await page.post(visit)
-        except ApiError as error:
+        except (ApiError, OperatorError) as told:
+            error = told if isinstance(told, ApiError) else Conflict(str(told))
             if page.show is None or error.status not in (400, 409):
-                raise
+                raise error from told
             visit.fault = error
             response = await page.show(visit)
             response.status_code = error.status

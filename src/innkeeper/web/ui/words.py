@@ -147,6 +147,16 @@ def tint(ref: Any) -> int:
     return (ref.int if isinstance(ref, UUID) else sum(map(ord, str(ref)))) % 6
 
 
+def said(value: Any) -> str:
+    """A value of a data extension, as its sender spelt it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def worded_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The series of a chart, their names as words."""
+    return [(worded(name.lower()), values) for name, values in series.items()]
+
+
 def plain(value: Any) -> Any:
     """Something that JSON can hold."""
     if isinstance(value, datetime):
@@ -182,6 +192,6 @@ FILTERS: Final = {
     function.__name__: function
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
-        *(initials, tint, plain, json_text, json_html),
+        *(initials, tint, said, worded_keys, plain, json_text, json_html),
     )
 }

@@ -1,0 +1,34 @@
+-- figures.totals
+-- How much there is of what.
+SELECT (SELECT coalesce(sum(orders), 0) FROM {ws}.order_counts)::bigint AS orders,
+    (SELECT count(*) FROM {ws}.merges WHERE undone_at IS NULL) AS merges,
+    (SELECT count(*) FROM {ws}.merges WHERE undone_at IS NOT NULL) AS undone,
+    (SELECT count(*) FROM {ws}.quarantine WHERE replayed_at IS NULL) AS quarantined,
+    (SELECT count(*) FROM {ws}.sessions WHERE closed_at IS NULL AND expires_at > %(now)s) AS open
+
+-- figures.guests
+-- New guests by time and type.
+SELECT date_trunc(%(unit)s, created_at, 'UTC') AS at, guest_type AS what, count(*) AS number
+FROM {ws}.guests WHERE created_at >= %(since)s AND survivor_ref IS NULL GROUP BY 1, 2
+
+-- figures.orders
+-- Orders and what was paid, by time and currency.
+SELECT date_trunc(%(unit)s, ordered_at, 'UTC') AS at, body ->> 'currency_code' AS what,
+    count(*) AS number, sum((body ->> 'price')::numeric) AS paid
+FROM {ws}.orders WHERE ordered_at >= %(since)s GROUP BY 1, 2
+
+-- figures.sessions
+-- Sessions by time and outcome.
+SELECT date_trunc(%(unit)s, started_at, 'UTC') AS at, coalesce(cart_type, 'OPEN') AS what,
+    count(*) AS number
+FROM {ws}.sessions WHERE started_at >= %(since)s GROUP BY 1, 2
+
+-- figures.events
+-- Events of the last hour by minute.
+SELECT date_trunc('minute', received_at, 'UTC') AS at, count(*) AS number
+FROM {ws}.events WHERE at >= %(since)s - interval '1 day' AND received_at >= %(since)s GROUP BY 1
+
+-- figures.merges
+-- Merges by time.
+SELECT date_trunc(%(unit)s, merged_at, 'UTC') AS at, count(*) AS number
+FROM {ws}.merges WHERE merged_at >= %(since)s AND undone_at IS NULL GROUP BY 1

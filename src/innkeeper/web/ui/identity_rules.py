@@ -1,0 +1,99 @@
+"""Settings of identity: the rules in their order, a preview of what others would merge, jobs."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, identity, rule_changes
+from innkeeper.actions.paging import Wanted
+from innkeeper.resources.base import Record
+from innkeeper.rules.access import Right, masked
+from innkeeper.rules.identity import Rule
+from innkeeper.web.ui.settings import TABS
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.wire.identity import FIELD_NAMES, read_rules
+
+ROWS: Final = 20
+FIELD: Final = "field:"
+
+
+async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = None) -> Response:
+    """The rules in force, or those that were typed with what they would do."""
+    in_force = await identity.rules(visit.work)
+    if wanted is None and visit.fault is not None:
+        rows = _sent_rows(visit)
+    else:
+        rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
+    jobs = await identity.jobs(visit.work, Wanted(limit=5))
+    return visit.show(
+        "settings_rules.html",
+        tabs=TABS,
+        rows=rows,
+        is_changed=wanted is not None and wanted != in_force,
+        preview=_veiled(visit, preview),
+        jobs=jobs.items,
+        fields=FIELD_NAMES,
+        guards=await identity.guards(visit.work),
+        guarded=(await identity.guarded(visit.work, Wanted(limit=10))).items,
+    )
+
+
+async def change(visit: Visit) -> Response:
+    """Preview typed rules, or put them in force, merging existing guests or not."""
+    body = [_body(row) for row in _sent_rows(visit)]
+    wanted = read_rules({"rules": body}) or []
+    action = visit.sent("action")
+    if action == "preview":
+        return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
+    names = [rule.name for rule in wanted]
+    if action == "apply":
+        await identity.apply(visit.work, wanted)
+        note = "The rules are in force. Existing guests are being merged in the background."
+    else:
+        await identity.replace_rules(visit.work, wanted)
+        note = "The rules are in force for what arrives from now on."
+    await audit.note(visit.work, f"identity_rules.{action or 'save'}", rules=names)
+    return visit.go("/settings/identity-rules", note)
+
+
+def _row(rule: Rule) -> dict[str, str]:
+    """A rule as its form shows it: conditions separated by commas."""
+    parts = [
+        each.provider if each.provider is not None else f"{FIELD}{_camel(each.field or '')}"
+        for each in rule.conditions
+    ]
+    return {"name": rule.name, "conditions": ", ".join(parts)}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _sent_rows(visit: Visit) -> list[dict[str, str]]:
+    names = [str(each).strip() for each in visit.form.getlist("rule_name")]
+    conditions = [str(each).strip() for each in visit.form.getlist("rule_conditions")]
+    rows = zip(names[:ROWS], conditions[:ROWS], strict=False)
+    return [{"name": name, "conditions": text} for name, text in rows if name or text]
+
+
+def _body(row: dict[str, str]) -> dict[str, Any]:
+    words = [word.strip() for word in row["conditions"].split(",") if word.strip()]
+    fields = [word.removeprefix(FIELD).strip() for word in words if word.startswith(FIELD)]
+    providers = [word for word in words if not word.startswith(FIELD)]
+    body: dict[str, Any] = {"identityRule": row["name"], "providers": providers}
+    return body | ({"fields": fields} if fields else {})
+
+
+def _veiled(visit: Visit, preview: Record | None) -> Record | None:
+    """A preview with the values masked for those who may not see them."""
+    if preview is None or visit.personal:
+        return preview
+    for group in [*preview["largest"], *preview["samples"]]:
+        for joined in group["absorbed"]:
+            for part in joined["evidence"]:
+                part["value"] = masked(part.get("value", ""))
+    return preview
+
+
+PAGES: Final = (Page("/settings/identity-rules", show, change, post_right=Right.RULES),)

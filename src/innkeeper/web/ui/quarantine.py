@@ -1,0 +1,58 @@
+"""Quarantine: events that break a rule, why, and trying them again."""
+
+from typing import Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, quarantine, replays
+from innkeeper.actions.paging import Wanted
+from innkeeper.actions.quarantine import Selection
+from innkeeper.errors import Invalid, Problem
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+
+REMEDIES: Final = {
+    "unknown point of sale": "Create the point of sale in Settings, then replay.",
+    "reserved name": "The name belongs to the product. Send another one; replaying cannot help.",
+    "bad attributes": "The event lacks what its type requires. Mend the sender.",
+    "guest is not a customer": "The guest needs an IDENTITY event before it can check out.",
+    "ext over 50 attributes": "Send at most 50 attributes in ext.",
+    "ext attribute unusable": "Names have letters, digits and _; values are text, numbers, flags.",
+    "ext attribute changed type": "An attribute keeps the type it had first.",
+    "bad member": "One member has a value it cannot have.",
+}
+
+
+async def show(visit: Visit) -> Response:
+    """What waits, by reason."""
+    reason = visit.asked("reason")
+    selection = Selection(reason or None)
+    page = await quarantine.list_(visit.work, Wanted(visit.offset, PAGE_SIZE), selection)
+    return visit.show(
+        "quarantine.html",
+        page=page,
+        reasons=await quarantine.reasons(visit.work),
+        reason=reason,
+        remedy=REMEDIES.get(reason, ""),
+    )
+
+
+async def act(visit: Visit) -> Response:
+    """Replay one, those of a reason, or all; or give one up."""
+    reason, ref = visit.sent("reason") or None, visit.sent("ref")
+    try:
+        refs = [UUID(ref)] if ref else None
+    except ValueError:
+        raise Invalid(Problem("ref", "the ref of an event")) from None
+    if visit.sent("action") == "discard" and refs:
+        await quarantine.discard(visit.work, refs[0])
+        await audit.note(visit.work, "quarantine.discard", ref=ref)
+        return visit.go("/quarantine", "The event was given up.", reason=reason)
+    told = await replays.replay(visit.work, Selection(None if refs else reason, refs))
+    await audit.note(visit.work, "quarantine.replay", attached=told.attached)
+    note = f"{told.attached:,} attached, {told.waiting:,} still wait."
+    return visit.go("/quarantine", note, reason=reason if told.waiting else None)
+
+
+PAGES: Final = (Page("/quarantine", show, act, post_right=Right.REPLAY, whole=False),)

@@ -1,0 +1,176 @@
+"""Settings: API access, points of sale, users, the workspace, the audit log."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, configuration, keys, users, workspaces
+from innkeeper.errors import BadRequest, Invalid, Problem
+from innkeeper.resources.configuration import PointOfSale
+from innkeeper.resources.kinds import Refused
+from innkeeper.rules.access import ABOUT, Right, Role
+from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+
+TABS: Final = (
+    ("/settings", "API access"),
+    ("/settings/identity-rules", "Identity rules"),
+    ("/settings/points-of-sale", "Points of sale"),
+    ("/settings/users", "Users"),
+    ("/settings/workspace", "Workspace"),
+    ("/settings/audit-log", "Audit log"),
+)
+
+
+async def api(visit: Visit, fresh: keys.NewKey | None = None) -> Response:
+    """Client keys; the token of one that was just made, once."""
+    rows = await keys.list_all(visit.work, visit.workspace)
+    return visit.show(
+        "settings_api.html",
+        tabs=TABS,
+        keys=[row for row in rows if row["revoked_at"] is None],
+        revoked=[row for row in rows if row["revoked_at"] is not None],
+        fresh=fresh,
+    )
+
+
+async def change_key(visit: Visit) -> Response:
+    """Create, rotate or revoke a key of this workspace."""
+    action, client_key = visit.sent("action"), visit.sent("client_key")
+    known = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
+    if action != "create" and client_key not in known:
+        raise BadRequest("There is no such key in this workspace.")
+    if action == "create":
+        official = visit.sent("compatibility") == "official"
+        fresh = await keys.create(
+            *(visit.work, visit.workspace, "official" if official else "open"),
+            name=visit.sent("name")[:100],
+        )
+    elif action == "rotate":
+        fresh = await keys.rotate(visit.work, client_key)
+    elif action == "revoke":
+        await keys.revoke(visit.work, client_key)
+        await audit.note(visit.work, "key.revoke", client_key=client_key)
+        return visit.go("/settings", "The key was revoked. Calls with it are refused now.")
+    else:
+        raise BadRequest("Unknown action.")
+    await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
+    return await api(visit, fresh)
+
+
+async def points_of_sale(visit: Visit) -> Response:
+    """Where sessions and orders come from."""
+    found = await configuration.points_of_sale(visit.work)
+    return visit.show("settings_pos.html", tabs=TABS, points=found)
+
+
+async def change_point_of_sale(visit: Visit) -> Response:
+    """Create or delete one."""
+    name = visit.sent("name")
+    if visit.sent("action") == "delete":
+        await configuration.delete_point_of_sale(visit.work, name)
+        await audit.note(visit.work, "point_of_sale.delete", name=name)
+        return visit.go("/settings/points-of-sale", f"{name} was deleted.")
+    changes: dict[str, Any] = {}
+    problems = []
+    for field_name in ("name", "market", "brand", "language", "timeout_minutes"):
+        text = visit.sent(field_name)
+        if not text:
+            continue
+        kind = PointOfSale.fields[field_name].kind
+        value: Any = int(text) if field_name == "timeout_minutes" and text.isdecimal() else text
+        try:
+            changes[field_name] = kind.read(value)
+        except Refused as refused:
+            problems.append(Problem(field_name, refused.reason))
+    if "name" not in changes and not problems:
+        problems.append(Problem("name", "must be given"))
+    if problems:
+        raise Invalid(*problems)
+    await configuration.create_point_of_sale(visit.work, changes)
+    await audit.note(visit.work, "point_of_sale.create", name=name)
+    return visit.go("/settings/points-of-sale", f"{name} was created.")
+
+
+async def people(visit: Visit, link: str = "", who: str = "") -> Response:
+    """Who may log in; the link of somebody who was just invited, once."""
+    return visit.show(
+        "settings_users.html",
+        tabs=TABS,
+        people=await users.list_all(visit.work),
+        roles=[(role.value, role.value.title()) for role in Role],
+        about=ABOUT,
+        link=link,
+        who=who,
+    )
+
+
+async def change_people(visit: Visit) -> Response:
+    """Invite somebody, change a role, renew a link, take access away."""
+    action, by = visit.sent("action"), visit.person.role
+    if action == "invite":
+        email = visit.sent("email")
+        token = await users.invite(
+            *(visit.work, email, visit.sent("name") or email, _role(visit)), by=by
+        )
+        return await people(visit, f"{visit.base}/login?link={token}", email)
+    try:
+        user = UUID(visit.sent("user"))
+    except ValueError:
+        raise Invalid(Problem("user", "a user")) from None
+    if action == "link":
+        token = await users.renew_link(visit.work, user, by=by)
+        return await people(visit, f"{visit.base}/login?link={token}", visit.sent("email"))
+    disabled = visit.sent("disabled") == "yes"
+    await users.change(visit.work, user, role=_role(visit), disabled=disabled, by=by)
+    return visit.go("/settings/users", "Saved.")
+
+
+async def workspace(visit: Visit) -> Response:
+    """The workspace, its sandbox, and emptying that."""
+    return visit.show("settings_workspace.html", tabs=TABS)
+
+
+async def reset(visit: Visit) -> Response:
+    """Empty a sandbox, once its name was typed."""
+    name = visit.sent("workspace")
+    if not visit.is_sandbox or name != visit.workspace or visit.sent("confirm") != name:
+        raise BadRequest("Type the name of this sandbox to empty it.")
+    await workspaces.reset(visit.work, name)
+    await audit.note(visit.work, "workspace.reset")
+    return visit.go("/settings/workspace", f"{name} is empty now. Its keys stay.")
+
+
+async def log(visit: Visit) -> Response:
+    """Who changed what."""
+    chosen = {name: visit.asked(name) for name in ("actor", "action", "subject")}
+    page = await audit.list_(
+        visit.work,
+        workspace=visit.workspace,
+        actor=chosen["actor"] or None,
+        action=chosen["action"] or None,
+        subject=chosen["subject"].strip() or None,
+        limit=PAGE_SIZE,
+        offset=visit.offset,
+    )
+    words = await audit.words(visit.work, visit.workspace)
+    return visit.show("settings_audit.html", tabs=TABS, page=page, words=words, chosen=chosen)
+
+
+def _role(visit: Visit) -> Role:
+    try:
+        return Role(visit.sent("role"))
+    except ValueError:
+        raise Invalid(Problem("role", "one of " + ", ".join(Role))) from None
+
+
+PAGES: Final = (
+    Page("/settings", api, change_key, post_right=Right.KEYS),
+    Page(
+        *("/settings/points-of-sale", points_of_sale, change_point_of_sale),
+        post_right=Right.POINTS_OF_SALE,
+    ),
+    Page("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
+    Page("/settings/workspace", workspace, reset, post_right=Right.RESET),
+    Page("/settings/audit-log", log, right=Right.AUDIT),
+)

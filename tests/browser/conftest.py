@@ -1,0 +1,163 @@
+"""A server with a small demo shop for the run, and a headless Chromium that watches every page."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("innkeeper")
+GUESTS = 150
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+FLAGS += ["--disable-sync", "--disable-component-update", "--disable-default-apps"]
+OWNER = ("Nora Byrne", "nora@harbourandhill.com", "correct horse battery")
+WIDTHS = {1280: {"width": 1280, "height": 900}, 390: {"width": 390, "height": 844}}
+
+
+def _chromium() -> str | None:
+    """Debian's chromium; installed now where that is possible."""
+    found = shutil.which("chromium")
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 600}
+        with open(os.devnull) as nothing:
+            for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+                subprocess.run(["apt-get", "-q", *words], stdin=nothing, check=False, **quiet)
+        found = shutil.which("chromium")
+    return found
+
+
+@dataclass
+class Shop:
+    """The running server, a key of its API, and where its first owner's link leads."""
+
+    url: str
+    client_key: str
+    token: str
+    link: str
+    data: Path
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Shop]:
+    base = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="innkeeper-ui-", dir=base if base.is_dir() else None))
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("INNKEEPER_")}
+    words = ["demo", "--guests", str(GUESTS), "--data", str(folder)]
+    subprocess.run([COMMAND, *words], env=environment, check=True, capture_output=True)
+    with (folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--port", "0", "--data", folder],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+        )
+    try:
+        printed = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            printed += line
+            if line.startswith("curl"):
+                break
+        yield Shop(
+            *(_found(pattern, printed) for pattern in (r"at (http://\S+)", r"client key +(\S+)")),
+            *(_found(pattern, printed) for pattern in (r"API token +(\S+)", r"Screens: (\S+)")),
+            folder,
+        )
+    finally:
+        process.terminate()
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[1]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    sync = pytest.importorskip("playwright.sync_api")
+    path = _chromium()
+    if path is None:
+        pytest.skip("no chromium here, and it cannot be installed")
+    with sync.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def owner(browser, shop: Shop, tmp_path_factory) -> str:
+    """The cookies of the first owner, who came by the printed link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(shop.link)
+    for field, value in zip(("name", "email", "password"), OWNER, strict=True):
+        page.fill(f"[name={field}]", value)
+    page.get_by_role("button", name="Create the owner's account").click()
+    page.wait_for_url("**/w/live/")
+    path = tmp_path_factory.mktemp("login") / "state.json"
+    path.write_text(json.dumps(context.storage_state()))
+    context.close()
+    return str(path)
+
+
+class Watched:
+    """A page, and what went wrong on it: console errors, requests to elsewhere."""
+
+    def __init__(self, browser, url: str, width: int, state: str | None) -> None:
+        self.url = url
+        self.context = browser.new_context(viewport=WIDTHS[width], storage_state=state)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", self._request)
+
+    def _console(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(message.text)
+
+    def _request(self, request) -> None:
+        if not request.url.startswith((self.url, "data:")):
+            self.faults.append(f"left the host: {request.url}")
+
+    def go(self, path: str):
+        """Open a path of the workspace `live`."""
+        self.page.goto(f"{self.url}/w/live{path}")
+        return self.page
+
+
+@pytest.fixture(params=[1280, 390])
+def width(request) -> int:
+    return request.param
+
+
+@pytest.fixture
+def watched(browser, shop: Shop, owner: str, width: int) -> Iterator[Watched]:
+    """A page of the owner's in each width; at the end nothing may have gone wrong."""
+    one = Watched(browser, shop.url, width, owner)
+    yield one
+    one.context.close()
+    assert one.faults == []
+
+
+@pytest.fixture
+def page(browser, shop: Shop, owner: str) -> Iterator:
+    """A wide page of the owner's; at the end nothing may have gone wrong."""
+    one = Watched(browser, shop.url, 1280, owner)
+    one.page.go = one.go
+    yield one.page
+    one.context.close()
+    assert one.faults == []

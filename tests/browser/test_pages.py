@@ -1,0 +1,72 @@
+"""Every page in both widths: it opens, nothing is wrong with it for axe, nothing overflows."""
+
+import re
+
+import pytest
+
+PATHS = [
+    "/",
+    "/?period=365",
+    "/guests",
+    "/guests?q=Murphy&type=all",
+    "/guests?q=nobody-has-this",
+    "/quarantine",
+    "/settings",
+    "/settings/identity-rules",
+    "/settings/points-of-sale",
+    "/settings/users",
+    "/settings/workspace",
+    "/settings/audit-log",
+    "/ui/components",
+]
+TABS = ["", "/timeline", "/orders", "/properties", "/identity", "/json"]
+
+
+def findings(page) -> list[str]:
+    """What axe finds that is serious or critical."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+    result = axe.Axe().run(page, options=tags).response
+    return [
+        f"{each['id']}: {node['html'][:120]} {node['failureSummary'][:160]}"
+        for each in result["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"][:3]
+    ]
+
+
+def check(page, width: int) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_page(watched, width: int, path: str) -> None:
+    check(watched.go(path), width)
+
+
+def test_tabs_of_a_guest(watched, width: int) -> None:
+    page = watched.go("/guests?q=harbour")
+    page = watched.go("/guests")
+    row = page.locator("[data-row] a.open").first
+    base = re.sub(r".*/w/live", "", row.get_attribute("href"))
+    for tab in TABS:
+        page = watched.go(base + tab)
+        if page.get_by_role("heading", name="Not found").count() == 0:
+            check(page, width)
+
+
+def test_dark_has_enough_contrast(watched, width: int) -> None:
+    watched.page.emulate_media(color_scheme="dark")
+    for path in ("/", "/guests", "/settings", "/ui/components"):
+        check(watched.go(path), width)
+
+
+def test_first_paint_is_fast(page) -> None:
+    page.go("/guests")
+    page.go("/guests")
+    paints = page.evaluate(
+        "performance.getEntriesByType('paint').map(each => [each.name, each.startTime])"
+    )
+    assert dict(paints)["first-contentful-paint"] < 1000
