@@ -14,8 +14,10 @@ from uuid import uuid4
 import httpx
 from calling import Api
 
+from innkeeper.jobs.batches import resume
 from innkeeper.jobs.worker import work_jobs
 from innkeeper.settings import Settings
+from innkeeper.store.database import Database
 
 Log = list[dict[str, Any]]
 
@@ -56,6 +58,9 @@ def md5_header(file: bytes) -> str:
 class Batches:
     """A caller that sends batches, and a worker that applies them."""
 
+    workspace = "live"
+    by_worker = False
+
     def __init__(self, api: Api, settings: Settings) -> None:
         self.api = api
         self._settings = settings
@@ -67,8 +72,22 @@ class Batches:
         return self.api.put(href, content=file, headers=headers, auth=None)
 
     def work(self) -> None:
-        """Run what waits in the background."""
+        """Run what waits in the background, by the worker."""
         asyncio.run(work_jobs(replace(self._settings, log_level="error"), once=True))
+
+    def work_at_once(self) -> None:
+        """Apply what was uploaded, without the queue and the time it takes to start."""
+
+        async def act() -> None:
+            database = Database(self._settings.database, 1, 0, self._settings)
+            await database.open()
+            try:
+                async with database.work(self.workspace, "job") as work:
+                    await resume(work)
+            finally:
+                await database.close()
+
+        asyncio.run(act())
 
     def sent(self, file: bytes, ref: str | None = None, **headers: str) -> dict[str, Any]:
         """Allocate, upload and apply; the inspected batch."""
@@ -76,7 +95,7 @@ class Batches:
         assert allocated.status_code == 200, allocated.text
         uploaded = self.upload(allocated.json()["location"]["href"], file, **headers)
         assert (uploaded.status_code, uploaded.content) == (200, b""), uploaded.text
-        self.work()
+        (self.work if self.by_worker else self.work_at_once)()
         return self.inspect(allocated.json()["ref"])
 
     def apply(self, *records: Mapping[str, Any] | str | bytes) -> Log:
@@ -103,6 +122,16 @@ class Batches:
         assert len(found) == 1, found
         guest: dict[str, Any] = found[0]
         return guest
+
+    def guest_by_ref(self, ref: str) -> dict[str, Any]:
+        guest: dict[str, Any] = self.api.get(f"/v2.1/guests/{ref}").json()
+        return guest
+
+    def guest_by_identifier(self, email: str) -> dict[str, Any]:
+        """The one guest with that identifier of provider `email`."""
+        query = {"identifiers.provider": "email", "identifiers.id": email}
+        (guest,) = self.api.get("/v2.1/guests", params=query).json()["items"]
+        return dict(guest)
 
 
 def path_of(href: str) -> str:

@@ -18,7 +18,9 @@ from innkeeper.actions import links
 
 @pytest.fixture
 def batches(api: Api, site: Site) -> Batches:
-    return Batches(api, site.settings)
+    sender = Batches(api, site.settings)
+    sender.by_worker = True
+    return sender
 
 
 FILE = packed([upsert("jane@example.com", firstName="Jane")])

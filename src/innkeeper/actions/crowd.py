@@ -223,6 +223,16 @@ class Crowd:
             await work.copy_in("guest_writes.copy_guarded", self._guarded)
         self.forget()
 
+    def leave(self, root: UUID) -> None:
+        """A guest is to be removed with all that it stands for: nobody finds it any more."""
+        gone = {
+            ref
+            for ref, known in self._guests.items()
+            if ref == root or (known.stored is not None and known.stored["survivor_ref"] == root)
+        }
+        for owners in self._owners.values():
+            owners[:] = [ref for ref in owners if ref not in gone]
+
     def forget(self) -> None:
         """Start again with nobody."""
         self._guests.clear()

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions import ledger, rulebook
+from innkeeper.actions import erasure, ledger, rulebook
 from innkeeper.actions.paging import Page, Wanted
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
@@ -97,9 +97,7 @@ async def delete(work: Work, guest: UUID) -> None:
     """Remove a guest, those merged into it, and all that is tied to them (G-6, G-7)."""
     async with work.transaction():
         _live(await work.one("guests.lock", ref=guest), guest)
-        await work.all("guests.lock_group", ref=guest)
-        await work.run("guests.delete_orders", ref=guest)
-        await work.run("guests.delete", ref=guest)
+        await erasure.erase(work, [guest])
 
 
 def _live(row: Record | None, ref: UUID) -> Record:

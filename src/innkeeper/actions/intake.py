@@ -6,18 +6,27 @@ causes it stands alone.
 """
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
 import psycopg
 
-from innkeeper.actions import guest_records
+from innkeeper.actions import guest_records, order_records, removals
 from innkeeper.actions.crowd import Crowd, Source
 from innkeeper.actions.tally import Tally
 from innkeeper.errors import Unavailable
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry, Fault, GuestWrite
+from innkeeper.rules.batch import (
+    Entry,
+    Fault,
+    GuestDelete,
+    GuestWrite,
+    Migration,
+    OrderDelete,
+    OrderWrite,
+)
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Work
 
@@ -57,10 +66,12 @@ async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep
         raise
     except Exception as error:
         if len(entries) > 1:
-            log.warning("a chunk of %d records is halved: %r", len(entries), error)
+            log.warning("a chunk of %d records is halved: %s", len(entries), type(error).__name__)
             await _halved(work, entries, source, keep)
             return
-        log.error("line %d failed", entries[0].line, exc_info=error)
+        # Where it happened, but not the message: that may quote the record.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("line %d failed: %s\n%s", entries[0].line, type(error).__name__, where)
         await _refused(work, entries[0], keep)
 
 
@@ -82,10 +93,19 @@ async def _in_runs(work: Work, entries: Sequence[Entry], source: Source, tally: 
         if kind is Fault:
             for entry, fault in run:
                 tally.fail(entry, fault)
-        elif kind is GuestWrite:
-            await guest_records.write(await Crowd.of(work, source), tally, run)
+        elif kind is OrderDelete:
+            await removals.delete_orders(work, tally, run)
         else:
-            raise NotImplementedError(kind)
+            await IN_CROWD[kind](await Crowd.of(work, source), tally, run)
+
+
+IN_CROWD: Final[dict[type, Callable[[Crowd, Tally, Any], Awaitable[None]]]] = {
+    GuestWrite: guest_records.write,
+    OrderWrite: order_records.write,
+    GuestDelete: removals.delete_guests,
+    Migration: removals.migrate,
+}
+"""What carries out records of a kind."""
 
 
 def _runs(entries: Sequence[Entry]) -> Iterator[tuple[type, list[tuple[Entry, Any]]]]:

@@ -1,0 +1,236 @@
+-- privacy.lock_groups
+-- Live guests with all that they stand for: nothing more can be linked to them.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+FROM {ws}.guests WHERE ref = ANY (%(roots)s::uuid[]) OR survivor_ref = ANY (%(roots)s::uuid[])
+ORDER BY ref FOR UPDATE
+
+-- privacy.root
+-- Who stands for a guest; itself when it is live.
+SELECT coalesce(survivor_ref, ref) AS root FROM {ws}.guests WHERE ref = %(ref)s
+
+-- privacy.open_sessions
+-- Those of some live guests who are at it right now, or whom they stand for.
+SELECT DISTINCT coalesce(g.survivor_ref, g.ref) AS root
+FROM {ws}.guests AS g JOIN {ws}.sessions AS s ON s.guest_ref = g.ref
+WHERE (g.ref = ANY (%(roots)s::uuid[]) OR g.survivor_ref = ANY (%(roots)s::uuid[]))
+  AND s.closed_at IS NULL AND s.cut_at IS NULL AND s.expires_at >= %(now)s
+
+-- privacy.orders
+-- Orders that go with their guests: those that nobody else is a contact of (G-7).
+SELECT o.ref FROM {ws}.orders AS o
+WHERE o.ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION ALL
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+) AND NOT EXISTS (
+    SELECT FROM {ws}.order_contacts AS c
+    WHERE c.order_ref = o.ref AND NOT c.guest_ref = ANY (%(guests)s::uuid[])
+)
+
+-- privacy.erase_order_items
+-- Items of orders that go.
+DELETE FROM {ws}.order_items WHERE order_ref = ANY (%(orders)s::uuid[])
+
+-- privacy.erase_orders
+-- Orders that go.
+DELETE FROM {ws}.orders WHERE ref = ANY (%(orders)s::uuid[])
+
+-- privacy.erase_order_contacts
+-- Guests as contacts of orders that stay.
+DELETE FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_order_consumers
+-- Guests as consumers of orders that stay.
+DELETE FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_answers
+-- Kept first answers that name a guest or an order that goes.
+DELETE FROM {ws}.idempotency WHERE EXISTS (
+    SELECT FROM regexp_matches(convert_from(body, 'UTF8'),
+        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS found
+    WHERE found[1]::uuid = ANY (%(guests)s::uuid[] || %(orders)s::uuid[])
+)
+
+-- privacy.erase_guarded
+-- What guards stopped of the guests.
+DELETE FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[]
+
+-- privacy.erase_events
+-- Events of the guests.
+DELETE FROM {ws}.events WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_sessions
+-- Sessions of the guests.
+DELETE FROM {ws}.sessions WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_quarantine
+-- Events of the guests that wait in quarantine.
+DELETE FROM {ws}.quarantine WHERE guest_ref = ANY (%(guests)s::uuid[])
+   OR browser_ref IN (SELECT ref FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[]))
+
+-- privacy.erase_browsers
+-- Browsers of the guests.
+DELETE FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_extensions
+-- Data extensions of the guests.
+DELETE FROM {ws}.guest_extensions WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_merges
+-- Entries of the ledger with the guests, and their evidence.
+DELETE FROM {ws}.merges
+WHERE survivor_ref = ANY (%(guests)s::uuid[]) OR absorbed_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_journal
+-- Writes to the guests that were kept for undoing merges.
+DELETE FROM {ws}.guest_journal
+WHERE guest_ref = ANY (%(guests)s::uuid[]) OR source_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_joins
+-- Why records joined the guests, and their evidence.
+DELETE FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_keys
+-- What the guests were found by.
+DELETE FROM {ws}.guest_keys WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- privacy.erase_failures
+-- Records of batches that failed and bear the ref of a guest.
+DELETE FROM {ws}.batch_failures
+WHERE ref = ANY (SELECT ref::text FROM unnest(%(guests)s::uuid[]) AS gone (ref))
+
+-- privacy.erase_jobs
+-- Background jobs that name a guest and are over.
+DELETE FROM jobs.procrastinate_jobs
+WHERE status NOT IN ('todo', 'doing') AND EXISTS (
+    SELECT FROM unnest(%(guests)s::uuid[]) AS gone (ref) WHERE position(ref::text IN args::text) > 0
+)
+
+-- privacy.erase_guests
+-- The guests themselves.
+DELETE FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
+
+-- privacy.subject_secret
+-- What refs are salted with in receipts.
+SELECT value FROM innkeeper.secrets WHERE name = 'subjects'
+
+-- privacy.remember_erased
+-- What files at rest are still to be searched for.
+INSERT INTO {ws}.erased (digest, erased_at)
+SELECT digest, %(now)s FROM unnest(%(digests)s::bytea[]) AS new (digest)
+ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
+
+-- privacy.erased
+-- Everything files at rest are still to be searched for.
+SELECT digest, erased_at FROM {ws}.erased
+
+-- privacy.forget_erased
+-- Files at rest hold nothing any more of what was erased up to an instant.
+DELETE FROM {ws}.erased WHERE erased_at <= %(until)s
+
+-- privacy.guests
+-- Guests with all that is kept of them.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
+
+-- privacy.extensions
+-- Data extensions of guests.
+SELECT guest_ref, name, key, ref, pairs, created_at, modified_at FROM {ws}.guest_extensions
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, name, key
+
+-- privacy.orders_of
+-- Orders that guests are contacts or consumers of.
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at FROM {ws}.orders
+WHERE ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY ordered_at, ref
+
+-- privacy.items_of
+-- Items of orders that guests are contacts or consumers of.
+SELECT i.ref, i.order_ref, i.ordered_at, i.body, i.created_at, i.modified_at
+FROM {ws}.order_items AS i
+WHERE i.order_ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY i.created_at, i.ref
+
+-- privacy.order_extensions_of
+-- Data extensions of the orders that guests are contacts of.
+SELECT order_ref, name, key, pairs, created_at, modified_at FROM {ws}.order_extensions
+WHERE order_ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY created_at, name
+
+-- privacy.item_extensions_of
+-- Data extensions of the items of orders that guests are contacts of.
+SELECT e.order_item_ref, e.name, e.key, e.pairs, e.created_at, e.modified_at
+FROM {ws}.order_item_extensions AS e JOIN {ws}.order_items AS i ON i.ref = e.order_item_ref
+WHERE i.order_ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY e.created_at, e.name
+
+-- privacy.contacts_of
+-- Guests as contacts of orders.
+SELECT ref, order_ref, guest_ref, body, created_at, modified_at FROM {ws}.order_contacts
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
+
+-- privacy.consumers_of
+-- Guests as consumers of orders.
+SELECT ref, order_ref, guest_ref, body, created_at, modified_at FROM {ws}.order_consumers
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
+
+-- privacy.browsers
+-- Browsers of guests.
+SELECT ref, guest_ref, channel, point_of_sale, created_at FROM {ws}.browsers
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
+
+-- privacy.sessions
+-- Sessions of guests.
+SELECT ref, browser_ref, guest_ref, channel, started_at, last_at, about, cart, cart_type, revenue
+FROM {ws}.sessions WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY started_at, ref
+
+-- privacy.events
+-- Events of guests.
+SELECT ref, session_ref, browser_ref, guest_ref, at, type, channel, point_of_sale, body,
+    received_at
+FROM {ws}.events WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY at, ref
+
+-- privacy.quarantine
+-- Events of guests that wait in quarantine.
+SELECT ref, reason, detail, message, type, browser_ref, received_at FROM {ws}.quarantine
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY received_at, ref
+
+-- privacy.merges
+-- Entries of the ledger with guests.
+SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
+    undone_by
+FROM {ws}.merges
+WHERE survivor_ref = ANY (%(guests)s::uuid[]) OR absorbed_ref = ANY (%(guests)s::uuid[])
+ORDER BY merged_at, ref
+
+-- privacy.journal
+-- Writes to guests that are kept for undoing merges.
+SELECT guest_ref, source_ref, merges, intent FROM {ws}.guest_journal
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
+
+-- privacy.joins
+-- Why records joined guests.
+SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM {ws}.guest_joins
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
+
+-- privacy.guarded
+-- What guards stopped of guests.
+SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at
+FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[] ORDER BY sequence
+
+-- privacy.answers
+-- Kept first answers that name guests.
+SELECT status, convert_from(body, 'UTF8') AS body, created_at FROM {ws}.idempotency
+WHERE EXISTS (
+    SELECT FROM regexp_matches(convert_from(body, 'UTF8'),
+        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS found
+    WHERE found[1]::uuid = ANY (%(guests)s::uuid[])
+)
