@@ -270,3 +270,17 @@ async def test_a_second_person_on_a_browser_is_another_guest(work: Work) -> None
 async def test_more_identifiers_of_the_same_person_stay_with_the_guest(work: Work) -> None:
     first = await identify(work, await visitor(work), EMAIL)
     assert await identify(work, first, EMAIL, {"provider": "crm", "id": "1"}) == first
+
+
+async def test_without_rules_only_a_guest_without_identifiers_is_absorbed(work: Work) -> None:
+    """identity.md 9, identity with zero rules: a full set of identifiers, else the guest stays."""
+    await identity.replace_rules(work, [])
+    crm = {"provider": "crm", "id": "1"}
+    first = await identify(work, await visitor(work), EMAIL)
+    other = await identify(work, await visitor(work), crm)
+    assert await identify(work, other, EMAIL) == first
+    assert (await guests.fetch(work, other))["identifiers"] == [crm]
+    assert await identify(work, await visitor(work), EMAIL) == first
+    page = await merges.list_(work, Wanted())
+    assert [row["survivor_ref"] for row in page.items] == [first]
+    assert (await guests.fetch(work, first))["guest_type"] == "visitor"

@@ -18,7 +18,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Person
 from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.rules import identity
-from innkeeper.rules.identity import Decision, Found, Rulebook
+from innkeeper.rules.identity import Decision, Found, Met, Rulebook
 from innkeeper.rules.merging import COLUMNS, intent, written
 from innkeeper.store.work import Json, Row, Work
 
@@ -151,24 +151,17 @@ async def identify(
         current = await work.one("merges.guest", ref=guest)
         if current is None:
             raise Unknown(Guest.singular, guest)
-        own = identity.evidence(ledger.own_record(current), book, clock.now()).met
+        target, root = guest, current["survivor_ref"]
         if found is None:
             book = await rulebook.read(work)
             continue
-        target, root = guest, current["survivor_ref"]
         if decision.guest is not None and decision.guest != guest:
             target = decision.guest
             root = next(row for row in rows if row["ref"] == target)["survivor_ref"]
-            if ledger.own_record(current)["guest_type"] == VISITOR and not own:
-                await merges.absorb(
-                    work,
-                    target,
-                    guest,
-                    rule=decision.rule,
-                    evidence=decision.evidence,
-                    source=source,
-                )
-        elif decision.guest is None and identity.contradicts(own, found.met):
+            if _is_anonymous(current, book):
+                why: dict[str, Any] = {"rule": decision.rule, "evidence": decision.evidence}
+                await merges.absorb(work, target, guest, source=source, **why)
+        elif decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
             created = ledger.new({**fields, "guest_type": CUSTOMER})
             if not await ledger.insert(work, created, book):
                 book = await rulebook.read(work)
@@ -179,6 +172,17 @@ async def identify(
         await ledger.reach(work, target, wish, root=root)
         await _note(work, target, decision, _source(work, source, source_ref))
         return target
+
+
+def _known_by(guest: Row, book: Rulebook) -> list[Met]:
+    return identity.evidence(ledger.own_record(guest), book, clock.now()).met
+
+
+def _is_anonymous(guest: Row, book: Rulebook) -> bool:
+    """Whether a guest is nobody yet: a visitor whom no rule, or without rules no id, knows."""
+    own = ledger.own_record(guest)
+    known = _known_by(guest, book) if book.rules else own.get("identifiers")
+    return own["guest_type"] == VISITOR and not known
 
 
 async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
