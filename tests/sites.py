@@ -21,7 +21,13 @@ from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.app import create_app
 
-CONFIGURATION = ("identity_rules", "identity_settings", "points_of_sale", "stream_settings")
+CONFIGURATION = (
+    "identity_rules",
+    "identity_settings",
+    "points_of_sale",
+    "stream_settings",
+    "lake_state",
+)
 """Tables of a workspace that do not start empty."""
 
 

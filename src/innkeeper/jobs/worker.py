@@ -20,6 +20,7 @@ MODULES: Final = (
     "innkeeper.jobs.identity",
     "innkeeper.jobs.stream",
     "innkeeper.jobs.batches",
+    "innkeeper.jobs.lake",
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4

@@ -1,6 +1,6 @@
 """A snapshot of the lake as views of DuckDB, made when a question names them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ class DuckSession:
             engine.connected(snapshot.settings, snapshot.place)
         )
 
-    def rows(self, question: "exp.Expression", seconds: float) -> list[tuple[Any, ...]]:
+    def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
         from sqlglot import exp  # noqa: PLC0415
 
         self.use(table.name for table in question.find_all(exp.Table))
@@ -37,6 +37,15 @@ class DuckSession:
         """What a text finds, over views that `use` made."""
         with engine.limited(self.connection, seconds):
             return self.connection.execute(sql).fetchall()
+
+    def table(self, name: str, column: str, texts: Collection[str]) -> None:
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT unnest($texts::VARCHAR[]) AS {column}",
+            {"texts": list(texts)},
+        )
+
+    def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
+        raise NotImplementedError("questions in SQL run in an engine of their own")
 
     def close(self) -> None:
         self._stack.close()

@@ -77,6 +77,9 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
     files = await asyncio.to_thread(_write, work.settings, storage(work.settings), prefix, lines)
     for file in files:
         await work.run("lake.add_file", sequence=sequence, **vars(file))
+    row = await work.one("segments.any_live")
+    if row and row["live"]:
+        await work.run("segments.touch")
     return Flushed(sequence, changes, files)
 
 

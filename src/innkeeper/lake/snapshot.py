@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,8 +52,14 @@ class Snapshot:
 class Session(Protocol):
     """An engine with the views of one snapshot, used from one thread at a time."""
 
-    def rows(self, question: "exp.Expression", seconds: float) -> list[tuple[Any, ...]]:
+    def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
         """The answer; raises `Unavailable` after `seconds`."""
+
+    def table(self, name: str, column: str, texts: Collection[str]) -> None:
+        """A table of one column of text, for questions to name; in place of an earlier one."""
+
+    def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
+        """The column guest_ref of a question that somebody wrote, and `checked` let pass."""
 
     def close(self) -> None:
         """Forget the snapshot."""
@@ -68,7 +74,7 @@ class Lake:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def rows(
-        self, question: "exp.Expression", seconds: float | None = None
+        self, question: "exp.Query", seconds: float | None = None
     ) -> list[tuple[Any, ...]]:
         """Ask one question, built as a tree."""
         limit = seconds or self.snapshot.settings.lake_query_seconds

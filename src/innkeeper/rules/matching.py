@@ -266,3 +266,8 @@ def _moment(value: Any) -> datetime | None:
     except ValueError:
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def rows_that_meet(group: Group, guest: Guest) -> list[Row]:
+    """The rows of a guest that a group asks about."""
+    return [row for row in guest.of(group.entity.table) if _meets(group, row, guest)]

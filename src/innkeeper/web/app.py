@@ -26,7 +26,7 @@ from innkeeper.wire.faults import error_body
 from innkeeper.wire.stream_routes import is_stream
 from innkeeper.wire.text import encode
 
-API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/innkeeper/")
+API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")
 
 
 class Door:

@@ -7,6 +7,7 @@ from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.quarantine import QUARANTINE
+from innkeeper.wire.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.tenants import TENANTS
 from innkeeper.wire.views import Dialect
 
@@ -29,9 +30,11 @@ V2 = Dialect(
     href_keeps_expand=True,
 )
 
-OURS = Dialect(name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE))
+V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
 
-DIALECTS: tuple[Dialect, ...] = (V21, V2, OURS)
+OURS = Dialect(name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS))
+
+DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)
 
 
 def dialect_at(path: str) -> Dialect:

@@ -15,7 +15,13 @@ from innkeeper.resources.kinds import Refused, Schema, storable
 from innkeeper.store.work import Work
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
-TEXT_PARAMETERS: Final = {"name": "Data extension"}
+TEXT_PARAMETERS: Final = {
+    "name": "Data extension",
+    "segment": "Segment",
+    "trait": "Trait",
+    "export": "Audience export",
+    "report": "Report",
+}
 """Path parameters that are text, not refs -> what an error calls the thing they name."""
 
 

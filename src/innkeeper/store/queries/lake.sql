@@ -155,11 +155,17 @@ FROM (
 -- lake.rows_of_sessions
 -- Sessions, open or over.
 SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modified_at,
-    guest_ref, browser_ref, coalesce(about ->> 'session_type', channel) AS type,
+    guest_ref, browser_ref, channel AS type,
     CASE WHEN closed_at IS NULL THEN 'OPEN' ELSE 'CLOSED' END AS core_status,
     cart_type AS core_cart_type, channel AS core_channel, started_at AS core_started_at,
     last_at AS core_ended_at, floor(extract(epoch FROM last_at - started_at)) AS core_duration,
-    revenue AS core_abandoned_revenue, about AS body
+    revenue AS core_abandoned_revenue, jsonb_build_object(
+        'point_of_sale', about -> 'point_of_sale', 'currency_code', about -> 'currency',
+        'language', about -> 'language', 'referer', about -> 'referrer',
+        'operating_system', about -> 'operating_system', 'user_agent', about -> 'user_agent',
+        'first_page_uri', about -> 'first_page', 'last_page_uri', about -> 'last_page',
+        'utm_attributes', about -> 'utm', 'custom_data', about -> 'custom'
+    ) AS body
 FROM {ws}.sessions
 WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'session')
 
@@ -167,7 +173,10 @@ WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'session')
 -- Events.
 SELECT e.ref AS meta_ref, e.at AS meta_created_at, e.received_at AS meta_modified_at,
     e.guest_ref, e.session_ref, e.browser_ref, e.type, e.channel AS core_channel,
-    e.point_of_sale AS core_point_of_sale, e.body, e.body -> 'arbitrary_data' AS custom
+    e.point_of_sale AS core_point_of_sale, jsonb_build_object(
+        'currency_code', e.body -> 'currency', 'language', e.body -> 'language',
+        'page', e.body -> 'page'
+    ) AS body, e.body -> 'data' AS custom
 FROM (SELECT DISTINCT ref, at FROM {taken} AS taken WHERE kind = 'event') AS changed
 JOIN {ws}.events AS e ON e.ref = changed.ref AND e.at = changed.at
 

@@ -1,0 +1,94 @@
+"""What the data holds, for the builder of segments: subtypes, free fields, values and shares."""
+
+from sqlglot import exp, parse_one
+
+from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity
+
+_COUNT = exp.Count(this=exp.Star())
+
+
+def subtypes(entity: Entity) -> exp.Select:
+    """(subtype, rows) of an entity."""
+    if entity.name == "order":
+        return exp.select(exp.null(), _COUNT).from_("orders")
+    return exp.select("type", _COUNT).from_(entity.table).group_by("type").order_by("2 DESC, 1")
+
+
+def count(entity: Entity, subtype: str | None) -> exp.Select:
+    """How many rows an entity has."""
+    return _of(entity, exp.select(_COUNT), subtype)
+
+
+def free_fields(entity: Entity) -> exp.Query:
+    """(location, field, type, rows) of the pairs of data extensions and of free members."""
+    if entity.name == "guest":
+        rows = exp.select("name", "key", "value_type", _COUNT).from_("extensions")
+        rows = rows.group_by("name", "key", "value_type")
+        known = exp.select("'identifier' AS name", "provider", "'string' AS kind", _COUNT.copy())
+        known = known.from_("identifiers").group_by("provider")
+        return exp.union(rows, known, distinct=False)
+    if entity.name in ("order", "order_item"):
+        rows = exp.select("name", "key", "value_type", _COUNT).from_("order_extensions")
+        is_order = exp.column("order_item_ref").is_(exp.null())
+        rows = rows.where(is_order if entity.name == "order" else is_order.not_())
+        return rows.group_by("name", "key", "value_type")
+    if entity.custom:
+        # A sample tells the names: attributes keep the type that they had first.
+        return parse_one(_FREE_MEMBERS, dialect="duckdb")  # type: ignore[return-value]
+    return exp.select("'' AS name", "'' AS key", "'' AS kind", "0").where(exp.false())
+
+
+_FREE_MEMBERS = """
+SELECT place, key, lower(any_value(kind)), count(*) FROM (
+    SELECT 'custom' AS place, unnest(json_keys(custom)) AS key, 'string' AS kind
+    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT 20000) AS some
+    UNION ALL
+    SELECT 'ext', unnest(json_keys(custom, '$.ext')), 'string'
+    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT 20000) AS some
+) AS named WHERE key <> 'ext' GROUP BY place, key ORDER BY 1, 2
+"""
+
+
+def values(
+    entity: Entity, subtype: str | None, location: str, name: str, spelt: str, most: int
+) -> exp.Select | None:
+    """(value as text, rows) of a field, most frequent first; None when there is no such field."""
+    column: exp.Expr
+    if location == CORE:
+        known = entity.fields.get(name)
+        if known is None:
+            return None
+        column = exp.column(known.column, "t")
+        if known.many:
+            rows = exp.select(exp.alias_(exp.Explode(this=column), "value"))
+            return _ranked(_of(entity, rows, subtype), most)
+    elif location == IDENTIFIER and entity.name == "guest":
+        found = exp.select("id AS value").from_("identifiers")
+        return _ranked(found.where(exp.column("provider").eq(spelt)), most)
+    elif entity.custom and location in (CUSTOM, EXT):
+        path = f'$."{spelt}"' if location == CUSTOM else f'$."{EXT}"."{spelt}"'
+        column = exp.Anonymous(
+            this="json_extract_string",
+            expressions=[exp.column("custom", "t"), exp.Literal.string(path)],
+        )
+    elif entity.name == "session":
+        return None
+    else:
+        table = "extensions" if entity.name == "guest" else "order_extensions"
+        found = exp.select("value").from_(table)
+        return _ranked(
+            found.where(exp.column("name").eq(location), exp.column("key").eq(spelt)), most
+        )
+    text = exp.cast(column, "VARCHAR")
+    return _ranked(_of(entity, exp.select(exp.alias_(text, "value")), subtype), most)
+
+
+def _of(entity: Entity, rows: exp.Select, subtype: str | None) -> exp.Select:
+    rows = rows.from_(f"{entity.table} AS t")
+    return rows.where(exp.column("type", "t").eq(subtype)) if subtype else rows
+
+
+def _ranked(rows: exp.Select, most: int) -> exp.Select:
+    ranked = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
+    ranked = ranked.where(exp.column("value").is_(exp.null()).not_())
+    return ranked.group_by("value").order_by("2 DESC, 1").limit(most)

@@ -1,0 +1,64 @@
+"""The rows of one guest, straight from the store: what segments decide about in memory."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.lake.feed import ASKED, copy_lines
+from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, Column
+from innkeeper.lake.views import FOLLOWING
+from innkeeper.rules.matching import Guest
+from innkeeper.store.work import Work
+
+
+async def guest_rows(work: Work, guest: UUID) -> Guest | None:
+    """The guest with all that it and those merged into it have; None when there is none."""
+    names = tuple(table.name for table in TABLES)
+    with tempfile.TemporaryDirectory(prefix="innkeeper-guest-") as folder:
+        async with work.transaction():
+            lines = await copy_lines(work, ASKED, Path(folder), names, guests=[guest])
+        tables = {name: list(_rows(name, path)) for name, path in lines.paths.items()}
+    ref = str(guest)
+    own = next((row for row in tables.get("guests", ()) if row["meta_ref"] == ref), None)
+    if own is None:
+        return None
+    own["guest_ref"] = ref
+    for name, rows in tables.items():
+        if name in FOLLOWING:
+            for row in rows:
+                row["guest_ref"] = ref
+        elif name in ("identifiers", "extensions"):
+            # What a merge leaves with the guest that was absorbed is not read through it.
+            tables[name] = [row for row in rows if row["guest_ref"] == ref]
+    return Guest(own, tables, {})
+
+
+def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
+    columns = BY_NAME[name].columns
+    with path.open("rb") as lines:
+        for line in lines:
+            sent = msgspec.json.decode(line)
+            yield {column.name: _value(column, sent) for column in columns}
+
+
+def _value(column: Column, sent: Mapping[str, Any]) -> Any:
+    place: Any = sent if not column.field else sent.get("body") or {}
+    value = place.get(column.field or column.member or column.name)
+    if value is None or column.type == JSON:
+        return value
+    try:
+        if column.type == INSTANT:
+            return datetime.fromisoformat(str(value))
+        if column.type == DAY:
+            return date.fromisoformat(str(value))
+        if column.type == NUMBER:
+            return float(value)
+    except (ValueError, OverflowError):
+        # The lake keeps null for what a type cannot hold.
+        return None
+    return value

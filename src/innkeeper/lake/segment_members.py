@@ -1,0 +1,80 @@
+"""Who is in a segment: the definition asked of the lake, basic or in SQL."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlglot import exp
+
+from innkeeper.lake.sandboxed_sql import checked, sandboxed_members
+from innkeeper.lake.segment_sql import ASKED, asked_only, members
+from innkeeper.lake.snapshot import Lake
+from innkeeper.lake.trait_sql import trait_values
+from innkeeper.resources.segments import RETIRED, TRAIT
+from innkeeper.rules import segments
+from innkeeper.rules.segments import Definition
+from innkeeper.rules.traits import Traits
+
+
+@dataclass(frozen=True)
+class Question:
+    """A definition as the lake is asked it."""
+
+    definition: Definition
+    traits: Traits
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any], traits: Traits) -> "Question":
+        """Of a definition's JSON; raises `Invalid`."""
+        definition = segments.read(body, traits)
+        if definition.sql is not None:
+            checked(definition.sql)
+        return cls(definition, traits)
+
+    def tree(self, now: datetime) -> exp.Select:
+        """SELECT guest_ref of every member, as of `now`."""
+        definition = segments.resolved(self.definition, now)
+        if definition.sql is not None:
+            select = exp.select("g.guest_ref").from_("guests AS g")
+            select = select.where(
+                exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_("found"))
+            )
+            return (
+                select if definition.retired else select.where(exp.column("type", "g").neq(RETIRED))
+            )
+        named = {
+            rule.field
+            for group in definition.groups
+            for rule in group.rules
+            if rule.location == TRAIT
+        }
+        values = {name: trait_values(self.traits.trait(name)) for name in named}
+        return members(definition, values)
+
+
+async def find_members(
+    lake: Lake, question: Question, asked: Collection[str] | None = None
+) -> list[str]:
+    """The refs of a segment's members, or of those among `asked`, in order."""
+    now = lake.snapshot.taken_at
+    tree = question.tree(now)
+    if asked is not None:
+        tree = asked_only(tree)
+        await lake.run(lambda session: session.table(ASKED, "guest_ref", asked))
+    if question.definition.sql is not None:
+        text = question.definition.sql
+        seconds = lake.snapshot.settings.sql_segment_seconds
+        found = await lake.run(
+            lambda session: sandboxed_members(session, lake.snapshot, text, seconds)
+        )
+        await lake.run(lambda session: session.table("found", "guest_ref", found))
+    rows = await lake.rows(tree.order_by("g.guest_ref"))
+    return [str(ref) for (ref,) in rows]
+
+
+async def count_guests(lake: Lake) -> int:
+    """All guests that segments choose from."""
+    every = exp.select(exp.Count(this=exp.Star())).from_("guests")
+    rows = await lake.rows(every.where(exp.column("type").neq(RETIRED)))
+    return int(rows[0][0])

@@ -1,0 +1,89 @@
+"""Computed traits as SQL: SELECT guest_ref, value, a row for each guest with a value."""
+
+from typing import Any
+
+from sqlglot import exp
+
+from innkeeper.lake.segment_sql import row_condition
+from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
+
+
+def trait_values(trait: Trait) -> exp.Select:
+    """A trait of every guest; counts and sums are 0 where a guest has no row."""
+    value = "value"
+    if trait.function in ("latest", "most_common"):
+        return _picked(trait)
+    column: exp.Expr = exp.column(trait.column, "t") if trait.column else exp.Star()
+    function: dict[str, Any] = {
+        "count": exp.Count,
+        "sum": exp.Sum,
+        "average": exp.Avg,
+        "least": exp.Min,
+        "greatest": exp.Max,
+    }
+    if trait.function == "sum":
+        column = _signed(trait, column)
+    found: exp.Expr = function[trait.function](this=column)
+    if trait.function in ("sum", "average"):
+        found = exp.func("round", found, exp.Literal.number(6))
+    rows = _rows(trait).select(exp.alias_(found, value)).group_by("t.guest_ref")
+    if trait.function not in ("count", "sum"):
+        return rows
+    number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
+    every = exp.select("h.guest_ref", exp.alias_(number, value)).from_("guests AS h")
+    return every.join(rows.subquery("v"), on="v.guest_ref = h.guest_ref", join_type="left")
+
+
+def _rows(trait: Trait) -> exp.Select:
+    """Rows that count, by guest."""
+    entity = trait.entity
+    rows = exp.select("t.guest_ref").from_(f"{entity.table} AS t")
+    rows = rows.where(exp.column("guest_ref", "t").is_(exp.null()).not_())
+    rows = rows.where(row_condition(trait.group, "t"))
+    if trait.currency is not None:
+        rows = rows.where(exp.column("core_currency_code", "t").eq(trait.currency))
+    if trait.sales:
+        rows = rows.where(sale("t", refunds=trait.function == "sum"))
+    return rows
+
+
+def sale(table: str, *, refunds: bool = False) -> exp.Expr:
+    """Whether an order was bought; with `refunds` those as well that were given back."""
+    status = exp.func("coalesce", exp.column("core_status", table), exp.Literal.string(""))
+    return exp.not_(status.isin(*(NO_MONEY if refunds else NO_SALE)))
+
+
+def _signed(trait: Trait, column: exp.Expr) -> exp.Expr:
+    value = exp.func("coalesce", column, exp.Literal.number(0))
+    if not trait.sales:
+        return value
+    refunded = exp.column("core_status", "t").eq(REFUNDED)
+    case = exp.Case(ifs=[exp.If(this=refunded, true=exp.Neg(this=value.copy()))])
+    case.set("default", value)
+    return case
+
+
+def _picked(trait: Trait) -> exp.Select:
+    """One value of several: that of the latest row, or the one that most rows have."""
+    column = exp.column(trait.column, "t")
+    rows = _rows(trait).where(column.copy().is_(exp.null()).not_())
+    rows = rows.select(exp.alias_(column, "value"))
+    if trait.function == "most_common":
+        rows = rows.select(exp.alias_(exp.Count(this=exp.Star()), "often"))
+        rows = rows.group_by("t.guest_ref", trait_column(trait))
+        order = ["often DESC", "value"]
+    else:
+        rows = rows.select(f"t.{trait.entity.at} AS at", "t.meta_ref AS row_ref")
+        order = ["at DESC", "row_ref DESC"]
+    place = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[exp.column("guest_ref")],
+        order=exp.Order(expressions=[exp.maybe_parse(each, into=exp.Ordered) for each in order]),
+    )
+    ranked = exp.select("guest_ref", "value", exp.alias_(place, "place")).from_(rows.subquery("r"))
+    return exp.select("guest_ref", "value").from_(ranked.subquery("s")).where("place = 1")
+
+
+def trait_column(trait: Trait) -> str:
+    """The trait's column, as a GROUP BY names it."""
+    return f"t.{trait.column}"

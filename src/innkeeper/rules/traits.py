@@ -1,0 +1,192 @@
+"""Computed traits: a number, a time or a word made of what a guest bought and did.
+
+Which orders count is decided here, once, for traits and reports alike.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
+from innkeeper.rules import segments
+from innkeeper.rules.segments import Group
+
+NEVER: Final = ("CANCELLED", "DECLINED", "BROWSED", "SEARCHED")
+"""Orders that were never bought."""
+NOT_YET: Final = ("PENDING", "PAYMENT_PENDING", "RESERVED", "UNKNOWN")
+"""Orders that may still come to nothing."""
+REFUNDED: Final = "REFUNDED"
+"""Orders whose price is taken off revenue. All others count, those without a status as well."""
+NO_SALE: Final = (*NEVER, *NOT_YET, REFUNDED)
+NO_MONEY: Final = (*NEVER, *NOT_YET)
+
+FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
+NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+
+@dataclass(frozen=True)
+class Trait:
+    """How a trait is computed."""
+
+    name: str
+    function: str
+    group: Group
+    column: str = ""
+    type: str = NUMBER
+    currency: str | None = None
+    sales: bool = False
+    """Only orders that were bought; refunds are taken off."""
+    doc: str = ""
+
+    @property
+    def entity(self) -> Entity:
+        return self.group.entity
+
+
+def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:
+    return Trait(name, function, Group(ENTITIES[entity], (), segments.AND, ()), doc=doc, **more)
+
+
+BUILTIN: Final = {
+    trait.name: trait
+    for trait in (
+        _builtin("orderCount", "count", "order", "Orders bought.", sales=True),
+        _builtin(
+            *("firstOrderAt", "least", "order", "First order bought."),
+            column="core_ordered_at",
+            type=TIMESTAMP,
+            sales=True,
+        ),
+        _builtin(
+            *("lastOrderAt", "greatest", "order", "Last order bought."),
+            column="core_ordered_at",
+            type=TIMESTAMP,
+            sales=True,
+        ),
+        _builtin("sessionCount", "count", "session", "Sessions."),
+        _builtin(
+            *("lastEventAt", "greatest", "event", "Last event."),
+            column="meta_created_at",
+            type=TIMESTAMP,
+        ),
+        _builtin(
+            *("favouriteCategory", "most_common", "order_item", "Type of most items."),
+            column="type",
+            type=STRING,
+        ),
+    )
+}
+IN_CURRENCY: Final = {
+    trait.name: trait
+    for trait in (
+        _builtin(
+            *("lifetimeValue", "sum", "order", "Price of all orders bought, refunds taken off."),
+            column="core_price",
+            sales=True,
+        ),
+        _builtin(
+            *("averageOrderValue", "average", "order", "Price of an order bought, on average."),
+            column="core_price",
+            sales=True,
+        ),
+    )
+}
+"""Traits named with their currency, `lifetimeValue.EUR`: currencies are never added."""
+
+
+class Traits(Mapping[str, str]):
+    """The traits there are, by name with their types; in any currency."""
+
+    def __init__(self, custom: Mapping[str, Trait] | None = None) -> None:
+        self.custom = dict(custom or {})
+
+    def trait(self, name: str) -> Trait:
+        """The trait of that name; raises KeyError."""
+        if name in self.custom:
+            return self.custom[name]
+        if name in BUILTIN:
+            return BUILTIN[name]
+        base, _, currency = name.partition(".")
+        if base in IN_CURRENCY and CURRENCY.fullmatch(currency):
+            known = IN_CURRENCY[base]
+            return Trait(
+                name, known.function, known.group, known.column, NUMBER, currency, sales=True
+            )
+        raise KeyError(name)
+
+    def __getitem__(self, name: str) -> str:
+        return self.trait(name).type
+
+    def __iter__(self) -> Any:
+        return iter([*BUILTIN, *self.custom])
+
+    def __len__(self) -> int:
+        return len(BUILTIN) + len(self.custom)
+
+
+def read(name: str, body: Mapping[str, Any]) -> Trait:
+    """A trait of its JSON; raises `Invalid`."""
+    if not NAME.fullmatch(name) or name in BUILTIN or name in IN_CURRENCY:
+        raise Invalid(Problem("name", "must be a new name in camel case"))
+    group_body = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
+    group_body = {key: value for key, value in group_body.items() if value is not None}
+    definition = segments.read({"filterGroups": [group_body]})
+    group = definition.groups[0]
+    if group.entity.name == "guest":
+        raise Invalid(Problem("entity", "must be something that guests have"))
+    function = body.get("function")
+    if function not in FUNCTIONS:
+        raise Invalid(Problem("function", f"value must be one of {','.join(FUNCTIONS)}"))
+    if function == "count":
+        return Trait(name, function, group)
+    known = group.entity.fields.get(snake(str(body.get("field"))))
+    if known is None or known.many:
+        raise Invalid(Problem("field", "must be a field of the entity with one value"))
+    if function in ("sum", "average") and known.type != NUMBER:
+        raise Invalid(Problem("field", "must be a number"))
+    currency = body.get("currency")
+    if known.name in segments.MONEY and not CURRENCY.fullmatch(str(currency)):
+        raise Invalid(Problem("currency", "must be an ISO 4217 code: currencies are never added"))
+    return Trait(name, function, group, known.column, known.type, currency)
+
+
+def counts(trait: Trait, row: Mapping[str, Any]) -> bool:
+    """Whether a row has the trait's currency and is a sale where it must be."""
+    if trait.currency is not None and row.get("core_currency_code") != trait.currency:
+        return False
+    without = NO_MONEY if trait.function == "sum" else NO_SALE
+    return not trait.sales or row.get("core_status") not in without
+
+
+def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """The trait of the rows of one guest that meet its rules; None where there is no value."""
+    rows = [row for row in rows if counts(trait, row)]
+    if trait.function == "count":
+        return len(rows)
+    if trait.function == "sum":
+        return round(sum(_signed(trait, row) for row in rows), 6)
+    rows = [row for row in rows if row.get(trait.column) is not None]
+    values = [row[trait.column] for row in rows]
+    if not values:
+        return None
+    if trait.function == "average":
+        return round(sum(map(float, values)) / len(values), 6)
+    if trait.function == "latest":
+        at = trait.entity.at
+        return max(rows, key=lambda row: (row[at], row["meta_ref"]))[trait.column]
+    often = Counter(values)
+    picked: dict[str, Any] = {
+        "least": min(values),
+        "greatest": max(values),
+        "most_common": min(often, key=lambda value: (-often[value], value)),
+    }
+    return picked[trait.function]
+
+
+def _signed(trait: Trait, row: Mapping[str, Any]) -> float:
+    value = float(row.get(trait.column) or 0)
+    return -value if trait.sales and row.get("core_status") == REFUNDED else value

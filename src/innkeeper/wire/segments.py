@@ -1,0 +1,260 @@
+"""Segments as clients see them: the vendor's reads under /v4, ours under /innkeeper/v1."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions import segment_catalogue, segment_runs, segments, traits
+from innkeeper.actions.guests import fetch as fetch_guest
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import iso
+from innkeeper.rules.matching import Decided, Verdict
+from innkeeper.store.work import Work
+from innkeeper.wire.naming import camel
+from innkeeper.wire.specials import Asked, Told, ref_in
+
+V4: Final = "/v4/segmentDefinitions"
+OWN: Final = "/innkeeper/v1/segments"
+TRAITS: Final = "/innkeeper/v1/traits"
+MOST: Final = 10_000
+
+
+def shown(row: Record, base: str, client_key: str) -> dict[str, Any]:
+    """A segment in the vendor's form (1.3), with what is ours beside it."""
+    href = f"{base}{V4}/{row['ref']}"
+    item: dict[str, Any] = {
+        "clientKey": client_key,
+        "href": href,
+        "ref": row["ref"],
+        "name": row["name"],
+        "friendlyId": row["friendly_id"],
+        "status": row["status"],
+        "type": "ADVANCED" if "sql" in row["definition"] else "BASIC",
+        "tags": row["tags"],
+        "size": row["size"],
+        "lastRunAt": row["last_run_at"],
+        "lastLiveAt": row["last_live_at"],
+        "sample": row["sample"],
+        "definition": row["definition"],
+        "executions": {"href": f"{base}{OWN}/{row['ref']}/runs"},
+        "revisions": {"href": f"{base}{OWN}/{row['ref']}/revisions"},
+        "revision": row["revision"],
+        "archived": row["archived"],
+        "modifiedByRef": row["modified_by"],
+        "modifiedAt": row["modified_at"],
+        "createdAt": row["created_at"],
+        "webhook": row["webhook"],
+        "share": _share(row["size"], row["total"]),
+        "change": _change(row),
+    }
+    return {name: _plain(value) for name, value in item.items() if value is not None}
+
+
+def _share(size: int | None, total: int | None) -> float | None:
+    return None if not total or size is None else round(size / total, 6)
+
+
+def _change(row: Record) -> dict[str, Any] | None:
+    """How the size differs from the run before (1.4)."""
+    before, size = row["previous_size"], row["size"]
+    if before is None or size is None:
+        return None
+    share = round((size - before) / before, 6) if before else None
+    return {"guests": size - before} | ({} if share is None else {"share": share})
+
+
+def _plain(value: Any) -> Any:
+    return iso(value) if hasattr(value, "isoformat") and hasattr(value, "tzinfo") else value
+
+
+def _record(row: Record, *names: str) -> dict[str, Any]:
+    return {camel(name): _plain(row[name]) for name in names if row.get(name) is not None}
+
+
+async def list_v4(work: Work, asked: Asked) -> Told:
+    """`{href, items}`: every segment."""
+    items = [shown(row, asked.base, work.actor) for row in await segments.list_all(work)]
+    return Told({"href": asked.base + V4, "items": items})
+
+
+async def fetch(work: Work, asked: Asked) -> Told:
+    """One segment by ref or friendly id."""
+    return Told(shown(await segments.fetch(work, _segment(asked)), asked.base, work.actor))
+
+
+async def create(work: Work, asked: Asked) -> Told:
+    """201 with the Draft; the secret that its webhook's messages are signed with, once."""
+    row = await segments.create(work, asked.body or {})
+    body = shown(row, asked.base, work.actor) | _secret(row)
+    return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}")
+
+
+async def change(work: Work, asked: Asked) -> Told:
+    """200 with the segment as it is now."""
+    row = await segments.change(work, _segment(asked), asked.body or {})
+    return Told(shown(row, asked.base, work.actor) | _secret(row))
+
+
+async def delete(work: Work, asked: Asked) -> Told:
+    """204."""
+    await segments.delete(work, _segment(asked))
+    return Told(status=204)
+
+
+async def start(work: Work, asked: Asked) -> Told:
+    """202 with the segment, which is Publishing."""
+    row = await segments.start(work, _segment(asked))
+    return Told(shown(row, asked.base, work.actor), 202)
+
+
+async def pause(work: Work, asked: Asked) -> Told:
+    """200 with the segment, which is Paused."""
+    return Told(shown(await segments.pause(work, _segment(asked)), asked.base, work.actor))
+
+
+async def run(work: Work, asked: Asked) -> Told:
+    """200 with the run, failed or not."""
+    return Told(_run(await segment_runs.run(work, _segment(asked))))
+
+
+async def runs(work: Work, asked: Asked) -> Told:
+    """Every run, newest first."""
+    rows = await segment_runs.runs(work, _segment(asked))
+    return Told({"items": [_run(row) for row in rows]})
+
+
+async def revisions(work: Work, asked: Asked) -> Told:
+    """What the segment was, newest first."""
+    rows = await segments.revisions(work, _segment(asked))
+    names = ("revision", "name", "definition", "modified_by", "modified_at")
+    return Told({"items": [_record(row, *names) for row in rows]})
+
+
+async def preview(work: Work, asked: Asked) -> Told:
+    """How many guests a definition would hold."""
+    found = await segments.preview(work, _definition(asked))
+    return Told({**found, "share": _share(found["size"], found["total"])})
+
+
+async def members(work: Work, asked: Asked) -> Told:
+    """Refs of the guests in the segment now, asked of the lake."""
+    offset, limit = _window(asked)
+    found = await segment_catalogue.members(work, _segment(asked))
+    return Told({"totalCount": len(found), "items": found[offset : offset + limit]})
+
+
+async def explain(work: Work, asked: Asked) -> Told:
+    """Whether a guest is in the segment now, and why."""
+    guest: UUID = asked.refs()["guest"]
+    verdict = await segments.explain(work, _segment(asked), guest)
+    return Told(_verdict(verdict))
+
+
+async def fields(work: Work, _: Asked) -> Told:
+    """What a builder offers: entities, subtypes in use, fields, comparators."""
+    return Told(await segment_catalogue.fields(work))
+
+
+async def values(work: Work, asked: Asked) -> Told:
+    """The most frequent values of a field, with their shares."""
+    for name in ("entity", "field"):
+        if not asked.query.get(name):
+            raise Invalid(Problem(name, "may not be null.", missing=True))
+    found = await segment_catalogue.values(
+        work,
+        asked.query["entity"],
+        asked.query.get("type"),
+        asked.query.get("location", "core"),
+        asked.query["field"],
+    )
+    return Told(found)
+
+
+async def list_traits(work: Work, _: Asked) -> Told:
+    """Every computed trait."""
+    items = [
+        {**_record(row, "name", "type", "doc", "builtin", "modified_at"), **_definition_of(row)}
+        for row in await traits.list_all(work)
+    ]
+    return Told({"items": items})
+
+
+async def put_trait(work: Work, asked: Asked) -> Told:
+    """200 with the trait."""
+    row = await traits.put(work, asked.path["trait"], asked.body or {})
+    return Told({**_record(row, "name", "type", "builtin", "modified_at"), **_definition_of(row)})
+
+
+async def delete_trait(work: Work, asked: Asked) -> Told:
+    """204."""
+    await traits.delete(work, asked.path["trait"])
+    return Told(status=204)
+
+
+async def traits_of_guest(work: Work, asked: Asked) -> Told:
+    """Every computed trait of a guest, and the Live segments that hold it."""
+    guest: UUID = asked.refs()["guest"]
+    await fetch_guest(work, guest)
+    found = await traits.of_guest(work, guest)
+    rows = await segments.of_guest(work, guest)
+    return Told(
+        {
+            "traits": {name: _plain(value) for name, value in found.items() if value is not None},
+            "segments": [_record(row, "ref", "friendly_id", "name", "since") for row in rows],
+        }
+    )
+
+
+def _segment(asked: Asked) -> UUID | str:
+    text = asked.path["segment"]
+    return ref_in(text) or text
+
+
+def _secret(row: Record) -> dict[str, Any]:
+    return {"webhookSecret": row["webhook_secret"]} if row["webhook_secret"] else {}
+
+
+def _definition_of(row: Record) -> dict[str, Any]:
+    return {"definition": row["definition"]} if "definition" in row else {}
+
+
+def _run(row: Record) -> dict[str, Any]:
+    names = ("ref", "segment_ref", "kind", "state", "engine", "revision", "sequence", "snapshot")
+    more = ("rows", "entered", "departed", "started_at", "finished_at", "error")
+    item = _record(row, *names, *more)
+    if row.get("finished_at") and row.get("started_at"):
+        seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+        item["milliseconds"] = round(seconds * 1000)
+    return item
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    def told(decided: Decided) -> dict[str, Any]:
+        value = decided.value
+        value = [str(each) for each in value] if isinstance(value, list) else _plain(value)
+        return {"holds": decided.holds, "what": decided.what, "value": value}
+
+    return {
+        "member": verdict.member,
+        "groups": [
+            {**told(group), "rules": [told(rule) for rule in rules]}
+            for group, rules in verdict.groups
+        ],
+    }
+
+
+def _definition(asked: Asked) -> dict[str, Any]:
+    definition = (asked.body or {}).get("definition")
+    if not isinstance(definition, dict):
+        raise Invalid(Problem("definition", "must be an object"))
+    return definition
+
+
+def _window(asked: Asked) -> tuple[int, int]:
+    window = []
+    for name, default in (("offset", 0), ("limit", 100)):
+        text = asked.query.get(name, str(default))
+        if not (text.isascii() and text.isdigit()) or len(text) > 12:
+            raise Invalid(Problem(name, "must be a whole number"))
+        window.append(int(text))
+    return window[0], min(window[1], MOST)

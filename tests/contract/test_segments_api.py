@@ -1,0 +1,476 @@
+"""Segments over HTTP: segmentation-and-export.md 1 and 9, rule by rule."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from calling import NOBODY, Api
+
+from innkeeper.actions import segment_runs, segments, webhooks
+from innkeeper.store.database import Database
+
+OWN = "/innkeeper/v1/segments"
+
+
+def rule(field: str, comparator: str, *values: Any, **more: Any) -> dict[str, Any]:
+    return {"field": field, "comparator": comparator, "values": list(values), **more}
+
+
+def guests_where(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"filterGroups": [{"entity": "guest", "rules": list(rules), **more}]}
+
+
+def made(api: Api, definition: dict[str, Any], **more: Any) -> dict[str, Any]:
+    answer = api.post(OWN, json={"name": "Some guests", "definition": definition, **more})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def members(api: Api, segment: dict[str, Any]) -> set[str]:
+    answer = api.get(f"{OWN}/{segment['ref']}/guests")
+    assert answer.status_code == 200, answer.text
+    return set(answer.json()["items"])
+
+
+def order(api: Api, guest: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    body = {
+        "referenceId": f"R-{time.monotonic_ns()}",
+        "orderedAt": "2026-11-20T10:00:00Z",
+        "currencyCode": "EUR",
+        "price": 10,
+        "status": "PURCHASED",
+        **fields,
+    }
+    answer = api.post("/v2.1/orders", json=body)
+    assert answer.status_code == 201, answer.text
+    made_order = answer.json()
+    person = {"firstName": "A", "lastName": "B", "identifiers": guest["identifiers"]}
+    answer = api.post(f"/v2.1/orders/{made_order['ref']}/contacts", json=person)
+    assert answer.status_code == 201, answer.text
+    return made_order
+
+
+def person(api: Api, **fields: Any) -> dict[str, Any]:
+    """A guest whom an order's contact is found to be, by e-mail address."""
+    address = f"{uuid4().hex}@example.com"
+    return api.guest(identifiers=[{"provider": "email", "id": address}], **fields)
+
+
+@pytest.fixture
+def jobs(site: Any) -> Any:
+    """Runs what the background does, now."""
+
+    def run(act: Any, workspace: str = "live") -> Any:
+        async def inside() -> Any:
+            database = Database(site.dsn, pool_size=2, settings=site.settings)
+            await database.open()
+            try:
+                async with database.work(workspace, "job") as work:
+                    return await act(work)
+            finally:
+                await database.close()
+
+        import asyncio
+
+        return asyncio.run(inside())
+
+    return run
+
+
+def publish(api: Api, jobs: Any, segment: dict[str, Any]) -> dict[str, Any]:
+    from uuid import UUID
+
+    answer = api.post(f"{OWN}/{segment['ref']}/start")
+    assert (answer.status_code, answer.json()["status"]) == (202, "PUBLISHING")
+    jobs(lambda work: segment_runs.publish(work, UUID(segment["ref"])))
+    return api.get(f"{OWN}/{segment['ref']}").json()
+
+
+def test_a_new_segment_is_a_draft_in_the_vendors_form(api: Api) -> None:
+    """1.1 Draft is the default; 1.3 the fields of a segment."""
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")), tags=["a"])
+    listed = api.get("/v4/segmentDefinitions").json()
+    assert listed["href"].endswith("/v4/segmentDefinitions")
+    (item,) = listed["items"]
+    assert api.get(f"/v4/segmentDefinitions/{segment['ref']}").json() == item
+    assert api.get(f"/v4/segmentDefinitions/{segment['friendlyId']}").json() == item
+    shown = {name: item[name] for name in ("name", "friendlyId", "status", "type", "tags")}
+    assert shown == {
+        "name": "Some guests",
+        "friendlyId": "some_guests",
+        "status": "DRAFT",
+        "type": "BASIC",
+        "tags": ["a"],
+    }
+    assert item["clientKey"] == api.client_key
+    assert item["href"] == f"{api.url}/v4/segmentDefinitions/{segment['ref']}"
+    assert (item["revision"], item["archived"], item["sample"]) == (1, False, [])
+    assert item["executions"]["href"].endswith("/runs")
+    assert item["revisions"]["href"].endswith("/revisions")
+    assert item["definition"] == guests_where(rule("city", "is equal to", "Cork"))
+
+
+def test_every_problem_of_a_definition_is_named(api: Api) -> None:
+    """EU-3: all at once."""
+    body = {
+        "name": "",
+        "definition": {
+            "filterGroups": [
+                {"entity": "guest", "rules": [rule("nope", "is equal to", "x")]},
+                {"entity": "nobody"},
+                {"entity": "event", "rules": [rule("createdAt", "contains", "x")]},
+            ]
+        },
+    }
+    answer = api.post(OWN, json=body)
+    assert answer.status_code == 400
+    at = "definition.filterGroups"
+    assert answer.json()["errors"] == [
+        "name: size must be between 1 and 128",
+        f"{at}[0].rules[0].field: guest has no field nope",
+        f"{at}[1].entity: value must be one of guest,session,event,order,order_item",
+        f"{at}[2].rules[0].comparator: cannot compare a timestamp",
+    ]
+
+
+def test_an_unknown_segment_is_404(api: Api) -> None:
+    assert api.get(f"{OWN}/{NOBODY}").status_code == 404
+    assert api.get("/v4/segmentDefinitions/no_such").status_code == 404
+
+
+def test_a_taken_friendly_id_is_409(api: Api) -> None:
+    definition = guests_where(rule("city", "is null"))
+    made(api, definition, friendlyId="once")
+    answer = api.post(OWN, json={"name": "x", "friendlyId": "once", "definition": definition})
+    assert answer.status_code == 409
+
+
+def test_a_question_sees_a_guest_as_soon_as_it_is_committed(api: Api) -> None:
+    """9: evaluated live on demand."""
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    assert members(api, segment) == set()
+    guest = api.guest(city="Cork")
+    began = time.monotonic()
+    assert members(api, segment) == {guest["ref"]}
+    assert time.monotonic() - began < 1
+    api.patch(guest["href"], json={"city": "Sligo"})
+    assert members(api, segment) == set()
+
+
+def test_preview_tells_size_and_share(api: Api) -> None:
+    """1: the audience size while building."""
+    for city in ("Cork", "Cork", "Sligo", None):
+        api.guest(city=city)
+    definition = guests_where(rule("city", "is equal to", "Cork"))
+    answer = api.post(f"{OWN}/preview", json={"definition": definition}).json()
+    assert (answer["size"], answer["total"], answer["share"]) == (2, 4, 0.5)
+    assert len(answer["sample"]) == 2
+
+
+def test_an_idempotency_key_does_not_hinder_a_preview(api: Api) -> None:
+    definition = guests_where(rule("city", "is null"))
+    answer = api.post(
+        f"{OWN}/preview", json={"definition": definition}, headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 200
+
+
+def test_orders_count_for_their_contact_and_sums_keep_currencies_apart(api: Api) -> None:
+    """9: count conditions; revenue never adds currencies."""
+    rich, poor = person(api), person(api)
+    for price, currency in ((60, "EUR"), (50, "EUR"), (500, "USD")):
+        order(api, rich, price=price, currencyCode=currency)
+    order(api, poor, price=90)
+    spent = {"comparator": "is greater than", "values": [100], "field": "price", "currency": "EUR"}
+    group = {"entity": "order", "sum": spent}
+    assert members(api, made(api, {"filterGroups": [group]})) == {rich["ref"]}
+    many = {"entity": "order", "count": {"comparator": "is less than", "values": [2]}}
+    segment = made(api, {"filterGroups": [many]}, name="few")
+    assert members(api, segment) == {poor["ref"]}
+    answer = api.post(
+        OWN,
+        json={
+            "name": "mixed",
+            "definition": {
+                "filterGroups": [{"entity": "order", "sum": {**spent, "currency": None}}]
+            },
+        },
+    )
+    assert answer.json()["errors"] == ["definition.filterGroups[0].sum.currency: may not be null."]
+
+
+def test_groups_join_by_and_or_and_may_be_excluded(api: Api) -> None:
+    """9: AND by default, OR selectable, a group may be excluded."""
+    both = api.guest(city="Cork", country="IE")
+    cork = api.guest(city="Cork", country="FR")
+    irish = api.guest(city="Sligo", country="IE")
+    one = {"entity": "guest", "rules": [rule("city", "is equal to", "Cork")]}
+    two = {"entity": "guest", "rules": [rule("country", "is equal to", "IE")]}
+    found = [
+        members(api, made(api, definition, name=f"join {index}"))
+        for index, definition in enumerate(
+            [
+                {"filterGroups": [one, two]},
+                {"filterGroups": [one, two], "operator": "OR"},
+                {"filterGroups": [one, {**two, "filterGroupType": "EXCLUDE"}]},
+            ]
+        )
+    ]
+    every = {both["ref"], cork["ref"], irish["ref"]}
+    assert found == [{both["ref"]}, every, {cork["ref"]}]
+
+
+def test_extensions_are_compared_by_their_type(api: Api) -> None:
+    """1: extension fields included; 5 is not "5"."""
+    number, text = api.guest(), api.guest()
+    api.extension(number, name="loyalty", tier=5)
+    api.extension(text, name="loyalty", tier="5")
+    typed = {"location": "loyalty", "comparatorDataType": "number"}
+    segment = made(api, guests_where(rule("tier", "is equal to", 5, **typed)))
+    assert members(api, segment) == {number["ref"]}
+    fields = api.get(f"{OWN}/fields").json()["entities"][0]["fields"]
+    found = {(each["type"], each["count"]) for each in fields if each["field"] == "tier"}
+    assert found == {("number", 1), ("string", 1)}
+
+
+def test_the_builder_is_offered_what_is_there_with_shares(api: Api) -> None:
+    """1: entities, subtypes and values already seen; per-field counts and value shares."""
+    for city in ("Cork", "Cork", "Sligo"):
+        api.guest(city=city)
+    guest = api.get(f"{OWN}/fields").json()["entities"][0]
+    types = {each["name"]: each["share"] for each in guest["types"]}
+    assert types == {"CUSTOMER": 0, "VISITOR": 1, "TRAVELLER": 0, "RETIRED": 0}
+    values = api.get(f"{OWN}/values", params={"entity": "guest", "field": "city"}).json()
+    assert values == {
+        "total": 3,
+        "values": [
+            {"value": "Cork", "count": 2, "share": 0.666667},
+            {"value": "Sligo", "count": 1, "share": 0.333333},
+        ],
+    }
+
+
+def test_why_a_guest_is_in_a_segment(api: Api) -> None:
+    guest = person(api, city="Cork")
+    order(api, guest)
+    definition = {
+        "filterGroups": [
+            {"entity": "guest", "rules": [rule("city", "starts with", "Co")]},
+            {"entity": "order", "count": {"comparator": "is greater than", "values": [1]}},
+        ]
+    }
+    segment = made(api, definition)
+    answer = api.get(f"{OWN}/{segment['ref']}/guests/{guest['ref']}").json()
+    assert answer["member"] is False
+    city, orders = answer["groups"]
+    assert (city["holds"], orders["holds"], orders["value"]) == (True, False, 1)
+    assert city["rules"] == [{"holds": True, "what": "core.city starts with", "value": "Cork"}]
+
+
+def test_a_segment_follows_a_merge_and_leaves_the_absorbed_out(api: Api) -> None:
+    """9: follow the surviving guest; retired guests are a subtype of their own."""
+    one, two = person(api), person(api)
+    order(api, two)
+    answer = api.post(
+        "/innkeeper/v1/merges", json={"survivor": one["ref"], "absorbed": two["ref"]}
+    )
+    assert answer.status_code == 201, answer.text
+    bought = made(api, {"filterGroups": [{"entity": "order"}]})
+    assert members(api, bought) == {one["ref"]}
+    retired = made(api, guests_where(type="retired"), name="retired")
+    assert members(api, retired) == {two["ref"]}
+    everyone = made(api, guests_where(rule("ref", "is not null")), name="everyone")
+    assert members(api, everyone) == {one["ref"]}
+
+
+def test_the_life_cycle(api: Api, jobs: Any) -> None:
+    """1.1: Draft, Publishing, Scheduled, Live, Paused; a Live one is not edited or deleted."""
+    guest = api.guest(city="Cork")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    path = f"{OWN}/{segment['ref']}"
+    assert api.post(f"{path}/pause").status_code == 409
+    live = publish(api, jobs, segment)
+    assert (live["status"], live["size"], live["sample"]) == ("LIVE", 1, [guest["ref"]])
+    assert "lastLiveAt" in live
+    assert api.patch(path, json={"name": "other"}).status_code == 409
+    assert api.delete(path).status_code == 409
+    assert api.post(f"{path}/pause").json()["status"] == "PAUSED"
+    changed = api.patch(path, json={"name": "other"}).json()
+    assert (changed["name"], changed["revision"]) == ("other", 2)
+    names = [each["name"] for each in api.get(f"{path}/revisions").json()["items"]]
+    assert names == ["other", "Some guests"]
+    assert publish(api, jobs, segment)["status"] == "LIVE"
+    api.post(f"{path}/pause")
+    assert api.delete(path).status_code == 204
+    assert api.get(path).status_code == 404
+
+
+def test_a_publishing_that_fails_goes_back_and_says_why(api: Api, jobs: Any) -> None:
+    """1.1: on error back to Draft or Paused."""
+    sql = "SELECT guest_ref FROM guests WHERE CAST(core_city AS INTEGER) = 1"
+    api.guest(city="Cork")
+    segment = publish(api, jobs, made(api, {"sql": sql}))
+    assert segment["status"] == "DRAFT"
+    (run,) = api.get(f"{OWN}/{segment['ref']}/runs").json()["items"]
+    assert run["state"] == "FAILED"
+    assert "Cork" in run["error"]
+
+
+def test_every_run_is_recorded(api: Api) -> None:
+    """Issue 6: start, duration, rows, engine, error; change since the last run."""
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    path = f"{OWN}/{segment['ref']}"
+    for _ in range(2):
+        assert api.post(f"{path}/run").json()["state"] == "SUCCESS"
+        api.guest(city="Cork")
+    run, before = api.get(f"{path}/runs").json()["items"]
+    assert (run["rows"], before["rows"], run["engine"], run["kind"]) == (
+        1,
+        0,
+        "duckdb",
+        "ON_DEMAND",
+    )
+    assert run["milliseconds"] >= 0
+    shown = api.get(path).json()
+    assert (shown["size"], shown["change"], shown["share"]) == (1, {"guests": 1}, 1.0)
+
+
+class Receiver(HTTPServer):
+    """Another system: keeps what it is sent, answers what it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Receiving)
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class Receiving(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.status == 200:
+            self.server.got.append((dict(self.headers), body))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_live_segment_tells_of_who_enters_and_who_leaves(
+    api: Api, jobs: Any, receiver: Receiver
+) -> None:
+    """Issue 6: stored membership follows changes; a webhook with retries and a signature."""
+    created = made(api, guests_where(rule("city", "is equal to", "Cork")), webhook=receiver.url)
+    publish(api, jobs, created)
+    guest = api.guest(city="Cork")
+    api.guest(city="Sligo")
+    jobs(segment_runs.refresh)
+    assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 1
+    receiver.status = 503
+    assert jobs(webhooks.send_due) == 0
+    (message,) = jobs(webhooks.list_all)
+    assert (message["attempts"], message["error"]) == (1, "answered 503")
+    receiver.status = 200
+    jobs(lambda work: work.connection.execute("UPDATE ws_live.webhook_messages SET due_at = now()"))
+    assert jobs(webhooks.send_due) == 1
+    ((headers, body),) = receiver.got
+    told = json.loads(body)
+    assert (told["event"], told["guests"]) == ("segment.entered", [guest["ref"]])
+    stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
+    assert headers[webhooks.SIGNATURE] == webhooks.signature(created["webhookSecret"], stamp, body)
+    api.delete(guest["href"])
+    jobs(segment_runs.refresh)
+    jobs(webhooks.send_due)
+    assert json.loads(receiver.got[1][1])["event"] == "segment.departed"
+    assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 0
+
+
+def test_stored_membership_follows_an_order_that_is_deleted(api: Api, jobs: Any) -> None:
+    guest = person(api)
+    bought = order(api, guest)
+    segment = made(api, {"filterGroups": [{"entity": "order"}]})
+    assert publish(api, jobs, segment)["size"] == 1
+    api.delete(bought["href"])
+    jobs(segment_runs.refresh)
+    assert api.get(f"{OWN}/{segment['ref']}").json()["size"] == 0
+
+
+def test_a_guest_shows_its_traits_and_segments(api: Api, jobs: Any) -> None:
+    """Issue 6: revenue never counts CANCELLED, takes REFUNDED off, never adds currencies."""
+    guest = person(api)
+    statuses = [
+        "PURCHASED",
+        "CANCELLED",
+        "REFUNDED",
+        "CONFIRMED",
+        "BROWSED",
+        "DECLINED",
+        "SEARCHED",
+    ]
+    for index, status in enumerate(statuses):
+        order(api, guest, price=10 + index, status=status)
+    order(api, guest, price=1000, currencyCode="USD")
+    answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
+    assert answer["traits"]["orderCount"] == 3
+    # 10 + 13 - 12
+    assert answer["traits"]["lifetimeValue.EUR"] == 11
+    assert answer["traits"]["lifetimeValue.USD"] == 1000
+    put = api.put(
+        "/innkeeper/v1/traits/cheapest",
+        json={"entity": "order", "function": "least", "field": "price", "currency": "EUR"},
+    )
+    assert put.status_code == 200, put.text
+    values = [
+        ("orderCount", "is equal to", 3),
+        ("lifetimeValue.EUR", "is equal to", 11),
+        ("cheapest", "is equal to", 10),
+    ]
+    rules = [rule(field, how, value, location="trait") for field, how, value in values]
+    segment = publish(api, jobs, made(api, guests_where(*rules)))
+    assert segment["size"] == 1
+    answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
+    assert answer["traits"]["cheapest"] == 10
+    assert [each["friendlyId"] for each in answer["segments"]] == ["some_guests"]
+
+
+def test_a_segment_may_be_sql_over_documented_views(api: Api) -> None:
+    """9: read-only SQL over documented views; must return a guest_ref column."""
+    guest = person(api, city="Cork")
+    order(api, guest)
+    sql = (
+        "SELECT g.guest_ref FROM guests g JOIN orders o ON o.guest_ref = g.guest_ref "
+        "GROUP BY 1 HAVING sum(o.core_price) >= 10"
+    )
+    segment = made(api, {"sql": sql})
+    assert segment["type"] == "ADVANCED"
+    assert members(api, segment) == {guest["ref"]}
+    answer = api.get(f"{OWN}/{segment['ref']}/guests/{guest['ref']}")
+    assert answer.status_code == 409
+
+
+def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
+    segment = made(api, guests_where(rule("city", "is null")))
+    api.guest()
+    assert stranger.get(f"{OWN}/{segment['ref']}").status_code == 404
+    assert segments.SINGULAR == "Segment"
