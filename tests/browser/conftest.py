@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
-GUESTS = 150
+GUESTS = 60
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-sync", "--disable-component-update", "--disable-default-apps"]
 OWNER = ("Nora Byrne", "nora@harbourandhill.com", "correct horse battery")

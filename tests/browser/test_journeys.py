@@ -48,9 +48,9 @@ def test_seed_001_finds_the_order_of_a_guest(page, api) -> None:
 
 def test_extension_keys_read_as_words(page, api) -> None:
     order = api.post("/v2.1/orders", json={**ORDER, "referenceId": "B1-2026-0002"}).json()
-    api.post(f"/v2.1/orders/{order['ref']}/createExt", json={})
     answer = api.post(
-        f"/v2.1/orders/{order['ref']}/ext", json={"firstTimeOrder": True, "totalUnits": 8}
+        f"/v2.1/orders/{order['ref']}/extensions/ext",
+        json={"firstTimeOrder": True, "totalUnits": 8},
     )
     assert answer.status_code == 201, answer.text
     page.go(f"/orders/{order['ref']}")
