@@ -107,7 +107,16 @@ def test_requested_at_within_a_day(page: Page, hours: float) -> None:
     assert abs(datetime.fromisoformat(event["modifiedAt"]) - datetime.now(UTC)).seconds < 60
 
 
-@pytest.mark.parametrize("sent", [ago(hours=24.1), ago(hours=-24.1), "yesterday", 7, None])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(ago(hours=24.1), id="a day ago"),
+        pytest.param(ago(hours=-24.1), id="tomorrow"),
+        "yesterday",
+        7,
+        None,
+    ],
+)
 def test_requested_at_that_cannot_be_believed(page: Page, sent: Any) -> None:
     """Section 9 row event time: else receipt time."""
     page("VIEW", requested_at=sent)
