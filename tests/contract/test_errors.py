@@ -87,6 +87,16 @@ def test_our_own_fault_tells_nothing(dsn: str) -> None:
     assert answer.json() == problem(500, "Internal server error.", told)
 
 
+def test_our_own_fault_beside_the_api_has_that_body_too(
+    anonymous: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ER-4: here of a folder that is not there."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/nowhere/at/all")
+    answer = anonymous.get("/metrics")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/json")
+    assert answer.json()["message"] == "Internal server error."
+
+
 @pytest.mark.parametrize("sent", [None, "", "a b", "x" * 129, "é", "a\tb"])
 def test_an_id_that_is_no_word_is_replaced(bare: Bare, sent: str | None) -> None:
     headers = {} if sent is None else {"X-Correlation-Id": sent}

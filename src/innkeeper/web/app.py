@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from innkeeper.actions.keys import CHANNEL
-from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
+from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerFault
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
@@ -79,15 +79,16 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             *screens.routes(database, resolved),
         ],
         lifespan=lifespan,
-        exception_handlers={HTTPException: told, ApiError: told},
+        exception_handlers={HTTPException: told, ApiError: told, Exception: told},
     )
     rest.router.redirect_slashes = False
     return Door(Api(resolved, database, keyring), Stream(resolved, database, keyring), rest)
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:
-    """Starlette's own errors as ours, so that every route has one error body (ER-4)."""
-    assert isinstance(fault, HTTPException)  # noqa: S101 - what the handler is registered for
+    """Any other error as one of ours, so that every route has one error body (ER-4)."""
+    if not isinstance(fault, HTTPException):
+        return ServerFault()
     if fault.status_code == 404:
         return NotFound()
     if fault.status_code == 405:
