@@ -30,6 +30,8 @@ _REASONS: Final = {
     409: "It exists already, or an Idempotency-Key was used for another request.",
     413: "The body is too large.",
     415: "The media type is not JSON.",
+    429: "Too many requests of this client key; Retry-After says when to come back.",
+    503: "Temporarily unavailable; Retry-After says when to come back.",
 }
 _SUMMARIES: Final = {
     Verb.CREATE: "Create a {}",
@@ -87,7 +89,13 @@ def _description(compatibility: str) -> Schema:
                     "type": "http",
                     "scheme": "basic",
                     "description": "The client key as user, the API token as password.",
-                }
+                },
+                "bearerAuth": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of `POST /oauth/token`, for audience exports.",
+                },
             },
             "schemas": schemas,
         },
@@ -356,6 +364,8 @@ def _special(special: Special) -> Schema:
         "parameters": parameters,
         "responses": {str(special.status): answer, **_failures(failures)},
     }
+    if special.bearer:
+        out["security"] = [{"bearerAuth": []}]
     if special.body is not None:
         content = {"application/json": {"schema": _ref(_special_body(special))}}
         out["requestBody"] = {"required": True, "content": content}
