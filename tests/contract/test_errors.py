@@ -42,7 +42,6 @@ def is_error(body: dict[str, Any], status: int) -> bool:
         ("GET", f"/v2.1/guests/{NOBODY}/nothing", b"", 404),
         ("GET", "/v2.1/guests//extensions", b"", 404),
         ("GET", "/nothing", b"", 404),
-        ("GET", "/", b"", 404),
         ("GET", "/v2.1", b"", 404),
         ("GET", "/healthz/", b"", 404),
         ("POST", "/healthz", b"{}", 405),
