@@ -1,20 +1,19 @@
 """Segments over HTTP: segmentation-and-export.md 1 and 9, rule by rule."""
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from calling import NOBODY, Api
+from receiving import Receiver, receiver
 
 from innkeeper.actions import segment_runs, segments, webhooks
 from innkeeper.store.database import Database
 
 OWN = "/innkeeper/v1/segments"
+__all__ = ["receiver"]
 
 
 def rule(field: str, comparator: str, *values: Any, **more: Any) -> dict[str, Any]:
@@ -276,9 +275,7 @@ def test_a_segment_follows_a_merge_and_leaves_the_absorbed_out(api: Api) -> None
     """9: follow the surviving guest; retired guests are a subtype of their own."""
     one, two = person(api), person(api)
     order(api, two)
-    answer = api.post(
-        "/innkeeper/v1/merges", json={"survivor": one["ref"], "absorbed": two["ref"]}
-    )
+    answer = api.post("/innkeeper/v1/merges", json={"survivor": one["ref"], "absorbed": two["ref"]})
     assert answer.status_code == 201, answer.text
     bought = made(api, {"filterGroups": [{"entity": "order"}]})
     assert members(api, bought) == {one["ref"]}
@@ -338,43 +335,6 @@ def test_every_run_is_recorded(api: Api) -> None:
     assert run["milliseconds"] >= 0
     shown = api.get(path).json()
     assert (shown["size"], shown["change"], shown["share"]) == (1, {"guests": 1}, 1.0)
-
-
-class Receiver(HTTPServer):
-    """Another system: keeps what it is sent, answers what it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiving)
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.status = 200
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class Receiving(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.server.status == 200:
-            self.server.got.append((dict(self.headers), body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_a_live_segment_tells_of_who_enters_and_who_leaves(

@@ -32,7 +32,7 @@ PUBLISH: Final = "segments.publish"
 SAMPLE: Final = 10
 LONGEST_NAME: Final = 128
 MOST_TAGS: Final = 50
-_FRIENDLY: Final = re.compile(r"[a-z0-9_]{1,128}")
+FRIENDLY: Final = re.compile(r"[a-z0-9_]{1,128}")
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -186,7 +186,7 @@ async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
         problems.append(Problem("name", f"size must be between 1 and {LONGEST_NAME}"))
         name = ""
     friendly = body.get("friendlyId") or friendly_id(name)
-    if not isinstance(friendly, str) or not _FRIENDLY.fullmatch(friendly):
+    if not isinstance(friendly, str) or not FRIENDLY.fullmatch(friendly):
         problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
     tags = body.get("tags") or []
     good = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)

@@ -1,9 +1,12 @@
 """The lake kept fresh: flush, compaction; Live segments; messages to other systems."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions import segment_runs, webhooks
+from innkeeper.actions import audience_exports, deliveries, export_runs, segment_runs, webhooks
+from innkeeper.actions.audience_exports import RUN
+from innkeeper.actions.export_runs import DELIVER
 from innkeeper.actions.segments import PUBLISH
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.lake import compaction
@@ -43,6 +46,28 @@ async def send(work: Work) -> None:
 @task(PUBLISH)
 async def publish(work: Work, segment: str) -> None:
     """Calculate a segment for the first time and make it Live."""
-    from uuid import UUID  # noqa: PLC0415
-
     await segment_runs.publish(work, UUID(segment))
+
+
+@task(RUN)
+async def run_export(work: Work, execution: str) -> None:
+    """One execution of an export; cut off, it starts anew."""
+    await export_runs.run(work, UUID(execution))
+
+
+@task(DELIVER)
+async def deliver(work: Work, execution: str) -> None:
+    """Files of an execution to their destination; what fails is queued again."""
+    await deliveries.deliver(work, UUID(execution))
+
+
+@scheduled("* * * * *", "exports.due")
+async def exports_due(work: Work) -> None:
+    """Exports whose time has come."""
+    await audience_exports.start_due(work)
+
+
+@scheduled("23 3 * * *", "exports.forget")
+async def exports_forget(work: Work) -> None:
+    """Files of exports that are kept no longer."""
+    await export_runs.forget_old(work)

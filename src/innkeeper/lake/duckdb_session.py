@@ -1,7 +1,8 @@
 """A snapshot of the lake as views of DuckDB, made when a question names them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innkeeper.lake import duckdb as engine
@@ -28,10 +29,7 @@ class DuckSession:
         )
 
     def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
-        from sqlglot import exp  # noqa: PLC0415
-
-        self.use(table.name for table in question.find_all(exp.Table))
-        return self.fetched(question.sql(dialect="duckdb"), seconds)
+        return self.fetched(self._text(question), seconds)
 
     def fetched(self, sql: str, seconds: float) -> list[tuple[Any, ...]]:
         """What a text finds, over views that `use` made."""
@@ -43,6 +41,22 @@ class DuckSession:
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT unnest($texts::VARCHAR[]) AS {column}",
             {"texts": list(texts)},
         )
+
+    def copy(self, question: "exp.Query", path: Path, options: str, seconds: float) -> int:
+        text = self._text(question)
+        target = engine.literal(str(path))
+        with engine.limited(self.connection, seconds):
+            copied = self.connection.execute(f"COPY ({text}) TO {target} ({options})").fetchone()
+        return int(copied[0]) if copied else 0
+
+    def batches(
+        self, question: "exp.Query", size: int, seconds: float
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        text = self._text(question)
+        with engine.limited(self.connection, seconds):
+            found = self.connection.execute(text)
+            while rows := found.fetchmany(size):
+                yield rows
 
     def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
         raise NotImplementedError("questions in SQL run in an engine of their own")
@@ -56,6 +70,13 @@ class DuckSession:
             if table.name not in self._made:
                 self._made.add(table.name)
                 self._make(table)
+
+    def _text(self, question: "exp.Query") -> str:
+        """A question as DuckDB reads it, its views made."""
+        from sqlglot import exp  # noqa: PLC0415
+
+        self.use(table.name for table in question.find_all(exp.Table))
+        return question.sql(dialect="duckdb")
 
     def _make(self, table: Table) -> None:
         snapshot = self._snapshot

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +57,14 @@ class Session(Protocol):
 
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
         """A table of one column of text, for questions to name; in place of an earlier one."""
+
+    def copy(self, question: "exp.Query", path: Path, options: str, seconds: float) -> int:
+        """Write an answer to a file in a format that the options name; how many rows."""
+
+    def batches(
+        self, question: "exp.Query", size: int, seconds: float
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """The answer, some rows at a time."""
 
     def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
         """The column guest_ref of a question that somebody wrote, and `checked` let pass."""

@@ -143,11 +143,11 @@ class Comparator:
 
 
 def _both(
-    positive: str, negative: str, test: str, types: tuple[str, ...], *values: int
+    positive: str, negative: str, test: str, types: tuple[str, ...], least: int = 1, most: int = 1
 ) -> list[Comparator]:
     return [
-        Comparator(positive, test, types, *values),
-        Comparator(negative, test, types, *values, negative=True),
+        Comparator(positive, test, types, least, most),
+        Comparator(negative, test, types, least, most, negative=True),
     ]
 
 

@@ -14,6 +14,7 @@ from innkeeper.errors import (
     MethodNotAllowed,
     NotFound,
     ServerFault,
+    Unauthorized,
 )
 from innkeeper.resources.base import Record
 from innkeeper.rules.keys import digest
@@ -102,6 +103,9 @@ class Api:
         route = found.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             raise MethodNotAllowed(request.method, allowed(found))
+        if caller.bearer != (isinstance(route, Special) and route.bearer):
+            # Two kinds of credentials that do not stand in for each other (AU-6, AU-7).
+            raise Unauthorized
         request.route = route.path
         raw = b""
         if route.takes_body:

@@ -18,6 +18,7 @@ from innkeeper.store.notices import Notices
 from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
+from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
@@ -40,7 +41,11 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_stream(scope["path"]):
             await self._streams(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
+        elif (
+            scope["type"] == "http"
+            and scope["path"].startswith(API_PREFIXES)
+            and scope["path"] not in TOKEN_PATHS
+        ):
             await self._api(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
@@ -76,6 +81,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         routes=[
             *probes.routes(database, resolved.public_url),
             *Uploads(database, resolved, Files.of(resolved)).routes(),
+            *ExportDoors(database, Files.of(resolved)).routes(),
             *screens.routes(database, resolved),
         ],
         lifespan=lifespan,

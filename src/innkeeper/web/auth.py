@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from innkeeper.actions import keys
+from innkeeper.actions import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.notices import Notices
@@ -27,6 +27,8 @@ class Caller:
     client_key: str
     workspace: str
     compatibility: str
+    bearer: bool = False
+    """Whether it came with a token of OAuth, which opens audience exports alone (AU-6)."""
 
 
 class Keyring:
@@ -77,6 +79,8 @@ class Keyring:
         """The caller behind an Authorization header; raises `Unauthorized` (AU-4)."""
         if authorization is None:
             raise Unauthorized
+        if authorization[:7].lower() == b"bearer ":
+            return await self._bearer(authorization[7:].strip())
         # Known headers are found by digest, so the time of the search tells nothing of a token.
         digest = sha256(authorization).digest()
         known = self._known.get(digest)
@@ -97,6 +101,12 @@ class Keyring:
                 self._known.clear()
             self._known[digest] = (now + CACHE_SECONDS, caller)
         return caller
+
+    async def _bearer(self, token: bytes) -> Caller:
+        """The caller behind a token; never remembered, since the reads it opens are few."""
+        async with self._database.control() as work:
+            found = await oauth.client_of(work, token.decode("latin-1"))
+        return Caller(found["client_key"], found["workspace"], "official", bearer=True)
 
     async def _touch(self, work: Work, client_key: str, now: float) -> None:
         if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:

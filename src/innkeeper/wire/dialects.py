@@ -2,6 +2,7 @@
 
 from innkeeper.wire import legacy
 from innkeeper.wire.batch import BATCHES
+from innkeeper.wire.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
@@ -24,7 +25,7 @@ V21 = Dialect(
 V2 = Dialect(
     name="v2",
     views=legacy.VIEWS,
-    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *legacy.SPECIALS),
+    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *EXPORTS, *legacy.SPECIALS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
     href_keeps_expand=True,
@@ -32,7 +33,9 @@ V2 = Dialect(
 
 V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
 
-OURS = Dialect(name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS))
+OURS = Dialect(
+    name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS)
+)
 
 DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)
 

@@ -75,6 +75,8 @@ class Special:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Path parameter -> its name in the API description, where that is not its own."""
     status: int = 200
+    bearer: bool = False
+    """Whether it takes a bearer token of OAuth, and nothing else (AU-6)."""
     own_transactions: bool = False
     """Whether it commits by itself, again and again; such a one repeats safely without a key."""
     failures: frozenset[int] = frozenset()

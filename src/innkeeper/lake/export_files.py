@@ -1,0 +1,69 @@
+"""Files of an export, written by the engine; templates are filled row by row."""
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlglot import exp
+
+from innkeeper.lake import duckdb as engine
+from innkeeper.lake.export_sql import CHOSEN, export_rows
+from innkeeper.lake.snapshot import Session, Snapshot
+from innkeeper.resources.exports import CSV, JSON, PARQUET
+from innkeeper.rules.exports import Shape, filled
+from innkeeper.rules.traits import Traits
+
+_BATCH: Final = 2000
+
+
+def write_file(
+    session: Session,
+    snapshot: Snapshot,
+    shape: Shape,
+    traits: Traits,
+    guests: Iterable[str],
+    path: Path,
+) -> int:
+    """Write the file of some guests; how many rows it has."""
+    session.table(CHOSEN, "guest_ref", list(guests))
+    rows = export_rows(shape, traits)
+    seconds = snapshot.settings.lake_query_seconds
+    if shape.template is not None:
+        return _template(session, shape, rows, path, seconds)
+    if shape.format == JSON:
+        rows = _wrapped(rows)
+    return session.copy(rows, path, _options(shape), seconds)
+
+
+def _options(shape: Shape) -> str:
+    if shape.format == PARQUET:
+        return "FORMAT parquet, COMPRESSION zstd"
+    if shape.format == CSV:
+        header = "true" if shape.header else "false"
+        quotes = ", FORCE_QUOTE *" if shape.quote else ""
+        delimiter = engine.literal(shape.delimiter)
+        return f"FORMAT csv, COMPRESSION gzip, DELIMITER {delimiter}, HEADER {header}{quotes}"
+    return "FORMAT json, COMPRESSION gzip"
+
+
+def _wrapped(rows: exp.Select) -> exp.Select:
+    """Each guest as text in a member `data`."""
+    guest = exp.Anonymous(this="to_json", expressions=[exp.column("r")])
+    wrapped = exp.select(exp.alias_(exp.cast(guest, "VARCHAR"), "data"))
+    return wrapped.from_(rows.subquery("r"))
+
+
+def _template(session: Session, shape: Shape, rows: exp.Select, path: Path, seconds: float) -> int:
+    names = [column.name for column in shape.columns]
+    written = 0
+    with gzip.open(path, "wb", compresslevel=6) as file:
+        for batch in session.batches(rows, _BATCH, seconds):
+            for values in batch:
+                guest: Any = filled(shape.template, dict(zip(names, values, strict=True)))
+                if shape.format == JSON:
+                    guest = {"data": msgspec.json.encode(guest, enc_hook=str).decode()}
+                file.write(msgspec.json.encode(guest, enc_hook=str) + b"\n")
+                written += 1
+    return written

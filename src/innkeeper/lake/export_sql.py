@@ -1,0 +1,71 @@
+"""The rows of an export as SQL: a row for each guest of a table of refs, a column each."""
+
+from sqlglot import exp
+
+from innkeeper.lake.trait_sql import trait_values
+from innkeeper.resources.exports import PARQUET
+from innkeeper.resources.segments import TIMESTAMP
+from innkeeper.rules.exports import Column, Shape
+from innkeeper.rules.traits import Traits
+
+CHOSEN = "chosen"
+"""The table of the guests of one file."""
+
+
+def export_rows(shape: Shape, traits: Traits) -> exp.Select:
+    """One row a guest, in the order of their refs; who is no longer there has a ref alone."""
+    select = exp.select().from_(f"{CHOSEN} AS c")
+    select = select.join("guests AS g", on="g.guest_ref = c.guest_ref", join_type="left")
+    for index, column in enumerate(shape.columns):
+        select = _add(select, column, f"j{index}", shape, traits)
+    return select.order_by("c.guest_ref")
+
+
+def _add(
+    select: exp.Select, column: Column, alias: str, shape: Shape, traits: Traits
+) -> exp.Select:
+    value: exp.Expr
+    if column.known is not None:
+        value = exp.column(column.known.column, "g")
+        if column.field == "ref":
+            value = exp.column("guest_ref", "c")
+        elif column.known.type == TIMESTAMP and shape.format != PARQUET:
+            value = _shown_time(value, day=column.field == "date_of_birth")
+        return select.select(exp.alias_(value, column.name, quoted=True))
+    if column.location == "trait":
+        trait = traits.trait(column.field)
+        rows: exp.Query = trait_values(trait)
+        value = exp.column("value", alias)
+        if trait.type == TIMESTAMP and shape.format != PARQUET:
+            value = _shown_time(value)
+    elif column.location == "list":
+        rows = _list(column.field)
+        value = exp.column("value", alias)
+    else:
+        rows = exp.select("guest_ref", "arg_max(value, meta_modified_at) AS value")
+        rows = (
+            rows.from_("extensions")
+            .group_by("guest_ref")
+            .where(exp.column("name").eq(column.location), exp.column("key").eq(column.field))
+        )
+        value = exp.column("value", alias)
+    select = select.join(
+        rows.subquery(alias), on=f"{alias}.guest_ref = c.guest_ref", join_type="left"
+    )
+    return select.select(exp.alias_(value, column.name, quoted=True))
+
+
+def _shown_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:
+    """As the API shows it: UTC with three decimals; a day alone as a day."""
+    form = "%Y-%m-%d" if day else "%Y-%m-%dT%H:%M:%S.%gZ"
+    return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])
+
+
+def _list(table: str) -> exp.Select:
+    """All that each guest has of something, as one list of structures."""
+    every = exp.Anonymous(this="list", expressions=[exp.column("t")])
+    return (
+        exp.select("t.guest_ref", exp.alias_(every, "value"))
+        .from_(f"{table} AS t")
+        .group_by("t.guest_ref")
+    )

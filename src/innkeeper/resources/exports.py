@@ -1,0 +1,33 @@
+"""Audience exports: formats, columns, statuses (segmentation-and-export.md 2)."""
+
+from typing import Final
+
+CSV: Final = "CSV"
+JSON: Final = "JSON"
+NDJSON: Final = "NDJSON"
+PARQUET: Final = "PARQUET"
+FORMATS: Final = (CSV, JSON, NDJSON, PARQUET)
+"""JSON wraps each guest as text, `{"data": "…"}`, as the vendor's files do (rest-v2.1.md 10)."""
+DELIMITERS: Final = (",", "|")
+MOST_ROWS: Final = 500_000
+"""Records of one file; more make several (2.2)."""
+
+FULL_SYNC: Final = "FULL_SYNC"
+DELTA: Final = "DELTA"
+INSTANT_RUN: Final = "INSTANT_RUN"
+SCHEDULED: Final = "SCHEDULED"
+ADD: Final = "add"
+REMOVE: Final = "remove"
+
+PENDING: Final = "PENDING_SEGMENTATION"
+RUNNING: Final = "PENDING_EMR_JOB"
+SUCCESS: Final = "SUCCESS"
+FAILED: Final = "FAILED"
+FINISHED: Final = frozenset({SUCCESS, FAILED})
+
+LISTS: Final = ("identifiers", "orders", "order_items", "sessions", "events")
+"""Columns that hold all a guest has of something, in JSON formats."""
+DAILY: Final = "DAILY"
+WEEKLY: Final = "WEEKLY"
+CRONS: Final = {DAILY: "30 0 * * *", WEEKLY: "30 0 * * 1"}
+"""Half an hour after the nightly calculation, in UTC."""

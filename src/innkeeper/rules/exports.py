@@ -1,0 +1,124 @@
+"""What an export's body asks for: read, checked, and its columns placed."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.exports import CSV, DELIMITERS, FORMATS, JSON, LISTS, NDJSON, PARQUET
+from innkeeper.resources.segments import ENTITIES, Known, snake
+
+MOST_COLUMNS: Final = 200
+_PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}")
+_ONLY: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}\Z")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: a declared field, a pair of a data extension, a trait, or a list."""
+
+    name: str
+    location: str
+    field: str
+    known: Known | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How an export's files look."""
+
+    format: str
+    columns: tuple[Column, ...]
+    delimiter: str = ","
+    header: bool = True
+    quote: bool = False
+    template: Any = None
+    filter: Mapping[str, Any] | None = None
+
+
+def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
+    """Raises `Invalid` with every problem."""
+    problems: list[Problem] = []
+    form = str(body.get("format", CSV)).upper()
+    if form not in FORMATS:
+        problems.append(Problem("format", f"value must be one of {','.join(FORMATS)}"))
+    delimiter = body.get("delimiter", ",")
+    if delimiter not in DELIMITERS:
+        problems.append(Problem("delimiter", "must be , or |"))
+    template = body.get("template")
+    names = body.get("columns")
+    if template is not None:
+        if form not in (JSON, NDJSON) or not isinstance(template, dict):
+            problems.append(Problem("template", "must be an object, of a JSON export"))
+        names = sorted(set(_placeholders(template)))
+    if names is None:
+        names = ["ref", *(name for name in ENTITIES["guest"].fields if name != "ref")]
+        names = [name for name in names if form != CSV or not ENTITIES["guest"].fields[name].many]
+    if not isinstance(names, list) or not 0 < len(names) <= MOST_COLUMNS:
+        problems.append(Problem("columns", f"must be an array of 1 to {MOST_COLUMNS} names"))
+        names = []
+    columns = []
+    for index, name in enumerate(names):
+        column = _column(name, form, traits)
+        if column is None:
+            problems.append(Problem(f"columns[{index}]", f"there is no column {name}"))
+        else:
+            columns.append(column)
+    if problems:
+        raise Invalid(*problems)
+    return Shape(
+        form,
+        tuple(columns),
+        delimiter,
+        body.get("header", True) is True,
+        body.get("quote", False) is True,
+        template,
+        body.get("filter"),
+    )
+
+
+def _column(name: Any, form: str, traits: Mapping[str, str]) -> Column | None:
+    """`city`, `ext.tier`, `trait.orderCount`, `orders`."""
+    if not isinstance(name, str) or not name:
+        return None
+    location, dot, field = name.partition(".")
+    if not dot:
+        known = ENTITIES["guest"].fields.get(snake(name))
+        if known is not None:
+            return Column(name, "core", known.name, known)
+        lists = form in (JSON, NDJSON, PARQUET) and snake(name) in LISTS
+        return Column(name, "list", snake(name)) if lists else None
+    if location == "trait":
+        return Column(name, "trait", field) if field in traits else None
+    return Column(name, location, field) if field else None
+
+
+def _placeholders(template: Any) -> Iterator[str]:
+    if isinstance(template, dict):
+        for value in template.values():
+            yield from _placeholders(value)
+    elif isinstance(template, list):
+        for value in template:
+            yield from _placeholders(value)
+    elif isinstance(template, str):
+        yield from _PLACEHOLDER.findall(template)
+
+
+def filled(template: Any, row: Mapping[str, Any]) -> Any:
+    """A template with a guest's values; a string of one placeholder takes the value as it is."""
+    if isinstance(template, dict):
+        return {name: filled(value, row) for name, value in template.items()}
+    if isinstance(template, list):
+        return [filled(value, row) for value in template]
+    if not isinstance(template, str):
+        return template
+    only = _ONLY.match(template)
+    if only:
+        return row.get(only[1])
+
+    def text(match: re.Match[str]) -> str:
+        value = row.get(match[1])
+        return "" if value is None else str(value)
+
+    return _PLACEHOLDER.sub(text, template)

@@ -1,0 +1,125 @@
+-- exports.columns
+-- What is read of an export.
+ref, friendly_id, name, segment_ref, definition_type, shape, schedule, next_at, destination,
+webhook, webhook_secret, modified_by, created_at, modified_at
+
+-- exports.create
+-- A new export; no row when its friendly id is taken.
+INSERT INTO {ws}.exports
+    (ref, friendly_id, name, segment_ref, definition_type, shape, schedule, next_at, destination,
+     webhook, webhook_secret, modified_by, created_at, modified_at)
+VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(segment)s, %(definition_type)s, %(shape)s,
+    %(schedule)s, %(next_at)s, %(destination)s, %(webhook)s, %(webhook_secret)s, %(actor)s,
+    %(now)s, %(now)s)
+ON CONFLICT (friendly_id) DO NOTHING
+RETURNING {columns}
+
+-- exports.fetch
+-- One export by ref or friendly id.
+SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
+
+-- exports.list
+-- Every export, newest first.
+SELECT {columns} FROM {ws}.exports ORDER BY created_at DESC, ref
+
+-- exports.delete
+-- Remove an export with its executions.
+DELETE FROM {ws}.exports WHERE ref = %(ref)s
+
+-- exports.due
+-- Exports whose time has come, held until the transaction ends.
+SELECT {columns} FROM {ws}.exports WHERE next_at <= %(now)s ORDER BY next_at FOR UPDATE SKIP LOCKED
+
+-- exports.schedule
+-- When an export runs next.
+UPDATE {ws}.exports SET next_at = %(next_at)s WHERE ref = %(ref)s
+
+-- exports.execution
+-- What is read of an execution.
+ref, export_ref, execution_type, definition_type, segment_execution_type, status, sequence,
+snapshot, total, matched, not_matched, added, removed, errors, dataset_at, requested_at,
+started_at, finished_at, delivered_at, delivery_attempts, delivery_error
+
+-- exports.begin
+-- A new execution, which waits to be run.
+INSERT INTO {ws}.export_executions
+    (ref, export_ref, execution_type, definition_type, segment_execution_type, status,
+     requested_at)
+VALUES (%(ref)s, %(export)s, %(execution_type)s, %(definition_type)s, %(segment_execution_type)s,
+    'PENDING_SEGMENTATION', %(now)s)
+RETURNING {execution}
+
+-- exports.started
+-- An execution that is being run.
+UPDATE {ws}.export_executions SET started_at = %(now)s, status = 'PENDING_EMR_JOB'
+WHERE ref = %(ref)s
+
+-- exports.find_execution
+-- One execution.
+SELECT {execution} FROM {ws}.export_executions WHERE ref = %(ref)s
+
+-- exports.executions
+-- Executions of an export, newest first.
+SELECT {execution} FROM {ws}.export_executions WHERE export_ref = %(export)s
+ORDER BY requested_at DESC, ref LIMIT %(limit)s
+
+-- exports.latest
+-- The last good execution of an export.
+SELECT {execution} FROM {ws}.export_executions
+WHERE export_ref = %(export)s AND status = 'SUCCESS'
+ORDER BY finished_at DESC, ref LIMIT 1
+
+-- exports.finish
+-- How an execution ended.
+UPDATE {ws}.export_executions SET status = %(status)s, sequence = %(sequence)s,
+    snapshot = %(snapshot)s, total = %(total)s, matched = %(matched)s,
+    not_matched = %(not_matched)s, added = %(added)s, removed = %(removed)s, errors = %(errors)s,
+    dataset_at = %(dataset_at)s, finished_at = %(now)s
+WHERE ref = %(ref)s
+RETURNING {execution}
+
+-- exports.add_file
+-- A file of an execution.
+INSERT INTO {ws}.export_files (execution_ref, number, name, delta_action, rows, bytes)
+VALUES (%(execution)s, %(number)s, %(name)s, %(delta_action)s, %(rows)s, %(bytes)s)
+
+-- exports.files
+-- The files of an execution.
+SELECT number, name, delta_action, rows, bytes, delivered FROM {ws}.export_files
+WHERE execution_ref = %(execution)s ORDER BY number
+
+-- exports.members
+-- Who was exported by the last delta.
+SELECT guest_ref::text AS guest FROM {ws}.export_members WHERE export_ref = %(export)s
+
+-- exports.forget_members
+-- Who was exported by a delta and is a member no more.
+DELETE FROM {ws}.export_members
+WHERE export_ref = %(export)s AND guest_ref = ANY (%(guests)s::uuid[])
+
+-- exports.note_members
+-- Who is exported by a delta for the first time.
+INSERT INTO {ws}.export_members (export_ref, guest_ref)
+SELECT %(export)s, unnest(%(guests)s::uuid[]) ON CONFLICT DO NOTHING
+
+-- exports.delivering
+-- How far the delivery of a file is.
+UPDATE {ws}.export_files SET delivered = %(delivered)s
+WHERE execution_ref = %(execution)s AND number = %(number)s
+
+-- exports.delivered
+-- Note how a delivery ended.
+UPDATE {ws}.export_executions SET delivered_at = %(delivered_at)s,
+    delivery_attempts = delivery_attempts + 1, delivery_error = %(error)s
+WHERE ref = %(ref)s
+RETURNING delivery_attempts
+
+-- exports.old
+-- Executions whose files are kept no longer.
+SELECT f.execution_ref, f.name FROM {ws}.export_files AS f
+JOIN {ws}.export_executions AS e ON e.ref = f.execution_ref
+WHERE e.finished_at < %(before)s
+
+-- exports.forget_files
+-- Files that were removed.
+DELETE FROM {ws}.export_files WHERE name = ANY (%(names)s)

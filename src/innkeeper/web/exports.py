@@ -1,0 +1,93 @@
+"""The doors of exports that need no API key: tokens of OAuth, and files by signed link."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import IO, Final
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from innkeeper.actions import audience_exports, links, oauth
+from innkeeper.errors import NotFound, Unauthorized
+from innkeeper.store.database import Database
+from innkeeper.store.files import Files
+from innkeeper.store.queries import WORKSPACE_NAME
+from innkeeper.wire.specials import ref_in
+from innkeeper.wire.text import encode
+
+TOKEN_PATHS: Final = ("/oauth/token", "/v2/oauth/token")
+_BLOCK: Final = 256 * 1024
+_MOST_FORM: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExportDoors:
+    """What they need."""
+
+    database: Database
+    files: Files
+
+    def routes(self) -> list[BaseRoute]:
+        link = links.PREFIX + "/{workspace}/{ref}/export/{number}"
+        tokens = [Route(path, self.token, methods=["POST"]) for path in TOKEN_PATHS]
+        return [*tokens, Route(link, self.download, methods=["GET"])]
+
+    async def token(self, request: Request) -> Response:
+        """A bearer token for a client's id and secret (AU-6); errors as RFC 6749 has them."""
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > _MOST_FORM:
+            return _oauth_error(400, "invalid_request")
+        async with request.form(max_files=0, max_fields=20) as form:
+            sent = {name: value for name, value in form.items() if isinstance(value, str)}
+        if sent.get("grant_type") != "client_credentials":
+            return _oauth_error(400, "unsupported_grant_type")
+        # The audience is accepted but not checked (segmentation-and-export.md 9).
+        try:
+            async with self.database.control() as work:
+                answer = await oauth.token(
+                    work, sent.get("client_id", ""), sent.get("client_secret", "")
+                )
+        except Unauthorized:
+            return _oauth_error(401, "invalid_client")
+        return _json(answer, 200)
+
+    async def download(self, request: Request) -> Response:
+        """A file of an export."""
+        workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
+        number = request.path_params["number"]
+        if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
+            raise NotFound
+        if not (number.isascii() and number.isdigit()) or len(number) > 6:
+            raise NotFound
+        query = request.query_params
+        async with self.database.control() as work:
+            signed = query.get("Expires", ""), query.get("Signature", "")
+            await links.check(work, "GET", request.url.path, *signed)
+        async with self.database.work(workspace, "download") as work:
+            name = await audience_exports.file_name(work, ref, int(number))
+        try:
+            file = await anyio.to_thread.run_sync(self.files.open, name)
+        except FileNotFoundError:
+            raise NotFound from None
+        gzipped = name.endswith(".gz")
+        media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
+        saved = f'attachment; filename="{ref}-{name.rpartition("/")[2]}"'
+        headers = {"content-disposition": saved, "x-content-type-options": "nosniff"}
+        return StreamingResponse(_blocks(file), media_type=media, headers=headers)
+
+
+async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while block := await anyio.to_thread.run_sync(file.read, _BLOCK):
+            yield block
+
+
+def _oauth_error(status: int, code: str) -> Response:
+    return _json({"error": code}, status)
+
+
+def _json(value: object, status: int) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(encode(value), status, headers, "application/json")

@@ -1,0 +1,315 @@
+"""Audience exports as clients see them: the vendor's three reads, ours under /innkeeper/v1."""
+
+import math
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions import audience_exports
+from innkeeper.resources.base import Record
+from innkeeper.resources.exports import DELTA
+from innkeeper.resources.kinds import Schema, iso
+from innkeeper.store.work import Work
+from innkeeper.wire.naming import camel
+from innkeeper.wire.specials import Asked, Special, Told, ref_in
+
+VENDOR: Final = "/v2/audienceExports"
+OWN: Final = "/innkeeper/v1/exports"
+TAG: Final = "Audience exports"
+
+
+async def latest(work: Work, asked: Asked) -> Told:
+    """A1."""
+    return Told(_listing(await audience_exports.latest(work, _export(asked)), work, asked.base))
+
+
+async def reports(work: Work, asked: Asked) -> Told:
+    """A2: a bare array."""
+    row, executions = await audience_exports.finished(work, _export(asked))
+    return Told([_report(row, execution, work) for execution in executions])
+
+
+async def one(work: Work, asked: Asked) -> Told:
+    """A3."""
+    execution: UUID = asked.refs()["execution"]
+    return Told(_listing(await audience_exports.listing(work, execution), work, asked.base))
+
+
+async def list_all(work: Work, asked: Asked) -> Told:
+    """Every export."""
+    rows = await audience_exports.list_all(work)
+    return Told({"items": [shown(row, asked.base) for row in rows]})
+
+
+async def create(work: Work, asked: Asked) -> Told:
+    """201 with the export, and the secret that its messages are signed with, once."""
+    row = await audience_exports.create(work, asked.body or {})
+    body = shown(row, asked.base)
+    if row["webhook_secret"]:
+        body["webhookSecret"] = row["webhook_secret"]
+    return Told(body, 201, body["href"])
+
+
+async def fetch(work: Work, asked: Asked) -> Told:
+    """One export."""
+    return Told(shown(await audience_exports.fetch(work, _export(asked)), asked.base))
+
+
+async def delete(work: Work, asked: Asked) -> Told:
+    """204."""
+    await audience_exports.delete(work, _export(asked))
+    return Told(status=204)
+
+
+async def start(work: Work, asked: Asked) -> Told:
+    """202 with the execution, which runs in the background."""
+    execution = await audience_exports.start(work, _export(asked))
+    row = await audience_exports.fetch(work, execution["export_ref"])
+    return Told(_report(row, execution, work), 202)
+
+
+async def executions(work: Work, asked: Asked) -> Told:
+    """Every execution with its delivery, newest first."""
+    row, every = await audience_exports.executions(work, _export(asked))
+    items = []
+    for execution in every:
+        names = ("snapshot", "delivered_at", "delivery_attempts", "delivery_error")
+        own = {camel(name): _plain(execution[name]) for name in names}
+        items.append(_report(row, execution, work) | own)
+    return Told({"items": items})
+
+
+async def files(work: Work, asked: Asked) -> Told:
+    """The listing of one execution, for who has an API key."""
+    execution: UUID = asked.refs()["execution"]
+    return Told(_listing(await audience_exports.listing(work, execution), work, asked.base))
+
+
+def shown(row: Record, base: str) -> dict[str, Any]:
+    """An export."""
+    item = {
+        "ref": row["ref"],
+        "href": f"{base}{OWN}/{row['ref']}",
+        "friendlyId": row["friendly_id"],
+        "name": row["name"],
+        "segment": row["segment_ref"],
+        "definitionType": row["definition_type"],
+        **row["shape"],
+        "schedule": row["schedule"],
+        "nextAt": _plain(row["next_at"]),
+        "destination": row["destination"],
+        "webhook": row["webhook"],
+        "modifiedAt": _plain(row["modified_at"]),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _listing(found: Record, work: Work, base: str) -> dict[str, Any]:
+    row, execution = found["export"], found["execution"]
+    sizes = [max(1, math.ceil(file["bytes"] / 1024)) for file in found["files"]]
+    return {
+        "executionRef": execution["ref"],
+        "definitionRef": row["ref"],
+        "audienceExportRef": row["ref"],
+        "friendlyId": row["friendly_id"],
+        "clientKey": work.actor,
+        "expireAt": iso(found["expire_at"]),
+        "numberOfFiles": len(found["files"]),
+        "totalSizeKB": sum(sizes),
+        "exports": [
+            {"url": base + file["href"], "sizeKB": size}
+            | ({"deltaAction": file["delta_action"]} if file["delta_action"] else {})
+            for file, size in zip(found["files"], sizes, strict=True)
+        ],
+    }
+
+
+def _report(row: Record, execution: Record, work: Work) -> dict[str, Any]:
+    delta = execution["definition_type"] == DELTA
+    good = execution["status"] == "SUCCESS"
+    return {
+        "clientKey": work.actor,
+        "executionRef": execution["ref"],
+        "definitionRef": row["ref"],
+        "friendlyId": row["friendly_id"],
+        "executionType": execution["execution_type"],
+        "definitionType": execution["definition_type"],
+        "segmentExecutionType": execution["segment_execution_type"],
+        "status": execution["status"],
+        "total": execution["total"],
+        "filterMatchedGuests": execution["matched"],
+        "filterNotMatchedGuests": execution["not_matched"],
+        "filterFailures": 0,
+        "successes": execution["total"],
+        "failures": 0 if good else execution["total"],
+        "successAdd": execution["added"] if delta else 0,
+        "successRemove": execution["removed"],
+        "programmableErrors": [],
+        "filterErrors": [],
+        "errorLogs": execution["errors"],
+        "datasetDate": _plain(execution["dataset_at"]),
+        "startTime": _plain(execution["started_at"]),
+        "endTime": _plain(execution["finished_at"]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    return iso(value) if hasattr(value, "tzinfo") else value
+
+
+def _export(asked: Asked) -> UUID | str:
+    text = asked.path["export"]
+    return ref_in(text) or text
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_WHOLE: Final[Schema] = {"type": "integer"}
+_LISTING: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "executionRef": _TEXT,
+        "definitionRef": _TEXT,
+        "friendlyId": _TEXT,
+        "clientKey": _TEXT,
+        "expireAt": {**_TEXT, "format": "date-time"},
+        "numberOfFiles": _WHOLE,
+        "totalSizeKB": _WHOLE,
+        "exports": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "url": _TEXT,
+                    "sizeKB": _WHOLE,
+                    "deltaAction": {**_TEXT, "enum": ["add", "remove"]},
+                },
+                "required": ["url", "sizeKB"],
+            },
+        },
+    },
+    "required": ["executionRef", "definitionRef", "friendlyId", "expireAt", "exports"],
+}
+_REPORT: Final[Schema] = {
+    "type": "object",
+    "properties": {"executionRef": _TEXT, "status": _TEXT, "total": _WHOLE},
+    "required": ["executionRef", "status"],
+}
+_EXPORT: Final[Schema] = {
+    "type": "object",
+    "properties": {"ref": _TEXT, "href": _TEXT, "friendlyId": _TEXT, "name": _TEXT},
+    "required": ["ref", "href", "friendlyId", "name"],
+}
+_ITEMS: Final[Schema] = {
+    "type": "object",
+    "properties": {"items": {"type": "array", "items": {"type": "object"}}},
+    "required": ["items"],
+}
+_BODY: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "name": _TEXT,
+        "friendlyId": {**_TEXT, "pattern": "^[a-z0-9_]{1,128}$"},
+        "segment": {**_TEXT, "description": "Ref or friendly id of a segment."},
+        "definitionType": {**_TEXT, "enum": ["FULL_SYNC", "DELTA"]},
+        "format": {**_TEXT, "enum": ["CSV", "JSON", "NDJSON", "PARQUET"]},
+        "columns": {"type": "array", "items": _TEXT},
+        "template": {"type": "object"},
+        "delimiter": {**_TEXT, "enum": [",", "|"]},
+        "header": {"type": "boolean"},
+        "quote": {"type": "boolean"},
+        "filter": {"type": "object"},
+        "schedule": {**_TEXT, "description": "DAILY, WEEKLY or a cron line, UTC."},
+        "destination": {"type": "object"},
+        "webhook": {**_TEXT, "format": "uri"},
+    },
+    "required": ["name", "segment"],
+}
+_NAMES: Final = {"export": "audienceExportRef", "execution": "jobExecutionRef"}
+
+
+def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) -> Special:
+    """One of the vendor's reads."""
+    return Special(
+        method="GET",
+        path=VENDOR + path,
+        name=name,
+        summary=summary,
+        tag=TAG,
+        perform=perform,
+        shown=shown_as,
+        parameters=_NAMES,
+        bearer=True,
+        failures=frozenset({400}) if perform is one else frozenset(),
+    )
+
+
+def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Special:
+    return Special(
+        method=method,
+        path=OWN + path,
+        name=name,
+        summary=summary,
+        tag=TAG,
+        perform=perform,
+        parameters=_NAMES,
+        **more,
+    )
+
+
+EXPORTS: Final = (
+    _read(
+        "/definitions/{export}/latestExport",
+        "fetchLatestExport",
+        "Files of the last good execution",
+        latest,
+        _LISTING,
+    ),
+    _read(
+        "/definitions/{export}/reports",
+        "listExportReports",
+        "Finished executions",
+        reports,
+        {"type": "array", "items": _REPORT},
+    ),
+    _read(
+        "/executions/{execution}/export",
+        "fetchExecutionExport",
+        "Files of one execution",
+        one,
+        _LISTING,
+    ),
+)
+"""A1 to A3 (rest-v2.1.md 10)."""
+
+OWN_EXPORTS: Final = (
+    _own("GET", "", "listExports", "List exports", list_all, shown=_ITEMS),
+    _own(
+        "POST",
+        "",
+        "createExport",
+        "Create an export",
+        create,
+        body=_BODY,
+        shown=_EXPORT,
+        status=201,
+    ),
+    _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT),
+    _own("DELETE", "/{export}", "deleteExport", "Delete an export", delete, status=204),
+    _own("POST", "/{export}/run", "runExport", "Run now", start, shown=_REPORT, status=202),
+    _own(
+        "GET",
+        "/{export}/executions",
+        "listExportExecutions",
+        "List executions",
+        executions,
+        shown=_ITEMS,
+    ),
+    _own(
+        "GET",
+        "/executions/{execution}/files",
+        "listExportFiles",
+        "Files of one execution",
+        files,
+        shown=_LISTING,
+        failures=frozenset({400}),
+    ),
+)

@@ -1,0 +1,404 @@
+"""Audience exports over HTTP: segmentation-and-export.md 2, rest-v2.1.md 10, errors.md AU-6."""
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import httpx
+import pytest
+from calling import NOBODY, Api
+from receiving import Receiver, receiver
+from test_segments_api import guests_where, jobs, made, order, person, rule
+
+from innkeeper.actions import audience_exports, deliveries, export_runs, oauth, webhooks
+
+OWN = "/innkeeper/v1/exports"
+VENDOR = "/v2/audienceExports"
+__all__ = ["jobs", "receiver"]
+
+
+@pytest.fixture
+def client(site: Any) -> oauth.NewClient:
+    return site.control(lambda work: oauth.create(work, "live", "test"))
+
+
+@pytest.fixture
+def vendor(api: Api, client: oauth.NewClient) -> Any:
+    """The three reads, with a bearer token."""
+    answer = httpx.post(
+        f"{api.url}/oauth/token",
+        data={
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "grant_type": "client_credentials",
+            "audience": "https://api.sitecorecloud.io",
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    token = answer.json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=api.url, headers=headers) as session:
+        yield session
+
+
+def exported(api: Api, segment: dict[str, Any], **body: Any) -> dict[str, Any]:
+    answer = api.post(OWN, json={"name": "Out", "segment": segment["ref"], **body})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def run(api: Api, jobs: Any, export: dict[str, Any], most: int = 500_000) -> dict[str, Any]:
+    answer = api.post(f"{OWN}/{export['ref']}/run")
+    assert answer.status_code == 202, answer.text
+    execution = UUID(answer.json()["executionRef"])
+    jobs(lambda work: export_runs.run(work, execution, most))
+    (item, *_) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    return item
+
+
+def contents(api: Api, execution: dict[str, Any]) -> list[tuple[str | None, bytes]]:
+    listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
+    found = []
+    for file in listing["exports"]:
+        # No credentials: the link itself opens the file.
+        answer = httpx.get(file["url"])
+        assert answer.status_code == 200, answer.text
+        found.append((file.get("deltaAction"), answer.content))
+    return found
+
+
+def test_a_token_is_given_for_the_right_secret(api: Api, client: oauth.NewClient) -> None:
+    """AU-6: OAuth 2.0 client credentials, 24 h, scope cdp.audience_exports:r."""
+    form = {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "grant_type": "client_credentials",
+    }
+    for path in ("/oauth/token", "/v2/oauth/token"):
+        answer = httpx.post(api.url + path, data=form)
+        assert answer.status_code == 200
+        body = answer.json()
+        assert body.pop("access_token").count(".") == 2
+        assert body == {
+            "scope": "cdp.audience_exports:r",
+            "expires_in": 86400,
+            "token_type": "Bearer",
+        }
+        assert answer.headers["cache-control"] == "no-store"
+    wrong = httpx.post(f"{api.url}/oauth/token", data={**form, "client_secret": "x"})
+    assert (wrong.status_code, wrong.json()) == (401, {"error": "invalid_client"})
+    other = httpx.post(f"{api.url}/oauth/token", data={**form, "grant_type": "password"})
+    assert (other.status_code, other.json()) == (400, {"error": "unsupported_grant_type"})
+
+
+def test_the_two_kinds_of_credentials_do_not_stand_in_for_each_other(
+    api: Api, vendor: httpx.Client, site: Any, client: oauth.NewClient
+) -> None:
+    """AU-6, AU-7, EU-5: Basic on these routes is 401, and Bearer on all others."""
+    path = f"{VENDOR}/definitions/x/latestExport"
+    answer = api.get(path)
+    assert (answer.status_code, answer.json()["status"]) == (401, 401)
+    assert vendor.get(path).status_code == 404
+    assert vendor.get("/v2.1/guests").status_code == 401
+    assert vendor.get("/innkeeper/v1/exports").status_code == 401
+    bad = {"Authorization": vendor.headers["authorization"] + "x"}
+    assert httpx.get(api.url + path, headers=bad).status_code == 401
+    site.control(lambda work: oauth.revoke(work, client.client_id))
+    assert vendor.get(path).status_code == 401
+
+
+def test_the_three_reads(api: Api, jobs: Any, vendor: httpx.Client) -> None:
+    """A1 to A3, EU-6; 9: latestExport before any run is 404."""
+    api.guest(city="Cork")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    export = exported(api, segment, friendlyId="out_1", format="NDJSON", columns=["ref", "city"])
+    latest = f"{VENDOR}/definitions/out_1/latestExport"
+    assert vendor.get(latest).status_code == 404
+    waiting = api.post(f"{OWN}/{export['ref']}/run").json()
+    pending = vendor.get(f"{VENDOR}/executions/{waiting['executionRef']}/export")
+    assert (pending.status_code, pending.json()["message"]) == (400, "Export job is not finished")
+    jobs(lambda work: export_runs.run(work, UUID(waiting["executionRef"])))
+    listing = vendor.get(latest).json()
+    assert listing == vendor.get(f"{VENDOR}/definitions/{export['ref']}/latestExport").json() | {
+        "exports": listing["exports"],
+        "expireAt": listing["expireAt"],
+    }
+    assert {name: listing[name] for name in ("executionRef", "definitionRef", "numberOfFiles")} == {
+        "executionRef": waiting["executionRef"],
+        "definitionRef": export["ref"],
+        "numberOfFiles": 1,
+    }
+    assert (listing["friendlyId"], listing["totalSizeKB"]) == ("out_1", 1)
+    by_ref = vendor.get(f"{VENDOR}/executions/{waiting['executionRef']}/export")
+    assert by_ref.status_code == 200
+    (report,) = vendor.get(f"{VENDOR}/definitions/out_1/reports").json()
+    assert report["status"] == "SUCCESS"
+    counts = ("total", "successes", "failures", "filterMatchedGuests", "successAdd")
+    assert [report[name] for name in counts] == [1, 1, 0, 1, 0]
+    kinds = ("executionType", "definitionType", "segmentExecutionType")
+    assert [report[name] for name in kinds] == ["INSTANT_RUN", "FULL_SYNC", "ON_DEMAND"]
+    assert vendor.get(f"{VENDOR}/executions/{NOBODY}/export").status_code == 404
+
+
+def test_a_link_ends_with_its_signature(api: Api, jobs: Any) -> None:
+    """9: presigned URLs; without the right signature there is nothing."""
+    api.guest()
+    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    execution = run(api, jobs, export)
+    listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
+    url = listing["exports"][0]["url"]
+    assert httpx.get(url).status_code == 200
+    assert httpx.get(url + "x").status_code == 403
+    assert httpx.get(url.replace("/export/0", "/export/1")).status_code == 403
+    assert httpx.get(url.partition("?")[0]).status_code == 403
+
+
+def test_csv_with_delimiter_header_and_quotes(api: Api, jobs: Any) -> None:
+    """2.2: CSV with , or |, optional header, optional double quotes; gzip."""
+    guest = person(api, city='Co"rk', dateOfBirth="1990-02-03")
+    api.extension(guest, name="loyalty", tier="gold")
+    order(api, guest, price=12.5)
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    columns = ["ref", "city", "dateOfBirth", "lastSeen", "loyalty.tier", "trait.orderCount"]
+    export = exported(api, segment, columns=columns, delimiter="|", quote=True)
+    ((_, content),) = contents(api, run(api, jobs, export))
+    text = gzip.decompress(content).decode()
+    head, row = csv.reader(io.StringIO(text), delimiter="|")
+    assert head == columns
+    assert row == [guest["ref"], 'Co"rk', "1990-02-03", guest["lastSeen"], "gold", "1"]
+    assert f'"{guest["ref"]}"|' in text
+    bare = exported(api, segment, friendlyId="bare", columns=["ref"], header=False)
+    ((_, content),) = contents(api, run(api, jobs, bare))
+    assert gzip.decompress(content).decode() == guest["ref"] + "\n"
+
+
+def test_json_templates_and_parquet(api: Api, jobs: Any) -> None:
+    """2.2: advanced mode is a template, JSON only; rest-v2.1.md 10: lines of {"data": text}."""
+    guest = person(api, firstName="Jane", city="Cork")
+    order(api, guest, price=12.5)
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    shapes: list[dict[str, Any]] = [
+        {"format": "JSON", "columns": ["ref", "firstName"]},
+        {"format": "NDJSON", "columns": ["firstName", "orders"]},
+        {"format": "NDJSON", "template": {"hello": "Dear {{firstName}}", "id": "{{ref}}", "n": 1}},
+        {"format": "PARQUET", "columns": ["ref", "lastSeen"]},
+    ]
+    found = []
+    for index, shape in enumerate(shapes):
+        export = exported(api, segment, friendlyId=f"shape_{index}", **shape)
+        ((_, content),) = contents(api, run(api, jobs, export))
+        found.append(content)
+    wrapped = json.loads(gzip.decompress(found[0]))
+    assert json.loads(wrapped["data"]) == {"ref": guest["ref"], "firstName": "Jane"}
+    row = json.loads(gzip.decompress(found[1]))
+    assert [each["core_price"] for each in row["orders"]] == [12.5]
+    told = json.loads(gzip.decompress(found[2]))
+    assert told == {"hello": "Dear Jane", "id": guest["ref"], "n": 1}
+    assert found[3][:4] == b"PAR1"
+    refused = api.post(
+        OWN,
+        json={"name": "x", "segment": "some_guests", "format": "CSV", "template": {"a": "{{ref}}"}},
+    )
+    assert refused.json()["errors"] == ["template: must be an object, of a JSON export"]
+
+
+def test_many_records_make_several_files(api: Api, jobs: Any) -> None:
+    """2.2: up to so many records one archive, more several; the count is the segment's."""
+    refs = sorted(api.guest(city="Cork")["ref"] for _ in range(7))
+    api.guest(city="Sligo")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    export = exported(api, segment, format="NDJSON", columns=["ref"])
+    execution = run(api, jobs, export, most=3)
+    parts = [
+        [json.loads(line)["ref"] for line in gzip.decompress(content).splitlines()]
+        for _, content in contents(api, execution)
+    ]
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [ref for part in parts for ref in part] == refs
+    assert execution["total"] == 7
+
+
+def test_a_filter_keeps_a_subgroup(api: Api, jobs: Any) -> None:
+    """2.2: optional filters keep a subgroup."""
+    kept = api.guest(city="Cork", country="IE")
+    api.guest(city="Cork", country="FR")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    only = guests_where(rule("country", "is equal to", "IE"))
+    export = exported(api, segment, format="NDJSON", columns=["ref"], filter=only)
+    execution = run(api, jobs, export)
+    counts = ("total", "filterMatchedGuests", "filterNotMatchedGuests")
+    assert [execution[name] for name in counts] == [1, 1, 1]
+    ((_, content),) = contents(api, execution)
+    assert json.loads(gzip.decompress(content)) == {"ref": kept["ref"]}
+
+
+def test_a_delta_begins_whole_and_then_adds_and_removes(api: Api, jobs: Any) -> None:
+    """2.2: the first run equals a full one; then added and removed guests in separate files."""
+    first, second = api.guest(city="Cork"), api.guest(city="Cork")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    export = exported(api, segment, definitionType="DELTA", format="NDJSON", columns=["ref"])
+
+    def actions(execution: dict[str, Any]) -> dict[str | None, set[str]]:
+        return {
+            action: {json.loads(line)["ref"] for line in gzip.decompress(content).splitlines()}
+            for action, content in contents(api, execution)
+        }
+
+    begun = run(api, jobs, export)
+    assert actions(begun) == {"add": {first["ref"], second["ref"]}}
+    third = api.guest(city="Cork")
+    api.delete(first["href"])
+    changed = run(api, jobs, export)
+    assert actions(changed) == {"add": {third["ref"]}, "remove": {first["ref"]}}
+    assert (changed["successAdd"], changed["successRemove"]) == (1, 1)
+    assert actions(run(api, jobs, export)) == {}
+
+
+def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site: Any) -> None:
+    """Issue 6: a re-run duplicates nothing; an interrupted one starts anew under its own name."""
+    api.guest(city="Cork")
+    segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
+    export = exported(api, segment, definitionType="DELTA", format="NDJSON", columns=["ref"])
+    execution = UUID(api.post(f"{OWN}/{export['ref']}/run").json()["executionRef"])
+
+    class Killed(BaseException):
+        pass
+
+    async def cut_off(work: Any) -> None:
+        real, calls = export_runs._put, []
+
+        def put(*given: Any) -> None:
+            real(*given)
+            calls.append(given)
+            raise Killed
+
+        export_runs._put = put
+        try:
+            await export_runs.run(work, execution)
+        finally:
+            export_runs._put = real
+
+    with pytest.raises(Killed):
+        jobs(cut_off)
+    for _ in range(2):
+        jobs(lambda work: export_runs.run(work, execution))
+    listing = api.get(f"{OWN}/executions/{execution}/files").json()
+    assert listing["numberOfFiles"] == 1
+    kept = list((Path(site.settings.data) / "files").rglob(f"*/{execution}/*"))
+    assert len(kept) == 1
+
+
+def test_a_failed_run_says_why(api: Api, jobs: Any) -> None:
+    api.guest(city="Cork")
+    sql = "SELECT guest_ref FROM guests WHERE CAST(core_city AS INTEGER) = 1"
+    execution = run(api, jobs, exported(api, made(api, {"sql": sql})))
+    assert execution["status"] == "FAILED"
+    assert "Cork" in execution["errorLogs"][0]
+
+
+def test_a_message_tells_of_the_end(api: Api, jobs: Any, receiver: Receiver) -> None:
+    """2.2: a connection is told with these members."""
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    export = exported(api, segment, webhook=receiver.url)
+    execution = run(api, jobs, export)
+    assert jobs(webhooks.send_due) == 1
+    ((headers, body),) = receiver.got
+    told = json.loads(body)
+    assert set(told) == {
+        *("apiUrl", "audienceExportName", "clientKey", "definitionType", "executionRef"),
+        *("executionType", "friendlyId", "segmentName", "status"),
+    }
+    assert (told["executionRef"], told["status"]) == (execution["executionRef"], "SUCCESS")
+    stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
+    assert headers[webhooks.SIGNATURE] == webhooks.signature(export["webhookSecret"], stamp, body)
+
+
+def test_a_folder_gets_the_files(api: Api, jobs: Any, tmp_path: Path) -> None:
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    destination = {"type": "FOLDER", "url": str(tmp_path / "out")}
+    export = exported(api, segment, format="PARQUET", columns=["ref"], destination=destination)
+    execution = UUID(run(api, jobs, export)["executionRef"])
+    for _ in range(2):
+        assert jobs(lambda work: deliveries.deliver(work, execution))
+    (file,) = (tmp_path / "out" / "out" / str(execution)).iterdir()
+    assert duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall() == [(1,)]
+
+
+def test_a_web_address_gets_batches_and_a_repeat_goes_on(
+    api: Api, jobs: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: HTTP webhook in batches with back-pressure; down, it delays only itself."""
+    monkeypatch.setattr(deliveries, "BATCH", 2)
+    refs = sorted(api.guest()["ref"] for _ in range(5))
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    destination = {"type": "WEBHOOK", "url": receiver.url}
+    export = exported(api, segment, format="NDJSON", columns=["ref"], destination=destination)
+    execution = UUID(run(api, jobs, export)["executionRef"])
+    receiver.status = 500
+    assert jobs(lambda work: deliveries.deliver(work, execution)) is False
+    receiver.status = 200
+    assert jobs(lambda work: deliveries.deliver(work, execution)) is True
+    got = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
+    assert got == refs
+    keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
+    assert keys == [f"{execution}-0-{done}" for done in (0, 2, 4)]
+    assert jobs(lambda work: deliveries.deliver(work, execution)) is True
+    assert len(receiver.got) == 3
+    (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    assert (item["deliveryAttempts"], item["deliveryError"]) == (2, None)
+
+
+def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:
+    """2.2: daily, weekly or custom schedule."""
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    export = exported(api, segment, schedule="DAILY")
+    assert export["nextAt"].endswith("T00:30:00.000Z")
+    assert jobs(audience_exports.start_due) == 0
+    jobs(lambda work: work.connection.execute("UPDATE ws_live.exports SET next_at = now()"))
+    assert jobs(audience_exports.start_due) == 1
+    assert jobs(audience_exports.start_due) == 0
+    (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    assert (item["executionType"], item["status"]) == ("SCHEDULED", "PENDING_SEGMENTATION")
+    body = {"name": "x", "segment": segment["ref"], "schedule": "now and then"}
+    assert api.post(OWN, json=body).status_code == 400
+
+
+def test_files_are_kept_for_a_week(api: Api, jobs: Any) -> None:
+    api.guest()
+    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    execution = run(api, jobs, export)
+    assert jobs(export_runs.forget_old) == 0
+    old = "UPDATE ws_live.export_executions SET finished_at = now() - interval '8 days'"
+    jobs(lambda work: work.connection.execute(old))
+    assert jobs(export_runs.forget_old) == 1
+    listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
+    assert listing["exports"] == []
+
+
+def test_every_problem_of_an_export_is_named(api: Api) -> None:
+    body = {
+        "name": "",
+        "segment": "nobody",
+        "definitionType": "SOME",
+        "format": "CSV",
+        "columns": ["ref", "orders", "nope"],
+        "webhook": "ftp://x",
+        "destination": {"type": "WEBHOOK", "url": "http://127.0.0.1/"},
+    }
+    assert api.post(OWN, json=body).json()["errors"] == [
+        "name: size must be between 1 and 128",
+        "definitionType: value must be one of FULL_SYNC,DELTA",
+        "segment: there is no such segment",
+        "webhook: must be an http or https URL",
+        "columns[1]: there is no column orders",
+        "columns[2]: there is no column nope",
+        "format: must be JSON or NDJSON for a webhook",
+    ]
