@@ -211,3 +211,34 @@ def test_a_stranger_is_sent_to_the_door_and_locked_out(browser, shop, owner) -> 
         other.get_by_role("button", name="Log in").click()
     assert other.get_by_text("Too many attempts").is_visible()
     context.close()
+
+
+def test_analyst_builds_bought_twice_and_not_back(page) -> None:
+    page.go("/segments")
+    page.get_by_role("link", name="New segment").click()
+    page.get_by_label("Name of the segment").fill("Bought twice, not back for 30 days")
+    page.get_by_label("Of what").select_option("order")
+    page.get_by_label("How many").select_option("at least")
+    page.get_by_label("Number").fill("2")
+    page.get_by_role("button", name="Session").click()
+    page.get_by_label("With or without").nth(1).select_option("Guests without")
+    page.get_by_role("button", name="Rule").nth(1).click()
+    page.get_by_label("Field").select_option("Started At")
+    page.get_by_label("Comparison").select_option("is in the past")
+    page.get_by_label("Value").fill("30")
+    page.get_by_label("Unit").select_option("days")
+    page.locator(".count").wait_for()
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.get_by_text("was saved").wait_for()
+    assert page.get_by_text("Guests with at least 2 orders").is_visible()
+    assert page.get_by_text("where Started At is in the past 30 days").is_visible()
+    page.get_by_role("link", name="Why?").first.click()
+    assert page.get_by_role("heading", level=1).inner_text().endswith("not back for 30 days")
+
+
+def test_sql_that_cannot_be_asked_says_why(page) -> None:
+    page.go("/segments/new?mode=sql")
+    page.locator(".count").wait_for()
+    page.get_by_label("SQL", exact=True).fill("DELETE FROM guests")
+    page.get_by_label("Name of the segment").fill("No")
+    page.locator(".problem").first.wait_for()

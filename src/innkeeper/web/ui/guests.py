@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, guests, merges, orders, search
+from innkeeper.actions import erasure, guests, merges, orders, search, segments
 from innkeeper.actions.extensions import OF_GUESTS
 from innkeeper.actions.paging import Wanted
 from innkeeper.resources.base import Record
@@ -78,6 +78,7 @@ async def overview(visit: Visit) -> Response:
         latest=page.items[:5],
         revenue=_revenue(page.items),
         channels=_shares(page.items, "channel"),
+        segments=await segments.of_guest(visit.work, ref),
         extensions=await OF_GUESTS.of_one(visit.work, ref),
     )
 
@@ -111,8 +112,8 @@ async def erase(visit: Visit) -> Response:
     ref = visit.ref("guest")
     if visit.sent("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
-    await guests.delete(visit.work, ref)
-    await audit.note(visit.work, "guest.erase", ref)
+    await guests.fetch(visit.work, ref)
+    await erasure.erase(visit.work, [ref])
     return visit.go("/guests", f"Guest {ref} was erased.")
 
 

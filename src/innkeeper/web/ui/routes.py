@@ -15,6 +15,7 @@ from innkeeper.web.ui import (
     login,
     orders,
     quarantine,
+    segments,
     settings,
     timeline,
 )
@@ -27,6 +28,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *timeline.PAGES,
     *orders.PAGES,
     *identity.PAGES,
+    *segments.PAGES,
     *quarantine.PAGES,
     *settings.PAGES,
     *identity_rules.PAGES,

@@ -57,6 +57,7 @@ PAGE_SIZE: Final = 50
 MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
+    ("/segments", "Segments", "segments"),
     ("/quarantine", "Quarantine", "quarantine"),
     ("/settings", "Settings", "settings"),
 )

@@ -97,3 +97,56 @@ if (old) {
     location.replace(`${home.dataset.guests}?${wanted}`);
   }
 }
+
+// SQL: the words that mean something get a colour, behind the text that is typed.
+const SQL = /(--[^\n]*)|('(?:''|[^'])*')|\b(select|from|where|and|or|not|in|is|null|group|by|having|order|limit|join|left|inner|on|as|with|case|when|then|else|end|between|like|ilike|distinct|union|all|exists|count|sum|min|max|avg|interval|desc|asc)\b|\b(\d+(?:\.\d+)?)\b/gi;
+const light = () => {
+  const typed = document.getElementById("sql");
+  const lit = document.getElementById("sql-lit");
+  if (!typed || !lit) return;
+  typed.parentElement.classList.add("lit");
+  lit.replaceChildren();
+  let at = 0;
+  for (const found of typed.value.matchAll(SQL)) {
+    lit.append(typed.value.slice(at, found.index));
+    const part = document.createElement("span");
+    part.className = found[1] ? "cm" : found[2] ? "str" : found[3] ? "kw" : "num";
+    part.textContent = found[0];
+    lit.append(part);
+    at = found.index + found[0].length;
+  }
+  lit.append(typed.value.slice(at));
+};
+on("input", "#sql", light);
+document.addEventListener("DOMContentLoaded", light);
+
+// The builder: each change is sent, and the form comes back with its count. One at a time, and
+// what was typed meanwhile stays.
+let turn = Promise.resolve();
+const rebuild = (pressed) => {
+  turn = turn.then(async () => {
+    const form = document.querySelector("form[data-builder]");
+    const sent = new URLSearchParams(new FormData(form));
+    if (pressed) sent.set("do", pressed);
+    const answer = await fetch(form.action, { method: "POST", body: sent });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("form[data-builder]");
+    if (!fresh) return;
+    const typed = [...form.elements].filter(
+      (field) => field.matches("input:not([type=hidden]), select, textarea") && sent.get(field.name) !== field.value,
+    ).map((field) => [field.name, field.value]);
+    const focused = document.activeElement.id;
+    form.replaceChildren(...fresh.childNodes);
+    for (const [name, value] of typed) {
+      const field = form.elements.namedItem(name);
+      if (field && !pressed?.startsWith("drop")) field.value = value;
+    }
+    if (focused) document.getElementById(focused)?.focus();
+    light();
+  }).catch(() => {});
+};
+on("change", "form[data-builder] :is(input, select, textarea)", () => rebuild());
+on("click", "form[data-builder] button[value]:not([value=save])", (button, event) => {
+  event.preventDefault();
+  rebuild(button.value);
+});

@@ -1,0 +1,172 @@
+"""Segments: the list, one segment and its history, the builder with its live count."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, segment_catalogue, segment_runs, segments
+from innkeeper.errors import ApiError, BadRequest, Invalid
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.segments import EDITABLE
+from innkeeper.rules.access import Right
+from innkeeper.web.ui import builder
+from innkeeper.web.ui.builder import Draft
+from innkeeper.web.ui.shell import Page, Visit, ref_of
+
+EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
+ACTIONS: Final = ("start", "pause", "run", "delete")
+
+
+async def every(visit: Visit) -> Response:
+    """All of them."""
+    return visit.show("segments.html", rows=await segments.list_all(visit.work))
+
+
+async def one(visit: Visit) -> Response:
+    """A segment: its size over time, who is in it, what it asks."""
+    row = await segments.fetch(visit.work, visit.request.path_params["segment"])
+    runs = await segment_runs.runs(visit.work, row["ref"])
+    sizes = [run for run in reversed(runs) if run["rows"] is not None]
+    return visit.show(
+        "segment.html",
+        row=row,
+        runs=runs[:10],
+        labels=[f"{run['started_at']:%d %b %H:%M}" for run in sizes],
+        sizes=[float(run["rows"]) for run in sizes],
+        sample=await _people(visit, row["sample"] or []),
+        draft=builder.of(row["name"], row["definition"], {}),
+        words=builder.WORDS,
+        is_editable=row["status"] in EDITABLE and builder.is_simple(row["definition"]),
+    )
+
+
+async def act(visit: Visit) -> Response:
+    """Start, pause, run or delete a segment."""
+    name = visit.request.path_params["segment"]
+    action = visit.sent("action")
+    if action not in ACTIONS:
+        raise BadRequest("Unknown action.")
+    row = await segments.fetch(visit.work, name)
+    await audit.note(visit.work, f"segment.{action}", friendly_id=row["friendly_id"])
+    if action == "delete":
+        await segments.delete(visit.work, row["ref"])
+        return visit.go("/segments", f"{row['name']} was deleted.")
+    if action == "start":
+        await segments.start(visit.work, row["ref"])
+        return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
+    if action == "pause":
+        await segments.pause(visit.work, row["ref"])
+        return visit.go(f"/segments/{name}", "It is paused.")
+    ran = await segment_runs.run(visit.work, row["ref"])
+    note = ran["error"] or f"{ran['rows']:,} guests are in it now."
+    return visit.go(f"/segments/{name}", note)
+
+
+async def why(visit: Visit) -> Response:
+    """Why a guest is in a segment, or is not."""
+    row = await segments.fetch(visit.work, visit.request.path_params["segment"])
+    guest = ref_of(visit.request.path_params["guest"])
+    verdict = await segments.explain(visit.work, row["ref"], guest)
+    people = await _people(visit, [str(guest)])
+    return visit.show("segment_why.html", row=row, guest=guest, people=people, verdict=verdict)
+
+
+async def new(visit: Visit) -> Response:
+    """The builder, empty."""
+    draft = Draft(groups=[builder.GroupRow()])
+    if visit.asked("mode") == "sql":
+        draft = Draft(sql=EXAMPLE_SQL)
+    return await _builder(visit, draft)
+
+
+async def edit(visit: Visit) -> Response:
+    """The builder with a segment in it."""
+    row = await segments.fetch(visit.work, visit.request.path_params["segment"])
+    catalogue = await segment_catalogue.fields(visit.work)
+    draft = builder.of(row["name"], row["definition"], _types(catalogue))
+    return await _builder(visit, draft, row=row, catalogue=catalogue)
+
+
+async def save(visit: Visit) -> Response:
+    """What the builder sends: another row, or the segment to keep."""
+    draft = builder.read(visit.form)
+    friendly = visit.request.path_params.get("segment")
+    row = await segments.fetch(visit.work, friendly) if friendly else None
+    if visit.sent("do") != "save":
+        return await _builder(visit, draft, row=row)
+    body = {"name": draft.name, "definition": builder.definition(draft)}
+    try:
+        if row is None:
+            kept = await segments.create(visit.work, body)
+        else:
+            kept = await segments.change(visit.work, row["ref"], body)
+    except ApiError as error:
+        if error.status not in (400, 409):
+            raise
+        return await _builder(visit, draft, row=row, refused=error)
+    await segment_runs.run(visit.work, kept["ref"])
+    word = "change" if row else "create"
+    await audit.note(visit.work, f"segment.{word}", friendly_id=kept["friendly_id"])
+    return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
+
+
+async def _builder(
+    visit: Visit,
+    draft: Draft,
+    row: Record | None = None,
+    refused: ApiError | None = None,
+    catalogue: dict[str, Any] | None = None,
+) -> Response:
+    catalogue = catalogue or await segment_catalogue.fields(visit.work)
+    found, problems = None, []
+    try:
+        found = await segments.preview(visit.work, builder.definition(draft))
+    except Invalid as invalid:
+        problems = [problem.message for problem in invalid.problems]
+    except ApiError as error:
+        problems = [error.message]
+    return visit.show(
+        "builder.html",
+        400 if refused else 200,
+        draft=draft,
+        row=row,
+        refused=refused,
+        entities={each["name"]: each for each in catalogue["entities"]},
+        words=builder.WORDS,
+        counts=builder.COUNTS,
+        units=builder.UNITS,
+        found=found,
+        problems=problems,
+        sample=await _people(visit, (found or {}).get("sample", [])),
+    )
+
+
+def _types(catalogue: dict[str, Any]) -> dict[tuple[str, str, str], str]:
+    return {
+        (entity["name"], known["location"], known["field"]): known["type"]
+        for entity in catalogue["entities"]
+        for known in entity["fields"]
+    }
+
+
+async def _people(visit: Visit, refs: list[Any]) -> list[Record]:
+    """Guests as a list shows them."""
+    wanted = [UUID(str(ref)) for ref in refs]
+    rows = await visit.work.all("search.rows", guests=wanted) if wanted else []
+    return [visit.veil({**row.pop("body"), **row}, Guest) for row in rows]
+
+
+PAGES: Final = (
+    Page("/segments", every),
+    Page("/segments/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False),
+    Page(
+        *("/segments/{segment}/edit", edit, save),
+        right=Right.SEGMENTS,
+        post_right=Right.SEGMENTS,
+        whole=False,
+    ),
+    Page("/segments/{segment}/why/{guest}", why),
+    Page("/segments/{segment}", one, act, post_right=Right.SEGMENTS, whole=False),
+)
