@@ -127,7 +127,7 @@ def _wandering(chance: Random, now: datetime) -> Iterator[Step]:
     channel, agent = chance.choice(_AGENTS)
     for _ in range(chance.choice((1, 1, 1, 2))):
         at = _moment(chance, now, 150)
-        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 2, 2, 3)))
+        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 1, 2, 3)))
         if chance.random() < 0.15:
             yield _add(at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE")
 
@@ -135,7 +135,7 @@ def _wandering(chance: Random, now: datetime) -> Iterator[Step]:
 def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[Step]:
     """Somebody who signed up for the newsletter and looks in now and then."""
     channel, agent = chance.choice(_AGENTS)
-    times = sorted(_moment(chance, now, 500) for _ in range(chance.choice((1, 2, 3))))
+    times = sorted(_moment(chance, now, 500) for _ in range(chance.choice((1, 1, 2))))
     yield from _browsing(chance, times[0], 0, channel, agent, 1)
     yield _identity(times[0] + timedelta(minutes=3), 0, channel, agent, person)
     for at in times[1:]:
@@ -148,7 +148,7 @@ def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) 
     member = chance.random() < 0.45
     if member:
         person = {**person, "identifiers": [{"provider": "CRM", "id": f"C{100000 + number}"}]}
-    times = sorted(_moment(chance, now, 545) for _ in range(chance.choice((1, 1, 2, 2, 3, 5))))
+    times = sorted(_moment(chance, now, 545) for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5))))
     known = False
     for turn, at in enumerate(times):
         # A second device, not known yet: it becomes one person by the e-mail address.
@@ -157,7 +157,7 @@ def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) 
         if chance.random() < 0.25:
             yield Step(at, "order", 0, _order(chance, person, reference, at, "BRANCH"))
             continue
-        yield from _browsing(chance, at, browser, channel, agent, chance.choice((1, 2)))
+        yield from _browsing(chance, at, browser, channel, agent, 1)
         if browser or not known:
             yield _identity(at + timedelta(minutes=3), browser, channel, agent, person)
             known = True
@@ -240,13 +240,7 @@ def _purchase(
     for turn, product in enumerate(products):
         step = timedelta(seconds=40 * turn)
         yield _add(start + step, browser, *agent, product, person["country"])
-    contact = {
-        "email": person["email"],
-        "identifiers": [{"provider": "email", "id": person["email"]}],
-    }
-    contact |= {"firstname": person["first_name"], "lastname": person["last_name"]}
     later = start + timedelta(minutes=3)
-    yield _event(later, browser, agent, "ADD_CONTACTS", contact=[contact])
     bought = [{"item_id": product[0]} for product in products]
     later += timedelta(minutes=1)
     yield _event(later, browser, agent, "CONFIRM", product=bought)
