@@ -1,0 +1,54 @@
+"""Twenty fixed segments: the same guests as a query written by hand over the same files."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from bench.filling import fill
+from bench.segments import TWENTY, Question, midnight
+from innkeeper import clock
+from innkeeper.lake.segment_members import Question as Asked
+from innkeeper.lake.segment_members import find_members
+from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.rules.traits import Traits
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def lake(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Lake]:
+    database = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
+    await database.open()
+    async with database.work("live") as work:
+        await fill(work, clock.now(), 2_000, 20_000, 3_000)
+        async with opened(work) as found:
+            yield found
+    await database.close()
+
+
+def by_hand(lake: Lake, question: Question) -> set[str]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, paths in lake.snapshot.files.items():
+            full = [lake.snapshot.place.full(path) for path in paths]
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({full})")
+        sql = question.sql.format(day=midnight(lake.snapshot.taken_at))
+        return {ref for (ref,) in connection.execute(sql).fetchall()}
+
+
+async def test_twenty_segments_hold_whom_a_query_by_hand_finds(lake: Lake) -> None:
+    assert len(TWENTY) == 20
+    sizes = {}
+    for question in TWENTY:
+        found = await find_members(lake, Asked.of(question.definition, Traits()))
+        assert len(found) == len(set(found))
+        assert set(found) == by_hand(lake, question), question.name
+        sizes[question.name] = len(found)
+    assert all(0 < size < 2_000 for size in sizes.values()), sizes
