@@ -1,5 +1,6 @@
 """Browsers: create, show, what is known of one when an event comes, and forgetting visitors."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,11 @@ from innkeeper.errors import Conflict, UnknownBrowser
 from innkeeper.rules.sessions import CutBy, Span
 from innkeeper.store.work import Row, Work
 
+REMEMBERED: Final = 4096
+"""Browsers of which a process remembers the current session."""
+SMALL: Final = 2000
+"""Characters of what is known of a session up to which it is remembered."""
+NEAR: Final = {"near": ["browsers.near"]}
 PURGE_BATCH: Final = 500
 """Visitors forgotten in one transaction."""
 
@@ -23,6 +29,7 @@ class Session:
     guest: UUID
     root: UUID
     """The live guest that stands for `guest`."""
+    version: int
     span: Span
     cut_by: CutBy | None
     events: int
@@ -64,11 +71,50 @@ async def guest_of(work: Work, browser: UUID) -> UUID:
     return found
 
 
+# The longest unused first.
+_remembered: OrderedDict[tuple[str, UUID], Browser] = OrderedDict()
+
+
+def remember(work: Work, browser: Browser) -> None:
+    """Keep what was just written of a browser, for its next event.
+
+    It may be out of date when that comes: whoever writes by it compares the version in the very
+    statement, and learns the live guest from it.
+    """
+    (session,) = browser.sessions
+    key = (work.workspace, browser.ref)
+    if session.cart is not None or len(str(session.about)) > SMALL:
+        _remembered.pop(key, None)
+        return
+    _remembered[key] = browser
+    _remembered.move_to_end(key)
+    if len(_remembered) > REMEMBERED:
+        _remembered.popitem(last=False)
+
+
+def forget(work: Work, browser: UUID) -> None:
+    """What was remembered of a browser is out of date."""
+    _remembered.pop((work.workspace, browser), None)
+
+
+def remembered(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
+    """A browser with its current session, if an event at `at` goes on with that for certain."""
+    found = _remembered.get((work.workspace, browser))
+    if found is None or channel not in (None, found.channel):
+        return None
+    span = found.sessions[0].span
+    goes_on = span.cut_at is None and span.last_at <= at <= span.expires_at
+    return found if goes_on else None
+
+
 async def state(
     work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
 ) -> Browser | None:
-    """A browser and the sessions, on one channel, that an event at `at` may touch."""
-    rows = await work.all("browsers.state", ref=browser, channel=channel, at=at, until=at + reach)
+    """A browser and the sessions, on one channel, that an event at `at` may touch, with their
+    neighbours."""
+    rows = await work.all(
+        "browsers.state", parts=NEAR, ref=browser, channel=channel, at=at, until=at + reach
+    )
     if not rows:
         return None
     row = rows[0]
@@ -83,6 +129,22 @@ async def state(
         row["last_point_of_sale"],
         [_session(row) for row in rows if row["ref"] is not None],
     )
+
+
+async def lock(
+    work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
+) -> bool:
+    """Hold a browser and the sessions that an event may touch until the transaction ends.
+
+    False when there is no such browser.
+    """
+    if not await work.one("browsers.lock", ref=browser):
+        return False
+    until = at + reach
+    await work.all(
+        "browsers.lock_sessions", parts=NEAR, ref=browser, channel=channel, at=at, until=until
+    )
+    return True
 
 
 async def create_unless_known(work: Work, browser: UUID) -> None:
@@ -114,6 +176,7 @@ def _session(row: Row) -> Session:
         row["ref"],
         row["guest_ref"],
         row["session_root"],
+        row["session_version"],
         Span(row["started_at"], row["last_at"], row["expires_at"], row["cut_at"]),
         row["cut_by"],
         row["events"],

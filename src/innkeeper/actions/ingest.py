@@ -24,7 +24,7 @@ from innkeeper.actions import (
 )
 from innkeeper.actions.browsers import Browser
 from innkeeper.actions.placing import Arrival
-from innkeeper.errors import Invalid, UnknownBrowser
+from innkeeper.errors import Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
 from innkeeper.rules import event_types, stream
 from innkeeper.rules.merging import intent
@@ -34,6 +34,8 @@ from innkeeper.store.work import Work
 
 QUICK_ATTEMPTS: Final = 2
 """Times an event is tried without a lock: with many writers at one browser a queue is better."""
+LOCKED_ATTEMPTS: Final = 10
+"""Times an event is tried with the lock: only a configuration that keeps changing stops it."""
 _UNDER_LOCK: Final = frozenset(
     {events.IDENTITY, events.CHECKOUT, events.ORDER_CHECKOUT, events.PAYMENT}
 )
@@ -83,10 +85,11 @@ async def record(
         taken = await _attempt(work, event, _quickly)
         if taken is not None:
             return taken
-    while True:
+    for _ in range(LOCKED_ATTEMPTS):
         taken = await _attempt(work, event, _under_lock)
         if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
             return taken
+    raise Unavailable
 
 
 async def _attempt(
@@ -123,17 +126,19 @@ async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken 
 
 async def _quickly(work: Work, event: _Incoming) -> Taken | None:
     """An event that is written by one statement; None when that came too late, or it is not."""
-    arrival = await _arrived(work, event)
+    reading = event.reading
+    known = browsers.remembered(work, event.browser, reading.channel, reading.at)
+    arrival = await _arrived(work, event, known)
     if not _needs_lock(arrival):
-        written = await placing.append(work, arrival)
-        return Taken(event.ref, arrival.browser.root) if written else None
+        guest = await placing.append(work, arrival)
+        return None if guest is None else Taken(event.ref, guest)
     return await _under_lock(work, event)
 
 
-async def _arrived(work: Work, event: _Incoming) -> Arrival:
+async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> Arrival:
     """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
     reading, sent = event.reading, event.sent
-    browser = await _browser(work, event)
+    browser = known or await _browser(work, event)
     stream.check_name(reading.type)
     point = event.config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
     meaning, parts = event_types.told(reading.type, sent.message)
@@ -187,11 +192,13 @@ def _needs_lock(arrival: Arrival) -> bool:
 async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
     """The whole of an event in one transaction; None when it must be tried again."""
     async with work.transaction():
-        locked = await work.one("browsers.lock", ref=event.browser)
+        channel, at = event.reading.channel, event.reading.at
+        reach = event.config.longest_timeout
+        locked = await browsers.lock(work, event.browser, channel, at, reach)
         if event.replay and not await quarantine.hold(work, event.ref):
             return None
         arrival = await _arrived(work, event)
-        if locked is None:
+        if not locked:
             # A bot's browser, which came into being just now.
             return None
         guest = arrival.browser.root

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions import browsers
 from innkeeper.actions.browsers import Browser, Session
 from innkeeper.resources.events import CART_TYPES
 from innkeeper.rules import carts, event_types, sessions, stream
@@ -17,6 +18,19 @@ from innkeeper.store.work import Json, Row, Work
 _months: set[tuple[str, int, int]] = set()
 """(workspace, year, month) that have a partition."""
 _MOST_MONTHS: Final = 10_000
+
+
+_GOES_ON: Final[dict[str, list[str]]] = {
+    "before": [],
+    "session": ["sessions.go_on"],
+    "unless": [],
+    "more": [],
+}
+_BEGINS: Final = {
+    "before": ["sessions.one_begins"],
+    "session": ["sessions.begin"],
+    "more": ["sessions.see"],
+}
 
 
 class Superseded(Exception):
@@ -58,6 +72,22 @@ class Arrival:
         return [self.browser.sessions[index] for index in self.placement.joins]
 
     @property
+    def near(self) -> list[Session]:
+        """The sessions beside, whose next event must know of this one: one that goes on with the
+        latest session changes nothing for any other."""
+        joins, browser = self.placement.joins, self.browser
+        latest = joins and joins[-1] == len(browser.sessions) - 1
+        if latest and self.is_plain and self.mark.at >= self.joined[0].span.started_at:
+            return []
+        return [one for index, one in enumerate(browser.sessions) if index not in joins]
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether its session is the latest of the channel."""
+        spans = [session.span for session in self.browser.sessions]
+        return all(span.started_at <= self.mark.at for span in spans)
+
+    @property
     def begins(self) -> bool:
         """Whether it is the first of its session."""
         return not self.placement.joins
@@ -85,6 +115,8 @@ class _Kept:
 
     ref: UUID
     guest: UUID
+    version: int
+    """As it was read; 0 for one that is new."""
     span: Span
     cut_by: sessions.CutBy | None
     events: int
@@ -95,6 +127,7 @@ class _Kept:
         over = sessions.is_over(self.span, now)
         return {
             "session": self.ref,
+            "session_version": self.version,
             "session_guest": self.guest,
             "started_at": self.span.started_at,
             "last_at": self.span.last_at,
@@ -111,8 +144,44 @@ class _Kept:
         }
 
 
-async def append(work: Work, arrival: Arrival) -> bool:
-    """Write a plain event in one statement; False when it was decided by what is out of date."""
+async def append(work: Work, arrival: Arrival) -> UUID | None:
+    """Write a plain event in one statement; the live guest of the browser.
+
+    None when it was decided by what is out of date, and nothing was written.
+    """
+    kept, body = _kept(arrival)
+    written = await _append(work, arrival, body, kept, begins=arrival.begins)
+    if written is None:
+        browsers.forget(work, arrival.browser.ref)
+        return None
+    root: UUID = written["root"]
+    if not arrival.is_latest:
+        browsers.forget(work, arrival.browser.ref)
+        return root
+    session = Session(
+        kept.ref,
+        kept.guest,
+        root,
+        written["version"],
+        kept.span,
+        kept.cut_by,
+        kept.events,
+        kept.about,
+        kept.cart,
+    )
+    now_known = replace(
+        arrival.browser,
+        version=arrival.browser.version + arrival.begins,
+        channel=arrival.channel,
+        point_of_sale=arrival.point_of_sale,
+        sessions=[session],
+    )
+    browsers.remember(work, now_known)
+    return root
+
+
+def _kept(arrival: Arrival) -> tuple[_Kept, dict[str, Any]]:
+    """The session that a plain event begins or goes on with, and the event as kept."""
     if arrival.begins:
         about = sessions.opened_by(arrival.user_agent)
         body = arrival.body(about)
@@ -120,18 +189,20 @@ async def append(work: Work, arrival: Arrival) -> bool:
         kept = _Kept(
             uuid4(),
             arrival.guest,
+            0,
             sessions.span_of(arrival.mark),
             cut_by,
             1,
             sessions.with_event(about, body, arrival.point_of_sale, first=True, last=True),
             _cart(None, arrival),
         )
-        return await _append(work, arrival, body, kept, begins=True)
+        return kept, body
     session, at = arrival.joined[0], arrival.mark.at
     body = arrival.body(session.about)
     kept = _Kept(
         session.ref,
         session.guest,
+        session.version,
         session.span.with_mark(arrival.mark),
         "force" if arrival.mark.cuts else session.cut_by,
         session.events + 1,
@@ -144,13 +215,18 @@ async def append(work: Work, arrival: Arrival) -> bool:
         ),
         _cart(session.cart, arrival),
     )
-    return await _append(work, arrival, body, kept, begins=False)
+    return kept, body
 
 
 async def write(work: Work, arrival: Arrival) -> bool:
-    """Write any event; call it in a transaction that holds the browser."""
+    """Write any event; call it in a transaction that holds the browser.
+
+    False when another configuration is in force by now.
+    """
+    browsers.forget(work, arrival.browser.ref)
     if arrival.is_plain:
-        return await append(work, arrival)
+        kept, body = _kept(arrival)
+        return bool(await _append(work, arrival, body, kept, begins=arrival.begins))
     now = clock.now()
     rows = await _rows(work, arrival.joined)
     rows = _with_arrival(rows, arrival)
@@ -163,7 +239,8 @@ async def write(work: Work, arrival: Arrival) -> bool:
         origin = origins.get(members[0]["session_ref"], arrival.joined[0])
         ref = free.pop(0) if free else uuid4()
         span = sessions.span_of_all([marks[index] for index in group])
-        groups.append((_folded(ref, origin, span, members), members))
+        version = origins[ref].version if ref in origins else 0
+        groups.append((_folded(ref, version, origin, span, members), members))
     _keep_cut(groups[-1][0], arrival.joined[-1])
     for kept, members in groups:
         mine = next((row for row in members if row["ref"] == arrival.ref), None)
@@ -213,7 +290,8 @@ async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
     Call it in a transaction that holds the browser.
     """
     at = arrival.mark.at
-    for row in await work.all("sessions.open_of_browser", browser=arrival.browser.ref, at=at):
+    rows = await work.all("sessions.open_of_browser", browser=arrival.browser.ref, at=at)
+    for row in rows:
         await work.run(
             "sessions.cut",
             ref=row["ref"],
@@ -222,6 +300,12 @@ async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
             revenue=carts.abandoned_revenue(row["cart"]),
             now=now,
         )
+    cut = {row["ref"] for row in rows}
+    known = [
+        replace(session, version=session.version + 1) if session.ref in cut else session
+        for session in arrival.browser.sessions
+    ]
+    arrival.browser = replace(arrival.browser, sessions=known)
     arrival.placement = Placement()
 
 
@@ -234,17 +318,16 @@ async def add_partitions(work: Work) -> None:
 
 async def _append(
     work: Work, arrival: Arrival, body: Mapping[str, Any], kept: _Kept, *, begins: bool
-) -> bool:
+) -> Row | None:
     at = arrival.mark.at
     await _make_room(work, at)
-    parts = {
-        "session": ["sessions.begin" if begins else "sessions.go_on"],
-        "seen": ["sessions.see"] if begins else [],
-    }
-    written = await work.run(
+    near = arrival.near
+    parts = _parts(arrival, bool(near), begins=begins)
+    return await work.one(
         "events.append",
         parts=parts,
         browser=arrival.browser.ref,
+        browser_guest=arrival.browser.guest,
         version=arrival.browser.version,
         settings=arrival.settings,
         ref=arrival.ref,
@@ -257,9 +340,23 @@ async def _append(
         cuts=arrival.mark.cuts,
         body=Json(body),
         received_at=arrival.received_at,
+        near=[session.ref for session in near],
+        near_versions=[session.version for session in near],
         **kept.params(clock.now()),
     )
-    return written == 1
+
+
+def _parts(arrival: Arrival, touches: bool, *, begins: bool) -> dict[str, list[str]]:
+    """What the statement is made of."""
+    before = arrival.browser
+    parts = {**_GOES_ON, **(_BEGINS if begins else {})}
+    if touches:
+        parts["before"] = ["sessions.touch", *parts["before"]]
+        parts["unless"] = ["sessions.unless_moved"]
+    as_before = (before.channel, before.point_of_sale) == (arrival.channel, arrival.point_of_sale)
+    if not (begins or as_before):
+        parts["more"] = ["sessions.elsewhere"]
+    return parts
 
 
 async def _make_room(work: Work, at: datetime) -> None:
@@ -315,7 +412,7 @@ def _mark(row: Row) -> Mark:
     return Mark(row["at"], timedelta(seconds=row["reach"]), row["cuts"])
 
 
-def _folded(ref: UUID, origin: Session, span: Span, rows: Sequence[Row]) -> _Kept:
+def _folded(ref: UUID, version: int, origin: Session, span: Span, rows: Sequence[Row]) -> _Kept:
     """A session made of its events from the first to the last."""
     known = ("user_agent", "operating_system")
     about = {name: origin.about[name] for name in known if name in origin.about}
@@ -326,7 +423,7 @@ def _folded(ref: UUID, origin: Session, span: Span, rows: Sequence[Row]) -> _Kep
         )
         cart = _cart_with(cart, row)
     cut_by: sessions.CutBy | None = "force" if span.cut_at is not None else None
-    return _Kept(ref, origin.guest, span, cut_by, len(rows), about, cart)
+    return _Kept(ref, origin.guest, version, span, cut_by, len(rows), about, cart)
 
 
 def _keep_cut(last: _Kept, before: Session) -> None:

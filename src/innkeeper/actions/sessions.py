@@ -43,7 +43,6 @@ async def close_idle(work: Work) -> int:
                 closed += await work.run(
                     "sessions.close",
                     ref=row["ref"],
-                    expires_at=row["expires_at"],
                     cart_type=carts.cart_type(row["cart"]),
                     revenue=carts.abandoned_revenue(row["cart"]),
                     now=now,

@@ -32,6 +32,7 @@ from innkeeper.web.bodies import ClientGone, read_body
 from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
+from innkeeper.web.turns import Turns
 from innkeeper.wire import stream
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.stream_routes import StreamRoute, is_event_path, routes_at
@@ -79,6 +80,7 @@ class Stream:
         self._database = database
         self._keyring = keyring
         self._cors = Cors(settings.cors_origins)
+        self.turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -214,7 +216,10 @@ async def _event(door: Stream, call: Call) -> Answer:
     edge = call.route is not None and call.route.edge
     site = call.query.get("siteId", "") if edge else None
     sent = Sent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
-    taken = await door.work(call, lambda work: ingest.record(work, sent))
+    # Events of one browser are written one after the other in any case; here they wait without
+    # keeping a connection from others.
+    async with door.turns.of((call.workspace, str(message.get("browser_id")))):
+        taken = await door.work(call, lambda work: ingest.record(work, sent))
     EVENTS.inc()
     for reason in taken.quarantined:
         QUARANTINED.labels(reason).inc()

@@ -1,19 +1,16 @@
 -- events.append
--- An event and the session it makes, if its browser and the configuration are as they were read.
-WITH held AS (
-    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
-        point_of_sale = %(point_of_sale)s
-    FROM {ws}.stream_settings AS c
-    WHERE b.ref = %(browser)s AND b.version = %(version)s AND c.version = %(settings)s
-    RETURNING b.version
-), placed AS (
+-- An event and the session it makes, if that and the configuration are as they were read.
+WITH {before}placed AS (
     {session}
-){seen}
+){more}
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
     point_of_sale, reach, cuts, body, received_at)
-SELECT %(ref)s, %(at)s, placed.ref, %(guest)s, %(browser)s, held.version, %(type)s, %(channel)s,
-    %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
-FROM held CROSS JOIN placed
+SELECT %(ref)s, %(at)s, placed.ref, %(guest)s, %(browser)s, placed.version, %(type)s,
+    %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
+FROM placed
+RETURNING number AS version, (
+    SELECT coalesce(g.survivor_ref, g.ref) FROM {ws}.guests AS g WHERE g.ref = %(browser_guest)s
+) AS root
 
 -- events.add_partition
 -- Make room for the events of a month.
@@ -35,7 +32,7 @@ FROM {ws}.stream_settings
 SELECT ref, at, session_ref, number, type, point_of_sale, reach, cuts, body, received_at
 FROM {ws}.events WHERE session_ref = ANY (%(sessions)s::uuid[])
   AND at BETWEEN %(since)s AND %(until)s
-ORDER BY at, number
+ORDER BY at, received_at, number
 
 -- events.move
 -- Events of a locked browser that another session holds now.
@@ -59,9 +56,9 @@ FROM unnest(%(sessions)s::uuid[], %(since)s::timestamptz[], %(until)s::timestamp
 CROSS JOIN LATERAL (
     SELECT * FROM {ws}.events
     WHERE session_ref = s.ref AND at BETWEEN s.since AND s.until
-    ORDER BY at DESC, number DESC LIMIT %(most)s
+    ORDER BY at DESC, received_at DESC, number DESC LIMIT %(most)s
 ) AS e
-ORDER BY e.at DESC, e.number DESC
+ORDER BY e.at DESC, e.received_at DESC, e.number DESC
 
 -- events.kinds
 -- The types that attributes of an event type have.

@@ -1,28 +1,63 @@
 -- sessions.go_on
 -- Part of `events.append`: the event's session as it is now.
-UPDATE {ws}.sessions SET started_at = %(started_at)s, last_at = %(last_at)s,
-    expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz, cut_by = %(cut_by)s::text, events = %(events)s,
-    about = %(about)s, cart = %(cart)s::jsonb, closed_at = %(closed_at)s::timestamptz, cart_type = %(cart_type)s::text,
+UPDATE {ws}.sessions AS s SET version = s.version + 1, started_at = %(started_at)s,
+    last_at = %(last_at)s, expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz,
+    cut_by = %(cut_by)s::text, events = %(events)s, about = %(about)s, cart = %(cart)s::jsonb,
+    closed_at = %(closed_at)s::timestamptz, cart_type = %(cart_type)s::text,
     revenue = %(revenue)s::numeric, modified_at = %(now)s
-WHERE ref = %(session)s AND EXISTS (SELECT FROM held)
-RETURNING ref
+FROM {ws}.stream_settings AS c
+WHERE s.ref = %(session)s AND s.version = %(session_version)s AND c.version = %(settings)s
+  {unless}
+RETURNING s.ref, s.version
 
 -- sessions.begin
 -- Part of `events.append`: the event's session, which is new.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
 SELECT %(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
-    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz,
-    %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s
+    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
+    %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
+    %(now)s, %(now)s
 FROM held
-RETURNING ref
+RETURNING ref, version
+
+-- sessions.one_begins
+-- Part of `events.append`: one session of a browser begins after the other.
+held AS (
+    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
+        point_of_sale = %(point_of_sale)s
+    FROM {ws}.stream_settings AS c
+    WHERE b.ref = %(browser)s AND b.version = %(version)s AND c.version = %(settings)s
+      {unless}
+    RETURNING b.ref
+),
+
+-- sessions.touch
+-- Part of `events.append`: sessions beside the event's, whose own events must know of this one.
+touched AS (
+    UPDATE {ws}.sessions AS n SET version = n.version + 1
+    FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS known (ref, version)
+    WHERE n.ref = known.ref AND n.version = known.version
+    RETURNING n.ref
+),
+
+-- sessions.unless_moved
+-- Part of `events.append`: nothing is written when one of those beside is another by now.
+AND (SELECT count(*) FROM touched) = cardinality(%(near)s::uuid[])
+
+-- sessions.elsewhere
+-- Part of `events.append`: what the browser's next event means when it does not say.
+, elsewhere AS (
+    UPDATE {ws}.browsers SET channel = %(channel)s, point_of_sale = %(point_of_sale)s
+    WHERE ref = %(browser)s AND EXISTS (SELECT FROM placed)
+)
 
 -- sessions.see
 -- Part of `events.append`: its guest was seen when the session began.
 , seen AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
     WHERE ref = %(session_guest)s AND last_seen < %(started_at)s AND survivor_ref IS NULL
-      AND own IS NULL AND EXISTS (SELECT FROM held)
+      AND own IS NULL AND EXISTS (SELECT FROM placed)
 )
 
 -- sessions.put
@@ -30,9 +65,10 @@ RETURNING ref
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
 VALUES (%(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
-    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz,
+    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
+    %(cart)s::jsonb, %(closed_at)s::timestamptz,
     %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s)
-ON CONFLICT (ref) DO UPDATE SET started_at = excluded.started_at, last_at = excluded.last_at,
+ON CONFLICT (ref) DO UPDATE SET version = sessions.version + 1, started_at = excluded.started_at, last_at = excluded.last_at,
     expires_at = excluded.expires_at, cut_at = excluded.cut_at, cut_by = excluded.cut_by,
     events = excluded.events, about = excluded.about, cart = excluded.cart,
     closed_at = excluded.closed_at, cart_type = excluded.cart_type, revenue = excluded.revenue,
@@ -49,26 +85,22 @@ WHERE browser_ref = %(browser)s AND cut_at IS NULL AND expires_at >= %(at)s
 
 -- sessions.cut
 -- End a session of a locked browser: another person is there.
-UPDATE {ws}.sessions SET cut_at = %(cut_at)s::timestamptz, cut_by = 'person', expires_at = %(cut_at)s::timestamptz,
+UPDATE {ws}.sessions SET version = version + 1, cut_at = %(cut_at)s::timestamptz,
+    cut_by = 'person', expires_at = %(cut_at)s::timestamptz,
     closed_at = %(now)s, cart_type = %(cart_type)s::text, revenue = %(revenue)s::numeric, modified_at = %(now)s
 WHERE ref = %(ref)s
 
 -- sessions.idle
 -- Some open sessions whose time is up, held until the transaction ends.
-SELECT s.ref, s.browser_ref, s.cart, s.expires_at FROM {ws}.sessions AS s
-JOIN {ws}.browsers AS b ON b.ref = s.browser_ref
-WHERE s.closed_at IS NULL AND s.expires_at < %(now)s
-ORDER BY b.ref LIMIT %(most)s FOR NO KEY UPDATE OF b SKIP LOCKED
+SELECT ref, cart FROM {ws}.sessions
+WHERE closed_at IS NULL AND expires_at < %(now)s
+ORDER BY ref LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED
 
 -- sessions.close
--- End an idle session of a held browser, unless an event came meanwhile.
-WITH closed AS (
-    UPDATE {ws}.sessions SET closed_at = %(now)s, cart_type = %(cart_type)s::text,
-        revenue = %(revenue)s::numeric, modified_at = %(now)s
-    WHERE ref = %(ref)s AND closed_at IS NULL AND expires_at = %(expires_at)s
-    RETURNING browser_ref
-)
-UPDATE {ws}.browsers SET version = version + 1 WHERE ref IN (SELECT browser_ref FROM closed)
+-- End a held idle session.
+UPDATE {ws}.sessions SET version = version + 1, closed_at = %(now)s, cart_type = %(cart_type)s,
+    revenue = %(revenue)s::numeric, modified_at = %(now)s
+WHERE ref = %(ref)s
 
 -- sessions.of_guest
 -- The latest sessions of a live guest and those it stands for.

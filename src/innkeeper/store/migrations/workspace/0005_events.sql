@@ -31,7 +31,7 @@ CREATE TABLE {ws}.browsers (
     ref uuid PRIMARY KEY,
     -- Whose browser it is now. As recorded: reads follow a merge to the survivor.
     guest_ref uuid NOT NULL REFERENCES {ws}.guests ON DELETE CASCADE,
-    -- Counts what was written of this browser: who writes by an older state writes nothing.
+    -- Another whenever a session begins: who begins one by an older state begins nothing.
     version bigint NOT NULL DEFAULT 0,
     -- Of its last event: what the next one means when it does not say (stream-api.md 4.1).
     channel text,
@@ -40,11 +40,12 @@ CREATE TABLE {ws}.browsers (
 ) WITH (fillfactor = 70);
 CREATE INDEX browsers_of_guest ON {ws}.browsers (guest_ref);
 
--- Only who has just raised the version of its browser writes a session or an event.
 CREATE TABLE {ws}.sessions (
     ref uuid PRIMARY KEY,
     browser_ref uuid NOT NULL,
     guest_ref uuid NOT NULL REFERENCES {ws}.guests ON DELETE CASCADE,
+    -- Another with every write: who writes by an older state writes nothing.
+    version bigint NOT NULL DEFAULT 1,
     channel text NOT NULL,
     started_at timestamptz NOT NULL,
     last_at timestamptz NOT NULL,
@@ -76,7 +77,7 @@ CREATE TABLE {ws}.events (
     -- As recorded: a merge does not rewrite it.
     guest_ref uuid NOT NULL,
     browser_ref uuid NOT NULL,
-    -- The browser's version it made: the order of arrival.
+    -- The version of its session that it made: the order of arrival.
     number bigint NOT NULL,
     type text NOT NULL,
     channel text NOT NULL,
@@ -148,9 +149,6 @@ CREATE TABLE {ws}.event_attributes (
 -- Events are too many for foreign keys: they go with the sessions and guests they belong to.
 CREATE FUNCTION {ws}.forget_events_of_sessions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Whoever read such a session before must not write to it now.
-    UPDATE {ws}.browsers SET version = version + 1
-    WHERE ref IN (SELECT browser_ref FROM gone);
     DELETE FROM {ws}.events WHERE session_ref IN (SELECT ref FROM gone);
     RETURN NULL;
 END $$;
