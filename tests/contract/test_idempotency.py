@@ -51,13 +51,20 @@ def test_a_repeated_post_answers_the_first_answer(api: Api) -> None:
 
 
 def test_the_first_answer_is_kept_as_it_was(api: Api) -> None:
-    """Also when the guest has changed or gone since."""
+    """Also when the guest has changed since."""
     first = post(api, "k", firstName="Jane")
     api.patch(first.json()["href"], json={"firstName": "Joan"})
     assert post(api, "k", firstName="Jane").content == first.content
+
+
+def test_a_deleted_guest_takes_the_kept_answer_along(api: Api) -> None:
+    """It holds what was to be removed (G-6), so the same key acts anew."""
+    first = post(api, "k", firstName="Jane")
     api.delete(first.json()["href"])
-    assert post(api, "k", firstName="Jane").content == first.content
-    assert total(api) == 0
+    again = post(api, "k", firstName="Jane")
+    assert again.status_code == 201
+    assert again.json()["ref"] != first.json()["ref"]
+    assert total(api) == 1
 
 
 def test_another_body_is_409(api: Api) -> None:

@@ -69,7 +69,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         required = body.get("required", ())
         rows = "".join(
             _row(name, member, member.get("description", ""), name in required)
-            for name, member in body["properties"].items()
+            for name, member in body.get("properties", {}).items()
         )
         told = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
         parts.append(f"<h3>Body</h3>{told}<table>{rows}</table>")
