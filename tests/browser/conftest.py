@@ -126,7 +126,8 @@ class Watched:
         self.page.on("request", self._request)
 
     def _console(self, message) -> None:
-        if message.type in ("error", "warning"):
+        # A form that is refused is shown again, with the status that says so.
+        if message.type in ("error", "warning") and "status of 400" not in message.text:
             self.faults.append(message.text)
 
     def _request(self, request) -> None:

@@ -242,3 +242,22 @@ def test_sql_that_cannot_be_asked_says_why(page) -> None:
     page.get_by_label("SQL", exact=True).fill("DELETE FROM guests")
     page.get_by_label("Name of the segment").fill("No")
     page.locator(".problem").first.wait_for()
+
+
+def test_a_guest_is_edited_and_told_what_is_wrong(page, api) -> None:
+    changes = {"guestType": "customer", "firstName": "Edna", "email": "edna@example.com"}
+    ref = api.post("/v2.1/guests", json=changes).json()["ref"]
+    page.go(f"/guests/{ref}/properties")
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("City").fill("Sligo")
+    page.get_by_label("Country").fill("Ireland")
+    page.get_by_role("button", name="Save").click()
+    assert page.locator(".field .wrong").count() == 1
+    assert page.get_by_label("City").input_value() == "Sligo"
+    page.get_by_label("Country").fill("IE")
+    page.get_by_label("Emails").fill("edna@example.com\nedna@work.example")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    guest = api.get(f"/v2.1/guests/{ref}").json()
+    assert (guest["city"], guest["country"]) == ("Sligo", "IE")
+    assert guest["emails"] == ["edna@example.com", "edna@work.example"]

@@ -22,7 +22,7 @@ PATHS = [
     "/settings/audit-log",
     "/ui/components",
 ]
-TABS = ["", "/timeline", "/orders", "/properties", "/identity", "/json"]
+TABS = ["", "/timeline", "/orders", "/properties", "/identity", "/json", "/edit"]
 
 
 def findings(page, rules: list[str] | None = None) -> list[str]:

@@ -1,12 +1,14 @@
 """What a change would do, found by doing it in a transaction that is then given up."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions import guests, merges, orders
+from innkeeper.actions import guests, merges, orders, sessions
 from innkeeper.actions.paging import Wanted
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
+
+MOST_SESSIONS: Final = 1000
 
 
 class _GivenUp(Exception):
@@ -14,8 +16,8 @@ class _GivenUp(Exception):
 
 
 async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
-    """The survivor `before` and `after` a merge is undone, who would be `released` and how many
-    `orders` each would have. Raises what `merges.undo` raises."""
+    """The survivor `before` and `after` a merge is undone, who would be `released`, and how many
+    orders and sessions each would have. Raises what `merges.undo` raises."""
     found: dict[str, Any] = {}
     row = await merges.fetch(work, merge)
     try:
@@ -23,12 +25,12 @@ async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
             survivor = await _live(work, row["survivor_ref"])
             found["merge"] = row
             found["before"] = await guests.fetch(work, survivor)
-            found["orders_before"] = await _orders(work, survivor)
+            found["owned_before"] = await _owned(work, survivor)
             await merges.undo(work, merge)
             found["after"] = await guests.fetch(work, survivor)
-            found["orders_after"] = await _orders(work, survivor)
+            found["owned_after"] = await _owned(work, survivor)
             found["released"] = await guests.fetch(work, row["absorbed_ref"])
-            found["orders_released"] = await _orders(work, row["absorbed_ref"])
+            found["owned_released"] = await _owned(work, row["absorbed_ref"])
             raise _GivenUp
     except _GivenUp:
         return found
@@ -50,6 +52,7 @@ async def _live(work: Work, guest: UUID) -> UUID:
     return guest if row is None or row["survivor_ref"] is None else UUID(str(row["survivor_ref"]))
 
 
-async def _orders(work: Work, guest: UUID) -> int:
+async def _owned(work: Work, guest: UUID) -> dict[str, int]:
     page = await orders.list_(work, Wanted(limit=1, filters={"guest_ref": guest}))
-    return page.total
+    behaviour = await sessions.of_guest(work, guest, most=MOST_SESSIONS, events=0, days=None)
+    return {"orders": page.total, "sessions": len(behaviour.sessions)}

@@ -8,6 +8,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.ui import (
     components,
+    guest_form,
     guests,
     home,
     identity,
@@ -25,6 +26,7 @@ from innkeeper.web.ui.shell import Page, Shell
 PAGES: Final[tuple[Page, ...]] = (
     *home.PAGES,
     *guests.PAGES,
+    *guest_form.PAGES,
     *timeline.PAGES,
     *orders.PAGES,
     *identity.PAGES,

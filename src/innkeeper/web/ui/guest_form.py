@@ -1,0 +1,92 @@
+"""The form that edits a guest: fields of the declaration, read by the decoder of the API."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions import audit, guests
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.wire.decode import decode
+from innkeeper.wire.naming import camel
+from innkeeper.wire.official import GUEST
+from innkeeper.wire.views import Verb
+
+_TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})
+# What mirrors another field, or is kept only because older clients sent it.
+_KEPT: Final = frozenset({"email", "phone", "zip_code", "identity_status"})
+EDITABLE: Final = tuple(
+    name
+    for name, field in Guest.fields.items()
+    if not field.owned
+    and name not in _KEPT
+    and not isinstance(field.kind, Instant | Opaque)
+    and not (isinstance(field.kind, ListOf) and isinstance(field.kind.element, Part | Opaque))
+)
+
+
+def is_list(name: str) -> bool:
+    """Whether a field holds several values, one a line."""
+    return isinstance(Guest.fields[name].kind, ListOf)
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The values of a field that has only a few."""
+    kind = Guest.fields[name].kind
+    return kind.words if isinstance(kind, OneOf) else ()
+
+
+async def show(visit: Visit) -> Response:
+    """The form, with what was typed when it was refused."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    hidden = frozenset() if visit.settings.travel_tenant else _TRAVEL
+    rows = []
+    for name in EDITABLE:
+        if name in hidden and not guest.get(name):
+            continue
+        value = visit.sent(name) if visit.fault else _text(guest.get(name))
+        rows.append((name, value, is_list(name), choices(name), Guest.fields[name].doc))
+    wrong = {}
+    for problem in getattr(visit.fault, "problems", ()):
+        wrong[problem.field.partition("[")[0]] = problem.reason
+    return visit.show("guest_edit.html", guest=guest, rows=rows, wrong=wrong, spelt=camel)
+
+
+async def save(visit: Visit) -> Response:
+    """Write the fields that differ from what the guest has."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    body = _body(visit, guest)
+    if body:
+        changes = decode(GUEST, Verb.PATCH, body)
+        await guests.patch(visit.work, guest["ref"], changes)
+        await audit.note(visit.work, "guest.edit", guest["ref"], fields=sorted(body))
+    note = "Saved." if body else "Nothing was different."
+    return visit.go(f"/guests/{guest['ref']}/properties", note)
+
+
+def _body(visit: Visit, guest: Record) -> dict[str, Any]:
+    """The JSON that an API client would send for what was typed."""
+    body: dict[str, Any] = {}
+    for name in EDITABLE:
+        if name not in visit.form:
+            continue
+        text = visit.sent(name).replace("\r\n", "\n")
+        if text == _text(guest.get(name)):
+            continue
+        value: Any = text or None
+        if is_list(name):
+            value = [line.strip() for line in text.split("\n") if line.strip()] or None
+        body[camel(name)] = value
+    return body
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+PAGES: Final = (Page("/guests/{guest}/edit", show, save, right=Right.EDIT, post_right=Right.EDIT),)
