@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from calling import Api
 from sites import Site
-from streams import Page, ago, quarantine, types, work_on
+from streams import Page, ago, quarantine, work_on
 
 from innkeeper.actions import browsers, placing, sessions, stream_settings
 

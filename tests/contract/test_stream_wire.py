@@ -474,11 +474,11 @@ def test_call_flows_is_no_rest_resource(api: Api) -> None:
 def test_personalize_at_the_edge(api: Api, web: Api, context_id: str) -> None:
     """Section 2 rows 9 and 11: context id in the query or in a header."""
     body = {**FLOW, "clientKey": "", "pointOfSale": "", "variants": ["a"], "guestRef": NOBODY}
-    for query, headers in (
+    for query, more in (
         ({"sitecoreContextId": context_id, "siteId": "x"}, {}),
         ({"siteId": "x"}, {"x-sitecore-contextid": context_id}),
     ):
-        headers = {"x-sc-correlation-id": "0" * 32, **headers}
+        headers = {"x-sc-correlation-id": "0" * 32, **more}
         answer = web.post("/v1/personalize", params=query, headers=headers, json=body)
         assert (answer.status_code, answer.json()) == (200, {})
 
