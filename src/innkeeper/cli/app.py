@@ -5,9 +5,21 @@ from typing import Annotated
 import typer
 
 from innkeeper import __version__
-from innkeeper.cli import db, identity, jobs, keys, stream, users, workspaces
+from innkeeper.cli import (
+    db,
+    exports_audience,
+    identity,
+    jobs,
+    keys,
+    lake,
+    segments,
+    stream,
+    users,
+    workspaces,
+)
 from innkeeper.cli.demo import demo
 from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.reports import report
 
 app = typer.Typer(
     name="innkeeper",
@@ -26,6 +38,11 @@ app.add_typer(stream.points_of_sale, name="points-of-sale")
 app.add_typer(stream.aliases, name="aliases")
 app.add_typer(stream.quarantine, name="quarantine")
 
+app.add_typer(lake.app, name="lake")
+app.add_typer(segments.app, name="segments")
+app.add_typer(exports_audience.app, name="audience-exports")
+
+app.command()(report)
 app.command()(demo)
 
 

@@ -206,3 +206,26 @@ async def erase(work: Work, grace: timedelta = timedelta(0)) -> Compacted | None
 
     await flush_all(work)
     return await compact(work, everything=True, grace=grace)
+
+
+async def status(work: Work) -> dict[str, Any]:
+    """Where the lake stands: its tables with their files, rows (old ones too) and bytes."""
+    state = await work.one("lake.state", most=1_000_000)
+    if state is None:
+        raise RuntimeError(f"workspace {work.workspace} has no lake")
+    tables: dict[str, dict[str, Any]] = {}
+    for file in await work.all("lake.files"):
+        table = tables.setdefault(
+            file["name"], {"name": file["name"], "files": 0, "rows": 0, "bytes": 0}
+        )
+        table["files"] += 1
+        table["rows"] += file["rows"]
+        table["bytes"] += file["bytes"]
+    return {
+        "place": storage(work.settings).full(f"{work.workspace}/{state['folder']}"),
+        "sequence": state["sequence"],
+        "waiting": state["waiting"],
+        "flushed_at": state["flushed_at"],
+        "compacted_at": state["compacted_at"],
+        "tables": list(tables.values()),
+    }

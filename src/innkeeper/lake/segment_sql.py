@@ -282,24 +282,31 @@ def _sequence(steps: Sequence[Step]) -> exp.Select:
     `ends` of a step are its rows that end a chain: those whose latest end of the step before lies
     strictly before them, within the step's time. Linear in the rows but for the sort.
     """
-    ends = _step_rows(steps[0])
+    return exp.select("guest_ref").from_(chain_ends(steps).subquery("ends"))
+
+
+def chain_ends(steps: Sequence[Step], only: exp.Expr | None = None) -> exp.Select:
+    """(guest_ref, at) of the rows that end a chain of all steps; of rows that meet `only`."""
+    ends = _step_rows(steps[0], only)
     for step in steps[1:]:
-        ends = _without(ends, step) if step.absent else _followed(ends, step)
-    return exp.select("guest_ref").from_(ends.subquery("ends"))
+        ends = _without(ends, step, only) if step.absent else _followed(ends, step, only)
+    return ends
 
 
-def _step_rows(step: Step, **flags: int) -> exp.Select:
+def _step_rows(step: Step, only: exp.Expr | None, **flags: int) -> exp.Select:
     at = exp.alias_(exp.column(step.entity.at, "t"), "at")
     rows = _rows_of(step.entity).where(row_condition(step, "t")).select(at)
+    if only is not None:
+        rows = rows.where(only.copy())
     for name, value in flags.items():
         rows = rows.select(exp.alias_(exp.Literal.number(value), name))
     return rows
 
 
-def _marked(ends: exp.Select, step: Step) -> exp.Subquery:
+def _marked(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Subquery:
     """Ends of the steps before (`mark` 1) among the rows of a step (`mark` 0)."""
     before = exp.select("guest_ref", "at", "1 AS mark").from_(ends.subquery("ends"))
-    return exp.union(before, _step_rows(step, mark=0), distinct=False).subquery("both")
+    return exp.union(before, _step_rows(step, only, mark=0), distinct=False).subquery("both")
 
 
 def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
@@ -327,19 +334,19 @@ def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
     )
 
 
-def _followed(ends: exp.Select, step: Step) -> exp.Select:
+def _followed(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
     """Rows of the step that come after an end, in time."""
     near = exp.alias_(_nearest(exp.Max, 1, down=False), "near")
-    rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step))
+    rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
     found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
     found = found.where(exp.column("mark").eq(0), exp.column("near").is_(exp.null()).not_())
     return found.where(_in_time("near", "at", step.within)) if step.within else found
 
 
-def _without(ends: exp.Select, step: Step) -> exp.Select:
+def _without(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
     """Ends that no row of the step follows in time."""
     near = exp.alias_(_nearest(exp.Min, 0, down=True), "near")
-    rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step))
+    rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
     found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
     follows: exp.Expr = exp.column("near").is_(exp.null())
     if step.within:

@@ -66,6 +66,8 @@ def prepared(route: Route, asked: Asked) -> Act:
 async def _special(route: Special, asked: Asked, work: Work) -> Answer:
     told = await route.perform(work, asked)
     headers = [(b"location", told.location.encode())] if told.location else []
+    if told.content is not None:
+        return Answer(told.status, told.content, headers, told.content_type.encode())
     return Answer(204) if told.status == 204 else json_answer(told.body, told.status, headers)
 
 

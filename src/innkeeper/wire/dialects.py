@@ -8,6 +8,7 @@ from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.quarantine import QUARANTINE
+from innkeeper.wire.reports import REPORTS
 from innkeeper.wire.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.tenants import TENANTS
 from innkeeper.wire.views import Dialect
@@ -34,7 +35,9 @@ V2 = Dialect(
 V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
 
 OURS = Dialect(
-    name="innkeeper", views=(), specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS)
+    name="innkeeper",
+    views=(),
+    specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
 )
 
 DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)

@@ -50,6 +50,9 @@ class Told:
     body: Any = None
     status: int = 200
     location: str | None = None
+    content: bytes | None = None
+    """What is answered in place of JSON, of this type."""
+    content_type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,0 +1,142 @@
+"""Reports, answered from the lake: `innkeeper report …` and /innkeeper/v1/reports."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from innkeeper import clock
+from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import CURRENCY, Refused
+from innkeeper.store.work import Work
+
+UNITS: Final = ("day", "week", "month", "year")
+DAYS: Final = 90
+MOST: Final = 1000
+STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
+
+
+async def run(work: Work, name: str, asked: Mapping[str, str]) -> Record:
+    """A report: its title, columns and rows; raises `Unknown`, and `Invalid` for a parameter.
+
+    `asked`: from and to (days, both included), timeZone, interval, currency, limit, steps.
+    """
+    from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
+
+    report = reports.EVERY.get(name)
+    if report is None:
+        raise Unknown("Report", name)
+    given = _parameters(asked)
+    if name == reports.MERGES.name:
+        rows = await _merges(work, given)
+    else:
+        async with opened(work) as lake:
+            if name == reports.FUNNEL.name:
+                rows = await _funnel(lake, given)
+            else:
+                rows = await lake.rows(reports.question(report, given))
+    return {
+        "report": name,
+        "title": report.title,
+        "time_zone": given["zone"],
+        "first_day": given["first_day"],
+        "last_day": given["last_day"],
+        "columns": list(report.columns),
+        "value": report.value,
+        "rows": [list(row) for row in rows],
+    }
+
+
+def names() -> list[tuple[str, str]]:
+    """(name, title) of every report."""
+    from innkeeper.lake import reports  # noqa: PLC0415
+
+    return [(report.name, report.title) for report in reports.EVERY.values()]
+
+
+async def _funnel(lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    from innkeeper.lake import reports  # noqa: PLC0415
+
+    rows: list[tuple[Any, ...]] = []
+    for step, tree in zip(given["steps"], reports.funnel(given["steps"], given), strict=True):
+        guests = int((await lake.rows(tree))[0][0])
+        first = rows[0][1] if rows else guests
+        rows.append((step, guests, round(guests / first, 4) if first else 0))
+    return rows
+
+
+async def _merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    found = await work.all(
+        "reports.merges",
+        zone=given["zone"],
+        unit=given["unit"],
+        start=given["start"],
+        until=given["until"],
+    )
+    return [(row["period"], row["merges"], row["undone"]) for row in found]
+
+
+def _parameters(asked: Mapping[str, str]) -> dict[str, Any]:
+    problems: list[Problem] = []
+    zone = asked.get("timeZone") or "UTC"
+    try:
+        local = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        problems.append(Problem("timeZone", "must be the name of a time zone"))
+        local = ZoneInfo("UTC")
+    today = clock.now().astimezone(local).date()
+    last = _day(asked, "to", today, problems)
+    first = _day(asked, "from", last - timedelta(days=DAYS - 1), problems)
+    if first > last:
+        problems.append(Problem("from", "must not be after to"))
+    unit = asked.get("interval") or "day"
+    if unit not in UNITS:
+        problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
+    try:
+        currency = CURRENCY.read(asked.get("currency") or "EUR")
+    except Refused as refused:
+        problems.append(Problem("currency", refused.reason))
+        currency = "EUR"
+    most = asked.get("limit") or "20"
+    if not (most.isascii() and most.isdigit() and 0 < int(most[:9]) <= MOST):
+        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
+        most = "20"
+    steps = [word for word in (asked.get("steps") or ",".join(STEPS)).split(",") if word]
+    if not 1 <= len(steps) <= 10:
+        problems.append(Problem("steps", "must be 1 to 10 event types, joined by commas"))
+    if problems:
+        raise Invalid(*problems)
+    return {
+        "zone": zone,
+        "unit": unit,
+        "currency": currency,
+        "most": int(most),
+        "steps": steps,
+        "first_day": first.isoformat(),
+        "last_day": last.isoformat(),
+        "after_day": (last + timedelta(days=1)).isoformat(),
+        "start": _midnight(first, local),
+        "until": _midnight(last + timedelta(days=1), local),
+    }
+
+
+def _day(asked: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
+    text = asked.get(name)
+    if not text:
+        return default
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if not 1900 <= day.year <= 9000:
+        problems.append(Problem(name, "must be a day, YYYY-MM-DD"))
+        return default
+    return day
+
+
+def _midnight(day: date, local: ZoneInfo) -> str:
+    """The instant at which a day begins in a time zone."""
+    begins = datetime(day.year, day.month, day.day, tzinfo=local)
+    return begins.astimezone(UTC).isoformat()

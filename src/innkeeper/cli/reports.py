@@ -1,0 +1,77 @@
+"""`innkeeper report`: reports as tables and charts in the terminal."""
+
+from typing import Annotated, Any
+
+import typer
+
+from innkeeper.cli.options import Config, Data, Database, Json, settings
+
+Workspace = Annotated[str, typer.Option(help="Workspace to ask.")]
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="Which report; none lists them.")] = "",
+    workspace: Workspace = "live",
+    first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = None,
+    time_zone: Annotated[str, typer.Option(help="Time zone of days and weeks.")] = "UTC",
+    interval: Annotated[str, typer.Option(help="day, week, month or year.")] = "day",
+    currency: Annotated[str, typer.Option(help="Currency, where a report needs one.")] = "EUR",
+    limit: Annotated[int, typer.Option(help="Most rows of a ranking.")] = 20,
+    steps: Annotated[
+        str, typer.Option(help="Event types of a funnel.")
+    ] = "VIEW,ADD,CONFIRM,CHECKOUT",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Print a report: funnel, retention, rfm, revenue, abandoned, products, pages, and others."""
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.actions import reports  # noqa: PLC0415
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+
+    if not name:
+        rows = [{"name": each, "title": title} for each, title in reports.names()]
+        show(rows) if json else table(rows, "name", "title")
+        return
+    asked = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}
+    asked |= {"limit": str(limit), "from": first or "", "to": last or ""}
+    found = run(chosen, "report", lambda work: reports.run(work, name, asked), workspace=workspace)
+    if csv:
+        from innkeeper.wire.reports import as_csv  # noqa: PLC0415
+
+        print(as_csv(found).decode(), end="")
+    elif json:
+        from innkeeper.wire.reports import plain  # noqa: PLC0415
+
+        show({**found, "rows": [[plain(value) for value in row] for row in found["rows"]]})
+    else:
+        _draw(found)
+
+
+def _draw(found: dict[str, Any]) -> None:
+    """A table with a bar beside each row."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(found["title"], markup=False)
+    if not found["rows"]:
+        console.print("Nothing in this time.")
+        return
+    at = found["columns"].index(found["value"])
+    most = max((abs(row[at] or 0) for row in found["rows"]), default=0) or 1
+    drawn = Table(box=None, pad_edge=False)
+    for column in found["columns"]:
+        drawn.add_column(column, overflow="fold")
+    drawn.add_column("")
+    for row in found["rows"]:
+        size = abs(row[at] or 0) / most * 30
+        bar = "█" * int(size) + ("▌" if size % 1 >= 0.5 else "")
+        drawn.add_row(*("-" if value is None else str(value) for value in row), bar)
+    console.print(drawn)

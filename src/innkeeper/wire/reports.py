@@ -1,0 +1,112 @@
+"""Reports over HTTP: JSON, or CSV with `format=csv`."""
+
+import csv
+import io
+from typing import Any, Final
+
+from innkeeper.actions import reports
+from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.kinds import Schema
+from innkeeper.store.work import Work
+from innkeeper.wire.specials import Asked, Special, Told
+
+PATH: Final = "/innkeeper/v1/reports"
+TAG: Final = "Reports"
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+async def list_all(_: Work, asked: Asked) -> Told:
+    """Every report there is."""
+    items = [
+        {"name": name, "title": title, "href": f"{asked.base}{PATH}/{name}"}
+        for name, title in reports.names()
+    ]
+    return Told({"items": items})
+
+
+async def fetch(work: Work, asked: Asked) -> Told:
+    """One report."""
+    form = asked.query.get("format", "json")
+    if form not in ("json", "csv"):
+        raise Invalid(Problem("format", "value must be one of json,csv"))
+    found = await reports.run(work, asked.path["report"], asked.query)
+    if form == "csv":
+        return Told(content=as_csv(found), content_type="text/csv; charset=utf-8")
+    rows = [
+        {column: plain(value) for column, value in zip(found["columns"], row, strict=True)}
+        for row in found["rows"]
+    ]
+    return Told(
+        {
+            "report": found["report"],
+            "title": found["title"],
+            "timeZone": found["time_zone"],
+            "from": found["first_day"],
+            "to": found["last_day"],
+            "columns": found["columns"],
+            "rows": rows,
+        }
+    )
+
+
+def as_csv(found: dict[str, Any]) -> bytes:
+    """Rows below a head; text that a spreadsheet would take for a formula is quoted by a mark."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(found["columns"])
+    for row in found["rows"]:
+        writer.writerow([_safe(plain(value)) for value in row])
+    return text.getvalue().encode()
+
+
+def plain(value: Any) -> Any:
+    """Days as text."""
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _safe(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+_SHOWN: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "report": {"type": "string"},
+        "columns": {"type": "array", "items": {"type": "string"}},
+        "rows": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["report", "columns", "rows"],
+}
+
+REPORTS: Final = (
+    Special(
+        method="GET",
+        path=PATH,
+        name="listReports",
+        summary="List reports",
+        tag=TAG,
+        perform=list_all,
+        shown={"type": "object", "properties": {"items": {"type": "array"}}},
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/{report}",
+        name="fetchReport",
+        summary="A report, as JSON or CSV",
+        tag=TAG,
+        perform=fetch,
+        shown=_SHOWN,
+        parameters={"report": "reportName"},
+        query={
+            "from": "First day; 90 days before `to` unless told.",
+            "to": "Last day; today unless told.",
+            "timeZone": "Name of a time zone, e.g. Europe/Dublin; UTC unless told.",
+            "interval": "day, week, month or year.",
+            "currency": "Currency of a report that needs one; EUR unless told.",
+            "limit": "Most rows of a ranking.",
+            "steps": "Event types of a funnel, joined by commas.",
+            "format": "json or csv.",
+        },
+        failures=frozenset({400, 503}),
+    ),
+)

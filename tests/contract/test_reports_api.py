@@ -1,0 +1,156 @@
+"""Reports over HTTP, with figures worked out by hand."""
+
+from typing import Any
+
+import pytest
+from calling import Api
+from test_segments_api import jobs, order, person
+
+PATH = "/innkeeper/v1/reports"
+__all__ = ["jobs"]
+
+
+def report(api: Api, name: str, **asked: Any) -> list[list[Any]]:
+    query = {"from": "2026-11-01", "to": "2026-11-30", **asked}
+    answer = api.get(f"{PATH}/{name}", params=query)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    return [list(row.values()) for row in body["rows"]]
+
+
+def happen(connection: Any, guest: dict[str, Any], kind: str, at: str, page: str = "/x") -> None:
+    """An event as the streams store it; reports do not care how it came."""
+    connection.execute(
+        "INSERT INTO ws_live.events (ref, at, session_ref, guest_ref, browser_ref, number, type, "
+        "channel, point_of_sale, reach, cuts, body, received_at) VALUES (gen_random_uuid(), %s, "
+        "gen_random_uuid(), %s, gen_random_uuid(), 1, %s, 'WEB', 'default', 1200, false, "
+        "jsonb_build_object('page', %s::text), now())",
+        [at, guest["ref"], kind, page],
+    )
+
+
+def test_revenue_by_day_in_a_time_zone(api: Api) -> None:
+    """Issue 6: never CANCELLED, REFUNDED taken off, currencies apart; days of the zone asked."""
+    guest = person(api)
+    # In November 23:30 UTC is the same day in Dublin, but the next one in Paris.
+    order(api, guest, price=100, orderedAt="2026-11-10T23:30:00Z")
+    order(api, guest, price=30, orderedAt="2026-11-11T10:00:00Z", status="REFUNDED")
+    order(api, guest, price=7, orderedAt="2026-11-11T10:00:00Z", currencyCode="USD")
+    order(api, guest, price=999, orderedAt="2026-11-11T10:00:00Z", status="CANCELLED")
+    order(api, guest, price=5, orderedAt="2026-12-01T00:00:00Z")
+    assert report(api, "revenue") == [
+        ["2026-11-10", "EUR", 1, 100],
+        ["2026-11-11", "EUR", 0, -30],
+        ["2026-11-11", "USD", 1, 7],
+    ]
+    assert report(api, "revenue", timeZone="Europe/Paris") == [
+        ["2026-11-11", "EUR", 1, 70],
+        ["2026-11-11", "USD", 1, 7],
+    ]
+    assert report(api, "revenue", interval="month") == [
+        ["2026-11-01", "EUR", 1, 70],
+        ["2026-11-01", "USD", 1, 7],
+    ]
+
+
+def test_products_pages_and_events(api: Api, connection: Any) -> None:
+    guest, other = person(api), person(api)
+    bought = order(api, guest)
+    for name, price, quantity in (("Room", 100, 2), ("Spa", 30, 1)):
+        body = {
+            "name": name,
+            "type": "STAY",
+            "price": price,
+            "quantity": quantity,
+            "currencyCode": "EUR",
+            "status": "PURCHASED",
+            "productId": name.lower(),
+        }
+        answer = api.post(f"/v2.1/orders/{bought['ref']}/orderItems", json=body)
+        assert answer.status_code == 201, answer.text
+    assert report(api, "products") == [["room", "EUR", 2, 200], ["spa", "EUR", 1, 30]]
+    assert report(api, "products", limit=1) == [["room", "EUR", 2, 200]]
+    for who, page in ((guest, "/a"), (guest, "/a"), (other, "/a"), (other, "/b")):
+        happen(connection, who, "VIEW", "2026-11-20T10:00:00Z", page)
+    assert report(api, "pages") == [["/a", 3, 2], ["/b", 1, 1]]
+    assert report(api, "events") == [["2026-11-20", "VIEW", 4, 2]]
+
+
+def test_a_funnel_counts_steps_in_order(api: Api, connection: Any) -> None:
+    """Each step counts who took it after the one before it."""
+    one, two, three = (person(api) for _ in range(3))
+    for guest, kinds in ((one, "VIEW ADD CHECKOUT"), (two, "VIEW ADD"), (three, "ADD VIEW")):
+        for minute, kind in enumerate(kinds.split()):
+            happen(connection, guest, kind, f"2026-11-20T10:0{minute}:00Z")
+    rows = report(api, "funnel", steps="VIEW,ADD,CHECKOUT")
+    assert rows == [["VIEW", 3, 1], ["ADD", 2, 0.6667], ["CHECKOUT", 1, 0.3333]]
+
+
+def test_retention_by_weekly_cohorts(api: Api, connection: Any) -> None:
+    one, two = person(api), person(api)
+    # 2026-11-02 and 2026-11-09 are Mondays.
+    for guest, day in ((one, "03"), (one, "10"), (one, "11"), (two, "08"), (two, "17")):
+        happen(connection, guest, "VIEW", f"2026-11-{day}T10:00:00Z")
+    assert report(api, "retention") == [
+        ["2026-11-02", 0, 2, 1],
+        ["2026-11-02", 1, 1, 0.5],
+        ["2026-11-02", 2, 1, 0.5],
+    ]
+
+
+def test_rfm_scores_buyers_of_one_currency(api: Api) -> None:
+    for index in range(5):
+        guest = person(api)
+        for _ in range(index + 1):
+            order(api, guest, price=10 * (index + 1), orderedAt=f"2026-11-1{index}T10:00:00Z")
+    rows = report(api, "rfm")
+    assert rows == [[5 - n, 5 - n, 5 - n, 1, 10 * (5 - n) ** 2] for n in range(5)]
+    assert report(api, "rfm", currency="USD") == []
+
+
+def test_guests_by_type_and_merges(api: Api) -> None:
+    one, two = person(api), person(api)
+    api.post("/innkeeper/v1/merges", json={"survivor": one["ref"], "absorbed": two["ref"]})
+    wide = {"from": "2020-01-01", "to": "2040-01-01"}
+    assert report(api, "guests", **wide) == [["RETIRED", 1, 1], ["VISITOR", 1, 1]]
+    ((_, merges, undone),) = report(api, "merges", **wide)
+    assert (merges, undone) == (1, 0)
+
+
+def test_csv_is_safe_to_open(api: Api, connection: Any) -> None:
+    guest = person(api)
+    happen(connection, guest, "VIEW", "2026-11-20T10:00:00Z", '=cmd|"x"')
+    query = {"from": "2026-11-01", "to": "2026-11-30", "format": "csv"}
+    answer = api.get(f"{PATH}/pages", params=query)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.text == 'page,views,guests\r\n"\'=cmd|""x""",1,1\r\n'
+
+
+def test_every_report_is_listed_and_answers(api: Api) -> None:
+    items = api.get(PATH).json()["items"]
+    names = [item["name"] for item in items]
+    assert {"funnel", "retention", "rfm", "revenue", "abandoned", "products", "pages"} <= set(names)
+    for name in names:
+        report(api, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("timeZone", "Nowhere/City", "must be the name of a time zone"),
+        ("timeZone", "../../etc/passwd", "must be the name of a time zone"),
+        ("from", "soon", "must be a day, YYYY-MM-DD"),
+        ("from", "2027-01-01", "must not be after to"),
+        ("interval", "hour", "value must be one of day,week,month,year"),
+        ("limit", "0", "must be a whole number from 1 to 1000"),
+        ("format", "xml", "value must be one of json,csv"),
+    ],
+)
+def test_a_wrong_parameter_is_named(api: Api, name: str, value: str, reason: str) -> None:
+    query = {"to": "2026-11-30", name: value}
+    answer = api.get(f"{PATH}/revenue", params=query)
+    assert (answer.status_code, answer.json()["errors"]) == (400, [f"{name}: {reason}"])
+
+
+def test_an_unknown_report_is_404(api: Api) -> None:
+    assert api.get(f"{PATH}/nope").status_code == 404
