@@ -183,7 +183,7 @@ def _needs_lock(arrival: Arrival) -> bool:
     return (
         arrival.type in _UNDER_LOCK
         or bool(arrival.parts)
-        or not arrival.is_plain
+        or not arrival.is_quick
         # To be seen is a write to a guest, which merges must know of.
         or (arrival.begins and arrival.browser.in_group)
     )

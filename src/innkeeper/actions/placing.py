@@ -23,7 +23,6 @@ _MOST_MONTHS: Final = 10_000
 _GOES_ON: Final[dict[str, list[str]]] = {
     "before": [],
     "session": ["sessions.go_on"],
-    "unless": [],
     "more": [],
 }
 _BEGINS: Final = {
@@ -91,6 +90,17 @@ class Arrival:
     def begins(self) -> bool:
         """Whether it is the first of its session."""
         return not self.placement.joins
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether one statement that locks nothing but its own session, or begins one, will do."""
+        return self.is_plain and (self.begins or not (self.near or self.is_elsewhere))
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its channel or point of sale is not that of the browser's event before."""
+        before = self.browser
+        return (before.channel, before.point_of_sale) != (self.channel, self.point_of_sale)
 
     @property
     def is_plain(self) -> bool:
@@ -224,6 +234,17 @@ async def write(work: Work, arrival: Arrival) -> bool:
     False when another configuration is in force by now.
     """
     browsers.forget(work, arrival.browser.ref)
+    if not arrival.begins:
+        near = {session.ref for session in arrival.near}
+        await work.run("sessions.touch", refs=list(near))
+        _raise_versions(arrival, near)
+        if arrival.is_elsewhere:
+            await work.run(
+                "browsers.note",
+                ref=arrival.browser.ref,
+                channel=arrival.channel,
+                point_of_sale=arrival.point_of_sale,
+            )
     if arrival.is_plain:
         kept, body = _kept(arrival)
         return bool(await _append(work, arrival, body, kept, begins=arrival.begins))
@@ -300,12 +321,7 @@ async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
             revenue=carts.abandoned_revenue(row["cart"]),
             now=now,
         )
-    cut = {row["ref"] for row in rows}
-    known = [
-        replace(session, version=session.version + 1) if session.ref in cut else session
-        for session in arrival.browser.sessions
-    ]
-    arrival.browser = replace(arrival.browser, sessions=known)
+    _raise_versions(arrival, {row["ref"] for row in rows})
     arrival.placement = Placement()
 
 
@@ -316,16 +332,24 @@ async def add_partitions(work: Work) -> None:
         await work.run("events.add_partition", instant=now + timedelta(days=days))
 
 
+def _raise_versions(arrival: Arrival, refs: set[UUID]) -> None:
+    """Know of sessions that this transaction has written itself."""
+    known = [
+        replace(session, version=session.version + 1) if session.ref in refs else session
+        for session in arrival.browser.sessions
+    ]
+    arrival.browser = replace(arrival.browser, sessions=known)
+
+
 async def _append(
     work: Work, arrival: Arrival, body: Mapping[str, Any], kept: _Kept, *, begins: bool
 ) -> Row | None:
     at = arrival.mark.at
     await _make_room(work, at)
     near = arrival.near
-    parts = _parts(arrival, bool(near), begins=begins)
     return await work.one(
         "events.append",
-        parts=parts,
+        parts=_BEGINS if begins else _GOES_ON,
         browser=arrival.browser.ref,
         browser_guest=arrival.browser.guest,
         version=arrival.browser.version,
@@ -344,19 +368,6 @@ async def _append(
         near_versions=[session.version for session in near],
         **kept.params(clock.now()),
     )
-
-
-def _parts(arrival: Arrival, touches: bool, *, begins: bool) -> dict[str, list[str]]:
-    """What the statement is made of."""
-    before = arrival.browser
-    parts = {**_GOES_ON, **(_BEGINS if begins else {})}
-    if touches:
-        parts["before"] = ["sessions.touch", *parts["before"]]
-        parts["unless"] = ["sessions.unless_moved"]
-    as_before = (before.channel, before.point_of_sale) == (arrival.channel, arrival.point_of_sale)
-    if not (begins or as_before):
-        parts["more"] = ["sessions.elsewhere"]
-    return parts
 
 
 async def _make_room(work: Work, at: datetime) -> None:

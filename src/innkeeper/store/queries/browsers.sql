@@ -61,6 +61,11 @@ SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
 -- Wait for whoever writes of a browser, and keep others waiting until the transaction ends.
 SELECT version FROM {ws}.browsers WHERE ref = %(ref)s FOR NO KEY UPDATE
 
+-- browsers.note
+-- What a locked browser's next event means when it does not say.
+UPDATE {ws}.browsers SET channel = %(channel)s, point_of_sale = %(point_of_sale)s
+WHERE ref = %(ref)s
+
 -- browsers.relink
 -- Another guest is at this browser.
 UPDATE {ws}.browsers SET guest_ref = %(guest)s WHERE ref = %(ref)s

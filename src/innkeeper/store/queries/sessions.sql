@@ -7,7 +7,6 @@ UPDATE {ws}.sessions AS s SET version = s.version + 1, started_at = %(started_at
     revenue = %(revenue)s::numeric, modified_at = %(now)s
 FROM {ws}.stream_settings AS c
 WHERE s.ref = %(session)s AND s.version = %(session_version)s AND c.version = %(settings)s
-  {unless}
 RETURNING s.ref, s.version
 
 -- sessions.begin
@@ -18,39 +17,25 @@ SELECT %(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s,
     %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
     %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
     %(now)s, %(now)s
-FROM held
+FROM held WHERE (SELECT count(*) FROM touched) = cardinality(%(near)s::uuid[])
 RETURNING ref, version
 
 -- sessions.one_begins
--- Part of `events.append`: one session of a browser begins after the other.
+-- Part of `events.append`: one session of a browser begins after the other, and those beside it
+-- know, so that none goes on as if it had not. The browser is locked before sessions, always.
 held AS (
     UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
         point_of_sale = %(point_of_sale)s
     FROM {ws}.stream_settings AS c
     WHERE b.ref = %(browser)s AND b.version = %(version)s AND c.version = %(settings)s
-      {unless}
     RETURNING b.ref
-),
-
--- sessions.touch
--- Part of `events.append`: sessions beside the event's, whose own events must know of this one.
-touched AS (
+), touched AS (
     UPDATE {ws}.sessions AS n SET version = n.version + 1
-    FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS known (ref, version)
+    FROM held CROSS JOIN unnest(%(near)s::uuid[], %(near_versions)s::bigint[])
+        AS known (ref, version)
     WHERE n.ref = known.ref AND n.version = known.version
     RETURNING n.ref
 ),
-
--- sessions.unless_moved
--- Part of `events.append`: nothing is written when one of those beside is another by now.
-AND (SELECT count(*) FROM touched) = cardinality(%(near)s::uuid[])
-
--- sessions.elsewhere
--- Part of `events.append`: what the browser's next event means when it does not say.
-, elsewhere AS (
-    UPDATE {ws}.browsers SET channel = %(channel)s, point_of_sale = %(point_of_sale)s
-    WHERE ref = %(browser)s AND EXISTS (SELECT FROM placed)
-)
 
 -- sessions.see
 -- Part of `events.append`: its guest was seen when the session began.
@@ -59,6 +44,10 @@ AND (SELECT count(*) FROM touched) = cardinality(%(near)s::uuid[])
     WHERE ref = %(session_guest)s AND last_seen < %(started_at)s AND survivor_ref IS NULL
       AND own IS NULL AND EXISTS (SELECT FROM placed)
 )
+
+-- sessions.touch
+-- Sessions of a locked browser whose own next event must know of another's change.
+UPDATE {ws}.sessions SET version = version + 1 WHERE ref = ANY (%(refs)s::uuid[])
 
 -- sessions.put
 -- A session of a locked browser, new or as it is now.
