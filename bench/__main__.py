@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import guests, orders
+from bench import guests, orders, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SECTIONS: dict[str, Section] = {
     "guests": guests.measure,
     "orders": orders.measure,
+    "search": search.measure,
 }
 INTRO = """# Benchmarks
 
