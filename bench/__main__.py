@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import guests, orders, search
+from bench import events, guests, orders, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Section] = {
     "guests": guests.measure,
     "orders": orders.measure,
     "search": search.measure,
+    "events": events.measure,
 }
 INTRO = """# Benchmarks
 

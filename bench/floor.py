@@ -44,6 +44,10 @@ CREATE_CONTACT = f"""WITH guest AS (
     INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(guest)s
 ) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
 VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)"""
+CREATE_EVENT = f"""INSERT INTO {SCHEMA}.events (ref, at, session_ref, guest_ref, browser_ref,
+    number, type, channel, point_of_sale, reach, cuts, body, received_at)
+VALUES (%(ref)s, %(now)s, %(session)s, %(guest)s, %(browser)s, 1, %(type)s, %(channel)s, %(pos)s,
+    1200, false, %(body)s, %(now)s)"""
 ORDER_COLUMNS = "ref, reference_id, ordered_at, body, created_at, modified_at"
 FETCH_ORDER = f"SELECT {ORDER_COLUMNS} FROM {SCHEMA}.orders WHERE ref = %s"
 WHOLE = f"""SELECT o.ref, o.reference_id, o.ordered_at, o.body, o.created_at, o.modified_at,
@@ -96,6 +100,16 @@ def create_app() -> Starlette:
             await connection.execute(sql, params)
         return answer({**body, "ref": params["ref"], "createdAt": params["now"]}, 201)
 
+    async def create_event(request: Request) -> Response:
+        checked(request)
+        body = msgspec.json.decode(await request.body())
+        params = {name: body[name] for name in ("type", "channel", "pos")}
+        params |= {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
+        params |= {"session": uuid4(), "guest": uuid4(), "browser": UUID(body["browser_id"])}
+        async with pool.connection() as connection:
+            await connection.execute(CREATE_EVENT, params)
+        return answer({"status": "OK", "version": "1.2", "ref": params["ref"]}, 201)
+
     def ref(request: Request) -> UUID:
         return UUID(request.path_params["ref"])
 
@@ -137,6 +151,7 @@ def create_app() -> Starlette:
             Route("/guests/{ref}", fetch),
             Route("/guests", list_),
             Route("/guests", create, methods=["POST"]),
+            Route("/events", create_event, methods=["POST"]),
             Route("/orders", create_order, methods=["POST"]),
             Route("/orders", orders_of_guest),
             Route("/orders/{ref}/orderItems", create_item, methods=["POST"]),
