@@ -77,12 +77,24 @@ async def begin(work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict
 
     `source` is what the file is known by (JSON), None for one that cannot be read again.
     """
-    key = None if source is None else digest("import", work.workspace, holds, repr(source))
+    key = _source_key(work, holds, source)
     async with work.transaction():
         row = None
         if key is not None:
             row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
         return row or await _processing(work, ref, holds, key, about)
+
+
+async def abandon(work: Work, holds: Holds, source: Any) -> None:
+    """What was begun of a file is not gone on with."""
+    key = _source_key(work, holds, source)
+    row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
+    if row is not None:
+        await move(work, row["ref"], ERROR, fault="begun again")
+
+
+def _source_key(work: Work, holds: Holds, source: Any) -> UUID | None:
+    return None if source is None else digest("import", work.workspace, holds, repr(source))
 
 
 async def _processing(

@@ -45,6 +45,11 @@ class Known:
     """Those to be written."""
 
     @property
+    def of_file(self) -> bool:
+        """Whether an earlier record of the chunk, or of a rehearsal, brought it."""
+        return self.stored is None or bool(self.stored.get("rehearsed"))
+
+    @property
     def grouped(self) -> bool:
         """Whether it is merged, or others into it: the ledger writes to such a guest."""
         row = self.stored
@@ -57,16 +62,19 @@ class Source:
 
     name: str
     ref: UUID | None = None
+    rehearse: bool = False
+    """Write nothing but what this connection alone sees, to tell what would happen."""
 
 
 class Crowd:
-    """Call `hold`, `gather`, then decide and write, then `flush`, in one transaction."""
+    """Call `gather`, then decide and write, then `flush`, in one transaction."""
 
     def __init__(self, work: Work, book: Rulebook, source: Source) -> None:
         self.work = work
         self.book = book
         self.now: datetime = clock.now()
         self._source = source
+        self._store = "rehearsal" if source.rehearse else "guest_writes"
         self._guests: dict[UUID, Known] = {}
         self._owners: dict[UUID, list[UUID]] = defaultdict(list)
         self._joins: list[tuple[Any, ...]] = []
@@ -82,6 +90,11 @@ class Crowd:
             book = await rulebook.read(work)
         return cls(work, book, source)
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether nothing is to be written for good."""
+        return self._source.rehearse
+
     def evidence(self, person: Record) -> Found:
         """What a record says about who it is."""
         of = identity.evidence if self.book.rules else identity.evidence_without_rules
@@ -93,9 +106,9 @@ class Crowd:
         if not keys:
             return
         locks = [int.from_bytes(key.bytes[:8], signed=True) for key in keys]
-        await self.work.one("guest_writes.lock_keys", locks=locks)
+        await self.work.one(f"{self._store}.lock_keys", locks=locks)
         most = self.book.group_limit + 1
-        pairs = await self.work.all("guest_writes.find", keys=keys, most=most)
+        pairs = await self.work.all(f"{self._store}.find", keys=keys, most=most)
         await self.meet({pair["ref"] for pair in pairs})
         for pair in pairs:
             if pair["ref"] in self._guests and pair["ref"] not in self._owners[pair["key"]]:
@@ -106,11 +119,11 @@ class Crowd:
         wanted = [ref for ref in refs if ref not in self._guests]
         if not wanted:
             return
-        rows = await self.work.all("guest_writes.lock_live", refs=wanted)
+        rows = await self.work.all(f"{self._store}.lock_live", refs=wanted)
         if len(rows) < len(wanted):
             live = {row["ref"] for row in rows}
             others = [ref for ref in wanted if ref not in live]
-            rows += await self.work.all("guest_writes.read", refs=others)
+            rows += await self.work.all(f"{self._store}.read", refs=others)
         for row in rows:
             self._guests[row["ref"]] = Known(row, ledger.seen_record(row), self._keys_of(row))
 
@@ -124,7 +137,7 @@ class Crowd:
                 if known.stored is not None:
                     wanted[ref] = known.groups
         if wanted:
-            for row in await self.work.all("guest_writes.extensions", refs=list(wanted)):
+            for row in await self.work.all(f"{self._store}.extensions", refs=list(wanted)):
                 wanted[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
     def decide(self, found: Found) -> Decision:
@@ -160,7 +173,7 @@ class Crowd:
     async def write(self, ref: UUID, wish: Intent) -> bool:
         """Carry out a write; whether it changed anything."""
         known = self._guests[ref]
-        if known.grouped:
+        if known.grouped and not self._source.rehearse:
             await self._reach(ref, known, wish)
             return True
         after = written(known.seen, wish)
@@ -212,14 +225,14 @@ class Crowd:
         work = self.work
         new = [known for known in self._guests.values() if known.stored is None]
         if new:
-            await work.copy_in("guest_writes.copy_guests", (_row(known.seen) for known in new))
+            await work.copy_in(f"{self._store}.copy_guests", (_row(known.seen) for known in new))
             pairs = ((key, known.seen["ref"]) for known in new for key in known.keys)
-            await work.copy_in("guest_writes.copy_keys", pairs)
+            await work.copy_in(f"{self._store}.copy_keys", pairs)
         await self._rewrite([known for known in self._guests.values() if known.changed])
         await self._put_groups()
-        if self._joins:
+        if self._joins and not self._source.rehearse:
             await work.copy_in("guest_writes.copy_joins", self._joins)
-        if self._guarded:
+        if self._guarded and not self._source.rehearse:
             await work.copy_in("guest_writes.copy_guarded", self._guarded)
         self.forget()
 
@@ -246,7 +259,7 @@ class Crowd:
             return
         seen = [known.seen for known in guests]
         await self.work.run(
-            "guest_writes.rewrite",
+            f"{self._store}.rewrite",
             refs=[guest["ref"] for guest in seen],
             types=[guest["guest_type"] for guest in seen],
             bodies=[Json(ledger.members(guest)) for guest in seen],
@@ -264,7 +277,7 @@ class Crowd:
         for query, pairs in (("forget_keys", gone), ("add_keys", added)):
             if pairs:
                 keys, refs = map(list, zip(*pairs, strict=True))
-                await self.work.run(f"guest_writes.{query}", keys=keys, refs=refs)
+                await self.work.run(f"{self._store}.{query}", keys=keys, refs=refs)
 
     async def _put_groups(self) -> None:
         fresh: list[tuple[Any, ...]] = []
@@ -276,11 +289,11 @@ class Crowd:
                 (fresh if known.stored is None else others).append(row)
         if fresh:
             rows = ((*row, self.now, self.now) for row in fresh)
-            await self.work.copy_in("guest_writes.copy_extensions", rows)
+            await self.work.copy_in(f"{self._store}.copy_extensions", rows)
         if others:
             guests, names, keys, refs, pairs = map(list, zip(*others, strict=True))
             await self.work.run(
-                "guest_writes.put_extensions",
+                f"{self._store}.put_extensions",
                 guests=guests,
                 names=names,
                 keys=keys,
@@ -297,7 +310,7 @@ class Crowd:
         if first_seen is not None:
             moment = instant(first_seen)
             await self.work.run("guest_writes.first_seen", ref=ref, first_seen=moment)
-        for row in await self.work.all("guest_writes.read", refs=[ref]):
+        for row in await self.work.all(f"{self._store}.read", refs=[ref]):
             known.stored, known.seen = row, ledger.seen_record(row)
             self._own_keys(ref, self._keys_of(row))
 

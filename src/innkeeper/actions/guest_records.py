@@ -19,7 +19,8 @@ Written = tuple[Entry, GuestWrite]
 async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     """Carry out guest writes in their order; what fails does so alone."""
     evidence = [crowd.evidence(what.changes) for _, what in entries]
-    blocked = await suppression.blocked_among(crowd.work, [what.changes for _, what in entries])
+    people = [what.changes for _, what in entries]
+    blocked = await suppression.blocked_among(crowd.work, people, count=not crowd.rehearses)
     await crowd.gather(evidence)
     for position, ((entry, what), found) in enumerate(zip(entries, evidence, strict=True)):
         if not found.met:
@@ -47,7 +48,9 @@ async def _one(crowd: Crowd, what: GuestWrite, found: Found) -> str | Fault:
             return _create(crowd, what, {"guest_type": VISITOR, **changes}, decision)
         if what.mode == "create":
             return rules.EXISTS
-        return await _change(crowd, decision.guest, changes, what.groups, decision)
+        merges = crowd.rehearses and crowd.known(decision.guest).of_file
+        outcome = await _change(crowd, decision.guest, changes, what.groups, decision)
+        return "merged" if merges else outcome
     except Refused as refused:
         return refused.fault
 

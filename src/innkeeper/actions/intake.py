@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import psycopg
 
-from innkeeper.actions import guest_records, order_records, removals
+from innkeeper.actions import event_records, guest_records, order_records, removals
 from innkeeper.actions.crowd import Crowd, Source
 from innkeeper.actions.tally import Tally
 from innkeeper.errors import Unavailable
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import (
     Entry,
+    EventTold,
     Fault,
     GuestDelete,
     GuestWrite,
@@ -48,7 +49,25 @@ async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep
 
     Raises what stops all of it: `Unavailable`, and `Stopped` of `keep`.
     """
+    for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventTold)):
+        part = list(several)
+        if events:
+            await _record_events(work, part, keep, rehearse=source.rehearse)
+        else:
+            await _apply(work, part, source, keep)
 
+
+async def _record_events(
+    work: Work, entries: Sequence[Entry], keep: Keep, *, rehearse: bool
+) -> None:
+    tally = Tally()
+    told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventTold)]
+    await event_records.write(work, tally, told, rehearse=rehearse)
+    async with work.transaction():
+        await keep(tally, entries)
+
+
+async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
     async def once() -> None:
         async with work.transaction():
             await work.one("batches.begin_chunk")
@@ -77,8 +96,8 @@ async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep
 
 async def _halved(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
     middle = len(entries) // 2
-    await apply(work, entries[:middle], source, keep)
-    await apply(work, entries[middle:], source, keep)
+    await _apply(work, entries[:middle], source, keep)
+    await _apply(work, entries[middle:], source, keep)
 
 
 async def _refused(work: Work, entry: Entry, keep: Keep) -> None:

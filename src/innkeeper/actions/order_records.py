@@ -76,7 +76,9 @@ async def _blocked(crowd: Crowd, people: Sequence[Sequence[Person]]) -> set[int]
         for position, several in enumerate(people)
         for person in several
     ]
-    found = await suppression.blocked_among(crowd.work, [changes for _, changes in flat])
+    found = await suppression.blocked_among(
+        crowd.work, [changes for _, changes in flat], count=not crowd.rehearses
+    )
     return {flat[index][0] for index in found}
 
 

@@ -36,8 +36,11 @@ async def blocked(work: Work, person: Record) -> bool:
     return bool(digests and await work.all("suppression.refuse", digests=digests))
 
 
-async def blocked_among(work: Work, people: Sequence[Record]) -> set[int]:
-    """Which of many people, by position, are suppressed; in one question for all of them."""
+async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = True) -> set[int]:
+    """Which of many people, by position, are suppressed; in one question for all of them.
+
+    `count`: each of them is a refusal.
+    """
     if await _is_empty(work):
         return set()
     each = [await digests_of(work, await _keys(work, person)) for person in people]
@@ -45,7 +48,7 @@ async def blocked_among(work: Work, people: Sequence[Record]) -> set[int]:
     rows = await work.all("suppression.find", digests=every)
     known = {bytes(row["digest"]) for row in rows}
     found = {position for position, digests in enumerate(each) if not known.isdisjoint(digests)}
-    for position in sorted(found):
+    for position in sorted(found) if count else ():
         await work.all("suppression.refuse", digests=[d for d in each[position] if d in known])
     return found
 

@@ -18,6 +18,8 @@ from innkeeper.cli import (
     workspaces,
 )
 from innkeeper.cli.demo import demo
+from innkeeper.cli.exports import export
+from innkeeper.cli.imports import import_
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 from innkeeper.cli.reports import report
 
@@ -44,6 +46,8 @@ app.add_typer(exports_audience.app, name="audience-exports")
 
 app.command()(report)
 app.command()(demo)
+app.command("import")(import_)
+app.command()(export)
 
 
 @app.command()

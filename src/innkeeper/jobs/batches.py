@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
 from uuid import UUID
 
 from innkeeper.actions import batches
+from innkeeper.errors import OperatorError
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, check_gzip
 from innkeeper.store.work import Row, Work
-from innkeeper.wire.batch_files import batch_chunks
+from innkeeper.wire.batch_files import Layout
 
 log = logging.getLogger("innkeeper.jobs")
 
@@ -64,21 +68,31 @@ async def _apply(work: Work, ref: UUID) -> None:
 
 async def _read(work: Work, files: Files, batch: Row) -> None:
     """Apply a file to its end, or tell that it cannot be read."""
-    ref, name = batch["ref"], batches.upload_name(work.workspace, batch["ref"])
+    ref = batch["ref"]
+    layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     try:
-        if not batch["line"]:
-            # Before anything of it is applied: a broken file is refused whole.
-            await asyncio.to_thread(_check, files, name)
-        with files.open(name) as stream:
-            every = batch_chunks(stream, batch["line"], work.settings.batch_tracking)
-            await batches.apply(work, batch, ahead(every))
-    except (Unreadable, FileNotFoundError) as error:
+        with files.local(batches.upload_name(work.workspace, ref)) as path:
+            if not batch["line"] and layout.compressed:
+                # Before anything of it is applied: a broken file is refused whole.
+                await asyncio.to_thread(_check, path)
+            with _opened(layout, path) as source:
+                await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
+    except (Unreadable, FileNotFoundError, OperatorError) as error:
         log.warning("batch %s cannot be read: %s", ref, error)
         await batches.move(work, ref, batches.ERROR, kept=True, fault=str(error))
     else:
         await batches.finish(work, ref)
 
 
-def _check(files: Files, name: str) -> None:
-    with files.open(name) as stream:
+def _check(path: Path) -> None:
+    with path.open("rb") as stream:
         check_gzip(stream)
+
+
+@contextmanager
+def _opened(layout: Layout, path: Path) -> Iterator[IO[bytes] | Path]:
+    if layout.format == "parquet":
+        yield path
+        return
+    with path.open("rb") as stream:
+        yield stream

@@ -64,6 +64,21 @@ class Files:
         opened: IO[bytes] = system.open(f"{root}/{name}", "rb")
         return opened
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """A file as one of this machine, copied for the while if it is elsewhere; raises
+        FileNotFoundError."""
+        if self._local is not None:
+            path = self._local / name
+            path.stat()
+            yield path
+            return
+        with tempfile.NamedTemporaryFile(prefix="innkeeper-") as copy:
+            with _refusals():
+                system, root = self._system()
+                system.get_file(f"{root}/{name}", copy.name)
+            yield Path(copy.name)
+
     def remove(self, name: str) -> bool:
         """Remove a file; whether it was there."""
         if self._local is not None:
@@ -119,5 +134,7 @@ def _private(folder: Path) -> None:
 def _refusals() -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise Unavailable("The file storage cannot be reached.") from error

@@ -12,6 +12,7 @@ MAX_LINE: Final = 8 * 1024 * 1024
 _BLOCK: Final = 1024 * 1024
 
 Item = TypeVar("Item")
+Raw = TypeVar("Raw")
 
 
 class Unreadable(Exception):
@@ -42,7 +43,7 @@ def check_gzip(stream: IO[bytes]) -> None:
 
 def blocks(stream: IO[bytes]) -> Iterator[bytes]:
     """A file piece by piece; raises `Unreadable`."""
-    with _readable():
+    with readable():
         while block := stream.read(_BLOCK):
             yield block
 
@@ -50,7 +51,7 @@ def blocks(stream: IO[bytes]) -> Iterator[bytes]:
 def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
     """(number from 1, text) of each line past `after` that is not blank; raises `Unreadable`."""
     number = 0
-    with _readable():
+    with readable():
         while line := stream.readline(MAX_LINE):
             number += 1
             rest = line
@@ -62,7 +63,7 @@ def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """What decompression raises, as `Unreadable`."""
     from isal import isal_zlib  # noqa: PLC0415
 
@@ -74,7 +75,7 @@ def _readable() -> Iterator[None]:
 
 
 def chunks(
-    records: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Item], size: int
+    records: Iterable[tuple[int, Raw]], read: Callable[[int, Raw], Item], size: int
 ) -> Iterator[Chunk[Item]]:
     """Records read `size` at a time."""
     items: list[Item] = []

@@ -1,35 +1,128 @@
 """Files of records: how the file of a batch or import is read into entries."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any, Final
 
-from innkeeper.actions.batches import Holds
 from innkeeper.actions.intake import CHUNK
+from innkeeper.errors import OperatorError
+from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused
 from innkeeper.store.readers import Chunk, chunks, lines, unzipped
+from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire import batch_records
+from innkeeper.wire.mapping import ColumnMapping, Unfit, by_name, mapping_of
 
+FORMATS: Final = ("ndjson", "csv", "parquet")
+ENDINGS: Final[Mapping[str, str]] = {
+    **dict.fromkeys((".ndjson", ".jsonl", ".json"), "ndjson"),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+}
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
-    "guests": batch_records.guest,
+    "guests": batch_records.own_guest,
     "orders": batch_records.any_order,
     "events": batch_records.event,
 }
 """What reads the values of an import."""
 
 
-def batch_chunks(stream: IO[bytes], after: int, tracking: bool) -> Iterator[Chunk[Entry]]:
-    """The records of a batch past a line; raises `Unreadable` while it is read."""
-    read = partial(batch_records.entry, tracking=tracking)
-    return chunks(lines(unzipped(stream), after), read, CHUNK)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file of records is made."""
+
+    holds: str
+    format: str = "ndjson"
+    compressed: bool = True
+    mapping: ColumnMapping | None = None
+    tracking: bool = False
+    """Whether a batch may hold records of the schema `tracking`."""
+
+    @classmethod
+    def of(cls, batch: Mapping[str, Any], *, tracking: bool) -> "Layout":
+        """The layout that is kept with a batch or import."""
+        about, holds = batch["about"], batch["holds"]
+        if holds == "batch":
+            return cls(holds, tracking=tracking)
+        told = about.get("mapping")
+        mapping = None if told is None else mapping_of(holds, told)
+        return cls(holds, about["format"], about["compressed"], mapping)
+
+    def about(self) -> dict[str, Any]:
+        """What is kept with an import."""
+        return {
+            "format": self.format,
+            "compressed": self.compressed,
+            "mapping": None if self.mapping is None else self.mapping.plain(),
+        }
+
+    def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[Entry]]:
+        """The records past a line or row, a Parquet file's from its path; raises `Unreadable`
+        while it is read, OperatorError for columns that nothing maps."""
+        if self.format == "parquet":
+            if not isinstance(source, Path):
+                raise OperatorError("A Parquet file is read from a path, not from a stream.")
+            return self._parquet(source, after)
+        if isinstance(source, Path):
+            raise OperatorError("Only Parquet files are read from a path.")
+        stream = unzipped(source) if self.compressed else source
+        if self.format == "csv":
+            return self._csv(stream, after)
+        if self.holds == "batch":
+            read = partial(batch_records.entry, tracking=self.tracking)
+            return chunks(lines(stream, after), read, CHUNK)
+        return chunks(lines(stream, after), self._line, CHUNK)
+
+    def _csv(self, stream: IO[bytes], after: int) -> Iterator[Chunk[Entry]]:
+        given = self.mapping
+        options = (
+            {} if given is None else {"encoding": given.encoding, "delimiter": given.delimiter}
+        )
+        mapping = given
+
+        def read(number: int, row: dict[str, Any]) -> Entry:
+            nonlocal mapping
+            if mapping is None:
+                mapping = by_name(self.holds, row)
+            if row.get(""):
+                return Entry(number, None, rules.invalid("row: has more cells than the header"))
+            return self._mapped(number, row, mapping)
+
+        return chunks(csv_rows(stream, after, **options), read, CHUNK)
+
+    def _parquet(self, path: Path, after: int) -> Iterator[Chunk[Entry]]:
+        mapping = self.mapping or by_name(self.holds, parquet_columns(path))
+
+        def read(number: int, text: bytes) -> Entry:
+            row = batch_records.json_value(text)
+            return self._mapped(number, row, mapping)
+
+        return chunks(parquet_rows(path, after), read, CHUNK)
+
+    def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> Entry:
+        try:
+            value = mapping.value(self.holds, row)
+        except Unfit as unfit:
+            return Entry(number, None, rules.invalid(str(unfit)))
+        return batch_records.entry_of(number, value, READERS[self.holds])
+
+    def _line(self, number: int, text: bytes) -> Entry:
+        """A line that holds a value alone, or one in a batch's envelope."""
+        try:
+            value = batch_records.json_of(text)
+        except Refused as refused:
+            return Entry(number, None, refused.fault)
+        if "schema" in value and "value" in value:
+            return batch_records.entry(number, text, tracking=True)
+        if self.mapping is not None:
+            return self._mapped(number, value, self.mapping)
+        return batch_records.entry_of(number, value, READERS[self.holds])
 
 
-def value_of(holds: Holds, number: int, text: bytes) -> Entry:
-    """The record of a line that holds a value alone, or one in a batch's envelope."""
-    try:
-        value = batch_records.json_of(text)
-    except Refused as refused:
-        return Entry(number, None, refused.fault)
-    if "schema" in value and "value" in value:
-        return batch_records.entry(number, text, tracking=True)
-    return batch_records.entry_of(number, value, READERS[holds])
+def guessed_format(name: str) -> tuple[str | None, bool]:
+    """The format that a file's name tells, and whether it is gzip."""
+    path = Path(name.lower())
+    compressed = path.suffix == ".gz"
+    return ENDINGS.get(Path(path.stem).suffix if compressed else path.suffix), compressed

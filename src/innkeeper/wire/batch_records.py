@@ -75,6 +75,8 @@ GUEST: Final = _plan(
     },
     owned=("first_seen", "last_seen"),
 )
+OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
+"""What an import of our own accepts: all that REST does, and so all that an export holds."""
 ORDER: Final = _plan(
     Order,
     {
@@ -142,12 +144,24 @@ def guarded(read: Callable[..., Operation], *arguments: Any) -> Operation | Faul
         return rules.invalid_fields(list(refused.problems))
 
 
+class BadText(ValueError):
+    """Text that is not JSON."""
+
+
+def json_value(text: bytes) -> Any:
+    """Any JSON, numbers as they were written; raises `BadText`."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation, RecursionError):
+        raise BadText from None
+
+
 def json_of(text: bytes) -> dict[str, Any]:
     """The JSON object of a line; raises `Refused`. A byte order mark is skipped wherever a
     file that was appended to has one (batch-api.md 6)."""
     try:
-        value = _decoder.decode(text.removeprefix(_BOM))
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation, RecursionError):
+        value = json_value(text.removeprefix(_BOM))
+    except BadText:
         raise rules.Refused(rules.invalid("Unable to parse JSON string")) from None
     if not isinstance(value, dict):
         raise rules.Refused(rules.invalid("Unable to parse JSON string"))
@@ -172,10 +186,15 @@ def _are_text(*values: Any) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert") -> Operation:
+def own_guest(value: dict[str, Any]) -> Operation:
+    """A guest of an import of our own; raises `Refused`."""
+    return guest(value, plan=OWN_GUEST)
+
+
+def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = GUEST) -> Operation:
     """A guest to create or change (batch-api.md 7); raises `Refused`."""
     problems: list[Problem] = []
-    changes, rest = _members(GUEST, value, ("extensions",), problems)
+    changes, rest = _members(plan, value, ("extensions",), problems)
     groups = _groups(rest.get("extensions"), _EXTENSION, problems)
     if mode == "merge" and "guest_type" not in changes:
         # Of a complete guest no more is documented than of a create over REST.

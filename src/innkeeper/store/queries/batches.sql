@@ -88,3 +88,11 @@ DELETE FROM {ws}.batches WHERE ref = %(ref)s
 -- batches.discarded
 -- The file of a batch is gone.
 UPDATE {ws}.batches SET kept = false WHERE ref = %(ref)s
+
+-- batches.flush_later
+-- What this connection commits is safe once the next one that waits for the disk is.
+SELECT set_config('synchronous_commit', 'off', false)
+
+-- batches.flush_at_once
+-- Each commit waits for the disk again.
+SELECT set_config('synchronous_commit', 'on', false)

@@ -1,0 +1,85 @@
+"""`innkeeper export`: guests, orders or events into files."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from innkeeper.cli.imports import STDIN, What
+from innkeeper.cli.options import Config, Data, Database, settings
+from innkeeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from innkeeper.store.work import Work
+
+
+def export(
+    what: Annotated[What, typer.Argument(help="What to export.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Path; - is standard output.", show_default=False)
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
+    ] = None,
+    workspace: Annotated[str, typer.Option(help="Workspace to export.")] = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Export guests, orders or events to NDJSON, CSV or Parquet; a name that ends in .gz is gzip.
+
+    Files hold what import reads, as it was at the moment the export began.
+    """
+    from innkeeper.actions import exports_files  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.wire.batch_files import FORMATS, guessed_format  # noqa: PLC0415
+    from innkeeper.wire.export_files import write  # noqa: PLC0415
+
+    guessed, compressed = guessed_format(file)
+    chosen = form or guessed
+    if chosen not in FORMATS:
+        raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
+
+    async def act(work: "Work") -> int:
+        total = await exports_files.total(work, what.value)
+        with _opened(file) as stream, _progress(file, total) as told:
+            return await write(work, what.value, chosen, stream, compressed=compressed, told=told)
+
+    written = run(settings(config, data=data, database=database), "export", act, workspace)
+    print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """A file that is there only once it is whole."""
+    if name == STDIN:
+        yield sys.stdout.buffer
+        return
+    part = Path(name + ".part")
+    try:
+        stream = part.open("wb")
+    except OSError as error:
+        raise OperatorError(f"{name} cannot be written: {error.strerror}.") from error
+    try:
+        with stream:
+            yield stream
+        part.replace(name)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=total or None)
+        yield lambda written: bar.update(task, completed=written)

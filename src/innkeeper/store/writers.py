@@ -1,0 +1,112 @@
+"""Records into files, in constant memory: NDJSON, CSV, Parquet, plain or gzip."""
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+Put = Callable[[Sequence[Mapping[str, Any]]], None]
+"""Writes some records: values as JSON has them."""
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_MEMORY: Final = "256MB"
+
+
+@contextmanager
+def writer(
+    form: str, stream: IO[bytes], columns: Mapping[str, str], *, compressed: bool
+) -> Iterator[Put]:
+    """What writes records to a stream in a format.
+
+    `columns` are those of CSV and Parquet, each with its type as SQL calls it.
+    """
+    if form == "parquet":
+        with _parquet(stream, columns) as put:
+            yield put
+        return
+    with _zipped(stream, compressed) as out:
+        yield _ndjson(out) if form == "ndjson" else _csv(out, list(columns))
+        out.flush()
+
+
+@contextmanager
+def _zipped(stream: IO[bytes], compressed: bool) -> Iterator[Any]:
+    if not compressed:
+        yield stream
+        return
+    from isal import igzip  # noqa: PLC0415 - most processes write no files
+
+    opener: Any = igzip.open
+    with opener(stream, "wb") as out:
+        yield out
+
+
+def _ndjson(out: IO[bytes]) -> Put:
+    def put(records: Sequence[Mapping[str, Any]]) -> None:
+        out.write(b"".join(_encode(record) + b"\n" for record in records))
+
+    return put
+
+
+def _csv(out: IO[bytes], columns: Sequence[str]) -> Put:
+    buffer = io.StringIO()
+    rows = csv.writer(buffer)
+    rows.writerow(columns)
+
+    def put(records: Sequence[Mapping[str, Any]]) -> None:
+        for record in records:
+            rows.writerow([_cell(record.get(column)) for column in columns])
+        out.write(buffer.getvalue().encode())
+        buffer.seek(0)
+        buffer.truncate()
+
+    put([])
+    return put
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    # UUIDs and instants are strings in JSON.
+    text = value if isinstance(value, str) else _encode(value).decode()
+    return text[1:-1] if text is not value and text[:1] == '"' else text
+
+
+@contextmanager
+def _parquet(stream: IO[bytes], columns: Mapping[str, str]) -> Iterator[Put]:
+    # Slow to import, and of no use to most processes.
+    import duckdb  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="innkeeper-") as folder:
+        lines, written = Path(folder, "rows.ndjson"), Path(folder, "rows.parquet")
+        with lines.open("wb") as out:
+
+            def put(records: Sequence[Mapping[str, Any]]) -> None:
+                out.write(b"".join(_encode(_flat(record, columns)) + b"\n" for record in records))
+
+            yield put
+        with duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1}) as connection:
+            connection.execute("SET preserve_insertion_order = true")
+            source = connection.read_json(
+                str(lines), columns=dict(columns), format="newline_delimited"
+            )
+            source.write_parquet(str(written), compression="zstd")
+        with written.open("rb") as finished:
+            while piece := finished.read(1 << 20):
+                stream.write(piece)
+        os.truncate(lines, 0)
+
+
+def _flat(record: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """A record whose lists and objects are text, as their columns want them."""
+    return {
+        name: _cell(value) if isinstance(value, list | dict) else value
+        for name, value in record.items()
+        if name in columns
+    }

@@ -1,0 +1,51 @@
+"""An export, from the first record to a finished file."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import IO
+
+from innkeeper.actions import exports_files
+from innkeeper.actions.exports_files import Entity
+from innkeeper.store.work import Work
+from innkeeper.store.writers import writer
+from innkeeper.wire import export_records
+from innkeeper.wire.export_records import Value
+
+
+async def write(
+    work: Work,
+    entity: Entity,
+    form: str,
+    stream: IO[bytes],
+    *,
+    compressed: bool,
+    told: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write everything of an entity; how many records. `told` learns how many so far."""
+    written = 0
+
+    async def act() -> None:
+        nonlocal written
+        columns = {}
+        if form != "ndjson":
+            columns = export_records.columns(entity, await exports_files.pairs(work, entity))
+        flat = export_records.flat_event if entity == "events" else export_records.flat
+        with writer(form, stream, columns, compressed=compressed) as put:
+            async for values in _values(work, entity):
+                put(values if form == "ndjson" else [flat(value) for value in values])
+                written += len(values)
+                told(written)
+
+    await exports_files.one_moment(work, act)
+    return written
+
+
+async def _values(work: Work, entity: Entity) -> AsyncIterator[list[Value]]:
+    if entity == "guests":
+        async for page in exports_files.guests(work):
+            yield [export_records.guest(*one) for one in page]
+    elif entity == "orders":
+        async for records, parts in exports_files.orders(work):
+            yield [export_records.order(record, parts) for record in records]
+    else:
+        async for rows in exports_files.events(work):
+            yield [export_records.event(row) for row in rows]

@@ -1,0 +1,133 @@
+"""Records out to files: in the shape that imports read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.exports_files import Entity, OrderParts
+from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import Count, Instant, Kind, Number, iso
+from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.store.work import Row
+from innkeeper.wire.encode import shown_instant
+from innkeeper.wire.naming import camel
+
+Value = dict[str, Any]
+EVENT_COLUMNS: Final = (
+    *("ref", "type", "browser_id", "channel", "pos", "requested_at", "currency"),
+    *("language", "page", "ext", "data"),
+)
+_SPELT: Final = {"passenger_type_code": "consumerTypeCode"}
+
+
+def guest(record: Record, extensions: Iterable[Row]) -> Value:
+    """A guest with its data extensions, as a value of a batch."""
+    return _fields(Guest, record) | _extensions(extensions)
+
+
+def order(record: Record, parts: OrderParts) -> Value:
+    """An order with all its parts, as a value of a batch."""
+    ref: UUID = record["ref"]
+    value = _fields(Order, record)
+    contacts = parts.contacts.get(ref, [])
+    if contacts:
+        value["contact"] = _person(contacts[0])
+    consumers = [
+        _person(row) | _uses(parts.uses.get(row["ref"], [])) for row in parts.consumers.get(ref, [])
+    ]
+    items = [
+        _fields(OrderItem, {**row["body"], "ref": row["ref"], "ordered_at": row["ordered_at"]})
+        | _extensions(parts.item_extensions.get(row["ref"], []))
+        for row in parts.items.get(ref, [])
+    ]
+    more = {"consumers": consumers, "orderItems": items}
+    value |= {name: told for name, told in more.items() if told}
+    return value | _extensions(parts.extensions.get(ref, []))
+
+
+def event(row: Row) -> Value:
+    """An event as the stream takes it."""
+    body = row["body"]
+    data = dict(body.get("data") or {})
+    value: Value = {
+        "ref": row["ref"],
+        "type": row["type"],
+        "browser_id": row["browser_ref"],
+        "channel": row["channel"],
+        "pos": row["point_of_sale"],
+        "requested_at": iso(row["at"]),
+    }
+    value |= {name: body[name] for name in ("currency", "language", "page") if name in body}
+    return {**data, **value}
+
+
+def flat(value: Value) -> Value:
+    """A value as a row of a table: pairs of data extensions have columns of their own."""
+    row = {name: told for name, told in value.items() if name != "extensions"}
+    for group in value.get("extensions", ()):
+        for name, told in group.items():
+            if name not in ("name", "key"):
+                row[column(group["name"], group["key"], name)] = told
+    return row
+
+
+def flat_event(value: Value) -> Value:
+    """An event as a row of a table: what has no column of its own is JSON in `data`."""
+    row = {name: told for name, told in value.items() if name in EVENT_COLUMNS}
+    rest = {name: told for name, told in value.items() if name not in EVENT_COLUMNS}
+    return row | ({"data": rest} if rest else {})
+
+
+def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
+    """The columns of a table of such records, and their types as SQL calls them."""
+    if entity == "events":
+        return {
+            name: "TIMESTAMP" if name == "requested_at" else "VARCHAR" for name in EVENT_COLUMNS
+        }
+    resource: type[Resource] = Guest if entity == "guests" else Order
+    out = {camel(name): _type(field.kind) for name, field in resource.fields.items()}
+    if entity == "orders":
+        out |= dict.fromkeys(("contact", "consumers", "orderItems"), "VARCHAR")
+    types = {("number",): "DOUBLE", ("boolean",): "BOOLEAN"}
+    for row in pairs:
+        name = column(row["name"], row["key"], row["pair"])
+        out[name] = types.get(tuple(row["kinds"]), "VARCHAR")
+    return out
+
+
+def column(name: str, key: str, pair: str) -> str:
+    """The column of a pair, which imports understand as well."""
+    return f"extensions.{name}{'' if key == 'default' else '/' + key}.{pair}"
+
+
+def _type(kind: Kind) -> str:
+    if isinstance(kind, Instant):
+        return "TIMESTAMP"
+    return (
+        "DOUBLE" if isinstance(kind, Number) else "BIGINT" if isinstance(kind, Count) else "VARCHAR"
+    )
+
+
+def _fields(resource: type[Resource], record: Mapping[str, Any]) -> Value:
+    value: Value = {}
+    for name, field in resource.fields.items():
+        told = record.get(name)
+        if told is not None and name != "extra":
+            instant = isinstance(field.kind, Instant)
+            value[_SPELT.get(name, camel(name))] = shown_instant(told) if instant else told
+    return value
+
+
+def _person(row: Row) -> Value:
+    return {camel(name): told for name, told in row["body"].items() if told is not None}
+
+
+def _uses(rows: Iterable[Row]) -> Value:
+    items = [{"referenceId": row["reference_id"]} for row in rows if row["reference_id"]]
+    return {"orderItems": items} if items else {}
+
+
+def _extensions(rows: Iterable[Row]) -> Value:
+    groups = [{"name": row["name"], "key": row["key"], **row["pairs"]} for row in rows]
+    return {"extensions": groups} if groups else {}

@@ -1,0 +1,242 @@
+"""Mappings: which column of a table becomes which field of a record, as a file that people edit."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from innkeeper.errors import OperatorError
+from innkeeper.resources.kinds import Count, Kind, ListOf, Number, Opaque, Part
+from innkeeper.wire import batch_records
+from innkeeper.wire.batch_records import Plan
+
+PLANS: Final[Mapping[str, Plan]] = {
+    "guests": batch_records.OWN_GUEST,
+    "orders": batch_records.ORDER,
+    "events": {},
+}
+TYPES: Final = ("text", "number", "boolean")
+
+
+class Unfit(ValueError):
+    """A cell that cannot become what its column is mapped to; the argument says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """How rows of a table become the values of records."""
+
+    columns: Mapping[str, tuple[str, ...]]
+    """Column -> targets: `firstName`, `identifiers.CRM`, `extensions.ext.tier`, `contact.email`."""
+    formats: Mapping[str, str] = field(default_factory=dict)
+    """Column of dates -> how they are written, as strptime spells it."""
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Column -> text in it -> text to take instead."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Column -> type of its values, where nothing else tells."""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    """Target -> the same value for every record."""
+    delimiter: str = ""
+    encoding: str = "utf-8-sig"
+
+    def value(self, holds: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of a record; raises `Unfit`."""
+        value: dict[str, Any] = {}
+        for target, constant in self.constants.items():
+            put(holds, value, target, constant)
+        for column, targets in self.columns.items():
+            cell = row.get(column)
+            if cell is None or cell == "":
+                continue
+            cell = self.values.get(column, {}).get(str(cell), cell)
+            for target in targets:
+                put(holds, value, target, self._read(holds, column, target, cell))
+        return value
+
+    def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
+        if column in self.formats:
+            try:
+                moment = datetime.strptime(str(cell), self.formats[column])
+            except ValueError:
+                raise Unfit(f"{column}: is not a date as {self.formats[column]}") from None
+            return moment.isoformat()
+        if not isinstance(cell, str):
+            return cell
+        kind = kind_of(holds, target)
+        told = self.types.get(column)
+        if told == "number" or isinstance(kind, Number | Count):
+            return number_in(column, cell)
+        if told == "boolean":
+            return boolean_in(column, cell)
+        is_json = isinstance(kind, ListOf | Opaque | Part) or target in (
+            _NESTED_OF_EVENTS if holds == "events" else _NESTED
+        )
+        if is_json and cell[:1] in "[{":
+            try:
+                return batch_records.json_value(cell.encode())
+            except batch_records.BadText:
+                raise Unfit(f"{column}: is not valid JSON") from None
+        return cell
+
+    def plain(self) -> dict[str, Any]:
+        """As it is kept with an import: JSON."""
+        return {
+            "columns": {column: list(targets) for column, targets in self.columns.items()},
+            "formats": dict(self.formats),
+            "values": {column: dict(words) for column, words in self.values.items()},
+            "types": dict(self.types),
+            "constants": dict(self.constants),
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+        }
+
+
+_NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
+_NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
+
+
+def kind_of(holds: str, target: str) -> Kind | None:
+    """What values a target takes, where it is a field."""
+    where, _, rest = target.partition(".")
+    if where in ("contact", "consumers"):
+        return kind_of("guests", rest)
+    in_item = where == "orderItems" and rest
+    known = batch_records.ITEM.get(rest) if in_item else PLANS[holds].get(target)
+    return known[1] if known else None
+
+
+def put(holds: str, value: dict[str, Any], target: str, told: Any) -> None:
+    """Set one target of a record's value; a list takes what several columns tell."""
+    where, _, rest = target.partition(".")
+    if where == "contact" and rest:
+        put("guests", value.setdefault("contact", {}), rest, told)
+    elif where == "orderItems" and rest:
+        items = value.setdefault("orderItems", [{}])
+        put("items", items[0], rest, told)
+    elif where == "identifiers" and rest:
+        one = {"provider": rest, "id": told if isinstance(told, str) else str(told)}
+        value.setdefault("identifiers", []).append(one)
+    elif where == "extensions" and rest:
+        _put_pair(value, rest, told)
+    elif where == "ext" and rest:
+        value.setdefault("ext", {})[rest] = told
+    elif holds == "events" and target == "data" and isinstance(told, dict):
+        # What an export keeps of members that have no column of their own.
+        value.update(told)
+    elif isinstance(kind_of(holds, target) if holds in PLANS else None, ListOf):
+        value.setdefault(target, []).extend(told if isinstance(told, list) else [told])
+    else:
+        value[target] = told
+
+
+def _put_pair(value: dict[str, Any], rest: str, told: Any) -> None:
+    name, _, attribute = rest.rpartition(".")
+    name, _, key = (name or "ext").partition("/")
+    groups = value.setdefault("extensions", [])
+    for group in groups:
+        if group["name"] == name and group["key"] == (key or "default"):
+            group[attribute] = told
+            return
+    groups.append({"name": name, "key": key or "default", attribute: told})
+
+
+def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
+    """A mapping as it was told; raises OperatorError that names what is wrong."""
+    unknown = set(told) - {*_PARTS, "entity"}
+    if unknown:
+        raise OperatorError(f"A mapping has no {', '.join(sorted(unknown))}.")
+    if told.get("entity", holds) != holds:
+        raise OperatorError(f"The mapping is for {told['entity']}, not for {holds}.")
+    columns = {}
+    for column, targets in _table(told, "columns").items():
+        columns[column] = (targets,) if isinstance(targets, str) else tuple(targets)
+        for target in columns[column]:
+            check_target(holds, target)
+    types = _table(told, "types")
+    for column, kind in types.items():
+        if kind not in TYPES:
+            raise OperatorError(f"The type of {column} must be one of {', '.join(TYPES)}.")
+    constants = _table(told, "constants")
+    for target in constants:
+        check_target(holds, target)
+    return ColumnMapping(
+        columns,
+        _table(told, "formats"),
+        _table(told, "values"),
+        types,
+        constants,
+        str(told.get("delimiter", "")),
+        str(told.get("encoding", "utf-8-sig")),
+    )
+
+
+_PARTS: Final = ("columns", "formats", "values", "types", "constants", "delimiter", "encoding")
+
+
+def _table(told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = told.get(name, {})
+    if not isinstance(table, dict):
+        raise OperatorError(f"{name} of a mapping must be a table.")
+    return table
+
+
+def check_target(holds: str, target: Any) -> None:
+    """Raises OperatorError for a target that no record of that kind has."""
+    if not isinstance(target, str) or not is_target(holds, target):
+        raise OperatorError(f"{target} is not a field of {holds}.")
+
+
+def is_target(holds: str, target: str) -> bool:
+    where, _, rest = target.partition(".")
+    if holds == "events":
+        return bool(target)
+    if where in ("identifiers", "extensions") and (rest or holds == "guests"):
+        return holds != "orders" or where == "extensions"
+    if holds == "orders" and where == "contact":
+        return not rest or is_target("guests", rest)
+    if holds == "orders" and where == "orderItems":
+        return not rest or rest in batch_records.ITEM or rest.startswith("extensions.")
+    if target in ("consumers",):
+        return holds == "orders"
+    known = PLANS[holds].get(target)
+    return known is not None and known[1] is not None
+
+
+def read_mapping(holds: str, text: str, name: str) -> ColumnMapping:
+    """A mapping file; raises OperatorError."""
+    try:
+        return mapping_of(holds, tomllib.loads(text, parse_float=Decimal))
+    except tomllib.TOMLDecodeError as error:
+        raise OperatorError(f"The mapping {name} is not valid TOML: {error}.") from error
+
+
+def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
+    """The mapping of a table whose columns are named like targets, as exports name them."""
+    # What the server owns stands in its exports, and is of no use to an import.
+    owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
+    names = [column for column in columns if column and column not in owned]
+    wrong = [name for name in names if not is_target(holds, name)]
+    if wrong:
+        raise OperatorError(
+            f"No field of {holds} is called {', '.join(wrong[:5])}: write a mapping with "
+            f"--suggest, edit it, and import again."
+        )
+    return ColumnMapping({name: (name,) for name in names})
+
+
+def number_in(column: str, cell: str) -> int | Decimal:
+    try:
+        return int(cell) if cell.lstrip("+-").isdecimal() else Decimal(cell)
+    except (InvalidOperation, ValueError):
+        raise Unfit(f"{column}: must be a number") from None
+
+
+def boolean_in(column: str, cell: str) -> bool:
+    word = cell.strip().lower()
+    if word in ("true", "yes", "y"):
+        return True
+    if word in ("false", "no", "n"):
+        return False
+    raise Unfit(f"{column}: must be true or false")
