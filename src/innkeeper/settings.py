@@ -121,10 +121,6 @@ class Settings:
         "Folder, or fsspec URL such as s3://bucket/path, of the lake's files; "
         "empty keeps them in the data folder.",
     )
-    lake_engine: Literal["duckdb", "spark"] = _setting(
-        "duckdb", "What answers segments, exports and reports: duckdb or spark."
-    )
-    spark_master: str = _setting("local[*]", "Address of the Spark master, with lake_engine spark.")
     lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         1024, "Memory of one question to the lake, in MB; more goes to the disk."
     )

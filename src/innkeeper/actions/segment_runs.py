@@ -15,6 +15,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, SCHEDULED
 from innkeeper.store.work import Row, Work
 
+ENGINE: Final = "duckdb"
 ON_DEMAND: Final = "ON_DEMAND"
 PUBLISH: Final = "PUBLISH"
 NIGHTLY: Final = "NIGHTLY"
@@ -93,7 +94,7 @@ async def _recorded(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=work.settings.lake_engine,
+            engine=ENGINE,
             revision=row["revision"],
             now=now,
         )
@@ -123,7 +124,7 @@ async def _end(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=work.settings.lake_engine,
+            engine=ENGINE,
             revision=row["revision"],
             now=clock.now(),
         )

@@ -1,4 +1,4 @@
-"""A definition of a segment as SQL: a SQLGlot tree that DuckDB and Spark both run."""
+"""A definition of a segment as SQL: a SQLGlot tree."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
