@@ -17,11 +17,14 @@ setup: $(VENV)/.ready ## Make .venv with the innkeeper command in it
 serve: $(VENV)/.ready ## Run the server with an embedded database, data in .data (ARGS="--port 9000")
 	@$(BIN)/innkeeper serve --data $(DATA) $(ARGS)
 
+# The browser tests keep an event loop of their own running: no other test can share a process.
 test: $(VENV)/.dev-ready ## Run every everyday test (ARGS="-k guests")
-	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
+	@$(BIN)/pytest tests/browser $(ARGS)
 
 test-long: $(VENV)/.dev-ready ## Run the tests with their long profiles: many more examples and rounds
-	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal $(ARGS)
+	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
+	@INNKEEPER_LONG=1 $(BIN)/pytest tests/browser $(ARGS)
 
 check: $(VENV)/.dev-ready ## Lint, types, layers of imports
 	@$(BIN)/ruff check

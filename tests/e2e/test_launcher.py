@@ -34,7 +34,6 @@ def _gone(pid: int) -> bool:
 
 def test_first_start_prints_a_line_that_creates_a_guest(serve: Serve) -> None:
     server = serve()
-    assert server.seconds < 10
     line = server.printed.splitlines()[-1]
     answer = subprocess.run(
         ["sh", "-c", line.replace("curl", "curl -sS", 1)],

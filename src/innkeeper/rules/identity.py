@@ -177,7 +177,9 @@ def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: dat
             if candidate["key"] in met.keys:
                 by_key.setdefault(candidate["key"], []).append(candidate)
         owners: list[tuple[Record, list[Evidence1]]] = []
-        for key, several in by_key.items():
+        # In the order of the person's own values, so that the order of candidates tells nothing.
+        for key in met.keys:
+            several = by_key.get(key, [])
             if len(several) > book.group_limit:
                 stopped.append(Stopped(met.rule.name, TOO_MANY, met.keys[key]))
                 continue

@@ -14,6 +14,8 @@ from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
 from innkeeper.wire.routes import Operation, operations
 from innkeeper.wire.specials import TEXT_PARAMETERS, Special
+from innkeeper.wire.stream_openapi import STREAM_SCHEMAS, stream_paths
+from innkeeper.wire.stream_routes import TAG as STREAM_TAG
 from innkeeper.wire.views import PairsView, Shape, Verb, View
 
 IDEMPOTENCY: Final[Schema] = {
@@ -64,6 +66,8 @@ def _description(compatibility: str) -> Schema:
         item[special.method.lower()] = _special(special)
         if special.body is not None:
             schemas[_special_body(special)] = special.body
+    paths |= {path: {**paths.get(path, {}), **item} for path, item in stream_paths().items()}
+    schemas |= STREAM_SCHEMAS
     return {
         "openapi": "3.1.0",
         "info": {
@@ -79,6 +83,7 @@ def _description(compatibility: str) -> Schema:
                 {"name": name}
                 for name in {_tag(entry) for entry in operations(DIALECTS)}
                 | {special.tag for special in specials}
+                | {STREAM_TAG}
             ),
             key=lambda tag: tag["name"],
         ),
@@ -356,7 +361,8 @@ def _special(special: Special) -> Schema:
         answer["content"] = {"application/json": {"schema": special.shown}}
     failures = {401, *special.failures} | ({404} if "{" in special.path else set())
     failures |= {400, 413, 415} if special.takes_body else set()
-    failures |= {409} if special.method == "POST" else set()
+    # What an Idempotency-Key may meet: one that is no word, or one used for another request.
+    failures |= {400, 409} if special.method == "POST" else set()
     out: Schema = {
         "operationId": special.name,
         "summary": special.summary,
@@ -397,7 +403,7 @@ def _responses(operation: Operation, view: View) -> Schema:
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
         failures |= {400, 413, 415}
     if operation.method == "POST":
-        failures |= {409}
+        failures |= {400, 409}
     return {str(good): answer, **_failures(failures)}
 
 
