@@ -94,7 +94,10 @@ def test_resolution_is_idempotent(person: dict[str, Any], guests: list[dict[str,
         expected = first.guest
     again = resolve(found, candidates(person, after), BOOK, NOW)
     assert again.guest == expected
-    assert first.guest is None or again.rule == first.rule
+    if first.guest is not None:
+        # What the guest was given by the first rule may meet an earlier one now, never a later.
+        names = [rule.name for rule in BOOK.rules]
+        assert names.index(again.rule or "") <= names.index(first.rule or "")
 
 
 @given(people, several)
