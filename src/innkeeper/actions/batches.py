@@ -245,6 +245,16 @@ async def failures(work: Work, batch: UUID, page: int = 1000) -> AsyncIterator[R
         after = rows[-1]["line"]
 
 
+async def held(work: Work, batch: UUID) -> Record:
+    """One batch, which nobody applies further until the transaction ends."""
+    return await _locked(work, batch)
+
+
+async def rewritten(work: Work, batch: UUID) -> None:
+    """The file of a held batch is another one now: who reads it opens it again."""
+    await work.run("batches.rewritten", ref=batch)
+
+
 async def unfinished(work: Work) -> list[UUID]:
     """Uploaded batches that are not applied to their end."""
     return [row["ref"] for row in await work.all("batches.unfinished")]

@@ -12,6 +12,7 @@ from innkeeper.cli import (
     jobs,
     keys,
     lake,
+    privacy,
     segments,
     stream,
     users,
@@ -40,6 +41,7 @@ app.add_typer(stream.points_of_sale, name="points-of-sale")
 app.add_typer(stream.aliases, name="aliases")
 app.add_typer(stream.quarantine, name="quarantine")
 
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(lake.app, name="lake")
 app.add_typer(segments.app, name="segments")
 app.add_typer(exports_audience.app, name="audience-exports")

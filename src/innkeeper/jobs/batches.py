@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
 
-from innkeeper.actions import batches
+from innkeeper import clock
+from innkeeper.actions import batches, exports_files
 from innkeeper.errors import OperatorError
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, check_gzip
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.batch_files import Layout
+from innkeeper.wire.export_files import write
 
 log = logging.getLogger("innkeeper.jobs")
 
@@ -48,6 +50,32 @@ async def forget(work: Work) -> None:
     for row in await batches.forgettable(work):
         await batches.forget(work, row["ref"])
         await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, row["ref"]))
+    for row in await exports_files.kept(work):
+        if row["expires_at"] is not None and row["expires_at"] < clock.now():
+            await exports_files.removed(work, [row["ref"]])
+            name = exports_files.file_name(work.workspace, row["ref"])
+            await asyncio.to_thread(files.remove, name)
+
+
+@task(exports_files.TASK)
+async def write_export(work: Work, export: str) -> None:
+    """Write an export; cut off, it is written again from the start."""
+    ref = UUID(export)
+    known = await exports_files.fetch(work, ref)
+    if known["state"] not in ("waiting", "writing"):
+        return
+    files, name = Files.of(work.settings), exports_files.file_name(work.workspace, ref)
+    await exports_files.move(work, ref, "writing")
+    with files.staged() as staged:
+        form, compressed = known["format"], known["compressed"]
+        many = await write(work, known["entity"], form, staged, compressed=compressed)
+        size = staged.tell()
+        await asyncio.to_thread(files.put, name, staged)
+    if (await exports_files.fetch(work, ref))["state"] != "writing":
+        # Somebody was erased meanwhile, and may be in it.
+        await asyncio.to_thread(files.remove, name)
+        return
+    await exports_files.move(work, ref, exports_files.DONE, records=many, size=size)
 
 
 async def _apply(work: Work, ref: UUID) -> None:

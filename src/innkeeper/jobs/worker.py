@@ -21,6 +21,7 @@ MODULES: Final = (
     "innkeeper.jobs.stream",
     "innkeeper.jobs.batches",
     "innkeeper.jobs.lake",
+    "innkeeper.jobs.privacy",
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions import batches, links
+from innkeeper.actions import batches, exports_files, links
 from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -25,6 +25,7 @@ from innkeeper.wire.specials import ref_in
 from innkeeper.wire.text import encode
 
 GZIP: Final = "application/gzip"
+BYTES: Final = "application/octet-stream"
 _BLOCK: Final = 256 * 1024
 
 
@@ -42,6 +43,7 @@ class Uploads:
         return [
             Route(base + "/import.gz", self.upload, methods=["PUT"]),
             Route(base + "/log.gz", self.log, methods=["GET"]),
+            Route(base + "/export", self.export, methods=["GET"]),
         ]
 
     async def upload(self, request: Request) -> Response:
@@ -69,6 +71,22 @@ class Uploads:
         as_text = request.query_params.get("codeType") == "string"
         return StreamingResponse(self._log(workspace, ref, as_text), media_type=GZIP)
 
+    async def export(self, request: Request) -> Response:
+        """The file of an export; 404 once it is removed."""
+        workspace, ref = await self._checked(request, "GET")
+        async with self.database.work(workspace) as work:
+            export = await exports_files.fetch(work, ref)
+        if export["state"] != exports_files.DONE:
+            raise NotFound
+        name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        kept = exports_files.file_name(workspace, ref)
+        try:
+            stream = await anyio.to_thread.run_sync(self.files.open, kept)
+        except FileNotFoundError:
+            raise NotFound from None
+        return StreamingResponse(_pieces(stream), media_type=BYTES, headers=headers)
+
     async def _log(self, workspace: str, ref: UUID, as_text: bool) -> AsyncIterator[bytes]:
         packer = zlib.compressobj(wbits=31)
         async with self.database.work(workspace) as work:
@@ -94,6 +112,12 @@ class Uploads:
         async with self.database.control() as work:
             await links.check(work, method, request.url.path, *signed)
         return workspace, ref
+
+
+async def _pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
+    with stream:
+        while piece := await anyio.to_thread.run_sync(stream.read, _BLOCK):
+            yield piece
 
 
 async def _collected(request: Request, staged: IO[bytes], most: int) -> tuple[bytes, int]:

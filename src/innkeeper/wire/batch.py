@@ -27,8 +27,8 @@ async def allocate(work: Work, asked: Asked) -> Told:
     body = asked.body or {}
     ref = ref_in(asked.path["batch"])
     problems = [] if ref else [Problem("batchRef", NOT_VALID)]
-    checksum = _checksum(body.get("checksum"), problems)
-    size = _size(body.get("size"), work.settings.max_upload_bytes, problems)
+    checksum = checksum_of(body.get("checksum"), problems)
+    size = size_of(body.get("size"), work.settings.max_upload_bytes, problems)
     if problems or ref is None:
         raise Invalid(*problems)
     batch = await batches.allocate(work, ref, checksum=checksum, size=size)
@@ -54,8 +54,8 @@ async def inspect_all(work: Work, asked: Asked) -> Told:
     states = [word for word in query.get("status", "").split(",") if word]
     if not set(states) <= set(batches.STATES):
         problems.append(Problem("status", f"value must be one of {','.join(batches.STATES)}"))
-    limit = _number(query, "limit", MAX_LIMIT, 1, problems)
-    offset = _number(query, "offset", 0, 0, problems)
+    limit = number_of(query, "limit", MAX_LIMIT, 1, problems)
+    offset = number_of(query, "offset", 0, 0, problems)
     window: dict[str, Any] = {}
     for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
         if query.get(name):
@@ -79,7 +79,8 @@ async def _one(work: Work, asked: Asked) -> Record:
     return batch
 
 
-def _checksum(value: Any, problems: list[Problem]) -> str:
+def checksum_of(value: Any, problems: list[Problem]) -> str:
+    """An MD5 in hexadecimal; problems are added."""
     if value is None:
         problems.append(missing("checksum"))
     elif not isinstance(value, str) or not _MD5.fullmatch(value.lower()):
@@ -89,7 +90,7 @@ def _checksum(value: Any, problems: list[Problem]) -> str:
     return ""
 
 
-def _size(value: Any, most: int, problems: list[Problem]) -> int:
+def size_of(value: Any, most: int, problems: list[Problem]) -> int:
     """A whole number, or its text as a widely used client sends it (batch-api.md 2)."""
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
@@ -104,7 +105,8 @@ def _size(value: Any, most: int, problems: list[Problem]) -> int:
     return 0
 
 
-def _number(query: Any, name: str, default: int, least: int, problems: list[Problem]) -> int:
+def number_of(query: Any, name: str, default: int, least: int, problems: list[Problem]) -> int:
+    """A whole number of a query, or its default; problems are added."""
     text = query.get(name)
     if text is None:
         return default

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -70,10 +69,13 @@ class Layout:
         stream = unzipped(source) if self.compressed else source
         if self.format == "csv":
             return self._csv(stream, after)
+        return chunks(lines(stream, after), self.entry, CHUNK)
+
+    def entry(self, number: int, text: bytes) -> Entry:
+        """The record of a line of JSON."""
         if self.holds == "batch":
-            read = partial(batch_records.entry, tracking=self.tracking)
-            return chunks(lines(stream, after), read, CHUNK)
-        return chunks(lines(stream, after), self._line, CHUNK)
+            return batch_records.entry(number, text, tracking=self.tracking)
+        return self._line(number, text)
 
     def _csv(self, stream: IO[bytes], after: int) -> Iterator[Chunk[Entry]]:
         given = self.mapping

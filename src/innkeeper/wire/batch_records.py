@@ -327,6 +327,15 @@ def _event(value: dict[str, Any]) -> Operation:
     return rules.EventTold(value)
 
 
+def identifiers_in(told: Any) -> list[dict[str, str]]:
+    """Those of a list of identifiers that are well formed."""
+    return [
+        {"provider": one["provider"], "id": one["id"]}
+        for one in (told if isinstance(told, list) else ())
+        if isinstance(one, dict) and _are_text(one.get("provider"), one.get("id"))
+    ]
+
+
 def event(value: dict[str, Any]) -> Operation:
     """An event of the stream API, as a file of history holds it."""
     return rules.EventTold(value)

@@ -5,8 +5,10 @@ from innkeeper.wire.batch import BATCHES
 from innkeeper.wire.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
+from innkeeper.wire.imports import FILES
 from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
+from innkeeper.wire.privacy import PRIVACY
 from innkeeper.wire.quarantine import QUARANTINE
 from innkeeper.wire.reports import REPORTS
 from innkeeper.wire.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
@@ -37,7 +39,10 @@ V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
 OURS = Dialect(
     name="innkeeper",
     views=(),
-    specials=(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
+    specials=(
+        *(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
+        *(*FILES, *PRIVACY),
+    ),
 )
 
 DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)

@@ -96,3 +96,7 @@ SELECT set_config('synchronous_commit', 'off', false)
 -- batches.flush_at_once
 -- Each commit waits for the disk again.
 SELECT set_config('synchronous_commit', 'on', false)
+
+-- batches.rewritten
+-- The file of a locked batch was written again.
+UPDATE {ws}.batches SET revision = revision + 1 WHERE ref = %(ref)s

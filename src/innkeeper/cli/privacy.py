@@ -1,0 +1,192 @@
+"""`innkeeper privacy`: erase a person, show what is held, keep identifiers from coming back."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.errors import OperatorError
+
+if TYPE_CHECKING:
+    from innkeeper.store.work import Work
+
+app = typer.Typer(help="Erasure, subject access, the block list.", no_args_is_help=True)
+
+Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
+Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
+Identifier = Annotated[
+    list[str] | None,
+    typer.Option(help="Identifier as PROVIDER:ID; repeatable.", metavar="PROVIDER:ID"),
+]
+Email = Annotated[str | None, typer.Option(help="E-mail address.")]
+
+
+@app.command("erase")
+def erase(
+    guest: Guest,
+    keep_orders: Annotated[
+        bool, typer.Option("--keep-orders", help="Leave orders and their items.")
+    ] = False,
+    suppress: Annotated[
+        bool, typer.Option("--suppress", help="Keep the identifiers from coming back as well.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Erase a guest for good, from files at rest too; prints the receipt."""
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.actions import erasure, privacy  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.jobs.privacy import search_files  # noqa: PLC0415
+    from innkeeper.wire.privacy import shown_receipt  # noqa: PLC0415
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Erase guest {guest} for good?", abort=True)
+    mode = erasure.DELETE if keep_orders else erasure.GDPR_DELETE
+
+    async def act(work: "Work") -> dict[str, Any]:
+        receipt = await privacy.erase(work, guest, mode, suppress=suppress)
+        return {**shown_receipt(receipt), "files": await search_files(work)}
+
+    _show(run(chosen, "privacy erase", act, workspace), json)
+
+
+@app.command("access")
+def access(
+    guest: Guest,
+    out: Annotated[Path | None, typer.Option(help="File for the JSON; printed without.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File for a page to read as well.")] = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+) -> None:
+    """Write all that is held on a guest, and on those merged into it, as JSON and as a page."""
+    chosen = settings(config, data=data, database=database)
+    import msgspec  # noqa: PLC0415
+
+    from innkeeper.actions import privacy  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.wire.subject_page import page, plain  # noqa: PLC0415
+    from innkeeper.wire.text import encode  # noqa: PLC0415
+
+    held = run(chosen, "privacy access", lambda work: privacy.access(work, guest), workspace)
+    text = msgspec.json.format(encode(plain(held)), indent=2)
+    if html is not None:
+        html.write_text(page(held), encoding="utf-8")
+    if out is None:
+        sys.stdout.buffer.write(text + b"\n")
+    else:
+        out.write_bytes(text + b"\n")
+
+
+@app.command("suppress")
+def suppress_(
+    identifier: Identifier = None,
+    email: Email = None,
+    reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Keep identifiers from coming back: records and events of theirs are refused and counted."""
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.actions import suppression  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+
+    person = _person(identifier, email)
+
+    async def act(work: "Work") -> dict[str, Any]:
+        return {"added": await suppression.suppress_person(work, person, reason)}
+
+    _show(run(chosen, "privacy suppress", act, workspace), json)
+
+
+@app.command("release")
+def release(
+    identifier: Identifier = None,
+    email: Email = None,
+    workspace: Workspace = "live",
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Let identifiers come back."""
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.actions import suppression  # noqa: PLC0415
+    from innkeeper.cli.reach import run  # noqa: PLC0415
+
+    person = _person(identifier, email)
+
+    async def act(work: "Work") -> dict[str, Any]:
+        return {"removed": await suppression.release_person(work, person)}
+
+    _show(run(chosen, "privacy release", act, workspace), json)
+
+
+@app.command("scrub")
+def scrub(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = None,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Remove the last bytes of what was deleted from the database's files.
+
+    Every table is written again, and locked while it is.
+    """
+    chosen = settings(config, data=data, database=database)
+    from innkeeper.cli.reach import reached  # noqa: PLC0415
+    from innkeeper.store import scrub as scrubbing  # noqa: PLC0415
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Write every table again, each locked for a while?", abort=True)
+
+    def told(what: str) -> None:
+        if sys.stderr.isatty():
+            print(f"innkeeper: {what}", file=sys.stderr)
+
+    with reached(chosen, "privacy scrub") as dsn:
+        done = asyncio.run(scrubbing.scrub(dsn, told))
+        if not chosen.database:
+            scrubbing.clear_server_log(chosen.data)
+    _show(done, json)
+
+
+def _person(identifiers: list[str] | None, email: str | None) -> dict[str, Any]:
+    pairs = []
+    for told in identifiers or ():
+        provider, colon, value = told.partition(":")
+        if not (provider and colon and value):
+            raise OperatorError(f"{told} is no identifier: say PROVIDER:ID.")
+        pairs.append({"provider": provider, "id": value})
+    if not pairs and email is None:
+        raise OperatorError("Name an identifier (--identifier) or an e-mail address (--email).")
+    return {"identifiers": pairs} | ({} if email is None else {"email": email})
+
+
+def _show(told: dict[str, Any], json: bool) -> None:
+    from innkeeper.cli.output import show, table  # noqa: PLC0415
+
+    if json:
+        show(told)
+    else:
+        plain = {
+            name: ", ".join(f"{key} {many}" for key, many in value.items())
+            if isinstance(value, dict)
+            else value
+            for name, value in told.items()
+        }
+        table([plain], *plain)

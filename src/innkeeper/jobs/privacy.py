@@ -1,0 +1,53 @@
+"""What erasure leaves to the background: files at rest."""
+
+import asyncio
+import logging
+from typing import Final
+
+from innkeeper.actions import audit, erasure, privacy, rulebook
+from innkeeper.jobs.board import task
+from innkeeper.lake import compaction
+from innkeeper.store.files import Files
+from innkeeper.store.work import Work
+from innkeeper.wire.upload_search import search_exports, search_uploads
+
+log = logging.getLogger("innkeeper.jobs")
+_PAUSE_SECONDS: Final = 1.0
+_ATTEMPTS: Final = 60
+
+
+@task(erasure.TASK)
+async def search(work: Work) -> None:
+    """Take who was erased out of uploads, exports and the lake."""
+    await search_files(work)
+
+
+async def search_files(work: Work) -> dict[str, int]:
+    """Search everything at rest; how many files changed, by place."""
+    waiting = await privacy.waiting(work)
+    if not waiting:
+        return {}
+    files = Files.of(work.settings)
+    changed = {
+        "uploads": await search_uploads(work, files, await rulebook.read(work)),
+        "exports": await search_exports(work, files),
+        "lake": await _search_lake(work),
+    }
+    for place in erasure.places():
+        if place.files is not None:
+            changed[place.name] = await place.files(work)
+    found = {name: many for name, many in changed.items() if many}
+    await audit.note(work, "privacy.files", None, changed=found)
+    await privacy.searched(work, waiting)
+    return found
+
+
+async def _search_lake(work: Work) -> int:
+    """Write the lake's files again without who was erased; how many were dropped."""
+    for _ in range(_ATTEMPTS):
+        done = await compaction.erase(work)
+        if done is not None:
+            return done.dropped
+        # Another process compacts: what it read before the erasure is compacted again.
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise TimeoutError("the lake was busy for too long")

@@ -1,0 +1,142 @@
+"""The scrub: after it, the database's files hold no byte of what was deleted before.
+
+Deleting a row leaves its bytes in the table until that is written again, its values in the
+statistics until they are gathered again, and the change in the log until that is removed.
+docs/privacy.md tells what PostgreSQL keeps, where and until when.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from innkeeper.errors import OperatorError
+from innkeeper.store.database import with_options
+
+Connection = psycopg.AsyncConnection[DictRow]
+Told = Callable[[str], None]
+
+_PATIENCE_SECONDS: Final = 300.0
+_PAUSE_SECONDS: Final = 0.2
+_MOST_SEGMENTS: Final = 10_000
+
+_TABLES: Final = """
+SELECT n.nspname AS schema, c.relname AS name FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND (n.nspname IN ('innkeeper', 'jobs') OR n.nspname LIKE 'ws\\_%')
+ORDER BY 1, 2
+"""
+_STATISTICS: Final = ("pg_statistic", "pg_statistic_ext_data")
+_OLDEST: Final = """
+SELECT count(*) AS older FROM pg_stat_activity
+WHERE backend_xmin IS NOT NULL AND age(backend_xmin) > age(%s::text::xid)
+  AND pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+async def scrub(dsn: str, told: Told) -> dict[str, int]:
+    """Rewrite tables and statistics, then remove the log; how many tables and segments.
+
+    Tables are locked one after the other while each is written again. Raises OperatorError
+    without the rights of a superuser, or when an old transaction does not end.
+    """
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            with_options(dsn), autocommit=True, row_factory=dict_row
+        ) as connection:
+            await _check(connection)
+            await _await_old(connection, told)
+            tables = await _rewrite(connection, told)
+            segments = await _remove_log(connection, told)
+            return {"tables": tables, "segments": segments}
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())
+        raise OperatorError(f"The database could not be scrubbed: {reason}.") from error
+
+
+async def _check(connection: Connection) -> None:
+    row = await _one(connection, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    if not row["rolsuper"]:
+        raise OperatorError(
+            "Scrubbing needs a superuser of the database: ask whoever runs the server."
+        )
+
+
+async def _await_old(connection: Connection, told: Told) -> None:
+    """Wait for transactions that still see deleted rows, which would be kept for them."""
+    row = await _one(connection, "SELECT pg_current_xact_id()::text AS now")
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        older = await _one(connection, _OLDEST, [row["now"]])
+        if not older["older"]:
+            return
+        if time.monotonic() > deadline:
+            raise OperatorError("A transaction that began long ago is still open: end it first.")
+        told("waiting for older transactions")
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _rewrite(connection: Connection, told: Told) -> int:
+    cursor = await connection.execute(_TABLES)
+    tables = await cursor.fetchall()
+    for row in tables:
+        name = sql.Identifier(row["schema"], row["name"])
+        told(f"rewriting {row['schema']}.{row['name']}")
+        await connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(name))
+    for catalogue in _STATISTICS:
+        statistics = sql.Identifier("pg_catalog", catalogue)
+        await connection.execute(sql.SQL("VACUUM FULL {}").format(statistics))
+    return len(tables)
+
+
+async def _remove_log(connection: Connection, told: Told) -> int:
+    """Use up every segment of the log that is there now, and remove instead of recycling it."""
+    # What was written so far is in the tables from here on.
+    await connection.execute("ALTER SYSTEM SET wal_recycle = off")
+    try:
+        await connection.execute("SELECT pg_reload_conf()")
+        await connection.execute("CHECKPOINT")
+        old = {row["name"] for row in await _segments(connection)}
+        left = set(old)
+        for _ in range(_MOST_SEGMENTS):
+            told(f"removing the log, {len(left)} segments left")
+            # A segment that was to be used again holds old bytes until it is: a switch fills it.
+            await connection.execute("SELECT pg_logical_emit_message(false, 'scrub', '')")
+            await connection.execute("SELECT pg_switch_wal()")
+            await connection.execute("CHECKPOINT")
+            left = old & {row["name"] for row in await _segments(connection)}
+            if not left:
+                return len(old)
+        raise OperatorError(
+            "The database keeps its log, for a replica or an archive: remove it there."
+        )
+    finally:
+        await connection.execute("ALTER SYSTEM RESET wal_recycle")
+        await connection.execute("SELECT pg_reload_conf()")
+
+
+async def _segments(connection: Connection) -> list[DictRow]:
+    cursor = await connection.execute(
+        "SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+    )
+    return await cursor.fetchall()
+
+
+async def _one(connection: Connection, query: str, params: Any = None) -> DictRow:
+    row = await (await connection.execute(query, params)).fetchone()
+    assert row is not None  # noqa: S101 - each of these queries has a row
+    return row
+
+
+def clear_server_log(data: Path) -> None:
+    """Empty what the embedded server has logged: a message of its may quote what was stored."""
+    for name in ("postgres.log", "postgres.log.old"):
+        with suppress(FileNotFoundError):
+            os.truncate(data / name, 0)

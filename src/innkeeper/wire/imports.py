@@ -1,0 +1,298 @@
+"""`/innkeeper/v1/imports` and `/exports`: files of records over HTTP, as jobs."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from innkeeper.actions import batches, exports_files, imports, links
+from innkeeper.actions.paging import MAX_LIMIT
+from innkeeper.errors import Invalid, OperatorError, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Schema, iso
+from innkeeper.store.work import Work
+from innkeeper.wire.batch import checksum_of, log_link, number_of, size_of, upload_link
+from innkeeper.wire.batch_files import FORMATS, Layout
+from innkeeper.wire.mapping import mapping_of
+from innkeeper.wire.specials import Asked, Special, Told
+
+TAG: Final = "Files"
+ENTITIES: Final = ("guests", "orders", "events")
+IMPORTS: Final = "/innkeeper/v1/imports"
+EXPORTS: Final = "/innkeeper/v1/exports"
+
+
+async def create_import(work: Work, asked: Asked) -> Told:
+    """201 with where to upload the file."""
+    body = asked.body or {}
+    problems: list[Problem] = []
+    entity = _word(body, "entity", ENTITIES, None, problems)
+    form = _word(body, "format", FORMATS, "ndjson", problems)
+    compressed = _flag(body, "compressed", form != "parquet", problems)
+    if form == "parquet" and compressed:
+        problems.append(Problem("compressed", "a Parquet file is compressed by itself"))
+    checksum = size = None
+    if body.get("checksum") is not None:
+        checksum = checksum_of(body["checksum"], problems)
+    if body.get("size") is not None:
+        size = size_of(body["size"], work.settings.max_upload_bytes, problems)
+    mapping = None
+    if body.get("mapping") is not None and entity:
+        try:
+            mapping = mapping_of(entity, body["mapping"])
+        except (OperatorError, AttributeError, TypeError) as error:
+            problems.append(Problem("mapping", str(error)))
+    if problems:
+        raise Invalid(*problems)
+    layout = Layout(entity, form, compressed, mapping)
+    holds: Any = entity
+    made = await imports.create(work, holds, layout.about(), checksum, size)
+    shown = await _import(work, made, asked.base)
+    return Told(shown, 201, shown["href"])
+
+
+async def fetch_import(work: Work, asked: Asked) -> Told:
+    """200 with how far an import is."""
+    return Told(await _import(work, await imports.fetch(work, asked.refs()["import"]), asked.base))
+
+
+async def list_imports(work: Work, asked: Asked) -> Told:
+    """200 with a page of imports, newest first."""
+    limit, offset = _window(asked)
+    page = await batches.list_(work, envelopes=False, limit=limit, offset=offset)
+    items = [await _import(work, one, asked.base) for one in page.items]
+    return Told({"offset": offset, "limit": limit, "totalCount": page.total, "items": items})
+
+
+async def create_export(work: Work, asked: Asked) -> Told:
+    """201 with the export, which is written in the background."""
+    body = asked.body or {}
+    problems: list[Problem] = []
+    entity: Any = _word(body, "entity", ENTITIES, None, problems)
+    form = _word(body, "format", FORMATS, "ndjson", problems)
+    compressed = _flag(body, "compressed", form != "parquet", problems)
+    if problems:
+        raise Invalid(*problems)
+    made = await exports_files.create(work, entity, form, compressed=compressed)
+    shown = await _export(work, made, asked.base)
+    return Told(shown, 201, shown["href"])
+
+
+async def fetch_export(work: Work, asked: Asked) -> Told:
+    """200 with an export, and once it is written where to fetch it."""
+    found = await exports_files.fetch(work, asked.refs()["export"])
+    return Told(await _export(work, found, asked.base))
+
+
+async def list_exports(work: Work, asked: Asked) -> Told:
+    """200 with a page of exports, newest first."""
+    limit, offset = _window(asked)
+    page = await exports_files.list_(work, limit=limit, offset=offset)
+    items = [await _export(work, one, asked.base) for one in page.items]
+    return Told({"offset": offset, "limit": limit, "totalCount": page.total, "items": items})
+
+
+async def _import(work: Work, batch: Record, base: str) -> dict[str, Any]:
+    ref = batch["ref"]
+    out: dict[str, Any] = {
+        "href": f"{base}{IMPORTS}/{ref}",
+        "ref": ref,
+        "entity": batch["holds"],
+        "format": batch["about"]["format"],
+        "compressed": batch["about"]["compressed"],
+        "status": batch["state"],
+        "records": batch["records"],
+        "outcomes": batch["outcomes"],
+        "failed": batch["failed"],
+        "createdAt": iso(batch["created_at"]),
+        "modifiedAt": iso(batch["modified_at"]),
+    }
+    if batch["fault"]:
+        out["fault"] = batch["fault"]
+    if batch["state"] == batches.UPLOADING:
+        out["location"] = await upload_link(work, ref, base)
+    if batch["failed"]:
+        out["log"] = await log_link(work, ref, base)
+    return out
+
+
+async def _export(work: Work, export: Record, base: str) -> dict[str, Any]:
+    ref = export["ref"]
+    out: dict[str, Any] = {
+        "href": f"{base}{EXPORTS}/{ref}",
+        "ref": ref,
+        "entity": export["entity"],
+        "format": export["format"],
+        "compressed": export["compressed"],
+        "status": export["state"],
+        "records": export["records"],
+        "createdAt": iso(export["created_at"]),
+    }
+    if export["state"] == exports_files.DONE:
+        path = f"{links.PREFIX}/{work.workspace}/{ref}/export"
+        signed = await links.sign(work, "GET", path)
+        out["size"] = export["size"]
+        out["location"] = {"href": base + signed["href"], "expiry": iso(signed["expiry"])}
+        out["expiresAt"] = iso(export["expires_at"])
+    return out
+
+
+def _word(
+    body: Mapping[str, Any],
+    name: str,
+    known: tuple[str, ...],
+    default: str | None,
+    problems: list[Problem],
+) -> str:
+    told = body.get(name, default)
+    if told not in known:
+        problems.append(Problem(name, f"value must be one of {','.join(known)}"))
+        return ""
+    return str(told)
+
+
+def _flag(body: Mapping[str, Any], name: str, default: bool, problems: list[Problem]) -> bool:
+    told = body.get(name, default)
+    if not isinstance(told, bool):
+        problems.append(Problem(name, "must be a boolean"))
+        return default
+    return told
+
+
+def _window(asked: Asked) -> tuple[int, int]:
+    problems: list[Problem] = []
+    limit = min(number_of(asked.query, "limit", MAX_LIMIT, 1, problems), MAX_LIMIT)
+    offset = number_of(asked.query, "offset", 0, 0, problems)
+    if problems:
+        raise Invalid(*problems)
+    return limit, offset
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_WHOLE: Final[Schema] = {"type": "integer"}
+_INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
+_BOOLEAN: Final[Schema] = {"type": "boolean"}
+_REF: Final[Schema] = {"type": "string", "format": "uuid"}
+_ENTITY: Final[Schema] = {"type": "string", "enum": list(ENTITIES)}
+_FORMAT: Final[Schema] = {"type": "string", "enum": list(FORMATS)}
+_LOCATION: Final[Schema] = {"type": "object", "properties": {"href": _TEXT, "expiry": _INSTANT}}
+_PAGE: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
+
+
+def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+_IMPORT: Final = _object(
+    ("href", "ref", "entity", "format", "status", "records", "failed"),
+    href=_TEXT,
+    ref=_REF,
+    entity=_ENTITY,
+    format=_FORMAT,
+    compressed=_BOOLEAN,
+    status={**_TEXT, "enum": list(batches.STATES)},
+    records=_WHOLE,
+    outcomes={"type": "object", "additionalProperties": _WHOLE},
+    failed=_WHOLE,
+    location=_LOCATION,
+    log=_TEXT,
+    fault=_TEXT,
+    createdAt=_INSTANT,
+    modifiedAt=_INSTANT,
+)
+_EXPORT: Final = _object(
+    ("href", "ref", "entity", "format", "status", "records"),
+    href=_TEXT,
+    ref=_REF,
+    entity=_ENTITY,
+    format=_FORMAT,
+    compressed=_BOOLEAN,
+    status={**_TEXT, "enum": ["waiting", "writing", "done", "failed", "removed"]},
+    records=_WHOLE,
+    size=_WHOLE,
+    location=_LOCATION,
+    createdAt=_INSTANT,
+    expiresAt=_INSTANT,
+)
+
+
+def _paged(item: Schema) -> Schema:
+    return _object(
+        ("totalCount", "items"),
+        offset=_WHOLE,
+        limit=_WHOLE,
+        totalCount=_WHOLE,
+        items={"type": "array", "items": item},
+    )
+
+
+FILES: Final = (
+    Special(
+        method="POST",
+        path=IMPORTS,
+        name="createImport",
+        summary="Begin an import of a file",
+        tag=TAG,
+        perform=create_import,
+        body=_object(
+            ("entity",),
+            entity=_ENTITY,
+            format=_FORMAT,
+            compressed=_BOOLEAN,
+            mapping={"type": "object"},
+            checksum=_TEXT,
+            size={"anyOf": [_WHOLE, _TEXT]},
+        ),
+        shown=_IMPORT,
+        status=201,
+    ),
+    Special(
+        method="GET",
+        path=IMPORTS,
+        name="listImports",
+        summary="List imports",
+        tag=TAG,
+        perform=list_imports,
+        shown=_paged(_IMPORT),
+        query=_PAGE,
+        failures=frozenset({400}),
+    ),
+    Special(
+        method="GET",
+        path=IMPORTS + "/{import}",
+        name="fetchImport",
+        summary="Fetch an import",
+        tag=TAG,
+        perform=fetch_import,
+        shown=_IMPORT,
+    ),
+    Special(
+        method="POST",
+        path=EXPORTS,
+        name="createExport",
+        summary="Begin an export to a file",
+        tag=TAG,
+        perform=create_export,
+        body=_object(("entity",), entity=_ENTITY, format=_FORMAT, compressed=_BOOLEAN),
+        shown=_EXPORT,
+        status=201,
+    ),
+    Special(
+        method="GET",
+        path=EXPORTS,
+        name="listExports",
+        summary="List exports",
+        tag=TAG,
+        perform=list_exports,
+        shown=_paged(_EXPORT),
+        query=_PAGE,
+        failures=frozenset({400}),
+    ),
+    Special(
+        method="GET",
+        path=EXPORTS + "/{export}",
+        name="fetchExport",
+        summary="Fetch an export",
+        tag=TAG,
+        perform=fetch_export,
+        shown=_EXPORT,
+    ),
+)

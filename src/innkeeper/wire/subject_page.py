@@ -1,0 +1,61 @@
+"""What is held on a person as a page that reads without a computer's help."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from html import escape
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.resources.kinds import iso
+from innkeeper.wire.naming import camel
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;width:100%;margin:0 0 1rem}"
+    "th,td{text-align:left;vertical-align:top;border-bottom:1px solid #ccc;padding:.2rem .5rem}"
+    "th{width:14rem;font-weight:600}h2{margin-top:2rem}"
+)
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON can hold it: names in camelCase, instants as text."""
+    if isinstance(value, Mapping):
+        return {camel(str(name)): plain(told) for name, told in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(told) for told in value]
+    if isinstance(value, datetime):
+        return iso(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+def page(held: Mapping[str, Any]) -> str:
+    """An HTML page of what `privacy.access` found; it loads nothing from anywhere."""
+    told = plain(held)
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        f"<title>Data held on guest {escape(str(told['guest']))}</title><style>{_STYLE}</style>",
+        f"<h1>Data held on guest {escape(str(told['guest']))}</h1>",
+        f"<p>As of {escape(str(told['at']))}, in workspace {escape(str(told['workspace']))}. "
+        f"{len(told['guests'])} record(s) are one person here.</p>",
+    ]
+    for name, rows in held["held"].items():
+        title = escape(str(name).capitalize())
+        parts.append(f"<h2>{title} ({len(rows) if isinstance(rows, Sequence) else 1})</h2>")
+        entries = rows if isinstance(rows, list) else [rows]
+        parts += [_table(plain(entry)) for entry in entries]
+        if not entries:
+            parts.append("<p>Nothing.</p>")
+    return "\n".join(parts) + "\n"
+
+
+def _table(value: Any) -> str:
+    if isinstance(value, Mapping):
+        rows = "".join(
+            f"<tr><th>{escape(str(name))}</th><td>{_table(told)}</td></tr>"
+            for name, told in value.items()
+            if told is not None
+        )
+        return f"<table>{rows}</table>" if rows else "Nothing."
+    if isinstance(value, list):
+        return "<br>".join(_table(one) for one in value)
+    return escape(str(value))

@@ -1,0 +1,129 @@
+"""Files at rest searched for erased guests: uploads that wait, and finished exports."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions import batches, exports_files, privacy, suppression
+from innkeeper.resources.base import Record
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry
+from innkeeper.rules.identity import Rulebook
+from innkeeper.rules.keys import guest_keys
+from innkeeper.store.files import Files
+from innkeeper.store.readers import Unreadable, lines, unzipped
+from innkeeper.store.work import Row, Work
+from innkeeper.wire import batch_records
+from innkeeper.wire.batch_files import Layout
+
+ASK_AGAIN: Final = "somebody in this file was erased: upload it again without that person"
+
+
+async def search_exports(work: Work, files: Files) -> int:
+    """Remove every export: each may hold who was erased. How many there were."""
+    kept = await exports_files.kept(work)
+    await exports_files.removed(work, [row["ref"] for row in kept])
+    for row in kept:
+        files.remove(exports_files.file_name(work.workspace, row["ref"]))
+    return len(kept)
+
+
+async def search_uploads(work: Work, files: Files, book: Rulebook) -> int:
+    """Take erased guests out of uploads that are not applied to their end; how many changed.
+
+    A line of theirs becomes an empty one, so that the others keep their numbers. Files that are
+    no lines of JSON are given up instead, and their sender is told.
+    """
+    gone = {bytes(row["digest"]) for row in await privacy.waiting(work)}
+    changed = 0
+    for ref in await batches.unfinished(work) if gone else ():
+        async with work.transaction():
+            # Whoever applies it waits here, and then opens the file again.
+            batch = await batches.held(work, ref)
+            if batch["finished_at"] is None:
+                changed += await _search(work, files, batch, book, gone)
+    return changed
+
+
+async def _search(work: Work, files: Files, batch: Row, book: Rulebook, gone: set[bytes]) -> bool:
+    name = batches.upload_name(work.workspace, batch["ref"])
+    layout = Layout.of(batch, tracking=True)
+    if layout.format != "ndjson":
+        if not await _holds(work, files, name, layout, book, gone):
+            return False
+        files.remove(name)
+        await batches.move(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
+        return True
+    found: list[int] = []
+    try:
+        with files.local(name) as path:
+            for number, keys in _keys_of_lines(path, layout, book):
+                if not gone.isdisjoint(await suppression.digests_of(work, keys)):
+                    found.append(number)
+            if not found:
+                return False
+            with files.staged() as staged:
+                _write_without(path, layout, frozenset(found), staged)
+                files.put(name, staged)
+    except (Unreadable, FileNotFoundError):
+        # Nobody can read it, so nothing of it is ever applied: it goes with its batch.
+        return False
+    await batches.rewritten(work, batch["ref"])
+    return True
+
+
+async def _holds(
+    work: Work, files: Files, name: str, layout: Layout, book: Rulebook, gone: set[bytes]
+) -> bool:
+    try:
+        with files.local(name) as path:
+            source: Any = path if layout.format == "parquet" else path.open("rb")
+            for chunk in layout.chunks(source):
+                keys = [key for entry in chunk.items for key in _keys(entry, book)]
+                if not gone.isdisjoint(await suppression.digests_of(work, keys)):
+                    return True
+    except (Unreadable, FileNotFoundError):
+        return False
+    return False
+
+
+def _keys_of_lines(path: Path, layout: Layout, book: Rulebook) -> Iterator[tuple[int, list[UUID]]]:
+    with path.open("rb") as file:
+        stream = unzipped(file) if layout.compressed else file
+        for number, text in lines(stream):
+            yield number, _keys(layout.entry(number, text), book)
+
+
+def _write_without(path: Path, layout: Layout, numbers: frozenset[int], staged: Any) -> None:
+    from isal import igzip  # noqa: PLC0415 - most processes write no files
+
+    opener: Any = igzip.open
+    with path.open("rb") as file:
+        stream = unzipped(file) if layout.compressed else file
+        out = opener(staged, "wb") if layout.compressed else staged
+        for number, line in enumerate(stream, 1):
+            out.write(b"\n" if number in numbers else line)
+        if out is not staged:
+            out.close()
+
+
+def _keys(entry: Entry, book: Rulebook) -> list[UUID]:
+    """Everything that the people of a record are known by."""
+    return [key for person in _people(entry) for key in guest_keys(person, book.keys(person))]
+
+
+def _people(entry: Entry) -> list[Record]:
+    match entry.what:
+        case rules.GuestWrite(changes=changes):
+            return [changes]
+        case rules.GuestDelete(person=person):
+            return [person]
+        case rules.OrderWrite(contact=contact, consumers=consumers):
+            return [one.changes for one in (contact, *consumers)]
+        case rules.Migration(source=source, target=target):
+            return [source, target]
+        case rules.EventTold(message=message):
+            told = message.get("identifiers")
+            return [{"identifiers": batch_records.identifiers_in(told)}]
+    return []
