@@ -95,4 +95,3 @@ def _memory(bench: Bench, request: Requests) -> Iterator[str]:
         f"\nMemory of everything over {sent:,} events: {before:.0f} MB before, "
         f"{resident_megabytes(pid):.0f} MB after."
     )
-
