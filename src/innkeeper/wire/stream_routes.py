@@ -239,6 +239,7 @@ def _flows() -> Iterator[StreamRoute]:
         summary="The script of web experiences, which does nothing",
         flow=True,
         media="application/javascript",
+        failures=(404,),
     )
 
 
