@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions import suppression
 from innkeeper.actions.paging import Page, Wanted, flat, read_page
 from innkeeper.actions.resolution import Role, attach
 from innkeeper.errors import Invalid, Problem, Unknown
@@ -35,6 +36,7 @@ class People:
     async def create(self, work: Work, order: UUID, changes: Changes) -> Record:
         """A person on an order, with the guest who this is; raises `Unknown`, `Invalid` (P-1)."""
         check_identifiable(changes)
+        await suppression.refuse_blocked(work, changes)
         async with work.transaction():
             if changes.get("order_items"):
                 await _hold(work, order)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions import audit, rulebook
+from innkeeper.errors import Forbidden
 from innkeeper.resources.base import Record
 from innkeeper.rules.keys import guest_keys
 from innkeeper.store.work import Row, Work
@@ -34,6 +35,13 @@ async def blocked(work: Work, person: Record) -> bool:
         return False
     digests = await digests_of(work, await _keys(work, person))
     return bool(digests and await work.all("suppression.refuse", digests=digests))
+
+
+async def refuse_blocked(work: Work, person: Record) -> None:
+    """Raise `Forbidden` for a person who is suppressed. Call it before the transaction that would
+    write, since that takes the count with it when it fails."""
+    if await blocked(work, person):
+        raise Forbidden("Action not allowed", "The identifier is on the block list.")
 
 
 async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = True) -> set[int]:

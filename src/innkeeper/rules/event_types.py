@@ -265,6 +265,13 @@ def _as_field(name: str, value: Any, resource: type[Resource]) -> Any:
     return value
 
 
+def said_to_be(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom an IDENTITY says its sender is: the fields that the block list looks at."""
+    email = message.get("email")
+    identifiers, _ = _identifiers(message.get("identifiers"))
+    return {"identifiers": identifiers} | ({"email": email} if isinstance(email, str) else {})
+
+
 def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
     """Usable identifiers, and the others as parts."""
     good: list[dict[str, Any]] = []

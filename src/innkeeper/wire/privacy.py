@@ -9,6 +9,7 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, NOT_VALID, Refused, Schema
 from innkeeper.store.work import Work
+from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 from innkeeper.wire.subject_page import plain
 
@@ -70,7 +71,7 @@ def shown_receipt(receipt: Receipt) -> dict[str, Any]:
         "mode": receipt.mode,
         "subject": receipt.subjects[0] if receipt.subjects else None,
         "guests": receipt.guests,
-        "removed": dict(receipt.removed),
+        "removed": {camel(name): many for name, many in receipt.removed.items()},
     }
 
 

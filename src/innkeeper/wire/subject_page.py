@@ -39,7 +39,7 @@ def page(held: Mapping[str, Any]) -> str:
         f"{len(told['guests'])} record(s) are one person here.</p>",
     ]
     for name, rows in held["held"].items():
-        title = escape(str(name).capitalize())
+        title = escape(str(name).replace("_", " ").capitalize())
         parts.append(f"<h2>{title} ({len(rows) if isinstance(rows, Sequence) else 1})</h2>")
         entries = rows if isinstance(rows, list) else [rows]
         parts += [_table(plain(entry)) for entry in entries]

@@ -1,0 +1,399 @@
+"""Erasure, subject access, the block list and the scrub (segmentation-and-export.md 5)."""
+
+import gzip
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import psycopg
+import pytest
+from batching import packed, record, upsert
+from calling import Api
+from process import COMMAND, Innkeeper, Serve
+from streams import Page
+
+from innkeeper.store.binaries import binaries, runner
+
+PLANTED = 50
+Command = Callable[..., Any]
+
+
+class Plants:
+    """Words that stand nowhere else, each to be found again by looking at bytes."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def word(self) -> str:
+        word = f"plant{len(self.words):02}" + hashlib.sha256(uuid4().bytes).hexdigest()[:12]
+        word = word.translate(str.maketrans("0123456789", "ghijklmnop"))
+        self.words.append(word)
+        return word
+
+    def email(self) -> str:
+        return f"{self.word()}@example.com"
+
+    def found_in(self, content: bytes) -> set[str]:
+        text = content.lower()
+        return {word for word in self.words if word.encode() in text}
+
+
+@pytest.fixture
+def command(data: Path) -> Command:
+    def run(*words: object) -> Any:
+        done = subprocess.run(
+            [COMMAND, *map(str, words), "--data", data],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+
+    return run
+
+
+@pytest.fixture
+def server(serve: Serve) -> Innkeeper:
+    """A server whose background work is done by commands, so that uploads wait."""
+    return serve(env={"INNKEEPER_JOBS": "false"})
+
+
+@pytest.fixture
+def api(server: Innkeeper) -> Iterator[Api]:
+    with Api(server.url, server.client_key, server.token) as api:
+        yield api
+
+
+def made(answer: Any) -> dict[str, Any]:
+    assert answer.status_code in (200, 201), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def person(plants: Plants) -> dict[str, Any]:
+    email = plants.email()
+    return {
+        "guestType": "customer",
+        "firstName": plants.word(),
+        "lastName": plants.word(),
+        "title": plants.word(),
+        "email": email,
+        "phoneNumbers": [plants.word()],
+        "passportNumber": plants.word(),
+        "street": [plants.word(), plants.word()],
+        "city": plants.word(),
+        "postCode": plants.word(),
+        "nationality": plants.word(),
+        "identifiers": [
+            {"provider": "email", "id": email},
+            {"provider": "CRM", "id": plants.word()},
+        ],
+    }
+
+
+def plant_guest(api: Api, plants: Plants) -> tuple[dict[str, Any], str]:
+    """A guest with extensions, a merge, its evidence, and answers kept for repeats."""
+    about = person(plants)
+    key = {"Idempotency-Key": str(uuid4())}
+    guest = made(api.post("/v2.1/guests", json=about, headers=key))
+    path = f"/v2.1/guests/{guest['ref']}"
+    made(
+        api.post(
+            f"{path}/extensions",
+            json={"name": "ext", **{f"note{n}": plants.word() for n in range(6)}},
+        )
+    )
+    made(api.post(f"{path}/extensions", json={"name": plants.word(), "more": plants.word()}))
+    # Old values: what an update leaves behind is personal as well.
+    made(api.patch(path, json={"city": plants.word()}))
+    other = made(api.post("/v2.1/guests", json=person(plants)))
+    merge = {"survivor": guest["ref"], "absorbed": other["ref"]}
+    made(api.post("/innkeeper/v1/merges", json=merge))
+    made(api.patch(path, json={"state": plants.word()}))
+    return guest, about["email"]
+
+
+def plant_order(api: Api, plants: Plants, guest: dict[str, Any], email: str) -> str:
+    order = made(
+        api.post(
+            "/v2.1/orders",
+            json={
+                "referenceId": plants.word(),
+                "orderedAt": "2024-01-01T10:00:00Z",
+                "currencyCode": "EUR",
+                "price": 12.5,
+                "paymentType": plants.word(),
+            },
+        )
+    )
+    path = f"/v2.1/orders/{order['ref']}"
+    item = {"name": plants.word(), "type": "SHOE", "price": 1, "currencyCode": "EUR"}
+    made(
+        api.post(
+            f"{path}/orderItems", json={**item, "status": "PURCHASED", "description": plants.word()}
+        )
+    )
+    contact = {"firstName": plants.word(), "lastName": plants.word(), "emails": [plants.email()]}
+    identifiers = [{"provider": "email", "id": email}]
+    made(api.post(f"{path}/contacts", json={**contact, "identifiers": identifiers}))
+    made(api.post(f"{path}/extensions/ext", json={"gift": plants.word()}))
+    return str(order["ref"])
+
+
+def plant_events(api: Api, plants: Plants, email: str) -> str:
+    page = Page(api)
+    page("VIEW", page=plants.word(), ext={"note": plants.word()})
+    identifiers = [{"provider": "email", "id": email}]
+    page("IDENTITY", identifiers=identifiers, firstname=plants.word(), city=plants.word())
+    page("SEARCH", product_name=plants.word())
+    page("VIEW", page=plants.word(), pos="nowhere")
+    page("FORCE_CLOSE")
+    return page.browser
+
+
+def plant_uploads(api: Api, plants: Plants, email: str) -> tuple[str, str]:
+    """An upload that waits, with the guest and somebody else in it."""
+    stays = f"stays-{uuid4().hex}@example.com"
+    identified = {"email": email, "identifiers": [{"provider": "email", "id": email}]}
+    order = {
+        "referenceId": plants.word(),
+        "channel": "WEB",
+        "pointOfSale": "default",
+        "orderedAt": "2024-02-01T00:00Z",
+        "contact": {**identified, "firstName": plants.word()},
+    }
+    file = packed(
+        [
+            upsert(email, firstName=plants.word()),
+            upsert(stays, firstName="Stays"),
+            record("order", "upsert", order),
+        ]
+    )
+    declared = {"checksum": hashlib.md5(file, usedforsecurity=False).hexdigest(), "size": len(file)}
+    batch = made(api.put(f"/v2/batches/{uuid4()}", json=declared))
+    assert api.put(batch["location"]["href"], content=file, auth=None).status_code == 200
+    return str(batch["ref"]), stays
+
+
+def scan(data: Path, plants: Plants) -> dict[str, set[str]]:
+    """Words that stand in a file of the data folder: as bytes, unpacked, and in Parquet."""
+    found = {}
+    for path in data.rglob("*"):
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content += gzip.decompress(content)
+        if content[:4] == b"PAR1":
+            rows = duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall()
+            content += repr(rows).encode()
+        if words := plants.found_in(content):
+            found[str(path.relative_to(data))] = words
+    return found
+
+
+def dumped(server: Innkeeper) -> bytes:
+    dsn = json.loads((server.data / "server.json").read_text())["dsn"]
+    binary = binaries(runner()).folder / "pg_dump"
+    return subprocess.run([binary, dsn], capture_output=True, check=True).stdout
+
+
+def test_an_erased_person_leaves_no_byte_behind(
+    server: Innkeeper, api: Api, command: Command
+) -> None:
+    """Issue 5: 50 planted strings, the data folder and a dump after the scrub."""
+    plants = Plants()
+    guest, email = plant_guest(api, plants)
+    plant_order(api, plants, guest, email)
+    plant_events(api, plants, email)
+    command("lake", "flush")
+    exported = made(api.post("/innkeeper/v1/exports", json={"entity": "guests"}))
+    exports = api.get(exported["href"]).json()
+    assert exports["status"] == "waiting"
+    by_hand = command("jobs", "list")
+    assert "exports_files.write" in by_hand
+    write_export(server, exported["ref"])
+    plant_uploads(api, plants, email)
+    bystander = made(api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"}))
+    assert len(plants.words) >= PLANTED
+    before = scan(server.data, plants)
+    everywhere = set().union(*before.values())
+    assert everywhere == set(plants.words), "each word stands somewhere"
+
+    receipt = command("privacy", "erase", guest["ref"], "--yes", "--json")
+    # The guest, the one merged into it, and the visitor who turned out to be them.
+    assert receipt["guests"] == receipt["removed"]["guests"] == 3
+    assert {"orders", "events", "sessions", "quarantine", "merges", "answers"} <= receipt[
+        "removed"
+    ].keys()
+    assert receipt["files"].keys() >= {"uploads", "exports", "lake"}
+    assert not plants.found_in(dumped(server)), "a dump needs no scrub"
+    command("privacy", "scrub", "--yes", "--json")
+    assert not plants.found_in(dumped(server))
+    assert api.get(f"/v2.1/guests/{bystander['ref']}").json()["city"] == "bystander"
+    server.stop()
+    assert scan(server.data, plants) == {}
+    assert b"bystander" in b"".join(
+        path.read_bytes()
+        for path in (server.data / "postgres" / "base").rglob("*")
+        if path.is_file()
+    )
+
+
+def write_export(server: Innkeeper, ref: str) -> None:
+    """What the worker would do with a waiting export."""
+    done = subprocess.run(
+        [COMMAND, "jobs", "run", "--once", "--data", server.data],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_upload_that_waits_loses_the_erased_and_keeps_the_others(
+    server: Innkeeper, api: Api, command: Command
+) -> None:
+    plants = Plants()
+    guest, email = plant_guest(api, plants)
+    batch, stays = plant_uploads(api, plants, email)
+    command("privacy", "erase", guest["ref"], "--yes")
+    write_export(server, "")
+    inspected = made(api.get(f"/v2/batches/inspect/{batch}"))
+    assert (inspected["status"]["code"], inspected["totalRecords"]) == ("success", 1)
+    assert api.get("/v2.1/guests", params={"email": stays}).json()["totalCount"] == 1
+    assert api.get("/v2.1/guests", params={"email": email}).json()["totalCount"] == 0
+
+
+def test_receipts_name_nobody_and_stay_in_the_audit_log(
+    server: Innkeeper, api: Api, command: Command
+) -> None:
+    guest = api.guest(email="jane@example.com", firstName="Jane")
+    receipt = command("privacy", "erase", guest["ref"], "--yes", "--json")
+    assert receipt["by"] == "operator"
+    assert re.fullmatch("[0-9a-f]{64}", receipt["subject"])
+    assert guest["ref"] not in json.dumps(receipt)
+    dsn = json.loads((server.data / "server.json").read_text())["dsn"]
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT actor, workspace, details::text FROM innkeeper.audit_log "
+            "WHERE action = 'privacy.erase'"
+        ).fetchall()
+    ((actor, workspace, details),) = rows
+    assert (actor, workspace) == ("operator", "live")
+    assert json.loads(details)["salted"] == receipt["subject"]
+    assert "jane" not in details.lower()
+    assert guest["ref"] not in details
+
+
+def test_subject_access_holds_everything_absorbed_records_included(
+    server: Innkeeper, api: Api, command: Command, tmp_path: Path
+) -> None:
+    plants = Plants()
+    guest, email = plant_guest(api, plants)
+    plant_order(api, plants, guest, email)
+    plant_events(api, plants, email)
+    html, out = tmp_path / "page.html", tmp_path / "subject.json"
+    command("privacy", "access", guest["ref"], "--html", html, "--out", out)
+    told = out.read_bytes()
+    assert plants.found_in(told) == set(plants.words)
+    assert plants.found_in(html.read_bytes()) == set(plants.words)
+    held = json.loads(told)
+    assert len(held["guests"]) == 3
+    assert held["held"]["merges"][0]["survivorRef"] == guest["ref"]
+    assert held["held"]["joinedRecords"]
+    by_http = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
+    assert by_http["held"].keys() == held["held"].keys()
+    assert api.get(f"/innkeeper/v1/privacy/subjects/{uuid4()}").status_code == 404
+
+
+def test_modes_over_http(api: Api) -> None:
+    """`delete` keeps orders, `gdpr_delete` takes them (batch-api.md 6)."""
+    for mode, left in (("delete", 200), ("gdpr_delete", 404)):
+        plants = Plants()
+        guest, email = plant_guest(api, plants)
+        order = plant_order(api, plants, guest, email)
+        receipt = made(
+            api.post(
+                "/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"], "mode": mode}
+            )
+        )
+        assert receipt["mode"] == mode
+        assert api.get(f"/v2.1/guests/{guest['ref']}").status_code == 404
+        assert api.get(f"/v2.1/orders/{order}").status_code == left
+    again = api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]})
+    assert again.status_code == 404
+    bad = api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": "x", "mode": "y"})
+    assert bad.status_code == 400
+    assert len(bad.json()["errors"]) == 2
+
+
+def test_what_is_suppressed_does_not_come_back(
+    server: Innkeeper, api: Api, command: Command, tmp_path: Path
+) -> None:
+    email = "gone@example.com"
+    identifiers = [{"provider": "email", "id": email}]
+    guest = api.guest(email=email, identifiers=identifiers)
+    receipt = made(
+        api.post(
+            "/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"], "suppress": True}
+        )
+    )
+    assert receipt["removed"]["guests"] == 1
+    file = tmp_path / "people.ndjson"
+    file.write_text(
+        json.dumps({"identifiers": [{"provider": "email", "id": "GONE@example.com"}]})
+        + "\n"
+        + json.dumps({"identifiers": [{"provider": "email", "id": "new@example.com"}]})
+        + "\n"
+    )
+    done = subprocess.run(
+        [COMMAND, "import", "guests", file, "--json", "--data", server.data],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(done.stdout) == {"records": 2, "created": 1, "failed": 1}
+    order = made(
+        api.post(
+            "/v2.1/orders",
+            json={
+                "referenceId": "1",
+                "orderedAt": "2024-01-01T00:00Z",
+                "currencyCode": "EUR",
+                "price": 1,
+            },
+        )
+    )
+    contact = api.post(f"/v2.1/orders/{order['ref']}/contacts", json={"identifiers": identifiers})
+    assert contact.status_code == 403
+    page = Page(api)
+    assert page.send("IDENTITY", identifiers=identifiers).status_code == 403
+    assert api.get("/v2.1/guests", params={"email": email}).json()["totalCount"] == 0
+    totals = made(api.get("/innkeeper/v1/privacy/suppressions"))
+    assert totals["refused"] >= 3
+    dsn = json.loads((server.data / "server.json").read_text())["dsn"]
+    with psycopg.connect(dsn) as connection:
+        (kept,) = connection.execute(
+            "SELECT string_agg(s::text, '') FROM ws_live.suppressed s"
+        ).fetchone() or ("",)
+    assert "gone" not in kept
+    released = command("privacy", "release", "--identifier", f"email:{email}", "--json")
+    assert released == {"removed": 1}
+    command("privacy", "release", "--email", email)
+    again = subprocess.run(
+        [COMMAND, "import", "guests", file, "--json", "--restart", "--data", server.data],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(again.stdout)["created"] == 1
