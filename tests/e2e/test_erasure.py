@@ -215,7 +215,7 @@ def test_an_erased_person_leaves_no_byte_behind(
     plant_order(api, plants, guest, email)
     plant_events(api, plants, email)
     command("lake", "flush")
-    exported = made(api.post("/innkeeper/v1/exports", json={"entity": "guests"}))
+    exported = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     exports = api.get(exported["href"]).json()
     assert exports["status"] == "waiting"
     by_hand = command("jobs", "list")

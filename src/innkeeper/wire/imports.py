@@ -17,7 +17,7 @@ from innkeeper.wire.specials import Asked, Special, Told
 TAG: Final = "Files"
 ENTITIES: Final = ("guests", "orders", "events")
 IMPORTS: Final = "/innkeeper/v1/imports"
-EXPORTS: Final = "/innkeeper/v1/exports"
+EXPORTS: Final = "/innkeeper/v1/fileExports"
 
 
 async def create_import(work: Work, asked: Asked) -> Told:
@@ -267,7 +267,7 @@ FILES: Final = (
     Special(
         method="POST",
         path=EXPORTS,
-        name="createExport",
+        name="createFileExport",
         summary="Begin an export to a file",
         tag=TAG,
         perform=create_export,
@@ -278,7 +278,7 @@ FILES: Final = (
     Special(
         method="GET",
         path=EXPORTS,
-        name="listExports",
+        name="listFileExports",
         summary="List exports",
         tag=TAG,
         perform=list_exports,
@@ -289,7 +289,7 @@ FILES: Final = (
     Special(
         method="GET",
         path=EXPORTS + "/{export}",
-        name="fetchExport",
+        name="fetchFileExport",
         summary="Fetch an export",
         tag=TAG,
         perform=fetch_export,

@@ -65,7 +65,9 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         parts.append(f"<h3>Parameters</h3><table>{rows}</table>")
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        body = schema
+        if "$ref" in schema:
+            body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
         required = body.get("required", ())
         rows = "".join(
             _row(name, member, member.get("description", ""), name in required)
