@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import events, guests, orders, search
+from bench import events, guests, imports, orders, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Section] = {
     "orders": orders.measure,
     "search": search.measure,
     "events": events.measure,
+    "imports": imports.measure,
 }
 INTRO = """# Benchmarks
 

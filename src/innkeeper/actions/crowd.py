@@ -127,10 +127,10 @@ class Crowd:
         for row in rows:
             self._guests[row["ref"]] = Known(row, ledger.seen_record(row), self._keys_of(row))
 
-    async def read_groups(self, refs: Iterable[UUID]) -> None:
-        """Read the data extensions of guests that are to get some."""
+    async def read_groups(self, refs: Iterable[UUID] | None = None) -> None:
+        """Read the data extensions of guests that are to get some, or of all that are known."""
         wanted = {}
-        for ref in refs:
+        for ref in list(self._guests) if refs is None else refs:
             known = self._guests[ref]
             if known.groups is None:
                 known.groups = {}

@@ -16,7 +16,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions import audit, background, ledger, rulebook, suppression
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import guest_keys
+from innkeeper.rules.keys import digest, guest_keys
 from innkeeper.store.work import Row, Work
 
 DELETE: Final = "delete"
@@ -141,7 +141,8 @@ async def erase(
             for place in places():
                 if place.erase is not None and (many := await place.erase(work, what)):
                     removed[place.name] = many
-        await remember(work, keys)
+        # A guest known by nothing stands in exports all the same.
+        await remember(work, [*keys, *(digest("guest", str(ref)) for ref in guests)])
         if suppress:
             await suppression.suppress(work, keys, mode)
         live = [row["ref"] for row in group if row["survivor_ref"] is None]

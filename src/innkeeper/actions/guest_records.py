@@ -22,6 +22,8 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     people = [what.changes for _, what in entries]
     blocked = await suppression.blocked_among(crowd.work, people, count=not crowd.rehearses)
     await crowd.gather(evidence)
+    if any(what.groups for _, what in entries):
+        await crowd.read_groups()
     for position, ((entry, what), found) in enumerate(zip(entries, evidence, strict=True)):
         if not found.met:
             tally.fail(entry, rules.NO_IDENTITY)

@@ -13,21 +13,21 @@ from innkeeper.actions.tally import Tally
 from innkeeper.actions.till import Piece, Placed, Till
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
 from innkeeper.rules import batch as rules
 from innkeeper.rules import identity
 from innkeeper.rules.batch import Entry, Fault, OrderWrite, Refused, Told
 from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Found
 from innkeeper.rules.merging import intent
-from innkeeper.rules.orders import check_identifiable, person_of
+from innkeeper.rules.orders import check_identifiable
 
 Written = tuple[Entry, OrderWrite]
 _NAMES: Final = frozenset({"first_name", "last_name"})
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Party:
     """A contact or consumer, read as far as it is the same whatever is stored."""
 
     told: Told
@@ -44,6 +44,8 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     blocked = await _blocked(crowd, people)
     await till.gather(what.changes["reference_id"] for _, what in entries)
     await crowd.gather(person.found for person in everybody)
+    if any(person.told.groups for person in everybody):
+        await crowd.read_groups()
     for position, (entry, what) in enumerate(entries):
         order = till.find(what.changes)
         fault = _fault(what, people[position], order, blocked=position in blocked)
@@ -60,16 +62,18 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     await till.flush()
 
 
-def _people(crowd: Crowd, what: OrderWrite) -> list[Person]:
+def _people(crowd: Crowd, what: OrderWrite) -> list[Party]:
     """The contact, then the consumers."""
     every = []
     for told in (what.contact, *what.consumers):
-        body = person_of(mirror_email(told.changes))
-        every.append(Person(told, body, crowd.evidence(told.changes)))
+        # Read as the kinds of an order's person are: nothing is to be checked again.
+        fields = mirror_email(told.changes)
+        body = {name: fields[name] for name in Person.fields if fields.get(name) is not None}
+        every.append(Party(told, body, crowd.evidence(told.changes)))
     return every
 
 
-async def _blocked(crowd: Crowd, people: Sequence[Sequence[Person]]) -> set[int]:
+async def _blocked(crowd: Crowd, people: Sequence[Sequence[Party]]) -> set[int]:
     """Positions of the records that tell of somebody who is suppressed."""
     flat = [
         (position, person.told.changes)
@@ -83,7 +87,7 @@ async def _blocked(crowd: Crowd, people: Sequence[Sequence[Person]]) -> set[int]
 
 
 def _fault(
-    what: OrderWrite, people: Sequence[Person], order: Placed | None, *, blocked: bool
+    what: OrderWrite, people: Sequence[Party], order: Placed | None, *, blocked: bool
 ) -> Fault | None:
     """Why a record fails before anything is changed."""
     if blocked:
@@ -103,7 +107,7 @@ def _fault(
     return rules.invalid(*errors) if errors else None
 
 
-async def _one(crowd: Crowd, till: Till, what: OrderWrite, people: Sequence[Person]) -> str:
+async def _one(crowd: Crowd, till: Till, what: OrderWrite, people: Sequence[Party]) -> str:
     # Everything that can refuse a record comes before the first change.
     for person in people:
         await _check_groups(crowd, person)
@@ -123,7 +127,7 @@ async def _one(crowd: Crowd, till: Till, what: OrderWrite, people: Sequence[Pers
     return "updated" if changed else "unchanged"
 
 
-async def _contact(crowd: Crowd, order: Placed, person: Person) -> bool:
+async def _contact(crowd: Crowd, order: Placed, person: Party) -> bool:
     """The contact of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.contacts):
         return False
@@ -139,7 +143,7 @@ async def _contact(crowd: Crowd, order: Placed, person: Person) -> bool:
 
 
 async def _consumer(
-    crowd: Crowd, order: Placed, person: Person, contact: Person, items: list[UUID]
+    crowd: Crowd, order: Placed, person: Party, contact: Party, items: list[UUID]
 ) -> bool:
     """A consumer of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.consumers):
@@ -150,7 +154,7 @@ async def _consumer(
 
 
 async def _attach(
-    crowd: Crowd, order: Placed, person: Person, role: Role, contact: Person | None = None
+    crowd: Crowd, order: Placed, person: Party, role: Role, contact: Party | None = None
 ) -> UUID:
     """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
     decision = crowd.decide(person.found)
@@ -176,7 +180,7 @@ async def _attach(
     return guest
 
 
-def _namesake(person: Person, order: Placed, contact: Person) -> UUID | None:
+def _namesake(person: Party, order: Placed, contact: Party) -> UUID | None:
     """An identified contact of the same name (batch-api.md 8, consumer rule)."""
     if person.body.get("identifiers"):
         return None
@@ -185,18 +189,18 @@ def _namesake(person: Person, order: Placed, contact: Person) -> UUID | None:
     return identity.names_match(person.body, [one for one in mine if _same(one, contact)])
 
 
-def _same(one: Record, contact: Person) -> bool:
+def _same(one: Record, contact: Party) -> bool:
     return all(one.get(name) == contact.body.get(name) for name in _NAMES)
 
 
-def _kind(crowd: Crowd, person: Person, role: Role) -> str:
+def _kind(crowd: Crowd, person: Party, role: Role) -> str:
     """What a guest is who has not enough identity (batch-api.md 8, consumer rule)."""
     names_only = set(person.body) <= _NAMES
     travels = role == "consumer" and (names_only or crowd.work.settings.travel_tenant)
     return TRAVELLER if travels else VISITOR
 
 
-async def _check_groups(crowd: Crowd, person: Person) -> None:
+async def _check_groups(crowd: Crowd, person: Party) -> None:
     """Raises `Refused` for data extensions that the guest cannot have."""
     if not person.told.groups:
         return

@@ -165,6 +165,10 @@ class Till:
         consumers = [piece for one in every for piece in one.consumers if piece.fresh]
         uses = [(c.ref, item, at) for c in consumers for at, item in enumerate(c.uses, 1)]
         await self._copy("uses", uses)
+        fresh = {one.ref for one in every if one.fresh}
+        new = {where: pairs for where, pairs in self._groups.items() if where[0] in fresh}
+        await self._copy("extensions", (self._group_row(*group) for group in new.items()))
+        self._groups = {w: pairs for w, pairs in self._groups.items() if w[0] not in fresh}
         await self._put("put_extensions", self._groups)
         await self._put("put_item_extensions", self._item_groups)
 
@@ -221,6 +225,10 @@ class Till:
     def _order_row(self, one: Placed) -> tuple[Any, ...]:
         now, key = self._crowd.now, reference_key(one.reference_id)
         return (one.ref, one.reference_id, key, one.ordered_at, Json(one.body), now, now)
+
+    def _group_row(self, where: tuple[UUID, str, str], pairs: Body) -> tuple[Any, ...]:
+        now = self._crowd.now
+        return (*where, extension_ref(*where), Json(pairs), now, now)
 
     def _piece_row(self, name: str, order: UUID, at: int, piece: Piece) -> tuple[Any, ...]:
         second = piece.ordered_at if name == "items" else piece.guest

@@ -47,6 +47,10 @@ COPY {ws}.order_consumers (ref, order_ref, guest_ref, body, created_at, modified
 -- Which items new consumers use.
 COPY {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position) FROM STDIN
 
+-- order_writes.copy_extensions
+-- Data extensions of new orders.
+COPY {ws}.order_extensions (order_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN
+
 -- order_writes.rewrite_orders
 -- New fields for locked orders.
 UPDATE {ws}.orders AS o SET body = n.body, modified_at = %(now)s

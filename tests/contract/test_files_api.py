@@ -1,0 +1,167 @@
+"""Our own endpoints: imports and exports as jobs, privacy, the block list."""
+
+import gzip
+import hashlib
+import json
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pytest
+from batching import Batches
+from calling import Api
+from sites import Site
+
+GUESTS = [
+    {"firstName": "Jane", "identifiers": [{"provider": "email", "id": "jane@example.com"}]},
+    {"firstName": "Tom", "identifiers": [{"provider": "email", "id": "tom@example.com"}]},
+    {"firstName": "Nobody"},
+]
+
+
+@pytest.fixture
+def batches(api: Api, site: Site) -> Batches:
+    sender = Batches(api, site.settings)
+    sender.by_worker = True
+    return sender
+
+
+def ndjson(values: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
+
+
+def imported(batches: Batches, body: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Create an import, upload its file, let it be applied; the import."""
+    answer = batches.api.post("/innkeeper/v1/imports", json=body)
+    assert answer.status_code == 201, answer.text
+    created = answer.json()
+    assert answer.headers["location"] == created["href"]
+    assert created["status"] == "uploading"
+    assert batches.upload(created["location"]["href"], content).status_code == 200
+    batches.work()
+    done: dict[str, Any] = batches.api.get(created["href"]).json()
+    return done
+
+
+class TestImports:
+    def test_gzipped_lines(self, batches: Batches) -> None:
+        content = gzip.compress(ndjson(GUESTS))
+        about = {
+            "entity": "guests",
+            "checksum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "size": len(content),
+        }
+        done = imported(batches, about, content)
+        assert (done["status"], done["records"], done["failed"]) == ("error", 3, 1)
+        assert done["outcomes"] == {"created": 2}
+        assert batches.guest_by_identifier("jane@example.com")["firstName"] == "Jane"
+        log = gzip.decompress(batches.api.get(done["log"], auth=None).content)
+        assert json.loads(log)["line"] == 3
+
+    def test_plain_csv_with_a_mapping(self, batches: Batches) -> None:
+        mapping = {"columns": {"Mail": "identifiers.email", "Name": "firstName"}}
+        body = {"entity": "guests", "format": "csv", "compressed": False, "mapping": mapping}
+        done = imported(batches, body, b"Mail,Name\njane@example.com,Jane\n")
+        assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
+
+    def test_csv_whose_columns_nothing_maps_is_told(self, batches: Batches) -> None:
+        body = {"entity": "guests", "format": "csv", "compressed": False}
+        done = imported(batches, body, b"Mail\njane@example.com\n")
+        assert done["status"] == "error"
+        assert "Mail" in done["fault"]
+
+    def test_parquet(self, batches: Batches, tmp_path: Any) -> None:
+        path = tmp_path / "a.parquet"
+        duckdb.sql(
+            "SELECT 'jane@example.com' AS \"identifiers.email\", 'Jane' AS \"firstName\", "
+            "TIMESTAMPTZ '2020-01-01 10:00:00+02' AS \"firstSeen\", ['a', 'b'] AS street"
+        ).write_parquet(str(path))
+        done = imported(batches, {"entity": "guests", "format": "parquet"}, path.read_bytes())
+        assert (done["status"], done["outcomes"]) == ("success", {"created": 1})
+        guest = batches.guest_by_identifier("jane@example.com")
+        assert guest["street"] == ["a", "b"]
+        assert guest["firstSeen"] == "2020-01-01T08:00:00.000Z"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"entity": "people"},
+            {"entity": "guests", "format": "xml"},
+            {"entity": "guests", "compressed": "yes"},
+            {"entity": "guests", "format": "parquet", "compressed": True},
+            {"entity": "guests", "mapping": {"columns": {"a": "shoeSize"}}},
+            {"entity": "guests", "mapping": {"rows": {}}},
+            {"entity": "guests", "mapping": 5},
+            {"entity": "guests", "size": 0},
+            {"entity": "guests", "checksum": "x"},
+        ],
+    )
+    def test_what_is_wrong_is_400(self, api: Api, body: dict[str, Any]) -> None:
+        assert api.post("/innkeeper/v1/imports", json=body).status_code == 400
+
+    def test_listed_apart_from_batches(self, batches: Batches) -> None:
+        made = batches.api.post("/innkeeper/v1/imports", json={"entity": "guests"}).json()
+        listed = batches.api.get("/innkeeper/v1/imports").json()
+        assert [one["ref"] for one in listed["items"]] == [made["ref"]]
+        assert batches.api.get("/v2/batches/inspect").json()["items"] == []
+        assert batches.api.get(f"/v2/batches/{made['ref']}").status_code == 404
+        assert batches.api.get(f"/innkeeper/v1/imports/{uuid4()}").status_code == 404
+
+
+class TestExports:
+    @pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+    def test_written_in_the_background_and_fetched_by_a_link(
+        self, batches: Batches, form: str
+    ) -> None:
+        batches.api.guest(firstName="Jane", email="jane@example.com")
+        body = {"entity": "guests", "format": form}
+        made = batches.api.post("/innkeeper/v1/fileExports", json=body).json()
+        assert made["status"] == "waiting"
+        batches.work()
+        done = batches.api.get(made["href"]).json()
+        assert (done["status"], done["records"]) == ("done", 1)
+        answer = batches.api.get(done["location"]["href"], auth=None)
+        assert (answer.status_code, len(answer.content)) == (200, done["size"])
+        if form != "parquet":
+            assert b"jane@example.com" in gzip.decompress(answer.content)
+        forged = done["location"]["href"].replace("Signature=", "Signature=x")
+        assert batches.api.get(forged, auth=None).status_code == 403
+
+    def test_an_erasure_removes_exports(self, batches: Batches) -> None:
+        guest = batches.api.guest(firstName="Jane")
+        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        batches.work()
+        href = batches.api.get(made["href"]).json()["location"]["href"]
+        assert batches.api.delete(f"/v2.1/guests/{guest['ref']}").status_code == 204
+        batches.work()
+        assert batches.api.get(made["href"]).json()["status"] == "removed"
+        assert batches.api.get(href, auth=None).status_code == 404
+
+    def test_what_is_wrong_is_400(self, api: Api) -> None:
+        assert api.post("/innkeeper/v1/fileExports", json={"entity": "people"}).status_code == 400
+        assert api.get("/innkeeper/v1/fileExports?limit=x").status_code == 400
+        assert api.get(f"/innkeeper/v1/fileExports/{uuid4()}").status_code == 404
+        assert api.get("/innkeeper/v1/fileExports").json()["totalCount"] == 0
+
+
+class TestBlockList:
+    def test_batches_are_refused_and_counted(self, batches: Batches) -> None:
+        batches.by_worker = False
+        body = {"identifiers": [{"provider": "email", "id": "Jane@example.com"}]}
+        answer = batches.api.post("/innkeeper/v1/privacy/suppressions", json=body)
+        assert (answer.status_code, answer.json()) == (201, {"added": 1})
+        again = batches.api.post("/innkeeper/v1/privacy/suppressions", json=body)
+        assert again.json() == {"added": 0}
+        done = imported(batches, {"entity": "guests"}, gzip.compress(ndjson(GUESTS[:2])))
+        assert (done["outcomes"], done["failed"]) == ({"created": 1}, 1)
+        totals = batches.api.get("/innkeeper/v1/privacy/suppressions").json()
+        assert totals == {"suppressed": 1, "refused": 1}
+        gone = batches.api.post("/innkeeper/v1/privacy/releases", json=body)
+        assert gone.json() == {"removed": 1}
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"identifiers": []}, {"identifiers": [{}]}, {"email": "x"}]
+    )
+    def test_nobody_named_is_400(self, api: Api, body: dict[str, Any]) -> None:
+        assert api.post("/innkeeper/v1/privacy/suppressions", json=body).status_code == 400
