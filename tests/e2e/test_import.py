@@ -60,6 +60,14 @@ def dsn(server: Innkeeper) -> str:
     return str(json.loads((server.data / "server.json").read_text())["dsn"])
 
 
+def lines_done(server: Innkeeper) -> int:
+    """How far the import is."""
+    with psycopg.connect(dsn(server)) as connection:
+        row = connection.execute("SELECT coalesce(max(line), 0) FROM ws_live.batches").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def state(server: Innkeeper) -> list[tuple[Any, ...]]:
     """Everything that an import may write, without refs and times."""
     with psycopg.connect(dsn(server)) as connection:
@@ -120,15 +128,20 @@ class TestManyGuests:
         file = write(tmp_path / "people.ndjson", many)
         expected = distinct(SEED, many)
         random_ = random.Random(SEED)
-        for _ in range(KILLS):
+        for kill in range(1, KILLS + 1):
             process = subprocess.Popen(
                 [COMMAND, "import", "guests", file, "--data", server.data],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            time.sleep(random_.uniform(1.0, 3.0))
+            # Each further in than the one before, in the middle of whatever it is at.
+            while lines_done(server) < many * kill // (KILLS + 2):
+                assert process.poll() is None
+                time.sleep(0.01)
+            time.sleep(random_.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
             process.wait()
+        assert 0 < lines_done(server) < many
         told = summed(command("import", "guests", file, "--json"))
         assert (told["records"], told["created"]) == (many, expected)
         assert guests(server) == expected

@@ -290,8 +290,9 @@ class EmbeddedServer:
             "unix_socket_directories": str(self._sockets),
             "unix_socket_permissions": "0700",
             "max_connections": self._connections,
-            # Untouched pages cost nothing, so an idle server stays small.
-            "shared_buffers": f"{min(max(memory // 4, 32), 512)}MB",
+            # Untouched pages cost nothing, so an idle server stays small; the system caches the
+            # rest of the files, and a large import stays small too.
+            "shared_buffers": f"{min(max(memory // 4, 32), 128)}MB",
             "effective_cache_size": f"{max(memory // 2, 64)}MB",
             "work_mem": "8MB",
             "maintenance_work_mem": f"{min(max(memory // 16, 32), 256)}MB",
