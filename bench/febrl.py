@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from innkeeper.actions import guests, identity, merges, rule_changes
+from innkeeper.actions.recognition import identity, merges, rule_changes
+from innkeeper.actions.records import guests
 from innkeeper.rules.identity import Condition, Rule
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer

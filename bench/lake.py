@@ -18,7 +18,8 @@ import duckdb
 from bench.filling import fill
 from bench.segments import TWENTY, Question, midnight
 from innkeeper import clock
-from innkeeper.actions import audience_exports, export_runs, guests, segments
+from innkeeper.actions.audiences import audience_exports, export_runs, segments
+from innkeeper.actions.records import guests
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.segment_members import Question as Asked

@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 import psycopg
 
 from bench.report import Bench
-from innkeeper.actions import search, workspaces
+from innkeeper.actions.admin import workspaces
+from innkeeper.actions.console import search
 from innkeeper.rules.keys import email_key, identifier_key
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

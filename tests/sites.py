@@ -15,7 +15,7 @@ from calling import Api, Bare, served
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from innkeeper.actions import keys, workspaces
+from innkeeper.actions.admin import keys, workspaces
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from innkeeper.actions.users import SHORTEST_PASSWORD
+from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 
 ORDER = {
     "referenceId": "B1-2026-0001",

@@ -9,7 +9,7 @@ import pytest
 from calling import NOBODY, Api, Bare, no_guest, problem, served
 from sites import Site
 
-from innkeeper.actions import keys
+from innkeeper.actions.admin import keys
 from innkeeper.web.app import create_app
 
 REFUSED = problem(

@@ -13,7 +13,7 @@ from calling import Api, Bare, problem
 from sites import Site
 
 from innkeeper import clock
-from innkeeper.actions import links
+from innkeeper.actions.bulk import links
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from calling import NOBODY, Api
 from receiving import Receiver, receiver
 from test_segments_api import guests_where, jobs, made, order, person, rule
 
-from innkeeper.actions import audience_exports, deliveries, export_runs, oauth, webhooks
+from innkeeper.actions.admin import oauth
+from innkeeper.actions.audiences import audience_exports, deliveries, export_runs, webhooks
 
 OWN = "/innkeeper/v1/exports"
 VENDOR = "/v2/audienceExports"

@@ -9,7 +9,7 @@ import pytest
 from calling import NOBODY, Api
 from receiving import Receiver, receiver
 
-from innkeeper.actions import segment_runs, segments, webhooks
+from innkeeper.actions.audiences import segment_runs, segments, webhooks
 from innkeeper.store.database import Database
 
 OWN = "/innkeeper/v1/segments"

@@ -10,7 +10,7 @@ from calling import Api
 from sites import Site
 from streams import Page, ago, quarantine, work_on
 
-from innkeeper.actions import browsers, placing, sessions, stream_settings
+from innkeeper.actions.stream import browsers, placing, sessions, stream_settings
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_session_goes_on_over_points_of_sale(page: Page, point: Any) -> None:
 
 def test_a_changed_timeout_is_in_force_at_once(site: Site, page: Page, point: Any) -> None:
     """Issue: configuration is never out of date, whoever changed it."""
-    from innkeeper.actions import configuration
+    from innkeeper.actions.admin import configuration
 
     point("changing", timeout=2)
     visit(page, 300, 297, pos="changing")

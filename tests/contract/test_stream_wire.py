@@ -11,7 +11,7 @@ from calling import NOBODY, Api, Bare
 from sites import Site
 from streams import Page
 
-from innkeeper.actions import keys
+from innkeeper.actions.admin import keys
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MORE = "https://support.sitecore.com"

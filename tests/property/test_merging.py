@@ -28,8 +28,9 @@ from hypothesis.stateful import (
 )
 
 from innkeeper import clock
-from innkeeper.actions import extensions, guests, identity, merges, resolution
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.recognition import identity, merges, resolution
+from innkeeper.actions.records import extensions, guests
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity import Condition, Rule
 from innkeeper.store.database import Database

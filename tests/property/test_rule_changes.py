@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innkeeper.actions import guests, identity, merges, rule_changes
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.recognition import identity, merges, rule_changes
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.rules.identity import Condition, Rule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

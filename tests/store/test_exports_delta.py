@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from innkeeper.actions import audience_exports, export_runs, guests, segments
+from innkeeper.actions.audiences import audience_exports, export_runs, segments
+from innkeeper.actions.records import guests
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.flush import flush
 from innkeeper.settings import Settings

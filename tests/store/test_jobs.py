@@ -3,7 +3,7 @@
 import pytest
 from psycopg import AsyncConnection
 
-from innkeeper.actions.background import defer, list_jobs
+from innkeeper.actions.admin.background import defer, list_jobs
 from innkeeper.jobs.board import task
 from innkeeper.jobs.worker import work_jobs
 from innkeeper.settings import Settings

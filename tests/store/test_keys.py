@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from innkeeper.actions import keys
+from innkeeper.actions.admin import keys
 from innkeeper.errors import OperatorError
 from innkeeper.store.database import Database
 from innkeeper.store.notices import Notices

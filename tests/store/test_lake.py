@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlglot import parse_one
 
-from innkeeper.actions import guests
-from innkeeper.actions.extensions import OF_GUESTS
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.errors import Unavailable
 from innkeeper.lake.compaction import SMALL_ROWS, compact, erase, rebuild
 from innkeeper.lake.files import storage
@@ -225,7 +225,7 @@ async def test_a_rebuilt_lake_holds_the_same(work: Work) -> None:
 
 
 async def test_a_reset_sandbox_has_an_empty_lake(database: Database) -> None:
-    from innkeeper.actions import workspaces
+    from innkeeper.actions.admin import workspaces
 
     async with database.work("live_sandbox") as sandbox:
         await guest(sandbox, city="Cork")

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from sqlglot import parse_one
 
-from innkeeper.actions import guests
+from innkeeper.actions.records import guests
 from innkeeper.lake.compaction import ORPHANED, compact
 from innkeeper.lake.files import storage
 from innkeeper.lake.snapshot import opened

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from innkeeper.actions import guests
+from innkeeper.actions.records import guests
 from innkeeper.errors import Invalid, Unavailable
 from innkeeper.lake import sandboxed_sql
 from innkeeper.lake.duckdb_session import DuckSession

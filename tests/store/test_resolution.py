@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.types.json import Jsonb
 
-from innkeeper.actions import guests, identity, merges, resolution, rule_changes, rulebook
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.recognition import identity, merges, resolution, rule_changes, rulebook
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity import Condition, Rule
 from innkeeper.settings import Settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from innkeeper.actions import keys, workspaces
+from innkeeper.actions.admin import keys, workspaces
 from innkeeper.errors import OperatorError
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

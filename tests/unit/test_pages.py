@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid
 from innkeeper.wire.official import GUEST, GUEST_EXTENSION
 from innkeeper.wire.pages import NoHit, envelope, expansion, parse_query, wanted

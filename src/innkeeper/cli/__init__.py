@@ -5,8 +5,8 @@ import sys
 
 def main() -> None:
     """Entry point of `innkeeper`: run a command; what its user must put right is one sentence."""
-    from innkeeper.cli.app import app  # noqa: PLC0415 - so that importing the package stays cheap
-    from innkeeper.errors import ApiError, OperatorError  # noqa: PLC0415
+    from innkeeper.cli.app import app
+    from innkeeper.errors import ApiError, OperatorError
 
     try:
         app()

@@ -63,7 +63,7 @@ def serve(
 ) -> None:
     """Start the server, and the embedded database unless a server is named."""
     chosen = settings(config, host=host, port=port, data=data, database=database, workers=workers)
-    from innkeeper.cli.serving import serve as run  # noqa: PLC0415
+    from innkeeper.cli.serving import serve as run
 
     run(chosen)
 
@@ -74,7 +74,7 @@ def show_settings(
 ) -> None:
     """List every setting: its value, default, environment variable and meaning."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
 
     values = chosen.shown()
     rows = [
@@ -96,7 +96,7 @@ def show_settings(
 @app.command()
 def version(json: Json = False) -> None:
     """Print the version."""
-    from innkeeper.cli.output import show  # noqa: PLC0415
+    from innkeeper.cli.output import show
 
     if json:
         show({"version": __version__})

@@ -25,11 +25,11 @@ def db_migrate(
 
 
 def _migrations(command: str, chosen: Settings, json: bool) -> None:
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import reached  # noqa: PLC0415
-    from innkeeper.store import migrate  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import reached
+    from innkeeper.store import migrate
 
     with reached(chosen, f"db {command}") as dsn:
         if command == "migrate":

@@ -20,8 +20,8 @@ def demo(
 ) -> None:
     """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.output import show  # noqa: PLC0415
-    from innkeeper.cli.reach import reached  # noqa: PLC0415
+    from innkeeper.cli.output import show
+    from innkeeper.cli.reach import reached
 
     with reached(chosen, "demo") as dsn:
         told = asyncio.run(_load(dsn, chosen, workspace, guests, seed, quiet=json))
@@ -35,11 +35,11 @@ def demo(
 async def _load(
     dsn: str, chosen: Settings, workspace: str, guests: int, seed: int, *, quiet: bool
 ) -> dict[str, int]:
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import Progress
 
-    from innkeeper.actions.demo import load  # noqa: PLC0415
-    from innkeeper.store.database import Database  # noqa: PLC0415
-    from innkeeper.store.migrate import migrate  # noqa: PLC0415
+    from innkeeper.actions.console.demo import load
+    from innkeeper.store.database import Database
+    from innkeeper.store.migrate import migrate
 
     await migrate(dsn)
     database = Database(dsn, pool_size=6, statement_timeout_ms=0, settings=chosen)

@@ -34,10 +34,10 @@ def export(
 
     Files hold what import reads, as it was at the moment the export began.
     """
-    from innkeeper.actions import exports_files  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
-    from innkeeper.wire.batch_files import FORMATS, guessed_format  # noqa: PLC0415
-    from innkeeper.wire.export_files import write  # noqa: PLC0415
+    from innkeeper.actions.bulk import exports_files
+    from innkeeper.cli.reach import run
+    from innkeeper.wire.batch_files import FORMATS, guessed_format
+    from innkeeper.wire.export_files import write
 
     guessed, compressed = guessed_format(file)
     chosen = form or guessed
@@ -77,8 +77,8 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=total or None)

@@ -21,9 +21,9 @@ def exports_list(
 ) -> None:
     """List exports."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import audience_exports  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.audiences import audience_exports
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "exports list", audience_exports.list_all, workspace=workspace)
     if json:
@@ -44,8 +44,8 @@ def exports_run(
 ) -> None:
     """Run an export; the background does."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import audience_exports  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.audiences import audience_exports
+    from innkeeper.cli.reach import run
 
     execution = run(
         chosen,
@@ -67,9 +67,9 @@ def client_create(
 ) -> None:
     """Create an OAuth client and show its secret, which is never shown again."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import oauth  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import oauth
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     made = run(chosen, "create-client", lambda work: oauth.create(work, workspace, name))
     row = {"client_id": made.client_id, "client_secret": made.client_secret}
@@ -85,9 +85,9 @@ def client_list(
 ) -> None:
     """List OAuth clients, revoked ones too, without their secrets."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import oauth  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import oauth
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "list-clients", oauth.list_all)
     if json:
@@ -105,8 +105,8 @@ def client_revoke(
 ) -> None:
     """End an OAuth client and every token it has, at once."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import oauth  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import oauth
+    from innkeeper.cli.reach import run
 
     run(chosen, "revoke-client", lambda work: oauth.revoke(work, client_id))
     print(f"{client_id} is revoked.")

@@ -38,7 +38,7 @@ def rules_list(
     json: Json = False,
 ) -> None:
     """List the rules in the order they are tried."""
-    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
 
     found = _run((data, database, config), "identity rules list", workspace, identity.rules)
     _show_rules(found, json)
@@ -60,8 +60,8 @@ def rules_add(
     config: Config = None,
 ) -> None:
     """Add a rule, tried last; every provider and field it names must match."""
-    from innkeeper.actions import identity  # noqa: PLC0415
-    from innkeeper.wire.identity import read_rule  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
+    from innkeeper.wire.identity import read_rule
 
     rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
     where = (data, database, config)
@@ -79,7 +79,7 @@ def rules_reorder(
     json: Json = False,
 ) -> None:
     """Put the rules in another order: name every one."""
-    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
 
     where = (data, database, config)
     found = _run(
@@ -100,7 +100,7 @@ def rules_delete(
     config: Config = None,
 ) -> None:
     """Delete a rule; merges that it made stand until they are undone."""
-    from innkeeper.actions import identity  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
 
     where = (data, database, config)
     _run(where, "identity rules delete", workspace, lambda work: identity.delete_rule(work, name))
@@ -117,8 +117,8 @@ def preview(
     json: Json = False,
 ) -> None:
     """Tell how many existing guests rules would merge, and which; change nothing."""
-    from innkeeper.actions import rule_changes  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import rule_changes
+    from innkeeper.cli.output import show, table
 
     wanted = _read(rules)
     where = (data, database, config)
@@ -157,8 +157,8 @@ def apply(
     json: Json = False,
 ) -> None:
     """Put rules in force and merge existing guests by them; cut off, it goes on by itself."""
-    from innkeeper.actions import identity, rule_changes  # noqa: PLC0415
-    from innkeeper.cli.output import show  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity, rule_changes
+    from innkeeper.cli.output import show
 
     wanted = _read(rules)
 
@@ -190,8 +190,8 @@ def why(
     json: Json = False,
 ) -> None:
     """Explain a guest: every merge in force and every record that joined it."""
-    from innkeeper.actions import merges  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import merges
+    from innkeeper.cli.output import show, table
 
     where = (data, database, config)
     told = _run(where, "identity why", workspace, lambda work: merges.why(work, guest))
@@ -217,8 +217,8 @@ def history(
     json: Json = False,
 ) -> None:
     """List every merge and undo that touched a guest."""
-    from innkeeper.actions import merges  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import merges
+    from innkeeper.cli.output import show, table
 
     where = (data, database, config)
     told = _run(where, "identity history", workspace, lambda work: merges.history(work, guest))
@@ -240,8 +240,8 @@ def merge(
     json: Json = False,
 ) -> None:
     """Merge a guest into another; `unmerge` takes it back exactly."""
-    from innkeeper.actions import merges  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import merges
+    from innkeeper.cli.output import show, table
 
     where = (data, database, config)
     row = _run(
@@ -263,8 +263,8 @@ def unmerge(
     json: Json = False,
 ) -> None:
     """Undo a merge: both guests are what they would be had it never been."""
-    from innkeeper.actions import merges  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import merges
+    from innkeeper.cli.output import show, table
 
     where = (data, database, config)
     row = _run(where, "identity unmerge", workspace, lambda work: merges.undo(work, merge))
@@ -284,9 +284,9 @@ def guarded(
     json: Json = False,
 ) -> None:
     """List what guards kept from identifying, newest first, each with its reason."""
-    from innkeeper.actions import identity  # noqa: PLC0415
-    from innkeeper.actions.paging import Wanted  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.records.paging import Wanted
+    from innkeeper.cli.output import show, table
 
     where = (data, database, config)
     page = _run(
@@ -320,8 +320,8 @@ def guards(
     json: Json = False,
 ) -> None:
     """Show what guards go by, after changing what is given."""
-    from innkeeper.actions import identity  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.recognition import identity
+    from innkeeper.cli.output import show, table
 
     given = {"group_limit": group_limit, "region": region, "never": never or None}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -342,7 +342,7 @@ def _run(
     workspace: str,
     act: Callable[[Work], Awaitable[Any]],
 ) -> Any:
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.cli.reach import run
 
     data, database, config = where
     try:
@@ -356,9 +356,9 @@ def _read(file: Path | None) -> Any:
     """The rules of a JSON file, spelt as the API spells them."""
     if file is None:
         return None
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from innkeeper.wire.identity import read_rules  # noqa: PLC0415
+    from innkeeper.wire.identity import read_rules
 
     try:
         sent = msgspec.json.decode(file.read_bytes())
@@ -370,8 +370,8 @@ def _read(file: Path | None) -> Any:
 
 
 def _show_rules(found: Any, json: bool) -> None:
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.wire.identity import shown_rule  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
+    from innkeeper.wire.identity import shown_rule
 
     shown = [shown_rule(rule) for rule in found]
     if json:
@@ -382,12 +382,12 @@ def _show_rules(found: Any, json: bool) -> None:
 
 
 async def _pause() -> None:
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     await asyncio.sleep(0.5)
 
 
 def _bar(json: bool) -> Any:
-    from innkeeper.cli.output import progress_bar  # noqa: PLC0415
+    from innkeeper.cli.output import progress_bar
 
     return progress_bar(silent=json)

@@ -15,7 +15,7 @@ from innkeeper.cli.options import Config, Data, Database, Json, settings
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
-    from innkeeper.actions.tally import Tally
+    from innkeeper.actions.bulk.tally import Tally
     from innkeeper.rules.batch import Entry, Failure
     from innkeeper.settings import Settings
     from innkeeper.store.work import Row, Work
@@ -103,7 +103,7 @@ def import_(
 
     A file that was cut off goes on where it stopped when it is imported again.
     """
-    from innkeeper.wire.batch_files import FORMATS  # noqa: PLC0415
+    from innkeeper.wire.batch_files import FORMATS
 
     if form is not None and form not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
@@ -115,7 +115,7 @@ def import_(
             _suggest(asked, name)
         return
     total = _run(asked, files)
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
 
     if json:
         show(total.shown())
@@ -126,7 +126,7 @@ def import_(
 
 
 def _run(asked: Asked, files: Sequence[str]) -> Sum:
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.cli.reach import run
 
     total = Sum()
 
@@ -139,7 +139,7 @@ def _run(asked: Asked, files: Sequence[str]) -> Sum:
 
 
 async def _one(work: "Work", asked: Asked, name: str, total: Sum) -> None:
-    from innkeeper.store.readers import Unreadable  # noqa: PLC0415
+    from innkeeper.store.readers import Unreadable
 
     layout = _layout(asked, name)
     with ExitStack() as stack:
@@ -165,8 +165,8 @@ async def _apply(
     bar: Callable[[int], None],
     total: Sum,
 ) -> None:
-    from innkeeper.actions import imports  # noqa: PLC0415
-    from innkeeper.store.readers import ahead  # noqa: PLC0415
+    from innkeeper.actions.bulk import imports
+    from innkeeper.store.readers import ahead
 
     known = _known_by(name, layout)
     begun = imports.begun(work, asked.what.value, known, layout.about(), again=asked.again)
@@ -193,8 +193,8 @@ async def _rehearse(
     bar: Callable[[int], None],
     total: Sum,
 ) -> None:
-    from innkeeper.actions import imports  # noqa: PLC0415
-    from innkeeper.store.readers import ahead  # noqa: PLC0415
+    from innkeeper.actions.bulk import imports
+    from innkeeper.store.readers import ahead
 
     with _Rejects(rejects) as file:
 
@@ -210,8 +210,8 @@ async def _rehearse(
 
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
-    from innkeeper.actions import batches  # noqa: PLC0415
-    from innkeeper.rules.batch import Failure, Fault  # noqa: PLC0415
+    from innkeeper.actions.bulk import batches
+    from innkeeper.rules.batch import Failure, Fault
 
     with _Rejects(rejects) as file:
         async for row in batches.failures(work, batch["ref"]):
@@ -235,7 +235,7 @@ class _Rejects:
             print(f"innkeeper: what failed is in {self._path}", file=sys.stderr)
 
     def add(self, failure: "Failure") -> None:
-        from innkeeper.wire.text import encode  # noqa: PLC0415
+        from innkeeper.wire.text import encode
 
         if self._file is None:
             self._file = self._path.open("wb")
@@ -251,8 +251,8 @@ class _Rejects:
 
 def _layout(asked: Asked, name: str) -> "Layout":
     """How a file is made, by its name and its mapping; raises OperatorError."""
-    from innkeeper.wire.batch_files import Layout, guessed_format  # noqa: PLC0415
-    from innkeeper.wire.mapping import read_mapping  # noqa: PLC0415
+    from innkeeper.wire.batch_files import Layout, guessed_format
+    from innkeeper.wire.mapping import read_mapping
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed
@@ -311,8 +311,8 @@ def _progress(asked: Asked, name: str, source: IO[bytes] | Path) -> Iterator[Cal
     if asked.quiet:
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         Progress,
         TaskProgressColumn,
@@ -345,13 +345,13 @@ def _progress(asked: Asked, name: str, source: IO[bytes] | Path) -> Iterator[Cal
 
 def _suggest(asked: Asked, name: str) -> None:
     """Write a mapping beside a file."""
-    from itertools import islice  # noqa: PLC0415
+    from itertools import islice
 
-    from innkeeper.store.readers import unzipped  # noqa: PLC0415
-    from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows  # noqa: PLC0415
-    from innkeeper.wire.batch_files import guessed_format  # noqa: PLC0415
-    from innkeeper.wire.batch_records import json_value  # noqa: PLC0415
-    from innkeeper.wire.suggestion import suggested  # noqa: PLC0415
+    from innkeeper.store.readers import unzipped
+    from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
+    from innkeeper.wire.batch_files import guessed_format
+    from innkeeper.wire.batch_records import json_value
+    from innkeeper.wire.suggestion import suggested
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed

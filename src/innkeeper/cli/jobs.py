@@ -24,9 +24,9 @@ def jobs_list(
 ) -> None:
     """List the newest jobs."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions.background import list_jobs  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin.background import list_jobs
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "jobs list", lambda work: list_jobs(work, status, limit))
     if json:
@@ -44,9 +44,9 @@ def jobs_run(
 ) -> None:
     """Run jobs in this process as well; any number of machines may."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.reach import reached  # noqa: PLC0415
-    from innkeeper.jobs.worker import work_jobs  # noqa: PLC0415
-    from innkeeper.store.migrate import migrate  # noqa: PLC0415
+    from innkeeper.cli.reach import reached
+    from innkeeper.jobs.worker import work_jobs
+    from innkeeper.store.migrate import migrate
 
     with reached(chosen, "jobs run") as dsn:
         asyncio.run(migrate(dsn))

@@ -26,9 +26,9 @@ def keys_create(
 ) -> None:
     """Create a key and show its token, which is never shown again."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import keys  # noqa: PLC0415
-    from innkeeper.cli.output import new_key  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.cli.output import new_key
+    from innkeeper.cli.reach import run
 
     made = run(
         chosen, "keys create", lambda work: keys.create(work, workspace, compatibility, name)
@@ -46,9 +46,9 @@ def keys_list(
 ) -> None:
     """List keys, revoked ones too, without their tokens."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import keys  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "keys list", lambda work: keys.list_all(work, workspace))
     if json:
@@ -64,8 +64,8 @@ def keys_revoke(
 ) -> None:
     """End a key, at once and in every process."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import keys  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.cli.reach import run
 
     run(chosen, "keys revoke", lambda work: keys.revoke(work, client_key))
     print(f"{client_key} is revoked.")
@@ -81,8 +81,8 @@ def keys_rotate(
 ) -> None:
     """Give a key another token; the old one ends at once."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import keys  # noqa: PLC0415
-    from innkeeper.cli.output import new_key  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.cli.output import new_key
+    from innkeeper.cli.reach import run
 
     new_key(run(chosen, "keys rotate", lambda work: keys.rotate(work, client_key)), json)

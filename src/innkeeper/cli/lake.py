@@ -23,8 +23,8 @@ def lake_status(
     json: Json = False,
 ) -> None:
     """Show files, rows and bytes of each table, and whether changes wait."""
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.lake.compaction import status  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
+    from innkeeper.lake.compaction import status
 
     found = _run("lake status", workspace, status, data, database, config)
     if json:
@@ -42,7 +42,7 @@ def lake_flush(
     config: Config = None,
 ) -> None:
     """Write what changed to files now."""
-    from innkeeper.lake.flush import flush_all  # noqa: PLC0415
+    from innkeeper.lake.flush import flush_all
 
     taken = _run("lake flush", workspace, flush_all, data, database, config)
     print(f"{taken} changes were taken.")
@@ -56,7 +56,7 @@ def lake_compact(
     config: Config = None,
 ) -> None:
     """Make few files of many, without anything that is old or deleted."""
-    from innkeeper.lake.compaction import compact  # noqa: PLC0415
+    from innkeeper.lake.compaction import compact
 
     done = _run(
         *("lake compact", workspace, lambda work: compact(work, everything=True)),
@@ -76,8 +76,8 @@ def lake_rebuild(
     config: Config = None,
 ) -> None:
     """Write every file anew from the database: after files were lost, or a backup restored."""
-    from innkeeper.lake.compaction import rebuild  # noqa: PLC0415
-    from innkeeper.lake.flush import flush_all  # noqa: PLC0415
+    from innkeeper.lake.compaction import rebuild
+    from innkeeper.lake.flush import flush_all
 
     async def again(work: Work) -> int:
         await rebuild(work)
@@ -94,6 +94,6 @@ def _run(
     database: str | None,
     config: Path | None,
 ) -> Any:
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.cli.reach import run
 
     return run(settings(config, data=data, database=database), command, act, workspace=workspace)

@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def settings(config: Path | None, **overrides: Any) -> Settings:
     """The settings of a command, logging set up for a person's terminal."""
-    import logging  # noqa: PLC0415 - commands import what they need
+    import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     return Settings.load(config=config, **overrides)

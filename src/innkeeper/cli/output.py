@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from innkeeper.actions.keys import NewKey
+from innkeeper.actions.admin.keys import NewKey
 from innkeeper.resources.kinds import iso
 from innkeeper.wire.naming import camel
 
@@ -32,8 +32,8 @@ def new_key(key: NewKey, json: bool) -> None:
 
 def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
     """Print rows as a table that is never cut: a key is there to be copied."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False)
     for column in columns:
@@ -50,8 +50,8 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
 @contextmanager
 def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """A bar on the error stream that follows {state, done, total}; nothing when silent."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), disable=silent) as bar:
         task = bar.add_task("", total=None)

@@ -43,10 +43,10 @@ def erase(
 ) -> None:
     """Erase a guest for good, from files at rest too; prints the receipt."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import erasure, privacy  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
-    from innkeeper.jobs.privacy import search_files  # noqa: PLC0415
-    from innkeeper.wire.privacy import shown_receipt  # noqa: PLC0415
+    from innkeeper.actions.protection import erasure, privacy
+    from innkeeper.cli.reach import run
+    from innkeeper.jobs.privacy import search_files
+    from innkeeper.wire.privacy import shown_receipt
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase guest {guest} for good?", abort=True)
@@ -71,12 +71,12 @@ def access(
 ) -> None:
     """Write all that is held on a guest, and on those merged into it, as JSON and as a page."""
     chosen = settings(config, data=data, database=database)
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from innkeeper.actions import privacy  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
-    from innkeeper.wire.subject_page import page, plain  # noqa: PLC0415
-    from innkeeper.wire.text import encode  # noqa: PLC0415
+    from innkeeper.actions.protection import privacy
+    from innkeeper.cli.reach import run
+    from innkeeper.wire.subject_page import page, plain
+    from innkeeper.wire.text import encode
 
     held = run(chosen, "privacy access", lambda work: privacy.access(work, guest), workspace)
     text = msgspec.json.format(encode(plain(held)), indent=2)
@@ -101,8 +101,8 @@ def suppress_(
 ) -> None:
     """Keep identifiers from coming back: records and events of theirs are refused and counted."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import suppression  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.protection import suppression
+    from innkeeper.cli.reach import run
 
     person = _person(identifier, email)
 
@@ -124,8 +124,8 @@ def release(
 ) -> None:
     """Let identifiers come back."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import suppression  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.protection import suppression
+    from innkeeper.cli.reach import run
 
     person = _person(identifier, email)
 
@@ -148,8 +148,8 @@ def scrub(
     Every table is written again, and locked while it is.
     """
     chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.reach import reached  # noqa: PLC0415
-    from innkeeper.store import scrub as scrubbing  # noqa: PLC0415
+    from innkeeper.cli.reach import reached
+    from innkeeper.store import scrub as scrubbing
 
     if not yes and sys.stdin.isatty():
         typer.confirm("Write every table again, each locked for a while?", abort=True)
@@ -178,7 +178,7 @@ def _person(identifiers: list[str] | None, email: str | None) -> dict[str, Any]:
 
 
 def _show(told: dict[str, Any], json: bool) -> None:
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
 
     if json:
         show(told)

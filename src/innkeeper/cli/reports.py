@@ -29,9 +29,9 @@ def report(
 ) -> None:
     """Print a report: funnel, retention, rfm, revenue, abandoned, products, pages, and others."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import reports  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.audiences import reports
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     if not name:
         rows = [{"name": each, "title": title} for each, title in reports.names()]
@@ -41,11 +41,11 @@ def report(
     asked |= {"limit": str(limit), "from": first or "", "to": last or ""}
     found = run(chosen, "report", lambda work: reports.run(work, name, asked), workspace=workspace)
     if csv:
-        from innkeeper.wire.reports import as_csv  # noqa: PLC0415
+        from innkeeper.wire.reports import as_csv
 
         print(as_csv(found).decode(), end="")
     elif json:
-        from innkeeper.wire.reports import plain  # noqa: PLC0415
+        from innkeeper.wire.reports import plain
 
         show({**found, "rows": [[plain(value) for value in row] for row in found["rows"]]})
     else:
@@ -54,8 +54,8 @@ def report(
 
 def _draw(found: dict[str, Any]) -> None:
     """A table with a bar beside each row."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console(highlight=False)
     if not console.is_terminal:

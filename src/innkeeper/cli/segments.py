@@ -26,8 +26,8 @@ def segments_list(
     json: Json = False,
 ) -> None:
     """List segments."""
-    from innkeeper.actions import segments  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.actions.audiences import segments
+    from innkeeper.cli.output import show, table
 
     rows = _run("segments list", workspace, segments.list_all, data, database, config)
     if json:
@@ -46,8 +46,8 @@ def segments_run(
     json: Json = False,
 ) -> None:
     """Calculate a segment now."""
-    from innkeeper.actions import segment_runs  # noqa: PLC0415
-    from innkeeper.cli.output import show  # noqa: PLC0415
+    from innkeeper.actions.audiences import segment_runs
+    from innkeeper.cli.output import show
 
     done = _run(
         *("segments run", workspace, lambda work: segment_runs.run(work, segment)),
@@ -71,7 +71,7 @@ def segments_start(
     config: Config = None,
 ) -> None:
     """Publish a segment: the background calculates it and keeps it Live."""
-    from innkeeper.actions import segments  # noqa: PLC0415
+    from innkeeper.actions.audiences import segments
 
     row = _run(
         *("segments start", workspace, lambda work: segments.start(work, segment)),
@@ -89,7 +89,7 @@ def segments_pause(
     config: Config = None,
 ) -> None:
     """Stop calculating a segment."""
-    from innkeeper.actions import segments  # noqa: PLC0415
+    from innkeeper.actions.audiences import segments
 
     row = _run(
         *("segments pause", workspace, lambda work: segments.pause(work, segment)),
@@ -106,6 +106,6 @@ def _run(
     database: str | None,
     config: Path | None,
 ) -> Any:
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.cli.reach import run
 
     return run(settings(config, data=data, database=database), command, act, workspace=workspace)

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from innkeeper import __version__
-from innkeeper.actions import keys, users
+from innkeeper.actions.admin import keys, users
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
@@ -201,8 +201,8 @@ def _answer(settings: Settings, listener: socket.socket, stack: ExitStack, *, ow
         # Each process counts for itself; /metrics adds up the files they keep here. The
         # folder must be named before anything imports the counters.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
-    import uvicorn  # noqa: PLC0415 - the database starts while nothing else is loaded
-    from uvicorn.supervisors import Multiprocess  # noqa: PLC0415
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
     config = _config(settings)
     if settings.workers > 1:
@@ -227,9 +227,9 @@ def _counters(settings: Settings, stack: ExitStack, *, owns: bool) -> str:
 
 
 def _config(settings: Settings) -> "uvicorn.Config":
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from innkeeper.web.protocol import LimitedHttpProtocol  # noqa: PLC0415
+    from innkeeper.web.protocol import LimitedHttpProtocol
 
     return uvicorn.Config(
         "innkeeper.cli.worker:application",

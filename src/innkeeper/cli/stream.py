@@ -40,7 +40,7 @@ def points_list(
     json: Json = False,
 ) -> None:
     """List points of sale."""
-    from innkeeper.actions import configuration  # noqa: PLC0415
+    from innkeeper.actions.admin import configuration
 
     where = (data, database, config)
     rows = _run(where, "points-of-sale list", workspace, configuration.points_of_sale)
@@ -58,7 +58,7 @@ def points_create(
     config: Config = None,
 ) -> None:
     """Create a point of sale."""
-    from innkeeper.actions import configuration  # noqa: PLC0415
+    from innkeeper.actions.admin import configuration
 
     changes = {"name": name, "timeout_minutes": timeout, "test": test}
     where = (data, database, config)
@@ -82,7 +82,7 @@ def points_change(
     config: Config = None,
 ) -> None:
     """Change the timeout of a point of sale, or whether it is for tests; in force at once."""
-    from innkeeper.actions import configuration  # noqa: PLC0415
+    from innkeeper.actions.admin import configuration
 
     where = (data, database, config)
     changed = _run(
@@ -104,7 +104,8 @@ def aliases_list(
     json: Json = False,
 ) -> None:
     """List the aliases of client keys, of every workspace, and of a workspace's sites."""
-    from innkeeper.actions import keys, stream_settings  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.actions.stream import stream_settings
 
     async def read(work: Work) -> list[dict[str, Any]]:
         contexts = [
@@ -130,7 +131,7 @@ def aliases_context(
     config: Config = None,
 ) -> None:
     """Let a context id stand for a client key."""
-    from innkeeper.actions import keys  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
 
     where = (data, database, config)
     _run(where, "aliases context", None, lambda work: keys.name_key(work, alias, client_key))
@@ -147,7 +148,7 @@ def aliases_site(
     config: Config = None,
 ) -> None:
     """Let a site mean a point of sale."""
-    from innkeeper.actions import stream_settings  # noqa: PLC0415
+    from innkeeper.actions.stream import stream_settings
 
     where = (data, database, config)
     _run(
@@ -169,7 +170,8 @@ def aliases_delete(
     config: Config = None,
 ) -> None:
     """Take an alias away."""
-    from innkeeper.actions import keys, stream_settings  # noqa: PLC0415
+    from innkeeper.actions.admin import keys
+    from innkeeper.actions.stream import stream_settings
 
     forget = stream_settings.forget_site if site else keys.forget_alias
     where = (data, database, config)
@@ -188,8 +190,8 @@ def quarantine_list(
     json: Json = False,
 ) -> None:
     """List what waits in quarantine, oldest first."""
-    from innkeeper.actions import quarantine as actions  # noqa: PLC0415
-    from innkeeper.actions.paging import Wanted  # noqa: PLC0415
+    from innkeeper.actions.records.paging import Wanted
+    from innkeeper.actions.stream import quarantine as actions
 
     wanted, selection = Wanted(limit=limit), actions.Selection(reason)
     where = (data, database, config)
@@ -213,9 +215,9 @@ def quarantine_replay(
     json: Json = False,
 ) -> None:
     """Try again what waits in quarantine: all, those of a reason, or the named ones."""
-    from innkeeper.actions import replays  # noqa: PLC0415
-    from innkeeper.actions.quarantine import Selection  # noqa: PLC0415
-    from innkeeper.cli.output import show  # noqa: PLC0415
+    from innkeeper.actions.stream import replays
+    from innkeeper.actions.stream.quarantine import Selection
+    from innkeeper.cli.output import show
 
     selection = Selection(reason, refs or None)
     where = (data, database, config)
@@ -236,13 +238,13 @@ def _run(
 ) -> Result:
     data, database, config = where
     chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.cli.reach import run
 
     return run(chosen, command, action, workspace)
 
 
 def _rows(rows: list[dict[str, Any]], json: bool, *columns: str) -> None:
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
+    from innkeeper.cli.output import show, table
 
     if json:
         show(rows)

@@ -21,9 +21,9 @@ def users_list(
 ) -> None:
     """List everybody, those whose access was taken too."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import users  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import users
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "users list", users.list_all)
     if json:
@@ -44,8 +44,8 @@ def users_invite(
 ) -> None:
     """Add somebody, and print the path of the link by which they choose a password."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import users  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import users
+    from innkeeper.cli.reach import run
 
     wanted = _role(role)
     token = run(
@@ -64,8 +64,8 @@ def users_link(
 ) -> None:
     """Print another link for somebody who lost their password or their link."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import users  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import users
+    from innkeeper.cli.reach import run
 
     async def renew(work: Any) -> str:
         return await users.renew_link(work, await _found(work, email))
@@ -79,9 +79,9 @@ def users_disable(
 ) -> None:
     """Take somebody's access away, at once."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import users  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
-    from innkeeper.rules.access import Role  # noqa: PLC0415
+    from innkeeper.actions.admin import users
+    from innkeeper.cli.reach import run
+    from innkeeper.rules.access import Role
 
     async def disable(work: Any) -> None:
         user = await _found(work, email)
@@ -93,8 +93,8 @@ def users_disable(
 
 
 def _role(text: str) -> Any:
-    from innkeeper.errors import OperatorError  # noqa: PLC0415
-    from innkeeper.rules.access import Role  # noqa: PLC0415
+    from innkeeper.errors import OperatorError
+    from innkeeper.rules.access import Role
 
     try:
         return Role(text)
@@ -103,8 +103,8 @@ def _role(text: str) -> Any:
 
 
 async def _found(work: Any, email: str) -> UUID:
-    from innkeeper.actions import users  # noqa: PLC0415
-    from innkeeper.errors import OperatorError  # noqa: PLC0415
+    from innkeeper.actions.admin import users
+    from innkeeper.errors import OperatorError
 
     for row in await users.list_all(work):
         if row["email"] == email.strip().lower():
@@ -114,7 +114,7 @@ async def _found(work: Any, email: str) -> UUID:
 
 
 def _print_link(token: str, json: bool) -> None:
-    from innkeeper.cli.output import show  # noqa: PLC0415
+    from innkeeper.cli.output import show
 
     path = f"/login?link={token}"
     if json:

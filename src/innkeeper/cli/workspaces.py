@@ -18,9 +18,9 @@ def workspaces_list(
 ) -> None:
     """List workspaces, each before its sandbox."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import workspaces  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import workspaces
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     rows = run(chosen, "workspaces list", workspaces.list_all)
     if json:
@@ -39,9 +39,9 @@ def workspaces_create(
 ) -> None:
     """Create a workspace and its sandbox, each with a key whose token is shown once."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import workspaces  # noqa: PLC0415
-    from innkeeper.cli.output import show, table  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import workspaces
+    from innkeeper.cli.output import show, table
+    from innkeeper.cli.reach import run
 
     made = run(chosen, "workspaces create", lambda work: workspaces.create(work, name))
     rows = [
@@ -69,8 +69,8 @@ def workspaces_reset(
 ) -> None:
     """Delete everything in a sandbox; its keys stay. Any other workspace is refused."""
     chosen = settings(config, data=data, database=database)
-    from innkeeper.actions import workspaces  # noqa: PLC0415
-    from innkeeper.cli.reach import run  # noqa: PLC0415
+    from innkeeper.actions.admin import workspaces
+    from innkeeper.cli.reach import run
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete everything in {name}?", abort=True)

@@ -9,7 +9,7 @@ from typing import IO, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions import batches, exports_files
+from innkeeper.actions.bulk import batches, exports_files
 from innkeeper.errors import OperatorError
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.store.files import Files

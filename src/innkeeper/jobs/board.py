@@ -6,7 +6,7 @@ from typing import Any, Concatenate, Final, ParamSpec
 
 from procrastinate import Blueprint, JobContext, RetryStrategy
 
-from innkeeper.actions import workspaces
+from innkeeper.actions.admin import workspaces
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 

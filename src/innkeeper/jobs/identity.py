@@ -2,8 +2,8 @@
 
 import asyncio
 
-from innkeeper.actions import rule_changes
-from innkeeper.actions.identity import TASK
+from innkeeper.actions.recognition import rule_changes
+from innkeeper.actions.recognition.identity import TASK
 from innkeeper.jobs.board import task
 from innkeeper.store.work import Work
 

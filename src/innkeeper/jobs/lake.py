@@ -4,10 +4,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions import audience_exports, deliveries, export_runs, segment_runs, webhooks
-from innkeeper.actions.audience_exports import RUN
-from innkeeper.actions.export_runs import DELIVER
-from innkeeper.actions.segments import PUBLISH
+from innkeeper.actions.audiences import (
+    audience_exports,
+    deliveries,
+    export_runs,
+    segment_runs,
+    webhooks,
+)
+from innkeeper.actions.audiences.audience_exports import RUN
+from innkeeper.actions.audiences.export_runs import DELIVER
+from innkeeper.actions.audiences.segments import PUBLISH
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.lake import compaction
 from innkeeper.store.work import Work

@@ -4,7 +4,9 @@ import asyncio
 import logging
 from typing import Final
 
-from innkeeper.actions import audit, erasure, privacy, rulebook
+from innkeeper.actions.admin import audit
+from innkeeper.actions.protection import erasure, privacy
+from innkeeper.actions.recognition import rulebook
 from innkeeper.jobs.board import task
 from innkeeper.lake import compaction
 from innkeeper.store.files import Files

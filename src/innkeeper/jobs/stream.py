@@ -2,7 +2,7 @@
 
 import logging
 
-from innkeeper.actions import browsers, placing, sessions
+from innkeeper.actions.stream import browsers, placing, sessions
 from innkeeper.jobs.board import scheduled
 from innkeeper.store.work import Work
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from innkeeper.actions import idempotency
+from innkeeper.actions.records import idempotency
 from innkeeper.errors import (
     ApiError,
     BadRequest,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from innkeeper.actions.keys import CHANNEL
+from innkeeper.actions.admin.keys import CHANNEL
 from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerFault
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database

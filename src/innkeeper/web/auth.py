@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from innkeeper.actions import keys, oauth
+from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.notices import Notices

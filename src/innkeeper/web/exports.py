@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions import audience_exports, links, oauth
+from innkeeper.actions.admin import oauth
+from innkeeper.actions.audiences import audience_exports
+from innkeeper.actions.bulk import links
 from innkeeper.errors import NotFound, Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions import extensions, order_items
-from innkeeper.actions.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.paging import MAX_LIMIT, Wanted
+from innkeeper.actions.records import extensions, order_items
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
+from innkeeper.actions.records.paging import MAX_LIMIT, Wanted
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest, GuestExtension
 from innkeeper.resources.orders import (

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from innkeeper import clock
-from innkeeper.actions import browsers, ingest
+from innkeeper.actions.stream import browsers, ingest
 from innkeeper.errors import (
     ApiError,
     BadRequest,

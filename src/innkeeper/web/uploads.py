@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions import batches, exports_files, links
+from innkeeper.actions.bulk import batches, exports_files, links
 from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database

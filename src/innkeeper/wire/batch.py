@@ -5,8 +5,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from innkeeper.actions import batches, links
-from innkeeper.actions.paging import MAX_LIMIT
+from innkeeper.actions.bulk import batches, links
+from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import NOT_VALID, Refused, Schema, instant, iso

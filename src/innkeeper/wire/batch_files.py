@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from innkeeper.actions.intake import CHUNK
+from innkeeper.actions.stream.intake import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused

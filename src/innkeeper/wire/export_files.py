@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from typing import IO
 
-from innkeeper.actions import exports_files
-from innkeeper.actions.exports_files import Entity
+from innkeeper.actions.bulk import exports_files
+from innkeeper.actions.bulk.exports_files import Entity
 from innkeeper.store.work import Work
 from innkeeper.store.writers import writer
 from innkeeper.wire import export_records

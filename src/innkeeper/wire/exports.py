@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions import audience_exports
+from innkeeper.actions.audiences import audience_exports
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
 from innkeeper.resources.kinds import Schema, iso

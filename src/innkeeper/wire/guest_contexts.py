@@ -4,8 +4,8 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from innkeeper.actions import guest_contexts
-from innkeeper.actions.guest_contexts import ORDERS
+from innkeeper.actions.stream import guest_contexts
+from innkeeper.actions.stream.guest_contexts import ORDERS
 from innkeeper.errors import Invalid, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema, iso

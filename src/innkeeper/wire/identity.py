@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from innkeeper.actions import identity, merges, rule_changes
+from innkeeper.actions.recognition import identity, merges, rule_changes
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import NOT_VALID, ListOf, Part, Refused, Text, iso

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions import batches, exports_files, imports, links
-from innkeeper.actions.paging import MAX_LIMIT
+from innkeeper.actions.bulk import batches, exports_files, imports, links
+from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, OperatorError, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema, iso

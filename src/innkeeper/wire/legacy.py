@@ -2,8 +2,8 @@
 
 from typing import Any, Final, TypeVar
 
-from innkeeper.actions.extensions import OF_GUESTS, OF_ORDERS, Extensions
-from innkeeper.actions.keyed_extensions import KeyedExtensions
+from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS, Extensions
+from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.resources.kinds import OneOf, Schema
 from innkeeper.store.work import Work
 from innkeeper.wire import official

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper import __version__
-from innkeeper.actions.paging import DEFAULT_LIMIT
+from innkeeper.actions.records.paging import DEFAULT_LIMIT
 from innkeeper.resources.guests import MAX_PAIRS
 from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema, or_null
 from innkeeper.wire.decode import replaced, required_fields, wire_name, writable

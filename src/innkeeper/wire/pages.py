@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
-from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
+from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day, Refused, storable
 from innkeeper.wire.specials import ref_in

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions import privacy, suppression
-from innkeeper.actions.erasure import GDPR_DELETE, Receipt
+from innkeeper.actions.protection import privacy, suppression
+from innkeeper.actions.protection.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, NOT_VALID, Refused, Schema

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions import quarantine, replays
-from innkeeper.actions.quarantine import Selection
+from innkeeper.actions.stream import quarantine, replays
+from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import NOT_VALID, Schema, iso

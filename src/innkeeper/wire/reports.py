@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any, Final
 
-from innkeeper.actions import reports
+from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.kinds import Schema
 from innkeeper.store.work import Work

@@ -3,8 +3,8 @@
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions import segment_catalogue, segment_runs, segments, traits
-from innkeeper.actions.guests import fetch as fetch_guest
+from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
+from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import iso

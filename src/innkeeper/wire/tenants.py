@@ -3,7 +3,7 @@
 from typing import Any, Final
 from urllib.parse import quote
 
-from innkeeper.actions import configuration
+from innkeeper.actions.admin import configuration
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Schema

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions import batches, exports_files, privacy, suppression
+from innkeeper.actions.bulk import batches, exports_files
+from innkeeper.actions.protection import privacy, suppression
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry

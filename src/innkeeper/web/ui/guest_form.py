@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, guests
+from innkeeper.actions.admin import audit
+from innkeeper.actions.records import guests
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part

@@ -4,9 +4,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import erasure, guests, merges, orders, search, segments
-from innkeeper.actions.extensions import OF_GUESTS
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.audiences import segments
+from innkeeper.actions.console import search
+from innkeeper.actions.protection import erasure
+from innkeeper.actions.recognition import merges
+from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right

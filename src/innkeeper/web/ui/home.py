@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import figures
+from innkeeper.actions.console import figures
 from innkeeper.web.ui.shell import Page, Visit
 
 CHOICES: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "12 months"))

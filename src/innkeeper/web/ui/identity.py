@@ -6,7 +6,10 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, guests, merges, previews, search
+from innkeeper.actions.admin import audit
+from innkeeper.actions.console import search
+from innkeeper.actions.recognition import merges, previews
+from innkeeper.actions.records import guests
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest

@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, identity, rule_changes
-from innkeeper.actions.paging import Wanted
+from innkeeper.actions.admin import audit
+from innkeeper.actions.recognition import identity, rule_changes
+from innkeeper.actions.records.paging import Wanted
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right, masked
 from innkeeper.rules.identity import Rule

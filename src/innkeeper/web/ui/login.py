@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions import users
+from innkeeper.actions.admin import users
 from innkeeper.errors import ApiError
 from innkeeper.store.database import Database
 from innkeeper.web.ui.shell import (

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions import order_items, orders
-from innkeeper.actions.extensions import OF_ORDER_ITEMS, OF_ORDERS
-from innkeeper.actions.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.paging import EVERYTHING, Wanted
+from innkeeper.actions.records import order_items, orders
+from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
+from innkeeper.actions.records.paging import EVERYTHING, Wanted
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.web.ui.guests import opened

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, quarantine, replays
-from innkeeper.actions.paging import Wanted
-from innkeeper.actions.quarantine import Selection
+from innkeeper.actions.admin import audit
+from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.stream import quarantine, replays
+from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, segment_catalogue, segment_runs, segments
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
 from innkeeper.errors import ApiError, BadRequest, Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions import audit, configuration, keys, users, workspaces
+from innkeeper.actions.admin import audit, configuration, keys, users, workspaces
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Refused

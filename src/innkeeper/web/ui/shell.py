@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper import __version__
-from innkeeper.actions import users, workspaces
+from innkeeper.actions.admin import users, workspaces
 from innkeeper.errors import (
     ApiError,
     BadRequest,

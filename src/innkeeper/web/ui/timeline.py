@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from innkeeper import clock
-from innkeeper.actions import sessions
+from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED
 from innkeeper.web.ui.guests import opened

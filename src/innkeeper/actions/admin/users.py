@@ -1,0 +1,259 @@
+"""People who log in to the screens: links, passwords, logins, roles."""
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from innkeeper import clock
+from innkeeper.actions.admin import audit
+from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.rules.access import Role, locked_seconds, may_give
+from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
+from innkeeper.store.work import Work
+
+LOGIN: Final = timedelta(days=7)
+LINK: Final = timedelta(days=3)
+SHORTEST_PASSWORD: Final = 10
+
+_hasher: Final = PasswordHasher()
+# Verified where there is no such person, so that the answer takes as long as for one.
+_NOBODY: Final = (
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IGhlcmUh$"
+    "GG7vvF3hS0RLqNIQr4dYXrIoZZZaDyRbD2KNcGkUDGY"
+)
+
+
+class Refused(ApiError):
+    """What a person typed does not let them in."""
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is logged in."""
+
+    ref: UUID
+    email: str
+    name: str
+    role: Role
+    workspace: str
+    """Where they were last."""
+
+
+async def first_link(work: Work) -> str | None:
+    """The token of a link that makes the first owner; None once there is anybody. The link of an
+    earlier start ends."""
+    async with work.transaction():
+        await work.run("control.one_at_a_time", lock=LOCK)
+        counted = await work.one("users.count")
+        if counted is None or counted["total"]:
+            return None
+        return await _link(work, None)
+
+
+async def list_all(work: Work) -> list[Record]:
+    """Everybody: ref, email, name, role, created_at, last_seen_at, disabled_at, has_password."""
+    return await work.all("users.list")
+
+
+async def invite(work: Work, email: str, name: str, role: Role, by: Role = Role.OWNER) -> str:
+    """A new person; the token of the link by which they choose a password."""
+    _check_person(email, name)
+    if not may_give(by, None, role):
+        raise Refused("Only an owner makes owners.")
+    async with work.transaction():
+        row = await _create(work, email, name, role, None)
+        await audit.note(work, "user.invite", row["ref"], role=role)
+        return await _link(work, row["ref"])
+
+
+async def renew_link(work: Work, user: UUID, by: Role = Role.OWNER) -> str:
+    """Another link for somebody who lost their password or their link; older links end."""
+    async with work.transaction():
+        known = await _fetch(work, user)
+        if not may_give(by, Role(known["role"]), Role(known["role"])):
+            raise Refused("Only an owner changes owners.")
+        await audit.note(work, "user.link", user)
+        return await _link(work, user)
+
+
+async def change(
+    work: Work, user: UUID, *, role: Role, disabled: bool, by: Role = Role.OWNER
+) -> None:
+    """Another role, or access taken or given back; raises `Conflict` for the last owner."""
+    async with work.transaction():
+        owners = {row["ref"] for row in await work.all("users.hold_owners")}
+        known = await _fetch(work, user)
+        if not may_give(by, Role(known["role"]), role):
+            raise Refused("Only an owner changes owners.")
+        if owners == {user} and (disabled or role is not Role.OWNER):
+            raise Conflict("The last owner stays one: make somebody else an owner first.")
+        at = (known["disabled_at"] or clock.now()) if disabled else None
+        await work.run("users.update", ref=user, name=known["name"], role=role, disabled_at=at)
+        if disabled:
+            await work.run("users.close_logins", user=user, kept=None)
+            await work.run("users.forget_links", user=user)
+        await audit.note(work, "user.change", user, role=role, disabled=disabled)
+
+
+async def link(work: Work, token: str) -> Record | None:
+    """Whose link this is: user_ref, email, name, all None for the first owner's; None when it
+    has expired or was used."""
+    return await work.one("users.link", token_sha256=_digest(token), now=clock.now())
+
+
+async def use_link(work: Work, token: str, password: str, email: str = "", name: str = "") -> UUID:
+    """Choose a password by a link; the person. The first owner's link needs an e-mail address and
+    a name as well. Raises `Invalid`, and `Refused` for a link that has ended."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(Problem("password", f"at least {SHORTEST_PASSWORD} characters"))
+    hashed = await asyncio.to_thread(_hasher.hash, password)
+    async with work.transaction():
+        row = await work.one("users.use_link", token_sha256=_digest(token), now=clock.now())
+        if row is None:
+            raise Refused("This link has expired or was used. Ask for another one.")
+        user: UUID | None = row["user_ref"]
+        if user is None:
+            _check_person(email, name)
+            user = (await _create(work, email, name, Role.OWNER, hashed))["ref"]
+        else:
+            await work.run("users.set_password", ref=user, password_hash=hashed)
+            await work.run("users.close_logins", user=user, kept=None)
+        work.actor = (await _fetch(work, user))["email"]
+        await audit.note(work, "user.password", user)
+    return user
+
+
+async def check_password(work: Work, email: str, password: str) -> UUID:
+    """The person with that password; raises `Refused`, at once and whatever the password while
+    an address is locked after failed attempts."""
+    now = clock.now()
+    email = _normal(email)
+    email_sha256 = _digest(email)
+    known = await work.one("users.failures", email_sha256=email_sha256)
+    if known and known["locked_until"] and known["locked_until"] > now:
+        seconds = round((known["locked_until"] - now).total_seconds())
+        raise Refused(f"Too many attempts. Try again in {_words(seconds)}.")
+    row = await work.one("users.by_email", email=email)
+    stored = (row and row["password_hash"]) or _NOBODY
+    right = await asyncio.to_thread(_verified, stored, password)
+    if row is None or not right or row["disabled_at"] is not None:
+        failed = await work.one("users.note_failure", email_sha256=email_sha256, now=now)
+        locked = locked_seconds(failed["failures"] if failed else 0)
+        if locked:
+            until = now + timedelta(seconds=locked)
+            await work.run("users.lock", email_sha256=email_sha256, until=until)
+        raise Refused("That e-mail address and password do not belong together.")
+    await work.run("users.forget_failures", email_sha256=email_sha256, now=now)
+    user: UUID = row["ref"]
+    return user
+
+
+async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
+    """A login for a person who proved who they are: its token and when it ends."""
+    token, now = secrets.token_urlsafe(32), clock.now()
+    await work.run(
+        "users.open_login",
+        token_sha256=_digest(token),
+        user=user,
+        workspace=FIRST_WORKSPACE,
+        now=now,
+        expires_at=now + LOGIN,
+    )
+    return token, now + LOGIN
+
+
+async def of_login(work: Work, token: str, workspace: str | None = None) -> Person | None:
+    """Whose login this is, if it is open; notes that they are here, at most once a minute."""
+    now = clock.now()
+    row = await work.one("users.of_login", token_sha256=_digest(token), now=now)
+    if row is None:
+        return None
+    here = workspace or row["workspace"]
+    seen = row["last_seen_at"]
+    if here != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
+        await work.run(
+            "users.seen", token_sha256=_digest(token), user=row["ref"], workspace=here, now=now
+        )
+    return Person(row["ref"], row["email"], row["name"], Role(row["role"]), here)
+
+
+async def close_login(work: Work, token: str) -> None:
+    """Log out."""
+    await work.run("users.close_login", token_sha256=_digest(token))
+
+
+async def _link(work: Work, user: UUID | None) -> str:
+    token, now = secrets.token_urlsafe(24), clock.now()
+    await work.run("users.forget_links", user=user)
+    await work.run(
+        "users.create_link",
+        token_sha256=_digest(token),
+        user=user,
+        now=now,
+        expires_at=now + LINK,
+    )
+    return token
+
+
+async def _create(
+    work: Work, email: str, name: str, role: Role, password_hash: str | None
+) -> Record:
+    row = await work.one(
+        "users.create",
+        ref=uuid4(),
+        email=_normal(email),
+        name=name.strip(),
+        role=role,
+        password_hash=password_hash,
+        now=clock.now(),
+    )
+    if row is None:
+        raise Conflict(f"There is a user {_normal(email)} already.")
+    return row
+
+
+async def _fetch(work: Work, user: UUID) -> Record:
+    row = await work.one("users.fetch", ref=user)
+    if row is None:
+        raise Unknown("User", user)
+    return row
+
+
+def _check_person(email: str, name: str) -> None:
+    problems = []
+    local, _, domain = email.strip().partition("@")
+    if not local or not domain or len(email) > 254 or any(map(str.isspace, email.strip())):
+        problems.append(Problem("email", "an e-mail address"))
+    if not name.strip() or len(name) > 100:
+        problems.append(Problem("name", "1 to 100 characters"))
+    if problems:
+        raise Invalid(*problems)
+
+
+def _verified(stored: str, password: str) -> bool:
+    try:
+        return _hasher.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _normal(email: str) -> str:
+    return email.strip().lower()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _words(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"

@@ -1,0 +1,57 @@
+"""Workspaces: isolated sets of data, each with a sandbox that can be emptied."""
+
+import re
+from typing import Final
+
+from innkeeper.actions.admin import keys
+from innkeeper.errors import OperatorError
+from innkeeper.store import migrate
+from innkeeper.store.migrate import LOCK, SANDBOX_SUFFIX
+from innkeeper.store.work import Row, Work
+
+# Shorter than what a schema may be called, so that the sandbox's name fits as well.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,32}")
+
+
+async def list_all(work: Work) -> list[Row]:
+    """Every workspace (name, sandbox_of, created_at), each before its sandbox."""
+    return await work.all("control.list_workspaces")
+
+
+async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
+    """A workspace and its sandbox, both empty, each with a first key: name to key.
+
+    Raises OperatorError for a bad or taken name.
+    """
+    if name.endswith(SANDBOX_SUFFIX):
+        raise OperatorError(
+            f"{name} is the name of a sandbox: create the workspace "
+            f"{name.removesuffix(SANDBOX_SUFFIX)}, and its sandbox comes with it."
+        )
+    if not _NAME.fullmatch(name):
+        raise OperatorError(
+            f"{name} cannot name a workspace: use a to z, 0 to 9 and _, "
+            "beginning with a letter, at most 33 characters."
+        )
+    async with work.transaction():
+        await work.run("control.one_at_a_time", lock=LOCK)
+        if await work.one("control.find_workspace", name=name) is not None:
+            raise OperatorError(f"There is a workspace {name} already.")
+        await migrate.create_workspace(work.connection, name)
+        return {
+            each: await keys.create(work, each, name="first")
+            for each in (name, name + SANDBOX_SUFFIX)
+        }
+
+
+async def reset(work: Work, name: str) -> None:
+    """Empty a sandbox for good; its keys stay. Raises OperatorError for any other workspace."""
+    async with work.transaction():
+        await work.run("control.one_at_a_time", lock=LOCK)
+        row = await work.one("control.find_workspace", name=name)
+        if row is None:
+            raise OperatorError(f"There is no workspace {name}.")
+        if row["sandbox_of"] is None:
+            raise OperatorError(f"{name} is not a sandbox, and only a sandbox can be reset.")
+        await migrate.drop_schema(work.connection, name)
+        await migrate.create_schema(work.connection, name)

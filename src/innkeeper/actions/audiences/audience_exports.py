@@ -1,0 +1,249 @@
+"""Audience exports: define, run, list what came of them (segmentation-and-export.md 2)."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import background
+from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.bulk import links
+from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.resources.exports import (
+    CRONS,
+    DELTA,
+    FINISHED,
+    FULL_SYNC,
+    INSTANT_RUN,
+    SCHEDULED,
+    SUCCESS,
+)
+from innkeeper.resources.segments import LIVE
+from innkeeper.rules import exports as rules
+from innkeeper.store.work import Json, Work
+
+SINGULAR: Final = "Audience export"
+RUN: Final = "exports.run"
+MOST_LISTED: Final = 100
+
+
+async def list_all(work: Work) -> list[Record]:
+    """Every export, newest first."""
+    return await work.all("exports.list", parts=_COLUMNS)
+
+
+async def fetch(work: Work, export: UUID | str) -> Record:
+    """One export by ref or friendly id; raises `Unknown`."""
+    ref = export if isinstance(export, UUID) else None
+    row = await work.one("exports.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(export))
+    if row is None:
+        raise Unknown(SINGULAR, export)
+    return row
+
+
+async def create(work: Work, body: Mapping[str, Any]) -> Record:
+    """A new export; raises `Invalid` with every problem, `Conflict` for a taken friendly id."""
+    fields = await _checked(work, body)
+    row = await work.one(
+        "exports.create",
+        parts=_COLUMNS,
+        ref=uuid4(),
+        actor=work.actor,
+        now=clock.now(),
+        **fields,
+    )
+    if row is None:
+        raise Conflict(f"Audience export {fields['friendly_id']} already exists.")
+    return row
+
+
+async def delete(work: Work, export: UUID | str) -> None:
+    """Remove an export and its executions; files are removed when their time comes."""
+    row = await fetch(work, export)
+    await work.run("exports.delete", ref=row["ref"])
+
+
+async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:
+    """Queue an execution; it runs in the background."""
+    async with work.transaction():
+        row = await fetch(work, export)
+        segment = await segments.fetch(work, row["segment_ref"])
+        execution = await work.one(
+            "exports.begin",
+            parts=_EXECUTION,
+            ref=uuid4(),
+            export=row["ref"],
+            execution_type=execution_type,
+            definition_type=row["definition_type"],
+            segment_execution_type="LIVE" if segment["status"] == LIVE else "ON_DEMAND",
+            now=clock.now(),
+        )
+        if execution is None:
+            raise RuntimeError("an execution was not stored")
+        # One execution of an export at a time: a delta follows the one before it.
+        lock = f"{work.workspace} export {row['ref']}"
+        await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))
+        return execution
+
+
+async def start_due(work: Work) -> int:
+    """Queue the exports whose time has come; how many."""
+    async with work.transaction():
+        rows = await work.all("exports.due", parts=_COLUMNS, now=clock.now())
+        for row in rows:
+            await start(work, row["ref"], SCHEDULED)
+            following = next_time(row["schedule"], clock.now())
+            await work.run("exports.schedule", ref=row["ref"], next_at=following)
+        return len(rows)
+
+
+async def latest(work: Work, export: UUID | str) -> Record:
+    """A1: the listing of the last good execution; 404 before there is one."""
+    row = await fetch(work, export)
+    execution = await work.one("exports.latest", parts=_EXECUTION, export=row["ref"])
+    if execution is None:
+        raise NotFound
+    return await _listing(work, row, execution)
+
+
+async def finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
+    """A2: an export and its executions that have ended, newest first."""
+    row = await fetch(work, export)
+    every = await work.all(
+        "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
+    )
+    return row, [execution for execution in every if execution["status"] in FINISHED]
+
+
+async def executions(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
+    """An export and all its executions, newest first."""
+    row = await fetch(work, export)
+    every = await work.all(
+        "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
+    )
+    return row, every
+
+
+async def listing(work: Work, execution: UUID) -> Record:
+    """A3: the listing of one execution; 400 while it has no files (EU-6)."""
+    found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+    if found is None:
+        raise Unknown("Audience export execution", execution)
+    if found["status"] != SUCCESS:
+        raise BadRequest("Export job is not finished")
+    return await _listing(work, await fetch(work, found["export_ref"]), found)
+
+
+async def _listing(work: Work, row: Record, execution: Record) -> Record:
+    """Files with links that need no credentials until they expire."""
+    expiry = clock.now() + links.LIFE
+    files = []
+    for file in await work.all("exports.files", execution=execution["ref"]):
+        path = f"{links.PREFIX}/{work.workspace}/{execution['ref']}/export/{file['number']}"
+        signed = await links.sign(work, "GET", path)
+        expiry = min(expiry, signed["expiry"])
+        files.append({**file, "href": signed["href"]})
+    return {"export": row, "execution": execution, "expire_at": expiry, "files": files}
+
+
+async def file_name(work: Work, execution: UUID, number: int) -> str:
+    """Where a file is kept; raises `NotFound`."""
+    for file in await work.all("exports.files", execution=execution):
+        if file["number"] == number:
+            return str(file["name"])
+    raise NotFound
+
+
+def next_time(schedule: str | None, after: datetime) -> datetime | None:
+    """When a schedule comes next, in UTC; raises `Invalid` for what is none."""
+    if schedule is None:
+        return None
+    from croniter import croniter  # noqa: PLC0415 - of use to few requests
+
+    line = CRONS.get(schedule.upper(), schedule)
+    if len(line.split()) != 5 or not croniter.is_valid(line):
+        raise Invalid(Problem("schedule", "must be DAILY, WEEKLY or a cron line of five fields"))
+    following: datetime = croniter(line, after).get_next(datetime)
+    return following
+
+
+async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
+    problems: list[Problem] = []
+    fields: dict[str, Any] = {}
+    name = body.get("name")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= segments.LONGEST_NAME:
+        problems.append(Problem("name", f"size must be between 1 and {segments.LONGEST_NAME}"))
+        name = "x"
+    friendly = body.get("friendlyId") or segments.friendly_id(name)
+    if not isinstance(friendly, str) or not segments.FRIENDLY.fullmatch(friendly):
+        problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
+    kind = str(body.get("definitionType", FULL_SYNC)).upper()
+    if kind not in (FULL_SYNC, DELTA):
+        problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
+    try:
+        fields["segment"] = (await segments.fetch(work, _text(body.get("segment"))))["ref"]
+    except Unknown:
+        problems.append(Problem("segment", "there is no such segment"))
+    webhook = body.get("webhook")
+    if webhook is not None and not segments.is_web_address(webhook):
+        problems.append(Problem("webhook", "must be an http or https URL"))
+    shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
+    try:
+        rules.read_shape(shape, await traits.known(work))
+        if "filter" in shape:
+            await segments.check(work, shape["filter"])
+    except Invalid as invalid:
+        problems += invalid.problems
+    destination = body.get("destination")
+    problems += _destination_problems(destination, shape)
+    schedule = body.get("schedule")
+    try:
+        fields["next_at"] = next_time(None if schedule is None else str(schedule), clock.now())
+    except Invalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
+    return {
+        **fields,
+        "name": name.strip(),
+        "friendly_id": friendly,
+        "definition_type": kind,
+        "shape": Json(shape),
+        "schedule": schedule,
+        "destination": None if destination is None else Json(destination),
+        "webhook": webhook,
+        "webhook_secret": secrets.token_urlsafe(32)
+        if webhook or (destination or {}).get("type") == "WEBHOOK"
+        else None,
+    }
+
+
+def _destination_problems(destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
+    """A folder (any place that fsspec reaches), or a web address that takes batches."""
+    if destination is None:
+        return []
+    url = destination.get("url") if isinstance(destination, dict) else None
+    kind = destination.get("type") if isinstance(destination, dict) else None
+    if kind not in ("FOLDER", "WEBHOOK") or not isinstance(url, str) or not url:
+        return [Problem("destination", "must have a type, FOLDER or WEBHOOK, and a url")]
+    if kind == "WEBHOOK" and not segments.is_web_address(url):
+        return [Problem("destination.url", "must be an http or https URL")]
+    if kind == "WEBHOOK" and str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
+        return [Problem("format", "must be JSON or NDJSON for a webhook")]
+    return []
+
+
+def _text(value: Any) -> UUID | str:
+    text = str(value)
+    try:
+        return UUID(text)
+    except ValueError:
+        return text
+
+
+_SHAPE: Final = ("format", "columns", "template", "delimiter", "header", "quote", "filter")
+_COLUMNS: Final = {"columns": ("exports.columns",)}
+_EXECUTION: Final = {"execution": ("exports.execution",)}

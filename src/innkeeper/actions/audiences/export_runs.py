@@ -1,0 +1,220 @@
+"""Running exports: members of one snapshot become files; counts, baseline and files in one commit.
+
+Files have names that their execution and number give, so one that is run again after it was cut
+off writes the same ones anew and nothing is there twice.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper import clock
+from innkeeper.actions.admin import background
+from innkeeper.actions.audiences import segments, traits, webhooks
+from innkeeper.actions.audiences.audience_exports import fetch
+from innkeeper.errors import ApiError, Unavailable
+from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.resources.base import Record
+from innkeeper.resources.exports import (
+    ADD,
+    DELTA,
+    FAILED,
+    FINISHED,
+    MOST_ROWS,
+    REMOVE,
+    SUCCESS,
+)
+from innkeeper.rules import exports as rules
+from innkeeper.rules.exports import Shape
+from innkeeper.store.files import Files
+from innkeeper.store.work import Work
+
+DELIVER: Final = "exports.deliver"
+KEPT: Final = timedelta(days=7)
+"""How long files are kept: a guest who is erased is in none for longer."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Who goes into the files of one kind."""
+
+    action: str | None
+    guests: list[str]
+
+
+async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record | None:
+    """Run one execution; one that has ended already is left alone."""
+    found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+    if found is None or found["status"] in FINISHED:
+        return found
+    await work.run("exports.started", ref=execution, now=clock.now())
+    row = await fetch(work, found["export_ref"])
+    try:
+        return await _run(work, row, found, most_rows)
+    except Unavailable:
+        raise
+    except Exception as fault:
+        told = fault.message if isinstance(fault, ApiError) else type(fault).__name__
+        ended = await _finish(work, row, found, status=FAILED, errors=[told])
+        if not isinstance(fault, ApiError):
+            raise
+        return ended
+
+
+async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Record:
+    every = await traits.known(work)
+    shape = rules.read_shape(row["shape"], every)
+    segment = await segments.fetch(work, row["segment_ref"])
+    async with opened(work) as lake:
+        found, kept = await _members(lake, segment["definition"], shape, every)
+        chosen = await _chosen(work, row, kept)
+        with tempfile.TemporaryDirectory(prefix="innkeeper-export-") as folder:
+            written = await lake.run(
+                lambda session: _write(session, lake, shape, every, chosen, folder, most_rows)
+            )
+            await _keep(work, execution["ref"], shape, written)
+        added = sum(len(each.guests) for each in chosen if each.action != REMOVE)
+        removed = sum(len(each.guests) for each in chosen if each.action == REMOVE)
+        if row["destination"]:
+            await background.defer(work, DELIVER, execution=str(execution["ref"]))
+        return await _finish(
+            work,
+            row,
+            execution,
+            status=SUCCESS,
+            sequence=lake.snapshot.sequence,
+            snapshot=lake.snapshot.token,
+            total=added + removed,
+            matched=len(kept),
+            not_matched=len(found) - len(kept),
+            added=added,
+            removed=removed,
+            dataset_at=lake.snapshot.taken_at,
+        )
+
+
+async def _members(
+    lake: Lake, definition: Any, shape: Shape, every: Any
+) -> tuple[list[str], list[str]]:
+    """The segment's members, and those that the filter keeps."""
+    from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
+
+    found = await find_members(lake, Question.of(definition, every))
+    if shape.filter is None:
+        return found, found
+    return found, await find_members(lake, Question.of(shape.filter, every), found)
+
+
+async def _chosen(work: Work, row: Record, members: list[str]) -> list[_Chosen]:
+    """All of them, or for a delta who came and who went; the baseline moves in this transaction."""
+    if row["definition_type"] != DELTA:
+        return [_Chosen(None, members)]
+    before = {each["guest"] for each in await work.all("exports.members", export=row["ref"])}
+    now = set(members)
+    added = [guest for guest in members if guest not in before]
+    removed = sorted(before - now)
+    await work.run("exports.forget_members", export=row["ref"], guests=removed)
+    await work.run("exports.note_members", export=row["ref"], guests=added)
+    return [_Chosen(ADD, added), _Chosen(REMOVE, removed)]
+
+
+def _write(
+    session: Any,
+    lake: Lake,
+    shape: Shape,
+    every: Any,
+    chosen: list[_Chosen],
+    folder: str,
+    most_rows: int,
+) -> list[tuple[str | None, Path, int]]:
+    """(delta action, file, rows) of every file; a full export of nobody is one empty file."""
+    from innkeeper.lake.export_files import write_file  # noqa: PLC0415 - loads SQLGlot
+
+    written: list[tuple[str | None, Path, int]] = []
+    for each in chosen:
+        starts = range(0, max(len(each.guests), 0 if each.action else 1), most_rows)
+        for start in starts:
+            part = each.guests[start : start + most_rows]
+            path = Path(folder) / str(len(written))
+            rows = write_file(session, lake.snapshot, shape, every, part, path)
+            if rows != len(part):
+                raise RuntimeError(f"a file of {len(part)} guests has {rows} rows")
+            written.append((each.action, path, rows))
+    return written
+
+
+async def _keep(
+    work: Work, execution: UUID, shape: Shape, written: list[tuple[str | None, Path, int]]
+) -> None:
+    """Put files where downloads find them, and list them."""
+    files = Files.of(work.settings)
+    ending = "parquet" if shape.format == "PARQUET" else f"{shape.format.lower()}.gz"
+    for number, (action, path, rows) in enumerate(written):
+        name = f"{work.workspace}/exports/{execution}/{number:04}.{ending}"
+        size = path.stat().st_size
+        await asyncio.to_thread(_put, files, name, path)
+        await work.run(
+            "exports.add_file",
+            execution=execution,
+            number=number,
+            name=name,
+            delta_action=action,
+            rows=rows,
+            bytes=size,
+        )
+
+
+def _put(files: Files, name: str, path: Path) -> None:
+    with files.staged() as staged, path.open("rb") as source:
+        shutil.copyfileobj(source, staged)
+        files.put(name, staged)
+
+
+async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> Record:
+    """Record how it ended and tell who wants to know (2.2: the connection's message)."""
+    counts = dict.fromkeys(("total", "matched", "not_matched", "added", "removed"), 0)
+    nothing = dict.fromkeys(("sequence", "snapshot", "dataset_at"))
+    async with work.transaction():
+        done = await work.one(
+            "exports.finish",
+            parts=_EXECUTION,
+            ref=execution["ref"],
+            now=clock.now(),
+            **{**counts, **nothing, "errors": [], **ended},
+        )
+        if done is None:
+            raise RuntimeError("an execution is gone")
+        if row["webhook"]:
+            segment = await segments.fetch(work, row["segment_ref"])
+            message = {
+                "apiUrl": f"/v2/audienceExports/executions/{done['ref']}/export",
+                "audienceExportName": row["name"],
+                "clientKey": work.actor,
+                "definitionType": done["definition_type"],
+                "executionRef": done["ref"],
+                "executionType": done["execution_type"],
+                "friendlyId": row["friendly_id"],
+                "segmentName": segment["name"],
+                "status": done["status"],
+            }
+            await webhooks.put(work, row["webhook"], row["webhook_secret"], message)
+        return done
+
+
+async def forget_old(work: Work) -> int:
+    """Remove files whose time has come; how many."""
+    rows = await work.all("exports.old", before=clock.now() - KEPT)
+    files = Files.of(work.settings)
+    for row in rows:
+        await asyncio.to_thread(files.remove, row["name"])
+    if rows:
+        await work.run("exports.forget_files", names=[row["name"] for row in rows])
+    return len(rows)
+
+
+_EXECUTION: Final = {"execution": ("exports.execution",)}

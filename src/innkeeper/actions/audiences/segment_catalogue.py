@@ -1,0 +1,95 @@
+"""What the builder of segments offers: from the declarations, and from the data as it is now."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.audiences import segments, traits
+from innkeeper.errors import Invalid, Problem
+from innkeeper.lake.snapshot import opened
+from innkeeper.resources.segments import COMPARATORS, ENTITIES, Entity, snake
+from innkeeper.store.work import Work
+
+MOST_VALUES: Final = 50
+
+
+async def members(work: Work, segment: UUID | str) -> list[str]:
+    """The refs of everyone in a segment now."""
+    from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
+
+    row = await segments.fetch(work, segment)
+    question = Question.of(row["definition"], await traits.known(work))
+    async with opened(work) as lake:
+        return await find_members(lake, question)
+
+
+async def fields(work: Work) -> dict[str, Any]:
+    """Entities with their subtypes and how many rows each has, their fields, the comparators."""
+    from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
+
+    known = await traits.known(work)
+    found = []
+    async with opened(work) as lake:
+        for entity in ENTITIES.values():
+            kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
+            free = await lake.rows(catalogue_sql.free_fields(entity))
+            found.append(_entity(entity, kinds, free))
+    found[0]["fields"] += [
+        {"location": "trait", "field": name, "type": kind} for name, kind in known.items()
+    ]
+    return {
+        "entities": found,
+        "comparators": [
+            {"name": each.name, "types": list(each.types), "values": [each.least, each.most]}
+            for each in COMPARATORS.values()
+        ],
+    }
+
+
+async def values(
+    work: Work, entity: str, subtype: str | None, location: str, field: str
+) -> dict[str, Any]:
+    """The most frequent values of a field, each with its rows and share of all."""
+    from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
+
+    known = ENTITIES.get(snake(entity))
+    if known is None:
+        raise Invalid(Problem("entity", f"value must be one of {','.join(ENTITIES)}"))
+    question = catalogue_sql.values(known, subtype, location, snake(field), field, MOST_VALUES)
+    if question is None:
+        raise Invalid(Problem("field", f"{known.name} has no field {field}"))
+    async with opened(work) as lake:
+        rows = await lake.rows(question)
+        total = (await lake.rows(catalogue_sql.count(known, subtype)))[0][0]
+    return {
+        "total": total,
+        "values": [
+            {"value": value, "count": count, "share": round(count / total, 6) if total else 0}
+            for value, count in rows
+        ],
+    }
+
+
+def _entity(entity: Entity, kinds: dict[Any, int], free: list[tuple[Any, ...]]) -> dict[str, Any]:
+    total = sum(kinds.values())
+    names = dict.fromkeys([*entity.subtypes, *(kind for kind in kinds if kind is not None)])
+    declared = [
+        {"location": "core", "field": name, "type": known.type, "doc": known.doc}
+        for name, known in entity.fields.items()
+    ]
+    return {
+        "name": entity.name,
+        "total": total,
+        "types": [
+            {
+                "name": name,
+                "count": kinds.get(name, 0),
+                "share": round(kinds.get(name, 0) / total, 6) if total else 0,
+            }
+            for name in names
+        ],
+        "fields": declared
+        + [
+            {"location": place, "field": field, "type": kind, "count": count}
+            for place, field, kind, count in free
+        ],
+    }

@@ -1,0 +1,215 @@
+"""Calculating segments: each run recorded, membership of Live ones kept, changes told."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.audiences import segments, traits, webhooks
+from innkeeper.errors import ApiError, Unavailable
+from innkeeper.lake.flush import flush_all
+from innkeeper.lake.locks import REFRESH, alone
+from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.resources.base import Record
+from innkeeper.resources.segments import LIVE, SCHEDULED
+from innkeeper.store.work import Row, Work
+
+ENGINE: Final = "duckdb"
+ON_DEMAND: Final = "ON_DEMAND"
+PUBLISH: Final = "PUBLISH"
+NIGHTLY: Final = "NIGHTLY"
+LIVE_RUN: Final = "LIVE"
+SUCCESS: Final = "SUCCESS"
+FAILED: Final = "FAILED"
+MOST_TOUCHED: Final = 20_000
+"""Changed guests from which on a Live segment is calculated whole."""
+TOLD_AT_ONCE: Final = 1000
+"""Guests in one message of entries and exits."""
+
+
+async def run(work: Work, segment: UUID | str) -> Record:
+    """Calculate a segment now; its run, and its size and sample are kept."""
+    row = await segments.fetch(work, segment)
+    return await _recorded(work, row, ON_DEMAND, store=row["status"] == LIVE)
+
+
+async def runs(work: Work, segment: UUID | str, limit: int = 50) -> list[Record]:
+    """The newest runs; those that were cut off say so."""
+    row = await segments.fetch(work, segment)
+    await fail_cut_off(work)
+    return await work.all("segments.runs", segment=row["ref"], limit=limit)
+
+
+async def fail_cut_off(work: Work) -> None:
+    """Runs that began longer ago than any may take have failed."""
+    settings = work.settings
+    longest = timedelta(seconds=2 * (settings.lake_query_seconds + settings.sql_segment_seconds))
+    now = clock.now()
+    await work.run("segments.fail_cut_off", now=now, before=now - longest)
+
+
+async def publish(work: Work, segment: UUID) -> None:
+    """Calculate a segment that is being published and make it Live; back where it fails."""
+    async with alone(work, REFRESH):
+        row = await segments.fetch(work, segment)
+        run = await _recorded(work, row, PUBLISH, store=True)
+    await segments.published(work, segment, good=run["state"] == SUCCESS)
+
+
+async def nightly(work: Work) -> None:
+    """Calculate every Live segment whole: days have passed, so rules about days mean others."""
+    async with alone(work, REFRESH):
+        statuses = [LIVE, SCHEDULED]
+        for row in await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses):
+            await _recorded(work, row, NIGHTLY, store=True)
+
+
+async def refresh(work: Work) -> int:
+    """Bring Live segments up to date with what changed; how many guests were looked at."""
+    await flush_all(work)
+    async with alone(work, REFRESH):
+        await fail_cut_off(work)
+        touched = await work.all("segments.touched", most=MOST_TOUCHED)
+        if not touched:
+            return 0
+        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
+        asked = {str(each["guest_ref"]) for each in touched}
+        many = len(touched) == MOST_TOUCHED
+        for row in rows:
+            await _recorded(work, row, LIVE_RUN, store=True, asked=None if many else asked)
+        await work.run("segments.forget_touched", sequences=[each["sequence"] for each in touched])
+        return len(asked)
+
+
+async def _recorded(
+    work: Work, row: Row, kind: str, *, store: bool, asked: Collection[str] | None = None
+) -> Record:
+    """Calculate a segment, and record how that went; one that fails raises nothing."""
+    ref, now = uuid4(), clock.now()
+    quiet = asked is not None
+    if not quiet:
+        await work.run(
+            "segments.begin_run",
+            ref=ref,
+            segment=row["ref"],
+            kind=kind,
+            engine=ENGINE,
+            revision=row["revision"],
+            now=now,
+        )
+    ended: dict[str, Any] = {
+        **dict.fromkeys(("sequence", "snapshot", "rows", "entered", "departed", "error")),
+        "state": SUCCESS,
+    }
+    try:
+        ended |= await _calculate(work, row, store=store, asked=asked)
+    except Exception as fault:
+        ended |= {"state": FAILED, "error": _told(fault)}
+        if not isinstance(fault, ApiError) or (quiet and isinstance(fault, Unavailable)):
+            # The job tries again; what changed is not forgotten before that.
+            await _end(work, row, ref, kind, ended, quiet=quiet)
+            raise
+    return await _end(work, row, ref, kind, ended, quiet=quiet)
+
+
+async def _end(
+    work: Work, row: Row, ref: UUID, kind: str, ended: dict[str, Any], *, quiet: bool
+) -> Record:
+    changed = ended["entered"] or ended["departed"] or ended["error"]
+    if quiet and changed:
+        # Looking at what changed is a run of its own only where it changed the segment.
+        await work.run(
+            "segments.begin_run",
+            ref=ref,
+            segment=row["ref"],
+            kind=kind,
+            engine=ENGINE,
+            revision=row["revision"],
+            now=clock.now(),
+        )
+    run = await work.one("segments.end_run", ref=ref, now=clock.now(), **ended)
+    return run or {"ref": ref, "segment_ref": row["ref"], "kind": kind, **ended}
+
+
+async def _calculate(
+    work: Work, row: Row, *, store: bool, asked: Collection[str] | None
+) -> dict[str, Any]:
+    from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
+        Question,
+        count_guests,
+        find_members,
+    )
+
+    question = Question.of(row["definition"], await traits.known(work))
+    await work.run("segments.make_found")
+    async with opened(work) as lake:
+        found = await find_members(lake, question, asked)
+        entered: Sequence[Row] = ()
+        departed: Sequence[Row] = ()
+        size = len(found)
+        if store:
+            entered, departed = await _keep(work, row, found, asked)
+            counted = await work.one("segments.count_members", segment=row["ref"])
+            size = counted["size"] if counted else 0
+        if asked is None or entered or departed:
+            await _note(work, lake, row, size, found, await count_guests(lake), whole=asked is None)
+        return {
+            "sequence": lake.snapshot.sequence,
+            "snapshot": lake.snapshot.token,
+            "rows": size,
+            "entered": len(entered),
+            "departed": len(departed),
+        }
+
+
+async def _note(
+    work: Work, lake: Lake, row: Row, size: int, found: list[str], total: int, *, whole: bool
+) -> None:
+    await work.run(
+        "segments.calculated",
+        ref=row["ref"],
+        size=size,
+        total=total,
+        sample=found[: segments.SAMPLE] if whole else row["sample"],
+        # What changed is told against the last whole run, not against seconds ago.
+        keep_previous=not whole,
+        now=lake.snapshot.taken_at,
+    )
+
+
+async def _keep(
+    work: Work, row: Row, found: list[str], asked: Collection[str] | None
+) -> tuple[list[Row], list[Row]]:
+    """Store who is a member now; tell who entered and who left. In the question's transaction."""
+    await work.copy_in("segments.copy_found", ((ref,) for ref in found))
+    guests = None if asked is None else list(asked)
+    departed = await work.all("segments.depart", segment=row["ref"], asked=guests)
+    entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
+    if row["webhook"]:
+        for change, rows in (("entered", entered), ("departed", departed)):
+            for start in range(0, len(rows), TOLD_AT_ONCE):
+                part = rows[start : start + TOLD_AT_ONCE]
+                await webhooks.put(
+                    work,
+                    row["webhook"],
+                    row["webhook_secret"],
+                    {
+                        "event": f"segment.{change}",
+                        "segmentRef": row["ref"],
+                        "friendlyId": row["friendly_id"],
+                        "segmentName": row["name"],
+                        "guests": [each["guest_ref"] for each in part],
+                        "at": clock.now(),
+                    },
+                )
+    # The next segment's members go into the same table.
+    await work.run("segments.empty_found")
+    return entered, departed
+
+
+def _told(fault: Exception) -> str:
+    return fault.message if isinstance(fault, ApiError) else type(fault).__name__
+
+
+_COLUMNS: Final = {"columns": ("segments.columns",)}

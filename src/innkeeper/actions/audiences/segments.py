@@ -1,0 +1,271 @@
+"""Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import background
+from innkeeper.actions.audiences import traits
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.lake.guest_rows import guest_rows
+from innkeeper.lake.snapshot import opened
+from innkeeper.resources.base import Record
+from innkeeper.resources.segments import (
+    DRAFT,
+    EDITABLE,
+    LIVE,
+    NEXT,
+    PAUSED,
+    PUBLISHING,
+    SCHEDULED,
+)
+from innkeeper.rules import segments as rules
+from innkeeper.rules.matching import Guest, Verdict, matches
+from innkeeper.store.work import Json, Work
+
+SINGULAR: Final = "Segment"
+PUBLISH: Final = "segments.publish"
+"""The task that makes a segment Live."""
+SAMPLE: Final = 10
+LONGEST_NAME: Final = 128
+MOST_TAGS: Final = 50
+FRIENDLY: Final = re.compile(r"[a-z0-9_]{1,128}")
+
+
+async def list_all(work: Work) -> list[Record]:
+    """Every segment, newest first."""
+    return await work.all("segments.list", parts=_COLUMNS)
+
+
+async def fetch(work: Work, segment: UUID | str) -> Record:
+    """One segment by ref or friendly id; raises `Unknown`."""
+    ref = segment if isinstance(segment, UUID) else _ref_of(segment)
+    row = await work.one("segments.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(segment))
+    return row or _unknown(segment)
+
+
+async def create(work: Work, body: Mapping[str, Any]) -> Record:
+    """A new Draft; raises `Invalid`, and `Conflict` for a taken friendly id."""
+    fields = await _checked(work, body)
+    row = await work.one(
+        "segments.create",
+        parts=_COLUMNS,
+        ref=uuid4(),
+        status=DRAFT,
+        actor=work.actor,
+        now=clock.now(),
+        **fields,
+    )
+    if row is None:
+        raise Conflict(f"Segment {fields['friendly_id']} already exists.")
+    return row
+
+
+async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Record:
+    """Another definition, name, tags or webhook; 409 while it is Live (1.1)."""
+    async with work.transaction():
+        row = await _locked(work, segment)
+        if row["status"] not in EDITABLE:
+            raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
+        fields = await _checked(work, {**_sent(row), **body})
+        if fields.pop("friendly_id") != row["friendly_id"]:
+            raise Invalid(Problem("friendlyId", "cannot be changed"))
+        if fields["webhook"] == row["webhook"]:
+            fields["webhook_secret"] = row["webhook_secret"]
+        written = await work.one(
+            "segments.rewrite",
+            parts=_COLUMNS,
+            ref=row["ref"],
+            archived=body.get("archived", row["archived"]) is True,
+            actor=work.actor,
+            now=clock.now(),
+            **fields,
+        )
+        return written or _unknown(segment)
+
+
+async def delete(work: Work, segment: UUID | str) -> None:
+    """Remove a segment; 409 while it is Live."""
+    async with work.transaction():
+        row = await _locked(work, segment)
+        if row["status"] not in EDITABLE:
+            raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
+        await work.run("segments.delete", ref=row["ref"])
+
+
+async def start(work: Work, segment: UUID | str) -> Record:
+    """Publish: it becomes Live in the background; on an error it goes back to where it was."""
+    async with work.transaction():
+        row = await _locked(work, segment)
+        moved = await _move(work, row, PUBLISHING, came_from=row["status"])
+        await background.defer(work, PUBLISH, segment=str(row["ref"]))
+        return moved
+
+
+async def pause(work: Work, segment: UUID | str) -> Record:
+    """Stop calculating; nobody is stored as a member any more."""
+    async with work.transaction():
+        row = await _locked(work, segment)
+        moved = await _move(work, row, PAUSED)
+        await work.run("segments.forget_members", segment=row["ref"])
+        return moved
+
+
+async def published(work: Work, segment: UUID, *, good: bool) -> Record:
+    """The end of a publishing: Scheduled and then Live, or back (1.1)."""
+    async with work.transaction():
+        row = await _locked(work, segment)
+        if row["status"] != PUBLISHING:
+            return row
+        if not good:
+            return await _move(work, row, row["came_from"] or DRAFT)
+        return await _move(work, await _move(work, row, SCHEDULED), LIVE)
+
+
+async def revisions(work: Work, segment: UUID | str) -> list[Record]:
+    """What a segment was, newest first."""
+    row = await fetch(work, segment)
+    return await work.all("segments.revisions", ref=row["ref"])
+
+
+async def of_guest(work: Work, guest: UUID) -> list[Record]:
+    """The Live segments a guest is stored as a member of: ref, friendly_id, name, since."""
+    return await work.all("segments.of_guest", guest=guest)
+
+
+async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
+    """Whether a guest is in a segment now, and why; raises `Unknown`, `Conflict` for SQL."""
+    row = await fetch(work, segment)
+    known = await traits.known(work)
+    definition = rules.read(row["definition"], known)
+    if definition.sql is not None:
+        raise Conflict("A segment written in SQL has no rules to explain.")
+    rows = await guest_rows(work, guest)
+    if rows is None:
+        raise Unknown("Guest", guest)
+    names = {rule.field for group in definition.groups for rule in group.rules}
+    values = {name: traits.of_rows(known, name, rows) for name in names if name in known}
+    person = Guest(rows.row, rows.tables, values)
+    return matches(rules.resolved(definition, clock.now()), person)
+
+
+async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
+    """How many guests a definition would hold, of how many, and some of them."""
+    from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
+        Question,
+        count_guests,
+        find_members,
+    )
+
+    question = Question.of(definition, await traits.known(work))
+    async with opened(work) as lake:
+        found = await find_members(lake, question)
+        total = await count_guests(lake)
+    return {"size": len(found), "total": total, "sample": found[:SAMPLE]}
+
+
+async def check(work: Work, definition: Any) -> None:
+    """Raises `Invalid` for a definition that could not be asked."""
+    if not isinstance(definition, Mapping):
+        raise Invalid(Problem("definition", "must be an object"))
+    read = rules.read(definition, await traits.known(work))
+    if read.sql is not None:
+        from innkeeper.lake.sandboxed_sql import checked  # noqa: PLC0415 - loads SQLGlot
+
+        checked(read.sql)
+
+
+async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a body; raises `Invalid` with every problem."""
+    problems: list[Problem] = []
+    name = body.get("name")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
+        problems.append(Problem("name", f"size must be between 1 and {LONGEST_NAME}"))
+        name = ""
+    friendly = body.get("friendlyId") or friendly_id(name)
+    if not isinstance(friendly, str) or not FRIENDLY.fullmatch(friendly):
+        problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
+    tags = body.get("tags") or []
+    good = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    if not good or len(tags) > MOST_TAGS:
+        problems.append(Problem("tags", f"must be an array of at most {MOST_TAGS} strings"))
+    webhook = body.get("webhook")
+    if webhook is not None and not is_web_address(webhook):
+        problems.append(Problem("webhook", "must be an http or https URL"))
+    try:
+        await check(work, body.get("definition"))
+    except Invalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
+    return {
+        "name": name.strip(),
+        "friendly_id": friendly,
+        "tags": tags,
+        "definition": Json(body["definition"]),
+        "webhook": webhook,
+        "webhook_secret": secrets.token_urlsafe(32) if webhook else None,
+    }
+
+
+def friendly_id(name: str) -> str:
+    """A friendly id made of a name: lower-case letters, digits and underscores (2.2)."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or f"n_{uuid4().hex[:8]}"
+
+
+def is_web_address(value: Any) -> bool:
+    """Whether messages can be sent there."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _sent(row: Record) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "friendlyId": row["friendly_id"],
+        "tags": row["tags"],
+        "webhook": row["webhook"],
+        "definition": row["definition"],
+    }
+
+
+async def _locked(work: Work, segment: UUID | str) -> Record:
+    ref = (await fetch(work, segment))["ref"]
+    return await work.one("segments.lock", parts=_COLUMNS, ref=ref) or _unknown(segment)
+
+
+async def _move(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:
+    if status not in NEXT[row["status"]]:
+        raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
+    moved = await work.one(
+        "segments.set_status",
+        parts=_COLUMNS,
+        ref=row["ref"],
+        status=status,
+        came_from=came_from,
+        now=clock.now(),
+    )
+    return moved or _unknown(row["ref"])
+
+
+def _ref_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _unknown(segment: UUID | str) -> Record:
+    raise Unknown(SINGULAR, segment)
+
+
+_COLUMNS: Final = {"columns": ("segments.columns",)}

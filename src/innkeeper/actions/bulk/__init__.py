@@ -1,0 +1,1 @@
+"""Many records at once: batches, imports and exports of files."""

@@ -1,0 +1,95 @@
+"""Guests of a chunk of records: whom each is about, and what it changes (batch-api.md 6, 7)."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from innkeeper.actions.bulk.crowd import Crowd
+from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.protection import suppression
+from innkeeper.resources.base import Changes
+from innkeeper.resources.guests import CUSTOMER, VISITOR
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry, Fault, Group, GuestWrite, Refused
+from innkeeper.rules.identity import Decision, Found
+from innkeeper.rules.merging import intent
+
+Written = tuple[Entry, GuestWrite]
+
+
+async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
+    """Carry out guest writes in their order; what fails does so alone."""
+    evidence = [crowd.evidence(what.changes) for _, what in entries]
+    people = [what.changes for _, what in entries]
+    blocked = await suppression.blocked_among(crowd.work, people, count=not crowd.rehearses)
+    await crowd.gather(evidence)
+    if any(what.groups for _, what in entries):
+        await crowd.read_groups()
+    for position, ((entry, what), found) in enumerate(zip(entries, evidence, strict=True)):
+        if not found.met:
+            tally.fail(entry, rules.NO_IDENTITY)
+        elif position in blocked:
+            tally.fail(entry, rules.SUPPRESSED)
+        else:
+            outcome = await _one(crowd, what, found)
+            if isinstance(outcome, Fault):
+                tally.fail(entry, outcome)
+            else:
+                tally.count(outcome)
+    await crowd.flush()
+
+
+async def _one(crowd: Crowd, what: GuestWrite, found: Found) -> str | Fault:
+    """What became of a record: `created`, `updated`, `unchanged` or why it failed."""
+    decision = crowd.decide(found)
+    # With no rule nobody can be a customer: guests are matched by all their identifiers, and
+    # stay visitors (identity.md 9).
+    kind = {"guest_type": CUSTOMER} if crowd.book.rules else {}
+    changes: Changes = {**what.changes, **kind}
+    try:
+        if decision.guest is None:
+            return _create(crowd, what, {"guest_type": VISITOR, **changes}, decision)
+        if what.mode == "create":
+            return rules.EXISTS
+        merges = crowd.rehearses and crowd.known(decision.guest).of_file
+        outcome = await _change(crowd, decision.guest, changes, what.groups, decision)
+        return "merged" if merges else outcome
+    except Refused as refused:
+        return refused.fault
+
+
+def _create(crowd: Crowd, what: GuestWrite, changes: Changes, decision: Decision) -> str:
+    if what.groups:
+        # Before the guest exists: a record that fails leaves nothing behind.
+        rules.check_groups({}, what.groups)
+    ref = crowd.create(changes)
+    if what.groups:
+        crowd.put_groups(ref, what.groups)
+    if decision.stopped:
+        crowd.note_guarded(ref, decision)
+    return "created"
+
+
+async def _change(
+    crowd: Crowd, guest: UUID, changes: Changes, groups: Sequence[Group], decision: Decision
+) -> str:
+    changed = False
+    if groups:
+        holder = await holder_of(crowd, guest)
+        await crowd.read_groups([holder])
+        # Refuses before anything of the record is written.
+        crowd.put_groups(holder, groups, dry=True)
+        changed = crowd.put_groups(holder, groups)
+    changed |= await crowd.write(guest, intent("upsert", crowd.now, changes=changes))
+    if changed:
+        crowd.note(guest, decision)
+    return "updated" if changed else "unchanged"
+
+
+async def holder_of(crowd: Crowd, guest: UUID) -> UUID:
+    """Whose data extensions a record writes: those of the guest that callers see."""
+    row = crowd.known(guest).stored
+    survivor: UUID | None = row["survivor_ref"] if row is not None else None
+    if survivor is None:
+        return guest
+    await crowd.meet([survivor])
+    return survivor

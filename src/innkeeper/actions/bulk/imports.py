@@ -1,0 +1,84 @@
+"""Imports from files: begun or gone on with, applied, rehearsed (the engine is that of batches)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper.actions.bulk import batches
+from innkeeper.actions.bulk.batches import Holds
+from innkeeper.actions.bulk.crowd import Source
+from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.stream import intake
+from innkeeper.errors import Conflict
+from innkeeper.resources.base import Record
+from innkeeper.rules.batch import Entry
+from innkeeper.store.readers import Chunk
+from innkeeper.store.work import Row, Work
+
+SINGULAR: Final = "Import"
+Told = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
+"""Told of what some records did."""
+
+
+async def create(
+    work: Work, holds: Holds, about: dict[str, Any], checksum: str | None, size: int | None
+) -> Record:
+    """An import that waits for its file to be uploaded."""
+    return await batches.allocate(
+        work, uuid4(), holds=holds, checksum=checksum, size=size, about=about
+    )
+
+
+@asynccontextmanager
+async def begun(
+    work: Work, holds: Holds, source: Any, about: dict[str, Any], *, again: bool = False
+) -> AsyncIterator[Row]:
+    """An import of a file at hand: one of the same file that was cut off, to go on with, unless
+    `again`. Raises `Conflict` when somebody is at it."""
+    if again and source is not None:
+        await batches.abandon(work, holds, source)
+    row = await batches.begin(work, uuid4(), holds=holds, source=source, about=about)
+    if not await batches.claim(work, row["ref"]):
+        raise Conflict("This file is being imported already.")
+    try:
+        yield await batches.fetch(work, row["ref"])
+    finally:
+        await batches.let_go(work, row["ref"])
+
+
+async def apply(
+    work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]], told: Callable[[Row], None]
+) -> Record:
+    """Apply the records of a begun import from where it stopped, to the end of the file.
+
+    `told` learns how far it is after each chunk.
+    """
+    source = Source("import", batch["ref"])
+    async for chunk in chunks:
+        await batches.apply_chunk(work, batch, source, chunk.items)
+        told(await batches.fetch(work, batch["ref"]))
+    return await batches.finish(work, batch["ref"])
+
+
+async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) -> None:
+    """Find out what an import would do, record by record, and do nothing of it.
+
+    A record sees what those before it would have done, in tables of this connection alone.
+    """
+    source = Source("rehearsal", rehearse=True)
+    for table in ("", "_keys", "_extensions", "_orders", "_orders_index"):
+        await work.run(f"rehearsal.begin{table}")
+    try:
+        async for chunk in chunks:
+            await intake.apply(work, chunk.items, source, told)
+    finally:
+        await work.run("rehearsal.end")
+
+
+async def fetch(work: Work, ref: UUID) -> Record:
+    """One import; raises `Unknown`."""
+    row = await batches.fetch(work, ref)
+    if row["holds"] == "batch":
+        raise batches.unknown(ref)
+    return row

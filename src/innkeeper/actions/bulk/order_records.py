@@ -1,0 +1,213 @@
+"""Orders of a chunk of records: their parts, and the guests who they belong to (batch-api.md 8)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+from innkeeper.actions.bulk.crowd import Crowd, Source
+from innkeeper.actions.bulk.guest_records import holder_of
+from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.protection import suppression
+from innkeeper.actions.recognition.resolution import SOURCES, Role
+from innkeeper.actions.stream.till import Piece, Placed, Till
+from innkeeper.errors import Invalid
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.rules import batch as rules
+from innkeeper.rules import identity
+from innkeeper.rules.batch import Entry, Fault, OrderWrite, Refused, Told
+from innkeeper.rules.guests import mirror_email
+from innkeeper.rules.identity import Found
+from innkeeper.rules.merging import intent
+from innkeeper.rules.orders import check_identifiable
+
+Written = tuple[Entry, OrderWrite]
+_NAMES: Final = frozenset({"first_name", "last_name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A contact or consumer, read as far as it is the same whatever is stored."""
+
+    told: Told
+    body: Record
+    """Its fields as the order keeps them."""
+    found: Found
+
+
+async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
+    """Carry out order writes in their order; what fails does so alone."""
+    till = Till(crowd)
+    people = [_people(crowd, what) for _, what in entries]
+    everybody = [person for several in people for person in several]
+    blocked = await _blocked(crowd, people)
+    await till.gather(what.changes["reference_id"] for _, what in entries)
+    await crowd.gather(person.found for person in everybody)
+    if any(person.told.groups for person in everybody):
+        await crowd.read_groups()
+    for position, (entry, what) in enumerate(entries):
+        order = till.find(what.changes)
+        fault = _fault(what, people[position], order, blocked=position in blocked)
+        if fault is None:
+            try:
+                outcome = await _one(crowd, till, what, people[position])
+            except Refused as refused:
+                fault = refused.fault
+        if fault is None:
+            tally.count(outcome)
+        else:
+            tally.fail(entry, fault)
+    await crowd.flush()
+    await till.flush()
+
+
+def _people(crowd: Crowd, what: OrderWrite) -> list[Party]:
+    """The contact, then the consumers."""
+    every = []
+    for told in (what.contact, *what.consumers):
+        # Read as the kinds of an order's person are: nothing is to be checked again.
+        fields = mirror_email(told.changes)
+        body = {name: fields[name] for name in Person.fields if fields.get(name) is not None}
+        every.append(Party(told, body, crowd.evidence(told.changes)))
+    return every
+
+
+async def _blocked(crowd: Crowd, people: Sequence[Sequence[Party]]) -> set[int]:
+    """Positions of the records that tell of somebody who is suppressed."""
+    flat = [
+        (position, person.told.changes)
+        for position, several in enumerate(people)
+        for person in several
+    ]
+    found = await suppression.blocked_among(
+        crowd.work, [changes for _, changes in flat], count=not crowd.rehearses
+    )
+    return {flat[index][0] for index in found}
+
+
+def _fault(
+    what: OrderWrite, people: Sequence[Party], order: Placed | None, *, blocked: bool
+) -> Fault | None:
+    """Why a record fails before anything is changed."""
+    if blocked:
+        return rules.SUPPRESSED
+    try:
+        for person in people:
+            check_identifiable(person.body)
+    except Invalid:
+        return rules.NO_IDENTITY
+    known = {item.changes.get("reference_id") for item in what.items}
+    known |= {item.body.get("reference_id") for item in (order.items if order else ())}
+    errors = [
+        f"consumers[{index}].orderItems: not a valid value"
+        for index, told in enumerate(what.consumers)
+        if not known >= {*told.items}
+    ]
+    return rules.invalid(*errors) if errors else None
+
+
+async def _one(crowd: Crowd, till: Till, what: OrderWrite, people: Sequence[Party]) -> str:
+    # Everything that can refuse a record comes before the first change.
+    for person in people:
+        await _check_groups(crowd, person)
+    order = till.place(what.changes)
+    changed = order.changed
+    for item in what.items:
+        changed |= till.put_item(order, item.changes, item.group)
+    uses = {item.body.get("reference_id"): item.ref for item in order.items}
+    changed |= till.put_group(order, what.group)
+    contact, *consumers = people
+    changed |= await _contact(crowd, order, contact)
+    for consumer in consumers:
+        items = [uses[item] for item in consumer.told.items]
+        changed |= await _consumer(crowd, order, consumer, contact, items)
+    if order.fresh:
+        return "created"
+    return "updated" if changed else "unchanged"
+
+
+async def _contact(crowd: Crowd, order: Placed, person: Party) -> bool:
+    """The contact of a record on its order, once; whether that changes anything."""
+    if any(known.body == person.body for known in order.contacts):
+        return False
+    guest = await _attach(crowd, order, person, "contact")
+    root = await holder_of(crowd, guest)
+    for known in order.contacts:
+        if root == known.root:
+            known.body = {**known.body, **person.body}
+            known.changed = True
+            return True
+    order.contacts.append(Piece(uuid4(), person.body, fresh=True, guest=guest, root=root))
+    return True
+
+
+async def _consumer(
+    crowd: Crowd, order: Placed, person: Party, contact: Party, items: list[UUID]
+) -> bool:
+    """A consumer of a record on its order, once; whether that changes anything."""
+    if any(known.body == person.body for known in order.consumers):
+        return False
+    guest = await _attach(crowd, order, person, "consumer", contact)
+    order.consumers.append(Piece(uuid4(), person.body, fresh=True, guest=guest, uses=items))
+    return True
+
+
+async def _attach(
+    crowd: Crowd, order: Placed, person: Party, role: Role, contact: Party | None = None
+) -> UUID:
+    """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
+    decision = crowd.decide(person.found)
+    by_rule = bool(person.found.met) and bool(crowd.book.rules)
+    is_customer = role == "contact" and crowd.work.settings.contact_is_customer
+    guest = decision.guest
+    if guest is None and contact is not None and not person.found.met and contact.found.met:
+        guest = _namesake(person, order, contact)
+        if guest is not None:
+            await crowd.meet([guest])
+    if guest is None:
+        kind = CUSTOMER if is_customer or by_rule else _kind(crowd, person, role)
+        guest = crowd.create({**person.told.changes, "guest_type": kind})
+    else:
+        customer = is_customer or by_rule
+        wish = intent("join", crowd.now, person=person.body, customer=customer)
+        await crowd.write(guest, wish)
+    if person.told.groups:
+        holder = await holder_of(crowd, guest)
+        await crowd.read_groups([holder])
+        crowd.put_groups(holder, person.told.groups)
+    crowd.note(guest, decision, Source(SOURCES[role], order.ref))
+    return guest
+
+
+def _namesake(person: Party, order: Placed, contact: Party) -> UUID | None:
+    """An identified contact of the same name (batch-api.md 8, consumer rule)."""
+    if person.body.get("identifiers"):
+        return None
+    contacts = [{**one.body, "guest_ref": one.guest} for one in order.contacts]
+    mine = [one for one in contacts if one["guest_ref"] is not None]
+    return identity.names_match(person.body, [one for one in mine if _same(one, contact)])
+
+
+def _same(one: Record, contact: Party) -> bool:
+    return all(one.get(name) == contact.body.get(name) for name in _NAMES)
+
+
+def _kind(crowd: Crowd, person: Party, role: Role) -> str:
+    """What a guest is who has not enough identity (batch-api.md 8, consumer rule)."""
+    names_only = set(person.body) <= _NAMES
+    travels = role == "consumer" and (names_only or crowd.work.settings.travel_tenant)
+    return TRAVELLER if travels else VISITOR
+
+
+async def _check_groups(crowd: Crowd, person: Party) -> None:
+    """Raises `Refused` for data extensions that the guest cannot have."""
+    if not person.told.groups:
+        return
+    guest = crowd.decide(person.found).guest
+    if guest is None:
+        rules.check_groups({}, person.told.groups)
+        return
+    holder = await holder_of(crowd, guest)
+    await crowd.read_groups([holder])
+    crowd.put_groups(holder, person.told.groups, dry=True)

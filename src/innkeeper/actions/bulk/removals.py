@@ -1,0 +1,124 @@
+"""Deletes and migrations of a chunk of records (batch-api.md 6 and 9)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from innkeeper.actions.bulk.crowd import Crowd
+from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.protection import erasure
+from innkeeper.actions.recognition import merges
+from innkeeper.resources.kinds import instant
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry, Fault, GuestDelete, Migration, OrderDelete
+from innkeeper.rules.identity import Decision
+from innkeeper.rules.keys import reference_key
+from innkeeper.store.work import Work
+
+REACH: Final = timedelta(hours=24)
+"""How far orderedAt of an order delete may be from the order's (batch-api.md 6)."""
+
+
+async def delete_guests(
+    crowd: Crowd, tally: Tally, entries: Sequence[tuple[Entry, GuestDelete]]
+) -> None:
+    """Remove guests: of several matches the first, those with an open session not at all."""
+    evidence = [crowd.evidence(what.person) for _, what in entries]
+    await crowd.gather(evidence)
+    chosen: list[tuple[Entry, GuestDelete, UUID]] = []
+    for (entry, what), found in zip(entries, evidence, strict=True):
+        guest = crowd.decide(found).guest if found.met else None
+        if not found.met:
+            tally.fail(entry, rules.TOO_LITTLE)
+        elif guest is None:
+            tally.fail(entry, rules.NO_GUEST)
+        else:
+            root = _root(crowd, guest)
+            chosen.append((entry, what, root))
+            crowd.leave(root)
+    crowd.forget()
+    busy = await erasure.with_open_sessions(crowd.work, [root for *_, root in chosen])
+    for entry, _, root in chosen:
+        if root in busy:
+            tally.fail(entry, rules.SESSION_OPEN)
+    for mode in rules.REMOVALS:
+        roots = [root for _, what, root in chosen if what.mode == mode and root not in busy]
+        if roots:
+            await erasure.erase(crowd.work, roots, mode)
+            tally.outcomes["deleted"] += len(roots)
+
+
+async def migrate(crowd: Crowd, tally: Tally, entries: Sequence[tuple[Entry, Migration]]) -> None:
+    """Merge guests into others, one record at a time: each changes whom the next one finds."""
+    for entry, what in entries:
+        outcome = await _migrate(crowd, what)
+        crowd.forget()
+        if isinstance(outcome, Fault):
+            tally.fail(entry, outcome)
+        else:
+            tally.count(outcome)
+
+
+async def delete_orders(
+    work: Work, tally: Tally, entries: Sequence[tuple[Entry, OrderDelete]]
+) -> None:
+    """Remove orders, each with all that is part of it."""
+    for entry, what in entries:
+        outcome = await _delete_order(work, what)
+        if isinstance(outcome, Fault):
+            tally.fail(entry, outcome)
+        else:
+            await work.run("order_writes.delete", ref=outcome)
+            tally.count("deleted")
+
+
+async def _migrate(crowd: Crowd, what: Migration) -> str | Fault:
+    source, target = crowd.evidence(what.source), crowd.evidence(what.target)
+    if not (source.met and target.met):
+        return rules.NO_IDENTITY
+    await crowd.gather([source, target])
+    into: Decision = crowd.decide(target)
+    guest = crowd.decide(source).guest
+    if guest is None or into.guest is None:
+        return rules.NO_GUEST
+    roots = [_root(crowd, guest), _root(crowd, into.guest)]
+    if roots[0] == roots[1]:
+        return "unchanged"
+    if await erasure.with_open_sessions(crowd.work, roots[:1]):
+        return rules.MIGRATES_OPEN
+    await merges.absorb(
+        crowd.work,
+        into.guest,
+        guest,
+        rule=into.rule,
+        evidence=into.evidence,
+        source="batch migration",
+    )
+    return "merged"
+
+
+async def _delete_order(work: Work, what: OrderDelete) -> UUID | Fault:
+    """Which order is meant (batch-api.md 9)."""
+    rows = await work.all(
+        "order_writes.of_reference",
+        key=reference_key(what.reference_id),
+        reference_id=what.reference_id,
+    )
+    if what.ordered_at is not None:
+        moment = instant(what.ordered_at)
+        rows = [row for row in rows if abs(row["ordered_at"] - moment) <= REACH]
+    if what.ref is not None:
+        rows = [row for row in rows if row["ref"] == UUID(what.ref)]
+    if not rows:
+        return rules.NO_ORDER
+    if len(rows) > 1 and what.ordered_at is None:
+        return rules.AMBIGUOUS_ORDER
+    ref: UUID = rows[0]["ref"]
+    return ref
+
+
+def _root(crowd: Crowd, guest: UUID) -> UUID:
+    row = crowd.known(guest).stored
+    survivor: UUID | None = row["survivor_ref"] if row is not None else None
+    return survivor or guest

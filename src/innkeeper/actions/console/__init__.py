@@ -1,0 +1,1 @@
+"""What only the screens and the demo need."""

@@ -1,0 +1,133 @@
+"""A believable shop with a past, told to the same actions as a live one's events and orders."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper import clock
+from innkeeper.actions.admin import configuration
+from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
+from innkeeper.actions.records.order_people import CONTACTS
+from innkeeper.actions.stream import browsers, ingest, sessions
+from innkeeper.errors import Conflict, OperatorError
+from innkeeper.rules.shop import MONTHS, POINTS_OF_SALE, Step, story
+from innkeeper.rules.stream import Sent
+from innkeeper.store.database import Database, retrying
+from innkeeper.store.work import Work
+
+AT_ONCE: Final = 4
+"""Guests whose stories are told at the same time."""
+_SITES: Final = {"GB": "harbourandhill.co.uk"}
+
+
+async def load(
+    database: Database,
+    workspace: str,
+    guest_number: int,
+    seed: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, int]:
+    """Fill an empty workspace; how many of what. Raises OperatorError when it is not empty."""
+    async with database.work(workspace, "demo") as work:
+        counted = await work.one("guests.count_all")
+        if counted and counted["total"]:
+            raise OperatorError(
+                f"{workspace} holds guests already: choose an empty workspace with --workspace."
+            )
+        for point in POINTS_OF_SALE:
+            try:
+                await configuration.create_point_of_sale(work, dict(point))
+            except Conflict:
+                continue
+        now = clock.now()
+        for months in range(MONTHS + 2):
+            await work.run("events.add_partition", instant=now - timedelta(days=30.5 * months))
+    waiting = iter(range(guest_number))
+    told = {"guests": 0, "events": 0, "orders": 0}
+
+    async def tell(numbers: Iterator[int]) -> None:
+        async with database.work(workspace, "demo") as work:
+            # What a crash could take back is only a demo.
+            await work.run("demo.careless")
+            for number in numbers:
+                steps = story(seed, number, now)
+                await retrying(lambda steps=steps: _tell(work, steps))  # type: ignore[misc]
+                told["guests"] += 1
+                told["events"] += sum(step.kind == "event" for step in steps)
+                told["orders"] += sum(_is_order(step) for step in steps)
+                progress(told["guests"])
+
+    await asyncio.gather(*(tell(waiting) for _ in range(AT_ONCE)))
+    async with database.work(workspace, "demo") as work:
+        await _extras(work)
+        await sessions.close_idle(work)
+        await work.run("demo.analyse")
+    return told
+
+
+async def _tell(work: Work, steps: Iterable[Step]) -> None:
+    """One person's story, in one transaction."""
+    known: dict[int, UUID] = {}
+    async with work.transaction():
+        for step in steps:
+            with clock.pretending(step.at):
+                if step.kind == "event":
+                    await _event(work, step, known)
+                elif step.kind == "order":
+                    await _order(work, step.content)
+                else:
+                    await _import(work, step.content)
+
+
+async def _event(work: Work, step: Step, known: dict[int, UUID]) -> None:
+    if step.browser not in known:
+        known[step.browser], _ = await browsers.create(work)
+    message = {**step.content, "browser_id": str(known[step.browser])}
+    site = _SITES.get(str(message.get("country")), "harbourandhill.com")
+    message.setdefault("pos", site)
+    await ingest.record(work, Sent(message, step.at, None, step.agent))
+
+
+async def _order(work: Work, told: dict[str, Any]) -> None:
+    order = await orders.create(work, dict(told["order"]))
+    for item in told["items"]:
+        await order_items.create(work, order=order["ref"], changes=dict(item))
+    contact = await CONTACTS.create(work, order=order["ref"], changes=dict(told["contact"]))
+    if told["ext"]["firstTimeOrder"]:
+        pairs = {"tier": "Gold", "prefersStorePickup": True, "newsletterWeekly": False}
+        rows = await OF_GUESTS.of_one(work, contact["guest_ref"])
+        if not rows:
+            changes = {"name": "ext", "pairs": pairs, "single": False}
+            await OF_GUESTS.create(work, changes=changes, guest=contact["guest_ref"])
+    changes = {"name": "ext", "pairs": told["ext"], "single": False}
+    await OF_ORDERS.create(work, changes=changes, order=order["ref"])
+
+
+async def _import(work: Work, person: dict[str, Any]) -> None:
+    changes = {name: value for name, value in person.items() if value is not None}
+    await guests.create(work, {**changes, "guest_type": "customer"})
+
+
+async def _extras(work: Work) -> None:
+    """What only one of is needed: events that go to quarantine."""
+    browser, _ = await browsers.create(work)
+    wrong: tuple[dict[str, Any], ...] = (
+        {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/soldes"},
+        {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/vestes"},
+        {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/tentes"},
+        {"type": "SC_CUSTOM", "pos": "harbourandhill.com"},
+        {"type": "IDENTITY", "pos": "harbourandhill.com", "firstname": "Jo"},
+        {"type": "ADD", "pos": "harbourandhill.com", "product": {"item_id": "BOOT-03"}},
+    )
+    for turn, members in enumerate(wrong):
+        at = clock.now() - timedelta(hours=3 * turn + 1)
+        message = {"channel": "WEB", "browser_id": str(browser), **members}
+        with clock.pretending(at):
+            await ingest.record(work, Sent(message, at))
+
+
+def _is_order(step: Step) -> bool:
+    return step.kind == "order" or step.content.get("type") == "CHECKOUT"

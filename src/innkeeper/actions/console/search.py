@@ -1,0 +1,155 @@
+"""Finding guests by whatever somebody has of them: one search box, several kinds of answer."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.paging import Wanted, flat
+from innkeeper.resources.base import Record
+from innkeeper.rules.keys import email_key, identifier_key, reference_key
+from innkeeper.rules.search import Query, cost, read, slips
+from innkeeper.store.work import Work
+
+MOST: Final = 1000
+"""Hits that a search looks at; with more, the number of hits is a lower bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """A page of live guests, each with `found_by`, and how many of each type there are in all."""
+
+    items: list[Record]
+    total: int
+    counts: dict[str, int]
+    """Hits by guest type, whatever type was asked for."""
+    is_more: bool = False
+    """Whether there are more hits than were looked at."""
+
+
+async def guests_by(
+    work: Work,
+    text: str,
+    *,
+    guest_type: str | None = None,
+    personal: bool = True,
+    limit: int = 50,
+    offset: int = 0,
+) -> Hits:
+    """Guests that a search finds, the closest first and then the latest seen.
+
+    A guest that was merged away is found as its survivor. `personal`: whether it may look at
+    what names a person; without it only refs, browser ids and order references are looked up.
+    """
+    query = read(text)
+    if not query.text:
+        return await _all(work, guest_type, limit, offset)
+    found: dict[UUID, tuple[int, str]] = {}
+    is_more = False
+    for kind, rows in await _found(work, query, personal):
+        is_more = is_more or len(rows) >= MOST
+        for row in rows:
+            found.setdefault(row["guest_ref"], (row["cost"], kind))
+    live = await work.all("search.live", guests=list(found)) if found else []
+    best: dict[UUID, tuple[Any, ...]] = {}
+    for row in live:
+        steps, kind = found[row["found"]]
+        candidate = (steps, -row["last_seen"].timestamp(), row["guest_type"], kind)
+        best[row["ref"]] = min(best.get(row["ref"], candidate), candidate)
+    counts: dict[str, int] = {}
+    for _, _, its_type, _ in best.values():
+        counts[its_type] = counts.get(its_type, 0) + 1
+    wanted = sorted(
+        (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
+    )
+    page = [ref for _, ref in wanted[offset : offset + limit]]
+    records = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=page)}
+    items = [{**records[ref], "found_by": best[ref][3]} for ref in page if ref in records]
+    return Hits(items, len(wanted), counts, is_more)
+
+
+async def counts(work: Work) -> dict[str, int]:
+    """How many live guests of each type there are."""
+    rows = await work.all("search.counts")
+    return {row["guest_type"]: row["guests"] for row in rows if row["guests"]}
+
+
+async def _all(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
+    filters = {} if guest_type is None else {"guest_type": guest_type}
+    wanted = Wanted(offset, limit, filters, (("created_at", True),))
+    page = await guests.list_(work, wanted)
+    return Hits(page.items, page.total, await counts(work))
+
+
+async def _found(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:
+    """What each meaning of a query finds, the surest first."""
+    found: list[tuple[str, list[Record]]] = []
+    if query.ref is not None:
+        found.append(("ref", await work.all("search.by_ref", ref=query.ref)))
+    if query.reference_id is not None or query.ref is not None:
+        found.append(("order reference", await _by_order(work, query)))
+    if query.browser is not None:
+        found.append(("browser", await work.all("search.by_browser", browser=query.browser)))
+    if not personal:
+        return found
+    if query.email is not None:
+        found.append(("e-mail", await _by_keys(work, [email_key(query.email)])))
+    if query.identifier is not None:
+        found.append(("identifier", await _by_identifier(work, query.identifier)))
+    if query.phone is not None:
+        rows = await work.all("search.by_one_word", word="#" + query.phone, most=MOST)
+        found.append(("phone", rows))
+    if query.name is not None:
+        found.append(("name", await _by_name(work, query.name)))
+    return found
+
+
+async def _by_order(work: Work, query: Query) -> list[Record]:
+    return await work.all(
+        "search.by_order",
+        reference_key=reference_key(query.text),
+        reference_id=query.text,
+        ref=query.ref,
+        most=MOST,
+    )
+
+
+async def _by_keys(work: Work, keys: list[UUID]) -> list[Record]:
+    return await work.all("search.by_keys", keys=keys, most=MOST)
+
+
+async def _by_identifier(work: Work, text: str) -> list[Record]:
+    providers = [row["provider"] for row in await work.all("search.providers")]
+    keys = [identifier_key(provider, text) for provider in providers]
+    provider, colon, value = text.partition(":")
+    if colon:
+        keys.append(identifier_key(provider.strip(), value.strip()))
+    return await _by_keys(work, keys) if keys else []
+
+
+async def _by_name(work: Work, name: str) -> list[Record]:
+    row = await work.one("search.words", text=name)
+    found: list[str] = (row["words"] if row else None) or []
+    words = sorted(found, key=len, reverse=True)[:4]
+    if not words:
+        return []
+    pairs = [(word, slip) for word in words for slip in slips(word)]
+    near = await work.all(
+        "search.close_words",
+        words=words,
+        slip_of=[word for word, _ in pairs],
+        slips=[slip for _, slip in pairs],
+    )
+    wanted = {(words.index(word), word): 0 for word in words}
+    for row in near:
+        part, steps = words.index(row["asked"]), cost(row["asked"], row["word"])
+        if steps is not None:
+            wanted[part, row["word"]] = steps
+    return await work.all(
+        "search.by_words",
+        words=[word for _, word in wanted],
+        places=[part for part, _ in wanted],
+        costs=list(wanted.values()),
+        number=len(words),
+        most=MOST,
+    )

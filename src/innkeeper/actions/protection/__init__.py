@@ -1,0 +1,1 @@
+"""Privacy: erasure, subject access and the block list."""

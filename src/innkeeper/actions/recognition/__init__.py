@@ -1,0 +1,1 @@
+"""One person behind many records: resolution, the merge ledger, identity rules, previews."""

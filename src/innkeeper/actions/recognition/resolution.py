@@ -1,0 +1,228 @@
+"""Which guest a record belongs to: evidence → candidates → decision → write.
+
+What is recorded, by the caller, is the guest that the evidence leads to *as if nothing had been
+merged*: an order contact found by an identifier of an absorbed guest belongs to that guest, and
+is shown with its survivor, since reads follow `guests.survivor_ref`. So a merge and its undo
+change no order, session or event, and what was written after a merge follows the identifier it
+came with.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from innkeeper import clock
+from innkeeper.actions.recognition import ledger, merges, rulebook
+from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Person
+from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.rules import identity
+from innkeeper.rules.identity import Decision, Found, Met, Rulebook
+from innkeeper.rules.merging import COLUMNS, intent, written
+from innkeeper.store.work import Json, Row, Work
+
+Role = Literal["contact", "consumer"]
+SOURCES: Final[dict[Role, str]] = {"contact": "order contact", "consumer": "order consumer"}
+
+
+async def attach(
+    work: Work,
+    person: Record,
+    *,
+    role: Role,
+    order: UUID,
+    given: UUID | None = None,
+    order_contacts: Sequence[Record] = (),
+) -> UUID:
+    """The guest an order's contact or consumer belongs to, found or created (rest-v2.1.md 8).
+
+    `person` is the contact or consumer as stored (fields of `Person`; others are not looked at).
+    `given` is the guest its `guest.href` names: unknown or retired raises `Invalid` (P-6).
+    `order_contacts` are the order's contacts, for a consumer named like one of them (ID-7): each
+    with `first_name`, `last_name` and the `guest_ref` it was stored with.
+
+    Store what is returned as it is: it may be a guest that others stand for now, and reads show
+    `coalesce(guests.survivor_ref, guests.ref)`. Call it in a transaction that also stores the
+    contact; it holds the identity keys of the person until that ends.
+    """
+    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    if given is not None:
+        row = await work.one("merges.guest", ref=given)
+        if row is None or row["survivor_ref"] is not None:
+            raise Invalid(Problem("guest.href", NOT_VALID))
+        decision, guest = Decision(given), given
+        await _join(work, row, fields, role == "contact" and work.settings.contact_is_customer)
+        await _note(work, guest, decision, _source(work, SOURCES[role], order))
+        return guest
+    return await _resolved(work, fields, role, order, order_contacts)
+
+
+async def _resolved(
+    work: Work, fields: Record, role: Role, order: UUID, order_contacts: Sequence[Record]
+) -> UUID:
+    """Steps 2 to 6 of rest-v2.1.md section 8, by the rules in force."""
+    guest: UUID
+    source = _source(work, SOURCES[role], order)
+    is_customer = role == "contact" and work.settings.contact_is_customer
+    book = await rulebook.current(work)
+    while True:
+        found, decision, candidates = await decide(work, fields, book)
+        if found is None:
+            book = await rulebook.read(work)
+            continue
+        by_rule = bool(found.met) and bool(book.rules)
+        row = next((row for row in candidates if row["ref"] == decision.guest), None)
+        joins_as_customer = is_customer or by_rule
+        if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
+            namesake = identity.names_match(fields, order_contacts)
+            row = await work.one("merges.guest", ref=namesake) if namesake else None
+            joins_as_customer = False
+        if row is not None:
+            await _join(work, row, fields, joins_as_customer)
+            await _note(work, row["ref"], decision, source)
+            guest = row["ref"]
+            return guest
+        travels = role == "consumer" and not by_rule and work.settings.travel_tenant
+        kind = CUSTOMER if is_customer or by_rule else TRAVELLER if travels else VISITOR
+        created = ledger.new({**fields, "guest_type": kind})
+        met = found.met[0] if by_rule else None
+        parts = next(iter(met.keys.values())) if met else []
+        why = {"rule": met.rule.name if met else None, "evidence": Json(parts)}
+        if await ledger.insert(work, created, book, {**why, **source}):
+            await _note_stopped(work, created["ref"], decision, source)
+            guest = created["ref"]
+            return guest
+        book = await rulebook.read(work)
+
+
+async def decide(
+    work: Work, fields: Record, book: Rulebook
+) -> tuple[Found | None, Decision, list[Row]]:
+    """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
+    now = clock.now()
+    of = identity.evidence if book.rules else identity.evidence_without_rules
+    found = of(fields, book, now)
+    keys = found.keys()
+    if not keys:
+        return found, Decision(None, stopped=found.stopped), []
+    locks = sorted(int.from_bytes(key.bytes[:8], signed=True) for key in keys)
+    rows = await work.all("identity.candidates", locks=locks, keys=keys, most=book.group_limit + 1)
+    if rows[0]["version"] != book.version:
+        return None, Decision(None), []
+    rows = [row for row in rows if row["ref"] is not None]
+    candidates = [{**ledger.own_record(row), "key": row["key"]} for row in rows]
+    if book.rules:
+        return found, identity.resolve(found, candidates, book, now), rows
+    return found, identity.resolve_without_rules(found, candidates, now), rows
+
+
+async def identify(
+    work: Work,
+    guest: UUID,
+    identifiers: Sequence[Record],
+    person: Record,
+    *,
+    source: str = "IDENTITY event",
+    source_ref: UUID | None = None,
+) -> UUID:
+    """The guest a browser points to after its person said who they are (identity.md 3).
+
+    `guest` is the guest the browser points to, `identifiers` are `[{provider, id, expiryDate?}]`
+    and `person` the other fields of a guest, all of them read like those of a REST body. Store
+    what is returned as the browser's guest: like `attach`, it may be one that others stand for.
+
+    - No rule is met: the guest stays; what was sent is added to it.
+    - A rule is met and another guest owns the identifier: the browser points to that one, which
+      what was sent is written to. The current guest is merged into it when it is an anonymous
+      visitor; one that is somebody else is left alone.
+    - A rule is met and nobody owns it: the current guest becomes a customer, unless it is
+      somebody else by the same rule: then a new guest is made.
+
+    Raises `Unknown` when the guest was deleted. Call it in the transaction that stores the event.
+    """
+    known = Guest.fields.keys() - COLUMNS
+    fields = {name: value for name, value in person.items() if name in known and value}
+    if identifiers:
+        fields["identifiers"] = list(identifiers)
+    book = await rulebook.current(work)
+    while True:
+        found, decision, rows = await decide(work, fields, book)
+        current = await work.one("merges.guest", ref=guest)
+        if current is None:
+            raise Unknown(Guest.singular, guest)
+        target, root = guest, current["survivor_ref"]
+        if found is None:
+            book = await rulebook.read(work)
+            continue
+        if decision.guest is not None and decision.guest != guest:
+            target = decision.guest
+            root = next(row for row in rows if row["ref"] == target)["survivor_ref"]
+            if _is_anonymous(current, book):
+                why: dict[str, Any] = {"rule": decision.rule, "evidence": decision.evidence}
+                await merges.absorb(work, target, guest, source=source, **why)
+        elif decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
+            created = ledger.new({**fields, "guest_type": CUSTOMER})
+            if not await ledger.insert(work, created, book):
+                book = await rulebook.read(work)
+                continue
+            target, root = created["ref"], None
+        by_rule = bool(found.met) and bool(book.rules)
+        wish = intent("identify", clock.now(), person=fields, customer=by_rule)
+        await ledger.reach(work, target, wish, root=root)
+        await _note(work, target, decision, _source(work, source, source_ref))
+        return target
+
+
+def _known_by(guest: Row, book: Rulebook) -> list[Met]:
+    return identity.evidence(ledger.own_record(guest), book, clock.now()).met
+
+
+def _is_anonymous(guest: Row, book: Rulebook) -> bool:
+    """Whether a guest is nobody yet: a visitor whom no rule, or without rules no id, knows."""
+    own = ledger.own_record(guest)
+    known = _known_by(guest, book) if book.rules else own.get("identifiers")
+    return own["guest_type"] == VISITOR and not known
+
+
+async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
+    """Step 6: what attaching adds to the guest, and to those that stand for it."""
+    wish = intent("join", clock.now(), person=fields, customer=customer)
+    if row["survivor_ref"] is None and row["own"] is None:
+        seen = ledger.seen_record(row)
+        if written(seen, wish) is seen:
+            return
+    await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
+
+
+def _source(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:
+    """Where a record comes from, as notes keep it."""
+    return {"source": source, "source_ref": ref, "actor": work.actor}
+
+
+async def _note(work: Work, guest: UUID, decision: Decision, source: dict[str, Any]) -> None:
+    """Keep why a record joined a guest, and what guards kept from deciding it."""
+    await work.run(
+        "identity.note_join",
+        guest=guest,
+        rule=decision.rule,
+        evidence=Json(decision.evidence),
+        now=clock.now(),
+        **source,
+    )
+    await _note_stopped(work, guest, decision, source)
+
+
+async def _note_stopped(
+    work: Work, guest: UUID, decision: Decision, source: dict[str, Any]
+) -> None:
+    for stopped in decision.stopped:
+        await work.run(
+            "identity.note_guarded",
+            rule=stopped.rule,
+            reason=stopped.reason,
+            evidence=Json(stopped.evidence),
+            guests=[guest],
+            now=clock.now(),
+            **source,
+        )

@@ -1,0 +1,1 @@
+"""Guests, orders and what hangs on them, as every dialect of REST changes and reads them."""

@@ -1,0 +1,250 @@
+"""Data extensions: free pairs under a name, kept with a guest, an order or an item."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from innkeeper import clock
+from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.guests import (
+    DEFAULT_KEY,
+    MAX_EXTENSIONS,
+    MAX_PAIRS,
+    Guest,
+    GuestExtension,
+)
+from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.store.work import Json, Work
+
+
+def extension_ref(parent: UUID, name: str, key: str = DEFAULT_KEY) -> UUID:
+    """The name-based ref of an extension: the same whenever it is created again (C-5)."""
+    return uuid5(parent, name if key == DEFAULT_KEY else f"{name}/{key}")
+
+
+@dataclass(frozen=True)
+class Extensions:
+    """The verbs for the extensions of one kind of parent (rest-v2.1.md 4 and 9).
+
+    `parent` is the word that queries and paths use for it; verbs take its ref under that name.
+    """
+
+    owner: type[Resource]
+    parent: str
+
+    async def create(
+        self,
+        work: Work,
+        name: str = "",
+        *,
+        changes: Changes,
+        unique_keys: bool = False,
+        **ref: UUID,
+    ) -> Record:
+        """A new extension; 409 when the name exists (X-3), 400 over a limit.
+
+        `unique_keys`: a pair's key may stand in one of the parent's extensions only (X-7).
+        """
+        parent = ref[self.parent]
+        name = changes["name"]
+        async with work.transaction():
+            siblings = await self.locked(work, parent)
+            if any(sibling["name"] == name for sibling in siblings):
+                raise Conflict(f"Data extension {name} already exists.")
+            check_pairs(name, changes["pairs"], siblings if unique_keys else ())
+            return await self.insert(work, parent, siblings, changes)
+
+    async def fetch(self, work: Work, name: str, **ref: UUID) -> Record:
+        """The extension of that name: its `default` key, else the oldest (VX-8)."""
+        rows = await self.of_one(work, ref[self.parent])
+        return shown(rows, name) or self.unknown(ref[self.parent], name)
+
+    async def list_(self, work: Work, wanted: Wanted, **ref: UUID) -> Page:
+        """A page of a parent's extensions, one a name, oldest first."""
+        return wanted.page_of(_one_a_name(await self.of_one(work, ref[self.parent])))
+
+    async def of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+        """The extensions of several parents, one a name, by parent."""
+        rows = await self.every_of_many(work, refs)
+        return {ref: _one_a_name(named) for ref, named in rows.items()}
+
+    async def replace(
+        self, work: Work, name: str, *, changes: Changes, unique_keys: bool = False, **ref: UUID
+    ) -> Record:
+        """PUT: all pairs are replaced (X-12)."""
+
+        def replaced(_: Record) -> tuple[Mapping[str, Any], bool]:
+            return changes["pairs"], changes["single"]
+
+        return await self._rewrite(work, ref[self.parent], name, replaced, unique_keys)
+
+    async def patch(
+        self, work: Work, name: str, *, changes: Changes, unique_keys: bool = False, **ref: UUID
+    ) -> Record:
+        """PATCH: only the pairs sent change (X-12)."""
+
+        def patched(stored: Record) -> tuple[Mapping[str, Any], bool]:
+            # One pair sent as {key, value} stays shown so while it is the only one (N-12).
+            single = changes["single"] if changes["pairs"] else stored["single"]
+            return {**stored["pairs"], **changes["pairs"]}, single
+
+        return await self._rewrite(work, ref[self.parent], name, patched, unique_keys)
+
+    async def clear(self, work: Work, name: str, keys: frozenset[str], **ref: UUID) -> Record:
+        """Remove the pairs of `keys`, or all when there are none (X-14, X-15, X-16)."""
+
+        def kept(stored: Record) -> tuple[Mapping[str, Any], bool]:
+            pairs = stored["pairs"].items()
+            left = {key: value for key, value in pairs if keys and key not in keys}
+            return left, stored["single"]
+
+        return await self._rewrite(work, ref[self.parent], name, kept)
+
+    async def delete(self, work: Work, name: str, **ref: UUID) -> None:
+        """Remove an extension and its pairs (X-13)."""
+        parent = ref[self.parent]
+        async with work.transaction():
+            await self.locked(work, parent)
+            if not await self.remove(work, parent, name):
+                self.unknown(parent, name)
+
+    async def locked(self, work: Work, parent: UUID) -> list[Record]:
+        """Every extension of a parent, which stays locked until the transaction ends."""
+        await self._check_parent(work, parent, "extensions.lock_parent")
+        return await work.all("extensions.of_one", parts=self._parts, parent=parent)
+
+    async def of_one(self, work: Work, parent: UUID) -> list[Record]:
+        """Every extension of a parent, oldest first; raises `Unknown` for a parent."""
+        rows = await work.all("extensions.of_one", parts=self._parts, parent=parent)
+        if not rows:
+            await self._check_parent(work, parent, "extensions.find_parent")
+        return rows
+
+    async def every_of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+        """Every extension of several parents, by parent, each oldest first."""
+        found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
+        parts = {name: part for name, part in self._parts.items() if name != "live"}
+        for row in await work.all("extensions.of_many", parts=parts, parents=list(found)):
+            found[row[f"{self.parent}_ref"]].append(row)
+        return found
+
+    async def insert(
+        self, work: Work, parent: UUID, siblings: list[Record], changes: Changes
+    ) -> Record:
+        """Store a new extension of a locked parent; 400 when it has too many (N-13)."""
+        if len(siblings) >= MAX_EXTENSIONS:
+            reason = f"a maximum of {MAX_EXTENSIONS} data extensions is allowed"
+            raise Invalid(Problem("name", reason))
+        name, key = changes["name"], changes.get("key", DEFAULT_KEY)
+        row = await work.one(
+            "extensions.create",
+            parts=self._written,
+            parent=parent,
+            name=name,
+            key=key,
+            ref=extension_ref(parent, name, key),
+            pairs=Json(changes["pairs"]),
+            single=changes["single"],
+            now=clock.now(),
+        )
+        if row is None:
+            raise Conflict(f"Data extension {name} already exists.")
+        return row
+
+    async def store(
+        self, work: Work, parent: UUID, stored: Record, pairs: Mapping[str, Any], single: bool
+    ) -> Record:
+        """Write new pairs for a stored extension of a locked parent."""
+        row = await work.one(
+            "extensions.rewrite",
+            parts=self._written,
+            parent=parent,
+            name=stored["name"],
+            key=stored["key"],
+            pairs=Json(pairs),
+            single=single and len(pairs) == 1,
+            now=clock.now(),
+        )
+        return row or self.unknown(parent, stored["name"])
+
+    async def remove(self, work: Work, parent: UUID, name: str, key: str | None = None) -> int:
+        """Remove every key of a name, or one, of a locked parent; how many there were."""
+        parts = {name: self._parts[name] for name in ("table", "column")}
+        return await work.run("extensions.delete", parts=parts, parent=parent, name=name, key=key)
+
+    def unknown(self, parent: UUID, name: str) -> Record:
+        """Raise that there is no such extension (X-18)."""
+        raise Unknown(GuestExtension.singular, name, parent=(self.owner.singular, parent))
+
+    async def _rewrite(
+        self,
+        work: Work,
+        parent: UUID,
+        name: str,
+        change: Callable[[Record], tuple[Mapping[str, Any], bool]],
+        unique_keys: bool = False,
+    ) -> Record:
+        """Write what `change` makes of the stored row: its pairs, and whether it shows single."""
+        async with work.transaction():
+            siblings = await self.locked(work, parent)
+            stored = shown(siblings, name) or self.unknown(parent, name)
+            pairs, single = change(stored)
+            check_pairs(name, pairs, siblings if unique_keys else ())
+            return await self.store(work, parent, stored, pairs, single)
+
+    async def _check_parent(self, work: Work, parent: UUID, query: str) -> None:
+        row = await work.one(query, parts={"row": self._row}, parent=parent)
+        if row is None or row["survivor_ref"] is not None:
+            raise Unknown(self.owner.singular, parent, survivor=row and row["survivor_ref"])
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[str, ...]]:
+        live = ("extensions.guest_is_live",) if self.owner is Guest else ()
+        return {**self._written, "live": live}
+
+    @cached_property
+    def _written(self) -> dict[str, tuple[str, ...]]:
+        return {
+            "table": (f"extensions.{self.parent}_table",),
+            "columns": ("extensions.columns",),
+            "column": (f"extensions.{self.parent}_column",),
+        }
+
+    @cached_property
+    def _row(self) -> tuple[str, ...]:
+        return (f"extensions.{self.parent}_row",)
+
+
+OF_GUESTS: Final = Extensions(Guest, "guest")
+OF_ORDERS: Final = Extensions(Order, "order")
+OF_ORDER_ITEMS: Final = Extensions(OrderItem, "order_item")
+
+
+def check_pairs(name: str, pairs: Mapping[str, Any], siblings: Iterable[Record]) -> None:
+    """Refuse too many pairs (X-5) and keys that another extension holds (X-7)."""
+    problems = [
+        Problem(key, f"key already exists in data extension {sibling['name']}")
+        for sibling in siblings
+        if sibling["name"] != name
+        for key in pairs
+        if key in sibling["pairs"]
+    ]
+    if len(pairs) > MAX_PAIRS:
+        problems.insert(0, Problem(name, f"a maximum of {MAX_PAIRS} key-value pairs is allowed"))
+    if problems:
+        raise Invalid(*problems)
+
+
+def shown(rows: Iterable[Record], name: str) -> Record | None:
+    """Of the rows under `name` the one v2.1 shows (VX-8); `rows` are oldest first."""
+    named = [row for row in rows if row["name"] == name]
+    return next((row for row in named if row["key"] == DEFAULT_KEY), named[0] if named else None)
+
+
+def _one_a_name(rows: list[Record]) -> list[Record]:
+    names = dict.fromkeys(row["name"] for row in rows)
+    return [record for name in names if (record := shown(rows, name))]

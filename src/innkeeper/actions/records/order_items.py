@@ -1,0 +1,140 @@
+"""Order items: create, fetch, list, replace, patch, delete."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.records import orders
+from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.errors import Unknown
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.orders import OrderConsumer, OrderItem
+from innkeeper.rules.orders import Show, replacement
+from innkeeper.store.work import Json, Work
+
+COLUMNS: Final = frozenset(
+    {
+        *(name for name, field in OrderItem.fields.items() if field.column),
+        *("order_ref", "order_status", "order_currency_code", "order_ordered_at"),
+    }
+)
+"""What is not in a row's body, the columns that come from the order included."""
+_READ: Final = {"columns": ["order_items.columns"]}
+
+
+async def create(work: Work, order: UUID, changes: Changes, guest: UUID | None = None) -> Record:
+    """A new item of an order; the order itself stays as it is (I-7)."""
+    filters = ["orders.by_guest_ref"] if guest is not None else []
+    linked = {"guest_ref": guest} if guest is not None else {}
+    row = await work.one(
+        "order_items.create",
+        parts={"filters": filters},
+        ref=uuid4(),
+        order=order,
+        ordered_at=changes.get("ordered_at"),
+        body=_body(changes),
+        now=clock.now(),
+        **linked,
+    )
+    if row is None:
+        # Raises, unless the order came into being between the two statements.
+        await orders.fetch(work, order, guest)
+        raise Unknown("Order", order)
+    return flat(row)
+
+
+async def fetch(work: Work, order_item: UUID) -> Record:
+    """One item; raises `Unknown`."""
+    row = await work.one("order_items.fetch", parts=_READ, ref=order_item)
+    return flat(row or _unknown(order_item))
+
+
+async def list_(
+    work: Work,
+    wanted: Wanted,
+    order: UUID | None = None,
+    order_consumer: UUID | None = None,
+    guest: UUID | None = None,
+) -> Page:
+    """A page of the items of an order, or of those that a consumer uses (P-7)."""
+    if guest is not None and order is not None:
+        await orders.fetch(work, order, guest)
+    owner = "order_items.by_order" if order_consumer is None else "order_items.by_consumer"
+    page = await read_page(
+        work,
+        wanted,
+        "order_items",
+        {**_READ, "filters": [owner]},
+        order=order,
+        order_consumer=order_consumer,
+    )
+    if not page.total and order is not None:
+        await orders.fetch(work, order)
+    if not page.total and order_consumer is not None:
+        await _consumer_exists(work, order_consumer)
+    return page
+
+
+async def of_many(work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+    """The items of several orders, by order."""
+    found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
+    for row in await work.all("order_items.of_many", parts=_READ, parents=list(found)):
+        found[row["order_ref"]].append(flat(row))
+    return found
+
+
+async def replace(
+    work: Work, order_item: UUID, changes: Changes, kept: Mapping[str, Show] | None = None
+) -> Record:
+    """PUT: optional fields not sent are cleared (I-4), but for those `kept`."""
+
+    def replaced(stored: Record) -> Changes:
+        mutable = {name: value for name, value in stored.items() if name not in COLUMNS}
+        whole = replacement(mutable, changes, kept or {})
+        return {"ordered_at": stored["order_ordered_at"], **whole}
+
+    return await _rewrite(work, order_item, replaced)
+
+
+async def patch(work: Work, order_item: UUID, changes: Changes) -> Record:
+    """PATCH: only the fields sent change; null clears (I-4)."""
+    return await _rewrite(work, order_item, lambda _: changes)
+
+
+async def delete(work: Work, order_item: UUID) -> None:
+    """Remove an item, with its extension."""
+    if not await work.run("order_items.delete", ref=order_item):
+        _unknown(order_item)
+
+
+async def _rewrite(work: Work, order_item: UUID, change: Callable[[Record], Changes]) -> Record:
+    async with work.transaction():
+        row = await work.one("order_items.lock", parts=_READ, ref=order_item)
+        stored = flat(row or _unknown(order_item))
+        after = {**stored, **change(stored), "modified_at": clock.now()}
+        after = {name: value for name, value in after.items() if value is not None}
+        await work.run(
+            "order_items.rewrite",
+            ref=order_item,
+            ordered_at=after["ordered_at"],
+            body=_body(after),
+            now=after["modified_at"],
+        )
+    return after
+
+
+def _body(record: Record) -> Json:
+    return Json(
+        {name: value for name, value in record.items() if value is not None and name not in COLUMNS}
+    )
+
+
+async def _consumer_exists(work: Work, consumer: UUID) -> None:
+    parts = {"table": ["order_people.consumers"]}
+    if await work.one("order_people.exists", parts=parts, ref=consumer) is None:
+        raise Unknown(OrderConsumer.singular, consumer)
+
+
+def _unknown(order_item: UUID) -> Record:
+    raise Unknown(OrderItem.singular, order_item)

@@ -1,0 +1,230 @@
+"""Contacts and consumers of orders, each of whom finds or makes a guest (rest-v2.1.md 7, 8)."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.protection import suppression
+from innkeeper.actions.recognition.resolution import Role, attach
+from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
+from innkeeper.rules.orders import (
+    Show,
+    check_identifiable,
+    has_new_evidence,
+    person_of,
+    replacement,
+)
+from innkeeper.store.work import Json, Work
+
+
+@dataclass(frozen=True)
+class People:
+    """The verbs for one kind of person; `ref` in them is `order_contact` or `order_consumer`."""
+
+    resource: type[Resource]
+    role: Role
+    table: str
+    items: tuple[str, ...] = ()
+    """Query of the items such a person uses."""
+
+    async def create(self, work: Work, order: UUID, changes: Changes) -> Record:
+        """A person on an order, with the guest who this is; raises `Unknown`, `Invalid` (P-1)."""
+        check_identifiable(changes)
+        await suppression.refuse_blocked(work, changes)
+        async with work.transaction():
+            if changes.get("order_items"):
+                await _hold(work, order)
+                await self._check_items(work, order, changes)
+            guest = await self._guest(work, order, changes)
+            return await self._insert(work, order, guest, changes)
+
+    async def link(self, work: Work, order: UUID, guest: Record) -> None:
+        """Make a guest a contact of an order unless it is one (O-10, N-19, N-21).
+
+        Call it in a transaction.
+        """
+        if await work.one("order_people.is_contact", order=order, guest=guest["ref"]) is None:
+            person = person_of(guest)
+            given = await attach(work, person, role="contact", order=order, given=guest["ref"])
+            await self._insert(work, order, given, person)
+
+    async def record(self, work: Work, order: UUID, guest: UUID, person: Changes) -> None:
+        """Put a known guest on an order as it is, even one that others stand for; the guest
+        does not change. Events do so, whose guest their browser names."""
+        await self._insert(work, order, guest, person)
+
+    async def fetch(self, work: Work, **ref: UUID) -> Record:
+        """One person; raises `Unknown`."""
+        (wanted,) = ref.values()
+        row = await work.one("order_people.fetch", parts=self._parts(), ref=wanted)
+        if row is None:
+            raise Unknown(self.resource.singular, wanted)
+        return flat(row)
+
+    async def list_(self, work: Work, wanted: Wanted, order: UUID) -> Page:
+        """A page of an order's people of this kind, oldest first."""
+        page = await read_page(work, wanted, "order_people", self._parts(), order=order)
+        if not page.total:
+            await _hold(work, order)
+        return page
+
+    async def of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
+        """The people of several orders, by order."""
+        found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
+        rows = await work.all("order_people.of_many", parts=self._parts(), parents=list(found))
+        for row in rows:
+            found[row["order_ref"]].append(flat(row))
+        return found
+
+    async def replace(
+        self, work: Work, changes: Changes, kept: Mapping[str, Show] | None = None, **ref: UUID
+    ) -> Record:
+        """PUT: the person fields are replaced, the guest stays until evidence moves it (P-5)."""
+        check_identifiable(changes)
+
+        def replaced(stored: Record) -> Changes:
+            person = {name: value for name, value in stored.items() if name not in self._columns}
+            whole = replacement(person, changes, kept or {})
+            return {"order_items": [], **whole} if self.items else whole
+
+        return await self._rewrite(work, ref, replaced)
+
+    async def patch(self, work: Work, changes: Changes, **ref: UUID) -> Record:
+        """PATCH: only the fields sent change (P-5)."""
+        return await self._rewrite(work, ref, lambda _: changes)
+
+    async def delete(self, work: Work, **ref: UUID) -> None:
+        """Take a person off the order; the guest and the order stay (P-4)."""
+        (wanted,) = ref.values()
+        if not await work.run("order_people.delete", parts=self._in_table(), ref=wanted):
+            raise Unknown(self.resource.singular, wanted)
+
+    @property
+    def _columns(self) -> frozenset[str]:
+        fields = self.resource.fields.items()
+        return frozenset({*(n for n, field in fields if field.column), "order_ref", "recorded_ref"})
+
+    def _in_table(self) -> dict[str, Sequence[str]]:
+        return {"table": [self.table]}
+
+    def _parts(self) -> dict[str, Sequence[str]]:
+        return {"table": [self.table], "columns": ["order_people.columns"], "items": self.items}
+
+    async def _insert(self, work: Work, order: UUID, guest: UUID, person: Changes) -> Record:
+        now = clock.now()
+        created: Record = {
+            **{name: value for name, value in person.items() if value is not None},
+            "ref": uuid4(),
+            "order_ref": order,
+            "created_at": now,
+            "modified_at": now,
+        }
+        standing = await work.one(
+            "order_people.create",
+            parts=self._in_table(),
+            ref=created["ref"],
+            order=order,
+            guest=guest,
+            body=self._body(person),
+            items=[UUID(item) for item in person.get("order_items") or ()],
+            now=now,
+        )
+        if standing is None:
+            raise Unknown(Order.singular, order)
+        return {**created, **standing}
+
+    async def _rewrite(
+        self, work: Work, ref: Mapping[str, UUID], change: Callable[[Record], Changes]
+    ) -> Record:
+        (wanted,) = ref.values()
+        async with work.transaction():
+            row = await work.one("order_people.lock", parts=self._parts(), ref=wanted)
+            if row is None:
+                raise Unknown(self.resource.singular, wanted)
+            stored = flat(row)
+            changes = change(stored)
+            await self._check_items(work, stored["order_ref"], changes)
+            guest = await self._moved(work, stored, changes)
+            after = {**stored, **changes}
+            after["modified_at"] = clock.now()
+            standing = await work.one(
+                "order_people.rewrite",
+                parts=self._in_table(),
+                ref=wanted,
+                guest=guest,
+                body=self._body(after),
+                now=after["modified_at"],
+            )
+            if "order_items" in changes:
+                items = [UUID(item) for item in changes["order_items"] or ()]
+                await work.run("order_people.forget_items", ref=wanted)
+                await work.run("order_people.use_items", ref=wanted, items=items)
+        after |= standing or {}
+        return {name: value for name, value in after.items() if value is not None}
+
+    async def _moved(self, work: Work, stored: Record, changes: Changes) -> UUID:
+        """The guest to record after a change: another one only where evidence changed (P-5)."""
+        recorded: UUID = stored["recorded_ref"]
+        named = changes.get("guest_ref")
+        is_other = named is not None and UUID(named) != stored["guest_ref"]
+        after = {**stored, "guest_ref": None, **changes}
+        if not is_other and not has_new_evidence(stored, after):
+            return recorded
+        return await self._guest(work, stored["order_ref"], after)
+
+    async def _guest(self, work: Work, order: UUID, person: Changes) -> UUID:
+        named = person.get("guest_ref")
+        contacts: list[Record] = []
+        if self.role == "consumer" and named is None:
+            contacts = await work.all("order_people.names", order=order)
+        return await attach(
+            work,
+            person,
+            role=self.role,
+            order=order,
+            given=UUID(named) if named else None,
+            order_contacts=contacts,
+        )
+
+    async def _check_items(self, work: Work, order: UUID, changes: Changes) -> None:
+        """Refuse items that are not of this order, or nowhere (P-6)."""
+        items = [UUID(item) for item in changes.get("order_items") or ()]
+        if not items:
+            return
+        rows = await work.all("order_people.items_of_order", items=items, order=order)
+        known = {row["ref"] for row in rows}
+        problems = [
+            Problem(f"orderItems.items[{index}].href", NOT_VALID)
+            for index, item in enumerate(items)
+            if item not in known
+        ]
+        if problems:
+            raise Invalid(*problems)
+
+    def _body(self, person: Mapping[str, Any]) -> Json:
+        columns = self._columns
+        return Json(
+            {
+                name: value
+                for name, value in person.items()
+                if value is not None and name not in columns
+            }
+        )
+
+
+CONTACTS: Final = People(OrderContact, "contact", "order_people.contacts")
+CONSUMERS: Final = People(
+    OrderConsumer, "consumer", "order_people.consumers", ("order_people.items",)
+)
+
+
+async def _hold(work: Work, order: UUID) -> None:
+    """Keep an order from being deleted while the transaction lasts; raises `Unknown`."""
+    if await work.one("orders.hold", ref=order) is None:
+        raise Unknown(Order.singular, order)

@@ -1,0 +1,156 @@
+"""Orders: create or match, fetch, list, replace, patch, delete."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.order_people import CONTACTS
+from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.resources.orders import Order
+from innkeeper.rules.keys import digest, reference_key
+from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
+from innkeeper.store.work import Json, Work
+
+COLUMNS: Final = frozenset(name for name, field in Order.fields.items() if field.column)
+
+
+async def create(
+    work: Work, changes: Changes, guest: UUID | None = None, contact: UUID | None = None
+) -> Record:
+    """A new order, or the one it is, with the fields sent (O-1 to O-3).
+
+    `guest` becomes a contact unless it is one (N-19, N-21) and raises `Unknown`; so does
+    `contact`, which raises `Invalid` (O-10). The record's `fresh` tells that the order is new
+    and nothing is part of it yet.
+    """
+    linked = guest or contact
+    if linked is None:
+        return await _place(work, changes)
+    async with work.transaction():
+        row = await work.one("guests.fetch", ref=linked)
+        if row is None or row["survivor_ref"] is not None:
+            if guest is None:
+                raise Invalid(Problem("guestRef", NOT_VALID))
+            raise Unknown(Guest.singular, guest)
+        order = await _place(work, changes)
+        await CONTACTS.link(work, order["ref"], flat(row))
+    return {**order, "fresh": False}
+
+
+async def _place(work: Work, changes: Changes) -> Record:
+    """One round trip: a function of the database locks out twins, searches and writes."""
+    told = {name: value for name, value in changes.items() if name not in COLUMNS}
+    reference_id = changes["reference_id"]
+    lock = digest("order", work.workspace, reference_id)
+    row = await work.one(
+        "orders.place",
+        lock=int.from_bytes(lock.bytes[:8], signed=True),
+        reach=REACH,
+        ref=uuid4(),
+        reference_key=reference_key(reference_id),
+        reference_id=reference_id,
+        ordered_at=changes["ordered_at"],
+        body=Json({name: value for name, value in told.items() if value is not None}),
+        cleared=[name for name, value in told.items() if value is None],
+        now=clock.now(),
+    )
+    assert row is not None  # noqa: S101 - the function always answers one row
+    return flat(row)
+
+
+async def fetch(work: Work, order: UUID, guest: UUID | None = None) -> Record:
+    """One order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24)."""
+    parts, params = _of_guest(guest)
+    row = await work.one("orders.fetch", parts=parts, ref=order, **params)
+    return flat(row or await _unknown(work, order, guest))
+
+
+async def list_(work: Work, wanted: Wanted, guest: UUID | None = None) -> Page:
+    """A page of orders, all or those of a guest or referenceId (O-6 to O-8).
+
+    With `guest`, the orders of that live guest by the time they were ordered (N-18).
+    """
+    filters, sort = dict(wanted.filters), wanted.sort
+    if guest is not None:
+        filters["guest_ref"] = guest
+        sort = (("ordered_at", False),)
+    elif "guest_ref" not in filters and any(name == "ordered_at" for name, _ in sort):
+        raise Invalid(Problem("sort", "orderedAt is only valid together with guestRef"))
+    if "reference_id" in filters:
+        filters["reference_key"] = reference_key(filters["reference_id"])
+    order = [f"orders.sort_{name}_{'desc' if down else 'asc'}" for name, down in sort]
+    parts = {
+        "filters": [f"orders.by_{name}" for name in filters if name != "reference_key"],
+        "order": [*order, "orders.sort_last"],
+    }
+    counted = "count" if filters else "count_all"
+    page = await read_page(work, wanted, "orders", parts, counted, **filters)
+    if not page.total and guest is not None:
+        await guests.fetch(work, guest)
+    return page
+
+
+async def replace(
+    work: Work,
+    order: UUID,
+    changes: Changes,
+    guest: UUID | None = None,
+    kept: Mapping[str, Show] | None = None,
+) -> Record:
+    """PUT: optional fields not sent are cleared (O-5), but for those `kept` (N-17, N-22)."""
+
+    def replaced(stored: Record, told: Changes) -> Changes:
+        mutable = {name: value for name, value in stored.items() if name not in COLUMNS}
+        return replacement(mutable, told, kept or {})
+
+    return await _rewrite(work, order, changes, guest, replaced)
+
+
+async def patch(work: Work, order: UUID, changes: Changes) -> Record:
+    """PATCH: only the fields sent change; null clears (O-5)."""
+    return await _rewrite(work, order, changes, None, lambda _, told: told)
+
+
+async def delete(work: Work, order: UUID, guest: UUID | None = None) -> None:
+    """Remove an order with all that is part of it; guests stay (O-11)."""
+    parts, params = _of_guest(guest)
+    if not await work.run("orders.delete", parts=parts, ref=order, **params):
+        await _unknown(work, order, guest)
+
+
+async def _rewrite(
+    work: Work,
+    order: UUID,
+    changes: Changes,
+    guest: UUID | None,
+    change: Callable[[Record, Changes], Changes],
+) -> Record:
+    """Write what `change` makes of the stored order and the mutable fields sent."""
+    parts, params = _of_guest(guest)
+    async with work.transaction():
+        row = await work.one("orders.lock", parts=parts, ref=order, **params)
+        stored = flat(row or await _unknown(work, order, guest))
+        after = {**stored, **change(stored, without_fixed(stored, changes))}
+        after = {name: value for name, value in after.items() if value is not None}
+        after["modified_at"] = clock.now()
+        body = {name: value for name, value in after.items() if name not in COLUMNS}
+        await work.run("orders.rewrite", ref=order, body=Json(body), now=after["modified_at"])
+    return after
+
+
+def _of_guest(guest: UUID | None) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    if guest is None:
+        return {}, {}
+    return {"filters": ["orders.by_guest_ref"]}, {"guest_ref": guest}
+
+
+async def _unknown(work: Work, order: UUID, guest: UUID | None) -> Record:
+    if guest is not None:
+        await guests.fetch(work, guest)
+    raise Unknown(Order.singular, order)

@@ -1,0 +1,237 @@
+"""One event: from its message to the disk, in one transaction (stream-api.md 4, 5 and 9).
+
+Most events take two statements and no lock: what is known of the browser is read, the rules
+decide, and one statement writes, provided that nobody wrote of this browser and nobody changed
+the configuration meanwhile. Those that do more (identity, orders, sessions that join or split)
+hold the browser's lock and do all of it in one transaction.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.protection import suppression
+from innkeeper.actions.recognition import ledger, resolution
+from innkeeper.actions.stream import (
+    browsers,
+    event_attributes,
+    placing,
+    purchases,
+    quarantine,
+    stream_settings,
+)
+from innkeeper.actions.stream.browsers import Browser
+from innkeeper.actions.stream.placing import Arrival
+from innkeeper.errors import Invalid, Unavailable, UnknownBrowser
+from innkeeper.resources import events
+from innkeeper.rules import event_types, stream
+from innkeeper.rules.merging import intent
+from innkeeper.rules.sessions import Mark, place
+from innkeeper.rules.stream import Configuration, Misused, Reading, Sent
+from innkeeper.store.work import Work
+
+QUICK_ATTEMPTS: Final = 2
+"""Times an event is tried without a lock: with many writers at one browser a queue is better."""
+LOCKED_ATTEMPTS: Final = 10
+"""Times an event is tried with the lock: only a configuration that keeps changing stops it."""
+_UNDER_LOCK: Final = frozenset(
+    {events.IDENTITY, events.CHECKOUT, events.ORDER_CHECKOUT, events.PAYMENT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an event."""
+
+    ref: UUID
+    guest: UUID
+    """The live guest of the browser."""
+    quarantined: tuple[str, ...] = ()
+    """Reasons for which it, or a part of it, went to quarantine."""
+    attached: bool = True
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """An event that is being recorded."""
+
+    sent: Sent
+    reading: Reading
+    browser: UUID
+    ref: UUID
+    kinds: dict[str, str]
+    config: Configuration
+    replay: bool
+
+
+async def record(
+    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
+) -> Taken | None:
+    """Attach an event to its session, or keep it in quarantine; committed when this returns.
+
+    `replay`: `ref` waits in quarantine; it is attached and no longer waits, or its reason is
+    brought up to date. None when it no longer waits. Raises `BadRequest` without `browser_id`
+    or `type`, `UnknownBrowser`.
+    """
+    reading = stream.read(sent)
+    if reading.browser is None:
+        raise UnknownBrowser
+    if reading.type == events.IDENTITY:
+        await suppression.refuse_blocked(work, event_types.said_to_be(sent.message))
+    kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
+    config = await (stream_settings.read if replay else stream_settings.current)(work)
+    event = _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+    for _ in range(0 if replay else QUICK_ATTEMPTS):
+        taken = await _attempt(work, event, _quickly)
+        if taken is not None:
+            return taken
+    for _ in range(LOCKED_ATTEMPTS):
+        taken = await _attempt(work, event, _under_lock)
+        if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
+            return taken
+    raise Unavailable
+
+
+async def _attempt(
+    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
+) -> Taken | None:
+    """Record an event in one of two ways, or keep it in quarantine; None: try again."""
+    try:
+        taken = await write(work, event)
+    except placing.Superseded:
+        taken = None
+    except (Misused, Invalid) as error:
+        problem = error if isinstance(error, Misused) else _told(error)
+        taken = await _quarantined(work, event, problem)
+    if taken is None:
+        event.config = await stream_settings.read(work)
+    return taken
+
+
+def _told(error: Invalid) -> Misused:
+    return Misused(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
+
+
+async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken | None:
+    if event.replay:
+        kept = await quarantine.keep_on(work, event.ref, problem)
+    else:
+        sent, config = event.sent, event.config
+        kept = await quarantine.keep(work, problem, sent, event.reading, event.ref, config)
+    if not kept:
+        return None
+    guest = await browsers.guest_of(work, event.browser)
+    return Taken(event.ref, guest, (problem.reason,), attached=False)
+
+
+async def _quickly(work: Work, event: _Incoming) -> Taken | None:
+    """An event that is written by one statement; None when that came too late, or it is not."""
+    reading = event.reading
+    known = browsers.remembered(work, event.browser, reading.channel, reading.at)
+    arrival = await _arrived(work, event, known)
+    if not _needs_lock(arrival):
+        guest = await placing.append(work, arrival)
+        return None if guest is None else Taken(event.ref, guest)
+    return await _under_lock(work, event)
+
+
+async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> Arrival:
+    """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
+    reading, sent = event.reading, event.sent
+    browser = known or await _browser(work, event)
+    stream.check_name(reading.type)
+    point = event.config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
+    meaning, parts = event_types.told(reading.type, sent.message)
+    arbitrary = stream.arbitrary(sent.message)
+    if "ext" in arbitrary:
+        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
+        parts = parts + bad
+    cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
+    mark = Mark(reading.at, point.timeout, cuts)
+    return Arrival(
+        ref=event.ref,
+        type=reading.type,
+        mark=mark,
+        channel=reading.channel or browser.channel or events.WEB,
+        point_of_sale=point.name,
+        message=sent.message,
+        arbitrary=arbitrary,
+        meaning=meaning,
+        parts=[*reading.parts, *parts],
+        received_at=sent.received_at,
+        user_agent=sent.user_agent,
+        settings=event.config.version,
+        browser=browser,
+        placement=place([session.span for session in browser.sessions], mark),
+    )
+
+
+async def _browser(work: Work, event: _Incoming) -> Browser:
+    channel, at = event.reading.channel, event.reading.at
+    reach = event.config.longest_timeout
+    found = await browsers.state(work, event.browser, channel, at, reach)
+    if found is None and channel == events.BOT:
+        await browsers.create_unless_known(work, event.browser)
+        found = await browsers.state(work, event.browser, channel, at, reach)
+    if found is None:
+        raise UnknownBrowser
+    return found
+
+
+def _needs_lock(arrival: Arrival) -> bool:
+    """Whether more than one statement has to be written."""
+    return (
+        arrival.type in _UNDER_LOCK
+        or bool(arrival.parts)
+        or not arrival.is_quick
+        # To be seen is a write to a guest, which merges must know of.
+        or (arrival.begins and arrival.browser.in_group)
+    )
+
+
+async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
+    """The whole of an event in one transaction; None when it must be tried again."""
+    async with work.transaction():
+        channel, at = event.reading.channel, event.reading.at
+        reach = event.config.longest_timeout
+        locked = await browsers.lock(work, event.browser, channel, at, reach)
+        if event.replay and not await quarantine.hold(work, event.ref):
+            return None
+        arrival = await _arrived(work, event)
+        if not locked:
+            # A bot's browser, which came into being just now.
+            return None
+        guest = arrival.browser.root
+        if arrival.type == events.IDENTITY:
+            guest = await _identified(work, arrival)
+        elif arrival.type in _UNDER_LOCK:
+            await purchases.settle(work, arrival, await placing.cart_before(work, arrival))
+        if arrival.begins and (arrival.browser.in_group or arrival.type == events.IDENTITY):
+            wish = intent("see", arrival.mark.at)
+            await ledger.reach(work, arrival.guest, wish, root=guest)
+        if not await placing.write(work, arrival):
+            raise placing.Superseded
+        for part in arrival.parts:
+            await quarantine.keep_part(work, part, arrival, event.sent)
+        if event.replay:
+            await quarantine.done(work, event.ref)
+    return Taken(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
+
+
+async def _identified(work: Work, arrival: Arrival) -> UUID:
+    """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
+    browser = arrival.browser
+    meaning: dict[str, Any] = arrival.meaning
+    guest = await resolution.identify(
+        work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=arrival.ref
+    )
+    rows = await work.all("browsers.roots", refs=[guest, browser.guest])
+    roots = {row["ref"]: row["root"] for row in rows}
+    if guest != browser.guest:
+        await work.run("browsers.relink", ref=browser.ref, guest=guest)
+    if roots[guest] != roots[browser.guest]:
+        await placing.cut_for_another(work, arrival, clock.now())
+    arrival.guest = guest
+    return roots[guest]  # type: ignore[no-any-return]

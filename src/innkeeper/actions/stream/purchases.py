@@ -1,0 +1,163 @@
+"""Orders that events make: CHECKOUT, ORDER_CHECKOUT and PAYMENT (stream-api.md 4.2 and 5).
+
+The order, its items and people are the resources that REST serves, made by the same actions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
+from innkeeper.actions.stream.placing import Arrival
+from innkeeper.resources import events
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.guests import CUSTOMER
+from innkeeper.resources.kinds import iso
+from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME
+from innkeeper.rules import carts, event_types
+from innkeeper.rules.orders import person_of
+from innkeeper.rules.stream import NOT_A_CUSTOMER, Misused, defaults
+from innkeeper.store.work import Work
+
+VISITOR_CONTACT: Final = "the contact is a visitor"
+"""Flag of an order whose only contact has no identity (stream-api.md 9)."""
+_WHO: Final = ("first_name", "last_name", "emails", "identifiers")
+
+
+async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
+    """Make or change the order that an event means; `cart` is the cart before it.
+
+    Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
+    """
+    match arrival.type:
+        case events.CHECKOUT:
+            await _checkout(work, arrival, carts.purchase(cart))
+        case events.ORDER_CHECKOUT:
+            await _order_checkout(work, arrival)
+        case events.PAYMENT:
+            await _payment(work, arrival)
+
+
+async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> None:
+    about = arrival.joined[-1].about if arrival.joined else {}
+    status: str = arrival.meaning["status"]
+    changes: Changes = {
+        "reference_id": arrival.meaning["reference_id"],
+        "ordered_at": iso(arrival.mark.at),
+        "status": status,
+        "price": bought.price,
+        "currency_code": bought.currency or defaults(arrival.message, about).get("currency"),
+        "payment_type": bought.payment,
+    }
+    order = await _place(work, arrival, changes)
+    items = await _items(
+        work,
+        order,
+        {name: event_types.item_of(line, status) for name, line in bought.lines.items()},
+    )
+    for person in await _new(work, CONTACTS, order, bought.contacts):
+        await CONTACTS.create(work, order["ref"], person)
+    if not bought.contacts:
+        await _own_contact(work, arrival, order)
+    for person in await _new(work, CONSUMERS, order, bought.consumers):
+        used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
+        told = {name: value for name, value in person.items() if name != "item_ids"}
+        await CONSUMERS.create(work, order["ref"], told | ({"order_items": used} if used else {}))
+
+
+async def _order_checkout(work: Work, arrival: Arrival) -> None:
+    """A whole order in one event, for a guest who is a customer already."""
+    if arrival.browser.root_type != CUSTOMER:
+        raise Misused(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
+    meaning = arrival.meaning
+    order = await _place(work, arrival, meaning["order"])
+    wanted: dict[str, Changes] = {}
+    for index, sent in enumerate(meaning["items"]):
+        item = {
+            "status": order.get("status"),
+            "currency_code": order.get("currency_code"),
+            "type": "OTHER",
+            **{name: value for name, value in sent.items() if name != "ext"},
+        }
+        wanted[str(item.get("reference_id") or index)] = item
+    items = await _items(work, order, wanted)
+    await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
+    for name, sent in zip(wanted, meaning["items"], strict=False):
+        await _extend(work, OF_ORDER_ITEMS, items[name], sent["ext"])
+    await _own_contact(work, arrival, order)
+
+
+async def _payment(work: Work, arrival: Arrival) -> None:
+    """How the session's last order was paid; before CHECKOUT the cart remembers it."""
+    refs = [ref for session in arrival.joined for ref in session.about.get("orders", ())]
+    if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
+        paid = {"payment_type": arrival.meaning["pay_type"]}
+        if "card_type" in arrival.meaning:
+            paid["card_type"] = arrival.meaning["card_type"]
+        await orders.patch(work, UUID(refs[-1]), paid)
+
+
+async def _place(work: Work, arrival: Arrival, changes: Changes) -> Record:
+    where: Changes = {"point_of_sale": arrival.point_of_sale}
+    if arrival.channel in CHANNELS:
+        where["channel"] = arrival.channel
+    told = {name: value for name, value in changes.items() if value is not None}
+    order = await orders.create(work, {**where, **told})
+    arrival.noted["order"] = str(order["ref"])
+    return order
+
+
+async def _items(work: Work, order: Record, wanted: Mapping[str, Changes]) -> dict[str, UUID]:
+    """The order's items by their name in `wanted`; those it has already are changed."""
+    known: dict[str, UUID] = {}
+    if not order.get("fresh"):
+        found = await order_items.of_many(work, [order["ref"]])
+        known = {
+            item["reference_id"]: item["ref"]
+            for item in found[order["ref"]]
+            if item.get("reference_id")
+        }
+    made: dict[str, UUID] = {}
+    for name, item in wanted.items():
+        ref = known.get(item.get("reference_id", ""))
+        if ref is None:
+            made[name] = (await order_items.create(work, order["ref"], item))["ref"]
+        else:
+            made[name] = ref
+            await order_items.patch(work, ref, item)
+    return made
+
+
+async def _new(work: Work, people: People, order: Record, wanted: Sequence[Record]) -> list[Record]:
+    """Those that the order does not have yet: a CHECKOUT may come twice."""
+    if order.get("fresh") or not wanted:
+        return list(wanted)
+    found = await people.of_many(work, [order["ref"]])
+    known = [_who(person) for person in found[order["ref"]]]
+    return [person for person in wanted if _who(person) not in known]
+
+
+def _who(person: Record) -> list[Any]:
+    return [person.get(name) or None for name in _WHO]
+
+
+async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
+    """The session's guest as the contact; a visitor stays one, and the event is flagged."""
+    root = arrival.browser.root
+    guest = await guests.fetch(work, root)
+    if guest["guest_type"] != CUSTOMER:
+        arrival.noted["flags"] = [VISITOR_CONTACT]
+    if await work.one("order_people.is_contact", order=order["ref"], guest=root) is None:
+        await CONTACTS.record(work, order["ref"], arrival.guest, person_of(guest))
+
+
+async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:
+    """The pairs of an event's `ext`, beside those that are there already."""
+    if not pairs:
+        return
+    changes: Changes = {"name": EXTENSION_NAME, "pairs": dict(pairs), "single": False}
+    known = any(row["name"] == EXTENSION_NAME for row in await of.of_one(work, parent))
+    write = of.patch if known else of.create
+    await write(work, EXTENSION_NAME, changes=changes, unique_keys=False, **{of.parent: parent})

@@ -1,0 +1,176 @@
+"""What breaks a rule is kept, told and tried again: nothing that was acknowledged is lost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.stream.placing import Arrival
+from innkeeper.errors import Unknown
+from innkeeper.resources.base import Record
+from innkeeper.rules.stream import Configuration, Misused, Part, Reading, Sent
+from innkeeper.store.work import Json, Row, Work
+
+WHOLE: Final = "event"
+PART: Final = "part of an event"
+NOTHING: Final = Page([], 0)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of what waits: by reason, by ref, or all of it."""
+
+    reason: str | None = None
+    refs: Sequence[UUID] | None = None
+
+    @property
+    def filters(self) -> list[str]:
+        """The queries that select."""
+        by = {"by_reason": self.reason, "by_refs": self.refs}
+        return [f"quarantine.{name}" for name, value in by.items() if value is not None]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What they take."""
+        sent = {"reason": self.reason, "refs": None if self.refs is None else list(self.refs)}
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+async def keep(
+    work: Work,
+    problem: Misused,
+    sent: Sent,
+    reading: Reading,
+    ref: UUID,
+    config: Configuration,
+) -> bool:
+    """Keep a whole event; False when another configuration is in force by now."""
+    return bool(
+        await work.run(
+            "quarantine.keep",
+            ref=ref,
+            event=None,
+            at=reading.at,
+            reason=problem.reason,
+            detail=problem.detail,
+            message=Json(sent.message),
+            came=Json(sent.came()),
+            type=reading.type[:255],
+            browser=reading.browser,
+            received_at=sent.received_at,
+            settings=config.version,
+        )
+    )
+
+
+async def keep_on(work: Work, ref: UUID, problem: Misused) -> bool:
+    """Note why one still waits; False when it waits no more."""
+    reason, detail = problem.reason, problem.detail
+    return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
+
+
+async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> None:
+    """Keep what an event was stripped of. Call it in the event's transaction."""
+    await work.run(
+        "quarantine.keep",
+        ref=uuid4(),
+        event=arrival.ref,
+        at=arrival.mark.at,
+        reason=part.reason,
+        detail=part.detail,
+        message=Json(part.message),
+        came=Json(sent.came()),
+        type=arrival.type,
+        browser=arrival.browser.ref,
+        received_at=sent.received_at,
+        settings=arrival.settings,
+    )
+
+
+async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:
+    """A page of what waits, oldest first."""
+    parts = {"filters": selection.filters, "total": ["quarantine.count"]}
+    rows = await work.all(
+        "quarantine.list",
+        parts=parts,
+        limit=wanted.limit,
+        offset=wanted.offset,
+        **selection.params,
+    )
+    if rows:
+        total: int = rows[0]["total"]
+        return Page([_told(row) for row in rows], total)
+    counted = await work.one(
+        "quarantine.count", parts={"filters": selection.filters}, **selection.params
+    )
+    return Page([], counted["total"] if counted else 0)
+
+
+async def reasons(work: Work) -> list[Row]:
+    """How many wait, by reason."""
+    return await work.all("quarantine.reasons")
+
+
+async def discard(work: Work, ref: UUID) -> None:
+    """Give up one that waits; raises `Unknown`."""
+    if not await work.run("quarantine.discard", ref=ref):
+        raise Unknown("Quarantined event", ref)
+
+
+async def hold(work: Work, ref: UUID) -> Row | None:
+    """One that waits, held until the transaction ends."""
+    return await work.one("quarantine.lock", ref=ref)
+
+
+async def waits(work: Work, ref: UUID) -> bool:
+    """Whether one still waits."""
+    return bool(await work.all("quarantine.list", **_named(ref)))
+
+
+async def done(work: Work, ref: UUID) -> None:
+    """One is attached now; call it in the transaction that attached it."""
+    await work.run("quarantine.done", ref=ref, now=clock.now())
+
+
+def came_as(row: Row) -> Sent:
+    """An event as it came the first time."""
+    came: Record = row["came"]
+    return Sent(row["message"], row["received_at"], came.get("site"), came.get("user_agent", ""))
+
+
+async def waiting(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:
+    """The refs of all that waits now, in order of arrival."""
+    found: list[UUID] = []
+    until, after_at, after = clock.now(), _FIRST, UUID(int=0)
+    while True:
+        rows = await work.all(
+            "quarantine.waiting",
+            parts={"filters": selection.filters},
+            until=until,
+            after_at=after_at,
+            after=after,
+            most=batch,
+            **selection.params,
+        )
+        found += [row["ref"] for row in rows]
+        if len(rows) < batch:
+            return found
+        after_at, after = rows[-1]["received_at"], rows[-1]["ref"]
+
+
+def _named(ref: UUID) -> dict[str, Any]:
+    return {
+        "parts": {"filters": ["quarantine.by_refs"], "total": ["quarantine.count"]},
+        "refs": [ref],
+        "limit": 1,
+        "offset": 0,
+    }
+
+
+def _told(row: Row) -> Record:
+    row.pop("total")
+    return {**row, "what": WHOLE if row["event_ref"] is None else PART}
