@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from calling import NOBODY, Api, invalid, no_guest, problem
+from ordering import refs_in
 
 from innkeeper.jobs.worker import work_jobs
 
@@ -194,6 +195,61 @@ def test_orders_of_a_survivor_are_those_of_the_absorbed_as_well(api: Api) -> Non
     assert orders(survivor) == [order["ref"]]
     api.post(f"{OWN}/merges/{merge['ref']}/undo")
     assert (orders(survivor), orders(absorbed)) == ([], [order["ref"]])
+
+
+def test_an_order_given_to_a_survivor_stays_with_it_after_undo(api: Api) -> None:
+    """N-21, O-10: a contact who was merged into the guest is not the guest."""
+    survivor, absorbed = api.guest(firstName="A"), api.guest(firstName="B")
+    order, contact = order_of(api, guest={"href": absorbed["href"]})
+    merge = merged(api, survivor, absorbed)
+    body = {name: order[name] for name in ("referenceId", "orderedAt")}
+    for _ in range(2):
+        again = api.post(f"/v2.1/guests/{survivor['ref']}/orders", json=body)
+        assert (again.status_code, again.json()["ref"]) == (201, order["ref"])
+
+    def contacts() -> list[str]:
+        people = api.get(f"{order['href']}/contacts?expand=true").json()["items"]
+        return [person["guest"]["href"].rpartition("/")[2] for person in people]
+
+    assert contacts() == [survivor["ref"], survivor["ref"]]
+    assert api.post(f"{OWN}/merges/{merge['ref']}/undo").status_code == 200
+    assert contacts() == [absorbed["ref"], survivor["ref"]]
+    assert api.get(contact["href"]).json()["guest"] == {"href": absorbed["href"]}
+    for guest in (survivor, absorbed):
+        answer = api.get("/v2.1/orders", params={"guestRef": guest["ref"]})
+        assert [item["ref"] for item in answer.json()["items"]] == [order["ref"]]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"email": "B@x.com"},
+        {"email.untouched": "b@X.com"},
+        {"identifiers.provider": "CRM", "identifiers.id": "7"},
+    ],
+)
+def test_what_an_absorbed_guest_is_found_by_leads_to_its_survivor(
+    api: Api, asked: dict[str, str]
+) -> None:
+    """G-9, G-14, VG-2; identity.md 9: until the merge is undone."""
+    survivor = api.guest(firstName="A")
+    crm = {"provider": "CRM", "id": "7"}
+    middle = api.guest(firstName="C")
+    absorbed = api.guest(firstName="B", email="b@X.com", identifiers=[crm])
+
+    def found() -> list[str]:
+        page = api.get("/v2.1/guests", params=asked).json()
+        assert page["totalCount"] == len(page["items"])
+        refs = [item["ref"] for item in page["items"]]
+        assert refs_in(api.get("/v2/guests", params=asked)) == refs
+        return refs
+
+    assert found() == [absorbed["ref"]]
+    merge = merged(api, middle, absorbed)
+    merged(api, survivor, middle)
+    assert found() == [survivor["ref"]]
+    assert api.post(f"{OWN}/merges/{merge['ref']}/undo").status_code == 200
+    assert found() == [absorbed["ref"]]
 
 
 def test_deleting_a_survivor_deletes_all_that_it_stands_for(api: Api) -> None:

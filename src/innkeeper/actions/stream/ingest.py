@@ -98,6 +98,7 @@ async def _attempt(
     work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
 ) -> Taken | None:
     """Record an event in one of two ways, or keep it in quarantine; None: try again."""
+    await placing.make_room(work, event.config.version, event.reading.at)
     try:
         taken = await write(work, event)
     except placing.Superseded:

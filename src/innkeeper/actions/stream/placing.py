@@ -15,8 +15,9 @@ from innkeeper.rules.sessions import Mark, Placement, Span
 from innkeeper.rules.stream import Part
 from innkeeper.store.work import Json, Row, Work
 
-_months: set[tuple[str, int, int]] = set()
-"""(workspace, year, month) that have a partition."""
+_months: set[tuple[UUID, int, int]] = set()
+"""(version of the configuration, year, month) that have a partition: another version may be that
+of a workspace which was reset."""
 _MOST_MONTHS: Final = 10_000
 
 
@@ -325,6 +326,22 @@ async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
     arrival.placement = Placement()
 
 
+async def make_room(work: Work, settings: UUID, at: datetime) -> None:
+    """See to it that the month of `at` has a partition, before an event of it is written.
+
+    Only what is committed is remembered: inside a transaction, which may be undone, it is made
+    sure of each time.
+    """
+    month = (settings, at.year, at.month)
+    if month in _months:
+        return
+    await work.run("events.add_partition", instant=at)
+    if not work.in_transaction:
+        if len(_months) >= _MOST_MONTHS:
+            _months.clear()
+        _months.add(month)
+
+
 async def add_partitions(work: Work) -> None:
     """Make room for the events of this month and the next ones."""
     now = clock.now()
@@ -345,7 +362,6 @@ async def _append(
     work: Work, arrival: Arrival, body: Mapping[str, Any], kept: _Kept, *, begins: bool
 ) -> Row | None:
     at = arrival.mark.at
-    await _make_room(work, at)
     near = arrival.near
     return await work.one(
         "events.append",
@@ -368,16 +384,6 @@ async def _append(
         near_versions=[session.version for session in near],
         **kept.params(clock.now()),
     )
-
-
-async def _make_room(work: Work, at: datetime) -> None:
-    """See to it that the month of `at` has a partition."""
-    month = (work.workspace, at.year, at.month)
-    if month not in _months:
-        await work.run("events.add_partition", instant=at)
-        if len(_months) >= _MOST_MONTHS:
-            _months.clear()
-        _months.add(month)
 
 
 def _cart(cart: carts.Cart | None, arrival: Arrival) -> carts.Cart | None:

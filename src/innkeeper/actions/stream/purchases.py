@@ -149,7 +149,8 @@ async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
         arrival.noted["flags"] = [VISITOR_CONTACT]
-    if await work.one("order_people.is_contact", order=order["ref"], guest=root) is None:
+    known = await work.one("order_people.is_contact", order=order["ref"], guest=arrival.guest)
+    if known is None:
         await CONTACTS.record(work, order["ref"], arrival.guest, person_of(guest))
 
 

@@ -84,18 +84,32 @@ SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 WHERE guest_type = %(guest_type)s
 
 -- guests.by_email
--- Filter: `email` or any of `emails`, whatever the case (G-9).
-AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(email_key)s))
+-- Filter: `email` or any of `emails`, whatever the case (G-9); that of an absorbed guest leads to
+-- the survivor (G-14).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(email_key)s
+))
 
 -- guests.by_email_untouched
--- Filter: an e-mail address exactly as stored (VG-2).
-AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(untouched_key)s))
-AND (body ->> 'email' = %(untouched)s OR body -> 'emails' ? %(untouched)s)
+-- Filter: an e-mail address exactly as stored (VG-2); that of an absorbed guest leads to the
+-- survivor (G-14).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(untouched_key)s
+        AND (found.body ->> 'email' = %(untouched)s OR found.body -> 'emails' ? %(untouched)s)
+))
 
 -- guests.by_identifier
--- Filter: an identifier, compared exactly (G-9).
-AND ref = ANY (ARRAY(SELECT guest_ref FROM {ws}.guest_keys WHERE key = %(identifier_key)s))
-AND body -> 'identifiers' @> %(identifier)s
+-- Filter: an identifier, compared exactly (G-9); that of an absorbed guest leads to the survivor
+-- (G-14).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(identifier_key)s AND found.body -> 'identifiers' @> %(identifier)s
+))
 
 -- guests.by_order_ref
 -- Filter: who is a contact or consumer of an order (G-8).

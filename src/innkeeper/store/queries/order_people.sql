@@ -95,9 +95,10 @@ SELECT body ->> 'first_name' AS first_name, body ->> 'last_name' AS last_name, g
 FROM {ws}.order_contacts WHERE order_ref = %(order)s ORDER BY created_at DESC, ref
 
 -- order_people.is_contact
--- Whether a live guest, or one merged into it, is a contact of an order already (N-21).
-SELECT true AS found FROM {ws}.order_contacts AS c JOIN {ws}.guests AS g ON g.ref = c.guest_ref
-WHERE c.order_ref = %(order)s AND coalesce(g.survivor_ref, g.ref) = %(guest)s LIMIT 1
+-- Whether a guest is recorded as a contact of an order already (N-21): a guest merged into it does
+-- not count, since the link must stand when that merge is undone.
+SELECT true AS found FROM {ws}.order_contacts
+WHERE order_ref = %(order)s AND guest_ref = %(guest)s LIMIT 1
 
 -- order_people.exists
 -- Whether there is such a person.
