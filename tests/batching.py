@@ -5,7 +5,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +15,11 @@ import httpx
 from calling import Api
 
 from innkeeper.jobs.batches import resume
+from innkeeper.jobs.privacy import search_files
 from innkeeper.jobs.worker import work_jobs
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
+from innkeeper.store.work import Work
 
 Log = list[dict[str, Any]]
 
@@ -77,13 +79,19 @@ class Batches:
 
     def work_at_once(self) -> None:
         """Apply what was uploaded, without the queue and the time it takes to start."""
+        self._act(resume)
 
+    def search_files(self) -> None:
+        """Take who was erased out of files, as the background does every few seconds."""
+        self._act(search_files)
+
+    def _act(self, job: Callable[[Work], Awaitable[object]]) -> None:
         async def act() -> None:
             database = Database(self._settings.database, 1, 0, self._settings)
             await database.open()
             try:
                 async with database.work(self.workspace, "job") as work:
-                    await resume(work)
+                    await job(work)
             finally:
                 await database.close()
 

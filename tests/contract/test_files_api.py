@@ -134,7 +134,7 @@ class TestExports:
         batches.work()
         href = batches.api.get(made["href"]).json()["location"]["href"]
         assert batches.api.delete(f"/v2.1/guests/{guest['ref']}").status_code == 204
-        batches.work()
+        batches.search_files()
         assert batches.api.get(made["href"]).json()["status"] == "removed"
         assert batches.api.get(href, auth=None).status_code == 404
 

@@ -54,14 +54,6 @@ async def test_a_job_of_a_rolled_back_transaction_does_not_exist(dsn: str, work:
     assert seen == []
 
 
-async def test_only_one_job_with_a_queueing_lock_waits(work: Work) -> None:
-    first = await defer(work, "tests.note", queueing_lock="one", word="a")
-    second = await defer(work, "tests.note", queueing_lock="one", word="b")
-
-    assert first is not None
-    assert second is None
-
-
 async def test_a_job_that_failed_runs_again(dsn: str, work: Work) -> None:
     await defer(work, "tests.fail_once", word="again")
 

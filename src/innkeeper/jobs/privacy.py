@@ -7,7 +7,7 @@ from typing import Final
 from innkeeper.actions.admin import audit
 from innkeeper.actions.protection import erasure, privacy
 from innkeeper.actions.recognition import rulebook
-from innkeeper.jobs.board import task
+from innkeeper.jobs.board import scheduled
 from innkeeper.lake import compaction
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
@@ -18,7 +18,9 @@ _PAUSE_SECONDS: Final = 1.0
 _ATTEMPTS: Final = 60
 
 
-@task(erasure.TASK)
+# On a schedule rather than queued by each erasure: one that commits while a search is under way
+# is found by the next, and erasures do not wait for each other to queue it.
+@scheduled("* * * * * */5", "privacy.files")
 async def search(work: Work) -> None:
     """Take who was erased out of uploads, exports and the lake."""
     await search_files(work)

@@ -78,7 +78,7 @@ async def create_export(work: Work, asked: Asked) -> Told:
 
 async def fetch_export(work: Work, asked: Asked) -> Told:
     """200 with an export, and once it is written where to fetch it."""
-    found = await exports_files.fetch(work, asked.refs()["export"])
+    found = await exports_files.fetch(work, asked.refs()["file_export"])
     return Told(await _export(work, found, asked.base))
 
 
@@ -288,7 +288,7 @@ FILES: Final = (
     ),
     Special(
         method="GET",
-        path=EXPORTS + "/{export}",
+        path=EXPORTS + "/{file_export}",
         name="fetchFileExport",
         summary="Fetch an export",
         tag=TAG,

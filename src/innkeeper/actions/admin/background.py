@@ -12,24 +12,23 @@ async def defer(
     task: str,
     *,
     lock: str | None = None,
-    queueing_lock: str | None = None,
     at: datetime | None = None,
     **args: Any,
-) -> int | None:
-    """Queue the task of that name for this workspace; its id, or None when one waits already.
+) -> int:
+    """Queue the task of that name for this workspace; its id.
 
-    `lock`: jobs with the same lock run one at a time. `queueing_lock`: at most one with it
-    waits. The job starts once the transaction has committed, and never if it has not.
+    `lock`: jobs with the same lock run one at a time. The job starts once the transaction has
+    committed, and never if it has not.
     """
     row = await work.one(
         "jobs.defer",
         task=task,
         lock=lock,
-        queueing_lock=queueing_lock,
         at=at,
         args=Json({"workspace": work.workspace, **args}),
     )
-    return None if row is None else int(row["id"])
+    assert row is not None  # noqa: S101 - the function answers with an id
+    return int(row["id"])
 
 
 async def list_jobs(work: Work, status: str | None = None, limit: int = 100) -> list[Record]:

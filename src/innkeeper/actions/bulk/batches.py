@@ -170,7 +170,7 @@ async def received(work: Work, batch: UUID, *, checksum: str, size: int) -> Reco
         if expected != (checksum, size):
             return await move(work, batch, CORRUPTED, fault="checksum or size differ")
         moved = await move(work, batch, FILE_UPLOADED, kept=True)
-        await background.defer(work, TASK, queueing_lock=f"{TASK}:{batch}", batch=str(batch))
+        await background.defer(work, TASK, batch=str(batch))
         return moved
 
 

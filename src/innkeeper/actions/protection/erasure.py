@@ -1,8 +1,8 @@
 """Taking people out: every place that holds something of a guest, and how it goes from there.
 
 A place of the database is emptied in the transaction of the erasure; files at rest follow in the
-background, or at once for a command (`privacy.search_files`). A module that keeps personal data
-somewhere new registers a `Place`, and erasure, subject access and receipts know it.
+background within seconds, or at once for a command (`privacy.search_files`). A module that keeps
+personal data somewhere new registers a `Place`, and erasure, subject access and receipts know it.
 """
 
 import hmac
@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import audit, background
+from innkeeper.actions.admin import audit
 from innkeeper.actions.protection import suppression
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.resources.base import Record
@@ -25,8 +25,6 @@ DELETE: Final = "delete"
 """Takes the guest, sessions and events; orders and items stay (batch-api.md 6)."""
 GDPR_DELETE: Final = "gdpr_delete"
 """Takes the orders that are nobody else's as well."""
-TASK: Final = "privacy.files"
-"""The background task that searches files at rest for what was erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +150,6 @@ async def erase(
         details = {"mode": mode, "removed": removed, "suppressed": suppress}
         for root, salted in zip(live, receipt.subjects, strict=True):
             await audit.note(work, "privacy.erase", root, salted=salted, **details)
-        if guests:
-            await background.defer(work, TASK, queueing_lock=f"{TASK}:{work.workspace}")
     return receipt
 
 

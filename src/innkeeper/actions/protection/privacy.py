@@ -58,9 +58,11 @@ async def waiting(work: Work) -> list[Row]:
 
 async def searched(work: Work, rows: list[Row]) -> None:
     """Files at rest were searched for those digests."""
-    if rows:
-        until = max(row["erased_at"] for row in rows)
-        await work.run("privacy.forget_erased", until=until)
+    await work.run(
+        "privacy.forget_erased",
+        digests=[row["digest"] for row in rows],
+        times=[row["erased_at"] for row in rows],
+    )
 
 
 async def _root(work: Work, guest: UUID) -> UUID:

@@ -148,8 +148,7 @@ async def _store(work: Work, wanted: Sequence[Rule], *, merging: bool) -> Record
         actor=work.actor,
         now=clock.now(),
     )
-    alone = f"{TASK}:{work.workspace}"
-    await background.defer(work, TASK, lock=alone, queueing_lock=alone)
+    await background.defer(work, TASK, lock=f"{TASK}:{work.workspace}")
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row
 

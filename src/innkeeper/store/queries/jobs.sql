@@ -1,12 +1,8 @@
 -- jobs.defer
--- Queue a job in this transaction; none when one with that queueing lock waits already.
+-- Queue a job in this transaction.
 SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
-    'default', %(task)s, 0, %(lock)s, %(queueing_lock)s, %(args)s, %(at)s
+    'default', %(task)s, 0, %(lock)s, NULL, %(args)s, %(at)s
 )::jobs.procrastinate_job_to_defer_v1])) AS id
-WHERE %(queueing_lock)s::text IS NULL OR NOT EXISTS (
-    SELECT FROM jobs.procrastinate_jobs
-    WHERE status = 'todo' AND queueing_lock = %(queueing_lock)s
-)
 
 -- jobs.list
 -- The newest jobs, whatever became of them.

@@ -118,6 +118,8 @@ SELECT value FROM innkeeper.secrets WHERE name = 'subjects'
 -- What files at rest are still to be searched for.
 INSERT INTO {ws}.erased (digest, erased_at)
 SELECT digest, %(now)s FROM unnest(%(digests)s::bytea[]) AS new (digest)
+-- In one order for everybody, so that two erasures cannot wait for each other.
+ORDER BY digest
 ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 
 -- privacy.erased
@@ -125,8 +127,10 @@ ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 SELECT digest, erased_at FROM {ws}.erased
 
 -- privacy.forget_erased
--- Files at rest hold nothing any more of what was erased up to an instant.
-DELETE FROM {ws}.erased WHERE erased_at <= %(until)s
+-- Files at rest hold nothing any more of these; what was erased again meanwhile stays.
+DELETE FROM {ws}.erased AS e USING unnest(%(digests)s::bytea[], %(times)s::timestamptz[])
+    AS done (digest, erased_at)
+WHERE e.digest = done.digest AND e.erased_at = done.erased_at
 
 -- privacy.guests
 -- Guests with all that is kept of them.
