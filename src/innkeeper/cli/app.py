@@ -1,6 +1,6 @@
 """The command `innkeeper`: what it can do, and the commands that need no database."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -31,28 +31,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(db.app, name="db")
-app.add_typer(keys.app, name="keys")
-app.add_typer(users.app, name="users")
-app.add_typer(workspaces.app, name="workspaces")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(identity.app, name="identity")
-app.add_typer(stream.points_of_sale, name="points-of-sale")
-app.add_typer(stream.aliases, name="aliases")
-app.add_typer(stream.quarantine, name="quarantine")
-
-app.add_typer(privacy.app, name="privacy")
-app.add_typer(lake.app, name="lake")
-app.add_typer(segments.app, name="segments")
-app.add_typer(exports_audience.app, name="audience-exports")
-
-app.command()(report)
-app.command()(demo)
-app.command("import")(import_)
-app.command()(export)
+RUN: Final = "Run"
+BRING_AND_TAKE: Final = "Bring data in, take it out"
+PEOPLE: Final = "Guests and audiences"
+CONFIGURE: Final = "Configure and look after"
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
@@ -68,7 +53,7 @@ def serve(
     run(chosen)
 
 
-@app.command("settings")
+@app.command("settings", rich_help_panel=RUN)
 def show_settings(
     data: Data = None, database: Database = None, config: Config = None, json: Json = False
 ) -> None:
@@ -93,7 +78,7 @@ def show_settings(
         table(rows, "name", "value", "environment", "help")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def version(json: Json = False) -> None:
     """Print the version."""
     from innkeeper.cli.output import show
@@ -102,3 +87,25 @@ def version(json: Json = False) -> None:
         show({"version": __version__})
     else:
         print(__version__)
+
+
+app.command(rich_help_panel=RUN)(demo)
+
+app.command("import", rich_help_panel=BRING_AND_TAKE)(import_)
+app.command(rich_help_panel=BRING_AND_TAKE)(export)
+app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=BRING_AND_TAKE)
+app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=BRING_AND_TAKE)
+
+app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)
+app.add_typer(segments.app, name="segments", rich_help_panel=PEOPLE)
+app.command(rich_help_panel=PEOPLE)(report)
+app.add_typer(privacy.app, name="privacy", rich_help_panel=PEOPLE)
+
+app.add_typer(workspaces.app, name="workspaces", rich_help_panel=CONFIGURE)
+app.add_typer(keys.app, name="keys", rich_help_panel=CONFIGURE)
+app.add_typer(users.app, name="users", rich_help_panel=CONFIGURE)
+app.add_typer(stream.points_of_sale, name="points-of-sale", rich_help_panel=CONFIGURE)
+app.add_typer(stream.aliases, name="aliases", rich_help_panel=CONFIGURE)
+app.add_typer(db.app, name="db", rich_help_panel=CONFIGURE)
+app.add_typer(lake.app, name="lake", rich_help_panel=CONFIGURE)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=CONFIGURE)
