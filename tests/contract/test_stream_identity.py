@@ -210,6 +210,15 @@ def test_a_merge_by_rest_shows_in_the_next_answer(api: Api, page: Page) -> None:
     assert len(page.context(other["ref"])["sessions"]) == 2
 
 
+def test_who_says_who_they_are_was_seen_when_the_session_began(api: Api, page: Page) -> None:
+    """identity.md 7 row lastSeen: an anonymous session that turns out to be Jane's is hers."""
+    known = api.guest(**JANE)
+    page("VIEW", requested_at=ago(minutes=-30))
+    page("IDENTITY", **JANE, requested_at=ago(minutes=-32))
+    assert page.guest == known["ref"]
+    assert guest(api, known["ref"])["lastSeen"] == page.session["startedAt"] > known["lastSeen"]
+
+
 def test_identity_and_rest_find_the_same_guest(api: Api, page: Page) -> None:
     """Issue: the very same resolution as REST."""
     page("IDENTITY", **JANE)

@@ -209,8 +209,9 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
             guest = await _identified(work, arrival)
         elif arrival.type in _UNDER_LOCK:
             await purchases.settle(work, arrival, await placing.cart_before(work, arrival))
-        if arrival.begins and (arrival.browser.in_group or arrival.type == events.IDENTITY):
-            wish = intent("see", arrival.mark.at)
+        # After IDENTITY a session may be of a guest who was not there when it began.
+        if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
+            wish = intent("see", arrival.session_start)
             await ledger.reach(work, arrival.guest, wish, root=guest)
         if not await placing.write(work, arrival):
             raise placing.Superseded

@@ -93,6 +93,11 @@ class Arrival:
         return not self.placement.joins
 
     @property
+    def session_start(self) -> datetime:
+        """When its session began, it included."""
+        return min([self.mark.at, *(session.span.started_at for session in self.joined)])
+
+    @property
     def is_quick(self) -> bool:
         """Whether one statement that locks nothing but its own session, or begins one, will do."""
         return self.is_plain and (self.begins or not (self.near or self.is_elsewhere))
