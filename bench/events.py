@@ -4,9 +4,10 @@ import asyncio
 import base64
 import json
 import random
+import time
 from collections.abc import Iterator
 
-from bench.idle import resident_megabytes
+from bench.idle import DATABASE, JOBS, SERVER, resident_parts
 from bench.load import Requests, Sample, drive
 from bench.report import HEAD, RULE, Bench
 from bench.servers import Server
@@ -14,6 +15,8 @@ from bench.servers import Server
 BROWSERS = 2000
 MANY, FEW = 1_000_000, 20_000
 """Events over which memory is watched, with and without --full."""
+STEPS = 4
+"""Times it is looked at meanwhile."""
 
 
 def client_key(server: Server) -> str:
@@ -84,14 +87,28 @@ def _browsers(ours: Server, key: str) -> list[str]:
 
 
 def _memory(bench: Bench, request: Requests) -> Iterator[str]:
-    """Resident memory of the server and its database before and after many events."""
+    """Resident memory of every process, part by part, while many events come."""
     wanted = MANY if bench.full else FEW
-    pid = bench.ours.pid
-    before, sent = resident_megabytes(pid), 0
-    while sent < wanted:
-        sample: Sample = asyncio.run(drive(bench.ours.host, bench.ours.port, request, 16, 5))
-        sent += sample.requests
     yield (
-        f"\nMemory of everything over {sent:,} events: {before:.0f} MB before, "
-        f"{resident_megabytes(pid):.0f} MB after."
+        f"\nMemory in MB (proportional resident) while {wanted:,} events come from {BROWSERS:,} "
+        "browsers over 16 connections. PostgreSQL grows until its shared buffers are full.\n"
     )
+    yield f"| Events | {SERVER} | {JOBS} | {DATABASE} | all | events/s |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    yield _resident(bench.ours.pid, 0, "")
+    sent = 0
+    for step in range(1, STEPS + 1):
+        began, before = time.monotonic(), sent
+        while sent < wanted * step // STEPS:
+            sample: Sample = asyncio.run(drive(bench.ours.host, bench.ours.port, request, 16, 5))
+            if sample.failures:
+                raise RuntimeError(f"{sample.failures} events were refused")
+            sent += sample.requests
+        rate = (sent - before) / (time.monotonic() - began)
+        yield _resident(bench.ours.pid, sent, f"{rate:,.0f}")
+
+
+def _resident(pid: int, sent: int, rate: str) -> str:
+    parts = resident_parts(pid)
+    each = " | ".join(f"{parts[name]:.0f}" for name in (SERVER, JOBS, DATABASE))
+    return f"| {sent:,} | {each} | {sum(parts.values()):.0f} | {rate} |"

@@ -3,10 +3,31 @@
 import subprocess
 from pathlib import Path
 
+SERVER, JOBS, DATABASE = "server", "job worker", "PostgreSQL"
+"""The parts of an installation."""
+
 
 def resident_megabytes(pid: int) -> float:
     """Proportional resident memory of a process and all below it, in MB (Linux)."""
-    return sum(_proportional(each) for each in [pid, *_descendants(pid)]) / 1024
+    return sum(resident_parts(pid).values())
+
+
+def resident_parts(pid: int) -> dict[str, float]:
+    """The same, part by part."""
+    found = dict.fromkeys((SERVER, JOBS, DATABASE), 0.0)
+    for each in [pid, *_descendants(pid)]:
+        found[_part(each)] += _proportional(each) / 1024
+    return found
+
+
+def _part(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return SERVER
+    if b"innkeeper.jobs" in command:
+        return JOBS
+    return DATABASE if b"postgres" in command.partition(b"\0")[0] else SERVER
 
 
 def _descendants(pid: int) -> list[int]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,9 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-FLOOR_PORT = 8499
+
+def free_port() -> int:
+    """A port that nobody listens on now: known beforehand, so that the time to the first answer
+    can be taken from outside."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,15 @@ def innkeeper(data: Path | None = None) -> Iterator[Server]:
     command = [str(Path(sys.executable).with_name("innkeeper"))]
     with tempfile.TemporaryDirectory(prefix="innkeeper-bench-") as scratch:
         folder = data or Path(scratch)
-        # A fixed port, so that the time to the first answer can be taken from outside.
+        port = free_port()
         started = time.monotonic()
         process = subprocess.Popen(
-            [*command, "serve", "--data", str(folder), "--port", "8498"],
+            [*command, "serve", "--data", str(folder), "--port", str(port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            await_answer("http://127.0.0.1:8498/readyz", process)
+            await_answer(f"http://127.0.0.1:{port}/readyz", process)
             ready_after = time.monotonic() - started
             found = json.loads((folder / "server.json").read_text())
             made = subprocess.run(
@@ -85,11 +90,8 @@ def innkeeper(data: Path | None = None) -> Iterator[Server]:
                 capture_output=True,
             )
             key = json.loads(made.stdout)
-            url = urlsplit(found["url"])
             authorization = basic(key["clientKey"], key["apiToken"])
-            yield Server(
-                "127.0.0.1", url.port or 80, authorization, found["dsn"], process.pid, ready_after
-            )
+            yield Server("127.0.0.1", port, authorization, found["dsn"], process.pid, ready_after)
         finally:
             process.terminate()
             process.wait(30)
@@ -98,18 +100,18 @@ def innkeeper(data: Path | None = None) -> Iterator[Server]:
 @contextmanager
 def floor(dsn: str) -> Iterator[Server]:
     """The floor, over the same database."""
-    started = time.monotonic()
+    started, port = time.monotonic(), free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "--factory", "bench.floor:create_app"]  # noqa: RUF005
-        + ["--port", str(FLOOR_PORT), "--loop", "uvloop", "--http", "httptools"]
+        + ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
         + ["--no-access-log", "--log-level", "error"],
         env={**os.environ, "FLOOR_DATABASE": dsn},
     )
     try:
-        await_answer(f"http://127.0.0.1:{FLOOR_PORT}/ready", process)
+        await_answer(f"http://127.0.0.1:{port}/ready", process)
         yield Server(
             "127.0.0.1",
-            FLOOR_PORT,
+            port,
             basic("floor", "0" * 43),
             dsn,
             process.pid,
