@@ -1,6 +1,7 @@
 """`Idempotency-Key` on POST, our extension: one request, however often it is sent."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from calling import Api, problem, served
+from calling import NOBODY, Api, problem, served
 from sites import Site
 
 from innkeeper.web.app import create_app
@@ -135,6 +136,24 @@ def test_another_key_is_400(api: Api, key: bytes) -> None:
     message = "Idempotency-Key must be 1 to 255 printable ASCII characters."
     assert (answer.status_code, answer.json()) == (400, problem(400, message))
     assert total(api) == 0
+
+
+def test_the_description_tells_where_a_key_counts(api: Api, anonymous: Api) -> None:
+    """A key that is no word is refused where one counts, and not looked at elsewhere."""
+    paths = anonymous.get("/openapi.json").json()["paths"]
+    listed, counts = set(), set()
+    for path, methods in paths.items():
+        told = methods.get("post")
+        if told is None or told["tags"] == ["Stream API"]:
+            continue
+        if any(one["name"] == "Idempotency-Key" for one in told["parameters"]):
+            listed.add(path)
+        where = re.sub(r"\{\w+\}", NOBODY, path)
+        answer = api.post(where, json={}, headers={"Idempotency-Key": "x" * 256})
+        if answer.status_code == 400 and "Idempotency-Key" in answer.json()["message"]:
+            counts.add(path)
+    assert counts == listed
+    assert len(listed) > 20
 
 
 def test_a_replay_crosses_processes(api: Api, twin: str) -> None:

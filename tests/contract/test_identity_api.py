@@ -129,6 +129,25 @@ def test_a_rule_decides_at_once(ruled: Api) -> None:
     assert third["guest"] in (first["guest"], second["guest"])
 
 
+def test_personal_fields_identify_where_a_rule_says_so(ruled: Api) -> None:
+    """ID-2: nobody is found by an e-mail address or names alone until a rule of the kind that the
+    vendor's data model 2.0 has is there; the provider's rule before it still goes first."""
+    person = {"firstName": "Ann", "lastName": "Lee", "emails": ["ann@example.com"]}
+    known = ruled.guest(**person)
+    other = ruled.guest(identifiers=[{"provider": "email", "id": "ann@example.com"}])
+
+    def guest_of(**contact: Any) -> str:
+        return order_of(ruled, **contact)[1]["guest"]["href"].rpartition("/")[2]
+
+    stranger = guest_of(**person)
+    assert stranger not in (known["ref"], other["ref"])
+    assert ruled.delete(f"/v2.1/guests/{stranger}").status_code == 204
+    by_mail = {"identityRule": "mail", "providers": [], "fields": ["email"]}
+    assert ruled.post(RULES, json=by_mail).status_code == 201
+    assert guest_of(**person) == known["ref"]
+    assert guest_of(**person, identifiers=other["identifiers"]) == other["ref"]
+
+
 def test_a_retired_guest_is_404_and_names_its_survivor(api: Api) -> None:
     """identity.md 9, ref of a retired guest; G-14."""
     survivor, absorbed = api.guest(firstName="A"), api.guest(firstName="B")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from calling import NOBODY, Api, absent, invalid, problem
+from jsonschema import Draft202012Validator
 from ordering import PERSON, guest_of, made, new_item, new_order, new_person, refs_in, told
 
 WHOLE: dict[str, Any] = {
@@ -82,6 +83,22 @@ def test_nobody_is_known_by_less(api: Api, kind: str, little: dict[str, Any]) ->
     assert api.get("/v2.1/guests").json()["totalCount"] == 0
     person = new_person(api, order, kind)
     assert api.put(person["href"], json=little).status_code == 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verb", ["Create", "Replace"])
+def test_the_description_tells_what_is_enough(api: Api, kind: str, verb: str) -> None:
+    """P-1: as a schema, so that a generated client knows."""
+    document = api.get("/openapi.json").json()
+    name = ONE[kind][0].upper() + ONE[kind][1:-1] + verb
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    validator = Draft202012Validator(schema)
+    guest = {"href": f"{api.url}/v2.1/guests/{NOBODY}"}
+    for enough in ({"guest": guest}, {"emails": ["a@example.com"]}, PERSON):
+        assert validator.is_valid(enough), enough
+    for little in (*({}, {"city": "X"}), *({"firstName": "A"}, {"firstName": "A", "lastName": ""})):
+        assert not validator.is_valid(little), little
+    assert not validator.is_valid({"emails": [], "identifiers": [], "guest": None})
 
 
 @pytest.mark.parametrize(

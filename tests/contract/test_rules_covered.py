@@ -14,7 +14,7 @@ SERVED = {
     "O": range(1, 13),
     "I": range(1, 8),
     "P": range(1, 10),
-    "ID": [1, 3, 4, 5, 7],
+    "ID": range(1, 8),
     "E": range(1, 10),
     "V": range(1, 7),
     "VL": range(1, 6),
@@ -33,7 +33,6 @@ SERVED = {
 LATER = {
     "C-2": "states which data models v2 and v2.1 serve: nothing to observe",
     "L-12": "tells that the vendor's samples of links do not resolve; R-1 is what we do",
-    "G-14": "retired guests: with merges",
     "O-12": "the batch's reach of 24 hours: with batches",
     "E-9": "keys as words on the screens: with the screens",
     "V-6": "tells of hosts: nothing to observe",

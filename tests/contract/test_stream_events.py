@@ -67,6 +67,14 @@ def test_what_every_event_tells(page: Page) -> None:
     assert (session["status"], session["sessionType"]) == ("OPEN", "WEB")
 
 
+@pytest.mark.parametrize("type_", ["VIEW", "BANNER_SEEN"])
+def test_what_a_search_widget_tells(page: Page, type_: str) -> None:
+    """4.1 row sc_search: kept as it came, on VIEW and custom events."""
+    told = {"data": {"value": {"items": [1, "a"]}}, "metadata": {"ut_api_version": "1.0"}}
+    page(type_, sc_search=told)
+    assert only(page.session["events"])["arbitraryData"] == {"sc_search": told}
+
+
 def test_later_events_may_tell_only_their_type(page: Page) -> None:
     """4.1 last paragraph, 9: channel and pos as before, the rest from the session."""
     page("VIEW", channel="MOBILE_APP", currency="USD", language="FR", page="Start")

@@ -99,7 +99,7 @@ def test_the_last_write_wins_and_nothing_is_cleared(api: Api, page: Page) -> Non
 
 
 def test_another_profile_has_the_identifier(api: Api, page: Page) -> None:
-    """identity.md 3 row 2, 4: sessions move to the existing profile, this one retires."""
+    """identity.md 3 row 2, 4, ID-6: sessions move to the existing profile, this one retires."""
     jane = api.guest(
         guestType="customer",
         firstName="Jane",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from calling import NOBODY, Api, Bare
 from sites import Site
-from streams import Page
+from streams import Page, types
 
 from innkeeper.actions.admin import keys
 
@@ -447,6 +447,32 @@ def test_call_flows_for_anybody(api: Api, web: Api, who: dict[str, Any]) -> None
     """Section 7: `identifiers` is one object; none of the three is looked up."""
     body = {"clientKey": api.client_key, "friendlyId": "f", "params": {"a": {"b": 1}}, **who}
     assert web.post("/v2/callFlows", json=body).json() == {}
+
+
+def test_call_flows_leave_no_trace(api: Api) -> None:
+    """Section 7 row side effect: no flow runs here, so no TRACKING event and no session is made."""
+    page = Page(api)
+    page("VIEW")
+    for who in ({"browserId": page.browser}, {"email": "jane@example.com"}):
+        body = {"clientKey": api.client_key, "friendlyId": "f", **who}
+        assert page.post("/v2/callFlows", json=body).status_code == 200
+    assert types(page.session) == ["VIEW"]
+    assert api.get("/v2.1/guests").json()["totalCount"] == 1
+
+
+def test_no_cookie_is_set(api: Api, web: Api, context_id: str) -> None:
+    """Section 6: clients write their own; the API sets none."""
+    page = Page(api)
+    key = {"client_key": api.client_key}
+    answers = [
+        page.get("/v1.2/browser/create.json", {**key, "message": "{}"}),
+        page.get(f"/v1.2/browser/{page.browser}/show.json", key),
+        page.send("VIEW"),
+        web.post("/v2/callFlows", json={**FLOW, "clientKey": api.client_key}),
+        web.get("/v1/events/v1.2/browser/create.json", params={"sitecoreContextId": context_id}),
+    ]
+    assert [answer.is_success for answer in answers] == [True] * 5
+    assert [answer.headers.get("set-cookie") for answer in answers] == [None] * 5
 
 
 def test_call_flows_failures(api: Api, web: Api) -> None:

@@ -62,11 +62,18 @@ def line_total(item: Record) -> Decimal | int | None:
     return price * quantity if isinstance(price, int) else _EXACT.multiply(price, quantity)
 
 
+IDENTIFIABLE: Final = (
+    ("identifiers",),
+    ("guest_ref",),
+    ("emails",),
+    ("first_name", "last_name"),
+)
+"""Fields any group of which, with values, could lead to a guest (P-1)."""
+
+
 def is_identifiable(person: Changes) -> bool:
     """Whether anything is told of a person that could lead to a guest (P-1)."""
-    whole_name = person.get("first_name") and person.get("last_name")
-    evidence = (person.get(name) for name in ("identifiers", "emails", "guest_ref"))
-    return bool(whole_name) or any(evidence)
+    return any(all(person.get(name) for name in group) for group in IDENTIFIABLE)
 
 
 def check_identifiable(person: Changes) -> None:

@@ -118,14 +118,12 @@ class Api:
             base_url(request.scope, headers, self._settings.public_url),
             caller.compatibility,
         )
-        keyed = not (isinstance(route, Special) and route.own_transactions)
-        return await self._act(request, caller, prepared(route, asked), raw, keyed)
+        return await self._act(request, caller, prepared(route, asked), raw, route.takes_key)
 
     async def _act(
-        self, request: Request, caller: Caller, act: Act, raw: bytes, keyed: bool
+        self, request: Request, caller: Caller, act: Act, raw: bytes, takes_key: bool
     ) -> Answer:
-        keyed = keyed and request.method == "POST"
-        key = request.headers.get(b"idempotency-key") if keyed else None
+        key = request.headers.get(b"idempotency-key") if takes_key else None
 
         async def once() -> Answer:
             async with self._database.work(caller.workspace, caller.client_key) as work:

@@ -11,6 +11,7 @@ from innkeeper.resources.orders import (
     OrderItem,
     OrderItemExtension,
 )
+from innkeeper.rules.orders import IDENTIFIABLE
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 
@@ -129,7 +130,7 @@ ORDER_CONTACT = View(
     path=ONE_ORDER + "/contacts",
     item="/v2.1/orderContacts/{order_contact}",
     verbs=ALL,
-    wants="Needs one of: an identifier, `guest`, an e-mail address, both names (P-1).",
+    any_of=IDENTIFIABLE,
     rename={"guest_ref": "guest"},
     show={"date_of_birth": midnight, "gender": str.lower},
     parents={"guest": "/v2.1/guests/{guest}", "order": ONE_ORDER},

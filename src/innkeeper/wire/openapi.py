@@ -184,12 +184,24 @@ def _body(operation: Operation, view: View) -> Schema:
             properties[spelt] = {**properties[spelt], "description": field.doc}
         if must:
             required.append(spelt)
-    told = view.wants if operation.verb in (Verb.CREATE, Verb.REPLACE) else ""
+    whole = operation.verb in (Verb.CREATE, Verb.REPLACE)
+    groups = [_held(view, group) for group in view.any_of] if whole else []
     return (
         {"type": "object", "properties": properties}
         | ({"required": required} if required else {})
-        | ({"description": told} if told else {})
+        | ({"anyOf": groups} if groups else {})
     )
+
+
+def _held(view: View, group: Iterable[str]) -> Schema:
+    """That fields are sent, and not empty."""
+    spelt = {wire_name(view, name): view.resource.fields[name].kind.schema() for name in group}
+    least = {"array": {"minItems": 1}, "string": {"minLength": 1}}
+    properties = {
+        name: {"type": schema["type"], **least.get(schema["type"], {})} if "type" in schema else {}
+        for name, schema in spelt.items()
+    }
+    return {"required": list(spelt), "properties": properties}
 
 
 def _fields_shown(view: View) -> Schema:
@@ -326,7 +338,7 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
             query(name, {"type": "string", "format": "uuid"}, "Guest to link as contact.")
     if operation.verb is Verb.CLEAR:
         query("name", {"type": "string"}, "Keys, joined by | or a comma; none empties it.")
-    if operation.method == "POST":
+    if operation.takes_key:
         out.append(IDEMPOTENCY)
     return out
 
@@ -354,7 +366,7 @@ def _special(special: Special) -> Schema:
         where: Schema = {"name": name, "in": "query", "schema": {"type": "string"}}
         must = {"required": True} if name in special.needs else {}
         parameters.append({**where, "description": text, **must})
-    if special.method == "POST":
+    if special.takes_key:
         parameters.append(IDEMPOTENCY)
     answer: Schema = {"description": "Done."}
     if special.shown is not None:
@@ -362,7 +374,7 @@ def _special(special: Special) -> Schema:
     failures = {401, *special.failures} | ({404} if "{" in special.path else set())
     failures |= {400, 413, 415} if special.takes_body else set()
     # What an Idempotency-Key may meet: one that is no word, or one used for another request.
-    failures |= {400, 409} if special.method == "POST" else set()
+    failures |= {400, 409} if special.takes_key else set()
     out: Schema = {
         "operationId": special.name,
         "summary": special.summary,
@@ -402,7 +414,7 @@ def _responses(operation: Operation, view: View) -> Schema:
         failures |= {400}
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
         failures |= {400, 413, 415}
-    if operation.method == "POST":
+    if operation.takes_key:
         failures |= {400, 409}
     return {str(good): answer, **_failures(failures)}
 

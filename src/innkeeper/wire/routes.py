@@ -31,6 +31,11 @@ class Operation:
     def takes_body(self) -> bool:
         return self.verb in WITH_BODY
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether an Idempotency-Key makes its repetition answer the first response again."""
+        return self.method == "POST"
+
 
 Route = Operation | Special
 

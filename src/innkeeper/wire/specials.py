@@ -89,6 +89,11 @@ class Special:
     def takes_body(self) -> bool:
         return self.body is not None
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether an Idempotency-Key makes its repetition answer the first response again."""
+        return self.method == "POST" and not self.own_transactions
+
 
 def ref_in(text: str) -> UUID | None:
     """The ref that a text is, in whatever case; None when it is none."""

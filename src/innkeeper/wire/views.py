@@ -68,8 +68,8 @@ class View:
     """Field -> name on the wire, where that is not its camelCase."""
     required: frozenset[str] | None = None
     """Fields that create must send, where they are not the declared ones."""
-    wants: str = ""
-    """What a body must hold beyond its required fields, in words."""
+    any_of: tuple[tuple[str, ...], ...] = ()
+    """Groups of fields of which a create or replace must send one, with values (P-1)."""
     insists: frozenset[str] = frozenset()
     """Fixed fields that a replace must send all the same (N-22)."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
