@@ -271,18 +271,18 @@ def test_running_an_execution_again_duplicates_nothing(api: Api, jobs: Any, site
         pass
 
     async def cut_off(work: Any) -> None:
-        real, calls = export_runs._put, []
+        real, calls = export_runs.put_file, []
 
         def put(*given: Any) -> None:
             real(*given)
             calls.append(given)
             raise Killed
 
-        export_runs._put = put
+        export_runs.put_file = put
         try:
             await export_runs.run(work, execution)
         finally:
-            export_runs._put = real
+            export_runs.put_file = real
 
     with pytest.raises(Killed):
         jobs(cut_off)

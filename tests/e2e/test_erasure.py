@@ -183,6 +183,26 @@ def plant_uploads(api: Api, plants: Plants, email: str) -> tuple[str, str]:
     return str(batch["ref"]), stays
 
 
+def plant_audiences(api: Api, server: Innkeeper, guest: dict[str, Any]) -> dict[str, Any]:
+    """A Live segment with the guest in it, and files of audience exports that hold them."""
+    rule = {"field": "ref", "comparator": "is not null", "values": []}
+    definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
+    segment = made(
+        api.post("/innkeeper/v1/segments", json={"name": "All", "definition": definition})
+    )
+    assert api.post(f"/innkeeper/v1/segments/{segment['ref']}/start").status_code == 202
+    executions = {}
+    for form in ("CSV", "NDJSON", "PARQUET"):
+        body = {"name": form, "friendlyId": form.lower(), "segment": segment["ref"], "format": form}
+        export = made(api.post("/innkeeper/v1/exports", json=body))
+        started = api.post(f"/innkeeper/v1/exports/{export['ref']}/run")
+        executions[form] = started.json()["executionRef"]
+    run_jobs(server)
+    stored = made(api.get(f"/innkeeper/v1/segments/{segment['ref']}/guests"))
+    assert guest["ref"] in stored["items"]
+    return executions
+
+
 def scan(data: Path, plants: Plants) -> dict[str, set[str]]:
     """Words that stand in a file of the data folder: as bytes, unpacked, and in Parquet."""
     found = {}
@@ -220,11 +240,14 @@ def test_an_erased_person_leaves_no_byte_behind(
     assert exports["status"] == "waiting"
     by_hand = command("jobs", "list")
     assert "exports_files.write" in by_hand
-    write_export(server, exported["ref"])
-    plant_uploads(api, plants, email)
+    run_jobs(server)
     bystander = made(api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"}))
+    executions = plant_audiences(api, server, guest)
+    plant_uploads(api, plants, email)
     assert len(plants.words) >= PLANTED
     before = scan(server.data, plants)
+    for kind in ("lake/", *(f"exports/{ref}" for ref in executions.values())):
+        assert any(kind in path for path in before), f"nothing stands in {kind}"
     everywhere = set().union(*before.values())
     assert everywhere == set(plants.words), "each word stands somewhere"
 
@@ -234,11 +257,20 @@ def test_an_erased_person_leaves_no_byte_behind(
     assert {"orders", "events", "sessions", "quarantine", "merges", "answers"} <= receipt[
         "removed"
     ].keys()
+    assert receipt["removed"]["segmentMembers"] == 1
+    assert receipt["files"]["audienceExports"] == len(executions)
     assert receipt["files"].keys() >= {"uploads", "exports", "lake"}
+    at_rest = {path for path in scan(server.data, plants) if not path.startswith("postgres")}
+    assert at_rest == set(), "files at rest need no scrub"
     assert not plants.found_in(dumped(server)), "a dump needs no scrub"
     command("privacy", "scrub", "--yes", "--json")
     assert not plants.found_in(dumped(server))
     assert api.get(f"/v2.1/guests/{bystander['ref']}").json()["city"] == "bystander"
+    listing = made(api.get(f"/innkeeper/v1/exports/executions/{executions['NDJSON']}/files"))
+    left = api.get(listing["exports"][0]["url"], auth=None).content
+    assert [json.loads(line)["ref"] for line in gzip.decompress(left).splitlines()] == [
+        bystander["ref"]
+    ]
     server.stop()
     assert scan(server.data, plants) == {}
     assert b"bystander" in b"".join(
@@ -248,8 +280,8 @@ def test_an_erased_person_leaves_no_byte_behind(
     )
 
 
-def write_export(server: Innkeeper, ref: str) -> None:
-    """What the worker would do with a waiting export."""
+def run_jobs(server: Innkeeper) -> None:
+    """What the worker would do with what waits."""
     done = subprocess.run(
         [COMMAND, "jobs", "run", "--once", "--data", server.data],
         capture_output=True,
@@ -267,7 +299,7 @@ def test_an_upload_that_waits_loses_the_erased_and_keeps_the_others(
     guest, email = plant_guest(api, plants)
     batch, stays = plant_uploads(api, plants, email)
     command("privacy", "erase", guest["ref"], "--yes")
-    write_export(server, "")
+    run_jobs(server)
     inspected = made(api.get(f"/v2/batches/inspect/{batch}"))
     assert (inspected["status"]["code"], inspected["totalRecords"]) == ("success", 1)
     assert api.get("/v2.1/guests", params={"email": stays}).json()["totalCount"] == 1

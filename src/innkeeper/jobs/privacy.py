@@ -28,21 +28,21 @@ async def search(work: Work) -> None:
 
 async def search_files(work: Work) -> dict[str, int]:
     """Search everything at rest; how many files changed, by place."""
-    waiting = await privacy.waiting(work)
-    if not waiting:
+    wanted = await privacy.wanted(work)
+    if wanted is None:
         return {}
     files = Files.of(work.settings)
     changed = {
-        "uploads": await search_uploads(work, files, await rulebook.read(work)),
+        "uploads": await search_uploads(work, files, await rulebook.read(work), wanted.digests),
         "exports": await search_exports(work, files),
         "lake": await _search_lake(work),
     }
     for place in erasure.places():
         if place.files is not None:
-            changed[place.name] = await place.files(work)
+            changed[place.name] = await place.files(work, wanted.guests)
     found = {name: many for name, many in changed.items() if many}
     await audit.note(work, "privacy.files", None, changed=found)
-    await privacy.searched(work, waiting)
+    await privacy.searched(work, wanted)
     return found
 
 

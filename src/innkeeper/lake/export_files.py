@@ -1,7 +1,7 @@
 """Files of an export, written by the engine; templates are filled row by row."""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +10,15 @@ from sqlglot import exp
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.export_sql import CHOSEN, export_rows
+from innkeeper.lake.files import storage
 from innkeeper.lake.snapshot import Session, Snapshot
 from innkeeper.resources.exports import CSV, JSON, PARQUET
 from innkeeper.rules.exports import Shape, filled
 from innkeeper.rules.traits import Traits
+from innkeeper.settings import Settings
 
 _BATCH: Final = 2000
+_PARQUET: Final = "FORMAT parquet, COMPRESSION zstd"
 
 
 def write_file(
@@ -37,9 +40,47 @@ def write_file(
     return session.copy(rows, path, _options(shape), seconds)
 
 
+def write_without(
+    settings: Settings,
+    source: Path,
+    target: Path,
+    form: str,
+    places: Sequence[int],
+    *,
+    header: bool,
+) -> None:
+    """Write a file of an export again without some of its rows, counted from 0."""
+    if form == PARQUET:
+        with engine.connected(settings, storage(settings)) as connection:
+            connection.execute(
+                "COPY (SELECT * EXCLUDE (file_row_number) FROM "  # noqa: S608
+                f"read_parquet({engine.literal(str(source))}, file_row_number = true) "
+                f"WHERE NOT list_contains({list(places)}::BIGINT[], file_row_number) "
+                f"ORDER BY file_row_number) TO {engine.literal(str(target))} ({_PARQUET})"
+            )
+        return
+    gone = {place + header for place in places}
+    with gzip.open(source) as lines, gzip.open(target, "wb", compresslevel=6) as out:
+        for number, row in enumerate(_whole_rows(lines, form == CSV)):
+            if number not in gone:
+                out.write(row)
+
+
+def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:
+    """Rows of a file of text; one of CSV goes on while a quote is open."""
+    row = b""
+    for line in lines:
+        row += line
+        if not csv or row.count(b'"') % 2 == 0:
+            yield row
+            row = b""
+    if row:
+        yield row
+
+
 def _options(shape: Shape) -> str:
     if shape.format == PARQUET:
-        return "FORMAT parquet, COMPRESSION zstd"
+        return _PARQUET
     if shape.format == CSV:
         header = "true" if shape.header else "false"
         quotes = ", FORCE_QUOTE *" if shape.quote else ""

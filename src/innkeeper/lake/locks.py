@@ -10,6 +10,7 @@ from innkeeper.store.work import Work
 FLUSH: Final = "flush"
 COMPACT: Final = "compact"
 REFRESH: Final = "refresh"
+EXPORTS: Final = "exports"
 
 
 def lock_number(work: Work, what: str) -> int:
@@ -39,3 +40,17 @@ async def alone(work: Work, what: str, *, wait: bool = True) -> AsyncIterator[bo
     finally:
         if ours and not work.connection.closed:
             await work.one("lake.unlock", lock=number)
+
+
+@asynccontextmanager
+async def together(work: Work, what: str) -> AsyncIterator[None]:
+    """Do what many may do at once, while nobody is `alone` at it."""
+    if work.in_transaction:
+        raise RuntimeError("a lock of the lake is taken before the transaction it protects")
+    number = lock_number(work, what)
+    await work.one("lake.share", lock=number)
+    try:
+        yield
+    finally:
+        if not work.connection.closed:
+            await work.one("lake.unshare", lock=number)

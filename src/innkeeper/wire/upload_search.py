@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.bulk import batches, exports_files
-from innkeeper.actions.protection import privacy, suppression
+from innkeeper.actions.protection import suppression
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry
@@ -30,13 +30,12 @@ async def search_exports(work: Work, files: Files) -> int:
     return len(kept)
 
 
-async def search_uploads(work: Work, files: Files, book: Rulebook) -> int:
+async def search_uploads(work: Work, files: Files, book: Rulebook, gone: frozenset[bytes]) -> int:
     """Take erased guests out of uploads that are not applied to their end; how many changed.
 
     A line of theirs becomes an empty one, so that the others keep their numbers. Files that are
     no lines of JSON are given up instead, and their sender is told.
     """
-    gone = {bytes(row["digest"]) for row in await privacy.waiting(work)}
     changed = 0
     for ref in await batches.unfinished(work) if gone else ():
         async with work.transaction():
@@ -47,7 +46,9 @@ async def search_uploads(work: Work, files: Files, book: Rulebook) -> int:
     return changed
 
 
-async def _search(work: Work, files: Files, batch: Row, book: Rulebook, gone: set[bytes]) -> bool:
+async def _search(
+    work: Work, files: Files, batch: Row, book: Rulebook, gone: frozenset[bytes]
+) -> bool:
     name = batches.upload_name(work.workspace, batch["ref"])
     layout = Layout.of(batch, tracking=True)
     if layout.format != "ndjson":
@@ -75,7 +76,7 @@ async def _search(work: Work, files: Files, batch: Row, book: Rulebook, gone: se
 
 
 async def _holds(
-    work: Work, files: Files, name: str, layout: Layout, book: Rulebook, gone: set[bytes]
+    work: Work, files: Files, name: str, layout: Layout, book: Rulebook, gone: frozenset[bytes]
 ) -> bool:
     try:
         with files.local(name) as path:

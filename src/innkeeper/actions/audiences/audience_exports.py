@@ -1,5 +1,6 @@
 """Audience exports: define, run, list what came of them (segmentation-and-export.md 2)."""
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import exports as rules
+from innkeeper.store.files import Files
 from innkeeper.store.work import Json, Work
 
 SINGULAR: Final = "Audience export"
@@ -61,9 +63,13 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
 
 
 async def delete(work: Work, export: UUID | str) -> None:
-    """Remove an export and its executions; files are removed when their time comes."""
+    """Remove an export with its executions and their files."""
     row = await fetch(work, export)
+    files = Files.of(work.settings)
+    names = await work.all("exports.names", export=row["ref"])
     await work.run("exports.delete", ref=row["ref"])
+    for each in names:
+        await asyncio.to_thread(files.remove, each["name"])
 
 
 async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:

@@ -64,17 +64,15 @@ async def _deliver(work: Work, row: Record, execution: UUID, file: Record) -> st
     if destination["type"] == "FOLDER":
         name = f"{row['friendly_id']}/{execution}/{file['name'].rpartition('/')[2]}"
         error = await asyncio.to_thread(_copy, files, file["name"], destination["url"], name)
-        if error is None:
-            await _note(work, execution, file, max(file["rows"], 1))
-        return error
+        return error or await _note(work, execution, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
     while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH))):
         error = await _post(row, execution, file, done, batch)
+        done += len(batch)
+        error = error or await _note(work, execution, file, done)
         if error is not None:
             return error
-        done += len(batch)
-        await _note(work, execution, file, done)
     return None
 
 
@@ -95,10 +93,16 @@ async def _post(
     return await asyncio.to_thread(webhooks.post, url, body, headers)
 
 
-async def _note(work: Work, execution: UUID, file: Record, delivered: int) -> None:
-    await work.run(
-        "exports.delivering", execution=execution, number=file["number"], delivered=delivered
+async def _note(work: Work, execution: UUID, file: Record, delivered: int) -> str | None:
+    """Note how far it is; that another file is in its place now, which is delivered later."""
+    noted = await work.run(
+        "exports.delivering",
+        execution=execution,
+        number=file["number"],
+        name=file["name"],
+        delivered=delivered,
     )
+    return None if noted else "somebody was erased meanwhile"
 
 
 def _lines(files: Files, name: str, skip: int) -> Iterator[bytes]:

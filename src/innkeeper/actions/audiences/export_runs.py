@@ -18,6 +18,7 @@ from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import segments, traits, webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
 from innkeeper.errors import ApiError, Unavailable
+from innkeeper.lake.locks import EXPORTS, together
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
@@ -36,7 +37,7 @@ from innkeeper.store.work import Work
 
 DELIVER: Final = "exports.deliver"
 KEPT: Final = timedelta(days=7)
-"""How long files are kept: a guest who is erased is in none for longer."""
+"""How long files are kept; a guest who is erased is taken out of them at once."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class _Chosen:
     """Who goes into the files of one kind."""
 
     action: str | None
+    guests: list[str]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that was written: a row for each of its guests, in the order of their refs."""
+
+    action: str | None
+    path: Path
     guests: list[str]
 
 
@@ -55,7 +65,9 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
     await work.run("exports.started", ref=execution, now=clock.now())
     row = await fetch(work, found["export_ref"])
     try:
-        return await _run(work, row, found, most_rows)
+        # Who is erased meanwhile is taken out when the files are listed (`forgetting`).
+        async with together(work, EXPORTS):
+            return await _run(work, row, found, most_rows)
     except Unavailable:
         raise
     except Exception as fault:
@@ -131,45 +143,44 @@ def _write(
     chosen: list[_Chosen],
     folder: str,
     most_rows: int,
-) -> list[tuple[str | None, Path, int]]:
-    """(delta action, file, rows) of every file; a full export of nobody is one empty file."""
+) -> list[_File]:
+    """Every file; a full export of nobody is one empty file."""
     from innkeeper.lake.export_files import write_file  # noqa: PLC0415 - loads SQLGlot
 
-    written: list[tuple[str | None, Path, int]] = []
+    written: list[_File] = []
     for each in chosen:
         starts = range(0, max(len(each.guests), 0 if each.action else 1), most_rows)
         for start in starts:
-            part = each.guests[start : start + most_rows]
+            part = sorted(each.guests[start : start + most_rows])
             path = Path(folder) / str(len(written))
             rows = write_file(session, lake.snapshot, shape, every, part, path)
             if rows != len(part):
                 raise RuntimeError(f"a file of {len(part)} guests has {rows} rows")
-            written.append((each.action, path, rows))
+            written.append(_File(each.action, path, part))
     return written
 
 
-async def _keep(
-    work: Work, execution: UUID, shape: Shape, written: list[tuple[str | None, Path, int]]
-) -> None:
+async def _keep(work: Work, execution: UUID, shape: Shape, written: list[_File]) -> None:
     """Put files where downloads find them, and list them."""
     files = Files.of(work.settings)
     ending = "parquet" if shape.format == "PARQUET" else f"{shape.format.lower()}.gz"
-    for number, (action, path, rows) in enumerate(written):
+    for number, file in enumerate(written):
         name = f"{work.workspace}/exports/{execution}/{number:04}.{ending}"
-        size = path.stat().st_size
-        await asyncio.to_thread(_put, files, name, path)
+        await asyncio.to_thread(put_file, files, name, file.path)
         await work.run(
             "exports.add_file",
             execution=execution,
             number=number,
             name=name,
-            delta_action=action,
-            rows=rows,
-            bytes=size,
+            delta_action=file.action,
+            rows=len(file.guests),
+            bytes=file.path.stat().st_size,
+            guests=file.guests,
         )
 
 
-def _put(files: Files, name: str, path: Path) -> None:
+def put_file(files: Files, name: str, path: Path) -> None:
+    """Copy a file to where downloads find it."""
     with files.staged() as staged, path.open("rb") as source:
         shutil.copyfileobj(source, staged)
         files.put(name, staged)

@@ -186,26 +186,27 @@ async def _keep(
     guests = None if asked is None else list(asked)
     departed = await work.all("segments.depart", segment=row["ref"], asked=guests)
     entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
-    if row["webhook"]:
-        for change, rows in (("entered", entered), ("departed", departed)):
-            for start in range(0, len(rows), TOLD_AT_ONCE):
-                part = rows[start : start + TOLD_AT_ONCE]
-                await webhooks.put(
-                    work,
-                    row["webhook"],
-                    row["webhook_secret"],
-                    {
-                        "event": f"segment.{change}",
-                        "segmentRef": row["ref"],
-                        "friendlyId": row["friendly_id"],
-                        "segmentName": row["name"],
-                        "guests": [each["guest_ref"] for each in part],
-                        "at": clock.now(),
-                    },
-                )
+    for change, rows in (("entered", entered), ("departed", departed)):
+        await tell(work, row, change, [each["guest_ref"] for each in rows])
     # The next segment's members go into the same table.
     await work.run("segments.empty_found")
     return entered, departed
+
+
+async def tell(work: Work, segment: Row, change: str, guests: Sequence[UUID]) -> None:
+    """Tell who wants to know that guests `entered` or `departed`."""
+    if not segment["webhook"]:
+        return
+    for start in range(0, len(guests), TOLD_AT_ONCE):
+        message = {
+            "event": f"segment.{change}",
+            "segmentRef": segment["ref"],
+            "friendlyId": segment["friendly_id"],
+            "segmentName": segment["name"],
+            "guests": guests[start : start + TOLD_AT_ONCE],
+            "at": clock.now(),
+        }
+        await webhooks.put(work, segment["webhook"], segment["webhook_secret"], message)
 
 
 def _told(fault: Exception) -> str:

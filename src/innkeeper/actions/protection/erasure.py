@@ -53,7 +53,7 @@ class Place:
     """Removes what it holds of guests, in the erasure's transaction; how many pieces."""
     access: Access | None = None
     """All that it holds of guests and those they stand for, as JSON can show it."""
-    files: Callable[[Work], Awaitable[int]] | None = None
+    files: Callable[[Work, list[UUID]], Awaitable[int]] | None = None
     """Removes erased guests from files at rest, after the transaction; how many files changed."""
 
 
@@ -77,7 +77,8 @@ def rows(query: str) -> Access:
 
 
 _PLACES: Final[dict[str, Place]] = {}
-_MODULES: Final[list[str]] = []
+_MODULES: Final = ("innkeeper.actions.audiences.forgetting",)
+"""Modules that register places; imported when they are needed, since some import this one."""
 
 
 def register(place: Place) -> None:
@@ -85,12 +86,6 @@ def register(place: Place) -> None:
     if place.name in _PLACES:
         raise ValueError(f"two places are called {place.name}")
     _PLACES[place.name] = place
-
-
-def register_module(module: str) -> None:
-    """A module that registers places when it is imported, which waits until they are needed."""
-    if module not in _MODULES:
-        _MODULES.append(module)
 
 
 def places() -> list[Place]:
@@ -141,8 +136,7 @@ async def erase(
             for place in places():
                 if place.erase is not None and (many := await place.erase(work, what)):
                     removed[place.name] = many
-        # A guest known by nothing stands in exports all the same.
-        await remember(work, [*keys, *(digest("guest", str(ref)) for ref in guests)])
+        await _remember(work, keys, guests)
         if suppress:
             await suppression.suppress(work, keys, mode)
         live = [row["ref"] for row in group if row["survivor_ref"] is None]
@@ -153,11 +147,18 @@ async def erase(
     return receipt
 
 
-async def remember(work: Work, keys: Sequence[UUID]) -> None:
+async def _remember(work: Work, keys: Sequence[UUID], guests: Sequence[UUID]) -> None:
     """Note what files at rest are still to be searched for."""
-    if keys:
-        digests = await suppression.digests_of(work, keys)
-        await work.run("privacy.remember_erased", digests=digests, now=clock.now())
+    found: dict[bytes, UUID | None] = dict.fromkeys(await suppression.digests_of(work, keys))
+    for guest in guests:
+        (key,) = await suppression.digests_of(work, [digest("guest", str(guest))])
+        found[key] = guest
+    await work.run(
+        "privacy.remember_erased",
+        digests=list(found),
+        guests=list(found.values()),
+        now=clock.now(),
+    )
 
 
 async def subject(work: Work, guest: UUID) -> str:

@@ -1,5 +1,6 @@
 """What a person may ask for: to be erased, to see what is held, not to come back."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +12,24 @@ from innkeeper.errors import Unknown
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import iso
 from innkeeper.store.work import Row, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Erased guests who may still be in files at rest."""
+
+    rows: list[Row]
+
+    @property
+    def guests(self) -> list[UUID]:
+        """Their refs."""
+        return [row["guest_ref"] for row in self.rows if row["guest_ref"] is not None]
+
+    @property
+    def digests(self) -> frozenset[bytes]:
+        """What they were known by, as the block list has it."""
+        return frozenset(bytes(row["digest"]) for row in self.rows)
+
 
 MODES: Final = (erasure.DELETE, erasure.GDPR_DELETE)
 
@@ -51,17 +70,18 @@ async def access(work: Work, guest: UUID) -> dict[str, Any]:
     }
 
 
-async def waiting(work: Work) -> list[Row]:
-    """Digests that files at rest are still to be searched for, and since when."""
-    return await work.all("privacy.erased")
+async def wanted(work: Work) -> Wanted | None:
+    """What files at rest are still to be searched for, if anything."""
+    rows = await work.all("privacy.erased")
+    return Wanted(rows) if rows else None
 
 
-async def searched(work: Work, rows: list[Row]) -> None:
-    """Files at rest were searched for those digests."""
+async def searched(work: Work, what: Wanted) -> None:
+    """Files at rest hold nothing of it any more."""
     await work.run(
         "privacy.forget_erased",
-        digests=[row["digest"] for row in rows],
-        times=[row["erased_at"] for row in rows],
+        digests=[row["digest"] for row in what.rows],
+        times=[row["erased_at"] for row in what.rows],
     )
 
 

@@ -79,9 +79,10 @@ WHERE ref = %(ref)s
 RETURNING {execution}
 
 -- exports.add_file
--- A file of an execution.
-INSERT INTO {ws}.export_files (execution_ref, number, name, delta_action, rows, bytes)
-VALUES (%(execution)s, %(number)s, %(name)s, %(delta_action)s, %(rows)s, %(bytes)s)
+-- A file of an execution, and who is in it, row by row.
+INSERT INTO {ws}.export_files (execution_ref, number, name, delta_action, rows, bytes, guests)
+VALUES (%(execution)s, %(number)s, %(name)s, %(delta_action)s, %(rows)s, %(bytes)s,
+    %(guests)s::uuid[])
 
 -- exports.files
 -- The files of an execution.
@@ -103,9 +104,53 @@ INSERT INTO {ws}.export_members (export_ref, guest_ref)
 SELECT %(export)s, unnest(%(guests)s::uuid[]) ON CONFLICT DO NOTHING
 
 -- exports.delivering
--- How far the delivery of a file is.
+-- How far the delivery of a file is; nothing when another was written in its place.
 UPDATE {ws}.export_files SET delivered = %(delivered)s
+WHERE execution_ref = %(execution)s AND number = %(number)s AND name = %(name)s
+
+-- exports.holding
+-- Files that hold some guests, and those with one to be removed that they are in place of.
+SELECT execution_ref, number FROM {ws}.export_files
+WHERE guests && %(guests)s::uuid[] OR replaced IS NOT NULL ORDER BY execution_ref, number
+
+-- exports.lock_file
+-- One file, how it is made, and the rows of some guests counted from 0; held until the transaction
+-- ends.
+SELECT f.name, f.replaced, e.shape, ARRAY(
+    SELECT (place - 1)::integer FROM unnest(f.guests) WITH ORDINALITY AS each (guest, place)
+    WHERE guest = ANY (%(guests)s::uuid[]) ORDER BY place
+) AS places
+FROM {ws}.export_files AS f JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
+JOIN {ws}.exports AS e ON e.ref = x.export_ref
+WHERE f.execution_ref = %(execution)s AND f.number = %(number)s FOR UPDATE OF f
+
+-- exports.rewritten
+-- Another file in place of a locked one, without some rows; a delivery goes on where it was.
+UPDATE {ws}.export_files AS f SET name = %(name)s, bytes = %(bytes)s, replaced = f.name,
+    rows = f.rows - cardinality(%(places)s::integer[]),
+    delivered = f.delivered - (
+        SELECT count(*) FROM unnest(%(places)s::integer[]) AS place WHERE place < f.delivered
+    ),
+    guests = ARRAY(
+        SELECT guest FROM unnest(f.guests) WITH ORDINALITY AS each (guest, place)
+        WHERE place - 1 <> ALL (%(places)s::integer[]) ORDER BY place
+    )
+WHERE f.execution_ref = %(execution)s AND f.number = %(number)s
+
+-- exports.replaced
+-- The file that this one is in place of is gone.
+UPDATE {ws}.export_files SET replaced = NULL
 WHERE execution_ref = %(execution)s AND number = %(number)s
+
+-- exports.names
+-- Where files of audience exports are, and of some one export.
+SELECT f.name FROM {ws}.export_files AS f
+JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
+WHERE %(export)s::uuid IS NULL OR x.export_ref = %(export)s
+UNION ALL
+SELECT f.replaced FROM {ws}.export_files AS f
+JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
+WHERE f.replaced IS NOT NULL AND (%(export)s::uuid IS NULL OR x.export_ref = %(export)s)
 
 -- exports.delivered
 -- Note how a delivery ended.

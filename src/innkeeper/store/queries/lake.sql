@@ -15,6 +15,14 @@ SELECT pg_try_advisory_lock(%(lock)s) AS ours
 -- Let another one flush, or compact.
 SELECT pg_advisory_unlock(%(lock)s)
 
+-- lake.share
+-- Wait for who does something alone, and keep others from doing so, until `lake.unshare`.
+SELECT pg_advisory_lock_shared(%(lock)s)
+
+-- lake.unshare
+-- Let others do it alone.
+SELECT pg_advisory_unlock_shared(%(lock)s)
+
 -- lake.hold
 -- Keep what compactions drop from now on; or keep flushes out; until the transaction ends.
 SELECT pg_advisory_xact_lock_shared(%(lock)s)

@@ -116,15 +116,16 @@ SELECT value FROM innkeeper.secrets WHERE name = 'subjects'
 
 -- privacy.remember_erased
 -- What files at rest are still to be searched for.
-INSERT INTO {ws}.erased (digest, erased_at)
-SELECT digest, %(now)s FROM unnest(%(digests)s::bytea[]) AS new (digest)
+INSERT INTO {ws}.erased (digest, guest_ref, erased_at)
+SELECT digest, guest_ref, %(now)s
+FROM unnest(%(digests)s::bytea[], %(guests)s::uuid[]) AS new (digest, guest_ref)
 -- In one order for everybody, so that two erasures cannot wait for each other.
 ORDER BY digest
 ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 
 -- privacy.erased
 -- Everything files at rest are still to be searched for.
-SELECT digest, erased_at FROM {ws}.erased
+SELECT digest, guest_ref, erased_at FROM {ws}.erased
 
 -- privacy.forget_erased
 -- Files at rest hold nothing any more of these; what was erased again meanwhile stays.
@@ -229,6 +230,19 @@ WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
 -- What guards stopped of guests.
 SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at
 FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[] ORDER BY sequence
+
+-- privacy.segments_of
+-- Segments that guests are stored as members of.
+SELECT s.ref AS segment_ref, s.name, m.guest_ref, m.since
+FROM {ws}.segment_members AS m JOIN {ws}.segments AS s ON s.ref = m.segment_ref
+WHERE m.guest_ref = ANY (%(guests)s::uuid[]) ORDER BY m.since, s.name
+
+-- privacy.audience_exports_of
+-- Files of exports at rest that guests are in.
+SELECT e.name, f.execution_ref, f.number, f.delta_action, x.finished_at
+FROM {ws}.export_files AS f JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
+JOIN {ws}.exports AS e ON e.ref = x.export_ref
+WHERE f.guests && %(guests)s::uuid[] ORDER BY x.finished_at, f.number
 
 -- privacy.answers
 -- Kept first answers that name guests.

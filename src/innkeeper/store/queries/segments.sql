@@ -180,9 +180,10 @@ DELETE FROM {ws}.segment_touched WHERE sequence = ANY (%(sequences)s)
 DELETE FROM {ws}.segment_touched
 
 -- segments.forget_guests
--- Take guests that are erased out of all memberships.
+-- Take guests that are erased out of all memberships; what they were members of.
 WITH gone AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[]))
 DELETE FROM {ws}.segment_members WHERE guest_ref = ANY (%(guests)s::uuid[])
+RETURNING segment_ref, guest_ref
 
 -- segments.forget_samples
 -- Take guests that are erased out of the samples of segments.

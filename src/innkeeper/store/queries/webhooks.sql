@@ -30,6 +30,14 @@ WHERE sequence = %(sequence)s
 DELETE FROM {ws}.webhook_messages
 WHERE coalesce(sent_at, given_up_at) < %(before)s
 
+-- webhooks.forget_guests
+-- Messages that named guests who are erased, and have arrived or were given up.
+DELETE FROM {ws}.webhook_messages
+WHERE coalesce(sent_at, given_up_at) IS NOT NULL AND EXISTS (
+    SELECT FROM unnest(%(guests)s::uuid[]) AS gone (ref)
+    WHERE position(convert_to(gone.ref::text, 'UTF8') IN body) > 0
+)
+
 -- webhooks.list
 -- The newest messages, without their secrets.
 SELECT sequence, url, attempts, due_at, error, created_at, sent_at, given_up_at
