@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -50,6 +51,19 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
                 yield from SECTIONS[name](bench)
 
 
+def _with_others(text: str) -> str:
+    """The page with the sections just measured, and the others as they were."""
+    head, *measured = _parts(text)
+    known = {part.partition("\n")[0]: part for part in [*_parts(PAGE.read_text())[1:], *measured]}
+    names = [f"## {name.capitalize()}" for name in SECTIONS]
+    return "\n".join([head, *(known[name] for name in names if name in known)])
+
+
+def _parts(text: str) -> list[str]:
+    """What stands before the first section, then each section."""
+    return [part.rstrip() + "\n" for part in re.split(r"^(?=## )", text, flags=re.MULTILINE)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="all when none")
@@ -62,7 +76,8 @@ def main() -> None:
         print(line, flush=True)
         written.append(line)
     if asked.write:
-        PAGE.write_text("\n".join([*written, ""]))
+        text = "\n".join([*written, ""])
+        PAGE.write_text(_with_others(text) if asked.sections else text)
         print(f"written to {PAGE.name}", file=sys.stderr)
 
 
