@@ -55,7 +55,7 @@ def as_csv(found: dict[str, Any]) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(found["columns"])
     for row in found["rows"]:
-        writer.writerow([_safe(plain(value)) for value in row])
+        writer.writerow([safe(plain(value)) for value in row])
     return text.getvalue().encode()
 
 
@@ -64,7 +64,8 @@ def plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _safe(value: Any) -> Any:
+def safe(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from innkeeper import clock
 from innkeeper.actions.bulk import batches
 from innkeeper.actions.bulk.batches import Holds
 from innkeeper.actions.bulk.crowd import Source
@@ -14,7 +15,7 @@ from innkeeper.errors import Conflict
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
 from innkeeper.store.readers import Chunk
-from innkeeper.store.work import Row, Work
+from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
 Told = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
@@ -74,6 +75,20 @@ async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) 
             await intake.apply(work, chunk.items, source, told)
     finally:
         await work.run("rehearsal.end")
+
+
+async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:
+    """Tell how the file of an import is made before it is applied; raises `Conflict` after."""
+    row = await work.one(
+        "batches.describe",
+        parts={"columns": ("batches.columns",)},
+        ref=ref,
+        about=Json(about),
+        now=clock.now(),
+    )
+    if row is None:
+        raise Conflict(f"Import {ref} was begun already.")
+    return row
 
 
 async def fetch(work: Work, ref: UUID) -> Record:

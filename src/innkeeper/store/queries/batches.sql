@@ -42,6 +42,12 @@ SET state = %(state)s, modified_at = %(now)s, kept = %(kept)s,
 WHERE ref = %(ref)s
 RETURNING {columns}
 
+-- batches.describe
+-- How the file of an import is made, told before it is applied; no row once it is.
+UPDATE {ws}.batches SET about = %(about)s, modified_at = %(now)s
+WHERE ref = %(ref)s AND holds <> 'batch' AND state = 'uploading'
+RETURNING {columns}
+
 -- batches.progress
 -- What a chunk of records did, written in the transaction that did it.
 UPDATE {ws}.batches

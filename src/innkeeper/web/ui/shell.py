@@ -58,6 +58,9 @@ MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
     ("/segments", "Segments", "segments"),
+    ("/reports", "Reports", "reports"),
+    ("/exports", "Exports", "exports"),
+    ("/imports", "Imports", "imports"),
     ("/quarantine", "Quarantine", "quarantine"),
     ("/settings", "Settings", "settings"),
 )
@@ -179,6 +182,8 @@ class Page:
     right: Right | None = None
     post_right: Right | None = None
     whole: bool = True
+    uploads: bool = False
+    """Whether its form may hold a file as large as an upload may be."""
 
 
 class Shell:
@@ -202,7 +207,8 @@ class Shell:
                 return to_login(request)
             if not exists:
                 return problem(request, NotFound())
-            form = await self._form(request, token) if request.method == "POST" else FormData()
+            posted = request.method == "POST"
+            form = await self._form(request, token, page) if posted else FormData()
             if isinstance(form, Response):
                 return form
 
@@ -247,9 +253,10 @@ class Shell:
             response.status_code = error.status
             return response
 
-    async def _form(self, request: Request, token: str) -> FormData | Response:
+    async def _form(self, request: Request, token: str, page: Page) -> FormData | Response:
         declared = request.headers.get("content-length", "")
-        if not declared.isdecimal() or int(declared) > self.settings.max_body_bytes:
+        most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
+        if not declared.isdecimal() or int(declared) > most:
             return problem(request, BadRequest("The form is too large."))
         form = await request.form()
         sent = form.get("csrf")

@@ -152,6 +152,49 @@ def said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def run_state(status: str) -> str:
+    """The state of an execution, which the vendor spells by what it runs on."""
+    return {"PENDING_SEGMENTATION": "waiting", "PENDING_EMR_JOB": "running"}.get(status, status)
+
+
+def column_words(name: str) -> str:
+    """A column of an export: `trait.orderCount` as Order Count."""
+    return worded(name.rpartition(".")[2])
+
+
+def target_words(targets: str) -> str:
+    """What a column of a file becomes: `contact.identifiers.CRM` as Contact: Identifier CRM."""
+    return " + ".join(_target(target) for target in targets.split(","))
+
+
+def _target(target: str) -> str:
+    where, _, rest = target.partition(".")
+    if not rest:
+        return worded(target)
+    if where in ("contact", "orderItems"):
+        return f"{worded(where)}: {_target(rest)}"
+    if where == "identifiers":
+        return f"Identifier {rest}"
+    return f"Extension {rest}"
+
+
+def import_state(row: Record) -> str:
+    """The state of an import as it reads."""
+    if row["fault"] == "given up":
+        return "thrown away"
+    words = {"uploading": "waiting", "file_uploaded": "waiting", "processing": "running"}
+    state = str(words.get(row["state"], row["state"]))
+    return "done" if state == "error" and row["records"] and not row["fault"] else state
+
+
+def size(count: int) -> str:
+    """`1.2 MB`."""
+    for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {word}"
+    return f"{count} B"
+
+
 def worded_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The series of a chart, their names as words."""
     return [(worded(name.lower()), values) for name, values in series.items()]
@@ -193,5 +236,6 @@ FILTERS: Final = {
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
         *(initials, tint, said, worded_keys, plain, json_text, json_html),
+        *(run_state, column_words, target_words, import_state, size),
     )
 }

@@ -1,0 +1,226 @@
+"""Files that people upload to be imported: kept, looked into, mapped column by column.
+
+Nothing here asks the database; what blocks runs in threads.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import md5
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
+
+from innkeeper.errors import BadRequest
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Day, Instant
+from innkeeper.rules.batch import Refused
+from innkeeper.store.files import Files
+from innkeeper.store.readers import Unreadable, check_gzip, lines, unzipped
+from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
+from innkeeper.wire import batch_records
+from innkeeper.wire.batch_files import Layout, guessed_format
+from innkeeper.wire.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
+from innkeeper.wire.naming import camel
+from innkeeper.wire.suggestion import suggested
+
+SAMPLE: Final = 200
+"""Rows that a suggestion looks at."""
+SHOWN: Final = 3
+EVENT_TARGETS: Final = ("type", "channel", "pos", "browser_id", "requested_at", "page", "email")
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that has arrived."""
+
+    about: dict[str, Any]
+    checksum: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first rows of a table; of a file of JSON lines, its first values."""
+
+    columns: list[str]
+    rows: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Column:
+    """A column as the form shows it."""
+
+    name: str
+    targets: str
+    """What it becomes, joined by commas; nothing when it is not imported."""
+    form: str
+    """How its dates are written."""
+    examples: list[str] = field(default_factory=list)
+    is_date: bool = False
+
+
+def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
+    """Keep an uploaded file; raises BadRequest for one that cannot be an import."""
+    form, compressed = guessed_format(filename)
+    if form is None:
+        raise BadRequest("Nothing tells what this file is: call it .csv, .ndjson or .parquet.")
+    digest, size, breaks = md5(usedforsecurity=False), 0, 0
+    with files.staged() as staged:
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            breaks += block.count(b"\n")
+            staged.write(block)
+        if not size:
+            raise BadRequest("Choose a file that is not empty.")
+        files.put(name, staged)
+    about = {"format": form, "compressed": compressed, "mapping": None, "name": filename[-200:]}
+    if not compressed and form != "parquet":
+        about["lines"] = breaks
+    return Kept(about, digest.hexdigest(), size)
+
+
+@contextmanager
+def opened(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[bytes] | Path]:
+    """A kept file as `Layout.chunks` takes it; raises BadRequest where it cannot be read."""
+    try:
+        with files.local(name) as path:
+            if about["format"] == "parquet":
+                yield path
+                return
+            if about["compressed"]:
+                with path.open("rb") as stream:
+                    check_gzip(stream)
+            with path.open("rb") as stream:
+                yield stream
+    except Unreadable as error:
+        raise BadRequest(f"The file cannot be read: {error}.") from error
+    except FileNotFoundError:
+        raise BadRequest("The file is not kept any more: upload it again.") from None
+
+
+def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
+    """The first rows."""
+    with opened(files, name, about) as source:
+        if isinstance(source, Path):
+            rows = [
+                batch_records.json_value(text) for _, text in islice(parquet_rows(source), SAMPLE)
+            ]
+            return Sample(parquet_columns(source), rows)
+        stream = unzipped(source) if about["compressed"] else source
+        if about["format"] == "ndjson":
+            found = []
+            for _, text in islice(lines(stream), SHOWN):
+                try:
+                    found.append(batch_records.json_of(text))
+                except Refused:
+                    found.append({"": "not a JSON object"})
+            return Sample([], found)
+        encoding = encoding_of(files, name, about)
+        table = [row for _, row in islice(csv_rows(stream, encoding=encoding), SAMPLE)]
+        return Sample(list(table[0]) if table else [], table)
+
+
+def encoding_of(files: Files, name: str, about: Mapping[str, Any]) -> str:
+    """UTF-8, or what Windows wrote where that cannot be."""
+    with files.local(name) as path, path.open("rb") as stream:
+        start = (unzipped(stream) if about["compressed"] else stream).read(_BLOCK)
+    try:
+        start[: len(start) - 4].decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def first_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
+    """What each column seems to be."""
+    told = tomllib.loads(suggested(holds, table.columns, table.rows))
+    return mapping_of(holds, {**told, "encoding": encoding})
+
+
+def mapping_sent(
+    holds: str, table: Sample, form: Mapping[str, Any], first: ColumnMapping
+) -> ColumnMapping:
+    """The mapping that the form tells; raises OperatorError for a target that does not exist."""
+    columns, formats = {}, {}
+    for number, column in enumerate(table.columns):
+        targets = str(form.get(f"c{number}") or "")
+        if column and targets:
+            columns[column] = targets.split(",")
+            if written := str(form.get(f"f{number}") or "").strip():
+                formats[column] = written
+    types = {
+        column: kind
+        for column, kind in first.types.items()
+        if any(target.startswith("extensions.") for target in columns.get(column, ()))
+    }
+    told = {"columns": columns, "formats": formats, "types": types, "encoding": first.encoding}
+    return mapping_of(holds, told)
+
+
+def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Column]:
+    """The rows of the form."""
+    found = []
+    for name in table.columns:
+        targets = mapping.columns.get(name, ())
+        examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
+        column = Column(name, ",".join(targets), mapping.formats.get(name, ""))
+        column.examples = list(examples)[:SHOWN]
+        column.is_date = (
+            any(isinstance(kind_of(holds, target), Instant | Day) for target in targets)
+            and holds != "events"
+        )
+        found.append(column)
+    return found
+
+
+def targets_of(holds: str, column: Column, providers: list[str]) -> list[tuple[str, list[str]]]:
+    """(heading, targets) that a column may become; each as the form sends it."""
+    spelt = camel("_".join("".join(c if c.isalnum() else " " for c in column.name).split()).lower())
+    spelt = spelt if spelt.isascii() and spelt else "column"
+    if holds == "events":
+        groups = [("Members of the event", list(dict.fromkeys((column.name, *EVENT_TARGETS))))]
+    else:
+        groups = [("Fields", _fields(holds, holds))]
+    if holds == "guests":
+        groups.append(("Identifiers", [f"identifiers.{each}" for each in providers]))
+    if holds == "orders":
+        groups.append(("Its item", [f"orderItems.{each}" for each in _fields("items", holds)]))
+        contact = [f"contact.{each}" for each in _fields("guests", "guests")]
+        contact += [f"contact.identifiers.{each}" for each in providers]
+        groups.append(("Its contact", contact))
+    if holds != "events":
+        groups.append(("Data extension", [f"extensions.ext.{spelt}"]))
+    known = {target for _, targets in groups for target in targets}
+    if column.targets and column.targets not in known:
+        groups.insert(0, ("Suggested", [column.targets]))
+    return groups
+
+
+def _fields(of: str, holds: str) -> list[str]:
+    plan = batch_records.ITEM if of == "items" else PLANS[of]
+    own = [name for name, (_, kind, _) in plan.items() if kind is not None]
+    if of != "items":
+        own = [name for name in own if is_target(holds, name)]
+    return sorted(name for name in own if name not in ("identifiers", "subscriptions"))
+
+
+def preview(holds: str, table: Sample, mapping: ColumnMapping | None) -> list[Record]:
+    """What the first rows become."""
+    if mapping is None:
+        return table.rows[:SHOWN]
+    found: list[Record] = []
+    for row in table.rows[:SHOWN]:
+        try:
+            found.append(mapping.value(holds, row))
+        except Unfit as unfit:
+            found.append({"refused": str(unfit)})
+    return found
+
+
+def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | None) -> Layout:
+    """How the file is made."""
+    return Layout(holds, about["format"], about["compressed"], mapping)

@@ -1,0 +1,235 @@
+"""Imports: upload a file, say which column is what, try it, apply it, fetch what was refused."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import anyio.to_thread
+from starlette.datastructures import UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.bulk import batches, imports
+from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.recognition import rulebook
+from innkeeper.errors import BadRequest, OperatorError
+from innkeeper.resources.base import Record
+from innkeeper.rules.access import Right, masked
+from innkeeper.rules.batch import Entry, Failure
+from innkeeper.store.files import Files
+from innkeeper.store.readers import Unreadable, ahead
+from innkeeper.web.ui import import_files
+from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.wire.mapping import ColumnMapping
+from innkeeper.wire.reports import safe
+
+HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
+TRIED: Final = 10_000
+"""Records that a dry run of the screens looks at; `innkeeper import --dry-run` takes them all."""
+REFUSED: Final = 20
+"""Refused records that a page shows."""
+
+
+async def every(visit: Visit) -> Response:
+    """What was imported lately, and the form for another file."""
+    page = await batches.list_(visit.work, envelopes=False, limit=PAGE_SIZE, offset=visit.offset)
+    return visit.show("imports.html", page=page, holds=HOLDS)
+
+
+async def upload(visit: Visit) -> Response:
+    """Keep a file; nothing of it is applied yet."""
+    sent, holds = visit.form.get("file"), cast(batches.Holds, visit.sent("holds"))
+    if holds not in dict(HOLDS):
+        raise BadRequest("Say what the file holds.")
+    if not isinstance(sent, UploadFile) or not sent.filename:
+        raise BadRequest("Choose a file.")
+    ref, files = uuid4(), Files.of(visit.settings)
+    name = batches.upload_name(visit.workspace, ref)
+    kept = await anyio.to_thread.run_sync(import_files.keep, files, name, sent.file, sent.filename)
+    about, checksum, size = kept.about, kept.checksum, kept.size
+    await batches.allocate(
+        visit.work,
+        ref,
+        holds=holds,
+        checksum=checksum,
+        size=size,
+        about=about,
+    )
+    await audit.note(visit.work, "import.upload", ref=str(ref), holds=holds)
+    return visit.go(f"/imports/{ref}")
+
+
+async def one(visit: Visit, tried: Record | None = None) -> Response:
+    """An import: its mapping while it waits, then how far it is and what was refused."""
+    row = await imports.fetch(visit.work, visit.ref("import"))
+    if row["state"] == batches.UPLOADING and row["about"].get("name"):
+        return await _mapping_page(visit, row, tried)
+    failures = [each async for each in _some(batches.failures(visit.work, row["ref"]), REFUSED)]
+    return visit.show(
+        "import.html",
+        row=row,
+        failures=[_told(each) for each in failures],
+        running=row["finished_at"] is None and row["state"] != batches.UPLOADING,
+    )
+
+
+async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Response:
+    table, mapping, wrong = await _mapped(visit, row)
+    holds = row["holds"]
+    columns = [] if mapping is None else import_files.columns_of(holds, table, mapping)
+    if not visit.personal:
+        for column in columns:
+            column.examples = [masked(each) for each in column.examples]
+    providers = await _providers(visit)
+    return visit.show(
+        "import_map.html",
+        400 if wrong else 200,
+        row=row,
+        columns=columns,
+        targets=[import_files.targets_of(holds, each, providers) for each in columns],
+        preview=import_files.preview(holds, table, mapping) if visit.personal else None,
+        tried=tried,
+        most=TRIED,
+        wrong=wrong,
+    )
+
+
+async def _mapped(
+    visit: Visit, row: Record
+) -> tuple[import_files.Sample, ColumnMapping | None, str]:
+    """The file's first rows, the mapping of the form or the suggested one, what is wrong."""
+    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
+    about, holds = row["about"], row["holds"]
+    table = await anyio.to_thread.run_sync(import_files.sample, files, name, about)
+    if about["format"] == "ndjson":
+        return table, None, ""
+    encoding = "utf-8-sig"
+    if about["format"] == "csv":
+        encoding = await anyio.to_thread.run_sync(import_files.encoding_of, files, name, about)
+    first = import_files.first_mapping(holds, table, encoding)
+    if "c0" not in visit.form:
+        return table, first, ""
+    try:
+        return table, import_files.mapping_sent(holds, table, visit.form, first), ""
+    except OperatorError as error:
+        return table, first, str(error)
+
+
+async def _providers(visit: Visit) -> list[str]:
+    """Identifier providers that identity rules look at."""
+    book = await rulebook.current(visit.work)
+    found = (
+        condition.provider
+        for rule in book.rules
+        for condition in rule.conditions
+        if condition.provider
+    )
+    return list(dict.fromkeys([*found, "email", "CRM"]))
+
+
+async def act(visit: Visit) -> Response:
+    """Look again, try, begin, or give up."""
+    row = await imports.fetch(visit.work, visit.ref("import"))
+    action, path = visit.sent("action"), f"/imports/{row['ref']}"
+    if row["state"] != batches.UPLOADING:
+        raise BadRequest("This import was begun already.")
+    if action == "discard":
+        files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
+        async with visit.work.transaction():
+            await batches.move(visit.work, row["ref"], batches.ERROR, fault="given up")
+            await audit.note(visit.work, "import.discard", ref=str(row["ref"]))
+        await anyio.to_thread.run_sync(files.remove, name)
+        return visit.go("/imports", "The file was thrown away. Nothing was imported.")
+    _, mapping, wrong = await _mapped(visit, row)
+    if wrong or action == "preview":
+        return await one(visit)
+    if mapping is not None and not mapping.columns:
+        raise BadRequest("Say what at least one column is.")
+    if action == "try":
+        return await one(visit, await _tried(visit, row, mapping))
+    layout = import_files.layout_of(row["holds"], row["about"], mapping)
+    async with visit.work.transaction():
+        await imports.describe(visit.work, row["ref"], {**row["about"], **layout.about()})
+        await batches.received(visit.work, row["ref"], checksum=row["checksum"], size=row["size"])
+        await audit.note(visit.work, "import.start", ref=str(row["ref"]), holds=row["holds"])
+    return visit.go(path)
+
+
+async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
+    """What applying the first records would do; nothing of it is done."""
+    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
+    layout = import_files.layout_of(row["holds"], row["about"], mapping)
+    records, outcomes, failures, failed = 0, dict[str, int](), list[Failure](), 0
+
+    async def told(tally: Tally, entries: Sequence[Entry]) -> None:
+        nonlocal records, failed
+        records += len(entries)
+        failed += len(tally.failures)
+        failures.extend(tally.failures[: REFUSED - len(failures)])
+        for outcome, many in tally.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, 0) + many
+
+    try:
+        with import_files.opened(files, name, row["about"]) as source:
+            chunks = layout.chunks(source)
+            # Chunks are of a thousand records at most.
+            await imports.rehearse(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
+    except Unreadable as error:
+        raise BadRequest(f"The file cannot be read: {error}.") from error
+    shown = [
+        {"line": one.line, "message": one.fault.message, "errors": list(one.fault.errors)}
+        for one in failures
+    ]
+    return {
+        "records": records,
+        "outcomes": outcomes,
+        "failed": failed,
+        "failures": [_told(each) for each in shown],
+    }
+
+
+def _told(failure: Record) -> Record:
+    """A refused record: its line, and why in words that name fields and never quote them."""
+    return {
+        "line": failure["line"],
+        "reasons": list(failure["errors"]) or [failure["message"]],
+    }
+
+
+async def rejects(visit: Visit) -> Response:
+    """Every refused record as CSV: line and reason."""
+    row = await imports.fetch(visit.work, visit.ref("import"))
+    found = [_told(each) async for each in batches.failures(visit.work, row["ref"])]
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"line,reason\r\n"
+        for each in found:
+            text = io.StringIO()
+            reason = safe("; ".join(map(str, each["reasons"])))
+            csv.writer(text, lineterminator="\r\n").writerow([each["line"], reason])
+            yield text.getvalue().encode()
+
+    headers = {
+        "content-disposition": f'attachment; filename="rejects-{row["ref"]}.csv"',
+        "cache-control": "no-store",
+    }
+    return StreamingResponse(lines(), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
+    number = 0
+    async for row in rows:
+        yield row
+        number += 1
+        if number == most:
+            return
+
+
+PAGES: Final = (
+    Page("/imports", every, upload, post_right=Right.IMPORTS, uploads=True),
+    Page("/imports/{import}", one, act, post_right=Right.IMPORTS, whole=False),
+    Page("/imports/{import}/rejects", rejects, right=Right.IMPORTS),
+)
