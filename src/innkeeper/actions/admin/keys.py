@@ -124,6 +124,16 @@ async def rotate(work: Work, client_key: str) -> NewKey:
     return NewKey(client_key, token, row["compatibility"])
 
 
+async def set_compatibility(work: Work, client_key: str, compatibility: Compatibility) -> None:
+    """Let other documents decide for a key, at once in every process; raises OperatorError."""
+    async with work.transaction():
+        if not await work.run(
+            "control.set_compatibility", client_key=client_key, compatibility=compatibility
+        ):
+            raise _unknown(client_key)
+        await _announce(work, client_key)
+
+
 async def touch(work: Work, client_key: str) -> None:
     """Note that a key was used now; written at most once a minute."""
     await work.run("control.touch_key", client_key=client_key, now=clock.now())

@@ -46,6 +46,11 @@ UPDATE innkeeper.api_keys SET token_sha256 = %(token_sha256)s
 WHERE client_key = %(client_key)s AND revoked_at IS NULL
 RETURNING client_key, compatibility
 
+-- control.set_compatibility
+-- Which documents decide for the callers of a key that has not been revoked.
+UPDATE innkeeper.api_keys SET compatibility = %(compatibility)s
+WHERE client_key = %(client_key)s AND revoked_at IS NULL
+
 -- control.touch_key
 -- Note that a key was used, at most once a minute.
 UPDATE innkeeper.api_keys SET last_used_at = %(now)s

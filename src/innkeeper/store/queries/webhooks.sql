@@ -42,3 +42,41 @@ WHERE coalesce(sent_at, given_up_at) IS NOT NULL AND EXISTS (
 -- The newest messages, without their secrets.
 SELECT sequence, url, attempts, due_at, error, created_at, sent_at, given_up_at
 FROM {ws}.webhook_messages ORDER BY sequence DESC LIMIT %(limit)s
+
+-- webhooks.subscriptions
+-- Who is told of what: segments and exports with a web address, and what became of its messages.
+SELECT each.*, coalesce(told.waiting, 0) AS waiting, coalesce(told.sent, 0) AS sent,
+    coalesce(told.given_up, 0) AS given_up, told.error
+FROM (
+    SELECT 'segment' AS kind, friendly_id, name, webhook AS url FROM {ws}.segments
+    WHERE webhook IS NOT NULL
+    UNION ALL
+    SELECT 'export', friendly_id, name, webhook FROM {ws}.exports WHERE webhook IS NOT NULL
+) AS each
+LEFT JOIN (
+    SELECT url, count(*) FILTER (WHERE sent_at IS NULL AND given_up_at IS NULL) AS waiting,
+        count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
+        count(*) FILTER (WHERE given_up_at IS NOT NULL) AS given_up,
+        (array_agg(error ORDER BY sequence DESC) FILTER (WHERE sent_at IS NULL))[1] AS error
+    FROM {ws}.webhook_messages GROUP BY url
+) AS told USING (url)
+ORDER BY kind DESC, name, friendly_id
+
+-- webhooks.subscribe_segment
+-- The web address that learns who enters and leaves a segment, or none.
+UPDATE {ws}.segments SET webhook = %(url)s, webhook_secret = %(secret)s, modified_by = %(actor)s,
+    modified_at = %(now)s
+WHERE friendly_id = %(friendly_id)s
+
+-- webhooks.subscribe_export
+-- The web address that learns how executions of an export ended, or none.
+UPDATE {ws}.exports SET webhook = %(url)s,
+    webhook_secret = CASE WHEN %(url)s::text IS NULL AND destination ->> 'type' = 'WEBHOOK'
+        THEN webhook_secret ELSE %(secret)s END,
+    modified_by = %(actor)s, modified_at = %(now)s
+WHERE friendly_id = %(friendly_id)s
+
+-- webhooks.again
+-- A message that was given up is tried anew.
+UPDATE {ws}.webhook_messages SET given_up_at = NULL, attempts = 0, due_at = %(now)s
+WHERE sequence = %(sequence)s AND given_up_at IS NOT NULL

@@ -210,6 +210,7 @@ def _retention(found: Record) -> dict[str, Any]:
     for cohort, week, guests, share in found["rows"]:
         cohorts.setdefault(cohort, {})[int(week)] = (int(guests), float(share))
     today = clock.now().date()
+    later = (share for weeks in cohorts.values() for week, (_, share) in weeks.items() if week)
     rows = []
     for cohort, weeks in cohorts.items():
         past = (today - cohort).days // 7
@@ -217,7 +218,12 @@ def _retention(found: Record) -> dict[str, Any]:
             weeks.get(week, (0, 0.0))[1] if week <= past else None for week in range(MOST_WEEKS)
         ]
         rows.append((cohort, weeks.get(0, (0, 0.0))[0], shares))
-    return {"kind": "retention", "rows": rows, "weeks": range(MOST_WEEKS)}
+    return {
+        "kind": "retention",
+        "rows": rows,
+        "weeks": range(MOST_WEEKS),
+        "top": max(later, default=1),
+    }
 
 
 def _rfm(found: Record) -> dict[str, Any]:

@@ -21,7 +21,9 @@ from innkeeper.web.ui import (
     reports,
     segments,
     settings,
+    settings_keys,
     timeline,
+    webhooks,
 )
 from innkeeper.web.ui.assets import ROUTES
 from innkeeper.web.ui.shell import Page, Shell
@@ -38,7 +40,9 @@ PAGES: Final[tuple[Page, ...]] = (
     *exports.PAGES,
     *imports.PAGES,
     *quarantine.PAGES,
+    *settings_keys.PAGES,
     *settings.PAGES,
+    *webhooks.PAGES,
     *identity_rules.PAGES,
     *components.PAGES,
 )

@@ -1,11 +1,11 @@
-"""Settings: API access, points of sale, users, the workspace, the audit log."""
+"""Settings: points of sale, users, the workspace, the audit log."""
 
 from typing import Any, Final
 from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit, configuration, keys, users, workspaces
+from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Refused
@@ -16,46 +16,11 @@ TABS: Final = (
     ("/settings", "API access"),
     ("/settings/identity-rules", "Identity rules"),
     ("/settings/points-of-sale", "Points of sale"),
+    ("/settings/webhooks", "Webhooks"),
     ("/settings/users", "Users"),
     ("/settings/workspace", "Workspace"),
     ("/settings/audit-log", "Audit log"),
 )
-
-
-async def api(visit: Visit, fresh: keys.NewKey | None = None) -> Response:
-    """Client keys; the token of one that was just made, once."""
-    rows = await keys.list_all(visit.work, visit.workspace)
-    return visit.show(
-        "settings_api.html",
-        tabs=TABS,
-        keys=[row for row in rows if row["revoked_at"] is None],
-        revoked=[row for row in rows if row["revoked_at"] is not None],
-        fresh=fresh,
-    )
-
-
-async def change_key(visit: Visit) -> Response:
-    """Create, rotate or revoke a key of this workspace."""
-    action, client_key = visit.sent("action"), visit.sent("client_key")
-    known = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
-    if action != "create" and client_key not in known:
-        raise BadRequest("There is no such key in this workspace.")
-    if action == "create":
-        official = visit.sent("compatibility") == "official"
-        fresh = await keys.create(
-            *(visit.work, visit.workspace, "official" if official else "open"),
-            name=visit.sent("name")[:100],
-        )
-    elif action == "rotate":
-        fresh = await keys.rotate(visit.work, client_key)
-    elif action == "revoke":
-        await keys.revoke(visit.work, client_key)
-        await audit.note(visit.work, "key.revoke", client_key=client_key)
-        return visit.go("/settings", "The key was revoked. Calls with it are refused now.")
-    else:
-        raise BadRequest("Unknown action.")
-    await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
-    return await api(visit, fresh)
 
 
 async def points_of_sale(visit: Visit) -> Response:
@@ -165,7 +130,6 @@ def _role(visit: Visit) -> Role:
 
 
 PAGES: Final = (
-    Page("/settings", api, change_key, post_right=Right.KEYS),
     Page(
         *("/settings/points-of-sale", points_of_sale, change_point_of_sale),
         post_right=Right.POINTS_OF_SALE,

@@ -1,0 +1,101 @@
+"""Settings, API access: client keys, context ids that stand for them, OAuth keys."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit, keys, oauth
+from innkeeper.errors import BadRequest
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.settings import TABS
+from innkeeper.web.ui.shell import Page, Visit
+
+
+async def show(
+    visit: Visit, fresh: keys.NewKey | None = None, client: oauth.NewClient | None = None
+) -> Response:
+    """Client keys and OAuth keys; the secret of one that was just made, once."""
+    rows = await keys.list_all(visit.work, visit.workspace)
+    live = [row for row in rows if row["revoked_at"] is None]
+    own = {row["client_key"] for row in live}
+    clients = await oauth.list_all(visit.work, visit.workspace)
+    return visit.show(
+        "settings_api.html",
+        tabs=TABS,
+        keys=live,
+        revoked=[row for row in rows if row["revoked_at"] is not None],
+        aliases=[row for row in await keys.aliases(visit.work) if row["client_key"] in own],
+        clients=[row for row in clients if row["revoked_at"] is None],
+        fresh=fresh,
+        client=client,
+        scope=oauth.SCOPE,
+    )
+
+
+async def change(visit: Visit) -> Response:
+    """Create, rotate, change or revoke a key of this workspace."""
+    action, client_key = visit.sent("action"), visit.sent("client_key")
+    known = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
+    if action != "create" and client_key not in known:
+        raise BadRequest("There is no such key in this workspace.")
+    note = ""
+    if action == "create":
+        name = visit.sent("name")[:100]
+        fresh = await keys.create(visit.work, visit.workspace, _compatibility(visit), name=name)
+    elif action == "rotate":
+        fresh = await keys.rotate(visit.work, client_key)
+    elif action == "compatibility":
+        await keys.set_compatibility(visit.work, client_key, _compatibility(visit))
+        note = f"The key answers as {_compatibility(visit)} now."
+    elif action == "revoke":
+        await keys.revoke(visit.work, client_key)
+        note = "The key was revoked. Calls with it are refused now."
+    else:
+        raise BadRequest("Unknown action.")
+    if note:
+        await audit.note(visit.work, f"key.{action}", client_key=client_key)
+        return visit.go("/settings", note)
+    await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
+    return await show(visit, fresh)
+
+
+def _compatibility(visit: Visit) -> keys.Compatibility:
+    return "official" if visit.sent("compatibility") == "official" else "open"
+
+
+async def change_client(visit: Visit) -> Response:
+    """Create or revoke an OAuth key of this workspace."""
+    action, client_id = visit.sent("action"), visit.sent("client_id")
+    if action == "create":
+        made = await oauth.create(visit.work, visit.workspace, visit.sent("name")[:100])
+        await audit.note(visit.work, "oauth.create", client_id=made.client_id)
+        return await show(visit, client=made)
+    known = {row["client_id"] for row in await oauth.list_all(visit.work, visit.workspace)}
+    if action != "revoke" or client_id not in known:
+        raise BadRequest("There is no such key in this workspace.")
+    await oauth.revoke(visit.work, client_id)
+    await audit.note(visit.work, "oauth.revoke", client_id=client_id)
+    return visit.go("/settings", "The OAuth key and its tokens have ended.")
+
+
+async def change_alias(visit: Visit) -> Response:
+    """Let a context id stand for a key of this workspace, or no longer."""
+    alias, client_key = visit.sent("alias"), visit.sent("client_key")
+    own = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
+    stands_for = {row["alias"]: row["client_key"] for row in await keys.aliases(visit.work)}
+    if not alias or client_key not in own or stands_for.get(alias, client_key) not in own:
+        raise BadRequest("Name a context id, and a key of this workspace.")
+    if visit.sent("action") == "remove":
+        await keys.forget_alias(visit.work, alias)
+        await audit.note(visit.work, "alias.remove", alias=alias)
+        return visit.go("/settings", f"{alias} stands for no key any more.")
+    await keys.name_key(visit.work, alias, client_key)
+    await audit.note(visit.work, "alias.create", alias=alias, client_key=client_key)
+    return visit.go("/settings", f"{alias} stands for the key now.")
+
+
+PAGES: Final = (
+    Page("/settings", show, change, post_right=Right.KEYS),
+    Page("/settings/oauth", show, change_client, right=Right.KEYS, post_right=Right.KEYS),
+    Page("/settings/aliases", show, change_alias, right=Right.KEYS, post_right=Right.KEYS),
+)

@@ -1,0 +1,61 @@
+"""Settings, webhooks: which address is told of which segment or export, and whether it was."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import audience_exports, segments, subscriptions, webhooks
+from innkeeper.errors import BadRequest
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.settings import TABS
+from innkeeper.web.ui.shell import Page, Visit
+
+LISTED: Final = 30
+
+
+async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
+    """Addresses and the newest messages; the secret of one that was just made, once."""
+    every = [
+        *(
+            (f"segment:{row['friendly_id']}", f"Segment: {row['name']}")
+            for row in await segments.list_all(visit.work)
+        ),
+        *(
+            (f"export:{row['friendly_id']}", f"Export: {row['name']}")
+            for row in await audience_exports.list_all(visit.work)
+        ),
+    ]
+    return visit.show(
+        "settings_webhooks.html",
+        tabs=TABS,
+        rows=await subscriptions.list_all(visit.work),
+        messages=await webhooks.list_all(visit.work, LISTED),
+        every=every,
+        secret=secret,
+        url=url,
+    )
+
+
+async def change(visit: Visit) -> Response:
+    """Tell an address, tell it no longer, send a message again."""
+    action = visit.sent("action")
+    kind, _, friendly = visit.sent("what").partition(":")
+    about = {"kind": kind, "friendly_id": friendly}
+    if action == "create":
+        url = visit.sent("url")
+        secret = await subscriptions.put(visit.work, kind, friendly, url)
+        await audit.note(visit.work, "webhook.create", **about, url=url)
+        return await show(visit, secret, url)
+    if action == "delete":
+        await subscriptions.remove(visit.work, kind, friendly)
+        await audit.note(visit.work, "webhook.delete", **about)
+        return visit.go("/settings/webhooks", "The address is told no more.")
+    if action != "again" or not visit.sent("sequence").isdecimal():
+        raise BadRequest("Unknown action.")
+    await subscriptions.again(visit.work, int(visit.sent("sequence")[:18]))
+    await audit.note(visit.work, "webhook.again", sequence=visit.sent("sequence"))
+    return visit.go("/settings/webhooks", "The message is sent again within seconds.")
+
+
+PAGES: Final = (Page("/settings/webhooks", show, change, post_right=Right.WEBHOOKS),)
