@@ -114,7 +114,7 @@ def test_merge_by_hand_and_undo_with_preview(page, api) -> None:
 def test_developer_makes_a_key_and_revokes_it(page, shop) -> None:
     page.go("/settings")
     page.get_by_role("button", name="New key").click()
-    page.get_by_label("What is it for?").fill("Web shop")
+    page.locator("#key-name").fill("Web shop")
     page.get_by_role("button", name="Create key").click()
     login = (page.locator("#fresh-key").inner_text(), page.locator("#fresh-token").inner_text())
     assert httpx.get(f"{shop.url}/v2.1/guests", auth=login).status_code == 200

@@ -13,16 +13,27 @@ PATHS = [
     "/segments",
     "/segments/new",
     "/segments/new?mode=sql",
+    "/reports/revenue",
+    "/reports/events?interval=month",
+    "/reports/products",
+    "/reports/funnel",
+    "/reports/retention",
+    "/reports/rfm",
+    "/exports",
+    "/exports/new",
+    "/imports",
     "/quarantine",
     "/settings",
     "/settings/identity-rules",
     "/settings/points-of-sale",
+    "/settings/webhooks",
     "/settings/users",
     "/settings/workspace",
     "/settings/audit-log",
     "/ui/components",
 ]
 TABS = ["", "/timeline", "/orders", "/properties", "/identity", "/json", "/edit"]
+TABS += ["/extensions/new"]
 
 
 def findings(page, rules: list[str] | None = None) -> list[str]:

@@ -1,15 +1,20 @@
 """Who may do what in the screens: five roles, and the rights each has."""
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from innkeeper.resources.base import Record, Resource
+
+_ADDRESS: Final = re.compile(r"[^\s@/?&=,;'\"<>()]+(?:@|%40)[^\s@/?&=,;'\"<>()]+")
 
 
 class Right(StrEnum):
     """One thing that a role may or may not do. Everybody who logs in may look at pages."""
 
     PERSONAL = "see personal data"
+    ACCESS = "export what is held on a guest"
     EDIT = "edit guests"
     MERGE = "merge and undo merges"
     ERASE = "erase guests"
@@ -43,7 +48,10 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
         {Right.IMPORTS, Right.REPLAY, Right.KEYS, Right.POINTS_OF_SALE, Right.WEBHOOKS, Right.RESET}
     ),
     Role.ANALYST: frozenset(
-        {Right.PERSONAL, Right.EDIT, Right.MERGE, Right.SEGMENTS, Right.EXPORTS}
+        {
+            *(Right.PERSONAL, Right.ACCESS, Right.EDIT, Right.MERGE),
+            *(Right.SEGMENTS, Right.EXPORTS),
+        }
     ),
     Role.READ_ONLY: frozenset(),
 }
@@ -74,6 +82,17 @@ def masked(text: str) -> str:
     """Personal text for those who may not read it: `jane@example.com` is `j•••@•••`."""
     first = text[:1]
     return f"{first}•••@•••" if "@" in text else f"{first}•••"
+
+
+def masked_addresses(text: str) -> str:
+    """Text with the e-mail addresses in it masked."""
+    return _ADDRESS.sub(lambda found: masked(found[0]), text)
+
+
+def veiled_pairs(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """Pairs of a data extension for those who may not see personal data: nobody declared what
+    they hold, so every text is masked; numbers and flags stay."""
+    return {key: masked(value) if isinstance(value, str) else value for key, value in pairs.items()}
 
 
 def locked_seconds(failures: int) -> int:

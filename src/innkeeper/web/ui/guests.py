@@ -4,19 +4,24 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.audiences import segments
+from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.console import search
-from innkeeper.actions.protection import erasure
+from innkeeper.actions.protection import erasure, privacy
 from innkeeper.actions.recognition import merges
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
-from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.shell import HEADERS, PAGE_SIZE, Page, Visit
+from innkeeper.wire import subject_page
+from innkeeper.wire.text import encode
 
 ALL: Final = "all"
+SESSIONS: Final = 100
+"""Sessions whose channels are counted, the latest."""
 TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
 
 
@@ -76,21 +81,26 @@ async def overview(visit: Visit) -> Response:
     ref = guest["ref"]
     latest = Wanted(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
     page = await orders.list_(visit.work, latest)
+    behaviour = await sessions.of_guest(visit.work, ref, most=SESSIONS, events=0, days=None)
+    found = await traits.of_guest(visit.work, ref)
     return visit.show(
         "guest_overview.html",
         **frame,
         latest=page.items[:5],
-        revenue=_revenue(page.items),
-        channels=_shares(page.items, "channel"),
+        revenue=_revenue(found),
+        channels=_shares(behaviour.sessions, "channel"),
+        order_channels=_shares(page.items, "channel"),
+        session_number=len(behaviour.sessions),
+        traits=[(name, value) for name, value in found.items() if value not in (None, "")],
         segments=await segments.of_guest(visit.work, ref),
-        extensions=await OF_GUESTS.of_one(visit.work, ref),
+        extensions=visit.veil_extensions(await OF_GUESTS.of_one(visit.work, ref)),
     )
 
 
 async def raw(visit: Visit) -> Response:
     """The guest as JSON, with its extensions and orders."""
     guest, frame = await opened(visit)
-    extensions = await OF_GUESTS.of_one(visit.work, guest["ref"])
+    extensions = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
     whole = {
         **visit.veil(guest, Guest),
         "extensions": [
@@ -107,7 +117,7 @@ async def properties(visit: Visit) -> Response:
         "guest_properties.html",
         **frame,
         fields=_shown_fields(visit.veil(guest, Guest)),
-        extensions=await OF_GUESTS.of_one(visit.work, guest["ref"]),
+        extensions=visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"])),
     )
 
 
@@ -121,6 +131,22 @@ async def erase(visit: Visit) -> Response:
     return visit.go("/guests", f"Guest {ref} was erased.")
 
 
+async def access(visit: Visit) -> Response:
+    """All that is held on a guest as a file, once its ref was typed; that is in the audit log."""
+    visit.need(Right.PERSONAL)
+    ref, form = visit.ref("guest"), visit.sent("format")
+    if visit.sent("confirm") != str(ref):
+        return visit.go(f"/guests/{ref}")
+    held = await privacy.access(visit.work, ref)
+    told = subject_page.page(held).encode() if form == "html" else encode(subject_page.plain(held))
+    ending, kind = ("html", "text/html") if form == "html" else ("json", "application/json")
+    headers = {
+        **HEADERS,
+        "content-disposition": f'attachment; filename="guest-{ref}.{ending}"',
+    }
+    return Response(told, headers=headers, media_type=f"{kind}; charset=utf-8")
+
+
 def _shown_fields(guest: Record) -> list[tuple[str, str, Any]]:
     """(name, how it reads, value) of the fields that the header does not show."""
     skipped = {"ref", "identifiers"}
@@ -129,14 +155,11 @@ def _shown_fields(guest: Record) -> list[tuple[str, str, Any]]:
     ]
 
 
-def _revenue(found: list[Record]) -> list[tuple[str, Any]]:
+def _revenue(found: Record) -> list[tuple[str, Any]]:
     """What was paid in all, by currency, the largest first."""
-    sums: dict[str, Any] = {}
-    for order in found:
-        if order.get("price") is not None:
-            currency = str(order.get("currency_code") or "")
-            sums[currency] = sums.get(currency, 0) + order["price"]
-    return sorted(sums.items(), key=lambda pair: -pair[1])
+    prefix = "lifetimeValue."
+    sums = [(name.removeprefix(prefix), each) for name, each in found.items() if prefix in name]
+    return sorted((pair for pair in sums if pair[1]), key=lambda pair: -pair[1])
 
 
 def _shares(found: list[Record], name: str) -> list[tuple[str, int, int]]:
@@ -155,5 +178,6 @@ PAGES: Final = (
     Page("/guests/{guest}", overview),
     Page("/guests/{guest}/properties", properties),
     Page("/guests/{guest}/json", raw),
+    Page("/guests/{guest}/access", post=access, post_right=Right.ACCESS, whole=False),
     Page("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
 )

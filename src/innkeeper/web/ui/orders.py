@@ -37,12 +37,12 @@ async def one(visit: Visit) -> Response:
         order=order,
         facts=_facts(order),
         items=items,
-        of_items=of_items,
+        of_items={ref: visit.veil_extensions(each) for ref, each in of_items.items()},
         people=[
             ("Contacts", [visit.veil(each, OrderContact) for each in contacts]),
             ("Consumers", [visit.veil(each, OrderConsumer) for each in consumers]),
         ],
-        extensions=await OF_ORDERS.of_one(visit.work, ref),
+        extensions=visit.veil_extensions(await OF_ORDERS.of_one(visit.work, ref)),
         guest=guest,
     )
 

@@ -9,6 +9,7 @@ from innkeeper.store.database import Database
 from innkeeper.web.ui import (
     components,
     exports,
+    extension_form,
     guest_form,
     guests,
     home,
@@ -32,6 +33,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *home.PAGES,
     *guests.PAGES,
     *guest_form.PAGES,
+    *extension_form.PAGES,
     *timeline.PAGES,
     *orders.PAGES,
     *identity.PAGES,

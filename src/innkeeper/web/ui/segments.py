@@ -10,8 +10,9 @@ from innkeeper.actions.audiences import segment_catalogue, segment_runs, segment
 from innkeeper.errors import ApiError, BadRequest, Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.segments import EDITABLE
-from innkeeper.rules.access import Right
+from innkeeper.resources.orders import OrderContact
+from innkeeper.resources.segments import EDITABLE, snake
+from innkeeper.rules.access import Right, masked
 from innkeeper.web.ui import builder
 from innkeeper.web.ui.builder import Draft
 from innkeeper.web.ui.shell import Page, Visit, ref_of
@@ -37,10 +38,24 @@ async def one(visit: Visit) -> Response:
         labels=[f"{run['started_at']:%d %b %H:%M}" for run in sizes],
         sizes=[float(run["rows"]) for run in sizes],
         sample=await _people(visit, row["sample"] or []),
-        draft=builder.of(row["name"], row["definition"], {}),
+        draft=_veiled(visit, builder.of(row["name"], row["definition"], {})),
         words=builder.WORDS,
         is_editable=row["status"] in EDITABLE and builder.is_simple(row["definition"]),
     )
+
+
+def _veiled(visit: Visit, draft: Draft) -> Draft:
+    """A definition for a visitor who may not read the personal values that it compares with."""
+    if visit.personal:
+        return draft
+    if draft.sql is not None:
+        draft.sql = visit.veil_text(draft.sql)
+    for rule in (rule for group in draft.groups for rule in group.rules):
+        location, name = rule.field.split(":")[:2]
+        known = Guest.fields.get(snake(name)) or OrderContact.fields.get(snake(name))
+        if location != "core" or (known and known.personal):
+            rule.first, rule.second = masked(rule.first) if rule.first else "", ""
+    return draft
 
 
 async def act(visit: Visit) -> Response:

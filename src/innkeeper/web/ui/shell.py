@@ -28,7 +28,7 @@ from innkeeper.errors import (
     Unknown,
 )
 from innkeeper.resources.base import Record, Resource
-from innkeeper.rules.access import Right, may, veiled
+from innkeeper.rules.access import Right, masked_addresses, may, veiled, veiled_pairs
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
@@ -104,6 +104,16 @@ class Visit:
     def veil(self, record: Record, resource: type[Resource]) -> Record:
         """A record as this visitor may see it."""
         return record if self.personal else veiled(record, resource)
+
+    def veil_extensions(self, found: Sequence[Record]) -> list[Record]:
+        """Data extensions as this visitor may see them."""
+        if self.personal:
+            return list(found)
+        return [{**each, "pairs": veiled_pairs(each["pairs"])} for each in found]
+
+    def veil_text(self, text: Any) -> Any:
+        """A text that may hold e-mail addresses, as this visitor may see it."""
+        return text if self.personal or not isinstance(text, str) else masked_addresses(text)
 
     @property
     def is_sandbox(self) -> bool:

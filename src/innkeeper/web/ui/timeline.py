@@ -38,7 +38,11 @@ async def show(visit: Visit) -> Response:
         visit.work, guest["ref"], most=SESSIONS, events=EVENTS if wanted else 0, days=None
     )
     chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}
-    shown = [each for each in found.sessions if _matches(each, chosen)]
+    shown = [
+        {name: visit.veil_text(value) for name, value in each.items()}
+        for each in found.sessions
+        if _matches(each, chosen)
+    ]
     channels = sorted({each["channel"] for each in found.sessions})
     return visit.show(
         "guest_timeline.html",
@@ -52,7 +56,7 @@ async def show(visit: Visit) -> Response:
         dates=DATES,
         open=wanted,
         events={
-            str(ref): [_told(event) for event in reversed(events)]
+            str(ref): [_told(visit, event) for event in reversed(events)]
             for ref, events in found.events.items()
             if str(ref) == wanted
         },
@@ -91,7 +95,7 @@ def _channel(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _told(event: Record) -> Record:
+def _told(visit: Visit, event: Record) -> Record:
     """An event with a line that says what it was about."""
     about = event.get("arbitrary_data", {})
     product = about.get("product")
@@ -100,7 +104,8 @@ def _told(event: Record) -> Record:
     if isinstance(first, dict):
         words = [first.get("name") or first.get("item_id")]
     words += [about.get("product_name"), about.get("reference_id"), about.get("email")]
-    return {**event, "line": " · ".join(str(word) for word in words if word)}
+    line = " · ".join(str(word) for word in words if word)
+    return {**event, "line": visit.veil_text(line)}
 
 
 PAGES: Final = (Page("/guests/{guest}/timeline", show),)

@@ -1,0 +1,127 @@
+"""The form that edits a data extension of a guest: pairs, read by the decoder of the API."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.keyed_extensions import KeyedExtensions
+from innkeeper.errors import Invalid, NotFound, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.words import said
+from innkeeper.wire.decode import decode
+from innkeeper.wire.mapping import Unfit, boolean_in, number_in
+from innkeeper.wire.nested import OPEN_GUEST_EXTENSION
+from innkeeper.wire.views import Verb
+
+TYPES: Final = (("text", "Text"), ("number", "Number"), ("boolean", "True or false"))
+NEW: Final = "new"
+SPARE: Final = 3
+"""Empty rows for new pairs."""
+MOST: Final = 200
+_KEYED: Final = KeyedExtensions(OF_GUESTS)
+
+
+async def show(visit: Visit) -> Response:
+    """The pairs, or what was typed when it was refused; rows left empty are no pairs."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    stored = await _stored(visit, guest)
+    if visit.fault is None:
+        rows = [(key, said(value), _type(value)) for key, value in stored["pairs"].items()]
+    else:
+        rows = [(key, text, kind) for key, text, kind in _sent(visit) if key or text]
+    wrong = {problem.field: problem.reason for problem in getattr(visit.fault, "problems", ())}
+    return visit.show(
+        "guest_extension.html",
+        guest=visit.veil(guest, Guest),
+        stored=stored,
+        is_new=visit.request.path_params["extension"] == NEW,
+        rows=rows + [("", "", "text")] * SPARE,
+        types=TYPES,
+        wrong=wrong,
+    )
+
+
+async def save(visit: Visit) -> Response:
+    """Write all pairs, or remove the extension."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    stored, ref = await _stored(visit, guest), guest["ref"]
+    name = stored["name"] or visit.sent("extension_name")
+    back = f"/guests/{ref}/properties"
+    if visit.sent("action") == "delete" and stored["name"]:
+        await _KEYED.delete(visit.work, name, stored["ref"], guest=ref)
+        await audit.note(visit.work, "extension.delete", ref, name=name)
+        return visit.go(back, f"The data extension {name} was removed.")
+    changes = decode(OPEN_GUEST_EXTENSION, Verb.CREATE, {"name": name, **_pairs(visit)})
+    if stored["name"]:
+        keyed = {**changes, "key": stored["key"]}
+        await _KEYED.replace(visit.work, name, stored["ref"], changes=keyed, guest=ref)
+    else:
+        await OF_GUESTS.create(visit.work, changes=changes, guest=ref)
+    keys = sorted(set(changes["pairs"]) | set(stored["pairs"]))
+    await audit.note(visit.work, "extension.edit", ref, name=name, keys=keys)
+    return visit.go(back, "Saved.")
+
+
+async def _stored(visit: Visit, guest: Record) -> Record:
+    wanted = visit.request.path_params["extension"]
+    if wanted == NEW:
+        return {"name": "", "key": "", "ref": None, "pairs": {}}
+    for row in await OF_GUESTS.of_one(visit.work, guest["ref"]):
+        if str(row["ref"]) == wanted:
+            return row
+    raise NotFound
+
+
+def _sent(visit: Visit) -> list[tuple[str, str, str]]:
+    """(key, text, type) of each row."""
+    return [
+        (visit.sent(f"k{at}"), visit.sent(f"v{at}"), visit.sent(f"t{at}"))
+        for at in range(MOST)
+        if f"k{at}" in visit.form
+    ]
+
+
+def _pairs(visit: Visit) -> dict[str, Any]:
+    """The pairs as an API client would send them; raises `Invalid`."""
+    pairs: dict[str, Any] = {}
+    problems = []
+    for key, text, kind in _sent(visit):
+        if not key and not text:
+            continue
+        if not key or key in pairs:
+            problems.append(Problem(key, "must be named once" if key else "needs a name"))
+            continue
+        try:
+            pairs[key] = _read(kind, text)
+        except Unfit as unfit:
+            problems.append(Problem(key, str(unfit).lstrip(": ")))
+    if problems:
+        raise Invalid(*problems)
+    return pairs
+
+
+def _read(kind: str, text: str) -> Any:
+    if kind == "number":
+        return number_in("", text)
+    return boolean_in("", text) if kind == "boolean" else text
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
+
+
+PAGES: Final = (
+    Page(
+        *("/guests/{guest}/extensions/{extension}", show, save),
+        right=Right.EDIT,
+        post_right=Right.EDIT,
+    ),
+)

@@ -1,0 +1,222 @@
+"""Data in and out of the screens: exports, imports, reports, webhooks, extensions, access."""
+
+import csv
+import gzip
+import io
+import json
+
+import httpx
+import pytest
+
+LONG = 30_000
+"""Milliseconds that a background job may take on a busy machine."""
+
+
+@pytest.fixture
+def api(shop):
+    with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as client:
+        yield client
+
+
+@pytest.fixture
+def segment(api):
+    """A segment of one guest, and that guest."""
+    person = {"guestType": "customer", "firstName": "Siobhan", "city": "Kinvara"}
+    guest = api.post("/v2.1/guests", json={**person, "email": "siobhan@example.com"}).json()
+    rule = {"field": "city", "comparator": "is equal to", "values": ["Kinvara"]}
+    body = {"name": "In Kinvara", "definition": {"filterGroups": [{"entity": "guest"}]}}
+    body["definition"]["filterGroups"][0]["rules"] = [rule]
+    made = api.post("/innkeeper/v1/segments", json=body).json()
+    yield made, guest["ref"]
+    api.delete(f"/innkeeper/v1/segments/{made['ref']}")
+    api.delete(f"/v2.1/guests/{guest['ref']}")
+
+
+def saved(page, act) -> bytes:
+    """What a click downloads."""
+    with page.expect_download() as download:
+        act()
+    with open(download.value.path(), "rb") as file:
+        return file.read()
+
+
+def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
+    _, guest = segment
+    page.go("/exports")
+    page.get_by_role("link", name="New export").click()
+    page.get_by_label("Name", exact=True).fill("Kinvara newsletter")
+    page.locator("#f-segment").select_option(label="In Kinvara")
+    for name in ("First Name", "Last Name", "Country"):
+        page.get_by_label(name, exact=True).uncheck()
+    page.get_by_role("button", name="Create and run").click()
+    link = page.get_by_role("link", name="download")
+    link.wait_for(timeout=LONG)
+    text = gzip.decompress(saved(page, link.click)).decode()
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["ref", "city", "email"],
+        [guest, "Kinvara", "siobhan@example.com"],
+    ]
+    page.go("/settings/audit-log?action=export.download")
+    assert page.get_by_text("kinvara_newsletter").first.is_visible()
+    page.go("/exports/kinvara_newsletter")
+    page.get_by_role("button", name="Delete…").click()
+    page.locator("dialog[open] [name=confirm]").fill("kinvara_newsletter")
+    page.locator("dialog[open]").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("was deleted").wait_for()
+
+
+def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
+    file = tmp_path / "customers.csv"
+    file.write_text(
+        "Customer ID,First name,E-mail,Birthday,Town,Points\n"
+        "C77001,Tadhg,tadhg.i@example.com,31/12/1984,Cork,120\n"
+        "C77002,Una,not-an-address,14/02/1990,Sligo,80\n"
+    )
+    page.go("/imports")
+    page.locator("#file").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    assert page.get_by_label("Customer ID becomes").input_value() == "identifiers.CRM"
+    assert page.get_by_label("How dates in Birthday are written").input_value() == "%d/%m/%Y"
+    page.get_by_label("Town becomes").select_option("")
+    page.get_by_role("button", name="Dry run").click()
+    row = page.get_by_role("row").filter(has_text="not a well-formed email address")
+    assert row.locator("td").first.inner_text() == "3"
+    assert page.get_by_label("Town becomes").input_value() == ""
+    found = {"email": "tadhg.i@example.com"}
+    assert api.get("/v2.1/guests", params=found).json()["totalCount"] == 0
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("link", name="Refused records").wait_for(timeout=LONG)
+    rejects = saved(page, page.get_by_role("link", name="Refused records").click).decode()
+    assert rejects.splitlines()[0] == "line,reason"
+    assert rejects.splitlines()[1].startswith("3,") and "Una" not in rejects
+    guest = api.get("/v2.1/guests", params={**found, "expand": "true"}).json()["items"][0]
+    assert (guest["firstName"], guest["dateOfBirth"][:10]) == ("Tadhg", "1984-12-31")
+    assert "city" not in guest
+    page.go("/imports")
+    assert page.get_by_role("link", name="customers.csv").is_visible()
+
+
+def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
+    file = tmp_path / "nothing.csv"
+    file.write_text("First name\nNobody\n")
+    page.go("/imports")
+    page.locator("#file").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Throw away").click()
+    page.get_by_text("Nothing was imported.").wait_for()
+    kept = [path for path in (shop.data / "files").rglob("uploads/*") if path.is_file()]
+    assert kept == []
+
+
+def test_a_report_counts_days_where_its_reader_lives(page, api) -> None:
+    order = {"referenceId": "ISK-1", "orderedAt": "2026-10-01T02:00:00.000Z", "price": 5400}
+    order |= {"currencyCode": "ISK", "status": "PURCHASED", "channel": "WEB"}
+    api.post("/v2.1/orders", json=order)
+    page.go("/reports/revenue?from=2026-09-29&to=2026-10-01&interval=day")
+    page.get_by_label("Days begin in").fill("America/New_York")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("heading", name="Revenue, ISK").wait_for()
+    text = saved(page, page.get_by_role("link", name="CSV").click).decode()
+    assert "2026-09-30,ISK,1,5400.0" in text.splitlines()
+    # The chart says the same to those who do not see it.
+    table = page.locator("caption", has_text="Revenue, ISK").locator("xpath=..")
+    cells = table.locator("tbody tr").all_inner_texts()
+    assert [cell.split("\t") for cell in cells] == [
+        ["29 Sep", "0.0"],
+        ["30 Sep", "5400.0"],
+        ["1 Oct", "0.0"],
+    ]
+    page.go("/reports/revenue?timeZone=Nowhere/Atlantis")
+    assert page.get_by_text("must be the name of a time zone").is_visible()
+
+
+def test_a_webhook_is_made_and_deleted(page, segment) -> None:
+    page.go("/settings/webhooks")
+    page.get_by_role("button", name="New webhook").click()
+    page.locator("#hook-what").select_option(label="Segment: In Kinvara")
+    page.locator("#hook-url").fill("https://hooks.example.com/in")
+    page.get_by_role("button", name="Create webhook").click()
+    secret = page.locator("#secret").inner_text()
+    assert len(secret) > 30
+    page.go("/settings/webhooks")
+    assert secret not in page.content()
+    assert page.get_by_text("https://hooks.example.com/in").first.is_visible()
+    page.get_by_role("button", name="Delete…").click()
+    page.locator("dialog[open]").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("The address is told no more.").wait_for()
+
+
+def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:
+    page.go("/settings")
+    page.get_by_role("button", name="New OAuth key").click()
+    page.locator("#client-name").fill("Warehouse")
+    page.get_by_role("button", name="Create OAuth key").click()
+    asked = {
+        "grant_type": "client_credentials",
+        "client_id": page.locator("#fresh-client").inner_text(),
+        "client_secret": page.locator("#fresh-secret").inner_text(),
+    }
+    assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 200
+    page.go("/settings")
+    assert asked["client_secret"] not in page.content()
+    row = page.get_by_role("row").filter(has_text="Warehouse")
+    row.get_by_role("button", name="Revoke…").click()
+    page.locator("dialog[open]").get_by_role("button", name="Revoke for good").click()
+    page.get_by_text("have ended").wait_for()
+    assert httpx.post(f"{shop.url}/oauth/token", data=asked).status_code == 401
+
+
+def test_a_key_changes_its_compatibility(page, api) -> None:
+    """`open` keys name an extension as they like, `official` ones only ext (N-13)."""
+    guest = api.post("/v2.1/guests", json={"guestType": "visitor"}).json()["ref"]
+    path = f"/v2.1/guests/{guest}/extensions"
+    assert api.post(path, json={"name": "mine", "one": 1}).status_code == 201
+    for wanted, status in (("official", 400), ("open", 201)):
+        page.go("/settings")
+        page.get_by_label("Compatibility", exact=False).filter(has_text="o").first.click()
+        page.locator("dialog[open]").get_by_role("button", name=f"Change to {wanted}").click()
+        page.get_by_text(f"answers as {wanted} now").wait_for()
+        assert api.post(path, json={"name": f"n{wanted}", "two": 2}).status_code == status
+
+
+def test_a_data_extension_is_edited_and_keeps_its_types(page, api) -> None:
+    guest = api.post("/v2.1/guests", json={"guestType": "customer", "firstName": "Ext"}).json()
+    path = f"/v2.1/guests/{guest['ref']}/extensions"
+    pairs = {"tier": "Gold", "points": 12, "vip": True}
+    assert api.post(path, json={"name": "ext", **pairs}).status_code == 201
+    page.go(f"/guests/{guest['ref']}/properties")
+    page.get_by_role("link", name="Edit data extension ext").click()
+    page.get_by_label("Value 2").fill("many")
+    page.get_by_role("button", name="Save").click()
+    assert page.get_by_text("must be a number").is_visible()
+    page.get_by_label("Value 2").fill("30")
+    page.get_by_label("Key 4").fill("favouriteColour")
+    page.get_by_label("Value 4").fill("green")
+    page.get_by_label("Key 1").fill("")
+    page.get_by_label("Value 1").fill("")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    stored = api.get(f"{path}/ext").json()
+    kept = {key: stored[key] for key in ("points", "vip", "favouriteColour")}
+    assert kept == {"points": 30, "vip": True, "favouriteColour": "green"}
+    assert "tier" not in stored
+    page.go("/settings/audit-log?action=extension.edit")
+    assert page.get_by_text("favouriteColour").first.is_visible()
+
+
+def test_what_is_held_is_exported_once_the_ref_is_typed(page, api) -> None:
+    changes = {"guestType": "customer", "firstName": "Held", "email": "held@example.com"}
+    ref = api.post("/v2.1/guests", json=changes).json()["ref"]
+    page.go(f"/guests/{ref}")
+    page.get_by_label("More actions").click()
+    page.get_by_role("button", name="Export what is held…").click()
+    dialog = page.locator("dialog[open]")
+    button = dialog.get_by_role("button", name="Export", exact=True)
+    assert button.is_disabled()
+    dialog.locator("[name=confirm]").fill(ref)
+    dialog.locator("[name=format]").select_option("json")
+    held = json.loads(saved(page, button.click))
+    assert held["guest"] == ref
+    assert "held@example.com" in json.dumps(held["held"])
+    page.go(f"/settings/audit-log?action=privacy.access&subject={ref}")
+    assert page.locator("tbody tr").count() == 1
