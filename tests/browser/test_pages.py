@@ -78,10 +78,17 @@ def test_dark_has_enough_contrast(page) -> None:
         assert findings(page, ["color-contrast"]) == []
 
 
+PAINTED = """() => new Promise((done) => {
+  const known = performance.getEntriesByName("first-contentful-paint")[0];
+  if (known) return done(known.startTime);
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntriesByName("first-contentful-paint")) done(each.startTime);
+  }).observe({ type: "paint", buffered: true });
+})"""
+
+
 def test_first_paint_is_fast(page) -> None:
-    page.go("/guests")
-    page.go("/guests")
-    paints = page.evaluate(
-        "performance.getEntriesByType('paint').map(each => [each.name, each.startTime])"
-    )
-    assert dict(paints)["first-contentful-paint"] < 1000
+    """The best of three by the browser's own clock; 200 ms is what an idle machine is held to."""
+    for path in ("/", "/guests", "/segments", "/reports/revenue", "/exports", "/imports"):
+        times = [page.go(path).evaluate(PAINTED) for _ in range(3)]
+        assert min(times) < 600, (path, times)

@@ -6,11 +6,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 from innkeeper.rules.access import Right, masked_addresses, veiled_pairs
 from innkeeper.web.ui.routes import PAGES
 
-SECRET = "quokka"
-PASSWORD = "correct horse battery"
+HIDDEN = "quokka"
+PASSWORD = "x" * SHORTEST_PASSWORD
 
 
 class Person:
@@ -87,16 +88,16 @@ def test_a_role_that_may_not_see_a_page_is_told(invited) -> None:
 
 
 def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
-    mail = f"{SECRET}@example.com"
-    guest = {"guestType": "customer", "firstName": SECRET.title(), "lastName": "Zzyzx"}
-    guest |= {"email": mail, "phoneNumbers": [f"+35386{SECRET}"], "street": [f"1 {SECRET} road"]}
+    mail = f"{HIDDEN}@example.com"
+    guest = {"guestType": "customer", "firstName": HIDDEN.title(), "lastName": "Zzyzx"}
+    guest |= {"email": mail, "phoneNumbers": [f"+35386{HIDDEN}"], "street": [f"1 {HIDDEN} road"]}
     guest |= {"identifiers": [{"provider": "email", "id": mail}]}
     ref = api.post("/v2.1/guests", json=guest).json()["ref"]
-    api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "nick": SECRET, "age": 40})
+    api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "nick": HIDDEN, "age": 40})
     order = {"referenceId": f"Q-{ref[:6]}", "orderedAt": "2026-10-02T10:00:00.000Z"}
     order |= {"currencyCode": "EUR", "price": 1, "status": "PURCHASED", "channel": "WEB"}
     bought = api.post("/v2.1/orders", json=order).json()["ref"]
-    contact = {"firstName": SECRET.title(), "email": mail}
+    contact = {"firstName": HIDDEN.title(), "email": mail}
     contact["identifiers"] = [{"provider": "email", "id": mail}]
     told = api.post(f"/v2.1/orders/{bought}/contacts", json=contact)
     assert told.json()["guest"]["href"].endswith(ref), told.text
@@ -125,7 +126,7 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     for path in paths:
         answer = person.get(path)
         assert answer.status_code == 200, path
-        assert SECRET not in answer.text.lower(), path
+        assert HIDDEN not in answer.text.lower(), path
     # Neither search nor export nor access is a way around.
     assert "data-row" not in person.get(f"/guests?q={mail}&type=all").text
     assert person.get("/exports/new").status_code == 403
@@ -136,17 +137,17 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
 
 def test_the_preview_of_an_import_is_masked(invited) -> None:
     person = invited("developer")
-    file = {"file": ("people.csv", f"First name,E-mail\n{SECRET},{SECRET}@example.com\n")}
+    file = {"file": ("people.csv", f"First name,E-mail\n{HIDDEN},{HIDDEN}@example.com\n")}
     answer = person.http.post(
         "/w/live/imports", data={"csrf": person.csrf, "holds": "guests"}, files=file
     )
     assert answer.status_code == 200
     assert "q•••@•••" in answer.text
-    assert SECRET not in answer.text
+    assert HIDDEN not in answer.text
     path = answer.url.path.removeprefix("/w/live")
     tried = person.post(path, action="try", c0="firstName", c1="email,identifiers.email")
     assert "Dry run" in tried.text
-    assert SECRET not in tried.text
+    assert HIDDEN not in tried.text
     person.post(path, action="discard")
 
 

@@ -55,6 +55,7 @@ async def show(visit: Visit) -> Response:
     except Invalid as invalid:
         fault = invalid
         found = await reports.run(visit.work, name, {})
+    found = _veiled(visit, found)
     drawn = _drawn(name, found, asked.get("interval") or "day")
     return visit.show(
         "report.html",
@@ -75,13 +76,19 @@ async def show(visit: Visit) -> Response:
 async def csv(visit: Visit) -> Response:
     """The rows as a file."""
     name = visit.request.path_params["report"]
-    found = await reports.run(visit.work, name, _asked(visit, name))
+    found = _veiled(visit, await reports.run(visit.work, name, _asked(visit, name)))
     days = f"{found['first_day']}-{found['last_day']}"
     headers = {
         "content-disposition": f'attachment; filename="{name}-{days}.csv"',
         "cache-control": "no-store",
     }
     return Response(as_csv(found), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _veiled(visit: Visit, found: Record) -> Record:
+    """Addresses of pages may hold somebody's e-mail address."""
+    rows = [[visit.veil_text(value) for value in row] for row in found["rows"]]
+    return {**found, "rows": rows}
 
 
 def _ordered() -> list[str]:
