@@ -10,7 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from innkeeper.actions.recognition import identity, merges, resolution, rule_changes, rulebook
-from innkeeper.actions.records import guests
+from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity import Condition, Rule
@@ -71,6 +72,63 @@ async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database)
     async with crowd.work("live") as work:
         guest = await guests.fetch(work, found[0])
         assert sorted(one["provider"] for one in guest["identifiers"]) == ["crm", "email"]
+
+
+async def new_order(work: Work, number: int = 1) -> UUID:
+    told = {"reference_id": f"R-{number}", "ordered_at": "2026-03-01T12:00:00.000Z"}
+    ref: UUID = (await orders.create(work, told))["ref"]
+    return ref
+
+
+async def written_of(work: Work, guest: UUID) -> list[Any]:
+    """What is stored of a guest, but for refs and times."""
+    found = []
+    for sql in (
+        "SELECT guest_type, body, survivor_ref, own FROM ws_live.guests WHERE ref = %s",
+        "SELECT key FROM ws_live.guest_keys WHERE guest_ref = %s ORDER BY key",
+        "SELECT rule, evidence, source, actor FROM ws_live.guest_joins WHERE guest_ref = %s",
+    ):
+        rows = await (await work.connection.execute(sql, [guest])).fetchall()
+        found.append([tuple(row.values()) for row in rows])
+    return found
+
+
+@pytest.mark.parametrize("role", ["contact", "consumer"])
+async def test_a_stranger_is_written_alike_in_one_statement_and_in_several(
+    work: Work, role: str
+) -> None:
+    """People on orders take the short way where it will do; `attach` is the long one."""
+    slowly = await attach(work, ANN, role=role)
+    expected = await written_of(work, slowly)
+    await work.connection.execute("DELETE FROM ws_live.guests")
+    people = CONTACTS if role == "contact" else CONSUMERS
+    order = await new_order(work)
+    person = await people.create(work, order, ANN)
+    assert await written_of(work, person["guest_ref"]) == expected
+    again = await people.create(work, order, ANN)
+    assert again["guest_ref"] == person["guest_ref"]
+    known = await written_of(work, person["guest_ref"])
+    assert known[:2] == expected[:2]
+    assert known[2] == expected[2] * 2
+    with pytest.raises(Unknown):
+        await people.create(work, uuid4(), {**ANN, "identifiers": [{"provider": "x", "id": "1"}]})
+    assert (await guests.list_(work, Wanted())).total == 1
+
+
+async def test_64_contacts_of_one_stranger_at_once_are_one_guest(crowd: Database) -> None:
+    """Each on an order of its own, by the short way."""
+
+    async def arrive(number: int) -> UUID:
+        async def once() -> UUID:
+            async with crowd.work("live") as work:
+                order = await new_order(work, number)
+                person = await CONTACTS.create(work, order, ANN)
+                ref: UUID = person["guest_ref"]
+                return ref
+
+        return await retrying(once)
+
+    assert len({*await asyncio.gather(*(arrive(number) for number in range(64)))}) == 1
 
 
 async def test_crossing_merges_and_arrivals_leave_sound_groups(crowd: Database) -> None:

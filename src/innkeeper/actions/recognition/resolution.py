@@ -8,6 +8,8 @@ came with.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -17,9 +19,11 @@ from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Person
 from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.resources.orders import Order
 from innkeeper.rules import identity
 from innkeeper.rules.identity import Decision, Found, Met, Rulebook
-from innkeeper.rules.merging import COLUMNS, intent, written
+from innkeeper.rules.keys import guest_keys
+from innkeeper.rules.merging import COLUMNS, Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
 
 Role = Literal["contact", "consumer"]
@@ -52,19 +56,75 @@ async def attach(
         if row is None or row["survivor_ref"] is not None:
             raise Invalid(Problem("guest.href", NOT_VALID))
         decision, guest = Decision(given), given
-        await _join(work, row, fields, role == "contact" and work.settings.contact_is_customer)
+        await _join(work, row, fields, _is_customer(work, role))
         await _note(work, guest, decision, _source(work, SOURCES[role], order))
         return guest
     return await _resolved(work, fields, role, order, order_contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """Whom a person on an order belongs to, when that took no transaction."""
+
+    guest: UUID
+    note: dict[str, Any] | None = None
+    """Parameters of `order_people.note_join`, to store the person with; None when the person is
+    stored already, with the guest that was made."""
+
+
+async def attach_quickly(
+    work: Work, person: Record, *, role: Role, order: UUID, ref: UUID, told: Json, now: datetime
+) -> Attached | None:
+    """`attach` where one statement is enough: nobody knows the person, or a guest does who learns
+    nothing from it. None when more is to be done, and nothing is written.
+
+    `ref` and `told` are the contact or consumer to store, `now` its time. Raises `Unknown` for
+    the order.
+    """
+    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    book = await rulebook.current(work)
+    found = _evidence(fields, book)
+    by_rule = bool(found.met) and bool(book.rules)
+    if found.stopped or (role == "consumer" and not (found.met or fields.get("identifiers"))):
+        return None
+    created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
+    rows = await work.all(
+        "identity.attach_stranger",
+        **_looked_up(found, book),
+        version=book.version,
+        is_contact=role == "contact",
+        person=ref,
+        told=told,
+        ref=created["ref"],
+        guest_type=created["guest_type"],
+        body=Json(ledger.members(created)),
+        guest_keys=guest_keys(created, book.keys(created)),
+        now=now,
+        **_why_made(found, by_rule),
+        order=order,
+        source=SOURCES[role],
+        actor=work.actor,
+    )
+    if not rows:
+        raise Unknown(Order.singular, order)
+    if rows[0]["made"]:
+        return Attached(created["ref"])
+    if rows[0]["version"] != book.version:
+        return None
+    decision, candidates = _decision(found, rows, book)
+    row = next((row for row in candidates if row["ref"] == decision.guest), None)
+    joins_as_customer = _is_customer(work, role) or by_rule
+    if row is None or decision.stopped or _wish(row, fields, joins_as_customer) is not None:
+        return None
+    why = {"rule": decision.rule, "evidence": Json(decision.evidence)}
+    return Attached(row["ref"], {**why, "source": SOURCES[role], "actor": work.actor})
 
 
 async def _resolved(
     work: Work, fields: Record, role: Role, order: UUID, order_contacts: Sequence[Record]
 ) -> UUID:
     """Steps 2 to 6 of rest-v2.1.md section 8, by the rules in force."""
-    guest: UUID
     source = _source(work, SOURCES[role], order)
-    is_customer = role == "contact" and work.settings.contact_is_customer
     book = await rulebook.current(work)
     while True:
         found, decision, candidates = await decide(work, fields, book)
@@ -73,7 +133,7 @@ async def _resolved(
             continue
         by_rule = bool(found.met) and bool(book.rules)
         row = next((row for row in candidates if row["ref"] == decision.guest), None)
-        joins_as_customer = is_customer or by_rule
+        joins_as_customer = _is_customer(work, role) or by_rule
         if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
             namesake = identity.names_match(fields, order_contacts)
             row = await work.one("merges.guest", ref=namesake) if namesake else None
@@ -81,40 +141,64 @@ async def _resolved(
         if row is not None:
             await _join(work, row, fields, joins_as_customer)
             await _note(work, row["ref"], decision, source)
-            guest = row["ref"]
-            return guest
-        travels = role == "consumer" and not by_rule and work.settings.travel_tenant
-        kind = CUSTOMER if is_customer or by_rule else TRAVELLER if travels else VISITOR
-        created = ledger.new({**fields, "guest_type": kind})
-        met = found.met[0] if by_rule else None
-        parts = next(iter(met.keys.values())) if met else []
-        why = {"rule": met.rule.name if met else None, "evidence": Json(parts)}
-        if await ledger.insert(work, created, book, {**why, **source}):
+            return row["ref"]  # type: ignore[no-any-return]
+        created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
+        if await ledger.insert(work, created, book, {**_why_made(found, by_rule), **source}):
             await _note_stopped(work, created["ref"], decision, source)
-            guest = created["ref"]
-            return guest
+            return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
+
+
+def _is_customer(work: Work, role: Role) -> bool:
+    return role == "contact" and work.settings.contact_is_customer
+
+
+def _type(work: Work, role: Role, by_rule: bool) -> str:
+    """What a guest is made as (step 5)."""
+    if _is_customer(work, role) or by_rule:
+        return CUSTOMER
+    return TRAVELLER if role == "consumer" and work.settings.travel_tenant else VISITOR
+
+
+def _why_made(found: Found, by_rule: bool) -> dict[str, Any]:
+    met = found.met[0] if by_rule else None
+    parts = next(iter(met.keys.values())) if met else []
+    return {"rule": met.rule.name if met else None, "evidence": Json(parts)}
 
 
 async def decide(
     work: Work, fields: Record, book: Rulebook
 ) -> tuple[Found | None, Decision, list[Row]]:
     """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
-    now = clock.now()
-    of = identity.evidence if book.rules else identity.evidence_without_rules
-    found = of(fields, book, now)
-    keys = found.keys()
-    if not keys:
+    found = _evidence(fields, book)
+    if not found.met:
         return found, Decision(None, stopped=found.stopped), []
-    locks = sorted(int.from_bytes(key.bytes[:8], signed=True) for key in keys)
-    rows = await work.all("identity.candidates", locks=locks, keys=keys, most=book.group_limit + 1)
+    rows = await work.all("identity.candidates", **_looked_up(found, book))
     if rows[0]["version"] != book.version:
         return None, Decision(None), []
+    return found, *_decision(found, rows, book)
+
+
+def _evidence(fields: Record, book: Rulebook) -> Found:
+    of = identity.evidence if book.rules else identity.evidence_without_rules
+    return of(fields, book, clock.now())
+
+
+def _looked_up(found: Found, book: Rulebook) -> dict[str, Any]:
+    """Parameters of a look at who has a key of some evidence."""
+    keys = found.keys()
+    locks = sorted(int.from_bytes(key.bytes[:8], signed=True) for key in keys)
+    return {"locks": locks, "keys": keys, "most": book.group_limit + 1}
+
+
+def _decision(found: Found, rows: list[Row], book: Rulebook) -> tuple[Decision, list[Row]]:
+    """What follows of the rows of a look, and those of them that are guests."""
+    now = clock.now()
     rows = [row for row in rows if row["ref"] is not None]
     candidates = [{**ledger.own_record(row), "key": row["key"]} for row in rows]
     if book.rules:
-        return found, identity.resolve(found, candidates, book, now), rows
-    return found, identity.resolve_without_rules(found, candidates, now), rows
+        return identity.resolve(found, candidates, book, now), rows
+    return identity.resolve_without_rules(found, candidates, now), rows
 
 
 async def identify(
@@ -187,12 +271,19 @@ def _is_anonymous(guest: Row, book: Rulebook) -> bool:
 
 async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
     """Step 6: what attaching adds to the guest, and to those that stand for it."""
+    wish = _wish(row, fields, customer)
+    if wish is not None:
+        await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
+
+
+def _wish(row: Row, fields: Record, customer: bool) -> Intent | None:
+    """What attaching writes to a guest; None when it changes nothing and nobody stands for it."""
     wish = intent("join", clock.now(), person=fields, customer=customer)
     if row["survivor_ref"] is None and row["own"] is None:
         seen = ledger.seen_record(row)
         if written(seen, wish) is seen:
-            return
-    await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
+            return None
+    return wish
 
 
 def _source(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:

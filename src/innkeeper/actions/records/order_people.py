@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.protection import suppression
-from innkeeper.actions.recognition.resolution import Role, attach
+from innkeeper.actions.recognition.resolution import Role, attach, attach_quickly
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
@@ -37,6 +37,10 @@ class People:
         """A person on an order, with the guest who this is; raises `Unknown`, `Invalid` (P-1)."""
         check_identifiable(changes)
         await suppression.refuse_blocked(work, changes)
+        if not (changes.get("guest_ref") or changes.get("order_items")):
+            quickly = await self._created_quickly(work, order, changes)
+            if quickly is not None:
+                return quickly
         async with work.transaction():
             if changes.get("order_items"):
                 await _hold(work, order)
@@ -116,27 +120,48 @@ class People:
     def _parts(self) -> dict[str, Sequence[str]]:
         return {"table": [self.table], "columns": ["order_people.columns"], "items": self.items}
 
+    async def _created_quickly(self, work: Work, order: UUID, person: Changes) -> Record | None:
+        """A person who is somebody new, or whom a guest is known to be; None for any other."""
+        created = _new(order, person)
+        found = await attach_quickly(
+            work,
+            person,
+            role=self.role,
+            order=order,
+            ref=created["ref"],
+            told=self._body(person),
+            now=created["created_at"],
+        )
+        if found is None:
+            return None
+        if found.note is None:
+            return {**created, "guest_ref": found.guest}
+        return await self._store(work, created, found.guest, person, found.note)
+
     async def _insert(self, work: Work, order: UUID, guest: UUID, person: Changes) -> Record:
-        now = clock.now()
-        created: Record = {
-            **{name: value for name, value in person.items() if value is not None},
-            "ref": uuid4(),
-            "order_ref": order,
-            "created_at": now,
-            "modified_at": now,
-        }
+        return await self._store(work, _new(order, person), guest, person)
+
+    async def _store(
+        self,
+        work: Work,
+        created: Record,
+        guest: UUID,
+        person: Changes,
+        note: Mapping[str, Any] | None = None,
+    ) -> Record:
         standing = await work.one(
             "order_people.create",
-            parts=self._in_table(),
+            parts={**self._in_table(), "noted": ["order_people.note_join"] if note else []},
             ref=created["ref"],
-            order=order,
+            order=created["order_ref"],
             guest=guest,
             body=self._body(person),
             items=[UUID(item) for item in person.get("order_items") or ()],
-            now=now,
+            now=created["created_at"],
+            **(note or {}),
         )
         if standing is None:
-            raise Unknown(Order.singular, order)
+            raise Unknown(Order.singular, created["order_ref"])
         return {**created, **standing}
 
     async def _rewrite(
@@ -222,6 +247,18 @@ CONTACTS: Final = People(OrderContact, "contact", "order_people.contacts")
 CONSUMERS: Final = People(
     OrderConsumer, "consumer", "order_people.consumers", ("order_people.items",)
 )
+
+
+def _new(order: UUID, person: Changes) -> Record:
+    """The record of a person who is put on an order now, but for its guest."""
+    now = clock.now()
+    return {
+        **{name: value for name, value in person.items() if value is not None},
+        "ref": uuid4(),
+        "order_ref": order,
+        "created_at": now,
+        "modified_at": now,
+    }
 
 
 async def _hold(work: Work, order: UUID) -> None:

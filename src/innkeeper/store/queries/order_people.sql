@@ -30,9 +30,16 @@ WITH parent AS (
 ), created AS (
     INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
     SELECT %(ref)s, ref, %(guest)s, %(body)s, %(now)s, %(now)s FROM parent
-)
+) {noted}
 SELECT coalesce(survivor_ref, guests.ref) AS guest_ref
 FROM {ws}.guests, parent WHERE guests.ref = %(guest)s
+
+-- order_people.note_join
+-- Part of creating a person: that a record joined the guest, and why.
+, noted AS (
+    INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
+    SELECT %(guest)s, %(rule)s, %(evidence)s, %(source)s, ref, %(actor)s, %(now)s FROM parent
+)
 
 -- order_people.fetch
 -- One person by ref.
