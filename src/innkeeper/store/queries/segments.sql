@@ -181,9 +181,16 @@ DELETE FROM {ws}.segment_touched
 
 -- segments.forget_guests
 -- Take guests that are erased out of all memberships; what they were members of.
-WITH gone AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[]))
-DELETE FROM {ws}.segment_members WHERE guest_ref = ANY (%(guests)s::uuid[])
-RETURNING segment_ref, guest_ref
+WITH gone AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[])),
+members AS (
+    DELETE FROM {ws}.segment_members WHERE guest_ref = ANY (%(guests)s::uuid[])
+    RETURNING segment_ref, guest_ref
+), fewer AS (
+    UPDATE {ws}.segments AS s SET size = greatest(s.size - lost.number, 0)
+    FROM (SELECT segment_ref, count(*) AS number FROM members GROUP BY segment_ref) AS lost
+    WHERE s.ref = lost.segment_ref
+)
+SELECT segment_ref, guest_ref FROM members
 
 -- segments.forget_samples
 -- Take guests that are erased out of the samples of segments.
