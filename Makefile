@@ -7,10 +7,10 @@ DATA ?= .data
 WORKERS_OF_TESTS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-long check bench docs clean
+.PHONY: help setup serve test test-long test-spark check bench docs clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready ## Make .venv with the innkeeper command in it
 
@@ -25,6 +25,15 @@ test: $(VENV)/.dev-ready ## Run every everyday test (ARGS="-k guests")
 test-long: $(VENV)/.dev-ready ## Run the tests with their long profiles: many more examples and rounds
 	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
 	@INNKEEPER_LONG=1 $(BIN)/pytest tests/browser $(ARGS)
+
+# Spark is 480 MB and two workers take 2 GB of memory, so everyday tests leave it out.
+test-spark: $(VENV)/.dev-ready ## Ask the segment suite of Spark too, two workers (needs Java 17)
+	@if ! command -v java >/dev/null; then echo "Skipped: there is no java on PATH."; \
+	elif ! $(BIN)/pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev,spark]'; then \
+		echo "Skipped: pyspark cannot be installed."; \
+	else INNKEEPER_SPARK=1 $(BIN)/pytest tests/store/test_lake_spark.py \
+		tests/store/test_segments_fixed.py $(ARGS); fi
 
 check: $(VENV)/.dev-ready ## Lint, types, layers of imports
 	@$(BIN)/ruff check

@@ -21,6 +21,10 @@ RESOLVED = PREFIX + "SETTINGS_JSON"
 
 MASK = "***"
 
+DUCKDB = "duckdb"
+SPARK = "spark"
+"""Engines of the lake."""
+
 
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
@@ -120,6 +124,14 @@ class Settings:
         "",
         "Folder, or fsspec URL such as s3://bucket/path, of the lake's files; "
         "empty keeps them in the data folder.",
+    )
+    lake_engine: Literal["duckdb", "spark"] = _setting(
+        DUCKDB,
+        "What answers questions to the lake: duckdb, inside the server, or spark (extra `spark`, "
+        "Java 17).",
+    )
+    lake_spark_master: str = _setting(
+        "local[*]", "Address of the Spark cluster, such as spark://host:7077 or yarn."
     )
     lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         1024, "Memory of one question to the lake, in MB; more goes to the disk."

@@ -103,7 +103,7 @@ async def test_plain_questions_run(work: Work, sql: str) -> None:
     await guests.create(work, {"guest_type": "customer", "city": "Cork"})
     await flush(work)
     async with opened(work) as lake:
-        await lake.run(lambda session: sandboxed_members(session, lake.snapshot, sql, 10))
+        await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 10))
 
 
 @pytest.mark.parametrize("sql", BAD)
@@ -136,7 +136,7 @@ async def test_the_engine_holds_where_the_tree_would_not(
     )
     async with opened(work) as lake:
         with pytest.raises(Invalid, match="definition.sql"):
-            await lake.run(lambda session: sandboxed_members(session, lake.snapshot, sql, 10))
+            await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 10))
 
 
 async def test_the_configuration_is_locked(work: Work) -> None:
@@ -159,4 +159,4 @@ async def test_a_question_without_end_is_cut_off(work: Work) -> None:
     )
     async with opened(work) as lake:
         with pytest.raises(Unavailable, match="longer than"):
-            await lake.run(lambda session: sandboxed_members(session, lake.snapshot, sql, 0.5))
+            await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 0.5))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from engines import ENGINES, settings_for
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -16,15 +17,16 @@ from innkeeper.lake.segment_members import Question as Asked
 from innkeeper.lake.segment_members import find_members
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.rules.traits import Traits
-from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def lake(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Lake]:
-    database = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
+@pytest.fixture(params=ENGINES)
+async def lake(
+    request: pytest.FixtureRequest, anyio_backend: str, dsn: str, tmp_path: Path
+) -> AsyncIterator[Lake]:
+    database = Database(dsn, settings=settings_for(request.param, dsn, tmp_path))
     await database.open()
     async with database.work("live") as work:
         await fill(work, clock.now(), 2_000, 20_000, 3_000)

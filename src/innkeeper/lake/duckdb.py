@@ -113,6 +113,16 @@ def typed_rows(table: Table, lines: Path | None, sequence: int) -> str:
     )
 
 
+def merged_rows(lines: Path | None) -> str:
+    """A SELECT of which guests stand for others, out of lines of JSON."""
+    if lines is None:
+        return "SELECT NULL::VARCHAR AS ref, NULL::VARCHAR AS survivor_ref WHERE false"
+    return (
+        f"SELECT ref, survivor_ref FROM read_json({literal(str(lines))}, "  # noqa: S608
+        "format = 'newline_delimited', columns = {ref: 'VARCHAR', survivor_ref: 'VARCHAR'})"
+    )
+
+
 def _value(column: Column) -> str:
     if not column.field:
         source = quoted(column.member or column.name)

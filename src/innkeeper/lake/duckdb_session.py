@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.feed import MERGED
-from innkeeper.lake.tables import CHANGES, Table
+from innkeeper.lake.tables import CHANGES, SEQUENCE, Table
 from innkeeper.lake.views import closure, view_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
     from sqlglot import exp
 
-    from innkeeper.lake.snapshot import Snapshot
+    from innkeeper.lake.snapshot import Form, Snapshot
 
 
 class DuckSession:
@@ -42,24 +42,38 @@ class DuckSession:
             {"texts": list(texts)},
         )
 
-    def copy(self, question: "exp.Query", path: Path, options: str, seconds: float) -> int:
-        text = self._text(question)
+    def copy(self, question: "exp.Query", path: Path, form: "Form", seconds: float) -> int:
+        return self.copied(self._text(question), path, form, seconds)
+
+    def copied(self, sql: str, path: Path, form: "Form", seconds: float) -> int:
+        """Write what a text finds."""
+        if form.as_text:
+            sql = f"SELECT CAST(to_json(r) AS VARCHAR) AS data FROM ({sql}) AS r"  # noqa: S608
         target = engine.literal(str(path))
         with engine.limited(self.connection, seconds):
-            copied = self.connection.execute(f"COPY ({text}) TO {target} ({options})").fetchone()
+            copied = self.connection.execute(
+                f"COPY ({sql}) TO {target} ({form.options})"
+            ).fetchone()
         return int(copied[0]) if copied else 0
 
     def batches(
         self, question: "exp.Query", size: int, seconds: float
     ) -> Iterator[list[tuple[Any, ...]]]:
-        text = self._text(question)
+        return self.fetched_in_batches(self._text(question), size, seconds)
+
+    def fetched_in_batches(
+        self, sql: str, size: int, seconds: float
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """What a text finds, some rows at a time."""
         with engine.limited(self.connection, seconds):
-            found = self.connection.execute(text)
+            found = self.connection.execute(sql)
             while rows := found.fetchmany(size):
                 yield rows
 
-    def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
-        raise NotImplementedError("questions in SQL run in an engine of their own")
+    def described(self, question: "exp.Query") -> list[tuple[str, str]]:
+        """Name and type of each column of an answer."""
+        found = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
+        return [(name, kind) for name, kind, *_ in found]
 
     def close(self) -> None:
         self._stack.close()
@@ -83,20 +97,33 @@ class DuckSession:
         merged = snapshot.merged
         if merged and MERGED not in self._made:
             self._made.add(MERGED)
-            self._run(f"CREATE TEMP TABLE {MERGED} AS {self._merged()}")
+            merged_rows = engine.merged_rows(snapshot.tail.paths.get(MERGED))
+            self._run(f"CREATE TEMP TABLE {MERGED} AS {merged_rows}")
         old = self._make_old(table.kind)
         self._run(f"CREATE TEMP VIEW rows_{table.name} AS {self._rows(table)}")
         self._run(f"CREATE TEMP VIEW {table.name} AS {view_sql(table, old=old, merged=merged)}")
 
     def _rows(self, table: Table) -> str:
         """Files and tail together; a column that files do not have yet is null in them."""
-        tail = engine.typed_rows(table, self._snapshot.tail.paths.get(table.name), engine.LATEST)
+        lines = self._snapshot.tail.paths.get(table.name)
+        files = self._files(self._snapshot.files.get(table.name, ()))
+        if files and lines is None:
+            # A union, though of nothing, would keep DuckDB from reading only what is asked for.
+            return self._widened(table, files)
+        tail = engine.typed_rows(table, lines, engine.LATEST)
         self._run(f"CREATE TEMP TABLE tail_{table.name} AS {tail}")
         rows = f"SELECT * FROM tail_{table.name}"  # noqa: S608 - declared names
-        files = self._files(self._snapshot.files.get(table.name, ()))
-        if files:
-            rows = f"SELECT * FROM {files} UNION ALL BY NAME {rows}"  # noqa: S608
-        return rows
+        return f"SELECT * FROM {files} UNION ALL BY NAME {rows}" if files else rows  # noqa: S608
+
+    def _widened(self, table: Table, files: str) -> str:
+        """Rows of files alone, with every declared column."""
+        found = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
+        there = {name for name, *_ in found}
+        columns = ", ".join(
+            column.name if column.name in there else f"NULL::{column.type} AS {column.name}"
+            for column in (*table.columns, SEQUENCE)
+        )
+        return f"SELECT {columns} FROM {files}"  # noqa: S608
 
     def _make_old(self, kind: str) -> bool:
         """A table of what is old of a kind; False when nothing is."""
@@ -123,15 +150,6 @@ class DuckSession:
                 f"SELECT ref, max(sequence) AS sequence FROM ({every}) GROUP BY ref"
             )
         return True
-
-    def _merged(self) -> str:
-        lines = self._snapshot.tail.paths.get(MERGED)
-        if lines is None:
-            return "SELECT NULL::VARCHAR AS ref, NULL::VARCHAR AS survivor_ref WHERE false"
-        return (
-            f"SELECT ref, survivor_ref FROM read_json({engine.literal(str(lines))}, "  # noqa: S608
-            "format = 'newline_delimited', columns = {ref: 'VARCHAR', survivor_ref: 'VARCHAR'})"
-        )
 
     def _files(self, paths: Iterable[str]) -> str:
         full = [self._snapshot.place.full(path) for path in paths]

@@ -11,7 +11,7 @@ from sqlglot import exp
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.export_sql import CHOSEN, export_rows
 from innkeeper.lake.files import storage
-from innkeeper.lake.snapshot import Session, Snapshot
+from innkeeper.lake.snapshot import Form, Session, Snapshot
 from innkeeper.resources.exports import CSV, JSON, PARQUET
 from innkeeper.rules.exports import Shape, filled
 from innkeeper.rules.traits import Traits
@@ -35,9 +35,7 @@ def write_file(
     seconds = snapshot.settings.lake_query_seconds
     if shape.template is not None:
         return _template(session, shape, rows, path, seconds)
-    if shape.format == JSON:
-        rows = _wrapped(rows)
-    return session.copy(rows, path, _options(shape), seconds)
+    return session.copy(rows, path, _form(shape), seconds)
 
 
 def write_without(
@@ -78,22 +76,15 @@ def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:
         yield row
 
 
-def _options(shape: Shape) -> str:
+def _form(shape: Shape) -> Form:
     if shape.format == PARQUET:
-        return _PARQUET
+        return Form(_PARQUET)
     if shape.format == CSV:
         header = "true" if shape.header else "false"
         quotes = ", FORCE_QUOTE *" if shape.quote else ""
         delimiter = engine.literal(shape.delimiter)
-        return f"FORMAT csv, COMPRESSION gzip, DELIMITER {delimiter}, HEADER {header}{quotes}"
-    return "FORMAT json, COMPRESSION gzip"
-
-
-def _wrapped(rows: exp.Select) -> exp.Select:
-    """Each guest as text in a member `data`."""
-    guest = exp.Anonymous(this="to_json", expressions=[exp.column("r")])
-    wrapped = exp.select(exp.alias_(exp.cast(guest, "VARCHAR"), "data"))
-    return wrapped.from_(rows.subquery("r"))
+        return Form(f"FORMAT csv, COMPRESSION gzip, DELIMITER {delimiter}, HEADER {header}{quotes}")
+    return Form("FORMAT json, COMPRESSION gzip", as_text=shape.format == JSON)
 
 
 def _template(session: Session, shape: Shape, rows: exp.Select, path: Path, seconds: float) -> int:

@@ -47,6 +47,7 @@ def _add(
             rows.from_("extensions")
             .group_by("guest_ref")
             .where(exp.column("name").eq(column.location), exp.column("key").eq(column.field))
+            .where("NOT value IS NULL")
         )
         value = exp.column("value", alias)
     select = select.join(

@@ -1,6 +1,7 @@
 """Where the lake's files are: a folder, or any storage that fsspec reaches."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -63,6 +64,13 @@ class Storage:
                 Path(self.full(path)).unlink(missing_ok=True)
             elif self.filesystem.exists(self.full(path)):
                 self.filesystem.rm_file(self.full(path))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove all below a folder, if there is one."""
+        if self.is_local:
+            shutil.rmtree(self.full(folder), ignore_errors=True)
+        elif self.filesystem.exists(self.full(folder)):
+            self.filesystem.rm(self.full(folder), recursive=True)
 
     def listed(self, folder: str) -> Iterator[tuple[str, datetime]]:
         """Every file below a folder, and when it was written."""

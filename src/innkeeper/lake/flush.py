@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.feed import TAKEN, Lines, copy_lines
+from innkeeper.lake.feed import MERGED, TAKEN, Lines, copy_lines
 from innkeeper.lake.files import Storage, new_path, storage
 from innkeeper.lake.locks import FLUSH, alone
-from innkeeper.lake.tables import BY_NAME, CHANGES, KINDS
+from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
 from innkeeper.settings import Settings
 from innkeeper.store.work import Work
 
@@ -74,7 +74,7 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
         raise RuntimeError(f"workspace {work.workspace} has no lake")
     sequence = state["sequence"]
     prefix = (work.workspace, state["folder"], sequence)
-    files = await asyncio.to_thread(_write, work.settings, storage(work.settings), prefix, lines)
+    files = await asyncio.to_thread(_write, work.settings, prefix, lines)
     for file in files:
         await work.run("lake.add_file", sequence=sequence, **vars(file))
     row = await work.one("segments.any_live")
@@ -83,23 +83,32 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
     return Flushed(sequence, changes, files)
 
 
-def _write(
-    settings: Settings, place: Storage, prefix: tuple[str, Any, int], lines: Lines
+def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> list[Written]:
+    place = storage(settings)
+    with engine.connected(settings, place) as connection:
+        return write_lines(connection, place, prefix, lines)
+
+
+def write_lines(
+    connection: Any, place: Storage, prefix: tuple[str, Any, int], lines: Lines
 ) -> list[Written]:
-    """Write a file for each table with rows."""
+    """Write a file for each table with rows; `prefix`: workspace, folder, sequence."""
     workspace, folder, sequence = prefix
     files = []
-    with engine.connected(settings, place) as connection:
-        for name, path in lines.paths.items():
-            if name == CHANGES:
-                files += _write_changes(connection, place, prefix, path)
-                continue
-            table = BY_NAME[name]
-            rows = engine.typed_rows(table, path, sequence)
-            order = ", ".join(map(engine.quoted, table.sort))
-            target = new_path(workspace, folder, name, sequence)
-            written = write_rows(connection, place, target, f"{rows} ORDER BY {order}")
-            files.append(Written(target, name, table.kind, *written))
+    for name, path in lines.paths.items():
+        if name == CHANGES:
+            files += _write_changes(connection, place, prefix, path)
+            continue
+        target = new_path(workspace, folder, name, sequence)
+        if name == MERGED:
+            written = write_rows(connection, place, target, engine.merged_rows(path))
+            files.append(Written(target, name, GUESTS.kind, *written))
+            continue
+        table = BY_NAME[name]
+        rows = engine.typed_rows(table, path, sequence)
+        order = ", ".join(map(engine.quoted, table.sort))
+        written = write_rows(connection, place, target, f"{rows} ORDER BY {order}")
+        files.append(Written(target, name, table.kind, *written))
     return files
 
 

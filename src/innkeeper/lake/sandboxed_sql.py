@@ -15,7 +15,7 @@ from innkeeper.lake.views import DOCUMENTED
 if TYPE_CHECKING:
     from sqlglot import exp
 
-    from innkeeper.lake.snapshot import Session, Snapshot
+    from innkeeper.lake.snapshot import Snapshot
 
 FIELD: Final = "definition.sql"
 LONGEST: Final = 32 * 1024
@@ -123,18 +123,17 @@ def _refused(reason: str) -> Invalid:
     return Invalid(Problem(FIELD, reason))
 
 
-def sandboxed_members(
-    session: "Session", snapshot: "Snapshot", text: str, seconds: float
-) -> list[str]:
-    """The guest_ref column of what a text finds, in an engine of its own; raises `Invalid`."""
+def sandboxed_members(snapshot: "Snapshot", text: str, seconds: float) -> list[str]:
+    """The guest_ref column of what a text finds, in an engine of its own; raises `Invalid`.
+
+    The engine is DuckDB whatever `lake_engine` says: Spark cannot be locked like this.
+    """
     import duckdb  # noqa: PLC0415
     from sqlglot import exp  # noqa: PLC0415
 
     from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415
 
     tree = checked(text)
-    if not isinstance(session, DuckSession):
-        return session.members_of(tree, seconds)
     question = exp.select("guest_ref").distinct().from_(tree.subquery("asked"))
     question = question.where(exp.column("guest_ref").is_(exp.null()).not_())
     memory = snapshot.settings.lake_memory_mb

@@ -65,9 +65,7 @@ async def find_members(
     if question.definition.sql is not None:
         text = question.definition.sql
         seconds = lake.snapshot.settings.sql_segment_seconds
-        found = await lake.run(
-            lambda session: sandboxed_members(session, lake.snapshot, text, seconds)
-        )
+        found = await lake.run(lambda _: sandboxed_members(lake.snapshot, text, seconds))
         await lake.run(lambda session: session.table("found", "guest_ref", found))
     rows = await lake.rows(tree.order_by("g.guest_ref"))
     return [str(ref) for (ref,) in rows]

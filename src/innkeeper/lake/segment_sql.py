@@ -334,24 +334,41 @@ def _nearest(function: type[exp.AggFunc], mark: int, *, down: bool) -> exp.Expr:
     )
 
 
+def _extreme(rows: exp.Select, function: type[exp.AggFunc]) -> exp.Subquery:
+    """(guest_ref, bound): the first, or the last, of each guest's rows."""
+    bound = exp.alias_(function(this=exp.column("at")), "bound")
+    select = exp.select("guest_ref", bound).from_(rows.subquery("every"))
+    return select.group_by("guest_ref").subquery("b")
+
+
 def _followed(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
     """Rows of the step that come after an end, in time."""
+    if step.within is None:
+        # Whatever follows any end follows the first: no need to sort.
+        found = exp.select("s.guest_ref", "s.at").from_(_step_rows(step, only).subquery("s"))
+        first = _extreme(ends, exp.Min)
+        return found.join(first, on="b.guest_ref = s.guest_ref AND s.at > b.bound")
     near = exp.alias_(_nearest(exp.Max, 1, down=False), "near")
     rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
     found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
     found = found.where(exp.column("mark").eq(0), exp.column("near").is_(exp.null()).not_())
-    return found.where(_in_time("near", "at", step.within)) if step.within else found
+    return found.where(_in_time("near", "at", step.within))
 
 
 def _without(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
     """Ends that no row of the step follows in time."""
+    if step.within is None:
+        last = _extreme(_step_rows(step, only), exp.Max)
+        found = exp.select("e.guest_ref", "e.at").from_(ends.subquery("e"))
+        found = found.join(last, on="b.guest_ref = e.guest_ref", join_type="left")
+        return found.where("b.bound IS NULL OR b.bound <= e.at")
     near = exp.alias_(_nearest(exp.Min, 0, down=True), "near")
     rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
     found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
-    follows: exp.Expr = exp.column("near").is_(exp.null())
-    if step.within:
-        follows = exp.or_(follows, exp.not_(_in_time("at", "near", step.within)))
-    return found.where(exp.column("mark").eq(1), follows)
+    alone = exp.or_(
+        exp.column("near").is_(exp.null()), exp.not_(_in_time("at", "near", step.within))
+    )
+    return found.where(exp.column("mark").eq(1), alone)
 
 
 def _in_time(first: str, second: str, within: timedelta) -> exp.Expr:

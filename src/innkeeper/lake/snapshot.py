@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from innkeeper.lake import engines
 from innkeeper.lake.feed import FEED, MERGED, Lines, copy_lines
 from innkeeper.lake.files import Storage, storage
 from innkeeper.lake.flush import flush_all
@@ -49,6 +50,16 @@ class Snapshot:
     """Whether any guest stands for another."""
 
 
+@dataclass(frozen=True)
+class Form:
+    """How rows lie in a file, whichever engine found them."""
+
+    options: str
+    """Of DuckDB's COPY, which writes it."""
+    as_text: bool = False
+    """Whether each row is JSON as text, in a member `data`."""
+
+
 class Session(Protocol):
     """An engine with the views of one snapshot, used from one thread at a time."""
 
@@ -58,16 +69,13 @@ class Session(Protocol):
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
         """A table of one column of text, for questions to name; in place of an earlier one."""
 
-    def copy(self, question: "exp.Query", path: Path, options: str, seconds: float) -> int:
-        """Write an answer to a file in a format that the options name; how many rows."""
+    def copy(self, question: "exp.Query", path: Path, form: Form, seconds: float) -> int:
+        """Write an answer to a local file; how many rows."""
 
     def batches(
         self, question: "exp.Query", size: int, seconds: float
     ) -> Iterator[list[tuple[Any, ...]]]:
         """The answer, some rows at a time."""
-
-    def members_of(self, question: "exp.Query", seconds: float) -> list[str]:
-        """The column guest_ref of a question that somebody wrote, and `checked` let pass."""
 
     def close(self) -> None:
         """Forget the snapshot."""
@@ -120,7 +128,7 @@ async def opened(work: Work) -> AsyncIterator[Lake]:
                 else:
                     await work.run("lake.repeatable_read")
                 snapshot = await _snapshot(work, Path(folder))
-                session = await asyncio.to_thread(_session, snapshot)
+                session = await asyncio.to_thread(engines.session, snapshot)
                 try:
                     yield Lake(snapshot, session)
                 finally:
@@ -161,9 +169,3 @@ async def _state(work: Work) -> Row:
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no lake")
     return row
-
-
-def _session(snapshot: Snapshot) -> Session:
-    from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415
-
-    return DuckSession(snapshot)

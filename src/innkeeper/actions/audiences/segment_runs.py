@@ -15,7 +15,6 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, SCHEDULED
 from innkeeper.store.work import Row, Work
 
-ENGINE: Final = "duckdb"
 ON_DEMAND: Final = "ON_DEMAND"
 PUBLISH: Final = "PUBLISH"
 NIGHTLY: Final = "NIGHTLY"
@@ -94,7 +93,7 @@ async def _recorded(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=ENGINE,
+            engine=work.settings.lake_engine,
             revision=row["revision"],
             now=now,
         )
@@ -124,7 +123,7 @@ async def _end(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=ENGINE,
+            engine=work.settings.lake_engine,
             revision=row["revision"],
             now=clock.now(),
         )

@@ -1,0 +1,101 @@
+"""Apache Spark as this process drives it: one application, a session of views a question."""
+
+import threading
+from typing import Any, Final
+from uuid import uuid4
+
+from innkeeper.errors import OperatorError, Unavailable
+from innkeeper.lake.tables import DAY, INSTANT, JSON, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, Column
+from innkeeper.settings import Settings
+
+TYPES: Final = {
+    TEXT: "STRING",
+    TEXTS: "ARRAY<STRING>",
+    JSON: "STRING",
+    NUMBER: "DOUBLE",
+    WHOLE: "BIGINT",
+    INSTANT: "TIMESTAMP",
+    DAY: "DATE",
+    TRUTH: "BOOLEAN",
+}
+"""Types of the lake's columns, as Spark calls them."""
+
+_STATIC: Final = {
+    "spark.ui.enabled": "false",
+    "spark.sql.catalogImplementation": "in-memory",
+}
+_SESSION: Final = {
+    # As DuckDB answers: instants in UTC, what cannot be cast is null, no list has no size.
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.legacy.sizeOfNull": "false",
+    # Otherwise instants that are written lose their zone, and old days move.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+}
+
+_SCHEMES: Final = {"s3": "s3a", "gcs": "gs"}
+
+_starting = threading.Lock()
+
+
+def session(settings: Settings) -> Any:
+    """A session of its own in this process's application, which starts with the first."""
+    try:
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - the extra `spark`
+    except ImportError as error:
+        raise OperatorError(
+            "lake_engine is spark, and pyspark is not installed: pip install 'innkeeper[spark]'"
+        ) from error
+    with _starting:
+        builder = SparkSession.builder.appName("innkeeper").master(settings.lake_spark_master)
+        for name, value in {**_STATIC, **_SESSION}.items():
+            builder = builder.config(name, value)
+        application = builder.getOrCreate()
+        application.sparkContext.setLogLevel("ERROR")
+    found = application.newSession()
+    for name, value in _SESSION.items():
+        found.conf.set(name, value)
+    return found
+
+
+def shape(columns: tuple[Column, ...]) -> str:
+    """A schema of some columns: files that lack one have null there."""
+    return ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
+
+
+def address(path: str) -> str:
+    """A file or folder of the lake as Hadoop names it."""
+    scheme, separator, rest = path.partition("://")
+    if not separator:
+        return f"file://{path}"
+    return f"{_SCHEMES.get(scheme, scheme)}://{rest}"
+
+
+class Limit:
+    """Cuts off what runs longer in a session; raises `Unavailable` then."""
+
+    def __init__(self, spark: Any, seconds: float) -> None:
+        self._spark = spark
+        self._tag = f"innkeeper-{uuid4().hex}"
+        self._seconds = seconds
+        self._late = False
+
+    def __enter__(self) -> None:
+        self._spark.addTag(self._tag)
+        self._timer = threading.Timer(self._seconds, self._interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, kind: Any, fault: Any, trace: Any) -> None:
+        self._timer.cancel()
+        self._spark.removeTag(self._tag)
+        if fault is not None and self._late:
+            raise Unavailable(
+                f"The question took longer than {self._seconds:g} seconds."
+            ) from fault
+
+    def _interrupt(self) -> None:
+        self._late = True
+        self._spark.interruptTag(self._tag)

@@ -1,0 +1,79 @@
+"""How Spark says what the lake's questions say: only what SQLGlot does not translate as DuckDB."""
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from sqlglot import exp
+from sqlglot.dialects.spark import Spark
+
+_MEMBER: Final = re.compile(r'\."([^"]*)"')
+_TIMES: Final = {"%Y": "yyyy", "%m": "MM", "%d": "dd", "%H": "HH", "%M": "mm", "%S": "ss"} | {
+    "%g": "SSS",
+    "T": "'T'",
+    "Z": "'Z'",
+}
+_TIME_PART: Final = re.compile("|".join(_TIMES))
+
+
+class LakeSpark(Spark):
+    """Spark's dialect with the lake's own functions."""
+
+    class Generator(Spark.Generator):  # type: ignore[valid-type, misc]
+        """Writes trees whose anonymous functions are DuckDB's."""
+
+        TRANSFORMS: ClassVar[Any] = {
+            **Spark.Generator.TRANSFORMS,
+            exp.JSONKeys: lambda self, node: self.json_keys(node),
+        }
+
+        def anonymous_sql(self, expression: exp.Anonymous) -> str:
+            own = _OWN.get(expression.name.lower())
+            if own is None:
+                return str(super().anonymous_sql(expression))
+            return own(self, expression.expressions)
+
+        def json_keys(self, node: exp.JSONKeys) -> str:
+            """The members of an object, or of one inside it."""
+            place, path = self.sql(node, "this"), node.args.get("expression")
+            if path is not None:
+                place = f"GET_JSON_OBJECT({place}, {self.sql(exp.Literal.string(_plain(path)))})"
+            return f"JSON_OBJECT_KEYS({place})"
+
+
+def _plain(path: exp.Expr) -> str:
+    text = path.sql(dialect="duckdb")
+    return text.strip("'")
+
+
+def _member(write: Any, arguments: list[exp.Expr], kind: str) -> str:
+    """What stands under a path of quoted members: of JSON, which has types of its own."""
+    column, path = arguments
+    steps = "".join(f'["{name}"]' for name in _MEMBER.findall(path.name))
+    place = write.sql(exp.Literal.string(f"${steps}"))
+    return f"TRY_VARIANT_GET(TRY_PARSE_JSON({write.sql(column)}), {place}, '{kind}')"
+
+
+def _json_type(write: Any, arguments: list[exp.Expr]) -> str:
+    """DuckDB's word for the type of a member; every number is a DOUBLE."""
+    found = f"SCHEMA_OF_VARIANT({_member(write, arguments, 'variant')})"
+    return (
+        f"CASE WHEN {found} = 'STRING' THEN 'VARCHAR' WHEN {found} = 'VOID' THEN 'NULL' "
+        f"WHEN {found} = 'BOOLEAN' THEN 'BOOLEAN' WHEN {found} LIKE 'OBJECT%' THEN 'OBJECT' "
+        f"WHEN {found} LIKE 'ARRAY%' THEN 'ARRAY' WHEN {found} IS NOT NULL THEN 'DOUBLE' END"
+    )
+
+
+def _shown_time(write: Any, arguments: list[exp.Expr]) -> str:
+    value, form = arguments
+    shown = _TIME_PART.sub(lambda part: _TIMES[part[0]], form.name)
+    return f"DATE_FORMAT({write.sql(value)}, {write.sql(exp.Literal.string(shown))})"
+
+
+_OWN: Final[dict[str, Callable[[Any, list[exp.Expr]], str]]] = {
+    "json_type": _json_type,
+    "json_extract_string": lambda write, given: _member(write, given, "string"),
+    "strftime": _shown_time,
+    # The rows of a table as structures in one list.
+    "list": lambda write, given: f"COLLECT_LIST(STRUCT({write.sql(given[0])}.*))",
+}

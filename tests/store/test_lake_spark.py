@@ -1,0 +1,194 @@
+"""Spark answers what DuckDB answers: the same trees, over the same snapshot, on two workers."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import WORKERS, needs_spark
+from sqlglot import exp, parse_one
+
+from innkeeper.actions.audiences import reports as asking
+from innkeeper.actions.console import demo
+from innkeeper.actions.records import guests
+from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.errors import OperatorError, Unavailable
+from innkeeper.lake import catalogue_sql, engines, reports
+from innkeeper.lake.compaction import compact
+from innkeeper.lake.export_files import write_file
+from innkeeper.lake.flush import flush_all
+from innkeeper.lake.snapshot import Session, Snapshot, opened
+from innkeeper.lake.tables import TABLES
+from innkeeper.lake.trait_sql import trait_values
+from innkeeper.resources.segments import ENTITIES
+from innkeeper.rules.exports import read_shape
+from innkeeper.rules.traits import Traits
+from innkeeper.settings import SPARK, Settings
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+pytestmark = [pytest.mark.anyio, *needs_spark]
+
+
+def on_spark(snapshot: Snapshot, master: str = WORKERS) -> Snapshot:
+    settings = replace(snapshot.settings, lake_engine=SPARK, lake_spark_master=master)
+    return replace(snapshot, settings=settings)
+
+
+@pytest.fixture
+async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterator[Database]:
+    found = Database(dsn, settings=Settings(database=dsn, data=tmp_path))
+    await found.open()
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[tuple[Snapshot, Session, Session]]:
+    """A shop with a past: files, something old in them, a tail, merges; both engines on it."""
+    await demo.load(database, "live", 60)
+    async with database.work("live") as work:
+        await flush_all(work)
+        known = await some_guests(work)
+        await guests.delete(work, known[0])
+        await guests.patch(work, known[1], {"city": "Cork"})
+        await flush_all(work)
+        await guests.patch(work, known[2], {"city": "Cork"})
+        await guests.delete(work, known[3])
+        await work.connection.execute(
+            "UPDATE ws_live.guests SET survivor_ref = %s WHERE ref = %s", [known[1], known[4]]
+        )
+        for value in ("5", 5, 5.5, True, None):
+            ref = (await guests.create(work, {"guest_type": "visitor"}))["ref"]
+            changes = {"name": "odd name", "pairs": {"tier": value}, "single": False}
+            await OF_GUESTS.create(work, guest=ref, changes=changes)
+        async with opened(work) as lake:
+            spark = engines.session(on_spark(lake.snapshot))
+            assert lake.snapshot.merged
+            assert lake.snapshot.old["guest"]
+            assert lake.snapshot.tail.paths
+            yield lake.snapshot, lake.session, spark
+            spark.close()
+
+
+async def some_guests(work: Work) -> list[Any]:
+    cursor = await work.connection.execute(
+        "SELECT o.guest_ref AS ref FROM ws_live.order_contacts AS o GROUP BY 1 ORDER BY 1 LIMIT 5"
+    )
+    return [row["ref"] for row in await cursor.fetchall()]
+
+
+def same(duck: Session, spark: Session, question: exp.Query, *, ordered: bool = False) -> list[Any]:
+    """The answer of both; raises where they differ."""
+    wanted, found = duck.rows(question, 60), spark.rows(question, 60)
+    if ordered:
+        assert found == wanted, question.sql(dialect="duckdb")
+    else:
+        assert sorted(map(repr, found)) == sorted(map(repr, wanted)), question.sql("duckdb")
+    return wanted
+
+
+async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Session]) -> None:
+    """Tables with every column and type, the builder's fields and values, reports, traits."""
+    _, duck, spark = shop
+    for table in TABLES:
+        assert same(duck, spark, exp.select("*").from_(table.name)), table.name
+    for entity in ENTITIES.values():
+        same(duck, spark, catalogue_sql.subtypes(entity))
+        same(duck, spark, catalogue_sql.free_fields(entity))
+    for entity, place, name in (
+        ("guest", "core", "city"),
+        ("guest", "core", "emails"),
+        ("guest", "odd name", "tier"),
+        ("event", "custom", "sc_search_term"),
+    ):
+        asked = catalogue_sql.values(ENTITIES[entity], None, place, name, name, 50)
+        assert asked is not None
+        same(duck, spark, asked)
+    given = asking._parameters({"timeZone": "Europe/Dublin", "interval": "week", "currency": "GBP"})
+    for report in reports.REPORTS.values():
+        same(duck, spark, reports.question(report, given), ordered=True)
+    for step in reports.funnel(["VIEW", "ADD", "CONFIRM"], given):
+        assert same(duck, spark, step)[0][0] > 0
+    for name in [*Traits(), "lifetimeValue.GBP", "averageOrderValue.GBP"]:
+        assert same(duck, spark, trait_values(Traits().trait(name))), name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"format": "CSV", "columns": ["ref", "email", "lastSeen", "trait.lastOrderAt"]},
+        {
+            "format": "NDJSON",
+            "columns": ["ref", "dateOfBirth", "odd name.tier", "trait.orderCount"],
+        },
+        {"format": "JSON", "columns": ["ref", "city", "identifiers"]},
+        {"format": "NDJSON", "columns": ["ref", "orders", "events"]},
+        {"format": "NDJSON", "template": {"id": "{{ref}}", "n": "{{trait.orderCount}}"}},
+    ],
+)
+async def test_files_of_exports_are_the_same(
+    shop: tuple[Snapshot, Session, Session], tmp_path: Path, body: dict[str, Any]
+) -> None:
+    snapshot, duck, spark = shop
+    shape = read_shape(body, Traits())
+    refs = [ref for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), 60)]
+
+    def lines(session: Session) -> list[Any]:
+        path = tmp_path / "file"
+        assert write_file(session, snapshot, shape, Traits(), refs, path) == len(refs)
+        text = gzip.decompress(path.read_bytes()).decode().splitlines()
+        if shape.format == "CSV":
+            return text
+        rows = [json.loads(line) for line in text]
+        rows = [json.loads(row["data"]) if shape.format == "JSON" else row for row in rows]
+        # Neither engine promises an order inside a list.
+        return [
+            {
+                key: sorted(map(repr, value)) if isinstance(value, list) else value
+                for key, value in row.items()
+            }
+            for row in rows
+        ]
+
+    assert lines(spark) == lines(duck)
+
+
+async def test_a_session_leaves_nothing_behind(
+    shop: tuple[Snapshot, Session, Session], database: Database
+) -> None:
+    snapshot, _, spark = shop
+    spark.table("asked_guests", "guest_ref", ["a", "b"])
+    assert spark.rows(exp.select("guest_ref").from_("asked_guests"), 60) == [("a",), ("b",)]
+    assert list(snapshot.place.listed("live/scratch"))
+    spark.close()
+    assert not list(snapshot.place.listed("live/scratch"))
+    async with database.work("live") as work:
+        await compact(work, everything=True, grace=timedelta(0))
+
+
+async def test_a_question_that_takes_too_long_is_cut_off(
+    shop: tuple[Snapshot, Session, Session],
+) -> None:
+    _, _, spark = shop
+    slow = parse_one(
+        "SELECT count(*) FROM events a, events b, events c, events d, events e "
+        "WHERE a.meta_ref || b.meta_ref || c.meta_ref || d.meta_ref || e.meta_ref = 'x'",
+        dialect="duckdb",
+    )
+    assert isinstance(slow, exp.Query)
+    with pytest.raises(Unavailable, match="longer than"):
+        spark.rows(slow, 3)
+
+
+async def test_an_engine_that_is_not_installed_says_so(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyspark.sql", None)
+    async with opened(work) as lake:
+        with pytest.raises(OperatorError, match=r"innkeeper\[spark\]"):
+            engines.session(on_spark(lake.snapshot))
