@@ -136,6 +136,11 @@ class Settings:
     lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         1024, "Memory of one question to the lake, in MB; more goes to the disk."
     )
+    lake_upkeep_mb: Annotated[int, Meta(ge=64)] = _setting(
+        96,
+        "Memory of what keeps the lake fresh in the background, in MB, beside the engine itself; "
+        "more goes to the disk. From 256 on it uses every core.",
+    )
     lake_query_seconds: Annotated[int, Meta(ge=1)] = _setting(
         120, "Seconds after which a question to the lake is cut off."
     )

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from people import distinct, lines, people
@@ -94,15 +93,14 @@ class TestManyGuests:
             stdout=subprocess.PIPE,
             text=True,
         )
-        peak, slowest = 0, 0.0
+        peak, answers = 0, list[float]()
         while importer.poll() is None:
             peak = max(peak, resident(server.process.pid, importer.pid))
-            began = time.monotonic()
-            assert httpx.get(
-                f"{server.url}/v2.1/guests/{one}", auth=(server.client_key, server.token)
-            ).is_success
-            slowest = max(slowest, time.monotonic() - began)
-            time.sleep(0.2)
+            for _ in range(4):
+                began = time.monotonic()
+                assert server.client.get(f"/v2.1/guests/{one}").is_success
+                answers.append(time.monotonic() - began)
+                time.sleep(0.05)
         printed, _ = importer.communicate()
         assert importer.returncode == 0
         told = json.loads(printed)
@@ -110,8 +108,10 @@ class TestManyGuests:
         assert told["created"] == distinct(SEED, MANY)
         assert guests(server) == distinct(SEED, MANY) + 1
         assert peak < RESIDENT_LIMIT, f"{peak / 1e6:.0f} MB"
-        assert slowest < 5
-        print(f"{peak / 1e6:.0f} MB at most, slowest GET {slowest * 1000:.0f} ms")
+        p99 = sorted(answers)[int(len(answers) * 0.99)]
+        # Not a measure of speed, for which see bench/imports.py: nobody waits for an import.
+        assert p99 < 1
+        print(f"{peak / 1e6:.0f} MB at most, p99 of GET {p99 * 1000:.0f} ms")
 
         before = state(server)
         again = summed(command("import", "guests", file, "--json", "--restart"))
@@ -162,7 +162,11 @@ class TestManyGuests:
 
 
 def resident(*roots: int) -> int:
-    """Memory of processes and all below them; what they share counts once."""
+    """Memory of processes and all below them, in bytes: the sum of their proportional sets (PSS).
+
+    Of a page that n processes share, PSS counts an nth for each. A sum of RSS would count the
+    buffers of PostgreSQL once for each of its twenty processes.
+    """
     total = 0
     for pid in {*roots, *(child for root in roots for child in below(root))}:
         try:

@@ -96,7 +96,7 @@ def _rewrite(
 ) -> tuple[list[str], list[tuple[int, Written]]]:
     """Write what stays of the files of a kind: (paths that are replaced, new files)."""
     gone, made = list(old), []
-    with engine.connected(work.settings, place) as connection:
+    with engine.connected(work.settings, place, upkeep=True) as connection:
         if old:
             connection.execute(
                 "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608

@@ -19,23 +19,32 @@ if TYPE_CHECKING:
 LATEST: Final = 2**62
 """The sequence of rows that wait to be flushed: later than every file."""
 
+_ONE_THREAD: Final = 256
+"""Megabytes below which upkeep has one thread: each one has buffers of its own."""
+_OBJECT_BYTES: Final = 16 * 1024 * 1024
+"""Longest line of JSON that is read; a reader's buffers are twice as large."""
+
 _instances: dict[tuple[int, str], "Connection"] = {}
 _making = threading.Lock()
 
 
-def instance(settings: Settings, place: Storage) -> "Connection":
-    """This process's DuckDB, made when it is first needed."""
+def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Connection":
+    """This process's DuckDB for questions, or the small one for upkeep; made when first needed."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
-    key = (settings.lake_memory_mb, place.url)
+    megabytes = settings.lake_upkeep_mb if upkeep else settings.lake_memory_mb
+    threads = 1 if upkeep and megabytes < _ONE_THREAD else os.cpu_count() or 1
+    key = (megabytes, place.url)
+    spill = f"{tempfile.gettempdir()}/innkeeper-lake-{os.getpid()}-{megabytes}"
     with _making:
         found = _instances.get(key)
         if found is None:
             found = duckdb.connect(
                 config={
-                    "memory_limit": f"{settings.lake_memory_mb}MB",
+                    "memory_limit": f"{megabytes}MB",
+                    "threads": threads,
                     # The default is the folder that we were started in.
-                    "temp_directory": f"{tempfile.gettempdir()}/innkeeper-lake-{os.getpid()}",
+                    "temp_directory": spill,
                     "autoinstall_known_extensions": "false",
                     "autoload_known_extensions": "false",
                 }
@@ -48,9 +57,11 @@ def instance(settings: Settings, place: Storage) -> "Connection":
 
 
 @contextmanager
-def connected(settings: Settings, place: Storage) -> Iterator["Connection"]:
-    """A connection of its own, with temporary tables of its own."""
-    connection = instance(settings, place).cursor()
+def connected(
+    settings: Settings, place: Storage, *, upkeep: bool = False
+) -> Iterator["Connection"]:
+    """A connection of its own, with temporary tables of its own; `upkeep` has little memory."""
+    connection = instance(settings, place, upkeep=upkeep).cursor()
     try:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
@@ -109,7 +120,8 @@ def typed_rows(table: Table, lines: Path | None, sequence: int) -> str:
     values.append(f"{sequence}::{SEQUENCE.type} AS {SEQUENCE.name}")
     return (
         f"SELECT {', '.join(values)} FROM read_json({literal(str(lines))}, "  # noqa: S608
-        f"format = 'newline_delimited', columns = {{{shape}}}, maximum_object_size = 67108864)"
+        f"format = 'newline_delimited', columns = {{{shape}}}, "
+        f"maximum_object_size = {_OBJECT_BYTES})"
     )
 
 

@@ -49,7 +49,7 @@ def write_without(
 ) -> None:
     """Write a file of an export again without some of its rows, counted from 0."""
     if form == PARQUET:
-        with engine.connected(settings, storage(settings)) as connection:
+        with engine.connected(settings, storage(settings), upkeep=True) as connection:
             connection.execute(
                 "COPY (SELECT * EXCLUDE (file_row_number) FROM "  # noqa: S608
                 f"read_parquet({engine.literal(str(source))}, file_row_number = true) "

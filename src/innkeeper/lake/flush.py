@@ -85,7 +85,7 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
 
 def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> list[Written]:
     place = storage(settings)
-    with engine.connected(settings, place) as connection:
+    with engine.connected(settings, place, upkeep=True) as connection:
         return write_lines(connection, place, prefix, lines)
 
 

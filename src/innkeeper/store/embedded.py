@@ -292,9 +292,11 @@ class EmbeddedServer:
             "max_connections": self._connections,
             # Untouched pages cost nothing, so an idle server stays small; the system caches the
             # rest of the files, and a large import stays small too.
-            "shared_buffers": f"{min(max(memory // 4, 32), 128)}MB",
+            "shared_buffers": f"{min(max(memory // 4, 32), 64)}MB",
             "effective_cache_size": f"{max(memory // 2, 64)}MB",
             "work_mem": "8MB",
+            # A worker of vacuum beside an import takes this much, not what an index build may.
+            "autovacuum_work_mem": "16MB",
             "maintenance_work_mem": f"{min(max(memory // 16, 32), 256)}MB",
             "huge_pages": "off",
             "jit": "off",
