@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -93,6 +94,39 @@ class TestFile:
         """Sections 5 and 11: guest insert, tracking schema."""
         log = batches.apply({"ref": "1", "schema": schema, "mode": mode, "value": identified()})
         assert told(log) == [(402, "Unsupported mode")]
+
+    def test_tracking_is_for_who_enables_it(
+        self, batches: Batches, api: Api, site: Site, connection: psycopg.Connection
+    ) -> None:
+        """Section 11: unless enabled by config."""
+        sender = Batches(api, replace(site.settings, batch_tracking=True))
+        event = {"type": "VIEW", "page": "home", "channel": "WEB", "pos": "default"}
+        event |= {"requested_at": "2024-05-01T10:00:00Z", **identified()}
+        assert sender.apply(record("tracking", "insert", event)) == []
+        rows = connection.execute("SELECT type, body ->> 'page' FROM ws_live.events").fetchall()
+        assert ("VIEW", "home") in rows
+
+    def test_one_record_that_the_database_refuses_fails_alone(
+        self, batches: Batches, connection: psycopg.Connection
+    ) -> None:
+        """Section 5: 500. A chunk that fails is halved until the record at fault stands alone."""
+        connection.execute(
+            "ALTER TABLE ws_live.guests ADD CONSTRAINT no_teapots "
+            "CHECK (body ->> 'city' IS DISTINCT FROM 'Teapot')"
+        )
+        try:
+            cities = ["Teapot" if number == 7 else "Cork" for number in range(12)]
+            sent = [upsert(f"{n}@example.com", city=city) for n, city in enumerate(cities)]
+            (failed,) = batches.apply(*sent)
+        finally:
+            connection.execute("ALTER TABLE ws_live.guests DROP CONSTRAINT no_teapots")
+        assert failed == {
+            "ref": sent[7]["ref"],
+            "code": 500,
+            "message": "Internal error",
+            "line": 8,
+        }
+        assert batches.api.get("/v2.1/guests").json()["totalCount"] == 11
 
     @pytest.mark.parametrize("value", [None, 5, "text", []])
     def test_a_value_that_is_no_object_is_400(self, batches: Batches, value: Any) -> None:
@@ -693,6 +727,7 @@ class TestOrderDelete:
     def test_ordered_at_reaches_24_hours(
         self, batches: Batches, ordered_at: str, code: int | None
     ) -> None:
+        """O-12: a day, where REST's match of orders reaches two."""
         batches.apply(record("order", "insert", order()))
         value = {"referenceId": "ORDER-1", "orderedAt": ordered_at}
         log = batches.apply(record("order", "delete", value))

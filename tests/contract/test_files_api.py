@@ -11,6 +11,7 @@ import pytest
 from batching import Batches
 from calling import Api
 from sites import Site
+from streams import Page
 
 GUESTS = [
     {"firstName": "Jane", "identifiers": [{"provider": "email", "id": "jane@example.com"}]},
@@ -24,6 +25,13 @@ def batches(api: Api, site: Site) -> Batches:
     sender = Batches(api, site.settings)
     sender.by_worker = True
     return sender
+
+
+def refusals(api: Api) -> float:
+    """What /metrics counts."""
+    text = api.get("/metrics", auth=None).text
+    (line,) = [line for line in text.splitlines() if line.startswith("innkeeper_suppressed_total")]
+    return float(line.split()[1])
 
 
 def ndjson(values: list[dict[str, Any]]) -> bytes:
@@ -146,6 +154,30 @@ class TestExports:
 
 
 class TestBlockList:
+    """segmentation-and-export.md 5, issue 5: who is on it is refused everywhere, and counted."""
+
+    def test_rest_streams_and_metrics(self, api: Api) -> None:
+        gone = {"identifiers": [{"provider": "email", "id": "gone@example.com"}]}
+        stays = api.guest(city="Cork")
+        page = Page(api)
+        assert api.post("/innkeeper/v1/privacy/suppressions", json=gone).status_code == 201
+        before = refusals(api)
+        path = f"/v2.1/guests/{stays['ref']}"
+        answers = [
+            api.post("/v2.1/guests", json={"guestType": "visitor", **gone}),
+            api.put(path, json={"guestType": "visitor", **gone}),
+            api.patch(path, json=gone),
+            page.send("IDENTITY", **gone),
+            page.send("ADD_CONTACTS", contact=[{"firstname": "Jane", **gone}]),
+            page.send("ADD_CONSUMERS", consumer=[{"firstname": "Jane", **gone}]),
+        ]
+        assert [answer.status_code for answer in answers] == [403] * len(answers)
+        assert refusals(api) - before == len(answers)
+        totals = api.get("/innkeeper/v1/privacy/suppressions").json()
+        assert totals == {"suppressed": 1, "refused": len(answers)}
+        assert "identifiers" not in api.get(path).json()
+        assert page("VIEW", page="home")["status"] == "OK"
+
     def test_batches_are_refused_and_counted(self, batches: Batches) -> None:
         batches.by_worker = False
         body = {"identifiers": [{"provider": "email", "id": "Jane@example.com"}]}

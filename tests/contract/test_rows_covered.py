@@ -1,8 +1,11 @@
-"""Which test shows which row of the contract's tables that have no numbers: stream-api.md and
-identity.md. test_rules_covered.py does the same for the rules that have."""
+"""Which test shows which row of the contract's tables that have no numbers: stream-api.md,
+identity.md, batch-api.md and segmentation-and-export.md 5. test_rules_covered.py does the same for
+the rules that have."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from innkeeper.resources.events import STANDARD
 
@@ -149,13 +152,128 @@ IDENTITY = {
     "9 rule cache": "test_a_rule_decides_at_once",
     "9 zero rules": "test_without_rules_a_guest_holds_every_identifier_or_is_made",
 }
+BATCH = {
+    "1 allocate": "TestAllocate.test_answer_has_every_documented_member",
+    "1 allocate, its credentials": "TestAllocate.test_needs_credentials",
+    "1 upload": "TestUpload.test_needs_no_credentials_and_answers_an_empty_200",
+    "1 status": "TestStatus.test_status_answer_is_the_allocation_with_another_status",
+    "1 inspect": "TestStatus.test_life_cycle_as_each_endpoint_tells_it",
+    "1 list": "TestInspectList.test_lists_newest_first_and_filters_by_status",
+    "1 log": "TestLog.test_lines_have_ref_number_and_message_of_failed_records_only",
+    "2 checksum": "TestAllocate.test_wrong_declarations_are_400_with_the_v2_body",
+    "2 size as number or text": "TestAllocate.test_size_may_be_text_as_a_client_sends_it",
+    "2 response fields": "TestAllocate.test_answer_has_every_documented_member",
+    "3 x-amz-server-side-encryption, Content-Type": (
+        "TestUpload.test_header_variants_of_real_clients"
+    ),
+    "3 Content-Md5": "TestUpload.test_a_content_md5_that_does_not_match_is_400",
+    "3 error body": "TestUpload.test_a_content_md5_that_does_not_match_is_400",
+    "4 uploading, file_uploaded, processing, success": (
+        "TestStatus.test_life_cycle_as_each_endpoint_tells_it"
+    ),
+    "4 corrupted": "TestUpload.test_other_bytes_than_declared_are_taken_and_corrupt_the_batch",
+    "4 error": "TestStatus.test_failed_records_make_it_an_error_with_a_log",
+    "4 error without log": "TestStatus.test_a_zip_is_an_error_without_log",
+    "4 list filter": "TestInspectList.test_created_before_and_after",
+    "4 30 days": "TestInspectList.test_older_than_thirty_days_is_not_listed",
+    "5 ref, code, message": "TestLog.test_lines_have_ref_number_and_message_of_failed_records_only",
+    "5 400 Validation error": "TestGuestUpsert.test_validation_errors",
+    "5 400 Identity information missing": "TestFile.test_every_record_succeeds_or_fails_alone",
+    "5 400 Not Enough Identifying Info": "TestGuestDelete.test_too_little_is_400",
+    "5 400 More than one order": "TestOrderDelete.test_several_need_the_day_or_the_ref",
+    "5 402": "TestFile.test_unsupported_modes_are_402",
+    "5 403 open session": "TestGuestDelete.test_a_guest_with_an_open_session_stays",
+    "5 404 guest": "TestGuestDelete.test_unknown_guests_are_404",
+    "5 404 order": "TestOrderDelete.test_none_found_is_404",
+    "5 409": "TestOtherGuestModes.test_create_is_409_for_an_identity_that_exists",
+    "5 500": "TestFile.test_one_record_that_the_database_refuses_fails_alone",
+    "5 migration": "TestMigration.test_a_guest_with_an_open_session_stays",
+    "6 compression": "TestStatus.test_an_unreadable_file_is_an_error_without_log",
+    "6 size": "TestUpload.test_a_file_over_the_limit_is_413",
+    "6 format": "TestFile.test_last_line_needs_no_end_and_lines_may_end_in_crlf",
+    "6 BOM": "TestFile.test_byte_order_marks_are_skipped",
+    "6 duplicates": "TestFile.test_one_guest_twice_in_a_file_is_one_guest",
+    "6 mixed schemas": "TestFile.test_guests_and_orders_may_stand_in_one_file",
+    "6 envelope": "TestFile.test_lines_that_are_no_record",
+    "6 value": "TestFile.test_a_value_that_is_no_object_is_400",
+    "6 guest upsert": "TestGuestUpsert.test_changes_only_fields_present_and_null_clears",
+    "6 guest insert": "TestFile.test_unsupported_modes_are_402",
+    "6 guest merge": "TestOtherGuestModes.test_merge_is_an_upsert_of_a_complete_guest",
+    "6 guest create": "TestOtherGuestModes.test_create_is_409_for_an_identity_that_exists",
+    "6 guest delete": "TestGuestDelete.test_takes_the_guest_and_leaves_orders_and_items",
+    "6 guest gdpr_delete": "TestGuestDelete.test_gdpr_delete_takes_orders_and_items_too",
+    "6 order insert": "TestOrderInsert.test_creates_the_order_with_all_its_parts",
+    "6 order upsert": "TestOrderUpsert.test_changes_only_what_is_sent",
+    "6 order upsert, items": "TestOrderUpsert.test_items_are_not_supported",
+    "6 order delete": "TestOrderDelete.test_ordered_at_reaches_24_hours",
+    "6 migration guest": "TestMigration.test_the_first_is_retired_and_the_second_has_its_orders",
+    "7 fields": "TestGuestUpsert.test_creates_a_customer_with_every_documented_field",
+    "7 their values": "TestGuestUpsert.test_validation_errors",
+    "7 identifiers": "TestGuestUpsert.test_only_identity_rules_match",
+    "7 a group overwrites": "TestGuestUpsert.test_an_extension_overwrites_its_group",
+    "7 keys unique over groups": "TestGuestUpsert.test_keys_are_unique_over_groups_stored_before",
+    "7 older tenants": "TestGuestUpsert.test_older_tenants_name_extensions_freely",
+    "8 fields of insert": "TestOrderInsert.test_required_fields",
+    "8 fields of upsert": "TestOrderUpsert.test_required_fields",
+    "8 values": "TestOrderInsert.test_validation_errors",
+    "8 items": "TestOrderInsert.test_required_fields_of_items",
+    "8 consumers": "TestConsumers.test_an_identified_consumer_is_a_customer",
+    "8 consumer rule": "TestConsumers.test_names_alone_make_a_traveller",
+    "8 consumer rule, the contact": (
+        "TestConsumers.test_names_of_the_identified_contact_are_the_contact"
+    ),
+    "9 value of a delete": "TestGuestDelete.test_too_little_is_400",
+    "9 several matches": "TestGuestDelete.test_of_several_matches_one_goes_a_record",
+    "9 open session": "TestGuestDelete.test_a_guest_with_an_open_session_stays",
+    "9 order delete": "TestOrderDelete.test_several_need_the_day_or_the_ref",
+    "11 second PUT": (
+        "TestAllocate.test_the_same_again_while_uploading_is_200_with_a_fresh_location"
+    ),
+    "11 second PUT, another file": "TestAllocate.test_another_file_under_the_same_ref_is_409",
+    "11 batchRef no UUID": "TestAllocate.test_a_ref_that_is_no_uuid_is_400",
+    "11 code type": "TestLog.test_code_is_text_for_who_asks_for_it",
+    "11 expired location": "TestUpload.test_an_expired_link_is_403",
+    "11 upload differs": (
+        "TestUpload.test_other_bytes_than_declared_are_taken_and_corrupt_the_batch"
+    ),
+    "11 each record alone": "TestFile.test_every_record_succeeds_or_fails_alone",
+    "11 null clears": "TestGuestUpsert.test_changes_only_fields_present_and_null_clears",
+    "11 unknown attribute": "TestGuestUpsert.test_validation_errors",
+    "11 tracking": "TestFile.test_unsupported_modes_are_402",
+    "11 tracking, enabled": "TestFile.test_tracking_is_for_who_enables_it",
+    "11 identifiers": "TestGuestUpsert.test_identifiers_are_united_and_an_expiry_date_replaced",
+    "11 empty file": "TestStatus.test_an_empty_file_is_a_success_of_no_records",
+    "11 totalRecords": "TestStatus.test_status_answer_is_the_allocation_with_another_status",
+}
+PRIVACY = {
+    "5 erase a customer": "test_an_erased_person_leaves_no_byte_behind",
+    "5 by batch": "TestGuestDelete.test_gdpr_delete_takes_orders_and_items_too",
+    "5 over HTTP": "test_modes_over_http",
+    "5 erase a consumer": "TestGuestDelete.test_gdpr_delete_of_a_mere_consumer_leaves_the_order",
+    "5 stop profiling": "TestBlockList.test_rest_streams_and_metrics",
+    "5 duplicates": "TestGuestDelete.test_of_several_matches_one_goes_a_record",
+    "5 export a guest's data": "test_subject_access_holds_everything_absorbed_records_included",
+    "9 erasure proof": "test_receipts_name_nobody_and_stay_in_the_audit_log",
+}
+_NAME = re.compile(r"^class (\w+)|^(    )?(?:async )?def (test_\w+)", re.MULTILINE)
 
 
-def test_every_row_has_its_test() -> None:
-    tests = set()
+def names() -> set[str]:
+    """Every test; one of a class as `Class.test`."""
+    found: set[str] = set()
     for file in TESTS.rglob("test_*.py"):
-        tests |= set(re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE))
-    assert {*STREAM.values(), *IDENTITY.values()} - tests == set()
+        inside = ""
+        for owner, indent, test in _NAME.findall(file.read_text()):
+            inside = owner or inside
+            found.add(f"{inside}.{test}" if indent else test)
+    return found
+
+
+@pytest.mark.parametrize(
+    "rows", [STREAM, IDENTITY, BATCH, PRIVACY], ids=["stream", "identity", "batch", "privacy"]
+)
+def test_every_row_has_its_test(rows: dict[str, str]) -> None:
+    assert set(rows.values()) - names() == set()
 
 
 def test_every_type_of_event_has_a_row() -> None:

@@ -265,10 +265,27 @@ def _as_field(name: str, value: Any, resource: type[Resource]) -> Any:
     return value
 
 
-def said_to_be(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Whom an IDENTITY says its sender is: the fields that the block list looks at."""
-    email = message.get("email")
-    identifiers, _ = _identifiers(message.get("identifiers"))
+def named_in(kind: str | None, message: Message) -> list[dict[str, Any]]:
+    """The people whom an event names, each with the fields that the block list looks at."""
+    member = _NAMING.get(kind or "")
+    if member is None:
+        return []
+    sent = message.get(member) if member else message
+    people = sent if isinstance(sent, list) else [sent]
+    return [_known_by(one) for one in people if isinstance(one, dict)]
+
+
+_NAMING: Final = {
+    events.IDENTITY: "",
+    events.ADD_CONTACTS: "contact",
+    events.ADD_CONSUMERS: "consumer",
+}
+"""Type -> the member that holds the people; the event itself without a name."""
+
+
+def _known_by(person: Mapping[str, Any]) -> dict[str, Any]:
+    email = person.get("email")
+    identifiers, _ = _identifiers(person.get("identifiers"))
     return {"identifiers": identifiers} | ({"email": email} if isinstance(email, str) else {})
 
 

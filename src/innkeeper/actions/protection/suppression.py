@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.recognition import rulebook
@@ -21,6 +23,10 @@ from innkeeper.store.work import Row, Work
 
 REMEMBERED_SECONDS: Final = 2.0
 """How long other processes may go on after the first identifier was suppressed."""
+
+REFUSED: Final = Counter(
+    "innkeeper_suppressed_total", "Records and events refused for somebody on the block list."
+)
 
 _secrets: dict[str, bytes] = {}
 _empty_until: dict[tuple[str, str], float] = {}
@@ -35,7 +41,7 @@ async def blocked(work: Work, person: Record) -> bool:
     if await _is_empty(work):
         return False
     digests = await digests_of(work, await _keys(work, person))
-    return bool(digests and await work.all("suppression.refuse", digests=digests))
+    return bool(digests and await _refuse(work, digests))
 
 
 async def refuse_blocked(work: Work, person: Record) -> None:
@@ -58,8 +64,16 @@ async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = T
     known = {bytes(row["digest"]) for row in rows}
     found = {position for position, digests in enumerate(each) if not known.isdisjoint(digests)}
     for position in sorted(found) if count else ():
-        await work.all("suppression.refuse", digests=[d for d in each[position] if d in known])
+        await _refuse(work, [digest for digest in each[position] if digest in known])
     return found
+
+
+async def _refuse(work: Work, digests: Sequence[bytes]) -> bool:
+    """Count a refusal if any of them is on the list; whether one is."""
+    refused = bool(await work.all("suppression.refuse", digests=digests))
+    if refused:
+        REFUSED.inc()
+    return refused
 
 
 async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.protection import erasure
+from innkeeper.actions.protection import erasure, suppression
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Unknown
@@ -41,7 +41,8 @@ def flat(row: Record) -> Record:
 
 
 async def create(work: Work, changes: Changes) -> Record:
-    """A new guest, whoever exists already (G-1)."""
+    """A new guest, whoever exists already (G-1), but for who is on the block list."""
+    await suppression.refuse_blocked(work, changes)
     guest = ledger.new(changes)
     book = await rulebook.current(work)
     while not await ledger.insert(work, guest, book):
@@ -82,6 +83,7 @@ async def list_(work: Work, wanted: Wanted) -> Page:
 
 async def replace(work: Work, guest: UUID, changes: Changes) -> Record:
     """PUT: every field not sent is cleared, `guest_type` apart (G-4)."""
+    await suppression.refuse_blocked(work, changes)
     async with work.transaction():
         wish = intent("replace", clock.now(), changes=changes)
         return await ledger.write(work, guest, wish)
@@ -89,6 +91,7 @@ async def replace(work: Work, guest: UUID, changes: Changes) -> Record:
 
 async def patch(work: Work, guest: UUID, changes: Changes) -> Record:
     """PATCH: only the fields sent change; null clears (G-5)."""
+    await suppression.refuse_blocked(work, changes)
     async with work.transaction():
         wish = intent("patch", clock.now(), changes=changes)
         return await ledger.write(work, guest, wish)

@@ -78,8 +78,8 @@ async def record(
     reading = stream.read(sent)
     if reading.browser is None:
         raise UnknownBrowser
-    if reading.type == events.IDENTITY:
-        await suppression.refuse_blocked(work, event_types.said_to_be(sent.message))
+    for person in event_types.named_in(reading.type, sent.message):
+        await suppression.refuse_blocked(work, person)
     kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
     config = await (stream_settings.read if replay else stream_settings.current)(work)
     event = _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
