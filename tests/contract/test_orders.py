@@ -354,6 +354,23 @@ def test_expand_embeds_parts(api: Api) -> None:
     assert listed["contacts"]["items"] == [contact]
 
 
+def test_embedded_parts_read_as_they_do_alone(api: Api) -> None:
+    """5.1, P-6: instants, numbers as they were written, the items used in their order."""
+    order = new_order(api)
+    path = f"{api.url}/v2.1/orders/{order['ref']}"
+    items = [new_item(api, order, orderedAt=f"2025-12-19T12:07:18.{ms}Z") for ms in ("000", "120")]
+    money = b'{"name":"A","type":"BAG","price":12.50,"currencyCode":"EUR","status":"CONFIRMED"}'
+    json = {"Content-Type": "application/json"}
+    items.append(made(api.post(f"{path}/orderItems", content=money, headers=json)))
+    used = {"items": [{"href": item["href"]} for item in (items[1], items[0])]}
+    consumer = new_person(api, order, "consumers", firstName="A", lastName="B", orderItems=used)
+    answer = api.get(f"{path}?expand=true")
+    assert answer.json()["orderItems"]["items"] == items
+    assert answer.json()["consumers"]["items"] == [consumer]
+    assert consumer["orderItems"] == used
+    assert '"price":12.50' in answer.text
+
+
 # Delete
 
 

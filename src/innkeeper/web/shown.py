@@ -1,25 +1,16 @@
 """Answers' bodies: records as a view shows them, with what it embeds of their children."""
 
-from asyncio import gather
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.records import extensions, order_items
-from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
+from innkeeper.actions.records import extensions, families
 from innkeeper.actions.records.paging import MAX_LIMIT, Wanted
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.guests import Guest, GuestExtension
-from innkeeper.resources.orders import (
-    Order,
-    OrderConsumer,
-    OrderContact,
-    OrderExtension,
-    OrderItem,
-    OrderItemExtension,
-)
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.orders import Order
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.encode import Encode, encoder, link_of
@@ -28,16 +19,8 @@ from innkeeper.wire.specials import Asked
 from innkeeper.wire.views import View
 
 ReadMany = Callable[[Work, Iterable[UUID]], Awaitable[dict[UUID, list[Record]]]]
-
-CHILDREN: Final[dict[type[Resource], ReadMany]] = {
-    GuestExtension: extensions.OF_GUESTS.of_many,
-    OrderItem: order_items.of_many,
-    OrderContact: CONTACTS.of_many,
-    OrderConsumer: CONSUMERS.of_many,
-    OrderExtension: extensions.OF_ORDERS.of_many,
-    OrderItemExtension: extensions.OF_ORDER_ITEMS.of_many,
-}
-"""Resource -> who reads those of many parents at once."""
+Expand = bool | frozenset[str]
+"""Children to embed: all of them, or those named."""
 
 NAMED: Final[dict[type[Resource], ReadMany]] = {
     Guest: extensions.OF_GUESTS.every_of_many,
@@ -72,46 +55,51 @@ class Call(Asked):
 
 
 async def shown(
-    work: Work, call: Call, records: Sequence[Record], expand: bool | frozenset[str]
+    work: Work, call: Call, records: Sequence[Record], expand: Expand
 ) -> list[dict[str, Any]]:
     """Records as the view shows them, with the children that `expand` names."""
     view = call.view
     encode = encoder_of(view)
     items = [encode(record, call.base) for record in records]
-    embedded = {
-        member: call.view_at(path)
-        for member, path in view.children.items()
-        if expand is True or (expand and member in expand)
-    }
-    arrays = {member: call.view_at(path) for member, path in view.arrays.items()}
-    read = await _read_children(work, {*embedded.values(), *arrays.values()}, records)
-    for member, child in embedded.items():
-        found = read[child]
-        for record, item in zip(records, items, strict=True):
+    embedded, arrays = _views_of_children(call, expand)
+    kinds = kinds_of_children(call, expand)
+    read = await _read_children(work, kinds, records) if kinds else []
+    for item, children in zip(items, read, strict=False):
+        for member, child in embedded.items():
             url = item[member]["href"]
-            item[member] = _embedded(child, call.base, url, found[record["ref"]])
-    for member, child in arrays.items():
-        found = read[child]
-        encode_child = encoder_of(child)
-        for record, item in zip(records, items, strict=True):
-            item[member] = [encode_child(each, call.base) for each in found[record["ref"]]]
+            item[member] = _embedded(child, call.base, url, children[child.resource])
+        for member, child in arrays.items():
+            encode_child = encoder_of(child)
+            item[member] = [encode_child(each, call.base) for each in children[child.resource]]
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
     return items
 
 
+def kinds_of_children(call: Call, expand: Expand) -> list[type[Resource]]:
+    """The kinds of children that an answer with `expand` holds."""
+    embedded, arrays = _views_of_children(call, expand)
+    return [view.resource for view in (*embedded.values(), *arrays.values())]
+
+
+def _views_of_children(call: Call, expand: Expand) -> tuple[dict[str, View], dict[str, View]]:
+    """By member: the views of the children to embed, and of those shown as arrays anyway."""
+    embedded = {
+        member: call.view_at(path)
+        for member, path in call.view.children.items()
+        if expand is True or (expand and member in expand)
+    }
+    return embedded, {member: call.view_at(path) for member, path in call.view.arrays.items()}
+
+
 async def _read_children(
-    work: Work, views: Collection[View], records: Sequence[Record]
-) -> dict[View, dict[UUID, list[Record]]]:
-    """The children of all records, by view and parent, in one round trip."""
-    if not views:
-        return {}
-    parents = [record["ref"] for record in records]
-    reads = [CHILDREN[view.resource](work, parents) for view in views]
-    if len(reads) == 1:
-        return dict(zip(views, [await reads[0]], strict=True))
-    async with work.at_once():
-        return dict(zip(views, await gather(*reads), strict=True))
+    work: Work, kinds: Collection[type[Resource]], records: Sequence[Record]
+) -> list[families.Children]:
+    """The children of each record: those that came with it, or all read in one round trip."""
+    if all("children" in record for record in records):
+        return [record["children"] for record in records]
+    found = await families.of_many(work, [record["ref"] for record in records], kinds)
+    return [found[record["ref"]] for record in records]
 
 
 async def created(work: Work, call: Call, record: Record) -> dict[str, Any]:
@@ -143,7 +131,7 @@ async def _add_extensions(
     call: Call,
     records: Sequence[Record],
     items: list[dict[str, Any]],
-    expand: bool | frozenset[str],
+    expand: Expand,
 ) -> None:
     """A member `ext{name}` for each name of data extensions (VG-5)."""
     path = call.view.extensions

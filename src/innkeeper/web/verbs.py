@@ -25,7 +25,7 @@ from innkeeper.resources.orders import (
 )
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
-from innkeeper.web.shown import Call, created, encoder_of, links, shown
+from innkeeper.web.shown import Call, created, encoder_of, kinds_of_children, links, shown
 from innkeeper.wire import pages
 from innkeeper.wire.decode import decode
 from innkeeper.wire.routes import Route
@@ -82,9 +82,13 @@ async def create(work: Work, call: Call) -> Answer:
 
 async def fetch(work: Work, call: Call) -> Answer:
     """200 with one resource, children embedded when `expand` asks for them."""
-    record = await _action(call)(work, **call.refs())
     asked = pages.expansion(call.query)
-    (item,) = await shown(work, call, [record], asked or call.view.fetch_expands)
+    expand = asked or call.view.fetch_expands
+    # An order is read with its children in one statement.
+    kinds = kinds_of_children(call, expand) if call.view.resource is Order else []
+    together = {"children": kinds} if kinds else {}
+    record = await _action(call)(work, **call.refs(), **together)
+    (item,) = await shown(work, call, [record], expand)
     if asked and call.operation.dialect.href_keeps_expand:
         item["href"] += "?expand=" + quote(call.query["expand"], safe=",")
     return json_answer(item)

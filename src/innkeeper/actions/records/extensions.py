@@ -65,12 +65,12 @@ class Extensions:
 
     async def list_(self, work: Work, wanted: Wanted, **ref: UUID) -> Page:
         """A page of a parent's extensions, one a name, oldest first."""
-        return wanted.page_of(_one_a_name(await self.of_one(work, ref[self.parent])))
+        return wanted.page_of(one_a_name(await self.of_one(work, ref[self.parent])))
 
     async def of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
         """The extensions of several parents, one a name, by parent."""
         rows = await self.every_of_many(work, refs)
-        return {ref: _one_a_name(named) for ref, named in rows.items()}
+        return {ref: one_a_name(named) for ref, named in rows.items()}
 
     async def replace(
         self, work: Work, name: str, *, changes: Changes, unique_keys: bool = False, **ref: UUID
@@ -127,8 +127,7 @@ class Extensions:
     async def every_of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
         """Every extension of several parents, by parent, each oldest first."""
         found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
-        parts = {name: part for name, part in self._parts.items() if name != "live"}
-        for row in await work.all("extensions.of_many", parts=parts, parents=list(found)):
+        for row in await work.all("extensions.of_many", parts=self.parts, parents=list(found)):
             found[row[f"{self.parent}_ref"]].append(row)
         return found
 
@@ -142,7 +141,7 @@ class Extensions:
         name, key = changes["name"], changes.get("key", DEFAULT_KEY)
         row = await work.one(
             "extensions.create",
-            parts=self._written,
+            parts=self.parts,
             parent=parent,
             name=name,
             key=key,
@@ -161,7 +160,7 @@ class Extensions:
         """Write new pairs for a stored extension of a locked parent."""
         row = await work.one(
             "extensions.rewrite",
-            parts=self._written,
+            parts=self.parts,
             parent=parent,
             name=stored["name"],
             key=stored["key"],
@@ -204,10 +203,11 @@ class Extensions:
     @cached_property
     def _parts(self) -> dict[str, tuple[str, ...]]:
         live = ("extensions.guest_is_live",) if self.owner is Guest else ()
-        return {**self._written, "live": live}
+        return {**self.parts, "live": live}
 
     @cached_property
-    def _written(self) -> dict[str, tuple[str, ...]]:
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The parts of queries that say whose extensions they are."""
         return {
             "table": (f"extensions.{self.parent}_table",),
             "columns": ("extensions.columns",),
@@ -245,6 +245,7 @@ def shown(rows: Iterable[Record], name: str) -> Record | None:
     return next((row for row in named if row["key"] == DEFAULT_KEY), named[0] if named else None)
 
 
-def _one_a_name(rows: list[Record]) -> list[Record]:
+def one_a_name(rows: list[Record]) -> list[Record]:
+    """Of each name the one v2.1 shows (VX-8), oldest first."""
     names = dict.fromkeys(row["name"] for row in rows)
     return [record for name in names if (record := shown(rows, name))]

@@ -118,7 +118,7 @@ class People:
         return {"table": [self.table]}
 
     def _parts(self) -> dict[str, Sequence[str]]:
-        return {"table": [self.table], "columns": ["order_people.columns"], "items": self.items}
+        return {"table": [self.table], "columns": ["order_people.columns", *self.items]}
 
     async def _created_quickly(self, work: Work, order: UUID, person: Changes) -> Record | None:
         """A person who is somebody new, or whom a guest is known to be; None for any other."""

@@ -1,15 +1,15 @@
 """Orders: create or match, fetch, list, replace, patch, delete."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.records import guests
+from innkeeper.actions.records import families, guests
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order
@@ -64,11 +64,23 @@ async def _place(work: Work, changes: Changes) -> Record:
     return flat(row)
 
 
-async def fetch(work: Work, order: UUID, guest: UUID | None = None) -> Record:
-    """One order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24)."""
+async def fetch(
+    work: Work,
+    order: UUID,
+    guest: UUID | None = None,
+    children: Collection[type[Resource]] = (),
+) -> Record:
+    """One order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24).
+
+    Its children of the kinds named come with it, as the record's `children`.
+    """
     parts, params = _of_guest(guest)
+    parts |= families.parts_of(children)
     row = await work.one("orders.fetch", parts=parts, ref=order, **params)
-    return flat(row or await _unknown(work, order, guest))
+    if row is None:
+        return await _unknown(work, order, guest)
+    found = families.taken(row, children)
+    return {**flat(row), "children": found} if children else flat(row)
 
 
 async def list_(work: Work, wanted: Wanted, guest: UUID | None = None) -> Page:
@@ -144,7 +156,7 @@ async def _rewrite(
     return after
 
 
-def _of_guest(guest: UUID | None) -> tuple[dict[str, list[str]], dict[str, Any]]:
+def _of_guest(guest: UUID | None) -> tuple[dict[str, Sequence[str]], dict[str, Any]]:
     if guest is None:
         return {}, {}
     return {"filters": ["orders.by_guest_ref"]}, {"guest_ref": guest}

@@ -16,7 +16,7 @@
 -- order_people.columns
 -- What is read of a person: guest_ref is the guest who stands for the one recorded.
 p.ref, p.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, p.body, p.created_at,
-p.modified_at {items}
+p.modified_at
 
 -- order_people.create
 -- A person on an order, with the items named; answers the guest who stands for the one recorded,

@@ -9,8 +9,9 @@ FROM {ws}.place_order(
 
 -- orders.fetch
 -- One order by ref.
-SELECT ref, reference_id, ordered_at, body, created_at, modified_at
-FROM {ws}.orders WHERE ref = %(ref)s {filters}
+SELECT orders.ref, reference_id, ordered_at, body, created_at, modified_at {children}
+FROM {ws}.orders CROSS JOIN LATERAL (SELECT orders.ref) AS parent
+WHERE orders.ref = %(ref)s {filters}
 
 -- orders.lock
 -- One order by ref, held until the transaction ends.
