@@ -19,16 +19,22 @@ class Problem:
     reason: str
     # The documented text for a missing field is used for both messages and ends in a stop.
     missing: bool = False
+    place: tuple[int, int] | None = None
+    """Line and column inside a field that is a text of many lines; both count from 1."""
 
     @property
     def message(self) -> str:
-        return f"{self.field}: {self.reason}"
+        return f"{self.field}: {self.reason}{self._where}"
+
+    @property
+    def _where(self) -> str:
+        return f" [line: {self.place[0]}, column: {self.place[1]}]" if self.place else ""
 
     @property
     def developer_message(self) -> str:
         if self.missing:
             return self.message
-        return f"Attribute {self.field} is invalid ({self.reason})."
+        return f"Attribute {self.field} is invalid ({self.reason}){self._where}."
 
 
 def missing(field: str) -> Problem:

@@ -429,6 +429,29 @@ def test_a_segment_may_be_sql_over_documented_views(api: Api) -> None:
     assert answer.status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("sql", "line", "column", "reason"),
+    [
+        ("SELECT guest_ref\nFROM read_csv('/etc/passwd')", 2, 6, "must read only"),
+        ("SELECT guest_ref\nFROM guests\nWHERE nosuch = 1", 3, 7, "nosuch"),
+        ("SELECT guest_ref FROM guests\nWHERE (core_city = 'x'", 2, 20, "is not SQL"),
+    ],
+)
+def test_an_error_in_sql_names_line_and_column(
+    api: Api, sql: str, line: int, column: int, reason: str
+) -> None:
+    for answer in (
+        api.post(f"{OWN}/preview", json={"definition": {"sql": sql}}),
+        api.post(OWN, json={"name": "In SQL", "definition": {"sql": sql}}),
+    ):
+        assert answer.status_code == 400
+        body = answer.json()
+        assert (body["line"], body["column"]) == (line, column), body
+        assert body["developerMessage"].endswith(f"[line: {line}, column: {column}].")
+        assert reason in body["message"]
+        assert body["message"].startswith("definition.sql: ")
+
+
 def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
     segment = made(api, guests_where(rule("city", "is null")))
     api.guest()

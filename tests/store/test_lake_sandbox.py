@@ -1,6 +1,8 @@
 """Segments written in SQL: what the gates let through, and what they stop."""
 
+import resource
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,8 +13,9 @@ from innkeeper.errors import Invalid, Unavailable
 from innkeeper.lake import sandboxed_sql
 from innkeeper.lake.duckdb_session import DuckSession
 from innkeeper.lake.flush import flush
-from innkeeper.lake.sandboxed_sql import checked, sandboxed_members
+from innkeeper.lake.sandboxed_sql import sandboxed_members
 from innkeeper.lake.snapshot import opened
+from innkeeper.lake.sql_gate import bound, checked
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
@@ -43,6 +46,9 @@ GOOD = [
     "SELECT guest_ref FROM guests WHERE CASE WHEN type = 'CUSTOMER' THEN TRUE ELSE FALSE END",
     "SELECT DISTINCT g.guest_ref FROM guests AS g LEFT JOIN sessions AS s USING (guest_ref)",
     "SELECT guest_ref FROM orders WHERE core_ordered_at BETWEEN TIMESTAMP '2026-01-01' AND now()",
+    "SELECT guest_ref FROM guests; -- a note",
+    "WITH big AS (WITH orders_of AS (SELECT guest_ref FROM orders) SELECT * FROM orders_of) "
+    "SELECT guest_ref FROM big",
     "SELECT guest_ref FROM guests WHERE list_contains(core_emails, 'a@x.ie')",
 ]
 
@@ -94,16 +100,79 @@ BAD = [
     "SELECT guest_ref FROM guests WHERE " + "(" * 2000 + "true" + ")" * 2000,
     "SELECT guest_ref FROM guests WHERE core_city = '" + "x" * 40000 + "'",
     "SELEC guest_ref FROM guests",
+    "SELECT guest_ref FROM 'file.csv'",
+    "SELECT guest_ref FROM 's3://bucket/file.parquet'",
+    'SELECT guest_ref FROM "file.json"',
+    "SELECT guest_ref FROM guests WHERE core_city = (SELECT column0 FROM 'file.csv')",
+    "SELECT guest_ref FROM guests JOIN read_blob('/etc/passwd') ON true",
+    "SELECT guest_ref FROM parquet_scan('/tmp/*.parquet')",
+    "SELECT guest_ref FROM read_parquet('/tmp/*.parquet')",
+    "SELECT guest_ref FROM read_json_auto('/tmp/x')",
+    "SELECT guest_ref FROM sniff_csv('/etc/passwd')",
+    "SELECT name AS guest_ref FROM duckdb_secrets()",
+    "SELECT path AS guest_ref FROM which_secret('s3://x', 's3')",
+    "SELECT name AS guest_ref FROM pragma_table_info('guests')",
+    "SELECT sql AS guest_ref FROM duckdb_views()",
+    "SELECT guest_ref FROM postgres_scan('host=/tmp', 'public', 'x')",
+    "SELECT guest_ref FROM guests WHERE getvariable('x') = 1",
+    "SELECT guest_ref FROM guests WHERE nextval('s') = 1",
+    "SELECT guest_ref FROM guests WHERE write_log('x') IS NULL",
+    "SELECT guest_ref FROM guests WHERE list_sort(range(1000000000)) IS NULL",
+    "SELECT guest_ref FROM guests WHERE lpad('x', 1000000000, 'y') = ''",
+    "EXPORT DATABASE '/tmp/x'",
+    "IMPORT DATABASE '/tmp/x'",
+    "CREATE SECRET s (TYPE s3)",
+    "CREATE MACRO f(x) AS x",
+    "EXECUTE q",
+    "PREPARE q AS SELECT 1",
+    "BEGIN TRANSACTION",
+    "CHECKPOINT",
+    "USE memory",
+    "VACUUM",
+    "SELECT guest_ref FROM (PIVOT guests ON type USING count(*))",
+    "SELECT guest_ref FROM (DESCRIBE guests)",
+    "SELECT guest_ref FROM (SHOW ALL TABLES)",
+    "WITH x AS (INSERT INTO guests VALUES (1) RETURNING guest_ref) SELECT guest_ref FROM x",
+    "WITH x AS (WITH y AS (UPDATE guests SET type = 'x' RETURNING guest_ref) SELECT * FROM y) "
+    "SELECT guest_ref FROM x",
+    # A name that WITH gives inside is none outside.
+    "SELECT guest_ref FROM (WITH sqlite_master AS (SELECT 1) SELECT 'x' AS guest_ref) "
+    "UNION SELECT sql FROM sqlite_master",
+]
+
+PLACES = [
+    ("SELEC guest_ref FROM guests", 1, 17),
+    ("SELECT guest_ref\nFROM guests WHERE (core_city = 'x'", 2, 32),
+    ("SELECT guest_ref\nFROM guests WHERE core_city = 'x", 2, 31),
+    ("SELECT guest_ref FROM guests;\n\nDROP TABLE x", 3, 12),
+    ("SELECT guest_ref FROM\n read_csv('x')", 2, 2),
+    ("SELECT guest_ref\nFROM guests\nWHERE getenv('x') = 1 AND core_city = 'y'", 3, 7),
+    ("WITH x AS (SELECT 1)\nSELECT guest_ref FROM 'file.csv'", 2, 23),
+    ("SELECT\n  meta_ref FROM guests", 2, 3),
+]
+UNBOUND = [
+    ("SELECT guest_ref\nFROM guests\nWHERE nosuch = 1", 3, 7),
+    ("  \n SELECT guest_ref FROM guests -- note\n WHERE core_city = 'é' AND g.x = 1", 3, 28),
+    ("  SELECT guest_ref FROM guests WHERE core_last_seen_at > 5;", 1, 38),
+    ("SELECT guest_ref FROM guests GROUP BY core_city", 1, 8),
+    (
+        "SELECT guest_ref FROM guests WHERE "
+        + " OR ".join(f"core_city = 'city number {n}'" for n in range(20))
+        + " OR absent = 1 OR "
+        + " OR ".join(f"core_city = 'city number {n}'" for n in range(20)),
+        1,
+        666,
+    ),
 ]
 
 
-@pytest.mark.parametrize("sql", GOOD)
-async def test_plain_questions_run(work: Work, sql: str) -> None:
+async def test_plain_questions_run(work: Work) -> None:
     """9: read-only SQL over documented views."""
     await guests.create(work, {"guest_type": "customer", "city": "Cork"})
     await flush(work)
     async with opened(work) as lake:
-        await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 10))
+        for sql in GOOD:
+            await lake.run(lambda _, sql=sql: sandboxed_members(lake.snapshot, sql, 10))
 
 
 @pytest.mark.parametrize("sql", BAD)
@@ -113,18 +182,40 @@ async def test_anything_else_is_refused_before_it_runs(sql: str) -> None:
     assert refused.value.problems[0].field == "definition.sql"
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT content AS guest_ref FROM read_text('/etc/passwd')",
-        "SELECT file AS guest_ref FROM glob('/etc/*')",
-        "SELECT column0 AS guest_ref FROM read_csv('/etc/passwd', header = false)",
-        "SELECT guest_ref FROM '/tmp/nothing.parquet'",
-        "SELECT content AS guest_ref FROM read_text('https://example.com/')",
-    ],
-)
+@pytest.mark.parametrize(("sql", "line", "column"), PLACES)
+async def test_what_is_refused_has_a_place(sql: str, line: int, column: int) -> None:
+    with pytest.raises(Invalid) as refused:
+        checked(sql)
+    assert refused.value.problems[0].place == (line, column), refused.value.message
+    assert f"[line: {line}, column: {column}]" in refused.value.developer_message
+
+
+@pytest.mark.parametrize(("sql", "line", "column"), UNBOUND)
+async def test_what_the_views_do_not_hold_has_a_place(sql: str, line: int, column: int) -> None:
+    """Columns and types are looked at before a segment is kept."""
+    with pytest.raises(Invalid) as refused:
+        bound(checked(sql), sql)
+    assert refused.value.problems[0].place == (line, column), refused.value.message
+
+
+@pytest.mark.parametrize("sql", GOOD)
+async def test_plain_questions_are_bound(sql: str) -> None:
+    bound(checked(sql), sql)
+
+
+HARMFUL = [
+    "SELECT content AS guest_ref FROM read_text('/etc/passwd')",
+    "SELECT file AS guest_ref FROM glob('/etc/*')",
+    "SELECT column0 AS guest_ref FROM read_csv('/etc/passwd', header = false)",
+    "SELECT guest_ref FROM '/tmp/nothing.parquet'",
+    "SELECT content AS guest_ref FROM read_text('https://example.com/')",
+    "SELECT guest_ref FROM read_parquet('/tmp/*.parquet')",
+    "SELECT guest_ref FROM read_blob('/etc/passwd')",
+]
+
+
 async def test_the_engine_holds_where_the_tree_would_not(
-    work: Work, sql: str, monkeypatch: pytest.MonkeyPatch
+    work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second gate alone: external access is closed but for the lake's files."""
     import sqlglot
@@ -135,8 +226,9 @@ async def test_the_engine_holds_where_the_tree_would_not(
         sandboxed_sql, "checked", lambda text: sqlglot.parse_one(text, dialect="duckdb")
     )
     async with opened(work) as lake:
-        with pytest.raises(Invalid, match="definition.sql"):
-            await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 10))
+        for sql in HARMFUL:
+            with pytest.raises(Invalid, match=r"Permission Error|Missing Extension|disabled"):
+                await lake.run(lambda _, sql=sql: sandboxed_members(lake.snapshot, sql, 10))
 
 
 async def test_the_configuration_is_locked(work: Work) -> None:
@@ -160,3 +252,29 @@ async def test_a_question_without_end_is_cut_off(work: Work) -> None:
     async with opened(work) as lake:
         with pytest.raises(Unavailable, match="longer than"):
             await lake.run(lambda _: sandboxed_members(lake.snapshot, sql, 0.5))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # Rows that double, a text that doubles, names that multiply, a list without end.
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT a.n + b.n FROM t AS a, t AS b "
+        "WHERE a.n >= 1) SELECT CAST(count(*) AS VARCHAR) AS guest_ref FROM t",
+        "WITH RECURSIVE t AS (SELECT 'xx' AS s UNION ALL SELECT s || s FROM t) "
+        "SELECT max(s) AS guest_ref FROM t",
+        "WITH a AS (SELECT p.guest_ref || q.guest_ref AS x FROM guests p, guests q, guests r), "
+        "b AS (SELECT p.x || q.x AS y FROM a p, a q, a r) "
+        "SELECT s.y AS guest_ref FROM b AS s, b AS t WHERE s.y <> t.y",
+    ],
+)
+async def test_growing_without_end_is_cut_off(work: Work, sql: str) -> None:
+    """Limits of time and of memory."""
+    for _ in range(20):
+        await guests.create(work, {"guest_type": "visitor"})
+    async with opened(work) as lake:
+        snapshot = replace(lake.snapshot, settings=replace(work.settings, lake_memory_mb=64))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises((Invalid, Unavailable), match=r"longer than|[Oo]ut of [Mm]emory|limit"):
+            await lake.run(lambda _: sandboxed_members(snapshot, sql, 2))
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        assert grown < 400

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlglot import exp
 
-from innkeeper.lake.sandboxed_sql import checked, sandboxed_members
+from innkeeper.lake.sandboxed_sql import sandboxed_members
 from innkeeper.lake.segment_sql import ASKED, asked_only, members
 from innkeeper.lake.snapshot import Lake
+from innkeeper.lake.sql_gate import checked
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import RETIRED, TRAIT
 from innkeeper.rules import segments

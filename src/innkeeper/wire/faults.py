@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from innkeeper.errors import ApiError, Unauthorized
+from innkeeper.errors import ApiError, Invalid, Unauthorized
 
 
 def error_body(
@@ -24,4 +24,7 @@ def error_body(
         "statusCode": error.status,
         "errors": error.errors,
     }
+    places = [each.place for each in error.problems] if isinstance(error, Invalid) else []
+    for line, column in filter(None, places[:1]):
+        body |= {"line": line, "column": column}
     return body | {member: body[repeated] for member, repeated in extra.items()}

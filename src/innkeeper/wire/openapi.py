@@ -125,6 +125,9 @@ def _error_schema() -> Schema:
             "moreInfoUrl": {"type": "string"},
             "statusCode": {"type": "integer"},
             "errors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            # Only of what is written as a text of lines, as SQL is.
+            "line": {"type": "integer", "minimum": 1},
+            "column": {"type": "integer", "minimum": 1},
         },
         "required": ["status", "code", "message", "moreInfoUrl", "statusCode", "errors"],
     }

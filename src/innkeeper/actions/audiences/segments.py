@@ -1,5 +1,6 @@
 """Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Mapping
@@ -174,9 +175,9 @@ async def check(work: Work, definition: Any) -> None:
         raise Invalid(Problem("definition", "must be an object"))
     read = rules.read(definition, await traits.known(work))
     if read.sql is not None:
-        from innkeeper.lake.sandboxed_sql import checked  # noqa: PLC0415 - loads SQLGlot
+        from innkeeper.lake.sql_gate import bound, checked  # noqa: PLC0415 - loads SQLGlot
 
-        checked(read.sql)
+        await asyncio.to_thread(bound, checked(read.sql), read.sql)
 
 
 async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Where in a text of SQL something stands: line and column, both from 1."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+Place = tuple[int, int]
+"""Line and column, from 1, counted in characters."""
+
+_MISSING: Final = re.compile(r"Missing .+ from \d+:(\d+)")
+_POINTED: Final = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
+
+
+def of_offset(text: str, offset: int) -> Place:
+    """The place of the character at an offset."""
+    before = text[: max(0, min(offset, len(text)))]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def of_node(node: "exp.Expr", text: str) -> Place | None:
+    """The place of the first word of a node, or of the smallest part around it that has one."""
+    around: Any = node
+    while around is not None:
+        starts = [each.meta["start"] for each in around.walk() if "start" in each.meta]
+        if starts:
+            return of_offset(text, min(starts))
+        around = around.parent
+    return None
+
+
+def of_parse_error(error: Exception, text: str) -> Place:
+    """Where SQLGlot stopped reading: at a word, or in what is never closed."""
+    told = (getattr(error, "errors", None) or [{}])[0]
+    if told.get("line"):
+        word = str(told.get("highlight") or " ").rpartition("\n")[2]
+        return int(told["line"]), max(1, int(told["col"]) - len(word) + 1)
+    missing = _MISSING.search(str(error.__cause__))
+    return of_offset(text, int(missing[1]) if missing else len(text))
+
+
+def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
+    """Where DuckDB's message points, in a text that stood so many lines down in what it read.
+
+    The message shows a part of the line, cut at either end with dots.
+    """
+    pointed = _POINTED.search(message)
+    if pointed is None:
+        return None
+    number, shown, blanks = int(pointed[1]) - lines_before, pointed[2], len(pointed[3])
+    lines = text.splitlines()
+    if not 0 < number <= len(lines):
+        return None
+    offset = blanks - len(f"LINE {pointed[1]}: ")
+    if shown.startswith("..."):
+        shown, offset = shown[3:], offset - 3
+    found = lines[number - 1].find(shown.removesuffix("..."))
+    return (number, found + offset + 1) if found >= 0 and offset >= 0 else None
