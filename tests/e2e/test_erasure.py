@@ -334,6 +334,7 @@ def test_subject_access_holds_everything_absorbed_records_included(
     guest, email = plant_guest(api, plants)
     plant_order(api, plants, guest, email)
     plant_events(api, plants, email)
+    upload, _ = plant_uploads(api, plants, email)
     html, out = tmp_path / "page.html", tmp_path / "subject.json"
     command("privacy", "access", guest["ref"], "--html", html, "--out", out)
     told = out.read_bytes()
@@ -343,6 +344,12 @@ def test_subject_access_holds_everything_absorbed_records_included(
     assert len(held["guests"]) == 3
     assert held["held"]["merges"][0]["survivorRef"] == guest["ref"]
     assert held["held"]["joinedRecords"]
+    # The upload has a line of somebody else as well.
+    assert [(one["batch"], one["line"]) for one in held["held"]["uploads"]] == [
+        (upload, 1),
+        (upload, 3),
+    ]
+    assert b"Stays" not in told
     by_http = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
     assert by_http["held"].keys() == held["held"].keys()
     assert api.get(f"/innkeeper/v1/privacy/subjects/{uuid4()}").status_code == 404

@@ -73,12 +73,12 @@ def access(
     chosen = settings(config, data=data, database=database)
     import msgspec
 
-    from innkeeper.actions.protection import privacy
     from innkeeper.cli.reach import run
+    from innkeeper.wire.subject import held_on
     from innkeeper.wire.subject_page import page, plain
     from innkeeper.wire.text import encode
 
-    held = run(chosen, "privacy access", lambda work: privacy.access(work, guest), workspace)
+    held = run(chosen, "privacy access", lambda work: held_on(work, guest), workspace)
     text = msgspec.json.format(encode(plain(held)), indent=2)
     if html is not None:
         html.write_text(page(held), encoding="utf-8")

@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
@@ -99,11 +97,11 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
     ref = batch["ref"]
     layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     try:
-        with files.local(batches.upload_name(work.workspace, ref)) as path:
+        async with files.fetched(batches.upload_name(work.workspace, ref)) as path:
             if not batch["line"] and layout.compressed:
                 # Before anything of it is applied: a broken file is refused whole.
                 await asyncio.to_thread(_check, path)
-            with _opened(layout, path) as source:
+            with layout.opened(path) as source:
                 await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
     except (Unreadable, FileNotFoundError, OperatorError) as error:
         log.warning("batch %s cannot be read: %s", ref, error)
@@ -115,12 +113,3 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
 def _check(path: Path) -> None:
     with path.open("rb") as stream:
         check_gzip(stream)
-
-
-@contextmanager
-def _opened(layout: Layout, path: Path) -> Iterator[IO[bytes] | Path]:
-    if layout.format == "parquet":
-        yield path
-        return
-    with path.open("rb") as stream:
-        yield stream

@@ -1,10 +1,11 @@
 """Uploads and exports at rest: a local folder, or object storage, under one address."""
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -78,6 +79,12 @@ class Files:
                 system, root = self._system()
                 system.get_file(f"{root}/{name}", copy.name)
             yield Path(copy.name)
+
+    @asynccontextmanager
+    async def fetched(self, name: str) -> AsyncIterator[Path]:
+        """`local`, for who must not be held up by a file that is elsewhere."""
+        with ExitStack() as stack:
+            yield await asyncio.to_thread(stack.enter_context, self.local(name))
 
     def remove(self, name: str) -> bool:
         """Remove a file; whether it was there."""

@@ -1,6 +1,7 @@
 """Files of records: how the file of a batch or import is read into entries."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -56,6 +57,15 @@ class Layout:
             "compressed": self.compressed,
             "mapping": None if self.mapping is None else self.mapping.plain(),
         }
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
+        """A file as `chunks` takes it."""
+        if self.format == "parquet":
+            yield path
+            return
+        with path.open("rb") as stream:
+            yield stream
 
     def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[Entry]]:
         """The records past a line or row, a Parquet file's from its path; raises `Unreadable`

@@ -11,6 +11,7 @@ from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, NOT_VALID, Refused, Sc
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
+from innkeeper.wire.subject import held_on
 from innkeeper.wire.subject_page import plain
 
 TAG: Final = "Privacy"
@@ -40,7 +41,7 @@ async def erase(work: Work, asked: Asked) -> Told:
 
 async def access(work: Work, asked: Asked) -> Told:
     """200 with all that is held on a guest."""
-    return Told(plain(await privacy.access(work, asked.refs()["guest"])))
+    return Told(plain(await held_on(work, asked.refs()["guest"])))
 
 
 async def suppress(work: Work, asked: Asked) -> Told:

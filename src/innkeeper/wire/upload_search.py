@@ -1,19 +1,22 @@
 """Files at rest searched for erased guests: uploads that wait, and finished exports."""
 
-from collections.abc import Iterator
+import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.bulk import batches, exports_files
-from innkeeper.actions.protection import suppression
+from innkeeper.actions.protection import privacy, suppression
+from innkeeper.actions.recognition import rulebook
+from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry
 from innkeeper.rules.identity import Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.store.files import Files
-from innkeeper.store.readers import Unreadable, lines, unzipped
+from innkeeper.store.readers import Unreadable, ahead, unzipped
 from innkeeper.store.work import Row, Work
 from innkeeper.wire import batch_records
 from innkeeper.wire.batch_files import Layout
@@ -46,55 +49,60 @@ async def search_uploads(work: Work, files: Files, book: Rulebook, gone: frozens
     return changed
 
 
+async def found_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[str, Any]]:
+    """Records of waiting uploads that tell of a guest or of those merged into it."""
+    book = await rulebook.read(work)
+    keys = await suppression.digests_of(work, await privacy.keys_of(work, guest))
+    found: list[dict[str, Any]] = []
+    for ref in await batches.unfinished(work):
+        batch = await batches.fetch(work, ref)
+        for entry in await _matching(work, files, batch, book, frozenset(keys)):
+            told: Any = entry.what
+            found.append({"batch": ref, "line": entry.line, "record": asdict(told)})
+    return found
+
+
 async def _search(
     work: Work, files: Files, batch: Row, book: Rulebook, gone: frozenset[bytes]
 ) -> bool:
+    found = await _matching(work, files, batch, book, gone)
+    if not found:
+        return False
     name = batches.upload_name(work.workspace, batch["ref"])
     layout = Layout.of(batch, tracking=True)
     if layout.format != "ndjson":
-        if not await _holds(work, files, name, layout, book, gone):
-            return False
         files.remove(name)
         await batches.move(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
         return True
-    found: list[int] = []
-    try:
-        with files.local(name) as path:
-            for number, keys in _keys_of_lines(path, layout, book):
-                if not gone.isdisjoint(await suppression.digests_of(work, keys)):
-                    found.append(number)
-            if not found:
-                return False
-            with files.staged() as staged:
-                _write_without(path, layout, frozenset(found), staged)
-                files.put(name, staged)
-    except (Unreadable, FileNotFoundError):
-        # Nobody can read it, so nothing of it is ever applied: it goes with its batch.
-        return False
+    numbers = frozenset(entry.line for entry in found)
+    async with files.fetched(name) as path:
+        with files.staged() as staged:
+            await asyncio.to_thread(_write_without, path, layout, numbers, staged)
+            await asyncio.to_thread(files.put, name, staged)
     await batches.rewritten(work, batch["ref"])
     return True
 
 
-async def _holds(
-    work: Work, files: Files, name: str, layout: Layout, book: Rulebook, gone: frozenset[bytes]
-) -> bool:
+async def _matching(
+    work: Work, files: Files, batch: Row, book: Rulebook, wanted: frozenset[bytes]
+) -> list[Entry]:
+    """Records of an upload that tell of people known by any of `wanted`.
+
+    Of a file that nobody can read nothing is ever applied: it goes with its batch.
+    """
+    layout, found = Layout.of(batch, tracking=True), list[Entry]()
+    name = batches.upload_name(work.workspace, batch["ref"])
     try:
-        with files.local(name) as path:
-            source: Any = path if layout.format == "parquet" else path.open("rb")
-            for chunk in layout.chunks(source):
-                keys = [key for entry in chunk.items for key in _keys(entry, book)]
-                if not gone.isdisjoint(await suppression.digests_of(work, keys)):
-                    return True
-    except (Unreadable, FileNotFoundError):
-        return False
-    return False
-
-
-def _keys_of_lines(path: Path, layout: Layout, book: Rulebook) -> Iterator[tuple[int, list[UUID]]]:
-    with path.open("rb") as file:
-        stream = unzipped(file) if layout.compressed else file
-        for number, text in lines(stream):
-            yield number, _keys(layout.entry(number, text), book)
+        async with files.fetched(name) as path:
+            with layout.opened(path) as source:
+                async for chunk in ahead(layout.chunks(source)):
+                    for entry in chunk.items:
+                        keys = await suppression.digests_of(work, _keys(entry, book))
+                        if not wanted.isdisjoint(keys):
+                            found.append(entry)
+    except (Unreadable, FileNotFoundError, OperatorError):
+        return []
+    return found
 
 
 def _write_without(path: Path, layout: Layout, numbers: frozenset[int], staged: Any) -> None:

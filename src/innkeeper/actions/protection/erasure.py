@@ -129,7 +129,7 @@ async def erase(
         orders = []
         if mode == GDPR_DELETE and guests:
             orders = [row["ref"] for row in await work.all("privacy.orders", guests=guests)]
-        keys = await _keys(work, group)
+        keys = await keys_of(work, group)
         what = Erasure(guests, orders)
         removed = {}
         if guests:
@@ -176,7 +176,7 @@ async def _receipt(
     return Receipt(at, work.actor, mode, subjects, guests, removed)
 
 
-async def _keys(work: Work, group: Sequence[Row]) -> list[UUID]:
+async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
     """Everything that guests are found by, as they are and as they would be without merges."""
     book = await rulebook.current(work)
     records: list[Record] = [ledger.seen_record(row) for row in group]

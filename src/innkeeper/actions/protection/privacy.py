@@ -70,6 +70,13 @@ async def access(work: Work, guest: UUID) -> dict[str, Any]:
     }
 
 
+async def keys_of(work: Work, guest: UUID) -> list[UUID]:
+    """Everything that a guest and those it stands for are found by; raises `Unknown`."""
+    root = await _root(work, guest)
+    group = [row["ref"] for row in await work.all("merges.group", guest=root)]
+    return await erasure.keys_of(work, await work.all("privacy.guests", guests=group))
+
+
 async def wanted(work: Work) -> Wanted | None:
     """What files at rest are still to be searched for, if anything."""
     rows = await work.all("privacy.erased")

@@ -206,7 +206,9 @@ FROM {ws}.events WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY at, ref
 -- privacy.quarantine
 -- Events of guests that wait in quarantine.
 SELECT ref, reason, detail, message, type, browser_ref, received_at FROM {ws}.quarantine
-WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY received_at, ref
+WHERE guest_ref = ANY (%(guests)s::uuid[])
+   OR browser_ref IN (SELECT ref FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[]))
+ORDER BY received_at, ref
 
 -- privacy.merges
 -- Entries of the ledger with guests.

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.console import search
-from innkeeper.actions.protection import erasure, privacy
+from innkeeper.actions.protection import erasure
 from innkeeper.actions.recognition import merges
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
@@ -17,6 +17,7 @@ from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import HEADERS, PAGE_SIZE, Page, Visit
 from innkeeper.wire import subject_page
+from innkeeper.wire.subject import held_on
 from innkeeper.wire.text import encode
 
 ALL: Final = "all"
@@ -137,7 +138,7 @@ async def access(visit: Visit) -> Response:
     ref, form = visit.ref("guest"), visit.sent("format")
     if visit.sent("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
-    held = await privacy.access(visit.work, ref)
+    held = await held_on(visit.work, ref)
     told = subject_page.page(held).encode() if form == "html" else encode(subject_page.plain(held))
     ending, kind = ("html", "text/html") if form == "html" else ("json", "application/json")
     headers = {
