@@ -254,6 +254,35 @@ def test_the_builder_is_offered_what_is_there_with_shares(api: Api) -> None:
     }
 
 
+def test_values_of_every_sort_of_field_are_suggested_with_shares(api: Api) -> None:
+    """1: value shares; of lists, identifiers, extensions, traits, items; narrowed as one types."""
+    first, second = person(api, emails=["a@x.ie", "b@x.ie"]), person(api, emails=["a@x.ie"])
+    api.post(f"{first['href']}/extensions", json={"name": "loyalty", "tier": "Gold", "points": 5})
+    api.post(f"{second['href']}/extensions", json={"name": "loyalty", "tier": "gilded"})
+    order(api, first)
+    order(api, first, status="CANCELLED")
+
+    def shares(**asked: str) -> dict[str, float]:
+        answer = api.get(f"{OWN}/values", params=asked)
+        assert answer.status_code == 200, answer.text
+        return {each["value"]: each["share"] for each in answer.json()["values"]}
+
+    assert shares(entity="guest", field="emails") == {"a@x.ie": 1, "b@x.ie": 0.5}
+    loyalty = {"entity": "guest", "location": "loyalty"}
+    assert shares(**loyalty, field="tier") == {"Gold": 0.5, "gilded": 0.5}
+    assert shares(**loyalty, field="tier", contains="gOL") == {"Gold": 0.5}
+    assert shares(**loyalty, field="points") == {"5": 0.5}
+    assert shares(entity="guest", location="trait", field="orderCount") == {"0": 0.5, "1": 0.5}
+    assert shares(entity="order", field="status") == {"PURCHASED": 0.5, "CANCELLED": 0.5}
+    address = first["identifiers"][0]["id"]
+    found = shares(entity="guest", location="identifier", field="email", contains=address)
+    assert found == {address: 0.5}
+    for asked in ({"field": "nosuch"}, {"field": "nosuch", "location": "trait"}):
+        answer = api.get(f"{OWN}/values", params={"entity": "guest", **asked})
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "field: guest has no field nosuch"
+
+
 def test_why_a_guest_is_in_a_segment(api: Api) -> None:
     guest = person(api, city="Cork")
     order(api, guest)

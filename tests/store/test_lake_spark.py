@@ -106,9 +106,10 @@ async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Sess
         ("guest", "odd name", "tier"),
         ("event", "custom", "sc_search_term"),
     ):
-        asked = catalogue_sql.values(ENTITIES[entity], None, place, name, name, 50)
+        asked = catalogue_sql.values(ENTITIES[entity], None, place, name, name)
         assert asked is not None
-        same(duck, spark, asked)
+        same(duck, spark, catalogue_sql.ranked(asked, "", 50))
+        same(duck, spark, catalogue_sql.ranked(asked, "O", 50))
     given = asking._parameters({"timeZone": "Europe/Dublin", "interval": "week", "currency": "GBP"})
     for report in reports.REPORTS.values():
         same(duck, spark, reports.question(report, given), ordered=True)

@@ -50,21 +50,19 @@ SELECT place, key, lower(any_value(kind)), count(*) FROM (
 
 
 def values(
-    entity: Entity, subtype: str | None, location: str, name: str, spelt: str, most: int
-) -> exp.Select | None:
-    """(value as text, rows) of a field, most frequent first; None when there is no such field."""
-    column: exp.Expr
+    entity: Entity, subtype: str | None, location: str, name: str, spelt: str
+) -> exp.Query | None:
+    """(value as text) of each row that has the field; None when there is no such field."""
     if location == CORE:
         known = entity.fields.get(name)
         if known is None:
             return None
-        column = exp.column(known.column, "t")
+        column: exp.Expr = exp.column(known.column, "t")
         if known.many:
-            rows = exp.select(exp.alias_(exp.Explode(this=column), "value"))
-            return _ranked(_of(entity, rows, subtype), most)
+            return _of(entity, exp.select(exp.alias_(exp.Explode(this=column), "value")), subtype)
     elif location == IDENTIFIER and entity.name == "guest":
         found = exp.select("id AS value").from_("identifiers")
-        return _ranked(found.where(exp.column("provider").eq(spelt)), most)
+        return found.where(exp.column("provider").eq(spelt))
     elif entity.custom and location in (CUSTOM, EXT):
         path = f'$."{spelt}"' if location == CUSTOM else f'$."{EXT}"."{spelt}"'
         column = exp.Anonymous(
@@ -74,21 +72,39 @@ def values(
     elif entity.name == "session":
         return None
     else:
-        table = "extensions" if entity.name == "guest" else "order_extensions"
-        found = exp.select("value").from_(table)
-        return _ranked(
-            found.where(exp.column("name").eq(location), exp.column("key").eq(spelt)), most
-        )
+        return _pairs(entity, location, spelt)
     text = exp.cast(column, "VARCHAR")
-    return _ranked(_of(entity, exp.select(exp.alias_(text, "value")), subtype), most)
+    return _of(entity, exp.select(exp.alias_(text, "value")), subtype)
+
+
+def trait_texts(values: exp.Query) -> exp.Select:
+    """(value as text) of a computed trait, of its (guest_ref, value)."""
+    text = exp.alias_(exp.cast(exp.column("value"), "VARCHAR"), "value")
+    return exp.select(text).from_(values.subquery("c"))
+
+
+def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
+    """(value, rows), most frequent first; of values that hold a part, whatever its case."""
+    found = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
+    found = found.where(exp.column("value").is_(exp.null()).not_())
+    if part:
+        text = exp.Lower(this=exp.column("value"))
+        place = exp.StrPosition(this=text, substr=exp.Literal.string(part.lower()))
+        found = found.where(exp.GT(this=place, expression=exp.Literal.number(0)))
+    return found.group_by("value").order_by("2 DESC, 1").limit(most)
+
+
+def _pairs(entity: Entity, location: str, key: str) -> exp.Select:
+    """Values of a pair of data extensions: of an order's apart from those of its items."""
+    of_guests = entity.name == "guest"
+    found = exp.select("value").from_("extensions" if of_guests else "order_extensions")
+    found = found.where(exp.column("name").eq(location), exp.column("key").eq(key))
+    if of_guests:
+        return found
+    is_order = exp.column("order_item_ref").is_(exp.null())
+    return found.where(is_order if entity.name == "order" else is_order.not_())
 
 
 def _of(entity: Entity, rows: exp.Select, subtype: str | None) -> exp.Select:
     rows = rows.from_(f"{entity.table} AS t")
     return rows.where(exp.column("type", "t").eq(subtype)) if subtype else rows
-
-
-def _ranked(rows: exp.Select, most: int) -> exp.Select:
-    ranked = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
-    ranked = ranked.where(exp.column("value").is_(exp.null()).not_())
-    return ranked.group_by("value").order_by("2 DESC, 1").limit(most)

@@ -23,6 +23,9 @@ TYPES: Final = {
 _STATIC: Final = {
     "spark.ui.enabled": "false",
     "spark.sql.catalogImplementation": "in-memory",
+    # A task that does not heed its end is ended with its executor, which Spark starts again.
+    "spark.task.reaper.enabled": "true",
+    "spark.task.reaper.killTimeout": "20s",
 }
 _SESSION: Final = {
     # As DuckDB answers: instants in UTC, what cannot be cast is null, no list has no size.
@@ -74,28 +77,33 @@ def address(path: str) -> str:
 
 
 class Limit:
-    """Cuts off what runs longer in a session; raises `Unavailable` then."""
+    """Cuts off what this thread asks and what runs longer; raises `Unavailable` then."""
 
     def __init__(self, spark: Any, seconds: float) -> None:
-        self._spark = spark
+        self._context = spark.sparkContext
+        # A session's own tags would be those of the thread that watches.
         self._tag = f"innkeeper-{uuid4().hex}"
         self._seconds = seconds
+        self._ended = threading.Event()
         self._late = False
 
     def __enter__(self) -> None:
-        self._spark.addTag(self._tag)
-        self._timer = threading.Timer(self._seconds, self._interrupt)
-        self._timer.daemon = True
-        self._timer.start()
+        self._context.addJobTag(self._tag)
+        self._context.setInterruptOnCancel(True)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def __exit__(self, kind: Any, fault: Any, trace: Any) -> None:
-        self._timer.cancel()
-        self._spark.removeTag(self._tag)
+        self._ended.set()
+        self._context.removeJobTag(self._tag)
         if fault is not None and self._late:
             raise Unavailable(
                 f"The question took longer than {self._seconds:g} seconds."
             ) from fault
 
-    def _interrupt(self) -> None:
-        self._late = True
-        self._spark.interruptTag(self._tag)
+    def _watch(self) -> None:
+        pause = self._seconds
+        while not self._ended.wait(pause):
+            self._late = True
+            # Again and again: a question is many jobs, and between two there is none to cut off.
+            self._context.cancelJobsWithTag(self._tag)
+            pause = 1

@@ -166,6 +166,7 @@ async def values(work: Work, asked: Asked) -> Told:
         asked.query.get("type"),
         asked.query.get("location", "core"),
         asked.query["field"],
+        asked.query.get("contains", ""),
     )
     return Told(found)
 

@@ -1,13 +1,17 @@
 """What the builder of segments offers: from the declarations, and from the data as it is now."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake.snapshot import opened
-from innkeeper.resources.segments import COMPARATORS, ENTITIES, Entity, snake
+from innkeeper.resources.segments import COMPARATORS, ENTITIES, TRAIT, Entity, snake
+from innkeeper.rules.traits import Traits
 from innkeeper.store.work import Work
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 MOST_VALUES: Final = 50
 
@@ -46,27 +50,41 @@ async def fields(work: Work) -> dict[str, Any]:
 
 
 async def values(
-    work: Work, entity: str, subtype: str | None, location: str, field: str
+    work: Work, entity: str, subtype: str | None, location: str, field: str, part: str = ""
 ) -> dict[str, Any]:
-    """The most frequent values of a field, each with its rows and share of all."""
+    """The most frequent values of a field, each with its rows and share of all.
+
+    Only those that hold `part`, where it is given; the shares stay those of all rows. Raises
+    `Invalid` for what is no field.
+    """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
     known = ENTITIES.get(snake(entity))
     if known is None:
         raise Invalid(Problem("entity", f"value must be one of {','.join(ENTITIES)}"))
-    question = catalogue_sql.values(known, subtype, location, snake(field), field, MOST_VALUES)
-    if question is None:
+    if location == TRAIT and known.name == "guest":
+        rows = _trait_texts(await traits.known(work), field)
+    else:
+        rows = catalogue_sql.values(known, subtype, location, snake(field), field)
+    if rows is None:
         raise Invalid(Problem("field", f"{known.name} has no field {field}"))
     async with opened(work) as lake:
-        rows = await lake.rows(question)
+        found = await lake.rows(catalogue_sql.ranked(rows, part, MOST_VALUES))
         total = (await lake.rows(catalogue_sql.count(known, subtype)))[0][0]
     return {
         "total": total,
         "values": [
             {"value": value, "count": count, "share": round(count / total, 6) if total else 0}
-            for value, count in rows
+            for value, count in found
         ],
     }
+
+
+def _trait_texts(every: Traits, name: str) -> "exp.Query | None":
+    from innkeeper.lake.catalogue_sql import trait_texts  # noqa: PLC0415 - loads SQLGlot
+    from innkeeper.lake.trait_sql import trait_values  # noqa: PLC0415
+
+    return trait_texts(trait_values(every.trait(name))) if name in every else None
 
 
 def _entity(entity: Entity, kinds: dict[Any, int], free: list[tuple[Any, ...]]) -> dict[str, Any]:
