@@ -2,7 +2,7 @@
 
 import logging
 
-from innkeeper.actions.stream import browsers, placing, sessions
+from innkeeper.actions.stream import browsers, months, sessions
 from innkeeper.jobs.board import scheduled
 from innkeeper.store.work import Work
 
@@ -26,4 +26,4 @@ async def purge_visitors(work: Work) -> None:
 @scheduled("37 2 * * *", "events.add_partitions")
 async def add_partitions(work: Work) -> None:
     """Make room for the events of the next months before the first one comes."""
-    await placing.add_partitions(work)
+    await months.add_partitions(work)

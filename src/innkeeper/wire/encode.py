@@ -1,7 +1,7 @@
 """Records out: one dict per resource, ready to be written as JSON."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import DEFAULT_KEY
 from innkeeper.resources.kinds import Instant, iso
 from innkeeper.wire.decode import wire_name
-from innkeeper.wire.views import PairsView, View
+from innkeeper.wire.views import PairsView, Show, View
 
 Encode = Callable[[Record, str], dict[str, Any]]
 """(record, base URL) -> what is shown."""
@@ -55,32 +55,39 @@ def encoder(view: View) -> Encode:
     return _pairs_encoder(view) if isinstance(view, PairsView) else _fields_encoder(view)
 
 
+def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
+    """Members whose value is shown otherwise than it is stored, of the fields `spelt` so."""
+    instants = {
+        name: shown_instant
+        for name, field in view.resource.fields.items()
+        if name in spelt and isinstance(field.kind, Instant) and field.column
+    }
+    return [(spelt[name], show) for name, show in {**instants, **view.show}.items()]
+
+
+def _paths_of(
+    view: View,
+) -> tuple[list[tuple[str, str]], list[tuple[str, Callable[[Record, str], str]]]]:
+    """Members that link elsewhere: what goes on from the resource's own URL, which is most and is
+    written already, and the others."""
+    below, others = [], []
+    for member, path in {**view.parents, **view.children}.items():
+        if path.startswith(view.item):
+            below.append((member, path.removeprefix(view.item)))
+        else:
+            others.append((member, link_of(view, path)))
+    return below, others
+
+
 def _fields_encoder(view: View) -> Encode:
-    fields = {name: field for name, field in view.resource.fields.items() if name not in view.hide}
+    fields = [name for name in view.resource.fields if name not in view.hide]
     # Answers read best in the order of the declaration, the reference first; the store has none.
     spelt = {name: wire_name(view, name) for name in sorted(fields, key=lambda name: name != "ref")}
     names = list(spelt.items())
-    instants = {
-        name: shown_instant
-        for name, field in fields.items()
-        if isinstance(field.kind, Instant) and field.column
-    }
-    shows = [(spelt[name], show) for name, show in {**instants, **view.show}.items()]
+    shows = _shows_of(view, spelt)
     href = link_of(view, view.item)
     added = list(view.add.items())
-    paths = {**view.parents, **view.children}
-    # Most paths go on from the resource's own, which is written already.
-    below = [
-        (member, path.removeprefix(view.item))
-        for member, path in paths.items()
-        if path.startswith(view.item)
-    ]
-    links = [
-        (member, link_of(view, path))
-        for member, path in paths.items()
-        if not path.startswith(view.item)
-    ]
-
+    below, links = _paths_of(view)
     linked = [(member, _links_of(*where)) for member, where in view.linked.items()]
     rest = wire_name(view, view.open_ended)
 

@@ -219,6 +219,9 @@ def _flows() -> Iterator[StreamRoute]:
         failures=(400, 401, 413),
         **shared,
     )
+
+
+def _scripts() -> Iterator[StreamRoute]:
     yield StreamRoute(
         method="GET",
         path="/v1/personalize/cdn-url",
@@ -247,6 +250,7 @@ STREAM_ROUTES: Final = (
     *_browsers_and_events(edge=False),
     *_browsers_and_events(edge=True),
     *_flows(),
+    *_scripts(),
 )
 PREFIXES: Final = ("/v1.2/", "/v1/events/", "/v1/personalize", "/v2/callflows", "/web-flow-libs/")
 """What the door of streams answers, whether the path exists or not; in lower case."""

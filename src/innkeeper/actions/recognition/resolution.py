@@ -225,26 +225,21 @@ async def identify(
 
     Raises `Unknown` when the guest was deleted. Call it in the transaction that stores the event.
     """
-    known = Guest.fields.keys() - COLUMNS
-    fields = {name: value for name, value in person.items() if name in known and value}
-    if identifiers:
-        fields["identifiers"] = list(identifiers)
+    fields = _sent(identifiers, person)
     book = await rulebook.current(work)
     while True:
         found, decision, rows = await decide(work, fields, book)
         current = await work.one("merges.guest", ref=guest)
         if current is None:
             raise Unknown(Guest.singular, guest)
-        target, root = guest, current["survivor_ref"]
         if found is None:
             book = await rulebook.read(work)
             continue
+        target, root = guest, current["survivor_ref"]
         if decision.guest is not None and decision.guest != guest:
             target = decision.guest
             root = next(row for row in rows if row["ref"] == target)["survivor_ref"]
-            if _is_anonymous(current, book):
-                why: dict[str, Any] = {"rule": decision.rule, "evidence": decision.evidence}
-                await merges.absorb(work, target, guest, source=source, **why)
+            await _absorb_visitor(work, current, decision, book, source)
         elif decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
             created = ledger.new({**fields, "guest_type": CUSTOMER})
             if not await ledger.insert(work, created, book):
@@ -256,6 +251,22 @@ async def identify(
         await ledger.reach(work, target, wish, root=root)
         await _note(work, target, decision, _source(work, source, source_ref))
         return target
+
+
+def _sent(identifiers: Sequence[Record], person: Record) -> Record:
+    """What an IDENTITY event tells, as fields of a guest."""
+    known = Guest.fields.keys() - COLUMNS
+    fields = {name: value for name, value in person.items() if name in known and value}
+    return {**fields, "identifiers": list(identifiers)} if identifiers else fields
+
+
+async def _absorb_visitor(
+    work: Work, current: Row, decision: Decision, book: Rulebook, source: str
+) -> None:
+    """Merge the guest a browser pointed to into the one it points to now, unless it is somebody."""
+    if decision.guest is not None and _is_anonymous(current, book):
+        why: dict[str, Any] = {"rule": decision.rule, "evidence": decision.evidence}
+        await merges.absorb(work, decision.guest, current["ref"], source=source, **why)
 
 
 def _known_by(guest: Row, book: Rulebook) -> list[Met]:

@@ -17,13 +17,15 @@ from innkeeper.actions.recognition import ledger, resolution
 from innkeeper.actions.stream import (
     browsers,
     event_attributes,
+    months,
     placing,
     purchases,
     quarantine,
+    session_records,
     stream_settings,
 )
+from innkeeper.actions.stream.arrivals import Arrival, Superseded
 from innkeeper.actions.stream.browsers import Browser
-from innkeeper.actions.stream.placing import Arrival
 from innkeeper.errors import Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
 from innkeeper.rules import event_types, stream
@@ -98,10 +100,10 @@ async def _attempt(
     work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
 ) -> Taken | None:
     """Record an event in one of two ways, or keep it in quarantine; None: try again."""
-    await placing.make_room(work, event.config.version, event.reading.at)
+    await months.make_room(work, event.config.version, event.reading.at)
     try:
         taken = await write(work, event)
-    except placing.Superseded:
+    except Superseded:
         taken = None
     except (Misused, Invalid) as error:
         problem = error if isinstance(error, Misused) else _told(error)
@@ -208,13 +210,13 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
         if arrival.type == events.IDENTITY:
             guest = await _identified(work, arrival)
         elif arrival.type in _UNDER_LOCK:
-            await purchases.settle(work, arrival, await placing.cart_before(work, arrival))
+            await purchases.settle(work, arrival, await session_records.cart_before(work, arrival))
         # After IDENTITY a session may be of a guest who was not there when it began.
         if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
             wish = intent("see", arrival.session_start)
             await ledger.reach(work, arrival.guest, wish, root=guest)
         if not await placing.write(work, arrival):
-            raise placing.Superseded
+            raise Superseded
         for part in arrival.parts:
             await quarantine.keep_part(work, part, arrival, event.sent)
         if event.replay:

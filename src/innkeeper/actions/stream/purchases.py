@@ -10,7 +10,7 @@ from uuid import UUID
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
-from innkeeper.actions.stream.placing import Arrival
+from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER

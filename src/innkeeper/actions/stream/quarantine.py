@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.records.paging import Page, Wanted
-from innkeeper.actions.stream.placing import Arrival
+from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.stream import Configuration, Misused, Part, Reading, Sent
