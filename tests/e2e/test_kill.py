@@ -4,7 +4,7 @@ Each round kills, starts again on the same folder, and asks: is every acknowledg
 it was acknowledged, and is none there twice? Then the callers send again what was not answered,
 under the same Idempotency-Key as before, and each guest must be there exactly once.
 
-INNKEEPER_LONG=1 plays 20 rounds instead of 3.
+INNKEEPER_LONG=1 plays 20 rounds instead of 2.
 """
 
 import os
@@ -21,7 +21,7 @@ from typing import Any
 from calling import Api, Line
 from process import Innkeeper, Serve
 
-ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 3
+ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 2
 CREATES = 2000
 CALLERS = 16
 PATH = "/v2.1/guests"

@@ -254,6 +254,8 @@ def test_open_requests_are_finished_before_the_end(serve: Serve) -> None:
 
     def body() -> object:
         yield guest[:10]
+        # What a server has not begun to read is nobody's open request.
+        time.sleep(1)
         server.send(signal.SIGTERM)
         time.sleep(0.5)
         yield guest[10:]
