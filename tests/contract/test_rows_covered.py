@@ -51,7 +51,7 @@ STREAM = {
     "4.2 IDENTITY": "test_all_that_identity_tells",
     "4.2 ADD": "test_add_replaces_the_line",
     "4.2 ADD_CONTACTS": "test_a_contact_is_a_customer",
-    "4.2 ADD_CONSUMERS": "test_the_whole_way",
+    "4.2 ADD_CONSUMERS": "test_a_consumer_is_a_traveller",
     "4.2 CONFIRM": "test_the_whole_way",
     "4.2 CHECKOUT": "test_checkout_statuses",
     "4.2 PAYMENT": "test_payment_after_checkout",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from calling import Api
+from ordering import guest_of
 from streams import JANE, Page, ago, product, quarantine
 
 
@@ -286,6 +287,60 @@ def test_flights_may_be_bought_by_events(known: Page) -> None:
     known("ADD", product=product("1", 300, type="FLIGHT"))
     known("CHECKOUT", reference_id="B-1", status="PURCHASED")
     assert parts(orders(known)[0], "orderItems")[0]["type"] == "FLIGHT"
+
+
+# Consumers
+
+
+def guest_of_consumer(page: Page, contact: dict[str, Any], **consumer: Any) -> dict[str, Any]:
+    """The guest that the one consumer of a new order of `contact` is linked to."""
+    page("ADD", product=product("1", 3))
+    page("ADD_CONTACTS", contact=[contact])
+    page("ADD_CONSUMERS", consumer=[{"title": "Ms", **consumer}])
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    (listed,) = page.api.get("/v2.1/orders").json()["items"]
+    path = f"/v2.1/orders/{listed['ref']}?expand=consumers"
+    (link,) = parts(page.api.get(path).json(), "consumers")
+    guest: dict[str, Any] = page.api.get(f"/v2.1/guests/{guest_of(link)}").json()
+    return guest
+
+
+def test_a_consumer_is_a_traveller(known: Page) -> None:
+    """4.2 row ADD_CONSUMERS, whatever `travel_tenant` says of REST."""
+    guest = guest_of_consumer(known, JANE, firstname="Ann", lastname="Poe", nationality="IE")
+    assert (guest["guestType"], guest["firstName"]) == ("traveller", "Ann")
+    assert guest["nationality"] == "IE"
+
+
+def test_no_identity_rule_is_run_for_a_consumer(api: Api, known: Page) -> None:
+    """4.2 row ADD_CONSUMERS: whom an identifier belongs to is not looked up, nor taken over."""
+    joe = {"provider": "email", "id": "joe@example.com"}
+    owner = {"guestType": "customer", "firstName": "Joe", "identifiers": [joe]}
+    owner_ref = api.post("/v2.1/guests", json=owner).json()["ref"]
+    consumer = {"firstname": "Joe", "lastname": "Poe", "identifiers": [joe]}
+    guest = guest_of_consumer(known, JANE, **consumer)
+    assert (guest["guestType"], guest["ref"] == owner_ref) == ("traveller", False)
+    known("IDENTITY", identifiers=[joe])
+    assert known.guest == owner_ref
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [
+        {"firstname": "J.", "lastname": "D.", "identifiers": JANE["identifiers"]},
+        {"firstname": JANE["firstname"].upper(), "lastname": JANE["lastname"]},
+    ],
+)
+def test_a_consumer_who_is_the_contact(known: Page, consumer: dict[str, Any]) -> None:
+    """4.2 row ADD_CONSUMERS: the same person as the contact, and rules pass: the customer."""
+    guest = guest_of_consumer(known, JANE, **consumer)
+    assert (guest["guestType"], guest["ref"]) == ("customer", known.guest)
+
+
+def test_a_consumer_named_like_a_contact_whom_no_rule_knows(known: Page) -> None:
+    """4.2 row ADD_CONSUMERS: rules do not pass, so a traveller."""
+    sam = {"firstname": "Sam", "lastname": "Poe"}
+    assert guest_of_consumer(known, sam, **sam)["guestType"] == "traveller"
 
 
 # ORDER_CHECKOUT

@@ -21,6 +21,7 @@ from innkeeper.rules.identity import (
     resolve,
     resolve_without_rules,
     rule_keys,
+    same_person,
 )
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -266,3 +267,38 @@ def test_phone_numbers_compare_as_e164(number: str, region: str | None, compared
 )
 def test_names_are_folded(name: str, folded: str) -> None:
     assert normal.folded(name) == folded
+
+
+# Consumers of events (stream-api.md 4.2)
+
+JANE = {"first_name": "Jane", "last_name": "Doe"}
+JIM = {"first_name": "Jim", "last_name": "Poe"}
+
+
+@pytest.mark.parametrize(
+    ("consumer", "expected"),
+    [
+        ({**JIM, "identifiers": ids(email="JANE@x.com")}, 1),
+        (JANE, 1),
+        (JIM, None),
+        ({**JANE, "identifiers": ids(email="other@x.com")}, None),
+        ({**JANE, "identifiers": ids(loyalty="other")}, 1),
+        ({"first_name": "Sam", "last_name": "Lee"}, None),
+        ({"first_name": "Jane"}, None),
+    ],
+)
+def test_a_consumer_may_be_a_contact(consumer: dict[str, Any], expected: int | None) -> None:
+    """4.2 row ADD_CONSUMERS: one value of a rule, or the names of a contact whom a rule knows."""
+    contacts = [
+        {**JANE, "identifiers": ids(email="jane@x.com"), "guest_ref": UUID(int=1)},
+        {"first_name": "Sam", "last_name": "Lee", "guest_ref": UUID(int=2)},
+    ]
+    found = same_person(consumer, contacts, book(EMAIL), NOW)
+    assert found == (None if expected is None else UUID(int=expected))
+
+
+def test_without_rules_a_consumer_may_share_an_identifier() -> None:
+    """identity.md 9, identity with zero rules."""
+    contact = {**JANE, "identifiers": ids(crm="7"), "guest_ref": UUID(int=1)}
+    assert same_person({"identifiers": ids(crm="7")}, [contact], book(), NOW) == UUID(int=1)
+    assert same_person({"identifiers": ids(crm="8")}, [contact], book(), NOW) is None

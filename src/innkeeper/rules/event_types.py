@@ -175,7 +175,7 @@ def _order_checkout(message: Message) -> Told:
     for index, one in enumerate(given if isinstance(given, list) else [given]):
         at = f"order.orderItems[{index}]."
         if not isinstance(one, dict):
-            problems.append(at)
+            problems.append(at.rstrip("."))
             continue
         item = _changes(one, OrderItem, _ITEM, problems, at)
         if str(item.get("type", "")).upper() == events.FLIGHT:

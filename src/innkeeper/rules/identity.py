@@ -272,6 +272,23 @@ def names_match(person: Record, contacts: Iterable[Record]) -> UUID | None:
     return None
 
 
+def same_person(
+    person: Record, contacts: Sequence[Record], book: Rulebook, now: datetime
+) -> UUID | None:
+    """The guest of the contact who is this consumer, if any (stream-api.md 4.2).
+
+    Both meet a rule by one value; or the consumer meets none, and has the names of a contact who
+    meets one.
+    """
+    of = evidence if book.rules else evidence_without_rules
+    own = set(of(person, book, now).keys())
+    known = [(contact, of(contact, book, now).keys()) for contact in contacts]
+    for contact, keys in known:
+        if own & {*keys}:
+            return contact["guest_ref"]  # type: ignore[no-any-return]
+    return None if own else names_match(person, [contact for contact, keys in known if keys])
+
+
 FIELDS: Final = (
     *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
     *("city", "state", "country", "nationality", "passport_number", "gender", "title"),

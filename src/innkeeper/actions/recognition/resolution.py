@@ -62,6 +62,28 @@ async def attach(
     return await _resolved(work, fields, role, order, order_contacts)
 
 
+async def accompany(
+    work: Work, person: Record, order: UUID, order_contacts: Sequence[Record]
+) -> UUID:
+    """The guest of a consumer whom an event tells of. No identity rule is run for one: it is a
+    contact's guest when both are one person, else a new traveller (stream-api.md 4.2).
+
+    The traveller has nothing that an arrival is recognised by: else it would take the place of
+    the guest who is known by that. Call it in the transaction that also stores the consumer.
+    """
+    fields = {name: person[name] for name in Person.fields if person.get(name)}
+    book = await rulebook.current(work)
+    companion = identity.same_person(fields, order_contacts, book, clock.now())
+    if companion is not None:
+        return companion
+    told = {name: value for name, value in fields.items() if name not in ("emails", "identifiers")}
+    traveller = ledger.new({**told, "guest_type": TRAVELLER})
+    note = {"rule": None, "evidence": Json([]), **_source(work, SOURCES["consumer"], order)}
+    while not await ledger.insert(work, traveller, book, note):
+        book = await rulebook.read(work)
+    return traveller["ref"]  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """Whom a person on an order belongs to, when that took no transaction."""

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.protection import suppression
-from innkeeper.actions.recognition.resolution import Role, attach, attach_quickly
+from innkeeper.actions.recognition.resolution import Role, accompany, attach, attach_quickly
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
@@ -57,6 +57,14 @@ class People:
             person = person_of(guest)
             given = await attach(work, person, role="contact", order=order, given=guest["ref"])
             await self._insert(work, order, given, person)
+
+    async def accompany(self, work: Work, order: UUID, changes: Changes) -> None:
+        """Put somebody on an order whom an event tells of as a consumer; identity rules are not run
+        for one (stream-api.md 4.2). Raises `Invalid` (P-1, P-6). Call it in a transaction."""
+        check_identifiable(changes)
+        await self._check_items(work, order, changes)
+        contacts = await _contacts(work, order)
+        await self._insert(work, order, await accompany(work, changes, order, contacts), changes)
 
     async def record(self, work: Work, order: UUID, guest: UUID, person: Changes) -> None:
         """Put a known guest on an order as it is, even one that others stand for; the guest
@@ -207,7 +215,7 @@ class People:
         named = person.get("guest_ref")
         contacts: list[Record] = []
         if self.role == "consumer" and named is None:
-            contacts = await work.all("order_people.names", order=order)
+            contacts = await _contacts(work, order)
         return await attach(
             work,
             person,
@@ -259,6 +267,10 @@ def _new(order: UUID, person: Changes) -> Record:
         "created_at": now,
         "modified_at": now,
     }
+
+
+async def _contacts(work: Work, order: UUID) -> list[Record]:
+    return [flat(row) for row in await work.all("order_people.contacts_of", order=order)]
 
 
 async def _hold(work: Work, order: UUID) -> None:

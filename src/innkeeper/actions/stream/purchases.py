@@ -64,7 +64,8 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     for person in await _new(work, CONSUMERS, order, bought.consumers):
         used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
         told = {name: value for name, value in person.items() if name != "item_ids"}
-        await CONSUMERS.create(work, order["ref"], told | ({"order_items": used} if used else {}))
+        told |= {"order_items": used} if used else {}
+        await CONSUMERS.accompany(work, order["ref"], told)
 
 
 async def _order_checkout(work: Work, arrival: Arrival) -> None:

@@ -96,10 +96,9 @@ SELECT {columns} FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
 WHERE p.order_ref = ANY (%(parents)s::uuid[])
 ORDER BY p.created_at, p.ref
 
--- order_people.names
--- An order's contacts as recorded: by name a consumer may be one of them (ID-7).
-SELECT body ->> 'first_name' AS first_name, body ->> 'last_name' AS last_name, guest_ref
-FROM {ws}.order_contacts WHERE order_ref = %(order)s ORDER BY created_at DESC, ref
+-- order_people.contacts_of
+-- An order's contacts as recorded: a consumer may be one of them (ID-7).
+SELECT body, guest_ref FROM {ws}.order_contacts WHERE order_ref = %(order)s ORDER BY created_at DESC, ref
 
 -- order_people.is_contact
 -- Whether a guest is recorded as a contact of an order already (N-21): a guest merged into it does
