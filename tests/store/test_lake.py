@@ -282,3 +282,19 @@ async def test_columns_that_came_later_are_null_in_older_files(
     await compact(work, everything=True, grace=timedelta(0))
     assert set((await cities(work)).values()) == {None, "Sligo"}
     assert SMALL_ROWS > 2
+
+
+async def test_records_too_long_for_the_small_memory_are_flushed_all_the_same(
+    dsn: str, tmp_path: Path
+) -> None:
+    settings = Settings(database=dsn, data=tmp_path, lake_upkeep_mb=64)
+    database = Database(dsn, settings=settings)
+    await database.open()
+    try:
+        async with database.work("live") as work:
+            for number in range(150):
+                await guest(work, city=str(number), street=["long " * 50] * 60)
+            assert (await flush(work)).changes
+            assert len(await cities(work)) == 150
+    finally:
+        await database.close()

@@ -1,12 +1,39 @@
 """`innkeeper demo`: a believable shop to look at."""
 
-import asyncio
-from typing import Annotated
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ProcessPoolExecutor, wait
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from innkeeper.cli.options import Config, Data, Database, Json, settings
 from innkeeper.settings import Settings
+
+if TYPE_CHECKING:
+    from innkeeper.store.database import Database as Opened
+
+MOST_PROCESSES: Final = 4
+"""More would only wait for the database."""
+ENOUGH: Final = 500
+"""Guests from which a process of its own is worth its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What a process has to know to tell its part of the stories."""
+
+    dsn: str
+    settings: Settings
+    workspace: str
+    guests: int
+    seed: int
+    now: datetime
 
 
 def demo(
@@ -20,11 +47,19 @@ def demo(
 ) -> None:
     """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates."""
     chosen = settings(config, data=data, database=database)
+    import uvloop
+    from rich.progress import Progress
+
     from innkeeper.cli.output import show
     from innkeeper.cli.reach import reached
 
     with reached(chosen, "demo") as dsn:
-        told = asyncio.run(_load(dsn, chosen, workspace, guests, seed, quiet=json))
+        now = uvloop.run(_prepared(dsn, chosen, workspace))
+        with Progress(transient=True, disable=json) as bar:
+            task = bar.add_task("People come and go", total=guests)
+            shop = Shop(dsn, chosen, workspace, guests, seed, now)
+            told = _told(shop, lambda done: bar.update(task, completed=done))
+        uvloop.run(_finished(dsn, chosen, workspace))
     if json:
         show(told)
     else:
@@ -32,23 +67,80 @@ def demo(
         print(f"{workspace} holds a shop now: {counts}.")
 
 
-async def _load(
-    dsn: str, chosen: Settings, workspace: str, guests: int, seed: int, *, quiet: bool
-) -> dict[str, int]:
-    from rich.progress import Progress
-
-    from innkeeper.actions.console.demo import load
-    from innkeeper.store.database import Database
+async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
+    from innkeeper.actions.console import demo as stories
     from innkeeper.store.migrate import migrate
 
     await migrate(dsn)
+    async with _opened(dsn, chosen) as database:
+        return await stories.prepare(database, workspace)
+
+
+async def _finished(dsn: str, chosen: Settings, workspace: str) -> None:
+    from innkeeper.actions.console import demo as stories
+
+    async with _opened(dsn, chosen) as database:
+        await stories.finish(database, workspace)
+
+
+def _told(shop: Shop, progress: Callable[[int], None]) -> dict[str, int]:
+    """All stories, told by as many processes as there are cores; how many of what."""
+    processes = max(1, min(MOST_PROCESSES, os.cpu_count() or 1, shop.guests // ENOUGH))
+    if processes == 1:
+        return _tell(shop, range(shop.guests), progress)
+    fresh = multiprocessing.get_context("spawn")
+    done = fresh.Value("i", 0)
+    with ProcessPoolExecutor(processes, fresh, _share, (done,)) as pool:
+        parts = [
+            pool.submit(_tell_part, shop, range(turn, shop.guests, processes))
+            for turn in range(processes)
+        ]
+        while wait(parts, 0.2).not_done:
+            progress(done.value)
+        told: Counter[str] = Counter()
+        for part in parts:
+            told.update(part.result())
+    return dict(told)
+
+
+_done: Any = None
+
+
+def _share(done: Any) -> None:
+    """In each process: where it counts the guests it told of, for the bar."""
+    global _done  # noqa: PLW0603 - the one way to hand it to a process of a pool
+    _done = done
+
+
+def _tell_part(shop: Shop, numbers: range) -> dict[str, int]:
+    def count(told: int) -> None:
+        with _done.get_lock():
+            _done.value += 1
+
+    return _tell(shop, numbers, count)
+
+
+def _tell(shop: Shop, numbers: range, progress: Callable[[int], None]) -> dict[str, int]:
+    import uvloop
+
+    from innkeeper.actions.console import demo as stories
+
+    async def tell() -> dict[str, int]:
+        async with _opened(shop.dsn, shop.settings) as database:
+            return await stories.tell(
+                database, shop.workspace, numbers, shop.seed, shop.now, progress
+            )
+
+    return uvloop.run(tell())
+
+
+@asynccontextmanager
+async def _opened(dsn: str, chosen: Settings) -> "AsyncIterator[Opened]":
+    from innkeeper.store.database import Database
+
     database = Database(dsn, pool_size=6, statement_timeout_ms=0, settings=chosen)
     await database.open()
     try:
-        with Progress(transient=True, disable=quiet) as bar:
-            task = bar.add_task("People come and go", total=guests)
-            return await load(
-                *(database, workspace, guests, seed), lambda done: bar.update(task, completed=done)
-            )
+        yield database
     finally:
         await database.close()

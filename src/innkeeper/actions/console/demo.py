@@ -1,8 +1,8 @@
 """A believable shop with a past, told to the same actions as a live one's events and orders."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from innkeeper.actions.admin import configuration
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.actions.stream import browsers, ingest, sessions
+from innkeeper.actions.stream import browsers, ingest, placing, sessions, stream_settings
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.rules.shop import MONTHS, POINTS_OF_SALE, Step, story
 from innkeeper.rules.stream import Sent
@@ -31,6 +31,17 @@ async def load(
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
     """Fill an empty workspace; how many of what. Raises OperatorError when it is not empty."""
+    now = await prepare(database, workspace)
+    told = await tell(database, workspace, range(guest_number), seed, now, progress)
+    await finish(database, workspace)
+    return told
+
+
+async def prepare(database: Database, workspace: str) -> datetime:
+    """Points of sale and room for the events; the moment at which the stories end.
+
+    Raises OperatorError when the workspace holds guests.
+    """
     async with database.work(workspace, "demo") as work:
         counted = await work.one("guests.count_all")
         if counted and counted["total"]:
@@ -43,16 +54,27 @@ async def load(
             except Conflict:
                 continue
         now = clock.now()
-        for months in range(MONTHS + 2):
-            await work.run("events.add_partition", instant=now - timedelta(days=30.5 * months))
-    waiting = iter(range(guest_number))
+        await _make_room(work, now)
+    return now
+
+
+async def tell(
+    database: Database,
+    workspace: str,
+    numbers: Iterable[int],
+    seed: int,
+    now: datetime,
+    progress: Callable[[int], None],
+) -> dict[str, int]:
+    """The stories of the guests of these numbers, in a prepared workspace; how many of what."""
+    waiting = iter(numbers)
     told = {"guests": 0, "events": 0, "orders": 0}
 
-    async def tell(numbers: Iterator[int]) -> None:
+    async def listen() -> None:
         async with database.work(workspace, "demo") as work:
             # What a crash could take back is only a demo.
             await work.run("demo.careless")
-            for number in numbers:
+            for number in waiting:
                 steps = story(seed, number, now)
                 await retrying(lambda steps=steps: _tell(work, steps))  # type: ignore[misc]
                 told["guests"] += 1
@@ -60,12 +82,25 @@ async def load(
                 told["orders"] += sum(_is_order(step) for step in steps)
                 progress(told["guests"])
 
-    await asyncio.gather(*(tell(waiting) for _ in range(AT_ONCE)))
+    async with database.work(workspace, "demo") as work:
+        await _make_room(work, now)
+    await asyncio.gather(*(listen() for _ in range(AT_ONCE)))
+    return told
+
+
+async def finish(database: Database, workspace: str) -> None:
+    """What comes once, when all stories are told."""
     async with database.work(workspace, "demo") as work:
         await _extras(work)
         await sessions.close_idle(work)
         await work.run("demo.analyse")
-    return told
+
+
+async def _make_room(work: Work, now: datetime) -> None:
+    """Every month of the stories, once: an event that makes sure of its own waits for others."""
+    settings = await stream_settings.read(work)
+    for months in range(MONTHS + 2):
+        await placing.make_room(work, settings.version, now - timedelta(days=30 * months))
 
 
 async def _tell(work: Work, steps: Iterable[Step]) -> None:
