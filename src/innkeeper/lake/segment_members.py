@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlglot import exp
@@ -50,7 +51,7 @@ class Question:
             for rule in group.rules
             if rule.location == TRAIT
         }
-        values = {name: trait_values(self.traits.trait(name)) for name in named}
+        values = {name: partial(trait_values, self.traits.trait(name)) for name in named}
         return members(definition, values)
 
 
@@ -58,18 +59,38 @@ async def find_members(
     lake: Lake, question: Question, asked: Collection[str] | None = None
 ) -> list[str]:
     """The refs of a segment's members, or of those among `asked`, in order."""
-    now = lake.snapshot.taken_at
-    tree = question.tree(now)
+    tree = await _prepared(lake, question)
     if asked is not None:
         tree = asked_only(tree)
         await lake.run(lambda session: session.table(ASKED, "guest_ref", asked))
+    rows = await lake.rows(tree.order_by("g.guest_ref"))
+    return [str(ref) for (ref,) in rows]
+
+
+async def count_members(
+    lake: Lake, question: Question, limit: int, offset: int = 0
+) -> tuple[int, list[str]]:
+    """How many members a segment has, and the refs of some of them, in order: counted by the
+    engine, which hands over no more than those."""
+    tree = await _prepared(lake, question)
+    size = exp.select(exp.Count(this=exp.Star())).from_("m")
+    some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
+    rows = await lake.rows(
+        some.with_("m", as_=tree).order_by("m.guest_ref").limit(limit).offset(offset)
+    )
+    if rows or not (offset or not limit):
+        return (int(rows[0][1]) if rows else 0), [str(ref) for ref, _ in rows]
+    return int((await lake.rows(size.with_("m", as_=tree)))[0][0]), []
+
+
+async def _prepared(lake: Lake, question: Question) -> exp.Select:
+    """SELECT guest_ref of the members; what a segment in SQL finds is a table then."""
     if question.definition.sql is not None:
         text = question.definition.sql
         seconds = lake.snapshot.settings.sql_segment_seconds
         found = await lake.run(lambda _: sandboxed_members(lake.snapshot, text, seconds))
         await lake.run(lambda session: session.table("found", "guest_ref", found))
-    rows = await lake.rows(tree.order_by("g.guest_ref"))
-    return [str(ref) for (ref,) in rows]
+    return question.tree(lake.snapshot.taken_at)
 
 
 async def count_guests(lake: Lake) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlglot import exp
 
@@ -19,12 +19,19 @@ from innkeeper.resources.segments import (
     TRAIT,
     Entity,
 )
+from innkeeper.rules.matching import number_meets
 from innkeeper.rules.segments import OR, Amount, Definition, Group, Rule, Step
 
 ASKED: Final = "asked_guests"
 """A table of guest refs, where only those are asked about."""
-Trait = exp.Query
-"""A SELECT of guest_ref and value."""
+
+
+class Trait(Protocol):
+    """A computed trait, as SQL."""
+
+    def __call__(self, *, every: bool) -> exp.Query:
+        """SELECT guest_ref, value; `every`: also guests whose count or sum is of no row, so 0."""
+
 
 
 def members(definition: Definition, traits: Mapping[str, Trait] | None = None) -> exp.Select:
@@ -144,26 +151,28 @@ def _positive(rule: Rule, entity: Entity, table: str, traits: Mapping[str, Trait
     if entity.custom:
         return _custom(rule, exp.column("custom", table))
     if rule.location == TRAIT:
-        return _related(rule, traits[rule.field].copy(), "guest_ref", table, "value")
+        return _related(rule, _trait(rule, traits[rule.field]), table, "value")
     if rule.location == IDENTIFIER:
         found = exp.select("guest_ref").from_("identifiers")
         found = found.where(exp.column("provider").eq(rule.field))
-        return _related(rule, found, "guest_ref", table, "id")
+        return _related(rule, found, table, "id")
     return _extension(rule, entity, table)
 
 
-def _related(
-    rule: Rule, rows: exp.Query, owner: str, table: str, value: str, own: str | None = None
-) -> exp.Expr:
-    """Whether any related row has a value that meets the rule."""
-    select = exp.select(owner).from_(rows.subquery("r")) if rule.location == TRAIT else rows
-    assert isinstance(select, exp.Select)  # noqa: S101 - both are
-    column = exp.column(value)
+def _trait(rule: Rule, trait: Trait) -> exp.Select:
+    """A trait of those guests that the rule could find: few have a row, and most rules ask for
+    more than the 0 of all others."""
+    test = rule.comparator.test
+    zero = test == "null" or (rule.type == NUMBER and number_meets(test, 0, rule.values))
+    return exp.select("guest_ref").from_(trait(every=zero).subquery("r"))
+
+
+def _related(rule: Rule, rows: exp.Select, table: str, value: str) -> exp.Expr:
+    """Whether any related row of the guest has a value that meets the rule."""
+    column, own = exp.column(value), exp.column("guest_ref", table)
     if rule.comparator.test == "null":
-        has = select.where(column.is_(exp.null()).not_())
-        return exp.not_(exp.column(own or "guest_ref", table).isin(query=has))
-    met = select.where(test_of(rule, column))
-    return exp.column(own or "guest_ref", table).isin(query=met)
+        return exp.not_(own.isin(query=rows.where(column.is_(exp.null()).not_())))
+    return own.isin(query=rows.where(test_of(rule, column)))
 
 
 def _extension(rule: Rule, entity: Entity, table: str) -> exp.Expr:

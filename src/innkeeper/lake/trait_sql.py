@@ -8,8 +8,8 @@ from innkeeper.lake.segment_sql import row_condition
 from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
 
 
-def trait_values(trait: Trait) -> exp.Select:
-    """A trait of every guest; counts and sums are 0 where a guest has no row."""
+def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
+    """A trait of guests; counts and sums are 0 where a guest has no row, if `every` is asked."""
     value = "value"
     if trait.function in ("latest", "most_common"):
         return _picked(trait)
@@ -27,11 +27,11 @@ def trait_values(trait: Trait) -> exp.Select:
     if trait.function in ("sum", "average"):
         found = exp.func("round", found, exp.Literal.number(6))
     rows = _rows(trait).select(exp.alias_(found, value)).group_by("t.guest_ref")
-    if trait.function not in ("count", "sum"):
+    if trait.function not in ("count", "sum") or not every:
         return rows
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
-    every = exp.select("h.guest_ref", exp.alias_(number, value)).from_("guests AS h")
-    return every.join(rows.subquery("v"), on="v.guest_ref = h.guest_ref", join_type="left")
+    guests = exp.select("h.guest_ref", exp.alias_(number, value)).from_("guests AS h")
+    return guests.join(rows.subquery("v"), on="v.guest_ref = h.guest_ref", join_type="left")
 
 
 def _rows(trait: Trait) -> exp.Select:

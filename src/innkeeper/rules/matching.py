@@ -223,7 +223,7 @@ def _test(rule: Rule, value: Any) -> bool:
     return (
         _of_text(test, str(value), rule)
         if rule.type == STRING
-        else _of_number(test, float(value), rule)
+        else number_meets(test, float(value), rule.values)
     )
 
 
@@ -240,17 +240,18 @@ def _of_text(test: str, value: str, rule: Rule) -> bool:
     )
 
 
-def _of_number(test: str, value: float, rule: Rule) -> bool:
-    first = rule.values[0]
+def number_meets(test: str, value: float, values: Sequence[Any]) -> bool:
+    """Whether a number meets a test against others."""
+    first = values[0]
     return bool(
         {
             "equal": value == first,
-            "any": value in rule.values,
+            "any": value in values,
             "less": value < first,
             "at_most": value <= first,
             "greater": value > first,
             "at_least": value >= first,
-            "between": first <= value <= rule.values[-1],
+            "between": first <= value <= values[-1],
         }[test]
     )
 

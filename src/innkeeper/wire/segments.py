@@ -139,8 +139,8 @@ async def preview(work: Work, asked: Asked) -> Told:
 async def members(work: Work, asked: Asked) -> Told:
     """Refs of the guests in the segment now, asked of the lake."""
     offset, limit = _window(asked)
-    found = await segment_catalogue.members(work, _segment(asked))
-    return Told({"totalCount": len(found), "items": found[offset : offset + limit]})
+    size, items = await segment_catalogue.members(work, _segment(asked), limit, offset)
+    return Told({"totalCount": size, "items": items})
 
 
 async def explain(work: Work, asked: Asked) -> Told:

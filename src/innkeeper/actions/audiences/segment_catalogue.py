@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 MOST_VALUES: Final = 50
 
 
-async def members(work: Work, segment: UUID | str) -> list[str]:
-    """The refs of everyone in a segment now."""
-    from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
+async def members(
+    work: Work, segment: UUID | str, limit: int, offset: int = 0
+) -> tuple[int, list[str]]:
+    """How many guests are in a segment now, and the refs of some of them, in order."""
+    from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
 
     row = await segments.fetch(work, segment)
     question = Question.of(row["definition"], await traits.known(work))
     async with opened(work) as lake:
-        return await find_members(lake, question)
+        return await count_members(lake, question, limit, offset)
 
 
 async def fields(work: Work) -> dict[str, Any]:

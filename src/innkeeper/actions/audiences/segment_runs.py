@@ -137,17 +137,19 @@ async def _calculate(
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
         count_guests,
+        count_members,
         find_members,
     )
 
     question = Question.of(row["definition"], await traits.known(work))
     await work.run("segments.make_found")
     async with opened(work) as lake:
-        found = await find_members(lake, question, asked)
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
-        size = len(found)
-        if store:
+        if not store:
+            size, found = await count_members(lake, question, segments.SAMPLE)
+        else:
+            found = await find_members(lake, question, asked)
             entered, departed = await _keep(work, row, found, asked)
             counted = await work.one("segments.count_members", segment=row["ref"])
             size = counted["size"] if counted else 0

@@ -159,14 +159,14 @@ async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
         count_guests,
-        find_members,
+        count_members,
     )
 
     question = Question.of(definition, await traits.known(work))
     async with opened(work) as lake:
-        found = await find_members(lake, question)
+        size, sample = await count_members(lake, question, SAMPLE)
         total = await count_guests(lake)
-    return {"size": len(found), "total": total, "sample": found[:SAMPLE]}
+    return {"size": size, "total": total, "sample": sample}
 
 
 async def check(work: Work, definition: Any) -> None:
