@@ -3,12 +3,13 @@
 import json
 import time
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from calling import NOBODY, Api
 from receiving import Receiver, receiver
 
+from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import segment_runs, segments, webhooks
 from innkeeper.store.database import Database
 
@@ -486,3 +487,74 @@ def test_segments_stay_in_their_workspace(api: Api, stranger: Api) -> None:
     api.guest()
     assert stranger.get(f"{OWN}/{segment['ref']}").status_code == 404
     assert segments.SINGULAR == "Segment"
+
+
+def test_rfm_scores_are_traits_in_fifths_of_all_buyers(api: Api, jobs: Any) -> None:
+    """Issue 6: RFM scores usable in segments and shown on the guest; by hand: ten buyers, the
+    n-th with n orders of n euro, two of them alike, and one who only gave back."""
+    buyers = [person(api) for _ in range(10)]
+    for index, guest in enumerate(buyers):
+        # The last two bought as often, for as much, on the same day: alike, so one score.
+        number = min(index, 8) + 1
+        for _ in range(number):
+            order(api, guest, price=number, orderedAt=f"2026-10-{number:02}T10:00:00Z")
+    refunded, visitor = person(api), person(api)
+    order(api, refunded, price=500, status="REFUNDED", orderedAt="2026-11-01T10:00:00Z")
+
+    def scores(guest: dict[str, Any]) -> list[Any]:
+        answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()["traits"]
+        return [answer.get(name) for name in ("rfmRecency", "rfmFrequency", "rfmValue.EUR")]
+
+    # Before the n-th of ten stand n - 1: 0 and 1 in the first fifth, 8 alike (the ninth's place).
+    assert [scores(guest)[0] for guest in buyers] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert scores(buyers[2]) == [2, 2, 2]
+    assert scores(refunded) == scores(visitor) == [None, None, None]
+    best = [
+        rule(f"rfm{name}", "is equal to", 5, location="trait") for name in ("Recency", "Value.EUR")
+    ]
+    created = made(api, guests_where(*best))
+    assert publish(api, jobs, created)["size"] == 2
+    answer = api.get(f"{OWN}/{created['ref']}/guests/{buyers[9]['ref']}").json()
+    assert answer["member"]
+    assert [each["value"] for each in answer["groups"][0]["rules"]] == [5, 5]
+    # Another guest's order moves others: eleven buyers, the new one before all.
+    order(api, visitor, price=1000, orderedAt="2026-11-02T10:00:00Z")
+    jobs(segment_runs.refresh)
+    # Of eleven, 8 bought earlier and for less than the two alike: floor(5 * 8 / 11) is 3, so 4.
+    # The new one bought once, so 9 bought less often: floor(5 * 9 / 11) is 4, so 5.
+    assert scores(buyers[8]) == [4, 5, 4]
+    stored = api.get(f"{OWN}/{created['ref']}").json()
+    assert stored["size"] == 1
+    of_visitor = api.get(f"/innkeeper/v1/guests/{visitor['ref']}/traits").json()["segments"]
+    assert [each["ref"] for each in of_visitor] == [created["ref"]]
+
+
+def test_a_trait_that_is_redefined_moves_live_segments(api: Api, jobs: Any) -> None:
+    """Issue 6: traits are kept fresh in stored membership, whatever made them another."""
+    path = "/innkeeper/v1/traits/spent"
+    body = {"entity": "order", "function": "sum", "field": "price", "currency": "EUR"}
+    assert api.put(path, json=body).status_code == 200
+    one, two = person(api), person(api)
+    order(api, one, price=100)
+    order(api, two, price=100, currencyCode="USD")
+    rules = [rule("spent", "is greater than", 50, location="trait")]
+    created = publish(api, jobs, made(api, guests_where(*rules)))
+    assert api.get(f"/innkeeper/v1/guests/{one['ref']}/traits").json()["segments"]
+    assert api.put(path, json={**body, "currency": "USD"}).status_code == 200
+    queued = jobs(background.list_jobs)
+    (job,) = [each for each in queued if each["task"] == "segments.recalculate"]
+    assert job["workspace"]
+    jobs(lambda work: segment_runs.recalculate(work, UUID(created["ref"])))
+    assert api.get(f"/innkeeper/v1/guests/{one['ref']}/traits").json()["segments"] == []
+    assert api.get(f"/innkeeper/v1/guests/{two['ref']}/traits").json()["segments"]
+    run = api.get(f"{OWN}/{created['ref']}/runs").json()["items"][0]
+    assert (run["kind"], run["entered"], run["departed"]) == ("TRAIT", 1, 1)
+    # It is a number to the segment, and asked for.
+    text = {"entity": "order", "function": "latest", "field": "status"}
+    answer = api.put(path, json=text)
+    assert answer.status_code == 409
+    assert "some_guests" in answer.json()["message"]
+    assert api.delete(path).status_code == 409
+    api.post(f"{OWN}/{created['ref']}/pause")
+    api.delete(f"{OWN}/{created['ref']}")
+    assert api.delete(path).status_code == 204

@@ -14,6 +14,7 @@ from innkeeper.actions.audiences import (
 from innkeeper.actions.audiences.audience_exports import RUN
 from innkeeper.actions.audiences.export_runs import DELIVER
 from innkeeper.actions.audiences.segments import PUBLISH
+from innkeeper.actions.audiences.traits import RECALCULATE
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.lake import compaction
 from innkeeper.store.work import Work
@@ -54,6 +55,12 @@ async def send(work: Work) -> None:
 async def publish(work: Work, segment: str) -> None:
     """Calculate a segment for the first time and make it Live."""
     await segment_runs.publish(work, UUID(segment))
+
+
+@task(RECALCULATE)
+async def recalculate(work: Work, segment: str) -> None:
+    """Calculate a Live segment whole: a trait that it asks for means something else now."""
+    await segment_runs.recalculate(work, UUID(segment))
 
 
 @task(RUN)

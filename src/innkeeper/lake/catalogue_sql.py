@@ -19,6 +19,13 @@ def count(entity: Entity, subtype: str | None) -> exp.Select:
     return _of(entity, exp.select(_COUNT), subtype)
 
 
+def currencies() -> exp.Select:
+    """(currency code) of the orders there are."""
+    code = exp.column("core_currency_code")
+    codes = exp.select(code).distinct().from_("orders")
+    return codes.where(code.copy().is_(exp.null()).not_()).order_by("1")
+
+
 def free_fields(entity: Entity) -> exp.Query:
     """(location, field, type, rows) of the pairs of data extensions and of free members."""
     if entity.name == "guest":

@@ -12,18 +12,10 @@ from typing import Any, Final
 
 from sqlglot import exp, parse_one
 
+from innkeeper.lake.rfm_sql import PAID, REVENUE, SCORES, SOLD, scored
 from innkeeper.lake.segment_sql import chain_ends
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.segments import AND, Step
-from innkeeper.rules.traits import NO_MONEY, NO_SALE
-
-_MONEY: Final = ", ".join(f"'{status}'" for status in NO_MONEY)
-_SALES: Final = ", ".join(f"'{status}'" for status in NO_SALE)
-_COUNTED: Final = f"coalesce(core_status, '') NOT IN ({_SALES})"
-_PAID: Final = f"coalesce(core_status, '') NOT IN ({_MONEY})"
-_SIGNED: Final = "CASE WHEN core_status = 'REFUNDED' THEN -core_price ELSE core_price END"
-
-_REVENUE: Final = f"round(sum({_SIGNED}), 2) AS revenue"
 
 
 def _between(column: str) -> str:
@@ -54,8 +46,8 @@ REPORTS: Final = {
             "Orders and revenue over time, by currency; refunds taken off",
             ("period", "currency", "orders", "revenue"),
             f"SELECT {_period('core_ordered_at')} AS period, core_currency_code AS currency, "
-            f"count(CASE WHEN {_COUNTED} THEN 1 END) AS orders, {_REVENUE} "
-            f"FROM orders WHERE {_PAID} AND {_between('core_ordered_at')} "
+            f"count(CASE WHEN {SOLD} THEN 1 END) AS orders, {REVENUE} "
+            f"FROM orders WHERE {PAID} AND {_between('core_ordered_at')} "
             "GROUP BY 1, 2 ORDER BY 1, 2",
             "revenue",
         ),
@@ -76,7 +68,7 @@ REPORTS: Final = {
             "SELECT coalesce(core_product_id, core_name) AS product, "
             "core_currency_code AS currency, sum(coalesce(core_quantity, 1)) AS quantity, "
             "round(sum(core_price * coalesce(core_quantity, 1)), 2) AS revenue FROM order_items "
-            f"WHERE {_COUNTED} AND {_between('core_ordered_at')} "
+            f"WHERE {SOLD} AND {_between('core_ordered_at')} "
             "GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2 LIMIT :most",
             "revenue",
         ),
@@ -125,18 +117,12 @@ REPORTS: Final = {
         ),
         Report(
             "rfm",
-            "Recency, frequency and value of buyers in one currency: quintiles, 5 is best",
+            "Recency, frequency and value of buyers in one currency: fifths, 5 is best",
             ("recency", "frequency", "value", "guests", "revenue"),
-            "WITH bought AS (SELECT guest_ref, max(core_ordered_at) AS latest, "
-            f"count(CASE WHEN {_COUNTED} THEN 1 END) AS orders, {_REVENUE} "
-            f"FROM orders WHERE {_PAID} AND core_currency_code = :currency "
-            f"AND guest_ref IS NOT NULL AND {_between('core_ordered_at')} GROUP BY guest_ref), "
-            "scored AS (SELECT ntile(5) OVER (ORDER BY latest, guest_ref) AS recency, "
-            "ntile(5) OVER (ORDER BY orders, guest_ref) AS frequency, "
-            "ntile(5) OVER (ORDER BY revenue, guest_ref) AS value, revenue FROM bought) "
             "SELECT recency, frequency, value, count(*) AS guests, "
-            "round(sum(revenue), 2) AS revenue FROM scored GROUP BY 1, 2, 3 "
-            "ORDER BY 1 DESC, 2 DESC, 3 DESC",
+            "round(sum(revenue), 2) AS revenue FROM ("
+            + scored(f"core_currency_code = :currency AND {_between('core_ordered_at')}", *SCORES)
+            + ") AS scored GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC, 3 DESC",
             "guests",
         ),
     )

@@ -13,9 +13,9 @@ from innkeeper.lake.segment_sql import ASKED, asked_only, members
 from innkeeper.lake.snapshot import Lake
 from innkeeper.lake.sql_gate import checked
 from innkeeper.lake.trait_sql import trait_values
-from innkeeper.resources.segments import RETIRED, TRAIT
+from innkeeper.resources.segments import RETIRED
 from innkeeper.rules import segments
-from innkeeper.rules.segments import Definition
+from innkeeper.rules.segments import Definition, traits_in
 from innkeeper.rules.traits import Traits
 
 
@@ -34,6 +34,11 @@ class Question:
             checked(definition.sql)
         return cls(definition, traits)
 
+    @property
+    def relative(self) -> bool:
+        """Whether one guest's change can bring in or leave out another."""
+        return any(self.traits.trait(name).relative for name in traits_in(self.definition))
+
     def tree(self, now: datetime) -> exp.Select:
         """SELECT guest_ref of every member, as of `now`."""
         definition = segments.resolved(self.definition, now)
@@ -45,13 +50,9 @@ class Question:
             return (
                 select if definition.retired else select.where(exp.column("type", "g").neq(RETIRED))
             )
-        named = {
-            rule.field
-            for group in definition.groups
-            for rule in group.rules
-            if rule.location == TRAIT
+        values = {
+            name: partial(trait_values, self.traits.trait(name)) for name in traits_in(definition)
         }
-        values = {name: partial(trait_values, self.traits.trait(name)) for name in named}
         return members(definition, values)
 
 

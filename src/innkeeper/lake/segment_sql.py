@@ -33,7 +33,6 @@ class Trait(Protocol):
         """SELECT guest_ref, value; `every`: also guests whose count or sum is of no row, so 0."""
 
 
-
 def members(definition: Definition, traits: Mapping[str, Trait] | None = None) -> exp.Select:
     """SELECT guest_ref of every guest in a definition that `resolved` made absolute."""
     conditions = [condition(group, traits or {}) for group in definition.groups]

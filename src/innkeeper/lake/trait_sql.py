@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
+from innkeeper.lake.rfm_sql import scored
 from innkeeper.lake.segment_sql import row_condition
 from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
 
@@ -11,6 +12,8 @@ from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
 def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
     """A trait of guests; counts and sums are 0 where a guest has no row, if `every` is asked."""
     value = "value"
+    if trait.relative:
+        return _scored(trait)
     if trait.function in ("latest", "most_common"):
         return _picked(trait)
     column: exp.Expr = exp.column(trait.column, "t") if trait.column else exp.Star()
@@ -32,6 +35,16 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
     guests = exp.select("h.guest_ref", exp.alias_(number, value)).from_("guests AS h")
     return guests.join(rows.subquery("v"), on="v.guest_ref = h.guest_ref", join_type="left")
+
+
+def _scored(trait: Trait) -> exp.Select:
+    """A score among everyone who bought, in the trait's currency if it has one."""
+    where = "core_currency_code = :currency" if trait.currency else "true"
+    found: Any = parse_one(scored(where, trait.column), dialect="duckdb")
+    if trait.currency:
+        found = exp.replace_placeholders(found, currency=trait.currency)
+    score = exp.alias_(exp.column(trait.column), "value")
+    return exp.select("guest_ref", score).from_(found.subquery("scored"))
 
 
 def _rows(trait: Trait) -> exp.Select:

@@ -378,6 +378,12 @@ def read(body: Mapping[str, Any], traits: Mapping[str, str] | None = None) -> De
     return Definition(tuple(group for group in groups if group), operator, retired)
 
 
+def traits_in(definition: Definition) -> set[str]:
+    """The names of the computed traits that a definition asks for."""
+    rules = (rule for group in definition.groups for rule in group.rules)
+    return {rule.field for rule in rules if rule.location == TRAIT}
+
+
 def resolved(definition: Definition, now: datetime) -> Definition:
     """The definition with every comparison of days between two instants, as of `now`."""
 

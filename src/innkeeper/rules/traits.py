@@ -6,7 +6,7 @@ Which orders count is decided here, once, for traits and reports alike.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
@@ -23,6 +23,8 @@ REFUNDED: Final = "REFUNDED"
 NO_SALE: Final = (*NEVER, *NOT_YET, REFUNDED)
 NO_MONEY: Final = (*NEVER, *NOT_YET)
 
+SCORE: Final = "score"
+"""A guest's fifth among all buyers: another guest's order can change it."""
 FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
 NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -45,6 +47,11 @@ class Trait:
     @property
     def entity(self) -> Entity:
         return self.group.entity
+
+    @property
+    def relative(self) -> bool:
+        """Whether it depends on other guests, so that one guest's rows do not tell it."""
+        return self.function == SCORE
 
 
 def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:
@@ -78,6 +85,21 @@ BUILTIN: Final = {
             column="type",
             type=STRING,
         ),
+        _builtin(
+            *("rfmRecency", SCORE, "order", "How lately it bought; 5: the latest fifth of buyers."),
+            column="recency",
+            sales=True,
+        ),
+        _builtin(
+            *(
+                "rfmFrequency",
+                SCORE,
+                "order",
+                "How often it bought; 5: the fifth that buys most often.",
+            ),
+            column="frequency",
+            sales=True,
+        ),
     )
 }
 IN_CURRENCY: Final = {
@@ -91,6 +113,11 @@ IN_CURRENCY: Final = {
         _builtin(
             *("averageOrderValue", "average", "order", "Price of an order bought, on average."),
             column="core_price",
+            sales=True,
+        ),
+        _builtin(
+            *("rfmValue", SCORE, "order", "For how much it bought; 5: the fifth that paid most."),
+            column="value",
             sales=True,
         ),
     )
@@ -112,10 +139,7 @@ class Traits(Mapping[str, str]):
             return BUILTIN[name]
         base, _, currency = name.partition(".")
         if base in IN_CURRENCY and CURRENCY.fullmatch(currency):
-            known = IN_CURRENCY[base]
-            return Trait(
-                name, known.function, known.group, known.column, NUMBER, currency, sales=True
-            )
+            return replace(IN_CURRENCY[base], name=name, currency=currency)
         raise KeyError(name)
 
     def __getitem__(self, name: str) -> str:
@@ -163,7 +187,10 @@ def counts(trait: Trait, row: Mapping[str, Any]) -> bool:
 
 
 def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
-    """The trait of the rows of one guest that meet its rules; None where there is no value."""
+    """The trait of the rows of one guest that meet its rules; None where there is no value.
+
+    Not of a `relative` one, which the rows of all guests tell.
+    """
     rows = [row for row in rows if counts(trait, row)]
     if trait.function == "count":
         return len(rows)

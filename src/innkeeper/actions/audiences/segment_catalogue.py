@@ -7,7 +7,7 @@ from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.segments import COMPARATORS, ENTITIES, TRAIT, Entity, snake
-from innkeeper.rules.traits import Traits
+from innkeeper.rules.traits import IN_CURRENCY, Traits
 from innkeeper.store.work import Work
 
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ async def fields(work: Work) -> dict[str, Any]:
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
             free = await lake.rows(catalogue_sql.free_fields(entity))
             found.append(_entity(entity, kinds, free))
+        codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
+    names = [*known, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
     found[0]["fields"] += [
-        {"location": "trait", "field": name, "type": kind} for name, kind in known.items()
+        {"location": TRAIT, "field": name, "type": known[name], "doc": known.trait(name).doc}
+        for name in names
+        if name in known
     ]
     return {
         "entities": found,

@@ -10,7 +10,7 @@ from innkeeper.actions.audiences import segments, traits, webhooks
 from innkeeper.errors import ApiError, Unavailable
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import REFRESH, alone
-from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, SCHEDULED
 from innkeeper.store.work import Row, Work
@@ -19,6 +19,7 @@ ON_DEMAND: Final = "ON_DEMAND"
 PUBLISH: Final = "PUBLISH"
 NIGHTLY: Final = "NIGHTLY"
 LIVE_RUN: Final = "LIVE"
+TRAIT_RUN: Final = "TRAIT"
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 MOST_TOUCHED: Final = 20_000
@@ -56,6 +57,15 @@ async def publish(work: Work, segment: UUID) -> None:
     await segments.published(work, segment, good=run["state"] == SUCCESS)
 
 
+async def recalculate(work: Work, segment: UUID) -> None:
+    """Calculate a Live segment whole; nothing where it is not Live any more."""
+    async with alone(work, REFRESH):
+        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
+        for row in rows:
+            if row["ref"] == segment:
+                await _recorded(work, row, TRAIT_RUN, store=True)
+
+
 async def nightly(work: Work) -> None:
     """Calculate every Live segment whole: days have passed, so rules about days mean others."""
     async with alone(work, REFRESH):
@@ -76,9 +86,20 @@ async def refresh(work: Work) -> int:
         asked = {str(each["guest_ref"]) for each in touched}
         many = len(touched) == MOST_TOUCHED
         for row in rows:
-            await _recorded(work, row, LIVE_RUN, store=True, asked=None if many else asked)
+            some = None if many or await _relative(work, row) else asked
+            await _recorded(work, row, LIVE_RUN, store=True, asked=some)
         await work.run("segments.forget_touched", sequences=[each["sequence"] for each in touched])
         return len(asked)
+
+
+async def _relative(work: Work, row: Row) -> bool:
+    """Whether a change of one guest can move others in or out; False where it cannot be read."""
+    from innkeeper.lake.segment_members import Question  # noqa: PLC0415 - loads SQLGlot
+
+    try:
+        return Question.of(row["definition"], await traits.known(work)).relative
+    except ApiError:
+        return False
 
 
 async def _recorded(
@@ -86,7 +107,7 @@ async def _recorded(
 ) -> Record:
     """Calculate a segment, and record how that went; one that fails raises nothing."""
     ref, now = uuid4(), clock.now()
-    quiet = asked is not None
+    quiet = kind == LIVE_RUN
     if not quiet:
         await work.run(
             "segments.begin_run",
@@ -102,7 +123,7 @@ async def _recorded(
         "state": SUCCESS,
     }
     try:
-        ended |= await _calculate(work, row, store=store, asked=asked)
+        ended |= await _calculate(work, row, store=store, asked=asked, quiet=quiet)
     except Exception as fault:
         ended |= {"state": FAILED, "error": _told(fault)}
         if not isinstance(fault, ApiError) or (quiet and isinstance(fault, Unavailable)):
@@ -132,7 +153,7 @@ async def _end(
 
 
 async def _calculate(
-    work: Work, row: Row, *, store: bool, asked: Collection[str] | None
+    work: Work, row: Row, *, store: bool, asked: Collection[str] | None, quiet: bool
 ) -> dict[str, Any]:
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
@@ -153,8 +174,19 @@ async def _calculate(
             entered, departed = await _keep(work, row, found, asked)
             counted = await work.one("segments.count_members", segment=row["ref"])
             size = counted["size"] if counted else 0
-        if asked is None or entered or departed:
-            await _note(work, lake, row, size, found, await count_guests(lake), whole=asked is None)
+        if not quiet or entered or departed:
+            sample = row["sample"] if asked is not None else found[: segments.SAMPLE]
+            total = await count_guests(lake)
+            # What changed is told against the last whole run, not against seconds ago.
+            await work.run(
+                "segments.calculated",
+                ref=row["ref"],
+                size=size,
+                total=total,
+                sample=sample,
+                keep_previous=quiet,
+                now=lake.snapshot.taken_at,
+            )
         return {
             "sequence": lake.snapshot.sequence,
             "snapshot": lake.snapshot.token,
@@ -162,21 +194,6 @@ async def _calculate(
             "entered": len(entered),
             "departed": len(departed),
         }
-
-
-async def _note(
-    work: Work, lake: Lake, row: Row, size: int, found: list[str], total: int, *, whole: bool
-) -> None:
-    await work.run(
-        "segments.calculated",
-        ref=row["ref"],
-        size=size,
-        total=total,
-        sample=found[: segments.SAMPLE] if whole else row["sample"],
-        # What changed is told against the last whole run, not against seconds ago.
-        keep_previous=not whole,
-        now=lake.snapshot.taken_at,
-    )
 
 
 async def _keep(

@@ -148,8 +148,7 @@ async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
-    names = {rule.field for group in definition.groups for rule in group.rules}
-    values = {name: traits.of_rows(known, name, rows) for name in names if name in known}
+    values = await traits.of_rows(work, known, rules.traits_in(definition), rows)
     person = Guest(rows.row, rows.tables, values)
     return matches(rules.resolved(definition, clock.now()), person)
 

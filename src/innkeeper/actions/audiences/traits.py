@@ -1,17 +1,24 @@
 """Computed traits: define them, and compute them for one guest."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.errors import Unknown
+from innkeeper.actions.admin import background
+from innkeeper.errors import Conflict, Invalid, Unknown
 from innkeeper.lake.guest_rows import guest_rows
+from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
+from innkeeper.resources.segments import LIVE, TRAIT
+from innkeeper.rules import segments
 from innkeeper.rules import traits as rules
 from innkeeper.rules.matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.store.work import Json, Work
+
+RECALCULATE: Final = "segments.recalculate"
+"""The task that calculates a Live segment whole."""
 
 
 async def known(work: Work) -> Traits:
@@ -38,20 +45,37 @@ async def list_all(work: Work) -> list[Record]:
 
 
 async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
-    """Define a trait, or define it anew; raises `Invalid`."""
+    """Define a trait, or define it anew: Live segments that ask for it are calculated again.
+
+    Raises `Invalid`, and `Conflict` where a segment could not be asked any more.
+    """
     trait = rules.read(name, body)
-    row = await work.one(
-        "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
-    )
-    if row is None:
-        raise RuntimeError(f"trait {name} was not stored")
+    async with work.transaction():
+        row = await work.one(
+            "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
+        )
+        if row is None:
+            raise RuntimeError(f"trait {name} was not stored")
+        every = await known(work)
+        for segment in await _asking(work, name):
+            try:
+                segments.read(segment["definition"], every)
+            except Invalid as invalid:
+                raise Conflict(
+                    f"Segment {segment['friendly_id']} could not be asked: {invalid.message}"
+                ) from None
+            if segment["status"] == LIVE:
+                await background.defer(work, RECALCULATE, segment=str(segment["ref"]))
     return {**row, "type": trait.type, "builtin": False}
 
 
 async def delete(work: Work, name: str) -> None:
-    """Remove a trait; raises `Unknown`."""
-    if not await work.run("traits.delete", name=name):
-        raise Unknown("Trait", name)
+    """Remove a trait; raises `Unknown`, and `Conflict` while a segment asks for it."""
+    async with work.transaction():
+        for segment in await _asking(work, name):
+            raise Conflict(f"Segment {segment['friendly_id']} asks for trait {name}.")
+        if not await work.run("traits.delete", name=name):
+            raise Unknown("Trait", name)
 
 
 async def of_guest(work: Work, guest: UUID) -> dict[str, Any]:
@@ -62,11 +86,47 @@ async def of_guest(work: Work, guest: UUID) -> dict[str, Any]:
     every = await known(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
-    names = [name for name in names if name in every]
-    return {name: of_rows(every, name, rows) for name in names}
+    return await of_rows(work, every, [name for name in names if name in every], rows)
 
 
-def of_rows(every: Traits, name: str, guest: Guest) -> Any:
-    """A trait of a guest whose rows are known."""
-    trait = every.trait(name)
-    return rules.computed(trait, rows_that_meet(trait.group, guest))
+async def of_rows(work: Work, every: Traits, names: Iterable[str], guest: Guest) -> dict[str, Any]:
+    """Traits of a guest whose rows are known, by name; what depends on others, of the lake."""
+    found = {
+        name: None if trait.relative else rules.computed(trait, rows_that_meet(trait.group, guest))
+        for name, trait in ((name, every.trait(name)) for name in names)
+    }
+    relative = [name for name in found if every.trait(name).relative]
+    # Who never bought has no place among buyers: nothing to ask.
+    if relative and rules.computed(every.trait("orderCount"), guest.of("orders")):
+        found |= await _placed(work, every, relative, guest.row["guest_ref"])
+    return found
+
+
+async def _placed(work: Work, every: Traits, names: Iterable[str], guest: str) -> dict[str, Any]:
+    from sqlglot import exp  # noqa: PLC0415 - slow to import
+
+    from innkeeper.lake.trait_sql import trait_values  # noqa: PLC0415
+
+    found = {}
+    async with opened(work) as lake:
+        for name in names:
+            values = exp.select("value").from_(trait_values(every.trait(name)).subquery("v"))
+            rows = await lake.rows(values.where(exp.column("guest_ref").eq(guest)))
+            found[name] = rows[0][0] if rows else None
+    return found
+
+
+async def _asking(work: Work, name: str) -> list[Record]:
+    """Segments that ask for a trait, whatever their status."""
+    rows = await work.all("segments.list", parts={"columns": ("segments.columns",)})
+    return [row for row in rows if name in _named(row["definition"])]
+
+
+def _named(definition: Mapping[str, Any]) -> set[str]:
+    """The traits that the JSON of a definition names, though it may be one of yesterday's."""
+    return {
+        rule["field"]
+        for group in definition.get("filterGroups", ())
+        for rule in group.get("rules") or ()
+        if rule.get("location") == TRAIT
+    }
