@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import events, guests, imports, orders, search
+from bench import events, guests, imports, orders, resolution, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SECTIONS: dict[str, Section] = {
     "guests": guests.measure,
     "orders": orders.measure,
+    "identity": resolution.measure,
     "search": search.measure,
     "events": events.measure,
     "imports": imports.measure,

@@ -44,6 +44,13 @@ CREATE_CONTACT = f"""WITH guest AS (
     INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(guest)s
 ) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
 VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)"""
+CREATE_KNOWN = f"""WITH guest AS (
+    SELECT guest_ref AS ref FROM {SCHEMA}.guest_keys WHERE key = %(key)s
+), joined AS (
+    INSERT INTO {SCHEMA}.guest_joins (guest_ref, evidence, source, source_ref, actor, joined_at)
+    SELECT ref, '[]', 'order contact', %(order)s, 'floor', %(now)s FROM guest
+) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
+SELECT %(ref)s, %(order)s, ref, %(body)s, %(now)s, %(now)s FROM guest"""
 CREATE_EVENT = f"""INSERT INTO {SCHEMA}.events (ref, at, session_ref, guest_ref, browser_ref,
     number, type, channel, point_of_sale, reach, cuts, body, received_at)
 VALUES (%(ref)s, %(now)s, %(session)s, %(guest)s, %(browser)s, 1, %(type)s, %(channel)s, %(pos)s,
@@ -133,6 +140,10 @@ def create_app() -> Starlette:
             request, CREATE_CONTACT, order=ref(request), guest=uuid4(), keys=[uuid4()]
         )
 
+    async def create_known(request: Request) -> Response:
+        key = UUID(request.query_params["key"])
+        return await write(request, CREATE_KNOWN, order=ref(request), key=key)
+
     async def fetch_order(request: Request) -> Response:
         return await read(request, FETCH_ORDER, ref(request))
 
@@ -156,6 +167,7 @@ def create_app() -> Starlette:
             Route("/orders", orders_of_guest),
             Route("/orders/{ref}/orderItems", create_item, methods=["POST"]),
             Route("/orders/{ref}/contacts", create_contact, methods=["POST"]),
+            Route("/orders/{ref}/contacts/known", create_known, methods=["POST"]),
             Route("/orders/{ref}", fetch_order),
             Route("/orders/{ref}/whole", whole_order),
         ],

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from bench.guests import constant, create, refs, seed
 from bench.report import HEAD, RULE, Bench
+from innkeeper.rules.keys import identifier_key
 
 
 def order(number: int) -> bytes:
@@ -78,6 +79,21 @@ def measure(bench: Bench) -> Iterator[str]:
         "POST order contact, who is new",
         lambda number: ours.post(below("contacts"), contact(number)),
         lambda number: floor.post(f"/orders/{chance.choice(orders)}/contacts", contact(number)),
+    )
+    known = [contact(number) for number in range(100)]
+    for body in known:
+        create(ours, below("contacts"), body)
+
+    def at_floor(number: int) -> bytes:
+        body = known[number % len(known)]
+        (identifier,) = json.loads(body)["identifiers"]
+        key = identifier_key(identifier["provider"], identifier["id"])
+        return floor.post(f"/orders/{chance.choice(orders)}/contacts/known?key={key}", body)
+
+    yield from bench.rows(
+        "POST order contact, who is known",
+        lambda number: ours.post(below("contacts"), known[number % len(known)]),
+        at_floor,
     )
     yield from bench.rows(
         "GET order",

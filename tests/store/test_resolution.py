@@ -1,14 +1,18 @@
 """Attach, identify, merge and undo on a database: concurrency, freshness of rules, cost."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from psycopg.types.json import Jsonb
 
+from innkeeper import clock
 from innkeeper.actions.recognition import identity, merges, resolution, rule_changes, rulebook
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
@@ -113,6 +117,79 @@ async def test_a_stranger_is_written_alike_in_one_statement_and_in_several(
     with pytest.raises(Unknown):
         await people.create(work, uuid4(), {**ANN, "identifiers": [{"provider": "x", "id": "1"}]})
     assert (await guests.list_(work, Wanted())).total == 1
+
+
+PROVIDERS = ["crm", "email", "loyalty"]
+EXPIRIES = [
+    {},
+    {},
+    {},
+    {"expiryDate": "2020-01-01T00:00:00.000Z"},
+    {"expiryDate": "2040-01-01T00:00:00.000Z"},
+]
+DRAWN: dict[str, Any] = {
+    "first_name": lambda chance: chance.choice(["Ann", "Bob"]),
+    "last_name": lambda chance: chance.choice(["Lee", "LEE", "Poe"]),
+    "emails": lambda chance: [chance.choice(["ann@x.com", "Ann@X.com", "bob@x.com"])],
+    "phone_numbers": lambda chance: [chance.choice(["+353861234567", "+353 86 123 4567", "+15"])],
+    "city": lambda chance: "Cork",
+    "identifiers": lambda chance: [
+        {"provider": one, "id": chance.choice(["1", "2"]), **chance.choice(EXPIRIES)}
+        for one in chance.sample(PROVIDERS, chance.randint(1, 2))
+    ],
+}
+
+
+def drawn(chance: Random) -> dict[str, Any]:
+    """A person of whom something is told."""
+    told = chance.sample(list(DRAWN), chance.randint(1, len(DRAWN)))
+    return {name: DRAWN[name](chance) for name in told} or {"first_name": "Ann"}
+
+
+async def everybody(work: Work, known: list[UUID]) -> dict[UUID | None, Any]:
+    """What is stored of guests; of one that is not `known`, under None."""
+    refs = await (await work.connection.execute("SELECT ref FROM ws_live.guests")).fetchall()
+    return {
+        row["ref"] if row["ref"] in known else None: await written_of(work, row["ref"])
+        for row in refs
+    }
+
+
+async def test_the_short_way_equals_the_long_one(work: Work) -> None:
+    """Drawn guests, some of them merged, and a drawn contact: the same guest, by the same rule,
+    is written alike by `attach` and by the statement that does most of it at once."""
+    rules = [
+        Rule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
+        Rule("crm", (Condition(provider="crm"),)),
+        Rule("e-mail", (Condition(field="email"),)),
+        Rule("email", (Condition(provider="email"),)),
+    ]
+    await identity.replace_rules(work, rules)
+    order = await new_order(work)
+    for seed in range(2000 if os.environ.get("INNKEEPER_LONG") else 40):
+        with clock.pretending(datetime(2026, 11, 21, tzinfo=UTC)):
+            await compare(work, order, Random(seed))
+
+
+async def compare(work: Work, order: UUID, chance: Random) -> None:
+    await work.connection.execute("DELETE FROM ws_live.guests")
+    kinds = chance.choices(["visitor", "customer", "traveller"], [1, 3, 1], k=2)
+    known = [
+        (await guests.create(work, {"guest_type": kind, **drawn(chance)}))["ref"] for kind in kinds
+    ]
+    if chance.random() < 0.3:
+        await merges.create(work, *known)
+    person = {"first_name": "Ann", "last_name": "Lee", **drawn(chance)}
+    with pytest.raises(LookupError):
+        async with work.transaction():
+            guest = await resolution.attach(work, person, role="contact", order=order)
+            expected = await everybody(work, known)
+            raise LookupError
+    await CONTACTS.create(work, order, person)
+    assert await everybody(work, known) == expected
+    rows = await work.all("order_people.contacts_of", order=order)
+    if guest in known:
+        assert rows[0]["guest_ref"] == guest
 
 
 async def test_64_contacts_of_one_stranger_at_once_are_one_guest(crowd: Database) -> None:

@@ -150,6 +150,17 @@ def evidence(person: Record, book: Rulebook, now: datetime) -> Found:
     return Found(found, stopped)
 
 
+def reasons(found: Found) -> dict[UUID, dict[str, Any] | None]:
+    """Each key of some evidence, that of the first rule first, with the rule and the values behind
+    it; None for keys that may not hold any more for a guest who is indexed by them."""
+    why: dict[UUID, dict[str, Any] | None] = {}
+    for met in found.met:
+        for key, parts in met.keys.items():
+            told = {"rule": met.rule.name, "evidence": parts}
+            why.setdefault(key, told if met.rule.always_indexed else None)
+    return why
+
+
 def evidence_without_rules(person: Record, book: Rulebook, now: datetime) -> Found:
     """With no rules configured: every identifier sent, all of which a guest must hold."""
     pairs = {

@@ -21,6 +21,7 @@ from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Pers
 from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order
 from innkeeper.rules import identity
+from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Decision, Found, Met, Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.rules.merging import COLUMNS, Intent, intent, written
@@ -91,13 +92,13 @@ class Attached:
     guest: UUID
     note: dict[str, Any] | None = None
     """Parameters of `order_people.note_join`, to store the person with; None when the person is
-    stored already, with the guest that was made."""
+    stored already."""
 
 
 async def attach_quickly(
     work: Work, person: Record, *, role: Role, order: UUID, ref: UUID, told: Json, now: datetime
 ) -> Attached | None:
-    """`attach` where one statement is enough: nobody knows the person, or a guest does who learns
+    """`attach` where no transaction is needed: nobody knows the person, or a guest does who learns
     nothing from it. None when more is to be done, and nothing is written.
 
     `ref` and `told` are the contact or consumer to store, `now` its time. Raises `Unknown` for
@@ -110,9 +111,10 @@ async def attach_quickly(
     if found.stopped or (role == "consumer" and not (found.met or fields.get("identifiers"))):
         return None
     created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
+    reasons = identity.reasons(found) if by_rule else {}
     rows = await work.all(
-        "identity.attach_stranger",
-        **_looked_up(found, book),
+        "identity.attach_person",
+        **{**_looked_up(found, book), "keys": list(reasons) or found.keys()},
         version=book.version,
         is_contact=role == "contact",
         person=ref,
@@ -123,6 +125,9 @@ async def attach_quickly(
         guest_keys=guest_keys(created, book.keys(created)),
         now=now,
         **_why_made(found, by_rule),
+        reasons=[None if why is None else Json(why) for why in reasons.values()],
+        members=list(mirror_email(fields).keys() - {"identifiers"}),
+        identifiers=Json(fields.get("identifiers", [])),
         order=order,
         source=SOURCES[role],
         actor=work.actor,
@@ -130,7 +135,7 @@ async def attach_quickly(
     if not rows:
         raise Unknown(Order.singular, order)
     if rows[0]["made"]:
-        return Attached(created["ref"])
+        return Attached(rows[0]["ref"])
     if rows[0]["version"] != book.version:
         return None
     decision, candidates = _decision(found, rows, book)

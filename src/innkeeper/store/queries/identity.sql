@@ -12,14 +12,16 @@ FROM {ws}.identity_settings
 -- that a key leads to, absorbed ones too.
 SELECT * FROM {ws}.identity_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(most)s)
 
--- identity.attach_stranger
--- Someone on an order whom nobody knows yet, written as a whole (`made`); else the candidates, as
--- `identity.candidates` tells them. No row when there is no such order.
-SELECT * FROM {ws}.attach_stranger(
+-- identity.attach_person
+-- Someone on an order whom nobody knows yet, or who is known and tells nothing new, written as a
+-- whole (`made`); else the candidates, as `identity.candidates` tells them. No row when there is no
+-- such order.
+SELECT * FROM {ws}.attach_person(
     %(locks)s::bigint[], %(keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
     %(is_contact)s, %(person)s::uuid, %(told)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
     %(body)s::jsonb, %(guest_keys)s::uuid[], %(rule)s::text, %(evidence)s::jsonb,
-    %(source)s::text, %(actor)s::text, %(now)s::timestamptz
+    %(reasons)s::jsonb[], %(members)s::text[], %(identifiers)s::jsonb, %(source)s::text,
+    %(actor)s::text, %(now)s::timestamptz
 )
 
 -- identity.note_join

@@ -1,0 +1,157 @@
+"""A workspace full of guests whom four identity rules know, filled by COPY as the code would."""
+
+import json
+import random
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from bench.servers import Server, basic
+from innkeeper.actions.admin import keys, workspaces
+from innkeeper.actions.recognition import identity, rulebook
+from innkeeper.rules.identity import Condition, Rule, Rulebook
+from innkeeper.rules.keys import guest_keys
+from innkeeper.store.database import Database
+
+WORKSPACE: Final = "bench_people"
+SMALL, FULL = 20_000, 1_000_000
+BATCH: Final = 20_000
+BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+BORN: Final = date(1950, 1, 1)
+RULES: Final = (
+    Rule("crm", (Condition(provider="CRM"),)),
+    Rule("e-mail", (Condition(field="email"),)),
+    Rule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
+    Rule(
+        "names and birth",
+        tuple(Condition(field=name) for name in ("first_name", "last_name", "date_of_birth")),
+    ),
+)
+_SYLLABLES: Final = str.split(
+    "ba be bo da de di do fa fe ga go ha he ja ka ki ko la le li lo ma me mi mo na ne ni no pa pe "
+    "ra re ri ro sa se si so ta te ti to va ve vi wa we wi za"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A guest, the n-th."""
+
+    number: int
+    ref: UUID
+    first: str
+    last: str
+
+    @property
+    def email(self) -> str:
+        return f"g{self.number}@example.com"
+
+    @property
+    def phone(self) -> str:
+        return f"+{353_860_000_000 + self.number}"
+
+    @property
+    def crm(self) -> str:
+        return f"C-{self.number}"
+
+    @property
+    def born(self) -> str:
+        return str(BORN + timedelta(days=self.number % 20_000))
+
+    def record(self) -> dict[str, Any]:
+        """The guest's body as it is stored."""
+        return {
+            "first_name": self.first,
+            "last_name": self.last,
+            "email": self.email,
+            "emails": [self.email],
+            "phone_numbers": [self.phone],
+            "date_of_birth": self.born,
+            "identifiers": [{"provider": "CRM", "id": self.crm}],
+        }
+
+
+async def filled(dsn: str, number: int) -> list[Known]:
+    """The guests of the workspace, which is made and filled unless it has as many."""
+    people = _people(number)
+    database = Database(dsn, pool_size=1, statement_timeout_ms=0)
+    await database.open()
+    try:
+        async with database.control() as work:
+            names = {row["name"] for row in await workspaces.list_all(work)}
+            if WORKSPACE not in names:
+                await workspaces.create(work, WORKSPACE)
+        async with database.work(WORKSPACE) as work:
+            if (await work.one("guests.count_all") or {})["total"] < number:
+                await identity.replace_rules(work, RULES)
+                await _fill(dsn, people, await rulebook.read(work))
+    finally:
+        await database.close()
+    return people
+
+
+async def served(server: Server) -> Server:
+    """The server as a key of the workspace sees it."""
+    database = Database(server.dsn, pool_size=1)
+    await database.open()
+    try:
+        async with database.control() as work:
+            key = await keys.create(work, WORKSPACE)
+    finally:
+        await database.close()
+    authorization = basic(key.client_key, key.api_token)
+    return Server(
+        server.host, server.port, authorization, server.dsn, server.pid, server.ready_after
+    )
+
+
+def _people(number: int) -> list[Known]:
+    """Few names are frequent and many are rare."""
+    chance = random.Random(1)
+    first = _names(chance, 3_000, 2)
+    last = _names(chance, 60_000, 3)
+    weights = [1 / (rank + 20) for rank in range(len(last))]
+    lasts = chance.choices(last, weights, k=number)
+    firsts = chance.choices(first, weights[: len(first)], k=number)
+    return [
+        Known(at, UUID(int=chance.getrandbits(128), version=4), one, other)
+        for at, (one, other) in enumerate(zip(firsts, lasts, strict=True))
+    ]
+
+
+def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
+    found: set[str] = set()
+    while len(found) < number:
+        length = syllables + (chance.random() < 0.4)
+        found.add("".join(chance.choices(_SYLLABLES, k=length)).capitalize())
+    return sorted(found, key=lambda name: chance.random())
+
+
+async def _fill(dsn: str, people: list[Known], book: Rulebook) -> None:
+    connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+    schema = f"ws_{WORKSPACE}"
+    guests = (
+        f"COPY {schema}.guests (ref, guest_type, body, first_seen, last_seen, created_at, "
+        "modified_at) FROM STDIN"
+    )
+    async with connection:
+        await connection.execute("SET synchronous_commit = off")
+        for start in range(0, len(people), BATCH):
+            part = [(person, person.record()) for person in people[start : start + BATCH]]
+            async with connection.transaction(), connection.cursor() as cursor:
+                async with cursor.copy(guests) as copy:
+                    for person, record in part:
+                        now = BEGAN + timedelta(seconds=person.number)
+                        about = (person.ref, "customer", json.dumps(record))
+                        await copy.write_row((*about, now, now, now, now))
+                async with cursor.copy(f"COPY {schema}.guest_keys FROM STDIN") as copy:
+                    for person, record in part:
+                        for key in guest_keys(record, book.keys(record)):
+                            await copy.write_row((key, person.ref))
+            print(f"  {start + len(part):,} guests", file=sys.stderr, end="\r")
+        tables = ("guests", "guest_keys", "guest_words")
+        await connection.execute("ANALYZE " + ", ".join(f"{schema}.{name}" for name in tables))

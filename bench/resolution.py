@@ -1,0 +1,77 @@
+"""Contacts of orders among many guests whom four identity rules know, over HTTP."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+from bench import people
+from bench.guests import create
+from bench.load import drive
+from bench.orders import order
+from bench.people import Known
+from bench.report import Bench
+
+CONNECTIONS = (1, 16)
+ORDERS = 200
+
+
+def measure(bench: Bench) -> Iterator[str]:
+    """A table of p50 and p99 by what a contact is known by."""
+    number = people.FULL if bench.full else people.SMALL
+    known = asyncio.run(people.filled(bench.ours.dsn, number))
+    ours = asyncio.run(people.served(bench.ours))
+    orders = [create(ours, "/v2.1/orders", order(one))["ref"] for one in range(ORDERS)]
+    chance = random.Random(3)
+    rules = ", ".join(rule.name for rule in people.RULES)
+    yield f"{number:,} guests, four rules in this order: {rules}.\n"
+    yield "| A contact of an order who is | connections | requests/s | p50 ms | p99 ms |"
+    yield "|---|---:|---:|---:|---:|"
+    for kind, told in KINDS.items():
+
+        def request(_: int, told: Callable[[Known], dict[str, Any]] = told) -> bytes:
+            body = json.dumps(told(chance.choice(known))).encode()
+            return ours.post(f"/v2.1/orders/{chance.choice(orders)}/contacts", body)
+
+        for connections in CONNECTIONS:
+            found = asyncio.run(drive(ours.host, ours.port, request, connections, bench.seconds))
+            failed = f" ({found.failures} failed)" if found.failures else ""
+            yield (
+                f"| {kind}{failed} | {connections} | {found.per_second:,.0f} "
+                f"| {found.p50:.2f} | {found.p99:.2f} |"
+            )
+
+
+def _named(one: Known) -> dict[str, Any]:
+    return {"firstName": one.first, "lastName": one.last}
+
+
+def _by_email(one: Known, **more: Any) -> dict[str, Any]:
+    return {**_named(one), "emails": [one.email], **more}
+
+
+def _stranger(_: Known) -> dict[str, Any]:
+    word = uuid4().hex[:12]
+    return {
+        "firstName": word,
+        "lastName": word,
+        "dateOfBirth": "1999-09-09",
+        "phoneNumbers": [f"+35389{int(word, 16) % 10_000_000:07}"],
+        "emails": [f"{word}@example.org"],
+        "identifiers": [{"provider": "CRM", "id": word}],
+    }
+
+
+KINDS: dict[str, Callable[[Known], dict[str, Any]]] = {
+    "found by the first rule": lambda one: {
+        **_named(one),
+        "identifiers": [{"provider": "CRM", "id": one.crm}],
+    },
+    "found by the second": _by_email,
+    "found by the third": lambda one: {**_named(one), "phoneNumbers": [one.phone]},
+    "found by the fourth": lambda one: {**_named(one), "dateOfBirth": one.born},
+    "found by the second, and tells a city": lambda one: _by_email(one, city=uuid4().hex[:8]),
+    "told by what all four ask for, and new": _stranger,
+}
