@@ -65,6 +65,46 @@ def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
     page.get_by_text("was deleted").wait_for()
 
 
+def test_an_export_is_edited_with_a_filter_and_a_template(page, api, segment) -> None:
+    """Of the two in Kinvara only the one with an e-mail address goes out, by the template."""
+    _, _guest = segment
+    person = {"guestType": "customer", "firstName": "Colm", "city": "Kinvara"}
+    api.post("/v2.1/guests", json=person)
+    rule = {"field": "email", "comparator": "is not null", "values": []}
+    groups = [{"entity": "guest", "rules": [rule]}]
+    api.post(
+        "/innkeeper/v1/segments",
+        json={"name": "Has an address", "definition": {"filterGroups": groups}},
+    )
+    page.go("/exports/new")
+    page.get_by_label("Name", exact=True).fill("Kinvara letters")
+    page.locator("#f-segment").select_option(label="In Kinvara")
+    page.get_by_role("button", name="Create", exact=True).click()
+    page.get_by_role("link", name="Edit").click()
+    assert page.get_by_label("Name", exact=True).input_value() == "Kinvara letters"
+    page.get_by_label("Only who is also in").select_option(label="Has an address")
+    page.get_by_label("Format").select_option("NDJSON")
+    template = '{"to": "{{email}}", "text": "Dear {{firstName}}"}'
+    page.get_by_label("Template of a line, in place of columns").fill(template)
+    page.get_by_role("button", name="Save and run").click()
+    link = page.get_by_role("link", name="download")
+    link.wait_for(timeout=LONG)
+    lines = gzip.decompress(saved(page, link.click)).decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"to": "siobhan@example.com", "text": "Dear Siobhan"}
+    ]
+    page.go("/settings/audit-log?action=export.change")
+    assert page.get_by_text("kinvara_letters").first.is_visible()
+    shown = api.get("/innkeeper/v1/exports/kinvara_letters").json()
+    assert shown["template"] == json.loads(template)
+    changed = {"schedule": "DAILY"}
+    answer = api.patch("/innkeeper/v1/exports/kinvara_letters", json=changed)
+    assert (answer.status_code, answer.json()["schedule"]) == (200, "DAILY")
+    page.go("/exports/kinvara_letters/edit")
+    assert page.get_by_label("Run", exact=True).input_value() == "DAILY"
+    api.delete("/innkeeper/v1/exports/kinvara_letters")
+
+
 def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     file = tmp_path / "customers.csv"
     file.write_text(

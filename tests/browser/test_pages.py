@@ -13,6 +13,8 @@ PATHS = [
     "/segments",
     "/segments/new",
     "/segments/new?mode=sql",
+    "/segments/new?from=left",
+    "/segments/new?from=spent",
     "/reports/revenue",
     "/reports/events?interval=month",
     "/reports/products",
@@ -89,6 +91,6 @@ PAINTED = """() => new Promise((done) => {
 
 def test_first_paint_is_fast(page) -> None:
     """The best of three by the browser's own clock; 200 ms is what an idle machine is held to."""
-    for path in ("/", "/guests", "/segments", "/reports/revenue", "/exports", "/imports"):
+    for path in ("/", "/guests", "/segments/new", "/reports/funnel", "/exports/new", "/imports"):
         times = [page.go(path).evaluate(PAINTED) for _ in range(3)]
         assert min(times) < 600, (path, times)

@@ -26,7 +26,8 @@ class Person:
         self.csrf = _field(answer.text, "csrf")
 
     def get(self, path: str) -> httpx.Response:
-        return self.http.get(f"/w/live{path}")
+        """A page with the parts that it asks for once it is there."""
+        return self.http.get(f"/w/live{path}", headers={"HX-Request": "true"})
 
     def post(self, path: str, **form: str) -> httpx.Response:
         return self.http.post(f"/w/live{path}", data={"csrf": self.csrf, **form})

@@ -54,6 +54,12 @@ async def fetch(work: Work, asked: Asked) -> Told:
     return Told(shown(await audience_exports.fetch(work, _export(asked)), asked.base))
 
 
+async def change(work: Work, asked: Asked) -> Told:
+    """The export as it is then; members that are not sent stay, null clears one."""
+    row = await audience_exports.change(work, _export(asked), asked.body or {})
+    return Told(shown(row, asked.base))
+
+
 async def delete(work: Work, asked: Asked) -> Told:
     """204."""
     await audience_exports.delete(work, _export(asked))
@@ -293,6 +299,9 @@ OWN_EXPORTS: Final = (
         status=201,
     ),
     _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT),
+    _own(
+        "PATCH", "/{export}", "changeExport", "Change an export", change, body=_BODY, shown=_EXPORT
+    ),
     _own("DELETE", "/{export}", "deleteExport", "Delete an export", delete, status=204),
     _own("POST", "/{export}/run", "runExport", "Run now", start, shown=_REPORT, status=202),
     _own(

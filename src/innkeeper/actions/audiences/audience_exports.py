@@ -62,6 +62,47 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
     return row
 
 
+async def change(work: Work, export: UUID | str, body: Mapping[str, Any]) -> Record:
+    """Other settings of an export, None clears one; executions that wait take the new ones.
+
+    Raises `Invalid` with every problem. The secret stays for as long as something is signed.
+    """
+    async with work.transaction():
+        row = await fetch(work, export)
+        fields = await _checked(work, {**_sent(row), **body})
+        if fields.pop("friendly_id") != row["friendly_id"]:
+            raise Invalid(Problem("friendlyId", "cannot be changed"))
+        if row["webhook_secret"] and fields["webhook_secret"]:
+            fields["webhook_secret"] = row["webhook_secret"]
+        if fields["schedule"] == row["schedule"]:
+            fields["next_at"] = row["next_at"]
+        written = await work.one(
+            "exports.rewrite",
+            parts=_COLUMNS,
+            ref=row["ref"],
+            actor=work.actor,
+            now=clock.now(),
+            **fields,
+        )
+        if written is None:
+            raise Unknown(SINGULAR, export)
+        return written
+
+
+def _sent(row: Record) -> dict[str, Any]:
+    """An export as its body would be."""
+    return {
+        **row["shape"],
+        "name": row["name"],
+        "friendlyId": row["friendly_id"],
+        "segment": str(row["segment_ref"]),
+        "definitionType": row["definition_type"],
+        "schedule": row["schedule"],
+        "destination": row["destination"],
+        "webhook": row["webhook"],
+    }
+
+
 async def delete(work: Work, export: UUID | str) -> None:
     """Remove an export with its executions and their files."""
     row = await fetch(work, export)

@@ -1,5 +1,6 @@
 """What the builder of segments offers: from the declarations, and from the data as it is now."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -28,6 +29,11 @@ async def members(
         return await count_members(lake, question, limit, offset)
 
 
+async def declared(work: Work) -> dict[str, Any]:
+    """What can be said without a look at the data: as `fields`, without counts and free fields."""
+    return _catalogue(await traits.known(work), [({}, []) for _ in ENTITIES])
+
+
 async def fields(work: Work) -> dict[str, Any]:
     """Entities with their subtypes and how many rows each has, their fields, the comparators."""
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
@@ -38,9 +44,18 @@ async def fields(work: Work) -> dict[str, Any]:
         for entity in ENTITIES.values():
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
             free = await lake.rows(catalogue_sql.free_fields(entity))
-            found.append(_entity(entity, kinds, free))
+            found.append((kinds, free))
         codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
-    names = [*known, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
+    return _catalogue(known, found, codes)
+
+
+def _catalogue(
+    known: Traits,
+    held: Sequence[tuple[dict[Any, int], list[tuple[Any, ...]]]],
+    currencies: Sequence[str] = (),
+) -> dict[str, Any]:
+    found = [_entity(each, *rows) for each, rows in zip(ENTITIES.values(), held, strict=True)]
+    names = [*known, *(f"{name}.{code}" for name in IN_CURRENCY for code in currencies)]
     found[0]["fields"] += [
         {"location": TRAIT, "field": name, "type": known[name], "doc": known.trait(name).doc}
         for name in names

@@ -141,8 +141,13 @@ async def of_guest(work: Work, guest: UUID) -> list[Record]:
 async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
     """Whether a guest is in a segment now, and why; raises `Unknown`, `Conflict` for SQL."""
     row = await fetch(work, segment)
+    return await explain_definition(work, row["definition"], guest)
+
+
+async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -> Verdict:
+    """The same of a definition that need not be kept; raises `Invalid` as well."""
     known = await traits.known(work)
-    definition = rules.read(row["definition"], known)
+    definition = rules.read(body, known)
     if definition.sql is not None:
         raise Conflict("A segment written in SQL has no rules to explain.")
     rows = await guest_rows(work, guest)

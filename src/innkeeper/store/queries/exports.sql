@@ -14,6 +14,16 @@ VALUES (%(ref)s, %(friendly_id)s, %(name)s, %(segment)s, %(definition_type)s, %(
 ON CONFLICT (friendly_id) DO NOTHING
 RETURNING {columns}
 
+-- exports.rewrite
+-- Other settings of an export.
+UPDATE {ws}.exports
+SET name = %(name)s, segment_ref = %(segment)s, definition_type = %(definition_type)s,
+    shape = %(shape)s, schedule = %(schedule)s, next_at = %(next_at)s,
+    destination = %(destination)s, webhook = %(webhook)s, webhook_secret = %(webhook_secret)s,
+    modified_by = %(actor)s, modified_at = %(now)s
+WHERE ref = %(ref)s
+RETURNING {columns}
+
 -- exports.fetch
 -- One export by ref or friendly id.
 SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s

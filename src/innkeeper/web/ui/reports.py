@@ -46,17 +46,20 @@ async def first(visit: Visit) -> Response:
 
 
 async def show(visit: Visit) -> Response:
-    """A report, with what may be chosen."""
+    """A report, with what may be chosen; the page asks for its rows once it is there."""
     name = visit.request.path_params["report"]
     asked = _asked(visit, name)
     fault = None
     try:
-        found = await reports.run(visit.work, name, asked)
+        found = reports.described(name, asked)
+        if visit.is_part:
+            found = _veiled(visit, await reports.run(visit.work, name, asked))
+            drawn = _drawn(name, found, asked.get("interval") or "day")
+        else:
+            drawn = {"kind": "waits"}
     except Invalid as invalid:
         fault = invalid
-        found = await reports.run(visit.work, name, {})
-    found = _veiled(visit, found)
-    drawn = _drawn(name, found, asked.get("interval") or "day")
+        found, drawn = reports.described(name, {}), {"kind": "refused"}
     return visit.show(
         "report.html",
         400 if fault else 200,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
-from innkeeper.errors import ApiError, BadRequest, Invalid
+from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import OrderContact
@@ -40,6 +40,7 @@ async def one(visit: Visit) -> Response:
         sample=await _people(visit, row["sample"] or []),
         draft=_veiled(visit, builder.of(row["name"], row["definition"], {})),
         words=builder.WORDS,
+        totals=dict(builder.TOTALS),
         is_editable=row["status"] in EDITABLE and builder.is_simple(row["definition"]),
     )
 
@@ -90,19 +91,30 @@ async def why(visit: Visit) -> Response:
 
 
 async def new(visit: Visit) -> Response:
-    """The builder, empty."""
+    """The builder, empty or with an example; the page asks for its count once it is there."""
     draft = Draft(groups=[builder.GroupRow()])
     if visit.asked("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
-    return await _builder(visit, draft)
+    elif visit.asked("from") in builder.EXAMPLES:
+        draft = builder.of(*builder.EXAMPLES[visit.asked("from")], {})
+    return await _quickly(visit, draft, None)
 
 
 async def edit(visit: Visit) -> Response:
     """The builder with a segment in it."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
-    catalogue = await segment_catalogue.fields(visit.work)
-    draft = builder.of(row["name"], row["definition"], _types(catalogue))
-    return await _builder(visit, draft, row=row, catalogue=catalogue)
+    return await _quickly(visit, None, row)
+
+
+async def values(visit: Visit) -> Response:
+    """Frequent values of a field, for the input that asks; none to who may not see them."""
+    entity, kind, field = (visit.asked(name) for name in ("entity", "type", "field"))
+    location, _, rest = field.partition(":")
+    found = []
+    if visit.personal:
+        told = (entity, kind or None, location, rest.rpartition(":")[0], visit.asked("contains"))
+        found = (await segment_catalogue.values(visit.work, *told))["values"]
+    return visit.show("segment_values.html", values=found)
 
 
 async def save(visit: Visit) -> Response:
@@ -128,34 +140,55 @@ async def save(visit: Visit) -> Response:
     return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
 
 
+async def _quickly(visit: Visit, draft: Draft | None, row: Record | None) -> Response:
+    """The builder without what only the lake knows: the page asks for that next."""
+    catalogue = await segment_catalogue.declared(visit.work)
+    if draft is None:
+        assert row is not None  # noqa: S101 - one of the two is given
+        draft = builder.of(row["name"], row["definition"], _types(catalogue))
+    return _shown(visit, draft, catalogue, row=row, is_first=True)
+
+
 async def _builder(
-    visit: Visit,
-    draft: Draft,
-    row: Record | None = None,
-    refused: ApiError | None = None,
-    catalogue: dict[str, Any] | None = None,
+    visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
-    catalogue = catalogue or await segment_catalogue.fields(visit.work)
-    found, problems = None, []
+    catalogue = await segment_catalogue.fields(visit.work)
+    definition = builder.definition(draft)
+    found, problems, verdict = None, [], None
+    word, _, guest = visit.sent("do").partition(":")
     try:
-        found = await segments.preview(visit.work, builder.definition(draft))
+        found = await segments.preview(visit.work, definition)
+        if word == "why":
+            verdict = await segments.explain_definition(visit.work, definition, ref_of(guest))
     except Invalid as invalid:
-        problems = [problem.message for problem in invalid.problems]
+        problems = list(invalid.problems)
     except ApiError as error:
-        problems = [error.message]
-    return visit.show(
-        "builder.html",
-        400 if refused else 200,
-        draft=draft,
+        problems = [Problem("", error.message)]
+    return _shown(
+        *(visit, draft, catalogue),
         row=row,
         refused=refused,
-        entities={each["name"]: each for each in catalogue["entities"]},
-        words=builder.WORDS,
-        counts=builder.COUNTS,
-        units=builder.UNITS,
         found=found,
         problems=problems,
         sample=await _people(visit, (found or {}).get("sample", [])),
+        why=guest if verdict else "",
+        verdict=verdict,
+    )
+
+
+def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -> Response:
+    context = {"refused": None, "problems": [], "sample": [], "found": None, "why": "", **more}
+    return visit.show(
+        "builder.html",
+        400 if context["refused"] else 200,
+        draft=draft,
+        entities={each["name"]: each for each in catalogue["entities"]},
+        words=builder.WORDS,
+        counts=builder.COUNTS,
+        totals=builder.TOTALS,
+        units=builder.UNITS,
+        examples=builder.EXAMPLES,
+        **context,
     )
 
 
@@ -177,6 +210,7 @@ async def _people(visit: Visit, refs: list[Any]) -> list[Record]:
 PAGES: Final = (
     Page("/segments", every),
     Page("/segments/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False),
+    Page("/segments/values", values, right=Right.SEGMENTS),
     Page(
         *("/segments/{segment}/edit", edit, save),
         right=Right.SEGMENTS,

@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, configuration, users, workspaces
+from innkeeper.actions.audiences import export_runs, webhooks
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Refused
@@ -93,7 +94,17 @@ async def change_people(visit: Visit) -> Response:
 
 async def workspace(visit: Visit) -> Response:
     """The workspace, its sandbox, and emptying that."""
-    return visit.show("settings_workspace.html", tabs=TABS)
+    kept = visit.settings
+    return visit.show(
+        "settings_workspace.html",
+        tabs=TABS,
+        retention=(
+            ("Visitors without orders", kept.visitor_retention_days, "visitor_retention_days"),
+            ("Batches and what failed in them", kept.batch_days, "batch_days"),
+            ("Files of audience exports", export_runs.KEPT.days, ""),
+            ("Messages of webhooks", webhooks.KEPT.days, ""),
+        ),
+    )
 
 
 async def reset(visit: Visit) -> Response:

@@ -143,6 +143,11 @@ class Visit:
         return value.strip() if isinstance(value, str) else default
 
     @property
+    def is_part(self) -> bool:
+        """Whether a page that is there already asks for the part that takes longer."""
+        return "hx-request" in self.request.headers
+
+    @property
     def offset(self) -> int:
         text = self.asked("offset", "0")
         return min(int(text), 10**6) if text.isdecimal() and text.isascii() else 0

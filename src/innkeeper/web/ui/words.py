@@ -14,7 +14,7 @@ from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Refused, instant, iso
 
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s]+")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
 _SHORT: Final = {"ref", "id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku"}
 _TOKEN: Final = re.compile(
     r'("(?:\\.|[^"\\])*")(\s*:)?|(\btrue\b|\bfalse\b|\bnull\b)|(-?\d[\d.eE+-]*)'
@@ -158,8 +158,8 @@ def run_state(status: str) -> str:
 
 
 def column_words(name: str) -> str:
-    """A column of an export: `trait.orderCount` as Order Count."""
-    return worded(name.rpartition(".")[2])
+    """A column of an export: `trait.lifetimeValue.EUR` as Lifetime Value EUR."""
+    return worded(name.partition(".")[2] or name)
 
 
 def target_words(targets: str) -> str:

@@ -98,27 +98,41 @@ if (old) {
   }
 }
 
-// SQL: the words that mean something get a colour, behind the text that is typed.
-const SQL = /(--[^\n]*)|('(?:''|[^'])*')|\b(select|from|where|and|or|not|in|is|null|group|by|having|order|limit|join|left|inner|on|as|with|case|when|then|else|end|between|like|ilike|distinct|union|all|exists|count|sum|min|max|avg|interval|desc|asc)\b|\b(\d+(?:\.\d+)?)\b/gi;
+// SQL: the words that mean something get a colour, behind the text that is typed; the word that
+// the server could not read is underlined until something is typed.
+const SQL = /(--[^\n]*)|('(?:''|[^'])*')|\b(select|from|where|and|or|not|in|is|null|group|by|having|order|limit|join|left|inner|on|as|with|case|when|then|else|end|between|like|ilike|distinct|union|all|exists|count|sum|min|max|avg|interval|desc|asc)\b|\b(\d+(?:\.\d+)?)\b|(\w+)/gi;
+const offset = (text, place) => {
+  const [line, column] = place.split(":").map(Number);
+  return text.split("\n").slice(0, line - 1).reduce((sum, each) => sum + each.length + 1, 0) + column - 1;
+};
 const light = () => {
   const typed = document.getElementById("sql");
   const lit = document.getElementById("sql-lit");
   if (!typed || !lit) return;
   typed.parentElement.classList.add("lit");
   lit.replaceChildren();
+  const wrong = typed.dataset.wrong ? offset(typed.value, typed.dataset.wrong) : -1;
   let at = 0;
   for (const found of typed.value.matchAll(SQL)) {
+    const here = wrong >= found.index && wrong < found.index + found[0].length;
+    if (found[5] && !here) continue;
     lit.append(typed.value.slice(at, found.index));
     const part = document.createElement("span");
-    part.className = found[1] ? "cm" : found[2] ? "str" : found[3] ? "kw" : "num";
+    part.className = found[1] ? "cm" : found[2] ? "str" : found[3] ? "kw" : found[4] ? "num" : "";
+    if (here) part.classList.add("wrong-here");
     part.textContent = found[0];
     lit.append(part);
     at = found.index + found[0].length;
   }
   lit.append(typed.value.slice(at));
 };
-on("input", "#sql", light);
-document.addEventListener("DOMContentLoaded", light);
+on("input", "#sql", (typed) => { delete typed.dataset.wrong; light(); });
+on("click", "[data-goto]", (button) => {
+  const typed = document.getElementById("sql");
+  const at = offset(typed.value, button.dataset.goto);
+  typed.focus();
+  typed.setSelectionRange(at, at + (typed.value.slice(at).match(/^\w+/)?.[0].length || 1));
+});
 
 // The builder: each change is sent, and the form comes back with its count. One at a time, and
 // what was typed meanwhile stays.
@@ -131,22 +145,49 @@ const rebuild = (pressed) => {
     const answer = await fetch(form.action, { method: "POST", body: sent });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.querySelector("form[data-builder]");
-    if (!fresh) return;
+    if (!fresh) throw new Error("no form came back");
     const typed = [...form.elements].filter(
       (field) => field.matches("input:not([type=hidden]), select, textarea") && sent.get(field.name) !== field.value,
     ).map((field) => [field.name, field.value]);
     const focused = document.activeElement.id;
+    const caret = document.activeElement.selectionStart;
     form.replaceChildren(...fresh.childNodes);
     for (const [name, value] of typed) {
       const field = form.elements.namedItem(name);
       if (field && !pressed?.startsWith("drop")) field.value = value;
     }
-    if (focused) document.getElementById(focused)?.focus();
+    const back = focused && document.getElementById(focused);
+    if (back) {
+      back.focus({ preventScroll: true });
+      if (back.matches("textarea, [type=text], .title")) back.setSelectionRange(caret, caret);
+    }
     light();
-  }).catch(() => {});
+  }).catch(() => {
+    const count = document.querySelector("#live .waits + p");
+    if (count) count.textContent = "The count could not be asked; change something to try again.";
+  });
 };
 on("change", "form[data-builder] :is(input, select, textarea)", () => rebuild());
 on("click", "form[data-builder] button[value]:not([value=save])", (button, event) => {
   event.preventDefault();
   rebuild(button.value);
 });
+document.addEventListener("DOMContentLoaded", () => {
+  light();
+  // The page is there before what only the lake knows.
+  if (document.querySelector("form[data-builder][data-first]")) rebuild();
+});
+
+// Suggested values: asked for when their input is entered, and again as it is typed in.
+let asking = 0;
+const suggest = (field) => {
+  clearTimeout(asking);
+  asking = setTimeout(async () => {
+    const answer = await fetch(`${field.dataset.suggests}&contains=${encodeURIComponent(field.value)}`);
+    if (!answer.ok || !field.list) return;
+    const page = new DOMParser().parseFromString(`<datalist>${await answer.text()}</datalist>`, "text/html");
+    field.list.replaceChildren(...page.querySelectorAll("option"));
+  }, field.value ? 150 : 0);
+};
+on("focusin", "[data-suggests]", suggest);
+on("input", "[data-suggests]", suggest);

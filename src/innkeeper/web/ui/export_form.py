@@ -1,0 +1,193 @@
+"""The form of an export: a new one, or one that is changed."""
+
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments
+from innkeeper.resources.base import Record
+from innkeeper.resources.exports import (
+    CSV,
+    DAILY,
+    DELIMITERS,
+    DELTA,
+    FORMATS,
+    FULL_SYNC,
+    LISTS,
+    WEEKLY,
+)
+from innkeeper.resources.segments import ENTITIES
+from innkeeper.rules.access import Right
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.wire.naming import camel
+
+SCHEDULES: Final = (
+    ("", "Only when asked"),
+    (DAILY, "Every day at 00:30 UTC"),
+    (WEEKLY, "Every Monday at 00:30 UTC"),
+    ("cron", "By a cron line"),
+)
+KINDS: Final = ((FULL_SYNC, "Everybody in it"), (DELTA, "Who came and who went since last time"))
+DESTINATIONS: Final = (
+    ("", "Kept here, to download"),
+    ("FOLDER", "A folder or a bucket"),
+    ("WEBHOOK", "A web address, in batches"),
+)
+KEPT: Final = "="
+"""In place of a segment: the filter stays as it is."""
+_USUAL: Final = ("ref", "firstName", "lastName", "email", "city", "country")
+
+
+async def new(visit: Visit) -> Response:
+    """The form, with what was typed when it was refused."""
+    usual = {"columns": list(_USUAL), "segment": visit.asked("segment"), "header": True}
+    return await _form(visit, None, usual)
+
+
+async def edit(visit: Visit) -> Response:
+    """The form with an export in it."""
+    row = await audience_exports.fetch(visit.work, visit.request.path_params["export"])
+    return await _form(visit, row, await _told(visit, row))
+
+
+async def create(visit: Visit) -> Response:
+    """Keep a new export; run it at once when that was asked."""
+    row = await audience_exports.create(visit.work, await _body(visit))
+    await audit.note(visit.work, "export.create", friendly_id=row["friendly_id"])
+    note = f"{row['name']} was created."
+    if row["webhook_secret"]:
+        note += f" Its messages are signed with {row['webhook_secret']}, which is shown this once."
+    return await _kept(visit, row, note)
+
+
+async def save(visit: Visit) -> Response:
+    """Change an export."""
+    before = await audience_exports.fetch(visit.work, visit.request.path_params["export"])
+    row = await audience_exports.change(visit.work, before["ref"], await _body(visit))
+    await audit.note(visit.work, "export.change", friendly_id=row["friendly_id"])
+    note = f"{row['name']} was saved."
+    if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
+        note += f" Its messages are signed with {row['webhook_secret']}, which is shown this once."
+    return await _kept(visit, row, note)
+
+
+async def _kept(visit: Visit, row: Record, note: str) -> Response:
+    if visit.sent("run"):
+        await audience_exports.start(visit.work, row["ref"])
+        note += " It is being run."
+    return visit.go(f"/exports/{row['friendly_id']}", note)
+
+
+async def _told(visit: Visit, row: Record) -> dict[str, Any]:
+    """What the form holds of an export."""
+    shape = row["shape"]
+    segment = await segments.fetch(visit.work, row["segment_ref"])
+    place = row["destination"] or {}
+    schedule = row["schedule"] or ""
+    named = schedule.upper() in (DAILY, WEEKLY, "")
+    template = shape.get("template")
+    return {
+        "name": row["name"],
+        "segment": segment["friendly_id"],
+        "kind": row["definition_type"],
+        "schedule": schedule.upper() if named else "cron",
+        "cron": "" if named else schedule,
+        "format": shape.get("format", CSV),
+        "delimiter": shape.get("delimiter", ","),
+        "header": shape.get("header", True),
+        "columns": shape.get("columns", []),
+        "template": msgspec.json.format(msgspec.json.encode(template), indent=2).decode()
+        if template
+        else "",
+        "filter": KEPT if shape.get("filter") else "",
+        "destination": place.get("type", ""),
+        "url": place.get("url", ""),
+        "webhook": row["webhook"] or "",
+    }
+
+
+async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Response:
+    again = visit.fault is not None
+    if again:
+        told = {name: visit.sent(name) for name in visit.form}
+        told |= {"columns": visit.form.getlist("columns"), "header": visit.sent("header") == "yes"}
+    is_whole = again or visit.is_part
+    offered = segment_catalogue.fields if is_whole else segment_catalogue.declared
+    catalogue = await offered(visit.work)
+    known = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
+    kept = [(KEPT, "As it is now")] if row is not None and row["shape"].get("filter") else []
+    return visit.show(
+        "export_form.html",
+        row=row,
+        told=told,
+        segments=known,
+        filters=[("", "Nobody else is left out"), *kept, *known],
+        groups=_columns(),
+        free=_free(catalogue) if is_whole else None,
+        kinds=KINDS,
+        formats=[(each, each) for each in FORMATS],
+        delimiters=[(each, {",": "comma", "|": "bar"}[each]) for each in DELIMITERS],
+        schedules=SCHEDULES,
+        destinations=DESTINATIONS,
+        wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
+    )
+
+
+def _columns() -> list[tuple[str, list[str]]]:
+    """(what they are, column names) that an export may have, whatever the data."""
+    own = ["ref", *(camel(name) for name in ENTITIES["guest"].fields if name != "ref")]
+    return [("Fields", own), ("Lists (JSON, NDJSON and Parquet)", [camel(name) for name in LISTS])]
+
+
+def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The same of what the data holds: computed traits, data extensions."""
+    traits, free = [], []
+    for known in catalogue["entities"][0]["fields"]:
+        name = f"{known['location']}.{known['field']}"
+        if known["location"] == "trait":
+            traits.append(name)
+        elif known["location"] not in ("core", "identifier"):
+            free.append(name)
+    groups = [("Computed traits", traits), ("Data extensions", free)]
+    return [(title, names) for title, names in groups if names]
+
+
+async def _body(visit: Visit) -> dict[str, Any]:
+    """What an API client would send for what was typed; None where nothing was."""
+    form, kind = visit.sent("format") or CSV, visit.sent("destination")
+    schedule, template = visit.sent("schedule"), visit.sent("template")
+    body: dict[str, Any] = {
+        "name": visit.sent("name"),
+        "segment": visit.sent("segment"),
+        "definitionType": visit.sent("kind"),
+        "format": form,
+        "columns": [str(each) for each in visit.form.getlist("columns")],
+        "delimiter": (visit.sent("delimiter") or ",") if form == CSV else None,
+        "header": visit.sent("header") == "yes" if form == CSV else None,
+        "template": None,
+        "schedule": (visit.sent("cron") if schedule == "cron" else schedule) or None,
+        "destination": {"type": kind, "url": visit.sent("url")} if kind else None,
+        "webhook": visit.sent("webhook") or None,
+    }
+    if template and form != CSV:
+        body |= {"template": _json(template), "columns": None}
+    if visit.sent("filter") != KEPT:
+        chosen = visit.sent("filter")
+        narrower = await segments.fetch(visit.work, chosen) if chosen else None
+        body["filter"] = narrower["definition"] if narrower else None
+    return body
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+PAGES: Final = (
+    Page("/exports/new", new, create, right=Right.EXPORTS, post_right=Right.EXPORTS),
+    Page("/exports/{export}/edit", edit, save, right=Right.EXPORTS, post_right=Right.EXPORTS),
+)
