@@ -28,7 +28,8 @@ class Storage:
         """The fsspec filesystem of a place that is no local folder."""
         import fsspec  # noqa: PLC0415 - slow to import
 
-        return fsspec.filesystem(self.url.partition("://")[0])
+        # Other processes write there too: what a listing said is true only for a moment.
+        return fsspec.filesystem(self.url.partition("://")[0], use_listings_cache=False)
 
     def full(self, path: str) -> str:
         """How an engine names a file."""
@@ -83,8 +84,10 @@ class Storage:
             return
         files = self.filesystem
         prefix = files._strip_protocol(self.root).rstrip("/") + "/"
-        for name in files.find(self.full(folder)):
-            yield name.removeprefix(prefix), files.modified(name)
+        for name, about in files.find(self.full(folder), detail=True).items():
+            # S3 tells it with the listing; of others it is asked file by file.
+            written = about.get("LastModified") or files.modified(name)
+            yield name.removeprefix(prefix), written
 
     def read(self, path: str) -> bytes:
         if self.is_local:

@@ -110,7 +110,6 @@ class Files:
             )
         with _refusals():
             system, root = self._system()
-            system.invalidate_cache()
             found = system.find(f"{root}/{folder}")
             return sorted(path.removeprefix(f"{root}/") for path in found)
 
@@ -127,7 +126,8 @@ class Files:
             # Slow to import, and of no use to most processes.
             import fsspec  # noqa: PLC0415
 
-            system, root = fsspec.core.url_to_fs(self._address)
+            # Other processes write there too: what a listing said is true only for a moment.
+            system, root = fsspec.core.url_to_fs(self._address, use_listings_cache=False)
             self._remote = (system, root.rstrip("/"))
         remote: tuple[Any, str] = self._remote
         return remote
