@@ -4,7 +4,9 @@ import asyncio
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -61,8 +63,15 @@ def _create(server: str, template: str | None = None) -> tuple[str, str]:
 
 
 def _drop(server: str, name: str) -> None:
+    command = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for _ in range(50):
+            # An autovacuum of it may run, which only a superuser may end.
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(command)
+                return
+            time.sleep(0.1)
+        connection.execute(command)
 
 
 @pytest.fixture(scope="session")
