@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from streams import JANE, product
 
 from innkeeper.actions.stream import browsers, ingest, sessions
+from innkeeper.errors import Unavailable
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database, retrying
 
@@ -69,7 +70,12 @@ async def send(database: Database, browser: UUID, at: datetime, **message: Any) 
         assert taken is not None
         return taken.ref
 
-    return await retrying(once)
+    while True:
+        try:
+            return await retrying(once)
+        except Unavailable:
+            # 503, as when a loaded machine lends no connection in time: clients send it again.
+            continue
 
 
 def check(told: list[tuple[UUID, Any]], rows: list[dict[str, Any]]) -> None:

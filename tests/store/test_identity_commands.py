@@ -1,0 +1,116 @@
+"""`innkeeper identity`, command by command, on a database: what each prints and does."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.order_people import CONTACTS
+from innkeeper.cli.identity import app
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+ORDER = {"reference_id": "R-1", "ordered_at": "2026-03-01T12:00:00.000Z"}
+PHONE = {"first_name": "Ann", "last_name": "Lee", "phone_numbers": ["+353861234567"]}
+
+
+@pytest.fixture
+def command(dsn: str) -> Callable[..., Any]:
+    """Run a command that succeeds; what it printed, decoded where it is JSON."""
+
+    def run(*words: str, status: int = 0) -> Any:
+        done = CliRunner().invoke(app, [*words, "--database", dsn])
+        assert done.exit_code == status, done.output
+        return json.loads(done.stdout) if "--json" in words else done.output
+
+    return run
+
+
+def acted(dsn: str, act: Callable[[Work], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        database = Database(dsn, pool_size=1)
+        await database.open()
+        try:
+            async with database.work("live", "test") as work:
+                return await act(work)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def _two_of_one_phone(work: Work) -> tuple[str, str]:
+    """A customer, whose order names a contact, and a visitor with the same phone and name."""
+    order = await orders.create(work, ORDER)
+    customer = {"guest_type": "customer", **PHONE}
+    kept = (await guests.create(work, {**customer, "emails": ["ann@x.com"]}))["ref"]
+    gone = (await guests.create(work, {"guest_type": "visitor", **PHONE}))["ref"]
+    await CONTACTS.create(work, order["ref"], {"first_name": "Ann", "guest_ref": str(kept)})
+    return str(kept), str(gone)
+
+
+def test_rules_are_listed_added_reordered_and_deleted(command: Any) -> None:
+    """identity.md 2, without its limit of five."""
+    assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["email"]
+    command("rules", "add", "crm", "--provider", "CRM")
+    command("rules", "add", "phone", "--field", "phone", "--field", "lastName")
+    names = command("rules", "reorder", "phone", "email", "crm", "--json")
+    assert [rule["identityRule"] for rule in names] == ["phone", "email", "crm"]
+    command("rules", "delete", "email")
+    listed = command("rules", "list", "--json")
+    assert [(rule["identityRule"], rule["providers"]) for rule in listed] == [
+        ("phone", []),
+        ("crm", ["CRM"]),
+    ]
+
+
+def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
+    command: Any, dsn: str, tmp_path: Path
+) -> None:
+    """A rule change is previewed, applied, explained and taken back."""
+    kept, gone = acted(dsn, _two_of_one_phone)
+    before = [acted(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
+    rules = tmp_path / "rules.json"
+    rules.write_text('[{"identityRule": "phone", "fields": ["phone", "lastName"]}]')
+    told = command("preview", "--rules", str(rules), "--json")
+    assert (told["guests"], told["merging"], told["groups"]) == (2, 1, 1)
+    assert told["largest"][0]["survivor"] == kept
+    assert "1 would be merged" in command("preview", "--rules", str(rules))
+    # Looking changes nothing.
+    assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["email"]
+
+    assert command("apply", "--rules", str(rules), "--json")["merged"] == 1
+    why = command("why", kept, "--json")
+    assert {str(ref) for ref in why["guests"]} == {kept, gone}
+    (merge,) = why["merges"]
+    assert (merge["absorbedRef"], merge["rule"]) == (gone, "phone")
+    assert "order contact" in command("why", kept)
+    command("unmerge", merge["ref"])
+    after = [acted(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
+    assert after == before
+    history = command("history", kept, "--json")
+    assert [entry["merge"]["ref"] for entry in history] == [merge["ref"]] * 2
+    assert {entry["event"] for entry in history} == {"merged", "undone"}
+
+
+def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None:
+    kept, gone = acted(dsn, _two_of_one_phone)
+    merge = command("merge", kept, gone, "--json")
+    assert (merge["survivorRef"], merge["absorbedRef"]) == (kept, gone)
+    assert "Unknown" not in command("history", kept)
+    command("guards", "--group-limit", "5", "--region", "IE")
+    assert command("guards", "--json")["groupLimit"] == 5
+
+    async def arrive(work: Work) -> None:
+        order = await orders.create(work, ORDER)
+        nobody = [{"provider": "email", "id": "test@test.com"}]
+        await CONTACTS.create(work, order["ref"], {"first_name": "T", "identifiers": nobody})
+
+    acted(dsn, arrive)
+    (stopped,) = command("guarded", "--json")
+    assert stopped["reason"] == "value never identifies"
