@@ -44,15 +44,19 @@ def test_first_start_prints_a_line_that_creates_a_guest(serve: Serve) -> None:
     assert json.loads(answer.stdout)["email"] == "jane.doe@example.com", answer
 
 
-def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve) -> None:
-    first = serve()
+def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    first = serve(env={"TMPDIR": str(temporary)})
     postmaster = first.postmaster
     ref = first.create_guest("a@example.com")
     assert first.stop() == 0
     assert _gone(postmaster)
     # The lake's folder is there once something was flushed.
     left = {path.name for path in first.data.iterdir()} - {"lake"}
-    assert left == {"lock", "postgres", "postgres.log"}
+    assert left == {"lock", "postgres", "postgres.log", "scratch"}
+    assert not any((first.data / "scratch").iterdir())
+    assert not any(temporary.iterdir())
     second = _again(serve, first)
     assert second.has_guest(ref)
     assert f"keys rotate {first.client_key}" in second.printed

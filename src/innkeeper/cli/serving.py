@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from types import FrameType
@@ -20,8 +19,10 @@ from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.files import Files
 from innkeeper.store.folder import SERVE, Announcement, DataFolder
 from innkeeper.store.migrate import FIRST_WORKSPACE, migrate
+from innkeeper.store.scratch import named, scratch, sweep
 
 if TYPE_CHECKING:
     import uvicorn
@@ -53,6 +54,8 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     folder = DataFolder(settings.data)
     stack.callback(folder.release)
     owns = _claim(folder, embedded=not settings.database)
+    sweep(scratch(settings))
+    Files.of(settings).sweep()
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
     dsn = settings.database or _embedded(settings, stack)
@@ -221,7 +224,8 @@ def _counters(settings: Settings, stack: ExitStack, *, owns: bool) -> str:
         shutil.rmtree(folder, ignore_errors=True)  # a killed run's
         os.mkdir(folder)
     else:
-        folder = tempfile.mkdtemp(prefix="innkeeper-metrics-")
+        folder = str(named(settings, "metrics"))
+        os.mkdir(folder)
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -1,7 +1,6 @@
 """DuckDB inside this process: one instance, a connection a question."""
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from innkeeper.errors import Unavailable
 from innkeeper.lake.files import Storage
 from innkeeper.lake.tables import JSON, SEQUENCE, Column, Table
 from innkeeper.settings import Settings
+from innkeeper.store.scratch import named
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -35,7 +35,7 @@ def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Co
     megabytes = settings.lake_upkeep_mb if upkeep else settings.lake_memory_mb
     threads = 1 if upkeep and megabytes < _ONE_THREAD else os.cpu_count() or 1
     key = (megabytes, place.url)
-    spill = f"{tempfile.gettempdir()}/innkeeper-lake-{os.getpid()}-{megabytes}"
+    spill = str(named(settings, f"lake-{megabytes}"))
     with _making:
         found = _instances.get(key)
         if found is None:

@@ -6,7 +6,6 @@ no list names; after it, everything. A root that changes meanwhile is in the fee
 """
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from innkeeper.lake.files import Storage, new_path, storage
 from innkeeper.lake.locks import FLUSH, alone
 from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
 from innkeeper.settings import Settings
+from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
 CHUNK: Final = 400_000
@@ -50,10 +50,10 @@ async def flush(work: Work, most: int = CHUNK) -> Flushed:
         if row is None or not row["waiting"]:
             return Flushed(0, 0, [])
         await work.run("lake.make_taken")
-        with tempfile.TemporaryDirectory(prefix="innkeeper-flush-") as folder:
+        with temporary(work.settings, "flush") as folder:
             async with work.transaction():
                 await work.run("lake.repeatable_read")
-                return await _flush(work, most, Path(folder))
+                return await _flush(work, most, folder)
 
 
 async def flush_all(work: Work, most: int = CHUNK) -> int:

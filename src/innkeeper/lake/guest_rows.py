@@ -1,6 +1,5 @@
 """The rows of one guest, straight from the store: what segments decide about in memory."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -13,15 +12,16 @@ from innkeeper.lake.feed import ASKED, copy_lines
 from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, Column
 from innkeeper.lake.views import FOLLOWING
 from innkeeper.rules.matching import Guest
+from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
 
 async def guest_rows(work: Work, guest: UUID) -> Guest | None:
     """The guest with all that it and those merged into it have; None when there is none."""
     names = tuple(table.name for table in TABLES)
-    with tempfile.TemporaryDirectory(prefix="innkeeper-guest-") as folder:
+    with temporary(work.settings, "guest") as folder:
         async with work.transaction():
-            lines = await copy_lines(work, ASKED, Path(folder), names, guests=[guest])
+            lines = await copy_lines(work, ASKED, folder, names, guests=[guest])
         tables = {name: list(_rows(name, path)) for name, path in lines.paths.items()}
     ref = str(guest)
     own = next((row for row in tables.get("guests", ()) if row["meta_ref"] == ref), None)

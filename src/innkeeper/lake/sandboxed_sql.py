@@ -5,12 +5,12 @@ files alone, its configuration locked, limits of memory and time, thrown away af
 first gate let through by mistake finds nothing to harm.
 """
 
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.sql_gate import bound, checked, refused, told
 from innkeeper.lake.views import DOCUMENTED
+from innkeeper.store.scratch import temporary
 
 if TYPE_CHECKING:
     from innkeeper.lake.snapshot import Snapshot
@@ -30,11 +30,11 @@ def sandboxed_members(snapshot: "Snapshot", text: str, seconds: float) -> list[s
     question = exp.select("guest_ref").distinct().from_(tree.subquery("asked"))
     question = question.where(exp.column("guest_ref").is_(exp.null()).not_())
     memory = snapshot.settings.lake_memory_mb
-    with tempfile.TemporaryDirectory(prefix="innkeeper-sql-") as folder:
+    with temporary(snapshot.settings, "sql") as folder:
         connection = duckdb.connect(
             config={
                 "memory_limit": f"{memory}MB",
-                "temp_directory": folder,
+                "temp_directory": str(folder),
                 "max_temp_directory_size": f"{memory * 4}MB",
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",

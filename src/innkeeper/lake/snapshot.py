@@ -1,7 +1,6 @@
 """Opening the lake: files, tail and merges of one moment, held until the question is answered."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import FLUSH, lock_number, readers_lock
 from innkeeper.lake.tables import CHANGES, TABLES
 from innkeeper.settings import Settings
+from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Row, Work
 
 if TYPE_CHECKING:
@@ -120,14 +120,14 @@ async def opened(work: Work) -> AsyncIterator[Lake]:
         held = work.in_transaction
         if not held and (await _state(work))["waiting"] >= LONG_TAIL:
             await flush_all(work)
-        with tempfile.TemporaryDirectory(prefix="innkeeper-tail-") as folder:
+        with temporary(work.settings, "tail") as folder:
             async with work.transaction():
                 if held:
                     # Its statements have snapshots of their own: keep flushes out between them.
                     await work.one("lake.hold", lock=lock_number(work, FLUSH))
                 else:
                     await work.run("lake.repeatable_read")
-                snapshot = await _snapshot(work, Path(folder))
+                snapshot = await _snapshot(work, folder)
                 session = await asyncio.to_thread(engines.session, snapshot)
                 try:
                     yield Lake(snapshot, session)

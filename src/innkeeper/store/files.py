@@ -11,6 +11,8 @@ from typing import IO, Any
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
+from innkeeper.store import scratch
+from innkeeper.store.scratch import temporary
 
 
 class Files:
@@ -20,24 +22,23 @@ class Files:
     is raised as `Unavailable`.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, settings: Settings) -> None:
         self._address = address
+        self._settings = settings
         self._local = Path(address) if "://" not in address else None
         self._remote: Any = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Files":
         """Where the settings want files kept."""
-        return cls(settings.files or str(settings.data / "files"))
+        return cls(settings.files or str(settings.data / "files"), settings)
 
     @contextmanager
     def staged(self) -> Iterator[IO[bytes]]:
         """A private temporary file to collect an upload in; gone at the end unless `put`."""
-        folder = None
-        if self._local is not None:
-            folder = self._local / "staged"
-            _private(folder)
-        file = tempfile.NamedTemporaryFile(dir=folder, prefix="innkeeper-", delete=False)  # noqa: SIM115
+        folder = self._staging()
+        _private(folder)
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix=scratch.prefix(), delete=False)  # noqa: SIM115
         try:
             with file:
                 yield file
@@ -74,11 +75,11 @@ class Files:
             path.stat()
             yield path
             return
-        with tempfile.NamedTemporaryFile(prefix="innkeeper-") as copy:
+        with temporary(self._settings, "file") as folder:
             with _refusals():
                 system, root = self._system()
-                system.get_file(f"{root}/{name}", copy.name)
-            yield Path(copy.name)
+                system.get_file(f"{root}/{name}", str(folder / "file"))
+            yield folder / "file"
 
     @asynccontextmanager
     async def fetched(self, name: str) -> AsyncIterator[Path]:
@@ -120,6 +121,16 @@ class Files:
             return
         for name in self.names(folder):
             self.remove(name)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half done."""
+        scratch.sweep(self._staging())
+
+    def _staging(self) -> Path:
+        """Where files are collected; one that is kept here is then only given its name."""
+        if self._local is not None:
+            return self._local / "staged"
+        return scratch.scratch(self._settings)
 
     def _system(self) -> tuple[Any, str]:
         if self._remote is None:

@@ -6,7 +6,6 @@ off writes the same ones anew and nothing is there twice.
 
 import asyncio
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +32,7 @@ from innkeeper.resources.exports import (
 from innkeeper.rules import exports as rules
 from innkeeper.rules.exports import Shape
 from innkeeper.store.files import Files
+from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
 DELIVER: Final = "exports.deliver"
@@ -85,7 +85,7 @@ async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Re
     async with opened(work) as lake:
         found, kept = await _members(lake, segment["definition"], shape, every)
         chosen = await _chosen(work, row, kept)
-        with tempfile.TemporaryDirectory(prefix="innkeeper-export-") as folder:
+        with temporary(work.settings, "export") as folder:
             written = await lake.run(
                 lambda session: _write(session, lake, shape, every, chosen, folder, most_rows)
             )
@@ -141,7 +141,7 @@ def _write(
     shape: Shape,
     every: Any,
     chosen: list[_Chosen],
-    folder: str,
+    folder: Path,
     most_rows: int,
 ) -> list[_File]:
     """Every file; a full export of nobody is one empty file."""
@@ -152,7 +152,7 @@ def _write(
         starts = range(0, max(len(each.guests), 0 if each.action else 1), most_rows)
         for start in starts:
             part = sorted(each.guests[start : start + most_rows])
-            path = Path(folder) / str(len(written))
+            path = folder / str(len(written))
             rows = write_file(session, lake.snapshot, shape, every, part, path)
             if rows != len(part):
                 raise RuntimeError(f"a file of {len(part)} guests has {rows} rows")

@@ -5,7 +5,6 @@ the old one is removed. Cut off anywhere, the next search goes on from there.
 """
 
 import asyncio
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from innkeeper.actions.protection.erasure import Erasure, Place, deletes, regist
 from innkeeper.lake.locks import EXPORTS, alone
 from innkeeper.resources.exports import CSV
 from innkeeper.store.files import Files
+from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Row, Work
 
 
@@ -56,8 +56,8 @@ async def cut_files(work: Work, guests: list[UUID]) -> int:
 
 async def _cut(work: Work, file: Row, key: dict[str, Any]) -> None:
     files, name = Files.of(work.settings), next_name(file["name"])
-    with tempfile.TemporaryDirectory(prefix="innkeeper-export-") as folder:
-        target = Path(folder) / "file"
+    with temporary(work.settings, "export") as folder:
+        target = folder / "file"
         await asyncio.to_thread(_rewrite, work, files, file, target)
         size = target.stat().st_size
         await asyncio.to_thread(put_file, files, name, target)
