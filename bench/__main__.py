@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import events, guests, imports, orders, resolution, search
+from bench import events, guests, imports, lake, orders, resolution, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Section] = {
     "search": search.measure,
     "events": events.measure,
     "imports": imports.measure,
+    "lake": lake.measure,
 }
 INTRO = """# Benchmarks
 
@@ -53,9 +54,9 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _with_others(text: str) -> str:
-    """The page with the sections just measured, and the others as they were."""
-    head, *measured = _parts(text)
-    known = {part.partition("\n")[0]: part for part in [*_parts(PAGE.read_text())[1:], *measured]}
+    """The page with the sections just measured, and all else as it was."""
+    head, *others = _parts(PAGE.read_text())
+    known = {part.partition("\n")[0]: part for part in [*others, *_parts(text)[1:]]}
     names = [f"## {name.capitalize()}" for name in SECTIONS]
     return "\n".join([head, *(known[name] for name in names if name in known)])
 

@@ -155,9 +155,7 @@ def test_a_question_sees_a_guest_as_soon_as_it_is_committed(api: Api) -> None:
     segment = made(api, guests_where(rule("city", "is equal to", "Cork")))
     assert members(api, segment) == set()
     guest = api.guest(city="Cork")
-    began = time.monotonic()
     assert members(api, segment) == {guest["ref"]}
-    assert time.monotonic() - began < 1
     api.patch(guest["href"], json={"city": "Sligo"})
     assert members(api, segment) == set()
 

@@ -16,7 +16,8 @@ from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
 from innkeeper.resources.segments import COMPARATORS, ENTITIES
 from innkeeper.rules.matching import Guest, matches
-from innkeeper.rules.segments import read, resolved
+from innkeeper.rules.segment_reading import read
+from innkeeper.rules.segments import resolved
 
 LONG = bool(os.environ.get("INNKEEPER_LONG"))
 

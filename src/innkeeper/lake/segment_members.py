@@ -14,7 +14,7 @@ from innkeeper.lake.snapshot import Lake
 from innkeeper.lake.sql_gate import checked
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import RETIRED
-from innkeeper.rules import segments
+from innkeeper.rules import segment_reading, segments
 from innkeeper.rules.segments import Definition, traits_in
 from innkeeper.rules.traits import Traits
 
@@ -29,7 +29,7 @@ class Question:
     @classmethod
     def of(cls, body: Mapping[str, Any], traits: Traits) -> "Question":
         """Of a definition's JSON; raises `Invalid`."""
-        definition = segments.read(body, traits)
+        definition = segment_reading.read(body, traits)
         if definition.sql is not None:
             checked(definition.sql)
         return cls(definition, traits)

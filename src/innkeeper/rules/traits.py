@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
-from innkeeper.rules import segments
-from innkeeper.rules.segments import Group
+from innkeeper.rules import segment_reading
+from innkeeper.rules.segments import AND, Group
 
 NEVER: Final = ("CANCELLED", "DECLINED", "BROWSED", "SEARCHED")
 """Orders that were never bought."""
@@ -55,7 +55,7 @@ class Trait:
 
 
 def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:
-    return Trait(name, function, Group(ENTITIES[entity], (), segments.AND, ()), doc=doc, **more)
+    return Trait(name, function, Group(ENTITIES[entity], (), AND, ()), doc=doc, **more)
 
 
 BUILTIN: Final = {
@@ -158,7 +158,7 @@ def read(name: str, body: Mapping[str, Any]) -> Trait:
         raise Invalid(Problem("name", "must be a new name in camel case"))
     group_body = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
     group_body = {key: value for key, value in group_body.items() if value is not None}
-    definition = segments.read({"filterGroups": [group_body]})
+    definition = segment_reading.read({"filterGroups": [group_body]})
     group = definition.groups[0]
     if group.entity.name == "guest":
         raise Invalid(Problem("entity", "must be something that guests have"))
@@ -173,7 +173,7 @@ def read(name: str, body: Mapping[str, Any]) -> Trait:
     if function in ("sum", "average") and known.type != NUMBER:
         raise Invalid(Problem("field", "must be a number"))
     currency = body.get("currency")
-    if known.name in segments.MONEY and not CURRENCY.fullmatch(str(currency)):
+    if known.name in segment_reading.MONEY and not CURRENCY.fullmatch(str(currency)):
         raise Invalid(Problem("currency", "must be an ISO 4217 code: currencies are never added"))
     return Trait(name, function, group, known.column, known.type, currency)
 

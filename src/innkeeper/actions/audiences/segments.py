@@ -24,6 +24,7 @@ from innkeeper.resources.segments import (
     PUBLISHING,
     SCHEDULED,
 )
+from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
 from innkeeper.rules.matching import Guest, Verdict, matches
 from innkeeper.store.work import Json, Work
@@ -147,7 +148,7 @@ async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
 async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -> Verdict:
     """The same of a definition that need not be kept; raises `Invalid` as well."""
     known = await traits.known(work)
-    definition = rules.read(body, known)
+    definition = segment_reading.read(body, known)
     if definition.sql is not None:
         raise Conflict("A segment written in SQL has no rules to explain.")
     rows = await guest_rows(work, guest)
@@ -177,7 +178,7 @@ async def check(work: Work, definition: Any) -> None:
     """Raises `Invalid` for a definition that could not be asked."""
     if not isinstance(definition, Mapping):
         raise Invalid(Problem("definition", "must be an object"))
-    read = rules.read(definition, await traits.known(work))
+    read = segment_reading.read(definition, await traits.known(work))
     if read.sql is not None:
         from innkeeper.lake.sql_gate import bound, checked  # noqa: PLC0415 - loads SQLGlot
 

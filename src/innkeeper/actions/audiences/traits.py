@@ -11,7 +11,7 @@ from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, TRAIT
-from innkeeper.rules import segments
+from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
 from innkeeper.rules.matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
@@ -59,7 +59,7 @@ async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
         every = await known(work)
         for segment in await _asking(work, name):
             try:
-                segments.read(segment["definition"], every)
+                segment_reading.read(segment["definition"], every)
             except Invalid as invalid:
                 raise Conflict(
                     f"Segment {segment['friendly_id']} could not be asked: {invalid.message}"
