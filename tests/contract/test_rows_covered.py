@@ -1,6 +1,6 @@
 """Which test shows which row of the contract's tables that have no numbers: stream-api.md,
-identity.md, batch-api.md and segmentation-and-export.md 5. test_rules_covered.py does the same for
-the rules that have."""
+identity.md, batch-api.md, and segmentation-and-export.md 1, 2, 3, 5 and 9. test_rules_covered.py
+does the same for the rules that have."""
 
 import re
 from pathlib import Path
@@ -255,6 +255,56 @@ PRIVACY = {
     "5 export a guest's data": "test_subject_access_holds_everything_absorbed_records_included",
     "9 erasure proof": "test_receipts_name_nobody_and_stay_in_the_audit_log",
 }
+SEGMENTS = {
+    "1 entities, subtypes, fields": "test_the_builder_is_offered_what_is_there_with_shares",
+    "1 what is in the data, extensions": (
+        "test_values_of_every_sort_of_field_are_suggested_with_shares"
+    ),
+    "1 nightly at 00:00 UTC": "test_the_night_moves_days_on",
+    "1 filter groups, rules": "test_groups_join_by_and_or_and_may_be_excluded",
+    "1 calculate audience size": "test_preview_tells_size_and_share",
+    "1 refreshed membership": "test_a_live_segment_tells_of_who_enters_and_who_leaves",
+    "1 advanced mode": "test_a_segment_may_be_sql_over_documented_views",
+    "1.1 Draft": "test_a_new_segment_is_a_draft_in_the_vendors_form",
+    "1.1 Publishing, on error": "test_a_publishing_that_fails_goes_back_and_says_why",
+    "1.1 Scheduled, Live, Paused": "test_the_life_cycle",
+    "1.2 text": "test_comparators_of_text",
+    "1.2 dates": "test_days_begin_and_end_at_midnight_utc",
+    "1.2 UTC, never the tenant's": "test_now_is_a_day_of_utc_wherever_the_server_stands",
+    "1.3 list, get, members of a segment": "test_a_new_segment_is_a_draft_in_the_vendors_form",
+    "1.3 filterGroups": "test_every_problem_of_a_definition_is_named",
+    "1.3 location, comparatorDataType": "test_extensions_are_compared_by_their_type",
+    "1.4 size, share, change, activity": "test_every_run_is_recorded",
+    "2.1 token": "test_a_token_is_given_for_the_right_secret",
+    "2.1 the three reads, listing, report": "test_the_three_reads",
+    "2.1 keys differ": "test_the_two_kinds_of_credentials_do_not_stand_in_for_each_other",
+    "2.1 400": "test_every_problem_of_an_export_is_named",
+    "2.1 401": "test_the_two_kinds_of_credentials_do_not_stand_in_for_each_other",
+    "2.2 schedules": "test_a_schedule_starts_exports_once_each_time",
+    "2.2 filters": "test_a_filter_keeps_a_subgroup",
+    "2.2 delta": "test_a_delta_begins_whole_and_then_adds_and_removes",
+    "2.2 columns, CSV": "test_csv_with_delimiter_header_and_quotes",
+    "2.2 JSON, template": "test_json_templates_and_parquet",
+    "2.2 500,000 records": "test_many_records_make_several_files",
+    "2.2 notification": "test_a_message_tells_of_the_end",
+    "3 files": "test_any_engine_reads_the_files_by_the_vendors_names",
+    "3 whole history": "test_any_engine_reads_the_files_by_the_vendors_names",
+    "9 numbers": "test_comparators_of_numbers",
+    "9 booleans": "test_comparators_of_truth",
+    "9 dates": "test_before_and_after_leave_out_the_day_itself",
+    "9 counts": "test_at_least_so_many_rows",
+    "9 joining groups": "test_groups_join_by_and_or_and_may_be_excluded",
+    "9 merged guests": "test_a_segment_follows_a_merge_and_leaves_the_absorbed_out",
+    "9 live on demand": "test_a_question_sees_a_guest_as_soon_as_it_is_committed",
+    "9 nightly membership": "test_the_night_moves_days_on",
+    "9 retired guests": "test_a_segment_follows_a_merge_and_leaves_the_absorbed_out",
+    "9 presigned URL": "test_a_link_ends_with_its_signature",
+    "9 latestExport before any run": "test_the_three_reads",
+    "9 OAuth base": "test_a_token_is_given_for_the_right_secret",
+    "9 advanced SQL": "test_anything_else_is_refused_before_it_runs",
+    "9 JSON export shape": "test_json_templates_and_parquet",
+    "9 role matrix": "test_a_role_that_may_not_see_a_page_is_told",
+}
 _NAME = re.compile(r"^class (\w+)|^(    )?(?:async )?def (test_\w+)", re.MULTILINE)
 
 
@@ -270,7 +320,9 @@ def names() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "rows", [STREAM, IDENTITY, BATCH, PRIVACY], ids=["stream", "identity", "batch", "privacy"]
+    "rows",
+    [STREAM, IDENTITY, BATCH, PRIVACY, SEGMENTS],
+    ids=["stream", "identity", "batch", "privacy", "segments"],
 )
 def test_every_row_has_its_test(rows: dict[str, str]) -> None:
     assert set(rows.values()) - names() == set()

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,22 @@ from hypothesis import strategies as st
 
 from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
+from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import COMPARATORS, ENTITIES
-from innkeeper.rules.matching import Guest, matches
+from innkeeper.rules.matching import Guest, matches, rows_that_meet
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
+from innkeeper.rules.traits import Traits, computed
 
 LONG = bool(os.environ.get("INNKEEPER_LONG"))
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
+TRAITS = Traits()
+ASKED = ("orderCount", "lifetimeValue.EUR", "averageOrderValue.EUR", "lastOrderAt", "sessionCount")
 TABLES = ("guests", "identifiers", "extensions", "events", "sessions", "orders", "order_items")
 WORDS = ["", "a", "ab", "b'c", "Ünï", "50%"]
 NUMBERS = [-1.5, 0, 1, 2.25, 100]
+STATUSES = ["PURCHASED", "CANCELLED", "REFUNDED", "PENDING"]
 PLACES = {"event": "VIEW ADD SEARCH", "session": "WEB OFFLINE", "order_item": "ROOM SPA"}
 
 texts = st.sampled_from(WORDS)
@@ -109,7 +115,7 @@ def people(draw: st.DrawFn) -> list[Guest]:
                 lambda each: {
                     "meta_ref": each,
                     "core_ordered_at": draw(moments),
-                    "core_status": draw(maybe(st.sampled_from(["PURCHASED", "CANCELLED"]))),
+                    "core_status": draw(maybe(st.sampled_from(STATUSES))),
                     "core_price": draw(maybe(numbers)),
                     "core_currency_code": draw(st.sampled_from(["EUR", "USD"])),
                 }
@@ -125,7 +131,12 @@ def people(draw: st.DrawFn) -> list[Guest]:
                 2,
             ),
         }
-        found.append(Guest(row, tables, {}))
+        rows = Guest(row, tables, {})
+        traits = {
+            name: computed(TRAITS.trait(name), rows_that_meet(TRAITS.trait(name).group, rows))
+            for name in ASKED
+        }
+        found.append(Guest(row, tables, traits))
     return found
 
 
@@ -155,6 +166,7 @@ def rules(draw: st.DrawFn, entity: str) -> dict[str, Any]:
         ],
         "order_item": [("core", "quantity", "number")],
     }
+    fields["guest"] += [("trait", name, TRAITS[name]) for name in ASKED]
     location, field, kind = draw(st.sampled_from(fields[entity]))
     comparator = draw(st.sampled_from([one for one in COMPARATORS.values() if kind in one.types]))
     if comparator.test in ("past", "next", "plus", "minus"):
@@ -268,8 +280,9 @@ def test_sql_and_memory_agree(
     connection, folder = lake
     fill(connection, folder, guests)
     for body in bodies:
-        definition = resolved(read(body), NOW)
-        found = connection.execute(members(definition).sql(dialect="duckdb")).fetchall()
+        definition = resolved(read(body, TRAITS), NOW)
+        values = {name: partial(trait_values, TRAITS.trait(name)) for name in ASKED}
+        found = connection.execute(members(definition, values).sql(dialect="duckdb")).fetchall()
         assert len(found) == len(set(found))
         wanted = {guest.row["guest_ref"] for guest in guests if matches(definition, guest).member}
         assert {ref for (ref,) in found} == wanted

@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import duckdb
 import pytest
 from sqlglot import parse_one
 
+from innkeeper.actions.console import demo
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.errors import Unavailable
@@ -210,6 +212,33 @@ async def test_values_of_an_extension_keep_their_types(work: Work) -> None:
     assert await ask(work, sql) == wanted
     await flush(work)
     assert await ask(work, sql) == wanted
+
+
+async def test_any_engine_reads_the_files_by_the_vendors_names(
+    database: Database, work: Work
+) -> None:
+    """segmentation-and-export.md 3: Parquet of guests, orders, order items, sessions and events,
+    the whole history, with the columns of identity.md 8."""
+    await demo.load(database, "live", 5)
+    await flush_all(work)
+    await compact(work, everything=True, grace=timedelta(0))
+    folder = Path(storage(database.settings).root) / "live"
+    meta = ["meta_ref", "meta_created_at", "meta_modified_at", "type"]
+    named = {
+        "guests": [*meta, "core_first_seen_at", "core_last_seen_at"],
+        "sessions": [*meta, "guest_ref", "browser_ref", "core_channel", "core_currency_code"],
+        "events": [*meta, "core_channel", "core_currency_code", "core_language", "core_page"],
+        "orders": ["meta_ref", "guest_ref", "core_ordered_at", "core_price"],
+        "order_items": ["meta_ref", "type", "order_ref", "core_quantity"],
+    }
+    for table, columns in named.items():
+        rows = duckdb.sql(f"SELECT {', '.join(columns)} FROM '{folder}/*/{table}/*.parquet'")
+        cursor = await work.connection.execute(f"SELECT count(*) AS n FROM ws_live.{table}")
+        counted = await cursor.fetchone()
+        assert counted is not None
+        assert len(rows.fetchall()) == counted["n"] > 0, table
+    events = duckdb.sql(f"SELECT core_point_of_sale FROM '{folder}/*/events/*.parquet'")
+    assert all(place for (place,) in events.fetchall())
 
 
 async def test_a_rebuilt_lake_holds_the_same(work: Work) -> None:

@@ -11,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import duckdb
 import pytest
 from sqlglot import parse_one
 
 from innkeeper.actions.records import guests
 from innkeeper.lake.compaction import ORPHANED, compact
 from innkeeper.lake.files import storage
+from innkeeper.lake.flush import flush_all
 from innkeeper.lake.snapshot import opened
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -53,6 +55,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
     database = Database(dsn, settings=settings)
     await database.open()
     known: list[UUID] = []
+    deleted: list[UUID] = []
     async with database.work("live") as work:
         for _ in range(KILLS):
             with subprocess.Popen(  # noqa: ASYNC220
@@ -63,7 +66,8 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
                 end = time.monotonic() + chance.uniform(0.05, 0.6)
                 while time.monotonic() < end:
                     if known and chance.random() < 0.2:
-                        await guests.delete(work, known.pop())
+                        deleted.append(known.pop())
+                        await guests.delete(work, deleted[-1])
                     elif known and chance.random() < 0.4:
                         await guests.patch(work, chance.choice(known), {"city": "Sligo"})
                     else:
@@ -85,4 +89,12 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
         await compact(work, grace=timedelta(0))
         listed = {row["path"] for row in await work.all("lake.files")}
         assert {path for path, _ in place.listed("live")} == listed
+        # Deletions that a kill cut off are applied: nothing of them is in any file.
+        await flush_all(work)
+        await compact(work, everything=True, grace=timedelta(0))
+        files = [place.full(path) for path, _ in place.listed("live")]
+        rows = duckdb.sql(f"SELECT meta_ref FROM read_parquet({files}, union_by_name = true)")
+        left = {ref for (ref,) in rows.fetchall()}
+        assert left == {str(ref) for ref in known}
+        assert deleted
     await database.close()

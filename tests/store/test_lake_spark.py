@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import WORKERS, needs_spark
+from engines import WORKERS, needs_spark, settings_for
 from sqlglot import exp, parse_one
 
+from innkeeper.actions.audiences import (
+    audience_exports,
+    export_runs,
+    segment_runs,
+    segments,
+)
 from innkeeper.actions.audiences import reports as asking
 from innkeeper.actions.console import demo
 from innkeeper.actions.records import guests
@@ -141,7 +147,7 @@ async def test_files_of_exports_are_the_same(
 ) -> None:
     snapshot, duck, spark = shop
     shape = read_shape(body, Traits())
-    refs = [ref for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), 60)]
+    refs = [ref for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), PATIENT)]
 
     def lines(session: Session) -> list[Any]:
         path = tmp_path / "file"
@@ -168,7 +174,7 @@ async def test_a_session_leaves_nothing_behind(
 ) -> None:
     snapshot, _, spark = shop
     spark.table("asked_guests", "guest_ref", ["a", "b"])
-    assert spark.rows(exp.select("guest_ref").from_("asked_guests"), 60) == [("a",), ("b",)]
+    assert spark.rows(exp.select("guest_ref").from_("asked_guests"), PATIENT) == [("a",), ("b",)]
     assert list(snapshot.place.listed("live/scratch"))
     spark.close()
     assert not list(snapshot.place.listed("live/scratch"))
@@ -188,6 +194,51 @@ async def test_a_question_that_takes_too_long_is_cut_off(
     assert isinstance(slow, exp.Query)
     with pytest.raises(Unavailable, match="longer than"):
         spark.rows(slow, 3)
+
+
+async def test_segments_of_the_product_are_calculated_by_spark(dsn: str, tmp_path: Path) -> None:
+    """`lake_engine = spark` and nothing else: preview, runs, Live membership, traits, exports,
+    segments in SQL; the numbers by hand."""
+    settings = replace(settings_for(SPARK, dsn, tmp_path), lake_query_seconds=PATIENT)
+    database = Database(dsn, settings=settings)
+    await database.open()
+    async with database.work("live") as work:
+        for city in ("Cork", "Cork", "Sligo"):
+            await guests.create(work, {"guest_type": "customer", "city": city})
+        await flush_all(work)
+        rules = [
+            {"field": "city", "comparator": "is equal to", "values": ["Cork"]},
+            {
+                "location": "trait",
+                "field": "orderCount",
+                "comparator": "is equal to",
+                "values": [0],
+            },
+        ]
+        definition = {"filterGroups": [{"entity": "guest", "rules": rules}]}
+        found = await segments.preview(work, definition)
+        assert (found["size"], found["total"], len(found["sample"])) == (2, 3, 2)
+        made = await segments.create(work, {"name": "Cork", "definition": definition})
+        await segments.start(work, made["ref"])
+        await segment_runs.publish(work, made["ref"])
+        known = await guests.create(work, {"guest_type": "customer", "city": "Cork"})
+        await segment_runs.refresh(work)
+        assert (await segments.fetch(work, made["ref"]))["size"] == 3
+        assert [each["ref"] for each in await segments.of_guest(work, known["ref"])] == [
+            made["ref"]
+        ]
+        runs = await segment_runs.runs(work, made["ref"])
+        told = [(run["kind"], run["engine"], run["state"], run["rows"]) for run in runs]
+        assert told == [("LIVE", "spark", "SUCCESS", 3), ("PUBLISH", "spark", "SUCCESS", 2)]
+        typed = {"sql": "SELECT guest_ref FROM guests WHERE core_city = 'Cork'"}
+        assert (await segments.preview(work, typed))["size"] == 3
+        body = {"name": "Cork", "segment": "cork", "columns": ["ref", "city", "trait.orderCount"]}
+        export = await audience_exports.create(work, body)
+        execution = await audience_exports.start(work, export["ref"])
+        ended = await export_runs.run(work, execution["ref"])
+        assert ended is not None
+        assert (ended["status"], ended["total"]) == ("SUCCESS", 3)
+    await database.close()
 
 
 async def test_an_engine_that_is_not_installed_says_so(

@@ -41,6 +41,7 @@ _SESSION: Final = {
 _SCHEMES: Final = {"s3": "s3a", "gcs": "gs"}
 
 _starting = threading.Lock()
+_ready = threading.Event()
 
 
 def session(settings: Settings) -> Any:
@@ -55,12 +56,12 @@ def session(settings: Settings) -> Any:
         builder = SparkSession.builder.appName("innkeeper").master(settings.lake_spark_master)
         for name, value in {**_STATIC, **_SESSION}.items():
             builder = builder.config(name, value)
-        new = SparkSession.getActiveSession() is None
         application = builder.getOrCreate()
         application.sparkContext.setLogLevel("ERROR")
-        if new:
+        if not _ready.is_set():
             # Its workers are there once this is answered: the first question has not to wait.
             application.range(1).count()
+            _ready.set()
     found = application.newSession()
     for name, value in _SESSION.items():
         found.conf.set(name, value)

@@ -1,0 +1,65 @@
+"""Runs of segments that are cut off: kill -9 leaves none "calculating" for ever."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from innkeeper.actions.audiences import segment_runs, segments
+from innkeeper.actions.records import guests
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+ENDLESS = (
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 1000000000) "
+    "SELECT CAST(max(n) AS VARCHAR) AS guest_ref FROM t"
+)
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from innkeeper.actions.audiences import segment_runs
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+
+async def main():
+    settings = Settings(database=sys.argv[1], data=Path(sys.argv[2]), sql_segment_seconds=600)
+    database = Database(sys.argv[1], settings=settings)
+    await database.open()
+    async with database.work("live") as work:
+        await segment_runs.run(work, "endless")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> None:
+    """Issue 6: a failed run says so, none hangs."""
+    settings = Settings(database=dsn, data=tmp_path)
+    database = Database(dsn, settings=settings)
+    await database.open()
+    async with database.work("live") as work:
+        await guests.create(work, {"guest_type": "visitor"})
+        made = await segments.create(work, {"name": "endless", "definition": {"sql": ENDLESS}})
+        with subprocess.Popen(  # noqa: ASYNC220
+            [sys.executable, "-c", WORKER, dsn, str(tmp_path)]
+        ) as worker:
+            while not (running := await segment_runs.runs(work, made["ref"])):
+                await asyncio.sleep(0.05)
+            assert (running[0]["state"], running[0]["error"]) == ("RUNNING", None)
+            worker.send_signal(signal.SIGKILL)
+        # As soon as no run may have lasted so long.
+        work.settings = replace(settings, lake_query_seconds=0.01, sql_segment_seconds=0.01)
+        (run,) = await segment_runs.runs(work, made["ref"])
+        assert (run["state"], run["error"]) == ("FAILED", "The run was cut off.")
+        assert run["finished_at"] > run["started_at"]
+        # And another one is possible at once: the killed one holds nothing.
+        again = await segment_runs.run(work, made["ref"])
+        assert again["state"] == "FAILED"
+        assert "longer than" in again["error"]
+    await database.close()
