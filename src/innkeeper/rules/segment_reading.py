@@ -28,7 +28,7 @@ from innkeeper.resources.segments import (
     Entity,
     snake,
 )
-from innkeeper.rules.segments import AND, OR, Amount, Definition, Group, Rule, Step
+from innkeeper.rules.segments import AND, MONEY, OR, Amount, Definition, Group, Rule, Step
 
 INCLUDE: Final = "INCLUDE"
 EXCLUDE: Final = "EXCLUDE"
@@ -37,8 +37,6 @@ MOST_RULES: Final = 100
 MOST_STEPS: Final = 10
 FARTHEST: Final = 10_000
 """Largest number of days, weeks, months or years."""
-MONEY: Final = frozenset({"price", "original_price", "abandoned_revenue"})
-"""Fields whose sums need one currency: currencies are never added."""
 BLANK: Final = COMPARATORS["is null"]
 
 _FREE_FIELD: Final = re.compile(r"[^\x00-\x1f\"\\$\[\]]{1,255}")

@@ -15,6 +15,8 @@ from innkeeper.resources.segments import TIMESTAMP, TRAIT, UNITS, Comparator, En
 
 AND: Final = "AND"
 OR: Final = "OR"
+MONEY: Final = frozenset({"price", "original_price", "abandoned_revenue"})
+"""Fields whose sums need one currency: currencies are never added."""
 DAY: Final = timedelta(days=1)
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)

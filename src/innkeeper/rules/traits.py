@@ -12,7 +12,7 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
 from innkeeper.rules import segment_reading
-from innkeeper.rules.segments import AND, Group
+from innkeeper.rules.segments import AND, MONEY, Group
 
 NEVER: Final = ("CANCELLED", "DECLINED", "BROWSED", "SEARCHED")
 """Orders that were never bought."""
@@ -173,7 +173,7 @@ def read(name: str, body: Mapping[str, Any]) -> Trait:
     if function in ("sum", "average") and known.type != NUMBER:
         raise Invalid(Problem("field", "must be a number"))
     currency = body.get("currency")
-    if known.name in segment_reading.MONEY and not CURRENCY.fullmatch(str(currency)):
+    if known.name in MONEY and not CURRENCY.fullmatch(str(currency)):
         raise Invalid(Problem("currency", "must be an ISO 4217 code: currencies are never added"))
     return Trait(name, function, group, known.column, known.type, currency)
 
