@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,9 @@ class Watched:
 
     def __init__(self, browser, url: str, width: int, state: str | None) -> None:
         self.url = url
-        self.context = browser.new_context(viewport=WIDTHS[width], storage_state=state)
+        self.context = browser.new_context(
+            viewport=WIDTHS[width], storage_state=state, reduced_motion="reduce"
+        )
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("console", self._console)
@@ -140,18 +142,10 @@ class Watched:
         return self.page
 
 
-@pytest.fixture(params=[1280, 390])
-def width(request) -> int:
-    return request.param
-
-
-@pytest.fixture
-def watched(browser, shop: Shop, owner: str, width: int) -> Iterator[Watched]:
-    """A page of the owner's in each width; at the end nothing may have gone wrong."""
-    one = Watched(browser, shop.url, width, owner)
-    yield one
-    one.context.close()
-    assert one.faults == []
+@pytest.fixture(scope="session")
+def opened(browser, shop: Shop, owner: str) -> Callable[[int], Watched]:
+    """Makes a page of the owner's of a width."""
+    return lambda width: Watched(browser, shop.url, width, owner)
 
 
 @pytest.fixture

@@ -98,6 +98,12 @@ if (old) {
   }
 }
 
+// On a narrow screen the tab that is shown may lie outside.
+for (const tabs of document.querySelectorAll(".tabs")) {
+  const shown = tabs.querySelector("[aria-current]");
+  if (shown) tabs.scrollLeft = shown.offsetLeft - (tabs.clientWidth - shown.offsetWidth) / 2 - tabs.offsetLeft;
+}
+
 // SQL: the words that mean something get a colour, behind the text that is typed; the word that
 // the server could not read is underlined until something is typed.
 const SQL = /(--[^\n]*)|('(?:''|[^'])*')|\b(select|from|where|and|or|not|in|is|null|group|by|having|order|limit|join|left|inner|on|as|with|case|when|then|else|end|between|like|ilike|distinct|union|all|exists|count|sum|min|max|avg|interval|desc|asc)\b|\b(\d+(?:\.\d+)?)\b|(\w+)/gi;
