@@ -53,7 +53,8 @@ async def change(visit: Visit) -> Response:
     else:
         raise BadRequest("Unknown action.")
     if note:
-        await audit.note(visit.work, f"key.{action}", client_key=client_key)
+        about = {"compatibility": _compatibility(visit)} if action == "compatibility" else {}
+        await audit.note(visit.work, f"key.{action}", client_key=client_key, **about)
         return visit.go("/settings", note)
     await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
     return await show(visit, fresh)
