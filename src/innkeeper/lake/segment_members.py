@@ -77,7 +77,11 @@ async def count_members(
     size = exp.select(exp.Count(this=exp.Star())).from_("m")
     some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
     rows = await lake.rows(
-        some.with_("m", as_=tree).order_by("m.guest_ref").limit(limit).offset(offset)
+        # Not found a second time for the sake of their number.
+        some.with_("m", as_=tree, materialized=True)
+        .order_by("m.guest_ref")
+        .limit(limit)
+        .offset(offset)
     )
     if rows or not (offset or not limit):
         return (int(rows[0][1]) if rows else 0), [str(ref) for ref, _ in rows]
@@ -92,10 +96,3 @@ async def _prepared(lake: Lake, question: Question) -> exp.Select:
         found = await lake.run(lambda _: sandboxed_members(lake.snapshot, text, seconds))
         await lake.run(lambda session: session.table("found", "guest_ref", found))
     return question.tree(lake.snapshot.taken_at)
-
-
-async def count_guests(lake: Lake) -> int:
-    """All guests that segments choose from."""
-    every = exp.select(exp.Count(this=exp.Star())).from_("guests")
-    rows = await lake.rows(every.where(exp.column("type").neq(RETIRED)))
-    return int(rows[0][0])

@@ -33,6 +33,11 @@ class LakeSpark(Spark):
                 return str(super().anonymous_sql(expression))
             return own(self, expression.expressions)
 
+        def cte_sql(self, expression: exp.CTE) -> str:
+            # Spark has no word for it, and finds a name that is used twice once.
+            expression.set("materialized", None)
+            return str(super().cte_sql(expression))
+
         def json_keys(self, node: exp.JSONKeys) -> str:
             """The members of an object, or of one inside it."""
             place, path = self.sql(node, "this"), node.args.get("expression")

@@ -157,7 +157,6 @@ async def _calculate(
 ) -> dict[str, Any]:
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
-        count_guests,
         count_members,
         find_members,
     )
@@ -176,7 +175,7 @@ async def _calculate(
             size = counted["size"] if counted else 0
         if not quiet or entered or departed:
             sample = row["sample"] if asked is not None else found[: segments.SAMPLE]
-            total = await count_guests(lake)
+            total = await segments.count_guests(work)
             # What changed is told against the last whole run, not against seconds ago.
             await work.run(
                 "segments.calculated",

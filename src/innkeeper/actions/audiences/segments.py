@@ -163,15 +163,20 @@ async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
     """How many guests a definition would hold, of how many, and some of them."""
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
-        count_guests,
         count_members,
     )
 
     question = Question.of(definition, await traits.known(work))
     async with opened(work) as lake:
         size, sample = await count_members(lake, question, SAMPLE)
-        total = await count_guests(lake)
+        total = await count_guests(work)
     return {"size": size, "total": total, "sample": sample}
+
+
+async def count_guests(work: Work) -> int:
+    """All guests that segments choose from: kept by the store, so not counted."""
+    row = await work.one("guests.count_all")
+    return int(row["total"]) if row else 0
 
 
 async def check(work: Work, definition: Any) -> None:
