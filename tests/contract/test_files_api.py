@@ -13,6 +13,8 @@ from calling import Api
 from sites import Site
 from streams import Page
 
+from innkeeper.actions.bulk import batches as actions
+
 GUESTS = [
     {"firstName": "Jane", "identifiers": [{"provider": "email", "id": "jane@example.com"}]},
     {"firstName": "Tom", "identifiers": [{"provider": "email", "id": "tom@example.com"}]},
@@ -66,6 +68,47 @@ class TestImports:
         log = gzip.decompress(batches.api.get(done["log"], auth=None).content)
         assert json.loads(log)["line"] == 3
 
+    def test_a_dry_run_tells_what_would_be_done_and_does_nothing(self, batches: Batches) -> None:
+        """Issue 5: validates everything, says what would be created, updated, merged."""
+        batches.api.guest(identifiers=GUESTS[0]["identifiers"])
+        again = {**GUESTS[1], "lastName": "Doe"}
+        content = gzip.compress(ndjson([*GUESTS, again]))
+        done = imported(batches, {"entity": "guests", "dryRun": True}, content)
+        assert (done["dryRun"], done["status"], done["records"]) == (True, "error", 4)
+        assert done["outcomes"] == {"updated": 1, "created": 1, "merged": 1}
+        log = gzip.decompress(batches.api.get(done["log"], auth=None).content)
+        assert [json.loads(line)["line"] for line in log.splitlines()] == [3]
+        assert batches.api.get("/v2.1/guests?limit=1").json()["totalCount"] == 1
+        real = imported(batches, {"entity": "guests"}, content)
+        assert real["outcomes"] == {"updated": 2, "created": 1}
+
+    def test_a_file_that_is_another_than_declared(self, batches: Batches) -> None:
+        done = imported(batches, {"entity": "guests", "compressed": False, "size": 5}, b"{}\n")
+        assert (done["status"], done["records"]) == ("corrupted", 0)
+
+    def test_an_import_cut_off_goes_on_where_it_stopped(
+        self, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The worker dies after the first chunk; nothing is applied twice."""
+        monkeypatch.setattr("innkeeper.wire.batch_files.CHUNK", 1)
+        applied, real = list[int](), actions.note
+
+        async def dying(*given: Any) -> None:
+            await real(*given)
+            applied.append(given[-1][0].line)
+            if len(applied) == 1:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(actions, "note", dying)
+        body = {"entity": "guests", "compressed": False}
+        made = batches.api.post("/innkeeper/v1/imports", json=body).json()
+        batches.upload(made["location"]["href"], ndjson(GUESTS[:2]))
+        with pytest.raises(KeyboardInterrupt):
+            batches.work_at_once()
+        batches.work_at_once()
+        done = batches.api.get(made["href"]).json()
+        assert (done["status"], done["outcomes"]) == ("success", {"created": 2})
+
     def test_plain_csv_with_a_mapping(self, batches: Batches) -> None:
         mapping = {"columns": {"Mail": "identifiers.email", "Name": "firstName"}}
         body = {"entity": "guests", "format": "csv", "compressed": False, "mapping": mapping}
@@ -97,6 +140,7 @@ class TestImports:
             {"entity": "people"},
             {"entity": "guests", "format": "xml"},
             {"entity": "guests", "compressed": "yes"},
+            {"entity": "guests", "dryRun": "yes"},
             {"entity": "guests", "format": "parquet", "compressed": True},
             {"entity": "guests", "mapping": {"columns": {"a": "shoeSize"}}},
             {"entity": "guests", "mapping": {"rows": {}}},

@@ -221,6 +221,10 @@ class TestFormats:
         text = "".join(json.dumps(one) + "\n" for one in few())
         told = self.imported(command, "-", "--format", "ndjson", input=text)
         assert told["created"] == distinct(SEED, 60)
+        told = self.imported(
+            command, "-", "--format", "ndjson", input=gzip.compress(text.encode()), text=False
+        )
+        assert (told["records"], told["failed"]) == (60, 0)
 
     def test_csv_by_a_suggested_mapping(
         self, serve: Serve, command: Command, tmp_path: Path

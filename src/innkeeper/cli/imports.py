@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -25,6 +26,7 @@ STDIN = "-"
 SUGGESTED = ".mapping.toml"
 REJECTS = ".rejects.ndjson"
 _SAMPLE = 200
+_GZIP = b"\x1f\x8b"
 
 
 class What(StrEnum):
@@ -256,6 +258,9 @@ def _layout(asked: Asked, name: str) -> "Layout":
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed
+    if name == STDIN:
+        # Nothing but its first bytes tells.
+        compressed = cast(BufferedReader, sys.stdin.buffer).peek(2)[:2] == _GZIP
     if form is None:
         raise OperatorError(f"Nothing tells what {name} is: say --format ndjson, csv or parquet.")
     path = asked.mapping

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.bulk import batches, exports_files
+from innkeeper.actions.bulk import batches, exports_files, imports
 from innkeeper.errors import OperatorError
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.store.files import Files
@@ -102,7 +102,10 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
                 # Before anything of it is applied: a broken file is refused whole.
                 await asyncio.to_thread(_check, path)
             with layout.opened(path) as source:
-                await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
+                if imports.is_rehearsal(batch):
+                    await imports.rehearse_upload(work, batch, ahead(layout.chunks(source)))
+                else:
+                    await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
     except (Unreadable, FileNotFoundError, OperatorError) as error:
         log.warning("batch %s cannot be read: %s", ref, error)
         await batches.move(work, ref, batches.ERROR, kept=True, fault=str(error))

@@ -29,6 +29,7 @@ async def create_import(work: Work, asked: Asked) -> Told:
     compressed = _flag(body, "compressed", form != "parquet", problems)
     if form == "parquet" and compressed:
         problems.append(Problem("compressed", "a Parquet file is compressed by itself"))
+    dry_run = _flag(body, "dryRun", False, problems)
     checksum = size = None
     if body.get("checksum") is not None:
         checksum = checksum_of(body["checksum"], problems)
@@ -44,7 +45,7 @@ async def create_import(work: Work, asked: Asked) -> Told:
         raise Invalid(*problems)
     layout = Layout(entity, form, compressed, mapping)
     holds: Any = entity
-    made = await imports.create(work, holds, layout.about(), checksum, size)
+    made = await imports.create(work, holds, layout.about(), checksum, size, rehearsal=dry_run)
     shown = await _import(work, made, asked.base)
     return Told(shown, 201, shown["href"])
 
@@ -98,6 +99,7 @@ async def _import(work: Work, batch: Record, base: str) -> dict[str, Any]:
         "entity": batch["holds"],
         "format": batch["about"]["format"],
         "compressed": batch["about"]["compressed"],
+        "dryRun": imports.is_rehearsal(batch),
         "status": batch["state"],
         "records": batch["records"],
         "outcomes": batch["outcomes"],
@@ -188,6 +190,7 @@ _IMPORT: Final = _object(
     entity=_ENTITY,
     format=_FORMAT,
     compressed=_BOOLEAN,
+    dryRun=_BOOLEAN,
     status={**_TEXT, "enum": list(batches.STATES)},
     records=_WHOLE,
     outcomes={"type": "object", "additionalProperties": _WHOLE},
@@ -238,6 +241,7 @@ FILES: Final = (
             format=_FORMAT,
             compressed=_BOOLEAN,
             mapping={"type": "object"},
+            dryRun=_BOOLEAN,
             checksum=_TEXT,
             size={"anyOf": [_WHOLE, _TEXT]},
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -217,14 +218,22 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]]) -> 
 
 async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[Entry]) -> None:
     """Apply some records and note it."""
+    await intake.apply(work, entries, source, partial(note, work, batch))
 
-    async def keep(tally: Tally, done: Sequence[Entry]) -> None:
-        row = await _locked(work, batch["ref"])
-        if row["revision"] != batch["revision"] or row["line"] >= done[0].line:
-            raise Moved
-        await _keep(work, row, tally, done)
 
-    await intake.apply(work, entries, source, keep)
+async def note(work: Work, batch: Row, tally: Tally, done: Sequence[Entry]) -> None:
+    """Note what some records did, in the transaction that did it; raises `Moved`."""
+    row = await _locked(work, batch["ref"])
+    if row["revision"] != batch["revision"] or row["line"] >= done[0].line:
+        raise Moved
+    await _keep(work, row, tally, done)
+
+
+async def begin_again(work: Work, batch: UUID) -> None:
+    """Forget what was noted: a rehearsal that was cut off has nothing to go on from."""
+    async with work.transaction():
+        await work.run("batches.forget_failures", ref=batch)
+        await work.run("batches.begin_again", ref=batch)
 
 
 async def finish(work: Work, batch: UUID) -> Record:

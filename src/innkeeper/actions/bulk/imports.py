@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -18,17 +19,31 @@ from innkeeper.store.readers import Chunk
 from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
+_REHEARSAL: Final = "rehearsal"
 Told = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
 """Told of what some records did."""
 
 
 async def create(
-    work: Work, holds: Holds, about: dict[str, Any], checksum: str | None, size: int | None
+    work: Work,
+    holds: Holds,
+    about: dict[str, Any],
+    checksum: str | None,
+    size: int | None,
+    *,
+    rehearsal: bool = False,
 ) -> Record:
-    """An import that waits for its file to be uploaded."""
+    """An import that waits for its file to be uploaded; a `rehearsal` will change nothing."""
+    if rehearsal:
+        about = {**about, _REHEARSAL: True}
     return await batches.allocate(
         work, uuid4(), holds=holds, checksum=checksum, size=size, about=about
     )
+
+
+def is_rehearsal(batch: Row) -> bool:
+    """Whether an import only tells what it would do."""
+    return bool(batch["about"].get(_REHEARSAL))
 
 
 @asynccontextmanager
@@ -75,6 +90,12 @@ async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) 
             await intake.apply(work, chunk.items, source, told)
     finally:
         await work.run("rehearsal.end")
+
+
+async def rehearse_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]]) -> None:
+    """Rehearse a claimed import from its first record, and note what would have become of each."""
+    await batches.begin_again(work, batch["ref"])
+    await rehearse(work, chunks, partial(batches.note, work, batch))
 
 
 async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:

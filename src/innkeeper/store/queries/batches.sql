@@ -55,6 +55,14 @@ SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed
     outcomes = %(outcomes)s, modified_at = %(now)s
 WHERE ref = %(ref)s
 
+-- batches.forget_failures
+-- Forget what failed in a batch.
+DELETE FROM {ws}.batch_failures WHERE batch_ref = %(ref)s
+
+-- batches.begin_again
+-- A batch as it was before its first record.
+UPDATE {ws}.batches SET line = 0, records = 0, failed = 0, outcomes = '{}' WHERE ref = %(ref)s
+
 -- batches.unfinished
 -- Batches whose file is here and not applied to its end.
 SELECT ref FROM {ws}.batches

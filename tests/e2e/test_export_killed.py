@@ -1,0 +1,189 @@
+"""kill -9 of the worker in the middle of an audience export: it goes on, and nothing is doubled."""
+
+import asyncio
+import gzip
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from batching import declared, packed, upsert
+from calling import Api
+from process import COMMAND, Innkeeper, Serve
+from receiving import Receiver, Receiving
+
+from innkeeper.jobs import upkeep
+from innkeeper.jobs.worker import queue_of
+
+GUESTS = 1100
+OWN = "/innkeeper/v1/exports"
+EVERYBODY = {
+    "filterGroups": [
+        {"entity": "guest", "rules": [{"field": "ref", "comparator": "is not null", "values": []}]}
+    ]
+}
+
+
+@pytest.fixture
+def server(serve: Serve) -> Innkeeper:
+    """A server whose background work is done by processes of the test's own."""
+    return serve(env={"INNKEEPER_JOBS": "false"})
+
+
+@pytest.fixture
+def api(server: Innkeeper) -> Iterator[Api]:
+    with Api(server.url, server.client_key, server.token) as api:
+        yield api
+
+
+@pytest.fixture
+def dsn(server: Innkeeper) -> str:
+    return str(json.loads((server.data / "server.json").read_text())["dsn"])
+
+
+def worker(server: Innkeeper) -> subprocess.Popen[bytes]:
+    words = [COMMAND, "jobs", "run", "--data", server.data]
+    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+
+
+def work(server: Innkeeper, done: Callable[[], object]) -> None:
+    """Let a worker work until something is done."""
+    process = worker(server)
+    try:
+        until(done)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def revive(dsn: str) -> None:
+    """A minute passes: what the dead worker was at is queued again."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "UPDATE jobs.procrastinate_workers SET last_heartbeat = now() - interval '2 minutes'"
+        )
+
+    async def act() -> None:
+        async with queue_of(dsn).open_async() as queue:
+            await upkeep.revive(SimpleNamespace(app=queue), timestamp=0)
+
+    asyncio.run(act())
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def made(answer: Any) -> dict[str, Any]:
+    assert answer.status_code in (200, 201, 202), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def everybody(api: Api, server: Innkeeper) -> set[str]:
+    """A batch of guests, applied; the refs of all."""
+    file = packed([upsert(f"guest{number}@example.com") for number in range(GUESTS)])
+    batch = made(api.put(f"/v2/batches/{uuid4()}", json=declared(file)))
+    assert api.put(batch["location"]["href"], content=file, auth=None).status_code == 200
+    work(
+        server, lambda: api.get(f"/v2/batches/{batch['ref']}").json()["status"]["code"] == "success"
+    )
+    dsn = json.loads((server.data / "server.json").read_text())["dsn"]
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT ref::text FROM ws_live.guests").fetchall()
+    assert len(rows) == GUESTS
+    return {ref for (ref,) in rows}
+
+
+class Killing(Receiver):
+    """Kills who sends the second batch, before it hears that this one arrived."""
+
+    victim: subprocess.Popen[bytes] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.RequestHandlerClass = KillingHandler
+
+
+class KillingHandler(Receiving):
+    server: Killing
+
+    def do_POST(self) -> None:
+        if len(self.server.got) == 1 and self.server.victim is not None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.got.append((dict(self.headers), body))
+            kill(self.server.victim)
+            self.server.victim = None
+            self.close_connection = True
+            return
+        super().do_POST()
+
+
+def test_killed_while_it_writes_and_while_it_delivers(
+    server: Innkeeper, api: Api, dsn: str
+) -> None:
+    """Issue 6: an interrupted export resumes, and doubles nothing."""
+    refs = everybody(api, server)
+    segment = made(api.post("/innkeeper/v1/segments", json={"name": "A", "definition": EVERYBODY}))
+    with Killing() as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        body = {
+            "name": "Out",
+            "segment": segment["ref"],
+            "definitionType": "DELTA",
+            "format": "NDJSON",
+            "columns": ["ref"],
+            "destination": {"type": "WEBHOOK", "url": receiver.url},
+        }
+        export = made(api.post(OWN, json=body))
+        execution = made(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
+        kept = server.data / "files" / "live" / "exports" / execution
+        with psycopg.connect(dsn) as other:
+            # It has written its file, and cannot list it.
+            other.execute("LOCK TABLE ws_live.export_files IN EXCLUSIVE MODE")
+            process = worker(server)
+            until(lambda: kept.is_dir() and any(kept.iterdir()))
+            kill(process)
+        (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+        assert item["status"] not in ("SUCCESS", "FAILED")
+
+        revive(dsn)
+        receiver.victim = worker(server)
+        until(lambda: receiver.victim is None)
+        assert len(receiver.got) == 2
+        revive(dsn)
+        work(server, lambda: len(receiver.got) == 4)
+        receiver.shutdown()
+
+    (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    assert (item["status"], item["successAdd"], item["deliveryError"]) == ("SUCCESS", GUESTS, None)
+    assert [path.name for path in kept.iterdir()] == ["0000.ndjson.gz"]
+    assert refs_in(gzip.decompress(next(kept.iterdir()).read_bytes())) == sorted(refs)
+    # The batch that nobody noted came again, under the key that it had.
+    batches = {headers["Idempotency-Key"]: body for headers, body in receiver.got}
+    assert len(receiver.got) == 4
+    assert [key.rpartition("-")[2] for key in batches] == ["0", "500", "1000"]
+    assert refs_in(b"".join(batches.values())) == sorted(refs)
+    # The baseline was moved once: the next delta has nothing to tell.
+    again = made(api.post(f"{OWN}/{export['ref']}/run"))["executionRef"]
+    path = f"{OWN}/executions/{again}/files"
+    work(server, lambda: api.get(path).status_code == 200)
+    assert made(api.get(path))["exports"] == []
+
+
+def refs_in(lines: bytes) -> list[str]:
+    return sorted(json.loads(line)["ref"] for line in lines.splitlines())
