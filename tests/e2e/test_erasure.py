@@ -183,6 +183,16 @@ def plant_uploads(api: Api, plants: Plants, email: str) -> tuple[str, str]:
     return str(batch["ref"]), stays
 
 
+def plant_log(server: Innkeeper, plants: Plants) -> None:
+    """A word in PostgreSQL's own log, which quotes a statement that fails; and everything that
+    was planted before in its tables, not in memory alone."""
+    dsn = json.loads((server.data / "server.json").read_text())["dsn"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute(f"SELECT '{plants.word()}' FROM nowhere")
+
+
 def plant_audiences(api: Api, server: Innkeeper, guest: dict[str, Any]) -> dict[str, Any]:
     """A Live segment with the guest in it, and files of audience exports that hold them."""
     rule = {"field": "ref", "comparator": "is not null", "values": []}
@@ -244,9 +254,11 @@ def test_an_erased_person_leaves_no_byte_behind(
     bystander = made(api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"}))
     executions = plant_audiences(api, server, guest)
     plant_uploads(api, plants, email)
+    plant_log(server, plants)
     assert len(plants.words) >= PLANTED
     before = scan(server.data, plants)
-    for kind in ("lake/", *(f"exports/{ref}" for ref in executions.values())):
+    exports_at_rest = [f"exports/{ref}" for ref in (exported["ref"], *executions.values())]
+    for kind in ("lake/", "uploads/", "postgres.log", "pg_wal/", "base/", *exports_at_rest):
         assert any(kind in path for path in before), f"nothing stands in {kind}"
     everywhere = set().union(*before.values())
     assert everywhere == set(plants.words), "each word stands somewhere"
@@ -262,6 +274,7 @@ def test_an_erased_person_leaves_no_byte_behind(
     assert receipt["files"].keys() >= {"uploads", "exports", "lake"}
     at_rest = {path for path in scan(server.data, plants) if not path.startswith("postgres")}
     assert at_rest == set(), "files at rest need no scrub"
+    assert not any((server.data / "scratch").iterdir())
     assert not plants.found_in(dumped(server)), "a dump needs no scrub"
     command("privacy", "scrub", "--yes", "--json")
     assert not plants.found_in(dumped(server))
@@ -273,6 +286,7 @@ def test_an_erased_person_leaves_no_byte_behind(
     ]
     server.stop()
     assert scan(server.data, plants) == {}
+    assert not plants.found_in(server.log.read_bytes()), "the log of requests names nobody"
     assert b"bystander" in b"".join(
         path.read_bytes()
         for path in (server.data / "postgres" / "base").rglob("*")
