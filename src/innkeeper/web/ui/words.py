@@ -15,7 +15,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Refused, instant, iso
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
-_SHORT: Final = {"ref", "id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku"}
+_SHORT: Final = {"ref", "id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
 _TOKEN: Final = re.compile(
     r'("(?:\\.|[^"\\])*")(\s*:)?|(\btrue\b|\bfalse\b|\bnull\b)|(-?\d[\d.eE+-]*)'
 )
@@ -152,6 +152,13 @@ def said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def decided(value: Any) -> str:
+    """What a rule of a segment found, for reading."""
+    if value is None:
+        return "nothing"
+    return moment(value) if isinstance(value, datetime) else said(value)
+
+
 def run_state(status: str) -> str:
     """The state of an execution, which the vendor spells by what it runs on."""
     return {"PENDING_SEGMENTATION": "waiting", "PENDING_EMR_JOB": "running"}.get(status, status)
@@ -236,6 +243,6 @@ FILTERS: Final = {
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
         *(initials, tint, said, worded_keys, plain, json_text, json_html),
-        *(run_state, column_words, target_words, import_state, size),
+        *(decided, run_state, column_words, target_words, import_state, size),
     )
 }

@@ -1,0 +1,76 @@
+"""The page of one guest: its tabs show what there is, and each state has an address."""
+
+import re
+
+import httpx
+import pytest
+
+MAIL = "tabs@example.com"
+WHO = [{"provider": "email", "id": MAIL}]
+COMMON = {"pos": "harbourandhill.com", "currency": "EUR", "language": "EN"}
+
+
+@pytest.fixture(scope="module")
+def guest(shop):
+    """Two sessions, one on the web and one in the app, of which the first left a cart."""
+    with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
+        body = {"guestType": "customer", "firstName": "Tabs", "email": MAIL, "identifiers": WHO}
+        ref = api.post("/v2.1/guests", json=body).json()["ref"]
+        ext = {"name": "ext", "favouriteBrand": "Burren", "isMember": True}
+        api.post(f"/v2.1/guests/{ref}/extensions", json=ext)
+        product = {"item_id": "T1", "product_id": "T1", "name": "Tent", "type": "TENT"}
+        added = {"type": "ADD", "product": {**product, "price": 300, "quantity": 1}}
+        seen = {"type": "VIEW", "page": "/app"}
+        known = {"type": "IDENTITY", "identifiers": WHO}
+        for channel, last in (("WEB", added), ("MOBILE_APP", seen)):
+            asked = {"client_key": shop.client_key}
+            browser = api.get("/v1.2/browser/create.json", params=asked).json()["ref"]
+            sent = {**COMMON, **asked, "browser_id": browser, "channel": channel}
+            for event in (known, last):
+                assert api.post("/v1.2/events", json={**sent, **event}).status_code < 300
+        return ref
+
+
+def test_the_timeline_is_filtered_and_a_session_opens_to_its_events(page, guest) -> None:
+    page.go(f"/guests/{guest}")
+    page.get_by_role("navigation", name="Guest").get_by_role("link", name="Timeline").click()
+    sessions = page.locator("details.session")
+    assert sessions.count() == 2
+    page.get_by_label("Channel").select_option("WEB")
+    page.wait_for_url("**channel=WEB**")
+    assert sessions.count() == 1
+    sessions.first.locator("summary").click()
+    event = sessions.first.locator(".events li", has_text="Add")
+    event.wait_for()
+    assert "Tent" in event.inner_text()
+    page.get_by_label("Outcome").select_option(label="Converted")
+    page.wait_for_url("**interaction=CONVERTED**")
+    assert page.get_by_role("heading", name="No session matches").is_visible()
+    page.go_back()
+    page.wait_for_url(re.compile(r"timeline\?channel=WEB"))
+    assert sessions.count() == 1
+    page.get_by_label("Date").select_option(index=1)
+    page.wait_for_url(re.compile("date=[^&]"))
+    assert sessions.count() == 1
+
+
+def test_properties_read_as_words_and_json_is_raw(page, guest) -> None:
+    page.go(f"/guests/{guest}/properties")
+    assert page.locator("dt:text-is('Favourite Brand') + dd").inner_text() == "Burren"
+    assert page.locator("dt:text-is('Is Member') + dd").inner_text() == "true"
+    assert page.get_by_text("email", exact=True).first.is_visible()
+    # Nobody without an order has a tab of orders.
+    tabs = page.get_by_role("navigation", name="Guest")
+    assert tabs.get_by_role("link", name="Orders").count() == 0
+    tabs.get_by_role("link", name="Raw JSON").click()
+    raw = page.locator("pre.json").inner_text()
+    assert '"favouriteBrand": "Burren"' in raw
+    assert f'"ref": "{guest}"' in raw
+
+
+def test_the_group_is_a_picture_with_its_reasons(page, guest) -> None:
+    page.go(f"/guests/{guest}/identity")
+    assert page.get_by_role("heading", name="3 records are one guest").is_visible()
+    assert page.locator(".graph .node").count() == 3
+    assert page.locator(".graph .rule", has_text="email").count() == 2
+    assert page.get_by_text(f"email = {MAIL}").first.is_visible()
