@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 from bench.idle import DATABASE, JOBS, SERVER, resident_parts
 from bench.load import Requests, Sample, drive
@@ -25,14 +26,14 @@ def client_key(server: Server) -> str:
     return login.partition(b":")[0].decode()
 
 
-def page_view(key: str, browser: str, number: int) -> bytes:
+def page_view(key: str, browser: str, number: int, channel: str = "WEB") -> bytes:
     """The body of the n-th event: a page view as the SDKs send it."""
     return json.dumps(
         {
             "client_key": key,
             "browser_id": browser,
             "type": "VIEW",
-            "channel": "WEB",
+            "channel": channel,
             "pos": "default",
             "currency": "EUR",
             "language": "EN",
@@ -52,12 +53,26 @@ def measure(bench: Bench) -> Iterator[str]:
     def event(number: int) -> bytes:
         return page_view(key, chance.choice(browsers), number)
 
+    def first_event(number: int) -> bytes:
+        # A session is of a channel: nobody was on this one.
+        return page_view(key, chance.choice(browsers), number, f"C{uuid4().hex[:12]}")
+
+    _visit_once(ours, key, browsers)
+    yield (
+        f"{BROWSERS:,} browsers, each of which has a session that goes on; then events that each "
+        "begin one; then one browser alone, whose events are written one after the other.\n"
+    )
     yield HEAD
     yield RULE
     yield from bench.rows(
         "VIEW event",
         lambda number: ours.post("/v1.2/events", event(number)),
         lambda number: floor.post("/events", event(number)),
+    )
+    yield from bench.rows(
+        "VIEW event that begins a session",
+        lambda number: ours.post("/v1.2/events", first_event(number)),
+        lambda number: floor.post("/events", first_event(number)),
     )
     one = browsers[0]
     yield from bench.rows(
@@ -84,6 +99,18 @@ def _browsers(ours: Server, key: str) -> list[str]:
 
     asyncio.run(one())
     return answers
+
+
+def _visit_once(ours: Server, key: str, browsers: list[str]) -> None:
+    """A first page view of every browser."""
+    done = 0
+    while done < len(browsers):
+        left = browsers[done:]
+
+        def first(number: int, left: list[str] = left) -> bytes:
+            return ours.post("/v1.2/events", page_view(key, left[number % len(left)], number))
+
+        done += asyncio.run(drive(ours.host, ours.port, first, 16, 2)).requests
 
 
 def _memory(bench: Bench, request: Requests) -> Iterator[str]:

@@ -47,6 +47,7 @@ def test_seed_001_finds_the_order_of_a_guest(page, api) -> None:
 
 
 def test_extension_keys_read_as_words(page, api) -> None:
+    """E-9."""
     order = api.post("/v2.1/orders", json={**ORDER, "referenceId": "B1-2026-0002"}).json()
     answer = api.post(
         f"/v2.1/orders/{order['ref']}/extensions/ext",

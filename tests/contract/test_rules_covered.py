@@ -33,7 +33,6 @@ SERVED = {
 LATER = {
     "C-2": "states which data models v2 and v2.1 serve: nothing to observe",
     "L-12": "tells that the vendor's samples of links do not resolve; R-1 is what we do",
-    "E-9": "keys as words on the screens: with the screens",
     "V-6": "tells of hosts: nothing to observe",
 }
 

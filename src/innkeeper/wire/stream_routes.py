@@ -258,6 +258,8 @@ PREFIXES: Final = ("/v1.2/", "/v1/events/", "/v1/personalize", "/v2/callflows", 
 
 def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
     """What is served at a path by method, and the path's parameters."""
+    if path in _PLAIN:
+        return _PLAIN[path], {}
     found: dict[str, StreamRoute] = {}
     parameters: dict[str, str] = {}
     for route in STREAM_ROUTES:
@@ -266,6 +268,14 @@ def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
             found[route.method] = route
             parameters = matched
     return found, parameters
+
+
+_PLAIN: Final[Mapping[str, dict[str, StreamRoute]]] = {
+    path: {route.method: route for route in STREAM_ROUTES if route.path == path}
+    for path in {route.path for route in STREAM_ROUTES}
+    if "{" not in path
+}
+"""Paths without parameters, as nearly every client spells them."""
 
 
 def is_stream(path: str) -> bool:
