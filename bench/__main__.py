@@ -50,6 +50,7 @@ def lines(asked: argparse.Namespace) -> Iterator[str]:
             bench = Bench(ours, beneath, asked.seconds, asked.full)
             for name in asked.sections or SECTIONS:
                 yield f"\n## {name.capitalize()}\n"
+                yield f"Load average of the machine when this began: {os.getloadavg()[0]:.1f}.\n"
                 yield from SECTIONS[name](bench)
 
 
