@@ -68,34 +68,45 @@ class Asked:
     quiet: bool
 
 
+Entity = Annotated[What, typer.Argument(help="What the files hold.", show_default=False)]
+Paths = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE…", help="Paths; - is standard input.", show_default=False),
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(help="Which column is which field; FILE.mapping.toml when it is there."),
+]
+Suggest = Annotated[
+    bool, typer.Option("--suggest", help="Write FILE.mapping.toml to edit, and import nothing.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything and tell what would be done.")
+]
+RejectsFile = Annotated[
+    Path | None,
+    typer.Option(help="File for records that fail, with line and reason; FILE.rejects.ndjson."),
+]
+Form = Annotated[
+    str | None,
+    typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Begin again with a file that was cut off.")
+]
+Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
+
+
 def import_(
-    what: Annotated[What, typer.Argument(help="What the files hold.", show_default=False)],
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE…", help="Paths; - is standard input.", show_default=False),
-    ],
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="Which column is which field; FILE.mapping.toml when it is there."),
-    ] = None,
-    suggest: Annotated[
-        bool, typer.Option("--suggest", help="Write FILE.mapping.toml to edit, and import nothing.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and tell what would be done.")
-    ] = False,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(help="File for records that fail, with line and reason; FILE.rejects.ndjson."),
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--restart", help="Begin again with a file that was cut off.")
-    ] = False,
-    workspace: Annotated[str, typer.Option(help="Workspace to import into.")] = "live",
+    what: Entity,
+    files: Paths,
+    mapping: MappingFile = None,
+    suggest: Suggest = False,
+    dry_run: DryRun = False,
+    rejects: RejectsFile = None,
+    form: Form = None,
+    again: Restart = False,
+    workspace: Workspace = "live",
     data: Data = None,
     database: Database = None,
     config: Config = None,

@@ -1,6 +1,6 @@
 """Records in: one line of a batch or import becomes an entry, or a documented fault."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Final
@@ -8,109 +8,33 @@ from typing import Any, Final
 import msgspec
 
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.base import Changes, Field, Record, Resource
-from innkeeper.resources.codes import COUNTRIES
-from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY, Guest, GuestExtension
-from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern, Refused
-from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, Order, OrderItem
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
+from innkeeper.resources.kinds import Refused
+from innkeeper.resources.orders import EXTENSION_NAME
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Fault, Group, Item, Operation, Told
+from innkeeper.wire.batch_plans import (
+    GUEST,
+    ITEM,
+    NEEDED,
+    NEEDED_OF_ITEMS,
+    ORDER,
+    OWN_GUEST,
+    TOLD,
+    Plan,
+)
 from innkeeper.wire.decode import decode
-from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.views import PairsView, Verb
-
-TITLES: Final = (
-    *("Br", "Brigadier", "Capt", "Colonel", "Dame", "Dr", "Elder", "Fr", "General", "Hon"),
-    *("Judge", "Lord", "Master", "Miss", "Mr", "Mrs", "Ms", "Mstr", "Prof", "Rabbi", "Rev"),
-    *("Shaikha", "Sheikh", "Sir", "Sister", "Sr"),
-)
-STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")
-PAYMENTS: Final = ("Card", "Paypal", "Voucher", "ATM", "Cash", "Other")
-CARDS: Final = ("Mastercard", "Visa", "Diners", "American Express")
-
-Plan = Mapping[str, tuple[str, Kind | None, bool]]
-"""Name on the wire -> (field, kind that reads it, whether null clears it); no kind ignores it."""
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
 _BOM: Final = b"\xef\xbb\xbf"
 _UNKNOWN: Final = "is not an attribute of this schema"
-
-
-def _plan(
-    resource: type[Resource],
-    accept: Mapping[str, Kind],
-    rename: Mapping[str, str] | None = None,
-    owned: Iterable[str] = (),
-) -> Plan:
-    """Every field of a resource that a record may hold; what the server owns is ignored, but
-    for the `owned` fields that history may tell."""
-
-    def kind(name: str, field: Field) -> Kind | None:
-        known = accept.get(name, field.kind)
-        return known if not field.owned or name in owned else None
-
-    spelt = rename or {}
-    return {
-        "href": ("href", None, False),
-        **{
-            spelt.get(name, camel(name)): (
-                name,
-                kind(name, field),
-                field.clearable and not field.owned and not field.required,
-            )
-            for name, field in resource.fields.items()
-            if name != "extra"
-        },
-    }
-
-
-GUEST: Final = _plan(
-    Guest,
-    {
-        "guest_type": OneOf((CUSTOMER,)),
-        "title": OneOf(TITLES),
-        "gender": OneOf(("male", "female", "unknown")),
-        "country": Code(COUNTRIES, upper=True),
-    },
-    owned=("first_seen", "last_seen"),
-)
-OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
-"""What an import of our own accepts: all that REST does, and so all that an export holds."""
-ORDER: Final = _plan(
-    Order,
-    {
-        "status": OneOf(STATUSES),
-        "payment_type": OneOf(PAYMENTS),
-        "card_type": OneOf(CARDS),
-        "channel": OneOf(CHANNELS),
-    },
-)
-ITEM: Final = _plan(
-    OrderItem,
-    {
-        "type": Pattern("[A-Z][A-Z0-9_]*", "must be in upper case"),
-        "currency_code": CURRENCY,
-        "original_currency_code": CURRENCY,
-    },
-    {"passenger_type_code": "consumerTypeCode"},
-)
 _EXTENSION: Final = PairsView(
     resource=GuestExtension, path="", item="/{name}", verbs=frozenset(), keyed=True
 )
 _ORDER_EXTENSION: Final = _EXTENSION.but(names=(EXTENSION_NAME,))
-
-NEEDED: Final = {
-    "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
-    "insert": (
-        *("referenceId", "channel", "pointOfSale", "orderedAt"),
-        *("status", "currencyCode", "price", "paymentType"),
-    ),
-}
-"""What an order must hold beside its contact (batch-api.md 8)."""
-NEEDED_OF_ITEMS: Final = (
-    *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
-)
 
 
 def entry(line: int, text: bytes, *, tracking: bool = False) -> Entry:
@@ -174,7 +98,7 @@ def _enveloped(envelope: dict[str, Any], tracking: bool) -> Operation:
         raise rules.Refused(rules.UNSUPPORTED)
     reader = MODES.get((schema, mode)) if _are_text(schema, mode) else None
     if schema == "tracking":
-        reader = _event
+        reader = event
     if reader is None:
         raise rules.Refused(rules.UNSUPPORTED)
     if not isinstance(value, dict):
@@ -277,10 +201,6 @@ def _told(value: Any, at: str, problems: list[Problem], *, uses_items: bool = Fa
     return Told(_present(changes), groups, items)
 
 
-TOLD: Final = {**GUEST, "guestType": ("guest_type", None, False)}
-"""A contact or consumer is shaped like a guest; what type of guest it is the order decides."""
-
-
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
     """Whom to remove: identifiers, or attributes that identify (batch-api.md 9)."""
     problems: list[Problem] = []
@@ -321,10 +241,6 @@ def migration(value: dict[str, Any]) -> Operation:
     if problems:
         raise rules.Refused(rules.invalid_fields(problems))
     return rules.Migration(*people)
-
-
-def _event(value: dict[str, Any]) -> Operation:
-    return rules.EventTold(value)
 
 
 def identifiers_in(told: Any) -> list[dict[str, str]]:

@@ -10,11 +10,11 @@ from typing import Any, Final
 from innkeeper.errors import OperatorError
 from innkeeper.resources.kinds import Count, Kind, ListOf, Number, Opaque, Part
 from innkeeper.wire import batch_records
-from innkeeper.wire.batch_records import Plan
+from innkeeper.wire.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
 
 PLANS: Final[Mapping[str, Plan]] = {
-    "guests": batch_records.OWN_GUEST,
-    "orders": batch_records.ORDER,
+    "guests": OWN_GUEST,
+    "orders": ORDER,
     "events": {},
 }
 TYPES: Final = ("text", "number", "boolean")
@@ -103,7 +103,7 @@ def kind_of(holds: str, target: str) -> Kind | None:
     if where in ("contact", "consumers"):
         return kind_of("guests", rest)
     in_item = where == "orderItems" and rest
-    known = batch_records.ITEM.get(rest) if in_item else PLANS[holds].get(target)
+    known = ITEM.get(rest) if in_item else PLANS[holds].get(target)
     return known[1] if known else None
 
 
@@ -197,7 +197,7 @@ def is_target(holds: str, target: str) -> bool:
     if holds == "orders" and where == "contact":
         return not rest or is_target("guests", rest)
     if holds == "orders" and where == "orderItems":
-        return not rest or rest in batch_records.ITEM or rest.startswith("extensions.")
+        return not rest or rest in ITEM or rest.startswith("extensions.")
     if target in ("consumers",):
         return holds == "orders"
     known = PLANS[holds].get(target)

@@ -21,6 +21,7 @@ from innkeeper.store.readers import Unreadable, check_gzip, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire import batch_records
 from innkeeper.wire.batch_files import Layout, guessed_format
+from innkeeper.wire.batch_plans import ITEM
 from innkeeper.wire.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.suggestion import suggested
@@ -201,7 +202,7 @@ def targets_of(holds: str, column: Column, providers: list[str]) -> list[tuple[s
 
 
 def _fields(of: str, holds: str) -> list[str]:
-    plan = batch_records.ITEM if of == "items" else PLANS[of]
+    plan = ITEM if of == "items" else PLANS[of]
     own = [name for name, (_, kind, _) in plan.items() if kind is not None]
     if of != "items":
         own = [name for name in own if is_target(holds, name)]

@@ -1,0 +1,96 @@
+"""What the members of batch records are: name on the wire -> field and kind (batch-api.md 7, 8)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from innkeeper.resources.base import Field, Resource
+from innkeeper.resources.codes import COUNTRIES
+from innkeeper.resources.guests import CUSTOMER, Guest
+from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern
+from innkeeper.resources.orders import CHANNELS, Order, OrderItem
+from innkeeper.wire.naming import camel
+
+TITLES: Final = (
+    *("Br", "Brigadier", "Capt", "Colonel", "Dame", "Dr", "Elder", "Fr", "General", "Hon"),
+    *("Judge", "Lord", "Master", "Miss", "Mr", "Mrs", "Ms", "Mstr", "Prof", "Rabbi", "Rev"),
+    *("Shaikha", "Sheikh", "Sir", "Sister", "Sr"),
+)
+STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")
+PAYMENTS: Final = ("Card", "Paypal", "Voucher", "ATM", "Cash", "Other")
+CARDS: Final = ("Mastercard", "Visa", "Diners", "American Express")
+
+Plan = Mapping[str, tuple[str, Kind | None, bool]]
+"""Name on the wire -> (field, kind that reads it, whether null clears it); no kind ignores it."""
+
+
+def _plan(
+    resource: type[Resource],
+    accept: Mapping[str, Kind],
+    rename: Mapping[str, str] | None = None,
+    owned: Iterable[str] = (),
+) -> Plan:
+    """Every field of a resource that a record may hold; what the server owns is ignored, but
+    for the `owned` fields that history may tell."""
+
+    def kind(name: str, field: Field) -> Kind | None:
+        known = accept.get(name, field.kind)
+        return known if not field.owned or name in owned else None
+
+    spelt = rename or {}
+    return {
+        "href": ("href", None, False),
+        **{
+            spelt.get(name, camel(name)): (
+                name,
+                kind(name, field),
+                field.clearable and not field.owned and not field.required,
+            )
+            for name, field in resource.fields.items()
+            if name != "extra"
+        },
+    }
+
+
+GUEST: Final = _plan(
+    Guest,
+    {
+        "guest_type": OneOf((CUSTOMER,)),
+        "title": OneOf(TITLES),
+        "gender": OneOf(("male", "female", "unknown")),
+        "country": Code(COUNTRIES, upper=True),
+    },
+    owned=("first_seen", "last_seen"),
+)
+OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
+"""What an import of our own accepts: all that REST does, and so all that an export holds."""
+ORDER: Final = _plan(
+    Order,
+    {
+        "status": OneOf(STATUSES),
+        "payment_type": OneOf(PAYMENTS),
+        "card_type": OneOf(CARDS),
+        "channel": OneOf(CHANNELS),
+    },
+)
+ITEM: Final = _plan(
+    OrderItem,
+    {
+        "type": Pattern("[A-Z][A-Z0-9_]*", "must be in upper case"),
+        "currency_code": CURRENCY,
+        "original_currency_code": CURRENCY,
+    },
+    {"passenger_type_code": "consumerTypeCode"},
+)
+TOLD: Final = {**GUEST, "guestType": ("guest_type", None, False)}
+"""A contact or consumer is shaped like a guest; what type of guest it is the order decides."""
+NEEDED: Final = {
+    "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),
+    "insert": (
+        *("referenceId", "channel", "pointOfSale", "orderedAt"),
+        *("status", "currencyCode", "price", "paymentType"),
+    ),
+}
+"""What an order must hold beside its contact (batch-api.md 8)."""
+NEEDED_OF_ITEMS: Final = (
+    *("type", "productId", "name", "description", "vendor", "price", "currencyCode"),
+)
