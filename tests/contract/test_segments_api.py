@@ -580,3 +580,29 @@ def test_a_trait_that_is_redefined_moves_live_segments(api: Api, jobs: Any) -> N
     api.post(f"{OWN}/{created['ref']}/pause")
     api.delete(f"{OWN}/{created['ref']}")
     assert api.delete(path).status_code == 204
+
+
+def test_free_members_of_events_are_offered_with_their_type(api: Api, connection: Any) -> None:
+    """Issue 6: the builder's fields come from the data; a type is that which most rows have."""
+    guest = api.guest()
+    for score, member in ((5, True), (7.5, False), ("many", True)):
+        custom = {"ext": {"score": score, "member": member, "shop": "Cork"}, "colour": "red"}
+        connection.execute(
+            "INSERT INTO ws_live.events (ref, at, session_ref, guest_ref, browser_ref, number, "
+            "type, channel, point_of_sale, reach, cuts, body, received_at) VALUES "
+            "(gen_random_uuid(), now(), gen_random_uuid(), %s, gen_random_uuid(), 1, 'VIEW', "
+            "'WEB', 'default', 1200, false, %s, now())",
+            [guest["ref"], json.dumps({"data": custom})],
+        )
+    entities = {each["name"]: each for each in api.get(f"{OWN}/fields").json()["entities"]}
+    offered = {
+        (each["location"], each["field"]): each["type"]
+        for each in entities["event"]["fields"]
+        if each["location"] != "core"
+    }
+    assert offered == {
+        ("custom", "colour"): "string",
+        ("ext", "member"): "boolean",
+        ("ext", "score"): "number",
+        ("ext", "shop"): "string",
+    }

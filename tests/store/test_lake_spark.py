@@ -120,6 +120,8 @@ async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Sess
         assert asked is not None
         same(duck, spark, catalogue_sql.ranked(asked, "", 50))
         same(duck, spark, catalogue_sql.ranked(asked, "O", 50))
+    same(duck, spark, catalogue_sql.member_kinds([("custom", "sc_search_term"), ("ext", "a")]))
+    same(duck, spark, catalogue_sql.currencies())
     given = asking._parameters({"timeZone": "Europe/Dublin", "interval": "week", "currency": "GBP"})
     for report in reports.REPORTS.values():
         same(duck, spark, reports.question(report, given), ordered=True)

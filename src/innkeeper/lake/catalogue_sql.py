@@ -1,10 +1,16 @@
 """What the data holds, for the builder of segments: subtypes, free fields, values and shares."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from sqlglot import exp, parse_one
 
 from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity
 
-_COUNT = exp.Count(this=exp.Star())
+SAMPLE: Final = 20_000
+"""Events whose free members are looked at."""
+NUMBERS: Final = ("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE")
+_COUNT: Final = exp.Count(this=exp.Star())
 
 
 def subtypes(entity: Entity) -> exp.Select:
@@ -45,15 +51,34 @@ def free_fields(entity: Entity) -> exp.Query:
     return exp.select("'' AS name", "'' AS key", "'' AS kind", "0").where(exp.false())
 
 
-_FREE_MEMBERS = """
+_FREE_MEMBERS = f"""
 SELECT place, key, lower(any_value(kind)), count(*) FROM (
     SELECT 'custom' AS place, unnest(json_keys(custom)) AS key, 'string' AS kind
-    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT 20000) AS some
+    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT {SAMPLE}) AS some
     UNION ALL
     SELECT 'ext', unnest(json_keys(custom, '$.ext')), 'string'
-    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT 20000) AS some
+    FROM (SELECT custom FROM events WHERE custom IS NOT NULL LIMIT {SAMPLE}) AS some
 ) AS named WHERE key <> 'ext' GROUP BY place, key ORDER BY 1, 2
-"""
+"""  # noqa: S608 - this module's own words
+
+
+def member_kinds(members: Sequence[tuple[str, str]]) -> exp.Select:
+    """One row: of each free member of events how many are numbers, and how many are boolean."""
+    counts = []
+    for place, name in members:
+        kind = exp.Anonymous(
+            this="json_type",
+            expressions=[exp.column("custom"), exp.Literal.string(_path(place, name))],
+        )
+        for words in (NUMBERS, ("BOOLEAN",)):
+            one = exp.If(this=kind.copy().isin(*words), true=exp.Literal.number(1))
+            counts.append(exp.Count(this=exp.Case(ifs=[one])))
+    sample = exp.select("custom").from_("events").where("NOT custom IS NULL").limit(SAMPLE)
+    return exp.select(*counts).from_(sample.subquery("some"))
+
+
+def _path(place: str, name: str) -> str:
+    return f'$."{name}"' if place == CUSTOM else f'$."{EXT}"."{name}"'
 
 
 def values(
@@ -71,7 +96,7 @@ def values(
         found = exp.select("id AS value").from_("identifiers")
         return found.where(exp.column("provider").eq(spelt))
     elif entity.custom and location in (CUSTOM, EXT):
-        path = f'$."{spelt}"' if location == CUSTOM else f'$."{EXT}"."{spelt}"'
+        path = _path(location, spelt)
         column = exp.Anonymous(
             this="json_extract_string",
             expressions=[exp.column("custom", "t"), exp.Literal.string(path)],

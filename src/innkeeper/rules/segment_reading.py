@@ -141,7 +141,7 @@ class _Reader:
         given = body.get("comparatorDataType") or STRING
         if given not in DATA_TYPES:
             self.problem(f"{at}comparatorDataType", f"value must be one of {','.join(DATA_TYPES)}")
-        elif not _FREE_FIELD.fullmatch(field) or not _FREE_FIELD.fullmatch(location):
+        elif not plain(field) or not plain(location):
             self.problem(f"{at}field", NOT_VALID)
         elif entity.name == "session" or (entity.custom and location not in (CUSTOM, EXT)):
             self.problem(f"{at}location", f"{entity.name} has no location {location}")
@@ -276,6 +276,11 @@ class _Reader:
         if sequence and (group.rules or group.count or group.total):
             self.problem(f"{at}sequence", "stands alone: put rules into its steps")
         return group
+
+
+def plain(name: str) -> bool:
+    """Whether a free field may be asked for: its name is part of a path."""
+    return bool(_FREE_FIELD.fullmatch(name))
 
 
 def read(body: Mapping[str, Any], traits: Mapping[str, str] | None = None) -> Definition:

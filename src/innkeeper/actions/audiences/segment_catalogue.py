@@ -6,8 +6,18 @@ from uuid import UUID
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
-from innkeeper.lake.snapshot import opened
-from innkeeper.resources.segments import COMPARATORS, ENTITIES, TRAIT, Entity, snake
+from innkeeper.lake.snapshot import Lake, opened
+from innkeeper.resources.segments import (
+    BOOLEAN,
+    COMPARATORS,
+    ENTITIES,
+    NUMBER,
+    STRING,
+    TRAIT,
+    Entity,
+    snake,
+)
+from innkeeper.rules.segment_reading import plain
 from innkeeper.rules.traits import IN_CURRENCY, Traits
 from innkeeper.store.work import Work
 
@@ -15,6 +25,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 MOST_VALUES: Final = 50
+MOST_TYPED: Final = 200
+"""Free members of events whose types are looked at."""
 
 
 async def members(
@@ -44,6 +56,8 @@ async def fields(work: Work) -> dict[str, Any]:
         for entity in ENTITIES.values():
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
             free = await lake.rows(catalogue_sql.free_fields(entity))
+            if entity.custom:
+                free = await _typed(lake, free)
             found.append((kinds, free))
         codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
     return _catalogue(known, found, codes)
@@ -68,6 +82,23 @@ def _catalogue(
             for each in COMPARATORS.values()
         ],
     }
+
+
+async def _typed(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Free members of events, each of the type that most of a sample have."""
+    from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
+
+    asked = [(place, name) for place, name, _, _ in members[:MOST_TYPED] if plain(name)]
+    if not asked:
+        return members
+    (counts,) = await lake.rows(catalogue_sql.member_kinds(asked))
+    kinds = dict(zip(asked, zip(counts[::2], counts[1::2], strict=True), strict=True))
+
+    def kind(place: str, name: str, rows: int) -> str:
+        numbers, truths = kinds.get((place, name), (0, 0))
+        return NUMBER if numbers * 2 > rows else BOOLEAN if truths * 2 > rows else STRING
+
+    return [(place, name, kind(place, name, rows), rows) for place, name, _, rows in members]
 
 
 async def values(
