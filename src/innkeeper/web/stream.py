@@ -109,8 +109,8 @@ class Stream:
         found, call.parameters = routes_at(call.path)
         if not found:
             raise NotFound
-        methods = allowed(found)
         if call.method == "OPTIONS":
+            methods = allowed(found)
             if b"access-control-request-method" in call.headers:
                 return self._cors.preflight(methods)
             return Answer(204, headers=[(b"allow", ", ".join(methods).encode())])
@@ -118,7 +118,7 @@ class Stream:
         call.route = next(iter(found.values()))
         route = found.get("GET" if call.method == "HEAD" else call.method)
         if route is None:
-            raise MethodNotAllowed(call.method, methods)
+            raise MethodNotAllowed(call.method, allowed(found))
         call.route = route
         if route.method == "GET":
             stream.callback_of(call.query)

@@ -1,8 +1,7 @@
 """Taking turns inside one process: who waits for the same thing holds no connection meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 
 
 class Turns:
@@ -11,17 +10,37 @@ class Turns:
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
-    @asynccontextmanager
-    async def of(self, name: Hashable) -> AsyncIterator[None]:
-        """Hold the lock of `name`; waiters come in the order in which they asked."""
-        lock, users = self._locks.get(name) or (asyncio.Lock(), 0)
-        self._locks[name] = (lock, users + 1)
+    def of(self, name: Hashable) -> "Turn":
+        """`async with` it to hold the lock of `name`; waiters come in the order they asked in."""
+        return Turn(self._locks, name)
+
+
+class Turn:
+    """One holder or waiter. A class, since one made from a generator costs three times as much."""
+
+    __slots__ = ("_lock", "_locks", "_name")
+
+    def __init__(self, locks: dict[Hashable, tuple[asyncio.Lock, int]], name: Hashable) -> None:
+        self._locks = locks
+        self._name = name
+
+    async def __aenter__(self) -> None:
+        lock, users = self._locks.get(self._name) or (asyncio.Lock(), 0)
+        self._lock = lock
+        self._locks[self._name] = (lock, users + 1)
         try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[name]
-            if users == 1:
-                del self._locks[name]
-            else:
-                self._locks[name] = (lock, users - 1)
+            await lock.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        lock, users = self._locks[self._name]
+        if users == 1:
+            del self._locks[self._name]
+        else:
+            self._locks[self._name] = (lock, users - 1)
