@@ -4,6 +4,9 @@ import csv
 import gzip
 import io
 import json
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -318,6 +321,27 @@ def test_a_message_tells_of_the_end(api: Api, jobs: Any, receiver: Receiver) -> 
     assert (told["executionRef"], told["status"]) == (execution["executionRef"], "SUCCESS")
     stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
     assert headers[webhooks.SIGNATURE] == webhooks.signature(export["webhookSecret"], stamp, body)
+
+
+def test_an_address_that_never_answers_holds_up_no_other(
+    api: Api, jobs: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: a destination that is down delays only itself."""
+    monkeypatch.setattr(webhooks, "SECONDS", 4.0)
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for number, port in enumerate((silent.getsockname()[1], receiver.server_port)):
+            url = f"http://127.0.0.1:{port}/{number}"
+            run(api, jobs, exported(api, segment, name=f"Out {number}", webhook=url))
+        thread = threading.Thread(target=lambda: jobs(webhooks.send_due))
+        thread.start()
+        until = time.monotonic() + 3
+        while not receiver.got and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(receiver.got) == 1
+        assert thread.is_alive(), "the other is still waited for"
+        thread.join()
 
 
 def test_a_folder_gets_the_files(api: Api, jobs: Any, tmp_path: Path) -> None:
