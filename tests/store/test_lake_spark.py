@@ -127,7 +127,7 @@ async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Sess
         same(duck, spark, reports.question(report, given), ordered=True)
     for step in reports.funnel(["VIEW", "ADD", "CONFIRM"], given):
         assert same(duck, spark, step)[0][0] > 0
-    for name in [*Traits(), "lifetimeValue.GBP", "averageOrderValue.GBP"]:
+    for name in [*Traits(), "lifetimeValue.GBP", "averageOrderValue.GBP", "rfmValue.GBP"]:
         assert same(duck, spark, trait_values(Traits().trait(name))), name
 
 
