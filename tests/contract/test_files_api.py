@@ -180,6 +180,16 @@ class TestExports:
         forged = done["location"]["href"].replace("Signature=", "Signature=x")
         assert batches.api.get(forged, auth=None).status_code == 403
 
+    def test_one_that_cannot_be_written_has_failed(self, batches: Batches, site: Site) -> None:
+        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        # Where its file should be there is a folder.
+        folder = site.settings.data / "files" / batches.workspace / "exports" / made["ref"]
+        folder.mkdir(parents=True)
+        batches.work()
+        told = batches.api.get(made["href"]).json()
+        assert (told["status"], told["fault"]) == ("failed", "IsADirectoryError")
+        assert "location" not in told
+
     def test_an_erasure_removes_exports(self, batches: Batches) -> None:
         guest = batches.api.guest(firstName="Jane")
         made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()

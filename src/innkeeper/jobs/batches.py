@@ -8,7 +8,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.bulk import batches, exports_files, imports
-from innkeeper.errors import OperatorError
+from innkeeper.errors import OperatorError, Unavailable
 from innkeeper.jobs.board import scheduled, task
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, check_gzip
@@ -62,8 +62,20 @@ async def write_export(work: Work, export: str) -> None:
     known = await exports_files.fetch(work, ref)
     if known["state"] not in ("waiting", "writing"):
         return
-    files, name = Files.of(work.settings), exports_files.file_name(work.workspace, ref)
     await exports_files.move(work, ref, "writing")
+    try:
+        await _write_export(work, known)
+    except Unavailable:
+        # The database or the storage is away: tried again.
+        raise
+    except Exception as fault:
+        await exports_files.move(work, ref, exports_files.FAILED, fault=type(fault).__name__)
+        raise
+
+
+async def _write_export(work: Work, known: Row) -> None:
+    ref = known["ref"]
+    files, name = Files.of(work.settings), exports_files.file_name(work.workspace, ref)
     with files.staged() as staged:
         form, compressed = known["format"], known["compressed"]
         many = await write(work, known["entity"], form, staged, compressed=compressed)

@@ -128,6 +128,8 @@ async def _export(work: Work, export: Record, base: str) -> dict[str, Any]:
         "records": export["records"],
         "createdAt": iso(export["created_at"]),
     }
+    if export["fault"]:
+        out["fault"] = export["fault"]
     if export["state"] == exports_files.DONE:
         path = f"{links.PREFIX}/{work.workspace}/{ref}/export"
         signed = await links.sign(work, "GET", path)
@@ -211,6 +213,7 @@ _EXPORT: Final = _object(
     status={**_TEXT, "enum": ["waiting", "writing", "done", "failed", "removed"]},
     records=_WHOLE,
     size=_WHOLE,
+    fault=_TEXT,
     location=_LOCATION,
     createdAt=_INSTANT,
     expiresAt=_INSTANT,
