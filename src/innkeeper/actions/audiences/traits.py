@@ -78,18 +78,25 @@ async def delete(work: Work, name: str) -> None:
             raise Unknown("Trait", name)
 
 
-async def of_guest(work: Work, guest: UUID) -> dict[str, Any]:
-    """Every trait of a guest as it is now, in each currency of its orders; raises `Unknown`."""
+async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str, Any]:
+    """Every trait of a guest as it is now, in each currency of its orders; raises `Unknown`.
+
+    `placed`: also those that depend on all others, which take a question to the lake; without it
+    they are None.
+    """
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
     every = await known(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
-    return await of_rows(work, every, [name for name in names if name in every], rows)
+    wanted = [name for name in names if name in every]
+    return await of_rows(work, every, wanted, rows, placed=placed)
 
 
-async def of_rows(work: Work, every: Traits, names: Iterable[str], guest: Guest) -> dict[str, Any]:
+async def of_rows(
+    work: Work, every: Traits, names: Iterable[str], guest: Guest, *, placed: bool = True
+) -> dict[str, Any]:
     """Traits of a guest whose rows are known, by name; what depends on others, of the lake."""
     found = {
         name: None if trait.relative else rules.computed(trait, rows_that_meet(trait.group, guest))
@@ -97,7 +104,7 @@ async def of_rows(work: Work, every: Traits, names: Iterable[str], guest: Guest)
     }
     relative = [name for name in found if every.trait(name).relative]
     # Who never bought has no place among buyers: nothing to ask.
-    if relative and rules.computed(every.trait("orderCount"), guest.of("orders")):
+    if placed and relative and rules.computed(every.trait("orderCount"), guest.of("orders")):
         found |= await _placed(work, every, relative, guest.row["guest_ref"])
     return found
 

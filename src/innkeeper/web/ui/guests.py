@@ -83,7 +83,7 @@ async def overview(visit: Visit) -> Response:
     latest = Wanted(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
     page = await orders.list_(visit.work, latest)
     behaviour = await sessions.of_guest(visit.work, ref, most=SESSIONS, events=0, days=None)
-    found = await traits.of_guest(visit.work, ref)
+    found = await traits.of_guest(visit.work, ref, placed=visit.is_part)
     return visit.show(
         "guest_overview.html",
         **frame,
@@ -92,10 +92,22 @@ async def overview(visit: Visit) -> Response:
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),
-        traits=[(name, value) for name, value in found.items() if value not in (None, "")],
+        traits=await _traits(visit, found),
         segments=await segments.of_guest(visit.work, ref),
         extensions=visit.veil_extensions(await OF_GUESTS.of_one(visit.work, ref)),
     )
+
+
+async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, bool]]:
+    """(name, value, whether it is still to come) of the traits that a page shows."""
+    every = await traits.known(visit.work)
+    bought = bool(found.get("orderCount")) and not visit.is_part
+    shown = []
+    for name, value in found.items():
+        waits = value is None and bought and every.trait(name).relative
+        if waits or value not in (None, ""):
+            shown.append((name, value, waits))
+    return shown
 
 
 async def raw(visit: Visit) -> Response:
