@@ -84,6 +84,12 @@ def made(shop, opened):
         export = {"name": "All", "segment": "everybody", "columns": ["ref"]}
         api.post("/innkeeper/v1/exports", json=export)
         api.post("/innkeeper/v1/exports/all/run")
+        order = _first(api, "/v2.1/orders")
+        guest = _first(api, "/v2.1/guests")
+        pair = [api.post("/v2.1/guests", json={"guestType": "customer"}).json() for _ in "ab"]
+        merged = pair[0]["ref"]
+        both = {"survivor": merged, "absorbed": pair[1]["ref"]}
+        assert api.post("/innkeeper/v1/merges", json=both).status_code < 300
     one = opened(1280)
     page = one.go("/imports")
     text = b"E-mail,Town\na@example.com,Cork\n"
@@ -93,7 +99,11 @@ def made(shop, opened):
     page.wait_for_url("**/imports/*")
     found = re.sub(r".*/w/live", "", page.url)
     one.context.close()
-    return {"import": found}
+    return [
+        *("/segments/everybody", "/segments/everybody/edit", f"/segments/everybody/why/{guest}"),
+        *("/exports/all", "/exports/all/edit", found, f"/orders/{order}"),
+        *(f"/guests/{guest}/merge", f"/guests/{guest}/merge?other=a", f"/guests/{merged}/identity"),
+    ]
 
 
 def check(shared) -> None:
@@ -118,14 +128,31 @@ def test_page(shared, path: str) -> None:
     check(shared)
 
 
+def _first(api: httpx.Client, path: str) -> str:
+    item = api.get(path, params={"limit": 1}).json()["items"][0]
+    return str(item.get("ref") or item["href"].rpartition("/")[2])
+
+
 @WIDE_AND_NARROW
 def test_pages_of_what_was_made(shared, made) -> None:
-    for path in ("/segments/everybody", "/segments/everybody/edit", "/exports/all"):
+    for path in made:
         shared[0].go(path)
         check(shared)
-    for path in ("/exports/all/edit", made["import"]):
-        shared[0].go(path)
-        check(shared)
+    undo = shared[0].page.get_by_role("link", name="Undo…")
+    undo.click()
+    shared[0].page.get_by_role("heading", name="Undo this merge?").wait_for()
+    check(shared)
+
+
+@WIDE_AND_NARROW
+def test_the_door(browser, shop, shared) -> None:
+    context = browser.new_context(viewport={"width": shared[1], "height": 800})
+    page = context.new_page()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{shop.url}/login")
+        assert findings(page) == []
+    context.close()
 
 
 @WIDE_AND_NARROW
