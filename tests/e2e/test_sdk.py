@@ -91,8 +91,9 @@ class Quiet(SimpleHTTPRequestHandler):
         return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser(site: Path) -> Iterator[Browser]:
+    # For one test only: while it lives, no event loop can be run in this process.
     sync = pytest.importorskip("playwright.sync_api")
     path = chromium_path()
     if path is None:

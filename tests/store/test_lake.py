@@ -316,13 +316,13 @@ async def test_columns_that_came_later_are_null_in_older_files(
 async def test_records_too_long_for_the_small_memory_are_flushed_all_the_same(
     dsn: str, tmp_path: Path
 ) -> None:
-    settings = Settings(database=dsn, data=tmp_path, lake_upkeep_mb=64)
+    settings = Settings(database=dsn, data=tmp_path, lake_upkeep_mb=64, lake_memory_mb=256)
     database = Database(dsn, settings=settings)
     await database.open()
     try:
         async with database.work("live") as work:
             for number in range(150):
-                await guest(work, city=str(number), street=["long " * 50] * 60)
+                await guest(work, city=str(number), street=["long " * 50] * 250)
             assert (await flush(work)).changes
             assert len(await cities(work)) == 150
     finally:

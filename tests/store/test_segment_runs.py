@@ -54,6 +54,7 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
             assert (running[0]["state"], running[0]["error"]) == ("RUNNING", None)
             worker.send_signal(signal.SIGKILL)
         # As soon as no run may have lasted so long.
+        await asyncio.sleep(0.1)
         work.settings = replace(settings, lake_query_seconds=0.01, sql_segment_seconds=0.01)
         (run,) = await segment_runs.runs(work, made["ref"])
         assert (run["state"], run["error"]) == ("FAILED", "The run was cut off.")

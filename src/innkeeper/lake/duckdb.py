@@ -116,12 +116,13 @@ def typed_rows(table: Table, lines: Path | None, sequence: int) -> str:
         f"{quoted(member)}: '{JSON if member in ('body', 'custom') else 'VARCHAR'}'"
         for member in members
     )
-    values = [f"{_value(column)} AS {quoted(column.name)}" for column in table.columns]
+    fields = [column.field for column in table.columns if column.field]
+    values = [f"{_value(column, fields)} AS {quoted(column.name)}" for column in table.columns]
     values.append(f"{sequence}::{SEQUENCE.type} AS {SEQUENCE.name}")
     return (
-        f"SELECT {', '.join(values)} FROM read_json({literal(str(lines))}, "  # noqa: S608
-        f"format = 'newline_delimited', columns = {{{shape}}}, "
-        f"maximum_object_size = {_OBJECT_BYTES})"
+        f"SELECT {', '.join(values)} FROM (SELECT *{_extracted(fields)} "  # noqa: S608
+        f"FROM read_json({literal(str(lines))}, format = 'newline_delimited', "
+        f"columns = {{{shape}}}, maximum_object_size = {_OBJECT_BYTES}))"
     )
 
 
@@ -135,12 +136,24 @@ def merged_rows(lines: Path | None) -> str:
     )
 
 
-def _value(column: Column) -> str:
+def _value(column: Column, fields: Sequence[str]) -> str:
     if not column.field:
         source = quoted(column.member or column.name)
         return source if column.type == JSON else f"TRY_CAST({source} AS {column.type})"
-    path = literal(f"$.{quoted(column.field)}")
+    number = fields.index(column.field) + 1
     if column.type == JSON:
-        return f"json_extract(body, {path})"
-    extract = "json_extract" if column.type.endswith("[]") else "json_extract_string"
-    return f"TRY_CAST({extract}(body, {path}) AS {column.type})"
+        return f"parts[{number}]"
+    whole = column.type.endswith("[]")
+    return f"TRY_CAST({'parts' if whole else 'texts'}[{number}] AS {column.type})"
+
+
+def _extracted(fields: Sequence[str]) -> str:
+    """All fields of a body as JSON and as text, by two readings of it.
+
+    An expression for each field would hold a parsed body of its own, a gigabyte for long records.
+    """
+    if not fields:
+        return ""
+    paths = ", ".join(literal(f"$.{quoted(field)}") for field in fields)
+    parts, texts = (f"{what}(body, [{paths}])" for what in ("json_extract", "json_extract_string"))
+    return f", {parts} AS parts, {texts} AS texts"
