@@ -7,7 +7,7 @@ DATA ?= .data
 WORKERS_OF_TESTS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test tests-without-browser tests-of-browser test-long test-spark check bench docs clean
+.PHONY: help setup serve test test-long test-spark check bench docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -17,18 +17,14 @@ setup: $(VENV)/.ready ## Make .venv with the innkeeper command in it
 serve: $(VENV)/.ready ## Run the server with an embedded database, data in .data (ARGS="--port 9000")
 	@$(BIN)/innkeeper serve --data $(DATA) $(ARGS)
 
-# The browser tests keep an event loop of their own running, so they are a process beside the others.
+# The browser tests keep an event loop of their own running: no other test can share a process.
 test: $(VENV)/.dev-ready ## Run every everyday test (ARGS="-k guests")
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 tests-without-browser tests-of-browser
-
-tests-without-browser:
 	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
-
-tests-of-browser:
 	@$(BIN)/pytest tests/browser $(ARGS)
 
-test-long: ## Run the tests with their long profiles: many more examples and rounds
-	@INNKEEPER_LONG=1 $(MAKE) --no-print-directory test
+test-long: $(VENV)/.dev-ready ## Run the tests with their long profiles: many more examples and rounds
+	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
+	@INNKEEPER_LONG=1 $(BIN)/pytest tests/browser $(ARGS)
 
 # Spark is 480 MB and two workers take 2 GB of memory, so everyday tests leave it out.
 test-spark: $(VENV)/.dev-ready ## Ask the segment suite of Spark too, two workers (needs Java 17)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,12 @@ class Bucket:
     def objects(self, below: str = "") -> dict[str, bytes]:
         """Everything there, by name."""
         files = self._files
-        names = files.find(f"{BUCKET}/{below}")
-        return {name.removeprefix(f"{BUCKET}/"): files.cat_file(name) for name in names}
+        found = {}
+        for name in files.find(f"{BUCKET}/{below}"):
+            # What was listed may have been moved meanwhile.
+            with suppress(FileNotFoundError):
+                found[name.removeprefix(f"{BUCKET}/")] = files.cat_file(name)
+        return found
 
     def holding(self, word: str, folder: Path, below: str = "") -> list[str]:
         """Objects in which a word stands: as bytes, unpacked, or in Parquet."""
