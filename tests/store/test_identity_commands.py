@@ -1,18 +1,17 @@
 """`innkeeper identity`, command by command, on a database: what each prints and does."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streams import work_on
 from typer.testing import CliRunner
 
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.cli.identity import app
-from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
 ORDER = {"reference_id": "R-1", "ordered_at": "2026-03-01T12:00:00.000Z"}
@@ -29,19 +28,6 @@ def command(dsn: str) -> Callable[..., Any]:
         return json.loads(done.stdout) if "--json" in words else done.output
 
     return run
-
-
-def acted(dsn: str, act: Callable[[Work], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        database = Database(dsn, pool_size=1)
-        await database.open()
-        try:
-            async with database.work("live", "test") as work:
-                return await act(work)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
 
 
 async def _two_of_one_phone(work: Work) -> tuple[str, str]:
@@ -73,8 +59,8 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     command: Any, dsn: str, tmp_path: Path
 ) -> None:
     """A rule change is previewed, applied, explained and taken back."""
-    kept, gone = acted(dsn, _two_of_one_phone)
-    before = [acted(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
+    kept, gone = work_on(dsn, _two_of_one_phone)
+    before = [work_on(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
     rules = tmp_path / "rules.json"
     rules.write_text('[{"identityRule": "phone", "fields": ["phone", "lastName"]}]')
     told = command("preview", "--rules", str(rules), "--json")
@@ -91,7 +77,7 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     assert (merge["absorbedRef"], merge["rule"]) == (gone, "phone")
     assert "order contact" in command("why", kept)
     command("unmerge", merge["ref"])
-    after = [acted(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
+    after = [work_on(dsn, lambda work, ref=ref: guests.fetch(work, ref)) for ref in (kept, gone)]
     assert after == before
     history = command("history", kept, "--json")
     assert [entry["merge"]["ref"] for entry in history] == [merge["ref"]] * 2
@@ -99,7 +85,7 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
 
 
 def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None:
-    kept, gone = acted(dsn, _two_of_one_phone)
+    kept, gone = work_on(dsn, _two_of_one_phone)
     merge = command("merge", kept, gone, "--json")
     assert (merge["survivorRef"], merge["absorbedRef"]) == (kept, gone)
     assert "Unknown" not in command("history", kept)
@@ -111,6 +97,6 @@ def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None
         nobody = [{"provider": "email", "id": "test@test.com"}]
         await CONTACTS.create(work, order["ref"], {"first_name": "T", "identifiers": nobody})
 
-    acted(dsn, arrive)
+    work_on(dsn, arrive)
     (stopped,) = command("guarded", "--json")
     assert stopped["reason"] == "value never identifies"

@@ -74,7 +74,12 @@ async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacte
         raise RuntimeError(f"workspace {work.workspace} has no lake")
     old = [file["path"] for file in files if file["name"] == CHANGES]
     prefix = (work.workspace, state["folder"])
-    gone, made = await asyncio.to_thread(_rewrite, work, place, kind, files, old, prefix)
+    gone, made = await asyncio.to_thread(
+        engine.upkeep,
+        work.settings,
+        place,
+        lambda lent: _rewrite(lent, place, kind, files, old, prefix),
+    )
     if not gone:
         return Compacted(0, 0, 0)
     async with work.transaction():
@@ -87,7 +92,7 @@ async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacte
 
 
 def _rewrite(
-    work: Work,
+    connection: Any,
     place: Storage,
     kind: str,
     files: Sequence[Row],
@@ -96,36 +101,35 @@ def _rewrite(
 ) -> tuple[list[str], list[tuple[int, Written]]]:
     """Write what stays of the files of a kind: (paths that are replaced, new files)."""
     gone, made = list(old), []
-    with engine.connected(work.settings, place, upkeep=True) as connection:
-        if old:
-            connection.execute(
-                "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608
-                f"FROM read_parquet({engine.listed([place.full(path) for path in old])}) "
-                "GROUP BY ref"
+    if old:
+        connection.execute(
+            "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608
+            f"FROM read_parquet({engine.listed([place.full(path) for path in old])}) "
+            "GROUP BY ref"
+        )
+    for table in TABLES:
+        if table.kind != kind:
+            continue
+        of_table = [file for file in files if file["name"] == table.name]
+        small = [file for file in of_table if file["rows"] < SMALL_ROWS]
+        groups = [[file] for file in of_table if file["rows"] >= SMALL_ROWS]
+        for group in [*groups, small]:
+            alone_and_clean = len(group) == 1 and not (
+                old and _holds_old(connection, place, table, group)
             )
-        for table in TABLES:
-            if table.kind != kind:
+            if not group or alone_and_clean:
                 continue
-            of_table = [file for file in files if file["name"] == table.name]
-            small = [file for file in of_table if file["rows"] < SMALL_ROWS]
-            groups = [[file] for file in of_table if file["rows"] >= SMALL_ROWS]
-            for group in [*groups, small]:
-                alone_and_clean = len(group) == 1 and not (
-                    old and _holds_old(connection, place, table, group)
-                )
-                if not group or alone_and_clean:
-                    continue
-                gone += [file["path"] for file in group]
-                sequence = max(file["sequence"] for file in group)
-                target = new_path(*prefix, table.name, sequence)
-                rows = _rows(place, table, group, bool(old))
-                written = Written(
-                    target, table.name, kind, *write_rows(connection, place, target, rows)
-                )
-                if written.rows:
-                    made.append((sequence, written))
-                else:
-                    place.remove([target])
+            gone += [file["path"] for file in group]
+            sequence = max(file["sequence"] for file in group)
+            target = new_path(*prefix, table.name, sequence)
+            rows = _rows(place, table, group, bool(old))
+            written = Written(
+                target, table.name, kind, *write_rows(connection, place, target, rows)
+            )
+            if written.rows:
+                made.append((sequence, written))
+            else:
+                place.remove([target])
     return gone, made
 
 

@@ -2,10 +2,10 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from innkeeper.errors import Unavailable
 from innkeeper.lake.files import Storage
@@ -23,6 +23,8 @@ _ONE_THREAD: Final = 256
 """Megabytes below which upkeep has one thread: each one has buffers of its own."""
 _OBJECT_BYTES: Final = 16 * 1024 * 1024
 """Longest line of JSON that is read; a reader's buffers are twice as large."""
+
+Made = TypeVar("Made")
 
 _instances: dict[tuple[int, str], "Connection"] = {}
 _making = threading.Lock()
@@ -67,6 +69,19 @@ def connected(
         yield connection
     finally:
         connection.close()
+
+
+def upkeep(settings: Settings, place: Storage, act: "Callable[[Connection], Made]") -> Made:
+    """What keeps the lake fresh, with little memory; `act` begins again with that of a question
+    where long records need more."""
+    import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
+
+    try:
+        with connected(settings, place, upkeep=True) as connection:
+            return act(connection)
+    except duckdb.OutOfMemoryException:
+        with connected(settings, place) as connection:
+            return act(connection)
 
 
 @contextmanager

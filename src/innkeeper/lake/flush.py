@@ -84,16 +84,8 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
 
 
 def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> list[Written]:
-    import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
-
     place = storage(settings)
-    try:
-        with engine.connected(settings, place, upkeep=True) as connection:
-            return write_lines(connection, place, prefix, lines)
-    except duckdb.OutOfMemoryException:
-        # Long records take more by the thousand: what a question may have is the way out.
-        with engine.connected(settings, place) as connection:
-            return write_lines(connection, place, prefix, lines)
+    return engine.upkeep(settings, place, lambda lent: write_lines(lent, place, prefix, lines))
 
 
 def write_lines(
