@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import IO, Any, Final
 
@@ -11,6 +12,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
+from innkeeper import clock
 from innkeeper.settings import Settings
 from innkeeper.store.failures import translated
 from innkeeper.store.queries import Queries
@@ -20,6 +22,8 @@ Json = Jsonb
 
 Row = dict[str, Any]
 _NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
+_TICK: Final = timedelta(milliseconds=1)
+"""The least difference of two times that the API shows (C-8)."""
 
 # Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
@@ -40,7 +44,16 @@ class Work:
     Every method raises what `failures.translated` makes of the driver's error.
     """
 
-    __slots__ = ("_open", "_queries", "_spoilt", "actor", "connection", "settings", "workspace")
+    __slots__ = (
+        "_open",
+        "_queries",
+        "_spoilt",
+        "_stamped",
+        "actor",
+        "connection",
+        "settings",
+        "workspace",
+    )
 
     def __init__(
         self,
@@ -58,6 +71,13 @@ class Work:
         self._queries = queries
         self._open = False
         self._spoilt = False
+        self._stamped = datetime.min.replace(tzinfo=UTC)
+
+    def stamp(self) -> datetime:
+        """The current time, but later than this gave before: what one request makes is listed by
+        age (L-10), and so stands in the order it was made."""
+        self._stamped = max(clock.now(), self._stamped + _TICK)
+        return self._stamped
 
     async def one(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any

@@ -34,7 +34,7 @@ async def create(work: Work, order: UUID, changes: Changes, guest: UUID | None =
         order=order,
         ordered_at=changes.get("ordered_at"),
         body=_body(changes),
-        now=clock.now(),
+        now=work.stamp(),
         **linked,
     )
     if row is None:

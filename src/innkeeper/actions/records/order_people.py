@@ -130,7 +130,7 @@ class People:
 
     async def _created_quickly(self, work: Work, order: UUID, person: Changes) -> Record | None:
         """A person who is somebody new, or whom a guest is known to be; None for any other."""
-        created = _new(order, person)
+        created = _new(work, order, person)
         found = await attach_quickly(
             work,
             person,
@@ -147,7 +147,7 @@ class People:
         return await self._store(work, created, found.guest, person, found.note)
 
     async def _insert(self, work: Work, order: UUID, guest: UUID, person: Changes) -> Record:
-        return await self._store(work, _new(order, person), guest, person)
+        return await self._store(work, _new(work, order, person), guest, person)
 
     async def _store(
         self,
@@ -257,9 +257,9 @@ CONSUMERS: Final = People(
 )
 
 
-def _new(order: UUID, person: Changes) -> Record:
+def _new(work: Work, order: UUID, person: Changes) -> Record:
     """The record of a person who is put on an order now, but for its guest."""
-    now = clock.now()
+    now = work.stamp()
     return {
         **{name: value for name, value in person.items() if value is not None},
         "ref": uuid4(),

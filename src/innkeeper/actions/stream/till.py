@@ -232,8 +232,8 @@ class Till:
 
     def _piece_row(self, name: str, order: UUID, at: int, piece: Piece) -> tuple[Any, ...]:
         second = piece.ordered_at if name == "items" else piece.guest
-        # Lists are by age: this keeps the order of the record.
-        now = self._crowd.now + timedelta(microseconds=at)
+        # Lists are by age (L-10): this keeps the order of the record.
+        now = self._crowd.now + timedelta(milliseconds=at)
         return (piece.ref, order, second, Json(piece.body), now, now)
 
 
