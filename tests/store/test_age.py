@@ -23,7 +23,9 @@ async def test_parts_of_an_order_stand_in_the_order_they_were_made(work: Work) -
         order = (await orders.create(work, ORDER))["ref"]
         for name in names:
             await order_items.create(work, order, {"name": name})
-            await CONTACTS.create(work, order, {"first_name": name, "emails": [f"{name[5:]}@x.com"]})
+            await CONTACTS.create(
+                work, order, {"first_name": name, "emails": [f"{name[5:]}@x.com"]}
+            )
     items = (await order_items.of_many(work, [order]))[order]
     contacts = (await CONTACTS.of_many(work, [order]))[order]
     assert [item["name"] for item in items] == names
