@@ -11,7 +11,8 @@ import pytest
 
 from innkeeper.actions.audiences import segment_runs, segments
 from innkeeper.actions.records import guests
-from innkeeper.settings import Settings
+from innkeeper.errors import OperatorError
+from innkeeper.settings import DUCKDB, SPARK, Settings
 from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -63,4 +64,30 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
         again = await segment_runs.run(work, made["ref"])
         assert again["state"] == "FAILED"
         assert "longer than" in again["error"]
+    await database.close()
+
+
+async def test_a_run_tells_the_engine_that_answered(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: every run is recorded with its engine; SQL is DuckDB's on every installation."""
+    # Spark is chosen and cannot be had: whatever is answered was answered without it.
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    settings = Settings(database=dsn, data=tmp_path, lake_engine=SPARK)
+    database = Database(dsn, settings=settings)
+    await database.open()
+    async with database.work("live") as work:
+        await guests.create(work, {"guest_type": "visitor"})
+        typed = {"sql": "SELECT guest_ref FROM guests"}
+        made = await segments.create(work, {"name": "typed", "definition": typed})
+        run = await segment_runs.run(work, made["ref"])
+        assert (run["state"], run["engine"], run["rows"]) == ("SUCCESS", DUCKDB, 1)
+        assert (await segments.preview(work, typed))["size"] == 1
+        rule = {"field": "ref", "comparator": "is not null", "values": []}
+        ruled = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
+        made = await segments.create(work, {"name": "ruled", "definition": ruled})
+        with pytest.raises(OperatorError):
+            await segment_runs.run(work, made["ref"])
+        (run,) = await segment_runs.runs(work, made["ref"])
+        assert (run["state"], run["engine"]) == ("FAILED", SPARK)
     await database.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def sandboxed_members(snapshot: "Snapshot", text: str, seconds: float) -> list[str]:
     """The guest_ref column of what a text finds, in an engine of its own; raises `Invalid`.
 
-    The engine is DuckDB whatever `lake_engine` says: Spark cannot be locked like this.
+    The engine is DuckDB whatever `lake_engine` says (`engines.answering`).
     """
     import duckdb  # noqa: PLC0415
     from sqlglot import exp  # noqa: PLC0415

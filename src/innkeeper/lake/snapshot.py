@@ -114,8 +114,8 @@ def _turn() -> asyncio.Semaphore:
 
 
 @asynccontextmanager
-async def opened(work: Work) -> AsyncIterator[Lake]:
-    """The lake as it is now; its files stay until the block ends."""
+async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
+    """The lake as it is now; its files stay until the block ends. `engine`: not the settings'."""
     async with _turn():
         held = work.in_transaction
         if not held and (await _state(work))["waiting"] >= LONG_TAIL:
@@ -128,7 +128,7 @@ async def opened(work: Work) -> AsyncIterator[Lake]:
                 else:
                     await work.run("lake.repeatable_read")
                 snapshot = await _snapshot(work, folder)
-                session = await asyncio.to_thread(engines.session, snapshot)
+                session = await asyncio.to_thread(engines.session, snapshot, engine)
                 try:
                     yield Lake(snapshot, session)
                 finally:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
+from innkeeper.lake import engines
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.segments import (
     BOOLEAN,
@@ -37,7 +38,7 @@ async def members(
 
     row = await segments.fetch(work, segment)
     question = Question.of(row["definition"], await traits.known(work))
-    async with opened(work) as lake:
+    async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
         return await count_members(lake, question, limit, offset)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.audiences import segments, traits, webhooks
 from innkeeper.errors import ApiError, Unavailable
+from innkeeper.lake import engines
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import REFRESH, alone
 from innkeeper.lake.snapshot import opened
@@ -114,7 +115,7 @@ async def _recorded(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=work.settings.lake_engine,
+            engine=engines.answering(work.settings, row["definition"]),
             revision=row["revision"],
             now=now,
         )
@@ -144,7 +145,7 @@ async def _end(
             ref=ref,
             segment=row["ref"],
             kind=kind,
-            engine=work.settings.lake_engine,
+            engine=engines.answering(work.settings, row["definition"]),
             revision=row["revision"],
             now=clock.now(),
         )
@@ -163,7 +164,7 @@ async def _calculate(
 
     question = Question.of(row["definition"], await traits.known(work))
     await work.run("segments.make_found")
-    async with opened(work) as lake:
+    async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
         if not store:

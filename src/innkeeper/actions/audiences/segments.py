@@ -12,6 +12,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import traits
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.lake import engines
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -167,7 +168,7 @@ async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
     )
 
     question = Question.of(definition, await traits.known(work))
-    async with opened(work) as lake:
+    async with opened(work, engines.answering(work.settings, definition)) as lake:
         size, sample = await count_members(lake, question, SAMPLE)
         total = await count_guests(work)
     return {"size": size, "total": total, "sample": sample}
