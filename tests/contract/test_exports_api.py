@@ -181,6 +181,36 @@ def test_csv_with_delimiter_header_and_quotes(api: Api, jobs: Any) -> None:
     assert gzip.decompress(content).decode() == guest["ref"] + "\n"
 
 
+def test_a_trait_stays_while_an_export_asks_for_it(api: Api) -> None:
+    """Issue 6, computed traits: refused with the export's name, wherever it names the trait."""
+    path = "/innkeeper/v1/traits/dearest"
+    definition = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
+    assert api.put(path, json=definition).status_code == 200
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
+    shapes: list[dict[str, Any]] = [
+        {"columns": ["ref", "trait.dearest"]},
+        {"format": "NDJSON", "template": {"paid": ["{{trait.dearest}} EUR"]}},
+        {"filter": large},
+    ]
+    for shape in shapes:
+        export = exported(api, segment, friendlyId="dear", **shape)
+        refused = api.delete(path)
+        assert (refused.status_code, refused.json()["message"]) == (
+            409,
+            "Audience export dear asks for trait dearest.",
+        )
+        assert api.put(path, json={**definition, "function": "least"}).status_code == 200
+        become = api.put(
+            path, json={"entity": "order", "function": "latest", "field": "paymentType"}
+        )
+        assert become.status_code == (409 if "filter" in shape else 200)
+        assert api.put(path, json=definition).status_code == 200
+        assert api.delete(f"{OWN}/{export['ref']}").status_code == 204
+    exported(api, segment, columns=["ref", "trait.orderCount"])
+    assert api.delete(path).status_code == 204
+
+
 def test_json_templates_and_parquet(api: Api, jobs: Any) -> None:
     """2.2: advanced mode is a template, JSON only; rest-v2.1.md 10: lines of {"data": text}."""
     guest = person(api, firstName="Jane", city="Cork")

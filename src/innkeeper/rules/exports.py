@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.exports import CSV, DELIMITERS, FORMATS, JSON, LISTS, NDJSON, PARQUET
-from innkeeper.resources.segments import ENTITIES, Known, snake
+from innkeeper.resources.segments import ENTITIES, TRAIT, Known, snake
 
 MOST_COLUMNS: Final = 200
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}")
@@ -78,6 +78,12 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
     )
 
 
+def traits_named(body: Mapping[str, Any]) -> set[str]:
+    """The traits that the columns and the template of an export's body name."""
+    names = {*(body.get("columns") or ()), *_placeholders(body.get("template"))}
+    return {field for where, _, field in (name.partition(".") for name in names) if where == TRAIT}
+
+
 def _column(name: Any, form: str, traits: Mapping[str, str]) -> Column | None:
     """`city`, `ext.tier`, `trait.orderCount`, `orders`."""
     if not isinstance(name, str) or not name:
@@ -89,8 +95,8 @@ def _column(name: Any, form: str, traits: Mapping[str, str]) -> Column | None:
             return Column(name, "core", known.name, known)
         lists = form in (JSON, NDJSON, PARQUET) and snake(name) in LISTS
         return Column(name, "list", snake(name)) if lists else None
-    if location == "trait":
-        return Column(name, "trait", field) if field in traits else None
+    if location == TRAIT:
+        return Column(name, TRAIT, field) if field in traits else None
     return Column(name, location, field) if field else None
 
 

@@ -13,6 +13,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, TRAIT
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
+from innkeeper.rules.exports import traits_named
 from innkeeper.rules.matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.store.work import Json, Work
@@ -47,7 +48,7 @@ async def list_all(work: Work) -> list[Record]:
 async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
     """Define a trait, or define it anew: Live segments that ask for it are calculated again.
 
-    Raises `Invalid`, and `Conflict` where a segment could not be asked any more.
+    Raises `Invalid`, and `Conflict` where a segment or an export could not be asked any more.
     """
     trait = rules.read(name, body)
     async with work.transaction():
@@ -58,22 +59,22 @@ async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
             raise RuntimeError(f"trait {name} was not stored")
         every = await known(work)
         for segment in await _asking(work, name):
-            try:
-                segment_reading.read(segment["definition"], every)
-            except Invalid as invalid:
-                raise Conflict(
-                    f"Segment {segment['friendly_id']} could not be asked: {invalid.message}"
-                ) from None
+            _check(f"Segment {segment['friendly_id']}", segment["definition"], every)
             if segment["status"] == LIVE:
                 await background.defer(work, RECALCULATE, segment=str(segment["ref"]))
+        for export in await _exporting(work, name):
+            if "filter" in export["shape"]:
+                _check(f"Audience export {export['friendly_id']}", export["shape"]["filter"], every)
     return {**row, "type": trait.type, "builtin": False}
 
 
 async def delete(work: Work, name: str) -> None:
-    """Remove a trait; raises `Unknown`, and `Conflict` while a segment asks for it."""
+    """Remove a trait; raises `Unknown`, and `Conflict` while a segment or an export asks for it."""
     async with work.transaction():
         for segment in await _asking(work, name):
             raise Conflict(f"Segment {segment['friendly_id']} asks for trait {name}.")
+        for export in await _exporting(work, name):
+            raise Conflict(f"Audience export {export['friendly_id']} asks for trait {name}.")
         if not await work.run("traits.delete", name=name):
             raise Unknown("Trait", name)
 
@@ -123,10 +124,28 @@ async def _placed(work: Work, every: Traits, names: Iterable[str], guest: str) -
     return found
 
 
+def _check(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
+    """Raises `Conflict` where traits are no more what a definition compares."""
+    try:
+        segment_reading.read(definition, every)
+    except Invalid as invalid:
+        raise Conflict(f"{asker} could not be asked: {invalid.message}") from None
+
+
 async def _asking(work: Work, name: str) -> list[Record]:
     """Segments that ask for a trait, whatever their status."""
     rows = await work.all("segments.list", parts={"columns": ("segments.columns",)})
     return [row for row in rows if name in _named(row["definition"])]
+
+
+async def _exporting(work: Work, name: str) -> list[Record]:
+    """Audience exports with a trait in a column, in the template or in the filter."""
+    rows = await work.all("exports.list", parts={"columns": ("exports.columns",)})
+    return [
+        row
+        for row in rows
+        if name in traits_named(row["shape"]) | _named(row["shape"].get("filter") or {})
+    ]
 
 
 def _named(definition: Mapping[str, Any]) -> set[str]:
