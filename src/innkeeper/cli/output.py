@@ -49,11 +49,12 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
 
 @contextmanager
 def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A bar on the error stream that follows {state, done, total}; nothing when silent."""
+    """A bar on the error stream that follows {state, done, total}; only where a person looks."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), disable=silent) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=silent or not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
         def follow(told: Mapping[str, Any]) -> None:

