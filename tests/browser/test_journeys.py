@@ -225,9 +225,9 @@ def town(shop):
         told = {
             "Ann": (2, [30, 80], []),
             "Bea": (2, [10, 20], ["VIEW"]),
-            "Cal": (1, [150], ["VIEW", "ADD"]),
+            "Cal": (1, [150], ["VIEW boots", "ADD"]),
             "Dot": (3, [40, 40, 40], []),
-            "Eve": (0, [], ["VIEW", "ADD"]),
+            "Eve": (0, [], ["VIEW shoes", "ADD"]),
             "Flo": (0, [], ["ADD", "VIEW"]),
         }
         refs = {}
@@ -256,8 +256,11 @@ def _visit(api, client_key: str, events: list[str], mail: str) -> None:
     identity = {"type": "IDENTITY", "identifiers": [{"provider": "email", "id": mail}]}
     product = {"item_id": "X", "product_id": "X", "name": "X", "type": "X", "price": 1}
     told = [identity]
-    for kind in events:
+    for event in events:
+        kind, _, category = event.partition(" ")
         more = {"product": {**product, "quantity": 1}} if kind == "ADD" else {"page": "/x"}
+        if category:
+            more["ext"] = {"category": category}
         told.append({"type": kind, **more})
     for each in told:
         answer = api.post("/v1.2/events", json={**common, **each})
@@ -332,6 +335,87 @@ def test_sums_and_sequences_are_built_and_counted(page, town) -> None:
     page.get_by_role("link", name="Edit").click()
     _counted(page, 2)
     assert page.get_by_label("Days after the step before").last.input_value() == "7"
+
+
+def test_a_step_has_rules_of_its_own(page, api, town) -> None:
+    """By hand: of the two who viewed, added and did not buy, Eve alone viewed shoes. Keys only."""
+    page.go("/segments/new?from=left")
+    _in_town(page)
+    _counted(page, 2)
+    page.get_by_role("button", name="Add a rule of step 1").press("Enter")
+    field = page.get_by_label("Field of step 1")
+    field.wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Field of step 1"
+    page.keyboard.type("Category (ext)")
+    page.keyboard.press("Tab")
+    value = page.get_by_label("Value of step 1", exact=True)
+    value.wait_for()
+    assert field.locator("option:checked").inner_text() == "Category (ext)"
+    value.press_sequentially("sho")
+    page.locator("datalist option[value=shoes]").wait_for(state="attached")
+    page.keyboard.type("es")
+    page.keyboard.press("Tab")
+    _counted(page, 1)
+    assert page.locator("#live li a").all_inner_texts() == ["Eve Hand"]
+    page.get_by_label("Name of the segment").fill("Left the shoes")
+    page.keyboard.press("Enter")
+    page.get_by_text("was saved").wait_for()
+    assert page.get_by_text("where Category (ext) is equal to shoes").is_visible()
+    kept = api.get("/innkeeper/v1/segments/left_the_shoes").json()["definition"]
+    steps = kept["filterGroups"][0]["sequence"]
+    assert [len(step.get("rules", ())) for step in steps] == [1, 0, 0]
+    assert (steps[0]["rules"][0]["location"], steps[0]["rules"][0]["field"]) == ("ext", "category")
+    page.get_by_role("link", name="Edit").click()
+    _counted(page, 1)
+    page.get_by_role("button", name="Remove this rule of step 1").press("Enter")
+    _counted(page, 2)
+    assert page.evaluate("document.activeElement.id") == "g0.s0.add"
+
+
+STEPS = [
+    {
+        "entity": "Event",
+        "type": ["VIEW", "SEARCH"],
+        "ruleOperator": "or",
+        "rules": [
+            {"location": "ext", "field": "nobodySendsThis", "comparator": "Is Equal To"}
+            | {"comparatorDataType": "number", "values": [3]},
+            {"field": "createdAt", "comparator": "is in the past", "values": [1, "month"]},
+            {"field": "page", "comparator": "includes any of", "values": ["/a", "/b"]},
+        ],
+    },
+    {"entity": "orderItem", "withinDays": 0.5}
+    | {"rules": [{"field": "price", "comparator": "is between", "values": [1, 2.5]}]},
+]
+
+
+def test_what_the_api_defined_opens_and_saves_back_unchanged(page, api) -> None:
+    trait = {"location": "trait", "field": "lifetimeValue.CHF", "comparator": "is greater than"}
+    guest = {"entity": "guest", "rules": [{**trait, "values": [200]}]}
+    definition = {"filterGroups": [{"sequence": STEPS, "filterGroupType": "exclude"}, guest]}
+    made = {"name": "By the API", "definition": definition}
+    assert api.post("/innkeeper/v1/segments", json=made).status_code == 201
+    page.go("/segments/by_the_api/edit")
+    page.locator(".count:not(.waits)").wait_for()
+    assert (
+        page.get_by_label("Step 1", exact=True)
+        .locator("option:checked")
+        .inner_text()
+        .endswith("or Search")
+    )
+    assert page.get_by_label("Unit of step 1").input_value() == "months"
+    page.get_by_label("Name of the segment").fill("By the API, renamed")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.get_by_text("By the API, renamed was saved").wait_for()
+    assert api.get("/innkeeper/v1/segments/by_the_api").json()["definition"] == definition
+    # What the form has no place for is not opened, since it would be lost.
+    count = {"comparator": "is between", "values": [2, 4]}
+    body = {"definition": {"filterGroups": [{"entity": "order", "count": count}]}}
+    assert api.patch("/innkeeper/v1/segments/by_the_api", json=body).status_code == 200
+    page.go("/segments/by_the_api/edit")
+    page.wait_for_url("**/segments/by_the_api")
+    assert page.get_by_role("link", name="Edit").count() == 0
+    assert page.get_by_text("has no place for").is_visible()
 
 
 def test_values_are_suggested_with_their_shares(page, town) -> None:

@@ -62,10 +62,8 @@ class _Reader:
         return words[0]
 
     def entity(self, body: Mapping[str, Any], at: str) -> Entity:
-        """The entity, however its name is spelt: `order_item`, `orderItem`, `Order Item`."""
-        name = body.get("entity")
-        spelt = snake(name).replace(" ", "") if isinstance(name, str) else ""
-        found = ENTITIES.get(re.sub("_+", "_", spelt))
+        """The entity; noted, and the guest, where there is none of that name."""
+        found = entity_of(body.get("entity"))
         if found is None:
             self.problem(f"{at}entity", f"value must be one of {','.join(ENTITIES)}")
             return ENTITIES["guest"]
@@ -278,6 +276,12 @@ class _Reader:
         return group
 
 
+def entity_of(name: Any) -> Entity | None:
+    """The entity of that name, however it is spelt: `order_item`, `orderItem`, `Order Item`."""
+    spelt = snake(name).replace(" ", "") if isinstance(name, str) else ""
+    return ENTITIES.get(re.sub("_+", "_", spelt))
+
+
 def plain(name: str) -> bool:
     """Whether a free field may be asked for: its name is part of a path."""
     return bool(_FREE_FIELD.fullmatch(name))
@@ -318,7 +322,7 @@ def _reach(values: Sequence[Any]) -> tuple[int, str] | None:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= FARTHEST:
         return None
     unit = unit.lower() if isinstance(unit, str) else ""
-    return (number, unit) if unit in UNITS else None
+    return (number, f"{unit.removesuffix('s')}s") if unit in UNITS else None
 
 
 def _value(kind: str, value: Any) -> Any:

@@ -6,15 +6,16 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
+from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
 from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import OrderContact
-from innkeeper.resources.segments import EDITABLE, snake
+from innkeeper.resources.segments import CORE, EDITABLE, snake
 from innkeeper.rules.access import Right, masked
-from innkeeper.web.ui import builder
-from innkeeper.web.ui.builder import Draft
+from innkeeper.web.ui import builder, draft_form
+from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow
+from innkeeper.web.ui.segment_examples import EXAMPLES
 from innkeeper.web.ui.shell import Page, Visit, ref_of
 
 EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
@@ -31,6 +32,7 @@ async def one(visit: Visit) -> Response:
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     runs = await segment_runs.runs(visit.work, row["ref"])
     sizes = [run for run in reversed(runs) if run["rows"] is not None]
+    known = await traits.known(visit.work)
     return visit.show(
         "segment.html",
         row=row,
@@ -38,10 +40,12 @@ async def one(visit: Visit) -> Response:
         labels=[f"{run['started_at']:%d %b %H:%M}" for run in sizes],
         sizes=[float(run["rows"]) for run in sizes],
         sample=await _people(visit, row["sample"] or []),
-        draft=_veiled(visit, builder.of(row["name"], row["definition"], {})),
-        words=builder.WORDS,
-        totals=dict(builder.TOTALS),
-        is_editable=row["status"] in EDITABLE and builder.is_simple(row["definition"]),
+        draft=_veiled(visit, builder.of(row["name"], row["definition"], known)),
+        words=WORDS,
+        counts=dict(COUNTS),
+        totals=dict(TOTALS),
+        is_editable=row["status"] in EDITABLE,
+        fits=builder.fits(row["definition"], known),
     )
 
 
@@ -51,10 +55,10 @@ def _veiled(visit: Visit, draft: Draft) -> Draft:
         return draft
     if draft.sql is not None:
         draft.sql = visit.veil_text(draft.sql)
-    for rule in (rule for group in draft.groups for rule in group.rules):
-        location, name = rule.field.split(":")[:2]
-        known = Guest.fields.get(snake(name)) or OrderContact.fields.get(snake(name))
-        if location != "core" or (known and known.personal):
+    for rule in draft.rules:
+        name = snake(rule.name)
+        known = Guest.fields.get(name) or OrderContact.fields.get(name)
+        if rule.location != CORE or (known and known.personal):
             rule.first, rule.second = masked(rule.first) if rule.first else "", ""
     return draft
 
@@ -92,18 +96,21 @@ async def why(visit: Visit) -> Response:
 
 async def new(visit: Visit) -> Response:
     """The builder, empty or with an example; the page asks for its count once it is there."""
-    draft = Draft(groups=[builder.GroupRow()])
+    draft = Draft(groups=[GroupRow()])
     if visit.asked("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
-    elif visit.asked("from") in builder.EXAMPLES:
-        draft = builder.of(*builder.EXAMPLES[visit.asked("from")], {})
+    elif visit.asked("from") in EXAMPLES:
+        draft = builder.of(*EXAMPLES[visit.asked("from")], {})
     return await _quickly(visit, draft, None)
 
 
 async def edit(visit: Visit) -> Response:
-    """The builder with a segment in it."""
+    """The builder with a segment in it; not with one of which it would lose something."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
-    return await _quickly(visit, None, row)
+    known = await traits.known(visit.work)
+    if not builder.fits(row["definition"], known):
+        return visit.go(f"/segments/{row['friendly_id']}")
+    return await _quickly(visit, builder.of(row["name"], row["definition"], known), row)
 
 
 async def values(visit: Visit) -> Response:
@@ -119,16 +126,18 @@ async def values(visit: Visit) -> Response:
 
 async def save(visit: Visit) -> Response:
     """What the builder sends: another row, or the segment to keep."""
-    draft = builder.read(visit.form)
+    draft = draft_form.read(visit.form)
     friendly = visit.request.path_params.get("segment")
     row = await segments.fetch(visit.work, friendly) if friendly else None
     if visit.sent("do") != "save":
         return await _builder(visit, draft, row=row)
-    body = {"name": draft.name, "definition": builder.definition(draft)}
+    body: dict[str, Any] = {"name": draft.name, "definition": builder.definition(draft)}
     try:
         if row is None:
             kept = await segments.create(visit.work, body)
         else:
+            known = await traits.known(visit.work)
+            body["definition"] = builder.kept(body["definition"], row["definition"], known)
             kept = await segments.change(visit.work, row["ref"], body)
     except ApiError as error:
         if error.status not in (400, 409):
@@ -140,12 +149,9 @@ async def save(visit: Visit) -> Response:
     return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
 
 
-async def _quickly(visit: Visit, draft: Draft | None, row: Record | None) -> Response:
+async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
     """The builder without what only the lake knows: the page asks for that next."""
     catalogue = await segment_catalogue.declared(visit.work)
-    if draft is None:
-        assert row is not None  # noqa: S101 - one of the two is given
-        draft = builder.of(row["name"], row["definition"], _types(catalogue))
     return _shown(visit, draft, catalogue, row=row, is_first=True)
 
 
@@ -183,21 +189,14 @@ def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -
         400 if context["refused"] else 200,
         draft=draft,
         entities={each["name"]: each for each in catalogue["entities"]},
-        words=builder.WORDS,
-        counts=builder.COUNTS,
-        totals=builder.TOTALS,
-        units=builder.UNITS,
-        examples=builder.EXAMPLES,
+        at_place=builder.at_place,
+        words=WORDS,
+        counts=COUNTS,
+        totals=TOTALS,
+        units=UNITS,
+        examples=EXAMPLES,
         **context,
     )
-
-
-def _types(catalogue: dict[str, Any]) -> dict[tuple[str, str, str], str]:
-    return {
-        (entity["name"], known["location"], known["field"]): known["type"]
-        for entity in catalogue["entities"]
-        for known in entity["fields"]
-    }
 
 
 async def _people(visit: Visit, refs: list[Any]) -> list[Record]:

@@ -169,6 +169,11 @@ def column_words(name: str) -> str:
     return worded(name.partition(".")[2] or name)
 
 
+def type_words(names: str) -> str:
+    """The kinds that a group of a segment asks for: `VIEW,ADD` as View or Add."""
+    return " or ".join(name.replace("_", " ").capitalize() for name in names.split(",") if name)
+
+
 def target_words(targets: str) -> str:
     """What a column of a file becomes: `contact.identifiers.CRM` as Contact: Identifier CRM."""
     return " + ".join(_target(target) for target in targets.split(","))
@@ -243,6 +248,6 @@ FILTERS: Final = {
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
         *(initials, tint, said, worded_keys, plain, json_text, json_html),
-        *(decided, run_state, column_words, target_words, import_state, size),
+        *(decided, run_state, column_words, target_words, type_words, import_state, size),
     )
 }

@@ -155,7 +155,7 @@ const rebuild = (pressed) => {
     const typed = [...form.elements].filter(
       (field) => field.matches("input:not([type=hidden]), select, textarea") && sent.get(field.name) !== field.value,
     ).map((field) => [field.name, field.value]);
-    const focused = document.activeElement.id;
+    const focused = fresh.dataset.focus || document.activeElement.id;
     const caret = document.activeElement.selectionStart;
     form.replaceChildren(...fresh.childNodes);
     for (const [name, value] of typed) {
