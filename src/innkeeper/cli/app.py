@@ -21,7 +21,7 @@ from innkeeper.cli import (
 from innkeeper.cli.demo import demo
 from innkeeper.cli.exports import export
 from innkeeper.cli.imports import import_
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Config, Data, Database, Here, Json, placed, settings
 from innkeeper.cli.reports import report
 
 app = typer.Typer(
@@ -54,13 +54,12 @@ def serve(
 
 
 @app.command("settings", rich_help_panel=RUN)
-def show_settings(
-    data: Data = None, database: Database = None, config: Config = None, json: Json = False
-) -> None:
+@placed
+def show_settings(here: Here, json: Json = False) -> None:
     """List every setting: its value, default, environment variable and meaning."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.cli.output import show, table
 
+    chosen = here.settings
     values = chosen.shown()
     rows = [
         {

@@ -6,65 +6,53 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, command
 from innkeeper.settings import Settings
 
 app = typer.Typer(help="The database: migrations, dumps.", no_args_is_help=True)
 
 
-@app.command("status")
-def db_status(
-    data: Data = None, database: Database = None, config: Config = None, json: Json = False
-) -> None:
+@command(app, "status")
+def db_status(here: Here, json: Json = False) -> None:
     """Show which migrations are applied and which are pending; change nothing."""
-    _migrations("status", settings(config, data=data, database=database), json)
+    _migrations(here, json, migrates=False)
 
 
-@app.command("migrate")
-def db_migrate(
-    data: Data = None, database: Database = None, config: Config = None, json: Json = False
-) -> None:
+@command(app, "migrate")
+def db_migrate(here: Here, json: Json = False) -> None:
     """Apply pending migrations."""
-    _migrations("migrate", settings(config, data=data, database=database), json)
+    _migrations(here, json, migrates=True)
 
 
-@app.command("dump")
+@command(app, "dump")
 def db_dump(
+    here: Here,
     file: Annotated[Path, typer.Argument(help="File to write.")],
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Write everything that the database holds to a file, as of one moment, while it is in use."""
     from innkeeper.cli.output import progress_bar
-    from innkeeper.cli.reach import reached
     from innkeeper.store import dumps
 
-    chosen = settings(config, data=data, database=database)
-    with reached(chosen, "db dump") as dsn, progress_bar() as follow:
+    with here.database() as dsn, progress_bar() as follow:
         dumps.dump(dsn, file, _bytes("dumping", follow))
     print(f"{file}: {file.stat().st_size:,} bytes. It holds personal data: keep it as safe.")
 
 
-@app.command("restore")
+@command(app, "restore")
 def db_restore(
+    here: Here,
     file: Annotated[Path, typer.Argument(help="File that `innkeeper db dump` wrote.")],
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Fill an empty database from a dump, wholly or not at all; also from embedded to a server."""
     import asyncio
 
     from innkeeper.cli.output import progress_bar
-    from innkeeper.cli.reach import reached
     from innkeeper.store import dumps
 
-    chosen = settings(config, data=data, database=database)
-    with reached(chosen, "db restore") as dsn:
+    with here.database() as dsn:
         with progress_bar() as follow:
             dumps.restore(dsn, file, _bytes("restoring", follow))
-        asyncio.run(_feed_lakes(dsn, chosen))
+        asyncio.run(_feed_lakes(dsn, here.settings))
     print("Restored. The lake's files are written again once a server runs.")
 
 
@@ -92,15 +80,14 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
     return lambda done: follow({"state": f"{state}, bytes", "done": done, "total": None})
 
 
-def _migrations(command: str, chosen: Settings, json: bool) -> None:
+def _migrations(here: Here, json: bool, *, migrates: bool) -> None:
     import asyncio
 
     from innkeeper.cli.output import show, table
-    from innkeeper.cli.reach import reached
     from innkeeper.store import migrate
 
-    with reached(chosen, f"db {command}") as dsn:
-        if command == "migrate":
+    with here.database() as dsn:
+        if migrates:
             asyncio.run(migrate.migrate(dsn))
         states = asyncio.run(migrate.status(dsn))
     rows = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, placed
 from innkeeper.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,24 +36,22 @@ class Shop:
     now: datetime
 
 
+@placed
 def demo(
+    here: Here,
     guests: Annotated[int, typer.Option(min=1, help="People who came to the shop.")] = 5000,
     workspace: Annotated[str, typer.Option(help="Empty workspace to fill.")] = "live",
     seed: Annotated[int, typer.Option(help="Another seed tells other stories.")] = 1,
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates."""
-    chosen = settings(config, data=data, database=database)
     import uvloop
     from rich.progress import Progress
 
     from innkeeper.cli.output import show
-    from innkeeper.cli.reach import reached
 
-    with reached(chosen, "demo") as dsn:
+    chosen = here.settings
+    with here.database() as dsn:
         now = uvloop.run(_prepared(dsn, chosen, workspace))
         with Progress(transient=True, disable=json) as bar:
             task = bar.add_task("People come and go", total=guests)

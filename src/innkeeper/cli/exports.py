@@ -9,14 +9,16 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from innkeeper.cli.imports import STDIN, What
-from innkeeper.cli.options import Config, Data, Database, settings
+from innkeeper.cli.options import Here, placed
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from innkeeper.store.work import Work
 
 
+@placed
 def export(
+    here: Here,
     what: Annotated[What, typer.Argument(help="What to export.", show_default=False)],
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Path; - is standard output.", show_default=False)
@@ -26,16 +28,12 @@ def export(
         typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
     ] = None,
     workspace: Annotated[str, typer.Option(help="Workspace to export.")] = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Export guests, orders or events to NDJSON, CSV or Parquet; a name that ends in .gz is gzip.
 
     Files hold what import reads, as it was at the moment the export began.
     """
     from innkeeper.actions.bulk import exports_files
-    from innkeeper.cli.reach import run
     from innkeeper.wire.batch_files import FORMATS, guessed_format
     from innkeeper.wire.export_files import write
 
@@ -49,7 +47,7 @@ def export(
         with _opened(file) as stream, _progress(file, total) as told:
             return await write(work, what.value, chosen, stream, compressed=compressed, told=told)
 
-    written = run(settings(config, data=data, database=database), "export", act, workspace)
+    written = here.run(workspace, act)
     print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)
 
 

@@ -1,14 +1,13 @@
 """`innkeeper identity`: who is who, by which rules, why, and how to take a merge back."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
-from innkeeper.errors import OperatorError, Unknown
+from innkeeper.cli.options import Here, Json, command
+from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
 
 app = typer.Typer(help="Identity rules, merges and their undo.", no_args_is_help=True)
@@ -29,23 +28,22 @@ Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "merged_at")
 
 
-@rules.command("list")
+@command(rules, "list")
 def rules_list(
+    here: Here,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List the rules in the order they are tried."""
     from innkeeper.actions.recognition import identity
 
-    found = _run((data, database, config), "identity rules list", workspace, identity.rules)
+    found = here.run(workspace, identity.rules)
     _show_rules(found, json)
 
 
-@rules.command("add")
+@command(rules, "add")
 def rules_add(
+    here: Here,
     name: Name,
     provider: Annotated[
         list[str] | None, typer.Option(help="Identifier provider that must match; repeatable.")
@@ -55,65 +53,51 @@ def rules_add(
         typer.Option(help="Guest field that must match, e.g. lastName; repeatable."),
     ] = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Add a rule, tried last; every provider and field it names must match."""
     from innkeeper.actions.recognition import identity
     from innkeeper.wire.identity import read_rule
 
     rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
-    where = (data, database, config)
-    _run(where, "identity rules add", workspace, lambda work: identity.add_rule(work, rule))
+    here.run(workspace, lambda work: identity.add_rule(work, rule))
     print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
 
 
-@rules.command("reorder")
+@command(rules, "reorder")
 def rules_reorder(
+    here: Here,
     names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)],
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Put the rules in another order: name every one."""
     from innkeeper.actions.recognition import identity
 
-    where = (data, database, config)
-    found = _run(
-        where,
-        "identity rules reorder",
+    found = here.run(
         workspace,
         lambda work: identity.reorder_rules(work, names),
     )
     _show_rules(found, json)
 
 
-@rules.command("delete")
+@command(rules, "delete")
 def rules_delete(
+    here: Here,
     name: Name,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Delete a rule; merges that it made stand until they are undone."""
     from innkeeper.actions.recognition import identity
 
-    where = (data, database, config)
-    _run(where, "identity rules delete", workspace, lambda work: identity.delete_rule(work, name))
+    here.run(workspace, lambda work: identity.delete_rule(work, name))
     print(f"{name} is deleted.")
 
 
-@app.command("preview")
+@command(app, "preview")
 def preview(
+    here: Here,
     rules: RuleFile = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Tell how many existing guests rules would merge, and which; change nothing."""
@@ -121,10 +105,7 @@ def preview(
     from innkeeper.cli.output import show, table
 
     wanted = _read(rules)
-    where = (data, database, config)
-    told = _run(
-        where, "identity preview", workspace, lambda work: rule_changes.preview(work, wanted)
-    )
+    told = here.run(workspace, lambda work: rule_changes.preview(work, wanted))
     if json:
         show(told)
         return
@@ -147,13 +128,11 @@ def preview(
     table(shown, "survivor", "size", "absorbed", "rule", "by")
 
 
-@app.command("apply")
+@command(app, "apply")
 def apply(
+    here: Here,
     rules: RuleFile = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Put rules in force and merge existing guests by them; cut off, it goes on by itself."""
@@ -171,7 +150,7 @@ def apply(
                 await _pause()
         return await identity.job(work, job["ref"])
 
-    job = _run((data, database, config), "identity apply", workspace, act)
+    job = here.run(workspace, act)
     if json:
         show(job)
     elif job["state"] == "failed":
@@ -180,21 +159,18 @@ def apply(
         print(f"{job['merged']} guests were merged into others.")
 
 
-@app.command("why")
+@command(app, "why")
 def why(
+    here: Here,
     guest: Guest,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Explain a guest: every merge in force and every record that joined it."""
     from innkeeper.actions.recognition import merges
     from innkeeper.cli.output import show, table
 
-    where = (data, database, config)
-    told = _run(where, "identity why", workspace, lambda work: merges.why(work, guest))
+    told = here.run(workspace, lambda work: merges.why(work, guest))
     if json:
         show(told)
         return
@@ -207,21 +183,18 @@ def why(
     )
 
 
-@app.command("history")
+@command(app, "history")
 def history(
+    here: Here,
     guest: Guest,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List every merge and undo that touched a guest."""
     from innkeeper.actions.recognition import merges
     from innkeeper.cli.output import show, table
 
-    where = (data, database, config)
-    told = _run(where, "identity history", workspace, lambda work: merges.history(work, guest))
+    told = here.run(workspace, lambda work: merges.history(work, guest))
     if json:
         show(told)
         return
@@ -229,58 +202,48 @@ def history(
     table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
 
 
-@app.command("merge")
+@command(app, "merge")
 def merge(
+    here: Here,
     survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
     absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Merge a guest into another; `unmerge` takes it back exactly."""
     from innkeeper.actions.recognition import merges
     from innkeeper.cli.output import show, table
 
-    where = (data, database, config)
-    row = _run(
-        where, "identity merge", workspace, lambda work: merges.create(work, survivor, absorbed)
-    )
+    row = here.run(workspace, lambda work: merges.create(work, survivor, absorbed))
     if json:
         show(row)
     else:
         table([row], *_LISTED)
 
 
-@app.command("unmerge")
+@command(app, "unmerge")
 def unmerge(
+    here: Here,
     merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)],
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Undo a merge: both guests are what they would be had it never been."""
     from innkeeper.actions.recognition import merges
     from innkeeper.cli.output import show, table
 
-    where = (data, database, config)
-    row = _run(where, "identity unmerge", workspace, lambda work: merges.undo(work, merge))
+    row = here.run(workspace, lambda work: merges.undo(work, merge))
     if json:
         show(row)
     else:
         table([row], *_LISTED, "undone_at", "undone_by")
 
 
-@app.command("guarded")
+@command(app, "guarded")
 def guarded(
+    here: Here,
     limit: Annotated[int, typer.Option(help="Most entries to list.", min=1, max=10000)] = 50,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List what guards kept from identifying, newest first, each with its reason."""
@@ -288,10 +251,7 @@ def guarded(
     from innkeeper.actions.records.paging import Wanted
     from innkeeper.cli.output import show, table
 
-    where = (data, database, config)
-    page = _run(
-        where,
-        "identity guarded",
+    page = here.run(
         workspace,
         lambda work: identity.guarded(work, Wanted(limit=limit)),
     )
@@ -301,8 +261,9 @@ def guarded(
         table(page.items, "guarded_at", "reason", "rule", "evidence", "guests", "source", "actor")
 
 
-@app.command("guards")
+@command(app, "guards")
 def guards(
+    here: Here,
     group_limit: Annotated[
         int | None, typer.Option(help="Most guests that may share a value or be one group.", min=1)
     ] = None,
@@ -314,9 +275,6 @@ def guards(
         typer.Option(help="Value that never identifies; repeat for the whole list."),
     ] = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Show what guards go by, after changing what is given."""
@@ -329,27 +287,11 @@ def guards(
     async def act(work: Work) -> dict[str, Any]:
         return await (identity.set_guards(work, changes) if changes else identity.guards(work))
 
-    told = _run((data, database, config), "identity guards", workspace, act)
+    told = here.run(workspace, act)
     if json:
         show(told)
     else:
         table([told], "group_limit", "region", "never")
-
-
-def _run(
-    where: tuple[Any, Any, Any],
-    command: str,
-    workspace: str,
-    act: Callable[[Work], Awaitable[Any]],
-) -> Any:
-    from innkeeper.cli.reach import run
-
-    data, database, config = where
-    try:
-        return run(settings(config, data=data, database=database), command, act, workspace)
-    except Unknown as error:
-        stands = f": {error.survivor} stands for it" if error.survivor else ""
-        raise OperatorError(f"There is no {error.what.lower()} {error.ref}{stands}.") from error
 
 
 def _read(file: Path | None) -> Any:

@@ -4,53 +4,43 @@ from typing import Annotated, Literal
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, command
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)]
 
 
-@app.command("create")
+@command(app, "create")
 def keys_create(
+    here: Here,
     workspace: Annotated[str, typer.Option(help="Workspace that the key opens.")] = "live",
     compatibility: Annotated[
         Literal["open", "official"],
         typer.Option(help="Which API decides where the documented ones contradict each other."),
     ] = "open",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Create a key and show its token, which is never shown again."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import new_key
-    from innkeeper.cli.reach import run
 
-    made = run(
-        chosen, "keys create", lambda work: keys.create(work, workspace, compatibility, name)
-    )
+    made = here.control(lambda work: keys.create(work, workspace, compatibility, name))
     new_key(made, json)
 
 
-@app.command("list")
+@command(app, "list")
 def keys_list(
+    here: Here,
     workspace: Annotated[str | None, typer.Option(help="Only the keys of this one.")] = None,
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List keys, revoked ones too, without their tokens."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import show, table
-    from innkeeper.cli.reach import run
 
-    rows = run(chosen, "keys list", lambda work: keys.list_all(work, workspace))
+    rows = here.control(lambda work: keys.list_all(work, workspace))
     if json:
         show(rows)
     else:
@@ -58,31 +48,26 @@ def keys_list(
         table(rows, *columns.split())
 
 
-@app.command("revoke")
+@command(app, "revoke")
 def keys_revoke(
-    client_key: ClientKey, data: Data = None, database: Database = None, config: Config = None
+    here: Here,
+    client_key: ClientKey,
 ) -> None:
     """End a key, at once and in every process."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import keys
-    from innkeeper.cli.reach import run
 
-    run(chosen, "keys revoke", lambda work: keys.revoke(work, client_key))
+    here.control(lambda work: keys.revoke(work, client_key))
     print(f"{client_key} is revoked.")
 
 
-@app.command("rotate")
+@command(app, "rotate")
 def keys_rotate(
+    here: Here,
     client_key: ClientKey,
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Give a key another token; the old one ends at once."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import new_key
-    from innkeeper.cli.reach import run
 
-    new_key(run(chosen, "keys rotate", lambda work: keys.rotate(work, client_key)), json)
+    new_key(here.control(lambda work: keys.rotate(work, client_key)), json)

@@ -1,11 +1,18 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how a command gets at the database."""
 
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from innkeeper.errors import OperatorError, Unknown
 from innkeeper.settings import Settings
+from innkeeper.store.work import Work
 
 Config = Annotated[
     Path | None, typer.Option(help="TOML file with settings.", envvar="INNKEEPER_CONFIG")
@@ -15,6 +22,73 @@ Database = Annotated[
     str | None, typer.Option(help="PostgreSQL server to use instead of the embedded one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Result = TypeVar("Result")
+Act = Callable[[Work], Awaitable[Result]]
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a command works: what `--data`, `--database` and `--config` say."""
+
+    settings: Settings
+    command: str
+    """Its words, such as `keys create`, for whoever waits for it."""
+
+    def run(self, workspace: str, act: Act[Result]) -> Result:
+        """Do something with a workspace; raises OperatorError when something named is not there."""
+        return self._run(act, workspace)
+
+    def control(self, act: Act[Result]) -> Result:
+        """Do something with what belongs to no workspace, such as keys and users."""
+        return self._run(act, None)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The address of the database, which runs at least that long."""
+        from innkeeper.cli.reach import reached
+
+        with reached(self.settings, self.command) as dsn:
+            yield dsn
+
+    def _run(self, act: Act[Result], workspace: str | None) -> Result:
+        from innkeeper.cli.reach import run
+
+        try:
+            return run(self.settings, self.command, act, workspace)
+        except Unknown as error:
+            stands = f": {error.survivor} stands for it" if error.survivor else ""
+            raise OperatorError(f"There is no {error.what.lower()} {error.ref}{stands}.") from error
+
+
+_PLACE: Final = {"data": Data, "database": Database, "config": Config}
+_CONTEXT: Final = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a `placed` function a command of a group."""
+    return lambda act: app.command(name)(placed(act))
+
+
+def placed(act: Callable[..., None]) -> Callable[..., None]:
+    """Give a function whose first parameter is a `Here` the options that say where that is."""
+    own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
+    place = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _PLACE.items()
+    ]
+
+    @wraps(act)
+    def run(context: typer.Context, **options: Any) -> None:
+        chosen = settings(**{name: options.pop(name) for name in _PLACE})
+        act(Here(chosen, context.command_path.partition(" ")[2]), **options)
+
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [_CONTEXT, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *place]
+    )
+    return run
 
 
 def settings(config: Path | None, **overrides: Any) -> Settings:

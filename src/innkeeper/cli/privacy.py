@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, command
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ Identifier = Annotated[
 Email = Annotated[str | None, typer.Option(help="E-mail address.")]
 
 
-@app.command("erase")
+@command(app, "erase")
 def erase(
+    here: Here,
     guest: Guest,
     keep_orders: Annotated[
         bool, typer.Option("--keep-orders", help="Leave orders and their items.")
@@ -36,15 +37,10 @@ def erase(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Erase a guest for good, from files at rest too; prints the receipt."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.protection import erasure, privacy
-    from innkeeper.cli.reach import run
     from innkeeper.jobs.privacy import search_files
     from innkeeper.wire.privacy import shown_receipt
 
@@ -56,29 +52,25 @@ def erase(
         receipt = await privacy.erase(work, guest, mode, suppress=suppress)
         return {**shown_receipt(receipt), "files": await search_files(work)}
 
-    _show(run(chosen, "privacy erase", act, workspace), json)
+    _show(here.run(workspace, act), json)
 
 
-@app.command("access")
+@command(app, "access")
 def access(
+    here: Here,
     guest: Guest,
     out: Annotated[Path | None, typer.Option(help="File for the JSON; printed without.")] = None,
     html: Annotated[Path | None, typer.Option(help="File for a page to read as well.")] = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Write all that is held on a guest, and on those merged into it, as JSON and as a page."""
-    chosen = settings(config, data=data, database=database)
     import msgspec
 
-    from innkeeper.cli.reach import run
     from innkeeper.wire.subject import held_on
     from innkeeper.wire.subject_page import page, plain
     from innkeeper.wire.text import encode
 
-    held = run(chosen, "privacy access", lambda work: held_on(work, guest), workspace)
+    held = here.run(workspace, lambda work: held_on(work, guest))
     text = msgspec.json.format(encode(plain(held)), indent=2)
     if html is not None:
         html.write_text(page(held), encoding="utf-8")
@@ -88,67 +80,55 @@ def access(
         out.write_bytes(text + b"\n")
 
 
-@app.command("suppress")
+@command(app, "suppress")
 def suppress_(
+    here: Here,
     identifier: Identifier = None,
     email: Email = None,
     reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Keep identifiers from coming back: records and events of theirs are refused and counted."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.protection import suppression
-    from innkeeper.cli.reach import run
 
     person = _person(identifier, email)
 
     async def act(work: "Work") -> dict[str, Any]:
         return {"added": await suppression.suppress_person(work, person, reason)}
 
-    _show(run(chosen, "privacy suppress", act, workspace), json)
+    _show(here.run(workspace, act), json)
 
 
-@app.command("release")
+@command(app, "release")
 def release(
+    here: Here,
     identifier: Identifier = None,
     email: Email = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Let identifiers come back."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.protection import suppression
-    from innkeeper.cli.reach import run
 
     person = _person(identifier, email)
 
     async def act(work: "Work") -> dict[str, Any]:
         return {"removed": await suppression.release_person(work, person)}
 
-    _show(run(chosen, "privacy release", act, workspace), json)
+    _show(here.run(workspace, act), json)
 
 
-@app.command("scrub")
+@command(app, "scrub")
 def scrub(
+    here: Here,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Remove the last bytes of what was deleted from the database's files.
 
     Every table is written again, and locked while it is.
     """
-    chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.reach import reached
     from innkeeper.store import scrub as scrubbing
 
     if not yes and sys.stdin.isatty():
@@ -158,10 +138,10 @@ def scrub(
         if sys.stderr.isatty():
             print(f"innkeeper: {what}", file=sys.stderr)
 
-    with reached(chosen, "privacy scrub") as dsn:
+    with here.database() as dsn:
         done = asyncio.run(scrubbing.scrub(dsn, told))
-        if not chosen.database:
-            scrubbing.clear_server_log(chosen.data)
+        if not here.settings.database:
+            scrubbing.clear_server_log(here.settings.data)
     _show(done, json)
 
 

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, placed
 
 Workspace = Annotated[str, typer.Option(help="Workspace to ask.")]
 
 
+@placed
 def report(
+    here: Here,
     name: Annotated[str, typer.Argument(help="Which report; none lists them.")] = "",
     workspace: Workspace = "live",
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
@@ -21,17 +23,12 @@ def report(
     steps: Annotated[
         str, typer.Option(help="Event types of a funnel.")
     ] = "VIEW,ADD,CONFIRM,CHECKOUT",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Print a report: funnel, retention, rfm, revenue, abandoned, products, pages, and others."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.audiences import reports
     from innkeeper.cli.output import show, table
-    from innkeeper.cli.reach import run
 
     if not name:
         rows = [{"name": each, "title": title} for each, title in reports.names()]
@@ -39,7 +36,7 @@ def report(
         return
     asked = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}
     asked |= {"limit": str(limit), "from": first or "", "to": last or ""}
-    found = run(chosen, "report", lambda work: reports.run(work, name, asked), workspace=workspace)
+    found = here.run(workspace, lambda work: reports.run(work, name, asked))
     if csv:
         from innkeeper.wire.reports import as_csv
 

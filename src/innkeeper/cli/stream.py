@@ -1,12 +1,11 @@
 """`innkeeper points-of-sale`, `aliases` and `quarantine`: what events are decided by."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, command
 from innkeeper.store.work import Work
 
 points_of_sale = typer.Typer(
@@ -31,63 +30,50 @@ Test = Annotated[
 ]
 
 
-@points_of_sale.command("list")
+@command(points_of_sale, "list")
 def points_list(
+    here: Here,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List points of sale."""
     from innkeeper.actions.admin import configuration
 
-    where = (data, database, config)
-    rows = _run(where, "points-of-sale list", workspace, configuration.points_of_sale)
+    rows = here.run(workspace, configuration.points_of_sale)
     _rows(rows, json, "name", "market", "brand", "language", "timeout_minutes", "test")
 
 
-@points_of_sale.command("create")
+@command(points_of_sale, "create")
 def points_create(
+    here: Here,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Create a point of sale."""
     from innkeeper.actions.admin import configuration
 
     changes = {"name": name, "timeout_minutes": timeout, "test": test}
-    where = (data, database, config)
-    made = _run(
-        where,
-        "points-of-sale create",
+    made = here.run(
         workspace,
         lambda work: configuration.create_point_of_sale(work, changes),
     )
     print(f"{made['name']} is a point of sale; its sessions end after {_minutes(made)}.")
 
 
-@points_of_sale.command("change")
+@command(points_of_sale, "change")
 def points_change(
+    here: Here,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Change the timeout of a point of sale, or whether it is for tests; in force at once."""
     from innkeeper.actions.admin import configuration
 
-    where = (data, database, config)
-    changed = _run(
-        where,
-        "points-of-sale change",
+    changed = here.run(
         workspace,
         lambda work: configuration.change_point_of_sale(work, name, timeout, test),
     )
@@ -95,12 +81,10 @@ def points_change(
     print(f"{name}: sessions end after {_minutes(changed)}; {ends}.")
 
 
-@aliases.command("list")
+@command(aliases, "list")
 def aliases_list(
+    here: Here,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List the aliases of client keys, of every workspace, and of a workspace's sites."""
@@ -118,75 +102,62 @@ def aliases_list(
         ]
         return [*contexts, *sites]
 
-    rows = _run((data, database, config), "aliases list", workspace, read)
+    rows = here.run(workspace, read)
     _rows(rows, json, "alias", "kind", "means")
 
 
-@aliases.command("context")
+@command(aliases, "context")
 def aliases_context(
+    here: Here,
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Let a context id stand for a client key."""
     from innkeeper.actions.admin import keys
 
-    where = (data, database, config)
-    _run(where, "aliases context", None, lambda work: keys.name_key(work, alias, client_key))
+    here.control(lambda work: keys.name_key(work, alias, client_key))
     print(f"{alias} stands for {client_key}.")
 
 
-@aliases.command("site")
+@command(aliases, "site")
 def aliases_site(
+    here: Here,
     site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
     point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Let a site mean a point of sale."""
     from innkeeper.actions.stream import stream_settings
 
-    where = (data, database, config)
-    _run(
-        where,
-        "aliases site",
+    here.run(
         workspace,
         lambda work: stream_settings.name_site(work, site, point_of_sale),
     )
     print(f"Events of the site {site} happen at {point_of_sale}.")
 
 
-@aliases.command("delete")
+@command(aliases, "delete")
 def aliases_delete(
+    here: Here,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
     site: Annotated[bool, typer.Option("--site", help="It is a site, not a context id.")] = False,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
 ) -> None:
     """Take an alias away."""
     from innkeeper.actions.admin import keys
     from innkeeper.actions.stream import stream_settings
 
     forget = stream_settings.forget_site if site else keys.forget_alias
-    where = (data, database, config)
-    _run(where, "aliases delete", workspace, lambda work: forget(work, alias))
+    here.run(workspace, lambda work: forget(work, alias))
     print(f"{alias} is no alias any more.")
 
 
-@quarantine.command("list")
+@command(quarantine, "list")
 def quarantine_list(
+    here: Here,
     reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 50,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """List what waits in quarantine, oldest first."""
@@ -194,24 +165,19 @@ def quarantine_list(
     from innkeeper.actions.stream import quarantine as actions
 
     wanted, selection = Wanted(limit=limit), actions.Selection(reason)
-    where = (data, database, config)
-    page = _run(
-        where, "quarantine list", workspace, lambda work: actions.list_(work, wanted, selection)
-    )
+    page = here.run(workspace, lambda work: actions.list_(work, wanted, selection))
     columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
     _rows(page.items, json, *columns)
     if not json and page.total > len(page.items):
         print(f"{page.total} wait in all.")
 
 
-@quarantine.command("replay")
+@command(quarantine, "replay")
 def quarantine_replay(
+    here: Here,
     refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
     reason: Reason = None,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Try again what waits in quarantine: all, those of a reason, or the named ones."""
@@ -220,27 +186,13 @@ def quarantine_replay(
     from innkeeper.cli.output import show
 
     selection = Selection(reason, refs or None)
-    where = (data, database, config)
-    done = _run(where, "quarantine replay", workspace, lambda work: replays.replay(work, selection))
+    done = here.run(workspace, lambda work: replays.replay(work, selection))
     if json:
         show({"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons})
         return
     print(f"{done.attached} attached, {done.waiting} still wait.")
     for why, count in sorted(done.reasons.items()):
         print(f"  {count}: {why}")
-
-
-def _run(
-    where: tuple[Any, Any, Any],
-    command: str,
-    workspace: str | None,
-    action: Callable[[Work], Awaitable[Result]],
-) -> Result:
-    data, database, config = where
-    chosen = settings(config, data=data, database=database)
-    from innkeeper.cli.reach import run
-
-    return run(chosen, command, action, workspace)
 
 
 def _rows(rows: list[dict[str, Any]], json: bool, *columns: str) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, command
 
 app = typer.Typer(help="People who may log in to the screens.", no_args_is_help=True)
 
@@ -15,72 +15,57 @@ RoleOption = Annotated[
 ]
 
 
-@app.command("list")
-def users_list(
-    data: Data = None, database: Database = None, config: Config = None, json: Json = False
-) -> None:
+@command(app, "list")
+def users_list(here: Here, json: Json = False) -> None:
     """List everybody, those whose access was taken too."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import users
     from innkeeper.cli.output import show, table
-    from innkeeper.cli.reach import run
 
-    rows = run(chosen, "users list", users.list_all)
+    rows = here.control(users.list_all)
     if json:
         show(rows)
     else:
         table(rows, "email", "name", "role", "created_at", "last_seen_at", "disabled_at")
 
 
-@app.command("invite")
+@command(app, "invite")
 def users_invite(
+    here: Here,
     email: Email,
     name: Annotated[str, typer.Option(help="What to call them; the address when left out.")] = "",
     role: RoleOption = "analyst",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Add somebody, and print the path of the link by which they choose a password."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import users
-    from innkeeper.cli.reach import run
 
     wanted = _role(role)
-    token = run(
-        chosen, "users invite", lambda work: users.invite(work, email, name or email, wanted)
-    )
+    token = here.control(lambda work: users.invite(work, email, name or email, wanted))
     _print_link(token, json)
 
 
-@app.command("link")
+@command(app, "link")
 def users_link(
+    here: Here,
     email: Email,
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Print another link for somebody who lost their password or their link."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import users
-    from innkeeper.cli.reach import run
 
     async def renew(work: Any) -> str:
         return await users.renew_link(work, await _found(work, email))
 
-    _print_link(run(chosen, "users link", renew), json)
+    _print_link(here.control(renew), json)
 
 
-@app.command("disable")
+@command(app, "disable")
 def users_disable(
-    email: Email, data: Data = None, database: Database = None, config: Config = None
+    here: Here,
+    email: Email,
 ) -> None:
     """Take somebody's access away, at once."""
-    chosen = settings(config, data=data, database=database)
     from innkeeper.actions.admin import users
-    from innkeeper.cli.reach import run
     from innkeeper.rules.access import Role
 
     async def disable(work: Any) -> None:
@@ -88,7 +73,7 @@ def users_disable(
         row = next(row for row in await users.list_all(work) if row["ref"] == user)
         await users.change(work, user, role=Role(row["role"]), disabled=True)
 
-    run(chosen, "users disable", disable)
+    here.control(disable)
     print(f"{email} can no longer log in.")
 
 
