@@ -1,6 +1,6 @@
 """One server for many tests, real HTTP and PostgreSQL; each test finds its workspace empty.
 
-Conftests import these fixtures; who needs none starts no server.
+Conftests import these fixtures with `*`; who needs none starts no server.
 """
 
 import asyncio
@@ -20,6 +20,20 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.app import create_app
+
+__all__ = [
+    "anonymous",
+    "api",
+    "bare",
+    "connection",
+    "empty",
+    "official",
+    "official_key_api",
+    "open_key_api",
+    "other_workspace_api",
+    "site",
+    "stranger",
+]
 
 CONFIGURATION = (
     "identity_rules",

@@ -3,33 +3,7 @@
 import os
 
 from hypothesis import HealthCheck, settings
-from sites import (
-    anonymous,
-    api,
-    bare,
-    connection,
-    empty,
-    official,
-    official_key_api,
-    open_key_api,
-    other_workspace_api,
-    site,
-    stranger,
-)
-
-__all__ = [
-    "anonymous",
-    "api",
-    "bare",
-    "connection",
-    "empty",
-    "official",
-    "official_key_api",
-    "open_key_api",
-    "other_workspace_api",
-    "site",
-    "stranger",
-]
+from sites import *  # noqa: F403 - the fixtures
 
 # Every day the same examples, so that a red run is a change's own doing; the long run draws anew.
 settings.register_profile(
