@@ -1,11 +1,19 @@
 """The job queue: its schema, queueing in a transaction, running, what a killed worker left."""
 
+import asyncio
+import subprocess
+import sys
+import time
+
+import psycopg
 import pytest
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from innkeeper.actions.admin.background import defer, list_jobs
+from innkeeper.jobs import presence, worker
 from innkeeper.jobs.board import task
-from innkeeper.jobs.worker import work_jobs
+from innkeeper.jobs.presence import Presence
+from innkeeper.jobs.worker import jobs_path, work_jobs
 from innkeeper.settings import Settings
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
@@ -25,6 +33,13 @@ async def fail_once(work: Work, word: str) -> None:
     seen.append((work.workspace, word))
     if seen.count((work.workspace, word)) == 1:
         raise RuntimeError("the first run fails")
+
+
+@task("tests.slow")
+async def slow(work: Work, word: str) -> None:
+    await asyncio.sleep(0.4)
+    await defer(work, "tests.note", word=f"{word}, then this")
+    seen.append((work.workspace, word))
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +87,129 @@ async def test_migrating_twice_leaves_the_queue_alone(dsn: str) -> None:
             "SELECT count(*) FROM innkeeper.migrations WHERE scope = 'jobs'"
         )
         assert await cursor.fetchone() == (1,)
+
+
+async def test_once_runs_what_waits_behind_a_lock_and_what_comes_of_it(
+    dsn: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: it ends when nothing is due, and cuts nothing off."""
+    monkeypatch.setattr(worker, "GRACE_SECONDS", 0.01)
+    for word in ("one", "two"):
+        await defer(work, "tests.slow", lock="theirs", word=word)
+
+    await work_jobs(Settings.load(database=dsn, environment={}, config=""), once=True)
+
+    assert [word for _, word in seen if "then" not in word] == ["one", "two"]
+    assert {word for _, word in seen} >= {"one, then this", "two, then this"}
+    jobs = [job for job in await list_jobs(work) if job["task"].startswith("tests.")]
+    assert [job["status"] for job in jobs] == ["succeeded"] * 4
+
+
+async def doing(connection: AsyncConnection, worker: int, **columns: str | None) -> int:
+    """A job that a worker is at; its id."""
+    given = {"task_name": "tests.note", "lock": None, "queueing_lock": None, **columns}
+    cursor = await connection.execute(
+        "INSERT INTO jobs.procrastinate_jobs "
+        "(queue_name, task_name, lock, queueing_lock, args, status, worker_id) VALUES "
+        "('default', %s, %s, %s, '{}', 'doing', %s) RETURNING id",
+        [*given.values(), worker],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def statuses(work: Work) -> dict[int, str]:
+    return {job["id"]: job["status"] for job in await list_jobs(work)}
+
+
+async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, work: Work) -> None:
+    """Issue 6: a job of a live worker never is, however long it has been silent."""
+    async with await AsyncConnection.connect(
+        dsn, autocommit=True, options="-c search_path=jobs"
+    ) as connection:
+        cursor = await connection.execute(
+            "INSERT INTO jobs.procrastinate_workers (last_heartbeat) "
+            "SELECT now() - interval '1 day' FROM generate_series(1, 2) RETURNING id"
+        )
+        (living,), (dead,) = await cursor.fetchall()
+        await connection.execute("SELECT pg_advisory_lock(%s, %s)", [presence.LOCKS, living])
+        kept, taken = [await doing(connection, each) for each in (living, dead)]
+        # Of a scheduled task whose next run waits already, which held up all others once.
+        scheduled = await doing(connection, dead, lock="tick", queueing_lock="tick")
+        await connection.execute(
+            "INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, lock, queueing_lock) "
+            "VALUES ('default', 'tests.note', 'tick', 'tick')"
+        )
+        other = Presence(jobs_path(dsn), silent_seconds=0.2)
+        other.beat()
+        assert (await statuses(work))[taken] == "doing", "not before it was silent for so long"
+        await asyncio.sleep(0.25)
+        for _ in range(2):
+            other.beat()
+            found = await statuses(work)
+            assert (found[kept], found[taken], found[scheduled]) == ("doing", "todo", "aborted")
+            await asyncio.sleep(0.25)
+        await connection.execute("SELECT pg_advisory_unlock_all()")
+        other.beat()
+        await asyncio.sleep(0.25)
+        other.beat()
+        assert (await statuses(work))[kept] == "todo"
+        other.close()
+
+
+WORKER = """
+import asyncio, sys
+from innkeeper.jobs import presence
+from innkeeper.jobs.presence import Presence
+
+presence.BEAT_SECONDS, presence.FENCE_SECONDS = 0.1, 0.3
+with Presence(sys.argv[1], lambda: print("lost", flush=True)) as own:
+    own.add(int(sys.argv[2]))
+    print("here", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_worker_whose_connection_is_cut_gets_another_or_ends(server: str, dsn: str) -> None:
+    """Issue 6: no worker goes on that others may take for gone."""
+    address = jobs_path(dsn)
+    with psycopg.connect(address, autocommit=True) as connection:
+        row = connection.execute("SELECT * FROM procrastinate_register_worker_v1()").fetchone()
+        assert row is not None
+        held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+
+        def holder(without: int = 0) -> int | None:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                for (pid,) in connection.execute(held, [presence.LOCKS]).fetchall():
+                    if pid != without:
+                        return int(pid)
+                time.sleep(0.02)
+            return None
+
+        words = [sys.executable, "-c", WORKER, address, str(row[0])]
+        with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            first = holder()
+            assert first is not None
+            connection.execute("SELECT pg_terminate_backend(%s)", [first])
+            second = holder(without=first)
+            assert second is not None
+            assert process.stdout.readline() == "here\n"
+            name = sql.Identifier(connection.info.dbname)
+            allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            with psycopg.connect(server, autocommit=True) as admin:
+                admin.execute(allow.format(name, sql.SQL("false")))
+                connection.execute("SELECT pg_terminate_backend(%s)", [second])
+                assert process.stdout.readline() == "lost\n"
+                admin.execute(allow.format(name, sql.SQL("true")))
+            assert holder() is not None
+            process.kill()
+            # Freed by the kill itself, not by a time that passes.
+            deadline = time.monotonic() + 20
+            while connection.execute(held, [presence.LOCKS]).fetchall():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)

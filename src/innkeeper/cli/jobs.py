@@ -34,12 +34,16 @@ def jobs_list(
 @command(app, "run")
 def jobs_run(
     here: Here,
-    once: Annotated[bool, typer.Option(help="Stop when no job is waiting.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(help="Stop when nothing is due: what waited, and what came of it, is done."),
+    ] = False,
 ) -> None:
     """Run jobs in this process as well; any number of machines may."""
-    from innkeeper.jobs.worker import work_jobs
+    from innkeeper.jobs.worker import end_at_once, work_jobs
     from innkeeper.store.migrate import migrate
 
     with here.database() as dsn:
         asyncio.run(migrate(dsn))
-        asyncio.run(work_jobs(replace(here.settings, database=dsn), once=once))
+        chosen = replace(here.settings, database=dsn)
+        asyncio.run(work_jobs(chosen, once=once, lost=end_at_once))

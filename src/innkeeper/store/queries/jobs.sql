@@ -11,3 +11,71 @@ SELECT id, task_name AS task, status::text, attempts, scheduled_at,
 FROM jobs.procrastinate_jobs
 WHERE %(status)s::text IS NULL OR status::text = %(status)s
 ORDER BY id DESC LIMIT %(limit)s
+
+-- jobs.last
+-- The newest job.
+SELECT coalesce(max(id), 0) AS id FROM jobs.procrastinate_jobs
+
+-- jobs.left
+-- Whether some workers have anything to do: what they run, and what is due. A scheduled job that was
+-- queued after `last` does not count: there is always another. Nor does one behind a job that is not
+-- due yet and shares its lock.
+SELECT EXISTS (
+    SELECT FROM jobs.procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY (%(workers)s)
+) OR EXISTS (
+    SELECT FROM jobs.procrastinate_jobs AS job
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+        AND (queueing_lock IS NULL OR id <= %(last)s)
+        AND NOT EXISTS (
+            SELECT FROM jobs.procrastinate_jobs AS earlier
+            WHERE earlier.lock = job.lock AND earlier.id < job.id
+                AND earlier.status = 'todo' AND earlier.scheduled_at > now()
+        )
+) AS any
+
+-- jobs.hold
+-- Take the lock that says that a worker lives, for as long as this connection does.
+SELECT pg_try_advisory_lock(%(locks)s, %(worker)s::integer)
+
+-- jobs.beat
+-- Some workers live.
+UPDATE jobs.procrastinate_workers SET last_heartbeat = now() WHERE id = ANY (%(workers)s)
+
+-- jobs.unheld
+-- Workers whose locks nobody holds, and when they told of themselves last.
+SELECT id, last_heartbeat FROM jobs.procrastinate_workers AS worker
+WHERE NOT EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = %(locks)s AND objid::bigint = worker.id
+        AND objsubid = 2
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+
+-- jobs.gone
+-- A worker that holds no lock and has told nothing since; kept so until the transaction ends.
+SELECT id FROM jobs.procrastinate_workers
+WHERE id = %(worker)s AND last_heartbeat = %(at)s
+    AND pg_try_advisory_xact_lock(%(locks)s, %(worker)s::integer)
+FOR UPDATE
+
+-- jobs.take_back
+-- Queue again what a worker was at, or what has no worker, and wake those that wait. Of a scheduled
+-- task whose next run waits already there is nothing to queue: two must not wait.
+WITH taken AS (
+    UPDATE jobs.procrastinate_jobs AS job
+    SET attempts = attempts + 1, scheduled_at = NULL, abort_requested = false,
+        status = (CASE WHEN abort_requested OR EXISTS (
+            SELECT FROM jobs.procrastinate_jobs AS next
+            WHERE next.queueing_lock = job.queueing_lock AND next.status = 'todo'
+        ) THEN 'aborted' ELSE 'todo' END)::jobs.procrastinate_job_status
+    WHERE status = 'doing' AND worker_id IS NOT DISTINCT FROM %(worker)s
+    RETURNING id, task_name, queue_name
+)
+SELECT id, task_name, pg_notify(
+    'procrastinate_queue_v1#' || queue_name,
+    json_build_object('type', 'job_inserted', 'job_id', id)::text
+) FROM taken
+
+-- jobs.forget_worker
+-- A worker is gone.
+DELETE FROM jobs.procrastinate_workers WHERE id = %(worker)s
