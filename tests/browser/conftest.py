@@ -129,7 +129,8 @@ class Watched:
 
     def _console(self, message) -> None:
         # A form that is refused is shown again, with the status that says so.
-        if message.type in ("error", "warning") and "status of 400" not in message.text:
+        refused = re.search("status of 4(00|09)", message.text)
+        if message.type in ("error", "warning") and not refused:
             self.faults.append(message.text)
 
     def _request(self, request) -> None:

@@ -9,6 +9,8 @@ CSV = b"E-mail,Town\na@example.com,Cork\n"
 EXPORT = {"name": "Audited", "segment": "audited", "kind": "FULL_SYNC", "format": "CSV"}
 EXPORT |= {"columns": "ref"}
 OF_GUEST = {"g0.entity": "guest", "g0.was": "guest", "do": "save", "name": "Audited"}
+TRAIT = {"name": "Audited trait", "entity": "order", "was": "order", "function": "count"}
+TRAIT |= {"do": "save"}
 # (address, form, action of the log, what its details name)
 CHANGES = (
     ("/segments/new", OF_GUEST, "segment.create", "audited"),
@@ -29,6 +31,9 @@ CHANGES = (
         "webhook.delete",
         "audited",
     ),
+    ("/traits/new", TRAIT, "trait.create", "auditedTrait"),
+    ("/traits/of/auditedTrait/edit", TRAIT, "trait.change", "auditedTrait"),
+    ("/traits/of/auditedTrait", {"action": "delete"}, "trait.delete", "auditedTrait"),
     ("/exports/audited", {"action": "delete"}, "export.delete", "audited"),
     ("/segments/audited", {"action": "delete"}, "segment.delete", "audited"),
     ("/settings/oauth", {"action": "create", "name": "Audited"}, "oauth.create", ""),

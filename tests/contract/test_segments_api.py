@@ -11,6 +11,7 @@ import pytest
 from calling import NOBODY, Api
 from receiving import Receiver, receiver
 
+from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import segment_runs, segments, webhooks
 from innkeeper.lake.segment_members import Question
@@ -464,6 +465,27 @@ def test_a_guest_shows_its_traits_and_segments(api: Api, jobs: Any) -> None:
     answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
     assert answer["traits"]["cheapest"] == 10
     assert [each["friendlyId"] for each in answer["segments"]] == ["some_guests"]
+
+
+def _days_ago(days: int) -> str:
+    return f"{clock.now() - timedelta(days=days):%Y-%m-%dT%H:%M:%S.000Z}"
+
+
+def test_a_trait_may_have_rules_about_days(api: Api, jobs: Any) -> None:
+    """Issue 6: the same of a guest, of a segment's SQL and of suggested values, as of now."""
+    recent = {"field": "orderedAt", "comparator": "is in the past", "values": [30, "days"]}
+    body = {"entity": "order", "function": "count", "rules": [recent]}
+    assert api.put("/innkeeper/v1/traits/lately", json=body).status_code == 200
+    guest = person(api)
+    order(api, guest, orderedAt=_days_ago(2))
+    order(api, guest, orderedAt=_days_ago(60))
+    found = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
+    assert found["traits"]["lately"] == 1
+    once = rule("lately", "is equal to", 1, location="trait")
+    assert publish(api, jobs, made(api, guests_where(once)))["size"] == 1
+    asked = {"entity": "guest", "location": "trait", "field": "lately"}
+    values = api.get(f"{OWN}/values", params=asked).json()["values"]
+    assert [each["value"] for each in values] == ["1"]
 
 
 def test_a_segment_may_be_sql_over_documented_views(api: Api) -> None:

@@ -6,6 +6,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake.rfm_sql import scored
 from innkeeper.lake.segment_sql import row_condition
+from innkeeper.resources.segments import NUMBER
 from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
 
 
@@ -100,3 +101,20 @@ def _picked(trait: Trait) -> exp.Select:
 def trait_column(trait: Trait) -> str:
     """The trait's column, as a GROUP BY names it."""
     return f"t.{trait.column}"
+
+
+def spread(values: exp.Query, kind: str) -> exp.Select:
+    """(guests with a value), of numbers (guests, least, average, greatest) of a trait's values."""
+    found = exp.select(exp.func("count", exp.column("value"))).from_(values.subquery("v"))
+    if kind != NUMBER:
+        return found
+    average = exp.func("round", exp.Avg(this=exp.column("value")), exp.Literal.number(2))
+    return found.select(
+        exp.Min(this=exp.column("value")), average, exp.Max(this=exp.column("value"))
+    )
+
+
+def extremes(values: exp.Query, most: int) -> exp.Select:
+    """(guest_ref, value) of the guests with the greatest values."""
+    found = exp.select("guest_ref", "value").from_(values.subquery("v"))
+    return found.where("value IS NOT NULL").order_by("value DESC", "guest_ref").limit(most)

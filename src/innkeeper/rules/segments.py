@@ -107,19 +107,17 @@ def traits_in(definition: Definition) -> set[str]:
 
 def resolved(definition: Definition, now: datetime) -> Definition:
     """The definition with every comparison of days between two instants, as of `now`."""
+    return replace(definition, groups=tuple(resolved_group(one, now) for one in definition.groups))
+
+
+def resolved_group(group: Group, now: datetime) -> Group:
+    """The same of one group."""
 
     def rules(those: Sequence[Rule]) -> tuple[Rule, ...]:
         return tuple(_absolute(rule, now) for rule in those)
 
-    groups = tuple(
-        replace(
-            group,
-            rules=rules(group.rules),
-            sequence=tuple(replace(step, rules=rules(step.rules)) for step in group.sequence),
-        )
-        for group in definition.groups
-    )
-    return replace(definition, groups=groups)
+    steps = tuple(replace(step, rules=rules(step.rules)) for step in group.sequence)
+    return replace(group, rules=rules(group.rules), sequence=steps)
 
 
 def _absolute(rule: Rule, now: datetime) -> Rule:

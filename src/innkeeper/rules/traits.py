@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
 from innkeeper.rules import segment_reading
-from innkeeper.rules.segments import AND, MONEY, Group
+from innkeeper.rules.segments import AND, MONEY, Group, resolved_group
 
 NEVER: Final = ("CANCELLED", "DECLINED", "BROWSED", "SEARCHED")
 """Orders that were never bought."""
@@ -176,6 +177,11 @@ def read(name: str, body: Mapping[str, Any]) -> Trait:
     if known.name in MONEY and not CURRENCY.fullmatch(str(currency)):
         raise Invalid(Problem("currency", "must be an ISO 4217 code: currencies are never added"))
     return Trait(name, function, group, known.column, known.type, currency)
+
+
+def as_of(trait: Trait, now: datetime) -> Trait:
+    """The trait with its rules about days between two instants, as of `now`."""
+    return replace(trait, group=resolved_group(trait.group, now))
 
 
 def counts(trait: Trait, row: Mapping[str, Any]) -> bool:

@@ -23,9 +23,13 @@ RECALCULATE: Final = "segments.recalculate"
 
 
 async def known(work: Work) -> Traits:
-    """Every trait there is."""
-    rows = await work.all("traits.list")
-    return Traits({row["name"]: rules.read(row["name"], row["definition"]) for row in rows})
+    """Every trait there is, as of now."""
+    now = clock.now()
+    own = {
+        row["name"]: rules.as_of(rules.read(row["name"], row["definition"]), now)
+        for row in await work.all("traits.list")
+    }
+    return Traits(own)
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -135,7 +139,7 @@ def _check(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
 async def _asking(work: Work, name: str) -> list[Record]:
     """Segments that ask for a trait, whatever their status."""
     rows = await work.all("segments.list", parts={"columns": ("segments.columns",)})
-    return [row for row in rows if name in _named(row["definition"])]
+    return [row for row in rows if name in named(row["definition"])]
 
 
 async def _exporting(work: Work, name: str) -> list[Record]:
@@ -144,11 +148,11 @@ async def _exporting(work: Work, name: str) -> list[Record]:
     return [
         row
         for row in rows
-        if name in traits_named(row["shape"]) | _named(row["shape"].get("filter") or {})
+        if name in traits_named(row["shape"]) | named(row["shape"].get("filter") or {})
     ]
 
 
-def _named(definition: Mapping[str, Any]) -> set[str]:
+def named(definition: Mapping[str, Any]) -> set[str]:
     """The traits that the JSON of a definition names, though it may be one of yesterday's."""
     return {
         rule["field"]

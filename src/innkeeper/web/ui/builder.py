@@ -64,7 +64,7 @@ def _group(group: GroupRow) -> dict[str, Any]:
         "filterGroupType": "EXCLUDE" if group.exclude else "INCLUDE",
         "ruleOperator": group.operator,
         "rules": [rule(row) for row in group.rules if row.field],
-        **_types(group.type),
+        **types(group.type),
     }
     if group.count_comparator and group.entity != "guest":
         told["count"] = {"comparator": group.count_comparator, "values": [number(group.count)]}
@@ -76,7 +76,8 @@ def _group(group: GroupRow) -> dict[str, Any]:
     return told
 
 
-def _types(text: str) -> dict[str, Any]:
+def types(text: str) -> dict[str, Any]:
+    """The member `type` of what the form holds, with commas between types; none for all."""
     words = text.split(",")
     return {"type": words if len(words) > 1 else text} if text else {}
 
@@ -87,7 +88,7 @@ def _sequence(group: GroupRow) -> dict[str, Any]:
 
 
 def _step(row: StepRow, index: int, last: int) -> dict[str, Any]:
-    step: dict[str, Any] = {"entity": row.entity, **_types(row.type)}
+    step: dict[str, Any] = {"entity": row.entity, **types(row.type)}
     rules = [rule(each) for each in row.rules if each.field]
     if rules:
         step |= {"ruleOperator": row.operator, "rules": rules}
@@ -123,7 +124,7 @@ def of(name: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> Draft:
         row = GroupRow(
             _entity(group),
             str(group.get("filterGroupType", "")).upper() == "EXCLUDE",
-            _type(group),
+            type_of(group),
             str(group.get("ruleOperator", "AND")).upper(),
             str(count.get("comparator", "")).lower(),
             str((count.get("values") or [count.get("value", "")])[0]),
@@ -142,7 +143,8 @@ def _entity(told: Mapping[str, Any]) -> str:
     return found.name if found else "guest"
 
 
-def _type(told: Mapping[str, Any]) -> str:
+def type_of(told: Mapping[str, Any]) -> str:
+    """The types of a group, step or trait as the form holds them."""
     kind = told.get("type") or ""
     return kind if isinstance(kind, str) else ",".join(kind)
 
@@ -157,7 +159,7 @@ def _of_total(row: GroupRow, told: Mapping[str, Any]) -> None:
 def _of_step(told: Mapping[str, Any], traits: Mapping[str, str]) -> StepRow:
     entity, days = _entity(told), told.get("withinDays")
     return StepRow(
-        f"{entity}:{_type(told)}",
+        f"{entity}:{type_of(told)}",
         "" if days is None else str(days),
         told.get("absent") is True,
         str(told.get("ruleOperator", "AND")).upper(),

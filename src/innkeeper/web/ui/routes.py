@@ -24,6 +24,7 @@ from innkeeper.web.ui import (
     settings,
     settings_keys,
     timeline,
+    traits,
     webhooks,
 )
 from innkeeper.web.ui.assets import ROUTES
@@ -38,6 +39,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *orders.PAGES,
     *identity.PAGES,
     *segments.PAGES,
+    *traits.PAGES,
     *reports.PAGES,
     *exports.PAGES,
     *imports.PAGES,

@@ -1,5 +1,6 @@
 """Segments: the list, one segment and its history, the builder with its live count."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from innkeeper.resources.orders import OrderContact
 from innkeeper.resources.segments import CORE, EDITABLE, snake
 from innkeeper.rules.access import Right, masked
 from innkeeper.web.ui import builder, draft_form
-from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow
+from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
 from innkeeper.web.ui.segment_examples import EXAMPLES
 from innkeeper.web.ui.shell import Page, Visit, ref_of
 
@@ -39,7 +40,7 @@ async def one(visit: Visit) -> Response:
         runs=runs[:10],
         labels=[f"{run['started_at']:%d %b %H:%M}" for run in sizes],
         sizes=[float(run["rows"]) for run in sizes],
-        sample=await _people(visit, row["sample"] or []),
+        sample=await people(visit, row["sample"] or []),
         draft=_veiled(visit, builder.of(row["name"], row["definition"], known)),
         words=WORDS,
         counts=dict(COUNTS),
@@ -55,12 +56,19 @@ def _veiled(visit: Visit, draft: Draft) -> Draft:
         return draft
     if draft.sql is not None:
         draft.sql = visit.veil_text(draft.sql)
-    for rule in draft.rules:
+    veil_rules(visit, draft.rules)
+    return draft
+
+
+def veil_rules(visit: Visit, rules: Iterable[RuleRow]) -> None:
+    """Mask what rules compare personal fields with, for who may not see that."""
+    if visit.personal:
+        return
+    for rule in rules:
         name = snake(rule.name)
         known = Guest.fields.get(name) or OrderContact.fields.get(name)
         if rule.location != CORE or (known and known.personal):
             rule.first, rule.second = masked(rule.first) if rule.first else "", ""
-    return draft
 
 
 async def act(visit: Visit) -> Response:
@@ -90,8 +98,8 @@ async def why(visit: Visit) -> Response:
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     guest = ref_of(visit.request.path_params["guest"])
     verdict = await segments.explain(visit.work, row["ref"], guest)
-    people = await _people(visit, [str(guest)])
-    return visit.show("segment_why.html", row=row, guest=guest, people=people, verdict=verdict)
+    found = await people(visit, [str(guest)])
+    return visit.show("segment_why.html", row=row, guest=guest, people=found, verdict=verdict)
 
 
 async def new(visit: Visit) -> Response:
@@ -176,7 +184,7 @@ async def _builder(
         refused=refused,
         found=found,
         problems=problems,
-        sample=await _people(visit, (found or {}).get("sample", [])),
+        sample=await people(visit, (found or {}).get("sample", [])),
         why=guest if verdict else "",
         verdict=verdict,
     )
@@ -199,7 +207,7 @@ def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -
     )
 
 
-async def _people(visit: Visit, refs: list[Any]) -> list[Record]:
+async def people(visit: Visit, refs: list[Any]) -> list[Record]:
     """Guests as a list shows them."""
     wanted = [UUID(str(ref)) for ref in refs]
     rows = await visit.work.all("search.rows", guests=wanted) if wanted else []

@@ -77,9 +77,11 @@ def when(value: Any) -> Markup:
 
 
 def number(value: Any) -> str:
-    """`12,345`."""
+    """`12,345`; without a fraction that is nothing."""
     if value is None:
         return "–"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int):
         return f"{value:,}"
     try:

@@ -1,0 +1,89 @@
+"""Computed traits to look at: one of them, who uses which, the values that guests have."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from innkeeper import clock
+from innkeeper.actions.audiences import segments, traits
+from innkeeper.errors import Unknown
+from innkeeper.lake.snapshot import opened
+from innkeeper.resources.base import Record
+from innkeeper.resources.segments import NUMBER
+from innkeeper.rules import traits as rules
+from innkeeper.rules.exports import traits_named
+from innkeeper.rules.traits import Trait
+from innkeeper.store.work import Work
+
+SAMPLE: Final = 6
+MOST_VALUES: Final = 8
+
+
+async def fetch(work: Work, name: str) -> Record:
+    """One trait, built in ones in any currency: as `traits.list_all`; raises `Unknown`."""
+    for row in await work.all("traits.list"):
+        if row["name"] == name:
+            trait = rules.read(name, row["definition"])
+            return {**row, "type": trait.type, "doc": "", "builtin": False}
+    known = rules.Traits()
+    if name not in known:
+        raise Unknown("Trait", name)
+    trait = known.trait(name)
+    return {"name": name, "type": trait.type, "doc": trait.doc, "builtin": True}
+
+
+async def users(work: Work) -> dict[str, list[Record]]:
+    """Who asks for which trait: {trait: [{kind: segment or export, friendly_id, name}]}."""
+    found: dict[str, list[Record]] = {}
+    asking = [
+        ("segment", row, traits.named(row["definition"])) for row in await segments.list_all(work)
+    ]
+    for row in await work.all("exports.list", parts={"columns": ("exports.columns",)}):
+        shape = row["shape"]
+        asking.append(
+            ("export", row, traits_named(shape) | traits.named(shape.get("filter") or {}))
+        )
+    for kind, row, names in asking:
+        for name in names:
+            about = {"kind": kind, "friendly_id": row["friendly_id"], "name": row["name"]}
+            found.setdefault(name, []).append(about)
+    return found
+
+
+async def preview(work: Work, body: Mapping[str, Any]) -> Record:
+    """The values of a trait that need not be kept, as `look`; raises `Invalid`."""
+    return await _look(work, rules.as_of(rules.read("preview", body), clock.now()))
+
+
+async def look(work: Work, name: str) -> Record:
+    """The values of a trait as they are now: {type, currency, guests, total, at, values, sample}.
+
+    `guests` of `total` have a value: counts and sums where there is something to count. `values`
+    are the most frequent with their guests, `sample` the greatest, or of texts any, with the refs
+    of their guests; numbers have `least`, `average` and `greatest` besides. Raises `Unknown`.
+    """
+    every = await traits.known(work)
+    if name not in every:
+        raise Unknown("Trait", name)
+    return await _look(work, every.trait(name))
+
+
+async def _look(work: Work, trait: Trait) -> Record:
+    from innkeeper.lake import catalogue_sql, trait_sql  # noqa: PLC0415 - loads SQLGlot
+
+    values = trait_sql.trait_values(trait, every=False)
+    async with opened(work) as lake:
+        guests, *spread = (await lake.rows(trait_sql.spread(values, trait.type)))[0]
+        ranked = await lake.rows(catalogue_sql.ranked(values, "", MOST_VALUES))
+        sample = await lake.rows(trait_sql.extremes(values, SAMPLE))
+    found: Record = {
+        "type": trait.type,
+        "currency": trait.currency,
+        "guests": guests,
+        "total": await segments.count_guests(work),
+        "at": clock.now(),
+        "values": ranked,
+        "sample": [(str(ref), value) for ref, value in sample],
+    }
+    if trait.type == NUMBER:
+        found |= dict(zip(("least", "average", "greatest"), spread, strict=True))
+    return found

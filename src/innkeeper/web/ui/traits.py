@@ -1,0 +1,197 @@
+"""Computed traits: the list, one with its values and who uses it, the form that defines one."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import segment_catalogue, trait_values, traits
+from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Problem
+from innkeeper.resources.base import Record
+from innkeeper.resources.segments import STRING
+from innkeeper.rules.access import Right
+from innkeeper.rules.traits import IN_CURRENCY
+from innkeeper.web.ui import builder, trait_form
+from innkeeper.web.ui.draft import UNITS, WORDS
+from innkeeper.web.ui.segments import people, veil_rules
+from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.trait_form import TraitDraft
+
+PLACES: Final = ("name", "entity", "function", "field", "currency")
+"""Fields of the form that have a place of their own for what is wrong with them."""
+
+
+async def every(visit: Visit) -> Response:
+    """Those defined here, then those that are built in."""
+    users = await trait_values.users(visit.work)
+    own, built = [], []
+    for row in await traits.list_all(visit.work):
+        if row["builtin"]:
+            built.append(row)
+        else:
+            own.append({**row, "draft": trait_form.of(row["name"], row["definition"])})
+    for row in built:
+        base = row["name"].partition(".")[0]
+        row["users"] = [
+            each
+            for name, found in users.items()
+            if name.partition(".")[0] == base
+            for each in found
+        ]
+    return visit.show("traits.html", own=own, built=built, users=users)
+
+
+async def one(visit: Visit) -> Response:
+    """A trait: what it is, who uses it, and its values once the page is there."""
+    name = visit.request.path_params["trait"]
+    row = await trait_values.fetch(visit.work, name)
+    draft = None if row["builtin"] else trait_form.of(name, row["definition"])
+    if draft is not None:
+        veil_rules(visit, draft.rules)
+    look = await trait_values.look(visit.work, name) if visit.is_part else None
+    return visit.show(
+        "trait.html",
+        row=row,
+        draft=draft,
+        fits=draft is not None and trait_form.fits(row["definition"]),
+        users=(await trait_values.users(visit.work)).get(name, []),
+        is_in_currency=name.partition(".")[0] in IN_CURRENCY,
+        **await _looked(visit, look),
+    )
+
+
+async def act(visit: Visit) -> Response:
+    """Delete a trait; refused while somebody asks for it."""
+    name = visit.request.path_params["trait"]
+    if visit.sent("action") != "delete":
+        raise BadRequest("Unknown action.")
+    await traits.delete(visit.work, name)
+    await audit.note(visit.work, "trait.delete", name=name)
+    return visit.go("/traits", f"{name} was deleted.")
+
+
+async def new(visit: Visit) -> Response:
+    """An empty form; the page asks for its values once it is there."""
+    return await _shown(visit, TraitDraft(), None, is_first=True)
+
+
+async def edit(visit: Visit) -> Response:
+    """The form with a trait in it; not with one of which it would lose something."""
+    row = await _own(visit)
+    if not trait_form.fits(row["definition"]):
+        return visit.go(f"/traits/of/{row['name']}")
+    draft = trait_form.of(row["name"], row["definition"])
+    return await _shown(visit, draft, row, is_first=True)
+
+
+async def save(visit: Visit) -> Response:
+    """What the form sends: another row, or the trait to keep."""
+    row = await _own(visit) if "trait" in visit.request.path_params else None
+    draft = trait_form.read(visit.form)
+    told = trait_form.definition(draft)
+    if visit.sent("do") != "save":
+        try:
+            return await _shown(
+                visit, draft, row, look=await trait_values.preview(visit.work, told)
+            )
+        except Invalid as invalid:
+            return await _shown(visit, draft, row, problems=invalid.problems)
+    name = row["name"] if row else trait_form.code_name(draft.name)
+    try:
+        if row:
+            await traits.put(visit.work, name, trait_form.kept(told, row["definition"]))
+        elif name in await traits.known(visit.work):
+            raise Conflict(f"There is a trait {name} already.")
+        else:
+            await traits.put(visit.work, name, told)
+    except (Invalid, Conflict) as refused:
+        return await _refused(visit, draft, row, refused)
+    word = "change" if row else "create"
+    await audit.note(visit.work, f"trait.{word}", name=name)
+    return visit.go(f"/traits/of/{name}", f"{name} was saved.")
+
+
+async def _refused(
+    visit: Visit, draft: TraitDraft, row: Record | None, error: ApiError
+) -> Response:
+    """The form again, with what was wrong at its place."""
+    if isinstance(error, Invalid):
+        problems = list(error.problems)
+    else:
+        problems = [Problem("" if row else "name", error.message)]
+    shown = await _shown(visit, draft, row, problems=problems, is_first=True)
+    shown.status_code = error.status
+    return shown
+
+
+async def _own(visit: Visit) -> Record:
+    row = await trait_values.fetch(visit.work, visit.request.path_params["trait"])
+    if row["builtin"]:
+        raise BadRequest("A built-in trait cannot be changed.")
+    return row
+
+
+async def _shown(
+    visit: Visit,
+    draft: TraitDraft,
+    row: Record | None,
+    *,
+    look: Record | None = None,
+    problems: Sequence[Problem] = (),
+    is_first: bool = False,
+) -> Response:
+    known = segment_catalogue.declared if is_first else segment_catalogue.fields
+    catalogue = await known(visit.work)
+    wrong = {
+        each.field: f"{each.reason[:1].upper()}{each.reason[1:]}"
+        for each in problems
+        if each.field in PLACES
+    }
+    return visit.show(
+        "trait_form.html",
+        row=row,
+        draft=draft,
+        entities={each["name"]: each for each in catalogue["entities"]},
+        words={name: text for name, text in WORDS.items() if name != "guest"},
+        functions=trait_form.FUNCTIONS,
+        units=UNITS,
+        code_name=trait_form.code_name(draft.name),
+        wrong=wrong,
+        # Of one that was just refused the page says why, before it asks for values.
+        others=[_at_place(each) for each in problems if each.field not in PLACES],
+        is_first=is_first and not problems,
+        refused=is_first and bool(problems),
+        **await _looked(visit, look),
+    )
+
+
+def _at_place(problem: Problem) -> str:
+    """A problem of the rules, which are read as those of a segment with one group."""
+    words = builder.at_place(problem).removeprefix("Group 1, ").removeprefix("Group 1: ")
+    return words[:1].upper() + words[1:]
+
+
+async def _looked(visit: Visit, look: Record | None) -> dict[str, Any]:
+    """Values for a page: of texts none to who may not see personal data."""
+    if look is None:
+        return {"look": None, "sample": []}
+    if not visit.personal and look["type"] == STRING:
+        look |= {"values": [], "sample": []}
+    guests = {each["ref"]: each for each in await people(visit, [r for r, _ in look["sample"]])}
+    sample = [(guests[UUID(ref)], value) for ref, value in look["sample"] if UUID(ref) in guests]
+    return {"look": look, "sample": sample}
+
+
+PAGES: Final = (
+    Page("/traits", every),
+    Page("/traits/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False),
+    Page(
+        *("/traits/of/{trait}/edit", edit, save),
+        right=Right.SEGMENTS,
+        post_right=Right.SEGMENTS,
+        whole=False,
+    ),
+    Page("/traits/of/{trait}", one, act, post_right=Right.SEGMENTS),
+)
