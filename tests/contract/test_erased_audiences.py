@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from calling import Api
 from receiving import Receiver, receiver
-from test_exports_api import OWN, contents, exported, run
+from test_exports_api import OWN, contents, delivered, exported, run
 from test_segments_api import guests_where, jobs, made, members, person, publish, rule
 
 from innkeeper.actions.audiences import deliveries, export_runs, forgetting, webhooks
@@ -153,12 +153,12 @@ def test_a_delivery_under_way_goes_on_behind_the_erased(
         return real(*given) if len(posts) < 2 else "down"
 
     monkeypatch.setattr(webhooks, "post", post_once)
-    assert jobs(lambda work: deliveries.deliver(work, execution)) is False
+    assert delivered(jobs, execution) is False
     monkeypatch.setattr(webhooks, "post", real)
     for ref in (guests[0], guests[3]):
         api.delete(f"/v2.1/guests/{ref}")
     jobs(search_files)
-    assert jobs(lambda work: deliveries.deliver(work, execution)) is True
+    assert delivered(jobs, execution)
     got = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
     assert got == [*guests[:2], guests[2], guests[4], guests[5]]
 

@@ -1,12 +1,17 @@
 """Audience exports over HTTP: segmentation-and-export.md 2, rest-v2.1.md 10, errors.md AU-6."""
 
+import asyncio
 import csv
 import gzip
 import io
 import json
+import os
 import socket
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +25,8 @@ from test_segments_api import guests_where, jobs, made, order, person, rule
 
 from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports, deliveries, export_runs, webhooks
+from innkeeper.jobs import worker
+from innkeeper.store.work import Work
 
 OWN = "/innkeeper/v1/exports"
 VENDOR = "/v2/audienceExports"
@@ -63,6 +70,19 @@ def run(api: Api, jobs: Any, export: dict[str, Any], most: int = 500_000) -> dic
     jobs(lambda work: export_runs.run(work, execution, most))
     (item, *_) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
     return item
+
+
+def delivered(jobs: Any, execution: UUID) -> bool:
+    """Try to deliver an execution once; whether there is nothing left to try."""
+
+    async def act(work: Work) -> bool:
+        @asynccontextmanager
+        async def lend() -> AsyncIterator[Work]:
+            yield work
+
+        return await deliveries.deliver(lend, execution) is None
+
+    return bool(jobs(act))
 
 
 def contents(api: Api, execution: dict[str, Any]) -> list[tuple[str | None, bytes]]:
@@ -381,7 +401,7 @@ def test_a_folder_gets_the_files(api: Api, jobs: Any, tmp_path: Path) -> None:
     export = exported(api, segment, format="PARQUET", columns=["ref"], destination=destination)
     execution = UUID(run(api, jobs, export)["executionRef"])
     for _ in range(2):
-        assert jobs(lambda work: deliveries.deliver(work, execution))
+        assert delivered(jobs, execution)
     (file,) = (tmp_path / "out" / "out" / str(execution)).iterdir()
     assert duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall() == [(1,)]
 
@@ -397,17 +417,132 @@ def test_a_web_address_gets_batches_and_a_repeat_goes_on(
     export = exported(api, segment, format="NDJSON", columns=["ref"], destination=destination)
     execution = UUID(run(api, jobs, export)["executionRef"])
     receiver.status = 500
-    assert jobs(lambda work: deliveries.deliver(work, execution)) is False
+    assert delivered(jobs, execution) is False
     receiver.status = 200
-    assert jobs(lambda work: deliveries.deliver(work, execution)) is True
+    assert delivered(jobs, execution)
     got = [json.loads(line)["ref"] for _, body in receiver.got for line in body.splitlines()]
     assert got == refs
     keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
     assert keys == [f"{execution}-0-{done}" for done in (0, 2, 4)]
-    assert jobs(lambda work: deliveries.deliver(work, execution)) is True
+    assert delivered(jobs, execution)
     assert len(receiver.got) == 3
     (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
     assert (item["deliveryAttempts"], item["deliveryError"]) == (2, None)
+
+
+def undelivered(api: Api, export: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest execution, unless its files have arrived."""
+    (item, *_) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    return None if item["deliveredAt"] else item
+
+
+def run_worker(site: Any) -> None:
+    settings = replace(site.settings, log_level="critical")
+    asyncio.run(worker.work_jobs(settings, once=True))
+
+
+def test_destinations_that_are_down_delay_only_themselves(
+    api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: more of them than slots for deliveries, and a job of another kind."""
+    monkeypatch.setattr(webhooks, "SECONDS", 5.0)
+    monkeypatch.setattr(deliveries, "SLOTS", 4)
+    monkeypatch.setattr(deliveries, "FAILING_SLOTS", 3)
+    monkeypatch.setattr(worker, "CONCURRENCY", 1)
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    shape = {"format": "NDJSON", "columns": ["ref"]}
+
+    def to(url: str, name: str) -> dict[str, Any]:
+        destination = {"type": "WEBHOOK", "url": url}
+        return exported(api, segment, friendlyId=name, **shape, destination=destination)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        down = [to(f"http://127.0.0.1:{port}/{number}", f"down_{number}") for number in range(6)]
+        for export in down:
+            run(api, jobs, export)
+        # They did not take what was sent before, an hour ago.
+        failed = (
+            "UPDATE ws_live.export_executions SET delivery_attempts = 1, "
+            "delivery_error = 'timed out', delivery_next_at = now() - interval '1 second'"
+        )
+        jobs(lambda work: work.connection.execute(failed))
+        well = to(receiver.url, "well")
+        run(api, jobs, well)
+        another = to(f"{receiver.url}/another", "another")
+        waiting = api.post(f"{OWN}/{another['ref']}/run").json()["executionRef"]
+        began = time.monotonic()
+        thread = threading.Thread(target=run_worker, args=[site])
+        thread.start()
+        while undelivered(api, well) or undelivered(api, another):
+            assert time.monotonic() - began < 4
+            time.sleep(0.05)
+        assert thread.is_alive(), "the others are still waited for"
+        assert all(undelivered(api, export) for export in down)
+    # With the listener gone they fail at once.
+    thread.join(30)
+    assert [headers["X-Innkeeper-Export"] for headers, _ in receiver.got] == ["well", "another"]
+    assert receiver.got[1][0]["Idempotency-Key"] == f"{waiting}-0-0"
+    # Three had a slot, the others their turn soon.
+    told = [undelivered(api, export) or {} for export in down]
+    assert sorted(item["deliveryAttempts"] for item in told) == [1, 1, 1, 2, 2, 2]
+    assert all(item["deliveryNextAt"] for item in told)
+
+
+def test_a_delivery_waits_for_the_one_before_it(
+    api: Api, jobs: Any, site: Any, receiver: Receiver
+) -> None:
+    """2.2: a delta follows the one before it, also where that was not taken at once."""
+    destination = {"type": "WEBHOOK", "url": receiver.url}
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    shape = {"definitionType": "DELTA", "format": "NDJSON", "columns": ["ref"]}
+    export = exported(api, segment, **shape, destination=destination)
+    receiver.status = 503
+    executions = []
+    for _ in range(2):
+        api.guest()
+        executions.append(run(api, jobs, export)["executionRef"])
+        run_worker(site)
+        receiver.status = 200
+    items = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+    # In the order of the list, newest first: the second was not tried.
+    assert [item["deliveryAttempts"] for item in items] == [0, 1]
+    assert items[1]["deliveryError"] == "answered 503"
+    due = "UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
+    jobs(lambda work: work.connection.execute(due))
+    run_worker(site)
+    keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
+    assert keys == [f"{execution}-0-0" for execution in executions]
+
+
+def test_a_copy_that_stands_still_is_given_up(
+    api: Api, jobs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: as to a network disk that hangs; none is begun beside it."""
+    monkeypatch.setattr(deliveries, "STILL_SECONDS", 0.1)
+    api.guest()
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    destination = {"type": "FOLDER", "url": str(tmp_path)}
+    export = exported(api, segment, format="PARQUET", columns=["ref"], destination=destination)
+    execution = UUID(run(api, jobs, export)["executionRef"])
+    # Who opens a pipe to write waits for somebody who reads it.
+    there = tmp_path / "out" / str(execution) / "0000.parquet.half"
+    there.parent.mkdir(parents=True)
+    os.mkfifo(there)
+    errors = []
+    for _ in range(2):
+        assert delivered(jobs, execution) is False
+        (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+        errors.append(item["deliveryError"])
+    assert errors == ["nothing moved for 0.1 seconds", "an earlier copy to this place hangs"]
+    with there.open("rb") as pipe:
+        pipe.read()
+    until = time.monotonic() + 10
+    while not delivered(jobs, execution):
+        assert time.monotonic() < until
+    (file,) = there.parent.iterdir()
+    assert file.is_file()
 
 
 def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:

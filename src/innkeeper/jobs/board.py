@@ -2,23 +2,46 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
 
-from procrastinate import Blueprint, JobContext, RetryStrategy
+from procrastinate import BaseRetryStrategy, Blueprint, JobContext, RetryDecision, RetryStrategy
+from procrastinate.jobs import Job
 
 from innkeeper.actions.admin import workspaces
 from innkeeper.store.database import Database, retrying
-from innkeeper.store.work import Work
+from innkeeper.store.work import Lend, Work
 
 P = ParamSpec("P")
 Task = Callable[Concatenate[Work, P], Awaitable[None]]
+LendingTask = Callable[Concatenate[Lend, P], Awaitable[None]]
 
 BOARD: Final = Blueprint()
 # A job that a stopping or dying worker cut off must come back, so that every task has one.
 RETRY: Final = RetryStrategy(max_attempts=10, exponential_wait=2)
+LONGEST_PAUSE: Final = 300
 DATABASE: Final = "database"
 
 log = logging.getLogger("innkeeper.jobs")
+
+
+class Later(Exception):
+    """This job is to run again at a time that it chose itself; it counts its attempts."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"again at {at}")
+        self.at = at
+
+
+class _Patience(BaseRetryStrategy):
+    """Runs again when the job says so, and after a fault that it did not foresee; without end,
+    since the job knows when to give up."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        if isinstance(exception, Later):
+            return RetryDecision(retry_at=exception.at)
+        return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), LONGEST_PAUSE)})
 
 
 def task(name: str) -> Callable[[Task[P]], Task[P]]:
@@ -31,6 +54,35 @@ def task(name: str) -> Callable[[Task[P]], Task[P]]:
         @BOARD.task(name=name, retry=RETRY, pass_context=True)
         async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
             await _in_workspace(context, workspace, name, function, args)
+
+        return function
+
+    return register
+
+
+def patient_task(name: str) -> Callable[[Task[P]], Task[P]]:
+    """A `task` that runs again at the time of the `Later` that it raises."""
+
+    def register(function: Task[P]) -> Task[P]:
+        @BOARD.task(name=name, retry=_Patience(), pass_context=True)
+        async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
+            await _in_workspace(context, workspace, name, function, args)
+
+        return function
+
+    return register
+
+
+def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:
+    """A `patient_task` that borrows connections for as long as it needs each, and holds none while
+    it waits for others; it gets what lends them."""
+
+    def register(function: LendingTask[P]) -> LendingTask[P]:
+        @BOARD.task(name=name, retry=_Patience(), pass_context=True)
+        async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
+            database: Database = context.additional_context[DATABASE]
+            act: Callable[..., Awaitable[None]] = function
+            await act(partial(database.work, workspace, f"job:{name}"), **args)
 
         return function
 

@@ -15,9 +15,9 @@ from innkeeper.actions.audiences.audience_exports import RUN
 from innkeeper.actions.audiences.export_runs import DELIVER
 from innkeeper.actions.audiences.segments import PUBLISH
 from innkeeper.actions.audiences.traits import RECALCULATE
-from innkeeper.jobs.board import scheduled, task
+from innkeeper.jobs.board import Later, lending_task, scheduled, task
 from innkeeper.lake import compaction
-from innkeeper.store.work import Work
+from innkeeper.store.work import Lend, Work
 
 
 @scheduled("* * * * * */5", "lake.flush")
@@ -69,10 +69,12 @@ async def run_export(work: Work, execution: str) -> None:
     await export_runs.run(work, UUID(execution))
 
 
-@task(DELIVER)
-async def deliver(work: Work, execution: str) -> None:
-    """Files of an execution to their destination; what fails is queued again."""
-    await deliveries.deliver(work, UUID(execution))
+@lending_task(DELIVER)
+async def deliver(lend: Lend, execution: str) -> None:
+    """Files of an execution to their destination, again until they are there or given up."""
+    again = await deliveries.deliver(lend, UUID(execution))
+    if again is not None:
+        raise Later(again)
 
 
 @scheduled("* * * * *", "exports.due")

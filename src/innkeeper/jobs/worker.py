@@ -12,6 +12,8 @@ import procrastinate
 from procrastinate.signals import on_stop
 from procrastinate.worker import Worker
 
+from innkeeper.actions.audiences import deliveries
+from innkeeper.actions.audiences.export_runs import DELIVERIES
 from innkeeper.jobs.board import BOARD, DATABASE
 from innkeeper.jobs.presence import Presence
 from innkeeper.settings import Settings
@@ -30,11 +32,13 @@ MODULES: Final = (
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4
-"""Jobs that run at once in one worker."""
+"""Jobs that run at once in one worker, beside deliveries."""
 GRACE_SECONDS: Final = 20.0
 """How long a stop waits for jobs under way; then they are cut off and queued again."""
 LOST: Final = 75
 """The exit status of a worker that must not go on: others take its jobs for left behind."""
+_CONNECTIONS: Final = 4
+"""For deliveries, which hold one for a moment only, and for upkeep."""
 _LOOK_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 5.0
 _POLL_SECONDS_ONCE: Final = 0.2
@@ -46,7 +50,7 @@ def queue_of(dsn: str) -> procrastinate.App:
     """The queue in the database, with every task registered."""
     for module in MODULES:
         import_module(module)
-    connector = procrastinate.PsycopgConnector(conninfo=jobs_path(dsn), min_size=1, max_size=4)
+    connector = procrastinate.PsycopgConnector(conninfo=jobs_path(dsn), min_size=1, max_size=6)
     app = procrastinate.App(connector=connector)
     app.add_tasks_from(BOARD, namespace="")
     return app
@@ -69,7 +73,7 @@ async def work_jobs(
     `lost` is called, from another thread, when the database is out of reach for so long that
     another worker may begin the jobs of this one again.
     """
-    database = Database(settings.database, CONCURRENCY + 2, 0, settings)
+    database = Database(settings.database, CONCURRENCY + 1 + _CONNECTIONS, 0, settings)
     await database.open()
     try:
         async with queue_of(settings.database).open_async() as queue:
@@ -82,7 +86,8 @@ async def work_jobs(
 async def _run(
     queue: procrastinate.App, database: Database, presence: Presence, *, once: bool
 ) -> None:
-    workers = [_worker(queue, database, once=once)]
+    lanes = {"default": CONCURRENCY, DELIVERIES: deliveries.SLOTS}
+    workers = [_worker(queue, name, slots, database, once=once) for name, slots in lanes.items()]
 
     def stop() -> None:
         for worker in workers:
@@ -105,10 +110,13 @@ async def _run(
         await asyncio.gather(*running)
 
 
-def _worker(queue: procrastinate.App, database: Database, *, once: bool) -> Worker:
+def _worker(
+    queue: procrastinate.App, name: str, slots: int, database: Database, *, once: bool
+) -> Worker:
     return Worker(
         queue,
-        concurrency=CONCURRENCY,
+        queues=[name],
+        concurrency=slots,
         fetch_job_polling_interval=_POLL_SECONDS_ONCE if once else _POLL_SECONDS,
         delete_jobs="never",
         shutdown_graceful_timeout=GRACE_SECONDS,

@@ -1,7 +1,7 @@
 """A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import IO, Any, Final
@@ -194,3 +194,7 @@ class Work:
             return (await self.connection.execute(sql)).statusmessage
         except psycopg.Error as error:
             raise translated(error) from error
+
+
+Lend = Callable[[], AbstractAsyncContextManager[Work]]
+"""Lends a connection for a while, to who does not need one all the time."""

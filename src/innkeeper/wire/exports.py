@@ -73,13 +73,17 @@ async def start(work: Work, asked: Asked) -> Told:
     return Told(_report(row, execution, work), 202)
 
 
+_PROGRESS: Final = (
+    *("snapshot", "delivered_at", "delivery_attempts", "delivery_error", "delivery_next_at"),
+)
+
+
 async def executions(work: Work, asked: Asked) -> Told:
     """Every execution with its delivery, newest first."""
     row, every = await audience_exports.executions(work, _export(asked))
     items = []
     for execution in every:
-        names = ("snapshot", "delivered_at", "delivery_attempts", "delivery_error")
-        own = {camel(name): _plain(execution[name]) for name in names}
+        own = {camel(name): _plain(execution[name]) for name in _PROGRESS}
         items.append(_report(row, execution, work) | own)
     return Told({"items": items})
 

@@ -1,107 +1,195 @@
 """Bringing files of exports to where they are wanted: a folder, object storage, a web address.
 
 What was taken is noted batch by batch, so a delivery that is cut off goes on where it stopped. A
-destination that is down delays only its own deliveries.
+destination that is down delays only its own deliveries: they wait in threads and slots of their
+own, hold no connection to the database meanwhile, and those to where the last one failed have half
+of the slots at most. One that is slow gives up its turn after a while.
 """
 
 import asyncio
 import gzip
 import shutil
-from collections.abc import Iterator
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Final
+from typing import IO, Any, Final, TypeVar
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
-from innkeeper.actions.audiences.export_runs import DELIVER
+from innkeeper.errors import ApiError
 from innkeeper.resources.base import Record
+from innkeeper.settings import Settings
 from innkeeper.store.files import Files
-from innkeeper.store.work import Work
+from innkeeper.store.work import Lend
 
+Result = TypeVar("Result")
+
+SLOTS: Final = 64
+"""Deliveries at once in one process."""
+FAILING_SLOTS: Final = 32
+"""How many of them to destinations that did not take the last one."""
 BATCH: Final = 500
 """Records in one request; the next waits for its answer."""
 ATTEMPTS: Final = 20
 FIRST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+TURN_SECONDS: Final = 60.0
+"""How long a delivery that goes well keeps its slot; it goes on once others had theirs."""
+STILL_SECONDS: Final = 60.0
+"""After how long without a byte copied an attempt has failed."""
+_SOON: Final = timedelta(seconds=2)
+
+_failing: set[UUID] = set()
+"""Executions that this process is delivering to destinations that did not take the last one."""
+_stuck: dict[str, Future[str | None]] = {}
+"""Copies that were given up and have not ended, by destination."""
 
 
-async def deliver(work: Work, execution: UUID) -> bool:
-    """Deliver what has not been; whether all of it has now. What fails is tried again later."""
-    found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
-    if found is None or found["delivered_at"] is not None:
-        return True
-    row = await fetch(work, found["export_ref"])
-    if row["destination"] is None:
-        return True
-    error = None
-    for file in await work.all("exports.files", execution=execution):
-        error = await _deliver(work, row, execution, file)
+@dataclass
+class _Delivery:
+    """One attempt to deliver what is left of an execution."""
+
+    lend: Lend
+    settings: Settings
+    export: Record
+    execution: UUID
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_long(self) -> bool:
+        return time.monotonic() - self.began > TURN_SECONDS
+
+
+class _Turn(Exception):
+    """It goes well, and others wait."""
+
+
+async def deliver(lend: Lend, execution: UUID) -> datetime | None:
+    """Deliver what has not been; when to go on, or None: it is delivered, or given up."""
+    async with lend() as work:
+        found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+        if found is None or found["delivered_at"] is not None:
+            return None
+        row = await fetch(work, found["export_ref"])
+        if row["destination"] is None:
+            return None
+        files = await work.all("exports.files", execution=execution)
+        known = await work.one("exports.failing", url=row["destination"]["url"])
+        delivery = _Delivery(lend, work.settings, row, execution)
+    with _slot(execution, failing=bool(known and known["failing"])) as free:
+        if not free:
+            return clock.now() + _SOON
+        try:
+            error = await _all(delivery, files)
+        except _Turn:
+            return clock.now() + _SOON
+    return await _ended(lend, found, error)
+
+
+@contextmanager
+def _slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
+    """Whether there is a slot for it; those of destinations that answer are never all taken."""
+    if not failing:
+        yield True
+    elif len(_failing) >= FAILING_SLOTS:
+        yield False
+    else:
+        _failing.add(execution)
+        try:
+            yield True
+        finally:
+            _failing.discard(execution)
+
+
+async def _all(delivery: _Delivery, files: list[Record]) -> str | None:
+    """Deliver one file after the other; what was wrong, or None."""
+    for file in files:
+        try:
+            error = await _deliver(delivery, file)
+        except (_Turn, ApiError):
+            raise
+        except Exception as fault:
+            # The files themselves cannot be reached.
+            error = f"{type(fault).__name__}: {fault}"
         if error is not None:
-            break
-    done = await work.one(
-        "exports.delivered",
-        ref=execution,
-        delivered_at=None if error else clock.now(),
-        error=error,
-    )
-    attempts = done["delivery_attempts"] if done else ATTEMPTS
+            return error[:500]
+    return None
+
+
+async def _ended(lend: Lend, found: Record, error: str | None) -> datetime | None:
+    """Note how an attempt ended; when the next one is."""
+    attempts = found["delivery_attempts"] + 1
+    again = None
     if error and attempts < ATTEMPTS:
-        pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
-        await background.defer(work, DELIVER, at=clock.now() + pause, execution=str(execution))
-    return error is None
+        again = clock.now() + min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    async with lend() as work:
+        await work.run(
+            "exports.delivered",
+            ref=found["ref"],
+            delivered_at=None if error else clock.now(),
+            error=error,
+            next_at=again,
+        )
+    return again
 
 
-async def _deliver(work: Work, row: Record, execution: UUID, file: Record) -> str | None:
+async def _deliver(delivery: _Delivery, file: Record) -> str | None:
     """Deliver one file; what was wrong, or None."""
     if file["delivered"] >= max(file["rows"], 1):
         return None
-    files = Files.of(work.settings)
-    destination = row["destination"]
+    files, export = Files.of(delivery.settings), delivery.export
+    destination = export["destination"]
     if destination["type"] == "FOLDER":
-        name = f"{row['friendly_id']}/{execution}/{file['name'].rpartition('/')[2]}"
-        error = await asyncio.to_thread(_copy, files, file["name"], destination["url"], name)
-        return error or await _note(work, execution, file, max(file["rows"], 1))
+        name = f"{export['friendly_id']}/{delivery.execution}/{file['name'].rpartition('/')[2]}"
+        copy = _Copy(files, file["name"], destination["url"], name)
+        return await _copied(copy) or await _note(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
-    while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH))):
-        error = await _post(row, execution, file, done, batch)
+    while batch := await _outside(lambda: list(islice(lines, BATCH))):
+        if delivery.is_long:
+            raise _Turn
+        error = await _post(delivery, file, done, batch)
         done += len(batch)
-        error = error or await _note(work, execution, file, done)
+        error = error or await _note(delivery, file, done)
         if error is not None:
             return error
     return None
 
 
-async def _post(
-    row: Record, execution: UUID, file: Record, done: int, batch: list[bytes]
-) -> str | None:
-    body = b"".join(batch)
+async def _outside(act: Callable[..., Result], *given: Any) -> Result:
+    return await asyncio.wrap_future(webhooks.outside(act, *given))
+
+
+async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]) -> str | None:
+    body, export = b"".join(batch), delivery.export
     stamp = str(int(clock.now().timestamp()))
     headers = {
         "Content-Type": "application/x-ndjson",
-        webhooks.SIGNATURE: webhooks.signature(row["webhook_secret"], stamp, body),
+        webhooks.SIGNATURE: webhooks.signature(export["webhook_secret"], stamp, body),
         # The same for a batch that is sent again: a receiver tells a repeat by it.
-        "Idempotency-Key": f"{execution}-{file['number']}-{done}",
-        "X-Innkeeper-Export": row["friendly_id"],
+        "Idempotency-Key": f"{delivery.execution}-{file['number']}-{done}",
+        "X-Innkeeper-Export": export["friendly_id"],
         "X-Innkeeper-Action": file["delta_action"] or "full",
     }
-    url = row["destination"]["url"]
-    return await asyncio.to_thread(webhooks.post, url, body, headers)
+    return await _outside(webhooks.post, export["destination"]["url"], body, headers)
 
 
-async def _note(work: Work, execution: UUID, file: Record, delivered: int) -> str | None:
+async def _note(delivery: _Delivery, file: Record, delivered: int) -> str | None:
     """Note how far it is; that another file is in its place now, which is delivered later."""
-    noted = await work.run(
-        "exports.delivering",
-        execution=execution,
-        number=file["number"],
-        name=file["name"],
-        delivered=delivered,
-    )
+    async with delivery.lend() as work:
+        noted = await work.run(
+            "exports.delivering",
+            execution=delivery.execution,
+            number=file["number"],
+            name=file["name"],
+            delivered=delivered,
+        )
     return None if noted else "somebody was erased meanwhile"
 
 
@@ -110,21 +198,62 @@ def _lines(files: Files, name: str, skip: int) -> Iterator[bytes]:
         yield from islice(lines, skip, None)
 
 
-def _copy(files: Files, name: str, url: str, target: str) -> str | None:
-    """Copy a file whole; a repeat writes the same again."""
-    import fsspec  # noqa: PLC0415 - slow to import
+async def _copied(copy: "_Copy") -> str | None:
+    """Copy a file; what was wrong, or None. One that stands still is given up, and no other to the
+    same place is begun before it has ended."""
+    stuck = _stuck.get(copy.url)
+    if stuck is not None and not stuck.done():
+        return "an earlier copy to this place hangs"
+    _stuck.pop(copy.url, None)
+    future = webhooks.outside(copy.run)
+    waiting = asyncio.wrap_future(future)
+    while True:
+        done, _ = await asyncio.wait({waiting}, timeout=min(1.0, STILL_SECONDS))
+        if done:
+            return await waiting
+        if time.monotonic() - copy.moved > STILL_SECONDS:
+            _stuck[copy.url] = future
+            return f"nothing moved for {STILL_SECONDS:g} seconds"
 
-    try:
-        system, root = fsspec.core.url_to_fs(url)
-        path = f"{root.rstrip('/')}/{target}"
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        half = f"{path}.half"
-        with files.open(name) as source, system.open(half, "wb") as sink:
-            shutil.copyfileobj(source, sink)
-        system.mv(half, path)
-    except Exception as fault:
-        return f"{type(fault).__name__}: {fault}"[:500]
-    return None
+
+@dataclass
+class _Copy:
+    """Copies a file whole; a repeat writes the same again."""
+
+    files: Files
+    name: str
+    url: str
+    target: str
+    moved: float = field(default_factory=time.monotonic)
+    """When something was copied last."""
+
+    def run(self) -> str | None:
+        import fsspec  # noqa: PLC0415 - slow to import
+
+        try:
+            system, root = fsspec.core.url_to_fs(self.url)
+            path = f"{root.rstrip('/')}/{self.target}"
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            half = f"{path}.half"
+            with self.files.open(self.name) as source, system.open(half, "wb") as sink:
+                shutil.copyfileobj(_Watched(source, self), sink)
+            system.mv(half, path)
+        except Exception as fault:
+            return f"{type(fault).__name__}: {fault}"[:500]
+        return None
+
+
+@dataclass
+class _Watched:
+    """A file that tells when it is read."""
+
+    source: IO[bytes]
+    copy: _Copy
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes of it."""
+        self.copy.moved = time.monotonic()
+        return self.source.read(size)
 
 
 _EXECUTION: Final[dict[str, Any]] = {"execution": ("exports.execution",)}

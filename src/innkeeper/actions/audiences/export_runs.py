@@ -36,6 +36,8 @@ from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
 DELIVER: Final = "exports.deliver"
+DELIVERIES: Final = "deliveries"
+"""The queue with slots of its own: a destination that does not answer takes none of other jobs."""
 KEPT: Final = timedelta(days=7)
 """How long files are kept; a guest who is erased is taken out of them at once."""
 
@@ -93,7 +95,10 @@ async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Re
         added = sum(len(each.guests) for each in chosen if each.action != REMOVE)
         removed = sum(len(each.guests) for each in chosen if each.action == REMOVE)
         if row["destination"]:
-            await background.defer(work, DELIVER, execution=str(execution["ref"]))
+            # In order: a delta must not arrive before the one that it follows.
+            lock = f"{work.workspace} delivery {row['ref']}"
+            ref = str(execution["ref"])
+            await background.defer(work, DELIVER, queue=DELIVERIES, lock=lock, execution=ref)
         return await _finish(
             work,
             row,

@@ -9,10 +9,11 @@ import hmac
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -30,6 +31,16 @@ ATTEMPTS: Final = 14
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 KEPT: Final = timedelta(days=7)
+
+
+Result = TypeVar("Result")
+_threads: Final = ThreadPoolExecutor(128, thread_name_prefix="outside")
+"""Threads that wait for other systems: never those that the rest of the process has."""
+
+
+def outside(act: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Do what may wait long for another system, in a thread of its own."""
+    return _threads.submit(act, *given)
 
 
 async def put(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
@@ -77,7 +88,7 @@ async def _send(work: Work, message: Row) -> bool:
         "X-Innkeeper-Message": str(message["sequence"]),
         "User-Agent": "Innkeeper",
     }
-    error = await asyncio.to_thread(post, message["url"], body, headers)
+    error = await asyncio.wrap_future(outside(post, message["url"], body, headers))
     if error is None:
         await work.run("webhooks.sent", sequence=message["sequence"], now=clock.now())
         return True

@@ -48,7 +48,8 @@ UPDATE {ws}.exports SET next_at = %(next_at)s WHERE ref = %(ref)s
 -- What is read of an execution.
 ref, export_ref, execution_type, definition_type, segment_execution_type, status, sequence,
 snapshot, total, matched, not_matched, added, removed, errors, dataset_at, requested_at,
-started_at, finished_at, delivered_at, delivery_attempts, delivery_error
+started_at, finished_at, attempts, error, next_attempt_at, delivered_at, delivery_attempts,
+delivery_error, delivery_next_at
 
 -- exports.begin
 -- A new execution, which waits to be run.
@@ -165,9 +166,16 @@ WHERE f.replaced IS NOT NULL AND (%(export)s::uuid IS NULL OR x.export_ref = %(e
 -- exports.delivered
 -- Note how a delivery ended.
 UPDATE {ws}.export_executions SET delivered_at = %(delivered_at)s,
-    delivery_attempts = delivery_attempts + 1, delivery_error = %(error)s
+    delivery_attempts = delivery_attempts + 1, delivery_error = %(error)s,
+    delivery_next_at = %(next_at)s
 WHERE ref = %(ref)s
-RETURNING delivery_attempts
+
+-- exports.failing
+-- Whether the last delivery to a destination, of any execution, failed.
+SELECT EXISTS (
+    SELECT FROM {ws}.export_executions AS x JOIN {ws}.exports AS e ON e.ref = x.export_ref
+    WHERE x.delivery_next_at IS NOT NULL AND e.destination ->> 'url' = %(url)s
+) AS failing
 
 -- exports.old
 -- Executions whose files are kept no longer.

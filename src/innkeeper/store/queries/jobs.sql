@@ -1,7 +1,7 @@
 -- jobs.defer
 -- Queue a job in this transaction.
 SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
-    'default', %(task)s, 0, %(lock)s, NULL, %(args)s, %(at)s
+    %(queue)s, %(task)s, 0, %(lock)s, NULL, %(args)s, %(at)s
 )::jobs.procrastinate_job_to_defer_v1])) AS id
 
 -- jobs.list
