@@ -31,6 +31,14 @@ class Api(httpx.Client):
         self.client_key = client_key
         self.token = token
 
+    def send(self, request: httpx.Request, **more: Any) -> httpx.Response:
+        """As ever; what is sent next is made in a later millisecond. Lists are by age, which has no
+        finer unit (C-8, L-10), and a quick machine answers twice in one."""
+        answer = super().send(request, **more)
+        if request.method != "GET":
+            time.sleep(0.001 - time.time() % 0.001)
+        return answer
+
     def guest(self, **fields: Any) -> dict[str, Any]:
         """A new guest, as the answer shows it."""
         answer = self.post("/v2.1/guests", json={"guestType": "visitor", **fields})

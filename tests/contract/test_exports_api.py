@@ -552,7 +552,11 @@ def test_a_schedule_starts_exports_once_each_time(api: Api, jobs: Any) -> None:
     export = exported(api, segment, schedule="DAILY")
     assert export["nextAt"].endswith("T00:30:00.000Z")
     assert jobs(audience_exports.start_due) == 0
-    jobs(lambda work: work.connection.execute("UPDATE ws_live.exports SET next_at = now()"))
+    jobs(
+        lambda work: work.connection.execute(
+            "UPDATE ws_live.exports SET next_at = now() - interval '1 second'"
+        )
+    )
     assert jobs(audience_exports.start_due) == 1
     assert jobs(audience_exports.start_due) == 0
     (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]

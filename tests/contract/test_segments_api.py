@@ -402,7 +402,11 @@ def test_a_live_segment_tells_of_who_enters_and_who_leaves(
     (message,) = jobs(webhooks.list_all)
     assert (message["attempts"], message["error"]) == (1, "answered 503")
     receiver.status = 200
-    jobs(lambda work: work.connection.execute("UPDATE ws_live.webhook_messages SET due_at = now()"))
+    jobs(
+        lambda work: work.connection.execute(
+            "UPDATE ws_live.webhook_messages SET due_at = now() - interval '1 second'"
+        )
+    )
     assert jobs(webhooks.send_due) == 1
     ((headers, body),) = receiver.got
     told = json.loads(body)
