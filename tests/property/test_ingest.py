@@ -56,9 +56,11 @@ def run(dsn: str, act: Act) -> tuple[list[tuple[UUID, Any]], list[dict[str, Any]
 
 async def send(database: Database, browser: UUID, at: datetime, **message: Any) -> UUID:
     """One event, as the door records it; now and then as another process would, which
-    remembers nothing."""
+    remembers nothing, and now and then without its channel, which has to be read then."""
     if random.random() < 0.3:
         browsers._remembered.clear()
+    if random.random() < 0.7:
+        message.setdefault("channel", "WEB")
     sent = Sent(
         {"browser_id": str(browser), "requested_at": at.isoformat(), **message},
         at + timedelta(minutes=1),

@@ -3,14 +3,16 @@
 import re
 
 import pytest
+from psycopg import _queries
 
+from innkeeper.actions.stream import placing
 from innkeeper.store.queries import Queries, catalogue, parse, schema_of
 
 
 def test_a_file_becomes_its_queries_by_name() -> None:
     first = "-- a remark\n\n-- x.one\n-- First.\nSELECT 1\n\n"
-    text = first + "-- x.two\n-- Second.\nSELECT '{}',\n    2\n"
-    assert parse("x", text) == {"x.one": "SELECT 1", "x.two": "SELECT '{}',\n    2"}
+    text = first + "-- x.two\n-- Second,\n-- on two lines.\nSELECT '{}',\n    2\n"
+    assert parse("x", text) == {"x.one": "SELECT 1", "x.two": "SELECT '{}',\n2"}
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,8 @@ def test_what_does_not_exist_is_no_part_of_a_query() -> None:
 def test_control_work_cannot_touch_a_workspace() -> None:
     with pytest.raises(KeyError):
         Queries(None).text("guests.count")
+
+
+def test_the_longest_statement_of_an_event_is_one_that_psycopg_remembers() -> None:
+    text = Queries(f"ws_{'w' * 41}").text("events.begin", **placing.BEGINS_UNREAD)
+    assert len(text) <= _queries.MAX_CACHED_STATEMENT_LENGTH

@@ -7,6 +7,8 @@ from importlib.resources import files
 
 WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
+_DESCRIPTION = re.compile(r"\n*(?:-- .*\n)+")
+_INDENTATION = re.compile(r"\n +")
 _MARKER = re.compile(r"\{([a-z_]+)\}")
 _KEPT_TEXTS = 1000
 
@@ -29,7 +31,7 @@ def catalogue() -> Mapping[str, str]:
 
 
 def parse(stem: str, text: str) -> dict[str, str]:
-    """The queries of one file: a `-- stem.name` line, a line that describes it, its SQL.
+    """The queries of one file: a `-- stem.name` line, lines that describe it, its SQL.
 
     Raises ValueError for a name that repeats or belongs to another file, and for a query
     without description or SQL: faults of ours that a test meets before anyone else.
@@ -37,12 +39,14 @@ def parse(stem: str, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     _, *pieces = _HEADER.split(text)
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
-        description, _, sql = body.lstrip("\n").partition("\n")
+        described = _DESCRIPTION.match(body)
+        sql = body[described.end() :].strip() if described else ""
         if name in found or not name.startswith(stem + "."):
             raise ValueError(f"{stem}.sql: {name} repeats or belongs to another file")
-        if not description.startswith("-- ") or not sql.strip():
+        if not sql:
             raise ValueError(f"{stem}.sql: {name} lacks its description or its SQL")
-        found[name] = sql.strip()
+        # psycopg reads a statement of more than 4096 characters anew each time.
+        found[name] = _INDENTATION.sub("\n", sql)
     return found
 
 

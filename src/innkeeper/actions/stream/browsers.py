@@ -16,7 +16,8 @@ REMEMBERED: Final = 4096
 """Browsers of which a process remembers the current session."""
 SMALL: Final = 2000
 """Characters of what is known of a session up to which it is remembered."""
-NEAR: Final = {"near": ["browsers.near"]}
+NOBODY: Final = UUID(int=0)
+"""The guest of a browser of which nothing was read."""
 PURGE_BATCH: Final = 500
 """Visitors forgotten in one transaction."""
 
@@ -46,7 +47,8 @@ class Browser:
     """As recorded."""
     root: UUID
     """The live guest that stands for it."""
-    root_type: str
+    root_type: str | None
+    """None unless it was read."""
     in_group: bool
     """Whether `guest` is part of a merge."""
     version: int
@@ -112,11 +114,13 @@ async def state(
 ) -> Browser | None:
     """A browser and the sessions, on one channel, that an event at `at` may touch, with their
     neighbours."""
-    rows = await work.all(
-        "browsers.state", parts=NEAR, ref=browser, channel=channel, at=at, until=at + reach
-    )
-    if not rows:
-        return None
+    until = at + reach
+    rows = await work.all("browsers.state", browser=browser, channel=channel, at=at, until=until)
+    return found_in(rows) if rows else None
+
+
+def found_in(rows: Sequence[Row]) -> Browser:
+    """A browser as rows of `browsers.state` tell it."""
     row = rows[0]
     return Browser(
         row["browser_ref"],
@@ -131,6 +135,12 @@ async def state(
     )
 
 
+def unread(browser: UUID) -> Browser:
+    """A browser of which nothing was read, taken for one with no session that an event goes on
+    with. Whoever writes by it lets the statement find out, and tell whose browser it is."""
+    return Browser(browser, NOBODY, NOBODY, None, False, 0, None, None, [])
+
+
 async def lock(
     work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
 ) -> bool:
@@ -141,9 +151,7 @@ async def lock(
     if not await work.one("browsers.lock", ref=browser):
         return False
     until = at + reach
-    await work.all(
-        "browsers.lock_sessions", parts=NEAR, ref=browser, channel=channel, at=at, until=until
-    )
+    await work.all("browsers.lock_sessions", ref=browser, channel=channel, at=at, until=until)
     return True
 
 

@@ -7,7 +7,7 @@ hold the browser's lock and do all of it in one transaction.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -133,11 +133,33 @@ async def _quickly(work: Work, event: _Incoming) -> Taken | None:
     """An event that is written by one statement; None when that came too late, or it is not."""
     reading = event.reading
     known = browsers.remembered(work, event.browser, reading.channel, reading.at)
+    if known is None:
+        begun = await _begun(work, event)
+        if isinstance(begun, UUID):
+            return Taken(event.ref, begun)
+        known = begun
     arrival = await _arrived(work, event, known)
     if not _needs_lock(arrival):
         guest = await placing.append(work, arrival)
         return None if guest is None else Taken(event.ref, guest)
     return await _under_lock(work, event)
+
+
+async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
+    """Most events of a browser that is not remembered begin a session, and those that tell where
+    they happened are written without reading it: the live guest. Else the browser, as it was
+    read instead; None when it was not."""
+    reading = event.reading
+    if reading.channel is None or not (reading.point_of_sale or event.sent.site is not None):
+        return None
+    try:
+        arrival = await _arrived(work, event, browsers.unread(event.browser))
+    except (Misused, Invalid):
+        # Whether there is such a browser comes first.
+        return None
+    if _needs_lock(arrival):
+        return None
+    return await placing.begin(work, arrival, event.config.longest_timeout)
 
 
 async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> Arrival:
@@ -235,6 +257,7 @@ async def _identified(work: Work, arrival: Arrival) -> UUID:
     roots = {row["ref"]: row["root"] for row in rows}
     if guest != browser.guest:
         await work.run("browsers.relink", ref=browser.ref, guest=guest)
+        arrival.browser = replace(browser, version=browser.version + 1)
     if roots[guest] != roots[browser.guest]:
         await placing.cut_for_another(work, arrival, clock.now())
     arrival.guest = guest

@@ -2,28 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.stream import browsers, session_records
 from innkeeper.actions.stream.arrivals import Arrival
-from innkeeper.actions.stream.browsers import Session
+from innkeeper.actions.stream.browsers import Browser, Session
 from innkeeper.actions.stream.session_records import Kept
 from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
 from innkeeper.store.work import Json, Row, Work
 
-_GOES_ON: Final[dict[str, list[str]]] = {
-    "before": [],
-    "session": ["sessions.go_on"],
-    "more": [],
-}
+_GOES_ON: Final = {"session": ["sessions.go_on"], "insert": ["events.insert"]}
 _BEGINS: Final = {
+    "insert": ["events.insert"],
     "before": ["sessions.one_begins"],
+    "beside": ["sessions.beside_as_read"],
+    "unchanged": ["sessions.browser_as_read"],
     "session": ["sessions.begin"],
     "more": ["sessions.see"],
+}
+BEGINS_UNREAD: Final = {
+    **_BEGINS,
+    "beside": ["sessions.beside_unread"],
+    "unchanged": ["sessions.browser_unread"],
+    "state": ["browsers.state"],
 }
 
 
@@ -38,29 +43,53 @@ async def append(work: Work, arrival: Arrival) -> UUID | None:
         browsers.forget(work, arrival.browser.ref)
         return None
     root: UUID = written["root"]
-    if not arrival.is_latest:
+    if arrival.is_latest:
+        version = arrival.browser.version + arrival.begins
+        known = replace(arrival.browser, root=root, version=version)
+        _remember(work, arrival, known, kept, written["version"])
+    else:
         browsers.forget(work, arrival.browser.ref)
-        return root
+    return root
+
+
+async def begin(work: Work, arrival: Arrival, reach: timedelta) -> UUID | Browser | None:
+    """Write a plain event of an unread browser in one statement, if it begins a session after all
+    others; the live guest of the browser.
+
+    Else nothing is written, and that statement reads the browser, with the sessions in `reach` of
+    the event; None when there is none.
+    """
+    kept, body = session_records.plain(arrival)
+    unread = {"guest": None, "session_guest": None, "until": arrival.mark.at + reach}
+    params = {**_params(arrival, body, kept), **unread}
+    rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
+    row = rows[0]
+    if row["number"] is None:
+        return None if row["browser_ref"] is None else browsers.found_in(rows)
+    owner: UUID = row["owner"]
+    kept.guest = owner
+    version = row["browser_version"]
+    known = replace(arrival.browser, guest=owner, root=owner, version=version)
+    _remember(work, arrival, known, kept, row["number"])
+    return owner
+
+
+def _remember(work: Work, arrival: Arrival, known: Browser, kept: Kept, version: int) -> None:
+    """Keep a browser with its session, which an event just made the version of."""
     session = Session(
         kept.ref,
         kept.guest,
-        root,
-        written["version"],
+        known.root,
+        version,
         kept.span,
         kept.cut_by,
         kept.events,
         kept.about,
         kept.cart,
     )
-    now_known = replace(
-        arrival.browser,
-        version=arrival.browser.version + arrival.begins,
-        channel=arrival.channel,
-        point_of_sale=arrival.point_of_sale,
-        sessions=[session],
-    )
+    channel, point = arrival.channel, arrival.point_of_sale
+    now_known = replace(known, channel=channel, point_of_sale=point, sessions=[session])
     browsers.remember(work, now_known)
-    return root
 
 
 async def write(work: Work, arrival: Arrival) -> bool:
@@ -146,26 +175,29 @@ def _raise_versions(arrival: Arrival, refs: set[UUID]) -> None:
 async def _append(
     work: Work, arrival: Arrival, body: Mapping[str, Any], kept: Kept, *, begins: bool
 ) -> Row | None:
-    at = arrival.mark.at
+    parts = _BEGINS if begins else _GOES_ON
+    return await work.one("events.append", parts=parts, **_params(arrival, body, kept))
+
+
+def _params(arrival: Arrival, body: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
+    """What `events.append` writes, and what must not have changed since it was read."""
     near = arrival.near
-    return await work.one(
-        "events.append",
-        parts=_BEGINS if begins else _GOES_ON,
-        browser=arrival.browser.ref,
-        browser_guest=arrival.browser.guest,
-        version=arrival.browser.version,
-        settings=arrival.settings,
-        ref=arrival.ref,
-        at=at,
-        guest=arrival.guest,
-        type=arrival.type,
-        channel=arrival.channel,
-        point_of_sale=arrival.point_of_sale,
-        reach=int(arrival.mark.reach.total_seconds()),
-        cuts=arrival.mark.cuts,
-        body=Json(body),
-        received_at=arrival.received_at,
-        near=[session.ref for session in near],
-        near_versions=[session.version for session in near],
+    return {
+        "browser": arrival.browser.ref,
+        "browser_guest": arrival.browser.guest,
+        "version": arrival.browser.version,
+        "settings": arrival.settings,
+        "ref": arrival.ref,
+        "at": arrival.mark.at,
+        "guest": arrival.guest,
+        "type": arrival.type,
+        "channel": arrival.channel,
+        "point_of_sale": arrival.point_of_sale,
+        "reach": int(arrival.mark.reach.total_seconds()),
+        "cuts": arrival.mark.cuts,
+        "body": Json(body),
+        "received_at": arrival.received_at,
+        "near": [session.ref for session in near],
+        "near_versions": [session.version for session in near],
         **kept.params(clock.now()),
-    )
+    }

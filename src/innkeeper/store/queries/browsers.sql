@@ -16,44 +16,14 @@ WHERE b.ref = %(ref)s
 -- browsers.state
 -- A browser and those of its sessions, oldest first, that an event at that time may touch, with
 -- the nearest one before them and the nearest one after.
-SELECT b.ref AS browser_ref, b.guest_ref AS browser_guest, b.version, b.channel AS last_channel,
-    b.point_of_sale AS last_point_of_sale, r.ref AS root, r.guest_type AS root_type,
-    r.own IS NOT NULL AS in_group, s.ref, s.guest_ref, s.version AS session_version, s.started_at,
-    s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events, s.about, s.cart, s.created_at,
-    coalesce(sg.survivor_ref, sg.ref) AS session_root
-FROM {ws}.browsers AS b JOIN {ws}.guests AS g ON g.ref = b.guest_ref
-JOIN {ws}.guests AS r ON r.ref = coalesce(g.survivor_ref, g.ref)
-LEFT JOIN LATERAL (
-    {near}
-) AS n ON true
-LEFT JOIN {ws}.sessions AS s ON s.ref = n.ref
-LEFT JOIN {ws}.guests AS sg ON sg.ref = s.guest_ref
-WHERE b.ref = %(ref)s
-ORDER BY s.started_at, s.expires_at
-
--- browsers.near
--- Part of other queries: the sessions of browser `b` that an event may touch, and their neighbours.
-SELECT ref FROM {ws}.sessions
-WHERE browser_ref = b.ref AND channel = coalesce(%(channel)s::text, b.channel, 'WEB')
-  AND started_at <= %(until)s AND expires_at >= %(at)s
-UNION ALL (
-    SELECT ref FROM {ws}.sessions
-    WHERE browser_ref = b.ref AND channel = coalesce(%(channel)s::text, b.channel, 'WEB')
-      AND started_at <= %(until)s AND expires_at < %(at)s
-    ORDER BY started_at DESC LIMIT 1
-) UNION ALL (
-    SELECT ref FROM {ws}.sessions
-    WHERE browser_ref = b.ref AND channel = coalesce(%(channel)s::text, b.channel, 'WEB')
-      AND started_at > %(until)s
-    ORDER BY started_at LIMIT 1
-)
+SELECT * FROM {ws}.browser_state(%(browser)s, %(channel)s, %(at)s, %(until)s)
 
 -- browsers.lock_sessions
 -- The same sessions of a locked browser, held until the transaction ends.
 SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
-    SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL (
-        {near}
-    ) AS n
+    SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL {ws}.sessions_near(
+        b.ref, coalesce(%(channel)s::text, b.channel, 'WEB'), %(at)s, %(until)s
+    ) AS n (ref)
     WHERE b.ref = %(ref)s
 )) ORDER BY ref FOR NO KEY UPDATE
 
@@ -67,8 +37,8 @@ UPDATE {ws}.browsers SET channel = %(channel)s, point_of_sale = %(point_of_sale)
 WHERE ref = %(ref)s
 
 -- browsers.relink
--- Another guest is at this browser.
-UPDATE {ws}.browsers SET guest_ref = %(guest)s WHERE ref = %(ref)s
+-- Another guest is at this locked browser: no session begins that was meant for the one before.
+UPDATE {ws}.browsers SET guest_ref = %(guest)s, version = version + 1 WHERE ref = %(ref)s
 
 -- browsers.roots
 -- The live guests that two guests are now.

@@ -3,14 +3,38 @@
 WITH {before}placed AS (
     {session}
 ){more}
-INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at)
-SELECT %(ref)s, %(at)s, placed.ref, %(guest)s, %(browser)s, placed.version, %(type)s,
-    %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
-FROM placed
+{insert}
 RETURNING number AS version, (
     SELECT coalesce(g.survivor_ref, g.ref) FROM {ws}.guests AS g WHERE g.ref = %(browser_guest)s
 ) AS root
+
+-- events.begin
+-- An event that begins a session of a browser that nothing was read of: one row, with `number`.
+-- Where it may not begin one, nothing is written and the rows are those of `browsers.state`, which
+-- OFFSET keeps from being asked otherwise.
+WITH {before}placed AS (
+    {session}
+){more}, written AS (
+    {insert}
+    RETURNING number, guest_ref
+)
+SELECT begun.*, found.*
+FROM (VALUES (true)) AS either LEFT JOIN (
+    SELECT written.number, written.guest_ref AS owner, held.version AS browser_version
+    FROM written CROSS JOIN held
+) AS begun ON true LEFT JOIN (
+    {state} WHERE NOT EXISTS (SELECT FROM written) OFFSET 0
+) AS found ON true
+ORDER BY found.started_at, found.expires_at
+
+-- events.insert
+-- Part of `events.append`: the event itself.
+INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+    point_of_sale, reach, cuts, body, received_at)
+SELECT %(ref)s, %(at)s, placed.ref, coalesce(%(guest)s::uuid, placed.guest_ref), %(browser)s,
+    placed.version, %(type)s, %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s,
+    %(received_at)s
+FROM placed
 
 -- events.add_partition
 -- Make room for the events of a month.

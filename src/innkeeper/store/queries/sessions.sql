@@ -7,42 +7,68 @@ UPDATE {ws}.sessions AS s SET version = s.version + 1, started_at = %(started_at
     revenue = %(revenue)s::numeric, modified_at = %(now)s
 FROM {ws}.stream_settings AS c
 WHERE s.ref = %(session)s AND s.version = %(session_version)s AND c.version = %(settings)s
-RETURNING s.ref, s.version
+RETURNING s.ref, s.version, s.guest_ref
 
 -- sessions.begin
 -- Part of `events.append`: the event's session, which is new.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
-SELECT %(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
-    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
-    %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
-    %(now)s, %(now)s
-FROM held WHERE (SELECT count(*) FROM touched) = cardinality(%(near)s::uuid[])
-RETURNING ref, version
+SELECT %(session)s, %(browser)s, coalesce(%(session_guest)s::uuid, held.guest_ref), %(channel)s,
+    %(started_at)s, %(last_at)s, %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text,
+    %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text,
+    %(revenue)s::numeric, %(now)s, %(now)s
+FROM held WHERE (SELECT count(*) FROM touched) = (SELECT count(*) FROM beside)
+RETURNING ref, version, guest_ref
 
 -- sessions.one_begins
 -- Part of `events.append`: one session of a browser begins after the other, and those beside it
 -- know, so that none goes on as if it had not. The browser is locked before sessions, always.
-held AS (
+beside AS (
+    {beside}
+), held AS (
     UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
         point_of_sale = %(point_of_sale)s
     FROM {ws}.stream_settings AS c
-    WHERE b.ref = %(browser)s AND b.version = %(version)s AND c.version = %(settings)s
-    RETURNING b.ref
+    WHERE b.ref = %(browser)s AND c.version = %(settings)s AND {unchanged}
+    RETURNING b.guest_ref, b.version
 ), touched AS (
     UPDATE {ws}.sessions AS n SET version = n.version + 1
-    FROM held CROSS JOIN unnest(%(near)s::uuid[], %(near_versions)s::bigint[])
-        AS known (ref, version)
-    WHERE n.ref = known.ref AND n.version = known.version
+    FROM held CROSS JOIN beside
+    WHERE n.ref = beside.ref AND n.version = beside.version
     RETURNING n.ref
 ),
+
+-- sessions.beside_as_read
+-- Part of `sessions.one_begins`: the sessions beside it, as they were read.
+SELECT * FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS known (ref, version)
+
+-- sessions.browser_as_read
+-- Part of `sessions.one_begins`: no other session began since the browser was read.
+b.version = %(version)s
+
+-- sessions.beside_unread
+-- Part of `sessions.one_begins`: the only one that can be beside a session after all others.
+SELECT ref, version FROM {ws}.sessions
+WHERE browser_ref = %(browser)s AND channel = %(channel)s ORDER BY started_at DESC LIMIT 1
+
+-- sessions.browser_unread
+-- Part of `sessions.one_begins`: nothing goes on at that time or comes after it, no other session
+-- began since this statement did, and the guest is not part of a merge.
+b.version = (SELECT version FROM {ws}.browsers WHERE ref = %(browser)s)
+AND NOT EXISTS (
+    SELECT FROM {ws}.sessions
+    WHERE browser_ref = b.ref AND channel = %(channel)s AND expires_at >= %(at)s
+) AND EXISTS (
+    SELECT FROM {ws}.guests
+    WHERE ref = b.guest_ref AND survivor_ref IS NULL AND own IS NULL
+)
 
 -- sessions.see
 -- Part of `events.append`: its guest was seen when the session began.
 , seen AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
-    WHERE ref = %(session_guest)s AND last_seen < %(started_at)s AND survivor_ref IS NULL
-      AND own IS NULL AND EXISTS (SELECT FROM placed)
+    WHERE ref = (SELECT guest_ref FROM placed) AND last_seen < %(started_at)s
+      AND survivor_ref IS NULL AND own IS NULL
 )
 
 -- sessions.touch
