@@ -231,3 +231,26 @@ async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -
         await _until(lambda: heard == ["one", "two"])
     await notices.close()
     assert not notices.connected
+
+
+async def test_rows_are_copied_in_as_the_columns_have_it(work: Work) -> None:
+    batch = uuid4()
+    await work.connection.execute(
+        "INSERT INTO ws_live.batches (ref, holds, state, about, actor, created_at, modified_at) "
+        "VALUES (%s, 'batch', 'processing', '{}', 'a', now(), now())",
+        [batch],
+    )
+    told = [
+        (batch, 1, None, 400, "tab\tback\\slash\nÓ", ["é\\N", ""]),
+        (batch, 2**40, "r", 409, "", []),
+    ]
+    assert await work.copy_in("batches.copy_failures", told) == 2
+    cursor = await work.connection.execute("SELECT * FROM ws_live.batch_failures ORDER BY line")
+    assert [tuple(row.values()) for row in await cursor.fetchall()] == told
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800"])
+async def test_a_row_that_cannot_be_stored_is_a_bad_request(work: Work, text: str) -> None:
+    with pytest.raises(BadRequest):
+        await work.copy_in("batches.copy_failures", [(uuid4(), 1, None, 400, text, [])])
+    assert await _positions(work) == [1]

@@ -140,10 +140,12 @@ def import_(
 
 def _run(asked: Asked, files: Sequence[str]) -> Sum:
     from innkeeper.cli.reach import run
+    from innkeeper.store.memory import collect_seldom
 
     total = Sum()
 
     async def act(work: "Work") -> None:
+        collect_seldom()
         for name in files:
             await _one(work, asked, name, total)
 

@@ -41,8 +41,10 @@ def jobs_run(
 ) -> None:
     """Run jobs in this process as well; any number of machines may."""
     from innkeeper.jobs.worker import end_at_once, work_jobs
+    from innkeeper.store.memory import collect_seldom
     from innkeeper.store.migrate import migrate
 
+    collect_seldom()
     with here.database() as dsn:
         asyncio.run(migrate(dsn))
         chosen = replace(here.settings, database=dsn)

@@ -18,6 +18,7 @@ from innkeeper.jobs.board import BOARD, DATABASE
 from innkeeper.jobs.presence import Presence
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, with_options
+from innkeeper.store.memory import collect_seldom
 from innkeeper.store.processes import follow_parent
 from innkeeper.store.work import Work
 from innkeeper.web.observe import configure_logs
@@ -167,4 +168,5 @@ def main() -> None:
     configure_logs(settings.log_level, settings.log_format)
     # Two lines a job, with its arguments, are for a developer only.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    collect_seldom()
     asyncio.run(work_jobs(settings, lost=end_at_once))

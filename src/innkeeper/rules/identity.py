@@ -15,7 +15,7 @@ from uuid import UUID
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import iso
 from innkeeper.rules import normal
-from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key
+from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key, in_order
 
 MAX_KEYS: Final = 100
 """Keys one record has under one rule, so that long lists of values cannot multiply."""
@@ -122,7 +122,7 @@ class Found:
 
     def keys(self) -> list[UUID]:
         """Every key to look up and to lock, in one order for everybody."""
-        return sorted({key for met in self.met for key in met.keys})
+        return in_order({key for met in self.met for key in met.keys})
 
 
 @dataclass(frozen=True, slots=True)

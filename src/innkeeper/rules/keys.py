@@ -7,18 +7,33 @@ is a candidate; who compares exactly (G-9) checks the row's own values as well.
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from operator import attrgetter
+from typing import Final
 from uuid import UUID
 
+from innkeeper.refs import ref_of
 from innkeeper.resources.base import Record
 
 EMAIL_PROVIDER = "email"
 """The provider whose ids compare like e-mail addresses (identity.md 9)."""
 
 
+_number: Final = attrgetter("int")
+
+
 def digest(kind: str, *parts: str) -> UUID:
     """The key of `parts`; no other kind or division into parts shares it."""
-    text = "\x1f".join((kind, *(f"{len(part)}:{part}" for part in parts)))
-    return UUID(bytes=blake2b(text.encode(), digest_size=16, person=b"innkeeper").digest())
+    text = kind
+    for part in parts:
+        text += f"\x1f{len(part)}:{part}"
+    hashed = blake2b(text.encode(), digest_size=16, person=b"innkeeper")
+    return ref_of(int.from_bytes(hashed.digest()))
+
+
+def lock_of(key: UUID) -> int:
+    """The number of the advisory lock that stands for a key."""
+    number = key.int >> 64
+    return number - (1 << 64) if number >> 63 else number
 
 
 def normal_email(address: str) -> str:
@@ -48,11 +63,17 @@ def guest_keys(record: Record, more: Iterable[UUID] = ()) -> list[UUID]:
 
     `more`: those that the workspace's identity rules need besides (`Rulebook.keys`).
     """
-    return sorted({*_keys(record), *more})
+    return in_order({*_keys(record), *more})
+
+
+def in_order(keys: Iterable[UUID]) -> list[UUID]:
+    """Keys in the one order that everybody looks up and locks in."""
+    return sorted(keys, key=_number)
 
 
 def _keys(record: Record) -> Iterable[UUID]:
-    for address in (record.get("email"), *(record.get("emails") or ())):
+    # `email` is mostly one of `emails` (G-2).
+    for address in {record.get("email"), *(record.get("emails") or ())}:
         if address is not None:
             yield email_key(address)
     for identifier in record.get("identifiers") or ():

@@ -1,5 +1,6 @@
 """A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,10 @@ Row = dict[str, Any]
 _NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
 _TICK: Final = timedelta(milliseconds=1)
 """The least difference of two times that the API shows (C-8)."""
+
+_COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
+_copied: dict[str, Sequence[int]] = {}
+"""Types of the columns of each `COPY`, once it was used."""
 
 # Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
@@ -110,15 +115,30 @@ class Work:
             raise translated(error) from error
 
     async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
-        """Send rows through the `COPY … FROM STDIN` called `query`; how many arrived."""
+        """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; how many
+        arrived. Values are of the types of the table's columns."""
+        text = self._queries.text(query)
         try:
             async with self.connection.cursor() as cursor:
-                async with cursor.copy(self._queries.text(query)) as copy:
+                types = _copied.get(query) or await self._types(cursor, query, text)
+                async with cursor.copy(text) as copy:
+                    copy.set_types(types)
                     for row in rows:
                         await copy.write_row(row)
                 return cursor.rowcount
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
+
+    async def _types(
+        self, cursor: psycopg.AsyncCursor[DictRow], query: str, text: str
+    ) -> Sequence[int]:
+        """The types of the columns that a `COPY` names: asked once, the same in any workspace."""
+        into = _COPY.match(text)
+        if into is None:
+            raise ValueError(f"{query} is no COPY of named columns in binary format")
+        await cursor.execute(f"SELECT {into[2]} FROM {into[1]} LIMIT 0")  # noqa: S608 - our own
+        types = _copied[query] = [column.type_code for column in cursor.description or ()]
+        return types
 
     async def copy_out(
         self,

@@ -15,7 +15,7 @@ from innkeeper.actions.stream import intake
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
-from innkeeper.rules.keys import digest
+from innkeeper.rules.keys import digest, lock_of
 from innkeeper.store.readers import Chunk
 from innkeeper.store.work import Json, Row, Work
 
@@ -315,7 +315,7 @@ async def _keep(work: Work, row: Row, tally: Tally, done: Sequence[Entry]) -> No
 
 
 def _lock(batch: UUID) -> int:
-    return int.from_bytes(digest("batch", str(batch)).bytes[:8], signed=True)
+    return lock_of(digest("batch", str(batch)))
 
 
 def unknown(batch: UUID) -> Unknown:

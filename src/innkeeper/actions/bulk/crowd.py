@@ -22,7 +22,7 @@ from innkeeper.resources.kinds import instant
 from innkeeper.rules import identity
 from innkeeper.rules.batch import Group, check_groups
 from innkeeper.rules.identity import Decision, Found, Rulebook
-from innkeeper.rules.keys import guest_keys
+from innkeeper.rules.keys import guest_keys, in_order, lock_of
 from innkeeper.rules.merging import Intent, written
 from innkeeper.store.work import Json, Row, Work
 
@@ -102,10 +102,10 @@ class Crowd:
 
     async def gather(self, every: Iterable[Found]) -> None:
         """Lock the keys of what is to be decided, and find the guests that they lead to."""
-        keys = sorted({*chain.from_iterable(found.keys() for found in every)})
+        keys = in_order({*chain.from_iterable(found.keys() for found in every)})
         if not keys:
             return
-        locks = [int.from_bytes(key.bytes[:8], signed=True) for key in keys]
+        locks = [lock_of(key) for key in keys]
         await self.work.one(f"{self._store}.lock_keys", locks=locks)
         most = self.book.group_limit + 1
         pairs = await self.work.all(f"{self._store}.find", keys=keys, most=most)

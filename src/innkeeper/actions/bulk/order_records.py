@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper.actions.bulk.crowd import Crowd, Source
 from innkeeper.actions.bulk.guest_records import holder_of
 from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.bulk.till import Piece, Placed, Till
 from innkeeper.actions.protection import suppression
 from innkeeper.actions.recognition.resolution import SOURCES, Role
-from innkeeper.actions.stream.till import Piece, Placed, Till
 from innkeeper.errors import Invalid
+from innkeeper.refs import new_ref
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
 from innkeeper.rules import batch as rules
@@ -51,7 +52,7 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
         fault = _fault(what, people[position], order, blocked=position in blocked)
         if fault is None:
             try:
-                outcome = await _one(crowd, till, what, people[position])
+                outcome = await _one(crowd, till, what, order, people[position])
             except Refused as refused:
                 fault = refused.fault
         if fault is None:
@@ -97,6 +98,8 @@ def _fault(
             check_identifiable(person.body)
     except Invalid:
         return rules.NO_IDENTITY
+    if not what.consumers:
+        return None
     known = {item.changes.get("reference_id") for item in what.items}
     known |= {item.body.get("reference_id") for item in (order.items if order else ())}
     errors = [
@@ -107,18 +110,20 @@ def _fault(
     return rules.invalid(*errors) if errors else None
 
 
-async def _one(crowd: Crowd, till: Till, what: OrderWrite, people: Sequence[Party]) -> str:
+async def _one(
+    crowd: Crowd, till: Till, what: OrderWrite, known: Placed | None, people: Sequence[Party]
+) -> str:
     # Everything that can refuse a record comes before the first change.
     for person in people:
         await _check_groups(crowd, person)
-    order = till.place(what.changes)
+    order = till.place(what.changes, known)
     changed = order.changed
     for item in what.items:
         changed |= till.put_item(order, item.changes, item.group)
-    uses = {item.body.get("reference_id"): item.ref for item in order.items}
     changed |= till.put_group(order, what.group)
     contact, *consumers = people
     changed |= await _contact(crowd, order, contact)
+    uses = {item.body.get("reference_id"): item.ref for item in order.items} if consumers else {}
     for consumer in consumers:
         items = [uses[item] for item in consumer.told.items]
         changed |= await _consumer(crowd, order, consumer, contact, items)
@@ -138,7 +143,7 @@ async def _contact(crowd: Crowd, order: Placed, person: Party) -> bool:
             known.body = {**known.body, **person.body}
             known.changed = True
             return True
-    order.contacts.append(Piece(uuid4(), person.body, fresh=True, guest=guest, root=root))
+    order.contacts.append(Piece(new_ref(), person.body, fresh=True, guest=guest, root=root))
     return True
 
 
@@ -149,7 +154,7 @@ async def _consumer(
     if any(known.body == person.body for known in order.consumers):
         return False
     guest = await _attach(crowd, order, person, "consumer", contact)
-    order.consumers.append(Piece(uuid4(), person.body, fresh=True, guest=guest, uses=items))
+    order.consumers.append(Piece(new_ref(), person.body, fresh=True, guest=guest, uses=items))
     return True
 
 

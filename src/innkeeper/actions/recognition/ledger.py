@@ -9,11 +9,12 @@ Locks: the live guest of a group is locked before anything of the group is read 
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.recognition import rulebook
 from innkeeper.errors import Unknown
+from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import instant, iso
@@ -64,7 +65,7 @@ def new(changes: Changes) -> Record:
     now = clock.now()
     return {
         **told(changes),
-        "ref": uuid4(),
+        "ref": new_ref(),
         "first_seen": now,
         "last_seen": now,
         "created_at": now,

@@ -23,7 +23,7 @@ from innkeeper.resources.orders import Order
 from innkeeper.rules import identity
 from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Decision, Found, Met, Rulebook
-from innkeeper.rules.keys import guest_keys
+from innkeeper.rules.keys import guest_keys, lock_of
 from innkeeper.rules.merging import COLUMNS, Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
 
@@ -214,7 +214,7 @@ def _evidence(fields: Record, book: Rulebook) -> Found:
 def _looked_up(found: Found, book: Rulebook) -> dict[str, Any]:
     """Parameters of a look at who has a key of some evidence."""
     keys = found.keys()
-    locks = sorted(int.from_bytes(key.bytes[:8], signed=True) for key in keys)
+    locks = sorted(lock_of(key) for key in keys)
     return {"locks": locks, "keys": keys, "most": book.group_limit + 1}
 
 

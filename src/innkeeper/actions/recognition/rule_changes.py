@@ -19,7 +19,7 @@ from innkeeper.actions.recognition import ledger, merges, rulebook
 from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import TOO_MANY, Evidence1, Rule, Rulebook, countable_keys, rule_keys
-from innkeeper.rules.keys import digest
+from innkeeper.rules.keys import digest, lock_of
 from innkeeper.rules.merging import groups_of, survivor_first
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
@@ -178,7 +178,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     A job that fails is finished as `failed`, with its error; one that is cut off goes on when
     this is called again. Call it outside a transaction.
     """
-    lock = int.from_bytes(digest("jobs", work.workspace).bytes[:8], signed=True)
+    lock = lock_of(digest("jobs", work.workspace))
     claimed = await work.one("identity.claim", lock=lock)
     if not claimed or not claimed["mine"]:
         return False

@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.errors import Conflict
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest
+from innkeeper.rules.keys import digest, lock_of
 from innkeeper.store.work import Work
 
 
@@ -21,7 +21,7 @@ async def first_answer(work: Work, scope: UUID, request_hash: UUID, hours: int) 
     Raises `Conflict` when the key was used for another request. Holds the scope until the
     transaction ends, so call it inside the write's own.
     """
-    lock = int.from_bytes(scope.bytes[:8], signed=True)
+    lock = lock_of(scope)
     await work.one("idempotency.lock", lock=lock)
     kept = await work.one(
         "idempotency.fetch", scope=scope, oldest=clock.now() - timedelta(hours=hours)

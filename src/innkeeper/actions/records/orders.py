@@ -13,7 +13,7 @@ from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order
-from innkeeper.rules.keys import digest, reference_key
+from innkeeper.rules.keys import lock_of, reference_key
 from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
 from innkeeper.store.work import Json, Work
 
@@ -47,13 +47,13 @@ async def _place(work: Work, changes: Changes) -> Record:
     """One round trip: a function of the database locks out twins, searches and writes."""
     told = {name: value for name, value in changes.items() if name not in COLUMNS}
     reference_id = changes["reference_id"]
-    lock = digest("order", work.workspace, reference_id)
+    key = reference_key(reference_id)
     row = await work.one(
         "orders.place",
-        lock=int.from_bytes(lock.bytes[:8], signed=True),
+        lock=lock_of(key),
         reach=REACH,
         ref=uuid4(),
-        reference_key=reference_key(reference_id),
+        reference_key=key,
         reference_id=reference_id,
         ordered_at=changes["ordered_at"],
         body=Json({name: value for name, value in told.items() if value is not None}),

@@ -84,7 +84,7 @@ SELECT set_config('statement_timeout', '0', true), set_config('enable_seqscan', 
 
 -- batches.copy_failures
 -- Records that failed.
-COPY {ws}.batch_failures (batch_ref, line, ref, code, message, errors) FROM STDIN
+COPY {ws}.batch_failures (batch_ref, line, ref, code, message, errors) FROM STDIN (FORMAT binary)
 
 -- batches.failures
 -- The next records that failed, by line.

@@ -30,11 +30,11 @@ FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 -- guest_writes.copy_guests
 -- New guests.
 COPY {ws}.guests (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
-FROM STDIN
+FROM STDIN (FORMAT binary)
 
 -- guest_writes.copy_keys
 -- Keys of new guests.
-COPY {ws}.guest_keys (key, guest_ref) FROM STDIN
+COPY {ws}.guest_keys (key, guest_ref) FROM STDIN (FORMAT binary)
 
 -- guest_writes.rewrite
 -- New fields for locked guests that nothing is merged into.
@@ -69,7 +69,7 @@ WHERE guest_ref = ANY (%(refs)s::uuid[])
 
 -- guest_writes.copy_extensions
 -- Data extensions of new guests.
-COPY {ws}.guest_extensions (guest_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN
+COPY {ws}.guest_extensions (guest_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- guest_writes.put_extensions
 -- Data extensions of locked guests: what was under the same name and key goes.
@@ -84,10 +84,10 @@ SET pairs = excluded.pairs, single = false, modified_at = excluded.modified_at
 -- guest_writes.copy_joins
 -- Which records joined a guest, and why.
 COPY {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
-FROM STDIN
+FROM STDIN (FORMAT binary)
 
 -- guest_writes.copy_guarded
 -- What guards kept from identifying.
 COPY {ws}.identity_guarded
     (rule, reason, evidence, guests, source, source_ref, actor, guarded_at)
-FROM STDIN
+FROM STDIN (FORMAT binary)

@@ -154,7 +154,7 @@ CREATE TEMPORARY TABLE identity_plan (rule smallint, key uuid, guest_ref uuid) O
 
 -- identity.copy_plan
 -- Keys of a batch of guests.
-COPY identity_plan (rule, key, guest_ref) FROM STDIN
+COPY identity_plan (rule, key, guest_ref) FROM STDIN (FORMAT binary)
 
 -- identity.shared
 -- Each key that several guests share, first rule first; of a key that too many share, a few.

@@ -29,27 +29,27 @@ WHERE order_ref = ANY (%(orders)s::uuid[])
 -- order_writes.copy_orders
 -- New orders.
 COPY {ws}.orders (ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
-FROM STDIN
+FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_items
 -- New items.
-COPY {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at) FROM STDIN
+COPY {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_contacts
 -- New contacts.
-COPY {ws}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at) FROM STDIN
+COPY {ws}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_consumers
 -- New consumers.
-COPY {ws}.order_consumers (ref, order_ref, guest_ref, body, created_at, modified_at) FROM STDIN
+COPY {ws}.order_consumers (ref, order_ref, guest_ref, body, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_uses
 -- Which items new consumers use.
-COPY {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position) FROM STDIN
+COPY {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_extensions
 -- Data extensions of new orders.
-COPY {ws}.order_extensions (order_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN
+COPY {ws}.order_extensions (order_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- order_writes.rewrite_orders
 -- New fields for locked orders.

@@ -68,11 +68,11 @@ FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 -- rehearsal.copy_guests
 -- New guests.
 COPY rehearsed_guests (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
-FROM STDIN
+FROM STDIN (FORMAT binary)
 
 -- rehearsal.copy_keys
 -- Keys of new guests.
-COPY rehearsed_keys (key, guest_ref) FROM STDIN
+COPY rehearsed_keys (key, guest_ref) FROM STDIN (FORMAT binary)
 
 -- rehearsal.rewrite
 -- New fields for guests.
@@ -111,7 +111,7 @@ WHERE guest_ref = ANY (%(refs)s::uuid[]) AND NOT EXISTS (
 
 -- rehearsal.copy_extensions
 -- Data extensions of new guests.
-COPY rehearsed_extensions (guest_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN
+COPY rehearsed_extensions (guest_ref, name, key, ref, pairs, created_at, modified_at) FROM STDIN (FORMAT binary)
 
 -- rehearsal.put_extensions
 -- Data extensions of guests.

@@ -107,7 +107,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS segment_found (guest_ref uuid PRIMARY KEY) 
 
 -- segments.copy_found
 -- The guests that a run found.
-COPY pg_temp.segment_found (guest_ref) FROM STDIN
+COPY pg_temp.segment_found (guest_ref) FROM STDIN (FORMAT binary)
 
 -- segments.depart
 -- Take out who is no member any more: of those asked about, or of all.

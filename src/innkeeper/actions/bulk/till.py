@@ -5,15 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper.actions.bulk.crowd import Crowd
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.actions.records.orders import COLUMNS
+from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.kinds import instant
 from innkeeper.rules.batch import Group
-from innkeeper.rules.keys import digest, reference_key
+from innkeeper.rules.keys import in_order, lock_of, reference_key
 from innkeeper.rules.orders import one_order
 from innkeeper.store.work import Json, Row
 
@@ -58,6 +59,7 @@ class Till:
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
         self._work = crowd.work
+        self._keys: dict[str, UUID] = {}
         self._orders: dict[str, list[Placed]] = defaultdict(list)
         self._groups: dict[tuple[UUID, str, str], Body] = {}
         self._item_groups: dict[tuple[UUID, str, str], Body] = {}
@@ -65,17 +67,14 @@ class Till:
 
     async def gather(self, references: Iterable[str]) -> None:
         """Lock referenceIds, and read the orders that have them with their parts."""
-        names = sorted({*references})
-        keys = {reference_key(name): name for name in names}
-        locks = [
-            int.from_bytes(digest("order", self._work.workspace, name).bytes[:8], signed=True)
-            for name in names
-        ]
+        self._keys = {name: reference_key(name) for name in references}
+        keys = in_order({*self._keys.values()})
         if self._crowd.rehearses:
-            rows = await self._work.all("rehearsal.find_orders", keys=list(keys))
+            rows = await self._work.all("rehearsal.find_orders", keys=keys)
         else:
+            locks = [lock_of(key) for key in keys]
             await self._work.one("order_writes.lock_references", locks=locks)
-            rows = await self._work.all("order_writes.find", keys=list(keys))
+            rows = await self._work.all("order_writes.find", keys=keys)
         found: dict[UUID, Placed] = {}
         for row in rows:
             placed = Placed(**{k: row[k] for k in _READ}, fresh=False)
@@ -88,23 +87,19 @@ class Till:
         """The order that a record is about, the nearest of its referenceId within two days
         (O-1 to O-3); None for a new one."""
         ordered_at = instant(changes["ordered_at"])
-        near = [
-            placed
-            for placed in self._orders[changes["reference_id"]]
-            if one_order(placed.ordered_at, ordered_at)
-        ]
+        known = self._orders[changes["reference_id"]]
+        near = [placed for placed in known if one_order(placed.ordered_at, ordered_at)]
         if not near:
             return None
         return min(near, key=lambda one: (abs(one.ordered_at - ordered_at), one.created_at))
 
-    def place(self, changes: Changes) -> Placed:
-        """The order that a record is about, changed by it or new."""
+    def place(self, changes: Changes, placed: Placed | None) -> Placed:
+        """The order that a record is about, `placed` as `find` found it, changed by it; or new."""
         told = {name: value for name, value in changes.items() if name not in COLUMNS}
-        placed = self.find(changes)
         if placed is None:
             reference_id, moment = changes["reference_id"], instant(changes["ordered_at"])
             body, now = _present(told), self._crowd.now
-            placed = Placed(uuid4(), reference_id, moment, body, now, fresh=True)
+            placed = Placed(new_ref(), reference_id, moment, body, now, fresh=True)
             self._orders[reference_id].append(placed)
             return placed
         body = _present({**placed.body, **told})
@@ -127,7 +122,7 @@ class Till:
                 return changed
         told = changes.get("ordered_at")
         moment = instant(told) if told else order.ordered_at
-        piece = Piece(uuid4(), body, fresh=True, ordered_at=moment)
+        piece = Piece(new_ref(), body, fresh=True, ordered_at=moment)
         order.items.append(piece)
         self._put_item_group(piece, group)
         return True
@@ -177,7 +172,7 @@ class Till:
             "rehearsal.put_orders",
             refs=[one.ref for one in orders],
             ids=[one.reference_id for one in orders],
-            keys=[reference_key(one.reference_id) for one in orders],
+            keys=[self._keys[one.reference_id] for one in orders],
             times=[one.ordered_at for one in orders],
             bodies=[Json(one.body) for one in orders],
             created=[one.created_at for one in orders],
@@ -223,7 +218,7 @@ class Till:
             )
 
     def _order_row(self, one: Placed) -> tuple[Any, ...]:
-        now, key = self._crowd.now, reference_key(one.reference_id)
+        now, key = self._crowd.now, self._keys[one.reference_id]
         return (one.ref, one.reference_id, key, one.ordered_at, Json(one.body), now, now)
 
     def _group_row(self, where: tuple[UUID, str, str], pairs: Body) -> tuple[Any, ...]:

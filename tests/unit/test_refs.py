@@ -1,0 +1,31 @@
+"""Refs that are made fast are UUIDs like any other."""
+
+import pickle
+from uuid import UUID, uuid4
+
+from innkeeper.refs import new_ref, ref_of
+from innkeeper.rules.keys import lock_of
+
+
+def test_a_ref_of_a_number_is_the_uuid_of_that_number() -> None:
+    for number in (0, 1, 2**127, 2**128 - 1, uuid4().int):
+        made, known = ref_of(number), UUID(int=number)
+        assert (made, hash(made), str(made), repr(made)) == (
+            known,
+            hash(known),
+            str(known),
+            repr(known),
+        )
+        assert pickle.loads(pickle.dumps(made)) == known  # noqa: S301 - our own
+
+
+def test_new_refs_are_random_uuids_of_version_4() -> None:
+    made = {new_ref() for _ in range(1000)}
+    assert len(made) == 1000
+    assert {(ref.version, ref.variant) for ref in made} == {(4, "specified in RFC 4122")}
+
+
+def test_the_lock_of_a_key_is_its_first_eight_bytes_as_postgresql_counts() -> None:
+    assert lock_of(UUID("ffffffff-ffff-ffff-0000-000000000000")) == -1
+    assert lock_of(UUID("7fffffff-ffff-ffff-0000-000000000000")) == 2**63 - 1
+    assert lock_of(UUID("80000000-0000-0000-0000-000000000000")) == -(2**63)
