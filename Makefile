@@ -18,13 +18,14 @@ serve: $(VENV)/.ready ## Run the server with an embedded database, data in .data
 	@$(BIN)/innkeeper serve --data $(DATA) $(ARGS)
 
 # The browser tests keep an event loop of their own running: no other test can share a process.
+# Each process of theirs has a server and a browser of its own, so a file stays in one of them.
 test: $(VENV)/.dev-ready ## Run every everyday test (ARGS="-k guests")
 	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
-	@$(BIN)/pytest tests/browser $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist loadfile tests/browser $(ARGS)
 
 test-long: $(VENV)/.dev-ready ## Run the tests with their long profiles: many more examples and rounds
 	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist worksteal --ignore tests/browser $(ARGS)
-	@INNKEEPER_LONG=1 $(BIN)/pytest tests/browser $(ARGS)
+	@INNKEEPER_LONG=1 $(BIN)/pytest -n $(WORKERS_OF_TESTS) --dist loadfile tests/browser $(ARGS)
 
 # Spark is 480 MB and two workers take 2 GB of memory, so everyday tests leave it out.
 test-spark: $(VENV)/.dev-ready ## Ask the segment suite of Spark too, two workers (needs Java 17)
