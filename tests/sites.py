@@ -5,7 +5,8 @@ Conftests import these fixtures with `*`; who needs none starts no server.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from innkeeper.actions.admin import keys, workspaces
+from innkeeper.jobs.worker import work_jobs
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
@@ -74,6 +76,30 @@ class Site:
         """The API with a new key."""
         key = self.key(workspace, compatibility)
         return Api(self.url, key.client_key, key.api_token)
+
+    def run_worker(self) -> None:
+        """Run what is due in the background, as `innkeeper jobs run --once` does."""
+        asyncio.run(work_jobs(replace(self.settings, log_level="critical"), once=True))
+
+    def pass_time(self) -> None:
+        """What is put off has come due."""
+        with psycopg.connect(self.dsn) as connection:
+            put_off = "UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE status = %s"
+            connection.execute(put_off, ["todo"])
+
+    @contextmanager
+    def storage_away(self) -> Iterator[None]:
+        """The place of uploads and exports cannot be reached."""
+        place = self.settings.data / "files" / "live"
+        aside = place.with_name("aside")
+        place.mkdir(parents=True, exist_ok=True)
+        place.rename(aside)
+        place.touch()
+        try:
+            yield
+        finally:
+            place.unlink()
+            aside.rename(place)
 
 
 @pytest.fixture(scope="session")

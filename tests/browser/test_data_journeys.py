@@ -4,9 +4,12 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import time
 
 import httpx
 import pytest
+from process import COMMAND
 
 LONG = 30_000
 """Milliseconds that a background job may take on a busy machine."""
@@ -63,6 +66,36 @@ def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
     page.locator("dialog[open] [name=confirm]").fill("kinvara_newsletter")
     page.locator("dialog[open]").get_by_role("button", name="Delete", exact=True).click()
     page.get_by_text("was deleted").wait_for()
+
+
+def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
+    """Issue 6: why nothing comes, and when it is tried again."""
+    # Nobody can make a folder there.
+    destination = {"type": "FOLDER", "url": "/proc/nowhere"}
+    body = {"name": "Waits", "segment": segment[0]["ref"], "destination": destination}
+    api.post("/innkeeper/v1/exports", json=body).raise_for_status()
+    api.post("/innkeeper/v1/exports/waits/run").raise_for_status()
+    deadline = time.monotonic() + LONG / 1000
+    while not page.get_by_text("not delivered, tried once: FileNotFoundError").count():
+        assert time.monotonic() < deadline
+        page.go("/exports/waits")
+    assert page.get_by_text("; the next").is_visible()
+    words = [COMMAND, "audience-exports", "executions", "waits", "--json", "--data", shop.data]
+    (told,) = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert (told["status"], told["deliveryAttempts"]) == ("SUCCESS", 1)
+    assert told["deliveryNextAt"] is not None
+
+    place = shop.data / "files" / "live"
+    place.rename(place.with_name("aside"))
+    place.touch()
+    try:
+        api.post("/innkeeper/v1/exports/waits/run").raise_for_status()
+        page.go("/exports/waits")
+        page.get_by_text("tried once: NotADirectoryError").wait_for(timeout=LONG)
+    finally:
+        place.unlink()
+        place.with_name("aside").rename(place)
+    api.delete("/innkeeper/v1/exports/waits").raise_for_status()
 
 
 def test_an_export_is_edited_with_a_filter_and_a_template(page, api, segment) -> None:

@@ -1,6 +1,5 @@
 """Audience exports over HTTP: segmentation-and-export.md 2, rest-v2.1.md 10, errors.md AU-6."""
 
-import asyncio
 import csv
 import gzip
 import io
@@ -11,7 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +22,7 @@ from calling import NOBODY, Api
 from receiving import Receiver, receiver
 from test_segments_api import guests_where, jobs, made, order, person, rule
 
-from innkeeper.actions.admin import oauth
+from innkeeper.actions.admin import background, oauth
 from innkeeper.actions.audiences import audience_exports, deliveries, export_runs, webhooks
 from innkeeper.jobs import worker
 from innkeeper.store.work import Work
@@ -355,6 +354,43 @@ def test_a_failed_run_says_why(api: Api, jobs: Any) -> None:
     assert "Cork" in execution["errorLogs"][0]
 
 
+def test_an_execution_tells_what_it_waits_for(
+    api: Api, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6: the storage cannot be reached; it goes on when it can, and not for ever."""
+    api.guest()
+    export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
+    api.post(f"{OWN}/{export['ref']}/run")
+
+    def told() -> dict[str, Any]:
+        (item, *_) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
+        names = ("status", "attempts", "error", "nextAttemptAt", "errorLogs")
+        return {name: item[name] for name in names}
+
+    with site.storage_away():
+        site.run_worker()
+        waiting = told()
+    assert waiting["error"].startswith("NotADirectoryError: ")
+    assert (waiting["status"], waiting["attempts"]) == ("PENDING_EMR_JOB", 1)
+    pause = datetime.fromisoformat(waiting["nextAttemptAt"]) - datetime.now(UTC)
+    assert timedelta(0) < pause <= timedelta(seconds=5)
+    site.pass_time()
+    site.run_worker()
+    ended = {"status": "SUCCESS", "attempts": 1, "error": None, "nextAttemptAt": None}
+    assert told() == {**ended, "errorLogs": []}
+
+    monkeypatch.setattr(background, "ATTEMPTS", 2)
+    api.post(f"{OWN}/{export['ref']}/run")
+    with site.storage_away():
+        for _ in range(2):
+            site.run_worker()
+            site.pass_time()
+    failed = told()
+    (reason,) = failed.pop("errorLogs")
+    assert reason.startswith("NotADirectoryError: ")
+    assert failed == {**ended, "status": "FAILED", "attempts": 2}
+
+
 def test_a_message_tells_of_the_end(api: Api, jobs: Any, receiver: Receiver) -> None:
     """2.2: a connection is told with these members."""
     api.guest()
@@ -436,11 +472,6 @@ def undelivered(api: Api, export: dict[str, Any]) -> dict[str, Any] | None:
     return None if item["deliveredAt"] else item
 
 
-def run_worker(site: Any) -> None:
-    settings = replace(site.settings, log_level="critical")
-    asyncio.run(worker.work_jobs(settings, once=True))
-
-
 def test_destinations_that_are_down_delay_only_themselves(
     api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,7 +504,7 @@ def test_destinations_that_are_down_delay_only_themselves(
         another = to(f"{receiver.url}/another", "another")
         waiting = api.post(f"{OWN}/{another['ref']}/run").json()["executionRef"]
         began = time.monotonic()
-        thread = threading.Thread(target=run_worker, args=[site])
+        thread = threading.Thread(target=site.run_worker)
         thread.start()
         while undelivered(api, well) or undelivered(api, another):
             assert time.monotonic() - began < 4
@@ -503,15 +534,14 @@ def test_a_delivery_waits_for_the_one_before_it(
     for _ in range(2):
         api.guest()
         executions.append(run(api, jobs, export)["executionRef"])
-        run_worker(site)
+        site.run_worker()
         receiver.status = 200
     items = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
     # In the order of the list, newest first: the second was not tried.
     assert [item["deliveryAttempts"] for item in items] == [0, 1]
     assert items[1]["deliveryError"] == "answered 503"
-    due = "UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE status = 'todo'"
-    jobs(lambda work: work.connection.execute(due))
-    run_worker(site)
+    site.pass_time()
+    site.run_worker()
     keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
     assert keys == [f"{execution}-0-0" for execution in executions]
 
@@ -535,7 +565,10 @@ def test_a_copy_that_stands_still_is_given_up(
         assert delivered(jobs, execution) is False
         (item,) = api.get(f"{OWN}/{export['ref']}/executions").json()["items"]
         errors.append(item["deliveryError"])
-    assert errors == ["nothing moved for 0.1 seconds", "an earlier copy to this place hangs"]
+    assert errors == [
+        "TimeoutError: nothing moved for 0.1 seconds",
+        "TimeoutError: an earlier attempt still hangs",
+    ]
     with there.open("rb") as pipe:
         pipe.read()
     until = time.monotonic() + 10

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from calling import Api
 from sites import Site
 from streams import Page
 
+from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import batches as actions
 
 GUESTS = [
@@ -180,15 +182,32 @@ class TestExports:
         forged = done["location"]["href"].replace("Signature=", "Signature=x")
         assert batches.api.get(forged, auth=None).status_code == 403
 
-    def test_one_that_cannot_be_written_has_failed(self, batches: Batches, site: Site) -> None:
+    def test_one_that_cannot_be_written_tells_why_and_goes_on(
+        self, batches: Batches, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Issue 6: the storage cannot be reached; not for ever."""
         made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
-        # Where its file should be there is a folder.
-        folder = site.settings.data / "files" / batches.workspace / "exports" / made["ref"]
-        folder.mkdir(parents=True)
+        with site.storage_away():
+            batches.work()
+            told = batches.api.get(made["href"]).json()
+        assert (told["status"], told["attempts"]) == ("writing", 1)
+        assert told["fault"].startswith("NotADirectoryError: ")
+        pause = datetime.fromisoformat(told["nextAttemptAt"]) - datetime.now(UTC)
+        assert timedelta(0) < pause <= timedelta(seconds=5)
+        site.pass_time()
         batches.work()
         told = batches.api.get(made["href"]).json()
-        assert (told["status"], told["fault"]) == ("failed", "IsADirectoryError")
-        assert "location" not in told
+        assert told["status"] == "done"
+        assert not told.keys() & {"fault", "nextAttemptAt"}
+
+        monkeypatch.setattr(background, "ATTEMPTS", 1)
+        made = batches.api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}).json()
+        with site.storage_away():
+            batches.work()
+        told = batches.api.get(made["href"]).json()
+        assert told["status"] == "failed"
+        assert told["fault"].startswith("NotADirectoryError: ")
+        assert not told.keys() & {"location", "nextAttemptAt"}
 
     def test_an_erasure_removes_exports(self, batches: Batches) -> None:
         guest = batches.api.guest(firstName="Jane")

@@ -21,6 +21,11 @@ from batching import declared, packed, upsert
 from calling import Api
 from process import COMMAND, PATIENCE_SECONDS, Innkeeper, launch
 
+from innkeeper.actions.admin import background
+from innkeeper.errors import Unavailable
+from innkeeper.settings import Settings
+from innkeeper.store.files import Files
+
 NEEDED = ("s3fs", "moto", "flask_cors")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
@@ -295,3 +300,18 @@ def test_an_erased_guest_leaves_the_bucket(
     for folder in folders:
         eventually(lambda folder=folder: not bucket.holding(word, tmp_path, folder))
     assert all(bucket.holding(stays, tmp_path, folder) for folder in folders)
+
+
+def test_storage_that_is_away_is_told_as_such(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its driver raises; exports wait for it then."""
+    for name, value in {**bucket.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(files=f"s3://{BUCKET}/files", data=tmp_path)
+    with Files.of(settings).staged() as staged, pytest.raises(Unavailable) as told:
+        staged.write(b"x")
+        Files.of(settings).put("live/exports/x", staged)
+    assert background.told(told.value).startswith(
+        "The file storage cannot be reached. (EndpointConnectionError: Could not connect"
+    )

@@ -43,6 +43,31 @@ def exports_run(
     print(f"Execution {execution['ref']} is {execution['status']}.")
 
 
+@command(app, "executions")
+def exports_executions(
+    here: Here,
+    export: Annotated[
+        str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
+    ],
+    workspace: Workspace = "live",
+    json: Json = False,
+) -> None:
+    """List an export's executions, newest first: what is wrong, and when it is tried again."""
+    from innkeeper.actions.audiences import audience_exports
+    from innkeeper.cli.output import show, table
+
+    _, rows = here.run(workspace, lambda work: audience_exports.executions(work, export))
+    if json:
+        show(rows)
+        return
+    for row in rows:
+        row["problem"] = row["error"] or row["delivery_error"] or "; ".join(row["errors"])
+        row["next_attempt_at"] = row["next_attempt_at"] or row["delivery_next_at"]
+    table(
+        rows, "ref", "requested_at", "status", "total", "delivered_at", "problem", "next_attempt_at"
+    )
+
+
 @command(app, "create-client")
 def client_create(
     here: Here,

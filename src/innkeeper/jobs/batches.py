@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -9,8 +10,9 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.bulk import batches, exports_files, imports
 from innkeeper.errors import OperatorError, Unavailable
-from innkeeper.jobs.board import scheduled, task
-from innkeeper.store.files import Files
+from innkeeper.jobs.board import patient_task, scheduled, task
+from innkeeper.store.files import Files, seconds_to_put
+from innkeeper.store.outside import within
 from innkeeper.store.readers import Unreadable, ahead, check_gzip
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.batch_files import Layout
@@ -55,19 +57,19 @@ async def forget(work: Work) -> None:
             await asyncio.to_thread(files.remove, name)
 
 
-@task(exports_files.TASK)
+@patient_task(exports_files.TASK)
 async def write_export(work: Work, export: str) -> None:
-    """Write an export; cut off, it is written again from the start."""
+    """Write an export; cut off, or while storage is away, it is written again from the start."""
     ref = UUID(export)
     known = await exports_files.fetch(work, ref)
     if known["state"] not in ("waiting", "writing"):
         return
-    await exports_files.move(work, ref, "writing")
+    if known["state"] == "waiting":
+        await exports_files.move(work, ref, "writing")
     try:
         await _write_export(work, known)
-    except Unavailable:
-        # The database or the storage is away: tried again.
-        raise
+    except (Unavailable, OSError) as fault:
+        await exports_files.put_off(work, known, fault)
     except Exception as fault:
         await exports_files.move(work, ref, exports_files.FAILED, fault=type(fault).__name__)
         raise
@@ -80,7 +82,8 @@ async def _write_export(work: Work, known: Row) -> None:
         form, compressed = known["format"], known["compressed"]
         many = await write(work, known["entity"], form, staged, compressed=compressed)
         size = staged.tell()
-        await asyncio.to_thread(files.put, name, staged)
+        put, undo = partial(files.put, name, staged), partial(files.remove, name)
+        await within(seconds_to_put(size), name, put, undo=undo)
     if (await exports_files.fetch(work, ref))["state"] != "writing":
         # Somebody was erased meanwhile, and may be in it.
         await asyncio.to_thread(files.remove, name)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
 
@@ -10,6 +9,7 @@ from procrastinate import BaseRetryStrategy, Blueprint, JobContext, RetryDecisio
 from procrastinate.jobs import Job
 
 from innkeeper.actions.admin import workspaces
+from innkeeper.actions.admin.background import Later
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Lend, Work
 
@@ -24,14 +24,6 @@ LONGEST_PAUSE: Final = 300
 DATABASE: Final = "database"
 
 log = logging.getLogger("innkeeper.jobs")
-
-
-class Later(Exception):
-    """This job is to run again at a time that it chose itself; it counts its attempts."""
-
-    def __init__(self, at: datetime) -> None:
-        super().__init__(f"again at {at}")
-        self.at = at
 
 
 class _Patience(BaseRetryStrategy):

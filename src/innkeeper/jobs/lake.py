@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.admin.background import Later
 from innkeeper.actions.audiences import (
     audience_exports,
     deliveries,
@@ -15,7 +16,7 @@ from innkeeper.actions.audiences.audience_exports import RUN
 from innkeeper.actions.audiences.export_runs import DELIVER
 from innkeeper.actions.audiences.segments import PUBLISH
 from innkeeper.actions.audiences.traits import RECALCULATE
-from innkeeper.jobs.board import Later, lending_task, scheduled, task
+from innkeeper.jobs.board import lending_task, patient_task, scheduled, task
 from innkeeper.lake import compaction
 from innkeeper.store.work import Lend, Work
 
@@ -63,9 +64,9 @@ async def recalculate(work: Work, segment: str) -> None:
     await segment_runs.recalculate(work, UUID(segment))
 
 
-@task(RUN)
+@patient_task(RUN)
 async def run_export(work: Work, execution: str) -> None:
-    """One execution of an export; cut off, it starts anew."""
+    """One execution of an export; cut off, it starts anew, and while storage is away, later."""
     await export_runs.run(work, UUID(execution))
 
 

@@ -86,7 +86,7 @@ def upkeep(settings: Settings, place: Storage, act: "Callable[[Connection], Made
 
 @contextmanager
 def limited(connection: "Connection", seconds: float) -> Iterator[None]:
-    """Cut off what runs longer; raises `Unavailable` then."""
+    """Cut off what runs longer; raises `Unavailable` then, and where files are out of reach."""
     import duckdb  # noqa: PLC0415
 
     timer = threading.Timer(seconds, connection.interrupt)
@@ -96,6 +96,11 @@ def limited(connection: "Connection", seconds: float) -> Iterator[None]:
         yield
     except duckdb.InterruptException as error:
         raise Unavailable(f"The question took longer than {seconds:g} seconds.") from error
+    except duckdb.Error as error:
+        # Errors of object storage have no kind of their own.
+        if type(error) is duckdb.Error or isinstance(error, duckdb.IOException):
+            raise Unavailable("The lake's files cannot be reached.") from error
+        raise
     finally:
         timer.cancel()
 

@@ -7,12 +7,16 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store import scratch
 from innkeeper.store.scratch import temporary
+
+_LEAST_PUT_SECONDS: Final = 300.0
+_SLOWEST_BYTES: Final = 256 * 1024
+"""Bytes a second below which storage is taken to hang."""
 
 
 class Files:
@@ -62,9 +66,10 @@ class Files:
         """A file to be read from its start; raises FileNotFoundError."""
         if self._local is not None:
             return open(self._local / name, "rb")
-        system, root = self._system()
-        opened: IO[bytes] = system.open(f"{root}/{name}", "rb")
-        return opened
+        with _refusals():
+            system, root = self._system()
+            opened: IO[bytes] = system.open(f"{root}/{name}", "rb")
+            return opened
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -144,6 +149,11 @@ class Files:
         return remote
 
 
+def seconds_to_put(size: int) -> float:
+    """After how long a `put` of so many bytes is taken to hang."""
+    return _LEAST_PUT_SECONDS + size / _SLOWEST_BYTES
+
+
 def _private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -152,7 +162,8 @@ def _private(folder: Path) -> None:
 def _refusals() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, ImportError):
         raise
-    except OSError as error:
+    except Exception as error:
+        # Each kind of storage has errors of its own, which are no OSError everywhere.
         raise Unavailable("The file storage cannot be reached.") from error

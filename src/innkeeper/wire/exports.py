@@ -74,6 +74,7 @@ async def start(work: Work, asked: Asked) -> Told:
 
 
 _PROGRESS: Final = (
+    *("attempts", "error", "next_attempt_at"),
     *("snapshot", "delivered_at", "delivery_attempts", "delivery_error", "delivery_next_at"),
 )
 

@@ -130,6 +130,9 @@ async def _export(work: Work, export: Record, base: str) -> dict[str, Any]:
     }
     if export["fault"]:
         out["fault"] = export["fault"]
+    if export["next_attempt_at"]:
+        out["attempts"] = export["attempts"]
+        out["nextAttemptAt"] = iso(export["next_attempt_at"])
     if export["state"] == exports_files.DONE:
         path = f"{links.PREFIX}/{work.workspace}/{ref}/export"
         signed = await links.sign(work, "GET", path)

@@ -1,10 +1,42 @@
 """Handing work to the background: queued in the caller's own transaction."""
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from innkeeper import clock
+from innkeeper.errors import ApiError
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Json, Work
+
+ATTEMPTS: Final = 30
+"""Of what cannot go on because something is away: for two hours, where that is told at once."""
+FIRST_PAUSE: Final = timedelta(seconds=5)
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+LONGEST_TOLD: Final = 500
+
+
+class Later(Exception):
+    """A job is to run again at a time that it chose itself; it counts its attempts."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"again at {at}")
+        self.at = at
+
+
+def next_attempt(attempts: int) -> datetime | None:
+    """When what has failed so often is tried again; None: no more."""
+    if attempts >= ATTEMPTS:
+        return None
+    pause: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+    return clock.now() + pause
+
+
+def told(fault: BaseException) -> str:
+    """What an operator is told of a fault: ours in its words, with what was behind it."""
+    if isinstance(fault, ApiError):
+        why = fault.__cause__
+        return f"{fault.message} ({told(why)})" if why else fault.message
+    return f"{type(fault).__name__}: {fault}"[:LONGEST_TOLD]
 
 
 async def defer(

@@ -6,29 +6,26 @@ own, hold no connection to the database meanwhile, and those to where the last o
 of the slots at most. One that is slow gives up its turn after a while.
 """
 
-import asyncio
 import gzip
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
-from innkeeper.errors import ApiError
 from innkeeper.resources.base import Record
 from innkeeper.settings import Settings
 from innkeeper.store.files import Files
+from innkeeper.store.outside import outside, within
 from innkeeper.store.work import Lend
-
-Result = TypeVar("Result")
 
 SLOTS: Final = 64
 """Deliveries at once in one process."""
@@ -47,8 +44,6 @@ _SOON: Final = timedelta(seconds=2)
 
 _failing: set[UUID] = set()
 """Executions that this process is delivering to destinations that did not take the last one."""
-_stuck: dict[str, Future[str | None]] = {}
-"""Copies that were given up and have not ended, by destination."""
 
 
 @dataclass
@@ -112,11 +107,10 @@ async def _all(delivery: _Delivery, files: list[Record]) -> str | None:
     for file in files:
         try:
             error = await _deliver(delivery, file)
-        except (_Turn, ApiError):
+        except _Turn:
             raise
         except Exception as fault:
-            # The files themselves cannot be reached.
-            error = f"{type(fault).__name__}: {fault}"
+            error = background.told(fault)
         if error is not None:
             return error[:500]
     return None
@@ -148,10 +142,11 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
     if destination["type"] == "FOLDER":
         name = f"{export['friendly_id']}/{delivery.execution}/{file['name'].rpartition('/')[2]}"
         copy = _Copy(files, file["name"], destination["url"], name)
-        return await _copied(copy) or await _note(delivery, file, max(file["rows"], 1))
+        await within(STILL_SECONDS, copy.url, copy.run, moved=lambda: copy.moved)
+        return await _note(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
-    while batch := await _outside(lambda: list(islice(lines, BATCH))):
+    while batch := await outside(lambda: list(islice(lines, BATCH))):
         if delivery.is_long:
             raise _Turn
         error = await _post(delivery, file, done, batch)
@@ -160,10 +155,6 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
         if error is not None:
             return error
     return None
-
-
-async def _outside(act: Callable[..., Result], *given: Any) -> Result:
-    return await asyncio.wrap_future(webhooks.outside(act, *given))
 
 
 async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]) -> str | None:
@@ -177,7 +168,7 @@ async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]
         "X-Innkeeper-Export": export["friendly_id"],
         "X-Innkeeper-Action": file["delta_action"] or "full",
     }
-    return await _outside(webhooks.post, export["destination"]["url"], body, headers)
+    return await outside(webhooks.post, export["destination"]["url"], body, headers)
 
 
 async def _note(delivery: _Delivery, file: Record, delivered: int) -> str | None:
@@ -198,24 +189,6 @@ def _lines(files: Files, name: str, skip: int) -> Iterator[bytes]:
         yield from islice(lines, skip, None)
 
 
-async def _copied(copy: "_Copy") -> str | None:
-    """Copy a file; what was wrong, or None. One that stands still is given up, and no other to the
-    same place is begun before it has ended."""
-    stuck = _stuck.get(copy.url)
-    if stuck is not None and not stuck.done():
-        return "an earlier copy to this place hangs"
-    _stuck.pop(copy.url, None)
-    future = webhooks.outside(copy.run)
-    waiting = asyncio.wrap_future(future)
-    while True:
-        done, _ = await asyncio.wait({waiting}, timeout=min(1.0, STILL_SECONDS))
-        if done:
-            return await waiting
-        if time.monotonic() - copy.moved > STILL_SECONDS:
-            _stuck[copy.url] = future
-            return f"nothing moved for {STILL_SECONDS:g} seconds"
-
-
 @dataclass
 class _Copy:
     """Copies a file whole; a repeat writes the same again."""
@@ -227,20 +200,16 @@ class _Copy:
     moved: float = field(default_factory=time.monotonic)
     """When something was copied last."""
 
-    def run(self) -> str | None:
+    def run(self) -> None:
         import fsspec  # noqa: PLC0415 - slow to import
 
-        try:
-            system, root = fsspec.core.url_to_fs(self.url)
-            path = f"{root.rstrip('/')}/{self.target}"
-            system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            half = f"{path}.half"
-            with self.files.open(self.name) as source, system.open(half, "wb") as sink:
-                shutil.copyfileobj(_Watched(source, self), sink)
-            system.mv(half, path)
-        except Exception as fault:
-            return f"{type(fault).__name__}: {fault}"[:500]
-        return None
+        system, root = fsspec.core.url_to_fs(self.url)
+        path = f"{root.rstrip('/')}/{self.target}"
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        half = f"{path}.half"
+        with self.files.open(self.name) as source, system.open(half, "wb") as sink:
+            shutil.copyfileobj(_Watched(source, self), sink)
+        system.mv(half, path)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -31,7 +32,8 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.rules import exports as rules
 from innkeeper.rules.exports import Shape
-from innkeeper.store.files import Files
+from innkeeper.store.files import Files, seconds_to_put
+from innkeeper.store.outside import within
 from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
@@ -60,7 +62,10 @@ class _File:
 
 
 async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record | None:
-    """Run one execution; one that has ended already is left alone."""
+    """Run one execution; one that has ended already is left alone.
+
+    While storage is away it raises `Later`, and has failed after so many attempts.
+    """
     found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
     if found is None or found["status"] in FINISHED:
         return found
@@ -70,14 +75,25 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         # Who is erased meanwhile is taken out when the files are listed (`forgetting`).
         async with together(work, EXPORTS):
             return await _run(work, row, found, most_rows)
-    except Unavailable:
-        raise
+    except (Unavailable, OSError) as fault:
+        return await _put_off(work, row, found, fault)
     except Exception as fault:
         told = fault.message if isinstance(fault, ApiError) else type(fault).__name__
         ended = await _finish(work, row, found, status=FAILED, errors=[told])
         if not isinstance(fault, ApiError):
             raise
         return ended
+
+
+async def _put_off(work: Work, row: Record, execution: Record, fault: Exception) -> Record:
+    """Note what was wrong and raise `Later`, or give up."""
+    attempts, error = execution["attempts"] + 1, background.told(fault)
+    at = background.next_attempt(attempts)
+    ref = execution["ref"]
+    await work.run("exports.put_off", ref=ref, attempts=attempts, error=error, at=at)
+    if at is None:
+        return await _finish(work, row, execution, status=FAILED, errors=[error])
+    raise background.Later(at) from fault
 
 
 async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Record:
@@ -171,7 +187,13 @@ async def _keep(work: Work, execution: UUID, shape: Shape, written: list[_File])
     ending = "parquet" if shape.format == "PARQUET" else f"{shape.format.lower()}.gz"
     for number, file in enumerate(written):
         name = f"{work.workspace}/exports/{execution}/{number:04}.{ending}"
-        await asyncio.to_thread(put_file, files, name, file.path)
+        size = file.path.stat().st_size
+        await within(
+            seconds_to_put(size),
+            name,
+            partial(put_file, files, name, file.path),
+            undo=partial(files.remove, name),
+        )
         await work.run(
             "exports.add_file",
             execution=execution,
@@ -179,7 +201,7 @@ async def _keep(work: Work, execution: UUID, shape: Shape, written: list[_File])
             name=name,
             delta_action=file.action,
             rows=len(file.guests),
-            bytes=file.path.stat().st_size,
+            bytes=size,
             guests=file.guests,
         )
 

@@ -9,16 +9,16 @@ import hmac
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
+from innkeeper.store.outside import outside
 from innkeeper.store.work import Row, Work
 
 log = logging.getLogger(__name__)
@@ -31,16 +31,6 @@ ATTEMPTS: Final = 14
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 KEPT: Final = timedelta(days=7)
-
-
-Result = TypeVar("Result")
-_threads: Final = ThreadPoolExecutor(128, thread_name_prefix="outside")
-"""Threads that wait for other systems: never those that the rest of the process has."""
-
-
-def outside(act: Callable[..., Result], *given: Any) -> Future[Result]:
-    """Do what may wait long for another system, in a thread of its own."""
-    return _threads.submit(act, *given)
 
 
 async def put(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
@@ -88,7 +78,7 @@ async def _send(work: Work, message: Row) -> bool:
         "X-Innkeeper-Message": str(message["sequence"]),
         "User-Agent": "Innkeeper",
     }
-    error = await asyncio.wrap_future(outside(post, message["url"], body, headers))
+    error = await outside(post, message["url"], body, headers)
     if error is None:
         await work.run("webhooks.sent", sequence=message["sequence"], now=clock.now())
         return True

@@ -62,7 +62,14 @@ RETURNING {execution}
 
 -- exports.started
 -- An execution that is being run.
-UPDATE {ws}.export_executions SET started_at = %(now)s, status = 'PENDING_EMR_JOB'
+UPDATE {ws}.export_executions
+SET started_at = %(now)s, status = 'PENDING_EMR_JOB', next_attempt_at = NULL
+WHERE ref = %(ref)s
+
+-- exports.put_off
+-- An execution that could not go on, and when it is tried again.
+UPDATE {ws}.export_executions
+SET attempts = %(attempts)s, error = %(error)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
 -- exports.find_execution
@@ -85,7 +92,7 @@ ORDER BY finished_at DESC, ref LIMIT 1
 UPDATE {ws}.export_executions SET status = %(status)s, sequence = %(sequence)s,
     snapshot = %(snapshot)s, total = %(total)s, matched = %(matched)s,
     not_matched = %(not_matched)s, added = %(added)s, removed = %(removed)s, errors = %(errors)s,
-    dataset_at = %(dataset_at)s, finished_at = %(now)s
+    dataset_at = %(dataset_at)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
 WHERE ref = %(ref)s
 RETURNING {execution}
 

@@ -66,19 +66,19 @@ WHERE i.inhparent = '{ws}.events'::regclass
 -- An export that waits to be written.
 INSERT INTO {ws}.file_exports (ref, entity, format, compressed, state, actor, created_at)
 VALUES (%(ref)s, %(entity)s, %(format)s, %(compressed)s, 'waiting', %(actor)s, %(now)s)
-RETURNING ref, entity, format, compressed, state, records, size, fault, actor, created_at,
-    finished_at, expires_at
+RETURNING ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+    actor, created_at, finished_at, expires_at
 
 -- exports_files.fetch
 -- One export.
-SELECT ref, entity, format, compressed, state, records, size, fault, actor, created_at,
-    finished_at, expires_at
+SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+    actor, created_at, finished_at, expires_at
 FROM {ws}.file_exports WHERE ref = %(ref)s
 
 -- exports_files.list
 -- A page of exports, newest first, each row with the number of all.
-SELECT ref, entity, format, compressed, state, records, size, fault, actor, created_at,
-    finished_at, expires_at, count(*) OVER () AS total
+SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
+    actor, created_at, finished_at, expires_at, count(*) OVER () AS total
 FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- exports_files.set_state
@@ -86,7 +86,13 @@ FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(of
 UPDATE {ws}.file_exports
 SET state = %(state)s, records = %(records)s, size = %(size)s, fault = %(fault)s,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END,
-    expires_at = %(expires)s
+    expires_at = %(expires)s, next_attempt_at = NULL
+WHERE ref = %(ref)s
+
+-- exports_files.put_off
+-- An export that could not go on, and when it is tried again.
+UPDATE {ws}.file_exports
+SET attempts = %(attempts)s, fault = %(fault)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
 -- exports_files.kept
