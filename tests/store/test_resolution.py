@@ -420,3 +420,21 @@ async def test_without_rules_only_a_guest_without_identifiers_is_absorbed(work: 
     page = await merges.list_(work, Wanted())
     assert [row["survivor_ref"] for row in page.items] == [first]
     assert (await guests.fetch(work, first))["guest_type"] == "visitor"
+
+
+async def test_who_has_a_key_is_found_without_going_through_the_keys_of_others(work: Work) -> None:
+    """Whatever is known of the tables: these had one row when the server planned its questions."""
+    order = await orders.create(
+        work, changes={"reference_id": "K-1", "ordered_at": "2026-03-01T12:00:00.000Z"}
+    )
+    for number in range(80):
+        email = {"provider": "email", "id": f"nobody-{number}@x.com"}
+        await CONTACTS.create(work, order["ref"], {**ANN, "identifiers": [email]})
+    await work.connection.execute("SELECT pg_stat_force_next_flush()")
+    cursor = await work.connection.execute(
+        "SELECT coalesce(sum(idx_tup_read), 0) AS read FROM pg_stat_user_indexes "
+        "WHERE schemaname = 'ws_live' AND relname = 'guest_keys'"
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    assert row["read"] <= 80

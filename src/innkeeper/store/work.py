@@ -6,11 +6,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import IO, Any, Final
+from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.adapt import AdaptersMap
+from psycopg.abc import DumperKey
+from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.rows import DictRow
+from psycopg.types.array import ListDumper
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
 from innkeeper import clock
@@ -39,6 +42,41 @@ class _Context:
     connection = None
 
 
+class _Refs(Dumper):
+    """Refs as `uuid[]`."""
+
+    oid = ADAPTERS.types["uuid"].array_oid
+
+    def dump(self, obj: list[UUID | None]) -> bytes:
+        return f"{{{','.join('NULL' if one is None else one.hex for one in obj)}}}".encode()
+
+
+class _Numbers(Dumper):
+    """Whole numbers as `bigint[]`."""
+
+    oid = ADAPTERS.types["int8"].array_oid
+
+    def dump(self, obj: list[int | None]) -> bytes:
+        return f"{{{','.join('NULL' if one is None else str(one) for one in obj)}}}".encode()
+
+
+_ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
+
+
+class _ListDumper(ListDumper):
+    """Lists: psycopg looks at every element three times; of these kinds one look will do."""
+
+    def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:
+        if obj and type(obj[0]) in _ARRAYS:
+            return (self.cls, type(obj[0]))
+        return super().get_key(obj, format)
+
+    def upgrade(self, obj: list[Any], format: PyFormat) -> Dumper:  # type: ignore[override]
+        array = _ARRAYS.get(type(obj[0])) if obj else None
+        return super().upgrade(obj, format) if array is None else array(self.cls, self._tx)
+
+
+ADAPTERS.register_dumper(list, _ListDumper)
 set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
 set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())
 

@@ -128,11 +128,9 @@ _MESSAGE: Final = {"message": "The event as JSON on one line, encoded or not."}
 _EVENT_FAILURES: Final = (400, 401, 404, 413)
 
 
-def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
-    base, suffix = (EDGE, "AtEdge") if edge else ("", "")
-    credential = _CONTEXT if edge else _KEY
-    where = " (edge)" if edge else ""
-    site = _SITE if edge else {}
+def _browsers(edge: bool) -> Iterator[StreamRoute]:
+    base, suffix, where = _place(edge)
+    query = {**(_CONTEXT if edge else _KEY), **_CALLBACK}
     yield StreamRoute(
         method="GET",
         path=f"{base}/v1.2/browser/create.json",
@@ -140,7 +138,7 @@ def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
         name=f"createBrowser{suffix}",
         summary=f"Create a browser id and its guest{where}",
         edge=edge,
-        query={**credential, **_CALLBACK},
+        query=query,
         status=201,
         shown=_CREATED,
         failures=(400, 401),
@@ -152,10 +150,15 @@ def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
         name=f"showBrowser{suffix}",
         summary=f"Show whose browser it is{where}",
         edge=edge,
-        query={**credential, **_CALLBACK},
+        query=query,
         shown=_SHOWN,
         failures=(400, 401, 404),
     )
+
+
+def _events(edge: bool) -> Iterator[StreamRoute]:
+    base, suffix, where = _place(edge)
+    credential = {**_CONTEXT, **_SITE} if edge else _KEY
     for path, name in (("event/create.json", "createEvent"), ("events", "sendEvent")):
         shared: dict[str, Any] = {
             "path": f"{base}/v1.2/{path}",
@@ -168,7 +171,7 @@ def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
             act="get_event",
             name=f"{name}ByGet{suffix}",
             summary=f"Record an event sent in the query{where}",
-            query={**credential, **site, **_MESSAGE, **_CALLBACK},
+            query={**credential, **_MESSAGE, **_CALLBACK},
             failures=(400, 401, 404),
             **shared,
         )
@@ -177,11 +180,16 @@ def _browsers_and_events(edge: bool) -> Iterator[StreamRoute]:
             act="post_event",
             name=f"{name}{suffix}",
             summary=f"Record an event{where}",
-            query={**_CONTEXT, **site} if edge else {},
+            query=credential if edge else {},
             body=EVENT,
             failures=_EVENT_FAILURES,
             **shared,
         )
+
+
+def _place(edge: bool) -> tuple[str, str, str]:
+    """What paths start with on the direct or the edge paths, and names and summaries end in."""
+    return (EDGE, "AtEdge", " (edge)") if edge else ("", "", "")
 
 
 def _flows() -> Iterator[StreamRoute]:
@@ -247,8 +255,10 @@ def _scripts() -> Iterator[StreamRoute]:
 
 
 STREAM_ROUTES: Final = (
-    *_browsers_and_events(edge=False),
-    *_browsers_and_events(edge=True),
+    *_browsers(edge=False),
+    *_events(edge=False),
+    *_browsers(edge=True),
+    *_events(edge=True),
     *_flows(),
     *_scripts(),
 )

@@ -107,30 +107,20 @@ async def attach_quickly(
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
     found = _evidence(fields, book)
-    by_rule = bool(found.met) and bool(book.rules)
     if found.stopped or (role == "consumer" and not (found.met or fields.get("identifiers"))):
         return None
-    created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
-    reasons = identity.reasons(found) if by_rule else {}
     rows = await work.all(
         "identity.attach_person",
-        **{**_looked_up(found, book), "keys": list(reasons) or found.keys()},
+        **_looked_up(found, book),
+        **_written_at_once(work, fields, role, found, book),
         version=book.version,
         is_contact=role == "contact",
         person=ref,
         told=told,
-        ref=created["ref"],
-        guest_type=created["guest_type"],
-        body=Json(ledger.members(created)),
-        guest_keys=guest_keys(created, book.keys(created)),
-        now=now,
-        **_why_made(found, by_rule),
-        reasons=[None if why is None else Json(why) for why in reasons.values()],
-        members=list(mirror_email(fields).keys() - {"identifiers"}),
-        identifiers=Json(fields.get("identifiers", [])),
         order=order,
         source=SOURCES[role],
         actor=work.actor,
+        now=now,
     )
     if not rows:
         raise Unknown(Order.singular, order)
@@ -140,11 +130,32 @@ async def attach_quickly(
         return None
     decision, candidates = _decision(found, rows, book)
     row = next((row for row in candidates if row["ref"] == decision.guest), None)
-    joins_as_customer = _is_customer(work, role) or by_rule
+    joins_as_customer = _is_customer(work, role) or _by_rule(found, book)
     if row is None or decision.stopped or _wish(row, fields, joins_as_customer) is not None:
         return None
     why = {"rule": decision.rule, "evidence": Json(decision.evidence)}
     return Attached(row["ref"], {**why, "source": SOURCES[role], "actor": work.actor})
+
+
+def _written_at_once(
+    work: Work, fields: Record, role: Role, found: Found, book: Rulebook
+) -> dict[str, Any]:
+    """Parameters of a look that writes: the guest to make when nobody has a key, and what one who
+    has a key must know already to be joined."""
+    by_rule = _by_rule(found, book)
+    created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
+    reasons = identity.reasons(found) if by_rule else {}
+    return {
+        "wanted": list(reasons) or found.keys(),
+        "ref": created["ref"],
+        "guest_type": created["guest_type"],
+        "body": Json(ledger.members(created)),
+        "guest_keys": guest_keys(created, book.keys(created)),
+        **_why_made(found, by_rule),
+        "reasons": Json(list(reasons.values())),
+        "members": list(mirror_email(fields).keys() - {"identifiers"}),
+        "identifiers": Json(fields.get("identifiers", [])),
+    }
 
 
 async def _resolved(
@@ -158,7 +169,7 @@ async def _resolved(
         if found is None:
             book = await rulebook.read(work)
             continue
-        by_rule = bool(found.met) and bool(book.rules)
+        by_rule = _by_rule(found, book)
         row = next((row for row in candidates if row["ref"] == decision.guest), None)
         joins_as_customer = _is_customer(work, role) or by_rule
         if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
@@ -174,6 +185,11 @@ async def _resolved(
             await _note_stopped(work, created["ref"], decision, source)
             return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
+
+
+def _by_rule(found: Found, book: Rulebook) -> bool:
+    """Whether a rule is met, and not merely an identifier told."""
+    return bool(found.met) and bool(book.rules)
 
 
 def _is_customer(work: Work, role: Role) -> bool:
@@ -262,22 +278,38 @@ async def identify(
         if found is None:
             book = await rulebook.read(work)
             continue
-        target, root = guest, current["survivor_ref"]
-        if decision.guest is not None and decision.guest != guest:
-            target = decision.guest
-            root = next(row for row in rows if row["ref"] == target)["survivor_ref"]
-            await _absorb_visitor(work, current, decision, book, source)
-        elif decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
-            created = ledger.new({**fields, "guest_type": CUSTOMER})
-            if not await ledger.insert(work, created, book):
-                book = await rulebook.read(work)
-                continue
-            target, root = created["ref"], None
-        by_rule = bool(found.met) and bool(book.rules)
-        wish = intent("identify", clock.now(), person=fields, customer=by_rule)
+        meant = await _meant(work, current, fields, found, decision, rows, book, source)
+        if meant is None:
+            book = await rulebook.read(work)
+            continue
+        target, root = meant
+        customer = _by_rule(found, book)
+        wish = intent("identify", clock.now(), person=fields, customer=customer)
         await ledger.reach(work, target, wish, root=root)
         await _note(work, target, decision, _source(work, source, source_ref))
         return target
+
+
+async def _meant(
+    work: Work,
+    current: Row,
+    fields: Record,
+    found: Found,
+    decision: Decision,
+    rows: list[Row],
+    book: Rulebook,
+    source: str,
+) -> tuple[UUID, UUID | None] | None:
+    """Whom somebody at the browser of `current` is, and who stands for that guest, if another; None
+    when `book` is out of date. Merges or makes a guest where `identify` says so."""
+    if decision.guest is not None and decision.guest != current["ref"]:
+        await _absorb_visitor(work, current, decision, book, source)
+        owner = next(row for row in rows if row["ref"] == decision.guest)
+        return owner["ref"], owner["survivor_ref"]
+    if decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
+        created = ledger.new({**fields, "guest_type": CUSTOMER})
+        return (created["ref"], None) if await ledger.insert(work, created, book) else None
+    return current["ref"], current["survivor_ref"]
 
 
 def _sent(identifiers: Sequence[Record], person: Record) -> Record:

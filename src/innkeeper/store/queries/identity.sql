@@ -17,10 +17,10 @@ SELECT * FROM {ws}.identity_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(
 -- whole (`made`); else the candidates, as `identity.candidates` tells them. No row when there is no
 -- such order.
 SELECT * FROM {ws}.attach_person(
-    %(locks)s::bigint[], %(keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
+    %(locks)s::bigint[], %(wanted)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
     %(is_contact)s, %(person)s::uuid, %(told)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
     %(body)s::jsonb, %(guest_keys)s::uuid[], %(rule)s::text, %(evidence)s::jsonb,
-    %(reasons)s::jsonb[], %(members)s::text[], %(identifiers)s::jsonb, %(source)s::text,
+    %(reasons)s::jsonb, %(members)s::text[], %(identifiers)s::jsonb, %(source)s::text,
     %(actor)s::text, %(now)s::timestamptz
 )
 
