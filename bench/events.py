@@ -5,7 +5,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 from bench.idle import DATABASE, JOBS, SERVER, resident_parts
@@ -14,6 +14,12 @@ from bench.report import HEAD, RULE, Bench
 from bench.servers import Server
 
 BROWSERS = 2000
+ABOUT = f"""{BROWSERS:,} browsers, each of which has a session that goes on; then events that each
+begin one; then one browser alone, whose events are written one after the other. The floor writes
+the same rows with one statement: the event and its session or, where it begins one, the session,
+its browser and when its guest was seen. The first three lines are beside a floor that inserts the
+event and no more.
+"""
 MANY, FEW = 1_000_000, 20_000
 """Events over which memory is watched, with and without --full."""
 STEPS = 4
@@ -43,44 +49,49 @@ def page_view(key: str, browser: str, number: int, channel: str = "WEB") -> byte
     ).encode()
 
 
+def posts(
+    server: Server, path: str, body: Callable[[int, list[str]], bytes], among: list[str]
+) -> Requests:
+    """Events of some browsers, sent to a server."""
+    return lambda number: server.post(path, body(number, among))
+
+
 def measure(bench: Bench) -> Iterator[str]:
     """A table of throughput, then what memory did."""
     ours, floor = bench.ours, bench.floor
     key = client_key(ours)
-    browsers = _browsers(ours, key)
+    # Each has browsers of its own: what one writes would be news to the other.
+    browsers = [_browsers(ours, key), _browsers(ours, key)]
     chance = random.Random(1)
 
-    def event(number: int) -> bytes:
-        return page_view(key, chance.choice(browsers), number)
+    def view(number: int, among: list[str]) -> bytes:
+        return page_view(key, chance.choice(among), number)
 
-    def first_event(number: int) -> bytes:
+    def first_view(number: int, among: list[str]) -> bytes:
         # A session is of a channel: nobody was on this one.
-        return page_view(key, chance.choice(browsers), number, f"C{uuid4().hex[:12]}")
+        return page_view(key, chance.choice(among), number, f"C{uuid4().hex[:12]}")
 
-    _visit_once(ours, key, browsers)
-    yield (
-        f"{BROWSERS:,} browsers, each of which has a session that goes on; then events that each "
-        "begin one; then one browser alone, whose events are written one after the other.\n"
-    )
+    def view_of_one(number: int, among: list[str]) -> bytes:
+        return page_view(key, among[0], number)
+
+    for several in browsers:
+        _visit_once(ours, key, several)
+    yield ABOUT
     yield HEAD
     yield RULE
-    yield from bench.rows(
-        "VIEW event",
-        lambda number: ours.post("/v1.2/events", event(number)),
-        lambda number: floor.post("/events", event(number)),
-    )
-    yield from bench.rows(
-        "VIEW event that begins a session",
-        lambda number: ours.post("/v1.2/events", first_event(number)),
-        lambda number: floor.post("/events", first_event(number)),
-    )
-    one = browsers[0]
-    yield from bench.rows(
-        "VIEW event, all of one browser",
-        lambda number: ours.post("/v1.2/events", page_view(key, one, number)),
-        lambda number: floor.post("/events", page_view(key, one, number)),
-    )
-    yield from _memory(bench, lambda number: ours.post("/v1.2/events", event(number)))
+    mine, others = browsers
+    for what, body, how in (
+        ("VIEW event, beside the event alone", view, "alone"),
+        ("VIEW event", view, "goes-on"),
+        ("VIEW event that begins a session", first_view, "begins"),
+        ("VIEW event, all of one browser", view_of_one, "goes-on"),
+    ):
+        yield from bench.rows(
+            what,
+            posts(ours, "/v1.2/events", body, mine),
+            posts(floor, f"/events/{how}", body, others),
+        )
+    yield from _memory(bench, lambda number: ours.post("/v1.2/events", view(number, mine)))
 
 
 def _browsers(ours: Server, key: str) -> list[str]:

@@ -42,6 +42,9 @@ CREATE_CONTACT = f"""WITH guest AS (
     VALUES (%(guest)s, 'customer', %(body)s, %(now)s, %(now)s, %(now)s, %(now)s)
 ), keys AS (
     INSERT INTO {SCHEMA}.guest_keys (key, guest_ref) SELECT unnest(%(keys)s::uuid[]), %(guest)s
+), joined AS (
+    INSERT INTO {SCHEMA}.guest_joins (guest_ref, evidence, source, source_ref, actor, joined_at)
+    VALUES (%(guest)s, '[]', 'order contact', %(order)s, 'floor', %(now)s)
 ) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
 VALUES (%(ref)s, %(order)s, %(guest)s, %(body)s, %(now)s, %(now)s)"""
 CREATE_KNOWN = f"""WITH guest AS (
@@ -51,10 +54,34 @@ CREATE_KNOWN = f"""WITH guest AS (
     SELECT ref, '[]', 'order contact', %(order)s, 'floor', %(now)s FROM guest
 ) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
 SELECT %(ref)s, %(order)s, ref, %(body)s, %(now)s, %(now)s FROM guest"""
-CREATE_EVENT = f"""INSERT INTO {SCHEMA}.events (ref, at, session_ref, guest_ref, browser_ref,
-    number, type, channel, point_of_sale, reach, cuts, body, received_at)
+EVENT_COLUMNS = """ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+    point_of_sale, reach, cuts, body, received_at"""
+CREATE_EVENT = f"""INSERT INTO {SCHEMA}.events ({EVENT_COLUMNS})
 VALUES (%(ref)s, %(now)s, %(session)s, %(guest)s, %(browser)s, 1, %(type)s, %(channel)s, %(pos)s,
     1200, false, %(body)s, %(now)s)"""
+# The rows of an event that goes on with a session, and of one that begins one, as ours leaves them.
+OF_SESSION = f"""INSERT INTO {SCHEMA}.events ({EVENT_COLUMNS})
+SELECT %(ref)s, %(now)s, ref, guest_ref, %(browser)s, version, %(type)s, %(channel)s, %(pos)s,
+    1200, false, %(body)s, %(now)s FROM session"""
+GO_ON = f"""WITH session AS (
+    UPDATE {SCHEMA}.sessions SET version = version + 1, last_at = %(now)s, events = events + 1,
+        expires_at = %(now)s + interval '20 minutes', about = %(about)s, modified_at = %(now)s
+    WHERE browser_ref = %(browser)s AND channel = %(channel)s RETURNING ref, guest_ref, version
+) {OF_SESSION}"""
+BEGIN = f"""WITH browser AS (
+    UPDATE {SCHEMA}.browsers SET version = version + 1, channel = %(channel)s,
+        point_of_sale = %(pos)s
+    WHERE ref = %(browser)s RETURNING guest_ref
+), seen AS (
+    UPDATE {SCHEMA}.guests SET last_seen = %(now)s FROM browser WHERE ref = browser.guest_ref
+), session AS (
+    INSERT INTO {SCHEMA}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at,
+        expires_at, events, about, created_at, modified_at)
+    SELECT %(session)s, %(browser)s, guest_ref, %(channel)s, %(now)s, %(now)s,
+        %(now)s + interval '20 minutes', 1, %(about)s, %(now)s, %(now)s
+    FROM browser RETURNING ref, guest_ref, version
+) {OF_SESSION}"""
+EVENTS = {"alone": CREATE_EVENT, "goes-on": GO_ON, "begins": BEGIN}
 ORDER_COLUMNS = "ref, reference_id, ordered_at, body, created_at, modified_at"
 FETCH_ORDER = f"SELECT {ORDER_COLUMNS} FROM {SCHEMA}.orders WHERE ref = %s"
 WHOLE = f"""SELECT o.ref, o.reference_id, o.ordered_at, o.body, o.created_at, o.modified_at,
@@ -113,8 +140,11 @@ def create_app() -> Starlette:
         params = {name: body[name] for name in ("type", "channel", "pos")}
         params |= {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
         params |= {"session": uuid4(), "guest": uuid4(), "browser": UUID(body["browser_id"])}
+        params["about"] = Jsonb(
+            {name: body[name] for name in ("pos", "currency", "language", "page")}
+        )
         async with pool.connection() as connection:
-            await connection.execute(CREATE_EVENT, params)
+            await connection.execute(EVENTS[request.path_params["how"]], params)
         return answer({"status": "OK", "version": "1.2", "ref": params["ref"]}, 201)
 
     def ref(request: Request) -> UUID:
@@ -162,7 +192,7 @@ def create_app() -> Starlette:
             Route("/guests/{ref}", fetch),
             Route("/guests", list_),
             Route("/guests", create, methods=["POST"]),
-            Route("/events", create_event, methods=["POST"]),
+            Route("/events/{how}", create_event, methods=["POST"]),
             Route("/orders", create_order, methods=["POST"]),
             Route("/orders", orders_of_guest),
             Route("/orders/{ref}/orderItems", create_item, methods=["POST"]),
