@@ -1,12 +1,16 @@
 """Methods and paths: 405, HEAD, OPTIONS, CORS, spellings of a path; the pages beside the API."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from calling import NOBODY, Api, Bare, problem, served
 from openapi_spec_validator import validate
+from sites import Site
 
+from innkeeper.actions.admin import background
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
 
@@ -229,6 +233,22 @@ def test_metrics_count_requests_by_route(api: Api, anonymous: Api) -> None:
     assert (
         'innkeeper_request_seconds_count{method="POST",route="/v2.1/guests",status="201"}' in text
     )
+
+
+def test_metrics_count_jobs(site: Site, anonymous: Api) -> None:
+    """One whose time has not come does not wait yet."""
+
+    def due() -> float:
+        text = anonymous.get("/metrics").text
+        found = re.search(r'^innkeeper_jobs\{status="due"\} (\S+)$', text, re.MULTILINE)
+        assert found is not None
+        return float(found[1])
+
+    before = due()
+    later = datetime.now(UTC) + timedelta(days=1)
+    site.control(lambda work: background.defer(work, "lake.compact"))
+    site.control(lambda work: background.defer(work, "lake.compact", at=later))
+    assert due() == before + 1
 
 
 def test_names_of_operations_are_unique(anonymous: Api) -> None:

@@ -168,3 +168,4 @@ def test_counted(site: Site, api: Api, page: Page) -> None:
     after = counts()
     for reason in ("unknown point of sale", "ext attribute unusable"):
         assert after[reason] == before.get(reason, 0) + 1
+    assert "\ninnkeeper_quarantine_waiting 2.0\n" in page.get("/metrics").text

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from innkeeper.errors import Unavailable
 from innkeeper.store.database import Database
+from innkeeper.web.backlog import backlog
 from innkeeper.web.places import base_url
 from innkeeper.wire.openapi import description
 from innkeeper.wire.reference import reference_page
@@ -35,10 +36,17 @@ def routes(database: Database, public_url: str) -> list[BaseRoute]:
                 raise Unavailable
         return _json({"status": "ready"})
 
+    async def metrics(_: Request) -> Response:
+        try:
+            waits = await backlog(database)
+        except Unavailable:
+            waits = b""  # the counters are most wanted while the database is away
+        return Response(_counted() + waits, media_type=CONTENT_TYPE_LATEST)
+
     return [
         Route("/healthz", _alive),
         Route("/readyz", ready),
-        Route("/metrics", _metrics),
+        Route("/metrics", metrics),
         Route("/openapi.json", openapi),
         Route("/docs", _docs),
         Route("/docs/style.css", _style),
@@ -53,13 +61,13 @@ async def _alive(_: Request) -> Response:
     return _json({"status": "ok"})
 
 
-async def _metrics(_: Request) -> Response:
+def _counted() -> bytes:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         # Several workers: each writes its own files, and any of them can add them up.
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    return generate_latest(registry)
 
 
 @cache

@@ -66,6 +66,12 @@ async def defer(
     return int(row["id"])
 
 
+async def counts(work: Work) -> dict[str, int]:
+    """How many jobs are `due` and not begun, `running`, or `failed` (kept for some days)."""
+    row = await work.one("jobs.counts")
+    return dict(row or {})
+
+
 async def list_jobs(work: Work, status: str | None = None, limit: int = 100) -> list[Record]:
     """The newest jobs: id, task, status, attempts, scheduled_at, workspace."""
     return await work.all("jobs.list", status=status, limit=limit)

@@ -12,6 +12,15 @@ FROM jobs.procrastinate_jobs
 WHERE %(status)s::text IS NULL OR status::text = %(status)s
 ORDER BY id DESC LIMIT %(limit)s
 
+-- jobs.counts
+-- How many jobs wait though they are due, run, or failed.
+SELECT count(*) FILTER (
+        WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+    ) AS due,
+    count(*) FILTER (WHERE status = 'doing') AS running,
+    count(*) FILTER (WHERE status = 'failed') AS failed
+FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing', 'failed')
+
 -- jobs.last
 -- The newest job.
 SELECT coalesce(max(id), 0) AS id FROM jobs.procrastinate_jobs
