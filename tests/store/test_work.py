@@ -2,7 +2,7 @@
 
 import asyncio
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -253,4 +253,42 @@ async def test_rows_are_copied_in_as_the_columns_have_it(work: Work) -> None:
 async def test_a_row_that_cannot_be_stored_is_a_bad_request(work: Work, text: str) -> None:
     with pytest.raises(BadRequest):
         await work.copy_in("batches.copy_failures", [(uuid4(), 1, None, 400, text, [])])
+    assert await _positions(work) == [1]
+
+
+async def test_queries_in_turn_see_what_those_before_them_waited_for(
+    database: Database, work: Work
+) -> None:
+    """The second of them is answered as of when the first let it."""
+    key = uuid4()
+    async with database.work("live") as other:
+        async with other.transaction():
+            await other.one("order_writes.lock_references", locks=[7])
+            await other.connection.execute(
+                "INSERT INTO ws_live.orders VALUES (%s, 'R-1', %s, now(), '{}', now(), now())",
+                [uuid4(), key],
+            )
+            asked = asyncio.create_task(_locked_orders(work, key))
+            await asyncio.sleep(0.1)
+            assert not asked.done()
+        assert await asked == ["R-1"]
+
+
+async def _locked_orders(work: Work, key: UUID) -> list[str]:
+    async with work.transaction():
+        _, rows = await work.in_turn(
+            ("order_writes.lock_references", {"locks": [7]}),
+            ("order_writes.find", {"keys": [key]}),
+        )
+    return [row["reference_id"] for row in rows]
+
+
+async def test_a_fault_in_turn_undoes_the_transaction(work: Work) -> None:
+    with pytest.raises(BadRequest):
+        async with work.transaction():
+            await _rule(work, 2)
+            await work.in_turn(
+                ("suppression.find", {"digests": [b""]}),
+                ("order_writes.of_reference", {"key": uuid4(), "reference_id": "\x00"}),
+            )
     assert await _positions(work) == [1]

@@ -202,16 +202,19 @@ class Work:
         """Whether a transaction is held already, which has its snapshot by now."""
         return self._open
 
-    @asynccontextmanager
-    async def at_once(self) -> AsyncIterator[None]:
-        """Queries that run side by side in here (`asyncio.gather`) share one round trip.
+    async def in_turn(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
+        """Every row of several queries with their parameters, in one round trip.
 
-        For reads that do not depend on each other; each is still answered on its own.
+        One runs after the other, and sees what was committed before it began.
         """
         try:
             async with self.connection.pipeline():
-                yield
-        except psycopg.Error as error:
+                cursors = [
+                    await self.connection.execute(self._queries.text(query), params)
+                    for query, params in asked
+                ]
+            return [await cursor.fetchall() for cursor in cursors]
+        except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
 
     @asynccontextmanager

@@ -200,7 +200,7 @@ async def _keep(
     work: Work, row: Row, found: list[str], asked: Collection[str] | None
 ) -> tuple[list[Row], list[Row]]:
     """Store who is a member now; tell who entered and who left. In the question's transaction."""
-    await work.copy_in("segments.copy_found", ((ref,) for ref in found))
+    await work.copy_in("segments.copy_found", ((UUID(ref),) for ref in found))
     guests = None if asked is None else list(asked)
     departed = await work.all("segments.depart", segment=row["ref"], asked=guests)
     entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -216,17 +215,41 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]]) -> 
         await apply_chunk(work, batch, source, chunk.items)
 
 
-async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[Entry]) -> None:
-    """Apply some records and note it."""
-    await intake.apply(work, entries, source, partial(note, work, batch))
+async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[Entry]) -> Record:
+    """Apply some records and note it; the batch as it is then."""
+    noted = batch
+
+    async def keep(tally: Tally, done: Sequence[Entry]) -> None:
+        nonlocal noted
+        noted = await note(work, batch, tally, done)
+
+    await intake.apply(work, entries, source, keep)
+    return noted
 
 
-async def note(work: Work, batch: Row, tally: Tally, done: Sequence[Entry]) -> None:
+async def note(work: Work, batch: Row, tally: Tally, done: Sequence[Entry]) -> Record:
     """Note what some records did, in the transaction that did it; raises `Moved`."""
-    row = await _locked(work, batch["ref"])
-    if row["revision"] != batch["revision"] or row["line"] >= done[0].line:
+    row = await work.one(
+        "batches.progress",
+        parts=_COLUMNS,
+        ref=batch["ref"],
+        revision=batch["revision"],
+        first=done[0].line,
+        line=done[-1].line,
+        records=len(done),
+        failed=len(tally.failures),
+        outcomes=Json(dict(tally.outcomes)),
+        now=clock.now(),
+    )
+    if row is None:
         raise Moved
-    await _keep(work, row, tally, done)
+    if tally.failures:
+        failed = (
+            (row["ref"], one.line, one.ref, one.fault.code, one.fault.message, [*one.fault.errors])
+            for one in tally.failures
+        )
+        await work.copy_in("batches.copy_failures", failed)
+    return row
 
 
 async def begin_again(work: Work, batch: UUID) -> None:
@@ -291,27 +314,6 @@ async def _locked(work: Work, batch: UUID) -> Row:
     if row is None:
         raise Unknown(SINGULAR, batch)
     return row
-
-
-async def _keep(work: Work, row: Row, tally: Tally, done: Sequence[Entry]) -> None:
-    if tally.failures:
-        failed = (
-            (row["ref"], one.line, one.ref, one.fault.code, one.fault.message, [*one.fault.errors])
-            for one in tally.failures
-        )
-        await work.copy_in("batches.copy_failures", failed)
-    outcomes = dict(row["outcomes"])
-    for name, many in tally.outcomes.items():
-        outcomes[name] = outcomes.get(name, 0) + many
-    await work.run(
-        "batches.progress",
-        ref=row["ref"],
-        line=done[-1].line,
-        records=len(done),
-        failed=len(tally.failures),
-        outcomes=Json(outcomes),
-        now=clock.now(),
-    )
 
 
 def _lock(batch: UUID) -> int:

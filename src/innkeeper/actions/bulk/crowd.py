@@ -82,11 +82,11 @@ class Crowd:
         self._indexes = not all(rule.always_indexed for rule in book.rules)
 
     @classmethod
-    async def of(cls, work: Work, source: Source) -> "Crowd":
-        """An empty crowd with the rules in force, which stay so until the transaction ends."""
+    async def of(cls, work: Work, source: Source, version: UUID) -> "Crowd":
+        """An empty crowd with the rules of a version that is in force, and stays so until the
+        transaction ends."""
         book = await rulebook.current(work)
-        row = await work.one("guest_writes.version")
-        if row is None or row["version"] != book.version:
+        if version != book.version:
             book = await rulebook.read(work)
         return cls(work, book, source)
 
@@ -106,9 +106,10 @@ class Crowd:
         if not keys:
             return
         locks = [lock_of(key) for key in keys]
-        await self.work.one(f"{self._store}.lock_keys", locks=locks)
-        most = self.book.group_limit + 1
-        pairs = await self.work.all(f"{self._store}.find", keys=keys, most=most)
+        _, pairs = await self.work.in_turn(
+            (f"{self._store}.lock_keys", {"locks": locks}),
+            (f"{self._store}.find", {"keys": keys, "most": self.book.group_limit + 1}),
+        )
         await self.meet({pair["ref"] for pair in pairs})
         for pair in pairs:
             if pair["ref"] in self._guests and pair["ref"] not in self._owners[pair["key"]]:

@@ -20,7 +20,7 @@ from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
 _REHEARSAL: Final = "rehearsal"
-Told = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
+Told = Callable[[Tally, Sequence[Entry]], Awaitable[object]]
 """Told of what some records did."""
 
 
@@ -72,8 +72,7 @@ async def apply(
     """
     source = Source("import", batch["ref"])
     async for chunk in chunks:
-        await batches.apply_chunk(work, batch, source, chunk.items)
-        told(await batches.fetch(work, batch["ref"]))
+        told(await batches.apply_chunk(work, batch, source, chunk.items))
     return await batches.finish(work, batch["ref"])
 
 

@@ -73,8 +73,10 @@ class Till:
             rows = await self._work.all("rehearsal.find_orders", keys=keys)
         else:
             locks = [lock_of(key) for key in keys]
-            await self._work.one("order_writes.lock_references", locks=locks)
-            rows = await self._work.all("order_writes.find", keys=keys)
+            _, rows = await self._work.in_turn(
+                ("order_writes.lock_references", {"locks": locks}),
+                ("order_writes.find", {"keys": keys}),
+            )
         found: dict[UUID, Placed] = {}
         for row in rows:
             placed = Placed(**{k: row[k] for k in _READ}, fresh=False)

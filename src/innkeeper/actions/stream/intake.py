@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
@@ -37,7 +38,7 @@ CHUNK: Final = 1000
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Tally, Sequence[Entry]], Awaitable[None]]
+Keep = Callable[[Tally, Sequence[Entry]], Awaitable[object]]
 """Notes what some records of a chunk did, in the transaction that did it."""
 
 
@@ -71,9 +72,10 @@ async def _record_events(
 async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
     async def once() -> None:
         async with work.transaction():
-            await work.one("batches.begin_chunk")
+            begun = await work.one("batches.begin_chunk")
+            assert begun is not None  # noqa: S101 - a workspace has identity settings
             tally = Tally()
-            await _in_runs(work, entries, source, tally)
+            await _in_runs(work, entries, source, tally, begun["version"])
             await keep(tally, entries)
 
     try:
@@ -108,7 +110,9 @@ async def _refused(work: Work, entry: Entry, keep: Keep) -> None:
         await keep(tally, [entry])
 
 
-async def _in_runs(work: Work, entries: Sequence[Entry], source: Source, tally: Tally) -> None:
+async def _in_runs(
+    work: Work, entries: Sequence[Entry], source: Source, tally: Tally, version: UUID
+) -> None:
     for kind, run in _runs(entries):
         if kind is Fault:
             for entry, fault in run:
@@ -116,7 +120,7 @@ async def _in_runs(work: Work, entries: Sequence[Entry], source: Source, tally: 
         elif kind is OrderDelete:
             await removals.delete_orders(work, tally, run)
         else:
-            await IN_CROWD[kind](await Crowd.of(work, source), tally, run)
+            await IN_CROWD[kind](await Crowd.of(work, source, version), tally, run)
 
 
 IN_CROWD: Final[dict[type, Callable[[Crowd, Tally, Any], Awaitable[None]]]] = {

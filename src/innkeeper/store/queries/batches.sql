@@ -49,11 +49,20 @@ WHERE ref = %(ref)s AND holds <> 'batch' AND state = 'uploading'
 RETURNING {columns}
 
 -- batches.progress
--- What a chunk of records did, written in the transaction that did it.
-UPDATE {ws}.batches
+-- What a chunk of records did, written in the transaction that did it; no row when its file was
+-- written again meanwhile, or the chunk noted already.
+UPDATE {ws}.batches AS b
 SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed)s,
-    outcomes = %(outcomes)s, modified_at = %(now)s
-WHERE ref = %(ref)s
+    modified_at = %(now)s, outcomes = (
+        SELECT coalesce(jsonb_object_agg(name, many), '{}') FROM (
+            SELECT name, sum(many::bigint) AS many FROM (
+                SELECT * FROM jsonb_each_text(b.outcomes)
+                UNION ALL SELECT * FROM jsonb_each_text(%(outcomes)s)
+            ) AS each (name, many) GROUP BY name
+        ) AS summed
+    )
+WHERE ref = %(ref)s AND revision = %(revision)s AND line < %(first)s
+RETURNING {columns}
 
 -- batches.forget_failures
 -- Forget what failed in a batch.
@@ -79,8 +88,9 @@ SELECT pg_advisory_unlock(%(lock)s)
 
 -- batches.begin_chunk
 -- The statements of a chunk may take their time, and look things up by index however empty the
--- tables were when they were planned.
-SELECT set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true)
+-- tables were when they were planned. The identity rules stay those of the version until it ends.
+SELECT version, set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true)
+FROM {ws}.identity_settings FOR SHARE
 
 -- batches.copy_failures
 -- Records that failed.

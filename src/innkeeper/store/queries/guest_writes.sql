@@ -1,7 +1,3 @@
--- guest_writes.version
--- The version of the identity rules, which cannot change until the transaction ends.
-SELECT version FROM {ws}.identity_settings FOR SHARE
-
 -- guest_writes.lock_keys
 -- Wait for other arrivals with one of these keys.
 SELECT count(pg_advisory_xact_lock(wanted.lock)) FROM (
