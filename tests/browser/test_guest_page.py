@@ -66,6 +66,8 @@ def test_properties_read_as_words_and_json_is_raw(page, guest) -> None:
     raw = page.locator("pre.json").inner_text()
     assert '"favouriteBrand": "Burren"' in raw
     assert f'"ref": "{guest}"' in raw
+    # As the API spells it.
+    assert '"firstName": "Tabs"' in raw
 
 
 def test_the_group_is_a_picture_with_its_reasons(page, guest) -> None:

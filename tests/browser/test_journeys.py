@@ -170,6 +170,50 @@ def test_quarantine_is_replayed(page) -> None:
     page.get_by_text(re.compile("[1-9] attached, 0 still wait")).wait_for()
 
 
+def test_a_dialog_that_is_refused_opens_again_as_it_was_typed(page) -> None:
+    page.go("/settings/points-of-sale")
+    page.get_by_role("button", name="New point of sale").click()
+    page.locator("#pos-name").fill("harbourandhill.com")
+    page.get_by_label("Brand").fill("Burren & Sons")
+    page.get_by_role("button", name="Create", exact=True).click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("alert").wait_for()
+    assert page.locator("#pos-name").input_value() == "harbourandhill.com"
+    assert page.get_by_label("Brand").input_value() == "Burren & Sons"
+    page.keyboard.press("Escape")
+    assert dialog.count() == 0
+
+
+def test_the_menu_of_a_narrow_screen_opens_and_closes_by_keys_and_pointer(opened) -> None:
+    narrow = opened(390)
+    page = narrow.go("/segments")
+    side, button = page.locator(".side"), page.get_by_role("button", name="Menu")
+    for leave in (
+        lambda: page.keyboard.press("Escape"),
+        lambda: page.mouse.click(370, 500),
+    ):
+        button.press("Enter")
+        assert side.is_visible()
+        assert button.get_attribute("aria-expanded") == "true"
+        leave()
+        assert not side.is_visible()
+        assert button.get_attribute("aria-expanded") == "false"
+    narrow.context.close()
+    assert narrow.faults == []
+
+
+def test_an_event_is_given_up_only_once_that_was_confirmed(page) -> None:
+    page.go("/quarantine?reason=reserved+name")
+    rows = page.locator("details.session")
+    number = rows.count()
+    assert number
+    rows.first.locator("summary").click()
+    rows.first.get_by_role("button", name="Give up…").click()
+    page.locator("dialog[open]").get_by_role("button", name="Give up", exact=True).click()
+    page.get_by_text("The event was given up.").wait_for()
+    assert rows.count() == number - 1
+
+
 def test_a_masked_role_sees_no_personal_data(browser, shop, page, api) -> None:
     changes = {"guestType": "customer", "firstName": "Xanthe", "email": "xanthe@example.com"}
     ref = api.post("/v2.1/guests", json=changes).json()["ref"]
@@ -310,6 +354,8 @@ def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
     assert page.locator(".stat dd").first.inner_text() == "2"
     page.get_by_role("link", name="Why?").first.click()
     assert page.get_by_role("heading", level=1).inner_text().endswith("not back for 30 days")
+    assert page.get_by_role("heading", name="Without session").is_visible()
+    assert page.get_by_text("City is equal to", exact=True).is_visible()
 
 
 def test_sums_and_sequences_are_built_and_counted(page, town) -> None:

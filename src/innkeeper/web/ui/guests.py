@@ -17,6 +17,7 @@ from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import HEADERS, PAGE_SIZE, Page, Visit
 from innkeeper.wire import subject_page
+from innkeeper.wire.naming import camel
 from innkeeper.wire.subject import held_on
 from innkeeper.wire.text import encode
 
@@ -98,15 +99,17 @@ async def overview(visit: Visit) -> Response:
     )
 
 
-async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, bool]]:
-    """(name, value, whether it is still to come) of the traits that a page shows."""
+async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, bool, str | None]]:
+    """(name, value, whether it is still to come, currency) of the traits that a page shows."""
     every = await traits.known(visit.work)
     bought = bool(found.get("orderCount")) and not visit.is_part
     shown = []
     for name, value in found.items():
-        waits = value is None and bought and every.trait(name).relative
+        trait = every.trait(name)
+        waits = value is None and bought and trait.relative
         if waits or value not in (None, ""):
-            shown.append((name, value, waits))
+            money = None if trait.relative else trait.currency
+            shown.append((name, visit.veil_text(value), waits, money))
     return shown
 
 
@@ -115,7 +118,7 @@ async def raw(visit: Visit) -> Response:
     guest, frame = await opened(visit)
     extensions = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
     whole = {
-        **visit.veil(guest, Guest),
+        **{camel(name): value for name, value in visit.veil(guest, Guest).items()},
         "extensions": [
             {"name": each["name"], "key": each["key"], **each["pairs"]} for each in extensions
         ],

@@ -64,7 +64,7 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
         "settings_users.html",
         tabs=TABS,
         people=await users.list_all(visit.work),
-        roles=[(role.value, role.value.title()) for role in Role],
+        roles=[(role.value, role.value.capitalize()) for role in Role],
         about=ABOUT,
         link=link,
         who=who,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID
 
+import msgspec
 from jinja2 import Environment, PackageLoader
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -141,6 +142,16 @@ class Visit:
         """A text field of the form, trimmed."""
         value = self.form.get(name, default)
         return value.strip() if isinstance(value, str) else default
+
+    @property
+    def sent_back(self) -> str:
+        """What a refused form held, as JSON, so that its dialog opens again as it was typed."""
+        kept = {
+            name: value
+            for name, value in self.form.items()
+            if isinstance(value, str) and name not in ("csrf", "password")
+        }
+        return msgspec.json.encode(kept).decode()
 
     @property
     def is_part(self) -> bool:

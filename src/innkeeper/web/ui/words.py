@@ -13,9 +13,10 @@ from markupsafe import Markup, escape
 from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Refused, instant, iso
+from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
-_SHORT: Final = {"ref", "id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
+_SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
 _TOKEN: Final = re.compile(
     r'("(?:\\.|[^"\\])*")(\s*:)?|(\btrue\b|\bfalse\b|\bnull\b)|(-?\d[\d.eE+-]*)'
 )
@@ -171,6 +172,24 @@ def column_words(name: str) -> str:
     return worded(name.partition(".")[2] or name)
 
 
+def rule_words(what: str) -> str:
+    """A rule as an explanation names it: `core.first_name is null` as First Name is null."""
+    field, sep, test = what, "", ""
+    for name in sorted(COMPARATORS, key=len, reverse=True):
+        if what.endswith(f" {name}"):
+            field, sep, test = what.removesuffix(f" {name}"), " ", name
+            break
+    location, _, name = field.partition(".")
+    place = "" if location in (CORE, TRAIT) else f" ({location})"
+    return f"{worded(name)}{place}{sep}{test}"
+
+
+def group_said(what: str) -> str:
+    """A group as an explanation names it: `not order_item` as Without order item."""
+    words = what.removeprefix("not ").replace("_", " ")
+    return f"Without {words}" if what.startswith("not ") else words.capitalize()
+
+
 def type_words(names: str) -> str:
     """The kinds that a group of a segment asks for: `VIEW,ADD` as View or Add."""
     return " or ".join(name.replace("_", " ").capitalize() for name in names.split(",") if name)
@@ -250,6 +269,16 @@ FILTERS: Final = {
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
         *(initials, tint, said, worded_keys, plain, json_text, json_html),
-        *(decided, run_state, column_words, target_words, type_words, import_state, size),
+        *(
+            decided,
+            run_state,
+            column_words,
+            target_words,
+            type_words,
+            rule_words,
+            group_said,
+            import_state,
+            size,
+        ),
     )
 }

@@ -16,11 +16,11 @@ document.addEventListener("keydown", (event) => {
     const search = document.querySelector("[data-search]");
     if (search) { event.preventDefault(); search.focus(); search.select(); }
   } else if (event.key === "Escape") {
-    document.querySelectorAll("details.menu[open]").forEach((menu) => {
-      menu.open = false;
-      menu.querySelector("summary").focus();
+    document.querySelectorAll("details.menu[open]").forEach((list) => {
+      list.open = false;
+      list.querySelector("summary").focus();
     });
-    document.querySelector(".side.open")?.classList.remove("open");
+    if (document.querySelector(".side.open")) { menu(false); document.querySelector("[data-nav]").focus(); }
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     const rows = [...document.querySelectorAll("[data-row] a.open")];
     const here = rows.indexOf(at);
@@ -35,13 +35,21 @@ document.addEventListener("keydown", (event) => {
 
 // Menus close when something else is clicked.
 document.addEventListener("click", (event) => {
-  document.querySelectorAll("details.menu[open]").forEach((menu) => {
-    if (!menu.contains(event.target)) menu.open = false;
+  document.querySelectorAll("details.menu[open]").forEach((list) => {
+    if (!list.contains(event.target)) list.open = false;
   });
 });
-on("click", "[data-nav]", (button) => {
-  const open = document.querySelector(".side").classList.toggle("open");
-  button.setAttribute("aria-expanded", String(open));
+const menu = (open) => {
+  document.querySelector(".side").classList.toggle("open", open);
+  document.querySelector("[data-nav]").setAttribute("aria-expanded", String(open));
+};
+on("click", "[data-nav]", () => {
+  menu(true);
+  document.querySelector(".side a").focus();
+});
+document.addEventListener("click", (event) => {
+  const side = document.querySelector(".side.open");
+  if (side && !side.contains(event.target) && !event.target.closest("[data-nav]")) menu(false);
 });
 
 on("click", "[data-copy]", async (button) => {
@@ -65,6 +73,26 @@ on("click", "dialog", (dialog, event) => { if (event.target === dialog) dialog.c
 on("input", "[data-must-be]", (field) => {
   field.form.querySelector("[type=submit]").disabled = field.value.trim() !== field.dataset.mustBe;
 });
+
+// A dialog's form that was refused: open again, as it was typed, with what was wrong in it.
+const fault = document.getElementById("fault");
+if (fault) {
+  const sent = Object.entries(JSON.parse(fault.dataset.sent));
+  const form = [...document.querySelectorAll("dialog form")].find((each) => sent.length && sent.every(([name, value]) => {
+    const field = each.elements.namedItem(name);
+    return field && (field.type !== "hidden" || field.value === value);
+  }));
+  if (form) {
+    for (const [name, value] of sent) {
+      const field = form.elements.namedItem(name);
+      if (!(field instanceof Element)) continue;
+      if (field.matches("[type=checkbox]")) field.checked = true;
+      else if (field.matches("input, select, textarea")) field.value = value;
+    }
+    form.querySelector(".body").prepend(fault);
+    form.closest("dialog").showModal();
+  }
+}
 
 on("change", "[data-submits]", (field) => field.form.requestSubmit());
 on("click", "[data-theme-to]", (button) => {
@@ -143,6 +171,7 @@ on("click", "[data-goto]", (button) => {
 // The builder: each change is sent, and the form comes back with its count. One at a time, and
 // what was typed meanwhile stays.
 let turn = Promise.resolve();
+let unsaved = false;
 const rebuild = (pressed) => {
   turn = turn.then(async () => {
     const form = document.querySelector("form[data-builder]");
@@ -173,7 +202,9 @@ const rebuild = (pressed) => {
     if (count) count.textContent = "The count could not be asked; change something to try again.";
   });
 };
-on("change", "form[data-builder] :is(input, select, textarea)", () => rebuild());
+on("change", "form[data-builder] :is(input, select, textarea)", () => { unsaved = true; rebuild(); });
+document.addEventListener("submit", () => { unsaved = false; });
+window.addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
 on("click", "form[data-builder] button[value]:not([value=save])", (button, event) => {
   event.preventDefault();
   rebuild(button.value);
