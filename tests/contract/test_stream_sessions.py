@@ -1,6 +1,8 @@
 """Sessions: when one ends, late events, points of sale, what is shown (stream-api.md 5, 9)."""
 
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +10,7 @@ import psycopg
 import pytest
 from calling import Api
 from sites import Site
-from streams import Page, ago, quarantine, work_on
+from streams import Page, ago, product, quarantine, work_on
 
 from innkeeper.actions.stream import browsers, months, sessions, stream_settings
 
@@ -335,3 +337,38 @@ def test_room_for_any_month(site: Site, api: Api, connection: psycopg.Connection
     }
     now = datetime.now(UTC)
     assert {f"events_{now + timedelta(days=days):%Y_%m}" for days in (-1, 0, 1, 27)} <= names
+
+
+def test_events_of_one_browser_from_32_clients_at_once(
+    api: Api, page: Page, connection: psycopg.Connection
+) -> None:
+    """4, 9: whether written together or alone, each is there once, under the ref it was told."""
+    page("VIEW", page="first")
+
+    def client(number: int) -> list[tuple[str, str]]:
+        told = []
+        with api.another() as caller:
+            mine = Page(caller, page.browser)
+            for turn in range(2):
+                name = f"{number} {turn}"
+                if number % 8 == 0 and turn == 1:
+                    answer = mine("ADD", page=name, product=product("1", 1))
+                elif number == 3:
+                    answer = mine("VIEW", page=name, channel="MOBILE_APP")
+                else:
+                    answer = mine("VIEW", page=name)
+                assert answer["customer_ref"] == guest
+                told.append((answer["ref"], name))
+        return told
+
+    guest = page.guest
+    with ThreadPoolExecutor(32) as pool:
+        told = [one for several in pool.map(client, range(32)) for one in several]
+    rows = connection.execute(
+        "SELECT ref::text, body ->> 'page' FROM ws_live.events WHERE body ->> 'page' <> 'first'"
+    ).fetchall()
+    assert Counter(rows) == Counter(told)
+    sessions = {session["channel"]: session for session in page.context()["sessions"]}
+    counted = connection.execute("SELECT channel, events FROM ws_live.sessions").fetchall()
+    assert dict(counted) == {"WEB": 63, "MOBILE_APP": 2}
+    assert len(sessions["MOBILE_APP"]["events"]) == 2

@@ -3,7 +3,7 @@
 The client key is public and the only credential; pages call from any origin.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -14,17 +14,20 @@ from starlette.types import Receive, Scope, Send
 
 from innkeeper import clock
 from innkeeper.actions.stream import browsers, ingest
+from innkeeper.actions.stream.ingest import Taken
 from innkeeper.errors import (
     ApiError,
     BadRequest,
     MethodNotAllowed,
     NotFound,
     ServerFault,
+    Unavailable,
     UnknownBrowser,
 )
 from innkeeper.rules.stream import Sent
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
+from innkeeper.store.failures import Contended
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Keyring
@@ -80,7 +83,9 @@ class Stream:
         self._database = database
         self._keyring = keyring
         self._cors = Cors(settings.cors_origins)
-        self.turns = Turns()
+        # Events of one browser are written one after the other in any case; here they wait
+        # without keeping a connection from others.
+        self.turns = Turns(self._record, self._record_together)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -162,6 +167,22 @@ class Stream:
 
         return await retrying(once)
 
+    async def _record(self, event: tuple[Call, Sent]) -> Taken:
+        call, sent = event
+        taken: Taken = await self.work(call, lambda work: ingest.record(work, sent))
+        return taken
+
+    async def _record_together(self, events: Sequence[tuple[Call, Sent]]) -> Sequence[Taken | None]:
+        first, _ = events[0]
+        try:
+            async with self._database.work(first.workspace, first.client_key) as lent:
+                return await ingest.record_together(lent, [sent for _, sent in events])
+        except ApiError as error:
+            # Whether it was written is not known when the database went away.
+            if isinstance(error, Unavailable) and not isinstance(error, Contended):
+                raise
+            return [None] * len(events)
+
     def base(self, call: Call) -> str:
         """What absolute URLs start with."""
         return base_url(call.scope, call.headers, self._settings.public_url)
@@ -216,10 +237,8 @@ async def _event(door: Stream, call: Call) -> Answer:
     edge = call.route is not None and call.route.edge
     site = call.query.get("siteId", "") if edge else None
     sent = Sent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
-    # Events of one browser are written one after the other in any case; here they wait without
-    # keeping a connection from others.
-    async with door.turns.of((call.workspace, str(message.get("browser_id")))):
-        taken = await door.work(call, lambda work: ingest.record(work, sent))
+    browser = str(message.get("browser_id"))
+    taken = await door.turns.take((call.workspace, browser), (call, sent))
     EVENTS.inc()
     for reason in taken.quarantined:
         QUARANTINED.labels(reason).inc()

@@ -102,11 +102,14 @@ def forget(work: Work, browser: UUID) -> None:
 def remembered(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
     """A browser with its current session, if an event at `at` goes on with that for certain."""
     found = _remembered.get((work.workspace, browser))
-    if found is None or channel not in (None, found.channel):
-        return None
-    span = found.sessions[0].span
-    goes_on = span.cut_at is None and span.last_at <= at <= span.expires_at
-    return found if goes_on else None
+    return found if found is not None and goes_on(found, channel, at) else None
+
+
+def goes_on(browser: Browser, channel: str | None, at: datetime) -> bool:
+    """Whether an event at `at` goes on with the only session known of a browser, for certain."""
+    span = browser.sessions[0].span
+    same = channel in (None, browser.channel)
+    return same and span.cut_at is None and span.last_at <= at <= span.expires_at
 
 
 async def state(

@@ -6,7 +6,7 @@ the configuration meanwhile. Those that do more (identity, orders, sessions that
 hold the browser's lock and do all of it in one transaction.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -26,7 +26,7 @@ from innkeeper.actions.stream import (
 )
 from innkeeper.actions.stream.arrivals import Arrival, Superseded
 from innkeeper.actions.stream.browsers import Browser
-from innkeeper.errors import Invalid, Unavailable, UnknownBrowser
+from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
 from innkeeper.rules import event_types, stream
 from innkeeper.rules.merging import intent
@@ -77,14 +77,7 @@ async def record(
     brought up to date. None when it no longer waits. Raises `BadRequest` without `browser_id`
     or `type`, `UnknownBrowser`.
     """
-    reading = stream.read(sent)
-    if reading.browser is None:
-        raise UnknownBrowser
-    for person in event_types.named_in(reading.type, sent.message):
-        await suppression.refuse_blocked(work, person)
-    kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
-    config = await (stream_settings.read if replay else stream_settings.current)(work)
-    event = _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+    event = await _incoming(work, sent, ref, replay=replay)
     for _ in range(0 if replay else QUICK_ATTEMPTS):
         taken = await _attempt(work, event, _quickly)
         if taken is not None:
@@ -94,6 +87,57 @@ async def record(
         if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
             return taken
     raise Unavailable
+
+
+async def record_together(work: Work, several: Sequence[Sent]) -> list[Taken | None]:
+    """Attach events of one browser, in order of arrival, by one statement: as many as go on, one
+    after the other, with the session it is remembered to have; committed when this returns.
+
+    None for all that come after: nothing of them was written, and `record` does it.
+    """
+    steps: list[placing.Step] = []
+    for sent in several:
+        try:
+            step = await _step(work, sent, steps[-1].after if steps else None)
+        except (ApiError, Misused):
+            # It is told to its sender when it is recorded alone.
+            break
+        # The statement compares one configuration: that of the first.
+        if step is None or (steps and step.arrival.settings != steps[0].arrival.settings):
+            break
+        steps.append(step)
+    root = await placing.append_all(work, steps) if len(steps) > 1 else None
+    taken = [] if root is None else [Taken(step.arrival.ref, root) for step in steps]
+    return [*taken, *[None] * (len(several) - len(taken))]
+
+
+async def _step(work: Work, sent: Sent, before: Browser | None) -> placing.Step | None:
+    """An event that goes on with the only session of `before`, or else with that which is
+    remembered; None when it does not, or does more."""
+    event = await _incoming(work, sent)
+    channel, at = event.reading.channel, event.reading.at
+    await months.make_room(work, event.config.version, at)
+    if before is None:
+        before = browsers.remembered(work, event.browser, channel, at)
+    if before is None or not browsers.goes_on(before, channel, at):
+        return None
+    arrival = await _arrived(work, event, before)
+    if _needs_lock(arrival) or arrival.begins or arrival.mark.cuts:
+        return None
+    return placing.step(arrival)
+
+
+async def _incoming(
+    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
+) -> _Incoming:
+    reading = stream.read(sent)
+    if reading.browser is None:
+        raise UnknownBrowser
+    for person in event_types.named_in(reading.type, sent.message):
+        await suppression.refuse_blocked(work, person)
+    kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
+    config = await (stream_settings.read if replay else stream_settings.current)(work)
+    return _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
 
 
 async def _attempt(

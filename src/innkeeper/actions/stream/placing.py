@@ -1,7 +1,7 @@
 """Writing an event and the session it makes, goes on with, joins to another or splits."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,8 @@ from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
 from innkeeper.store.work import Json, Row, Work
 
-_GOES_ON: Final = {"session": ["sessions.go_on"], "insert": ["events.insert"]}
+_GO_ON: Final = {"session": ["sessions.go_on"]}
+_GOES_ON: Final = {**_GO_ON, "insert": ["events.insert"]}
 _BEGINS: Final = {
     "insert": ["events.insert"],
     "before": ["sessions.one_begins"],
@@ -46,7 +47,7 @@ async def append(work: Work, arrival: Arrival) -> UUID | None:
     if arrival.is_latest:
         version = arrival.browser.version + arrival.begins
         known = replace(arrival.browser, root=root, version=version)
-        _remember(work, arrival, known, kept, written["version"])
+        browsers.remember(work, _after(arrival, known, kept, written["version"]))
     else:
         browsers.forget(work, arrival.browser.ref)
     return root
@@ -70,12 +71,54 @@ async def begin(work: Work, arrival: Arrival, reach: timedelta) -> UUID | Browse
     kept.guest = owner
     version = row["browser_version"]
     known = replace(arrival.browser, guest=owner, root=owner, version=version)
-    _remember(work, arrival, known, kept, row["number"])
+    browsers.remember(work, _after(arrival, known, kept, row["number"]))
     return owner
 
 
-def _remember(work: Work, arrival: Arrival, known: Browser, kept: Kept, version: int) -> None:
-    """Keep a browser with its session, which an event just made the version of."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of several events that go on with a session, one after the other."""
+
+    arrival: Arrival
+    kept: Kept
+    """The session as the event leaves it."""
+    body: Mapping[str, Any]
+    after: Browser
+    """The browser as the next event finds it."""
+
+
+def step(arrival: Arrival) -> Step:
+    """A plain event that goes on with the latest session, before it is written."""
+    kept, body = session_records.plain(arrival)
+    return Step(arrival, kept, body, _after(arrival, arrival.browser, kept, kept.version + 1))
+
+
+async def append_all(work: Work, steps: Sequence[Step]) -> UUID | None:
+    """Write several events that go on with a session, each after the one before, in one statement;
+    the live guest of the browser. None as for `append`."""
+    last, arrivals = steps[-1], [step.arrival for step in steps]
+    params = {
+        **_params(last.arrival, last.body, last.kept),
+        "session_version": steps[0].kept.version,
+        "count": len(steps),
+        "refs": [arrival.ref for arrival in arrivals],
+        "times": [arrival.mark.at for arrival in arrivals],
+        "types": [arrival.type for arrival in arrivals],
+        "reaches": [int(arrival.mark.reach.total_seconds()) for arrival in arrivals],
+        "received": [arrival.received_at for arrival in arrivals],
+        "bodies": Json([step.body for step in steps]),
+    }
+    written = await work.one("events.append_all", parts=_GO_ON, **params)
+    if written is None:
+        browsers.forget(work, last.arrival.browser.ref)
+        return None
+    root: UUID = written["root"]
+    browsers.remember(work, replace(last.after, root=root))
+    return root
+
+
+def _after(arrival: Arrival, known: Browser, kept: Kept, version: int) -> Browser:
+    """A browser with its session, which an event made the version of."""
     session = Session(
         kept.ref,
         kept.guest,
@@ -88,8 +131,7 @@ def _remember(work: Work, arrival: Arrival, known: Browser, kept: Kept, version:
         kept.cart,
     )
     channel, point = arrival.channel, arrival.point_of_sale
-    now_known = replace(known, channel=channel, point_of_sale=point, sessions=[session])
-    browsers.remember(work, now_known)
+    return replace(known, channel=channel, point_of_sale=point, sessions=[session])
 
 
 async def write(work: Work, arrival: Arrival) -> bool:
@@ -199,5 +241,6 @@ def _params(arrival: Arrival, body: Mapping[str, Any], kept: Kept) -> dict[str, 
         "received_at": arrival.received_at,
         "near": [session.ref for session in near],
         "near_versions": [session.version for session in near],
+        "count": 1,
         **kept.params(clock.now()),
     }

@@ -27,6 +27,25 @@ FROM (VALUES (true)) AS either LEFT JOIN (
 ) AS found ON true
 ORDER BY found.started_at, found.expires_at
 
+-- events.append_all
+-- Several events, in order of arrival, and the session that they go on with.
+WITH placed AS (
+    {session}
+)
+INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+    point_of_sale, reach, cuts, body, received_at)
+SELECT each.ref, each.at, placed.ref, %(guest)s, %(browser)s,
+    placed.version - %(count)s + each.number, each.type, %(channel)s, %(point_of_sale)s,
+    each.reach, false, each.body, each.received_at
+FROM placed CROSS JOIN ROWS FROM (
+    unnest(%(refs)s::uuid[], %(times)s::timestamptz[], %(types)s::text[], %(reaches)s::integer[],
+        %(received)s::timestamptz[]),
+    jsonb_array_elements(%(bodies)s)
+) WITH ORDINALITY AS each (ref, at, type, reach, received_at, body, number)
+RETURNING (
+    SELECT coalesce(g.survivor_ref, g.ref) FROM {ws}.guests AS g WHERE g.ref = %(browser_guest)s
+) AS root
+
 -- events.insert
 -- Part of `events.append`: the event itself.
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,

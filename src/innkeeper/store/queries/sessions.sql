@@ -1,6 +1,6 @@
 -- sessions.go_on
--- Part of `events.append`: the event's session as it is now.
-UPDATE {ws}.sessions AS s SET version = s.version + 1, started_at = %(started_at)s,
+-- Part of `events.append`: the session of one or several events as it is now.
+UPDATE {ws}.sessions AS s SET version = s.version + %(count)s, started_at = %(started_at)s,
     last_at = %(last_at)s, expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz,
     cut_by = %(cut_by)s::text, events = %(events)s, about = %(about)s, cart = %(cart)s::jsonb,
     closed_at = %(closed_at)s::timestamptz, cart_type = %(cart_type)s::text,
