@@ -476,7 +476,7 @@ def test_destinations_that_are_down_delay_only_themselves(
     api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: more of them than slots for deliveries, and a job of another kind."""
-    monkeypatch.setattr(webhooks, "SECONDS", 5.0)
+    monkeypatch.setattr(webhooks, "SECONDS", 60.0)
     monkeypatch.setattr(deliveries, "SLOTS", 4)
     monkeypatch.setattr(deliveries, "FAILING_SLOTS", 3)
     monkeypatch.setattr(worker, "CONCURRENCY", 1)
@@ -507,7 +507,7 @@ def test_destinations_that_are_down_delay_only_themselves(
         thread = threading.Thread(target=site.run_worker)
         thread.start()
         while undelivered(api, well) or undelivered(api, another):
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 30
             time.sleep(0.05)
         assert thread.is_alive(), "the others are still waited for"
         assert all(undelivered(api, export) for export in down)
