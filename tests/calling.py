@@ -56,6 +56,13 @@ class Api(httpx.Client):
         return Api(self.url, self.client_key, self.token, **more)
 
 
+def made(answer: httpx.Response) -> dict[str, Any]:
+    """The body of a good answer."""
+    assert answer.is_success, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
 def problem(status: int, message: str, developer: str | None = None, *more: str) -> dict[str, Any]:
     """The whole body of an error (errors.md 2): `more` are the problems after the first."""
     body: dict[str, Any] = {

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from calling import Api
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
 PATIENCE_SECONDS = 30.0
@@ -29,10 +30,21 @@ def run(
         [*map(str, command), *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
-        **options,
+        **{"timeout": 60, **options},
     )
+
+
+def answer(*words: object, **options: Any) -> Any:
+    """Run `innkeeper …`, which succeeds; what it printed, decoded where it is JSON."""
+    done = run(*words, **options)
+    assert done.returncode == 0, done.stderr
+    return decoded(done.stdout)
+
+
+def decoded(printed: str) -> Any:
+    """What a command printed, decoded where it is JSON."""
+    return json.loads(printed) if printed.startswith(("{", "[")) else printed
 
 
 @dataclass
@@ -48,17 +60,13 @@ class Innkeeper:
     token: str = ""
     seconds: float = 0.0
     """From its start to its first answer."""
-    _clients: list[httpx.Client] = field(default_factory=list)
+    _clients: list[Api] = field(default_factory=list)
 
     @property
-    def client(self) -> httpx.Client:
-        """A client with this server's key."""
+    def client(self) -> Api:
+        """A client with this server's key, closed when it stops."""
         if not self._clients:
-            self._clients.append(
-                httpx.Client(
-                    base_url=self.url, auth=(self.client_key, self.token), timeout=PATIENCE_SECONDS
-                )
-            )
+            self._clients.append(Api(self.url, self.client_key, self.token))
         return self._clients[0]
 
     @property
@@ -172,5 +180,5 @@ def read_greeting(one: Innkeeper) -> None:
 
 def keys_of(data: Path) -> list[dict[str, Any]]:
     """What `innkeeper keys list --json` prints."""
-    listed: list[dict[str, Any]] = json.loads(run("keys", "list", "--json", "--data", data).stdout)
+    listed: list[dict[str, Any]] = answer("keys", "list", "--json", "--data", data)
     return listed

@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,14 +13,15 @@ import duckdb
 import psycopg
 import pytest
 from batching import packed, record, upsert
-from calling import Api
-from process import COMMAND, Innkeeper, Serve
+from calling import Api, made
+from idle import Command, api, command, server
+from process import Innkeeper, answer, run
 from streams import Page
 
 from innkeeper.store.binaries import binaries, runner
 
 PLANTED = 50
-Command = Callable[..., Any]
+__all__ = ["api", "command", "server"]
 
 
 class Plants:
@@ -42,40 +42,6 @@ class Plants:
     def found_in(self, content: bytes) -> set[str]:
         text = content.lower()
         return {word for word in self.words if word.encode() in text}
-
-
-@pytest.fixture
-def command(data: Path) -> Command:
-    def run(*words: object) -> Any:
-        done = subprocess.run(
-            [COMMAND, *map(str, words), "--data", data],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
-
-    return run
-
-
-@pytest.fixture
-def server(serve: Serve) -> Innkeeper:
-    """A server whose background work is done by commands, so that uploads wait."""
-    return serve(env={"INNKEEPER_JOBS": "false"})
-
-
-@pytest.fixture
-def api(server: Innkeeper) -> Iterator[Api]:
-    with Api(server.url, server.client_key, server.token) as api:
-        yield api
-
-
-def made(answer: Any) -> dict[str, Any]:
-    assert answer.status_code in (200, 201), answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def person(plants: Plants) -> dict[str, Any]:
@@ -296,14 +262,7 @@ def test_an_erased_person_leaves_no_byte_behind(
 
 def run_jobs(server: Innkeeper) -> None:
     """What the worker would do with what waits."""
-    done = subprocess.run(
-        [COMMAND, "jobs", "run", "--once", "--data", server.data],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    answer("jobs", "run", "--once", "--data", server.data, timeout=120)
 
 
 def test_an_upload_that_waits_loses_the_erased_and_keeps_the_others(
@@ -409,12 +368,7 @@ def test_what_is_suppressed_does_not_come_back(
         + json.dumps({"identifiers": [{"provider": "email", "id": "new@example.com"}]})
         + "\n"
     )
-    done = subprocess.run(
-        [COMMAND, "import", "guests", file, "--json", "--data", server.data],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("import", "guests", file, "--json", "--data", server.data)
     assert json.loads(done.stdout) == {"records": 2, "created": 1, "failed": 1}
     order = made(
         api.post(
@@ -443,10 +397,5 @@ def test_what_is_suppressed_does_not_come_back(
     released = command("privacy", "release", "--identifier", f"email:{email}", "--json")
     assert released == {"removed": 1}
     command("privacy", "release", "--email", email)
-    again = subprocess.run(
-        [COMMAND, "import", "guests", file, "--json", "--restart", "--data", server.data],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    again = run("import", "guests", file, "--json", "--restart", "--data", server.data)
     assert json.loads(again.stdout)["created"] == 1

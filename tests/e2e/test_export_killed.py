@@ -6,19 +6,21 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from uuid import uuid4
 
 import psycopg
 import pytest
 from batching import declared, packed, upsert
-from calling import Api
-from process import COMMAND, Innkeeper, Serve
+from calling import Api, made
+from idle import api, server
+from process import COMMAND, Innkeeper
 from receiving import Receiver, Receiving
 
 from innkeeper.jobs.presence import Presence
 from innkeeper.jobs.worker import jobs_path
+
+__all__ = ["api", "server"]
 
 GUESTS = 1100
 LONG = os.environ.get("INNKEEPER_LONG") == "1"
@@ -30,18 +32,6 @@ EVERYBODY = {
         {"entity": "guest", "rules": [{"field": "ref", "comparator": "is not null", "values": []}]}
     ]
 }
-
-
-@pytest.fixture
-def server(serve: Serve) -> Innkeeper:
-    """A server whose background work is done by processes of the test's own."""
-    return serve(env={"INNKEEPER_JOBS": "false"})
-
-
-@pytest.fixture
-def api(server: Innkeeper) -> Iterator[Api]:
-    with Api(server.url, server.client_key, server.token) as api:
-        yield api
 
 
 @pytest.fixture
@@ -85,12 +75,6 @@ def until(true: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def made(answer: Any) -> dict[str, Any]:
-    assert answer.status_code in (200, 201, 202), answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def everybody(api: Api, server: Innkeeper) -> set[str]:

@@ -18,8 +18,8 @@ from uuid import uuid4
 import duckdb
 import pytest
 from batching import declared, packed, upsert
-from calling import Api
-from process import COMMAND, PATIENCE_SECONDS, Innkeeper, launch
+from calling import Api, made
+from process import PATIENCE_SECONDS, Innkeeper, answer, launch
 
 from innkeeper.actions.admin import background
 from innkeeper.errors import Unavailable
@@ -31,6 +31,7 @@ MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 BUCKET = "inn"
+PLACES = {"INNKEEPER_FILES": f"s3://{BUCKET}/files", "INNKEEPER_LAKE": f"s3://{BUCKET}/lake"}
 RULE = {"field": "ref", "comparator": "is not null", "values": []}
 EVERYBODY = {"filterGroups": [{"entity": "guest", "rules": [RULE]}]}
 
@@ -114,38 +115,24 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 @pytest.fixture(scope="module")
 def server(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Innkeeper]:
     """A server that keeps its files and its lake in the bucket."""
-    settings = {
-        "INNKEEPER_FILES": f"s3://{BUCKET}/files",
-        "INNKEEPER_LAKE": f"s3://{BUCKET}/lake",
-    }
     folder = tmp_path_factory.mktemp("data")
-    one = launch(folder, folder.with_name("log"), env=bucket.env | settings)
+    one = launch(folder, folder.with_name("log"), env=bucket.env | PLACES)
     yield one
     one.stop()
 
 
 @pytest.fixture
-def api(server: Innkeeper) -> Iterator[Api]:
-    with Api(server.url, server.client_key, server.token) as api:
-        yield api
+def api(server: Innkeeper) -> Api:
+    return server.client
 
 
 @pytest.fixture
 def command(server: Innkeeper, bucket: Bucket) -> Callable[..., Any]:
     """`innkeeper …` on the same place."""
-    settings = {"INNKEEPER_LAKE": f"s3://{BUCKET}/lake", "INNKEEPER_FILES": f"s3://{BUCKET}/files"}
 
     def run(*words: object) -> Any:
-        done = subprocess.run(
-            [COMMAND, *map(str, words), "--data", server.data],
-            env=os.environ | bucket.env | settings,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+        env = os.environ | bucket.env | PLACES
+        return answer(*words, "--data", server.data, env=env, timeout=120)
 
     return run
 
@@ -187,12 +174,6 @@ def counted(api: Api) -> int:
     """How many everybody is, as the lake says."""
     body = {"definition": EVERYBODY}
     return int(made(api.post("/innkeeper/v1/segments/preview", json=body))["size"])
-
-
-def made(answer: Any) -> dict[str, Any]:
-    assert answer.status_code in (200, 201, 202), answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def executed(api: Api, **body: Any) -> tuple[str, str]:

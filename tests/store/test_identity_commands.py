@@ -1,11 +1,11 @@
 """`innkeeper identity`, command by command, on a database: what each prints and does."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process import decoded
 from streams import work_on
 from typer.testing import CliRunner
 
@@ -25,7 +25,7 @@ def command(dsn: str) -> Callable[..., Any]:
     def run(*words: str, status: int = 0) -> Any:
         done = CliRunner().invoke(app, [*words, "--database", dsn])
         assert done.exit_code == status, done.output
-        return json.loads(done.stdout) if "--json" in words else done.output
+        return decoded(done.stdout)
 
     return run
 
