@@ -87,6 +87,15 @@ def made(shop, opened):
         body = {"name": "Everybody", "definition": {"filterGroups": [{"entity": "guest"}]}}
         api.post("/innkeeper/v1/segments", json=body)
         api.post("/innkeeper/v1/segments/everybody/run")
+        shoes = {"location": "ext", "field": "category", "comparator": "is equal to"}
+        steps = [{"entity": "event", "rules": [{**shoes, "values": ["shoes"]}] * 2}]
+        steps += [{"entity": "order", "absent": True, "withinDays": 7}]
+        body = {"name": "Steps", "definition": {"filterGroups": [{"sequence": steps}]}}
+        assert api.post("/innkeeper/v1/segments", json=body).status_code == 201
+        recent = {"field": "orderedAt", "comparator": "is in the past", "values": [1, "years"]}
+        trait = {"entity": "order", "function": "greatest", "field": "price", "currency": "EUR"}
+        trait["rules"] = [recent]
+        assert api.put("/innkeeper/v1/traits/dearest", json=trait).status_code == 200
         export = {"name": "All", "segment": "everybody", "columns": ["ref"]}
         api.post("/innkeeper/v1/exports", json=export)
         api.post("/innkeeper/v1/exports/all/run")
@@ -107,6 +116,8 @@ def made(shop, opened):
     one.context.close()
     return [
         *("/segments/everybody", "/segments/everybody/edit", f"/segments/everybody/why/{guest}"),
+        *("/segments/steps", "/segments/steps/edit"),
+        *("/traits/of/dearest", "/traits/of/dearest/edit"),
         *("/exports/all", "/exports/all/edit", found, f"/orders/{order}"),
         *(f"/guests/{guest}/merge", f"/guests/{guest}/merge?other=a", f"/guests/{merged}/identity"),
     ]

@@ -12,6 +12,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.words import worded
 
 
 async def of_guest(visit: Visit) -> Response:
@@ -50,7 +51,10 @@ async def one(visit: Visit) -> Response:
 def _facts(order: Record) -> list[tuple[str, Any]]:
     """What else is known of an order."""
     names = ("point_of_sale", "channel", "payment_type", "card_type")
-    return [(name, order[name]) for name in names if order.get(name)]
+    known = {name: order[name] for name in names if order.get(name)}
+    if "channel" in known:
+        known["channel"] = worded(known["channel"].lower())
+    return list(known.items())
 
 
 PAGES: Final = (Page("/guests/{guest}/orders", of_guest), Page("/orders/{order}", one))

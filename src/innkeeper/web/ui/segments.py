@@ -99,7 +99,17 @@ async def why(visit: Visit) -> Response:
     guest = ref_of(visit.request.path_params["guest"])
     verdict = await segments.explain(visit.work, row["ref"], guest)
     found = await people(visit, [str(guest)])
-    return visit.show("segment_why.html", row=row, guest=guest, people=found, verdict=verdict)
+    known = await traits.known(visit.work)
+    return visit.show(
+        "segment_why.html",
+        row=row,
+        guest=guest,
+        people=found,
+        verdict=verdict,
+        draft=_veiled(visit, builder.of(row["name"], row["definition"], known)),
+        words=WORDS,
+        counts=dict(COUNTS),
+    )
 
 
 async def new(visit: Visit) -> Response:
