@@ -1,6 +1,6 @@
 """What the builder of segments offers: from the declarations, and from the data as it is now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from innkeeper.store.work import Work
 if TYPE_CHECKING:
     from sqlglot import exp
 
+GUEST: Final = "guest"
 MOST_VALUES: Final = 50
 MOST_TYPED: Final = 200
 """Free members of events whose types are looked at."""
@@ -47,8 +48,11 @@ async def declared(work: Work) -> dict[str, Any]:
     return _catalogue(await traits.known(work), [({}, []) for _ in ENTITIES])
 
 
-async def fields(work: Work) -> dict[str, Any]:
-    """Entities with their subtypes and how many rows each has, their fields, the comparators."""
+async def fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
+    """Entities with their subtypes and how many rows each has, their fields, the comparators.
+
+    `of`: the entities of which fields that only the data tells are wanted; all where it is None.
+    """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
     known = await traits.known(work)
@@ -56,11 +60,13 @@ async def fields(work: Work) -> dict[str, Any]:
     async with opened(work) as lake:
         for entity in ENTITIES.values():
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
-            free = await lake.rows(catalogue_sql.free_fields(entity))
-            if entity.custom:
+            wanted = of is None or entity.name in of
+            free = await lake.rows(catalogue_sql.free_fields(entity)) if wanted else []
+            if entity.custom and wanted:
                 free = await _typed(lake, free)
             found.append((kinds, free))
-        codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
+        asks = of is None or GUEST in of
+        codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())] if asks else []
     return _catalogue(known, found, codes)
 
 

@@ -150,6 +150,13 @@ class Draft:
     """The id of the control that a keyboard goes on with after a button was pressed."""
 
     @property
+    def entities(self) -> set[str]:
+        """The entities that rules are about."""
+        steps = [step for group in self.groups for step in group.steps]
+        found = {group.entity for group in self.groups if group.rules}
+        return found | {step.entity for step in steps if step.rules}
+
+    @property
     def rules(self) -> list[RuleRow]:
         """The rules of every group and step."""
         lists = [group.rules for group in self.groups]

@@ -176,7 +176,7 @@ async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
 async def _builder(
     visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
-    catalogue = await segment_catalogue.fields(visit.work)
+    catalogue = await segment_catalogue.fields(visit.work, draft.entities)
     definition = builder.definition(draft)
     found, problems, verdict = None, [], None
     word, _, guest = visit.sent("do").partition(":")

@@ -142,8 +142,11 @@ async def _shown(
     problems: Sequence[Problem] = (),
     is_first: bool = False,
 ) -> Response:
-    known = segment_catalogue.declared if is_first else segment_catalogue.fields
-    catalogue = await known(visit.work)
+    if is_first:
+        catalogue = await segment_catalogue.declared(visit.work)
+    else:
+        of = {draft.entity} if draft.rules else set()
+        catalogue = await segment_catalogue.fields(visit.work, of)
     wrong = {
         each.field: f"{each.reason[:1].upper()}{each.reason[1:]}"
         for each in problems
