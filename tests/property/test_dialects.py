@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from innkeeper.resources.base import Field
 from innkeeper.resources.kinds import (
     EMAIL,
-    INT32,
     Code,
     Count,
     Day,
@@ -37,6 +36,7 @@ from innkeeper.resources.kinds import (
     Spelt,
     Text,
 )
+from innkeeper.resources.values import INT32
 from innkeeper.rules.guests import mirror_email
 from innkeeper.wire import legacy, nested, official
 from innkeeper.wire.decode import required_fields, wire_name, writable

@@ -21,10 +21,9 @@ from innkeeper.resources.kinds import (
     OneOf,
     Opaque,
     Part,
-    Refused,
     Text,
-    primitive,
 )
+from innkeeper.resources.values import Refused, primitive
 
 LIMIT = 32 * 1024
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from innkeeper.actions.admin.keys import NewKey
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.wire.naming import camel
 
 

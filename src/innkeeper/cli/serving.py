@@ -157,21 +157,33 @@ def _greet(
         if settings.database or settings.data == Settings().data
         else (f" --data {settings.data}")
     )
+    screens = f"{url}/login?link={link}" if link else f"{url}/"
+    login, lines = _credentials(new, client_key, where)
+    lines = [f"Innkeeper {__version__} at {url}", "", f"  Screens: {screens}", "", *lines]
+    quoted = f"'{login}'" if new is not None else f'"{login}"'
+    lines += [
+        "",
+        f"curl -u {quoted} -H 'Content-Type: application/json' -d '{_EXAMPLE}' {url}/v2.1/guests",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _credentials(
+    new: keys.NewKey | None, client_key: str | None, where: str
+) -> tuple[str, list[str]]:
+    """What stands for the login in a command line, and what is told of it."""
     # In a virtual environment that is not active the bare name would not be found.
     command = "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
-    screens = f"{url}/login?link={link}" if link else f"{url}/"
-    lines = [f"Innkeeper {__version__} at {url}", "", f"  Screens: {screens}", ""]
     if new is not None:
-        login = f"{new.client_key}:{new.api_token}"
-        lines += [
+        return f"{new.client_key}:{new.api_token}", [
             f"  client key  {new.client_key}",
             f"  API token   {new.api_token}",
             "",
             "The token is shown this once. Create a guest:",
         ]
-    elif client_key is not None:
-        login = f"{client_key}:$INNKEEPER_TOKEN"
-        lines += [
+    if client_key is not None:
+        return f"{client_key}:$INNKEEPER_TOKEN", [
             f"  client key  {client_key}",
             "",
             "Its token was shown when it was made. For another one, which ends the old:",
@@ -180,22 +192,13 @@ def _greet(
             "",
             "Create a guest:",
         ]
-    else:
-        login = "CLIENT_KEY:$INNKEEPER_TOKEN"
-        lines += [
-            "Every key has been revoked. For a new one:",
-            "",
-            f"  {command} keys create{where}",
-            "",
-            "Create a guest:",
-        ]
-    quoted = f"'{login}'" if new is not None else f'"{login}"'
-    lines += [
+    return "CLIENT_KEY:$INNKEEPER_TOKEN", [
+        "Every key has been revoked. For a new one:",
         "",
-        f"curl -u {quoted} -H 'Content-Type: application/json' -d '{_EXAMPLE}' {url}/v2.1/guests",
+        f"  {command} keys create{where}",
         "",
+        "Create a guest:",
     ]
-    print("\n".join(lines), flush=True)
 
 
 def _answer(settings: Settings, listener: socket.socket, stack: ExitStack, *, owns: bool) -> None:

@@ -1,80 +1,30 @@
 """Kinds of values: what each accepts, how it is stored, and its JSON schema.
 
 `read` takes a decoded JSON value and returns what is stored: JSON again, so that a record's
-body goes into the database as it is. It raises `Refused` with a reason in the style of
-contract errors.md section 2.
+body goes into the database as it is. It raises `Refused`.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Final
 
 from innkeeper import clock
 from innkeeper.resources.codes import COUNTRIES, CURRENCIES, LANGUAGES
-
-MAX_TEXT_BYTES: Final = 32 * 1024
-"""Longest string value in bytes of UTF-8 (RL-4)."""
-MAX_KEY: Final = 255
-"""Longest member name of a data extension in characters (RL-4)."""
-INT32: Final = 2**31 - 1
-LARGEST_NUMBER: Final = Decimal("1.7976931348623157E+308")
-SMALLEST_EXPONENT: Final = -400
-DEEPEST: Final = 100
-"""Most levels of arrays and objects in JSON that is kept without looking into it."""
+from innkeeper.resources.values import (
+    INT32,
+    NOT_VALID,
+    Refused,
+    instant,
+    iso,
+    number,
+    opaque,
+    storable,
+)
 
 Schema = dict[str, Any]
-
-NOT_VALID = "not a valid value"
-UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
-
-
-class Refused(ValueError):
-    """A value that its kind does not accept; the argument is the reason."""
-
-    def __init__(self, reason: str, at: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.at = at
-        """Where inside the value, e.g. `[0].provider`; empty for the value itself."""
-
-
-def storable(text: str) -> str:
-    """`text`, unless PostgreSQL could not keep it (CT-8) or it is over the limit (RL-4)."""
-    if "\x00" in text:
-        raise Refused(UNSTORABLE)
-    if len(text) * 4 > MAX_TEXT_BYTES or not text.isascii():
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise Refused(UNSTORABLE) from None
-        if size > MAX_TEXT_BYTES:
-            raise Refused(f"size must be between 0 and {MAX_TEXT_BYTES} bytes")
-    return text
-
-
-def number(value: Any) -> int | Decimal:
-    """A number exactly as it was written: 12 stays 12 and 12.0 stays 12.0."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Refused("must be a number")
-    if isinstance(value, int):
-        if abs(value) > LARGEST_NUMBER:
-            raise Refused("number is too large")
-        return value
-    exponent = value.as_tuple().exponent
-    # copy_abs, since abs rounds and overflows.
-    if not isinstance(exponent, int) or value.copy_abs() > LARGEST_NUMBER:
-        raise Refused("number is too large")
-    if exponent < SMALLEST_EXPONENT:
-        raise Refused("number is too precise")
-    if not value:
-        # jsonb knows no negative zero.
-        value = value.copy_abs()
-    # jsonb turns 1e3 into 1000: do so before the answer shows it.
-    return Decimal(format(value, "f")) if exponent > 0 or "E" in str(value) else value
 
 
 def or_null(schema: Schema) -> Schema:
@@ -242,52 +192,6 @@ COUNTRY = Code(COUNTRIES)
 LANGUAGE = Code(LANGUAGES, region=True, lower_in_set=True)
 CURRENCY = Code(CURRENCIES, upper=True)
 
-_DATE = r"(\d{4}-\d{2}-\d{2})"
-_INSTANT = re.compile(
-    _DATE + r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:\.(\d{1,9}))?(Z|z|[+-]\d{2}:?\d{2})?)?", re.ASCII
-)
-_USUAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z", re.ASCII)
-
-
-def instant(value: Any) -> datetime:
-    """The UTC instant an ISO 8601 text names (C-8); without an offset it is UTC already."""
-    if isinstance(value, str) and _USUAL.fullmatch(value):
-        # As `iso` writes it, so as every stored text is: in a fifth of the time.
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            pass  # a leap second, or no such day
-    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise Refused("must be an ISO 8601 date-time")
-    day, minutes, seconds, fraction, offset = match.groups()
-    # RFC 3339 allows a leap second, datetime does not: the last instant before it.
-    if seconds == "60":
-        seconds, fraction = "59", "999"
-    try:
-        read = datetime.fromisoformat(f"{day}T{minutes or '00:00'}:{seconds or '00'}")
-        read = read.replace(microsecond=int((fraction or "0").ljust(6, "0")[:3]) * 1000)
-        if offset and offset not in "Zz":
-            hours, minutes_east = int(offset[1:3]), int(offset[-2:])
-            if hours > 23 or minutes_east > 59:
-                raise Refused("must be an ISO 8601 date-time")
-            east = timedelta(hours=hours, minutes=minutes_east)
-            read = read - east if offset[0] == "+" else read + east
-    except (ValueError, OverflowError):
-        raise Refused("must be an ISO 8601 date-time") from None
-    return read.replace(tzinfo=UTC)
-
-
-@lru_cache(4096)
-def iso(moment: datetime) -> str:
-    """`2024-01-01T16:17:16.000Z`: always UTC with three decimals (C-8).
-
-    Remembered, since a record's instants are mostly equal and a list shows hundreds of them.
-    """
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
-
 
 @dataclass(frozen=True)
 class Instant(Kind):
@@ -424,21 +328,6 @@ class Part(Kind):
         )
 
 
-def opaque(value: Any, depth: int = DEEPEST) -> Any:
-    """Any JSON, checked only for what cannot be stored."""
-    if isinstance(value, str):
-        return storable(value)
-    if not depth and isinstance(value, dict | list):
-        raise Refused(f"a maximum of {DEEPEST} levels is allowed")
-    if isinstance(value, dict):
-        return {storable(key): opaque(member, depth - 1) for key, member in value.items()}
-    if isinstance(value, list):
-        return [opaque(element, depth - 1) for element in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    return number(value)
-
-
 @dataclass(frozen=True)
 class Opaque(Kind):
     """JSON we keep and echo but do not look into."""
@@ -457,16 +346,3 @@ IDENTIFIERS = ListOf(
     )
 )
 """Who a guest is to other systems: {provider, id, expiryDate?} (identity.md 5)."""
-
-PRIMITIVE_SCHEMA: Final[Schema] = {"type": ["string", "boolean", "number"]}
-
-
-def primitive(value: Any) -> str | bool | int | Decimal:
-    """The value of a data extension's pair (X-4): string, boolean or number."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | Decimal):
-        return number(value)
-    raise Refused("value must be a string, boolean or number")

@@ -8,7 +8,6 @@ from innkeeper.resources.base import Field, Resource, instant_at, ref_of
 from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import (
     CURRENCY,
-    NOT_VALID,
     Count,
     Day,
     Instant,
@@ -19,10 +18,10 @@ from innkeeper.resources.kinds import (
     OneOf,
     Opaque,
     Part,
-    Refused,
     Schema,
     Text,
 )
+from innkeeper.resources.values import NOT_VALID, Refused
 
 CHANNELS: Final = (
     *("WEB", "MOBILE_WEB", "MOBILE_APP", "CALL_CENTER", "AIRPORT_KIOSK", "BRANCH", "KIOSK"),

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from innkeeper.resources import events
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.rules.orders import line_total
 
 Cart = dict[str, Any]

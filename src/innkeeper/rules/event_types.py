@@ -7,8 +7,9 @@ from typing import Any, Final
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Field, Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import IDENTIFIERS, Count, Number, Refused, instant, primitive
+from innkeeper.resources.kinds import IDENTIFIERS, Count, Number
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.resources.values import Refused, instant, primitive
 from innkeeper.rules.orders import is_identifiable
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.rules import normal
 from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key, in_order
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER, VISITOR, Guest, Person
-from innkeeper.resources.kinds import instant, iso
+from innkeeper.resources.values import instant, iso
 from innkeeper.rules.guests import mirror_email, present, told
 from innkeeper.rules.keys import identifier_key
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Person
-from innkeeper.resources.kinds import OneOf, Refused, instant
+from innkeeper.resources.kinds import OneOf
 from innkeeper.resources.orders import OrderPerson
+from innkeeper.resources.values import Refused, instant
 
 REACH: Final = timedelta(hours=48)
 """Orders of one referenceId this close are one order, both ends included (O-2)."""

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.kinds import NOT_VALID, Refused, instant, storable
 from innkeeper.resources.segments import (
     BOOLEAN,
     COMPARATORS,
@@ -28,6 +27,7 @@ from innkeeper.resources.segments import (
     Entity,
     snake,
 )
+from innkeeper.resources.values import NOT_VALID, Refused, instant, storable
 from innkeeper.rules.segments import AND, MONEY, OR, Amount, Definition, Group, Rule, Step
 
 INCLUDE: Final = "INCLUDE"

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from innkeeper.errors import BadRequest
 from innkeeper.resources import events
-from innkeeper.resources.kinds import CURRENCY, MAX_KEY, Refused, instant, storable
+from innkeeper.resources.kinds import CURRENCY
+from innkeeper.resources.values import MAX_KEY, Refused, instant, storable
 
 CLOCK_TRUST: Final = timedelta(hours=24)
 """How far a client's clock may be off for its time to count (stream-api.md 9)."""

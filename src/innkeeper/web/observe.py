@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from innkeeper import clock
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 
 CORRELATION: Final = b"x-correlation-id"
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")

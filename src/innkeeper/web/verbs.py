@@ -14,7 +14,6 @@ from innkeeper.actions.records.paging import EVERYTHING, Page, Wanted
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest, GuestExtension
-from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import (
     Order,
     OrderConsumer,
@@ -23,6 +22,7 @@ from innkeeper.resources.orders import (
     OrderItem,
     OrderItemExtension,
 )
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.shown import Call, created, encoder_of, kinds_of_children, links, shown

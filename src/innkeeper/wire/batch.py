@@ -9,7 +9,8 @@ from innkeeper.actions.bulk import batches, links
 from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import NOT_VALID, Refused, Schema, instant, iso
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import NOT_VALID, Refused, instant, iso
 from innkeeper.store.work import Work
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 

@@ -10,8 +10,8 @@ import msgspec
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
-from innkeeper.resources.kinds import Refused
 from innkeeper.resources.orders import EXTENSION_NAME
+from innkeeper.resources.values import Refused
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Fault, Group, Item, Operation, Told
 from innkeeper.wire.batch_plans import (

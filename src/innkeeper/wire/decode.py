@@ -7,15 +7,8 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Field
 from innkeeper.resources.guests import DEFAULT_KEY, MAX_PAIRS, RESERVED
-from innkeeper.resources.kinds import (
-    MAX_KEY,
-    Kind,
-    Refused,
-    Text,
-    opaque,
-    primitive,
-    storable,
-)
+from innkeeper.resources.kinds import Kind, Text
+from innkeeper.resources.values import MAX_KEY, Refused, opaque, primitive, storable
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 

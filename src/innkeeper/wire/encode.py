@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import DEFAULT_KEY
-from innkeeper.resources.kinds import Instant, iso
+from innkeeper.resources.kinds import Instant
+from innkeeper.resources.values import iso
 from innkeeper.wire.decode import wire_name
 from innkeeper.wire.views import PairsView, Show, View
 

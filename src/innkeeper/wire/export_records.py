@@ -7,8 +7,9 @@ from uuid import UUID
 from innkeeper.actions.bulk.exports_files import Entity, OrderParts
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Count, Instant, Kind, Number, iso
+from innkeeper.resources.kinds import Count, Instant, Kind, Number
 from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.resources.values import iso
 from innkeeper.store.work import Row
 from innkeeper.wire.encode import shown_instant
 from innkeeper.wire.naming import camel

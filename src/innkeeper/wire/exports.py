@@ -7,7 +7,8 @@ from uuid import UUID
 from innkeeper.actions.audiences import audience_exports
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
-from innkeeper.resources.kinds import Schema, iso
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in

@@ -8,7 +8,8 @@ from innkeeper.actions.stream import guest_contexts
 from innkeeper.actions.stream.guest_contexts import ORDERS
 from innkeeper.errors import Invalid, missing
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Schema, iso
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
 from innkeeper.wire import legacy
 from innkeeper.wire.encode import encoder

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from innkeeper.actions.recognition import identity, merges, rule_changes
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.kinds import NOT_VALID, ListOf, Part, Refused, Text, iso
+from innkeeper.resources.kinds import ListOf, Part, Text
+from innkeeper.resources.values import NOT_VALID, Refused, iso
 from innkeeper.rules.identity import FIELDS, Condition, Rule
 from innkeeper.store.work import Work
 from innkeeper.wire import pages

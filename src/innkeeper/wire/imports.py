@@ -7,7 +7,8 @@ from innkeeper.actions.bulk import batches, exports_files, imports, links
 from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, OperatorError, Problem
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Schema, iso
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
 from innkeeper.wire.batch import checksum_of, log_link, number_of, size_of, upload_link
 from innkeeper.wire.batch_files import FORMATS, Layout

@@ -7,11 +7,17 @@ from typing import Any, Final
 
 from innkeeper import __version__
 from innkeeper.actions.records.paging import DEFAULT_LIMIT
-from innkeeper.resources.guests import MAX_PAIRS
-from innkeeper.resources.kinds import MAX_KEY, PRIMITIVE_SCHEMA, Schema, or_null
-from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
+from innkeeper.resources.kinds import Schema
 from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
+from innkeeper.wire.openapi_schemas import (
+    LINK,
+    add_schemas,
+    body_name,
+    error_schema,
+    ref_to,
+    schema_name,
+)
 from innkeeper.wire.routes import Operation, operations
 from innkeeper.wire.specials import TEXT_PARAMETERS, Special
 from innkeeper.wire.stream_openapi import STREAM_SCHEMAS, stream_paths
@@ -45,6 +51,20 @@ _SUMMARIES: Final = {
     Verb.CLEAR: "Remove pairs from a {}",
 }
 
+_SECURITY: Final[Schema] = {
+    "basicAuth": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The client key as user, the API token as password.",
+    },
+    "bearerAuth": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of `POST /oauth/token`, for audience exports.",
+    },
+}
+
 
 def description(compatibility: str, base: str) -> Schema:
     """The OpenAPI document as a key of that compatibility sees the API at `base`."""
@@ -53,21 +73,9 @@ def description(compatibility: str, base: str) -> Schema:
 
 @cache
 def _description(compatibility: str) -> Schema:
-    paths: dict[str, Schema] = {}
-    schemas: dict[str, Schema] = {"Error": _error_schema(), "Link": _LINK}
-    for operation in operations(DIALECTS):
-        view = operation.view(compatibility)
-        _add_schemas(schemas, operation, view)
-        item = paths.setdefault(_outside(operation.path), {})
-        item[operation.method.lower()] = _operation(operation, view)
+    schemas: dict[str, Schema] = {"Error": error_schema(), "Link": LINK}
     specials = [special for dialect in DIALECTS for special in dialect.specials]
-    for special in specials:
-        item = paths.setdefault(_outside(special.path, special), {})
-        item[special.method.lower()] = _special(special)
-        if special.body is not None:
-            schemas[_special_body(special)] = special.body
-    paths |= {path: {**paths.get(path, {}), **item} for path, item in stream_paths().items()}
-    schemas |= STREAM_SCHEMAS
+    paths = _paths(compatibility, specials, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,59 +86,34 @@ def _description(compatibility: str) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"basicAuth": []}],
-        "tags": sorted(
-            (
-                {"name": name}
-                for name in {_tag(entry) for entry in operations(DIALECTS)}
-                | {special.tag for special in specials}
-                | {STREAM_TAG}
-            ),
-            key=lambda tag: tag["name"],
-        ),
+        "tags": _tags(specials),
         "paths": paths,
-        "components": {
-            "securitySchemes": {
-                "basicAuth": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "The client key as user, the API token as password.",
-                },
-                "bearerAuth": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "A token of `POST /oauth/token`, for audience exports.",
-                },
-            },
-            "schemas": schemas,
-        },
+        "components": {"securitySchemes": _SECURITY, "schemas": schemas | STREAM_SCHEMAS},
     }
 
 
-_LINK: Final[Schema] = {
-    "type": "object",
-    "properties": {"href": {"type": "string", "format": "uri"}},
-    "required": ["href"],
-}
+def _paths(
+    compatibility: str, specials: Iterable[Special], schemas: dict[str, Schema]
+) -> dict[str, Schema]:
+    """Every path with its operations; what they refer to is added to `schemas`."""
+    paths: dict[str, Schema] = {}
+    for operation in operations(DIALECTS):
+        view = operation.view(compatibility)
+        add_schemas(schemas, operation, view)
+        item = paths.setdefault(_outside(operation.path), {})
+        item[operation.method.lower()] = _operation(operation, view)
+    for special in specials:
+        item = paths.setdefault(_outside(special.path, special), {})
+        item[special.method.lower()] = _special(special)
+        if special.body is not None:
+            schemas[_special_body(special)] = special.body
+    return paths | {path: {**paths.get(path, {}), **item} for path, item in stream_paths().items()}
 
 
-def _error_schema() -> Schema:
-    return {
-        "type": "object",
-        "properties": {
-            "status": {"type": ["integer", "string"]},
-            "code": {"type": "integer"},
-            "message": {"type": "string"},
-            "developerMessage": {"type": "string"},
-            "moreInfoUrl": {"type": "string"},
-            "statusCode": {"type": "integer"},
-            "errors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            # Only of what is written as a text of lines, as SQL is.
-            "line": {"type": "integer", "minimum": 1},
-            "column": {"type": "integer", "minimum": 1},
-        },
-        "required": ["status", "code", "message", "moreInfoUrl", "statusCode", "errors"],
-    }
+def _tags(specials: Iterable[Special]) -> list[Schema]:
+    names = {_tag(operation) for operation in operations(DIALECTS)}
+    names |= {special.tag for special in specials}
+    return [{"name": name} for name in sorted(names | {STREAM_TAG})]
 
 
 def _outside(path: str, special: Special | None = None) -> str:
@@ -144,165 +127,23 @@ def _parameter(name: str, special: Special | None = None) -> str:
     return "dataExtensionName" if name == "name" else camel(name) + "Ref"
 
 
-def _schema_name(operation: Operation, view: View) -> str:
-    prefix = "" if operation.dialect is DIALECTS[0] else camel(operation.dialect.name).capitalize()
-    return prefix + (view.name or view.resource.__name__)
-
-
 def _tag(operation: Operation) -> str:
     view = next(iter(operation.views.values()))
     return f"{view.resource.__name__} ({operation.dialect.name})"
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _add_schemas(schemas: dict[str, Schema], operation: Operation, view: View) -> None:
-    name = _schema_name(operation, view)
-    if name not in schemas:
-        schemas[name] = _pairs_shown(view) if isinstance(view, PairsView) else _fields_shown(view)
-        schemas[f"{name}Page"] = _page(view, name)
-    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
-        schemas[_body_name(operation, view)] = _body(operation, view)
-
-
-def _body_name(operation: Operation, view: View) -> str:
-    return _schema_name(operation, view) + operation.verb.name.capitalize()
-
-
-def _body(operation: Operation, view: View) -> Schema:
-    if isinstance(view, PairsView):
-        return _pairs_body(operation, view)
-    needed = required_fields(view) if operation.verb in (Verb.CREATE, Verb.REPLACE) else ()
-    properties: dict[str, Schema] = {}
-    required = []
-    for spelt, (field, kind) in writable(view).items():
-        must = field.name in needed and (operation.verb is Verb.CREATE or replaced(view, field))
-        schema = kind.schema()
-        # What must be there cannot be cleared later either.
-        lasting = field.clearable and field.name in required_fields(view)
-        properties[spelt] = schema if must or lasting else or_null(schema)
-        if field.doc:
-            properties[spelt] = {**properties[spelt], "description": field.doc}
-        if must:
-            required.append(spelt)
-    whole = operation.verb in (Verb.CREATE, Verb.REPLACE)
-    groups = [_held(view, group) for group in view.any_of] if whole else []
-    return (
-        {"type": "object", "properties": properties}
-        | ({"required": required} if required else {})
-        | ({"anyOf": groups} if groups else {})
-    )
-
-
-def _held(view: View, group: Iterable[str]) -> Schema:
-    """That fields are sent, and not empty."""
-    spelt = {wire_name(view, name): view.resource.fields[name].kind.schema() for name in group}
-    least = {"array": {"minItems": 1}, "string": {"minLength": 1}}
-    properties = {
-        name: {"type": schema["type"], **least.get(schema["type"], {})} if "type" in schema else {}
-        for name, schema in spelt.items()
-    }
-    return {"required": list(spelt), "properties": properties}
-
-
-def _fields_shown(view: View) -> Schema:
-    properties: dict[str, Schema] = {"href": {"type": "string", "format": "uri"}}
-    for name, field in view.resource.fields.items():
-        if name in view.hide:
-            continue
-        # What a view reads in its own way it shows so only where it also shows it in its own way.
-        kind = view.accept.get(name, field.kind) if name in view.show else field.kind
-        schema = kind.shown()
-        if name == "ref":
-            schema = {"type": "string", "format": "uuid"}
-        elif name in view.show and schema.get("format") == "date":
-            schema = {"type": "string", "format": "date-time"}
-        properties[wire_name(view, name)] = {**schema, "description": field.doc}
-    for member in view.parents:
-        properties[member] = _ref("Link")
-    for member in view.children:
-        properties[member] = {"type": "object", "properties": _LINK["properties"]}
-    for member in view.arrays:
-        properties[member] = {"type": "array", "items": {"type": "object"}}
-    return {"type": "object", "properties": properties, "required": ["href", "ref"]}
-
-
-def _pairs_shown(view: PairsView) -> Schema:
-    instant: Schema = {"type": "string", "format": "date-time"}
-    return {
-        "type": "object",
-        "properties": {
-            **({} if view.keyed else {"name": {"type": "string"}}),
-            "href": {"type": "string", "format": "uri"},
-            "ref": {"type": "string", "format": "uuid"},
-            "key": {"type": "string"},
-            "createdAt": instant,
-            "modifiedAt": instant,
-            **{member: _ref("Link") for member in view.parents},
-        },
-        "required": [*(() if view.keyed else ("name",)), "href", "ref", "key"],
-        "additionalProperties": PRIMITIVE_SCHEMA,
-        "description": "The pairs stand beside these members.",
-    }
-
-
-def _pairs_body(operation: Operation, view: PairsView) -> Schema:
-    properties: dict[str, Schema] = {}
-    if operation.verb is Verb.CREATE and "name" not in re.findall(r"\{(\w+)\}", operation.path):
-        properties["name"] = (
-            {"type": "string", "enum": list(view.names)}
-            if view.names
-            else {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f/.]{1,128}$"}
-        )
-    if view.keyed:
-        properties["key"] = {"type": "string", "maxLength": MAX_KEY}
-    if view.single_form:
-        properties["key"] = {"type": "string", "pattern": "^(default|[a-z][A-Za-z0-9]*Key)$"}
-        properties["value"] = {"type": "string"}
-    must = [name for name in ("name", "key") if name in properties and (view.names or view.keyed)]
-    return {
-        "type": "object",
-        "properties": properties,
-        "patternProperties": {f"^[a-z][A-Za-z0-9]{{0,{MAX_KEY - 1}}}$": PRIMITIVE_SCHEMA},
-        "propertyNames": {"pattern": f"^[a-z][A-Za-z0-9]{{0,{MAX_KEY - 1}}}$"},
-        "maxProperties": MAX_PAIRS,
-        "description": f"At most {MAX_PAIRS} pairs of string, boolean or number.",
-    } | ({"required": must} if must else {})
-
-
-def _page(view: View, name: str) -> Schema:
-    whole: Schema = {"type": "integer", "minimum": 0}
-    return {
-        "type": "object",
-        "properties": {
-            "href": {"type": "string", "format": "uri"},
-            "offset": whole,
-            "limit": whole,
-            **({"totalCount": whole} if view.with_total else {}),
-            **{link: _ref("Link") for link in ("first", "last", "next", "prev")},
-            "items": {
-                "type": "array",
-                "items": {"anyOf": [_ref(name), _ref("Link")]} if view.links else _ref(name),
-            },
-        },
-        "required": ["href", "offset", "limit", "first", "last", "items"],
-    }
 
 
 def _operation(operation: Operation, view: View) -> Schema:
     singular = view.resource.singular.lower()
     summary = _SUMMARIES[operation.verb].format(singular).replace(" a order", " an order")
     out: Schema = {
-        "operationId": f"{operation.verb.value.strip('_')}{_schema_name(operation, view)}",
+        "operationId": f"{operation.verb.value.strip('_')}{schema_name(operation, view)}",
         "summary": summary,
         "tags": [_tag(operation)],
         "parameters": _parameters(operation, view),
         "responses": _responses(operation, view),
     }
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
-        content = {"application/json": {"schema": _ref(_body_name(operation, view))}}
+        content = {"application/json": {"schema": ref_to(body_name(operation, view))}}
         out["requestBody"] = {"required": True, "content": content}
     return out
 
@@ -388,16 +229,16 @@ def _special(special: Special) -> Schema:
     if special.bearer:
         out["security"] = [{"bearerAuth": []}]
     if special.body is not None:
-        content = {"application/json": {"schema": _ref(_special_body(special))}}
+        content = {"application/json": {"schema": ref_to(_special_body(special))}}
         out["requestBody"] = {"required": True, "content": content}
     return out
 
 
 def _responses(operation: Operation, view: View) -> Schema:
-    name = _schema_name(operation, view)
-    page = _ref(f"{name}Page")
-    array: Schema = {"type": "array", "items": _ref(name)}
-    shown = _ref(name)
+    name = schema_name(operation, view)
+    page = ref_to(f"{name}Page")
+    array: Schema = {"type": "array", "items": ref_to(name)}
+    shown = ref_to(name)
     if operation.verb is Verb.LIST:
         shown = {
             Shape.ENVELOPE: page,
@@ -423,7 +264,7 @@ def _responses(operation: Operation, view: View) -> Schema:
 
 
 def _failures(statuses: Iterable[int]) -> dict[str, Any]:
-    error = {"application/json": {"schema": _ref("Error")}}
+    error = {"application/json": {"schema": ref_to("Error")}}
     return {
         str(status): {"description": _REASONS[status], "content": error}
         for status in sorted(statuses)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.kinds import Day, Refused, storable
+from innkeeper.resources.kinds import Day
+from innkeeper.resources.values import Refused, storable
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.views import PairsView, View
 

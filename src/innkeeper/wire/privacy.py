@@ -7,7 +7,8 @@ from innkeeper.actions.protection import privacy, suppression
 from innkeeper.actions.protection.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, NOT_VALID, Refused, Schema
+from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Schema
+from innkeeper.resources.values import NOT_VALID, Refused
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in

@@ -7,7 +7,8 @@ from innkeeper.actions.stream import quarantine, replays
 from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.kinds import NOT_VALID, Schema, iso
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import NOT_VALID, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.naming import camel

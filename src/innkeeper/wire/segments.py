@@ -7,7 +7,7 @@ from innkeeper.actions.audiences import segment_catalogue, segment_runs, segment
 from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.rules.matching import Decided, Verdict
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel

@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.errors import Unknown
-from innkeeper.resources.kinds import Refused, Schema, storable
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import Refused, storable
 from innkeeper.store.work import Work
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from innkeeper.errors import ApiError, BadJson, BadRequest, Invalid, Unauthorized, UnknownBrowser
-from innkeeper.resources.kinds import Refused, opaque
+from innkeeper.resources.values import Refused, opaque
 from innkeeper.wire.text import decode_object
 
 VERSION: Final = "1.2"

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.wire.naming import camel
 
 _STYLE: Final = (

@@ -9,7 +9,8 @@ from innkeeper import clock
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import CURRENCY, Refused
+from innkeeper.resources.kinds import CURRENCY
+from innkeeper.resources.values import Refused
 from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")

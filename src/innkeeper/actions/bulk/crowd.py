@@ -18,7 +18,7 @@ from innkeeper import clock
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
-from innkeeper.resources.kinds import instant
+from innkeeper.resources.values import instant
 from innkeeper.rules import identity
 from innkeeper.rules.batch import Group, check_groups
 from innkeeper.rules.identity import Decision, Found, Rulebook

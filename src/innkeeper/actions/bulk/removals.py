@@ -9,7 +9,7 @@ from innkeeper.actions.bulk.crowd import Crowd
 from innkeeper.actions.bulk.tally import Tally
 from innkeeper.actions.protection import erasure
 from innkeeper.actions.recognition import merges
-from innkeeper.resources.kinds import instant
+from innkeeper.resources.values import instant
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Fault, GuestDelete, Migration, OrderDelete
 from innkeeper.rules.identity import Decision

@@ -12,7 +12,7 @@ from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.actions.records.orders import COLUMNS
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
-from innkeeper.resources.kinds import instant
+from innkeeper.resources.values import instant
 from innkeeper.rules.batch import Group
 from innkeeper.rules.keys import in_order, lock_of, reference_key
 from innkeeper.rules.orders import one_order

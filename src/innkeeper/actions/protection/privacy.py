@@ -10,7 +10,7 @@ from innkeeper.actions.protection import erasure
 from innkeeper.actions.protection.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Unknown
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import iso
+from innkeeper.resources.values import iso
 from innkeeper.store.work import Row, Work
 
 

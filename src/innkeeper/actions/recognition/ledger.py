@@ -17,7 +17,7 @@ from innkeeper.errors import Unknown
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import instant, iso
+from innkeeper.resources.values import instant, iso
 from innkeeper.rules.guests import told
 from innkeeper.rules.identity import Rulebook
 from innkeeper.rules.keys import guest_keys

@@ -16,7 +16,7 @@ from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import NOT_VALID
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.identity import Evidence1
 from innkeeper.rules.merging import repeated
 from innkeeper.store.work import Json, Row, Work

@@ -18,8 +18,8 @@ from innkeeper.actions.recognition import ledger, merges, rulebook
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest, Person
-from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import identity
 from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Decision, Found, Met, Rulebook

@@ -11,8 +11,8 @@ from innkeeper.actions.recognition.resolution import Role, accompany, attach, at
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
-from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.orders import (
     Show,
     check_identifiable,

@@ -11,8 +11,8 @@ from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import NOT_VALID
 from innkeeper.resources.orders import Order
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.keys import lock_of, reference_key
 from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
 from innkeeper.store.work import Json, Work

@@ -14,7 +14,7 @@ from innkeeper.actions.bulk.tally import Tally
 from innkeeper.actions.protection import suppression
 from innkeeper.actions.stream import browsers, ingest
 from innkeeper.errors import ApiError, Conflict, Unavailable, UnknownBrowser
-from innkeeper.resources.kinds import Refused, instant
+from innkeeper.resources.values import Refused, instant
 from innkeeper.rules import batch as rules
 from innkeeper.rules import stream
 from innkeeper.rules.batch import Entry, EventTold, Fault

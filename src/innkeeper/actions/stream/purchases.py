@@ -14,8 +14,8 @@ from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER
-from innkeeper.resources.kinds import iso
 from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME
+from innkeeper.resources.values import iso
 from innkeeper.rules import carts, event_types
 from innkeeper.rules.orders import person_of
 from innkeeper.rules.stream import NOT_A_CUSTOMER, Misused, defaults

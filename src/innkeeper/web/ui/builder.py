@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.kinds import Refused, instant
 from innkeeper.resources.segments import CORE, TIMESTAMP, TRAIT, snake
+from innkeeper.resources.values import Refused, instant
 from innkeeper.rules import segment_reading
 from innkeeper.web.ui.draft import SEQUENCE, Draft, GroupRow, RuleRow, StepRow
 

@@ -9,7 +9,7 @@ from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, webhooks
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
-from innkeeper.resources.kinds import Refused
+from innkeeper.resources.values import Refused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
 

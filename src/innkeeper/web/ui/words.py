@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Refused, instant, iso
 from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
+from innkeeper.resources.values import Refused, instant, iso
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
 _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
