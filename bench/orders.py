@@ -61,6 +61,10 @@ def measure(bench: Bench) -> Iterator[str]:
     def below(path: str) -> str:
         return f"/v2.1/orders/{chance.choice(orders)}/{path}"
 
+    yield (
+        "For a contact who is new the floor writes all that ours does: guest, key, why it was "
+        "made, contact; and the guest has the names that triggers index for search.\n"
+    )
     yield HEAD
     yield RULE
     yield from bench.rows(
