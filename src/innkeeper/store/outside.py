@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -37,31 +37,42 @@ async def within(
     if stuck is not None and not stuck.done():
         raise TimeoutError("an earlier attempt still hangs")
     _stuck.pop(place, None)
-    given_up = threading.Event()
-    ending = threading.Lock()
-
-    def run() -> Result | None:
-        try:
-            made = act()
-        except BaseException:
-            if given_up.is_set():
-                return None
-            raise
-        with ending:
-            if given_up.is_set():
-                undo()
-        return made
-
+    attempt = _Attempt(act, undo)
     began = time.monotonic()
-    future = _threads.submit(run)
+    future = _threads.submit(attempt.run)
     waiting = asyncio.wrap_future(future)
     while True:
         done, _ = await asyncio.wait({waiting}, timeout=min(1.0, seconds))
-        if not done and time.monotonic() - (moved() if moved else began) > seconds:
-            with ending:
-                if not future.done():
-                    given_up.set()
-                    _stuck[place] = future
-                    raise TimeoutError(f"nothing moved for {seconds:g} seconds")
         if done:
-            return waiting.result()  # type: ignore[return-value]
+            return waiting.result()
+        is_late = time.monotonic() - (moved() if moved else began) > seconds
+        if is_late and attempt.give_up():
+            _stuck[place] = future
+            waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            raise TimeoutError(f"nothing moved for {seconds:g} seconds")
+
+
+class _Attempt(Generic[Result]):
+    """Something done once, and undone where it was given up before it ended."""
+
+    def __init__(self, act: Callable[[], Result], undo: Callable[[], object]) -> None:
+        self._act = act
+        self._undo = undo
+        self._turn = threading.Lock()
+        self._given_up = False
+        self._ended = False
+
+    def run(self) -> Result:
+        """Do it; nobody hears what becomes of it once it was given up."""
+        made = self._act()
+        with self._turn:
+            self._ended = True
+            if self._given_up:
+                self._undo()
+        return made
+
+    def give_up(self) -> bool:
+        """Whether it has not ended yet, and counts no more."""
+        with self._turn:
+            self._given_up = not self._ended
+            return self._given_up
