@@ -114,6 +114,8 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     body["definition"] = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
     segment = api.post("/innkeeper/v1/segments", json=body).json()["friendlyId"]
     api.post(f"/innkeeper/v1/segments/{segment}/run")
+    trait = {"entity": "event", "function": "latest", "field": "page"}
+    assert api.put("/innkeeper/v1/traits/lastPage", json=trait).status_code == 200
     person = invited("developer")
     timeline = person.get(f"/guests/{ref}/timeline").text
     session = re.search(r'id="s-([0-9a-f-]{36})"', timeline)
@@ -123,11 +125,13 @@ def test_personal_data_is_masked_on_every_page(invited, api, shop) -> None:
     paths += [f"/guests/{ref}/timeline?open={session[1]}", f"/orders/{bought}"]
     paths += [f"/segments/{segment}", f"/segments/{segment}/why/{ref}", "/segments"]
     paths += ["/guests?type=all", f"/guests?q={ref}&type=all", "/exports", "/imports"]
+    paths += ["/traits", "/traits/of/lastPage", "/traits/of/orderCount"]
     paths += ["/quarantine", "/reports/pages", "/settings/identity-rules", "/"]
     for path in paths:
         answer = person.get(path)
         assert answer.status_code == 200, path
         assert HIDDEN not in answer.text.lower(), path
+    assert "Your role does not show the values." in person.get("/traits/of/lastPage").text
     # Neither search nor export nor access is a way around.
     assert "data-row" not in person.get(f"/guests?q={mail}&type=all").text
     assert person.get("/exports/new").status_code == 403

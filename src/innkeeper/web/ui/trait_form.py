@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
+from unicodedata import combining, normalize
 
 from innkeeper.errors import Invalid
 from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, snake
@@ -90,7 +91,8 @@ def code_name(text: str) -> str:
     """A name as the API knows it: `Spend on shoes` is `spendOnShoes`."""
     if NAME.fullmatch(text):
         return text
-    words = "".join(each if each.isascii() and each.isalnum() else " " for each in text).split()
+    letters = (each for each in normalize("NFKD", text) if not combining(each))
+    words = "".join(each if each.isascii() and each.isalnum() else " " for each in letters).split()
     return "".join(
         word[:1].upper() + word[1:] if at else word[:1].lower() + word[1:]
         for at, word in enumerate(words)

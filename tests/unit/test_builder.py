@@ -1,0 +1,69 @@
+"""The form of the segment builder: what it can hold comes back as it was, the rest is told."""
+
+from typing import Any
+
+import pytest
+
+from innkeeper.errors import Problem
+from innkeeper.resources.segments import COMPARATORS
+from innkeeper.rules.traits import Traits
+from innkeeper.web.ui import builder, trait_form
+from innkeeper.web.ui.segment_examples import EXAMPLES
+
+VALUES = {"string": "a", "number": 2, "timestamp": "2026-10-01"}
+
+
+def rule(comparator: str, kind: str) -> dict[str, Any]:
+    known = COMPARATORS[comparator]
+    days = known.test in ("past", "next", "plus", "minus")
+    values = [3, "weeks"] if days else [VALUES[kind]] * known.least if known.least else []
+    place = {"location": "ext", "field": "x", "comparatorDataType": kind}
+    return {**place, "comparator": comparator, "values": values}
+
+
+RULES = [rule(name, kind) for name, known in COMPARATORS.items() for kind in known.types]
+GROUPS = [
+    {"entity": "event", "type": ["VIEW", "ADD"], "ruleOperator": "OR", "rules": RULES[:50]},
+    {"entity": "Order Item", "filterGroupType": "EXCLUDE"},
+    {"entity": "order", "count": {"comparator": "is greater than", "value": 2}},
+    {"sequence": [{"entity": "event", "rules": RULES[50:]}, {"entity": "order", "absent": True}]},
+    {"entity": "guest", "rules": [rule("is null", "string") | {"location": "my ext"}]},
+]
+TOO_MUCH = [
+    {"entity": "order", "count": {"comparator": "is between", "values": [2, 4]}},
+    {"entity": "event", "rules": [rule("includes any of", "string") | {"values": ["a, b"]}]},
+    {"entity": "guest", "rules": [rule("is null", "string") | {"location": "a:b"}]},
+]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+def test_what_the_form_can_hold_comes_back(group: dict[str, Any]) -> None:
+    assert builder.fits({"filterGroups": [group]}, Traits())
+
+
+@pytest.mark.parametrize("group", TOO_MUCH, ids=str)
+def test_what_the_form_cannot_hold_is_known(group: dict[str, Any]) -> None:
+    assert not builder.fits({"filterGroups": [group]}, Traits())
+    assert not builder.fits({"filterGroups": GROUPS[:1], "retired": True}, Traits())
+
+
+def test_examples_fit_and_what_is_kept_is_the_letter_of_before() -> None:
+    for _, told in EXAMPLES.values():
+        assert builder.fits(told, Traits())
+        same = builder.definition(builder.of("", told, Traits()))
+        assert same != told
+        assert builder.kept(same, told, Traits()) is told
+        assert builder.kept({"sql": "SELECT 1"}, told, Traits()) == {"sql": "SELECT 1"}
+
+
+def test_problems_are_told_in_the_words_of_the_form() -> None:
+    at = "definition.filterGroups[0].sequence[1].rules[2].values"
+    assert builder.at_place(Problem(at, "must be a number")) == (
+        "Group 1, step 2, rule 3: values must be a number"
+    )
+    assert builder.at_place(Problem("", "too slow")) == "Too slow"
+
+
+def test_names_of_traits_become_those_of_the_api() -> None:
+    told = {"Spent on shoes": "spentOnShoes", "rfmScore": "rfmScore", "Été 2026!": "ete2026"}
+    assert {text: trait_form.code_name(text) for text in told} == told
