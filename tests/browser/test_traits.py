@@ -101,6 +101,20 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     assert page.get_by_text("How many orders", exact=True).is_visible()
 
 
+def test_leaving_with_unsaved_changes_asks_first(page) -> None:
+    page.go("/traits/new")
+    page.locator("#live .count:not(.waits)").wait_for()
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.get_by_label("Name", exact=True).fill("Half done")
+    page.get_by_label("How it is made").select_option("On average")
+    page.get_by_label("Of which field").wait_for()
+    page.get_by_role("link", name="Cancel").click(no_wait_after=True)
+    page.wait_for_function("() => true")
+    assert asked == ["beforeunload"]
+    assert page.get_by_label("Name", exact=True).input_value() == "Half done"
+
+
 def test_a_trait_that_is_used_says_by_whom_and_stays(page, api) -> None:
     body = {"entity": "order", "function": "count"}
     assert api.put("/innkeeper/v1/traits/timesBought", json=body).status_code == 200

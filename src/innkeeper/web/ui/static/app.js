@@ -211,8 +211,10 @@ on("click", "form[data-builder] button[value]:not([value=save])", (button, event
 });
 document.addEventListener("DOMContentLoaded", () => {
   light();
-  // The page is there before what only the lake knows.
-  if (document.querySelector("form[data-builder][data-first]")) rebuild();
+  // The page is there before what only the lake knows. One that was refused holds what was typed.
+  const form = document.querySelector("form[data-builder]");
+  if (form?.matches("[data-first]")) rebuild();
+  else if (form) unsaved = true;
 });
 
 // Suggested values: asked for when their input is entered, and again as it is typed in.
