@@ -92,7 +92,7 @@ class TestImports:
         self, batches: Batches, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The worker dies after the first chunk; nothing is applied twice."""
-        monkeypatch.setattr("innkeeper.wire.batch_files.CHUNK", 1)
+        monkeypatch.setattr("innkeeper.wire.bulk.batch_files.CHUNK", 1)
         applied, real = list[int](), actions.note
 
         async def dying(*given: Any) -> None:

@@ -38,8 +38,8 @@ from innkeeper.resources.kinds import (
 )
 from innkeeper.resources.values import INT32
 from innkeeper.rules.guests import mirror_email
-from innkeeper.wire import legacy, nested, official
 from innkeeper.wire.decode import required_fields, wire_name, writable
+from innkeeper.wire.dialects import legacy, nested, official
 from innkeeper.wire.views import View
 
 encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -29,9 +29,9 @@ from innkeeper.resources.kinds import (
     Text,
 )
 from innkeeper.wire.decode import decode, wire_name
+from innkeeper.wire.dialects.nested import OPEN_GUEST
+from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.nested import OPEN_GUEST
-from innkeeper.wire.official import GUEST
 from innkeeper.wire.text import decode_object
 from innkeeper.wire.views import Verb, View
 

@@ -8,9 +8,9 @@ import pytest
 
 from innkeeper.errors import Invalid
 from innkeeper.wire.decode import decode
+from innkeeper.wire.dialects.nested import OPEN_GUEST, OPEN_GUEST_EXTENSION
+from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.nested import OPEN_GUEST, OPEN_GUEST_EXTENSION
-from innkeeper.wire.official import GUEST, GUEST_EXTENSION
 from innkeeper.wire.views import Verb, View
 
 REF = UUID("f7aabbca-1c1b-4fc2-be72-3e16294a4f03")

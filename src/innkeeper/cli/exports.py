@@ -34,8 +34,8 @@ def export(
     Files hold what import reads, as it was at the moment the export began.
     """
     from innkeeper.actions.bulk import exports_files
-    from innkeeper.wire.batch_files import FORMATS, guessed_format
-    from innkeeper.wire.export_files import write
+    from innkeeper.wire.bulk.batch_files import FORMATS, guessed_format
+    from innkeeper.wire.bulk.export_files import write
 
     guessed, compressed = guessed_format(file)
     chosen = form or guessed

@@ -56,7 +56,7 @@ def rules_add(
 ) -> None:
     """Add a rule, tried last; every provider and field it names must match."""
     from innkeeper.actions.recognition import identity
-    from innkeeper.wire.identity import read_rule
+    from innkeeper.wire.recognition.identity import read_rule
 
     rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
     here.run(workspace, lambda work: identity.add_rule(work, rule))
@@ -300,7 +300,7 @@ def _read(file: Path | None) -> Any:
         return None
     import msgspec
 
-    from innkeeper.wire.identity import read_rules
+    from innkeeper.wire.recognition.identity import read_rules
 
     try:
         sent = msgspec.json.decode(file.read_bytes())
@@ -313,7 +313,7 @@ def _read(file: Path | None) -> Any:
 
 def _show_rules(found: Any, json: bool) -> None:
     from innkeeper.cli.output import show, table
-    from innkeeper.wire.identity import shown_rule
+    from innkeeper.wire.recognition.identity import shown_rule
 
     shown = [shown_rule(rule) for rule in found]
     if json:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from innkeeper.rules.batch import Entry, Failure
     from innkeeper.settings import Settings
     from innkeeper.store.work import Row, Work
-    from innkeeper.wire.batch_files import Layout
+    from innkeeper.wire.bulk.batch_files import Layout
 
 STDIN = "-"
 SUGGESTED = ".mapping.toml"
@@ -116,7 +116,7 @@ def import_(
 
     A file that was cut off goes on where it stopped when it is imported again.
     """
-    from innkeeper.wire.batch_files import FORMATS
+    from innkeeper.wire.bulk.batch_files import FORMATS
 
     if form is not None and form not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
@@ -266,8 +266,8 @@ class _Rejects:
 
 def _layout(asked: Asked, name: str) -> "Layout":
     """How a file is made, by its name and its mapping; raises OperatorError."""
-    from innkeeper.wire.batch_files import Layout, guessed_format
-    from innkeeper.wire.mapping import read_mapping
+    from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+    from innkeeper.wire.bulk.mapping import read_mapping
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed
@@ -367,9 +367,9 @@ def _suggest(asked: Asked, name: str) -> None:
 
     from innkeeper.store.readers import unzipped
     from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
-    from innkeeper.wire.batch_files import guessed_format
-    from innkeeper.wire.batch_records import json_value
-    from innkeeper.wire.suggestion import suggested
+    from innkeeper.wire.bulk.batch_files import guessed_format
+    from innkeeper.wire.bulk.batch_records import json_value
+    from innkeeper.wire.bulk.suggestion import suggested
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed

@@ -42,7 +42,7 @@ def erase(
     """Erase a guest for good, from files at rest too; prints the receipt."""
     from innkeeper.actions.protection import erasure, privacy
     from innkeeper.jobs.privacy import search_files
-    from innkeeper.wire.privacy import shown_receipt
+    from innkeeper.wire.protection.privacy import shown_receipt
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase guest {guest} for good?", abort=True)
@@ -66,8 +66,8 @@ def access(
     """Write all that is held on a guest, and on those merged into it, as JSON and as a page."""
     import msgspec
 
-    from innkeeper.wire.subject import held_on
-    from innkeeper.wire.subject_page import page, plain
+    from innkeeper.wire.protection.subject import held_on
+    from innkeeper.wire.protection.subject_page import page, plain
     from innkeeper.wire.text import encode
 
     held = here.run(workspace, lambda work: held_on(work, guest))

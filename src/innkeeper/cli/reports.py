@@ -38,11 +38,11 @@ def report(
     asked |= {"limit": str(limit), "from": first or "", "to": last or ""}
     found = here.run(workspace, lambda work: reports.run(work, name, asked))
     if csv:
-        from innkeeper.wire.reports import as_csv
+        from innkeeper.wire.audiences.reports import as_csv
 
         print(as_csv(found).decode(), end="")
     elif json:
-        from innkeeper.wire.reports import plain
+        from innkeeper.wire.audiences.reports import plain
 
         show({**found, "rows": [[plain(value) for value in row] for row in found["rows"]]})
     else:

@@ -15,8 +15,8 @@ from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.outside import within
 from innkeeper.store.readers import Unreadable, ahead, check_gzip
 from innkeeper.store.work import Row, Work
-from innkeeper.wire.batch_files import Layout
-from innkeeper.wire.export_files import write
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.export_files import write
 
 log = logging.getLogger("innkeeper.jobs")
 

@@ -11,7 +11,7 @@ from innkeeper.jobs.board import scheduled
 from innkeeper.lake import compaction
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-from innkeeper.wire.upload_search import search_exports, search_uploads
+from innkeeper.wire.protection.upload_search import search_exports, search_uploads
 
 log = logging.getLogger("innkeeper.jobs")
 _PAUSE_SECONDS: Final = 1.0

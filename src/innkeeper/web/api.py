@@ -29,10 +29,10 @@ from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_req
 from innkeeper.web.places import base_url
 from innkeeper.web.throttle import Throttle
 from innkeeper.web.verbs import Act, prepared
-from innkeeper.wire.dialects import DIALECTS, dialect_at
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.pages import parse_query
 from innkeeper.wire.routes import Route, Router, routes
+from innkeeper.wire.served import DIALECTS, dialect_at
 from innkeeper.wire.specials import Asked, Special
 
 ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]

@@ -24,7 +24,7 @@ from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
 from innkeeper.web.uploads import Uploads
 from innkeeper.wire.faults import error_body
-from innkeeper.wire.stream_routes import is_stream
+from innkeeper.wire.stream.routes import is_stream
 from innkeeper.wire.text import encode
 
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")

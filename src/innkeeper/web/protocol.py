@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from innkeeper.wire.stream_routes import is_stream
+from innkeeper.wire.stream.routes import is_stream
 
 # Request line and headers, in bytes; far above what any client sends.
 MAX_HEAD_BYTES: Final = 65_536

@@ -36,9 +36,9 @@ from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
 from innkeeper.web.turns import Turns
-from innkeeper.wire import stream
 from innkeeper.wire.specials import ref_in
-from innkeeper.wire.stream_routes import StreamRoute, is_event_path, routes_at
+from innkeeper.wire.stream import messages as stream
+from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
 
 ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")

@@ -8,7 +8,6 @@ from typing import Any, Final
 from innkeeper import __version__
 from innkeeper.actions.records.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import (
     LINK,
@@ -19,9 +18,10 @@ from innkeeper.wire.openapi_schemas import (
     schema_name,
 )
 from innkeeper.wire.routes import Operation, operations
+from innkeeper.wire.served import DIALECTS
 from innkeeper.wire.specials import TEXT_PARAMETERS, Special
-from innkeeper.wire.stream_openapi import STREAM_SCHEMAS, stream_paths
-from innkeeper.wire.stream_routes import TAG as STREAM_TAG
+from innkeeper.wire.stream.openapi import STREAM_SCHEMAS, stream_paths
+from innkeeper.wire.stream.routes import TAG as STREAM_TAG
 from innkeeper.wire.views import PairsView, Shape, Verb, View
 
 IDEMPOTENCY: Final[Schema] = {

@@ -8,9 +8,9 @@ from innkeeper.resources.guests import MAX_PAIRS
 from innkeeper.resources.kinds import Schema, or_null
 from innkeeper.resources.values import MAX_KEY, PRIMITIVE_SCHEMA
 from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
-from innkeeper.wire.dialects import DIALECTS
 from innkeeper.wire.naming import camel
 from innkeeper.wire.routes import Operation
+from innkeeper.wire.served import DIALECTS
 from innkeeper.wire.views import PairsView, Verb, View
 
 LINK: Final[Schema] = {

@@ -14,9 +14,9 @@ from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import said
+from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
-from innkeeper.wire.mapping import Unfit, boolean_in, number_in
-from innkeeper.wire.nested import OPEN_GUEST_EXTENSION
+from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
 from innkeeper.wire.views import Verb
 
 TYPES: Final = (("text", "Text"), ("number", "Number"), ("boolean", "True or false"))

@@ -12,8 +12,8 @@ from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.decode import decode
+from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.naming import camel
-from innkeeper.wire.official import GUEST
 from innkeeper.wire.views import Verb
 
 _TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})

@@ -16,9 +16,9 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.shell import HEADERS, PAGE_SIZE, Page, Visit
-from innkeeper.wire import subject_page
 from innkeeper.wire.naming import camel
-from innkeeper.wire.subject import held_on
+from innkeeper.wire.protection import subject_page
+from innkeeper.wire.protection.subject import held_on
 from innkeeper.wire.text import encode
 
 ALL: Final = "all"

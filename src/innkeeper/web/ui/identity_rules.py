@@ -12,7 +12,7 @@ from innkeeper.rules.access import Right, masked
 from innkeeper.rules.identity import Rule
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.wire.identity import FIELD_NAMES, read_rules
+from innkeeper.wire.recognition.identity import FIELD_NAMES, read_rules
 
 ROWS: Final = 20
 FIELD: Final = "field:"

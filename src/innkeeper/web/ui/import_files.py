@@ -19,12 +19,12 @@ from innkeeper.rules.batch import Refused
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, check_gzip, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
-from innkeeper.wire import batch_records
-from innkeeper.wire.batch_files import Layout, guessed_format
-from innkeeper.wire.batch_plans import ITEM
-from innkeeper.wire.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+from innkeeper.wire.bulk.batch_plans import ITEM
+from innkeeper.wire.bulk.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
+from innkeeper.wire.bulk.suggestion import suggested
 from innkeeper.wire.naming import camel
-from innkeeper.wire.suggestion import suggested
 
 SAMPLE: Final = 200
 """Rows that a suggestion looks at."""

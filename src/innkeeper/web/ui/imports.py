@@ -23,8 +23,8 @@ from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
-from innkeeper.wire.mapping import ColumnMapping
-from innkeeper.wire.reports import safe
+from innkeeper.wire.audiences.reports import safe
+from innkeeper.wire.bulk.mapping import ColumnMapping
 
 HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
 TRIED: Final = 10_000

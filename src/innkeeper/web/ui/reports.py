@@ -14,7 +14,7 @@ from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import worded
-from innkeeper.wire.reports import as_csv
+from innkeeper.wire.audiences.reports import as_csv
 
 FIRST: Final = "revenue"
 TITLES: Final = {

@@ -14,7 +14,7 @@ from innkeeper.resources.orders import EXTENSION_NAME
 from innkeeper.resources.values import Refused
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Fault, Group, Item, Operation, Told
-from innkeeper.wire.batch_plans import (
+from innkeeper.wire.bulk.batch_plans import (
     GUEST,
     ITEM,
     NEEDED,

@@ -7,7 +7,7 @@ from innkeeper.resources.guests import VISITOR
 from innkeeper.resources.kinds import OneOf, Spelt
 from innkeeper.resources.orders import OrderItem
 from innkeeper.rules.orders import line_total
-from innkeeper.wire.official import GUEST, GUEST_EXTENSION, ORDER, ORDER_ITEM
+from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, ORDER, ORDER_ITEM
 from innkeeper.wire.views import Shape, Verb
 
 GENDERS = ("Male", "Female", "Other", "Unknown")

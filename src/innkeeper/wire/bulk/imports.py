@@ -10,9 +10,9 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
-from innkeeper.wire.batch import checksum_of, log_link, number_of, size_of, upload_link
-from innkeeper.wire.batch_files import FORMATS, Layout
-from innkeeper.wire.mapping import mapping_of
+from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
+from innkeeper.wire.bulk.batch_files import FORMATS, Layout
+from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.specials import Asked, Special, Told
 
 TAG: Final = "Files"

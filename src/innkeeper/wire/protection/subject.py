@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper.actions.protection import privacy
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-from innkeeper.wire.upload_search import found_in_uploads
+from innkeeper.wire.protection.upload_search import found_in_uploads
 
 
 async def held_on(work: Work, guest: UUID) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.resources.kinds import Count, Kind, ListOf, Number, Opaque, Part
-from innkeeper.wire import batch_records
-from innkeeper.wire.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
 
 PLANS: Final[Mapping[str, Plan]] = {
     "guests": OWN_GUEST,

@@ -12,8 +12,8 @@ from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused
 from innkeeper.store.readers import Chunk, chunks, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
-from innkeeper.wire import batch_records
-from innkeeper.wire.mapping import ColumnMapping, Unfit, by_name, mapping_of
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
 ENDINGS: Final[Mapping[str, str]] = {

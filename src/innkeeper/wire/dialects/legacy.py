@@ -6,7 +6,7 @@ from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS, Extension
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.resources.kinds import OneOf, Schema
 from innkeeper.store.work import Work
-from innkeeper.wire import official
+from innkeeper.wire.dialects import official
 from innkeeper.wire.specials import Asked, Special, Told
 from innkeeper.wire.views import PairsView, Verb, View
 

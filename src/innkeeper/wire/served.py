@@ -1,18 +1,18 @@
 """Every dialect that is served."""
 
-from innkeeper.wire import legacy
-from innkeeper.wire.batch import BATCHES
-from innkeeper.wire.exports import EXPORTS, OWN_EXPORTS
-from innkeeper.wire.guest_contexts import GUEST_CONTEXTS
-from innkeeper.wire.identity_routes import OWN_IDENTITY, TENANT_RULES
-from innkeeper.wire.imports import FILES
-from innkeeper.wire.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
-from innkeeper.wire.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
-from innkeeper.wire.privacy import PRIVACY
-from innkeeper.wire.quarantine import QUARANTINE
-from innkeeper.wire.reports import REPORTS
-from innkeeper.wire.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
-from innkeeper.wire.tenants import TENANTS
+from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
+from innkeeper.wire.audiences.reports import REPORTS
+from innkeeper.wire.audiences.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.bulk.batch import BATCHES
+from innkeeper.wire.bulk.imports import FILES
+from innkeeper.wire.dialects import legacy
+from innkeeper.wire.dialects.guest_contexts import GUEST_CONTEXTS
+from innkeeper.wire.dialects.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
+from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
+from innkeeper.wire.dialects.tenants import TENANTS
+from innkeeper.wire.protection.privacy import PRIVACY
+from innkeeper.wire.recognition.identity_routes import OWN_IDENTITY, TENANT_RULES
+from innkeeper.wire.stream.quarantine import QUARANTINE
 from innkeeper.wire.views import Dialect
 
 V21 = Dialect(

@@ -11,7 +11,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
-from innkeeper.wire import legacy
+from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in

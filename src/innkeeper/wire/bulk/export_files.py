@@ -7,8 +7,8 @@ from innkeeper.actions.bulk import exports_files
 from innkeeper.actions.bulk.exports_files import Entity
 from innkeeper.store.work import Work
 from innkeeper.store.writers import writer
-from innkeeper.wire import export_records
-from innkeeper.wire.export_records import Value
+from innkeeper.wire.bulk import export_records
+from innkeeper.wire.bulk.export_records import Value
 
 
 async def write(

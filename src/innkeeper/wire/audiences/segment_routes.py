@@ -3,8 +3,8 @@
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire import segments as wire
-from innkeeper.wire.segments import OWN, TRAITS, V4
+from innkeeper.wire.audiences import segments as wire
+from innkeeper.wire.audiences.segments import OWN, TRAITS, V4
 from innkeeper.wire.specials import Special
 
 TAG: Final = "Segments"

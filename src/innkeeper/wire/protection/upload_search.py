@@ -18,8 +18,8 @@ from innkeeper.rules.keys import guest_keys
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, unzipped
 from innkeeper.store.work import Row, Work
-from innkeeper.wire import batch_records
-from innkeeper.wire.batch_files import Layout
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.batch_files import Layout
 
 ASK_AGAIN: Final = "somebody in this file was erased: upload it again without that person"
 

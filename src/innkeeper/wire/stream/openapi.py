@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.stream_routes import (
+from innkeeper.wire.stream.routes import (
     EVENT_ERROR,
     FLOW_ERROR,
     STREAM_ROUTES,

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire import identity
-from innkeeper.wire.identity import MAX_NAME, OWN, RULES, TAG
+from innkeeper.wire.recognition import identity
+from innkeeper.wire.recognition.identity import MAX_NAME, OWN, RULES, TAG
 from innkeeper.wire.specials import Special
 
 _TEXT: Final[Schema] = {"type": "string"}

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from innkeeper.resources.kinds import Day, Instant
 from innkeeper.rules.normal import folded
-from innkeeper.wire.mapping import PLANS, Unfit, boolean_in, is_target, kind_of, number_in
+from innkeeper.wire.bulk.mapping import PLANS, Unfit, boolean_in, is_target, kind_of, number_in
 
 
 def suggested(holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:

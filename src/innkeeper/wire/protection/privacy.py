@@ -11,9 +11,9 @@ from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Schema
 from innkeeper.resources.values import NOT_VALID, Refused
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
+from innkeeper.wire.protection.subject import held_on
+from innkeeper.wire.protection.subject_page import plain
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
-from innkeeper.wire.subject import held_on
-from innkeeper.wire.subject_page import plain
 
 TAG: Final = "Privacy"
 PATH: Final = "/innkeeper/v1/privacy"

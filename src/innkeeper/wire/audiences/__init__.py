@@ -1,0 +1,1 @@
+"""Segments, audience exports and reports on the wire."""

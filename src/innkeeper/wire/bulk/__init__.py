@@ -1,0 +1,1 @@
+"""Batches, imports and exports on the wire: files of records in and out."""

@@ -1,0 +1,1 @@
+"""The dialects of the resources: declarations and tables of exceptions."""

@@ -1,0 +1,1 @@
+"""Privacy on the wire: erasure, subject access, searching files at rest."""

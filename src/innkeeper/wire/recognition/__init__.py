@@ -1,0 +1,1 @@
+"""Identity on the wire: rules, merges, what was guarded."""

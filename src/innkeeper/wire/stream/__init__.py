@@ -1,0 +1,1 @@
+"""Streams on the wire: messages, endpoints, quarantine."""
