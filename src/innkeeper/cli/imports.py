@@ -12,13 +12,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from innkeeper.cli.options import Config, Data, Database, Json, settings
+from innkeeper.cli.options import Here, Json, placed
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from innkeeper.actions.bulk.tally import Tally
     from innkeeper.rules.batch import Entry, Failure
-    from innkeeper.settings import Settings
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
 
@@ -57,7 +56,7 @@ class Sum:
 class Asked:
     """A command as it was given."""
 
-    settings: "Settings"
+    here: Here
     workspace: str
     what: What
     form: str | None
@@ -97,7 +96,9 @@ Restart = Annotated[
 Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
 
 
+@placed
 def import_(
+    here: Here,
     what: Entity,
     files: Paths,
     mapping: MappingFile = None,
@@ -107,9 +108,6 @@ def import_(
     form: Form = None,
     again: Restart = False,
     workspace: Workspace = "live",
-    data: Data = None,
-    database: Database = None,
-    config: Config = None,
     json: Json = False,
 ) -> None:
     """Import guests, orders or events from CSV, NDJSON or Parquet files, plain or gzip.
@@ -120,9 +118,8 @@ def import_(
 
     if form is not None and form not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
-    chosen = settings(config, data=data, database=database)
     quiet = json or not sys.stderr.isatty()
-    asked = Asked(chosen, workspace, what, form, mapping, rejects, again, dry_run, quiet)
+    asked = Asked(here, workspace, what, form, mapping, rejects, again, dry_run, quiet)
     if suggest:
         for name in files:
             _suggest(asked, name)
@@ -139,7 +136,6 @@ def import_(
 
 
 def _run(asked: Asked, files: Sequence[str]) -> Sum:
-    from innkeeper.cli.reach import run
     from innkeeper.store.memory import collect_seldom
 
     total = Sum()
@@ -149,7 +145,7 @@ def _run(asked: Asked, files: Sequence[str]) -> Sum:
         for name in files:
             await _one(work, asked, name, total)
 
-    run(asked.settings, "import", act, asked.workspace)
+    asked.here.run(asked.workspace, act)
     return total
 
 
