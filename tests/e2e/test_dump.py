@@ -85,6 +85,7 @@ def test_the_embedded_database_moves_to_a_server(
     second.client_key, second.token = login
     assert _held(second) == before
     assert second.create_guest("new@example.com")
+    assert second.stop() == 0
 
     again = run("db", "restore", file, "--database", empty_dsn, "--data", moved)
     assert again.returncode != 0

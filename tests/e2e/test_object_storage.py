@@ -287,7 +287,11 @@ def test_storage_that_is_away_is_told_as_such(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever its driver raises; exports wait for it then."""
-    for name, value in {**bucket.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+    for name, value in {
+        **bucket.env,
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     settings = Settings(files=f"s3://{BUCKET}/files", data=tmp_path)
     with Files.of(settings).staged() as staged, pytest.raises(Unavailable) as told:
