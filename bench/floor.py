@@ -97,6 +97,90 @@ ORDERS_OF_GUEST = f"""{WHOLE} WHERE o.ref IN
 (SELECT order_ref FROM {SCHEMA}.order_contacts WHERE guest_ref = %s) ORDER BY created_at"""
 
 
+class Floor:
+    """The endpoints: each checks credentials and runs one statement on the pool."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    async def read(self, request: Request, sql: str, *params: Any, many: bool = False) -> Response:
+        _check(request)
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(sql, params)
+            return answer(await (cursor.fetchall() if many else cursor.fetchone()))
+
+    async def write(self, request: Request, sql: str, **more: Any) -> Response:
+        _check(request)
+        body = msgspec.json.decode(await request.body())
+        params = {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC), **more}
+        params["reference_id"] = body.get("referenceId")
+        async with self._pool.connection() as connection:
+            await connection.execute(sql, params)
+        return answer({**body, "ref": params["ref"], "createdAt": params["now"]}, 201)
+
+    async def create_event(self, request: Request) -> Response:
+        _check(request)
+        body = msgspec.json.decode(await request.body())
+        params = {name: body[name] for name in ("type", "channel", "pos")}
+        params |= {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
+        params |= {"session": uuid4(), "guest": uuid4(), "browser": UUID(body["browser_id"])}
+        params["about"] = Jsonb(
+            {name: body[name] for name in ("pos", "currency", "language", "page")}
+        )
+        async with self._pool.connection() as connection:
+            await connection.execute(EVENTS[request.path_params["how"]], params)
+        return answer({"status": "OK", "version": "1.2", "ref": params["ref"]}, 201)
+
+    async def fetch(self, request: Request) -> Response:
+        return await self.read(request, FETCH, _ref(request))
+
+    async def list_(self, request: Request) -> Response:
+        return await self.read(request, LIST, many=True)
+
+    async def create(self, request: Request) -> Response:
+        return await self.write(request, CREATE, keys=[uuid4(), uuid4()])
+
+    async def create_order(self, request: Request) -> Response:
+        return await self.write(request, CREATE_ORDER, key=uuid4())
+
+    async def create_item(self, request: Request) -> Response:
+        return await self.write(request, CREATE_ITEM, order=_ref(request))
+
+    async def create_contact(self, request: Request) -> Response:
+        more = {"order": _ref(request), "guest": uuid4(), "keys": [uuid4()]}
+        return await self.write(request, CREATE_CONTACT, **more)
+
+    async def create_known(self, request: Request) -> Response:
+        key = UUID(request.query_params["key"])
+        return await self.write(request, CREATE_KNOWN, order=_ref(request), key=key)
+
+    async def fetch_order(self, request: Request) -> Response:
+        return await self.read(request, FETCH_ORDER, _ref(request))
+
+    async def whole_order(self, request: Request) -> Response:
+        return await self.read(request, WHOLE_ORDER, _ref(request))
+
+    async def orders_of_guest(self, request: Request) -> Response:
+        guest = UUID(request.query_params["guest"])
+        return await self.read(request, ORDERS_OF_GUEST, guest, many=True)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/ready", _ready),
+            Route("/guests/{ref}", self.fetch),
+            Route("/guests", self.list_),
+            Route("/guests", self.create, methods=["POST"]),
+            Route("/events/{how}", self.create_event, methods=["POST"]),
+            Route("/orders", self.create_order, methods=["POST"]),
+            Route("/orders", self.orders_of_guest),
+            Route("/orders/{ref}/orderItems", self.create_item, methods=["POST"]),
+            Route("/orders/{ref}/contacts", self.create_contact, methods=["POST"]),
+            Route("/orders/{ref}/contacts/known", self.create_known, methods=["POST"]),
+            Route("/orders/{ref}", self.fetch_order),
+            Route("/orders/{ref}/whole", self.whole_order),
+        ]
+
+
 def create_app() -> Starlette:
     """The application; its database is named by FLOOR_DATABASE."""
     set_json_loads(msgspec.json.decode)
@@ -114,95 +198,21 @@ def create_app() -> Starlette:
         async with pool:
             yield
 
-    def checked(request: Request) -> None:
-        sent = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(sent, CREDENTIALS):
-            raise PermissionError
+    return Starlette(routes=Floor(pool).routes(), lifespan=lifespan)
 
-    async def read(request: Request, sql: str, *params: Any, many: bool = False) -> Response:
-        checked(request)
-        async with pool.connection() as connection:
-            cursor = await connection.execute(sql, params)
-            return answer(await (cursor.fetchall() if many else cursor.fetchone()))
 
-    async def write(request: Request, sql: str, **more: Any) -> Response:
-        checked(request)
-        body = msgspec.json.decode(await request.body())
-        params = {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC), **more}
-        params["reference_id"] = body.get("referenceId")
-        async with pool.connection() as connection:
-            await connection.execute(sql, params)
-        return answer({**body, "ref": params["ref"], "createdAt": params["now"]}, 201)
+def _check(request: Request) -> None:
+    sent = request.headers.get("authorization", "").encode()
+    if not hmac.compare_digest(sent, CREDENTIALS):
+        raise PermissionError
 
-    async def create_event(request: Request) -> Response:
-        checked(request)
-        body = msgspec.json.decode(await request.body())
-        params = {name: body[name] for name in ("type", "channel", "pos")}
-        params |= {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
-        params |= {"session": uuid4(), "guest": uuid4(), "browser": UUID(body["browser_id"])}
-        params["about"] = Jsonb(
-            {name: body[name] for name in ("pos", "currency", "language", "page")}
-        )
-        async with pool.connection() as connection:
-            await connection.execute(EVENTS[request.path_params["how"]], params)
-        return answer({"status": "OK", "version": "1.2", "ref": params["ref"]}, 201)
 
-    def ref(request: Request) -> UUID:
-        return UUID(request.path_params["ref"])
+def _ref(request: Request) -> UUID:
+    return UUID(request.path_params["ref"])
 
-    async def fetch(request: Request) -> Response:
-        return await read(request, FETCH, ref(request))
 
-    async def list_(request: Request) -> Response:
-        return await read(request, LIST, many=True)
-
-    async def create(request: Request) -> Response:
-        return await write(request, CREATE, keys=[uuid4(), uuid4()])
-
-    async def create_order(request: Request) -> Response:
-        return await write(request, CREATE_ORDER, key=uuid4())
-
-    async def create_item(request: Request) -> Response:
-        return await write(request, CREATE_ITEM, order=ref(request))
-
-    async def create_contact(request: Request) -> Response:
-        return await write(
-            request, CREATE_CONTACT, order=ref(request), guest=uuid4(), keys=[uuid4()]
-        )
-
-    async def create_known(request: Request) -> Response:
-        key = UUID(request.query_params["key"])
-        return await write(request, CREATE_KNOWN, order=ref(request), key=key)
-
-    async def fetch_order(request: Request) -> Response:
-        return await read(request, FETCH_ORDER, ref(request))
-
-    async def whole_order(request: Request) -> Response:
-        return await read(request, WHOLE_ORDER, ref(request))
-
-    async def orders_of_guest(request: Request) -> Response:
-        return await read(request, ORDERS_OF_GUEST, UUID(request.query_params["guest"]), many=True)
-
-    async def ready(_: Request) -> Response:
-        return answer({})
-
-    return Starlette(
-        routes=[
-            Route("/ready", ready),
-            Route("/guests/{ref}", fetch),
-            Route("/guests", list_),
-            Route("/guests", create, methods=["POST"]),
-            Route("/events/{how}", create_event, methods=["POST"]),
-            Route("/orders", create_order, methods=["POST"]),
-            Route("/orders", orders_of_guest),
-            Route("/orders/{ref}/orderItems", create_item, methods=["POST"]),
-            Route("/orders/{ref}/contacts", create_contact, methods=["POST"]),
-            Route("/orders/{ref}/contacts/known", create_known, methods=["POST"]),
-            Route("/orders/{ref}", fetch_order),
-            Route("/orders/{ref}/whole", whole_order),
-        ],
-        lifespan=lifespan,
-    )
+async def _ready(_: Request) -> Response:
+    return answer({})
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -53,20 +53,26 @@ AS_STORED = ("first_name", "last_name")
 
 def measure(bench: Bench) -> Iterator[str]:
     """A table: each kind of request at several numbers of connections."""
-    ours, floor = bench.ours, bench.floor
+    ours = bench.ours
     seed(ours, "/v2.1/orders", order, 500)
     orders = refs(ours, "/v2.1/orders", 100)
-    chance = random.Random(1)
-
-    def below(path: str) -> str:
-        return f"/v2.1/orders/{chance.choice(orders)}/{path}"
-
     yield (
         "For a contact who is new the floor writes all that ours does: guest, key, why it was "
         "made, contact; and the guest has the names that triggers index for search.\n"
     )
     yield HEAD
     yield RULE
+    yield from _writes(bench, orders)
+    yield from _reads(bench, orders[-1])
+
+
+def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
+    ours, floor = bench.ours, bench.floor
+    chance = random.Random(1)
+
+    def below(path: str) -> str:
+        return f"/v2.1/orders/{chance.choice(orders)}/{path}"
+
     yield from bench.rows(
         "POST order",
         lambda number: ours.post("/v2.1/orders", order(number)),
@@ -99,10 +105,14 @@ def measure(bench: Bench) -> Iterator[str]:
         lambda number: ours.post(below("contacts"), known[number % len(known)]),
         at_floor,
     )
+
+
+def _reads(bench: Bench, ref: str) -> Iterator[str]:
+    ours, floor = bench.ours, bench.floor
     yield from bench.rows(
         "GET order",
-        constant(ours.get(f"/v2.1/orders/{orders[-1]}")),
-        constant(floor.get(f"/orders/{orders[-1]}")),
+        constant(ours.get(f"/v2.1/orders/{ref}")),
+        constant(floor.get(f"/orders/{ref}")),
     )
     whole, guest_ref = _order_of_a_guest(bench)
     yield from bench.rows(
