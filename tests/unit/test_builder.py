@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from innkeeper.errors import Problem
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import COMPARATORS
-from innkeeper.rules.traits import Traits
+from innkeeper.rules.traits import Traits, read
 from innkeeper.web.ui import builder, trait_form
 from innkeeper.web.ui.segment_examples import EXAMPLES
 
@@ -67,3 +67,12 @@ def test_problems_are_told_in_the_words_of_the_form() -> None:
 def test_names_of_traits_become_those_of_the_api() -> None:
     told = {"Spent on shoes": "spentOnShoes", "rfmScore": "rfmScore", "Été 2026!": "ete2026"}
     assert {text: trait_form.code_name(text) for text in told} == told
+
+
+def test_a_trait_of_what_has_no_numbers_is_told_so() -> None:
+    """Events have no numbers of their own to add up: the form says that a field is missing."""
+    draft = trait_form.read({"entity": "event", "was": "event", "function": "sum"})
+    assert (draft.function, draft.field) == ("sum", "")
+    with pytest.raises(Invalid) as refused:
+        read("clicks", trait_form.definition(draft))
+    assert [problem.field for problem in refused.value.problems] == ["field"]

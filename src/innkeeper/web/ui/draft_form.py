@@ -12,16 +12,16 @@ _RULE: Final = ("field", "comparator", "first", "second")
 
 def read(form: Mapping[str, Any]) -> Draft:
     """The form as it was sent, after the button that was pressed did its work."""
-    draft = Draft(_text(form, "name"), _text(form, "operator") or "AND")
+    draft = Draft(text(form, "name"), text(form, "operator") or "AND")
     if "sql" in form:
-        draft.sql = _text(form, "sql")
+        draft.sql = text(form, "sql")
         return draft
     for index in range(MOST_GROUPS):
         at = f"g{index}."
         if f"{at}entity" not in form:
             break
         draft.groups.append(_group(form, at))
-    _press(draft, _text(form, "do"))
+    _press(draft, text(form, "do"))
     return draft
 
 
@@ -32,7 +32,7 @@ def rules(form: Mapping[str, Any], at: str) -> list[RuleRow]:
         here = f"{at}r{index}."
         if f"{here}field" not in form:
             break
-        row = RuleRow(*(_text(form, here + name) for name in _RULE))
+        row = RuleRow(*(text(form, here + name) for name in _RULE))
         if row.comparator not in row.comparators:
             row.comparator, row.first, row.second = row.comparators[0], "", ""
         if row.has_unit and row.second not in UNITS:
@@ -43,16 +43,16 @@ def rules(form: Mapping[str, Any], at: str) -> list[RuleRow]:
 
 def _group(form: Mapping[str, Any], at: str) -> GroupRow:
     group = GroupRow(
-        _text(form, f"{at}entity"),
-        _text(form, f"{at}kind") == "EXCLUDE",
-        _text(form, f"{at}type"),
-        _text(form, f"{at}operator") or "AND",
-        _text(form, f"{at}count_comparator"),
-        _text(form, f"{at}count"),
+        text(form, f"{at}entity"),
+        text(form, f"{at}kind") == "EXCLUDE",
+        text(form, f"{at}type"),
+        text(form, f"{at}operator") or "AND",
+        text(form, f"{at}count_comparator"),
+        text(form, f"{at}count"),
     )
     if group.entity == SEQUENCE:
         group.steps = _steps(form, at)
-    elif group.entity not in ENTITIES or group.entity != _text(form, f"{at}was"):
+    elif group.entity not in ENTITIES or group.entity != text(form, f"{at}was"):
         # Another entity has other fields: nothing of the rules can stay.
         return GroupRow(group.entity if group.entity in ENTITIES else "guest", group.exclude)
     else:
@@ -64,10 +64,10 @@ def _group(form: Mapping[str, Any], at: str) -> GroupRow:
 def _read_total(form: Mapping[str, Any], at: str, group: GroupRow) -> None:
     if f"{at}total" not in form:
         return
-    group.total = _text(form, f"{at}total")
-    group.total_comparator = _text(form, f"{at}total_comparator")
-    group.total_value = _text(form, f"{at}total_value")
-    group.currency = _text(form, f"{at}currency").upper()
+    group.total = text(form, f"{at}total")
+    group.total_comparator = text(form, f"{at}total_comparator")
+    group.total_value = text(form, f"{at}total_value")
+    group.currency = text(form, f"{at}currency").upper()
 
 
 def _steps(form: Mapping[str, Any], at: str) -> list[StepRow]:
@@ -77,12 +77,12 @@ def _steps(form: Mapping[str, Any], at: str) -> list[StepRow]:
         if f"{here}what" not in form:
             break
         row = StepRow(
-            _text(form, f"{here}what"),
-            _text(form, f"{here}days"),
-            _text(form, f"{here}then") == "not",
-            _text(form, f"{here}operator") or "AND",
+            text(form, f"{here}what"),
+            text(form, f"{here}days"),
+            text(form, f"{here}then") == "not",
+            text(form, f"{here}operator") or "AND",
         )
-        if row.entity == _text(form, f"{here}was"):
+        if row.entity == text(form, f"{here}was"):
             row.rules = rules(form, here)
         rows.append(row)
     return rows
@@ -146,6 +146,7 @@ def _fresh(entity: str) -> GroupRow:
     return GroupRow(entity if entity in ENTITIES else "guest")
 
 
-def _text(form: Mapping[str, Any], name: str) -> str:
+def text(form: Mapping[str, Any], name: str) -> str:
+    """A field of a form, without blanks around it; empty where it was not sent."""
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""

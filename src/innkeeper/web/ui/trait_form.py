@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from unicodedata import combining, normalize
 
@@ -101,11 +102,7 @@ def code_name(text: str) -> str:
 
 def read(form: Mapping[str, Any]) -> TraitDraft:
     """The form as it was sent, after the button that was pressed did its work."""
-
-    def text(name: str) -> str:
-        value = form.get(name, "")
-        return value.strip() if isinstance(value, str) else ""
-
+    text = partial(draft_form.text, form)
     entity = text("entity") if text("entity") in WORDS and text("entity") != "guest" else "order"
     draft = TraitDraft(text("name"), entity, function=text("function"))
     if draft.function not in dict(FUNCTIONS):
@@ -116,7 +113,7 @@ def read(form: Mapping[str, Any]) -> TraitDraft:
         draft.rules = draft_form.rules(form, "")
         draft.field = text("field")
     if draft.function == COUNT or draft.field not in draft.fields:
-        draft.field = "" if draft.function == COUNT else draft.fields[0]
+        draft.field = "" if draft.function == COUNT else next(iter(draft.fields), "")
     if draft.is_money:
         draft.currency = text("currency").upper() if "currency" in form else "EUR"
     word, _, at = text("do").partition(":")
