@@ -36,14 +36,14 @@ class _Patience(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), LONGEST_PAUSE)})
 
 
-def task(name: str) -> Callable[[Task[P]], Task[P]]:
+def task(name: str, retry: BaseRetryStrategy = RETRY) -> Callable[[Task[P]], Task[P]]:
     """Register a task under a name; it runs with a `Work` of the workspace it was queued for.
 
     It may run again after a crash or an error, so it must be able to go on where it stopped.
     """
 
     def register(function: Task[P]) -> Task[P]:
-        @BOARD.task(name=name, retry=RETRY, pass_context=True)
+        @BOARD.task(name=name, retry=retry, pass_context=True)
         async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
             await _in_workspace(context, workspace, name, function, args)
 
@@ -54,15 +54,7 @@ def task(name: str) -> Callable[[Task[P]], Task[P]]:
 
 def patient_task(name: str) -> Callable[[Task[P]], Task[P]]:
     """A `task` that runs again at the time of the `Later` that it raises."""
-
-    def register(function: Task[P]) -> Task[P]:
-        @BOARD.task(name=name, retry=_Patience(), pass_context=True)
-        async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
-            await _in_workspace(context, workspace, name, function, args)
-
-        return function
-
-    return register
+    return task(name, _Patience())
 
 
 def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:

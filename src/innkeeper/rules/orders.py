@@ -74,13 +74,7 @@ IDENTIFIABLE: Final = (
 
 def is_identifiable(person: Changes) -> bool:
     """Whether anything is told of a person that could lead to a guest (P-1)."""
-    for group in IDENTIFIABLE:
-        for name in group:
-            if not person.get(name):
-                break
-        else:
-            return True
-    return False
+    return any(all(person.get(name) for name in group) for group in IDENTIFIABLE)
 
 
 def check_identifiable(person: Changes) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -34,9 +34,7 @@ async def backlog(database: Database) -> bytes:
         async with database.work(name, _ASKER) as work:
             total += sum(row["waiting"] for row in await quarantine.reasons(work))
     waiting.add_metric([], total)
-    registry = CollectorRegistry()
-    registry.register(_Told([jobs, waiting]))
-    return generate_latest(registry)
+    return generate_latest(_Told([jobs, waiting]))
 
 
 class _Told(Collector):

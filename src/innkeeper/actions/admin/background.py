@@ -27,8 +27,25 @@ def next_attempt(attempts: int) -> datetime | None:
     """When what has failed so often is tried again; None: no more."""
     if attempts >= ATTEMPTS:
         return None
-    pause: timedelta = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
-    return clock.now() + pause
+    return clock.now() + pause(attempts)
+
+
+def pause(
+    attempts: int, first: timedelta = FIRST_PAUSE, longest: timedelta = LONGEST_PAUSE
+) -> timedelta:
+    """How long to wait after so many failed attempts: twice as long each time."""
+    return min(first * (1 << min(attempts - 1, 20)), longest)
+
+
+async def put_off(work: Work, query: str, record: Record, fault: Exception) -> str:
+    """Note by `query` why something that counts its `attempts` cannot go on now and raise `Later`;
+    what was wrong, when it was tried often enough."""
+    attempts, error = record["attempts"] + 1, told(fault)
+    at = next_attempt(attempts)
+    await work.run(query, ref=record["ref"], attempts=attempts, error=error, at=at)
+    if at is not None:
+        raise Later(at) from fault
+    return error
 
 
 def told(fault: BaseException) -> str:

@@ -121,7 +121,7 @@ async def _ended(lend: Lend, found: Record, error: str | None) -> datetime | Non
     attempts = found["delivery_attempts"] + 1
     again = None
     if error and attempts < ATTEMPTS:
-        again = clock.now() + min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
+        again = clock.now() + background.pause(attempts, FIRST_PAUSE, LONGEST_PAUSE)
     async with lend() as work:
         await work.run(
             "exports.delivered",

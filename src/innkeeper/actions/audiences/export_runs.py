@@ -76,24 +76,14 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         async with together(work, EXPORTS):
             return await _run(work, row, found, most_rows)
     except (Unavailable, OSError) as fault:
-        return await _put_off(work, row, found, fault)
+        told = await background.put_off(work, "exports.put_off", found, fault)
+        return await _finish(work, row, found, status=FAILED, errors=[told])
     except Exception as fault:
         told = fault.message if isinstance(fault, ApiError) else type(fault).__name__
         ended = await _finish(work, row, found, status=FAILED, errors=[told])
         if not isinstance(fault, ApiError):
             raise
         return ended
-
-
-async def _put_off(work: Work, row: Record, execution: Record, fault: Exception) -> Record:
-    """Note what was wrong and raise `Later`, or give up."""
-    attempts, error = execution["attempts"] + 1, background.told(fault)
-    at = background.next_attempt(attempts)
-    ref = execution["ref"]
-    await work.run("exports.put_off", ref=ref, attempts=attempts, error=error, at=at)
-    if at is None:
-        return await _finish(work, row, execution, status=FAILED, errors=[error])
-    raise background.Later(at) from fault
 
 
 async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Record:

@@ -10,7 +10,6 @@ from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import NUMBER
 from innkeeper.rules import traits as rules
-from innkeeper.rules.exports import traits_named
 from innkeeper.rules.traits import Trait
 from innkeeper.store.work import Work
 
@@ -38,10 +37,7 @@ async def users(work: Work) -> dict[str, list[Record]]:
         ("segment", row, traits.named(row["definition"])) for row in await segments.list_all(work)
     ]
     for row in await work.all("exports.list", parts={"columns": ("exports.columns",)}):
-        shape = row["shape"]
-        asking.append(
-            ("export", row, traits_named(shape) | traits.named(shape.get("filter") or {}))
-        )
+        asking.append(("export", row, traits.exported(row["shape"])))
     for kind, row, names in asking:
         for name in names:
             about = {"kind": kind, "friendly_id": row["friendly_id"], "name": row["name"]}

@@ -145,11 +145,12 @@ async def _asking(work: Work, name: str) -> list[Record]:
 async def _exporting(work: Work, name: str) -> list[Record]:
     """Audience exports with a trait in a column, in the template or in the filter."""
     rows = await work.all("exports.list", parts={"columns": ("exports.columns",)})
-    return [
-        row
-        for row in rows
-        if name in traits_named(row["shape"]) | named(row["shape"].get("filter") or {})
-    ]
+    return [row for row in rows if name in exported(row["shape"])]
+
+
+def exported(shape: Mapping[str, Any]) -> set[str]:
+    """The traits that an export names in a column, in its template or in its filter."""
+    return traits_named(shape) | named(shape.get("filter") or {})
 
 
 def named(definition: Mapping[str, Any]) -> set[str]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from innkeeper import clock
+from innkeeper.actions.admin import background
 from innkeeper.resources.base import Record
 from innkeeper.store.outside import outside
 from innkeeper.store.work import Row, Work
@@ -83,12 +84,11 @@ async def _send(work: Work, message: Row) -> bool:
         await work.run("webhooks.sent", sequence=message["sequence"], now=clock.now())
         return True
     attempts = message["attempts"] + 1
-    pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 20), LONGEST_PAUSE)
     now = clock.now()
     await work.run(
         "webhooks.failed",
         sequence=message["sequence"],
-        due_at=now + pause,
+        due_at=now + background.pause(attempts, FIRST_PAUSE, LONGEST_PAUSE),
         error=error[:500],
         given_up_at=now if attempts >= ATTEMPTS else None,
     )

@@ -159,13 +159,8 @@ async def move(
 async def put_off(work: Work, export: Record, fault: Exception) -> None:
     """Note why an export cannot be written now and raise `Later`; or it has failed, after so many
     attempts."""
-    attempts, told = export["attempts"] + 1, background.told(fault)
-    at = background.next_attempt(attempts)
-    ref = export["ref"]
-    await work.run("exports_files.put_off", ref=ref, attempts=attempts, fault=told, at=at)
-    if at is not None:
-        raise background.Later(at) from fault
-    await move(work, ref, FAILED, fault=told)
+    told = await background.put_off(work, "exports_files.put_off", export, fault)
+    await move(work, export["ref"], FAILED, fault=told)
 
 
 async def kept(work: Work) -> list[Row]:

@@ -92,7 +92,7 @@ WHERE ref = %(ref)s
 -- exports_files.put_off
 -- An export that could not go on, and when it is tried again.
 UPDATE {ws}.file_exports
-SET attempts = %(attempts)s, fault = %(fault)s, next_attempt_at = %(at)s
+SET attempts = %(attempts)s, fault = %(error)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
 -- exports_files.kept
