@@ -200,7 +200,8 @@ TWENTY = [
         "AND max(core_ordered_at) < '{day}'::TIMESTAMPTZ + INTERVAL 1 DAY) "
         "AND meta_ref IN (SELECT guest_ref FROM orders WHERE core_currency_code = 'EUR' AND "
         f"{SOLD.replace(', ' + repr('REFUNDED'), '')} GROUP BY 1 HAVING round(sum("
-        "CASE core_status WHEN 'REFUNDED' THEN -core_price ELSE core_price END), 6) > 200)",
+        "CASE WHEN core_status = 'REFUNDED' AND core_price >= 0 THEN 0 ELSE core_price END), 6) "
+        "> 200)",
     ),
     Question(
         "viewed, then added within a day",

@@ -127,6 +127,9 @@ def people(draw: st.DrawFn) -> list[Guest]:
                     "type": "ROOM",
                     "core_ordered_at": draw(moments),
                     "core_quantity": draw(maybe(numbers)),
+                    "core_status": draw(maybe(st.sampled_from([*STATUSES, "Refunded"]))),
+                    "core_price": draw(maybe(numbers)),
+                    "core_currency_code": draw(st.sampled_from(["EUR", "USD"])),
                 },
                 2,
             ),
@@ -226,7 +229,7 @@ def groups(draw: st.DrawFn) -> dict[str, Any]:
     group = {**draw(parts(entity)), "filterGroupType": kind}
     if entity != "guest":
         group["count"] = draw(maybe(amounts))
-    if entity == "order" and draw(st.booleans()):
+    if entity in ("order", "order_item") and draw(st.booleans()):
         group["sum"] = {**draw(amounts), "field": "price", "currency": "EUR"}
     return group
 

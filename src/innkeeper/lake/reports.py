@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlglot import exp, parse_one
 
-from innkeeper.lake.rfm_sql import PAID, REVENUE, SCORES, SOLD, scored
+from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
+from innkeeper.lake.rfm_sql import SCORES, scored
 from innkeeper.lake.segment_sql import chain_ends
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.segments import AND, Step
@@ -43,10 +44,10 @@ REPORTS: Final = {
     for report in (
         Report(
             "revenue",
-            "Orders and revenue over time, by currency; refunds taken off",
+            "Orders bought and revenue over time, by currency",
             ("period", "currency", "orders", "revenue"),
             f"SELECT {_period('core_ordered_at')} AS period, core_currency_code AS currency, "
-            f"count(CASE WHEN {SOLD} THEN 1 END) AS orders, {REVENUE} "
+            f"count(CASE WHEN {BOUGHT} THEN 1 END) AS orders, {REVENUE} "
             f"FROM orders WHERE {PAID} AND {_between('core_ordered_at')} "
             "GROUP BY 1, 2 ORDER BY 1, 2",
             "revenue",
@@ -66,9 +67,10 @@ REPORTS: Final = {
             "Products that brought most revenue, by currency",
             ("product", "currency", "quantity", "revenue"),
             "SELECT coalesce(core_product_id, core_name) AS product, "
-            "core_currency_code AS currency, sum(coalesce(core_quantity, 1)) AS quantity, "
-            "round(sum(core_price * coalesce(core_quantity, 1)), 2) AS revenue FROM order_items "
-            f"WHERE {SOLD} AND {_between('core_ordered_at')} "
+            "core_currency_code AS currency, "
+            f"sum(CASE WHEN {BOUGHT} THEN coalesce(core_quantity, 1) ELSE 0 END) AS quantity, "
+            f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue FROM order_items "
+            f"WHERE {PAID} AND ({BOUGHT} OR core_price < 0) AND {_between('core_ordered_at')} "
             "GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2 LIMIT :most",
             "revenue",
         ),

@@ -7,19 +7,8 @@
 
 from typing import Final
 
-from innkeeper.rules.traits import NO_MONEY, NO_SALE
+from innkeeper.lake.revenue_sql import BOUGHT, PAID, REVENUE
 
-
-def _words(statuses: tuple[str, ...]) -> str:
-    return ", ".join(f"'{status}'" for status in statuses)
-
-
-SOLD: Final = f"coalesce(core_status, '') NOT IN ({_words(NO_SALE)})"
-"""Orders that were bought and not given back."""
-PAID: Final = f"coalesce(core_status, '') NOT IN ({_words(NO_MONEY)})"
-"""Those, and refunds, whose price is taken off."""
-SIGNED: Final = "CASE WHEN core_status = 'REFUNDED' THEN -core_price ELSE core_price END"
-REVENUE: Final = f"round(sum({SIGNED}), 2) AS revenue"
 _BY: Final = {"recency": "latest", "frequency": "orders", "value": "revenue"}
 SCORES: Final = tuple(_BY)
 
@@ -34,8 +23,8 @@ def scored(where: str, *scores: str) -> str:
     shown = ", ".join(f"{_fifth(_BY[score])} AS {score}" for score in scores)
     return (
         f"SELECT guest_ref, {shown}, revenue FROM (SELECT guest_ref, "
-        f"max(CASE WHEN {SOLD} THEN core_ordered_at END) AS latest, "
-        f"count(CASE WHEN {SOLD} THEN 1 END) AS orders, {REVENUE} "
+        f"max(CASE WHEN {BOUGHT} THEN core_ordered_at END) AS latest, "
+        f"count(CASE WHEN {BOUGHT} THEN 1 END) AS orders, {REVENUE} "
         f"FROM orders WHERE {PAID} AND guest_ref IS NOT NULL AND {where} "
-        f"GROUP BY guest_ref HAVING count(CASE WHEN {SOLD} THEN 1 END) > 0) AS bought"
+        f"GROUP BY guest_ref HAVING count(CASE WHEN {BOUGHT} THEN 1 END) > 0) AS bought"
     )

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from sqlglot import exp
 
+from innkeeper.lake import revenue_sql
 from innkeeper.resources.segments import (
     BOOLEAN,
     CORE,
@@ -20,6 +21,7 @@ from innkeeper.resources.segments import (
     Entity,
 )
 from innkeeper.rules.matching import number_meets
+from innkeeper.rules.revenue import PRICES
 from innkeeper.rules.segments import OR, Amount, Definition, Group, Rule, Step
 
 ASKED: Final = "asked_guests"
@@ -101,7 +103,7 @@ def _counted(group: Group) -> exp.Expr:
     if group.count is not None:
         tests.append((exp.Count(this=exp.Star()), group.count))
     if group.total is not None:
-        added = exp.func("coalesce", exp.Sum(this=exp.column(group.total_column, "t")), "0")
+        added = exp.func("coalesce", exp.Sum(this=summand("t", group.total_column)), "0")
         tests.append((exp.func("round", added, exp.Literal.number(6)), group.total))
     if not tests:
         return _among(rows)
@@ -110,6 +112,13 @@ def _counted(group: Group) -> exp.Expr:
     if all(amount.holds(0) for _, amount in tests):
         return exp.not_(_among(rows.having(exp.not_(having))))
     return _among(rows.having(having))
+
+
+def summand(table: str, column: str) -> exp.Expr:
+    """A column as sums add it: of a refunded order or item the price is 0."""
+    if column in PRICES:
+        return revenue_sql.added(table, column)
+    return exp.func("coalesce", exp.column(column, table), exp.Literal.number(0))
 
 
 def _rows_of(entity: Entity) -> exp.Select:

@@ -4,10 +4,11 @@ from typing import Any
 
 from sqlglot import exp, parse_one
 
+from innkeeper.lake import revenue_sql
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sql import row_condition
+from innkeeper.lake.segment_sql import row_condition, summand
 from innkeeper.resources.segments import NUMBER
-from innkeeper.rules.traits import NO_MONEY, NO_SALE, REFUNDED, Trait
+from innkeeper.rules.traits import Trait
 
 
 def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
@@ -26,7 +27,7 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
         "greatest": exp.Max,
     }
     if trait.function == "sum":
-        column = _signed(trait, column)
+        column = summand("t", trait.column)
     found: exp.Expr = function[trait.function](this=column)
     if trait.function in ("sum", "average"):
         found = exp.func("round", found, exp.Literal.number(6))
@@ -57,24 +58,9 @@ def _rows(trait: Trait) -> exp.Select:
     if trait.currency is not None:
         rows = rows.where(exp.column("core_currency_code", "t").eq(trait.currency))
     if trait.sales:
-        rows = rows.where(sale("t", refunds=trait.function == "sum"))
+        counts = revenue_sql.paid if trait.function == "sum" else revenue_sql.bought
+        rows = rows.where(counts("t"))
     return rows
-
-
-def sale(table: str, *, refunds: bool = False) -> exp.Expr:
-    """Whether an order was bought; with `refunds` those as well that were given back."""
-    status = exp.func("coalesce", exp.column("core_status", table), exp.Literal.string(""))
-    return exp.not_(status.isin(*(NO_MONEY if refunds else NO_SALE)))
-
-
-def _signed(trait: Trait, column: exp.Expr) -> exp.Expr:
-    value = exp.func("coalesce", column, exp.Literal.number(0))
-    if not trait.sales:
-        return value
-    refunded = exp.column("core_status", "t").eq(REFUNDED)
-    case = exp.Case(ifs=[exp.If(this=refunded, true=exp.Neg(this=value.copy()))])
-    case.set("default", value)
-    return case
 
 
 def _picked(trait: Trait) -> exp.Select:

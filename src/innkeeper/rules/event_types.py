@@ -226,8 +226,9 @@ _MEANINGS: Final[dict[str, Callable[[Message], Told]]] = {
 }
 
 
-def item_of(product: Message, status: str) -> Changes:
-    """The order item that a line of a cart becomes."""
+def item_of(product: Message) -> Changes:
+    """The order item that a line of a cart becomes; without a status of its own it follows its
+    order's."""
     names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
     problems: list[str] = []
     item = _changes(product, OrderItem, names, problems, "")
@@ -235,7 +236,7 @@ def item_of(product: Message, status: str) -> Changes:
     item["type"] = str(product["type"])
     item.setdefault("reference_id", product["item_id"])
     item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])
-    return {**item, "status": status}
+    return item
 
 
 def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any], list[Part]]:

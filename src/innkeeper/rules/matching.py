@@ -23,6 +23,7 @@ from innkeeper.resources.segments import (
     TRAIT,
     Entity,
 )
+from innkeeper.rules.revenue import PRICES, refunded_as_zero
 from innkeeper.rules.segments import AND, Definition, Group, Rule, Step
 
 Row = Mapping[str, Any]
@@ -99,7 +100,7 @@ def _counted(group: Group, guest: Guest) -> tuple[bool, Any, tuple[Decided, ...]
     if group.count is not None:
         holds.append(group.count.holds(len(rows)))
     if group.total is not None:
-        value = round(sum(float(row.get(group.total_column) or 0) for row in rows), 6)
+        value = round(sum(summand(row, group.total_column) for row in rows), 6)
         holds.append(group.total.holds(value))
     # The latest row shows best what the rules saw.
     shown = max(rows, key=lambda row: row.get(group.entity.at) or datetime.min, default=None)
@@ -109,6 +110,14 @@ def _counted(group: Group, guest: Guest) -> tuple[bool, Any, tuple[Decided, ...]
         else tuple(_explained(rule, group.entity, shown, guest) for rule in group.rules)
     )
     return (all(holds) if holds else bool(rows)), value, rules
+
+
+def summand(row: Row, column: str) -> float:
+    """A number of a row as sums add it: of a refunded order or item the price is 0."""
+    value = row.get(column)
+    if column in PRICES:
+        value = refunded_as_zero(row.get("core_status"), value)
+    return float(value or 0)
 
 
 def _ends(steps: Sequence[Step], guest: Guest) -> list[datetime]:

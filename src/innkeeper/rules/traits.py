@@ -1,6 +1,6 @@
 """Computed traits: a number, a time or a word made of what a guest bought and did.
 
-Which orders count is decided here, once, for traits and reports alike.
+Which orders count is decided by `revenue`.
 """
 
 import re
@@ -13,16 +13,9 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
 from innkeeper.rules import segment_reading
+from innkeeper.rules.matching import summand
+from innkeeper.rules.revenue import is_bought, is_paid
 from innkeeper.rules.segments import AND, MONEY, Group, resolved_group
-
-NEVER: Final = ("CANCELLED", "DECLINED", "BROWSED", "SEARCHED")
-"""Orders that were never bought."""
-NOT_YET: Final = ("PENDING", "PAYMENT_PENDING", "RESERVED", "UNKNOWN")
-"""Orders that may still come to nothing."""
-REFUNDED: Final = "REFUNDED"
-"""Orders whose price is taken off revenue. All others count, those without a status as well."""
-NO_SALE: Final = (*NEVER, *NOT_YET, REFUNDED)
-NO_MONEY: Final = (*NEVER, *NOT_YET)
 
 SCORE: Final = "score"
 """A guest's fifth among all buyers: another guest's order can change it."""
@@ -42,7 +35,7 @@ class Trait:
     type: str = NUMBER
     currency: str | None = None
     sales: bool = False
-    """Only orders that were bought; refunds are taken off."""
+    """Only orders that were bought (`revenue.py`)."""
     doc: str = ""
 
     @property
@@ -107,7 +100,7 @@ IN_CURRENCY: Final = {
     trait.name: trait
     for trait in (
         _builtin(
-            *("lifetimeValue", "sum", "order", "Price of all orders bought, refunds taken off."),
+            *("lifetimeValue", "sum", "order", "Price of all orders bought; refunded ones are 0."),
             column="core_price",
             sales=True,
         ),
@@ -188,8 +181,12 @@ def counts(trait: Trait, row: Mapping[str, Any]) -> bool:
     """Whether a row has the trait's currency and is a sale where it must be."""
     if trait.currency is not None and row.get("core_currency_code") != trait.currency:
         return False
-    without = NO_MONEY if trait.function == "sum" else NO_SALE
-    return not trait.sales or row.get("core_status") not in without
+    if not trait.sales:
+        return True
+    status = row.get("core_status")
+    if trait.function == "sum":
+        return is_paid(status)
+    return is_bought(status, row.get("core_price"))
 
 
 def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -201,7 +198,7 @@ def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
     if trait.function == "count":
         return len(rows)
     if trait.function == "sum":
-        return round(sum(_signed(trait, row) for row in rows), 6)
+        return round(sum(summand(row, trait.column) for row in rows), 6)
     rows = [row for row in rows if row.get(trait.column) is not None]
     values = [row[trait.column] for row in rows]
     if not values:
@@ -218,8 +215,3 @@ def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
         "most_common": min(often, key=lambda value: (-often[value], value)),
     }
     return picked[trait.function]
-
-
-def _signed(trait: Trait, row: Mapping[str, Any]) -> float:
-    value = float(row.get(trait.column) or 0)
-    return -value if trait.sales and row.get("core_status") == REFUNDED else value

@@ -10,6 +10,7 @@ from typing import Any, Final
 from innkeeper import clock
 from innkeeper.actions.console import search
 from innkeeper.resources.base import Record
+from innkeeper.rules.revenue import REFUNDED, UNPAID
 from innkeeper.store.work import Work
 
 KEEP_SECONDS: Final = 30.0
@@ -50,7 +51,12 @@ async def _read(work: Work, days: int) -> Figures:
     since = _start(now - timedelta(days=days - 1), unit)
     asked: dict[str, Any] = {"unit": unit, "since": since}
     times = _times(since, now, unit)
-    orders = await work.all("figures.orders", **asked | {"since": now - timedelta(days=2 * days)})
+    orders = await work.all(
+        "figures.orders",
+        **asked | {"since": now - timedelta(days=2 * days)},
+        unpaid=list(UNPAID),
+        refunded=REFUNDED,
+    )
     recent = [row for row in orders if row["at"] >= since]
     hour = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
     events = {row["at"]: row["number"] for row in await work.all("figures.events", since=hour)}

@@ -55,7 +55,7 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     items = await _items(
         work,
         order,
-        {name: event_types.item_of(line, status) for name, line in bought.lines.items()},
+        {name: event_types.item_of(line) for name, line in bought.lines.items()},
     )
     for person in await _new(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
@@ -77,7 +77,6 @@ async def _order_checkout(work: Work, arrival: Arrival) -> None:
     wanted: dict[str, Changes] = {}
     for index, sent in enumerate(meaning["items"]):
         item = {
-            "status": order.get("status"),
             "currency_code": order.get("currency_code"),
             "type": "OTHER",
             **{name: value for name, value in sent.items() if name != "ext"},
