@@ -58,13 +58,15 @@ def test_a_currency_that_is_none() -> None:
         ("2026-11-22T10:00:00.000Z", NOW + timedelta(hours=24)),
         ("2026-11-20T09:59:59.999Z", NOW),
         ("2026-11-22T10:00:00.001Z", NOW),
+        ("2026-11-21T11:00:00,000+02", NOW - timedelta(hours=1)),
+        ("2026-11-21 09:00:00+00", NOW - timedelta(hours=1)),
         ("yesterday", NOW),
         (None, NOW),
     ],
 )
 def test_whose_clock_counts(told: Any, expected: datetime) -> None:
     """Section 9: the client's within a day of ours."""
-    assert stream.event_time(told, NOW) == expected
+    assert stream.read(sent(requested_at=told)).at == expected
 
 
 @pytest.mark.parametrize("name", ["VIEW", "ORDER_CHECKOUT", "ROOM_VIEWED", "X" * 100])

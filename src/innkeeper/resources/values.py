@@ -20,6 +20,7 @@ DEEPEST: Final = 100
 """Most levels of arrays and objects in JSON that is kept without looking into it."""
 
 NOT_VALID = "not a valid value"
+NOT_AN_INSTANT = "must be an ISO 8601 date-time"
 UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
 
 
@@ -68,15 +69,20 @@ def number(value: Any) -> int | Decimal:
     return Decimal(format(value, "f")) if exponent > 0 or "E" in str(value) else value
 
 
-_DATE = r"(\d{4}-\d{2}-\d{2})"
 _INSTANT = re.compile(
-    _DATE + r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:\.(\d{1,9}))?(Z|z|[+-]\d{2}:?\d{2})?)?", re.ASCII
+    r"(\d{4}-\d{2}-\d{2})"
+    r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
+    re.ASCII,
 )
 _USUAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z", re.ASCII)
 
 
 def instant(value: Any) -> datetime:
-    """The UTC instant an ISO 8601 text names (C-8); without an offset it is UTC already."""
+    """The UTC instant that a text names (C-8): ISO 8601, also as PostgreSQL prints it.
+
+    A space may stand for the `T`, a comma for the point of the fraction, and an offset may have
+    hours only. Without an offset the text is UTC already.
+    """
     if isinstance(value, str) and _USUAL.fullmatch(value):
         # As `iso` writes it, so as every stored text is: in a fifth of the time.
         try:
@@ -85,7 +91,7 @@ def instant(value: Any) -> datetime:
             pass  # a leap second, or no such day
     match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise Refused("must be an ISO 8601 date-time")
+        raise Refused(NOT_AN_INSTANT)
     day, minutes, seconds, fraction, offset = match.groups()
     # RFC 3339 allows a leap second, datetime does not: the last instant before it.
     if seconds == "60":
@@ -94,13 +100,13 @@ def instant(value: Any) -> datetime:
         read = datetime.fromisoformat(f"{day}T{minutes or '00:00'}:{seconds or '00'}")
         read = read.replace(microsecond=int((fraction or "0").ljust(6, "0")[:3]) * 1000)
         if offset and offset not in "Zz":
-            hours, minutes_east = int(offset[1:3]), int(offset[-2:])
+            hours, minutes_east = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
             if hours > 23 or minutes_east > 59:
-                raise Refused("must be an ISO 8601 date-time")
+                raise Refused(NOT_AN_INSTANT)
             east = timedelta(hours=hours, minutes=minutes_east)
             read = read - east if offset[0] == "+" else read + east
     except (ValueError, OverflowError):
-        raise Refused("must be an ISO 8601 date-time") from None
+        raise Refused(NOT_AN_INSTANT) from None
     return read.replace(tzinfo=UTC)
 
 

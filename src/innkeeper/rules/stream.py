@@ -11,7 +11,7 @@ from uuid import UUID
 from innkeeper.errors import BadRequest
 from innkeeper.resources import events
 from innkeeper.resources.kinds import CURRENCY
-from innkeeper.resources.values import MAX_KEY, Refused, instant, storable
+from innkeeper.resources.values import MAX_KEY, NOT_AN_INSTANT, Refused, instant, storable
 
 CLOCK_TRUST: Final = timedelta(hours=24)
 """How far a client's clock may be off for its time to count (stream-api.md 9)."""
@@ -142,13 +142,18 @@ def read(sent: Sent) -> Reading:
         if not isinstance(value, str) or not value.strip():
             raise BadRequest(f"{name} is required")
     browser = message["browser_id"].strip()
+    requested_at = message.get("requested_at")
+    client_time = _instant(requested_at)
     reading = Reading(
         type=message["type"].strip().upper(),
         browser=UUID(browser) if _UUID.fullmatch(browser) else None,
-        at=event_time(message.get("requested_at"), sent.received_at),
+        at=event_time(client_time, sent.received_at),
         channel=_word(message.get("channel")),
         point_of_sale=_text(message.get("pos")),
     )
+    if client_time is None and requested_at not in (None, ""):
+        detail = f"requested_at: {NOT_AN_INSTANT}"
+        reading.parts.append(Part(BAD_MEMBER, detail, {"requested_at": requested_at}))
     currency = message.get("currency")
     if currency not in (None, "") and not _is_currency(currency):
         detail = f"currency {str(currency)[:100]} is no ISO 4217 code"
@@ -156,13 +161,11 @@ def read(sent: Sent) -> Reading:
     return reading
 
 
-def event_time(requested_at: Any, received_at: datetime) -> datetime:
+def event_time(client_time: datetime | None, received_at: datetime) -> datetime:
     """The client's time when it is within a day of ours, else ours."""
-    try:
-        at = instant(requested_at)
-    except Refused:
-        return received_at
-    return at if abs(at - received_at) <= CLOCK_TRUST else received_at
+    if client_time is not None and abs(client_time - received_at) <= CLOCK_TRUST:
+        return client_time
+    return received_at
 
 
 def check_name(type_: str) -> None:
@@ -244,6 +247,13 @@ def arbitrary(message: Mapping[str, Any], without: Collection[str] = ()) -> dict
         for name, value in message.items()
         if name not in STANDARD_MEMBERS and name not in without
     }
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return instant(value)
+    except Refused:
+        return None
 
 
 def _is_currency(value: Any) -> bool:

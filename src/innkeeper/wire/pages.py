@@ -17,6 +17,9 @@ Query = Mapping[str, str]
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _MAX_OFFSET: Final = 2**63 - 1
+_LOST_PLUS: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}[\d:.,]{0,13}) (\d{2}(?::?\d{2})?)", re.ASCII
+)
 PAGING: Final = ("expand", "offset", "limit")
 IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
 
@@ -137,9 +140,15 @@ def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
     if field is None or not isinstance(field.kind, Day):
         return text
     try:
-        return field.kind.read(text)
+        return field.kind.read(with_plus(text))
     except Refused:
         return text
+
+
+def with_plus(text: str) -> str:
+    """An instant of a query, with the `+` of its offset where it came as a space, not encoded."""
+    found = _LOST_PLUS.fullmatch(text)
+    return f"{found[1]}+{found[2]}" if found else text
 
 
 def envelope(

@@ -12,6 +12,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import NOT_VALID, Refused, instant, iso
 from innkeeper.store.work import Work
+from innkeeper.wire import pages
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 TAG: Final = "Batch (v2)"
@@ -61,7 +62,7 @@ async def inspect_all(work: Work, asked: Asked) -> Told:
     for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
         if query.get(name):
             try:
-                window[bound] = instant(query[name])
+                window[bound] = instant(pages.with_plus(query[name]))
             except Refused as refused:
                 problems.append(Problem(name, refused.reason))
     if problems:

@@ -1,0 +1,153 @@
+"""How instants may be written, by every way in (F12; rest-v2.1.md C-8, stream-api.md 4.1)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from batching import Batches, record, upsert
+from calling import Api
+from ordering import ORDER, PERSON, made
+from sites import Site
+from streams import Page, quarantine
+
+SPELT = {
+    "hours alone": ("2024-03-01T12:30:00+02", "2024-03-01T10:30:00.000Z"),
+    "a comma": ("2024-03-01T10:30:00,250Z", "2024-03-01T10:30:00.250Z"),
+    "PostgreSQL": ("2024-03-01 10:30:00.25+00", "2024-03-01T10:30:00.250Z"),
+    "PostgreSQL in India": ("2024-03-01 16:00:00+05:30", "2024-03-01T10:30:00.000Z"),
+}
+"""As written, and as it is shown (C-8): worked out by hand."""
+EACH = pytest.mark.parametrize(("written", "shown"), SPELT.values(), ids=SPELT)
+
+
+@pytest.fixture
+def batches(api: Api, site: Site) -> Batches:
+    return Batches(api, site.settings)
+
+
+@EACH
+def test_f12_by_rest_in_each_dialect(api: Api, written: str, shown: str) -> None:
+    """F12, C-8: guests, orders, contacts; official, legacy and nested."""
+    told = {"provider": "email", "id": "jane@example.com", "expiryDate": written}
+    guest = api.guest(passportExpiry=written, identifiers=[told])
+    assert guest["passportExpiry"] == guest["identifiers"][0]["expiryDate"] == shown
+    order = made(api.post("/v2.1/orders", json={**ORDER, "orderedAt": written}))
+    assert order["orderedAt"] == shown
+    contact = {**PERSON, "passportExpiry": written}
+    contact = made(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=contact))
+    assert contact["passportExpiry"] == shown
+    old = {**ORDER, "orderedAt": written, "referenceId": "old", "channel": "WEB"}
+    old |= {"pointOfSale": "default", "status": "PURCHASED"}
+    assert made(api.post("/v2/orders", json=old))["orderedAt"] == shown
+    nested = {"referenceId": "nested", "orderedAt": written}
+    path = f"/v2.1/guests/{guest['ref']}/orders"
+    assert made(api.post(path, json=nested))["orderedAt"] == shown
+
+
+@EACH
+def test_f12_by_batch(batches: Batches, written: str, shown: str) -> None:
+    """F12: the vendor's batches."""
+    guest = upsert("jane@example.com", passportExpiry=written)
+    order = {**ORDER, "orderedAt": written, "channel": "WEB", "pointOfSale": "default"}
+    order |= {"contact": {"email": "tom@example.com", "firstName": "Tom", "lastName": "Doe"}}
+    order["contact"]["identifiers"] = [{"provider": "email", "id": "tom@example.com"}]
+    assert batches.apply(guest, record("order", "upsert", order)) == []
+    assert batches.guest("jane@example.com")["passportExpiry"] == shown
+    (stored,) = batches.api.get("/v2.1/orders?expand=true").json()["items"]
+    assert stored["orderedAt"] == shown
+
+
+@EACH
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_f12_by_import(
+    batches: Batches, connection: psycopg.Connection, form: str, written: str, shown: str
+) -> None:
+    """F12: files of our own imports, guests and events of history."""
+    about = {"format": form, "compressed": False}
+    guest = {"email": "jane@example.com", "identifiers.email": "j", "firstSeen": written}
+    nested = {"email": "jane@example.com", "firstSeen": written}
+    nested["identifiers"] = [{"provider": "email", "id": "j"}]  # type: ignore[assignment]
+    content = _csv(guest) if form == "csv" else json.dumps(nested).encode()
+    done = _imported(batches, {"entity": "guests", **about}, content)
+    assert (done["status"], done["outcomes"]) == ("success", {"created": 1}), done
+    assert batches.guest("jane@example.com")["firstSeen"] == shown
+    event = {"type": "VIEW", "channel": "WEB", "pos": "default", "requested_at": written}
+    event["browser_id"] = "6f0c2f32-2d0a-4d0c-9f5b-0a8a8cf3c7a1"
+    content = _csv(event) if form == "csv" else json.dumps(event).encode()
+    done = _imported(batches, {"entity": "events", **about}, content)
+    assert (done["status"], done["outcomes"]) == ("success", {"created": 1}), done
+    (row,) = connection.execute("SELECT at FROM ws_live.events").fetchall()
+    assert row[0] == datetime.fromisoformat(shown)
+
+
+@pytest.mark.parametrize("mark", ["+", "%2B"])
+def test_f12_in_queries(batches: Batches, mark: str) -> None:
+    """F12: a `+` that the caller did not encode arrives as a space."""
+    batches.allocate(b"x")
+    before = datetime.now(UTC) + timedelta(hours=1)
+    after = datetime.now(UTC) - timedelta(hours=1)
+
+    def listed(name: str, moment: datetime) -> int:
+        text = (moment + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S,5")
+        answer = batches.api.get(f"/v2/batches/inspect?{name}={text}{mark}02")
+        assert answer.status_code == 200, answer.text
+        return len(answer.json()["items"])
+
+    assert listed("createdBefore", before) == listed("createdAfter", after) == 1
+    assert listed("createdBefore", after) == listed("createdAfter", before) == 0
+    batches.api.guest(dateOfBirth="1990-01-02")
+    day = f"1990-01-02 00:00:00{mark}00"
+    assert batches.api.get(f"/v2.1/guests?dateOfBirth={day}").json()["totalCount"] == 1
+
+
+@pytest.mark.parametrize("written", ["+02", ",250", " +00"])
+def test_f12_an_event_at_its_time(api: Api, written: str) -> None:
+    """F12, stream-api.md 4.1 row requested_at: within a day the client's time counts."""
+    page, at = Page(api), datetime.now(UTC).replace(microsecond=250_000) - timedelta(hours=3)
+    text = {
+        "+02": (at + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.250+02"),
+        ",250": at.strftime("%Y-%m-%dT%H:%M:%S,250Z"),
+        " +00": at.strftime("%Y-%m-%d %H:%M:%S.250+00"),
+    }[written]
+    page("VIEW", requested_at=text)
+    (event,) = page.session["events"]
+    assert datetime.fromisoformat(event["createdAt"]) == at
+    assert quarantine(api) == []
+
+
+@pytest.mark.parametrize("sent", ["yesterday", "01/02/2024 10:00", 1700000000000, True, ["x"]])
+def test_f12_an_event_whose_time_cannot_be_read(api: Api, sent: Any) -> None:
+    """F12: 201, at the time of arrival, and the raw value waits with its reason."""
+    page = Page(api)
+    ref = page("VIEW", requested_at=sent, page="/rooms")["ref"]
+    (event,) = page.session["events"]
+    arrived = datetime.fromisoformat(event["createdAt"])
+    assert abs(arrived - datetime.now(UTC)) < timedelta(minutes=1)
+    assert event["page"] == "/rooms"
+    (kept,) = quarantine(api)
+    assert (kept["what"], kept["eventRef"]) == ("part of an event", ref)
+    assert kept["reason"] == "bad member"
+    assert kept["detail"] == "requested_at: must be an ISO 8601 date-time"
+    assert kept["message"] == {"requested_at": sent}
+
+
+@pytest.mark.parametrize("sent", [None, ""])
+def test_f12_an_event_that_tells_no_time(api: Api, sent: Any) -> None:
+    """Nothing was told, so nothing waits."""
+    Page(api)("VIEW", requested_at=sent)
+    assert quarantine(api) == []
+
+
+def _csv(row: dict[str, str]) -> bytes:
+    return f"{';'.join(row)}\n{';'.join(row.values())}\n".encode()
+
+
+def _imported(batches: Batches, body: dict[str, Any], content: bytes) -> dict[str, Any]:
+    answer = batches.api.post("/innkeeper/v1/imports", json=body)
+    assert answer.status_code == 201, answer.text
+    assert batches.upload(answer.json()["location"]["href"], content).status_code == 200
+    batches.work_at_once()
+    done: dict[str, Any] = batches.api.get(answer.json()["href"]).json()
+    return done
