@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.embedded_roles import administrator
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
 
@@ -41,7 +42,11 @@ def server() -> Iterator[str]:
     )
     embedded = EmbeddedServer(folder)
     try:
-        yield embedded.start()
+        address = embedded.start()
+        # The server's own login may not make databases; the tests make one each.
+        with psycopg.connect(administrator(address), autocommit=True) as connection:
+            connection.execute("ALTER ROLE innkeeper CREATEDB")
+        yield address
     finally:
         embedded.stop()
         shutil.rmtree(folder)

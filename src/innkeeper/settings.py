@@ -26,8 +26,8 @@ SPARK = "spark"
 """Engines of the lake."""
 
 
-def _setting(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": help_text, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,12 @@ class Settings:
         "info", "Least severe level that is logged: debug, info, warning or error."
     )
     log_format: Literal["json", "text"] = _setting("json", "Shape of log lines: json or text.")
+    metrics_token: str = _setting(
+        "",
+        "Bearer token that reads /metrics from other machines; empty leaves it to this machine.",
+        secret=True,
+    )
+    metrics_open: bool = _setting(False, "Whether everybody may read /metrics.")
     cors_origins: str = _setting(
         "*", "Origins whose browsers may call, separated by commas; * allows all."
     )
@@ -194,8 +200,14 @@ class Settings:
         os.environ[RESOLVED] = msgspec.json.encode(self._plain()).decode()
 
     def shown(self) -> dict[str, Any]:
-        """Name to value, with the password of the database address masked."""
-        return self._plain() | {"database": masked(self.database)}
+        """Name to value, with secrets and the password of the database address masked."""
+        plain = self._plain()
+        secret = {
+            item.name: MASK
+            for item in fields(self)
+            if item.metadata.get("secret") and plain[item.name]
+        }
+        return plain | {"database": masked(self.database)} | secret
 
     def _plain(self) -> dict[str, Any]:
         return asdict(self) | {"data": str(self.data)}

@@ -66,11 +66,10 @@ def shop() -> Iterator[Shop]:
             printed += line
             if line.startswith("curl"):
                 break
-        yield Shop(
-            *(_found(pattern, printed) for pattern in (r"at (http://\S+)", r"client key +(\S+)")),
-            *(_found(pattern, printed) for pattern in (r"API token +(\S+)", r"Screens: (\S+)")),
-            folder,
-        )
+        # Its output is a pipe, so the login and the link are in files.
+        client_key, _, token = (folder / "first-login").read_text().strip().partition(":")
+        link = (folder / "first-link").read_text().strip()
+        yield Shop(_found(r"at (http://\S+)", printed), client_key, token, link, folder)
     finally:
         process.terminate()
         process.wait(30)

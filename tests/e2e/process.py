@@ -174,8 +174,10 @@ def read_greeting(one: Innkeeper) -> None:
     one.url = found[1]
     found = re.search(r"client key +(\S+)", one.printed)
     one.client_key = found[1] if found else ""
-    found = re.search(r"API token +(\S+)", one.printed)
-    one.token = found[1] if found else ""
+    # Its output is a pipe, so the login is in a file.
+    file = one.data / "first-login"
+    login = file.read_text().strip() if str(file) in one.printed else ""
+    one.token = login.partition(":")[2]
 
 
 def keys_of(data: Path) -> list[dict[str, Any]]:

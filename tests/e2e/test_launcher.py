@@ -3,7 +3,10 @@
 import contextlib
 import json
 import os
+import pty
+import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from process import Innkeeper, Serve, run
+from process import COMMAND, Innkeeper, Serve, run
 from process import nobody as unprivileged
 
 ROOT = os.geteuid() == 0
@@ -20,7 +23,6 @@ LINUX = sys.platform == "linux"
 
 def _again(serve: Serve, before: Innkeeper) -> Innkeeper:
     after = serve()
-    assert after.token == ""
     after.client_key, after.token = before.client_key, before.token
     return after
 
@@ -54,12 +56,57 @@ def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve, tmp_path: 
     assert _gone(postmaster)
     # The lake's folder is there once something was flushed.
     left = {path.name for path in first.data.iterdir()} - {"lake"}
-    assert left == {"lock", "postgres", "postgres.log", "scratch"}
+    first_access = {"first-login", "first-link"}
+    assert left == {"lock", "postgres", "postgres.log", "scratch"} | first_access
     assert not any((first.data / "scratch").iterdir())
     assert not any(temporary.iterdir())
     second = _again(serve, first)
     assert second.has_guest(ref)
-    assert f"keys rotate {first.client_key}" in second.printed
+    assert f'-u "$(cat {first.data / "first-login"})"' in second.printed
+    second.stop()
+    (first.data / "first-login").unlink()
+    third = serve()
+    assert f"keys rotate {first.client_key}" in third.printed
+
+
+def test_s10_the_first_login_is_in_a_file_when_the_output_is_no_terminal(serve: Serve) -> None:
+    """What reads a log or a pipe finds no secret in it, but the file that holds it."""
+    server = serve()
+    login, link = server.data / "first-login", server.data / "first-link"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (login, link)} == {0o600}
+    assert login.read_text() == f"{server.client_key}:{server.token}\n"
+    assert link.read_text().startswith(f"{server.url}/login?link=")
+    for secret in (server.token, link.read_text().strip().partition("link=")[2]):
+        assert secret
+        assert secret not in server.printed + server.log.read_text()
+    assert f"Screens: the address in {link}" in server.printed
+
+
+def test_s10_a_terminal_is_shown_the_first_login(data: Path, tmp_path: Path) -> None:
+    """Nothing of it is written to a file then."""
+    parent, child = pty.openpty()
+    words = [COMMAND, "serve", "--port", "0", "--data", data]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(words, stdout=child, stderr=log)
+    os.close(child)
+    printed = b""
+    while b"\ncurl" not in printed or not printed.endswith(b"\r\n"):
+        printed += os.read(parent, 4096)
+    process.terminate()
+    assert process.wait(60) == 0
+    os.close(parent)
+    assert re.search(rb"API token +\S{43}\r\n", printed), printed
+    assert re.search(rb"/login\?link=\S+\r\n", printed), printed
+    assert not (data / "first-login").exists()
+    assert not (data / "first-link").exists()
+
+
+def test_s10_a_revoked_login_file_is_not_offered(serve: Serve) -> None:
+    first = serve()
+    run("keys", "rotate", first.client_key, "--data", first.data)
+    first.stop()
+    second = serve()
+    assert "first-login" not in second.printed
 
 
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGHUP])

@@ -130,6 +130,7 @@ def scrub(
     Every table is written again, and locked while it is.
     """
     from innkeeper.store import scrub as scrubbing
+    from innkeeper.store.embedded_roles import administrator
 
     if not yes and sys.stdin.isatty():
         typer.confirm("Write every table again, each locked for a while?", abort=True)
@@ -139,8 +140,9 @@ def scrub(
             print(f"innkeeper: {what}", file=sys.stderr)
 
     with here.database() as dsn:
-        done = asyncio.run(scrubbing.scrub(dsn, told))
-        if not here.settings.database:
+        embedded = not here.settings.database
+        done = asyncio.run(scrubbing.scrub(administrator(dsn) if embedded else dsn, told))
+        if embedded:
             scrubbing.clear_server_log(here.settings.data)
     _show(done, json)
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from innkeeper import __version__
-from innkeeper.actions.admin import keys, users
+from innkeeper.cli.greeting import FirstAccess, first_access, greet, saved_login
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
@@ -33,9 +32,6 @@ _BACKLOG: Final = 2048
 # Requests that are still open after this long at a stop are cut off.
 _GRACE_SECONDS: Final = 30
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_EXAMPLE: Final = (
-    '{"guestType":"customer","email":"jane.doe@example.com","firstName":"Jane","lastName":"Doe"}'
-)
 
 
 def serve(settings: Settings) -> None:
@@ -59,10 +55,10 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
     dsn = settings.database or _embedded(settings, stack)
-    new, client_key, link = asyncio.run(_prepare(dsn))
+    access = asyncio.run(_prepare(dsn, saved_login(settings.data)))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
-    _greet(settings, url, new, client_key, link)
+    greet(settings, url, access, terminal=sys.stdout.isatty())
     replace(settings, database=dsn).to_environment()
     if settings.jobs:
         worker = JobWorker()
@@ -92,21 +88,16 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
     return dsn
 
 
-async def _prepare(dsn: str) -> tuple[keys.NewKey | None, str | None, str | None]:
-    """Migrate; the workspace's first key when it was made now, a client key that works, and the
-    token of a link to the screens while nobody has an account."""
+async def _prepare(dsn: str, login: str) -> FirstAccess:
+    """Migrate the database, and make the first key and the first link where there are none."""
     await migrate(dsn)
     database = Database(dsn, pool_size=1)
     await database.open()
     try:
         async with database.control("operator") as work:
-            new = await keys.first(work, FIRST_WORKSPACE)
-            rows = await keys.list_all(work, FIRST_WORKSPACE)
-            link = await users.first_link(work)
+            return await first_access(work, FIRST_WORKSPACE, login)
     finally:
         await database.close()
-    known = [row["client_key"] for row in rows if row["revoked_at"] is None]
-    return new, known[0] if known else None, link
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -142,63 +133,6 @@ def _url(host: str, listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _greet(
-    settings: Settings,
-    url: str,
-    new: keys.NewKey | None,
-    client_key: str | None,
-    link: str | None,
-) -> None:
-    """Tell where the server is, and a line that creates a guest when pasted."""
-    where = (
-        ""
-        if settings.database or settings.data == Settings().data
-        else (f" --data {settings.data}")
-    )
-    screens = f"{url}/login?link={link}" if link else f"{url}/"
-    login, lines = _credentials(new, client_key, where)
-    lines = [f"Innkeeper {__version__} at {url}", "", f"  Screens: {screens}", "", *lines]
-    quoted = f"'{login}'" if new is not None else f'"{login}"'
-    lines += [
-        "",
-        f"curl -u {quoted} -H 'Content-Type: application/json' -d '{_EXAMPLE}' {url}/v2.1/guests",
-        "",
-    ]
-    print("\n".join(lines), flush=True)
-
-
-def _credentials(
-    new: keys.NewKey | None, client_key: str | None, where: str
-) -> tuple[str, list[str]]:
-    """What stands for the login in a command line, and what is told of it."""
-    # In a virtual environment that is not active the bare name would not be found.
-    command = "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
-    if new is not None:
-        return f"{new.client_key}:{new.api_token}", [
-            f"  client key  {new.client_key}",
-            f"  API token   {new.api_token}",
-            "",
-            "The token is shown this once. Create a guest:",
-        ]
-    if client_key is not None:
-        return f"{client_key}:$INNKEEPER_TOKEN", [
-            f"  client key  {client_key}",
-            "",
-            "Its token was shown when it was made. For another one, which ends the old:",
-            "",
-            f"  {command} keys rotate {client_key}{where}",
-            "",
-            "Create a guest:",
-        ]
-    return "CLIENT_KEY:$INNKEEPER_TOKEN", [
-        "Every key has been revoked. For a new one:",
-        "",
-        f"  {command} keys create{where}",
-        "",
-        "Create a guest:",
-    ]
 
 
 def _answer(settings: Settings, listener: socket.socket, stack: ExitStack, *, owns: bool) -> None:

@@ -15,13 +15,13 @@ from typing import IO, Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.store.binaries import Binaries, Runner, binaries, runner
+from innkeeper.store.embedded_roles import ADMINISTRATOR, APPLICATION, separate_roles
 from innkeeper.store.folder import unusable
 from innkeeper.store.memory import machine_bytes
 from innkeeper.store.processes import HAS_PROC, end_servers, follow_parent
 
 log = logging.getLogger(__name__)
 
-OWNER: Final = "innkeeper"
 _MEGABYTE: Final = 1 << 20
 # A crash recovery may take minutes; a start that makes no progress at all does not.
 _START_SECONDS: Final = 600.0
@@ -54,7 +54,7 @@ class EmbeddedServer:
     @property
     def dsn(self) -> str:
         """How to reach it; the same after a restart within this run."""
-        return f"host={self._sockets} user={OWNER} dbname=postgres"
+        return f"host={self._sockets} user={APPLICATION} dbname=postgres"
 
     @property
     def pid(self) -> int | None:
@@ -77,6 +77,7 @@ class EmbeddedServer:
             raise unusable(self._data, error) from error
         with self._guard:
             self._launch()
+        separate_roles(self.dsn)
         return self.dsn
 
     def watch(self) -> None:
@@ -141,7 +142,7 @@ class EmbeddedServer:
         done = self._run(
             "initdb",
             half,
-            ["-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions"]
+            ["-U", ADMINISTRATOR, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions"]
             + (locale if self._binaries.major >= 17 else []),
         )
         if done.returncode != 0:
@@ -314,7 +315,7 @@ class EmbeddedServer:
             "log_timezone": "UTC",
             "log_min_messages": "warning",
             "log_checkpoints": "off",
-            "cluster_name": OWNER,
+            "cluster_name": APPLICATION,
         }
         if self._binaries.major >= 18:
             settings["io_method"] = "sync"  # without the three worker processes of 18

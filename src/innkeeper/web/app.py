@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     rest = Starlette(
         routes=[
-            *probes.routes(database, resolved.public_url),
+            *probes.routes(database, resolved),
             *Uploads(database, resolved, Files.of(resolved)).routes(),
             *ExportDoors(database, Files.of(resolved)).routes(),
             *screens.routes(database, resolved),

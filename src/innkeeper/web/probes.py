@@ -2,6 +2,9 @@
 
 import os
 from functools import cache
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -9,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.errors import Unavailable
+from innkeeper.errors import Forbidden, Unavailable
+from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.backlog import backlog
 from innkeeper.web.places import base_url
@@ -18,16 +22,18 @@ from innkeeper.wire.reference import reference_page
 from innkeeper.wire.routes import OFFICIAL, OPEN
 from innkeeper.wire.text import encode
 
+# What proxies add to a request that they pass on.
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 CSP = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'"
 
 
-def routes(database: Database, public_url: str) -> list[BaseRoute]:
-    """Routes outside the API; none of them needs credentials (AU-5)."""
+def routes(database: Database, settings: Settings) -> list[BaseRoute]:
+    """Routes outside the API; only /metrics asks who calls (AU-5)."""
 
     async def openapi(request: Request) -> Response:
         asked = request.query_params.get("compatibility", OPEN)
         headers = {name.lower(): value for name, value in request.scope["headers"]}
-        base = base_url(request.scope, headers, public_url)
+        base = base_url(request.scope, headers, settings.public_url)
         return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
 
     async def ready(_: Request) -> Response:
@@ -36,7 +42,12 @@ def routes(database: Database, public_url: str) -> list[BaseRoute]:
                 raise Unavailable
         return _json({"status": "ready"})
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if not may_read_metrics(request, settings):
+            raise Forbidden(
+                "Metrics are for this machine only.",
+                "Send the bearer token of the setting metrics_token, or set metrics_open.",
+            )
         try:
             waits = await backlog(database)
         except Unavailable:
@@ -51,6 +62,26 @@ def routes(database: Database, public_url: str) -> list[BaseRoute]:
         Route("/docs", _docs),
         Route("/docs/style.css", _style),
     ]
+
+
+def may_read_metrics(request: Request, settings: Settings) -> bool:
+    """Whether the caller is on this machine, or has the token, or everybody may read.
+
+    A request that a proxy passed on comes from this machine only in appearance.
+    """
+    if settings.metrics_open:
+        return True
+    if settings.metrics_token:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        sent = token.strip().encode("utf-8", "surrogatepass")
+        if kind.lower() == "bearer" and compare_digest(sent, settings.metrics_token.encode()):
+            return True
+    if any(name in request.headers for name in _FORWARDED) or request.client is None:
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
 
 
 def _json(value: object) -> Response:
