@@ -93,6 +93,60 @@ def test_a_path_in_other_spellings(api: Api, path: str) -> None:
     assert made.headers["location"] == f"{api.url}/v2.1/guests/{made.json()['ref']}"
 
 
+@pytest.mark.parametrize(
+    ("doubled", "path"),
+    [
+        ("//v2.1/guests", "/v2.1/guests"),
+        ("///v2.1//guests/", "/v2.1/guests"),
+        ("//2.1//guests", "/v2.1/guests"),
+        ("//v2/orders", "/v2/orders"),
+        ("//v2//tenants//points-of-sale", None),
+        ("/v2//tenants/points-of-sale", "/v2/tenants/points-of-sale"),
+        ("//v4/segmentDefinitions", "/v4/segmentDefinitions"),
+        ("//innkeeper/v1/segments", "/innkeeper/v1/segments"),
+        ("//innkeeper//v1//segments", "/innkeeper/v1/segments"),
+    ],
+)
+def test_f14_a_base_url_that_ends_in_a_slash(api: Api, doubled: str, path: str | None) -> None:
+    """F14: `//v2.1/guests` is `/v2.1/guests`, in every dialect; links are canonical."""
+    answer = api.get(api.url + doubled)
+    if path is None:
+        # What follows the base keeps its slashes.
+        assert answer.status_code == 404
+        return
+    expected = api.get(path)
+    assert (answer.status_code, answer.text) == (expected.status_code, expected.text)
+    assert answer.status_code != 404
+
+
+@pytest.mark.parametrize("path", ["//healthz", "//openapi.json", "//docs", "//login", "///login"])
+def test_f14_pages_beside_the_api(anonymous: Api, path: str) -> None:
+    """F14: screens and pages for machines likewise."""
+    assert anonymous.get(anonymous.url + path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["//w/live/guests", "//w/live/"])
+def test_f14_a_screen_asks_who_it_is_and_comes_back(anonymous: Api, path: str) -> None:
+    """F14: never to another host."""
+    answer = anonymous.get(anonymous.url + path)
+    wanted = path[1:].replace("/", "%2F")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={wanted}")
+
+
+@pytest.mark.parametrize("path", ["//oauth/token", "//v2/oauth/token", "/v2//oauth/token"])
+def test_f14_tokens(anonymous: Api, path: str) -> None:
+    answer = anonymous.post(anonymous.url + path, data={"grant_type": "password"})
+    assert (answer.status_code, answer.json()) == (400, {"error": "unsupported_grant_type"})
+
+
+def test_f14_an_empty_name_addresses_nothing_else(api: Api) -> None:
+    """F14: a client whose variable was empty must not delete what happens to follow."""
+    guest = api.guest()
+    kept = api.extension(guest, name="fields", a=1)
+    assert api.delete(f"{guest['href']}/extensions//fields").status_code == 404
+    assert api.get(f"{guest['href']}/extensions/fields").json() == kept
+
+
 @pytest.mark.parametrize("tail", ["/Extensions/ext/", "/EXTENSIONS/ext", "/extensions/ext//"])
 def test_a_path_below_a_guest_in_other_spellings(api: Api, tail: str) -> None:
     """C-7: one slash at the end, not two."""
@@ -134,6 +188,39 @@ def test_a_browser_may_ask_before_it_calls(anonymous: Api) -> None:
     assert allowed >= {"authorization", "content-type", "idempotency-key", "x-correlation-id"}
     assert int(answer.headers["access-control-max-age"]) > 0
     assert "access-control-allow-credentials" not in answer.headers
+
+
+TRACING = ("baggage", "traceparent", "sentry-trace", "x-datadog-trace-id", "B3", "x!#$%&'*+.^_`|~")
+
+
+@pytest.mark.parametrize("path", [GUEST, "/v2/orders", "/innkeeper/v1/segments", "/v1.2/events"])
+def test_f11_tracing_headers_are_allowed(anonymous: Api, path: str) -> None:
+    """F11: a preflight is answered with the names it asks for, whatever adds them."""
+    asked = {
+        "Origin": SHOP,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": ",".join(TRACING),
+    }
+    answer = anonymous.options(path, headers=asked)
+    assert answer.status_code == 204
+    assert words(answer.headers["access-control-allow-headers"]) >= set(TRACING)
+    assert answer.headers["vary"] == "access-control-request-headers"
+
+
+def test_f11_what_is_no_name_of_a_header_is_left_out(bare: Bare) -> None:
+    """F11, RFC 9110 5.1: a name is a token."""
+    answer = bare(
+        GUEST,
+        "OPTIONS",
+        {
+            "Origin": SHOP,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": b"ok, a b, c:d, , \xe9, (e), <f>",
+        },
+    )
+    allowed = words(answer.headers["access-control-allow-headers"])
+    assert "ok" in allowed
+    assert not allowed & {"a b", "c:d", "", "\xe9", "(e)", "<f>"}
 
 
 def test_a_browser_may_read_every_answer(api: Api, anonymous: Api) -> None:

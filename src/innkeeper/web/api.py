@@ -92,7 +92,8 @@ class Api:
         if request.method == "OPTIONS" and b"access-control-request-method" in headers:
             # Preflight never carries credentials (AU-5).
             found, _ = self._router.find(request.path)
-            return self._cors.preflight(allowed(found))
+            requested = headers.get(b"access-control-request-headers")
+            return self._cors.preflight(allowed(found), requested)
         request.caller = caller = await self._keyring.identify(headers.get(b"authorization"))
         self._throttle.admit(caller.client_key)
         found, parameters = self._router.find(request.path)

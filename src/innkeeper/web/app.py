@@ -20,6 +20,7 @@ from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
+from innkeeper.web.request_head import plain_cookies, plain_scope
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
 from innkeeper.web.uploads import Uploads
@@ -39,15 +40,17 @@ class Door:
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_stream(scope["path"]):
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        scope = plain_scope(scope)
+        path = scope["path"]
+        if is_stream(path):
             await self._streams(scope, receive, send)
-        elif (
-            scope["type"] == "http"
-            and scope["path"].startswith(API_PREFIXES)
-            and scope["path"] not in TOKEN_PATHS
-        ):
+        elif path.startswith(API_PREFIXES) and path not in TOKEN_PATHS:
             await self._api(scope, receive, send)
         else:
+            scope["headers"] = plain_cookies(scope["headers"])
             await self._rest(scope, receive, send)
 
 

@@ -1,5 +1,6 @@
 """Cross-origin calls from browsers: the SDKs' and any page's."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,6 +10,8 @@ REQUEST_HEADERS: Final = (
     "Accept, Authorization, Content-Type, Idempotency-Key, X-Correlation-Id, X-Library-Version, "
     "X-Client-Software-ID, X-SC-Correlation-Id, X-Sitecore-ContextId"
 )
+_USUAL: Final = frozenset(REQUEST_HEADERS.lower().encode().split(b", "))
+_HEADER_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 EXPOSED: Final = b"Location, X-Correlation-Id, Idempotent-Replayed, Retry-After"
 A_DAY: Final = b"86400"
 
@@ -31,14 +34,25 @@ class Cors:
             return [(b"access-control-allow-origin", b"*"), *shared]
         return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), *shared]
 
-    def preflight(self, methods: Sequence[str]) -> Answer:
-        """The answer to a preflight; the allowed origin itself comes from `headers`."""
+    def preflight(self, methods: Sequence[str], requested: bytes | None) -> Answer:
+        """The answer to a preflight; the allowed origin itself comes from `headers`.
+
+        `requested`: the value of Access-Control-Request-Headers. Every valid name in it is
+        allowed, since tracing tools add names of their own (F11).
+        """
         return Answer(
             204,
             headers=[
                 (b"access-control-allow-methods", ", ".join(methods).encode()),
-                (b"access-control-allow-headers", REQUEST_HEADERS.encode()),
+                (b"access-control-allow-headers", _allowed_headers(requested)),
                 (b"access-control-max-age", A_DAY),
                 (b"vary", b"access-control-request-headers"),
             ],
         )
+
+
+def _allowed_headers(requested: bytes | None) -> bytes:
+    """The usual names, then every valid one of `requested` that is not among them."""
+    names = [name.strip(b" \t") for name in (requested or b"").split(b",")]
+    added = [name for name in names if _HEADER_NAME.fullmatch(name) and name.lower() not in _USUAL]
+    return b", ".join([REQUEST_HEADERS.encode(), *added])

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from innkeeper.web.request_head import single_slashes
 from innkeeper.wire.stream.routes import is_stream
 
 # Request line and headers, in bytes; far above what any client sends.
@@ -27,7 +28,10 @@ def encoded_line(data: bytes, end: int) -> bytes:
     if line.count(b" ") <= 2 and line.isascii() and b"#" not in line:
         return data
     found = _REQUEST_LINE.fullmatch(line)
-    if found is None or not is_stream(found[2].partition(b"?")[0].decode("latin-1")):
+    if found is None:
+        return data
+    path = single_slashes(found[2].partition(b"?")[0])
+    if not is_stream(path.decode("latin-1")):
         return data
     target = _UNENCODED.sub(lambda byte: b"%%%02X" % ord(byte[0]), found[2])
     return b"%s %s %s" % (found[1], target, found[3]) + data[end:]
@@ -49,17 +53,23 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _begun = 0
     _fed_bytes = 0
     _head_bytes = 0
-    _held = b""
+    _held: bytearray | None = None
+    """The start of a request line that has not ended yet."""
 
     def data_received(self, data: bytes) -> None:
         if self._between:
-            data = self._held + data
-            end = data.find(b"\n")
-            self._held = b"" if end >= 0 or len(data) > MAX_HEAD_BYTES else data
-            if self._held:
+            searched = 0
+            if self._held is not None:
+                searched = len(self._held)
+                self._held += data
+            end = (data if self._held is None else self._held).find(b"\n", searched)
+            if end < 0 and searched + len(data) <= MAX_HEAD_BYTES:
                 # Whether the line must be encoded shows at its end.
+                self._held = bytearray(data) if self._held is None else self._held
                 self._unset_keepalive_if_required()
                 return
+            if self._held is not None:
+                data, self._held = bytes(self._held), None
             data = encoded_line(data, end)
         self._feed(data)
 

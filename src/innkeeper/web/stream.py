@@ -89,11 +89,15 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        query, message = stream.parse(scope["query_string"])
-        call = Call(scope, headers, path_of(scope), query, message)
+        path = path_of(scope)
+        found, parameters = routes_at(path)
+        route = found.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        takes_message = route is not None and route.takes_message
+        query, message = stream.parse_query(scope["query_string"], takes_message=takes_message)
+        call = Call(scope, headers, path, query, message, parameters)
         correlation = correlation_id(headers.get(CORRELATION))
         try:
-            answer = await self._answer(call, receive)
+            answer = await self._answer(call, receive, found)
         except ClientGone:
             return
         except ApiError as error:
@@ -110,14 +114,16 @@ class Stream:
         await answer.send(send)
         _note(call, answer, correlation)
 
-    async def _answer(self, call: Call, receive: Receive) -> Answer:
-        found, call.parameters = routes_at(call.path)
+    async def _answer(
+        self, call: Call, receive: Receive, found: Mapping[str, StreamRoute]
+    ) -> Answer:
         if not found:
             raise NotFound
         if call.method == "OPTIONS":
             methods = allowed(found)
             if b"access-control-request-method" in call.headers:
-                return self._cors.preflight(methods)
+                requested = call.headers.get(b"access-control-request-headers")
+                return self._cors.preflight(methods, requested)
             return Answer(204, headers=[(b"allow", ", ".join(methods).encode())])
         # Known by now how an error looks, whatever the method.
         call.route = next(iter(found.values()))
@@ -280,9 +286,9 @@ ACTS: Final[dict[str, Callable[[Stream, Call], Awaitable[Answer]]]] = {
 
 
 def path_of(scope: Scope) -> str:
-    """The path, still percent-encoded; a doubled slash of a base URL that ends in one is one."""
+    """The path, still percent-encoded."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw.decode("latin-1").replace("//", "/")
+    return raw.decode("latin-1")
 
 
 def allowed(found: Mapping[str, StreamRoute]) -> list[str]:

@@ -17,6 +17,10 @@ NO_DECISION: Final[Mapping[str, Any]] = {}
 """What callFlows and personalize answer: no flow is run here, so none decides."""
 WEB_FLOWS: Final = b"/* Innkeeper runs no web experiences. */\n"
 _MESSAGE: Final = b"message"
+# What opens and closes strings, arrays and objects; an escape goes with what it escapes.
+_MARKS: Final = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
+_OPENING: Final = (b"{", b"[")
+_CLOSING: Final = (b"}", b"]")
 
 
 def created(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
@@ -74,45 +78,78 @@ def callback_of(query: Mapping[str, str]) -> str | None:
     return name
 
 
-def parse(query: bytes) -> tuple[dict[str, str], bytes | None]:
-    """The parameters of a query, and its `message`, which may be sent unencoded.
+def parse_query(query: bytes, *, takes_message: bool) -> tuple[dict[str, str], bytes | None]:
+    """The parameters of a query, and its `message` for a route that takes one.
 
-    An unencoded message may hold `&`: it goes on as long as that makes JSON of it.
+    A message may be sent unencoded and hold `&`: it ends where its JSON object ends. Time is
+    linear in the length of the query.
     """
     pieces = query.split(b"&")
     parameters: dict[str, str] = {}
     message: bytes | None = None
-    skipped = 0
-    for index, piece in enumerate(pieces):
-        if index < skipped:
+    index = 0
+    while index < len(pieces):
+        name, _, value = pieces[index].partition(b"=")
+        index += 1
+        if takes_message and message is None and name == _MESSAGE:
+            message, index = _read_message(value, pieces, index)
             continue
-        name, _, value = piece.partition(b"=")
-        if name == _MESSAGE and message is None:
-            message, skipped = _message(value, pieces[index + 1 :])
-            skipped += index + 1
-            continue
-        spelt = unquote_to_bytes(name.replace(b"+", b" ")).decode(errors="replace")
-        told = unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace")
-        parameters.setdefault(spelt, told)
+        decoded = unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace")
+        parameters.setdefault(
+            unquote_to_bytes(name.replace(b"+", b" ")).decode(errors="replace"), decoded
+        )
     return parameters, message
 
 
-def _message(value: bytes, rest: list[bytes]) -> tuple[bytes, int]:
-    """The JSON text of a message, and how many of the pieces after it are part of it."""
-    first = text = _unquoted(value)
-    for more in range(len(rest) + 1):
-        try:
-            decode_object(text)
-        except (BadJson, Invalid):
-            text = _unquoted(b"&".join([value, *rest[: more + 1]]))
-            continue
-        return text, more
-    return first, 0
-
-
-def _unquoted(value: bytes) -> bytes:
+def _read_message(value: bytes, pieces: list[bytes], index: int) -> tuple[bytes, int]:
+    """The JSON text of the message that starts with `value`, and the index of the first piece
+    after it; `value` alone when no JSON object starts there or it does not end."""
     # In what was encoded a plus is a space; in what was not it is a plus, as of a phone number.
-    return unquote_to_bytes(value if b"{" in value else value.replace(b"+", b" "))
+    encoded = b"{" not in value
+
+    def unquoted(piece: bytes) -> bytes:
+        return unquote_to_bytes(piece.replace(b"+", b" ") if encoded else piece)
+
+    first = unquoted(value)
+    end = _ObjectEnd()
+    if index == len(pieces) or _is_object(first) or end.is_in(first):
+        return first, index
+    texts = [first]
+    for after, piece in enumerate(pieces[index:], index + 1):
+        texts.append(unquoted(piece))
+        if end.is_in(texts[-1]):
+            whole = b"&".join(texts)
+            return (whole, after) if _is_object(whole) else (first, index)
+    return first, index
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        decode_object(text)
+    except (BadJson, Invalid):
+        return False
+    return True
+
+
+class _ObjectEnd:
+    """Finds where a JSON object ends in a text that comes in pieces, each read once."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+
+    def is_in(self, piece: bytes) -> bool:
+        """Whether the object ends in this piece, or cannot end any more."""
+        for mark in _MARKS.findall(piece):
+            if mark == b'"':
+                self._in_string = not self._in_string
+            elif not self._in_string and mark in _OPENING:
+                self._depth += 1
+            elif not self._in_string and mark in _CLOSING:
+                self._depth -= 1
+                if self._depth <= 0:
+                    return True
+        return self._depth == 0
 
 
 def message(text: bytes | None) -> dict[str, Any]:

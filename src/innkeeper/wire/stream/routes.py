@@ -33,6 +33,11 @@ class StreamRoute:
     media: str = "application/json"
     failures: tuple[int, ...] = ()
 
+    @property
+    def takes_message(self) -> bool:
+        """Whether the event or the question is in the query's `message`."""
+        return "message" in self.query
+
     def matches(self, path: str) -> dict[str, str] | None:
         """The parameters of a path that this is the route of."""
         found = _pattern(self.path).fullmatch(path)
@@ -290,10 +295,9 @@ _PLAIN: Final[Mapping[str, dict[str, StreamRoute]]] = {
 
 def is_stream(path: str) -> bool:
     """Whether the door of streams answers at a path."""
-    # A base URL that ends in a slash doubles the first one.
-    return f"/{path.lower().lstrip('/')}".startswith(PREFIXES)
+    return path.lower().startswith(PREFIXES)
 
 
 def is_event_path(path: str) -> bool:
     """Whether errors at a path look like those of events, be there anything or not."""
-    return f"/{path.lower().lstrip('/')}".startswith(PREFIXES[:2])
+    return path.lower().startswith(PREFIXES[:2])

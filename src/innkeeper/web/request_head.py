@@ -1,0 +1,46 @@
+"""A request's path and headers in the one form that every app reads (F1, F14)."""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+_BASE: Final = re.compile(rb"/+(?:(?:v?\d+(?:\.\d+)?|innkeeper|events)/+)*", re.IGNORECASE)
+_SLASHES: Final = re.compile(rb"/{2,}")
+
+
+def plain_scope(scope: Scope) -> Scope:
+    """The scope of an HTTP request, its path with `single_slashes`."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if b"//" not in raw:
+        return scope
+    path = single_slashes(raw)
+    return {**scope, "raw_path": path, "path": unquote(path.decode("latin-1"))}
+
+
+def single_slashes(raw_path: bytes) -> bytes:
+    """The path of a base URL that ends in a slash: `//v2.1/guests` and `/v2.1//guests` both
+    mean `/v2.1/guests`.
+
+    Slashes after the base stay: an empty reference must not address another resource.
+    """
+    base = _BASE.match(raw_path)
+    if base is None:
+        return raw_path
+    return _SLASHES.sub(b"/", base[0]) + raw_path[base.end() :]
+
+
+def plain_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers without quoted cookies, which Innkeeper never sets.
+
+    Python's `http.cookies` before 3.11.10 and 3.12.6 takes quadratic time to unquote them.
+    """
+    return [
+        (name, _unquoted_cookies(value) if name == b"cookie" and b'"' in value else value)
+        for name, value in headers
+    ]
+
+
+def _unquoted_cookies(value: bytes) -> bytes:
+    return b";".join(chunk for chunk in value.split(b";") if b'"' not in chunk)

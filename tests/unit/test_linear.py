@@ -1,0 +1,206 @@
+"""F1: every part of a request is read in time linear in its size, by steps that are counted."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from operations import assert_linear
+from starlette.requests import cookie_parser
+from uvicorn.server import ServerState
+
+from innkeeper.errors import ApiError, BadJson, Invalid
+from innkeeper.web.auth import _credentials
+from innkeeper.web.bodies import json_object
+from innkeeper.web.cors import Cors
+from innkeeper.web.observe import correlation_id
+from innkeeper.web.protocol import LimitedHttpProtocol, encoded_line
+from innkeeper.web.request_head import plain_cookies, single_slashes
+from innkeeper.wire import pages
+from innkeeper.wire.dialects.nested import OPEN_GUEST
+from innkeeper.wire.stream import messages
+from innkeeper.wire.stream.routes import STREAM_ROUTES
+from innkeeper.wire.text import decode_object
+
+
+def tolerant(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """`read`, whose refusals are no failure here."""
+
+    def reading(text: bytes) -> None:
+        with suppress(ApiError):
+            read(text)
+
+    return reading
+
+
+def test_f1_the_counter_sees_a_square() -> None:
+    """The oracle itself: joining and searching again for every piece is no linear scan."""
+
+    def square(text: bytes) -> None:
+        pieces = text.split(b"&")
+        for index in range(len(pieces)):
+            tolerant(decode_object)(b"&".join(pieces[:index]))
+
+    with pytest.raises(AssertionError):
+        assert_linear(square, b"A&")
+
+
+# Query strings
+
+
+@pytest.mark.parametrize("takes_message", [True, False])
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [
+        (b"message={%22", b"%41&"),
+        (b"message={", b"&"),
+        (b"message={", b"message={&"),
+        (b'message={"a":[', b"{&"),
+        (b'message={"a":"', b'\\"&'),
+        (b"message=%7B", b"%5B&"),
+        (b"", b"message=&"),
+        (b"", b"a=%41+&"),
+        (b"", b"%"),
+    ],
+)
+def test_f1_queries_of_streams(takes_message: bool, start: bytes, repeated: bytes) -> None:
+    """F1: the query that took 4 s of a worker, and its like."""
+    assert_linear(
+        lambda rest: messages.parse_query(start + rest, takes_message=takes_message), repeated
+    )
+
+
+@pytest.mark.parametrize("repeated", [b"a&", b"&", b"expand=a&", b"name=x&", b"%41", b"sort=a::b|"])
+def test_f1_queries_of_rest(repeated: bytes) -> None:
+    def read(query: bytes) -> None:
+        pages.wanted(OPEN_GUEST, pages.parse_query(b"sort=" + query))
+
+    assert_linear(tolerant(read), repeated)
+
+
+def test_f1_only_routes_that_take_a_message_look_for_one() -> None:
+    """F1: what makes an object of it stays a parameter elsewhere."""
+    query = b'message={"a":"x&y=1"}&z=2'
+    assert messages.parse_query(query, takes_message=True) == ({"z": "2"}, b'{"a":"x&y=1"}')
+    expected = {"message": '{"a":"x', "y": '1"}', "z": "2"}
+    assert messages.parse_query(query, takes_message=False) == (expected, None)
+    takes = {route.name for route in STREAM_ROUTES if route.takes_message}
+    assert takes == {
+        *("createEventByGet", "sendEventByGet", "createEventByGetAtEdge", "sendEventByGetAtEdge"),
+        "callFlowsByGet",
+    }
+
+
+def shortest_object(value: bytes, rest: list[bytes]) -> tuple[bytes, int]:
+    """The oracle: the shortest join of pieces that is a JSON object, tried one after the other."""
+    encoded = b"{" not in value
+    for more in range(len(rest) + 1):
+        text = messages.unquote_to_bytes(
+            b"&".join([value, *rest[:more]]).replace(b"+", b" " if encoded else b"+")
+        )
+        try:
+            decode_object(text)
+        except (BadJson, Invalid):
+            continue
+        return text, more
+    return messages.unquote_to_bytes(value.replace(b"+", b" " if encoded else b"+")), 0
+
+
+def test_f1_the_end_of_a_message_is_where_it_was() -> None:
+    """F1: the scan finds what trying every length finds."""
+    chance = random.Random(7)
+    alphabet = [*b'{}[]"\\&&&:,a1+ ', b"%7B", b"%22", b'{"a":"&"}', b'{"a":[1,"b&c"]}', b'":"']
+    for _ in range(5_000):
+        parts = [chance.choice(alphabet) for _ in range(chance.randint(1, 12))]
+        text = b"".join(bytes([part]) if isinstance(part, int) else part for part in parts)
+        value, *rest = text.split(b"&")
+        expected, used = shortest_object(value, rest)
+        _, message = messages.parse_query(b"message=" + text, takes_message=True)
+        parameters, _ = messages.parse_query(b"&".join(rest[used:]), takes_message=False)
+        read, found = messages.parse_query(b"message=" + text, takes_message=True)
+        assert (message, found) == (expected, expected), text
+        assert read == (parameters if rest[used:] else {}), text
+
+
+# Heads: lines, headers, cookies
+
+
+@pytest.mark.parametrize("repeated", [b" ", b"#", b"/", b"a ", b"\xff", b"//v1.2/"])
+def test_f1_request_lines(repeated: bytes) -> None:
+    def read(path: bytes) -> None:
+        line = b"GET /v1.2/events?" + path + b" HTTP/1.1\r\n"
+        encoded_line(line, len(line) - 1)
+        single_slashes(path)
+
+    assert_linear(read, repeated)
+
+
+def test_f1_a_request_line_in_many_pieces() -> None:
+    """F1: each piece is looked at once, however small."""
+
+    class Transport(asyncio.Transport):
+        def get_extra_info(self, name: str, default: Any = None) -> Any:
+            return default
+
+        def is_closing(self) -> bool:
+            return False
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            raise AssertionError(data)
+
+    async def served() -> None:
+        config = uvicorn.Config(lambda: None, http=LimitedHttpProtocol, log_config=None)
+
+        def receive(line: bytes) -> None:
+            protocol = LimitedHttpProtocol(config, ServerState(), {})
+            protocol.connection_made(Transport())
+            for at in range(len(line)):
+                protocol.data_received(line[at : at + 1])
+
+        assert_linear(receive, b"GET /")
+
+    asyncio.run(served())
+
+
+@pytest.mark.parametrize("repeated", [b",", b"a,", b" ", b"\xff", b"a b,", b"=", b";", b'";'])
+def test_f1_headers(repeated: bytes) -> None:
+    def read(value: bytes) -> None:
+        Cors("*").preflight([], value)
+        correlation_id(value)
+        tolerant(lambda given: _credentials(b"Basic " + given))(value)
+        tolerant(lambda given: json_object(b"{}", b"application/json;" + given))(value)
+
+    assert_linear(read, repeated)
+
+
+@pytest.mark.parametrize("repeated", [b'\\"', b"\\1", b";", b'a="b";', b'"', b"\\012", b"="])
+def test_f1_cookies(repeated: bytes) -> None:
+    """F1: Python's own unquoting of a cookie takes the square of its length."""
+
+    def read(cookie: bytes) -> None:
+        for _, value in plain_cookies([(b"cookie", b'x="' + cookie + b'"')]):
+            cookie_parser(value.decode("latin-1"))
+
+    assert_linear(read, repeated)
+
+
+def test_f1_our_cookies_arrive_beside_quoted_ones() -> None:
+    sent = [(b"cookie", b'a="\\"x"; innkeeper_login=secret; b="y"'), (b"accept", b'"z"')]
+    (_, cookies), other = plain_cookies(sent)
+    assert cookie_parser(cookies.decode()) == {"innkeeper_login": "secret"}
+    assert other == sent[1]
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [b"{", b'{"a":', b"[", b'"', b"\\", b" ", b"\n", b"1", b"1.", b'"a":1,', b"\xff", b'{"a":1}'],
+)
+@pytest.mark.parametrize("start", [b"", b'{"a":', b'{"a":"', b'{"a":1e'])
+def test_f1_json(start: bytes, repeated: bytes) -> None:
+    assert_linear(tolerant(lambda rest: decode_object(start + rest)), repeated)
