@@ -24,6 +24,7 @@ from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.bodies import ClientGone, json_object, read_body
+from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
@@ -35,7 +36,7 @@ from innkeeper.wire.routes import Route, Router, routes
 from innkeeper.wire.served import DIALECTS, dialect_at
 from innkeeper.wire.specials import Asked, Special
 
-ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Api:
         self._keyring = keyring
         self._router = Router(routes(DIALECTS))
         self._cors = Cors(settings.cors_origins)
+        self._always = [NO_STORE, *security_headers(settings)]
         self._throttle = Throttle(settings.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +83,7 @@ class Api:
             answer = self.error_answer(request, ServerFault())
         answer.headers += [
             (CORRELATION, correlation),
-            *ALWAYS,
+            *self._always,
             *self._cors.headers(headers.get(b"origin")),
         ]
         await answer.send(send)

@@ -18,6 +18,7 @@ from innkeeper.store.notices import Notices
 from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
+from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
@@ -91,7 +92,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         exception_handlers={HTTPException: told, ApiError: told, Exception: told},
     )
     rest.router.redirect_slashes = False
-    return Door(Api(resolved, database, keyring), Stream(resolved, database, keyring), rest)
+    return Door(
+        Api(resolved, database, keyring),
+        Stream(resolved, database, keyring),
+        BrowserSecurity(rest, resolved),
+    )
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:

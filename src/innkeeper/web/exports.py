@@ -76,7 +76,7 @@ class ExportDoors:
         gzipped = name.endswith(".gz")
         media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
         saved = f'attachment; filename="{ref}-{name.rpartition("/")[2]}"'
-        headers = {"content-disposition": saved, "x-content-type-options": "nosniff"}
+        headers = {"content-disposition": saved}
         return StreamingResponse(_blocks(file), media_type=media, headers=headers)
 
 

@@ -15,6 +15,15 @@ def base_url(scope: Scope, headers: Mapping[bytes, bytes], public_url: str) -> s
         return public_url.rstrip("/")
     host = headers.get(b"host", b"")
     if not _HOST.fullmatch(host):
-        server = scope.get("server") or ("localhost", None)
-        host = f"{server[0]}:{server[1]}".encode() if server[1] else str(server[0]).encode()
+        return listening_url(scope, "")
     return f"{scope['scheme']}://{host.decode()}"
+
+
+def listening_url(scope: Scope, public_url: str) -> str:
+    """The configured URL, else the address of the socket that the request came in by: nothing of it
+    is chosen by the caller."""
+    if public_url:
+        return public_url.rstrip("/")
+    host, port = scope.get("server") or ("localhost", None)
+    host = f"[{host}]" if ":" in host else host
+    return f"{scope['scheme']}://{host}:{port}" if port else f"{scope['scheme']}://{host}"

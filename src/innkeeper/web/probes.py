@@ -24,7 +24,10 @@ from innkeeper.wire.text import encode
 
 # What proxies add to a request that they pass on.
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-CSP = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'"
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
 
 
 def routes(database: Database, settings: Settings) -> list[BaseRoute]:
@@ -108,7 +111,7 @@ def _reference() -> tuple[str, str]:
 
 async def _docs(_: Request) -> Response:
     page, _style_sheet = _reference()
-    headers = {"content-security-policy": CSP, "x-content-type-options": "nosniff"}
+    headers = {"content-security-policy": CSP}
     return Response(page, media_type="text/html", headers=headers)
 
 

@@ -32,6 +32,7 @@ from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Keyring
 from innkeeper.web.bodies import ClientGone, read_body
+from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
@@ -40,7 +41,7 @@ from innkeeper.wire.specials import ref_in
 from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
 
-ALWAYS: Final = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+NO_STORE: Final = (b"cache-control", b"no-store")
 EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
 QUARANTINED: Final = Counter(
     "innkeeper_events_quarantined_total",
@@ -83,6 +84,7 @@ class Stream:
         self._database = database
         self._keyring = keyring
         self._cors = Cors(settings.cors_origins)
+        self._always = [NO_STORE, *security_headers(settings)]
         # Events of one browser are written one after the other in any case; here they wait
         # without keeping a connection from others.
         self.turns = Turns(self._record, self._record_together)
@@ -108,7 +110,7 @@ class Stream:
         answer = _for_script(call, answer)
         answer.headers += [
             (CORRELATION, correlation),
-            *ALWAYS,
+            *self._always,
             *self._cors.headers(headers.get(b"origin")),
         ]
         await answer.send(send)

@@ -30,6 +30,7 @@ from innkeeper.store.work import Json, Work
 SINGULAR: Final = "Audience export"
 RUN: Final = "exports.run"
 MOST_LISTED: Final = 100
+LONGEST_SCHEDULE: Final = 200
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -208,12 +209,16 @@ def next_time(schedule: str | None, after: datetime) -> datetime | None:
     """When a schedule comes next, in UTC; raises `Invalid` for what is none."""
     if schedule is None:
         return None
-    from croniter import croniter  # noqa: PLC0415 - of use to few requests
+    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - of use to few requests
 
     line = CRONS.get(schedule.upper(), schedule)
-    if len(line.split()) != 5 or not croniter.is_valid(line):
+    # A long list of values takes seconds to read.
+    if len(line) > LONGEST_SCHEDULE or len(line.split()) != 5 or not croniter.is_valid(line):
         raise Invalid(Problem("schedule", "must be DAILY, WEEKLY or a cron line of five fields"))
-    following: datetime = croniter(line, after).get_next(datetime)
+    try:
+        following: datetime = croniter(line, after).get_next(datetime)
+    except CroniterBadDateError:
+        raise Invalid(Problem("schedule", "names a day that never comes")) from None
     return following
 
 

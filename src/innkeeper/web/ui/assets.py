@@ -33,7 +33,7 @@ async def _static(request: Request) -> Response:
     body = contents().get(name)
     if body is None:
         return Response(status_code=404)
-    headers = {"cache-control": _FOREVER, "x-content-type-options": "nosniff"}
+    headers = {"cache-control": _FOREVER}
     return Response(body, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
 
 

@@ -1,6 +1,5 @@
 """The door: log in, follow a one-time link, log out. The only pages without a workspace."""
 
-import hmac
 from typing import Any, Final
 
 from starlette.datastructures import FormData
@@ -11,12 +10,14 @@ from starlette.routing import BaseRoute, Route
 from innkeeper.actions.admin import users
 from innkeeper.errors import ApiError
 from innkeeper.store.database import Database
+from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.ui.shell import (
     FORM_COOKIE,
     HEADERS,
     LOGIN_COOKIE,
     csrf_of,
     form_secret,
+    is_csrf,
     problem,
     render,
     theme_of,
@@ -72,8 +73,7 @@ class Login:
         if not declared.isdecimal() or int(declared) > MOST_BYTES:
             return self._page(request, 400, fault="The form is too large.")
         form = await request.form()
-        secret = request.cookies.get(FORM_COOKIE, "")
-        if not secret or not hmac.compare_digest(_text(form, "csrf"), csrf_of(secret)):
+        if not is_csrf(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
             return self._page(request, 403, fault="This form is out of date. Try again.")
         link, email, name = (_text(form, field) for field in ("link", "email", "name"))
         password = _text(form, "password")
@@ -96,30 +96,25 @@ class Login:
                 name=name,
             )
         response = RedirectResponse(_safe(_text(form, "next")) or "/", 303)
-        response.set_cookie(
-            LOGIN_COOKIE,
-            token,
-            max_age=int(users.LOGIN.total_seconds()),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
+        seconds = int(users.LOGIN.total_seconds())
+        set_cookie(request, response, LOGIN_COOKIE, token, max_age=seconds)
         return response
 
     async def leave(self, request: Request) -> Response:
         """Log out."""
-        token = request.cookies.get(LOGIN_COOKIE, "")
+        token = read_cookie(request, LOGIN_COOKIE)
         form = await request.form(max_fields=5)
-        if hmac.compare_digest(_text(form, "csrf"), csrf_of(token)):
+        response = RedirectResponse("/login", 303)
+        # A form of another site logs nobody out.
+        if is_csrf(form.get("csrf"), token):
             async with self._database.control() as work:
                 await users.close_login(work, token)
-        response = RedirectResponse("/login", 303)
-        response.delete_cookie(LOGIN_COOKIE)
+            delete_cookie(request, response, LOGIN_COOKIE)
         return response
 
     async def _person(self, request: Request) -> users.Person | None:
-        token = request.cookies.get(LOGIN_COOKIE)
-        if token is None:
+        token = read_cookie(request, LOGIN_COOKIE)
+        if not token:
             return None
         async with self._database.control() as work:
             return await users.of_login(work, token)
@@ -143,13 +138,7 @@ class Login:
         }
         shown |= {name: value for name, value in context.items() if name != "whose"}
         response = HTMLResponse(render("login.html", **shown), status, HEADERS)
-        response.set_cookie(
-            FORM_COOKIE,
-            secret,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        set_cookie(request, response, FORM_COOKIE, secret, same_site="strict")
         return response
 
 

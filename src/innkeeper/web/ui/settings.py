@@ -79,14 +79,14 @@ async def change_people(visit: Visit) -> Response:
         token = await users.invite(
             *(visit.work, email, visit.sent("name") or email, _role(visit)), by=by
         )
-        return await people(visit, f"{visit.base}/login?link={token}", email)
+        return await people(visit, f"{visit.link_base}/login?link={token}", email)
     try:
         user = UUID(visit.sent("user"))
     except ValueError:
         raise Invalid(Problem("user", "a user")) from None
     if action == "link":
         token = await users.renew_link(visit.work, user, by=by)
-        return await people(visit, f"{visit.base}/login?link={token}", visit.sent("email"))
+        return await people(visit, f"{visit.link_base}/login?link={token}", visit.sent("email"))
     disabled = visit.sent("disabled") == "yes"
     await users.change(visit.work, user, role=_role(visit), disabled=disabled, by=by)
     return visit.go("/settings/users", "Saved.")

@@ -34,7 +34,8 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
 from innkeeper.store.work import Work
-from innkeeper.web.places import base_url
+from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
+from innkeeper.web.places import base_url, listening_url
 from innkeeper.web.ui import charts
 from innkeeper.web.ui.assets import address
 from innkeeper.web.ui.words import FILTERS
@@ -127,6 +128,12 @@ class Visit:
         return base_url(self.request.scope, headers, self.settings.public_url)
 
     @property
+    def link_base(self) -> str:
+        """The URL that links for other people begin with: never of the Host header, which whoever
+        asks may choose."""
+        return listening_url(self.request.scope, self.settings.public_url)
+
+    @property
     def menu(self) -> Sequence[tuple[str, str, str]]:
         """Path, text and icon of each entry of the main menu."""
         return MENU
@@ -170,7 +177,7 @@ class Visit:
 
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """A page."""
-        note = self.request.cookies.get(NOTE_COOKIE)
+        note = read_cookie(self.request, NOTE_COOKIE)
         page = render(
             template,
             v=self,
@@ -180,14 +187,14 @@ class Visit:
         )
         response = HTMLResponse(page, status, HEADERS)
         if note:
-            response.delete_cookie(NOTE_COOKIE)
+            delete_cookie(self.request, response, NOTE_COOKIE)
         return response
 
     def go(self, path: str, note: str = "", **query: Any) -> Response:
         """Send the browser to another page, which shows `note` once."""
         response = RedirectResponse(self.url(path, **query), 303)
         if note:
-            response.set_cookie(NOTE_COOKIE, quote(note), max_age=30, httponly=True, samesite="lax")
+            set_cookie(self.request, response, NOTE_COOKIE, quote(note), max_age=30)
         return response
 
 
@@ -223,7 +230,7 @@ class Shell:
         """The page as Starlette calls it."""
 
         async def visited(request: Request) -> Response:
-            token = request.cookies.get(LOGIN_COOKIE, "")
+            token = read_cookie(request, LOGIN_COOKIE)
             workspace = request.path_params["workspace"]
             async with self.database.control() as work:
                 known = await workspaces.list_all(work)
@@ -285,8 +292,7 @@ class Shell:
         if not declared.isdecimal() or int(declared) > most:
             return problem(request, BadRequest("The form is too large."))
         form = await request.form()
-        sent = form.get("csrf")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent, csrf_of(token)):
+        if not is_csrf(form.get("csrf"), token):
             return problem(request, Forbidden("This form is out of date. Go back and try again."))
         return form
 
@@ -297,9 +303,17 @@ def csrf_of(secret: str) -> str:
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()[:32]
 
 
+def is_csrf(sent: object, secret: str) -> bool:
+    """Whether a form sent back what `csrf_of` gives for that secret; any text may be sent."""
+    if not isinstance(sent, str) or not secret:
+        return False
+    # Bytes, since text that is not ASCII cannot be compared in constant time.
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), csrf_of(secret).encode())
+
+
 def form_secret(request: Request) -> str:
     """The secret of forms that are sent before anybody is logged in."""
-    return request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    return read_cookie(request, FORM_COOKIE) or secrets.token_urlsafe(24)
 
 
 def ref_of(text: str) -> UUID:
@@ -312,7 +326,7 @@ def ref_of(text: str) -> UUID:
 
 def theme_of(request: Request) -> str:
     """light, dark, or system."""
-    theme = request.cookies.get(THEME_COOKIE, "system")
+    theme = read_cookie(request, THEME_COOKIE)
     return theme if theme in ("light", "dark") else "system"
 
 

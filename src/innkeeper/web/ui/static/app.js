@@ -100,7 +100,10 @@ on("click", "[data-theme-to]", (button) => {
   const root = document.documentElement;
   if (theme === "system") delete root.dataset.theme;
   else root.dataset.theme = theme;
-  document.cookie = `innkeeper_theme=${theme};path=/;max-age=31536000;samesite=lax`;
+  // Over https cookies are for this host alone, which their name says.
+  const [prefix, secure] = location.protocol === "https:" ? ["__Host-", ";secure"] : ["", ""];
+  const kept = ";path=/;max-age=31536000;samesite=lax";
+  document.cookie = `${prefix}innkeeper_theme=${theme}${kept}${secure}`;
 });
 
 // Lists that are put in order: buttons move their row, whose hidden fields go along.
