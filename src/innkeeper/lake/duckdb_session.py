@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.feed import MERGED
@@ -14,13 +14,33 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
     from sqlglot import exp
 
-    from innkeeper.lake.snapshot import Form, Snapshot
+    from innkeeper.lake.feed import Lines
+    from innkeeper.lake.files import Storage
+    from innkeeper.lake.snapshot import Form
+    from innkeeper.settings import Settings
+
+
+class LakeFiles(Protocol):
+    """The part of a snapshot that says what to read."""
+
+    @property
+    def settings(self) -> "Settings": ...
+    @property
+    def place(self) -> "Storage": ...
+    @property
+    def files(self) -> dict[str, list[str]]: ...
+    @property
+    def old(self) -> dict[str, list[str]]: ...
+    @property
+    def tail(self) -> "Lines": ...
+    @property
+    def merged(self) -> bool: ...
 
 
 class DuckSession:
     """One connection with temporary tables for the tail and views over it and the files."""
 
-    def __init__(self, snapshot: "Snapshot", connection: "Connection | None" = None) -> None:
+    def __init__(self, snapshot: LakeFiles, connection: "Connection | None" = None) -> None:
         self._snapshot = snapshot
         self._stack = ExitStack()
         self._made: set[str] = set()
@@ -40,6 +60,14 @@ class DuckSession:
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT unnest($texts::VARCHAR[]) AS {column}",
             {"texts": list(texts)},
+        )
+
+    def load(self, name: str, column: str, path: Path) -> None:
+        columns = f"{{{engine.literal(column)}: 'VARCHAR'}}"
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM read_csv("  # noqa: S608
+            f"{engine.literal(str(path))}, header = false, auto_detect = false, "
+            f"columns = {columns})"
         )
 
     def copy(self, question: "exp.Query", path: Path, form: "Form", seconds: float) -> int:

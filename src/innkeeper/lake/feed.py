@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.lake.tables import CHANGES, TABLES
-from innkeeper.store.work import Work
+
+if TYPE_CHECKING:
+    from innkeeper.store.work import Work
 
 MERGED: Final = "merged"
 FEED: Final = "lake.from_feed"
@@ -22,7 +24,7 @@ class Lines:
 
 
 async def copy_lines(
-    work: Work, source: str, folder: Path, names: tuple[str, ...] = (), **params: Any
+    work: "Work", source: str, folder: Path, names: tuple[str, ...] = (), **params: Any
 ) -> Lines:
     """Write the rows of every root that `source` lists; tables without rows have no file."""
     lines = Lines(folder)

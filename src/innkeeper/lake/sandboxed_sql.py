@@ -1,25 +1,29 @@
 """Segments written in SQL, the second gate: an engine that could do no harm.
 
-The first is the tree (`lake/sql_gate.py`). The engine is a DuckDB of its own that sees the lake's
-files alone, its configuration locked, limits of memory and time, thrown away afterwards: what the
-first gate let through by mistake finds nothing to harm.
+The first is the tree (`lake/sql_gate.py`). The engine is a DuckDB of its own, in a child process
+(`lake/sql_process.py`), that sees the lake's files alone, its configuration locked, limits of
+memory and time, thrown away afterwards: what the first gate let through by mistake finds nothing
+to harm.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.sql_gate import bound, checked, refused, told
 from innkeeper.lake.views import DOCUMENTED
-from innkeeper.store.scratch import temporary
 
 if TYPE_CHECKING:
-    from innkeeper.lake.snapshot import Snapshot
+    from innkeeper.lake.sql_jobs import SqlLake
+
+AT_ONCE: Final = 10_000
+"""Refs that are held in memory while they are written."""
 
 
-def sandboxed_members(snapshot: "Snapshot", text: str, seconds: float) -> list[str]:
-    """The guest_ref column of what a text finds, in an engine of its own; raises `Invalid`.
+def write_members(lake: "SqlLake", text: str) -> int:
+    """Write the guests that a text finds to `lake.members`, and return their number.
 
-    The engine is DuckDB whatever `lake_engine` says (`engines.answering`).
+    Only refs of guests are written, whatever the text returns, so that the answer has a bound.
+    Raises `Invalid`, `Unavailable` after `lake.seconds`.
     """
     import duckdb  # noqa: PLC0415
     from sqlglot import exp  # noqa: PLC0415
@@ -27,40 +31,52 @@ def sandboxed_members(snapshot: "Snapshot", text: str, seconds: float) -> list[s
     from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415
 
     tree = checked(text)
-    question = exp.select("guest_ref").distinct().from_(tree.subquery("asked"))
-    question = question.where(exp.column("guest_ref").is_(exp.null()).not_())
-    memory = snapshot.settings.lake_memory_mb
-    with temporary(snapshot.settings, "sql") as folder:
-        connection = duckdb.connect(
-            config={
-                "memory_limit": f"{memory}MB",
-                "temp_directory": str(folder),
-                "max_temp_directory_size": f"{memory * 4}MB",
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            }
-        )
-        try:
-            _lock(connection, snapshot)
-            sandbox = DuckSession(snapshot, connection)
-            sandbox.use(DOCUMENTED)
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
-            rows = sandbox.fetched(question.sql(dialect="duckdb"), seconds)
-        except duckdb.Error as error:
-            # Where it is wrong in itself, with the place.
-            bound(tree, text)
-            raise refused(told(error)) from None
-        finally:
-            connection.close()
-    return [str(ref) for (ref,) in rows]
+    ref = exp.cast(exp.column("guest_ref", "asked"), "VARCHAR")
+    found = exp.select(ref).from_(tree.subquery("asked"))
+    question = exp.select("g.guest_ref").from_("guests AS g")
+    question = question.where(exp.column("guest_ref", "g").isin(query=found))
+    connection = duckdb.connect(config=_configuration(lake))
+    try:
+        _lock(connection, lake)
+        sandbox = DuckSession(lake, connection)
+        sandbox.use(DOCUMENTED)
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        batches = sandbox.fetched_in_batches(question.sql(dialect="duckdb"), AT_ONCE, lake.seconds)
+        rows = 0
+        with lake.members.open("w", encoding="utf-8") as target:
+            for batch in batches:
+                target.writelines(f"{ref}\n" for (ref,) in batch)
+                rows += len(batch)
+        return rows
+    except duckdb.OutOfMemoryException:
+        raise MemoryError from None
+    except duckdb.Error as error:
+        # Where it is wrong in itself, with the place.
+        bound(tree, text)
+        raise refused(told(error)) from None
+    finally:
+        connection.close()
 
 
-def _lock(connection: Any, snapshot: "Snapshot") -> None:
+def _configuration(lake: "SqlLake") -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        # The rest is for what the engine holds beside its buffers.
+        "memory_limit": f"{lake.memory_mb * 3 // 4}MB",
+        "threads": lake.threads,
+        "temp_directory": str(lake.folder / "spill"),
+        "max_temp_directory_size": f"{lake.memory_mb * 4}MB",
+        "python_enable_replacements": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+
+
+def _lock(connection: Any, lake: "SqlLake") -> None:
     """What may be read once external access is off: the lake's own files."""
-    if not snapshot.place.is_local:
-        connection.register_filesystem(snapshot.place.filesystem)
-    files = [path for paths in snapshot.files.values() for path in paths]
-    full = [snapshot.place.full(path) for path in files]
+    if not lake.place.is_local:
+        connection.register_filesystem(lake.place.filesystem)
+    files = [path for paths in lake.files.values() for path in paths]
+    full = [lake.place.full(path) for path in files]
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_paths = {engine.listed(full)}")

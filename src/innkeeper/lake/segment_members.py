@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlglot import exp
 
-from innkeeper.lake.sandboxed_sql import sandboxed_members
 from innkeeper.lake.segment_sql import ASKED, asked_only, members
 from innkeeper.lake.snapshot import Lake
-from innkeeper.lake.sql_gate import checked
+from innkeeper.lake.sql_process import find_sql_members
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import RETIRED
 from innkeeper.rules import segment_reading, segments
 from innkeeper.rules.segments import Definition, traits_in
 from innkeeper.rules.traits import Traits
+from innkeeper.store.scratch import temporary
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,8 @@ class Question:
 
     @classmethod
     def of(cls, body: Mapping[str, Any], traits: Traits) -> "Question":
-        """Of a definition's JSON; raises `Invalid`."""
+        """Of a definition's JSON; raises `Invalid`. SQL is not read before it is run."""
         definition = segment_reading.read(body, traits)
-        if definition.sql is not None:
-            checked(definition.sql)
         return cls(definition, traits)
 
     @property
@@ -93,6 +91,7 @@ async def _prepared(lake: Lake, question: Question) -> exp.Select:
     if question.definition.sql is not None:
         text = question.definition.sql
         seconds = lake.snapshot.settings.sql_segment_seconds
-        found = await lake.run(lambda _: sandboxed_members(lake.snapshot, text, seconds))
-        await lake.run(lambda session: session.table("found", "guest_ref", found))
+        with temporary(lake.snapshot.settings, "sql") as folder:
+            path, _ = await find_sql_members(lake.snapshot, text, folder, seconds)
+            await lake.run(lambda session: session.load("found", "guest_ref", path))
     return question.tree(lake.snapshot.taken_at)

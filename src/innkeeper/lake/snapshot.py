@@ -69,6 +69,9 @@ class Session(Protocol):
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
         """A table of one column of text, for questions to name; in place of an earlier one."""
 
+    def load(self, name: str, column: str, path: Path) -> None:
+        """The same of a local file of plain words, one a line."""
+
     def copy(self, question: "exp.Query", path: Path, form: Form, seconds: float) -> int:
         """Write an answer to a local file; how many rows."""
 

@@ -48,6 +48,14 @@ class SparkQuestions:
 
     def table(self, name: str, column: str, texts: Collection[str]) -> None:
         self._duck.table(name, column, texts)
+        self._publish(name, column)
+
+    def load(self, name: str, column: str, path: Path) -> None:
+        self._duck.load(name, column, path)
+        self._publish(name, column)
+
+    def _publish(self, name: str, column: str) -> None:
+        """Let Spark read a table of one column that DuckDB has."""
         path = f"{self._folder()}/{uuid4().hex}.parquet"
         write_rows(self._duck.connection, self._place, path, f"SELECT * FROM {name}")  # noqa: S608
         self._view(name, [path], (Column(column, TEXT),))

@@ -1,6 +1,7 @@
 """Segments written in SQL, the first gate: one SELECT over documented views, known functions.
 
-What is refused says where in the text it stands (`lake/sql_places.py`).
+What is refused says where in the text it stands (`lake/sql_places.py`). Reading a text can take
+long and much memory: this runs in a child process alone (`lake/sql_process.py`).
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake import sql_places as places
+from innkeeper.lake.sql_jobs import FIELD
+from innkeeper.lake.sql_names import rename_ctes, resolved_cte
 from innkeeper.lake.tables import BY_NAME
 from innkeeper.lake.views import DOCUMENTED, view_sql
 
@@ -15,8 +18,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
     from sqlglot import exp
 
-FIELD: Final = "definition.sql"
-LONGEST: Final = 32 * 1024
 DEEPEST: Final = 400
 """Levels of a tree: deeper ones have no use but to exhaust whoever walks them."""
 
@@ -46,12 +47,13 @@ _FUNCTIONS: Final = frozenset(
 
 
 def checked(text: str) -> "exp.Query":
-    """The text as a tree; raises `Invalid` for anything but a plain question, with its place."""
+    """The text as a tree; raises `Invalid` for anything but a plain question, with its place.
+
+    What WITH names has names of ours in the tree (`rename_ctes`).
+    """
     from sqlglot import exp, parse  # noqa: PLC0415
     from sqlglot.errors import SqlglotError  # noqa: PLC0415
 
-    if len(text) > LONGEST:
-        raise refused(f"is longer than {LONGEST} characters")
     try:
         read = parse(text, dialect="duckdb")
         trees = [each for each in read if each and not isinstance(each, exp.Semicolon)]
@@ -68,6 +70,7 @@ def checked(text: str) -> "exp.Query":
     names = [name.lower() for name in tree.named_selects]
     if "guest_ref" not in names and "*" not in names:
         raise refused("must return a column guest_ref", places.of_node(tree, text))
+    rename_ctes(tree)
     return tree
 
 
@@ -95,18 +98,12 @@ def _check(tree: "exp.Query", text: str) -> None:
 
 
 def _readable(node: "exp.Table") -> bool:
-    """Whether a table is a documented view, or a name that WITH gave around it."""
+    """Whether a table is a documented view, or a name that WITH gave before it."""
     from sqlglot import exp  # noqa: PLC0415
 
     if not isinstance(node.this, exp.Identifier) or node.args.get("db"):
         return False
-    name = node.name.lower()
-    around: exp.Expr | None = node
-    while around is not None and name not in DOCUMENTED:
-        if isinstance(around, exp.Query) and name in {each.alias.lower() for each in around.ctes}:
-            return True
-        around = around.parent
-    return around is not None
+    return node.name.lower() in DOCUMENTED or resolved_cte(node) is not None
 
 
 def _operators() -> tuple[type[Any], ...]:

@@ -121,6 +121,8 @@ class Api:
             base_url(request.scope, headers, self._settings.public_url),
             caller.compatibility,
         )
+        if isinstance(route, Special) and route.before is not None:
+            await route.before(asked)
         return await self._act(request, caller, prepared(route, asked), raw, route.takes_key)
 
     async def _act(

@@ -68,6 +68,8 @@ class Special:
     summary: str
     tag: str
     perform: Callable[[Work, Asked], Awaitable[Told]]
+    before: Callable[[Asked], Awaitable[None]] | None = None
+    """What may take long and needs no connection: it is done before one is taken."""
     shown: Schema | None = None
     """Schema of the answer; None for 204."""
     body: Schema | None = None

@@ -70,7 +70,7 @@ async def change(work: Work, export: UUID | str, body: Mapping[str, Any]) -> Rec
     """
     async with work.transaction():
         row = await fetch(work, export)
-        fields = await _checked(work, {**_sent(row), **body})
+        fields = await _checked(work, {**_sent(row), **body}, row["shape"].get("filter"))
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if row["webhook_secret"] and fields["webhook_secret"]:
@@ -222,7 +222,8 @@ def next_time(schedule: str | None, after: datetime) -> datetime | None:
     return following
 
 
-async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> dict[str, Any]:
+    """The columns of a body; `stored` is a filter that has been checked."""
     problems: list[Problem] = []
     fields: dict[str, Any] = {}
     name = body.get("name")
@@ -246,7 +247,7 @@ async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
     try:
         rules.read_shape(shape, await traits.known(work))
         if "filter" in shape:
-            await segments.check(work, shape["filter"])
+            await segments.check(work, shape["filter"], stored)
     except Invalid as invalid:
         problems += invalid.problems
     destination = body.get("destination")

@@ -1,6 +1,5 @@
 """Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
 
-import asyncio
 import re
 import secrets
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import traits
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
-from innkeeper.lake import engines
+from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -74,7 +73,7 @@ async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Re
         row = await _locked(work, segment)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
-        fields = await _checked(work, {**_sent(row), **body})
+        fields = await _checked(work, {**_sent(row), **body}, row["definition"])
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if fields["webhook"] == row["webhook"]:
@@ -168,6 +167,8 @@ async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
     )
 
     question = Question.of(definition, await traits.known(work))
+    if question.definition.sql is not None:
+        await sql_process.check_sql(question.definition.sql)
     async with opened(work, engines.answering(work.settings, definition)) as lake:
         size, sample = await count_members(lake, question, SAMPLE)
         total = await count_guests(work)
@@ -180,18 +181,22 @@ async def count_guests(work: Work) -> int:
     return int(row["total"]) if row else 0
 
 
-async def check(work: Work, definition: Any) -> None:
-    """Raises `Invalid` for a definition that could not be asked."""
+async def check_early(definition: Any) -> None:
+    """Check the SQL of a definition before a connection is taken; `check` raises what is wrong."""
+    if isinstance(definition, Mapping):
+        await sql_process.check_early(definition.get("sql"))
+
+
+async def check(work: Work, definition: Any, stored: Any = None) -> None:
+    """Raises `Invalid` for a definition that could not be asked; `stored` has been checked."""
     if not isinstance(definition, Mapping):
         raise Invalid(Problem("definition", "must be an object"))
     read = segment_reading.read(definition, await traits.known(work))
-    if read.sql is not None:
-        from innkeeper.lake.sql_gate import bound, checked  # noqa: PLC0415 - loads SQLGlot
-
-        await asyncio.to_thread(bound, checked(read.sql), read.sql)
+    if read.sql is not None and definition != stored:
+        await sql_process.check_sql(read.sql)
 
 
-async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> dict[str, Any]:
     """The columns of a body; raises `Invalid` with every problem."""
     problems: list[Problem] = []
     name = body.get("name")
@@ -209,7 +214,7 @@ async def _checked(work: Work, body: Mapping[str, Any]) -> dict[str, Any]:
     if webhook is not None and not is_web_address(webhook):
         problems.append(Problem("webhook", "must be an http or https URL"))
     try:
-        await check(work, body.get("definition"))
+        await check(work, body.get("definition"), stored)
     except Invalid as invalid:
         problems += invalid.problems
     if problems:

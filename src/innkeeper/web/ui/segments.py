@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
@@ -142,6 +143,12 @@ async def values(visit: Visit) -> Response:
     return visit.show("segment_values.html", values=found)
 
 
+async def check_early(form: FormData) -> None:
+    """Check the SQL of the builder before a connection is taken."""
+    if "sql" in form:
+        await segments.check_early({"sql": draft_form.text(form, "sql")})
+
+
 async def save(visit: Visit) -> Response:
     """What the builder sends: another row, or the segment to keep."""
     draft = draft_form.read(visit.form)
@@ -226,13 +233,20 @@ async def people(visit: Visit, refs: list[Any]) -> list[Record]:
 
 PAGES: Final = (
     Page("/segments", every),
-    Page("/segments/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False),
+    Page(
+        *("/segments/new", new, save),
+        right=Right.SEGMENTS,
+        post_right=Right.SEGMENTS,
+        whole=False,
+        before=check_early,
+    ),
     Page("/segments/values", values, right=Right.SEGMENTS),
     Page(
         *("/segments/{segment}/edit", edit, save),
         right=Right.SEGMENTS,
         post_right=Right.SEGMENTS,
         whole=False,
+        before=check_early,
     ),
     Page("/segments/{segment}/why/{guest}", why),
     Page("/segments/{segment}", one, act, post_right=Right.SEGMENTS, whole=False),

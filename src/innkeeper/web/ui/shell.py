@@ -215,6 +215,8 @@ class Page:
     right: Right | None = None
     post_right: Right | None = None
     whole: bool = True
+    before: Callable[[FormData], Awaitable[None]] | None = None
+    """What its form needs that may take long: it is done before a connection is taken."""
     uploads: bool = False
     """Whether its form may hold a file as large as an upload may be."""
 
@@ -254,6 +256,8 @@ class Shell:
                     return await self._answer(page, visit)
 
             try:
+                if posted and page.before is not None and _may_post(person, page):
+                    await page.before(form)
                 return await retrying(once)
             except ApiError as error:
                 return problem(request, error, workspace)
@@ -295,6 +299,10 @@ class Shell:
         if not is_csrf(form.get("csrf"), token):
             return problem(request, Forbidden("This form is out of date. Go back and try again."))
         return form
+
+
+def _may_post(person: users.Person, page: Page) -> bool:
+    return page.post_right is None or may(person.role, page.post_right)
 
 
 def csrf_of(secret: str) -> str:

@@ -4,7 +4,7 @@ import math
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.audiences import audience_exports
+from innkeeper.actions.audiences import audience_exports, segments
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
 from innkeeper.resources.kinds import Schema
@@ -39,6 +39,11 @@ async def list_all(work: Work, asked: Asked) -> Told:
     """Every export."""
     rows = await audience_exports.list_all(work)
     return Told({"items": [shown(row, asked.base) for row in rows]})
+
+
+async def check_early(asked: Asked) -> None:
+    """Check the SQL of a filter before a connection is taken."""
+    await segments.check_early((asked.body or {}).get("filter"))
 
 
 async def create(work: Work, asked: Asked) -> Told:
@@ -300,13 +305,21 @@ OWN_EXPORTS: Final = (
         "createExport",
         "Create an export",
         create,
+        before=check_early,
         body=_BODY,
         shown=_EXPORT,
         status=201,
     ),
     _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT),
     _own(
-        "PATCH", "/{export}", "changeExport", "Change an export", change, body=_BODY, shown=_EXPORT
+        "PATCH",
+        "/{export}",
+        "changeExport",
+        "Change an export",
+        change,
+        before=check_early,
+        body=_BODY,
+        shown=_EXPORT,
     ),
     _own("DELETE", "/{export}", "deleteExport", "Delete an export", delete, status=204),
     _own("POST", "/{export}/run", "runExport", "Run now", start, shown=_REPORT, status=202),

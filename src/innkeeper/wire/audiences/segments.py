@@ -82,6 +82,11 @@ async def fetch(work: Work, asked: Asked) -> Told:
     return Told(shown(await segments.fetch(work, _segment(asked)), asked.base, work.actor))
 
 
+async def check_early(asked: Asked) -> None:
+    """Check the SQL of a body before a connection is taken."""
+    await segments.check_early((asked.body or {}).get("definition"))
+
+
 async def create(work: Work, asked: Asked) -> Told:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
     row = await segments.create(work, asked.body or {})

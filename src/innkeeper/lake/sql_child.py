@@ -1,0 +1,47 @@
+"""The child process that runs users' SQL: `python -m innkeeper.lake.sql_child`.
+
+It reads one `Job` as JSON from its standard input and writes one `Outcome` as JSON to its standard
+output. `lake/sql_process.py` starts it and kills it when it takes too long.
+"""
+
+import sys
+
+import msgspec
+
+from innkeeper.errors import Invalid, Unavailable
+from innkeeper.lake.sql_jobs import Job, Outcome, decode_job
+from innkeeper.lake.sql_limits import limit_memory, limit_process
+
+
+def main() -> None:
+    """Run one job within its limits."""
+    job = decode_job(sys.stdin.buffer.read())
+    limit_process(job.parent, job.cpu_seconds)
+    sys.stdout.buffer.write(msgspec.json.encode(run(job)))
+
+
+def run(job: Job) -> Outcome:
+    """Check the text, and write the members it finds where the job has a lake."""
+    # Loaded before the limit is set: their code is not what the limit is about.
+    import duckdb  # noqa: F401, PLC0415
+
+    from innkeeper.lake.sandboxed_sql import write_members  # noqa: PLC0415
+    from innkeeper.lake.sql_gate import bound, checked  # noqa: PLC0415
+
+    limit_memory(job.memory_mb)
+    try:
+        if job.lake is None:
+            bound(checked(job.text), job.text)
+            return Outcome()
+        return Outcome(rows=write_members(job.lake, job.text))
+    except Invalid as invalid:
+        problem = invalid.problems[0]
+        return Outcome(reason=problem.reason, place=problem.place)
+    except Unavailable as error:
+        return Outcome(unavailable=error.message)
+    except MemoryError:
+        return Outcome(exceeded="memory")
+
+
+if __name__ == "__main__":
+    main()

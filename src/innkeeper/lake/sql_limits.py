@@ -1,0 +1,41 @@
+"""Limits of the process that runs users' SQL, which it sets for itself before it reads any."""
+
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Final
+
+from innkeeper.store.processes import follow_parent
+
+_MB: Final = 2**20
+_STATM: Final = Path("/proc/self/statm")
+
+
+def limit_process(parent: int, cpu_seconds: int) -> None:
+    """End with the parent, after so many seconds of processor time, and without a core file.
+
+    It runs at a lower priority than what answers requests.
+    """
+    follow = follow_parent(signal.SIGKILL, parent)
+    if follow is not None:
+        follow()
+    _lower(resource.RLIMIT_CPU, cpu_seconds)
+    _lower(resource.RLIMIT_CORE, 0)
+    os.nice(5)
+
+
+def limit_memory(megabytes: int) -> None:
+    """Allow so much address space beyond what is in use; an allocation past that fails.
+
+    Without /proc (macOS, where the system does not enforce the limit) nothing is set.
+    """
+    if _STATM.exists():
+        used = int(_STATM.read_text().split()[0]) * resource.getpagesize()
+        _lower(resource.RLIMIT_AS, used + megabytes * _MB)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (most, most))

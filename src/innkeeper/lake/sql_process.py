@@ -1,0 +1,142 @@
+"""Run users' SQL in a child process with limits of memory, processor time and time.
+
+Parsing and planning a text of a few hundred characters can take minutes and gigabytes, and both are
+done by libraries that cannot be interrupted: so neither happens in the process that answers
+requests. The child (`lake/sql_child.py`) gets the text and the names of files, no database address
+and no settings; it is killed when its time is over, and when the server ends.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from innkeeper.errors import Invalid, Problem, ServerFault, Unavailable
+from innkeeper.lake.sql_jobs import FIELD, LONGEST, Job, Outcome, SqlLake, encode_job
+from innkeeper.rules.keys import digest
+from innkeeper.store.limiter import Limiter
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from innkeeper.lake.snapshot import Snapshot
+
+CHECKS: Final = Limiter("checks of SQL", at_once=2, waiting=16)
+"""Texts that one process has checked at a time."""
+CHECK_CPU_SECONDS: Final = 5
+CHECK_MEMORY_MB: Final = 512
+MORE_MEMORY_MB: Final = 256
+"""What a question may use beyond the memory of its engine: code, stacks, values in flight."""
+MOST_THREADS: Final = 4
+
+_CHILD: Final = (sys.executable, "-P", "-m", "innkeeper.lake.sql_child")
+START_SECONDS: Final = 30.0
+"""Time that a child may take beyond that of its job: a busy machine starts it slowly."""
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+_TOO_LONG: Final = Outcome(reason=f"is longer than {LONGEST} characters")
+_REMEMBERED: Final = 256
+_checked: OrderedDict["UUID", Outcome] = OrderedDict()
+"""Outcomes of the latest checks by digest of the text: a text is checked before a connection is
+taken, and asked about again by the action that saves it."""
+
+
+async def check_sql(text: str) -> None:
+    """Raise `Invalid` for a text that is no segment, `Unavailable` when too many are checked."""
+    _raise_problem(await _outcome_of(text))
+
+
+async def check_early(text: object) -> None:
+    """Check a text before a connection is taken; what is wrong with it is raised by `check_sql`."""
+    if isinstance(text, str):
+        await _outcome_of(text)
+
+
+async def find_sql_members(
+    snapshot: "Snapshot", text: str, folder: Path, seconds: float
+) -> tuple[Path, int]:
+    """The file of refs of guests that a text finds, one a line, and how many there are.
+
+    The file is in `folder`. The engine is DuckDB whatever `lake_engine` says
+    (`engines.answering`).
+    """
+    if len(text) > LONGEST:
+        _raise_problem(_TOO_LONG)
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    lake = SqlLake.of(snapshot, folder, seconds, threads)
+    cpu_seconds = int(seconds * threads) + CHECK_CPU_SECONDS
+    job = Job(text, os.getpid(), cpu_seconds, lake.memory_mb + MORE_MEMORY_MB, lake)
+    outcome = await run_job(job, seconds + START_SECONDS)
+    if outcome.exceeded == "memory":
+        outcome.reason = f"needs more than {lake.memory_mb} MB of memory"
+    elif outcome.exceeded:
+        outcome.unavailable = f"The question took longer than {seconds:g} seconds."
+    _raise_problem(outcome)
+    return lake.members, outcome.rows
+
+
+async def _outcome_of(text: str) -> Outcome:
+    if len(text) > LONGEST:
+        return _TOO_LONG
+    key = digest("sql", text)
+    outcome = _checked.get(key)
+    if outcome is None:
+        async with CHECKS:
+            job = Job(text, os.getpid(), CHECK_CPU_SECONDS, CHECK_MEMORY_MB)
+            outcome = await run_job(job, CHECK_CPU_SECONDS + START_SECONDS)
+        if outcome.exceeded == "time":
+            raise Unavailable("The server is too busy to check SQL.")
+        if outcome.exceeded:
+            outcome.reason = "is too complex: checking it takes too long or too much memory"
+        _checked[key] = outcome
+        while len(_checked) > _REMEMBERED:
+            _checked.popitem(last=False)
+    return outcome
+
+
+def _raise_problem(outcome: Outcome) -> None:
+    if outcome.unavailable:
+        raise Unavailable(outcome.unavailable)
+    if outcome.reason:
+        raise Invalid(Problem(FIELD, outcome.reason, place=outcome.place))
+
+
+async def run_job(job: Job, seconds: float) -> Outcome:
+    """Run a child, and kill it when it takes longer."""
+    process = await asyncio.create_subprocess_exec(
+        *_CHILD,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(is_local=job.lake is None or job.lake.place.is_local),
+    )
+    try:
+        sent = process.communicate(encode_job(job))
+        told, _ = await asyncio.wait_for(sent, seconds)
+    except TimeoutError:
+        return Outcome(exceeded="time")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode == 0:
+        return msgspec.json.decode(told, type=Outcome)
+    if process.returncode == -signal.SIGXCPU:
+        return Outcome(exceeded="processor")
+    if process.returncode is not None and process.returncode < 0:
+        # An allocation failed in a thread of the engine, where no error can be raised.
+        return Outcome(exceeded="memory")
+    raise ServerFault
+
+
+def environment(*, is_local: bool) -> dict[str, str]:
+    """The variables of a child: those of object storage where the lake is there, none of ours."""
+    ours = ("INNKEEPER_", "PG")
+    names = _PASSED_ON if is_local else [n for n in os.environ if not n.startswith(ours)]
+    passed = {name: os.environ[name] for name in names if name in os.environ}
+    # Each arena reserves address space, which the limit counts.
+    return passed | {"MALLOC_ARENA_MAX": "2"}
