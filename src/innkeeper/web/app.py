@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,8 +22,10 @@ from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
+from innkeeper.web.request_log import RequestLog
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
+from innkeeper.web.ui.problems import is_screen, problem
 from innkeeper.web.uploads import Uploads
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.stream.routes import is_stream
@@ -78,29 +80,33 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     async def told(request: Request, fault: Exception) -> Response:
         error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
+        if is_screen(request):
+            return problem(request, error)
         body = error_body(error, resolved.more_info_url, "", {})
         return Response(encode(body), error.status, error.headers, "application/json")
 
+    routes = [
+        *probes.routes(database, resolved),
+        *Uploads(database, resolved, Files.of(resolved)).routes(),
+        *ExportDoors(database, Files.of(resolved)).routes(),
+        *screens.routes(database, resolved),
+    ]
+    handled = (HTTPException, ApiError, ClientDisconnect, Exception)
     rest = Starlette(
-        routes=[
-            *probes.routes(database, resolved),
-            *Uploads(database, resolved, Files.of(resolved)).routes(),
-            *ExportDoors(database, Files.of(resolved)).routes(),
-            *screens.routes(database, resolved),
-        ],
-        lifespan=lifespan,
-        exception_handlers={HTTPException: told, ApiError: told, Exception: told},
+        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, told)
     )
     rest.router.redirect_slashes = False
     return Door(
         Api(resolved, database, keyring),
         Stream(resolved, database, keyring),
-        BrowserSecurity(rest, resolved),
+        BrowserSecurity(RequestLog(rest, routes), resolved),
     )
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:
     """Any other error as one of ours, so that every route has one error body (ER-4)."""
+    if isinstance(fault, ClientDisconnect):
+        return BadRequest("The request was cut off.")
     if not isinstance(fault, HTTPException):
         return ServerFault()
     if fault.status_code == 404:

@@ -14,6 +14,7 @@ from innkeeper import clock
 from innkeeper.resources.values import iso
 
 CORRELATION: Final = b"x-correlation-id"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 log: Final = logging.getLogger("innkeeper.web")
@@ -35,7 +36,11 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
     labels = (method, route, status)
     child = _children.get(labels)
     if child is None:
-        child = _children[labels] = REQUEST_SECONDS.labels(method, route, str(status))
+        # A caller may name any method: those that nobody serves are counted as one.
+        shown = method if method in _METHODS else "other"
+        child = REQUEST_SECONDS.labels(shown, route, str(status))
+        if shown == method:
+            _children[labels] = child
     child.observe(seconds)
 
 

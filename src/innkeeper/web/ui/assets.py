@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from innkeeper.errors import NotFound
+
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _NAMES: Final = ("app.css", "app.js", "favicon.svg", "htmx.min.js")
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -32,7 +34,7 @@ async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     body = contents().get(name)
     if body is None:
-        return Response(status_code=404)
+        raise NotFound
     headers = {"cache-control": _FOREVER}
     return Response(body, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
 

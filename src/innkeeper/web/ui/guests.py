@@ -15,7 +15,8 @@ from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
-from innkeeper.web.ui.shell import HEADERS, PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.rendering import HEADERS, PAGE_SIZE
+from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.naming import camel
 from innkeeper.wire.protection import subject_page
 from innkeeper.wire.protection.subject import held_on

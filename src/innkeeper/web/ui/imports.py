@@ -22,7 +22,8 @@ from innkeeper.rules.batch import Entry, Failure
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.web.ui import import_files
-from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.rendering import PAGE_SIZE
+from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.audiences.reports import safe
 from innkeeper.wire.bulk.mapping import ColumnMapping
 

@@ -11,16 +11,15 @@ from innkeeper.actions.admin import users
 from innkeeper.errors import ApiError
 from innkeeper.store.database import Database
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
+from innkeeper.web.ui.problems import Forbidden
+from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 from innkeeper.web.ui.shell import (
     FORM_COOKIE,
-    HEADERS,
     LOGIN_COOKIE,
     csrf_of,
     form_secret,
     is_csrf,
-    problem,
-    render,
-    theme_of,
+    read_form,
 )
 
 MOST_BYTES: Final = 16_384
@@ -53,15 +52,12 @@ class Login:
         """The form, or for a link the one that chooses a password."""
         link = request.query_params.get("link", "")
         next_ = _safe(request.query_params.get("next", ""))
-        try:
-            if not link:
-                if await self._person(request) is not None:
-                    return RedirectResponse(next_ or "/", 303)
-                return self._page(request, next=next_)
-            async with self._database.control() as work:
-                whose = await users.link(work, link)
-        except ApiError as error:
-            return problem(request, error)
+        if not link:
+            if await self._person(request) is not None:
+                return RedirectResponse(next_ or "/", 303)
+            return self._page(request, next=next_)
+        async with self._database.control() as work:
+            whose = await users.link(work, link)
         if whose is None:
             ended = "This link has expired or was used. Ask for another one."
             return self._page(request, 403, fault=ended)
@@ -69,10 +65,7 @@ class Login:
 
     async def enter(self, request: Request) -> Response:
         """Check what was typed, and open a login."""
-        declared = request.headers.get("content-length", "")
-        if not declared.isdecimal() or int(declared) > MOST_BYTES:
-            return self._page(request, 400, fault="The form is too large.")
-        form = await request.form()
+        form = await read_form(request, MOST_BYTES)
         if not is_csrf(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
             return self._page(request, 403, fault="This form is out of date. Try again.")
         link, email, name = (_text(form, field) for field in ("link", "email", "name"))
@@ -103,13 +96,16 @@ class Login:
     async def leave(self, request: Request) -> Response:
         """Log out."""
         token = read_cookie(request, LOGIN_COOKIE)
-        form = await request.form(max_fields=5)
+        form = await read_form(request, MOST_BYTES)
         response = RedirectResponse("/login", 303)
+        if not token:
+            return response
         # A form of another site logs nobody out.
-        if is_csrf(form.get("csrf"), token):
-            async with self._database.control() as work:
-                await users.close_login(work, token)
-            delete_cookie(request, response, LOGIN_COOKIE)
+        if not is_csrf(form.get("csrf"), token):
+            raise Forbidden("This form is out of date. Go back and try again.")
+        async with self._database.control() as work:
+            await users.close_login(work, token)
+        delete_cookie(request, response, LOGIN_COOKIE)
         return response
 
     async def _person(self, request: Request) -> users.Person | None:

@@ -11,7 +11,8 @@ from innkeeper.actions.records.paging import EVERYTHING, Wanted
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.web.ui.guests import opened
-from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.rendering import PAGE_SIZE
+from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import worded
 
 

@@ -11,7 +11,8 @@ from innkeeper.actions.stream import quarantine, replays
 from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
-from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.rendering import PAGE_SIZE
+from innkeeper.web.ui.shell import Page, Visit
 
 REMEDIES: Final = {
     "unknown point of sale": "Create the point of sale in Settings, then replay.",

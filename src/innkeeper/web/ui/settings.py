@@ -11,7 +11,8 @@ from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.values import Refused
 from innkeeper.rules.access import ABOUT, Right, Role
-from innkeeper.web.ui.shell import PAGE_SIZE, Page, Visit
+from innkeeper.web.ui.rendering import PAGE_SIZE
+from innkeeper.web.ui.shell import Page, Visit
 
 TABS: Final = (
     ("/settings", "API access"),

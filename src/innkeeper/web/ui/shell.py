@@ -2,32 +2,20 @@
 
 import hashlib
 import hmac
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 from uuid import UUID
 
 import msgspec
-from jinja2 import Environment, PackageLoader
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from innkeeper import __version__
 from innkeeper.actions.admin import users, workspaces
-from innkeeper.errors import (
-    ApiError,
-    BadRequest,
-    Conflict,
-    NotFound,
-    OperatorError,
-    ServerFault,
-    Unknown,
-)
+from innkeeper.errors import ApiError, BadRequest, Conflict, NotFound, OperatorError, TooLarge
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, masked_addresses, may, veiled, veiled_pairs
 from innkeeper.settings import Settings
@@ -36,26 +24,13 @@ from innkeeper.store.migrate import SANDBOX_SUFFIX
 from innkeeper.store.work import Work
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.places import base_url, listening_url
-from innkeeper.web.ui import charts
-from innkeeper.web.ui.assets import address
-from innkeeper.web.ui.words import FILTERS
-
-log = logging.getLogger(__name__)
+from innkeeper.web.request_log import members_of
+from innkeeper.web.ui.problems import Forbidden, to_login
+from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 
 LOGIN_COOKIE: Final = "innkeeper_login"
 FORM_COOKIE: Final = "innkeeper_form"
 NOTE_COOKIE: Final = "innkeeper_note"
-THEME_COOKIE: Final = "innkeeper_theme"
-HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cache-control": "no-store",
-}
-PAGE_SIZE: Final = 50
 MENU: Final = (
     ("/", "Home", "home"),
     ("/guests", "Guests", "guests"),
@@ -66,12 +41,6 @@ MENU: Final = (
     ("/quarantine", "Quarantine", "quarantine"),
     ("/settings", "Settings", "settings"),
 )
-
-
-class Forbidden(ApiError):
-    """The role of whoever asks lacks a right."""
-
-    status = 403
 
 
 @dataclass(slots=True)
@@ -241,11 +210,11 @@ class Shell:
             if person is None:
                 return to_login(request)
             if not exists:
-                return problem(request, NotFound())
+                raise NotFound
+            # By its ref: a log is no place for an e-mail address.
+            members_of(request).update(workspace=workspace, user=str(person.ref))
             posted = request.method == "POST"
             form = await self._form(request, token, page) if posted else FormData()
-            if isinstance(form, Response):
-                return form
 
             async def once() -> Response:
                 async with self.database.work(workspace, person.email) as work:
@@ -255,15 +224,9 @@ class Shell:
                     )
                     return await self._answer(page, visit)
 
-            try:
-                if posted and page.before is not None and _may_post(person, page):
-                    await page.before(form)
-                return await retrying(once)
-            except ApiError as error:
-                return problem(request, error, workspace)
-            except Exception:
-                log.exception("the page %s failed", page.path)
-                return problem(request, ServerFault(), workspace)
+            if posted and page.before is not None and _may_post(person, page):
+                await page.before(form)
+            return await retrying(once)
 
         return visited
 
@@ -290,19 +253,28 @@ class Shell:
             response.status_code = error.status
             return response
 
-    async def _form(self, request: Request, token: str, page: Page) -> FormData | Response:
-        declared = request.headers.get("content-length", "")
+    async def _form(self, request: Request, token: str, page: Page) -> FormData:
+        """The form that was sent; raises `TooLarge`, `BadRequest`, and `Forbidden` for one that
+        no page of this login made."""
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
-        if not declared.isdecimal() or int(declared) > most:
-            return problem(request, BadRequest("The form is too large."))
-        form = await request.form()
+        form = await read_form(request, most)
         if not is_csrf(form.get("csrf"), token):
-            return problem(request, Forbidden("This form is out of date. Go back and try again."))
+            raise Forbidden("This form is out of date. Go back and try again.")
         return form
 
 
 def _may_post(person: users.Person, page: Page) -> bool:
     return page.post_right is None or may(person.role, page.post_right)
+
+
+async def read_form(request: Request, most: int) -> FormData:
+    """The form of a request of at most so many bytes; raises `TooLarge` and `BadRequest`."""
+    declared = request.headers.get("content-length", "")
+    if not (declared.isascii() and declared.isdecimal()):
+        raise BadRequest("The form must state its length.")
+    if len(declared) > 18 or int(declared) > most:
+        raise TooLarge(most)
+    return await request.form()
 
 
 def csrf_of(secret: str) -> str:
@@ -330,57 +302,3 @@ def ref_of(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise NotFound from None
-
-
-def theme_of(request: Request) -> str:
-    """light, dark, or system."""
-    theme = read_cookie(request, THEME_COOKIE)
-    return theme if theme in ("light", "dark") else "system"
-
-
-def to_login(request: Request) -> Response:
-    """Ask who it is, then come back."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = "/login" if request.method == "POST" else f"/login?next={quote(wanted, safe='')}"
-    return RedirectResponse(target, 303)
-
-
-def problem(request: Request, error: ApiError, workspace: str | None = None) -> Response:
-    """A page that tells of an error; of a guest that was merged away, the survivor's."""
-    if isinstance(error, Unknown) and error.survivor is not None and workspace:
-        return RedirectResponse(f"/w/{workspace}/guests/{error.survivor}", 303)
-    titles = {403: "Not allowed", 404: "Not found", 503: "Busy"}
-    page = render(
-        "problem.html",
-        title=titles.get(error.status, "That did not work"),
-        error=error,
-        home=f"/w/{workspace}/" if workspace else "/",
-        theme=theme_of(request),
-    )
-    return HTMLResponse(page, error.status, HEADERS)
-
-
-def render(template: str, **context: Any) -> str:
-    """A template with its context."""
-    return _environment().get_template(template).render(**context)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("innkeeper.web.ui"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters |= FILTERS
-    globals_: Mapping[str, Any] = {
-        "asset": address,
-        "Right": Right,
-        "version": __version__,
-        "page_size": PAGE_SIZE,
-        "chart": charts,
-    }
-    environment.globals.update(globals_)
-    return environment
