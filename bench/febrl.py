@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 
 from innkeeper.actions.recognition import identity, merges, rule_changes
 from innkeeper.actions.records import guests
-from innkeeper.rules.identity import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, Rule
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.migrate import create_workspace, migrate

@@ -13,7 +13,7 @@ import psycopg
 from bench.servers import Server, basic
 from innkeeper.actions.admin import keys, workspaces
 from innkeeper.actions.recognition import identity, rulebook
-from innkeeper.rules.identity import Condition, Rule, Rulebook
+from innkeeper.rules.identity_rules import Condition, Rule, Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.store.database import Database
 

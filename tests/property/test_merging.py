@@ -32,7 +32,7 @@ from innkeeper.actions.recognition import identity, merges, resolution
 from innkeeper.actions.records import extensions, guests
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
-from innkeeper.rules.identity import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, Rule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeeper.rules.identity import Condition, Rule, Rulebook, evidence, resolve, rule_keys
+from innkeeper.rules.identity import evidence, resolve
+from innkeeper.rules.identity_rules import Condition, Rule, Rulebook, rule_keys
 from innkeeper.rules.merging import groups_of, intent, survivor_first, written
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

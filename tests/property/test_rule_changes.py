@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from innkeeper.actions.recognition import identity, merges, rule_changes
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.paging import Wanted
-from innkeeper.rules.identity import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, Rule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 

@@ -18,7 +18,7 @@ from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
-from innkeeper.rules.identity import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, Rule
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work

@@ -5,95 +5,26 @@ evidence's keys → `resolve` → a decision, which the store applies. Nothing h
 or a database, so the same evidence and candidates always give the same decision.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice, product
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Record
-from innkeeper.resources.values import iso
 from innkeeper.rules import normal
-from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key, in_order
-
-MAX_KEYS: Final = 100
-"""Keys one record has under one rule, so that long lists of values cannot multiply."""
-
-NEVER: Final = (
-    *("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous"),
-    *("test", "test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
-    *("no@email.com", "na@na.com", "unknown@unknown.com", "1234567890", "+1234567890"),
+from innkeeper.rules.identity_rules import (
+    Condition,
+    Evidence1,
+    Rule,
+    Rulebook,
+    is_valid,
+    rule_keys,
 )
-"""Values that identify nobody; blank ones and those of zeros alone never do either."""
+from innkeeper.rules.keys import identifier_key, in_order
 
 NEVER_IDENTIFIES: Final = "value never identifies"
 TOO_MANY: Final = "too many guests share the value"
-
-Evidence1 = dict[str, str]
-"""One condition that was met: {"provider" or "field": which, "value": as it was sent}."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What must be equal: the id of an identifier provider (2.1), or a guest field (2.0)."""
-
-    provider: str | None = None
-    field: str | None = None
-
-    @property
-    def label(self) -> str:
-        """Its spelling inside a key."""
-        return f"field:{self.field}" if self.provider is None else f"provider:{self.provider}"
-
-    def stored(self) -> dict[str, str]:
-        """As the workspace keeps it."""
-        if self.provider is not None:
-            return {"provider": self.provider}
-        return {"field": self.field or ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A name, and conditions that must all be met by one pair of records."""
-
-    name: str
-    conditions: tuple[Condition, ...]
-
-    @property
-    def always_indexed(self) -> bool:
-        """Whether every guest has its keys already: one provider, or e-mail alone."""
-        return len(self.conditions) == 1 and (
-            self.conditions[0].provider is not None or self.conditions[0].field == "email"
-        )
-
-    @staticmethod
-    def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "Rule":
-        """The rule that a workspace keeps as `conditions`."""
-        return Rule(name, tuple(Condition(**condition) for condition in conditions))
-
-
-@dataclass(frozen=True, slots=True)
-class Rulebook:
-    """Everything one workspace decides identity by."""
-
-    version: UUID
-    """Another with every change."""
-    rules: tuple[Rule, ...]
-    never: frozenset[str] = frozenset(NEVER)
-    group_limit: int = 100
-    """Guests that may share a key, or be one identity group."""
-    region: str | None = None
-    """Country that national phone numbers belong to, where the record names none."""
-
-    def keys(self, record: Record) -> set[UUID]:
-        """The index keys that rules need beside those every guest has (`keys.guest_keys`)."""
-        return {
-            key
-            for rule in self.rules
-            if not rule.always_indexed
-            for key, _ in rule_keys(record, rule, self.region, None)
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +58,21 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Attach to `guest` by `rule`, or create a guest when there is none to attach to."""
+    """Attach to `guest`, or create one when there is none to attach to, and why.
+
+    `rule` and `evidence` are the reason that is stored with the record, whatever way it came: what
+    the guest was found by, or the first rule that the record meets when a guest is made of it.
+    """
 
     guest: UUID | None
     rule: str | None = None
     evidence: list[Evidence1] = field(default_factory=list)
     stopped: list[Stopped] = field(default_factory=list)
+
+
+def evidence_of(person: Record, book: Rulebook, now: datetime) -> Found:
+    """What `person` says about who it is, whether the workspace has identity rules or none."""
+    return (evidence if book.rules else evidence_without_rules)(person, book, now)
 
 
 def evidence(person: Record, book: Rulebook, now: datetime) -> Found:
@@ -166,12 +106,22 @@ def evidence_without_rules(person: Record, book: Rulebook, now: datetime) -> Fou
     pairs = {
         identifier_key(one["provider"], one["id"]): _part(provider=one["provider"], value=one["id"])
         for one in person.get("identifiers") or ()
-        if one["id"] and _valid(one, now) and not _never(one["id"], book.never)
+        if one["id"] and is_valid(one, now) and not _never(one["id"], book.never)
     }
     if not pairs:
         return Found([])
     conditions = tuple(Condition(provider=part["provider"]) for part in pairs.values())
     return Found([Met(Rule("", conditions), {key: [part] for key, part in pairs.items()})])
+
+
+def creation(found: Found, stopped: Sequence[Stopped] = ()) -> Decision:
+    """The decision to make a guest of a record that belongs to nobody."""
+    met = found.met[0] if found.met else None
+    stopped = [*found.stopped, *stopped]
+    # Without rules identifiers were looked up, but no rule was met.
+    if met is None or not met.rule.name:
+        return Decision(None, stopped=stopped)
+    return Decision(None, met.rule.name, next(iter(met.keys.values())), stopped)
 
 
 def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: datetime) -> Decision:
@@ -181,7 +131,7 @@ def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: dat
     in `key`: more than the limit for one key means that the key identifies nobody. Of several
     owners the most recently seen is meant, then the oldest, then the lowest ref (identity.md 9).
     """
-    stopped = list(found.stopped)
+    stopped: list[Stopped] = []
     for met in found.met:
         by_key: dict[UUID, list[Record]] = {}
         for candidate in candidates:
@@ -201,14 +151,14 @@ def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: dat
             ]
         if owners:
             owner, parts = min(owners, key=lambda owned: _precedence(owned[0]))
-            return Decision(owner["ref"], met.rule.name, parts, stopped)
-    return Decision(None, stopped=stopped)
+            return Decision(owner["ref"], met.rule.name, parts, [*found.stopped, *stopped])
+    return creation(found, stopped)
 
 
 def resolve_without_rules(found: Found, candidates: Sequence[Record], now: datetime) -> Decision:
     """The guest that holds every identifier sent (identity.md 9, identity with zero rules)."""
     if not found.met:
-        return Decision(None, stopped=found.stopped)
+        return creation(found)
     sent = found.met[0].keys
     holders = [
         candidate
@@ -216,7 +166,7 @@ def resolve_without_rules(found: Found, candidates: Sequence[Record], now: datet
         if sent.keys() <= {key for key, _ in _identifier_keys(candidate, now)}
     ]
     if not holders:
-        return Decision(None, stopped=found.stopped)
+        return creation(found)
     owner = min(holders, key=_precedence)
     parts = [part for parts in sent.values() for part in parts]
     return Decision(owner["ref"], None, parts, found.stopped)
@@ -225,42 +175,6 @@ def resolve_without_rules(found: Found, candidates: Sequence[Record], now: datet
 def holds(guest: Record, rule: Rule, key: UUID, region: str | None, now: datetime) -> bool:
     """Whether a stored guest has that key now: an expired identifier no longer counts."""
     return any(own == key for own, _ in rule_keys(guest, rule, region, now))
-
-
-def rule_keys(
-    record: Record, rule: Rule, region: str | None, now: datetime | None
-) -> Iterator[tuple[UUID, list[Evidence1]]]:
-    """Each key of a record under a rule, with the values behind it; none unless all conditions
-    have a value. Without `now` expired identifiers count, as an index wants it.
-    """
-    each = [_values(record, condition, region, now) for condition in rule.conditions]
-    if not all(each):
-        return
-    if rule.always_indexed:
-        (condition,) = rule.conditions
-        for value, shown in each[0].items():
-            key = (
-                email_key(value)
-                if condition.provider is None
-                else identifier_key(condition.provider, value)
-            )
-            yield key, [_shown(condition, shown)]
-        return
-    # In one order whatever the rule says, so that a key serves every rule with its conditions.
-    parts = sorted(zip(rule.conditions, each, strict=True), key=lambda part: part[0].label)
-    for combination in islice(product(*(values.items() for _, values in parts)), MAX_KEYS):
-        words = [
-            word
-            for (condition, _), (value, _) in zip(parts, combination, strict=True)
-            for word in (condition.label, value)
-        ]
-        yield (
-            digest("rule", *words),
-            [
-                _shown(condition, shown)
-                for (condition, _), (_, shown) in zip(parts, combination, strict=True)
-            ],
-        )
 
 
 def contradicts(own: Iterable[Met], sent: Iterable[Met]) -> bool:
@@ -285,76 +199,27 @@ def names_match(person: Record, contacts: Iterable[Record]) -> UUID | None:
 
 def same_person(
     person: Record, contacts: Sequence[Record], book: Rulebook, now: datetime
-) -> UUID | None:
+) -> Decision:
     """The guest of the contact who is this consumer, if any (stream-api.md 4.2).
 
     Both meet a rule by one value; or the consumer meets none, and has the names of a contact who
     meets one.
     """
-    of = evidence if book.rules else evidence_without_rules
-    own = set(of(person, book, now).keys())
-    known = [(contact, of(contact, book, now).keys()) for contact in contacts]
+    found = evidence_of(person, book, now)
+    known = [(contact, {*evidence_of(contact, book, now).keys()}) for contact in contacts]
     for contact, keys in known:
-        if own & {*keys}:
-            return contact["guest_ref"]  # type: ignore[no-any-return]
-    return None if own else names_match(person, [contact for contact, keys in known if keys])
-
-
-FIELDS: Final = (
-    *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
-    *("city", "state", "country", "nationality", "passport_number", "gender", "title"),
-)
-"""Guest fields that a rule may name: each compares as `_values` says."""
-
-_DATE_LIKE: Final = frozenset({"date_of_birth"})
-
-
-def _values(
-    record: Record, condition: Condition, region: str | None, now: datetime | None
-) -> dict[str, str]:
-    """Normalised value -> value as stored, of what a condition looks at."""
-    if condition.provider is not None:
-        return {
-            _normal_id(condition.provider, one["id"]): one["id"]
-            for one in record.get("identifiers") or ()
-            if one["provider"] == condition.provider
-            and one["id"]
-            and (now is None or _valid(one, now))
-        }
-    name = condition.field or ""
-    if name == "email":
-        sent = (record.get("email"), *(record.get("emails") or ()))
-        pairs = [(normal.email(value), value) for value in sent if value]
-    elif name == "phone":
-        where = record.get("country") or region
-        sent = (*(record.get("phone_numbers") or ()), record.get("phone"))
-        pairs = [(normal.phone(value, where), value) for value in sent if value]
-    elif name == "post_code":
-        value = record.get("post_code") or record.get("zip_code") or ""
-        pairs = [(normal.folded(value), value)]
-    elif name == "street":
-        value = " ".join(record.get("street") or ())
-        pairs = [(normal.folded(value), value)]
-    else:
-        value = record.get(name) or ""
-        pairs = [(value if name in _DATE_LIKE else normal.folded(value), value)]
-    return {compared: value for compared, value in pairs if compared}
+        for met in found.met:
+            for key in keys & met.keys.keys():
+                return Decision(contact["guest_ref"], met.rule.name or None, met.keys[key])
+    if found.met:
+        return Decision(None)
+    return Decision(names_match(person, [contact for contact, keys in known if keys]))
 
 
 def _identifier_keys(record: Record, now: datetime) -> Iterator[tuple[UUID, str]]:
     for one in record.get("identifiers") or ():
-        if one["id"] and _valid(one, now):
+        if one["id"] and is_valid(one, now):
             yield identifier_key(one["provider"], one["id"]), one["id"]
-
-
-def _normal_id(provider: str, value: str) -> str:
-    return normal.email(value) if provider == EMAIL_PROVIDER else value
-
-
-def _valid(identifier: Mapping[str, Any], now: datetime) -> bool:
-    # Stored instants are UTC texts of one width, so they compare as text.
-    expiry = identifier.get("expiryDate")
-    return expiry is None or expiry > iso(now)
 
 
 def _never(value: str, never: Collection[str]) -> bool:
@@ -375,10 +240,6 @@ def _names(record: Record) -> tuple[str, str]:
 
 def _part(**members: str) -> Evidence1:
     return members
-
-
-def _shown(condition: Condition, value: str) -> Evidence1:
-    return {**condition.stored(), "value": value}
 
 
 def countable_keys(record: Record, book: Rulebook, now: datetime) -> Iterator[tuple[int, UUID]]:

@@ -21,7 +21,8 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
 from innkeeper.rules import identity
 from innkeeper.rules.batch import Group, check_groups
-from innkeeper.rules.identity import Decision, Found, Rulebook
+from innkeeper.rules.identity import Decision, Found
+from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.rules.keys import guest_keys, in_order, lock_of
 from innkeeper.rules.merging import Intent, written
 from innkeeper.store.work import Json, Row, Work
@@ -97,8 +98,7 @@ class Crowd:
 
     def evidence(self, person: Record) -> Found:
         """What a record says about who it is."""
-        of = identity.evidence if self.book.rules else identity.evidence_without_rules
-        return of(person, self.book, self.now)
+        return identity.evidence_of(person, self.book, self.now)
 
     async def gather(self, every: Iterable[Found]) -> None:
         """Lock the keys of what is to be decided, and find the guests that they lead to."""
@@ -149,8 +149,8 @@ class Crowd:
             for key in keys
             for ref in self._owners.get(key, ())
         ]
-        if not candidates and not found.stopped:
-            return _NOBODY
+        if not candidates:
+            return identity.creation(found)
         if self.book.rules:
             return identity.resolve(found, candidates, self.book, self.now)
         return identity.resolve_without_rules(found, candidates, self.now)
@@ -211,12 +211,6 @@ class Crowd:
         about = source or self._source
         tail = (about.name, about.ref, self.work.actor, self.now)
         self._joins.append((ref, decision.rule, Json(decision.evidence), *tail))
-        self.note_guarded(ref, decision, about)
-
-    def note_guarded(self, ref: UUID, decision: Decision, source: Source | None = None) -> None:
-        """Keep what guards kept from deciding a record."""
-        about = source or self._source
-        tail = (about.name, about.ref, self.work.actor, self.now)
         for stopped in decision.stopped:
             told = (stopped.rule, stopped.reason, Json(stopped.evidence), [ref])
             self._guarded.append((*told, *tail))
@@ -332,7 +326,6 @@ class Crowd:
                 owners.append(ref)
 
 
-_NOBODY: Final = Decision(None)
 _TOLD: Final = ("first_seen", "last_seen")
 
 

@@ -64,8 +64,7 @@ def _create(crowd: Crowd, what: GuestWrite, changes: Changes, decision: Decision
     ref = crowd.create(changes)
     if what.groups:
         crowd.put_groups(ref, what.groups)
-    if decision.stopped:
-        crowd.note_guarded(ref, decision)
+    crowd.note(ref, decision)
     return "created"
 
 

@@ -11,7 +11,7 @@ from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
-from innkeeper.rules.identity import NEVER, Rule, Rulebook
+from innkeeper.rules.identity_rules import NEVER, Rule, Rulebook
 from innkeeper.store.work import Json, Work
 
 TASK: Final = "identity.run"

@@ -19,7 +19,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import instant, iso
 from innkeeper.rules.guests import told
-from innkeeper.rules.identity import Rulebook
+from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.rules.merging import COLUMNS, Intent, written
 from innkeeper.store.work import Json, Row, Work

@@ -6,24 +6,27 @@ survivor meanwhile is journalled (see `ledger`), so that undoing a merge gives t
 fields it would have had, at a cost that depends on the writes since, not on what it owns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.recognition import ledger
+from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import NOT_VALID
-from innkeeper.rules.identity import Evidence1
+from innkeeper.rules import identity
+from innkeeper.rules.identity_rules import Evidence1
 from innkeeper.rules.merging import repeated
 from innkeeper.store.work import Json, Row, Work
 
 BY_HAND: Final = "by hand"
 MOST_JOINS: Final = 1000
 """Joined records that an explanation lists, newest first."""
+AS_GUEST: Final = "guest"
+"""Source of a record that was sent as a guest: it looked for nobody (rest-v2.1.md G-1)."""
 
 
 async def create(
@@ -139,14 +142,36 @@ async def group(work: Work, guest: UUID) -> list[UUID]:
 
 async def why(work: Work, guest: UUID) -> dict[str, Any]:
     """Why a guest is who it is: merges in force, and every record that joined it or a guest it
-    stands for, newest first. Raises `Unknown`; a retired guest's names the survivor."""
+    stands for, newest first. Raises `Unknown`; a retired guest's names the survivor.
+
+    Of a guest that no record joined it says by what rule and values the guest is known now.
+    """
     members = await _members(work, guest)
+    joined = await work.all("merges.joins", guests=members, limit=MOST_JOINS)
+    if len(joined) < MOST_JOINS:
+        joined += await _known(work, {*members} - {row["guest_ref"] for row in joined})
     return {
         "guest": guest,
         "guests": members,
         "merges": await work.all("merges.in_force", guest=guest),
-        "joined": await work.all("merges.joins", guests=members, limit=MOST_JOINS),
+        "joined": joined,
     }
+
+
+async def _known(work: Work, guests: Collection[UUID]) -> list[Row]:
+    """By which rule and values guests are known, as if a record had joined each; not those whom no
+    rule knows."""
+    if not guests:
+        return []
+    book, found = await rulebook.read(work), list[Row]()
+    for row in await work.all("guest_writes.read", refs=list(guests)):
+        known = identity.evidence_of(ledger.own_record(row), book, clock.now())
+        reason = identity.creation(known)
+        if reason.rule is not None:
+            why: Row = {"rule": reason.rule, "evidence": reason.evidence}
+            source = {"source": AS_GUEST, "source_ref": None, "actor": None}
+            found.append({"guest_ref": row["ref"], **why, **source, "joined_at": row["created_at"]})
+    return sorted(found, key=lambda each: (each["joined_at"], each["guest_ref"]), reverse=True)
 
 
 async def history(work: Work, guest: UUID) -> list[dict[str, Any]]:

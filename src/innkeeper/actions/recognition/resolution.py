@@ -22,7 +22,8 @@ from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import identity
 from innkeeper.rules.guests import mirror_email
-from innkeeper.rules.identity import Decision, Found, Met, Rulebook
+from innkeeper.rules.identity import Decision, Found, Met
+from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.rules.keys import guest_keys, lock_of
 from innkeeper.rules.merging import COLUMNS, Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
@@ -74,13 +75,14 @@ async def accompany(
     """
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
+    source = _source(work, SOURCES["consumer"], order)
     companion = identity.same_person(fields, order_contacts, book, clock.now())
-    if companion is not None:
-        return companion
+    if companion.guest is not None:
+        await _note(work, companion.guest, companion, source)
+        return companion.guest
     told = {name: value for name, value in fields.items() if name not in ("emails", "identifiers")}
     traveller = ledger.new({**told, "guest_type": TRAVELLER})
-    note = {"rule": None, "evidence": Json([]), **_source(work, SOURCES["consumer"], order)}
-    while not await ledger.insert(work, traveller, book, note):
+    while not await ledger.insert(work, traveller, book, {**_reason(companion), **source}):
         book = await rulebook.read(work)
     return traveller["ref"]  # type: ignore[no-any-return]
 
@@ -106,7 +108,7 @@ async def attach_quickly(
     """
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
-    found = _evidence(fields, book)
+    found = identity.evidence_of(fields, book, clock.now())
     if found.stopped or (role == "consumer" and not (found.met or fields.get("identifiers"))):
         return None
     rows = await work.all(
@@ -133,8 +135,8 @@ async def attach_quickly(
     joins_as_customer = _is_customer(work, role) or _by_rule(found, book)
     if row is None or decision.stopped or _wish(row, fields, joins_as_customer) is not None:
         return None
-    why = {"rule": decision.rule, "evidence": Json(decision.evidence)}
-    return Attached(row["ref"], {**why, "source": SOURCES[role], "actor": work.actor})
+    source = {"source": SOURCES[role], "actor": work.actor}
+    return Attached(row["ref"], {**_reason(decision), **source})
 
 
 def _written_at_once(
@@ -151,7 +153,7 @@ def _written_at_once(
         "guest_type": created["guest_type"],
         "body": Json(ledger.members(created)),
         "guest_keys": guest_keys(created, book.keys(created)),
-        **_why_made(found, by_rule),
+        **_reason(identity.creation(found)),
         "reasons": Json(list(reasons.values())),
         "members": list(mirror_email(fields).keys() - {"identifiers"}),
         "identifiers": Json(fields.get("identifiers", [])),
@@ -181,7 +183,7 @@ async def _resolved(
             await _note(work, row["ref"], decision, source)
             return row["ref"]  # type: ignore[no-any-return]
         created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
-        if await ledger.insert(work, created, book, {**_why_made(found, by_rule), **source}):
+        if await ledger.insert(work, created, book, {**_reason(decision), **source}):
             await _note_stopped(work, created["ref"], decision, source)
             return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
@@ -203,28 +205,22 @@ def _type(work: Work, role: Role, by_rule: bool) -> str:
     return TRAVELLER if role == "consumer" and work.settings.travel_tenant else VISITOR
 
 
-def _why_made(found: Found, by_rule: bool) -> dict[str, Any]:
-    met = found.met[0] if by_rule else None
-    parts = next(iter(met.keys.values())) if met else []
-    return {"rule": met.rule.name if met else None, "evidence": Json(parts)}
+def _reason(decision: Decision) -> dict[str, Any]:
+    """Why a record joined a guest, as notes hold it."""
+    return {"rule": decision.rule, "evidence": Json(decision.evidence)}
 
 
 async def decide(
     work: Work, fields: Record, book: Rulebook
 ) -> tuple[Found | None, Decision, list[Row]]:
     """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
-    found = _evidence(fields, book)
+    found = identity.evidence_of(fields, book, clock.now())
     if not found.met:
-        return found, Decision(None, stopped=found.stopped), []
+        return found, identity.creation(found), []
     rows = await work.all("identity.candidates", **_looked_up(found, book))
     if rows[0]["version"] != book.version:
         return None, Decision(None), []
     return found, *_decision(found, rows, book)
-
-
-def _evidence(fields: Record, book: Rulebook) -> Found:
-    of = identity.evidence if book.rules else identity.evidence_without_rules
-    return of(fields, book, clock.now())
 
 
 def _looked_up(found: Found, book: Rulebook) -> dict[str, Any]:
@@ -366,9 +362,8 @@ async def _note(work: Work, guest: UUID, decision: Decision, source: dict[str, A
     await work.run(
         "identity.note_join",
         guest=guest,
-        rule=decision.rule,
-        evidence=Json(decision.evidence),
         now=clock.now(),
+        **_reason(decision),
         **source,
     )
     await _note_stopped(work, guest, decision, source)

@@ -18,7 +18,8 @@ from innkeeper import clock
 from innkeeper.actions.recognition import ledger, merges, rulebook
 from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
-from innkeeper.rules.identity import TOO_MANY, Evidence1, Rule, Rulebook, countable_keys, rule_keys
+from innkeeper.rules.identity import TOO_MANY, countable_keys
+from innkeeper.rules.identity_rules import Evidence1, Rule, Rulebook, rule_keys
 from innkeeper.rules.keys import digest, lock_of
 from innkeeper.rules.merging import groups_of, survivor_first
 from innkeeper.store.database import retrying

@@ -5,7 +5,7 @@ Whoever uses a rulebook learns in the same statement whether its version is stil
 So no process decides by rules that were changed, and no guest lacks the keys of new ones.
 """
 
-from innkeeper.rules.identity import NEVER, Rule, Rulebook
+from innkeeper.rules.identity_rules import NEVER, Rule, Rulebook
 from innkeeper.store.work import Work
 
 _remembered: dict[str, Rulebook] = {}

@@ -7,7 +7,13 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.protection import suppression
-from innkeeper.actions.recognition.resolution import Role, accompany, attach, attach_quickly
+from innkeeper.actions.recognition.resolution import (
+    SOURCES,
+    Role,
+    accompany,
+    attach,
+    attach_quickly,
+)
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
@@ -69,7 +75,9 @@ class People:
     async def record(self, work: Work, order: UUID, guest: UUID, person: Changes) -> None:
         """Put a known guest on an order as it is, even one that others stand for; the guest
         does not change. Events do so, whose guest their browser names."""
-        await self._insert(work, order, guest, person)
+        note = {"rule": None, "evidence": Json([]), "source": SOURCES[self.role]}
+        created = _new(work, order, person)
+        await self._store(work, created, guest, person, {**note, "actor": work.actor})
 
     async def fetch(self, work: Work, **ref: UUID) -> Record:
         """One person; raises `Unknown`."""

@@ -13,7 +13,7 @@ from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry
-from innkeeper.rules.identity import Rulebook
+from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, unzipped

@@ -9,7 +9,7 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import ListOf, Part, Text
 from innkeeper.resources.values import NOT_VALID, Refused, iso
-from innkeeper.rules.identity import FIELDS, Condition, Rule
+from innkeeper.rules.identity_rules import FIELDS, Condition, Rule
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.naming import camel

@@ -92,7 +92,7 @@ _WHY: Final = _object(
     merges=_array(_MERGE),
     joined=_array(
         _object(
-            ("guest", "evidence", "source", "actor", "joinedAt"),
+            ("guest", "evidence", "source", "joinedAt"),
             guest=_LINK,
             rule=_TEXT,
             evidence=_EVIDENCE,

@@ -1,0 +1,180 @@
+"""Identity rules: what each compares, and the keys that a record has under it (identity.md 2)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice, product
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.resources.base import Record
+from innkeeper.resources.values import iso
+from innkeeper.rules import normal
+from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key
+
+MAX_KEYS: Final = 100
+"""Keys one record has under one rule, so that long lists of values cannot multiply."""
+
+NEVER: Final = (
+    *("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous"),
+    *("test", "test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
+    *("no@email.com", "na@na.com", "unknown@unknown.com", "1234567890", "+1234567890"),
+)
+"""Values that identify nobody; blank ones and those of zeros alone never do either."""
+
+Evidence1 = dict[str, str]
+"""One condition that was met: {"provider" or "field": which, "value": as it was sent}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must be equal: the id of an identifier provider (2.1), or a guest field (2.0)."""
+
+    provider: str | None = None
+    field: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its spelling inside a key."""
+        return f"field:{self.field}" if self.provider is None else f"provider:{self.provider}"
+
+    def stored(self) -> dict[str, str]:
+        """As the workspace keeps it."""
+        if self.provider is not None:
+            return {"provider": self.provider}
+        return {"field": self.field or ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A name, and conditions that must all be met by one pair of records."""
+
+    name: str
+    conditions: tuple[Condition, ...]
+
+    @property
+    def always_indexed(self) -> bool:
+        """Whether every guest has its keys already: one provider, or e-mail alone."""
+        return len(self.conditions) == 1 and (
+            self.conditions[0].provider is not None or self.conditions[0].field == "email"
+        )
+
+    @staticmethod
+    def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "Rule":
+        """The rule that a workspace keeps as `conditions`."""
+        return Rule(name, tuple(Condition(**condition) for condition in conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Everything one workspace decides identity by."""
+
+    version: UUID
+    """Another with every change."""
+    rules: tuple[Rule, ...]
+    never: frozenset[str] = frozenset(NEVER)
+    group_limit: int = 100
+    """Guests that may share a key, or be one identity group."""
+    region: str | None = None
+    """Country that national phone numbers belong to, where the record names none."""
+
+    def keys(self, record: Record) -> set[UUID]:
+        """The index keys that rules need beside those every guest has (`keys.guest_keys`)."""
+        return {
+            key
+            for rule in self.rules
+            if not rule.always_indexed
+            for key, _ in rule_keys(record, rule, self.region, None)
+        }
+
+
+def rule_keys(
+    record: Record, rule: Rule, region: str | None, now: datetime | None
+) -> Iterator[tuple[UUID, list[Evidence1]]]:
+    """Each key of a record under a rule, with the values behind it; none unless all conditions
+    have a value. Without `now` expired identifiers count, as an index wants it.
+    """
+    each = [_values(record, condition, region, now) for condition in rule.conditions]
+    if not all(each):
+        return
+    if rule.always_indexed:
+        (condition,) = rule.conditions
+        for value, shown in each[0].items():
+            key = (
+                email_key(value)
+                if condition.provider is None
+                else identifier_key(condition.provider, value)
+            )
+            yield key, [_shown(condition, shown)]
+        return
+    # In one order whatever the rule says, so that a key serves every rule with its conditions.
+    parts = sorted(zip(rule.conditions, each, strict=True), key=lambda part: part[0].label)
+    for combination in islice(product(*(values.items() for _, values in parts)), MAX_KEYS):
+        words = [
+            word
+            for (condition, _), (value, _) in zip(parts, combination, strict=True)
+            for word in (condition.label, value)
+        ]
+        yield (
+            digest("rule", *words),
+            [
+                _shown(condition, shown)
+                for (condition, _), (_, shown) in zip(parts, combination, strict=True)
+            ],
+        )
+
+
+FIELDS: Final = (
+    *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
+    *("city", "state", "country", "nationality", "passport_number", "gender", "title"),
+)
+"""Guest fields that a rule may name: each compares as `_values` says."""
+
+_DATE_LIKE: Final = frozenset({"date_of_birth"})
+
+
+def _values(
+    record: Record, condition: Condition, region: str | None, now: datetime | None
+) -> dict[str, str]:
+    """Normalised value -> value as stored, of what a condition looks at."""
+    if condition.provider is not None:
+        return {
+            _normal_id(condition.provider, one["id"]): one["id"]
+            for one in record.get("identifiers") or ()
+            if one["provider"] == condition.provider
+            and one["id"]
+            and (now is None or is_valid(one, now))
+        }
+    name = condition.field or ""
+    if name == "email":
+        sent = (record.get("email"), *(record.get("emails") or ()))
+        pairs = [(normal.email(value), value) for value in sent if value]
+    elif name == "phone":
+        where = record.get("country") or region
+        sent = (*(record.get("phone_numbers") or ()), record.get("phone"))
+        pairs = [(normal.phone(value, where), value) for value in sent if value]
+    elif name == "post_code":
+        value = record.get("post_code") or record.get("zip_code") or ""
+        pairs = [(normal.folded(value), value)]
+    elif name == "street":
+        value = " ".join(record.get("street") or ())
+        pairs = [(normal.folded(value), value)]
+    else:
+        value = record.get(name) or ""
+        pairs = [(value if name in _DATE_LIKE else normal.folded(value), value)]
+    return {compared: value for compared, value in pairs if compared}
+
+
+def _normal_id(provider: str, value: str) -> str:
+    return normal.email(value) if provider == EMAIL_PROVIDER else value
+
+
+def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
+    """Whether an identifier has not expired."""
+    # Stored instants are UTC texts of one width, so they compare as text.
+    expiry = identifier.get("expiryDate")
+    return expiry is None or expiry > iso(now)
+
+
+def _shown(condition: Condition, value: str) -> Evidence1:
+    return {**condition.stored(), "value": value}

@@ -1,0 +1,176 @@
+"""Why a record is a guest's: the same answer by whatever way it came (F5; identity.md 2, 3)."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from batching import Batches, record, upsert
+from calling import Api
+from ordering import ITEM, ORDER, guest_of, made, new_item, new_order, new_person
+from sites import Site
+from streams import JANE, Page, product
+
+MAIL = "jane@example.com"
+IDENTIFIED = [{"provider": "email", "id": MAIL}]
+PERSON = {"firstName": "Jane", "lastName": "Doe", "identifiers": IDENTIFIED}
+NULL = {"provider": "email", "id": "null"}
+"""A value that never identifies: who sends one does not take the fast path."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Ways in: each method sends Jane once."""
+
+    api: Api
+    batches: Batches
+
+    def guest(self) -> None:
+        self.api.guest(**PERSON, email=MAIL)
+
+    def contact_quick(self) -> None:
+        new_person(self.api, new_order(self.api), "contacts", **PERSON)
+
+    def contact_slow(self) -> None:
+        new_person(
+            self.api,
+            new_order(self.api),
+            "contacts",
+            **{**PERSON, "identifiers": [*IDENTIFIED, NULL]},
+        )
+
+    def consumer_quick(self) -> None:
+        new_person(self.api, new_order(self.api), "consumers", **PERSON)
+
+    def consumer_slow(self) -> None:
+        order = new_order(self.api)
+        uses = {"items": [{"href": new_item(self.api, order)["href"]}]}
+        new_person(self.api, order, "consumers", **PERSON, orderItems=uses)
+
+    def contact_put(self) -> None:
+        order = new_order(self.api)
+        contact = new_person(self.api, order, "contacts", firstName="Jane", lastName="Doe")
+        made(self.api.put(f"/v2.1/orderContacts/{contact['ref']}", json=PERSON), 200)
+
+    def legacy_contact(self) -> None:
+        order = new_order(self.api)
+        made(self.api.post(f"/v2/orders/{order['ref']}/contacts", json=PERSON))
+
+    def identity(self) -> None:
+        Page(self.api)("IDENTITY", **JANE)
+
+    def checkout(self) -> None:
+        page = Page(self.api)
+        page("ADD", product=product("1"))
+        page("ADD_CONTACTS", contact=[{**JANE}])
+        page("CHECKOUT", reference_id="B-1", status="PURCHASED")
+
+    def order_checkout(self) -> None:
+        page = Page(self.api)
+        page("IDENTITY", **JANE)
+        order = {**ORDER, "status": "PURCHASED", "orderItems": [{**ITEM, "referenceId": "1"}]}
+        page("ORDER_CHECKOUT", order=order)
+
+    def batch_guest(self) -> None:
+        assert self.batches.apply(upsert(MAIL, firstName="Jane", lastName="Doe")) == []
+
+    def batch_order(self) -> None:
+        order = {**ORDER, "channel": "WEB", "pointOfSale": "default", "contact": PERSON}
+        assert self.batches.apply(record("order", "upsert", order)) == []
+
+    def import_lines(self) -> None:
+        self._import("guests", "ndjson", json.dumps(PERSON).encode())
+
+    def import_table(self) -> None:
+        content = f"firstName,lastName,identifiers.email\nJane,Doe,{MAIL}\n"
+        self._import("guests", "csv", content.encode())
+
+    def import_order(self) -> None:
+        order = {**ORDER, "channel": "WEB", "pointOfSale": "default", "contact": PERSON}
+        self._import("orders", "ndjson", json.dumps(order).encode())
+
+    def import_event(self) -> None:
+        event = {"type": "VIEW", "channel": "WEB", "pos": "default", "identifiers": IDENTIFIED}
+        event["requested_at"] = "2024-03-01T10:30:00Z"
+        self._import("events", "ndjson", json.dumps(event).encode())
+
+    def _import(self, entity: str, form: str, content: bytes) -> None:
+        about = {"entity": entity, "format": form, "compressed": False}
+        begun = made(self.batches.api.post("/innkeeper/v1/imports", json=about))
+        assert self.batches.upload(begun["location"]["href"], content).status_code == 200
+        self.batches.work_at_once()
+        done = self.api.get(begun["href"]).json()
+        assert (done["status"], done["failed"]) == ("success", 0), done
+
+
+WAYS: tuple[Callable[[Doors], None], ...] = (
+    *(Doors.guest, Doors.contact_quick, Doors.contact_slow, Doors.contact_put),
+    *(Doors.consumer_quick, Doors.consumer_slow, Doors.legacy_contact),
+    *(Doors.identity, Doors.checkout, Doors.order_checkout),
+    *(Doors.batch_guest, Doors.batch_order),
+    *(Doors.import_lines, Doors.import_table, Doors.import_order, Doors.import_event),
+)
+
+
+@pytest.fixture
+def doors(api: Api, site: Site) -> Doors:
+    return Doors(api, Batches(api, site.settings))
+
+
+def reasons(api: Api) -> list[tuple[Any, Any]]:
+    """(rule, evidence) of each record that joined Jane by a rule."""
+    (ref,) = [
+        guest["ref"]
+        for guest in api.get("/v2.1/guests").json()["items"]
+        if any(one["id"].lower() == MAIL for one in guest.get("identifiers", ()))
+    ]
+    told = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
+    return [(row["rule"], row["evidence"]) for row in told["joined"] if "rule" in row]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_f5_who_is_new_is_explained(doors: Doors, way: Callable[[Doors], None]) -> None:
+    """F5: the rule and the values that made her a guest, by every way in."""
+    way(doors)
+    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])]
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way is not Doors.guest])
+def test_f5_who_is_known_is_explained(doors: Doors, way: Callable[[Doors], None]) -> None:
+    """F5: and those by which a later record joined her."""
+    doors.api.guest(identifiers=[{"provider": "email", "id": MAIL.upper()}])
+    way(doors)
+    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])]
+
+
+def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:
+    """F5: ORDER_CHECKOUT puts the guest of its browser on the order; so does guest.href by REST,
+    and both are told alike."""
+    doors.order_checkout()
+    (order,) = doors.api.get("/v2.1/orders").json()["items"]
+    (contact,) = doors.api.get(f"/v2.1/orders/{order['ref']}/contacts?expand=true").json()["items"]
+    by_rest = new_order(doors.api, referenceId="by REST")
+    named = {"guest": {"href": contact["guest"]["href"]}}
+    new_person(doors.api, by_rest, "contacts", **named)
+    told = doors.api.get(f"/innkeeper/v1/guests/{guest_of(contact)}/identity").json()
+    shown = [
+        {name: value for name, value in row.items() if name not in ("joinedAt", "actor", "guest")}
+        for row in told["joined"]
+        if row["source"] == "order contact"
+    ]
+    assert shown == [
+        {"evidence": [], "source": "order contact", "sourceRef": by_rest["ref"]},
+        {"evidence": [], "source": "order contact", "sourceRef": order["ref"]},
+    ]
+
+
+def test_f5_a_consumer_of_an_event_is_listed(doors: Doors) -> None:
+    """F5: one who is the contact, by the value that both have (stream-api.md 4.2)."""
+    page = Page(doors.api)
+    page("ADD", product=product("1"))
+    page("ADD_CONTACTS", contact=[{**JANE}])
+    page("ADD_CONSUMERS", consumer=[{**JANE}])
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    reason = ("email", [{"provider": "email", "value": MAIL}])
+    assert reasons(doors.api) == [reason, reason]
