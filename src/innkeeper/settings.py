@@ -83,6 +83,12 @@ class Settings:
         secret=True,
     )
     metrics_open: bool = _setting(False, "Whether everybody may read /metrics.")
+    secrets_key: str = _setting(
+        "",
+        "Keys that encrypt the secrets in the database, newest first, separated by commas; empty "
+        "keeps one in the file secrets.key of the data folder. The same on every machine.",
+        secret=True,
+    )
     cors_origins: str = _setting(
         "*", "Origins whose browsers may call, separated by commas; * allows all."
     )

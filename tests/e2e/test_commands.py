@@ -160,3 +160,22 @@ def test_what_the_operator_must_put_right_is_one_sentence(words: list[str], said
     assert (answer.returncode, answer.stdout) == (1, "")
     assert said in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_s10_secrets_are_rotated_while_the_server_runs(serve: Serve) -> None:
+    """A link signed before is good after, also in the next process."""
+    server = serve()
+    body = {"checksum": "5d41402abc4b2a76b9719d911017c592", "size": 5}
+    ref = "0b9a4e4a-6f3f-4b8e-9f1e-1f7b0e7f0a10"
+    href = server.client.put(f"/v2/batches/{ref}", json=body).json()["location"]["href"]
+    key = (server.data / "secrets.key").read_text()
+    rotated = run("secrets", "rotate", "--data", server.data)
+    assert rotated.returncode == 0, rotated.stderr
+    assert rotated.stdout == "2 secrets encrypted with the newest key.\n"
+    assert (server.data / "secrets.key").read_text().split()[1:] == key.split()
+    assert httpx.put(href, content=b"hello").status_code == 200
+    server.stop()
+    again = serve()
+    again.client_key, again.token = server.client_key, server.token
+    answer = again.client.put(f"/v2/batches/{ref[:-1]}1", json=body).json()
+    assert httpx.put(answer["location"]["href"], content=b"hello").status_code == 200

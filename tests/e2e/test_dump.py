@@ -1,5 +1,6 @@
 """`innkeeper db dump` and `restore`: backups, and the move to a PostgreSQL server."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def test_the_embedded_database_moves_to_a_server(
     # Nothing of the half is there: the whole finds an empty database.
     done = run("db", "restore", file, "--database", empty_dsn, "--data", moved)
     assert done.returncode == 0, done.stderr
+    # S10: the key of the stored secrets is not in the dump.
+    refused = run("serve", "--port", 0, "--database", empty_dsn, "--data", moved)
+    assert refused.returncode == 1
+    assert "Copy secrets.key" in refused.stderr
+    shutil.copy(first.data / "secrets.key", moved / "secrets.key")
     second = serve("--database", empty_dsn, folder=moved)
     second.client_key, second.token = login
     assert _held(second) == before

@@ -57,7 +57,7 @@ def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve, tmp_path: 
     # The lake's folder is there once something was flushed.
     left = {path.name for path in first.data.iterdir()} - {"lake"}
     first_access = {"first-login", "first-link"}
-    assert left == {"lock", "postgres", "postgres.log", "scratch"} | first_access
+    assert left == {"lock", "postgres", "postgres.log", "scratch", "secrets.key"} | first_access
     assert not any((first.data / "scratch").iterdir())
     assert not any(temporary.iterdir())
     second = _again(serve, first)

@@ -13,6 +13,7 @@ from innkeeper.cli import (
     keys,
     lake,
     privacy,
+    secrets,
     segments,
     stream,
     users,
@@ -105,6 +106,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=CONFIGURE)
 app.add_typer(users.app, name="users", rich_help_panel=CONFIGURE)
 app.add_typer(stream.points_of_sale, name="points-of-sale", rich_help_panel=CONFIGURE)
 app.add_typer(stream.aliases, name="aliases", rich_help_panel=CONFIGURE)
+app.add_typer(secrets.app, name="secrets", rich_help_panel=CONFIGURE)
 app.add_typer(db.app, name="db", rich_help_panel=CONFIGURE)
 app.add_typer(lake.app, name="lake", rich_help_panel=CONFIGURE)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=CONFIGURE)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from innkeeper.actions.admin import stored_secrets
 from innkeeper.cli.greeting import FirstAccess, first_access, greet, saved_login
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
@@ -55,7 +56,7 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
     dsn = settings.database or _embedded(settings, stack)
-    access = asyncio.run(_prepare(dsn, saved_login(settings.data)))
+    access = asyncio.run(_prepare(dsn, settings))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
     greet(settings, url, access, terminal=sys.stdout.isatty())
@@ -88,14 +89,15 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
     return dsn
 
 
-async def _prepare(dsn: str, login: str) -> FirstAccess:
+async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
     """Migrate the database, and make the first key and the first link where there are none."""
     await migrate(dsn)
-    database = Database(dsn, pool_size=1)
+    database = Database(dsn, pool_size=1, settings=settings)
     await database.open()
     try:
+        await stored_secrets.encrypt_plain(database)
         async with database.control("operator") as work:
-            return await first_access(work, FIRST_WORKSPACE, login)
+            return await first_access(work, FIRST_WORKSPACE, saved_login(settings.data))
     finally:
         await database.close()
 

@@ -131,7 +131,7 @@ class Api:
         key = request.headers.get(b"idempotency-key") if takes_key else None
 
         async def once() -> Answer:
-            async with self._database.work(caller.workspace, caller.client_key) as work:
+            async with self._database.work(caller.workspace, caller.actor) as work:
                 if key is None:
                     return await act(work)
                 return await self._idempotent(work, request, caller, act, key, raw)

@@ -27,8 +27,18 @@ class Caller:
     client_key: str
     workspace: str
     compatibility: str
-    bearer: bool = False
-    """Whether it came with a token of OAuth, which opens audience exports alone (AU-6)."""
+    client_id: str | None = None
+    """The OAuth client whose token it came with, which opens audience exports alone (AU-6)."""
+
+    @property
+    def bearer(self) -> bool:
+        """Whether it came with a token of OAuth."""
+        return self.client_id is not None
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as ledgers, audit log and signed links name it."""
+        return self.client_id or self.client_key
 
 
 class Keyring:
@@ -106,7 +116,9 @@ class Keyring:
         """The caller behind a token; never remembered, since the reads it opens are few."""
         async with self._database.control() as work:
             found = await oauth.client_of(work, token.decode("latin-1"))
-        return Caller(found["client_key"], found["workspace"], "official", bearer=True)
+        return Caller(
+            found["client_key"], found["workspace"], "official", client_id=found["client_id"]
+        )
 
     async def _touch(self, work: Work, client_key: str, now: float) -> None:
         if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:

@@ -63,10 +63,8 @@ class ExportDoors:
             raise NotFound
         if not (number.isascii() and number.isdigit()) or len(number) > 6:
             raise NotFound
-        query = request.query_params
         async with self.database.control() as work:
-            signed = query.get("Expires", ""), query.get("Signature", "")
-            await links.check(work, "GET", request.url.path, *signed)
+            await links.check(work, "GET", request.url.path, request.query_params)
         async with self.database.work(workspace, "download") as work:
             name = await audience_exports.file_name(work, ref, int(number))
         try:

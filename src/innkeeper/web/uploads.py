@@ -107,10 +107,8 @@ class Uploads:
         workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
         if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
             raise NotFound
-        query = request.query_params
-        signed = query.get("Expires", ""), query.get("Signature", "")
         async with self.database.control() as work:
-            await links.check(work, method, request.url.path, *signed)
+            await links.check(work, method, request.url.path, request.query_params)
         return workspace, ref
 
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from innkeeper import clock
+from innkeeper.actions.admin import stored_secrets
 from innkeeper.errors import OperatorError, Unauthorized
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
@@ -20,7 +21,6 @@ SCOPE: Final = "cdp.audience_exports:r"
 LIFE: Final = timedelta(hours=24)
 ISSUER: Final = "innkeeper"
 _ALGORITHM: Final = "HS256"
-_keys: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,11 @@ async def token(work: Work, client_id: str, client_secret: str) -> dict[str, Any
     import jwt  # noqa: PLC0415 - of use to few processes
 
     return {
-        "access_token": jwt.encode(claims, await _key(work), algorithm=_ALGORITHM),
+        "access_token": jwt.encode(
+            claims,
+            await stored_secrets.installation_key(work, stored_secrets.TOKENS),
+            algorithm=_ALGORITHM,
+        ),
         "scope": SCOPE,
         "expires_in": int(LIFE.total_seconds()),
         "token_type": "Bearer",
@@ -87,7 +91,7 @@ async def client_of(work: Work, bearer: str) -> Record:
     try:
         claims = jwt.decode(
             bearer,
-            await _key(work),
+            await stored_secrets.installation_key(work, stored_secrets.TOKENS),
             algorithms=[_ALGORITHM],
             issuer=ISSUER,
             options={"require": ["exp", "sub", "iss"]},
@@ -102,13 +106,3 @@ async def client_of(work: Work, bearer: str) -> Record:
 
 def _digest(secret: str) -> bytes:
     return sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-async def _key(work: Work) -> bytes:
-    place = work.settings.database or work.connection.info.dsn
-    if place not in _keys:
-        row = await work.one("oauth.secret")
-        if row is None:
-            raise RuntimeError("this installation has no key for its tokens")
-        _keys[place] = bytes(row["value"])
-    return _keys[place]

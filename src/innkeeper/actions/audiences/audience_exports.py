@@ -1,14 +1,13 @@
 """Audience exports: define, run, list what came of them (segmentation-and-export.md 2)."""
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.bulk import links
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
@@ -268,7 +267,7 @@ async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> d
         "schedule": schedule,
         "destination": None if destination is None else Json(destination),
         "webhook": webhook,
-        "webhook_secret": secrets.token_urlsafe(32)
+        "webhook_secret": stored_secrets.new_webhook_secret(work)
         if webhook or (destination or {}).get("type") == "WEBHOOK"
         else None,
     }

@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
 from innkeeper.resources.base import Record
@@ -159,10 +159,11 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
 
 async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]) -> str | None:
     body, export = b"".join(batch), delivery.export
+    secret = stored_secrets.webhook_secret(delivery.settings, export["webhook_secret"])
     stamp = str(int(clock.now().timestamp()))
     headers = {
         "Content-Type": "application/x-ndjson",
-        webhooks.SIGNATURE: webhooks.signature(export["webhook_secret"], stamp, body),
+        webhooks.SIGNATURE: webhooks.signature(secret, stamp, body),
         # The same for a batch that is sent again: a receiver tells a repeat by it.
         "Idempotency-Key": f"{delivery.execution}-{file['number']}-{done}",
         "X-Innkeeper-Export": export["friendly_id"],

@@ -1,14 +1,13 @@
 """Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
 
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import traits
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.lake import engines, sql_process
@@ -225,7 +224,7 @@ async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> d
         "tags": tags,
         "definition": Json(body["definition"]),
         "webhook": webhook,
-        "webhook_secret": secrets.token_urlsafe(32) if webhook else None,
+        "webhook_secret": stored_secrets.new_webhook_secret(work) if webhook else None,
     }
 
 

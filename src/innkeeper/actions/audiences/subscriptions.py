@@ -1,9 +1,9 @@
 """Who is told by webhook of what: the address of a segment or an export, changed at any time."""
 
-import secrets
 from typing import Final
 
 from innkeeper import clock
+from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.audiences import segments
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
@@ -22,9 +22,9 @@ async def put(work: Work, kind: str, friendly_id: str, url: str) -> str:
     `Unknown`."""
     if not segments.is_web_address(url):
         raise Invalid(Problem("url", "must be an http or https URL"))
-    secret = secrets.token_urlsafe(32)
-    await _write(work, kind, friendly_id, url, secret)
-    return secret
+    stored = stored_secrets.new_webhook_secret(work)
+    await _write(work, kind, friendly_id, url, stored)
+    return stored_secrets.webhook_secret(work.settings, stored)
 
 
 async def remove(work: Work, kind: str, friendly_id: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.resources.base import Record
 from innkeeper.store.outside import outside
 from innkeeper.store.work import Row, Work
@@ -75,7 +75,9 @@ async def _send(work: Work, message: Row) -> bool:
     stamp = str(int(clock.now().timestamp()))
     headers = {
         "Content-Type": "application/json",
-        SIGNATURE: signature(message["secret"], stamp, body),
+        SIGNATURE: signature(
+            stored_secrets.webhook_secret(work.settings, message["secret"]), stamp, body
+        ),
         "X-Innkeeper-Message": str(message["sequence"]),
         "User-Agent": "Innkeeper",
     }

@@ -1,13 +1,16 @@
 """Signed links: whoever holds one may use one file in one way until it expires."""
 
 import hmac
+import re
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal
 from urllib.parse import urlencode
 
 from innkeeper import clock
+from innkeeper.actions.admin import stored_secrets
 from innkeeper.errors import Forbidden
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
@@ -18,39 +21,36 @@ PREFIX: Final = "/files"
 
 Method = Literal["GET", "PUT"]
 
-_secrets: dict[str, bytes] = {}
+# A client key, or the id of an OAuth client; never a person's address, which no URL should hold.
+_ISSUER: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
 
 async def sign(work: Work, method: Method, path: str) -> Record:
-    """`href` (a path with its query) that works until `expiry`."""
+    """`href` (a path with its query) that works until `expiry`, or until its issuer is revoked."""
     expiry = (clock.now() + LIFE).replace(microsecond=0)
-    expires = int(expiry.timestamp())
-    signature = _signature(await _secret(work), method, path, expires)
-    query = urlencode({"Expires": expires, "Signature": signature})
-    return {"href": f"{path}?{query}", "expiry": expiry}
+    issuer = work.actor if _ISSUER.fullmatch(work.actor) else ""
+    query = {"Expires": str(int(expiry.timestamp()))} | ({"Issuer": issuer} if issuer else {})
+    query["Signature"] = await _signature(work, method, path, query["Expires"], issuer)
+    return {"href": f"{path}?{urlencode(query)}", "expiry": expiry}
 
 
-async def check(work: Work, method: Method, path: str, expires: str, signature: str) -> None:
-    """Raises `Forbidden` for a link that has expired or that this installation did not sign."""
-    number = int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 12 else 0
-    expected = _signature(await _secret(work), method, path, number)
-    if not hmac.compare_digest(signature.encode(), expected.encode()):
+async def check(work: Work, method: Method, path: str, query: Mapping[str, str]) -> None:
+    """Raises `Forbidden` for a link that this installation did not sign, that has expired, or
+    whose issuer (API key or OAuth client) has been revoked."""
+    expires, issuer = query.get("Expires", ""), query.get("Issuer", "")
+    if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
+        expires = "0"
+    expected = await _signature(work, method, path, expires, issuer)
+    signature = query.get("Signature", "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(signature, expected.encode()):
         raise Forbidden("The link is not valid.", "Its signature does not match.")
-    if datetime.fromtimestamp(number, clock.now().tzinfo) <= clock.now():
+    if datetime.fromtimestamp(int(expires), clock.now().tzinfo) <= clock.now():
         raise Forbidden("The link has expired.", "Ask for a new one.")
+    if issuer and await work.one("oauth.issuer", issuer=issuer) is None:
+        raise Forbidden("The link has expired.", "The credentials that asked for it were revoked.")
 
 
-def _signature(secret: bytes, method: str, path: str, expires: int) -> str:
-    message = f"{method}\n{path}\n{expires}".encode()
-    return urlsafe_b64encode(hmac.digest(secret, message, sha256)).rstrip(b"=").decode()
-
-
-async def _secret(work: Work) -> bytes:
-    place = work.settings.database or work.connection.info.dsn
-    secret = _secrets.get(place)
-    if secret is None:
-        row = await work.one("links.secret")
-        if row is None:
-            raise RuntimeError("this installation has no key for its links")
-        secret = _secrets[place] = bytes(row["value"])
-    return secret
+async def _signature(work: Work, method: Method, path: str, expires: str, issuer: str) -> str:
+    key = await stored_secrets.installation_key(work, stored_secrets.LINKS)
+    message = "\n".join((method, path, expires, issuer)).encode("utf-8", "surrogatepass")
+    return urlsafe_b64encode(hmac.digest(key, message, sha256)).rstrip(b"=").decode()

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import audit
+from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.protection import suppression
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.resources.base import Record
@@ -163,9 +163,8 @@ async def _remember(work: Work, keys: Sequence[UUID], guests: Sequence[UUID]) ->
 
 async def subject(work: Work, guest: UUID) -> str:
     """A ref as receipts name it: a hash salted with a key of this installation."""
-    row = await work.one("privacy.subject_secret")
-    secret = bytes(row["value"]) if row else b""
-    return hmac.new(secret, str(guest).encode(), sha256).hexdigest()
+    salt = await stored_secrets.installation_key(work, stored_secrets.SUBJECTS)
+    return hmac.new(salt, str(guest).encode(), sha256).hexdigest()
 
 
 async def _receipt(

@@ -14,7 +14,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from innkeeper import clock
-from innkeeper.actions.admin import audit
+from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.recognition import rulebook
 from innkeeper.errors import Forbidden
 from innkeeper.resources.base import Record
@@ -28,7 +28,6 @@ REFUSED: Final = Counter(
     "innkeeper_suppressed_total", "Records and events refused for somebody on the block list."
 )
 
-_secrets: dict[str, bytes] = {}
 _empty_until: dict[tuple[str, str], float] = {}
 
 
@@ -112,13 +111,8 @@ async def totals(work: Work) -> Row:
 
 async def digests_of(work: Work, keys: Iterable[UUID]) -> list[bytes]:
     """Keys as the list holds them."""
-    secret = _secrets.get(_installation(work))
-    if secret is None:
-        row = await work.one("suppression.secret")
-        if row is None:
-            raise RuntimeError("this installation has no key for its block list")
-        secret = _secrets[_installation(work)] = bytes(row["value"])
-    return [hmac.digest(secret, key.bytes, sha256) for key in sorted({*keys})]
+    salt = await stored_secrets.installation_key(work, stored_secrets.SUPPRESSION)
+    return [hmac.digest(salt, key.bytes, sha256) for key in sorted({*keys})]
 
 
 async def _keys(work: Work, person: Record) -> list[UUID]:

@@ -25,9 +25,12 @@ ORDER BY created_at, client_id
 UPDATE innkeeper.oauth_clients SET revoked_at = %(now)s
 WHERE client_id = %(client_id)s AND revoked_at IS NULL
 
--- oauth.secret
--- What this installation signs tokens with.
-SELECT value FROM innkeeper.secrets WHERE name = 'tokens'
+-- oauth.issuer
+-- Whether who asked for a signed link, an API key or an OAuth client, has not been revoked.
+SELECT FROM innkeeper.api_keys WHERE client_key = %(issuer)s AND revoked_at IS NULL
+UNION ALL
+SELECT FROM innkeeper.oauth_clients WHERE client_id = %(issuer)s AND revoked_at IS NULL
+LIMIT 1
 
 -- oauth.key_of
 -- The oldest API key of a workspace: what answers call it.

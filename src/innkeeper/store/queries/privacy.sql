@@ -110,10 +110,6 @@ WHERE status NOT IN ('todo', 'doing') AND EXISTS (
 -- The guests themselves.
 DELETE FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
 
--- privacy.subject_secret
--- What refs are salted with in receipts.
-SELECT value FROM innkeeper.secrets WHERE name = 'subjects'
-
 -- privacy.remember_erased
 -- What files at rest are still to be searched for.
 INSERT INTO {ws}.erased (digest, guest_ref, erased_at)

@@ -1,7 +1,3 @@
--- suppression.secret
--- What digests of suppressed identifiers are keyed by.
-SELECT value FROM innkeeper.secrets WHERE name = 'suppression'
-
 -- suppression.any
 -- Whether anything is suppressed at all.
 SELECT EXISTS (SELECT FROM {ws}.suppressed) AS some

@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
+from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
@@ -58,8 +59,13 @@ async def create(visit: Visit) -> Response:
     await audit.note(visit.work, "export.create", friendly_id=row["friendly_id"])
     note = f"{row['name']} was created."
     if row["webhook_secret"]:
-        note += f" Its messages are signed with {row['webhook_secret']}, which is shown this once."
+        note += _secret_note(visit, row["webhook_secret"])
     return await _kept(visit, row, note)
+
+
+def _secret_note(visit: Visit, stored: str) -> str:
+    secret = webhook_secret(visit.work.settings, stored)
+    return f" Its messages are signed with {secret}, which is shown this once."
 
 
 async def save(visit: Visit) -> Response:
@@ -69,7 +75,7 @@ async def save(visit: Visit) -> Response:
     await audit.note(visit.work, "export.change", friendly_id=row["friendly_id"])
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
-        note += f" Its messages are signed with {row['webhook_secret']}, which is shown this once."
+        note += _secret_note(visit, row["webhook_secret"])
     return await _kept(visit, row, note)
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segments
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
@@ -51,7 +52,7 @@ async def create(work: Work, asked: Asked) -> Told:
     row = await audience_exports.create(work, asked.body or {})
     body = shown(row, asked.base)
     if row["webhook_secret"]:
-        body["webhookSecret"] = row["webhook_secret"]
+        body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
     return Told(body, 201, body["href"])
 
 

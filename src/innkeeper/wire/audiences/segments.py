@@ -3,6 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
 from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.errors import Invalid, Problem
@@ -90,14 +91,14 @@ async def check_early(asked: Asked) -> None:
 async def create(work: Work, asked: Asked) -> Told:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
     row = await segments.create(work, asked.body or {})
-    body = shown(row, asked.base, work.actor) | _secret(row)
+    body = shown(row, asked.base, work.actor) | _secret(work, row)
     return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}")
 
 
 async def change(work: Work, asked: Asked) -> Told:
     """200 with the segment as it is now."""
     row = await segments.change(work, _segment(asked), asked.body or {})
-    return Told(shown(row, asked.base, work.actor) | _secret(row))
+    return Told(shown(row, asked.base, work.actor) | _secret(work, row))
 
 
 async def delete(work: Work, asked: Asked) -> Told:
@@ -216,8 +217,9 @@ def _segment(asked: Asked) -> UUID | str:
     return ref_in(text) or text
 
 
-def _secret(row: Record) -> dict[str, Any]:
-    return {"webhookSecret": row["webhook_secret"]} if row["webhook_secret"] else {}
+def _secret(work: Work, row: Record) -> dict[str, Any]:
+    stored = row["webhook_secret"]
+    return {"webhookSecret": webhook_secret(work.settings, stored)} if stored else {}
 
 
 def _definition_of(row: Record) -> dict[str, Any]:

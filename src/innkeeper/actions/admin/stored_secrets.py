@@ -1,0 +1,149 @@
+"""Secrets that must be readable: what links, tokens and webhook messages are signed with.
+
+They are stored encrypted (store/encryption.py). What only has to be recognised, such as API
+tokens and passwords, is stored as a hash instead.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from innkeeper.settings import Settings
+from innkeeper.store import encryption
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+LINKS: Final = "links"
+TOKENS: Final = "tokens"
+SIGNING_KEYS: Final = (LINKS, TOKENS)
+SUPPRESSION: Final = "suppression"
+SUBJECTS: Final = "subjects"
+_KEY_BYTES: Final = 32
+_TABLES: Final = ("segments", "exports", "messages")
+
+_cached: dict[tuple[str, str], bytes] = {}
+
+Reencrypt = Callable[[str], str]
+
+
+async def installation_key(work: Work, name: str) -> bytes:
+    """32 bytes that this installation signs or salts with; read once in each process."""
+    where = (work.settings.database or work.connection.info.dsn, name)
+    key = _cached.get(where)
+    if key is None:
+        row = await work.one("secrets.find", name=name)
+        if row is None:
+            raise RuntimeError(f"this installation has no key called {name}")
+        stored = row["encrypted"]
+        key = bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
+        _cached[where] = key
+    return key
+
+
+def new_webhook_secret(work: Work) -> str:
+    """A new secret in the form in which it is stored; `webhook_secret` reads it."""
+    return encryption.encrypt(work.settings, secrets.token_urlsafe(_KEY_BYTES).encode())
+
+
+def webhook_secret(settings: Settings, stored: str) -> str:
+    """What messages of a webhook are signed with."""
+    return encryption.decrypt(settings, stored).decode()
+
+
+async def encrypt_plain(database: Database) -> None:
+    """Encrypt what an earlier version stored in plain text; check that the rest can be read.
+
+    Raises `Undecryptable`.
+    """
+
+    def to_encrypted(stored: str) -> str:
+        if stored.startswith(encryption.PREFIX):
+            return stored
+        return encryption.encrypt(database.settings, stored.encode())
+
+    async with database.control("operator") as work, work.transaction():
+        rows = await work.all("secrets.signing_keys", names=list(SIGNING_KEYS))
+        for row in rows:
+            if row["encrypted"] is not None:
+                encryption.decrypt(work.settings, row["encrypted"])
+    if any(row["encrypted"] is None for row in rows):
+        for name in await _workspaces(database):
+            await _rewrite(database, name, to_encrypted)
+        await _rewrite_signing_keys(database)
+
+
+async def rotate(database: Database) -> int:
+    """Encrypt everything with the newest key; how many secrets there are.
+
+    A process may still write a value of the key before, which therefore stays readable until
+    the next rotation. Raises `Undecryptable` before anything is written in that workspace.
+    """
+
+    def with_newest(stored: str) -> str:
+        return encryption.encrypt(database.settings, encryption.decrypt(database.settings, stored))
+
+    count = await _rewrite_signing_keys(database)
+    for name in await _workspaces(database):
+        count += await _rewrite(database, name, with_newest)
+    return count
+
+
+async def reset(database: Database) -> int:
+    """Make anew every secret that cannot be decrypted; how many there were.
+
+    Links and tokens signed before no longer work, and receivers of webhooks need the new secrets.
+    """
+
+    def renewed(stored: str) -> str:
+        try:
+            encryption.decrypt(database.settings, stored)
+        except encryption.Undecryptable:
+            new = secrets.token_urlsafe(_KEY_BYTES).encode()
+            return encryption.encrypt(database.settings, new)
+        return stored
+
+    count = 0
+    async with database.control("operator") as work, work.transaction():
+        for row in await work.all("secrets.signing_keys", names=list(SIGNING_KEYS)):
+            try:
+                encryption.decrypt(work.settings, row["encrypted"] or "")
+            except encryption.Undecryptable:
+                new = encryption.encrypt(work.settings, secrets.token_bytes(_KEY_BYTES))
+                await work.run("secrets.encrypt_signing_key", name=row["name"], encrypted=new)
+                count += 1
+    for name in await _workspaces(database):
+        count += await _rewrite(database, name, renewed, changed_only=True)
+    return count
+
+
+async def _workspaces(database: Database) -> Iterable[str]:
+    async with database.control("operator") as work:
+        return [row["name"] for row in await work.all("control.list_workspaces")]
+
+
+async def _rewrite_signing_keys(database: Database) -> int:
+    async with database.control("operator") as work, work.transaction():
+        rows = await work.all("secrets.signing_keys", names=list(SIGNING_KEYS))
+        for row in rows:
+            stored = row["encrypted"]
+            plain = (
+                bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
+            )
+            new = encryption.encrypt(work.settings, plain)
+            await work.run("secrets.encrypt_signing_key", name=row["name"], encrypted=new)
+    return len(rows)
+
+
+async def _rewrite(
+    database: Database, workspace: str, change: Reencrypt, *, changed_only: bool = False
+) -> int:
+    """Store the secrets of a workspace's webhooks in another form; how many different ones."""
+    async with database.work(workspace, "operator") as work, work.transaction():
+        old = [row["stored"] for row in await work.all("secrets.of_webhooks")]
+        pairs = [(stored, change(stored)) for stored in old]
+        pairs = [(before, after) for before, after in pairs if before != after]
+        if pairs:
+            before, after = map(list, zip(*pairs, strict=True))
+            for table in _TABLES:
+                await work.run(f"secrets.encrypt_of_{table}", old=before, new=after)
+    return len(pairs) if changed_only else len(old)

@@ -1,0 +1,144 @@
+"""Encryption of the secrets in the database, with keys that are kept outside of it.
+
+The keys are Fernet keys (AES-128-CBC and HMAC-SHA256, by `cryptography`), newest first: the
+first encrypts, each decrypts. They come from the setting `secrets_key`, else from the file
+`secrets.key` of the data folder, which is made when it is first needed.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from innkeeper.errors import OperatorError
+from innkeeper.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+FILE: Final = "secrets.key"
+PREFIX: Final = "fernet:"
+"""What every encrypted value starts with; no plain secret of ours holds a colon."""
+
+
+class Undecryptable(OperatorError):
+    """A secret in the database was encrypted with another key."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    source: str
+    age_ns: int
+    fernet: "MultiFernet"
+
+
+_cached: dict[Path, _Cached] = {}
+
+
+def encrypt(settings: Settings, secret: bytes) -> str:
+    """A secret as it is stored; makes the first key where there is none."""
+    return PREFIX + _fernet(settings).encrypt(secret).decode()
+
+
+def decrypt(settings: Settings, stored: str) -> bytes:
+    """The secret behind a stored value; raises `Undecryptable`.
+
+    A value without the prefix was stored by an earlier version and is the secret itself.
+    """
+    if not stored.startswith(PREFIX):
+        return stored.encode()
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - few processes need it
+
+    try:
+        return _fernet(settings).decrypt(stored.removeprefix(PREFIX))
+    except InvalidToken:
+        raise Undecryptable(
+            "The secrets in this database were encrypted with another key. Copy secrets.key from "
+            f"the data folder of the installation to {settings.data}, or set "
+            "INNKEEPER_SECRETS_KEY to its lines joined by commas. If the key is lost, "
+            "`innkeeper secrets reset` makes new secrets."
+        ) from None
+
+
+def add_key(settings: Settings) -> None:
+    """Put a new key before the newest one in the key file; older ones are dropped.
+
+    Raises OperatorError when the keys come from the setting, where only the operator can.
+    """
+    from cryptography.fernet import Fernet  # noqa: PLC0415
+
+    if settings.secrets_key:
+        raise OperatorError(
+            "The keys come from the setting secrets_key: put a new one before the others there "
+            f"(for example {Fernet.generate_key().decode()}), restart every server, and run this "
+            "again with --no-new-key."
+        )
+    newest = _keys(settings)[0]
+    _write(settings.data / FILE, [Fernet.generate_key().decode(), newest])
+
+
+def _fernet(settings: Settings) -> "MultiFernet":
+    from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415
+
+    file = settings.data / FILE
+    age = 0 if settings.secrets_key else _age(file)
+    cached = _cached.get(settings.data)
+    if cached is None or (cached.source, cached.age_ns) != (settings.secrets_key, age):
+        keys = _keys(settings)
+        try:
+            fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            source = "The setting secrets_key" if settings.secrets_key else f"The file {file}"
+            raise OperatorError(
+                f"{source} holds something that is no key: 32 bytes in URL-safe base64 each."
+            ) from None
+        age = 0 if settings.secrets_key else _age(file)
+        cached = _cached[settings.data] = _Cached(settings.secrets_key, age, fernet)
+    return cached.fernet
+
+
+def _keys(settings: Settings) -> list[str]:
+    if settings.secrets_key:
+        return [key.strip() for key in settings.secrets_key.split(",") if key.strip()]
+    file = settings.data / FILE
+    if not file.exists():
+        from cryptography.fernet import Fernet  # noqa: PLC0415
+
+        _write(file, [Fernet.generate_key().decode()], replace=False)
+    try:
+        return file.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"The file {file} cannot be read: {error}.") from error
+
+
+def _age(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _write(file: Path, keys: list[str], *, replace: bool = True) -> None:
+    """Write the key file for its owner alone, whole or not at all.
+
+    Without `replace`, the file of another process that was quicker stays.
+    """
+    half = file.with_name(f"{FILE}.{os.getpid()}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        half.unlink(missing_ok=True)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+            output.write("".join(f"{key}\n" for key in keys))
+            output.flush()
+            os.fsync(output.fileno())
+        if replace:
+            half.rename(file)
+            return
+        try:
+            file.hardlink_to(half)
+        except FileExistsError:
+            pass
+        finally:
+            half.unlink()
+    except OSError as error:
+        raise OperatorError(f"The file {file} cannot be written: {error.strerror}.") from error
