@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -97,7 +98,10 @@ def test_a_given_server_serves_the_same_way(empty_dsn: str, serve: Serve) -> Non
     announced = json.loads((first.data / "server.json").read_text())
     assert announced == {"pid": first.process.pid, "url": first.url, "dsn": None}
     # Another data folder, the same database.
-    second = serve("--database", empty_dsn, folder=first.data / "second")
+    folder = first.data / "second"
+    folder.mkdir()
+    shutil.copy(first.data / "secrets.key", folder)
+    second = serve("--database", empty_dsn, folder=folder)
     assert second.client_key == first.client_key
     second.token = first.token
     assert second.has_guest(ref)
