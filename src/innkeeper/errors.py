@@ -198,14 +198,27 @@ class TooLarge(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The Content-Type is neither JSON nor one of the tolerated ones (CT-3)."""
+    """The Content-Type is none that the endpoint reads (CT-3)."""
 
     status = 415
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, media_type: str, wanted: str = "application/json") -> None:
         super().__init__(
             "The media type of the request is not supported.",
-            f"Send Content-Type: application/json instead of {media_type[:100]}.",
+            f"Send Content-Type: {wanted} instead of {media_type[:100]}.",
+        )
+
+
+class UnsupportedCoding(ApiError):
+    """The Content-Encoding is none that request bodies are read in."""
+
+    status = 415
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(
+            "The content coding of the request is not supported.",
+            f"Send Content-Encoding: gzip, deflate or none instead of {coding[:100]}.",
+            headers={"Accept-Encoding": "gzip, deflate"},
         )
 
 

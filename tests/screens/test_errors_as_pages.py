@@ -50,15 +50,23 @@ def test_f23_405_is_a_page(owner: Person, method: str, path: str, allowed: str) 
     assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
 
 
-@pytest.mark.parametrize("path", ["/w/live/settings", "/login", "/logout"])
-def test_f23_400_is_a_page(owner: Person, path: str) -> None:
+def test_f23_400_is_a_page(owner: Person) -> None:
     broken = {"content-type": "multipart/form-data; boundary=x"}
-    assert_page(owner.http.post(path, content=b"--x\r\nno form", headers=broken), 400)
+    answer = owner.http.post("/w/live/imports", content=b"--x\r\nno form", headers=broken)
+    assert_page(answer, 400)
 
 
 @pytest.mark.parametrize("path", ["/w/live/settings", "/login", "/logout"])
-def test_f23_a_form_without_length_is_told_on_a_page(owner: Person, path: str) -> None:
-    assert_page(owner.http.post(path, content=iter([b"csrf=x"])), 400)
+def test_f23_415_is_a_page(owner: Person, path: str) -> None:
+    """Only the form of an import holds a file."""
+    broken = {"content-type": "multipart/form-data; boundary=x"}
+    assert_page(owner.http.post(path, content=b"--x\r\nno form", headers=broken), 415)
+
+
+@pytest.mark.parametrize("path", ["/w/live/settings", "/login", "/logout"])
+def test_f23_a_form_without_length_is_read_up_to_the_limit(owner: Person, path: str) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert_page(owner.http.post(path, content=iter([b"csrf=x"]), headers=form), 403)
 
 
 @pytest.mark.parametrize("path", ["/w/live/settings", "/login", "/logout"])

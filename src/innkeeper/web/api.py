@@ -112,8 +112,7 @@ class Api:
         request.route = route.path
         raw = b""
         if route.takes_body:
-            limit = self._settings.max_body_bytes
-            raw = await read_body(receive, headers.get(b"content-length"), limit)
+            raw = await read_body(receive, headers, self._settings.max_body_bytes)
         asked = Asked(
             parameters,
             parse_query(request.scope["query_string"]),

@@ -1,10 +1,12 @@
-"""Request bodies: the limit of their size and the media types that are read as JSON."""
+"""Request bodies: their size, their content coding and the media types that are read as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import Receive
 
 from innkeeper.errors import TooLarge, UnsupportedMediaType
+from innkeeper.web.content_coding import decoded, known_coding
 from innkeeper.wire.text import decode_object
 
 FORM = "application/x-www-form-urlencoded"
@@ -14,10 +16,22 @@ class ClientGone(Exception):
     """The client closed the connection before its body had arrived."""
 
 
-async def read_body(receive: Receive, declared: bytes | None, limit: int) -> bytes:
-    """The whole body; raises `TooLarge` as soon as it is known to pass `limit` bytes (RL-4)."""
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise TooLarge(limit)
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """The whole body, its content coding removed.
+
+    Raises `TooLarge` as soon as it passes `limit` bytes, as sent or decoded (RL-4),
+    `UnsupportedCoding`, and `BadRequest` for a damaged coding.
+    """
+    coding = headers.get(b"content-encoding")
+    if coding is None:
+        return await _received(receive, headers, limit)
+    name = known_coding(coding)
+    body = await _received(receive, headers, limit)
+    return body if name is None else await decoded(body, name, limit)
+
+
+async def _received(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    check_length(headers.get(b"content-length"), limit)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone
@@ -36,6 +50,12 @@ async def read_body(receive: Receive, declared: bytes | None, limit: int) -> byt
         if size > limit:
             raise TooLarge(limit)
     return b"".join(chunks)
+
+
+def check_length(declared: bytes | None, limit: int) -> None:
+    """Raise `TooLarge` for a Content-Length over `limit`."""
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise TooLarge(limit)
 
 
 def json_object(body: bytes, content_type: bytes | None) -> dict[str, Any]:

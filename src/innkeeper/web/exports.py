@@ -12,10 +12,11 @@ from starlette.routing import BaseRoute, Route
 from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports
 from innkeeper.actions.bulk import links
-from innkeeper.errors import NotFound, Unauthorized
+from innkeeper.errors import ApiError, NotFound, Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
+from innkeeper.web.forms import read_form
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.text import encode
 
@@ -38,11 +39,11 @@ class ExportDoors:
 
     async def token(self, request: Request) -> Response:
         """A bearer token for a client's id and secret (AU-6); errors as RFC 6749 has them."""
-        declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > _MOST_FORM:
+        try:
+            form = await read_form(request, _MOST_FORM)
+        except ApiError:
             return _oauth_error(400, "invalid_request")
-        async with request.form(max_files=0, max_fields=20) as form:
-            sent = {name: value for name, value in form.items() if isinstance(value, str)}
+        sent = {name: value for name, value in form.items() if isinstance(value, str)}
         if sent.get("grant_type") != "client_credentials":
             return _oauth_error(400, "unsupported_grant_type")
         # The audience is accepted but not checked (segmentation-and-export.md 9).

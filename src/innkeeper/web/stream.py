@@ -136,8 +136,7 @@ class Stream:
         if route.method == "GET":
             stream.callback_of(call.query)
         else:
-            limit = self._settings.max_body_bytes
-            call.message = await read_body(receive, call.headers.get(b"content-length"), limit)
+            call.message = await read_body(receive, call.headers, self._settings.max_body_bytes)
         return await ACTS[route.act](self, call)
 
     async def authorize(self, call: Call, sent: object) -> None:

@@ -11,16 +11,11 @@ from innkeeper.actions.admin import users
 from innkeeper.errors import ApiError
 from innkeeper.store.database import Database
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
+from innkeeper.web.forms import read_form
+from innkeeper.web.ui.csrf import FORM_COOKIE, csrf_of, form_secret, is_csrf
 from innkeeper.web.ui.problems import Forbidden
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
-from innkeeper.web.ui.shell import (
-    FORM_COOKIE,
-    LOGIN_COOKIE,
-    csrf_of,
-    form_secret,
-    is_csrf,
-    read_form,
-)
+from innkeeper.web.ui.shell import LOGIN_COOKIE
 
 MOST_BYTES: Final = 16_384
 

@@ -1,8 +1,5 @@
 """One visit to a page: who is it, may they, read the form, act, render; errors become pages."""
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper.actions.admin import users, workspaces
-from innkeeper.errors import ApiError, BadRequest, Conflict, NotFound, OperatorError, TooLarge
+from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, masked_addresses, may, veiled, veiled_pairs
 from innkeeper.settings import Settings
@@ -23,13 +20,14 @@ from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
 from innkeeper.store.work import Work
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
+from innkeeper.web.forms import read_form
 from innkeeper.web.places import base_url, listening_url
 from innkeeper.web.request_log import members_of
+from innkeeper.web.ui.csrf import csrf_of, is_csrf
 from innkeeper.web.ui.problems import Forbidden, to_login
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 
 LOGIN_COOKIE: Final = "innkeeper_login"
-FORM_COOKIE: Final = "innkeeper_form"
 NOTE_COOKIE: Final = "innkeeper_note"
 MENU: Final = (
     ("/", "Home", "home"),
@@ -65,7 +63,7 @@ class Visit:
     def need(self, right: Right) -> None:
         """Raise `Forbidden` unless the visitor has a right."""
         if not self.may(right):
-            raise Forbidden(f"The role {self.person.role} may not {right}.")
+            raise Forbidden(_forbidden(self.person, right))
 
     @property
     def personal(self) -> bool:
@@ -214,7 +212,7 @@ class Shell:
             # By its ref: a log is no place for an e-mail address.
             members_of(request).update(workspace=workspace, user=str(person.ref))
             posted = request.method == "POST"
-            form = await self._form(request, token, page) if posted else FormData()
+            form = await self._form(request, person, token, page) if posted else FormData()
 
             async def once() -> Response:
                 async with self.database.work(workspace, person.email) as work:
@@ -224,9 +222,12 @@ class Shell:
                     )
                     return await self._answer(page, visit)
 
-            if posted and page.before is not None and _may_post(person, page):
-                await page.before(form)
-            return await retrying(once)
+            try:
+                if posted and page.before is not None and _may_post(person, page):
+                    await page.before(form)
+                return await retrying(once)
+            finally:
+                await form.close()
 
         return visited
 
@@ -253,47 +254,26 @@ class Shell:
             response.status_code = error.status
             return response
 
-    async def _form(self, request: Request, token: str, page: Page) -> FormData:
-        """The form that was sent; raises `TooLarge`, `BadRequest`, and `Forbidden` for one that
-        no page of this login made."""
+    async def _form(
+        self, request: Request, person: users.Person, token: str, page: Page
+    ) -> FormData:
+        """The form that was sent; raises what `read_form` does, and `Forbidden` for one that no
+        page of this login made, or whose sender may not send it, before it is read."""
+        if page.post_right is not None and not _may_post(person, page):
+            raise Forbidden(_forbidden(person, page.post_right))
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
-        form = await read_form(request, most)
+        form = await read_form(request, most, upload=page.uploads)
         if not is_csrf(form.get("csrf"), token):
             raise Forbidden("This form is out of date. Go back and try again.")
         return form
 
 
+def _forbidden(person: users.Person, right: Right) -> str:
+    return f"The role {person.role} may not {right}."
+
+
 def _may_post(person: users.Person, page: Page) -> bool:
     return page.post_right is None or may(person.role, page.post_right)
-
-
-async def read_form(request: Request, most: int) -> FormData:
-    """The form of a request of at most so many bytes; raises `TooLarge` and `BadRequest`."""
-    declared = request.headers.get("content-length", "")
-    if not (declared.isascii() and declared.isdecimal()):
-        raise BadRequest("The form must state its length.")
-    if len(declared) > 18 or int(declared) > most:
-        raise TooLarge(most)
-    return await request.form()
-
-
-def csrf_of(secret: str) -> str:
-    """What forms must send back: only our own pages know it, since it follows from a cookie
-    that scripts and other sites cannot read."""
-    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()[:32]
-
-
-def is_csrf(sent: object, secret: str) -> bool:
-    """Whether a form sent back what `csrf_of` gives for that secret; any text may be sent."""
-    if not isinstance(sent, str) or not secret:
-        return False
-    # Bytes, since text that is not ASCII cannot be compared in constant time.
-    return hmac.compare_digest(sent.encode("utf-8", "replace"), csrf_of(secret).encode())
-
-
-def form_secret(request: Request) -> str:
-    """The secret of forms that are sent before anybody is logged in."""
-    return read_cookie(request, FORM_COOKIE) or secrets.token_urlsafe(24)
 
 
 def ref_of(text: str) -> UUID:

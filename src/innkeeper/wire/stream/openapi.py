@@ -17,6 +17,7 @@ _REASONS: Final = {
     401: "The client key, or the context id, is missing or unknown.",
     404: "No browser has that id.",
     413: "The body is too large.",
+    415: "The content coding of the body is not supported.",
     503: "Temporarily unavailable: retry at once.",
 }
 

@@ -130,7 +130,7 @@ _CONTEXT: Final = {
 }
 _SITE: Final = {"siteId": "The site: a point of sale, or an alias of one."}
 _MESSAGE: Final = {"message": "The event as JSON on one line, encoded or not."}
-_EVENT_FAILURES: Final = (400, 401, 404, 413)
+_EVENT_FAILURES: Final = (400, 401, 404, 413, 415)
 
 
 def _browsers(edge: bool) -> Iterator[StreamRoute]:
@@ -207,7 +207,7 @@ def _flows() -> Iterator[StreamRoute]:
         name="callFlows",
         summary=no_decision,
         body=_FLOW,
-        failures=(400, 401, 413),
+        failures=(400, 401, 413, 415),
         **shared,
     )
     yield StreamRoute(
@@ -229,7 +229,7 @@ def _flows() -> Iterator[StreamRoute]:
         edge=True,
         query={**_CONTEXT, **_SITE},
         body=_FLOW,
-        failures=(400, 401, 413),
+        failures=(400, 401, 413, 415),
         **shared,
     )
 

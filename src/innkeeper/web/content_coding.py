@@ -1,0 +1,72 @@
+"""Content codings of request bodies: gzip and deflate, never expanded past a limit (F13)."""
+
+import zlib
+from typing import Final
+
+import anyio.to_thread
+
+from innkeeper.errors import BadRequest, TooLarge, UnsupportedCoding
+
+GZIP: Final = "gzip"
+DEFLATE: Final = "deflate"
+_NAMES: Final = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE}
+_ON_LOOP: Final = 64 * 1024
+"""Most bytes, coded and decoded, of a body that is decoded on the event loop."""
+_MOST_MEMBERS: Final = 16
+"""Members that a gzip body may hold; programs write one."""
+
+
+def known_coding(header: bytes) -> str | None:
+    """The coding that a Content-Encoding names, None for `identity`; raises `UnsupportedCoding`."""
+    name = header.decode("latin-1").strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name not in _NAMES:
+        raise UnsupportedCoding(name)
+    return _NAMES[name]
+
+
+async def decoded(body: bytes, coding: str, limit: int) -> bytes:
+    """`body` without its coding: small ones on the loop, others in a thread.
+
+    Raises `TooLarge` past `limit` bytes, of which no more than that is ever in memory, and
+    `BadRequest` for what is cut off, damaged or followed by something else.
+    """
+    if len(body) <= _ON_LOOP:
+        try:
+            return decode(body, coding, min(limit, _ON_LOOP))
+        except TooLarge:
+            if limit <= _ON_LOOP:
+                raise
+    return await anyio.to_thread.run_sync(decode, body, coding, limit)
+
+
+def decode(body: bytes, coding: str, limit: int) -> bytes:
+    """As `decoded`, in the thread that calls."""
+    pieces: list[bytes] = []
+    left, rest = limit, body
+    for _ in range(_MOST_MEMBERS):
+        stream = zlib.decompressobj(_window_bits(rest, coding))
+        try:
+            pieces.append(stream.decompress(rest, left + 1))
+        except zlib.error:
+            break
+        left -= len(pieces[-1])
+        if left < 0:
+            raise TooLarge(limit)
+        rest = stream.unused_data
+        if not stream.eof:
+            break
+        if not rest:
+            return b"".join(pieces)
+        if coding != GZIP:
+            break
+    raise BadRequest(f"The request body is not valid {coding}.")
+
+
+def _window_bits(body: bytes, coding: str) -> int:
+    if coding == GZIP:
+        return 16 + zlib.MAX_WBITS
+    # RFC 9110 means the zlib format, some clients send bare deflate: its first byte tells.
+    wrapped = body[:1] != b"" and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
