@@ -238,17 +238,18 @@ def test_an_order_that_lacks_something(changed: dict[str, Any], named: str) -> N
 
 def test_the_item_of_a_line() -> None:
     """4.2 row ADD, section 5: what a CHECKOUT makes of it, with names for what was left out."""
-    bare = event_types.item_of({**PRODUCT, "type": "FLIGHT"}, "CONFIRMED")
+    bare = event_types.item_of({**PRODUCT, "type": "FLIGHT"})
     assert bare == {
         "type": "FLIGHT",
         "price": 10,
         "quantity": 2,
         "reference_id": "1",
         "name": "1",
-        "status": "CONFIRMED",
     }
     told = {"name": "Dress", "referenceId": "R-1", "productId": "P-1", "currency": "EUR"}
-    whole = event_types.item_of({**PRODUCT, **told}, "PURCHASED")
+    whole = event_types.item_of({**PRODUCT, **told})
+    # Its status is the order's (F4).
+    assert "status" not in whole
     assert (whole["name"], whole["reference_id"], whole["currency_code"]) == ("Dress", "R-1", "EUR")
 
 

@@ -98,6 +98,11 @@ class Item:
     changes: Changes
     group: Group | None = None
 
+    @property
+    def extensions(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The pairs of its data extension, by name and key."""
+        return {} if self.group is None else {(self.group.name, self.group.key): self.group.pairs}
+
 
 @dataclass(frozen=True, slots=True)
 class OrderWrite:
@@ -109,6 +114,8 @@ class OrderWrite:
     consumers: list[Told] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     group: Group | None = None
+    is_row: bool = False
+    """One row of a table: other rows may hold other lines of the same order."""
 
 
 @dataclass(frozen=True, slots=True)

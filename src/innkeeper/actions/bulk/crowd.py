@@ -92,6 +92,11 @@ class Crowd:
         return cls(work, book, source)
 
     @property
+    def source(self) -> Source:
+        """Where the records come from."""
+        return self._source
+
+    @property
     def rehearses(self) -> bool:
         """Whether nothing is to be written for good."""
         return self._source.rehearse

@@ -118,16 +118,18 @@ async def _one(
         await _check_groups(crowd, person)
     order = till.place(what.changes, known)
     changed = order.changed
-    for item in what.items:
-        changed |= till.put_item(order, item.changes, item.group)
+    items, of_items = till.put_items(order, what.items, is_row=what.is_row)
+    changed |= of_items
     changed |= till.put_group(order, what.group)
     contact, *consumers = people
     changed |= await _contact(crowd, order, contact)
-    uses = {item.body.get("reference_id"): item.ref for item in order.items} if consumers else {}
+    # Of items with one referenceId a consumer uses the first line of its own record.
+    named = [*reversed(order.items), *reversed(items)] if consumers else []
+    uses = {item.body.get("reference_id"): item.ref for item in named}
     for consumer in consumers:
-        items = [uses[item] for item in consumer.told.items]
-        changed |= await _consumer(crowd, order, consumer, contact, items)
-    if order.fresh:
+        used = [uses[item] for item in consumer.told.items]
+        changed |= await _consumer(crowd, order, consumer, contact, used)
+    if known is None:
         return "created"
     return "updated" if changed else "unchanged"
 

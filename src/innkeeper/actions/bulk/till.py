@@ -13,8 +13,9 @@ from innkeeper.actions.records.orders import COLUMNS
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
-from innkeeper.rules.batch import Group
+from innkeeper.rules.batch import Group, Item
 from innkeeper.rules.keys import in_order, lock_of, reference_key
+from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import one_order
 from innkeeper.store.work import Json, Row
 
@@ -34,6 +35,11 @@ class Piece:
     root: UUID | None = None
     changed: bool = False
     ordered_at: datetime | None = None
+    groups: dict[tuple[str, str], Body] = field(default_factory=dict)
+    """Data extensions of an item, by name and key."""
+    file: UUID | None = None
+    """The import whose rows an item was last matched by, or made of."""
+    marked: bool = False
     uses: list[UUID] = field(default_factory=list)
 
 
@@ -109,25 +115,45 @@ class Till:
             placed.body, placed.changed = body, True
         return placed
 
-    def put_item(self, order: Placed, changes: Changes, group: Group | None) -> bool:
-        """An item of an order; whether that changes anything. One that stands there already, by
-        its referenceId or as a whole, is not put there twice."""
-        body = {name: told for name, told in changes.items() if name != "ordered_at"}
-        reference_id = body.get("reference_id")
-        for item in order.items:
-            same = item.body.get("reference_id") == reference_id if reference_id else False
-            if same or item.body == body:
-                changed = item.body != body
-                item.changed |= changed
-                item.body = body
-                self._put_item_group(item, group)
-                return changed
-        told = changes.get("ordered_at")
-        moment = instant(told) if told else order.ordered_at
-        piece = Piece(new_ref(), body, fresh=True, ordered_at=moment)
-        order.items.append(piece)
-        self._put_item_group(piece, group)
-        return True
+    def put_items(
+        self, order: Placed, items: Sequence[Item], *, is_row: bool
+    ) -> tuple[list[Piece], bool]:
+        """The items that lines of an order are, in order, and whether that changes anything.
+
+        `is_row`: the message is the file, of which this is one row, so that an item is matched by
+        one row of it only.
+        """
+        file = (self._crowd.source.ref or _UNNAMED) if is_row else None
+        before = [one for one in order.items if file is None or one.file != file]
+        stored = [line_of(one.body, order.ordered_at, one.groups) for one in before]
+        sent = [line_of(each.changes, order.ordered_at, each.extensions) for each in items]
+        pieces, changed = [], False
+        for item, position in zip(items, match_lines(stored, sent), strict=True):
+            if position is None:
+                piece = Piece(new_ref(), {}, fresh=True)
+                order.items.append(piece)
+            else:
+                piece = before[position]
+            changed |= self._put_item(order, piece, item)
+            if file is not None:
+                piece.file, piece.marked = file, True
+            pieces.append(piece)
+        return pieces, changed
+
+    def _put_item(self, order: Placed, piece: Piece, item: Item) -> bool:
+        """Make a piece what a line says; whether that changes it."""
+        told = item.changes.get("ordered_at")
+        moment = instant(told) if told else piece.ordered_at or order.ordered_at
+        body = {name: value for name, value in item.changes.items() if name != "ordered_at"}
+        changed = (piece.body, piece.ordered_at) != (body, moment)
+        piece.body, piece.ordered_at = body, moment
+        piece.changed |= changed
+        for where, pairs in item.extensions.items():
+            if piece.groups.get(where) != pairs:
+                piece.groups[where] = pairs
+                self._item_groups[(piece.ref, *where)] = pairs
+                changed = True
+        return changed
 
     def put_group(self, order: Placed, group: Group | None) -> bool:
         """Overwrite the data extension of an order; whether that changes it."""
@@ -139,10 +165,6 @@ class Till:
         self._groups[where] = group.pairs
         return True
 
-    def _put_item_group(self, item: Piece, group: Group | None) -> None:
-        if group is not None:
-            self._item_groups[item.ref, group.name, group.key] = group.pairs
-
     async def flush(self) -> None:
         """Write everything. The guests of contacts and consumers must have been written."""
         every = [placed for several in self._orders.values() for placed in several]
@@ -151,6 +173,7 @@ class Till:
             return
         await self._copy("orders", (self._order_row(one) for one in every if one.fresh))
         await self._rewrite("orders", [one for one in every if one.changed and not one.fresh])
+        await self._mark_items([piece for one in every for piece in one.items if piece.marked])
         for name in ("items", "contacts", "consumers"):
             pieces = [
                 (one.ref, at, piece) for one in every for at, piece in enumerate(getattr(one, name))
@@ -183,9 +206,14 @@ class Till:
 
     async def _read_parts(self, found: Mapping[UUID, Placed]) -> None:
         refs = list(found)
+        items: dict[UUID, Piece] = {}
         for row in await self._work.all("order_writes.items", orders=refs):
             piece = Piece(row["ref"], row["body"], fresh=False, ordered_at=row["ordered_at"])
+            piece.file = row["import_ref"]
             found[row["order_ref"]].items.append(piece)
+            items[piece.ref] = piece
+        for row in await self._work.all("order_writes.item_extensions", orders=refs):
+            items[row["order_item_ref"]].groups[row["name"], row["key"]] = row["pairs"]
         for name, table in _PEOPLE.items():
             parts = {"table": [table]}
             for row in await self._work.all("order_writes.people", parts=parts, orders=refs):
@@ -200,11 +228,23 @@ class Till:
 
     async def _rewrite(self, name: str, changed: Sequence[Placed | Piece]) -> None:
         if changed:
+            times: dict[str, Any] = {}
+            if name == "items":
+                times["times"] = [one.ordered_at for one in changed]
             await self._work.run(
                 f"order_writes.rewrite_{name}",
                 refs=[one.ref for one in changed],
                 bodies=[Json(one.body) for one in changed],
                 now=self._crowd.now,
+                **times,
+            )
+
+    async def _mark_items(self, marked: Sequence[Piece]) -> None:
+        """Note which stored items a row of this import was: no other row of it is one of them."""
+        refs = [one.ref for one in marked if not one.fresh]
+        if refs:
+            await self._work.run(
+                "order_writes.mark_items", refs=refs, source=self._crowd.source.ref
             )
 
     async def _put(self, query: str, groups: Mapping[tuple[UUID, str, str], Body]) -> None:
@@ -231,9 +271,12 @@ class Till:
         second = piece.ordered_at if name == "items" else piece.guest
         # Lists are by age (L-10): this keeps the order of the record.
         now = self._crowd.now + timedelta(milliseconds=at)
-        return (piece.ref, order, second, Json(piece.body), now, now)
+        row = (piece.ref, order, second, Json(piece.body), now, now)
+        return (*row, piece.file) if name == "items" else row
 
 
+_UNNAMED: Final = UUID(int=0)
+"""A rehearsal, which has no ref."""
 _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")
 
 

@@ -13,16 +13,19 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Record
-from innkeeper.resources.guests import CUSTOMER
-from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME
+from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY
+from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, OrderItem
 from innkeeper.resources.values import iso
 from innkeeper.rules import carts, event_types
+from innkeeper.rules.batch import Group, Item
+from innkeeper.rules.order_lines import Line, line_of, match_lines
 from innkeeper.rules.orders import person_of
 from innkeeper.rules.stream import NOT_A_CUSTOMER, Misused, defaults
 from innkeeper.store.work import Work
 
 VISITOR_CONTACT: Final = "the contact is a visitor"
 """Flag of an order whose only contact has no identity (stream-api.md 9)."""
+_OWNED: Final = frozenset(name for name, field in OrderItem.fields.items() if field.owned)
 _WHO: Final = ("first_name", "last_name", "emails", "identifiers")
 
 
@@ -42,24 +45,25 @@ async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
 
 async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> None:
     about = arrival.joined[-1].about if arrival.joined else {}
-    status: str = arrival.meaning["status"]
+    priced = {
+        "price": bought.price,
+        "currency_code": bought.currency or defaults(arrival.message, about).get("currency"),
+    }
     changes: Changes = {
         "reference_id": arrival.meaning["reference_id"],
         "ordered_at": iso(arrival.mark.at),
-        "status": status,
-        "price": bought.price,
-        "currency_code": bought.currency or defaults(arrival.message, about).get("currency"),
+        "status": arrival.meaning["status"],
         "payment_type": bought.payment,
     }
-    order = await _place(work, arrival, changes)
-    items = await _items(
-        work,
-        order,
-        {name: event_types.item_of(line) for name, line in bought.lines.items()},
-    )
+    # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
+    order = await _place(work, arrival, changes | (priced if bought.lines else {}))
+    if order["fresh"] and not bought.lines:
+        await orders.patch(work, order["ref"], _present(priced))
+    lines = [Item(event_types.item_of(line)) for line in bought.lines.values()]
+    items = dict(zip(bought.lines, await _items(work, order, lines), strict=True))
     for person in await _new(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
-    if not bought.contacts:
+    if not bought.contacts and (bought.lines or not await _has_contact(work, order)):
         await _own_contact(work, arrival, order)
     for person in await _new(work, CONSUMERS, order, bought.consumers):
         used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
@@ -74,18 +78,14 @@ async def _order_checkout(work: Work, arrival: Arrival) -> None:
         raise Misused(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
     meaning = arrival.meaning
     order = await _place(work, arrival, meaning["order"])
-    wanted: dict[str, Changes] = {}
-    for index, sent in enumerate(meaning["items"]):
-        item = {
-            "currency_code": order.get("currency_code"),
-            "type": "OTHER",
-            **{name: value for name, value in sent.items() if name != "ext"},
-        }
-        wanted[str(item.get("reference_id") or index)] = item
-    items = await _items(work, order, wanted)
+    currency = order.get("currency_code")
+    lines = []
+    for sent in meaning["items"]:
+        told = {name: value for name, value in sent.items() if name != "ext"}
+        group = Group(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
+        lines.append(Item({"currency_code": currency, "type": "OTHER", **told}, group))
+    await _items(work, order, lines)
     await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
-    for name, sent in zip(wanted, meaning["items"], strict=False):
-        await _extend(work, OF_ORDER_ITEMS, items[name], sent["ext"])
     await _own_contact(work, arrival, order)
 
 
@@ -103,31 +103,53 @@ async def _place(work: Work, arrival: Arrival, changes: Changes) -> Record:
     where: Changes = {"point_of_sale": arrival.point_of_sale}
     if arrival.channel in CHANNELS:
         where["channel"] = arrival.channel
-    told = {name: value for name, value in changes.items() if value is not None}
-    order = await orders.create(work, {**where, **told})
+    order = await orders.create(work, {**where, **_present(changes)})
     arrival.noted["order"] = str(order["ref"])
     return order
 
 
-async def _items(work: Work, order: Record, wanted: Mapping[str, Changes]) -> dict[str, UUID]:
-    """The order's items by their name in `wanted`; those it has already are changed."""
-    known: dict[str, UUID] = {}
-    if not order.get("fresh"):
-        found = await order_items.of_many(work, [order["ref"]])
-        known = {
-            item["reference_id"]: item["ref"]
-            for item in found[order["ref"]]
-            if item.get("reference_id")
-        }
-    made: dict[str, UUID] = {}
-    for name, item in wanted.items():
-        ref = known.get(item.get("reference_id", ""))
-        if ref is None:
-            made[name] = (await order_items.create(work, order["ref"], item))["ref"]
+def _present(changes: Changes) -> Changes:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+async def _items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]:
+    """The items of an order that lines are, in order: those it has already, or new ones."""
+    stored: list[Record] = []
+    found: list[int | None] = [None] * len(lines)
+    if lines and not order.get("fresh"):
+        stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
+        sent = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
+        found = match_lines(await _stored_lines(work, stored), sent)
+    refs = []
+    for line, position in zip(lines, found, strict=True):
+        if position is None:
+            item = await order_items.create(work, order["ref"], line.changes)
         else:
-            made[name] = ref
-            await order_items.patch(work, ref, item)
-    return made
+            item = stored[position]
+            await _update(work, item, line.changes)
+        if line.group is not None:
+            await _extend(work, OF_ORDER_ITEMS, item["ref"], line.group.pairs)
+        refs.append(item["ref"])
+    return refs
+
+
+async def _stored_lines(work: Work, items: Sequence[Record]) -> list[Line]:
+    extensions = await OF_ORDER_ITEMS.of_many(work, [item["ref"] for item in items])
+    return [
+        line_of(
+            {name: item[name] for name in OrderItem.fields if name in item and name not in _OWNED},
+            item["ordered_at"],
+            {(one["name"], one["key"]): one["pairs"] for one in extensions[item["ref"]]},
+        )
+        for item in items
+    ]
+
+
+async def _update(work: Work, item: Record, changes: Changes) -> None:
+    """Change a stored item to what a line says, unless it is so already."""
+    members = line_of(changes, item["ordered_at"], {}).members
+    if any(item.get(name) != value for name, value in members.items()):
+        await order_items.patch(work, item["ref"], changes)
 
 
 async def _new(work: Work, people: People, order: Record, wanted: Sequence[Record]) -> list[Record]:
@@ -141,6 +163,12 @@ async def _new(work: Work, people: People, order: Record, wanted: Sequence[Recor
 
 def _who(person: Record) -> list[Any]:
     return [person.get(name) or None for name in _WHO]
+
+
+async def _has_contact(work: Work, order: Record) -> bool:
+    if order["fresh"]:
+        return False
+    return bool((await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]])
 
 
 async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
@@ -159,6 +187,8 @@ async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, 
     if not pairs:
         return
     changes: Changes = {"name": EXTENSION_NAME, "pairs": dict(pairs), "single": False}
-    known = any(row["name"] == EXTENSION_NAME for row in await of.of_one(work, parent))
+    known = [row for row in await of.of_one(work, parent) if row["name"] == EXTENSION_NAME]
+    if known and known[0]["pairs"].items() >= pairs.items():
+        return
     write = of.patch if known else of.create
     await write(work, EXTENSION_NAME, changes=changes, unique_keys=False, **{of.parent: parent})

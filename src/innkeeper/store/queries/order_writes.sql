@@ -12,7 +12,7 @@ WHERE o.reference_key = ANY (%(keys)s::uuid[]) ORDER BY o.ref FOR NO KEY UPDATE
 
 -- order_writes.items
 -- The items of orders.
-SELECT ref, order_ref, ordered_at, body FROM {ws}.order_items
+SELECT ref, order_ref, ordered_at, body, import_ref FROM {ws}.order_items
 WHERE order_ref = ANY (%(orders)s::uuid[]) ORDER BY created_at, ref
 
 -- order_writes.people
@@ -26,6 +26,12 @@ WHERE p.order_ref = ANY (%(orders)s::uuid[]) ORDER BY p.created_at, p.ref
 SELECT order_ref, name, key, pairs FROM {ws}.order_extensions
 WHERE order_ref = ANY (%(orders)s::uuid[])
 
+-- order_writes.item_extensions
+-- The data extensions of the items of orders.
+SELECT e.order_item_ref, e.name, e.key, e.pairs
+FROM {ws}.order_items AS i JOIN {ws}.order_item_extensions AS e ON e.order_item_ref = i.ref
+WHERE i.order_ref = ANY (%(orders)s::uuid[])
+
 -- order_writes.copy_orders
 -- New orders.
 COPY {ws}.orders (ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
@@ -33,7 +39,7 @@ FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_items
 -- New items.
-COPY {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at) FROM STDIN (FORMAT binary)
+COPY {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at, import_ref) FROM STDIN (FORMAT binary)
 
 -- order_writes.copy_contacts
 -- New contacts.
@@ -58,8 +64,15 @@ FROM unnest(%(refs)s::uuid[], %(bodies)s::jsonb[]) AS n (ref, body) WHERE o.ref 
 
 -- order_writes.rewrite_items
 -- New fields for items of locked orders.
-UPDATE {ws}.order_items AS i SET body = n.body, modified_at = %(now)s
-FROM unnest(%(refs)s::uuid[], %(bodies)s::jsonb[]) AS n (ref, body) WHERE i.ref = n.ref
+UPDATE {ws}.order_items AS i SET body = n.body, ordered_at = n.ordered_at, modified_at = %(now)s
+FROM unnest(%(refs)s::uuid[], %(bodies)s::jsonb[], %(times)s::timestamptz[])
+    AS n (ref, body, ordered_at)
+WHERE i.ref = n.ref
+
+-- order_writes.mark_items
+-- Note that rows of an import are these items.
+UPDATE {ws}.order_items SET import_ref = %(source)s
+WHERE ref = ANY (%(refs)s::uuid[]) AND import_ref IS DISTINCT FROM %(source)s
 
 -- order_writes.rewrite_contacts
 -- New fields for contacts of locked orders.

@@ -118,7 +118,8 @@ class Layout:
             value = mapping.value(self.holds, row)
         except Unfit as unfit:
             return Entry(number, None, rules.invalid(str(unfit)))
-        return batch_records.entry_of(number, value, READERS[self.holds])
+        read = batch_records.order_row if mapping.is_of_lines else READERS[self.holds]
+        return batch_records.entry_of(number, value, read)
 
     def _line(self, number: int, text: bytes) -> Entry:
         """A line that holds a value alone, or one in a batch's envelope."""

@@ -1,6 +1,7 @@
 """Records in: one line of a batch or import becomes an entry, or a documented fault."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Final
@@ -129,7 +130,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
     return rules.GuestWrite(mode, changes, groups)
 
 
-def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> Operation:
+def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.OrderWrite:
     """An order to create or change (batch-api.md 8); raises `Refused`."""
     problems: list[Problem] = []
     nested = ("contact", "consumers", "orderItems", "extensions")
@@ -160,9 +161,14 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> Operation:
     return rules.OrderWrite(mode, changes, contact, consumers, items, group)
 
 
-def any_order(value: dict[str, Any]) -> Operation:
+def any_order(value: dict[str, Any]) -> rules.OrderWrite:
     """An order of an import: with items as an insert, without them as an upsert."""
     return order(value, "insert" if value.get("orderItems") else "upsert")
+
+
+def order_row(value: dict[str, Any]) -> rules.OrderWrite:
+    """A row of a table of order lines: an order with one of its lines."""
+    return replace(any_order(value), is_row=True)
 
 
 def _item(value: Any, at: str, problems: list[Problem]) -> Item:

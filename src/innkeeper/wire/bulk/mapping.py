@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
@@ -40,6 +41,12 @@ class ColumnMapping:
     """Target -> the same value for every record."""
     delimiter: str = ""
     encoding: str = "utf-8-sig"
+
+    @property
+    def is_of_lines(self) -> bool:
+        """Whether a row is a line of an order, whose other lines stand in other rows."""
+        targets = [*self.constants, *chain.from_iterable(self.columns.values())]
+        return any(target.startswith("orderItems.") for target in targets)
 
     def value(self, holds: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """The value of a record; raises `Unfit`."""

@@ -1,0 +1,225 @@
+"""F3: whatever lines orders are sent with, by whatever way in, none is lost and none is doubled."""
+
+import asyncio
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from happenings import LONG
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sites import Site
+from streams import JANE
+
+from innkeeper.actions.bulk.crowd import Source
+from innkeeper.actions.stream import browsers, ingest, intake
+from innkeeper.rules.batch import Entry
+from innkeeper.rules.stream import Sent
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+from innkeeper.wire.bulk import batch_files
+from innkeeper.wire.bulk.mapping import ColumnMapping
+
+Sending = dict[str, Any]
+"""A line: `reference` or None, `price`, `seat` (its extension) or None."""
+
+lines = st.fixed_dictionaries(
+    {
+        "reference": st.sampled_from([None, "A", "B"]),
+        "price": st.sampled_from([1, 2]),
+        "seat": st.sampled_from([None, 1, 2]),
+    }
+)
+messages = st.lists(st.lists(lines, min_size=1, max_size=4), min_size=1, max_size=3)
+numbers = count()
+ORDERED_AT = "2026-11-20T10:00:00.000Z"
+CONTACT = {"email": "jane@example.com", "identifiers": JANE["identifiers"]}
+
+
+def whole(order: str, sent: list[Sending]) -> dict[str, Any]:
+    """An order as batches and imports take it."""
+    return {
+        "referenceId": order,
+        "channel": "WEB",
+        "pointOfSale": "default",
+        "orderedAt": ORDERED_AT,
+        "status": "PURCHASED",
+        "currencyCode": "EUR",
+        "price": 30,
+        "paymentType": "Cash",
+        "contact": CONTACT,
+        "orderItems": [
+            {
+                **dict.fromkeys(("name", "productId", "description", "vendor"), "x"),
+                "type": "PRODUCT",
+                "currencyCode": "EUR",
+                "price": line["price"],
+                **({"referenceId": line["reference"]} if line["reference"] else {}),
+                **extension(line),
+            }
+            for line in sent
+        ],
+    }
+
+
+def extension(line: Sending) -> dict[str, Any]:
+    pairs = {"name": "ext", "key": "default", "seat": line["seat"]}
+    return {"extensions": [pairs]} if line["seat"] else {}
+
+
+async def apply(work: Work, source: str, *chunks: list[Entry]) -> None:
+    async def keep(tally: Any, _: Any) -> None:
+        assert tally.failures == []
+
+    told = Source(source, uuid4())
+    for chunk in chunks:
+        await intake.apply(work, chunk, told, keep)
+
+
+async def batch(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+    """A record of a batch."""
+    envelope = {"schema": "order", "mode": "insert", "value": whole(order, sent)}
+    layout = batch_files.Layout("batch")
+    await apply(work, "batch", [layout.entry(1, json.dumps(envelope).encode())])
+
+
+async def of_json(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+    """A line of an NDJSON import."""
+    layout = batch_files.Layout("orders")
+    await apply(work, "import", [layout.entry(1, json.dumps(whole(order, sent)).encode())])
+
+
+async def of_rows(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
+    """A CSV file of a row a line, two rows a transaction."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("Line", "Price", "Seat"))
+    writer.writerows((line["reference"], line["price"], line["seat"]) for line in sent)
+    columns = {
+        "Line": ("orderItems.referenceId",),
+        "Price": ("orderItems.price",),
+        "Seat": ("orderItems.extensions.seat",),
+    }
+    head = whole(order, [])
+    constants = {name: head[name] for name in head if name not in ("orderItems", "contact")}
+    constants |= {"contact.email": "jane@example.com", "contact.identifiers.email": "j@x.example"}
+    constants |= {"orderItems.type": "PRODUCT", "orderItems.currencyCode": "EUR"}
+    constants |= {
+        f"orderItems.{name}": "x" for name in ("name", "productId", "description", "vendor")
+    }
+    mapping = ColumnMapping(columns, types={"Seat": "number"}, constants=constants)
+    layout = batch_files.Layout("orders", "csv", False, mapping)
+    stream = io.BytesIO(text.getvalue().encode())
+    await apply(work, "import", *[chunk.items for chunk in layout.chunks(stream)])
+
+
+async def event(work: Work, browser: UUID, type_: str, **message: Any) -> None:
+    body = {"type": type_, "browser_id": str(browser), "channel": "WEB", "pos": "default"}
+    taken = await ingest.record(work, Sent({**body, **message}, datetime.now(UTC)))
+    assert taken is not None
+    assert not taken.quarantined
+
+
+async def order_checkout(work: Work, browser: UUID, order: str, sent: list[Sending]) -> None:
+    """An ORDER_CHECKOUT event."""
+    value = whole(order, sent)
+    await event(work, browser, "ORDER_CHECKOUT", order=value)
+
+
+async def checkout(work: Work, browser: UUID, order: str, sent: list[Sending]) -> None:
+    """ADD of each line under an item_id of its own, and CHECKOUT; a cart has no extensions."""
+    for index, line in enumerate(sent):
+        item = {"item_id": f"i{index}", "type": "PRODUCT", "price": line["price"], "quantity": 1}
+        named = {"referenceId": line["reference"]} if line["reference"] else {}
+        await event(work, browser, "ADD", product={**item, **named})
+    await event(work, browser, "CHECKOUT", reference_id=order, status="PURCHASED")
+
+
+Door = Callable[[Work, UUID, str, list[Sending]], Awaitable[None]]
+DOORS: list[Door] = [batch, of_json, of_rows, order_checkout, checkout]
+
+
+async def stored(work: Work, order: str) -> list[dict[str, Any]]:
+    cursor = await work.connection.execute(
+        "SELECT i.ref, i.body, i.ordered_at, i.modified_at, e.pairs, o.modified_at AS of_order "
+        "FROM ws_live.orders AS o JOIN ws_live.order_items AS i ON i.order_ref = o.ref "
+        "LEFT JOIN ws_live.order_item_extensions AS e ON e.order_item_ref = i.ref "
+        "WHERE o.reference_id = %s ORDER BY i.created_at, i.ref",
+        [order],
+    )
+    return await cursor.fetchall()
+
+
+def key_of_line(door: Door, index: int, line: Sending) -> Any:
+    """What a line is known by: its referenceId, in a cart the item_id, or else its members."""
+    reference = line["reference"] or (f"i{index}" if door is checkout else None)
+    return reference or line["price"]
+
+
+def key_of_item(item: dict[str, Any]) -> Any:
+    return item["body"].get("reference_id") or item["body"]["price"]
+
+
+@pytest.fixture(scope="module")
+def rows_a_chunk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_files, "CHUNK", 2)
+        yield
+
+
+@settings(
+    max_examples=300 if LONG else 12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(sent=messages)
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_f3_counts_of_lines_are_conserved(
+    site: Site, rows_a_chunk: None, door: Door, sent: list[list[Sending]]
+) -> None:
+    """Issue F3, against an oracle of its own: of a key there are as many items as there were, or
+    as a message has lines of it, if those are more; each line's extension is on such an item, and
+    a message sent again changes nothing at all."""
+
+    async def act() -> None:
+        database = Database(site.dsn, pool_size=1, settings=site.settings)
+        await database.open()
+        try:
+            async with database.work("live") as work:
+                await check(work, door, f"F3-{door.__name__}-{next(numbers)}-{uuid4()}", sent)
+        finally:
+            await database.close()
+
+    asyncio.run(act())
+
+
+async def check(work: Work, door: Door, order: str, sent: list[list[Sending]]) -> None:
+    browser, _ = await browsers.create(work)
+    await event(work, browser, "IDENTITY", **JANE)
+    wanted: Counter[Any] = Counter()
+    for message in sent:
+        await door(work, browser, order, message)
+        keys = [key_of_line(door, index, line) for index, line in enumerate(message)]
+        wanted |= Counter(keys)
+        items = await stored(work, order)
+        assert Counter(map(key_of_item, items)) == wanted
+        if door is not checkout:
+            given = [
+                (key, line["price"], line["seat"])
+                for key, line in zip(keys, message, strict=True)
+                if line["seat"]
+            ]
+            found = [
+                (key_of_item(item), item["body"]["price"], (item["pairs"] or {}).get("seat"))
+                for item in items
+            ]
+            assert Counter(given) <= Counter(found)
+    await door(work, browser, order, sent[-1])
+    assert await stored(work, order) == items
