@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import events, guests, imports, lake, orders, resolution, search
+from bench import events, guests, imports, lake, orders, pages, resolution, search
 from bench.idle import resident_megabytes
 from bench.report import Bench, Section
 from bench.servers import floor, innkeeper
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Section] = {
     "events": events.measure,
     "imports": imports.measure,
     "lake": lake.measure,
+    "pages": pages.measure,
 }
 INTRO = """# Benchmarks
 

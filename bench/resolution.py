@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -13,9 +14,11 @@ from bench.load import drive
 from bench.orders import order
 from bench.people import Known
 from bench.report import Bench
+from bench.servers import Server
 
 CONNECTIONS = (1, 16)
 ORDERS = 200
+MERGED_ORDERS = 1000
 
 
 def measure(bench: Bench) -> Iterator[str]:
@@ -42,6 +45,32 @@ def measure(bench: Bench) -> Iterator[str]:
                 f"| {kind}{failed} | {connections} | {found.per_second:,.0f} "
                 f"| {found.p50:.2f} | {found.p99:.2f} |"
             )
+    yield f"\n{_undone(ours)}"
+
+
+def _undone(ours: Server) -> str:
+    """How long undoing a merge takes after which 1,000 orders came for the absorbed guest."""
+    took = []
+    for many in (0, MERGED_ORDERS):
+        refs = []
+        for _ in "ab":
+            word = f"{uuid4().hex}@example.org"
+            email = {"provider": "email", "id": word}
+            guest = {"guestType": "customer", "email": word, "identifiers": [email]}
+            refs.append(create(ours, "/v2.1/guests", json.dumps(guest).encode())["ref"])
+        both = json.dumps(dict(zip(("survivor", "absorbed"), refs, strict=True))).encode()
+        merge = create(ours, "/innkeeper/v1/merges", both)["ref"]
+        contact = json.dumps({"firstName": "Jane", "identifiers": [email]}).encode()
+        for number in range(many):
+            placed = create(ours, "/v2.1/orders", order(number))["ref"]
+            create(ours, f"/v2.1/orders/{placed}/contacts", contact)
+        began = time.perf_counter()
+        create(ours, f"/innkeeper/v1/merges/{merge}/undo", b"")
+        took.append((time.perf_counter() - began) * 1000)
+    return (
+        f"Undo of a merge after which {MERGED_ORDERS:,} orders came: {took[1]:.0f} ms; "
+        f"after which none came: {took[0]:.0f} ms."
+    )
 
 
 def _named(one: Known) -> dict[str, Any]:

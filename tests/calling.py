@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import uvicorn
 from starlette.types import ASGIApp
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.web.protocol import LimitedHttpProtocol
 
@@ -26,7 +27,7 @@ class Api(httpx.Client):
 
     def __init__(self, url: str, client_key: str = "", token: str = "", **more: Any) -> None:
         auth = httpx.BasicAuth(client_key, token) if client_key else None
-        super().__init__(base_url=url, auth=auth, timeout=30, trust_env=False, **more)
+        super().__init__(base_url=url, auth=auth, timeout=PATIENCE_SECONDS, trust_env=False, **more)
         self.url = url
         self.client_key = client_key
         self.token = token
@@ -126,7 +127,7 @@ class Bare:
         }
         lines = [b"%s %s HTTP/1.1" % (method.encode(), as_bytes(target))]
         lines += [name.encode() + b": " + as_bytes(value) for name, value in sent.items()]
-        with socket.create_connection(self._address, timeout=30) as connection:
+        with socket.create_connection(self._address, timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(b"\r\n".join([*lines, b"", b""]) + body)
             answer = HTTPResponse(connection, method=method)
             answer.begin()
@@ -144,7 +145,7 @@ class Line:
         assert parts.hostname is not None
         login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
         self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
-        self._connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
+        self._connection = HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of the answer; raises OSError or HTTPException without one."""
@@ -191,4 +192,4 @@ def served(app: ASGIApp) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)

@@ -10,10 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
@@ -22,6 +24,9 @@ from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
 
 SHARED_MEMORY = Path("/dev/shm")
+# httpx gives up after five seconds wherever a call names no other time.
+for _kind in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _kind, PATIENCE_SECONDS)
 
 
 @pytest.fixture

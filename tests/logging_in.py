@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from sites import Site
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin import users
 from innkeeper.rules.access import Role
@@ -17,7 +18,7 @@ class Visitor(httpx.Client):
     """A browser: it sends every cookie back, whatever the scheme, as a proxy in front would."""
 
     def __init__(self, url: str, **more: Any) -> None:
-        super().__init__(base_url=url, timeout=30, trust_env=False, **more)
+        super().__init__(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False, **more)
         self.url = url
         self.marks: dict[str, str] = {}
         """Cookie name -> its attributes as they were set last."""

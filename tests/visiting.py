@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 from sites import Site
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin import users
 from innkeeper.actions.admin.users import SHORTEST_PASSWORD
@@ -40,7 +41,7 @@ def log_in(site: Site, role: str = "owner") -> Person:
     """A new person of a role, who chose a password by a link and is logged in."""
     email = f"{role}-{uuid4().hex[:8]}@example.com"
     token = site.control(lambda work: users.invite(work, email, email, Role(role)))
-    http = httpx.Client(base_url=site.url, timeout=30, trust_env=False)
+    http = httpx.Client(base_url=site.url, timeout=PATIENCE_SECONDS, trust_env=False)
     form = {"csrf": field(http.get(f"/login?link={token}").text, "csrf"), "link": token}
     answer = http.post("/login", data={**form, "password": PASSWORD})
     assert answer.status_code == 303, answer.text

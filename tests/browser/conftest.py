@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
 GUESTS = 60
@@ -72,7 +73,7 @@ def shop() -> Iterator[Shop]:
         yield Shop(_found(r"at (http://\S+)", printed), client_key, token, link, folder)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_SECONDS)
         assert process.stdout is not None
         process.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -100,6 +101,7 @@ def browser() -> Iterator:
 def owner(browser, shop: Shop, tmp_path_factory) -> str:
     """The cookies of the first owner, who came by the printed link."""
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
     page.goto(shop.link)
     for field, value in zip(("name", "email", "password"), OWNER, strict=True):
@@ -120,6 +122,7 @@ class Watched:
         self.context = browser.new_context(
             viewport=WIDTHS[width], storage_state=state, reduced_motion="reduce"
         )
+        self.context.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.page = self.context.new_page()
         self.faults: list[str] = []
         self.page.on("console", self._console)

@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 
@@ -224,6 +225,7 @@ def test_a_masked_role_sees_no_personal_data(browser, shop, page, api) -> None:
     page.get_by_role("button", name="Make a link").click()
     link = page.locator("#link").inner_text()
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     other = context.new_page()
     other.goto(link)
     other.fill("[name=password]", "x" * SHORTEST_PASSWORD)
@@ -247,6 +249,7 @@ def test_forms_without_their_token_are_refused(page, shop) -> None:
 
 def test_a_stranger_is_sent_to_the_door_and_locked_out(browser, shop, owner) -> None:
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     other = context.new_page()
     other.goto(f"{shop.url}/w/live/guests?q=x")
     assert "/login?next=%2Fw%2Flive%2Fguests%3Fq%3Dx" in other.url

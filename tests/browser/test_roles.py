@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 from innkeeper.rules.access import Right, masked_addresses, veiled_pairs
@@ -18,7 +19,7 @@ class Person:
     """Somebody who is logged in, without a browser."""
 
     def __init__(self, shop, link: str) -> None:
-        self.http = httpx.Client(base_url=shop.url, follow_redirects=True, timeout=30)
+        self.http = httpx.Client(base_url=shop.url, follow_redirects=True, timeout=PATIENCE_SECONDS)
         page = self.http.get(link)
         form = {"csrf": _field(page.text, "csrf"), "link": _field(page.text, "link")}
         answer = self.http.post("/login", data={**form, "password": PASSWORD})
@@ -42,6 +43,7 @@ def _field(text: str, name: str) -> str:
 def invited(shop, browser, owner):
     """Makes somebody of a role."""
     context = browser.new_context(storage_state=owner)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     people = []
 
     def invite(role: str) -> Person:

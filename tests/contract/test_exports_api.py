@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ import pytest
 from calling import NOBODY, Api
 from receiving import Receiver, receiver
 from test_segments_api import guests_where, jobs, made, order, person, rule
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import background, oauth
 from innkeeper.actions.audiences import audience_exports, deliveries, export_runs, webhooks
@@ -367,13 +367,14 @@ def test_an_execution_tells_what_it_waits_for(
         names = ("status", "attempts", "error", "nextAttemptAt", "errorLogs")
         return {name: item[name] for name in names}
 
+    before = datetime.now(UTC)
     with site.storage_away():
         site.run_worker()
         waiting = told()
     assert waiting["error"].startswith("NotADirectoryError: ")
     assert (waiting["status"], waiting["attempts"]) == ("PENDING_EMR_JOB", 1)
-    pause = datetime.fromisoformat(waiting["nextAttemptAt"]) - datetime.now(UTC)
-    assert timedelta(0) < pause <= timedelta(seconds=5)
+    next_at = datetime.fromisoformat(waiting["nextAttemptAt"]) - timedelta(seconds=5)
+    assert before - timedelta(milliseconds=1) < next_at <= datetime.now(UTC)
     site.pass_time()
     site.run_worker()
     ended = {"status": "SUCCESS", "attempts": 1, "error": None, "nextAttemptAt": None}
@@ -413,7 +414,7 @@ def test_an_address_that_never_answers_holds_up_no_other(
     api: Api, jobs: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: a destination that is down delays only itself."""
-    monkeypatch.setattr(webhooks, "SECONDS", 4.0)
+    monkeypatch.setattr(webhooks, "SECONDS", PATIENCE_SECONDS)
     api.guest()
     segment = made(api, guests_where(rule("ref", "is not null")))
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -422,12 +423,12 @@ def test_an_address_that_never_answers_holds_up_no_other(
             run(api, jobs, exported(api, segment, name=f"Out {number}", webhook=url))
         thread = threading.Thread(target=lambda: jobs(webhooks.send_due))
         thread.start()
-        until = time.monotonic() + 3
-        while not receiver.got and time.monotonic() < until:
-            time.sleep(0.05)
+        until("the message to the other address", lambda: receiver.got)
         assert len(receiver.got) == 1
-        assert thread.is_alive(), "the other is still waited for"
-        thread.join()
+        assert thread.is_alive(), "the silent one is still waited for"
+    # With the listener gone it fails at once.
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
 
 
 def test_a_folder_gets_the_files(api: Api, jobs: Any, tmp_path: Path) -> None:
@@ -476,7 +477,7 @@ def test_destinations_that_are_down_delay_only_themselves(
     api: Api, jobs: Any, site: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: more of them than slots for deliveries, and a job of another kind."""
-    monkeypatch.setattr(webhooks, "SECONDS", 60.0)
+    monkeypatch.setattr(webhooks, "SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(deliveries, "SLOTS", 4)
     monkeypatch.setattr(deliveries, "FAILING_SLOTS", 3)
     monkeypatch.setattr(worker, "CONCURRENCY", 1)
@@ -503,16 +504,16 @@ def test_destinations_that_are_down_delay_only_themselves(
         run(api, jobs, well)
         another = to(f"{receiver.url}/another", "another")
         waiting = api.post(f"{OWN}/{another['ref']}/run").json()["executionRef"]
-        began = time.monotonic()
         thread = threading.Thread(target=site.run_worker)
         thread.start()
-        while undelivered(api, well) or undelivered(api, another):
-            assert time.monotonic() - began < 30
-            time.sleep(0.05)
+        until(
+            "both exports whose destinations are well",
+            lambda: not (undelivered(api, well) or undelivered(api, another)),
+        )
         assert thread.is_alive(), "the others are still waited for"
         assert all(undelivered(api, export) for export in down)
     # With the listener gone they fail at once.
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     assert [headers["X-Innkeeper-Export"] for headers, _ in receiver.got] == ["well", "another"]
     assert receiver.got[1][0]["Idempotency-Key"] == f"{waiting}-0-0"
     # Three had a slot, the others their turn soon.
@@ -571,9 +572,7 @@ def test_a_copy_that_stands_still_is_given_up(
     ]
     with there.open("rb") as pipe:
         pipe.read()
-    until = time.monotonic() + 10
-    while not delivered(jobs, execution):
-        assert time.monotonic() < until
+    until("the copy, begun again", lambda: delivered(jobs, execution))
     (file,) = there.parent.iterdir()
     assert file.is_file()
 

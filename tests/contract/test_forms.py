@@ -13,6 +13,7 @@ from logging_in import Visitor, invited
 from operations import assert_linear
 from sites import Site
 from starlette.requests import Request
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.errors import BadRequest, UnsupportedMediaType
 from innkeeper.rules.access import Role
@@ -54,7 +55,8 @@ def head_only(visitor: Visitor, path: str, **headers: str) -> bytes:
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.kept.items())
     sent = {"Host": "x", "Cookie": cookies, **{n.replace("_", "-"): v for n, v in headers.items()}}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    address = (parts.hostname, parts.port)
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection.recv(65_536).partition(b"\r\n")[0]
 

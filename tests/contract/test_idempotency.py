@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 from calling import NOBODY, Api, problem, served
 from sites import Site
+from waiting import PATIENCE_SECONDS, until_blocked
 
 from innkeeper.web.app import create_app
 
@@ -190,10 +190,10 @@ def test_a_twin_waits_until_the_first_is_committed(api: Api, site: Site) -> None
     with psycopg.connect(site.dsn) as blocker, ThreadPoolExecutor(2) as pool:
         blocker.execute("LOCK TABLE ws_live.guests IN SHARE MODE")
         twins = [pool.submit(one) for _ in range(2)]
-        time.sleep(0.3)
+        until_blocked(site.dsn, sessions=2)
         assert not any(twin.done() for twin in twins)
         blocker.rollback()
-        answers = [twin.result(10) for twin in twins]
+        answers = [twin.result(PATIENCE_SECONDS) for twin in twins]
     assert answers[0].content == answers[1].content
     assert sorted("idempotent-replayed" in answer.headers for answer in answers) == [False, True]
     assert total(api) == 1

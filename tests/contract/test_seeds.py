@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from calling import NOBODY, Api
 from ordering import ITEM, PARTS, WHOLE_ITEM, guest_of, made, new_item, new_order, refs_in
+from waiting import PATIENCE_SECONDS
 
 PAIRS = {
     "firstTimeOrder": True,
@@ -64,7 +65,7 @@ class Curl:
         assert program, "the vendor's examples are curl commands"
         login = f"{self.api.client_key}:{self.api.token}"
         command = [program, "-s", "-i", "-X", method, "-u", login, self.api.url + path, *more]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_SECONDS)
         head, _, body = done.stdout.partition(b"\r\n\r\n")
         return int(head.split()[1]), json.loads(body) if body else None
 

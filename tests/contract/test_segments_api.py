@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -43,7 +42,7 @@ def members(api: Api, segment: dict[str, Any]) -> set[str]:
 
 def order(api: Api, guest: dict[str, Any], **fields: Any) -> dict[str, Any]:
     body = {
-        "referenceId": f"R-{time.monotonic_ns()}",
+        "referenceId": f"R-{uuid4()}",
         "orderedAt": "2026-11-20T10:00:00Z",
         "currencyCode": "EUR",
         "price": 10,

@@ -10,6 +10,7 @@ import pytest
 from calling import NOBODY, Api, Bare
 from sites import Site
 from streams import Page, types
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin import keys
 
@@ -220,7 +221,9 @@ def test_an_unencoded_line_may_come_in_pieces(page: Page, api: Api) -> None:
     message = json.dumps({"browser_id": page.browser, "type": "VIEW", "page": "x y " * 500})
     line = f"GET /v1.2/events?client_key={api.client_key}&message={message} HTTP/1.1\r\n"
     parts = urlsplit(api.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+    with socket.create_connection(
+        (parts.hostname, parts.port), timeout=PATIENCE_SECONDS
+    ) as connection:
         raw = (line + "Host: x\r\nConnection: close\r\n\r\n").encode()
         for start in range(0, len(raw), 500):
             connection.sendall(raw[start : start + 500])

@@ -31,6 +31,6 @@ def command(data: Path) -> Command:
     """`innkeeper …` on the same folder; what it printed, decoded where it is JSON."""
 
     def run(*words: object) -> Any:
-        return answer(*words, "--data", data, timeout=300)
+        return answer(*words, "--data", data)
 
     return run

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 
 import httpx
 from calling import Api
+from waiting import PATIENCE_SECONDS, until
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
-PATIENCE_SECONDS = 30.0
 
 
 def run(
@@ -31,7 +30,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        **{"timeout": 60, **options},
+        **{"timeout": PATIENCE_SECONDS, **options},
     )
 
 
@@ -58,8 +57,6 @@ class Innkeeper:
     url: str = ""
     client_key: str = ""
     token: str = ""
-    seconds: float = 0.0
-    """From its start to its first answer."""
     _clients: list[Api] = field(default_factory=list)
 
     @property
@@ -76,13 +73,14 @@ class Innkeeper:
 
     def await_answer(self) -> None:
         """Wait until it answers 200 on /readyz."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+
+        def ready() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return
-            time.sleep(0.02)
-        raise AssertionError(f"not ready: {self.log.read_text()}")
+                return httpx.get(f"{self.url}/readyz", timeout=PATIENCE_SECONDS).is_success
+            assert self.process.poll() is None, self.log.read_text()
+            return False
+
+        until("200 on /readyz", ready)
 
     def create_guest(self, email: str) -> str:
         """Create a guest; its ref."""
@@ -116,7 +114,6 @@ def launch(folder: Path, log: Path, *words: object, **options: Any) -> Innkeeper
     }
     environment |= options.pop("env", {})
     command = options.pop("command", [COMMAND])
-    began = time.monotonic()
     with log.open("w") as errors:
         process = subprocess.Popen(
             [*command, "serve", "--port", "0", "--data", folder, *map(str, words)],
@@ -133,7 +130,6 @@ def launch(folder: Path, log: Path, *words: object, **options: Any) -> Innkeeper
     except BaseException:
         one.stop()
         raise
-    one.seconds = time.monotonic() - began
     return one
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from process import Serve
+from waiting import PATIENCE_SECONDS
 
 TOOLS = ("curl", "gzip", "openssl", "sh")
 SEND = r"""
@@ -27,7 +28,7 @@ LOCATION=$(echo "$ANSWER" | sed 's/.*"location":{"href":"\([^"]*\)".*/\1/')
 curl -sS -f -X PUT "$LOCATION" -H 'x-amz-server-side-encryption: AES256' \
   -H "Content-Md5: $CONTENT_MD5" -H 'Content-Type: application/gzip' --data-binary @import.gz
 
-for TRY in $(seq 1 100); do
+for TRY in $(seq 1 1000); do
   STATUS=$(curl -sS -f -u "$LOGIN" "$INNKEEPER/v2/batches/$2")
   CODE=$(echo "$STATUS" | sed 's/.*"status":{"code":"\([a-z_]*\)".*/\1/')
   case $CODE in uploading|file_uploaded|processing) sleep 0.2 ;; *) break ;; esac
@@ -80,7 +81,7 @@ def test_guests_and_orders_by_a_shell_script(serve: Serve, tmp_path: Path) -> No
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 from process import COMMAND, Serve, keys_of, run
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper import __version__
 from innkeeper.settings import Settings
@@ -26,19 +26,18 @@ def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
     assert sorted(key) == ["apiToken", "clientKey", "compatibility"]
     assert key["compatibility"] == "official"
     name, token = key["clientKey"], key["apiToken"]
-    with httpx.Client() as client:
-        # Enough requests for every worker to know the key.
-        for _ in range(8):
-            assert _status(server.url, name, token) == 200
-        rotated = run("keys", "rotate", name, "--json", "--data", server.data)
-        newer = json.loads(rotated.stdout)["apiToken"]
-        time.sleep(0.1)
-        assert {_status(server.url, name, token) for _ in range(8)} == {401}
-        assert {_status(server.url, name, newer) for _ in range(8)} == {200}
-        assert run("keys", "revoke", name, "--data", server.data).returncode == 0
-        time.sleep(0.1)
-        assert {_status(server.url, name, newer) for _ in range(8)} == {401}
-        assert client is not None
+
+    def statuses(token: str) -> set[int]:
+        """Of enough requests for every worker to answer one."""
+        return {_status(server.url, name, token) for _ in range(8)}
+
+    assert statuses(token) == {200}
+    rotated = run("keys", "rotate", name, "--json", "--data", server.data)
+    newer = json.loads(rotated.stdout)["apiToken"]
+    until("both workers to refuse the rotated token", lambda: statuses(token) == {401})
+    assert statuses(newer) == {200}
+    assert run("keys", "revoke", name, "--data", server.data).returncode == 0
+    until("both workers to refuse the revoked key", lambda: statuses(newer) == {401})
     revoked = [row["clientKey"] for row in keys_of(server.data) if row["revokedAt"]]
     assert revoked == [name]
 
@@ -62,7 +61,7 @@ def test_commands_without_a_server_wait_for_each_other(data: Path) -> None:
         )
         for _ in range(3)
     ]
-    answers = [command.communicate(timeout=60) for command in commands]
+    answers = [command.communicate(timeout=PATIENCE_SECONDS) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0], answers
     assert len(keys_of(data)) == 3
 

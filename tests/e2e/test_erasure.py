@@ -262,7 +262,7 @@ def test_an_erased_person_leaves_no_byte_behind(
 
 def run_jobs(server: Innkeeper) -> None:
     """What the worker would do with what waits."""
-    answer("jobs", "run", "--once", "--data", server.data, timeout=120)
+    answer("jobs", "run", "--once", "--data", server.data)
 
 
 def test_an_upload_that_waits_loses_the_erased_and_keeps_the_others(

@@ -10,7 +10,6 @@ INNKEEPER_LONG=1 plays 20 rounds instead of 2.
 import os
 import random
 import signal
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -20,6 +19,7 @@ from typing import Any
 
 from calling import Api, Line
 from process import Innkeeper, Serve
+from waiting import until
 
 ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 2
 CREATES = 2000
@@ -88,8 +88,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(serve: Serve, data: Pa
         with Api(server.url, key, token) as api, ThreadPoolExecutor(1) as pool:
             first = Callers(api)
             creating = pool.submit(first.create, emails)
-            while len(first.acknowledged) < after:
-                time.sleep(0.0005)
+            until(
+                f"{after} guests to be created",
+                lambda first=first, after=after: len(first.acknowledged) >= after,
+                pause=0.0005,
+            )
             kill(server, ("innkeeper", "postgres")[number % 2])
             creating.result()
         assert after <= len(first.acknowledged) < CREATES

@@ -1,21 +1,22 @@
 """`innkeeper serve` and its embedded PostgreSQL survive what may happen to them."""
 
+import base64
 import contextlib
 import json
 import os
 import pty
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 from process import COMMAND, Innkeeper, Serve, run
 from process import nobody as unprivileged
+from waiting import PATIENCE_SECONDS, until
 
 ROOT = os.geteuid() == 0
 LINUX = sys.platform == "linux"
@@ -139,14 +140,16 @@ def test_kill_postgres_under_a_running_server(serve: Serve) -> None:
     ref = server.create_guest("a@example.com")
     killed = server.postmaster
     os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + 20
     statuses = set()
-    while time.monotonic() < deadline:
+
+    def back() -> bool:
         answer = server.client.get(f"/v2.1/guests/{ref}")
         statuses.add(answer.status_code)
         with contextlib.suppress(FileNotFoundError, ValueError):
-            if answer.status_code == 200 and server.postmaster != killed:
-                break
+            return answer.status_code == 200 and server.postmaster != killed
+        return False
+
+    until("another PostgreSQL", back)
     assert statuses <= {200, 503}
     assert server.has_guest(ref)
     assert server.stop() == 0
@@ -178,10 +181,7 @@ def test_postgres_does_not_outlive_a_killed_innkeeper(serve: Serve) -> None:
     server = serve()
     postmaster = server.postmaster
     server.stop(signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while not _gone(postmaster) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert _gone(postmaster)
+    until("the end of PostgreSQL", lambda: _gone(postmaster))
 
 
 def test_a_postmaster_pid_that_is_another_programs_now_is_no_obstacle(serve: Serve) -> None:
@@ -215,10 +215,7 @@ def test_two_workers_answer_and_end_with_their_parent(serve: Serve) -> None:
     refs = [server.create_guest(f"{number}@example.com") for number in range(4)]
     children = _children(server.process.pid)
     server.stop(signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not all(map(_gone, children)):
-        time.sleep(0.05)
-    assert all(map(_gone, children))
+    until("the end of both workers", lambda: all(map(_gone, children)))
     again = _again(serve, server)
     assert all(map(again.has_guest, refs))
 
@@ -302,22 +299,35 @@ class TestAsAnOrdinaryUser:
 def test_open_requests_are_finished_before_the_end(serve: Serve) -> None:
     server = serve()
     guest = b'{"guestType":"customer","email":"slow@example.com"}'
-
-    def body() -> object:
-        yield guest[:10]
-        # What a server has not begun to read is nobody's open request.
-        time.sleep(1)
+    host, port = server.url.removeprefix("http://").split(":")
+    login = base64.b64encode(f"{server.client_key}:{server.token}".encode()).decode()
+    head = (
+        f"POST /v2.1/guests HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {login}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(guest)}\r\n"
+        "Expect: 100-continue\r\nConnection: close\r\n\r\n"
+    )
+    with (
+        socket.create_connection((host, int(port)), PATIENCE_SECONDS) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        connection.sendall(head.encode())
+        # What a server has not begun to read is nobody's open request: now it has.
+        assert answers.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert answers.readline() == b"\r\n"
+        connection.sendall(guest[:10])
         server.send(signal.SIGTERM)
-        time.sleep(0.5)
-        yield guest[10:]
-
-    with httpx.Client(auth=(server.client_key, server.token)) as client:
-        answer = client.post(
-            f"{server.url}/v2.1/guests",
-            content=body(),  # type: ignore[arg-type]
-            headers={"Content-Type": "application/json", "Content-Length": str(len(guest))},
-        )
-    assert answer.status_code == 201
+        until("the server to take no more", lambda: not _listens(host, int(port)))
+        connection.sendall(guest[10:])
+        assert answers.readline().startswith(b"HTTP/1.1 201 ")
+        shown = answers.read().partition(b"\r\n\r\n")[2]
     assert server.stop() == 0
     again = _again(serve, server)
-    assert again.has_guest(answer.json()["ref"])
+    assert again.has_guest(json.loads(shown)["ref"])
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), PATIENCE_SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    return True

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ import duckdb
 import pytest
 from batching import declared, packed, upsert
 from calling import Api, made
-from process import PATIENCE_SECONDS, Innkeeper, answer, launch
+from process import Innkeeper, answer, launch
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import background
 from innkeeper.errors import Unavailable
@@ -97,7 +97,11 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
             stderr=errors,
         )
     try:
-        found = eventually(lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()))
+        found = until(
+            "the server of the bucket",
+            lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()),
+        )
+        assert found is not None
         env = {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -132,19 +136,9 @@ def command(server: Innkeeper, bucket: Bucket) -> Callable[..., Any]:
 
     def run(*words: object) -> Any:
         env = os.environ | bucket.env | PLACES
-        return answer(*words, "--data", server.data, env=env, timeout=120)
+        return answer(*words, "--data", server.data, env=env)
 
     return run
-
-
-def eventually(what: Callable[[], Any]) -> Any:
-    """The first answer that is not empty."""
-    deadline = time.monotonic() + 2 * PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("nothing came of it")
 
 
 def sent(api: Api, *records: Any) -> dict[str, Any]:
@@ -160,7 +154,7 @@ def sent(api: Api, *records: Any) -> dict[str, Any]:
         status = api.get(f"/v2/batches/{ref}").json()["status"]
         return status if status["code"] in ("success", "error", "corrupted") else None
 
-    found: dict[str, Any] = eventually(ended)
+    found: dict[str, Any] = until("the end of the batch", ended)
     return found
 
 
@@ -190,7 +184,7 @@ def executed(api: Api, **body: Any) -> tuple[str, str]:
         found = every["items"] if isinstance(every, dict) else every
         return [one for one in found if one["status"] in ("SUCCESS", "FAILED")]
 
-    (done,) = eventually(ended)
+    (done,) = until("the end of the export", ended)
     assert done["status"] == "SUCCESS", done
     return name, ref
 
@@ -213,7 +207,7 @@ def test_exports_are_fetched_out_of_the_bucket_by_a_signed_link(api: Api, bucket
     sent(api, upsert(email))
     export = made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     path = f"/innkeeper/v1/fileExports/{export['ref']}"
-    done = eventually(lambda: (told := api.get(path).json())["status"] == "done" and told)
+    done = until("the file", lambda: (told := api.get(path).json())["status"] == "done" and told)
     content = api.get(done["location"]["href"], auth=None).content
     assert email.encode() in gzip.decompress(content)
     assert content in bucket.objects("files/live").values()
@@ -236,11 +230,14 @@ def test_a_bucket_as_destination(api: Api, bucket: Bucket) -> None:
             if not path.endswith(".half")
         }
 
-    there = eventually(delivered)
+    there = until("the delivery", delivered)
     listing = made(api.get(f"/innkeeper/v1/exports/executions/{execution}/files"))
     kept = api.get(listing["exports"][0]["url"], auth=None).content
     assert there == {f"out/{name}/{execution}/0000.ndjson.gz": kept}
-    eventually(lambda: not any(path.endswith(".half") for path in bucket.objects("out")))
+    until(
+        "the parts to be removed",
+        lambda: not any(path.endswith(".half") for path in bucket.objects("out")),
+    )
 
 
 def test_the_lake_in_the_bucket(
@@ -274,12 +271,18 @@ def test_an_erased_guest_leaves_the_bucket(
     made(api.post("/innkeeper/v1/fileExports", json={"entity": "guests"}))
     folders = ("files/live/exports/", "lake/live/")
     for folder in folders:
-        assert eventually(lambda folder=folder: bucket.holding(word, tmp_path, folder))
+        until(
+            f"the guest in {folder}",
+            lambda folder=folder: bucket.holding(word, tmp_path, folder),
+        )
     (guest,) = api.get("/v2.1/guests", params={"email": f"{word}@example.com"}).json()["items"]
     command("privacy", "erase", guest["ref"], "--yes")
     # The server looks for erased guests as well, and may be at it.
     for folder in folders:
-        eventually(lambda folder=folder: not bucket.holding(word, tmp_path, folder))
+        until(
+            f"the guest to be out of {folder}",
+            lambda folder=folder: not bucket.holding(word, tmp_path, folder),
+        )
     assert all(bucket.holding(stays, tmp_path, folder) for folder in folders)
 
 

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from process import Innkeeper, Serve
+from waiting import PATIENCE_SECONDS
 
 LIMIT = 65_536
 
@@ -17,7 +18,7 @@ def server(serve: Serve) -> Innkeeper:
 def _exchange(server: Innkeeper, *pieces: bytes) -> tuple[int, dict[str, object]]:
     """Send raw bytes; status and body of the answer, which must close the connection."""
     host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         for piece in pieces:
             try:
                 connection.sendall(piece)

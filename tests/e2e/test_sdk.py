@@ -19,6 +19,7 @@ import pytest
 from calling import Api
 from process import Innkeeper, run
 from streams import Page, types
+from waiting import PATIENCE_SECONDS
 
 SITE = Path(__file__).with_name("site")
 QUIET = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 300}
@@ -117,6 +118,7 @@ def visit(browser: Browser, shop: Api) -> Iterator[Visit]:
     test did not expect, fails the test.
     """
     context = browser.chromium.new_context()
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     faults: list[str] = []
     expected: list[int] = []
 
@@ -135,7 +137,7 @@ def visit(browser: Browser, shop: Api) -> Iterator[Visit]:
         )
         told = "&".join(f"{key}={value}" for key, value in query.items())
         page.goto(f"{browser.origin}/{name}.html?target={shop.url}&key={shop.client_key}&{told}")
-        page.wait_for_function("window.told !== undefined", timeout=20_000)
+        page.wait_for_function("window.told !== undefined")
         page.wait_for_load_state("networkidle")
         found: dict[str, Any] = page.evaluate("window.told")
         found["cookies"] = {cookie["name"]: cookie["value"] for cookie in context.cookies()}
@@ -218,7 +220,7 @@ def test_the_packages_on_a_server(shop: Api, site: Path) -> None:
     """Section 8: the same packages in Node, with server cookies; two browsers of one person."""
     command = ["node", "node.cjs", shop.url, shop.client_key, shop.context_id, "shop/ie"]  # type: ignore[attr-defined]
     done = subprocess.run(
-        command, cwd=site, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=site, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

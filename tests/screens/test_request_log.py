@@ -2,12 +2,12 @@
 
 import logging
 import re
-import time
 
 import httpx
 import pytest
 from sites import Site
 from visiting import Person
+from waiting import until
 
 
 def counted(http: httpx.Client, method: str, route: str, status: int) -> float:
@@ -21,13 +21,10 @@ def counted(http: httpx.Client, method: str, route: str, status: int) -> float:
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """The lines of requests, once there is one: it is written after the answer has left."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        found = [each for each in caplog.records if each.name == "innkeeper.web"]
-        if found:
-            return found
-        time.sleep(0.005)
-    raise AssertionError("no request was logged")
+    return until(
+        "the line of the request",
+        lambda: [each for each in caplog.records if each.name == "innkeeper.web"],
+    )
 
 
 CALLS = (

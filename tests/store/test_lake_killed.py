@@ -63,8 +63,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(dsn: str, tmp_path: Pat
             ) as worker:
                 assert worker.stdout is not None
                 assert worker.stdout.readline() == b"ready\n"
-                end = time.monotonic() + chance.uniform(0.05, 0.6)
-                while time.monotonic() < end:
+                for _ in range(chance.randrange(20, 200)):
                     if known and chance.random() < 0.2:
                         deleted.append(known.pop())
                         await guests.delete(work, deleted[-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from innkeeper.errors import OperatorError
 from innkeeper.store import migrate
@@ -31,7 +32,7 @@ def test_eight_processes_may_start_at_once(empty_dsn: str) -> None:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    answers = [process.communicate(timeout=60) for process in processes]
+    answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, answers
     states = json.loads(answers[0][0])
     assert [state["scope"] for state in states] == ["control", "live", "live_sandbox"]

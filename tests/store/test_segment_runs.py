@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from innkeeper.actions.audiences import segment_runs, segments
 from innkeeper.actions.records import guests
@@ -50,8 +51,7 @@ async def test_a_run_that_was_killed_has_failed(dsn: str, tmp_path: Path) -> Non
         with subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-c", WORKER, dsn, str(tmp_path)]
         ) as worker:
-            while not (running := await segment_runs.runs(work, made["ref"])):
-                await asyncio.sleep(0.05)
+            running = await wait_until("the run", lambda: segment_runs.runs(work, made["ref"]))
             assert (running[0]["state"], running[0]["error"]) == ("RUNNING", None)
             worker.send_signal(signal.SIGKILL)
         # As soon as no run may have lasted so long.

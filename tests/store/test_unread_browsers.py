@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from waiting import wait_until_blocked
 
 from innkeeper.actions.stream import browsers, ingest
 from innkeeper.rules.stream import Sent
@@ -63,7 +64,7 @@ async def test_another_channel_and_a_late_event(work: Work) -> None:
 
 @pytest.mark.parametrize("minutes", [(0, 0), (0, 19), (19, 0)])
 async def test_two_events_that_would_both_begin(
-    database: Database, work: Work, minutes: tuple[int, int]
+    database: Database, work: Work, dsn: str, minutes: tuple[int, int]
 ) -> None:
     """The second waits for the first, and then goes on with its session."""
     browser, _ = await browsers.create(work)
@@ -71,14 +72,14 @@ async def test_two_events_that_would_both_begin(
         async with work.transaction():
             await view(work, browser, minutes[0])
             second = asyncio.create_task(view(other, browser, minutes[1]))
-            await asyncio.sleep(0.1)
+            await wait_until_blocked(dsn)
             assert not second.done()
         await second
     assert await sessions(work, browser) == [sorted(minutes)]
 
 
 async def test_one_begins_while_the_one_before_grows_up_to_it(
-    database: Database, work: Work
+    database: Database, work: Work, dsn: str
 ) -> None:
     """At 0 a session; a late event at 15 is being written while one at 30 comes."""
     browser, _ = await browsers.create(work)
@@ -87,13 +88,13 @@ async def test_one_begins_while_the_one_before_grows_up_to_it(
         async with work.transaction():
             await view(work, browser, 15)
             second = asyncio.create_task(view(other, browser, 30))
-            await asyncio.sleep(0.1)
+            await wait_until_blocked(dsn)
             assert not second.done()
         await second
     assert await sessions(work, browser) == [[0, 15, 30]]
 
 
-async def test_another_person_comes_meanwhile(database: Database, work: Work) -> None:
+async def test_another_person_comes_meanwhile(database: Database, work: Work, dsn: str) -> None:
     """Whose browser it is, is found by the statement that writes."""
     browser, _ = await browsers.create(work)
     _, other_guest = await browsers.create(work)
@@ -101,6 +102,6 @@ async def test_another_person_comes_meanwhile(database: Database, work: Work) ->
         async with work.transaction():
             await work.run("browsers.relink", ref=browser, guest=other_guest)
             second = asyncio.create_task(view(other, browser, 0))
-            await asyncio.sleep(0.1)
+            await wait_until_blocked(dsn)
             assert not second.done()
         assert await second == other_guest

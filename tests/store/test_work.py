@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wait_until_busy
 
 from innkeeper.errors import BadRequest, Conflict, Unavailable
 from innkeeper.store.database import Database, retrying
@@ -79,14 +80,14 @@ async def test_half_a_transaction_is_never_kept(work: Work) -> None:
     assert await _positions(work) == [1]
 
 
-async def test_a_cancelled_caller_leaves_a_usable_connection(database: Database) -> None:
+async def test_a_cancelled_caller_leaves_a_usable_connection(database: Database, dsn: str) -> None:
     async def slow() -> None:
         async with database.work("live") as work, work.transaction():
             await _rule(work, 2)
             await work.connection.execute("SELECT pg_sleep(60)")
 
     task = asyncio.create_task(slow())
-    await asyncio.sleep(0.2)
+    await wait_until_busy(dsn, "SELECT pg_sleep%")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -124,12 +125,13 @@ async def test_connections_killed_while_idle_are_replaced_unnoticed(
 ) -> None:
     async with database.work("live") as one, database.work("live") as two:
         assert await _positions(one) == await _positions(two) == [1]
+    others = (
+        "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
     with psycopg.connect(dsn, autocommit=True) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-    await asyncio.sleep(0.1)
+        other.execute(f"SELECT pg_terminate_backend(pid) {others}")
+        until("their end", lambda: not other.execute(f"SELECT pid {others}").fetchall())
     for _ in range(4):
         async with database.work("live") as work:
             assert await _positions(work) == [1]
@@ -146,8 +148,9 @@ async def test_a_connection_lost_at_work_is_unavailable(database: Database, dsn:
 
 
 async def test_no_free_connection_is_unavailable(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("innkeeper.store.database.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("innkeeper.store.database.WAIT_SECONDS", 1)
     database = Database(dsn, pool_size=1)
+    monkeypatch.setattr("innkeeper.store.database.WAIT_SECONDS", PATIENCE_SECONDS)
     await database.open()
     async with database.control():
         with pytest.raises(Unavailable):
@@ -198,18 +201,12 @@ async def test_retrying_gives_up_after_three_times() -> None:
 
 
 async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
-    database = Database(dsn, statement_timeout_ms=50)
+    database = Database(dsn, statement_timeout_ms=1000)
     await database.open()
     async with database.control() as work:
         with pytest.raises(psycopg.errors.QueryCanceled):
-            await work.connection.execute("SELECT pg_sleep(5)")
+            await work.connection.execute("SELECT pg_sleep(3600)")
     await database.close()
-
-
-async def _until(condition: object) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # type: ignore[operator]
-            await asyncio.sleep(0.01)
 
 
 async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:
@@ -217,18 +214,20 @@ async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -
     lost: list[bool] = []
     notices = Notices(dsn, {"innkeeper_keys": heard.append}, lambda: lost.append(True))
     await notices.start()
-    await _until(lambda: notices.connected)
+    await wait_until("the listener", lambda: notices.connected)
     async with database.control() as work:
         await work.run("control.announce_key", client_key="one")
-        await _until(lambda: heard == ["one"])
+        await wait_until("the first notice", lambda: heard == ["one"])
         before = len(lost)
         await work.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
             " AND datname = current_database()"
         )
-        await _until(lambda: len(lost) >= before + 2 and notices.connected)
+        await wait_until(
+            "the listener to come back", lambda: len(lost) >= before + 2 and notices.connected
+        )
         await work.run("control.announce_key", client_key="two")
-        await _until(lambda: heard == ["one", "two"])
+        await wait_until("the second notice", lambda: heard == ["one", "two"])
     await notices.close()
     assert not notices.connected
 
@@ -257,7 +256,7 @@ async def test_a_row_that_cannot_be_stored_is_a_bad_request(work: Work, text: st
 
 
 async def test_queries_in_turn_see_what_those_before_them_waited_for(
-    database: Database, work: Work
+    database: Database, work: Work, dsn: str
 ) -> None:
     """The second of them is answered as of when the first let it."""
     key = uuid4()
@@ -269,7 +268,7 @@ async def test_queries_in_turn_see_what_those_before_them_waited_for(
                 [uuid4(), key],
             )
             asked = asyncio.create_task(_locked_orders(work, key))
-            await asyncio.sleep(0.1)
+            await wait_until_blocked(dsn)
             assert not asked.done()
         assert await asked == ["R-1"]
 
