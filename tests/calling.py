@@ -165,11 +165,13 @@ def as_bytes(text: bytes | str) -> bytes:
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
+def served(
+    app: ASGIApp, protocol: type[LimitedHttpProtocol] = LimitedHttpProtocol
+) -> Iterator[str]:
     """Serve an application from a thread, as `innkeeper serve` does; its URL."""
     config = uvicorn.Config(
         app,
-        http=LimitedHttpProtocol,
+        http=protocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

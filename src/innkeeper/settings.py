@@ -67,6 +67,24 @@ class Settings:
     max_body_bytes: Annotated[int, Meta(ge=1024)] = _setting(
         1_048_576, "Largest request body, in bytes."
     )
+    max_connections: Annotated[int, Meta(ge=1)] = _setting(
+        1000,
+        "Connections that each process holds; over it the one that waits longest for a request "
+        "is closed, or a new one answered 503.",
+    )
+    head_seconds: Annotated[float, Meta(gt=0)] = _setting(
+        10.0, "Seconds in which a request's line and headers must arrive."
+    )
+    body_seconds: Annotated[float, Meta(gt=0)] = _setting(
+        30.0, "Seconds in which a request's body must arrive, and one more for every 16 KB of it."
+    )
+    response_seconds: Annotated[float, Meta(gt=0)] = _setting(
+        60.0,
+        "Seconds for which a client may leave a response unread, and one more for every 16 KB.",
+    )
+    keep_alive_seconds: Annotated[int, Meta(ge=1)] = _setting(
+        5, "Seconds for which a connection stays open between two requests."
+    )
     more_info_url: str = _setting(
         "https://support.sitecore.com", "Value of moreInfoUrl in error answers."
     )

@@ -188,6 +188,7 @@ def _config(settings: Settings) -> "uvicorn.Config":
         proxy_headers=False,
         log_config=None,
         backlog=_BACKLOG,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
 

@@ -2,14 +2,23 @@
 
 import logging
 import multiprocessing
+import resource
 import signal
+from contextlib import suppress
+from typing import Final
 
 from starlette.types import ASGIApp
 
 from innkeeper.settings import Settings
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.app import create_app
+from innkeeper.web.connections import ConnectionLimits
 from innkeeper.web.protocol import LimitedHttpProtocol
+
+log = logging.getLogger(__name__)
+
+_OTHER_FILES: Final = 256
+"""Files that a process may have open beside its connections to clients."""
 
 
 def application() -> ASGIApp:
@@ -21,5 +30,18 @@ def application() -> ASGIApp:
             follow()
     settings = Settings.from_environment()
     LimitedHttpProtocol.more_info_url = settings.more_info_url
+    LimitedHttpProtocol.limits = ConnectionLimits.of(settings)
+    _allow_files(settings.max_connections + _OTHER_FILES)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return create_app(settings)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("max_connections needs %d open files, the system allows %d", wanted, most)

@@ -1,12 +1,20 @@
-"""HTTP/1.1 as uvicorn speaks it, with a limit on the size of a request's head."""
+"""HTTP/1.1 as uvicorn speaks it, with limits on a request's head and on a client's slowness."""
 
+import asyncio
 import re
 from http import HTTPStatus
-from typing import Final
+from time import monotonic
+from typing import Final, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from innkeeper.web.connections import (
+    CLOSED,
+    Connection,
+    ConnectionLimits,
+    watch_of,
+)
 from innkeeper.web.request_head import single_slashes
 from innkeeper.wire.stream.routes import is_stream
 
@@ -42,10 +50,12 @@ class HeadTooLarge(Exception):
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over the limit, 400 to what is not HTTP, and closes."""
+    """Answers 431 to a head over the limit, 400 to what is not HTTP, 408 to what does not come in
+    time and 503 to a connection too many, and closes."""
 
-    # A more_info_url that the operator chose; the server sets it before it listens.
+    # What the operator chose; the server sets it before it listens.
     more_info_url: str = "https://support.sitecore.com"
+    limits = ConnectionLimits()
 
     _in_head = False
     _between = True
@@ -56,6 +66,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _held: bytearray | None = None
     """The start of a request line that has not ended yet."""
 
+    _since = 0.0
+    """When the wait for the head or the body that is coming began."""
+    _body_bytes = 0
+    _paused_at = 0.0
+    _unread_bytes = 0
+    _closing_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._since = monotonic()
+        connections = cast(set[Connection], self.connections)
+        watch = watch_of(self.server_state, self.loop, connections)
+        if not watch.admit(self, self.limits.most):
+            CLOSED.labels("limit").inc()
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections: try again.")
+
     def data_received(self, data: bytes) -> None:
         if self._between:
             searched = 0
@@ -65,7 +91,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             end = (data if self._held is None else self._held).find(b"\n", searched)
             if end < 0 and searched + len(data) <= MAX_HEAD_BYTES:
                 # Whether the line must be encoded shows at its end.
-                self._held = bytearray(data) if self._held is None else self._held
+                if self._held is None:
+                    self._held = bytearray(data)
+                    self._begin_wait()
                 self._unset_keepalive_if_required()
                 return
             if self._held is not None:
@@ -87,11 +115,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._too_large = True
             self.send_400_response("")
 
+    def _begin_wait(self) -> None:
+        # The first head is waited for since the connection was made.
+        if self.cycle is not None:
+            self._since = monotonic()
+
     def on_message_begin(self) -> None:
         self._in_head = True
         self._between = False
         self._begun += 1
         self._fed_bytes = self._head_bytes = 0
+        self._begin_wait()
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -108,7 +142,73 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._since = monotonic()
+        self._body_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def pause_writing(self) -> None:
+        self._paused_at = monotonic()
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        super().pause_writing()
+
+    def check(self, now: float, elapsed: float) -> None:
+        """Close the connection when its client is too slow to send or to read."""
+        if self.transport.is_closing():
+            # Closed once its client has read what was sent.
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > self.limits.response:
+                self.drop("response")
+        elif self.flow.write_paused and now - self._paused_at > self._time(
+            self.limits.response, self._unread_bytes
+        ):
+            self.drop("response")
+        elif self.flow.read_paused or (self.cycle and self.cycle.waiting_for_100_continue):
+            # It is us that it waits for.
+            self._since += elapsed
+        elif self._awaits_head() and now - self._since > self.limits.head:
+            self._end_wait("head", "The request's line and headers did not arrive in time.")
+        elif not self._between and not self._in_head and now - self._since > self._body_time():
+            self._end_wait("body", "The request's body did not arrive in time.")
+
+    def waiting_since(self) -> float | None:
+        """When it began to wait for a request; None while one is being served."""
+        if self.timeout_keep_alive_task is not None or self._awaits_head():
+            return self._since
+        return None
+
+    def drop(self, reason: str) -> None:
+        """Close at once, whatever has not been read."""
+        CLOSED.labels(reason).inc()
+        self.transport.abort()
+
+    def _awaits_head(self) -> bool:
+        return self._in_head or self._held is not None or (self.cycle is None and self._between)
+
+    def _body_time(self) -> float:
+        if self.cycle.response_complete:
+            # Nobody reads it any more.
+            return self.timeout_keep_alive
+        return self._time(self.limits.body, self._body_bytes)
+
+    def _time(self, seconds: float, size: int) -> float:
+        return seconds + size / self.limits.bytes_per_second
+
+    def _end_wait(self, reason: str, message: str) -> None:
+        """Answer 408 where something came, and close; the application learns of it."""
+        CLOSED.labels(reason).inc()
+        cycle = None if self._awaits_head() else self.cycle
+        nothing_came = self.cycle is None and self._held is None and not self._in_head
+        if nothing_came or (cycle is not None and cycle.response_started):
+            self.transport.close()
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what uvicorn cannot pass on, in the error body of every other answer (ER-4)."""
@@ -118,6 +218,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._too_large:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             message = f"The request's line and headers are over {MAX_HEAD_BYTES} bytes."
+        self._refuse(status, message)
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
         body = msgspec.json.encode(
             {
                 "status": status,

@@ -1,0 +1,255 @@
+"""S4: connections that are idle, half sent or left unread end, and there are never too many."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from batching import declared, packed, upsert
+from calling import Api, served
+from prometheus_client import REGISTRY
+from sites import Site
+from starlette.types import Receive, Scope, Send
+
+from innkeeper.settings import Settings
+from innkeeper.web.app import create_app
+from innkeeper.web.connections import ConnectionLimits
+from innkeeper.web.protocol import LimitedHttpProtocol
+
+PATIENCE_SECONDS = 60.0
+
+
+class Quick(LimitedHttpProtocol):
+    """The protocol with little patience."""
+
+    limits = ConnectionLimits(most=8, head=0.3, body=0.3, response=0.3, bytes_per_second=1 << 20)
+
+
+class Slow(Quick):
+    """The same for large bodies that come slowly."""
+
+    limits = replace(Quick.limits, bytes_per_second=4096)
+
+
+@pytest.fixture(scope="module")
+def quick(site: Site) -> Iterator[str]:
+    """The same installation served with little patience."""
+    with served(create_app(site.settings), Quick) as url:
+        yield url
+
+
+def connected(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    assert parts.port is not None
+    return socket.create_connection(("127.0.0.1", parts.port), timeout=PATIENCE_SECONDS)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All that comes until the server closes, however it does."""
+    read = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            read += piece
+    return read
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def closed(reason: str) -> float:
+    name = "innkeeper_connections_closed_total"
+    return REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
+
+
+def await_(what: Callable[[], bool], told: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, f"waited in vain for {told}"
+        time.sleep(0.02)
+
+
+def test_s4_a_connection_that_says_nothing_is_closed(quick: str) -> None:
+    with connected(quick) as connection:
+        assert rest_of(connection) == b""
+
+
+@pytest.mark.parametrize("start", [b"GET /v2.1/gue", b"GET /v2.1/guests HTTP/1.1\r\nHost: x\r\nA"])
+def test_s4_half_a_head_is_408(quick: str, start: bytes) -> None:
+    """S4: in the body that every error has."""
+    with connected(quick) as connection:
+        connection.sendall(start)
+        answer = rest_of(connection)
+    assert status_of(answer) == 408
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (body["code"], body["errors"]) == (408, [body["message"]])
+
+
+def test_s4_half_a_head_after_another_request_is_408(quick: str) -> None:
+    with connected(quick) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea")
+        answer = rest_of(connection)
+    assert status_of(answer) == 200
+    assert b"HTTP/1.1 408 " in answer
+
+
+def test_s4_a_head_that_drips_is_408(quick: str) -> None:
+    """S4: the deadline is of the whole head, not of each piece."""
+    with connected(quick) as connection:
+        connection.settimeout(0.05)
+        answer = b""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while not answer:
+                assert time.monotonic() < deadline, "the head may take for ever"
+                connection.sendall(b"G" if not answer else b"")
+                with suppress(TimeoutError):
+                    answer = connection.recv(65_536)
+    assert status_of(answer) == 408
+
+
+def upload_target(site: Site, api: Api) -> str:
+    file = packed([upsert("a@example.com")])
+    answer = api.put(
+        f"/v2/batches/{'0' * 8}-0000-4000-8000-{time.time_ns() % 10**12:012}", json=declared(file)
+    )
+    return answer.json()["location"]["href"].removeprefix(api.url)
+
+
+@pytest.mark.parametrize("where", ["rest", "stream", "form", "token", "upload"])
+def test_s4_half_a_body_is_408(quick: str, site: Site, api: Api, bare: Any, where: str) -> None:
+    """S4: by every way in, and nothing is written."""
+    target, method = {
+        "rest": ("/v2.1/guests", "POST"),
+        "stream": ("/v1.2/events", "POST"),
+        "form": ("/login", "POST"),
+        "token": ("/oauth/token", "POST"),
+        "upload": (upload_target(site, api) if where == "upload" else "", "PUT"),
+    }[where]
+    head = (
+        f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: {bare.authorization}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    with connected(quick) as connection:
+        connection.sendall(head.encode())
+        assert status_of(rest_of(connection)) == 408
+    assert api.get("/v2.1/guests").json()["totalCount"] == 0
+
+
+def test_s4_a_large_body_may_take_longer(site: Site, api: Api, bare: Any) -> None:
+    """S4: 64 KB may take 16 s more than the 0.3 s of an empty one."""
+    body = b'{"guestType":"visitor"}' + b" " * 65_536
+    head = (
+        f"POST /v2.1/guests HTTP/1.1\r\nHost: x\r\nAuthorization: {bare.authorization}\r\n"
+        "Content-Type: application/json\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with served(create_app(site.settings), Slow) as url, connected(url) as connection:
+        connection.sendall(head.encode() + body[:-1])
+        time.sleep(1.5)  # longer than an empty body may take, checks included
+        connection.sendall(body[-1:])
+        assert status_of(rest_of(connection)) == 201
+
+
+def test_s4_a_body_that_nobody_reads_is_not_waited_for(quick: str) -> None:
+    """S4: after an answer that needed no body, such as 401, the rest need not come for ever."""
+    with connected(quick) as connection:
+        connection.sendall(
+            b"POST /v2.1/guests HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n{"
+        )
+        assert status_of(rest_of(connection)) == 401
+
+
+def test_s4_a_response_that_nobody_reads_ends() -> None:
+    """S4: whoever asks and does not read keeps no connection."""
+    before = closed("response")
+    with served(Waiting(), Quick) as url, closing(socket.socket()) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", urlsplit(url).port))
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await_(lambda: closed("response") > before, "the connection to end")
+
+
+# How many there are
+
+
+class Waiting:
+    """An application whose requests end when they are told to."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.go_on = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self.loop = asyncio.get_running_loop()
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        self.served += 1
+        if scope["path"] == "/wait":
+            await self.go_on.wait()
+        pieces = 1000 if scope["path"] == "/large" else 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(pieces):
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        await send({"type": "http.response.body"})
+
+    def release(self) -> None:
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(self.go_on.set)
+
+
+class Few(LimitedHttpProtocol):
+    limits = ConnectionLimits(most=3)
+
+
+def test_s4_idle_connections_make_room_for_new_ones() -> None:
+    """S4: thousands that say nothing keep nobody out; the oldest goes first."""
+    with served(Waiting(), Few) as url:
+        silent = [connected(url) for _ in range(3)]
+        half = connected(url)
+        assert rest_of(silent[0]) == b""
+        half.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        with connected(url) as connection:
+            assert rest_of(silent[1]) == b""
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert status_of(rest_of(connection)) == 200
+        for each in (*silent, half):
+            each.close()
+
+
+def test_s4_a_connection_too_many_is_503() -> None:
+    """S4: where all are being served, the new one is told so, in the body of every error."""
+    application = Waiting()
+    with served(application, Few) as url:
+        busy = [connected(url) for _ in range(3)]
+        for each in busy:
+            each.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await_(lambda: application.served == 3, "three requests to be under way")
+        with connected(url) as connection:
+            answer = rest_of(connection)
+        assert status_of(answer) == 503
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 503
+        application.release()
+        for each in busy:
+            assert status_of(rest_of(each)) == 200
+            each.close()
+        with connected(url) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert status_of(rest_of(connection)) == 200
+
+
+def test_s4_the_limits_are_settings() -> None:
+    settings = Settings(max_connections=7, head_seconds=1, body_seconds=2, response_seconds=3)
+    assert ConnectionLimits.of(settings) == ConnectionLimits(7, 1, 2, 3)
+    assert ConnectionLimits.of(Settings()) == ConnectionLimits()
