@@ -1,5 +1,6 @@
 """Where in a text of SQL something stands: line and column, both from 1."""
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,8 +10,8 @@ if TYPE_CHECKING:
 Place = tuple[int, int]
 """Line and column, from 1, counted in characters."""
 
-_MISSING: Final = re.compile(r"Missing .+ from \d+:(\d+)")
-_POINTED: Final = re.compile(r"^LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
+_MISSING: Final = re.compile(r" from \d+:(\d+)")
+_SHOWN_LINE: Final = re.compile(r"LINE (\d+): (.*)")
 
 
 def of_offset(text: str, offset: int) -> Place:
@@ -45,10 +46,13 @@ def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
 
     The message shows a part of the line, cut at either end with dots.
     """
-    pointed = _POINTED.search(message)
+    shown_lines = message.split("\n")
+    pairs = itertools.pairwise(shown_lines)
+    marked = ((_SHOWN_LINE.fullmatch(one), below) for one, below in pairs if "^" in below)
+    pointed, below = next((pair for pair in marked if pair[0] is not None), (None, ""))
     if pointed is None:
         return None
-    number, shown, blanks = int(pointed[1]) - lines_before, pointed[2], len(pointed[3])
+    number, shown, blanks = int(pointed[1]) - lines_before, pointed[2], below.index("^")
     lines = text.splitlines()
     if not 0 < number <= len(lines):
         return None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper.resources.base import Record, Resource
 
-_ADDRESS: Final = re.compile(r"[^\s@/?&=,;'\"<>()]+(?:@|%40)[^\s@/?&=,;'\"<>()]+")
+_BETWEEN_WORDS: Final = re.compile(r"([\s/?&=,;'\"<>()]+)")
 
 
 class Right(StrEnum):
@@ -86,7 +86,13 @@ def masked(text: str) -> str:
 
 def masked_addresses(text: str) -> str:
     """Text with the e-mail addresses in it masked."""
-    return _ADDRESS.sub(lambda found: masked(found[0]), text)
+    return "".join(
+        masked(word) if _is_address(word) else word for word in _BETWEEN_WORDS.split(text)
+    )
+
+
+def _is_address(word: str) -> bool:
+    return any(0 < word.find(sign) < len(word) - len(sign) for sign in ("@", "%40"))
 
 
 def veiled_pairs(pairs: Mapping[str, Any]) -> dict[str, Any]:

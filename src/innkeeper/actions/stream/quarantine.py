@@ -93,13 +93,32 @@ async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> Non
 
 async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:
     """A page of what waits, oldest first."""
+    return await _page(work, "quarantine.list", wanted, selection)
+
+
+async def list_cut(work: Work, wanted: Wanted, selection: Selection, most: int) -> Page:
+    """The same with at most so many characters of each message, as text: `beginning`, and
+    `message` where that is all of it."""
+    return await _page(work, "quarantine.list_cut", wanted, selection, most=most)
+
+
+async def text(work: Work, ref: UUID) -> str:
+    """The whole message of one that waits, as JSON; raises `Unknown`."""
+    row = await work.one("quarantine.text", ref=ref)
+    if row is None:
+        raise Unknown("Quarantined event", ref)
+    return str(row["text"])
+
+
+async def _page(work: Work, query: str, wanted: Wanted, selection: Selection, **more: int) -> Page:
     parts = {"filters": selection.filters, "total": ["quarantine.count"]}
     rows = await work.all(
-        "quarantine.list",
+        query,
         parts=parts,
         limit=wanted.limit,
         offset=wanted.offset,
         **selection.params,
+        **more,
     )
     if rows:
         total: int = rows[0]["total"]

@@ -68,6 +68,11 @@ async def of_guest(
     return Behaviour([_session(row, now) for row in rows], found)
 
 
+async def headlines(work: Work, session: UUID, most: int = EVENTS) -> list[Record]:
+    """What the last events of a session were about, newest first: no more of each than a line."""
+    return await work.all("events.headlines", session=session, most=most)
+
+
 def _times(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "sessions": [row["ref"] for row in rows],

@@ -103,6 +103,23 @@ CROSS JOIN LATERAL (
 ) AS e
 ORDER BY e.at DESC, e.received_at DESC, e.number DESC
 
+-- events.headlines
+-- What a timeline says of the last events of a session, the newest first.
+SELECT e.ref, e.at AS created_at, e.type, left(e.body ->> 'page', 2000) AS page,
+    left(coalesce(p.product ->> 'name', p.product ->> 'item_id'), 2000) AS product,
+    left(e.body -> 'data' ->> 'product_name', 2000) AS product_name,
+    left(e.body -> 'data' ->> 'reference_id', 2000) AS reference_id,
+    left(e.body -> 'data' ->> 'email', 2000) AS email
+FROM {ws}.sessions AS s CROSS JOIN LATERAL (
+    SELECT * FROM {ws}.events
+    WHERE session_ref = s.ref AND at BETWEEN s.started_at AND s.last_at
+    ORDER BY at DESC, received_at DESC, number DESC LIMIT %(most)s
+) AS e CROSS JOIN LATERAL (
+    SELECT coalesce(e.body -> 'data' -> 'product' -> 0, e.body -> 'data' -> 'product') AS product
+) AS p
+WHERE s.ref = %(session)s
+ORDER BY e.at DESC, e.received_at DESC, e.number DESC
+
 -- events.kinds
 -- The types that attributes of an event type have.
 SELECT name, kind FROM {ws}.event_attributes

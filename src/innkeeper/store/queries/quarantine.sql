@@ -14,6 +14,24 @@ SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, 
 FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
 ORDER BY received_at, ref LIMIT %(limit)s OFFSET %(offset)s
 
+-- quarantine.list_cut
+-- The same with the beginning of each message as text, and with the message where that is all.
+SELECT q.ref, q.event_ref, left(q.reason, %(most)s) AS reason, left(q.detail, %(most)s) AS detail,
+    q.type, q.browser_ref, q.received_at, q.attempts, q.total,
+    CASE WHEN length(t.text) <= %(most)s THEN q.message END AS message,
+    left(t.text, %(most)s) AS beginning, length(t.text) AS characters
+FROM (
+    SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, attempts,
+        ({total}) AS total
+    FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
+    ORDER BY received_at, ref LIMIT %(limit)s OFFSET %(offset)s
+) AS q CROSS JOIN LATERAL (SELECT q.message::text AS text OFFSET 0) AS t
+ORDER BY q.received_at, q.ref
+
+-- quarantine.text
+-- The message of one that waits, as text.
+SELECT message::text AS text FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL
+
 -- quarantine.count
 -- How much of it waits.
 SELECT count(*) AS total FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}

@@ -1,5 +1,6 @@
 """Guests: the search, and the page of one guest with its tabs."""
 
+import asyncio
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -15,7 +16,8 @@ from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.rules.access import Right
-from innkeeper.web.ui.rendering import HEADERS, PAGE_SIZE
+from innkeeper.web.ui.downloads import file, json_file
+from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.naming import camel
 from innkeeper.wire.protection import subject_page
@@ -115,16 +117,25 @@ async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, b
 
 
 async def raw(visit: Visit) -> Response:
-    """The guest as JSON, with its extensions and orders."""
+    """The guest as JSON, with its extensions."""
     guest, frame = await opened(visit)
+    return visit.show("guest_json.html", **frame, whole=await _whole(visit, guest))
+
+
+async def raw_file(visit: Visit) -> Response:
+    """The same as a file, however large."""
+    guest = await guests.fetch(visit.work, visit.ref("guest"))
+    return await json_file(f"guest-{guest['ref']}", await _whole(visit, guest))
+
+
+async def _whole(visit: Visit, guest: Record) -> Record:
     extensions = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
-    whole = {
+    return {
         **{camel(name): value for name, value in visit.veil(guest, Guest).items()},
         "extensions": [
             {"name": each["name"], "key": each["key"], **each["pairs"]} for each in extensions
         ],
     }
-    return visit.show("guest_json.html", **frame, whole=whole)
 
 
 async def properties(visit: Visit) -> Response:
@@ -155,13 +166,11 @@ async def access(visit: Visit) -> Response:
     if visit.sent("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
     held = await held_on(visit.work, ref)
-    told = subject_page.page(held).encode() if form == "html" else encode(subject_page.plain(held))
-    ending, kind = ("html", "text/html") if form == "html" else ("json", "application/json")
-    headers = {
-        **HEADERS,
-        "content-disposition": f'attachment; filename="guest-{ref}.{ending}"',
-    }
-    return Response(told, headers=headers, media_type=f"{kind}; charset=utf-8")
+    if form == "html":
+        page = await asyncio.to_thread(subject_page.page, held)
+        return file(f"guest-{ref}.html", page, "text/html")
+    content = await asyncio.to_thread(lambda: encode(subject_page.plain(held)))
+    return file(f"guest-{ref}.json", content)
 
 
 def _shown_fields(guest: Record) -> list[tuple[str, str, Any]]:
@@ -195,6 +204,7 @@ PAGES: Final = (
     Page("/guests/{guest}", overview),
     Page("/guests/{guest}/properties", properties),
     Page("/guests/{guest}/json", raw),
+    Page("/guests/{guest}/json/file", raw_file),
     Page("/guests/{guest}/access", post=access, post_right=Right.ACCESS, whole=False),
     Page("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
 )

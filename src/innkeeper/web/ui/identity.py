@@ -18,6 +18,8 @@ from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import full_name
 
+MERGES: Final = 100
+"""Merges that the picture and the tables show."""
 ROW: Final = 64
 COLUMN: Final = 250
 
@@ -47,6 +49,7 @@ async def show(visit: Visit) -> Response:
     """The group as a picture, why it is one, its history, and who else this may be."""
     guest, frame = await opened(visit)
     why = await merges.why(visit.work, guest["ref"])
+    why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
     rows = await visit.work.all("search.rows", guests=why["guests"])
     records = {row["ref"]: {**row.pop("body"), **row} for row in rows}
     nodes, edges = _picture(guest["ref"], why["merges"], records)
@@ -59,7 +62,8 @@ async def show(visit: Visit) -> Response:
         edges=edges,
         width=max((node.x for node in nodes), default=0) + 220,
         height=max((node.y for node in nodes), default=0) + 34,
-        history=list(reversed(await merges.history(visit.work, guest["ref"]))),
+        all_merges=all_merges,
+        history=list(reversed(await merges.history(visit.work, guest["ref"])))[:MERGES],
         alike=await _alike(visit, guest),
     )
 

@@ -3,7 +3,7 @@
 Nothing here asks the database; what blocks runs in threads.
 """
 
-import tomllib
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,18 +17,22 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
 from innkeeper.rules.batch import Refused
 from innkeeper.store.files import Files
-from innkeeper.store.readers import Unreadable, check_gzip, lines, unzipped
+from innkeeper.store.readers import Unreadable, check_gzip, lines, readable, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_files import Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
 from innkeeper.wire.bulk.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
-from innkeeper.wire.bulk.suggestion import suggested
+from innkeeper.wire.bulk.suggestion import suggested_parts
 from innkeeper.wire.naming import camel
 
 SAMPLE: Final = 200
 """Rows that a suggestion looks at."""
 SHOWN: Final = 3
+MOST_COLUMNS: Final = 200
+"""Columns that a page lets choose; others become what is suggested."""
+HEAD_BYTES: Final = 1 << 20
+"""Of a file that a page looks into: its first rows are in it."""
 EVENT_TARGETS: Final = ("type", "channel", "pos", "browser_id", "requested_at", "page", "email")
 _BLOCK: Final = 1 << 20
 
@@ -111,7 +115,7 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
                 batch_records.json_value(text) for _, text in islice(parquet_rows(source), SAMPLE)
             ]
             return Sample(parquet_columns(source), rows)
-        stream = unzipped(source) if about["compressed"] else source
+        stream = _head(unzipped(source) if about["compressed"] else source)
         if about["format"] == "ndjson":
             found = []
             for _, text in islice(lines(stream), SHOWN):
@@ -123,6 +127,18 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
         encoding = encoding_of(files, name, about)
         table = [row for _, row in islice(csv_rows(stream, encoding=encoding), SAMPLE)]
         return Sample(list(table[0]) if table else [], table)
+
+
+def _head(stream: IO[bytes]) -> IO[bytes]:
+    """The first whole lines of a stream; raises `Unreadable` where the first is too long."""
+    with readable():
+        head = stream.read(HEAD_BYTES)
+    if len(head) == HEAD_BYTES:
+        end = head.rfind(b"\n") + 1
+        if not end:
+            raise Unreadable(f"its first line is longer than {HEAD_BYTES:,} bytes")
+        head = head[:end]
+    return io.BytesIO(head)
 
 
 def encoding_of(files: Files, name: str, about: Mapping[str, Any]) -> str:
@@ -138,7 +154,7 @@ def encoding_of(files: Files, name: str, about: Mapping[str, Any]) -> str:
 
 def first_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
     """What each column seems to be."""
-    told = tomllib.loads(suggested(holds, table.columns, table.rows))
+    told = suggested_parts(holds, table.columns, table.rows)
     return mapping_of(holds, {**told, "encoding": encoding})
 
 
@@ -147,7 +163,12 @@ def mapping_sent(
 ) -> ColumnMapping:
     """The mapping that the form tells; raises OperatorError for a target that does not exist."""
     columns, formats = {}, {}
-    for number, column in enumerate(table.columns):
+    for column in table.columns[MOST_COLUMNS:]:
+        if column in first.columns:
+            columns[column] = list(first.columns[column])
+            if column in first.formats:
+                formats[column] = first.formats[column]
+    for number, column in enumerate(table.columns[:MOST_COLUMNS]):
         targets = str(form.get(f"c{number}") or "")
         if column and targets:
             columns[column] = targets.split(",")
@@ -165,7 +186,7 @@ def mapping_sent(
 def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Column]:
     """The rows of the form."""
     found = []
-    for name in table.columns:
+    for name in table.columns[:MOST_COLUMNS]:
         targets = mapping.columns.get(name, ())
         examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
         column = Column(name, ",".join(targets), mapping.formats.get(name, ""))

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import tempfile
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, cast
 from uuid import uuid4
 
 import anyio.to_thread
+from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
@@ -21,6 +24,7 @@ from innkeeper.rules.access import Right, masked
 from innkeeper.rules.batch import Entry, Failure
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead
+from innkeeper.store.scratch import scratch
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
@@ -30,6 +34,9 @@ from innkeeper.wire.bulk.mapping import ColumnMapping
 HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
 TRIED: Final = 10_000
 """Records that a dry run of the screens looks at; `innkeeper import --dry-run` takes them all."""
+IN_MEMORY: Final = 1 << 20
+"""Bytes of a list of refused records that stay in memory; a longer one is a temporary file."""
+BLOCK: Final = 1 << 16
 REFUSED: Final = 20
 """Refused records that a page shows."""
 
@@ -90,6 +97,7 @@ async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Resp
         400 if wrong else 200,
         row=row,
         columns=columns,
+        all_columns=len(table.columns),
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
         preview=import_files.preview(holds, table, mapping) if visit.personal else None,
         tried=tried,
@@ -110,11 +118,15 @@ async def _mapped(
     encoding = "utf-8-sig"
     if about["format"] == "csv":
         encoding = await anyio.to_thread.run_sync(import_files.encoding_of, files, name, about)
-    first = import_files.first_mapping(holds, table, encoding)
+    # Of thousands of columns: off the event loop.
+    first = await anyio.to_thread.run_sync(import_files.first_mapping, holds, table, encoding)
     if "c0" not in visit.form:
         return table, first, ""
     try:
-        return table, import_files.mapping_sent(holds, table, visit.form, first), ""
+        sent = await anyio.to_thread.run_sync(
+            import_files.mapping_sent, holds, table, visit.form, first
+        )
+        return table, sent, ""
     except OperatorError as error:
         return table, first, str(error)
 
@@ -203,21 +215,26 @@ def _told(failure: Record) -> Record:
 async def rejects(visit: Visit) -> Response:
     """Every refused record as CSV: line and reason."""
     row = await imports.fetch(visit.work, visit.ref("import"))
-    found = [_told(each) async for each in batches.failures(visit.work, row["ref"])]
-
-    async def lines() -> AsyncIterator[bytes]:
-        yield b"line,reason\r\n"
-        for each in found:
-            text = io.StringIO()
-            reason = safe("; ".join(map(str, each["reasons"])))
-            csv.writer(text, lineterminator="\r\n").writerow([each["line"], reason])
-            yield text.getvalue().encode()
-
+    # Written first, then sent: a slow reader holds no connection, and there may be millions.
+    folder = scratch(visit.settings)
+    content = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed below
+    content.write(b"line,reason\r\n")
+    async for failure in batches.failures(visit.work, row["ref"]):
+        each = _told(failure)
+        text = io.StringIO()
+        reason = safe("; ".join(map(str, each["reasons"])))
+        csv.writer(text, lineterminator="\r\n").writerow([each["line"], reason])
+        content.write(text.getvalue().encode())
+    content.seek(0)
     headers = {
         "content-disposition": f'attachment; filename="rejects-{row["ref"]}.csv"',
         "cache-control": "no-store",
     }
-    return StreamingResponse(lines(), headers=headers, media_type="text/csv; charset=utf-8")
+    closing = BackgroundTask(content.close)
+    blocks = iter(partial(content.read, BLOCK), b"")
+    return StreamingResponse(
+        blocks, headers=headers, media_type="text/csv; charset=utf-8", background=closing
+    )
 
 
 async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:

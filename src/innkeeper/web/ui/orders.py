@@ -1,6 +1,8 @@
 """The Orders tab of a guest, and the page of one order."""
 
+from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -10,6 +12,7 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, Wanted
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import OrderConsumer, OrderContact
+from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
@@ -27,25 +30,55 @@ async def of_guest(visit: Visit) -> Response:
 
 async def one(visit: Visit) -> Response:
     """An order with its items, people and extensions."""
+    found = await _whole(visit)
+    guest = next((each["guest_ref"] for each in [*found.contacts, *found.consumers]), None)
+    return visit.show(
+        "order.html",
+        order=found.order,
+        facts=_facts(found.order),
+        items=found.items,
+        of_items=found.of_items,
+        people=[("Contacts", found.contacts), ("Consumers", found.consumers)],
+        extensions=found.extensions,
+        guest=guest,
+    )
+
+
+async def file(visit: Visit) -> Response:
+    """All of an order as a file."""
+    found = await _whole(visit)
+    items = [{**each, "extensions": found.of_items.get(each["ref"], [])} for each in found.items]
+    parts = {"items": items, "contacts": found.contacts, "consumers": found.consumers}
+    whole = {**found.order, **parts, "extensions": found.extensions}
+    return await json_file(f"order-{found.order['ref']}", whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An order with all its parts, as the visitor may see them."""
+
+    order: Record
+    items: list[Record]
+    of_items: dict[UUID, list[Record]]
+    contacts: list[Record]
+    consumers: list[Record]
+    extensions: list[Record]
+
+
+async def _whole(visit: Visit) -> _Whole:
     ref = visit.ref("order")
     order = await orders.fetch(visit.work, ref)
     items = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
     contacts = (await CONTACTS.list_(visit.work, EVERYTHING, order=ref)).items
     consumers = (await CONSUMERS.list_(visit.work, EVERYTHING, order=ref)).items
     of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
-    guest = next((each["guest_ref"] for each in [*contacts, *consumers]), None)
-    return visit.show(
-        "order.html",
-        order=order,
-        facts=_facts(order),
-        items=items,
-        of_items={ref: visit.veil_extensions(each) for ref, each in of_items.items()},
-        people=[
-            ("Contacts", [visit.veil(each, OrderContact) for each in contacts]),
-            ("Consumers", [visit.veil(each, OrderConsumer) for each in consumers]),
-        ],
-        extensions=visit.veil_extensions(await OF_ORDERS.of_one(visit.work, ref)),
-        guest=guest,
+    return _Whole(
+        order,
+        items,
+        {ref: visit.veil_extensions(each) for ref, each in of_items.items()},
+        [visit.veil(each, OrderContact) for each in contacts],
+        [visit.veil(each, OrderConsumer) for each in consumers],
+        visit.veil_extensions(await OF_ORDERS.of_one(visit.work, ref)),
     )
 
 
@@ -58,4 +91,8 @@ def _facts(order: Record) -> list[tuple[str, Any]]:
     return list(known.items())
 
 
-PAGES: Final = (Page("/guests/{guest}/orders", of_guest), Page("/orders/{order}", one))
+PAGES: Final = (
+    Page("/guests/{guest}/orders", of_guest),
+    Page("/orders/{order}", one),
+    Page("/orders/{order}/file", file),
+)

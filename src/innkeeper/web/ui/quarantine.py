@@ -11,6 +11,8 @@ from innkeeper.actions.stream import quarantine, replays
 from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
+from innkeeper.web.ui.bounded import JSON_CHARACTERS
+from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
 
@@ -30,7 +32,8 @@ async def show(visit: Visit) -> Response:
     """What waits, by reason."""
     reason = visit.asked("reason")
     selection = Selection(reason or None)
-    page = await quarantine.list_(visit.work, Wanted(visit.offset, PAGE_SIZE), selection)
+    wanted = Wanted(visit.offset, PAGE_SIZE)
+    page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
     return visit.show(
         "quarantine.html",
         page=page,
@@ -38,6 +41,13 @@ async def show(visit: Visit) -> Response:
         reason=reason,
         remedy=REMEDIES.get(reason, ""),
     )
+
+
+async def message(visit: Visit) -> Response:
+    """The whole message of one event, as a file."""
+    visit.need(Right.PERSONAL)
+    ref = visit.ref("event")
+    return file(f"event-{ref}.json", await quarantine.text(visit.work, ref))
 
 
 async def act(visit: Visit) -> Response:
@@ -57,4 +67,7 @@ async def act(visit: Visit) -> Response:
     return visit.go("/quarantine", note, reason=reason if told.waiting else None)
 
 
-PAGES: Final = (Page("/quarantine", show, act, post_right=Right.REPLAY, whole=False),)
+PAGES: Final = (
+    Page("/quarantine", show, act, post_right=Right.REPLAY, whole=False),
+    Page("/quarantine/{event}/message", message),
+)

@@ -1,17 +1,22 @@
 """Templates rendered with what every page has: filters, icons, the theme, security headers."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader
 from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from innkeeper import __version__
 from innkeeper.rules.access import Right
+from innkeeper.store.limiter import Limiter
 from innkeeper.web.browser_security import read_cookie
 from innkeeper.web.ui import charts
 from innkeeper.web.ui.assets import address
+from innkeeper.web.ui.attributes import WholeAttributes
+from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, shorten
 from innkeeper.web.ui.words import FILTERS
 
 THEME_COOKIE: Final = "innkeeper_theme"
@@ -25,6 +30,37 @@ HEADERS: Final = {
     "cache-control": "no-store",
 }
 PAGE_SIZE: Final = 50
+ON_LOOP_CHARACTERS: Final = 128 * 1024
+"""Of a page that are rendered on the event loop; what is longer goes on in a thread."""
+LARGE_PAGES: Final = Limiter("large pages", at_once=2, waiting=16)
+
+
+class PageResponse(HTMLResponse):
+    """A page that is rendered once its connection has been given back: see `render_body`."""
+
+    def __init__(self, template: str, status: int, context: Mapping[str, Any]) -> None:
+        super().__init__("", status, HEADERS)
+        self._pieces = _environment().get_template(template).generate(**context)
+
+    async def render_body(self) -> None:
+        """Render the page, off the event loop from where it becomes large."""
+        pieces = self._pieces
+        start = "".join(_first_pieces(pieces))
+        if len(start) > ON_LOOP_CHARACTERS:
+            async with LARGE_PAGES:
+                start += await asyncio.to_thread("".join, pieces)
+        self.body = start.encode()
+        self.headers["content-length"] = str(len(self.body))
+
+
+def _first_pieces(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of a page until it is large, or complete."""
+    length = 0
+    for piece in pieces:
+        yield piece
+        length += len(piece)
+        if length > ON_LOOP_CHARACTERS:
+            return
 
 
 def theme_of(request: Request) -> str:
@@ -46,6 +82,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=shorten,
+        extensions=[WholeAttributes],
     )
     environment.filters |= FILTERS
     globals_: Mapping[str, Any] = {
@@ -53,6 +91,8 @@ def _environment() -> Environment:
         "Right": Right,
         "version": __version__,
         "page_size": PAGE_SIZE,
+        "rows_size": ROWS,
+        "extensions_size": EXTENSIONS,
         "chart": charts,
     }
     environment.globals.update(globals_)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from innkeeper.actions.admin import users, workspaces
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError
@@ -25,7 +25,7 @@ from innkeeper.web.places import base_url, listening_url
 from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.csrf import csrf_of, is_csrf
 from innkeeper.web.ui.problems import Forbidden, to_login
-from innkeeper.web.ui.rendering import HEADERS, render, theme_of
+from innkeeper.web.ui.rendering import PageResponse, theme_of
 
 LOGIN_COOKIE: Final = "innkeeper_login"
 NOTE_COOKIE: Final = "innkeeper_note"
@@ -145,14 +145,12 @@ class Visit:
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """A page."""
         note = read_cookie(self.request, NOTE_COOKIE)
-        page = render(
-            template,
-            v=self,
-            note=unquote(note) if note else None,
-            theme=theme_of(self.request),
-            **context,
-        )
-        response = HTMLResponse(page, status, HEADERS)
+        every = {
+            "v": self,
+            "note": unquote(note) if note else None,
+            "theme": theme_of(self.request),
+        }
+        response = PageResponse(template, status, every | context)
         if note:
             delete_cookie(self.request, response, NOTE_COOKIE)
         return response
@@ -225,9 +223,13 @@ class Shell:
             try:
                 if posted and page.before is not None and _may_post(person, page):
                     await page.before(form)
-                return await retrying(once)
+                response = await retrying(once)
+                if isinstance(response, PageResponse):
+                    await response.render_body()
             finally:
+                # Temporary files of what was uploaded.
                 await form.close()
+            return response
 
         return visited
 

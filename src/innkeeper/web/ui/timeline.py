@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -34,9 +35,9 @@ async def show(visit: Visit) -> Response:
     """Sessions by channel, interaction and date; `open` names the one whose events show."""
     guest, frame = await opened(visit)
     wanted = visit.asked("open")
-    found = await sessions.of_guest(
-        visit.work, guest["ref"], most=SESSIONS, events=EVENTS if wanted else 0, days=None
-    )
+    found = await sessions.of_guest(visit.work, guest["ref"], most=SESSIONS, events=0, days=None)
+    is_own = any(str(each["ref"]) == wanted for each in found.sessions)
+    events = await sessions.headlines(visit.work, UUID(wanted), EVENTS) if is_own else []
     chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}
     shown = [
         {name: visit.veil_text(value) for name, value in each.items()}
@@ -55,11 +56,7 @@ async def show(visit: Visit) -> Response:
         interactions=[("", "Every outcome"), *((each, each.title()) for each in INTERACTIONS)],
         dates=DATES,
         open=wanted,
-        events={
-            str(ref): [_told(visit, event) for event in reversed(events)]
-            for ref, events in found.events.items()
-            if str(ref) == wanted
-        },
+        events={wanted: [_told(visit, event) for event in reversed(events)]},
     )
 
 
@@ -97,14 +94,9 @@ def _channel(name: str) -> str:
 
 def _told(visit: Visit, event: Record) -> Record:
     """An event with a line that says what it was about."""
-    about = event.get("arbitrary_data", {})
-    product = about.get("product")
-    first = product[0] if isinstance(product, list) and product else product
-    words: list[Any] = [event.get("page")]
-    if isinstance(first, dict):
-        words = [first.get("name") or first.get("item_id")]
-    words += [about.get("product_name"), about.get("reference_id"), about.get("email")]
-    line = " · ".join(str(word) for word in words if word)
+    names = ("product", "product_name", "reference_id", "email")
+    words = [event["product"] or event["page"], *(event[name] for name in names[1:])]
+    line = " · ".join(word for word in words if word)
     return {**event, "line": visit.veil_text(line)}
 
 

@@ -1,25 +1,22 @@
 """How values read on a page: the filters of the templates."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
 from innkeeper.resources.values import Refused, instant, iso
+from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
 _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
-_TOKEN: Final = re.compile(
-    r'("(?:\\.|[^"\\])*")(\s*:)?|(\btrue\b|\bfalse\b|\bnull\b)|(-?\d[\d.eE+-]*)'
-)
 
 
 def worded(key: str) -> str:
@@ -233,42 +230,12 @@ def worded_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(worded(name.lower()), values) for name, values in series.items()]
 
 
-def plain(value: Any) -> Any:
-    """Something that JSON can hold."""
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, UUID) else value
-
-
-def json_text(value: Any) -> str:
-    """Indented JSON."""
-    encoder = msgspec.json.Encoder(decimal_format="number")
-    return msgspec.json.format(encoder.encode(plain(value)), indent=2).decode()
-
-
-def json_html(value: Any) -> Markup:
-    """The same with its parts marked for colour."""
-    text, out, end = json_text(value), [], 0
-    for found in _TOKEN.finditer(text):
-        out.append(escape(text[end : found.start()]))
-        string, colon, word, digits = found.groups()
-        kind = ("k" if colon else "s") if string else "l" if word else "n"
-        out.append(Markup('<span class="{}">{}</span>').format(kind, string or word or digits))
-        out.append(escape(colon or ""))
-        end = found.end()
-    out.append(escape(text[end:]))
-    return Markup("").join(out)
-
-
 FILTERS: Final = {
     function.__name__: function
     for function in (
         *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
         *(initials, tint, said, worded_keys, plain, json_text, json_html),
+        *(whole, rows, is_cut),
         *(
             decided,
             run_state,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Day, Instant
@@ -11,6 +12,14 @@ from innkeeper.wire.bulk.mapping import PLANS, Unfit, boolean_in, is_target, kin
 
 def suggested(holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A mapping file to edit: what each column seems to be, by its name and some rows."""
+    told = suggested_parts(holds, columns, rows)
+    return _toml(holds, told["columns"], told["formats"], told["types"])
+
+
+def suggested_parts(
+    holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The same as the parts of a mapping: its tables `columns`, `formats` and `types`."""
     samples = list(rows)
     chosen: dict[str, str | list[str]] = {}
     formats, types = dict[str, str](), dict[str, str]()
@@ -25,7 +34,7 @@ def suggested(holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, An
             formats[column] = form
         if targets[0].startswith("extensions.") and (told := _type_of(texts)) != "text":
             types[column] = told
-    return _toml(holds, chosen, formats, types)
+    return {"columns": chosen, "formats": formats, "types": types}
 
 
 _ALIASES: Final[Mapping[str, str]] = {
@@ -67,7 +76,7 @@ def _guess(holds: str, column: str) -> list[str]:
     if is_target(holds, column):
         return [column]
     word = folded(column)
-    own = {folded(name): name for name in PLANS[holds] if is_target(holds, name)}
+    own = _own_names(holds)
     if holds == "orders":
         found = own.get(word) or _ORDER_ALIASES.get(word)
         return [found] if found else [f"contact.{target}" for target in _guess("guests", column)]
@@ -78,6 +87,12 @@ def _guess(holds: str, column: str) -> list[str]:
     if target is None:
         target = "identifiers.CRM" if word in _IDS else f"extensions.ext.{_camel(column)}"
     return [target]
+
+
+@cache
+def _own_names(holds: str) -> dict[str, str]:
+    """Fields by their folded names."""
+    return {folded(name): name for name in PLANS[holds] if is_target(holds, name)}
 
 
 def _camel(column: str) -> str:

@@ -1,0 +1,218 @@
+"""S1: pages show the beginning of a large value, and link to a download with all of it."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from calling import Api
+from streams import Page
+from visiting import Person
+
+from innkeeper.web.ui import rendering
+from innkeeper.web.ui.attributes import WholeAttributes
+from innkeeper.web.ui.bounded import ROWS, TEXT_CHARACTERS
+from innkeeper.web.ui.import_files import MOST_COLUMNS
+from innkeeper.web.ui.rendering import ON_LOOP_CHARACTERS, PageResponse
+
+LARGEST = 400_000
+"""Characters of a page about one thing, whatever it holds."""
+LONG = ("long " * 4_000).strip()
+
+
+def download(person: Person, page: str) -> Any:
+    """What `Show all` of a page leads to."""
+    found = re.search(r'<a href="([^"]+)" download>Show all', page)
+    assert found is not None, page[:2000]
+    answer = person.http.get(found[1])
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    return answer.json()
+
+
+def nested(tokens: int) -> list[Any]:
+    """JSON of so many small tokens."""
+    return [{"a": number, "b": [None, True, "x<y"]} for number in range(tokens // 5)]
+
+
+def test_s1_an_event_in_quarantine(owner: Person, api: Api) -> None:
+    """586 KB of tokens froze the server for 24 s when the page was opened."""
+    tokens = nested(75_000)
+    assert 500_000 < len(json.dumps(tokens)) < 1_000_000
+    Page(api)("VIEW", pos="nowhere", tokens=tokens)
+    page = owner.get("/quarantine").text
+    assert len(page) < LARGEST
+    assert "unknown point of sale" in page.lower()
+    kept = download(owner, page)
+    assert kept["tokens"] == tokens
+
+
+def test_s1_raw_json(owner: Person, api: Api) -> None:
+    identifiers = [{"provider": f"p{number}", "id": f"{number}"} for number in range(8_000)]
+    guest = {"guestType": "customer", "lastName": LONG, "identifiers": identifiers}
+    ref = api.post("/v2.1/guests", json=guest).json()["ref"]
+    page = owner.get(f"/guests/{ref}/json").text
+    assert len(page) < LARGEST
+    assert LONG not in page
+    whole = download(owner, page)
+    assert whole["identifiers"] == identifiers
+    assert whole["lastName"] == LONG
+    short = api.post("/v2.1/guests", json={"guestType": "customer", "lastName": "Doe"})
+    page = owner.get(f"/guests/{short.json()['ref']}/json").text
+    assert "Show all" not in page
+    assert "Copy the JSON" in page
+
+
+def test_s1_every_page_of_a_guest(owner: Person, api: Api) -> None:
+    """Values of fields, identifiers, extensions, orders, sessions and events."""
+    guest = {"guestType": "customer", "firstName": LONG, "lastName": LONG, "city": LONG}
+    guest |= {"street": [LONG] * 20, "subscriptions": nested(5_000)}
+    guest |= {"identifiers": [{"provider": LONG[:200], "id": LONG}] * 20}
+    ref = api.post("/v2.1/guests", json=guest).json()["ref"]
+    for name in ("ext", "ext1", "ext2"):
+        pairs = {f"key{number}": LONG for number in range(30)}
+        answer = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": name, **pairs})
+        assert answer.status_code == 201, answer.text
+    for tab in ("", "/timeline", "/properties", "/identity", "/json"):
+        page = owner.part(f"/guests/{ref}{tab}")
+        assert page.status_code == 200
+        assert len(page.text) < LARGEST, tab
+        assert LONG not in page.text, tab
+    assert len(owner.get("/guests?type=all").text) < LARGEST
+
+
+def test_s1_a_form_has_whole_values(owner: Person, api: Api) -> None:
+    """What a form shows it sends back: nothing of it may be cut."""
+    guest = {"guestType": "customer", "lastName": LONG, "street": [LONG, "x"]}
+    ref = api.post("/v2.1/guests", json=guest).json()["ref"]
+    extension = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": "ext", "note": LONG})
+    page = owner.get(f"/guests/{ref}/edit").text
+    assert f'value="{LONG}"' in page
+    assert f">{LONG}\nx</textarea>" in page
+    assert LONG in owner.get(f"/guests/{ref}/extensions/{extension.json()['ref']}").text
+    assert owner.post(f"/guests/{ref}/edit", last_name=LONG, city="Cork").status_code == 303
+    changed = api.get(f"/v2.1/guests/{ref}").json()
+    assert (changed["lastName"], changed["city"]) == (LONG, "Cork")
+
+
+def test_s1_a_session_with_large_events(owner: Person, api: Api) -> None:
+    """A timeline reads a line of each event, of one session."""
+    visitor = Page(api, page=f"/{LONG}", ext={"a": LONG})
+    for _ in range(5):
+        visitor("VIEW")
+    product = {"name": "A kettle", "item_id": "k-1", "type": "x"}
+    visitor("ADD", product=product | {"currency": "EUR", "price": 1, "quantity": 1})
+    ref = visitor.guest
+    page = owner.get(f"/guests/{ref}/timeline").text
+    session = re.search(r'id="s-([0-9a-f-]{36})"', page)
+    assert session is not None
+    page = owner.get(f"/guests/{ref}/timeline?open={session[1]}").text
+    assert len(page) < LARGEST
+    assert LONG not in page
+    assert "A kettle" in page
+    assert page.count("<strong>View</strong>") == 5
+    other = owner.get(f"/guests/{ref}/timeline?open={uuid4()}")
+    assert other.status_code == 200
+    assert "A kettle" not in other.text
+
+
+def test_s1_an_order(owner: Person, api: Api) -> None:
+    order = {"referenceId": LONG, "orderedAt": "2026-10-02T10:00:00.000Z", "status": "PURCHASED"}
+    order |= {"currencyCode": "EUR", "price": 1, "channel": "WEB", "pointOfSale": LONG}
+    ref = api.post("/v2.1/orders", json=order).json()["ref"]
+    item = {"name": "A", "type": "X", "price": 1, "currencyCode": "EUR", "status": "OK"}
+    answer = api.post(f"/v2.1/orders/{ref}/orderItems", json={**item, "description": LONG})
+    assert answer.status_code == 201, answer.text
+    page = owner.get(f"/orders/{ref}").text
+    assert LONG not in page
+    assert len(page) < LARGEST
+    whole = owner.get(f"/orders/{ref}/file").json()
+    assert whole["point_of_sale"] == LONG
+    assert [each["description"] for each in whole["items"]] == [LONG]
+
+
+def test_s1_a_file_with_15000_columns(owner: Person, api: Api) -> None:
+    """The mapping took 15 s: a page has the first columns, the others become what is suggested."""
+    names = ["First name", "E-mail", *(f"column {number}" for number in range(2, 15_000))]
+    text = io.StringIO()
+    csv.writer(text).writerows([names, ["Jane", "jane@example.com", *["x"] * 14_998]])
+    file = {"file": ("wide.csv", text.getvalue().encode())}
+    answer = owner.http.post(
+        "/w/live/imports", data={"csrf": owner.csrf, "holds": "guests"}, files=file
+    )
+    path = answer.headers["location"].removeprefix("/w/live")
+    page = owner.get(path).text
+    assert len(page) < 3_000_000
+    assert f"the first {MOST_COLUMNS} of 15,000" in page
+    assert page.count("<select name=") == MOST_COLUMNS
+    form = {"c0": "firstName", "c1": "email,identifiers.email"}
+    tried = owner.post(path, action="try", **form)
+    assert tried.status_code == 200
+    # One guest with 14,800 pairs, which is refused for the number of its pairs: they were mapped.
+    assert "a maximum of 100" in tried.text
+    assert owner.post(path, action="discard").status_code == 303
+
+
+def test_s1_a_file_whose_first_line_has_no_end(owner: Person) -> None:
+    file = {"file": ("wide.csv", b"x," * 700_000)}
+    answer = owner.http.post(
+        "/w/live/imports", data={"csrf": owner.csrf, "holds": "guests"}, files=file
+    )
+    path = answer.headers["location"].removeprefix("/w/live")
+    page = owner.get(path)
+    assert page.status_code == 400
+    assert "first line is longer than" in page.text
+    owner.post(path, action="discard")
+
+
+def test_s1_large_pages_are_rendered_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginning where the request is, the rest in a thread, two pages at a time."""
+    threads: list[str] = []
+
+    def row(number: int) -> str:
+        threads.append(threading.current_thread().name)
+        return "x" * 1_000
+
+    environment = rendering._environment()
+    template = environment.from_string("{% for n in range(count) %}{{ row(n) }}{% endfor %}")
+    monkeypatch.setattr(environment, "get_template", lambda _: template)
+
+    def rendered(count: int) -> PageResponse:
+        threads.clear()
+        response = PageResponse("any", 200, {"count": count, "row": row})
+        asyncio.run(response.render_body())
+        assert response.headers["content-length"] == str(1_000 * count)
+        assert len(response.body) == 1_000 * count
+        return response
+
+    here = threading.current_thread().name
+    rendered(20)
+    assert set(threads) == {here}
+    rendered(1_000)
+    on_loop = threads.count(here)
+    assert on_loop <= ON_LOOP_CHARACTERS // 1_000 + 1
+    assert len(threads) == 1_000
+    assert len(set(threads[on_loop:])) == 1
+
+
+def test_s1_one_place_cuts_every_value() -> None:
+    """Between tags values are cut, in attributes and text areas they are whole."""
+    environment = rendering._environment()
+    assert WholeAttributes.identifier in environment.extensions
+    text = environment.from_string(
+        "<p title=\"{{ x }}\" {% if y %}class='{{ x }}'{% endif %}>{{ x }}</p>"
+        "<textarea>{{ x }}</textarea>{{ x }}<input value={{ x }}>{{ y|rows|length }}"
+    ).render(x="a" * (TEXT_CHARACTERS + 1), y=range(1_000))
+    cut = r"a{2000}… \(2,001 characters\)"
+    whole = "a{2001}"
+    assert re.fullmatch(
+        rf'<p title="{whole}" class=\'{whole}\'>{cut}</p>'
+        rf"<textarea>{whole}</textarea>{cut}<input value={whole}>{ROWS}",
+        text,
+    )
