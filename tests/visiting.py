@@ -6,14 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from logging_in import Visitor, invited
 from sites import Site
-from waiting import PATIENCE_SECONDS
 
-from innkeeper.actions.admin import users
-from innkeeper.actions.admin.users import SHORTEST_PASSWORD
 from innkeeper.rules.access import Role
-
-PASSWORD = "x" * SHORTEST_PASSWORD
 
 
 @dataclass
@@ -40,10 +36,8 @@ class Person:
 def log_in(site: Site, role: str = "owner") -> Person:
     """A new person of a role, who chose a password by a link and is logged in."""
     email = f"{role}-{uuid4().hex[:8]}@example.com"
-    token = site.control(lambda work: users.invite(work, email, email, Role(role)))
-    http = httpx.Client(base_url=site.url, timeout=PATIENCE_SECONDS, trust_env=False)
-    form = {"csrf": field(http.get(f"/login?link={token}").text, "csrf"), "link": token}
-    answer = http.post("/login", data={**form, "password": PASSWORD})
+    http = Visitor(site.url)
+    answer = http.follow(invited(site, email, Role(role)))
     assert answer.status_code == 303, answer.text
     person = Person(http, email)
     person.csrf = field(person.get("/settings/workspace").text, "csrf")

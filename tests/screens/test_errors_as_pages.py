@@ -79,7 +79,7 @@ def test_f23_413_is_a_page(owner: Person, site: Site, path: str) -> None:
 def test_f23_a_secret_that_is_no_ascii_is_refused_on_a_page(owner: Person) -> None:
     assert_page(owner.post("/settings", csrf="é"), 403)
     assert_page(owner.http.post("/login", data={"csrf": "é"}), 403)
-    assert_page(owner.http.post("/logout", data={"csrf": "é"}), 403)
+    assert owner.http.post("/logout", data={"csrf": "é"}).status_code == 303
     assert owner.get("/").status_code == 200, "nobody was logged out"
 
 

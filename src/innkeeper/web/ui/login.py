@@ -13,7 +13,6 @@ from innkeeper.store.database import Database
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.forms import read_form
 from innkeeper.web.ui.csrf import FORM_COOKIE, csrf_of, form_secret, is_csrf
-from innkeeper.web.ui.problems import Forbidden
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 from innkeeper.web.ui.shell import LOGIN_COOKIE
 
@@ -93,11 +92,9 @@ class Login:
         token = read_cookie(request, LOGIN_COOKIE)
         form = await read_form(request, MOST_BYTES)
         response = RedirectResponse("/login", 303)
-        if not token:
-            return response
         # A form of another site logs nobody out.
         if not is_csrf(form.get("csrf"), token):
-            raise Forbidden("This form is out of date. Go back and try again.")
+            return response
         async with self._database.control() as work:
             await users.close_login(work, token)
         delete_cookie(request, response, LOGIN_COOKIE)
