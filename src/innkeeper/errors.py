@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+MOST_USES = 20
+"""Uses that an error lists by name."""
 DOES_NOT_EXIST = "The specified resource does not exist."
 
 
@@ -186,6 +188,24 @@ class Conflict(ApiError):
     """What is to be created exists, or an idempotency key was used for something else."""
 
     status = 409
+
+
+class InUse(Conflict):
+    """Others use what is to be deleted: `errors` names each of them."""
+
+    def __init__(self, what: str, uses: Sequence[str]) -> None:
+        if not uses:
+            text = f"{what} is used no longer. Look again before it is deleted."
+            super().__init__(text)
+            return
+        shown = [*uses[:MOST_USES]]
+        if len(uses) > len(shown):
+            shown.append(f"{len(uses) - len(shown):,} more use it.")
+        super().__init__(
+            f"{what} is in use. {' '.join(shown)}",
+            "Change or delete what uses it first: `errors` lists each.",
+            errors=shown,
+        )
 
 
 class TooLarge(ApiError):

@@ -215,9 +215,9 @@ def test_a_trait_stays_while_an_export_asks_for_it(api: Api) -> None:
     for shape in shapes:
         export = exported(api, segment, friendlyId="dear", **shape)
         refused = api.delete(path)
-        assert (refused.status_code, refused.json()["message"]) == (
+        assert (refused.status_code, refused.json()["errors"]) == (
             409,
-            "Audience export dear asks for trait dearest.",
+            ["Audience export dear asks for trait dearest."],
         )
         assert api.put(path, json={**definition, "function": "least"}).status_code == 200
         become = api.put(

@@ -1,8 +1,9 @@
 """Audience exports: define, run, list what came of them (segmentation-and-export.md 2)."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -26,7 +27,10 @@ from innkeeper.rules import exports as rules
 from innkeeper.store.files import Files
 from innkeeper.store.work import Json, Work
 
+log = logging.getLogger(__name__)
+
 SINGULAR: Final = "Audience export"
+NO_SOURCE: Final = "The segment of this export was deleted. Choose another one first."
 RUN: Final = "exports.run"
 MOST_LISTED: Final = 100
 LONGEST_SCHEDULE: Final = 200
@@ -48,18 +52,19 @@ async def fetch(work: Work, export: UUID | str) -> Record:
 
 async def create(work: Work, body: Mapping[str, Any]) -> Record:
     """A new export; raises `Invalid` with every problem, `Conflict` for a taken friendly id."""
-    fields = await _checked(work, body)
-    row = await work.one(
-        "exports.create",
-        parts=_COLUMNS,
-        ref=uuid4(),
-        actor=work.actor,
-        now=clock.now(),
-        **fields,
-    )
-    if row is None:
-        raise Conflict(f"Audience export {fields['friendly_id']} already exists.")
-    return row
+    async with work.transaction():
+        fields = await _checked(work, body)
+        row = await work.one(
+            "exports.create",
+            parts=_COLUMNS,
+            ref=uuid4(),
+            actor=work.actor,
+            now=clock.now(),
+            **fields,
+        )
+        if row is None:
+            raise Conflict(f"Audience export {fields['friendly_id']} already exists.")
+        return row
 
 
 async def change(work: Work, export: UUID | str, body: Mapping[str, Any]) -> Record:
@@ -68,13 +73,15 @@ async def change(work: Work, export: UUID | str, body: Mapping[str, Any]) -> Rec
     Raises `Invalid` with every problem. The secret stays for as long as something is signed.
     """
     async with work.transaction():
-        row = await fetch(work, export)
-        fields = await _checked(work, {**_sent(row), **body}, row["shape"].get("filter"))
+        row = await _locked(work, export)
+        fields = await _checked(work, {**_sent(row), **body}, row)
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if row["webhook_secret"] and fields["webhook_secret"]:
             fields["webhook_secret"] = row["webhook_secret"]
-        if fields["schedule"] == row["schedule"]:
+        if fields["segment"] is None:
+            fields["next_at"] = None
+        elif fields["schedule"] == row["schedule"] and row["segment_ref"] is not None:
             fields["next_at"] = row["next_at"]
         written = await work.one(
             "exports.rewrite",
@@ -95,7 +102,7 @@ def _sent(row: Record) -> dict[str, Any]:
         **row["shape"],
         "name": row["name"],
         "friendlyId": row["friendly_id"],
-        "segment": str(row["segment_ref"]),
+        "segment": row["segment_ref"] and str(row["segment_ref"]),
         "definitionType": row["definition_type"],
         "schedule": row["schedule"],
         "destination": row["destination"],
@@ -107,17 +114,19 @@ async def delete(work: Work, export: UUID | str) -> None:
     """Remove an export with its executions and their files."""
     row = await fetch(work, export)
     files = Files.of(work.settings)
-    names = await work.all("exports.names", export=row["ref"])
-    await work.run("exports.delete", ref=row["ref"])
-    for each in names:
+    # The files first: were this cut off after the rows, nothing would lead to them any more.
+    for each in await work.all("exports.names", export=row["ref"]):
         await asyncio.to_thread(files.remove, each["name"])
+    await work.run("exports.delete", ref=row["ref"])
 
 
 async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:
-    """Queue an execution; it runs in the background."""
+    """Queue an execution; it runs in the background. Raises `Conflict` without a source."""
     async with work.transaction():
         row = await fetch(work, export)
-        segment = await segments.fetch(work, row["segment_ref"])
+        segment = await source_of(work, row)
+        if segment is None:
+            raise Conflict(NO_SOURCE)
         execution = await work.one(
             "exports.begin",
             parts=_EXECUTION,
@@ -137,14 +146,40 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
 
 
 async def start_due(work: Work) -> int:
-    """Queue the exports whose time has come; how many."""
-    async with work.transaction():
-        rows = await work.all("exports.due", parts=_COLUMNS, now=clock.now())
-        for row in rows:
-            await start(work, row["ref"], SCHEDULED)
-            following = next_time(row["schedule"], clock.now())
-            await work.run("exports.schedule", ref=row["ref"], next_at=following)
-        return len(rows)
+    """Queue the exports whose time has come, each by itself; how many."""
+    queued, now = 0, clock.now()
+    after: tuple[datetime, UUID] = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+    while True:
+        async with work.transaction():
+            row = await work.one(
+                "exports.due", parts=_COLUMNS, now=now, after=after[0], after_ref=after[1]
+            )
+            if row is None:
+                return queued
+            after = row["next_at"], row["ref"]
+            queued += await _start_scheduled(work, row)
+
+
+async def _start_scheduled(work: Work, row: Record) -> bool:
+    """Queue a locked export that is due; False where that cannot be, which holds up no other."""
+    try:
+        following = next_time(row["schedule"], clock.now())
+    except Invalid as invalid:
+        log.warning("export %s is not scheduled: %s", row["friendly_id"], invalid.message)
+        following = None
+    if row["segment_ref"] is None:
+        following = None
+    await work.run("exports.schedule", ref=row["ref"], next_at=following)
+    if following is None:
+        return False
+    await start(work, row["ref"], SCHEDULED)
+    return True
+
+
+async def source_of(work: Work, export: Record) -> Record | None:
+    """The segment that an export reads; None once it was deleted."""
+    ref = export["segment_ref"]
+    return await work.one("segments.fetch", parts=_SEGMENT, ref=ref, friendly_id=None)
 
 
 async def latest(work: Work, export: UUID | str) -> Record:
@@ -221,8 +256,18 @@ def next_time(schedule: str | None, after: datetime) -> datetime | None:
     return following
 
 
-async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> dict[str, Any]:
-    """The columns of a body; `stored` is a filter that has been checked."""
+async def _locked(work: Work, export: UUID | str) -> Record:
+    ref = (await fetch(work, export))["ref"]
+    row = await work.one("exports.lock", parts=_COLUMNS, ref=ref)
+    if row is None:
+        raise Unknown(SINGULAR, export)
+    return row
+
+
+async def _checked(
+    work: Work, body: Mapping[str, Any], stored: Record | None = None
+) -> dict[str, Any]:
+    """The columns of a body; `stored`: the export that it changes, whose filter was checked."""
     problems: list[Problem] = []
     fields: dict[str, Any] = {}
     name = body.get("name")
@@ -235,18 +280,22 @@ async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> d
     kind = str(body.get("definitionType", FULL_SYNC)).upper()
     if kind not in (FULL_SYNC, DELTA):
         problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    try:
-        fields["segment"] = (await segments.fetch(work, _text(body.get("segment"))))["ref"]
-    except Unknown:
+    wanted = body.get("segment")
+    fields["segment"] = None if wanted is None else await segments.hold(work, _text(wanted))
+    # An export may stay without a source that is gone, but not lose one.
+    is_gone = wanted is None and stored is not None and stored["segment_ref"] is None
+    if fields["segment"] is None and not is_gone:
         problems.append(Problem("segment", "there is no such segment"))
     webhook = body.get("webhook")
     if webhook is not None and not segments.is_web_address(webhook):
         problems.append(Problem("webhook", "must be an http or https URL"))
     shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
     try:
+        await traits.hold(work)
         rules.read_shape(shape, await traits.known(work))
         if "filter" in shape:
-            await segments.check(work, shape["filter"], stored)
+            known = stored["shape"].get("filter") if stored else None
+            await segments.check(work, shape["filter"], known)
     except Invalid as invalid:
         problems += invalid.problems
     destination = body.get("destination")
@@ -298,4 +347,5 @@ def _text(value: Any) -> UUID | str:
 
 _SHAPE: Final = ("format", "columns", "template", "delimiter", "header", "quote", "filter")
 _COLUMNS: Final = {"columns": ("exports.columns",)}
+_SEGMENT: Final = {"columns": ("segments.columns",)}
 _EXECUTION: Final = {"execution": ("exports.execution",)}

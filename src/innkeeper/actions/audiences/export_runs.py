@@ -15,9 +15,9 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
-from innkeeper.actions.audiences import segments, traits, webhooks
-from innkeeper.actions.audiences.audience_exports import fetch
-from innkeeper.errors import ApiError, Unavailable
+from innkeeper.actions.audiences import traits, webhooks
+from innkeeper.actions.audiences.audience_exports import NO_SOURCE, fetch, source_of
+from innkeeper.errors import ApiError, Conflict, Unavailable, Unknown
 from innkeeper.lake.locks import EXPORTS, together
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
@@ -71,14 +71,19 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         return found
     await work.run("exports.started", ref=execution, now=clock.now())
     row = await fetch(work, found["export_ref"])
+    kept: list[str] = []
     try:
         # Who is erased meanwhile is taken out when the files are listed (`forgetting`).
         async with together(work, EXPORTS):
-            return await _run(work, row, found, most_rows)
-    except (Unavailable, OSError) as fault:
-        told = await background.put_off(work, "exports.put_off", found, fault)
-        return await _finish(work, row, found, status=FAILED, errors=[told])
+            return await _run(work, row, found, most_rows, kept)
     except Exception as fault:
+        if await work.one("exports.find_execution", parts=_EXECUTION, ref=execution) is None:
+            # Deleted meanwhile: nothing leads to the files that it wrote.
+            await _remove(work, kept)
+            return None
+        if isinstance(fault, Unavailable | OSError):
+            told = await background.put_off(work, "exports.put_off", found, fault)
+            return await _finish(work, row, found, status=FAILED, errors=[told])
         told = fault.message if isinstance(fault, ApiError) else type(fault).__name__
         ended = await _finish(work, row, found, status=FAILED, errors=[told])
         if not isinstance(fault, ApiError):
@@ -86,18 +91,23 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         return ended
 
 
-async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Record:
+async def _run(
+    work: Work, row: Record, execution: Record, most_rows: int, kept: list[str]
+) -> Record:
+    """Run an execution in the transaction of its snapshot; `kept` takes the names of its files."""
     every = await traits.known(work)
     shape = rules.read_shape(row["shape"], every)
-    segment = await segments.fetch(work, row["segment_ref"])
+    segment = await source_of(work, row)
+    if segment is None:
+        raise Conflict(NO_SOURCE)
     async with opened(work) as lake:
-        found, kept = await _members(lake, segment["definition"], shape, every)
-        chosen = await _chosen(work, row, kept)
+        found, matched = await _members(lake, segment["definition"], shape, every)
+        chosen = await _chosen(work, row, matched)
         with temporary(work.settings, "export") as folder:
             written = await lake.run(
                 lambda session: _write(session, lake, shape, every, chosen, folder, most_rows)
             )
-            await _keep(work, execution["ref"], shape, written)
+            await _keep(work, execution["ref"], shape, written, kept)
         added = sum(len(each.guests) for each in chosen if each.action != REMOVE)
         removed = sum(len(each.guests) for each in chosen if each.action == REMOVE)
         if row["destination"]:
@@ -105,7 +115,7 @@ async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Re
             lock = f"{work.workspace} delivery {row['ref']}"
             ref = str(execution["ref"])
             await background.defer(work, DELIVER, queue=DELIVERIES, lock=lock, execution=ref)
-        return await _finish(
+        done = await _finish(
             work,
             row,
             execution,
@@ -113,12 +123,15 @@ async def _run(work: Work, row: Record, execution: Record, most_rows: int) -> Re
             sequence=lake.snapshot.sequence,
             snapshot=lake.snapshot.token,
             total=added + removed,
-            matched=len(kept),
-            not_matched=len(found) - len(kept),
+            matched=len(matched),
+            not_matched=len(found) - len(matched),
             added=added,
             removed=removed,
             dataset_at=lake.snapshot.taken_at,
         )
+        if done is None:
+            raise Unknown("Audience export execution", execution["ref"])
+        return done
 
 
 async def _members(
@@ -171,13 +184,16 @@ def _write(
     return written
 
 
-async def _keep(work: Work, execution: UUID, shape: Shape, written: list[_File]) -> None:
+async def _keep(
+    work: Work, execution: UUID, shape: Shape, written: list[_File], kept: list[str]
+) -> None:
     """Put files where downloads find them, and list them."""
     files = Files.of(work.settings)
     ending = "parquet" if shape.format == "PARQUET" else f"{shape.format.lower()}.gz"
     for number, file in enumerate(written):
         name = f"{work.workspace}/exports/{execution}/{number:04}.{ending}"
         size = file.path.stat().st_size
+        kept.append(name)
         await within(
             seconds_to_put(size),
             name,
@@ -196,6 +212,12 @@ async def _keep(work: Work, execution: UUID, shape: Shape, written: list[_File])
         )
 
 
+async def _remove(work: Work, names: list[str]) -> None:
+    files = Files.of(work.settings)
+    for name in names:
+        await asyncio.to_thread(files.remove, name)
+
+
 def put_file(files: Files, name: str, path: Path) -> None:
     """Copy a file to where downloads find it."""
     with files.staged() as staged, path.open("rb") as source:
@@ -203,8 +225,9 @@ def put_file(files: Files, name: str, path: Path) -> None:
         files.put(name, staged)
 
 
-async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> Record:
-    """Record how it ended and tell who wants to know (2.2: the connection's message)."""
+async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> Record | None:
+    """Record how it ended and tell who wants to know (2.2: the connection's message); None where
+    the export was deleted meanwhile."""
     counts = dict.fromkeys(("total", "matched", "not_matched", "added", "removed"), 0)
     nothing = dict.fromkeys(("sequence", "snapshot", "dataset_at"))
     async with work.transaction():
@@ -216,9 +239,9 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
             **{**counts, **nothing, "errors": [], **ended},
         )
         if done is None:
-            raise RuntimeError("an execution is gone")
+            return None
         if row["webhook"]:
-            segment = await segments.fetch(work, row["segment_ref"])
+            segment = await source_of(work, row)
             message = {
                 "apiUrl": f"/v2/audienceExports/executions/{done['ref']}/export",
                 "audienceExportName": row["name"],
@@ -227,7 +250,7 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
                 "executionRef": done["ref"],
                 "executionType": done["execution_type"],
                 "friendlyId": row["friendly_id"],
-                "segmentName": segment["name"],
+                "segmentName": segment and segment["name"],
                 "status": done["status"],
             }
             await webhooks.put(work, row["webhook"], row["webhook_secret"], message)

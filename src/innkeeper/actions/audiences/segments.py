@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
-from innkeeper.actions.audiences import traits
+from innkeeper.actions.audiences import traits, usage
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
@@ -51,19 +51,20 @@ async def fetch(work: Work, segment: UUID | str) -> Record:
 
 async def create(work: Work, body: Mapping[str, Any]) -> Record:
     """A new Draft; raises `Invalid`, and `Conflict` for a taken friendly id."""
-    fields = await _checked(work, body)
-    row = await work.one(
-        "segments.create",
-        parts=_COLUMNS,
-        ref=uuid4(),
-        status=DRAFT,
-        actor=work.actor,
-        now=clock.now(),
-        **fields,
-    )
-    if row is None:
-        raise Conflict(f"Segment {fields['friendly_id']} already exists.")
-    return row
+    async with work.transaction():
+        fields = await _checked(work, body)
+        row = await work.one(
+            "segments.create",
+            parts=_COLUMNS,
+            ref=uuid4(),
+            status=DRAFT,
+            actor=work.actor,
+            now=clock.now(),
+            **fields,
+        )
+        if row is None:
+            raise Conflict(f"Segment {fields['friendly_id']} already exists.")
+        return row
 
 
 async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Record:
@@ -89,13 +90,29 @@ async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Re
         return written or _unknown(segment)
 
 
-async def delete(work: Work, segment: UUID | str) -> None:
-    """Remove a segment; 409 while it is Live."""
+async def delete(work: Work, segment: UUID | str, *, accepted: str = "") -> None:
+    """Remove a segment; 409 while it is Live, and `InUse` while others use it.
+
+    `accepted`: the `usage.token_of` uses that whoever deletes it has seen. Exports among them stay
+    without a source, with their files, until they are given another.
+    """
     async with work.transaction():
-        row = await _locked(work, segment)
+        row = await _locked(work, segment, "segments.lock_whole")
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
+        uses = await usage.of_segment(work, row)
+        usage.refuse_unless_accepted(f"Segment {row['friendly_id']}", uses, accepted)
+        await work.run(
+            "exports.leave_source", segment=row["ref"], actor=work.actor, now=clock.now()
+        )
         await work.run("segments.delete", ref=row["ref"])
+
+
+async def hold(work: Work, segment: UUID | str) -> UUID | None:
+    """The ref of a segment, kept from being deleted until the transaction ends; None without."""
+    ref = segment if isinstance(segment, UUID) else _ref_of(segment)
+    row = await work.one("segments.hold", ref=ref, friendly_id=str(segment))
+    return row["ref"] if row else None
 
 
 async def start(work: Work, segment: UUID | str) -> Record:
@@ -213,6 +230,7 @@ async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> d
     if webhook is not None and not is_web_address(webhook):
         problems.append(Problem("webhook", "must be an http or https URL"))
     try:
+        await traits.hold(work)
         await check(work, body.get("definition"), stored)
     except Invalid as invalid:
         problems += invalid.problems
@@ -254,9 +272,9 @@ def _sent(row: Record) -> dict[str, Any]:
     }
 
 
-async def _locked(work: Work, segment: UUID | str) -> Record:
+async def _locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:
     ref = (await fetch(work, segment))["ref"]
-    return await work.one("segments.lock", parts=_COLUMNS, ref=ref) or _unknown(segment)
+    return await work.one(lock, parts=_COLUMNS, ref=ref) or _unknown(segment)
 
 
 async def _move(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:

@@ -30,21 +30,6 @@ async def fetch(work: Work, name: str) -> Record:
     return {"name": name, "type": trait.type, "doc": trait.doc, "builtin": True}
 
 
-async def users(work: Work) -> dict[str, list[Record]]:
-    """Who asks for which trait: {trait: [{kind: segment or export, friendly_id, name}]}."""
-    found: dict[str, list[Record]] = {}
-    asking = [
-        ("segment", row, traits.named(row["definition"])) for row in await segments.list_all(work)
-    ]
-    for row in await work.all("exports.list", parts={"columns": ("exports.columns",)}):
-        asking.append(("export", row, traits.exported(row["shape"])))
-    for kind, row, names in asking:
-        for name in names:
-            about = {"kind": kind, "friendly_id": row["friendly_id"], "name": row["name"]}
-            found.setdefault(name, []).append(about)
-    return found
-
-
 async def preview(work: Work, body: Mapping[str, Any]) -> Record:
     """The values of a trait that need not be kept, as `look`; raises `Invalid`."""
     return await _look(work, rules.as_of(rules.read("preview", body), clock.now()))

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
+from innkeeper.actions.audiences import usage
 from innkeeper.errors import Conflict, Invalid, Unknown
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
-from innkeeper.resources.segments import LIVE, TRAIT
+from innkeeper.resources.segments import LIVE
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
-from innkeeper.rules.exports import traits_named
 from innkeeper.rules.matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.store.work import Json, Work
@@ -62,25 +62,30 @@ async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
         if row is None:
             raise RuntimeError(f"trait {name} was not stored")
         every = await known(work)
-        for segment in await _asking(work, name):
+        for segment in await work.all("segments.list", parts=_SEGMENTS):
+            if name not in usage.named(segment["definition"]):
+                continue
             _check(f"Segment {segment['friendly_id']}", segment["definition"], every)
             if segment["status"] == LIVE:
                 await background.defer(work, RECALCULATE, segment=str(segment["ref"]))
-        for export in await _exporting(work, name):
-            if "filter" in export["shape"]:
+        for export in await work.all("exports.list", parts=_EXPORTS):
+            if name in usage.named(export["shape"].get("filter") or {}):
                 _check(f"Audience export {export['friendly_id']}", export["shape"]["filter"], every)
     return {**row, "type": trait.type, "builtin": False}
 
 
 async def delete(work: Work, name: str) -> None:
-    """Remove a trait; raises `Unknown`, and `Conflict` while a segment or an export asks for it."""
+    """Remove a trait; raises `Unknown`, and `InUse` while segments or exports ask for it."""
     async with work.transaction():
-        for segment in await _asking(work, name):
-            raise Conflict(f"Segment {segment['friendly_id']} asks for trait {name}.")
-        for export in await _exporting(work, name):
-            raise Conflict(f"Audience export {export['friendly_id']} asks for trait {name}.")
-        if not await work.run("traits.delete", name=name):
+        if await work.one("traits.lock", name=name) is None:
             raise Unknown("Trait", name)
+        usage.refuse_unless_accepted(f"Trait {name}", await usage.of_trait(work, name), "")
+        await work.run("traits.delete", name=name)
+
+
+async def hold(work: Work) -> None:
+    """Keep traits, which a definition may ask for, from being deleted before it is stored."""
+    await work.all("traits.hold")
 
 
 async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str, Any]:
@@ -136,28 +141,5 @@ def _check(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
         raise Conflict(f"{asker} could not be asked: {invalid.message}") from None
 
 
-async def _asking(work: Work, name: str) -> list[Record]:
-    """Segments that ask for a trait, whatever their status."""
-    rows = await work.all("segments.list", parts={"columns": ("segments.columns",)})
-    return [row for row in rows if name in named(row["definition"])]
-
-
-async def _exporting(work: Work, name: str) -> list[Record]:
-    """Audience exports with a trait in a column, in the template or in the filter."""
-    rows = await work.all("exports.list", parts={"columns": ("exports.columns",)})
-    return [row for row in rows if name in exported(row["shape"])]
-
-
-def exported(shape: Mapping[str, Any]) -> set[str]:
-    """The traits that an export names in a column, in its template or in its filter."""
-    return traits_named(shape) | named(shape.get("filter") or {})
-
-
-def named(definition: Mapping[str, Any]) -> set[str]:
-    """The traits that the JSON of a definition names, though it may be one of yesterday's."""
-    return {
-        rule["field"]
-        for group in definition.get("filterGroups", ())
-        for rule in group.get("rules") or ()
-        if rule.get("location") == TRAIT
-    }
+_SEGMENTS: Final = {"columns": ("segments.columns",)}
+_EXPORTS: Final = {"columns": ("exports.columns",)}

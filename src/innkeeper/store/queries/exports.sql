@@ -28,17 +28,34 @@ RETURNING {columns}
 -- One export by ref or friendly id.
 SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
 
+-- exports.lock
+-- One export by ref, held until the transaction ends.
+SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s FOR NO KEY UPDATE
+
 -- exports.list
 -- Every export, newest first.
 SELECT {columns} FROM {ws}.exports ORDER BY created_at DESC, ref
+
+-- exports.of_segment
+-- The exports that read a segment.
+SELECT friendly_id, name FROM {ws}.exports WHERE segment_ref = %(segment)s
+ORDER BY name, friendly_id
+
+-- exports.leave_source
+-- The exports of a segment that is deleted have no source, and no next run, until one is chosen.
+UPDATE {ws}.exports SET segment_ref = NULL, next_at = NULL, modified_by = %(actor)s,
+    modified_at = %(now)s
+WHERE segment_ref = %(segment)s
 
 -- exports.delete
 -- Remove an export with its executions.
 DELETE FROM {ws}.exports WHERE ref = %(ref)s
 
 -- exports.due
--- Exports whose time has come, held until the transaction ends.
-SELECT {columns} FROM {ws}.exports WHERE next_at <= %(now)s ORDER BY next_at FOR UPDATE SKIP LOCKED
+-- The export that is due the longest, of those after a time; held until the transaction ends.
+SELECT {columns} FROM {ws}.exports
+WHERE next_at <= %(now)s AND (next_at, ref) > (%(after)s::timestamptz, %(after_ref)s::uuid)
+ORDER BY next_at, ref LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 
 -- exports.schedule
 -- When an export runs next.

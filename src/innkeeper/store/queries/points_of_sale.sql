@@ -18,6 +18,14 @@ UPDATE {ws}.points_of_sale SET
 WHERE name = %(name)s
 RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test
 
+-- points_of_sale.recent
+-- Points of sale that the latest events name: how many of how many.
+WITH latest AS (
+    SELECT point_of_sale FROM {ws}.events ORDER BY at DESC, ref DESC LIMIT %(most)s
+)
+SELECT point_of_sale AS name, count(*) AS events, (SELECT count(*) FROM latest) AS total
+FROM latest GROUP BY point_of_sale ORDER BY point_of_sale
+
 -- points_of_sale.delete
 -- Remove a point of sale.
 DELETE FROM {ws}.points_of_sale WHERE name = %(name)s

@@ -29,6 +29,14 @@ SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(frien
 -- One segment by ref, held until the transaction ends.
 SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR NO KEY UPDATE
 
+-- segments.lock_whole
+-- One segment by ref, which nothing can refer to anew until the transaction ends.
+SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR UPDATE
+
+-- segments.hold
+-- The ref of a segment by ref or friendly id, kept from being deleted until the transaction ends.
+SELECT ref FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s FOR KEY SHARE
+
 -- segments.list
 -- Every segment, newest first.
 SELECT {columns} FROM {ws}.segments ORDER BY created_at DESC, ref

@@ -89,14 +89,14 @@ async def _kept(visit: Visit, row: Record, note: str) -> Response:
 async def _told(visit: Visit, row: Record) -> dict[str, Any]:
     """What the form holds of an export."""
     shape = row["shape"]
-    segment = await segments.fetch(visit.work, row["segment_ref"])
+    segment = await audience_exports.source_of(visit.work, row)
     place = row["destination"] or {}
     schedule = row["schedule"] or ""
     named = schedule.upper() in (DAILY, WEEKLY, "")
     template = shape.get("template")
     return {
         "name": row["name"],
-        "segment": segment["friendly_id"],
+        "segment": segment["friendly_id"] if segment else "",
         "kind": row["definition_type"],
         "schedule": schedule.upper() if named else "cron",
         "cron": "" if named else schedule,
@@ -123,12 +123,13 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
     offered = segment_catalogue.fields if is_whole else segment_catalogue.declared
     catalogue = await offered(visit.work)
     known = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
+    is_gone = row is not None and row["segment_ref"] is None
     kept = [(KEPT, "As it is now")] if row is not None and row["shape"].get("filter") else []
     return visit.show(
         "export_form.html",
         row=row,
         told=told,
-        segments=known,
+        segments=[("", "Choose one: it was deleted"), *known] if is_gone else known,
         filters=[("", "Nobody else is left out"), *kept, *known],
         groups=_columns(),
         free=_free(catalogue) if is_whole else None,
@@ -166,7 +167,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
     schedule, template = visit.sent("schedule"), visit.sent("template")
     body: dict[str, Any] = {
         "name": visit.sent("name"),
-        "segment": visit.sent("segment"),
+        "segment": visit.sent("segment") or None,
         "definitionType": visit.sent("kind"),
         "format": form,
         "columns": [str(each) for each in visit.form.getlist("columns")],

@@ -49,7 +49,7 @@ async def one(visit: Visit) -> Response:
     return visit.show(
         "export.html",
         row=row,
-        segment=await segments.fetch(visit.work, row["segment_ref"]),
+        segment=await audience_exports.source_of(visit.work, row),
         executions=executions[:20],
         running=[each for each in executions if each["status"] not in FINISHED],
         files=files,

@@ -8,7 +8,13 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
+from innkeeper.actions.audiences import (
+    segment_catalogue,
+    segment_runs,
+    segments,
+    traits,
+    usage,
+)
 from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -48,6 +54,8 @@ async def one(visit: Visit) -> Response:
         totals=dict(TOTALS),
         is_editable=row["status"] in EDITABLE,
         fits=builder.fits(row["definition"], known),
+        uses=(uses := await usage.of_segment(visit.work, row)),
+        uses_token=usage.token_of(uses),
     )
 
 
@@ -79,19 +87,21 @@ async def act(visit: Visit) -> Response:
     if action not in ACTIONS:
         raise BadRequest("Unknown action.")
     row = await segments.fetch(visit.work, name)
-    await audit.note(visit.work, f"segment.{action}", friendly_id=row["friendly_id"])
-    if action == "delete":
-        await segments.delete(visit.work, row["ref"])
-        return visit.go("/segments", f"{row['name']} was deleted.")
-    if action == "start":
-        await segments.start(visit.work, row["ref"])
-        return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
-    if action == "pause":
+    if action == "run":
+        ran = await segment_runs.run(visit.work, row["ref"])
+        await audit.note(visit.work, "segment.run", friendly_id=row["friendly_id"])
+        note = ran["error"] or f"{ran['rows']:,} guests are in it now."
+        return visit.go(f"/segments/{name}", note)
+    async with visit.work.transaction():
+        await audit.note(visit.work, f"segment.{action}", friendly_id=row["friendly_id"])
+        if action == "delete":
+            await segments.delete(visit.work, row["ref"], accepted=visit.sent("uses"))
+            return visit.go("/segments", f"{row['name']} was deleted.")
+        if action == "start":
+            await segments.start(visit.work, row["ref"])
+            return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
         await segments.pause(visit.work, row["ref"])
         return visit.go(f"/segments/{name}", "It is paused.")
-    ran = await segment_runs.run(visit.work, row["ref"])
-    note = ran["error"] or f"{ran['rows']:,} guests are in it now."
-    return visit.go(f"/segments/{name}", note)
 
 
 async def why(visit: Visit) -> Response:

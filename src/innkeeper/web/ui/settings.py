@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, configuration, users, workspaces
-from innkeeper.actions.audiences import export_runs, webhooks
+from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.values import Refused
@@ -28,13 +28,22 @@ TABS: Final = (
 async def points_of_sale(visit: Visit) -> Response:
     """Where sessions and orders come from."""
     found = await configuration.points_of_sale(visit.work)
-    return visit.show("settings_pos.html", tabs=TABS, points=found)
+    uses = await usage.of_points_of_sale(visit.work)
+    return visit.show(
+        "settings_pos.html",
+        tabs=TABS,
+        points=found,
+        uses=uses,
+        tokens={name: usage.token_of(each) for name, each in uses.items()},
+    )
 
 
 async def change_point_of_sale(visit: Visit) -> Response:
     """Create or delete one."""
     name = visit.sent("name")
     if visit.sent("action") == "delete":
+        uses = (await usage.of_points_of_sale(visit.work)).get(name, [])
+        usage.refuse_unless_accepted(f"Point of sale {name}", uses, visit.sent("uses"))
         await configuration.delete_point_of_sale(visit.work, name)
         await audit.note(visit.work, "point_of_sale.delete", name=name)
         return visit.go("/settings/points-of-sale", f"{name} was deleted.")

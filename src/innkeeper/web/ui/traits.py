@@ -7,7 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.audiences import segment_catalogue, trait_values, traits
+from innkeeper.actions.audiences import segment_catalogue, trait_values, traits, usage
 from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import STRING
@@ -25,7 +25,7 @@ PLACES: Final = ("name", "entity", "function", "field", "currency")
 
 async def every(visit: Visit) -> Response:
     """Those defined here, then those that are built in."""
-    users = await trait_values.users(visit.work)
+    users = await usage.of_traits(visit.work)
     own, built = [], []
     for row in await traits.list_all(visit.work):
         if row["builtin"]:
@@ -56,7 +56,7 @@ async def one(visit: Visit) -> Response:
         row=row,
         draft=draft,
         fits=draft is not None and trait_form.fits(row["definition"]),
-        users=(await trait_values.users(visit.work)).get(name, []),
+        users=await usage.of_trait(visit.work, name),
         is_in_currency=name.partition(".")[0] in IN_CURRENCY,
         **await _looked(visit, look),
     )
