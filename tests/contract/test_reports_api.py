@@ -1,10 +1,16 @@
 """Reports over HTTP, with figures worked out by hand."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from calling import Api
+from logging_in import Visitor, invited
+from process import run
+from sites import Site
 from test_segments_api import jobs, order, person
+
+from innkeeper.actions.audiences import reports
 
 PATH = "/innkeeper/v1/reports"
 __all__ = ["jobs"]
@@ -154,3 +160,71 @@ def test_a_wrong_parameter_is_named(api: Api, name: str, value: str, reason: str
 
 def test_an_unknown_report_is_404(api: Api) -> None:
     assert api.get(f"{PATH}/nope").status_code == 404
+
+
+MONTHS = {"from": "1900-01-01", "to": "9000-12-31", "interval": "month"}
+FEWER = "choose a later from, or a longer interval (week, month, year)"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "many", "advice"),
+    [
+        # Worked out by hand: 1900 to 2026 is 127 years with 31 leap days, less December.
+        ("revenue", {"from": "1900-01-01"}, "46355 days, at most 10000", FEWER),
+        ("events", {"from": "1999-07-16"}, "10000 days", ""),
+        ("events", {"from": "1999-07-15"}, "10001 days, at most 10000", FEWER),
+        ("abandoned", {"from": "1900-01-01", "interval": "week"}, "6623 weeks", ""),
+        ("merges", {"from": "1900-01-01", "interval": "month"}, "1523 months", ""),
+        ("merges", MONTHS, "85212 months, at most 10000", FEWER),
+        ("revenue", {"from": "1900-01-01", "interval": "year"}, "127 years", ""),
+        ("retention", {"from": "2021-01-01"}, "310 weeks, at most 260", "choose a later from"),
+        ("pages", {"from": "1900-01-01"}, "", ""),
+    ],
+)
+def test_s4_a_report_lists_a_limited_number_of_periods(
+    api: Api, name: str, asked: dict[str, str], many: str, advice: str
+) -> None:
+    """S4: day by day since 1900 is refused, with what to do instead."""
+    query = {"from": "2026-11-01", "to": "2026-11-30", **asked}
+    answer = api.get(f"{PATH}/{name}", params=query)
+    if not advice:
+        assert answer.status_code == 200, answer.text
+        return
+    told = f"would list {many} are possible: {advice}"
+    assert (answer.status_code, answer.json()["errors"]) == (400, [f"from: {told}"])
+
+
+def test_s4_a_report_has_a_limited_number_of_rows(
+    api: Api, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S4: however many types of events there are."""
+    guest = person(api)
+    for number in range(4):
+        happen(connection, guest, f"TYPE_{number}", "2026-11-20T10:00:00Z")
+    monkeypatch.setattr(reports, "MOST_ROWS", 4)
+    assert len(report(api, "events")) == 4
+    happen(connection, guest, "ANOTHER", "2026-11-20T10:00:00Z")
+    answer = api.get(f"{PATH}/events", params={"from": "2026-11-01", "to": "2026-11-30"})
+    told = f"from: would list more than 4 rows: {FEWER}"
+    assert (answer.status_code, answer.json()["errors"]) == (400, [told])
+
+
+def test_s4_the_command_tells_what_to_do_instead(site: Site) -> None:
+    """S4: the same rule at the command line, without a traceback."""
+    done = run("report", "revenue", "--from", "1900-01-01", "--database", site.dsn)
+    assert done.returncode == 1
+    assert "would list " in done.stderr
+    assert FEWER in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_s4_the_page_tells_what_to_do_instead(site: Site) -> None:
+    """S4: a page draws fewer bars than a file may have rows."""
+    with Visitor(site.url) as visitor:
+        visitor.follow(invited(site, f"{uuid4().hex}@example.com"))
+        query = {"from": "2020-01-01", "to": "2026-11-30", "interval": "day"}
+        page = visitor.get("/w/live/reports/revenue", params=query)
+        assert page.status_code == 400
+        assert f"would list 2526 days, at most 1000 are possible: {FEWER}" in page.text
+        file = visitor.get("/w/live/reports/revenue/csv", params=query)
+        assert (file.status_code, file.text) == (200, "period,currency,orders,revenue\r\n")

@@ -140,15 +140,19 @@ MERGES: Final = Report(
     "merges", "Merges a day, and those undone", ("period", "merges", "undone"), "", "merges"
 )
 EVERY: Final = {**REPORTS, FUNNEL.name: FUNNEL, MERGES.name: MERGES}
+OVER_TIME: Final = frozenset({"revenue", "abandoned", "events", "merges"})
+"""Reports with a row for each day, week, month or year."""
+COHORTS: Final = "retention"
+"""The report with a row for each week of each week's guests."""
 
 
-def question(report: Report, asked: Mapping[str, Any]) -> exp.Query:
-    """The tree of a report; placeholders that it has not are left alone."""
+def question(report: Report, asked: Mapping[str, Any], *, most: int) -> exp.Query:
+    """The tree of a report, of at most so many rows; other placeholders are left alone."""
     tree = parse_one(report.sql, dialect="duckdb")
     replaced = exp.replace_placeholders(tree, **asked)
     if not isinstance(replaced, exp.Query):
         raise TypeError(report.name)
-    return replaced
+    return replaced if replaced.args.get("limit") is not None else replaced.limit(most)
 
 
 def funnel(types: Sequence[str], asked: Mapping[str, Any]) -> list[exp.Select]:

@@ -1,6 +1,6 @@
 """Reports, answered from the lake: `innkeeper report …` and /innkeeper/v1/reports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,19 +15,27 @@ from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")
 DAYS: Final = 90
+_FEWER: Final = "choose a later from, or a longer interval (week, month, year)"
 MOST: Final = 1000
+MOST_PERIODS: Final = 10_000
+"""Days, weeks, months or years that a report may list."""
+MOST_COHORTS: Final = 260
+"""Weeks whose guests are followed: each has a row for every week since."""
+MOST_ROWS: Final = 20_000
 STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
 
 
-async def run(work: Work, name: str, asked: Mapping[str, str]) -> Record:
+async def run(
+    work: Work, name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS
+) -> Record:
     """A report: its title, columns and rows; raises `Unknown`, and `Invalid` for a parameter.
 
     `asked`: from and to (days, both included), timeZone, interval, currency, limit, steps.
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
 
-    found = described(name, asked)
-    given = _parameters(asked)
+    found = described(name, asked, most_periods=most_periods)
+    given = _parameters(name, asked, most_periods)
     if name == reports.MERGES.name:
         rows = await _merges(work, given)
     else:
@@ -35,18 +43,21 @@ async def run(work: Work, name: str, asked: Mapping[str, str]) -> Record:
             if name == reports.FUNNEL.name:
                 rows = await _funnel(lake, given)
             else:
-                rows = await lake.rows(reports.question(reports.EVERY[name], given))
+                tree = reports.question(reports.EVERY[name], given, most=MOST_ROWS + 1)
+                rows = await lake.rows(tree)
+    if len(rows) > MOST_ROWS:
+        raise Invalid(Problem("from", f"would list more than {MOST_ROWS} rows: {_FEWER}"))
     return {**found, "rows": [list(row) for row in rows]}
 
 
-def described(name: str, asked: Mapping[str, str]) -> Record:
+def described(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
     """The same without its rows, which takes no look at the data."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     report = reports.EVERY.get(name)
     if report is None:
         raise Unknown("Report", name)
-    given = _parameters(asked)
+    given = _parameters(name, asked, most_periods)
     return {
         "report": name,
         "title": report.title,
@@ -88,7 +99,7 @@ async def _merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]
     return [(row["period"], row["merges"], row["undone"]) for row in found]
 
 
-def _parameters(asked: Mapping[str, str]) -> dict[str, Any]:
+def _parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[str, Any]:
     problems: list[Problem] = []
     zone = asked.get("timeZone") or "UTC"
     try:
@@ -104,6 +115,8 @@ def _parameters(asked: Mapping[str, str]) -> dict[str, Any]:
     unit = asked.get("interval") or "day"
     if unit not in UNITS:
         problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
+        unit = "day"
+    problems += _too_long(name, first, last, unit, most_periods)
     try:
         currency = CURRENCY.read(asked.get("currency") or "EUR")
     except Refused as refused:
@@ -130,6 +143,32 @@ def _parameters(asked: Mapping[str, str]) -> dict[str, Any]:
         "start": _midnight(first, local),
         "until": _midnight(last + timedelta(days=1), local),
     }
+
+
+def _too_long(name: str, first: date, last: date, unit: str, most: int) -> Iterator[Problem]:
+    """The problem of a report that would list too many periods."""
+    from innkeeper.lake import reports  # noqa: PLC0415
+
+    if name == reports.COHORTS:
+        unit, most, advice = "week", MOST_COHORTS, "choose a later from"
+    elif name in reports.OVER_TIME:
+        advice = _FEWER
+    else:
+        return
+    found = count_periods(first, last, unit)
+    if found > most:
+        yield Problem("from", f"would list {found} {unit}s, at most {most} are possible: {advice}")
+
+
+def count_periods(first: date, last: date, unit: str) -> int:
+    """How many days, weeks, months or years there is a day of between two days, both included."""
+    if unit == "year":
+        return last.year - first.year + 1
+    if unit == "month":
+        return 12 * (last.year - first.year) + last.month - first.month + 1
+    if unit == "week":
+        return (last.toordinal() - 1) // 7 - (first.toordinal() - 1) // 7 + 1
+    return (last - first).days + 1
 
 
 def _day(asked: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:

@@ -1,5 +1,6 @@
 """Reports: questions about all guests, as charts, tables and CSV, in the reader's time zone."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
@@ -36,7 +37,14 @@ PRESETS: Final = ((30, "30 days"), (90, "90 days"), (365, "12 months"), (545, "1
 UNITS: Final = tuple((unit, f"By {unit}") for unit in reports.UNITS)
 QUINTILES: Final = (5, 4, 3, 2, 1)
 MOST_SERIES: Final = 5
+MOST_BARS: Final = 1000
 MOST_WEEKS: Final = 13
+_LONGEST: Final = {
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=31),
+    "year": timedelta(days=366),
+}
 _ASKED: Final = ("from", "to", "timeZone", "interval", "currency", "limit", "steps")
 
 
@@ -51,9 +59,10 @@ async def show(visit: Visit) -> Response:
     asked = _asked(visit, name)
     fault = None
     try:
-        found = reports.described(name, asked)
+        found = reports.described(name, asked, most_periods=MOST_BARS)
         if visit.is_part:
-            found = _veiled(visit, await reports.run(visit.work, name, asked))
+            rows = await reports.run(visit.work, name, asked, most_periods=MOST_BARS)
+            found = _veiled(visit, rows)
             drawn = _drawn(name, found, asked.get("interval") or "day")
         else:
             drawn = {"kind": "waits"}
@@ -142,50 +151,51 @@ def _over_time(found: Record, by: str, unit: str) -> dict[str, Any]:
     columns = found["columns"]
     periods = _periods(found, unit)
     labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
-    if by:
-        place = columns.index(by)
-        names = list(dict.fromkeys(str(row[place] or "none") for row in found["rows"]))
-        sums = {
-            n: _along(found, periods, lambda r, n=n: str(r[place] or "none") == n) for n in names
-        }
-        names.sort(key=lambda each: -sum(sums[each]))
-        series = [(each, sums[each]) for each in names]
-    else:
-        series = [(worded(n), _along(found, periods, column=n)) for n in columns[1:]]
+    if not by:
+        series = [(worded(each), _along(found, periods, each)) for each in columns[1:]]
+        return {"kind": "time", "labels": labels, "charts": [(worded(found["value"]), series)]}
+    sums = _series(found, columns.index(by))
+    names = sorted(sums, key=lambda name: -sum(sums[name].values()))
+    if by != "currency" and len(names) > MOST_SERIES:
+        other: dict[date, float] = defaultdict(float)
+        for name in names[MOST_SERIES - 1 :]:
+            for at, value in sums.pop(name).items():
+                other[at] += value
+        names = [*names[: MOST_SERIES - 1], "other"]
+        sums["other"] = other
+    series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
     if by == "currency":
         charts = [
             (f"{worded(found['value'])}, {each}", [(each, values)]) for each, values in series
         ]
     else:
-        rest = [sum(values) for values in zip(*(v for _, v in series[MOST_SERIES:]), strict=True)]
-        kept = series[:MOST_SERIES] if len(series) <= MOST_SERIES else series[: MOST_SERIES - 1]
-        if len(series) > MOST_SERIES:
-            last = series[MOST_SERIES - 1][1]
-            kept = [*kept, ("other", [a + b for a, b in zip(rest, last, strict=True)])]
-        charts = [(worded(found["value"]), kept)]
+        charts = [(worded(found["value"]), series)]
     return {"kind": "time", "labels": labels, "charts": charts}
 
 
-def _along(
-    found: Record, periods: Sequence[date], chosen: Any = None, column: str = ""
-) -> list[float]:
-    """A column's values, a number a period; 0 where there was nothing."""
-    place = found["columns"].index(column or found["value"])
-    values = dict.fromkeys(periods, 0.0)
+def _series(found: Record, place: int) -> dict[str, dict[date, float]]:
+    """The values of each name in a column, by period."""
+    value = found["columns"].index(found["value"])
+    sums: dict[str, dict[date, float]] = {}
     for row in found["rows"]:
-        if (chosen is None or chosen(row)) and row[0] in values:
-            values[row[0]] += float(row[place] or 0)
-    return list(values.values())
+        sums.setdefault(str(row[place] or "none"), {})[row[0]] = float(row[value] or 0)
+    return sums
+
+
+def _along(found: Record, periods: Sequence[date], column: str) -> list[float]:
+    """A column's values, a number a period; 0 where there was nothing."""
+    place = found["columns"].index(column)
+    values = {row[0]: float(row[place] or 0) for row in found["rows"]}
+    return [values.get(at, 0.0) for at in periods]
 
 
 def _periods(found: Record, unit: str) -> list[date]:
-    """The first days of all periods between the days asked for, and of those there are rows of."""
+    """The first days of all periods between the days asked for."""
     day, last = date.fromisoformat(found["first_day"]), date.fromisoformat(found["last_day"])
-    starts: dict[date, None] = {}
-    while day <= last:
-        starts[_start(day, unit)] = None
-        day += timedelta(days=1)
-    return list(starts)
+    starts = [_start(day, unit)]
+    while (following := _start(starts[-1] + _LONGEST[unit], unit)) <= last:
+        starts.append(following)
+    return starts
 
 
 def _start(day: date, unit: str) -> date:
