@@ -1,13 +1,24 @@
 """`innkeeper keys`: who may call."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from innkeeper.cli.options import Here, Json, command
 
+if TYPE_CHECKING:
+    from innkeeper.rules.scopes import Scope
+
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        help="read, write, delete, personal_data or administration; give it once for each.",
+        show_default=False,
+    ),
+]
 ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)]
 
 
@@ -20,13 +31,21 @@ def keys_create(
         typer.Option(help="Which API decides where the documented ones contradict each other."),
     ] = "open",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    scope: Scopes = None,
     json: Json = False,
 ) -> None:
-    """Create a key and show its token, which is never shown again."""
+    """Create a key and show its token, which is never shown again.
+
+    Without --scope the key may do all but administration.
+    """
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import new_key
+    from innkeeper.rules.scopes import DEFAULT_SCOPES
 
-    made = here.control(lambda work: keys.create(work, workspace, compatibility, name))
+    scopes = _scopes(scope) if scope else DEFAULT_SCOPES
+    made = here.control(
+        lambda work: keys.create(work, workspace, compatibility, name, scopes=scopes)
+    )
     new_key(made, json)
 
 
@@ -44,7 +63,9 @@ def keys_list(
     if json:
         show(rows)
     else:
-        columns = "client_key workspace compatibility name created_at last_used_at revoked_at"
+        columns = (
+            "client_key workspace compatibility scopes name created_at last_used_at revoked_at"
+        )
         table(rows, *columns.split())
 
 
@@ -60,6 +81,20 @@ def keys_revoke(
     print(f"{client_key} is revoked.")
 
 
+@command(app, "scopes")
+def keys_scopes(
+    here: Here,
+    client_key: ClientKey,
+    scope: Scopes = None,
+) -> None:
+    """Change what a key may do, at once and in every process: all the scopes it has from now on."""
+    from innkeeper.actions.admin import keys
+
+    scopes = _scopes(scope or [])
+    here.control(lambda work: keys.set_scopes(work, client_key, scopes))
+    print(f"{client_key} may {', '.join(sorted(scopes))}.")
+
+
 @command(app, "rotate")
 def keys_rotate(
     here: Here,
@@ -71,3 +106,13 @@ def keys_rotate(
     from innkeeper.cli.output import new_key
 
     new_key(here.control(lambda work: keys.rotate(work, client_key)), json)
+
+
+def _scopes(words: list[str]) -> "frozenset[Scope]":
+    from innkeeper.errors import Invalid, OperatorError
+    from innkeeper.rules.scopes import read_scopes
+
+    try:
+        return read_scopes(words)
+    except Invalid as invalid:
+        raise OperatorError("; ".join(map(str, invalid.errors)) + ".") from None

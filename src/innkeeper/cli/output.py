@@ -9,6 +9,7 @@ import msgspec
 
 from innkeeper.actions.admin.keys import NewKey
 from innkeeper.resources.values import iso
+from innkeeper.rules.scopes import in_order
 from innkeeper.wire.naming import camel
 
 
@@ -23,6 +24,7 @@ def new_key(key: NewKey, json: bool) -> None:
         "client_key": key.client_key,
         "api_token": key.api_token,
         "compatibility": key.compatibility,
+        "scopes": [str(scope) for scope in in_order(key.scopes)],
     }
     if json:
         show(row)

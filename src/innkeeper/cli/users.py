@@ -10,6 +10,15 @@ from innkeeper.cli.options import Here, Json, command
 app = typer.Typer(help="People who may log in to the screens.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", show_default=False)]
+Workspaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workspace",
+        help="Workspace that they may open, with its sandbox; give it once for each. Without it "
+        "every one.",
+        show_default=False,
+    ),
+]
 RoleOption = Annotated[
     str, typer.Option("--role", help="owner, admin, developer, analyst or read-only.")
 ]
@@ -25,7 +34,9 @@ def users_list(here: Here, json: Json = False) -> None:
     if json:
         show(rows)
     else:
-        table(rows, "email", "name", "role", "created_at", "last_seen_at", "disabled_at")
+        table(
+            rows, "email", "name", "role", "workspaces", "created_at", "last_seen_at", "disabled_at"
+        )
 
 
 @command(app, "invite")
@@ -34,13 +45,16 @@ def users_invite(
     email: Email,
     name: Annotated[str, typer.Option(help="What to call them; the address when left out.")] = "",
     role: RoleOption = "analyst",
+    workspace: Workspaces = None,
     json: Json = False,
 ) -> None:
     """Add somebody, and print the path of the link by which they choose a password."""
     from innkeeper.actions.admin import users
 
     wanted = _role(role)
-    token = here.control(lambda work: users.invite(work, email, name or email, wanted))
+    token = here.control(
+        lambda work: users.invite(work, email, name or email, wanted, workspace or None)
+    )
     _print_link(token, json)
 
 
@@ -71,7 +85,8 @@ def users_disable(
     async def disable(work: Any) -> None:
         user = await _found(work, email)
         row = next(row for row in await users.list_all(work) if row["ref"] == user)
-        await users.change(work, user, role=Role(row["role"]), disabled=True)
+        kept = {"role": Role(row["role"]), "memberships": row["workspaces"]}
+        await users.change(work, user, disabled=True, **kept)
 
     here.control(disable)
     print(f"{email} can no longer log in.")

@@ -1,13 +1,17 @@
 """Who may do what in the screens: five roles, and the rights each has."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from innkeeper.resources.base import Record, Resource
 
 _BETWEEN_WORDS: Final = re.compile(r"([\s/?&=,;'\"<>()]+)")
+
+
+SANDBOX: Final = "_sandbox"
+"""What the name of a workspace's sandbox ends with."""
 
 
 class Right(StrEnum):
@@ -76,6 +80,18 @@ def may_give(giver: Role, before: Role | None, after: Role | None) -> bool:
     if Right.USERS not in RIGHTS[giver]:
         return False
     return giver is Role.OWNER or Role.OWNER not in (before, after)
+
+
+def is_member(memberships: Collection[str] | None, workspace: str) -> bool:
+    """Whether a user may open a workspace: one of theirs, or its sandbox; None means every one."""
+    return memberships is None or workspace.removesuffix(SANDBOX) in memberships
+
+
+def covers(giver: Collection[str] | None, *given: Collection[str] | None) -> bool:
+    """Whether memberships may be given, or taken, by somebody with `giver`: none beyond theirs."""
+    if giver is None:
+        return True
+    return all(each is not None and set(each) <= set(giver) for each in given)
 
 
 def masked(text: str) -> str:

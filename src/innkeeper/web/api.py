@@ -33,6 +33,7 @@ from innkeeper.web.verbs import Act, prepared
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.pages import parse_query
 from innkeeper.wire.routes import Route, Router, routes
+from innkeeper.wire.scopes import require
 from innkeeper.wire.served import DIALECTS, dialect_at
 from innkeeper.wire.specials import Asked, Special
 
@@ -110,6 +111,7 @@ class Api:
             # Two kinds of credentials that do not stand in for each other (AU-6, AU-7).
             raise Unauthorized
         request.route = route.path
+        require(route, caller.scopes)
         raw = b""
         if route.takes_body:
             raw = await read_body(receive, headers, self._settings.max_body_bytes)
@@ -119,6 +121,7 @@ class Api:
             json_object(raw, headers.get(b"content-type")) if route.takes_body else None,
             base_url(request.scope, headers, self._settings.public_url),
             caller.compatibility,
+            caller.scopes,
         )
         if isinstance(route, Special) and route.before is not None:
             await route.before(asked)

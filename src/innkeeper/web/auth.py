@@ -10,14 +10,17 @@ from typing import Final
 
 from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
+from innkeeper.rules.scopes import Scope
 from innkeeper.store.database import Database
 from innkeeper.store.notices import Notices
-from innkeeper.store.work import Work
+from innkeeper.store.work import Row, Work
 
 CACHE_SECONDS: Final = 5.0
 """Longest time a known credential is trusted without asking; a notice ends it at once."""
 CACHE_SIZE: Final = 10_000
 TOUCH_SECONDS: Final = 60.0
+_OF_EXPORTS: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
+"""Scopes of a bearer token of OAuth, which opens audience exports alone (AU-6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Caller:
     client_key: str
     workspace: str
     compatibility: str
+    scopes: frozenset[Scope]
     client_id: str | None = None
     """The OAuth client whose token it came with, which opens audience exports alone (AU-6)."""
 
@@ -78,7 +82,7 @@ class Keyring:
             if found is None:
                 raise Unauthorized
             await self._touch(work, found["client_key"], now)
-        caller = Caller(found["client_key"], found["workspace"], found["compatibility"])
+        caller = _caller(found)
         if self._may_remember(generation):
             if len(self._opened) >= CACHE_SIZE:
                 self._opened.clear()
@@ -105,7 +109,7 @@ class Keyring:
             if not hmac.compare_digest(sha256(token).digest(), stored) or found is None:
                 raise Unauthorized
             await self._touch(work, client_key, now)
-        caller = Caller(client_key, found["workspace"], found["compatibility"])
+        caller = _caller(found)
         if self._may_remember(generation):
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
@@ -117,7 +121,11 @@ class Keyring:
         async with self._database.control() as work:
             found = await oauth.client_of(work, token.decode("latin-1"))
         return Caller(
-            found["client_key"], found["workspace"], "official", client_id=found["client_id"]
+            found["client_key"],
+            found["workspace"],
+            "official",
+            _OF_EXPORTS,
+            client_id=found["client_id"],
         )
 
     async def _touch(self, work: Work, client_key: str, now: float) -> None:
@@ -129,6 +137,10 @@ class Keyring:
         # A notice that came while we asked may have been about this key.
         listens = self.notices is not None and self.notices.connected
         return listens and generation == self._generation
+
+
+def _caller(key: Row) -> Caller:
+    return Caller(key["client_key"], key["workspace"], key["compatibility"], keys.scopes_in(key))
 
 
 def _credentials(authorization: bytes) -> tuple[str, bytes]:

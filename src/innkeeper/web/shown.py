@@ -15,6 +15,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.encode import Encode, encoder, link_of
 from innkeeper.wire.routes import OPEN, Operation
+from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.specials import Asked
 from innkeeper.wire.views import View
 
@@ -39,6 +40,10 @@ class Call(Asked):
     operation: Operation
     view: View
 
+    def encoder(self, view: View) -> Encode:
+        """What shows records of a view to this caller."""
+        return encoder_of(view if self.personal else without_personal(view))
+
     def url(self) -> str:
         """The absolute URL of this request's path, in its canonical spelling."""
         return self.base + self.operation.path.format_map(
@@ -59,7 +64,7 @@ async def shown(
 ) -> list[dict[str, Any]]:
     """Records as the view shows them, with the children that `expand` names."""
     view = call.view
-    encode = encoder_of(view)
+    encode = call.encoder(view)
     items = [encode(record, call.base) for record in records]
     embedded, arrays = _views_of_children(call, expand)
     kinds = kinds_of_children(call, expand)
@@ -67,9 +72,9 @@ async def shown(
     for item, children in zip(items, read, strict=False):
         for member, child in embedded.items():
             url = item[member]["href"]
-            item[member] = _embedded(child, call.base, url, children[child.resource])
+            item[member] = _embedded(call, child, url, children[child.resource])
         for member, child in arrays.items():
-            encode_child = encoder_of(child)
+            encode_child = call.encoder(child)
             item[member] = [encode_child(each, call.base) for each in children[child.resource]]
     if view.extensions:
         await _add_extensions(work, call, records, items, expand)
@@ -120,9 +125,9 @@ def links(view: View, records: Iterable[Record], base: str) -> list[dict[str, An
     return [{name: item[name] for name in view.links} for item in own]
 
 
-def _embedded(view: View, base: str, url: str, children: list[Record]) -> dict[str, Any]:
-    encode = encoder_of(view)
-    items = [encode(child, base) for child in children[:MAX_LIMIT]]
+def _embedded(call: Call, view: View, url: str, children: list[Record]) -> dict[str, Any]:
+    encode = call.encoder(view)
+    items = [encode(child, call.base) for child in children[:MAX_LIMIT]]
     return pages.envelope(view, url, {}, Wanted(limit=MAX_LIMIT), len(children), items)
 
 
@@ -145,4 +150,4 @@ async def _add_extensions(
             url = _link_of(view, path)({**named[0], "ref": None}, call.base)
             member = collection + name
             embeds = expand is True or (expand and member in expand)
-            item[member] = _embedded(view, call.base, url, named) if embeds else {"href": url}
+            item[member] = _embedded(call, view, url, named) if embeds else {"href": url}

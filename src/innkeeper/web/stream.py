@@ -24,6 +24,7 @@ from innkeeper.errors import (
     Unavailable,
     UnknownBrowser,
 )
+from innkeeper.rules import scopes
 from innkeeper.rules.stream import Sent
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
@@ -37,6 +38,7 @@ from innkeeper.web.cors import Cors
 from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
 from innkeeper.web.turns import Turns
+from innkeeper.wire.scopes import refuse_lacking
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
@@ -150,6 +152,7 @@ class Stream:
         call.client_key = (context or key) if edge else key
         opened = await self._keyring.workspace_of(call.client_key, aliases=edge)
         call.client_key, call.workspace = opened.client_key, opened.workspace
+        refuse_lacking({scopes.Scope.WRITE} - opened.scopes)
 
     async def message(self, call: Call, key: str) -> dict[str, Any]:
         """The message of an authorized request, which may hold its client key as `key`.

@@ -25,10 +25,11 @@ from innkeeper.resources.orders import (
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
-from innkeeper.web.shown import Call, created, encoder_of, kinds_of_children, links, shown
+from innkeeper.web.shown import Call, created, kinds_of_children, links, shown
 from innkeeper.wire import pages
 from innkeeper.wire.decode import decode
 from innkeeper.wire.routes import Route
+from innkeeper.wire.scopes import require_for_query, without_personal
 from innkeeper.wire.specials import Asked, Special, ref_in
 from innkeeper.wire.views import PairsView, Shape, Show, Verb, View
 
@@ -57,7 +58,7 @@ def prepared(route: Route, asked: Asked) -> Act:
     """What answers a request for `route`, once it is given a connection."""
     if isinstance(route, Special):
         return partial(_special, route, asked)
-    parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility)
+    parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility, asked.scopes)
     call = Call(*parts, route, route.view(asked.compatibility))
     verb = VERBS[route.verb]
     return lambda work: verb(work, call)
@@ -97,6 +98,7 @@ async def fetch(work: Work, call: Call) -> Answer:
 async def list_(work: Work, call: Call) -> Answer:
     """200 with a page, or with all of a list that is an array (N-11, N-18)."""
     view = call.view
+    require_for_query(view, call.query, call.scopes)
     try:
         wanted = pages.wanted(view, call.query)
     except pages.NoHit as none:
@@ -129,7 +131,7 @@ async def clear(work: Work, call: Call) -> Answer:
     """200 with a data extension after some or all of its pairs were removed (X-14)."""
     keys = frozenset(filter(None, re.split(r"[|,]", call.query.get("name", ""))))
     record = await _action(call)(work, keys=keys, **call.refs())
-    return json_answer(encoder_of(call.view)(record, call.base))
+    return json_answer(call.encoder(call.view)(record, call.base))
 
 
 async def delete(work: Work, call: Call) -> Answer:
@@ -153,7 +155,8 @@ async def _write(work: Work, call: Call) -> Answer:
     verb = call.operation.verb
     changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
     given = {**call.refs(), **call.view.options}
-    if verb is Verb.REPLACE and (kept := _kept(call.view)):
+    seen = call.view if call.personal else without_personal(call.view)
+    if verb is Verb.REPLACE and (kept := _kept(seen)):
         given["kept"] = kept
     record = await _action(call)(work, changes=changes, **given)
     (item,) = await shown(work, call, [record], False)

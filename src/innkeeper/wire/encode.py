@@ -128,6 +128,8 @@ def _pairs_encoder(view: PairsView) -> Encode:
 
     def encode(record: Record, base: str) -> dict[str, Any]:
         pairs = record["pairs"]
+        if not view.with_texts:
+            pairs = {key: value for key, value in pairs.items() if not isinstance(value, str)}
         out: dict[str, Any] = {
             "name": record["name"],
             "href": href(record, base),
@@ -137,7 +139,7 @@ def _pairs_encoder(view: PairsView) -> Encode:
             "modifiedAt": iso(record["modified_at"]),
             **pairs,
         }
-        if view.single_form and record["single"] and record["key"] == DEFAULT_KEY:
+        if view.single_form and record["single"] and pairs and record["key"] == DEFAULT_KEY:
             ((out["key"], out["value"]),) = pairs.items()
         if view.keyed:
             del out["name"]

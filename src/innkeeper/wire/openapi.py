@@ -34,6 +34,7 @@ IDEMPOTENCY: Final[Schema] = {
 _REASONS: Final = {
     400: "A field, a query parameter or the JSON is wrong; every problem is named.",
     401: "Credentials are missing or wrong.",
+    403: "The API key lacks a scope.",
     404: "No such resource.",
     409: "It exists already, or an Idempotency-Key was used for another request.",
     413: "The body is too large.",
@@ -215,7 +216,7 @@ def _special(special: Special) -> Schema:
     answer: Schema = {"description": "Done."}
     if special.shown is not None:
         answer["content"] = {"application/json": {"schema": special.shown}}
-    failures = {401, *special.failures} | ({404} if "{" in special.path else set())
+    failures = {401, 403, *special.failures} | ({404} if "{" in special.path else set())
     failures |= {400, 413, 415} if special.takes_body else set()
     # What an Idempotency-Key may meet: one that is no word, or one used for another request.
     failures |= {400, 409} if special.takes_key else set()
@@ -253,7 +254,7 @@ def _responses(operation: Operation, view: View) -> Schema:
         answer["content"] = {"application/json": {"schema": shown}}
     if operation.verb is Verb.CREATE:
         answer["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    failures = {401} | ({404} if "{" in operation.path else set())
+    failures = {401, 403} | ({404} if "{" in operation.path else set())
     if operation.verb is Verb.LIST:
         failures |= {400}
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):

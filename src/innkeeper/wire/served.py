@@ -1,5 +1,6 @@
 """Every dialect that is served."""
 
+from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
@@ -41,7 +42,7 @@ OURS = Dialect(
     views=(),
     specials=(
         *(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
-        *(*FILES, *PRIVACY),
+        *(*FILES, *PRIVACY, *KEYS),
     ),
 )
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from innkeeper.errors import Unknown
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import Refused, storable
+from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
@@ -22,6 +23,7 @@ TEXT_PARAMETERS: Final = {
     "trait": "Trait",
     "export": "Audience export",
     "report": "Report",
+    "client_key": "API key",
 }
 """Path parameters that are text, not refs -> what an error calls the thing they name."""
 
@@ -38,6 +40,13 @@ class Asked:
     base: str
     """What absolute URLs start with."""
     compatibility: str
+    scopes: frozenset[Scope]
+    """What the caller's key may do."""
+
+    @property
+    def personal(self) -> bool:
+        """Whether the caller may see and ask for what names or locates a person."""
+        return Scope.PERSONAL_DATA in self.scopes
 
     def refs(self) -> dict[str, Any]:
         """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""

@@ -144,6 +144,8 @@ class PairsView(View):
     """The path names it even on create (E-1)."""
     announces: str = ""
     """Name of the one extension that a list tells of: its envelope has that name and href (E-6)."""
+    with_texts: bool = True
+    """Whether pairs that are texts are shown."""
     keyed: bool = False
     """Several keys stand under a name, each addressed by its ref (v2)."""
 

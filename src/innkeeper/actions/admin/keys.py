@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from innkeeper import clock
-from innkeeper.errors import OperatorError
+from innkeeper.errors import Forbidden, OperatorError
+from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
 from innkeeper.store.migrate import LOCK
 from innkeeper.store.work import Row, Work
 
@@ -25,6 +26,7 @@ class NewKey:
     client_key: str
     api_token: str
     compatibility: Compatibility
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
 
 
 def token_digest(token: str) -> bytes:
@@ -33,15 +35,26 @@ def token_digest(token: str) -> bytes:
 
 
 async def create(
-    work: Work, workspace: str, compatibility: Compatibility = "open", name: str = ""
+    work: Work,
+    workspace: str,
+    compatibility: Compatibility = "open",
+    name: str = "",
+    *,
+    scopes: frozenset[Scope] = DEFAULT_SCOPES,
+    by: frozenset[Scope] = EVERY_SCOPE,
 ) -> NewKey:
-    """A key for a workspace; raises OperatorError when there is no such workspace."""
+    """Create a key for a workspace, with no scope that its maker lacks (`by`).
+
+    Raises OperatorError when there is no such workspace, and `Forbidden`.
+    """
+    _check_width(scopes, by)
     if await work.one("control.find_workspace", name=workspace) is None:
         raise OperatorError(f"There is no workspace {workspace}.")
     key = NewKey(
         "".join(secrets.choice(_ALPHANUMERICS) for _ in range(32)),
         secrets.token_urlsafe(32),
         compatibility,
+        scopes,
     )
     async with work.transaction():
         await work.run(
@@ -51,6 +64,7 @@ async def create(
             workspace=workspace,
             compatibility=compatibility,
             name=name,
+            scopes=in_order(scopes),
             now=clock.now(),
         )
         await _announce(work, key.client_key)
@@ -111,17 +125,24 @@ async def revoke(work: Work, client_key: str) -> None:
         await _announce(work, client_key)
 
 
-async def rotate(work: Work, client_key: str) -> NewKey:
-    """Another token for a key, the old one ends; raises OperatorError for an unknown key."""
+async def rotate(work: Work, client_key: str, *, by: frozenset[Scope] = EVERY_SCOPE) -> NewKey:
+    """Another token for a key, the old one ends; raises OperatorError for an unknown key.
+
+    The new token does all that the key may, so nobody gets one of a key with a scope that they
+    lack (`by`): raises `Forbidden`.
+    """
     token = secrets.token_urlsafe(32)
     async with work.transaction():
+        known = await find(work, client_key)
+        if known is not None:
+            _check_width(scopes_in(known), by)
         row = await work.one(
             "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
         )
         if row is None:
             raise _unknown(client_key)
         await _announce(work, client_key)
-    return NewKey(client_key, token, row["compatibility"])
+    return NewKey(client_key, token, row["compatibility"], scopes_in(row))
 
 
 async def set_compatibility(work: Work, client_key: str, compatibility: Compatibility) -> None:
@@ -132,6 +153,33 @@ async def set_compatibility(work: Work, client_key: str, compatibility: Compatib
         ):
             raise _unknown(client_key)
         await _announce(work, client_key)
+
+
+async def set_scopes(
+    work: Work, client_key: str, scopes: frozenset[Scope], *, by: frozenset[Scope] = EVERY_SCOPE
+) -> None:
+    """Change what a key may do, at once and in every process.
+
+    Who lacks a scope (`by`) can neither give nor take it. Raises OperatorError, `Forbidden`.
+    """
+    async with work.transaction():
+        known = await find(work, client_key)
+        if known is None:
+            raise _unknown(client_key)
+        _check_width(scopes ^ scopes_in(known), by)
+        await work.run("control.set_scopes", client_key=client_key, scopes=in_order(scopes))
+        await _announce(work, client_key)
+
+
+def scopes_in(row: Row) -> frozenset[Scope]:
+    """The scopes of a stored key."""
+    return frozenset(map(Scope, row["scopes"]))
+
+
+def _check_width(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
+    lacking = in_order(scopes - by)
+    if lacking:
+        raise Forbidden(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
 
 
 async def touch(work: Work, client_key: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.access import Role, locked_seconds, may_give
+from innkeeper.rules.access import SANDBOX, Role, covers, is_member, locked_seconds, may_give
 from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
 from innkeeper.store.work import Work
 
@@ -47,6 +48,29 @@ class Person:
     role: Role
     workspace: str
     """Where they were last."""
+    memberships: Sequence[str] | None = None
+    """Workspaces that they may open, each with its sandbox; None for every one."""
+
+    def may_open(self, workspace: str) -> bool:
+        """Whether they may open a workspace."""
+        return is_member(self.memberships, workspace)
+
+    @property
+    def giver(self) -> "Giver":
+        """What they may give to others."""
+        return Giver(self.role, self.memberships)
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """Who gives access to somebody else: their role, and the workspaces that they may open."""
+
+    role: Role
+    memberships: Sequence[str] | None = None
+
+
+OPERATOR: Final = Giver(Role.OWNER)
+"""Whoever runs commands on the machine."""
 
 
 async def first_link(work: Work) -> str | None:
@@ -65,44 +89,95 @@ async def list_all(work: Work) -> list[Record]:
     return await work.all("users.list")
 
 
-async def invite(work: Work, email: str, name: str, role: Role, by: Role = Role.OWNER) -> str:
-    """A new person; the token of the link by which they choose a password."""
+async def invite(
+    work: Work,
+    email: str,
+    name: str,
+    role: Role,
+    memberships: Sequence[str] | None = None,
+    *,
+    by: Giver = OPERATOR,
+) -> str:
+    """Create a user; the token of the link by which they choose a password.
+
+    `memberships` are the workspaces that they may open, each with its sandbox; None for all.
+    Raises `Invalid`, `Refused`.
+    """
     _check_person(email, name)
-    if not may_give(by, None, role):
-        raise Refused("Only an owner makes owners.")
     async with work.transaction():
-        row = await _create(work, email, name, role, None)
-        await audit.note(work, "user.invite", row["ref"], role=role)
+        await _check_memberships(work, role, memberships)
+        _check_giver(by, None, role, memberships)
+        row = await _create(work, email, name, role, None, memberships)
+        await audit.note(work, "user.invite", row["ref"], role=role, workspaces=memberships)
         return await _link(work, row["ref"])
 
 
-async def renew_link(work: Work, user: UUID, by: Role = Role.OWNER) -> str:
+async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
     """Another link for somebody who lost their password or their link; older links end."""
     async with work.transaction():
         known = await _fetch(work, user)
-        if not may_give(by, Role(known["role"]), Role(known["role"])):
-            raise Refused("Only an owner changes owners.")
+        _check_giver(by, Role(known["role"]), Role(known["role"]), known["workspaces"])
         await audit.note(work, "user.link", user)
         return await _link(work, user)
 
 
 async def change(
-    work: Work, user: UUID, *, role: Role, disabled: bool, by: Role = Role.OWNER
+    work: Work,
+    user: UUID,
+    *,
+    role: Role,
+    disabled: bool,
+    memberships: Sequence[str] | None = None,
+    by: Giver = OPERATOR,
 ) -> None:
-    """Another role, or access taken or given back; raises `Conflict` for the last owner."""
+    """Another role or other workspaces, or access taken or given back.
+
+    Raises `Invalid`, `Refused`, and `Conflict` for the last owner.
+    """
     async with work.transaction():
         owners = {row["ref"] for row in await work.all("users.hold_owners")}
         known = await _fetch(work, user)
-        if not may_give(by, Role(known["role"]), role):
-            raise Refused("Only an owner changes owners.")
+        await _check_memberships(work, role, memberships)
+        _check_giver(by, Role(known["role"]), role, known["workspaces"], memberships)
         if owners == {user} and (disabled or role is not Role.OWNER):
             raise Conflict("The last owner stays one: make somebody else an owner first.")
         at = (known["disabled_at"] or clock.now()) if disabled else None
-        await work.run("users.update", ref=user, name=known["name"], role=role, disabled_at=at)
+        await work.run(
+            "users.update",
+            ref=user,
+            name=known["name"],
+            role=role,
+            workspaces=memberships,
+            disabled_at=at,
+        )
         if disabled:
             await work.run("users.close_logins", user=user, kept=None)
             await work.run("users.forget_links", user=user)
-        await audit.note(work, "user.change", user, role=role, disabled=disabled)
+        await audit.note(
+            work, "user.change", user, role=role, disabled=disabled, workspaces=memberships
+        )
+
+
+async def _check_memberships(work: Work, role: Role, memberships: Sequence[str] | None) -> None:
+    """Raise `Invalid` for a workspace that does not exist, and for an owner without all."""
+    if memberships is None:
+        return
+    if role is Role.OWNER:
+        raise Invalid(Problem("workspaces", "an owner opens every workspace"))
+    known = {row["name"] for row in await work.all("control.list_workspaces")}
+    unknown = [name for name in memberships if name not in known or name.endswith(SANDBOX)]
+    if unknown or not memberships:
+        words = ", ".join(unknown) or "no workspace"
+        raise Invalid(Problem("workspaces", f"{words}: name workspaces that exist"))
+
+
+def _check_giver(
+    by: Giver, before: Role | None, after: Role, *memberships: Sequence[str] | None
+) -> None:
+    if not may_give(by.role, before, after):
+        raise Refused("Only an owner makes and changes owners.")
+    if not covers(by.memberships, *memberships):
+        raise Refused("You can only give and change access to workspaces that you may open.")
 
 
 async def link(work: Work, token: str) -> Record | None:
@@ -178,13 +253,17 @@ async def of_login(work: Work, token: str, workspace: str | None = None) -> Pers
     row = await work.one("users.of_login", token_sha256=_digest(token), now=now)
     if row is None:
         return None
+    allowed = row["workspaces"]
     here = workspace or row["workspace"]
+    if not is_member(allowed, here):
+        # The page itself is refused by whoever shows it; what is remembered is one of theirs.
+        here = row["workspace"] if is_member(allowed, row["workspace"]) else allowed[0]
     seen = row["last_seen_at"]
     if here != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
         await work.run(
             "users.seen", token_sha256=_digest(token), user=row["ref"], workspace=here, now=now
         )
-    return Person(row["ref"], row["email"], row["name"], Role(row["role"]), here)
+    return Person(row["ref"], row["email"], row["name"], Role(row["role"]), here, allowed)
 
 
 async def close_login(work: Work, token: str) -> None:
@@ -206,7 +285,12 @@ async def _link(work: Work, user: UUID | None) -> str:
 
 
 async def _create(
-    work: Work, email: str, name: str, role: Role, password_hash: str | None
+    work: Work,
+    email: str,
+    name: str,
+    role: Role,
+    password_hash: str | None,
+    memberships: Sequence[str] | None = None,
 ) -> Record:
     row = await work.one(
         "users.create",
@@ -214,6 +298,7 @@ async def _create(
         email=_normal(email),
         name=name.strip(),
         role=role,
+        workspaces=memberships,
         password_hash=password_hash,
         now=clock.now(),
     )

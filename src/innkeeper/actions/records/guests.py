@@ -1,6 +1,6 @@
 """Guests: create, fetch, list, replace, patch, delete."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.keys import email_key, identifier_key, reference_key
 from innkeeper.rules.merging import intent
+from innkeeper.rules.orders import Show
 from innkeeper.store.work import Json, Work
 
 DEEP: Final = 1000
@@ -81,12 +82,26 @@ async def list_(work: Work, wanted: Wanted) -> Page:
     return Page([], counted["total"] if counted else 0)
 
 
-async def replace(work: Work, guest: UUID, changes: Changes) -> Record:
-    """PUT: every field not sent is cleared, `guest_type` apart (G-4)."""
+async def replace(
+    work: Work, guest: UUID, changes: Changes, kept: Mapping[str, Show] | None = None
+) -> Record:
+    """PUT: every field not sent is cleared, `guest_type` apart (G-4), but for those `kept`."""
     await suppression.refuse_blocked(work, changes)
     async with work.transaction():
-        wish = intent("replace", clock.now(), changes=changes)
+        if kept:
+            wish = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
+        else:
+            wish = intent("replace", clock.now(), changes=changes)
         return await ledger.write(work, guest, wish)
+
+
+def _cleared(kept: Collection[str]) -> Changes:
+    """Every field that a replace clears, but for those it keeps."""
+    return {
+        name: None
+        for name, field in Guest.fields.items()
+        if field.clearable and not field.owned and name not in kept
+    }
 
 
 async def patch(work: Work, guest: UUID, changes: Changes) -> Record:

@@ -1,17 +1,18 @@
 -- control.create_key
 -- A new API key; its token is stored as SHA-256 only.
 INSERT INTO innkeeper.api_keys
-    (client_key, token_sha256, workspace, compatibility, name, created_at)
-VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(name)s, %(now)s)
+    (client_key, token_sha256, workspace, compatibility, name, scopes, created_at)
+VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(name)s, %(scopes)s,
+    %(now)s)
 
 -- control.find_key
 -- The key that a caller names, if it has not been revoked.
-SELECT client_key, token_sha256, workspace, compatibility, name, created_at, last_used_at
+SELECT client_key, token_sha256, workspace, compatibility, name, scopes, created_at, last_used_at
 FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL
 
 -- control.find_alias
 -- The key that a context id stands for, if it has not been revoked.
-SELECT k.client_key, token_sha256, workspace, compatibility, name, k.created_at, last_used_at
+SELECT k.client_key, token_sha256, workspace, compatibility, name, scopes, k.created_at, last_used_at
 FROM innkeeper.api_keys AS k JOIN innkeeper.client_key_aliases AS a USING (client_key)
 WHERE a.alias = %(alias)s AND revoked_at IS NULL
 
@@ -30,7 +31,7 @@ DELETE FROM innkeeper.client_key_aliases WHERE alias = %(alias)s
 
 -- control.list_keys
 -- Every key, or those of one workspace, oldest first, without token.
-SELECT client_key, workspace, compatibility, name, created_at, last_used_at, revoked_at
+SELECT client_key, workspace, compatibility, name, scopes, created_at, last_used_at, revoked_at
 FROM innkeeper.api_keys
 WHERE %(workspace)s::text IS NULL OR workspace = %(workspace)s
 ORDER BY created_at, client_key
@@ -44,11 +45,16 @@ WHERE client_key = %(client_key)s AND revoked_at IS NULL
 -- Another token for a key that has not been revoked.
 UPDATE innkeeper.api_keys SET token_sha256 = %(token_sha256)s
 WHERE client_key = %(client_key)s AND revoked_at IS NULL
-RETURNING client_key, compatibility
+RETURNING client_key, compatibility, scopes
 
 -- control.set_compatibility
 -- Which documents decide for the callers of a key that has not been revoked.
 UPDATE innkeeper.api_keys SET compatibility = %(compatibility)s
+WHERE client_key = %(client_key)s AND revoked_at IS NULL
+
+-- control.set_scopes
+-- What a key that has not been revoked may do.
+UPDATE innkeeper.api_keys SET scopes = %(scopes)s
 WHERE client_key = %(client_key)s AND revoked_at IS NULL
 
 -- control.touch_key

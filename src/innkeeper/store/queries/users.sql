@@ -4,14 +4,14 @@ SELECT count(*) AS total FROM innkeeper.users
 
 -- users.create
 -- A person without password; no row when the address is taken.
-INSERT INTO innkeeper.users (ref, email, name, role, password_hash, created_at)
-VALUES (%(ref)s, %(email)s, %(name)s, %(role)s, %(password_hash)s, %(now)s)
+INSERT INTO innkeeper.users (ref, email, name, role, workspaces, password_hash, created_at)
+VALUES (%(ref)s, %(email)s, %(name)s, %(role)s, %(workspaces)s, %(password_hash)s, %(now)s)
 ON CONFLICT (email) DO NOTHING
-RETURNING ref, email, name, role, created_at, last_seen_at, disabled_at
+RETURNING ref, email, name, role, workspaces, created_at, last_seen_at, disabled_at
 
 -- users.list
 -- Everybody, oldest first.
-SELECT ref, email, name, role, created_at, last_seen_at, disabled_at,
+SELECT ref, email, name, role, workspaces, created_at, last_seen_at, disabled_at,
     password_hash IS NOT NULL AS has_password
 FROM innkeeper.users ORDER BY created_at, email
 
@@ -22,7 +22,7 @@ FROM innkeeper.users WHERE email = %(email)s
 
 -- users.fetch
 -- One person, held until the transaction ends.
-SELECT ref, email, name, role, disabled_at FROM innkeeper.users WHERE ref = %(ref)s FOR UPDATE
+SELECT ref, email, name, role, workspaces, disabled_at FROM innkeeper.users WHERE ref = %(ref)s FOR UPDATE
 
 -- users.hold_owners
 -- The owners who can log in, held so that two requests cannot remove the last two of them.
@@ -30,9 +30,10 @@ SELECT ref FROM innkeeper.users WHERE role = 'owner' AND disabled_at IS NULL
 ORDER BY ref FOR UPDATE
 
 -- users.update
--- Another name or role, enabled or not.
-UPDATE innkeeper.users
-SET name = %(name)s, role = %(role)s, disabled_at = %(disabled_at)s WHERE ref = %(ref)s
+-- Another name, role or other workspaces, enabled or not.
+UPDATE innkeeper.users SET name = %(name)s, role = %(role)s, workspaces = %(workspaces)s,
+    disabled_at = %(disabled_at)s
+WHERE ref = %(ref)s
 
 -- users.set_password
 -- A password that was chosen.
@@ -90,7 +91,8 @@ VALUES (%(token_sha256)s, %(user)s, %(workspace)s, %(now)s, %(expires_at)s)
 
 -- users.of_login
 -- Whose an open login is.
-SELECT users.ref, users.email, users.name, users.role, users.last_seen_at, logins.workspace
+SELECT users.ref, users.email, users.name, users.role, users.workspaces, users.last_seen_at,
+    logins.workspace
 FROM innkeeper.logins JOIN innkeeper.users ON users.ref = logins.user_ref
 WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at IS NULL
 

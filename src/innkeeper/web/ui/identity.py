@@ -70,7 +70,6 @@ async def show(visit: Visit) -> Response:
 
 async def confirm_undo(visit: Visit) -> Response:
     """What undoing a merge would change."""
-    visit.need(Right.MERGE)
     found = await previews.of_undo(visit.work, visit.ref("merge"))
     changes = previews.differences(found["before"], found["after"])
     return visit.show(
@@ -93,7 +92,6 @@ async def undo(visit: Visit) -> Response:
 
 async def confirm_merge(visit: Visit) -> Response:
     """Two guests side by side, before they are made one."""
-    visit.need(Right.MERGE)
     one = await guests.fetch(visit.work, visit.ref("guest"))
     found = await search.guests_by(visit.work, visit.asked("other"), limit=20)
     others = [each for each in found.items if each["ref"] != one["ref"]]
@@ -194,6 +192,6 @@ def _sent_ref(visit: Visit, name: str) -> UUID:
 
 PAGES: Final = (
     Page("/guests/{guest}/identity", show),
-    Page("/guests/{guest}/merge", confirm_merge, merge, post_right=Right.MERGE),
-    Page("/merges/{merge}/undo", confirm_undo, undo, post_right=Right.MERGE),
+    Page("/guests/{guest}/merge", confirm_merge, merge, right=Right.MERGE, post_right=Right.MERGE),
+    Page("/merges/{merge}/undo", confirm_undo, undo, right=Right.MERGE, post_right=Right.MERGE),
 )

@@ -76,6 +76,7 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
         people=await users.list_all(visit.work),
         roles=[(role.value, role.value.capitalize()) for role in Role],
         about=ABOUT,
+        own=[each["name"] for each in visit.workspaces if each["sandbox_of"] is None],
         link=link,
         who=who,
     )
@@ -83,11 +84,12 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
 
 async def change_people(visit: Visit) -> Response:
     """Invite somebody, change a role, renew a link, take access away."""
-    action, by = visit.sent("action"), visit.person.role
+    action, by = visit.sent("action"), visit.person.giver
+    memberships = None if visit.sent("every") == "yes" else visit.sent_all("workspaces")
     if action == "invite":
         email = visit.sent("email")
         token = await users.invite(
-            *(visit.work, email, visit.sent("name") or email, _role(visit)), by=by
+            *(visit.work, email, visit.sent("name") or email, _role(visit), memberships), by=by
         )
         return await people(visit, f"{visit.link_base}/login?link={token}", email)
     try:
@@ -98,7 +100,9 @@ async def change_people(visit: Visit) -> Response:
         token = await users.renew_link(visit.work, user, by=by)
         return await people(visit, f"{visit.link_base}/login?link={token}", visit.sent("email"))
     disabled = visit.sent("disabled") == "yes"
-    await users.change(visit.work, user, role=_role(visit), disabled=disabled, by=by)
+    await users.change(
+        visit.work, user, role=_role(visit), disabled=disabled, memberships=memberships, by=by
+    )
     return visit.go("/settings/users", "Saved.")
 
 

@@ -1,12 +1,13 @@
 """Settings, API access: client keys, context ids that stand for them, OAuth keys."""
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, keys, oauth
 from innkeeper.errors import BadRequest
 from innkeeper.rules.access import Right
+from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
 
@@ -19,6 +20,7 @@ async def show(
     live = [row for row in rows if row["revoked_at"] is None]
     own = {row["client_key"] for row in live}
     clients = await oauth.list_all(visit.work, visit.workspace)
+    giveable = scopes_of_role(visit.person.role)
     return visit.show(
         "settings_api.html",
         tabs=TABS,
@@ -29,6 +31,9 @@ async def show(
         fresh=fresh,
         client=client,
         scope=oauth.SCOPE,
+        scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
+        default_scopes=DEFAULT_SCOPES & giveable,
+        rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
     )
 
 
@@ -38,12 +43,20 @@ async def change(visit: Visit) -> Response:
     known = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
     if action != "create" and client_key not in known:
         raise BadRequest("There is no such key in this workspace.")
-    note = ""
+    note, may_give = "", scopes_of_role(visit.person.role)
     if action == "create":
         name = visit.sent("name")[:100]
-        fresh = await keys.create(visit.work, visit.workspace, _compatibility(visit), name=name)
+        fresh = await keys.create(
+            *(visit.work, visit.workspace, _compatibility(visit), name),
+            scopes=read_scopes(visit.sent_all("scopes")),
+            by=may_give,
+        )
     elif action == "rotate":
-        fresh = await keys.rotate(visit.work, client_key)
+        fresh = await keys.rotate(visit.work, client_key, by=may_give)
+    elif action == "scopes":
+        scopes = read_scopes(visit.sent_all("scopes"))
+        await keys.set_scopes(visit.work, client_key, scopes, by=may_give)
+        note = f"The key may {', '.join(in_order(scopes))} now."
     elif action == "compatibility":
         await keys.set_compatibility(visit.work, client_key, _compatibility(visit))
         note = f"The key answers as {_compatibility(visit)} now."
@@ -53,7 +66,11 @@ async def change(visit: Visit) -> Response:
     else:
         raise BadRequest("Unknown action.")
     if note:
-        about = {"compatibility": _compatibility(visit)} if action == "compatibility" else {}
+        about: dict[str, Any] = {}
+        if action == "compatibility":
+            about = {"compatibility": _compatibility(visit)}
+        elif action == "scopes":
+            about = {"scopes": visit.sent_all("scopes")}
         await audit.note(visit.work, f"key.{action}", client_key=client_key, **about)
         return visit.go("/settings", note)
     await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
@@ -68,6 +85,8 @@ async def change_client(visit: Visit) -> Response:
     """Create or revoke an OAuth key of this workspace."""
     action, client_id = visit.sent("action"), visit.sent("client_id")
     if action == "create":
+        # What it reads are guests.
+        visit.need(Right.PERSONAL)
         made = await oauth.create(visit.work, visit.workspace, visit.sent("name")[:100])
         await audit.note(visit.work, "oauth.create", client_id=made.client_id)
         return await show(visit, client=made)

@@ -117,6 +117,10 @@ class Visit:
         value = self.form.get(name, default)
         return value.strip() if isinstance(value, str) else default
 
+    def sent_all(self, name: str) -> list[str]:
+        """Every value of a field of the form that may be sent several times."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
     @property
     def sent_back(self) -> str:
         """What a refused form held, as JSON, so that its dialog opens again as it was typed."""
@@ -205,8 +209,10 @@ class Shell:
                 person = await users.of_login(work, token, workspace if exists else None)
             if person is None:
                 return to_login(request)
-            if not exists:
+            # Somebody else's workspace is answered like one that does not exist.
+            if not exists or not person.may_open(workspace):
                 raise NotFound
+            known = [each for each in known if person.may_open(each["name"])]
             # By its ref: a log is no place for an e-mail address.
             members_of(request).update(workspace=workspace, user=str(person.ref))
             posted = request.method == "POST"

@@ -10,6 +10,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
+from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
@@ -39,12 +40,18 @@ async def one(work: Work, asked: Asked) -> Told:
 async def list_all(work: Work, asked: Asked) -> Told:
     """Every export."""
     rows = await audience_exports.list_all(work)
-    return Told({"items": [shown(row, asked.base) for row in rows]})
+    return Told({"items": [_seen(row, asked) for row in rows]})
 
 
 async def check_early(asked: Asked) -> None:
     """Check the SQL of a filter before a connection is taken."""
     await segments.check_early((asked.body or {}).get("filter"))
+
+
+def _seen(row: Record, asked: Asked) -> dict[str, Any]:
+    """An export as the caller may see it: without values of personal fields in its filter."""
+    body = shown(row, asked.base)
+    return body if asked.personal else without_personal(body)
 
 
 async def create(work: Work, asked: Asked) -> Told:
@@ -58,7 +65,7 @@ async def create(work: Work, asked: Asked) -> Told:
 
 async def fetch(work: Work, asked: Asked) -> Told:
     """One export."""
-    return Told(shown(await audience_exports.fetch(work, _export(asked)), asked.base))
+    return Told(_seen(await audience_exports.fetch(work, _export(asked)), asked))
 
 
 async def change(work: Work, asked: Asked) -> Told:

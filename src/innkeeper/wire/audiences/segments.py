@@ -10,8 +10,11 @@ from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
 from innkeeper.rules.matching import Decided, Verdict
+from innkeeper.rules.personal import is_personal, without_personal
+from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
+from innkeeper.wire.scopes import refuse_lacking, require_for_definition
 from innkeeper.wire.specials import Asked, Told, ref_in
 
 V4: Final = "/v4/segmentDefinitions"
@@ -20,8 +23,9 @@ TRAITS: Final = "/innkeeper/v1/traits"
 MOST: Final = 10_000
 
 
-def shown(row: Record, base: str, client_key: str) -> dict[str, Any]:
+def shown(row: Record, asked: Asked, client_key: str) -> dict[str, Any]:
     """A segment in the vendor's form (1.3), with what is ours beside it."""
+    base = asked.base
     href = f"{base}{V4}/{row['ref']}"
     item: dict[str, Any] = {
         "clientKey": client_key,
@@ -36,7 +40,7 @@ def shown(row: Record, base: str, client_key: str) -> dict[str, Any]:
         "lastRunAt": row["last_run_at"],
         "lastLiveAt": row["last_live_at"],
         "sample": row["sample"],
-        "definition": row["definition"],
+        "definition": _definition_of(row, asked),
         "executions": {"href": f"{base}{OWN}/{row['ref']}/runs"},
         "revisions": {"href": f"{base}{OWN}/{row['ref']}/revisions"},
         "revision": row["revision"],
@@ -74,13 +78,13 @@ def _record(row: Record, *names: str) -> dict[str, Any]:
 
 async def list_v4(work: Work, asked: Asked) -> Told:
     """`{href, items}`: every segment."""
-    items = [shown(row, asked.base, work.actor) for row in await segments.list_all(work)]
+    items = [shown(row, asked, work.actor) for row in await segments.list_all(work)]
     return Told({"href": asked.base + V4, "items": items})
 
 
 async def fetch(work: Work, asked: Asked) -> Told:
     """One segment by ref or friendly id."""
-    return Told(shown(await segments.fetch(work, _segment(asked)), asked.base, work.actor))
+    return Told(shown(await segments.fetch(work, _segment(asked)), asked, work.actor))
 
 
 async def check_early(asked: Asked) -> None:
@@ -90,15 +94,17 @@ async def check_early(asked: Asked) -> None:
 
 async def create(work: Work, asked: Asked) -> Told:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
+    require_for_definition(asked.body, asked.scopes)
     row = await segments.create(work, asked.body or {})
-    body = shown(row, asked.base, work.actor) | _secret(work, row)
+    body = shown(row, asked, work.actor) | _secret(work, row)
     return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}")
 
 
 async def change(work: Work, asked: Asked) -> Told:
     """200 with the segment as it is now."""
+    require_for_definition(asked.body, asked.scopes)
     row = await segments.change(work, _segment(asked), asked.body or {})
-    return Told(shown(row, asked.base, work.actor) | _secret(work, row))
+    return Told(shown(row, asked, work.actor) | _secret(work, row))
 
 
 async def delete(work: Work, asked: Asked) -> Told:
@@ -110,12 +116,12 @@ async def delete(work: Work, asked: Asked) -> Told:
 async def start(work: Work, asked: Asked) -> Told:
     """202 with the segment, which is Publishing."""
     row = await segments.start(work, _segment(asked))
-    return Told(shown(row, asked.base, work.actor), 202)
+    return Told(shown(row, asked, work.actor), 202)
 
 
 async def pause(work: Work, asked: Asked) -> Told:
     """200 with the segment, which is Paused."""
-    return Told(shown(await segments.pause(work, _segment(asked)), asked.base, work.actor))
+    return Told(shown(await segments.pause(work, _segment(asked)), asked, work.actor))
 
 
 async def run(work: Work, asked: Asked) -> Told:
@@ -133,11 +139,13 @@ async def revisions(work: Work, asked: Asked) -> Told:
     """What the segment was, newest first."""
     rows = await segments.revisions(work, _segment(asked))
     names = ("revision", "name", "definition", "modified_by", "modified_at")
-    return Told({"items": [_record(row, *names) for row in rows]})
+    items = [_record({**row, "definition": _definition_of(row, asked)}, *names) for row in rows]
+    return Told({"items": items})
 
 
 async def preview(work: Work, asked: Asked) -> Told:
     """How many guests a definition would hold."""
+    require_for_definition(asked.body, asked.scopes)
     found = await segments.preview(work, _definition(asked))
     return Told({**found, "share": _share(found["size"], found["total"])})
 
@@ -166,6 +174,10 @@ async def values(work: Work, asked: Asked) -> Told:
     for name in ("entity", "field"):
         if not asked.query.get(name):
             raise Invalid(Problem(name, "may not be null.", missing=True))
+    if not asked.personal:
+        where = asked.query.get("location", "core")
+        if is_personal(asked.query["field"], where):
+            refuse_lacking({Scope.PERSONAL_DATA})
     found = await segment_catalogue.values(
         work,
         asked.query["entity"],
@@ -177,10 +189,13 @@ async def values(work: Work, asked: Asked) -> Told:
     return Told(found)
 
 
-async def list_traits(work: Work, _: Asked) -> Told:
+async def list_traits(work: Work, asked: Asked) -> Told:
     """Every computed trait."""
     items = [
-        {**_record(row, "name", "type", "doc", "builtin", "modified_at"), **_definition_of(row)}
+        {
+            **_record(row, "name", "type", "doc", "builtin", "modified_at"),
+            **_with_definition(row, asked),
+        }
         for row in await traits.list_all(work)
     ]
     return Told({"items": items})
@@ -188,8 +203,11 @@ async def list_traits(work: Work, _: Asked) -> Told:
 
 async def put_trait(work: Work, asked: Asked) -> Told:
     """200 with the trait."""
+    require_for_definition(asked.body, asked.scopes)
     row = await traits.put(work, asked.path["trait"], asked.body or {})
-    return Told({**_record(row, "name", "type", "builtin", "modified_at"), **_definition_of(row)})
+    return Told(
+        {**_record(row, "name", "type", "builtin", "modified_at"), **_with_definition(row, asked)}
+    )
 
 
 async def delete_trait(work: Work, asked: Asked) -> Told:
@@ -222,8 +240,12 @@ def _secret(work: Work, row: Record) -> dict[str, Any]:
     return {"webhookSecret": webhook_secret(work.settings, stored)} if stored else {}
 
 
-def _definition_of(row: Record) -> dict[str, Any]:
-    return {"definition": row["definition"]} if "definition" in row else {}
+def _definition_of(row: Record, asked: Asked) -> Any:
+    return row["definition"] if asked.personal else without_personal(row["definition"])
+
+
+def _with_definition(row: Record, asked: Asked) -> dict[str, Any]:
+    return {"definition": _definition_of(row, asked)} if "definition" in row else {}
 
 
 def _run(row: Record) -> dict[str, Any]:

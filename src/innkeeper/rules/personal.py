@@ -1,0 +1,69 @@
+"""Which fields name or locate a person, in rules, columns and filters."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from innkeeper.resources.base import Resource
+from innkeeper.resources.events import Event, Session
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.resources.segments import BOOLEAN, CORE, CUSTOM, IDENTIFIER, NUMBER, TRAIT, snake
+
+_RESOURCES: Final[tuple[type[Resource], ...]] = (
+    *(Guest, OrderContact, OrderConsumer, Order, OrderItem, Event, Session),
+)
+_PERSONAL: Final = frozenset(
+    name for resource in _RESOURCES for name, field in resource.fields.items() if field.personal
+)
+
+
+def is_personal(field: str, location: str = CORE, data_type: str = "") -> bool:
+    """Whether a field, as a segment or export names it, is personal.
+
+    Nobody declared what a data extension holds, so its texts are; numbers and flags are not.
+    """
+    if location == CORE:
+        return snake(field) in _PERSONAL
+    if location in (TRAIT, CUSTOM):
+        return False
+    return location == IDENTIFIER or data_type not in (NUMBER, BOOLEAN)
+
+
+def personal_fields_in(definition: Any) -> list[str]:
+    """The personal fields that a segment's or trait's definition compares, and `sql` if it has
+    some, which may read any field; each once."""
+    return list(dict.fromkeys(_named(definition)))
+
+
+def without_personal(definition: Any) -> Any:
+    """A definition without SQL and without the values that personal fields are compared with."""
+    if isinstance(definition, list):
+        return [without_personal(item) for item in definition]
+    if not isinstance(definition, dict):
+        return definition
+    hidden = {"sql"} | ({"values"} if _is_personal_rule(definition) else set())
+    return {
+        name: without_personal(value) for name, value in definition.items() if name not in hidden
+    }
+
+
+def _named(definition: Any) -> Iterator[str]:
+    if isinstance(definition, list):
+        for item in definition:
+            yield from _named(item)
+    elif isinstance(definition, dict):
+        if definition.get("sql") is not None:
+            yield "sql"
+        if _is_personal_rule(definition):
+            yield str(definition["field"])[:100]
+        for value in definition.values():
+            yield from _named(value)
+
+
+def _is_personal_rule(part: dict[str, Any]) -> bool:
+    field, location = part.get("field"), part.get("location", CORE)
+    return (
+        isinstance(field, str)
+        and isinstance(location, str)
+        and is_personal(field, location, str(part.get("comparatorDataType", "")))
+    )

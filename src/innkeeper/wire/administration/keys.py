@@ -1,0 +1,187 @@
+"""API keys over HTTP: list, create, rotate, revoke; for keys with the scope `administration`."""
+
+from typing import Any, Final
+
+from innkeeper.actions.admin import audit, keys
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Schema
+from innkeeper.resources.values import iso
+from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order, read_scopes
+from innkeeper.store.work import Work
+from innkeeper.wire.specials import Asked, Special, Told
+
+PATH: Final = "/innkeeper/v1/keys"
+TAG: Final = "API keys"
+LONGEST_NAME: Final = 100
+COMPATIBILITIES: Final = ("open", "official")
+
+
+def shown(row: Record, base: str) -> dict[str, Any]:
+    """A key without its token."""
+    item = {
+        "href": f"{base}{PATH}/{row['client_key']}",
+        "clientKey": row["client_key"],
+        "name": row["name"],
+        "compatibility": row["compatibility"],
+        "scopes": row["scopes"],
+        "createdAt": iso(row["created_at"]),
+    }
+    for member, column in (("lastUsedAt", "last_used_at"), ("revokedAt", "revoked_at")):
+        if row.get(column) is not None:
+            item[member] = iso(row[column])
+    return item
+
+
+async def list_keys(work: Work, asked: Asked) -> Told:
+    """Every key of the workspace, revoked ones too."""
+    rows = await keys.list_all(work, work.workspace)
+    return Told({"items": [shown(row, asked.base) for row in rows]})
+
+
+async def create_key(work: Work, asked: Asked) -> Told:
+    """201 with the key and its token, which is shown this once."""
+    name, compatibility, sent = _read(asked.body or {})
+    scopes = DEFAULT_SCOPES & asked.scopes if sent is None else sent
+    async with work.transaction():
+        made = await keys.create(
+            work, work.workspace, compatibility, name, scopes=scopes, by=asked.scopes
+        )
+        await audit.note(
+            work, "key.create", client_key=made.client_key, scopes=in_order(made.scopes)
+        )
+        row = await _own(work, made.client_key)
+    body = {**shown(row, asked.base), "apiToken": made.api_token}
+    return Told(body, 201, body["href"])
+
+
+async def rotate_key(work: Work, asked: Asked) -> Told:
+    """200 with the key and its new token; the old one ends."""
+    async with work.transaction():
+        row = await _own(work, asked.path["client_key"])
+        if row["revoked_at"] is not None:
+            raise Conflict("The key was revoked: create another one.")
+        made = await keys.rotate(work, row["client_key"], by=asked.scopes)
+        await audit.note(work, "key.rotate", client_key=made.client_key)
+    return Told({**shown(row, asked.base), "apiToken": made.api_token})
+
+
+async def revoke_key(work: Work, asked: Asked) -> Told:
+    """204; calls with the key are refused from now on."""
+    async with work.transaction():
+        row = await _own(work, asked.path["client_key"])
+        if row["revoked_at"] is None:
+            await keys.revoke(work, row["client_key"])
+            await audit.note(work, "key.revoke", client_key=row["client_key"])
+    return Told(status=204)
+
+
+async def _own(work: Work, client_key: str) -> Record:
+    """A key of the caller's workspace; raises `Unknown` for any other."""
+    for row in await keys.list_all(work, work.workspace):
+        if row["client_key"] == client_key:
+            return row
+    raise Unknown("API key", client_key)
+
+
+def _read(body: dict[str, Any]) -> tuple[str, keys.Compatibility, frozenset[Scope] | None]:
+    problems: list[Problem] = []
+    name = body.get("name", "")
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        problems.append(Problem("name", f"must be a string of at most {LONGEST_NAME} characters"))
+    compatibility = body.get("compatibility", "open")
+    if compatibility not in COMPATIBILITIES:
+        words = ",".join(COMPATIBILITIES)
+        problems.append(Problem("compatibility", f"value must be one of {words}"))
+    sent = body.get("scopes")
+    scopes = None
+    if sent is not None and not isinstance(sent, list):
+        problems.append(Problem("scopes", "must be an array"))
+    elif sent is not None:
+        try:
+            scopes = read_scopes(map(str, sent))
+        except Invalid as invalid:
+            problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
+    return name, compatibility, scopes
+
+
+_TEXT: Final[Schema] = {"type": "string"}
+_INSTANT: Final[Schema] = {**_TEXT, "format": "date-time"}
+_SCOPES: Final[Schema] = {"type": "array", "items": {**_TEXT, "enum": list(Scope)}}
+_KEY: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "href": _TEXT,
+        "clientKey": _TEXT,
+        "name": _TEXT,
+        "compatibility": {**_TEXT, "enum": list(COMPATIBILITIES)},
+        "scopes": _SCOPES,
+        "createdAt": _INSTANT,
+        "lastUsedAt": _INSTANT,
+        "revokedAt": _INSTANT,
+        "apiToken": {**_TEXT, "description": "Only when the key was just made."},
+    },
+    "required": ["href", "clientKey", "name", "compatibility", "scopes", "createdAt"],
+}
+_ONE: Final = PATH + "/{client_key}"
+_PARAMETERS: Final = {"client_key": "clientKey"}
+
+KEYS: Final = (
+    Special(
+        method="GET",
+        path=PATH,
+        name="listKeys",
+        summary="List API keys",
+        tag=TAG,
+        perform=list_keys,
+        shown={
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": _KEY}},
+            "required": ["items"],
+        },
+    ),
+    Special(
+        method="POST",
+        path=PATH,
+        name="createKey",
+        summary="Create an API key no wider than the caller's",
+        tag=TAG,
+        perform=create_key,
+        body={
+            "type": "object",
+            "properties": {
+                "name": {**_TEXT, "maxLength": LONGEST_NAME},
+                "compatibility": {**_TEXT, "enum": list(COMPATIBILITIES), "default": "open"},
+                "scopes": {**_SCOPES, "default": in_order(DEFAULT_SCOPES)},
+            },
+        },
+        shown=_KEY,
+        status=201,
+        # A stored answer would hold the token.
+        own_transactions=True,
+    ),
+    Special(
+        method="POST",
+        path=_ONE + "/rotate",
+        name="rotateKey",
+        summary="Give an API key another token",
+        tag=TAG,
+        perform=rotate_key,
+        shown=_KEY,
+        parameters=_PARAMETERS,
+        failures=frozenset({409}),
+        own_transactions=True,
+    ),
+    Special(
+        method="DELETE",
+        path=_ONE,
+        name="revokeKey",
+        summary="Revoke an API key",
+        tag=TAG,
+        perform=revoke_key,
+        parameters=_PARAMETERS,
+        status=204,
+    ),
+)

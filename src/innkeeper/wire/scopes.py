@@ -1,0 +1,140 @@
+"""What an API key must allow for each operation, and views without personal data.
+
+The scope of an operation follows its method. `EXCEPTIONS` lists the others: reads that are
+posted, and what shows or hands on personal data in another form than a resource's fields.
+"""
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any, Final
+
+from innkeeper.errors import Forbidden
+from innkeeper.rules.personal import is_personal, personal_fields_in
+from innkeeper.rules.scopes import Scope, in_order
+from innkeeper.wire.routes import OPEN, Operation, Route
+from innkeeper.wire.views import METHODS, PairsView, Verb, View
+
+_OF_METHOD: Final[Mapping[str, Scope]] = {
+    "GET": Scope.READ,
+    "POST": Scope.WRITE,
+    "PUT": Scope.WRITE,
+    "PATCH": Scope.WRITE,
+    "DELETE": Scope.DELETE,
+}
+_READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
+_WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
+_ADMINISTRATION: Final = frozenset({Scope.ADMINISTRATION})
+
+_FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
+"""Filters by personal fields that are not named like a field."""
+
+EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
+    # A guest whole, with extensions, orders and sessions
+    "fetchGuestContext": _READ_PERSONAL,
+    "findGuestContext": _READ_PERSONAL,
+    "fetchSubject": _READ_PERSONAL,
+    # Values that identified somebody
+    "previewIdentityRules": _READ_PERSONAL,
+    "listIdentityGuarded": _READ_PERSONAL,
+    "explainGuest": _READ_PERSONAL,
+    "listGuestHistory": _READ_PERSONAL,
+    "listMerges": _READ_PERSONAL,
+    "fetchMerge": _READ_PERSONAL,
+    "undoMerge": _WRITE_PERSONAL,
+    # Events as they were sent
+    "listQuarantine": _READ_PERSONAL,
+    "replayQuarantine": _WRITE_PERSONAL,
+    # Values of a guest's own fields
+    "previewSegment": frozenset({Scope.READ}),
+    "explainSegmentGuest": _READ_PERSONAL,
+    "fetchGuestTraits": _READ_PERSONAL,
+    # Files with guests in them, and where they go
+    "createExport": _WRITE_PERSONAL,
+    "changeExport": _WRITE_PERSONAL,
+    "runExport": _WRITE_PERSONAL,
+    "listExportFiles": _READ_PERSONAL,
+    "createFileExport": _READ_PERSONAL,
+    "listFileExports": _READ_PERSONAL,
+    "fetchFileExport": _READ_PERSONAL,
+    # The end of a person's data
+    "eraseGuest": frozenset({Scope.DELETE}),
+    # Who may call
+    "listKeys": _ADMINISTRATION,
+    "createKey": _ADMINISTRATION,
+    "rotateKey": _ADMINISTRATION,
+    "revokeKey": _ADMINISTRATION,
+}
+"""Name of an operation -> what a key must allow, where its method does not say."""
+
+
+@cache
+def needed_scopes(route: Route) -> frozenset[Scope]:
+    """What a caller's key must allow to call an operation."""
+    if isinstance(route, Operation):
+        if route.verb is Verb.REPLACE and route.views[OPEN].resource.pairs:
+            # It takes the place of texts, which the caller must have been able to read.
+            return _WRITE_PERSONAL
+        return frozenset({_OF_METHOD[METHODS[route.verb]]})
+    return EXCEPTIONS.get(route.name) or frozenset({_OF_METHOD[route.method]})
+
+
+def require(route: Route, scopes: frozenset[Scope]) -> None:
+    """Raise `Forbidden` that names the scopes a key lacks for an operation."""
+    needed = needed_scopes(route)
+    if not needed <= scopes:
+        refuse_lacking(needed - scopes)
+
+
+def refuse_lacking(lacking: Collection[Scope], why: str = "") -> None:
+    """Raise `Forbidden` if there are scopes that a key lacks."""
+    if lacking:
+        words = ", ".join(in_order(lacking))
+        raise Forbidden(
+            f"The API key lacks the scope {words}.",
+            f"{why}Use a key with it, or have it added in Settings, API access.",
+        )
+
+
+def require_for_definition(definition: Any, scopes: Collection[Scope]) -> None:
+    """Raise `Forbidden` for rules on personal fields by a key that may not see them."""
+    if Scope.PERSONAL_DATA not in scopes:
+        fields = personal_fields_in(definition)
+        if fields:
+            why = f"The definition asks for {', '.join(fields[:10])}. "
+            refuse_lacking({Scope.PERSONAL_DATA}, why)
+
+
+def require_for_query(view: View, query: Mapping[str, str], scopes: Collection[Scope]) -> None:
+    """Raise `Forbidden` for filters and sorts of a list by personal fields."""
+    if Scope.PERSONAL_DATA in scopes:
+        return
+    narrowed = [name for name, field in view.filters.items() if _personal_filter(field)]
+    if "identifier" in view.filters.values():
+        narrowed += ["identifiers.provider", "identifiers.id"]
+    sent = [name for name in narrowed if name in query]
+    sorts = [part.partition("::")[0] for part in query.get("sort", "").split("|")]
+    sent += [name for name in sorts if name in view.sorts and is_personal(view.sorts[name])]
+    if sent:
+        refuse_lacking({Scope.PERSONAL_DATA}, f"The query asks for {', '.join(sent[:10])}. ")
+
+
+def _personal_filter(field: str) -> bool:
+    return field in _FILTERS or is_personal(field)
+
+
+@cache
+def without_personal(view: View) -> View:
+    """How a view looks to a key that may not see personal data: without those fields.
+
+    Texts of a data extension and members that no document lists are left out as well, since
+    nobody declared what they hold.
+    """
+    if isinstance(view, PairsView):
+        return view.but(with_texts=False)
+    personal = {name for name, field in view.resource.fields.items() if field.personal}
+    return view.but(
+        hide=view.hide | personal | {view.open_ended},
+        open_ended="",
+        show={name: show for name, show in view.show.items() if name not in personal},
+        add={name: compute for name, compute in view.add.items() if not is_personal(name)},
+    )

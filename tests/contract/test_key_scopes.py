@@ -1,0 +1,317 @@
+"""S7: what an API key may do: its scopes, and the matrix of all routes."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from calling import NOBODY, Api
+from sites import Site
+from visiting import Person, log_in
+
+from innkeeper.actions.admin import keys
+from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope
+from innkeeper.wire.routes import Operation, routes
+from innkeeper.wire.served import DIALECTS
+from innkeeper.wire.specials import Special
+
+KEYS = "/innkeeper/v1/keys"
+SEGMENTS = "/innkeeper/v1/segments"
+OF_METHOD = {"GET": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+# Operations that show, or hand on, personal data in another form than a resource's fields.
+PERSONAL = {
+    *("fetchGuestContext", "findGuestContext", "fetchSubject", "previewIdentityRules"),
+    *("listIdentityGuarded", "explainGuest", "listGuestHistory", "listMerges", "fetchMerge"),
+    *("undoMerge", "listQuarantine", "replayQuarantine", "explainSegmentGuest"),
+    *("fetchGuestTraits", "createExport", "changeExport", "runExport", "listExportFiles"),
+    *("createFileExport", "listFileExports", "fetchFileExport"),
+}
+READ_BY_POST = {"previewIdentityRules", "previewSegment", "createFileExport"}
+ADMINISTRATION = {"listKeys", "createKey", "rotateKey", "revokeKey"}
+
+
+def expected(route: Any) -> set[str]:
+    """What a key must allow, from the lists above."""
+    if isinstance(route, Operation):
+        whole_pairs = route.verb.name == "REPLACE" and route.views["open"].resource.pairs
+        return {OF_METHOD[route.method]} | ({"personal_data"} if whole_pairs else set())
+    if route.name in ADMINISTRATION:
+        return {"administration"}
+    if route.name == "eraseGuest":
+        return {"delete"}
+    own = "read" if route.name in READ_BY_POST else OF_METHOD[route.method]
+    return {own} | ({"personal_data"} if route.name in PERSONAL else set())
+
+
+@contextmanager
+def keyed(site: Site, *scopes: Scope, workspace: str = "live") -> Iterator[Api]:
+    """The API with a key of these scopes."""
+    key = site.control(lambda work: keys.create(work, workspace, scopes=frozenset(scopes)))
+    with Api(site.url, key.client_key, key.api_token) as api:
+        yield api
+
+
+def call(api: Api, route: Any) -> Any:
+    path = route.path
+    while "{" in path:
+        before, _, rest = path.partition("{")
+        name, _, after = rest.partition("}")
+        path = before + ("x" if name in ("name", "trait", "report") else NOBODY) + after
+    body = {} if route.method in ("POST", "PUT", "PATCH") else None
+    return api.request(route.method, path, json=body)
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_s7_every_route_without_one_scope(api: Api, site: Site, scope: Scope) -> None:
+    """Every route, with a key that lacks one scope: 403 where the route needs it, else not."""
+    with keyed(site, *(EVERY_SCOPE - {scope})) as lacking:
+        for route in routes(DIALECTS):
+            if isinstance(route, Special) and route.bearer:
+                continue
+            answer = call(lacking, route)
+            needed = str(scope) in expected(route)
+            assert (answer.status_code == 403) == needed, (route.method, route.path, answer.text)
+            if needed:
+                body = answer.json()
+                assert (body["status"], body["code"]) == (403, 403)
+                assert str(scope) in body["message"]
+
+
+def test_s7_every_route_of_a_foreign_workspace(api: Api, stranger: Api, site: Site) -> None:
+    """A key with every scope reaches nothing of another workspace."""
+    guest = api.guest(email="own@example.com")
+    with keyed(site, *EVERY_SCOPE, workspace="other") as foreign:
+        for route in routes(DIALECTS):
+            if "{guest}" not in route.path or (isinstance(route, Special) and route.bearer):
+                continue
+            path = route.path.replace("{guest}", guest["ref"])
+            if "{" in path:
+                continue
+            body = {} if route.method in ("POST", "PUT", "PATCH") else None
+            answer = foreign.request(route.method, path, json=body)
+            assert answer.status_code in (400, 404), (route.method, path, answer.text)
+            assert "own@example.com" not in answer.text
+    assert api.get(f"/v2.1/guests/{guest['ref']}").json()["email"] == "own@example.com"
+
+
+def test_s7_keys_hold_all_but_administration_unless_chosen(site: Site, api: Api) -> None:
+    key = site.key()
+    assert key.scopes == DEFAULT_SCOPES == frozenset(Scope) - {Scope.ADMINISTRATION}
+    refused = api.get(KEYS)
+    assert refused.status_code == 403
+    assert refused.json()["message"] == "The API key lacks the scope administration."
+
+
+def test_s7_a_key_makes_none_wider_than_itself(api: Api, site: Site) -> None:
+    with keyed(site, Scope.READ, Scope.ADMINISTRATION) as maker:
+        wider = maker.post(KEYS, json={"scopes": ["read", "write"]})
+        assert wider.status_code == 403
+        assert "write" in wider.json()["message"]
+        made = maker.post(KEYS, json={"name": "reports", "scopes": ["read"]})
+        assert made.status_code == 201, made.text
+        key = made.json()
+        assert key["scopes"] == ["read"]
+        with Api(site.url, key["clientKey"], key["apiToken"]) as reader:
+            assert reader.get("/v2.1/guests").status_code == 200
+            refused = reader.post("/v2.1/guests", json={"guestType": "visitor"})
+            assert refused.status_code == 403
+            # Nor does it get the token of a wider one.
+            assert maker.post(f"{KEYS}/{api.client_key}/rotate").status_code == 403
+            rotated = maker.post(f"{KEYS}/{key['clientKey']}/rotate").json()
+            assert reader.get("/v2.1/guests").status_code == 401
+            reader.auth = (key["clientKey"], rotated["apiToken"])
+            assert reader.get("/v2.1/guests").status_code == 200
+            assert maker.delete(f"{KEYS}/{key['clientKey']}").status_code == 204
+            assert reader.get("/v2.1/guests").status_code == 401
+        listed = {item["clientKey"]: item for item in maker.get(KEYS).json()["items"]}
+        assert "revokedAt" in listed[key["clientKey"]]
+        assert "apiToken" not in listed[key["clientKey"]]
+
+
+def test_s7_every_problem_of_a_new_key_is_named(site: Site, api: Api) -> None:
+    with keyed(site, *EVERY_SCOPE) as maker:
+        body = {"name": 5, "compatibility": "other", "scopes": ["read", "everything"]}
+        answer = maker.post(KEYS, json=body)
+        assert answer.status_code == 400
+        assert [each.partition(":")[0] for each in answer.json()["errors"]] == [
+            *("name", "compatibility", "scopes"),
+        ]
+        assert maker.post(KEYS, json={"scopes": []}).status_code == 400
+
+
+def test_s7_another_workspaces_keys_are_unknown(site: Site, api: Api, stranger: Api) -> None:
+    with keyed(site, *EVERY_SCOPE) as maker:
+        assert maker.delete(f"{KEYS}/{stranger.client_key}").status_code == 404
+        assert stranger.client_key not in maker.get(KEYS).text
+    assert stranger.get("/v2.1/guests").status_code == 200
+
+
+PERSON = {
+    "guestType": "customer",
+    "firstName": "Wilhelmina",
+    "lastName": "Planted",
+    "email": "planted@example.com",
+    "phoneNumbers": ["+353161123345"],
+    "city": "Cork",
+    "street": ["Planted Street 1"],
+    "postCode": "T12 PLANTED",
+    "identifiers": [{"provider": "email", "id": "planted@example.com"}],
+}
+
+
+def test_s7_personal_fields_are_left_out(api: Api, official: Api, site: Site) -> None:
+    guest = api.guest(**PERSON)
+    api.extension(guest, name="ext", tier="planted gold", points=7, vip=True)
+    order = {
+        "referenceId": "R-1",
+        "orderedAt": "2026-03-01T12:00:00.000Z",
+        "status": "PURCHASED",
+        "currencyCode": "EUR",
+        "price": 12,
+        "channel": "WEB",
+        "pointOfSale": "default",
+        "paymentType": "Card",
+    }
+    ref = api.post("/v2.1/orders", json=order).json()["ref"]
+    names = {name: PERSON[name] for name in ("firstName", "lastName", "identifiers")}
+    assert api.post(f"/v2.1/orders/{ref}/contacts", json=names).status_code == 201
+    with keyed(site, Scope.READ, Scope.WRITE) as plain:
+        for path in (
+            f"/v2.1/guests/{guest['ref']}?expand=true",
+            "/v2.1/guests?expand=true",
+            f"/v2/guests/{guest['ref']}?expand=true",
+            f"/v2.1/guests/{guest['ref']}/extensions/ext",
+            f"/v2.1/orders/{ref}?expand=true",
+            f"/v2.1/orders/{ref}/contacts?expand=true",
+            f"/v2/orders/{ref}?expand=true",
+        ):
+            answer = plain.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            assert "lanted" not in answer.text, path
+            assert "Wilhelmina" not in answer.text, path
+            assert "+353" not in answer.text, path
+        seen = plain.get(f"/v2.1/guests/{guest['ref']}").json()
+        assert (seen["city"], seen["guestType"]) == ("Cork", "customer")
+        pairs = plain.get(f"/v2.1/guests/{guest['ref']}/extensions/ext").json()
+        assert (pairs["points"], pairs["vip"]) == (7, True)
+        # What it writes, it may write; the answer leaves it out all the same.
+        changed = plain.patch(f"/v2.1/guests/{guest['ref']}", json={"lastName": "Replanted"})
+        assert changed.status_code == 200
+        assert "lanted" not in changed.text
+        # Who reads and then replaces loses nothing that they could not see.
+        replaced = plain.put(
+            f"/v2.1/guests/{guest['ref']}", json={"guestType": "customer", "city": "Galway"}
+        )
+        assert replaced.status_code == 200, replaced.text
+    after = api.get(f"/v2.1/guests/{guest['ref']}").json()
+    assert (after["lastName"], after["city"]) == ("Replanted", "Galway")
+    assert after["email"] == "planted@example.com"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "email=planted@example.com",
+        "identifiers.provider=email&identifiers.id=planted@example.com",
+        "lastName=Planted",
+        "phoneNumber=%2B353161123345",
+        "postCode=T12",
+        "sort=lastName::ASC",
+    ],
+)
+def test_s7_filters_by_personal_fields_are_403(api: Api, site: Site, query: str) -> None:
+    with keyed(site, Scope.READ) as plain:
+        answer = plain.get(f"/v2.1/guests?{query}")
+        assert answer.status_code == 403
+        assert "personal_data" in answer.json()["message"]
+        assert plain.get("/v2.1/guests?city=Cork&sort=createdAt::ASC").status_code == 200
+
+
+def definition(rule: dict[str, Any]) -> dict[str, Any]:
+    group = {"entity": "guest", "operator": "AND", "rules": [rule]}
+    return {"operator": "AND", "filterGroups": [group]}
+
+
+NAMES = {"field": "lastName", "comparator": "is equal to", "values": ["Planted"]}
+HELD = {"location": "ext", "field": "tier", "comparator": "is equal to", "values": ["gold"]}
+POINTS = {
+    "location": "ext",
+    "field": "points",
+    "comparatorDataType": "number",
+    "comparator": "is greater than",
+    "values": [5],
+}
+CITY = {"field": "city", "comparator": "is equal to", "values": ["Cork"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (definition(NAMES), 403),
+        (definition(HELD), 403),
+        ({"sql": "SELECT guest_ref FROM guests WHERE core_last_name = 'Planted'"}, 403),
+        (definition(CITY), 200),
+        (definition(POINTS), 200),
+    ],
+)
+def test_s7_rules_on_personal_fields_are_403(
+    api: Api, site: Site, asked: dict[str, Any], status: int
+) -> None:
+    with keyed(site, Scope.READ, Scope.WRITE) as plain:
+        answer = plain.post(f"{SEGMENTS}/preview", json={"definition": asked})
+        assert answer.status_code == status, answer.text
+        created = plain.post(SEGMENTS, json={"name": "Some", "definition": asked})
+        assert created.status_code == (201 if status == 200 else 403), created.text
+
+
+def test_s7_a_segment_is_shown_without_what_it_compares_persons_with(api: Api, site: Site) -> None:
+    body = {"name": "Named", "definition": definition(NAMES)}
+    segment = api.post(SEGMENTS, json=body).json()
+    with keyed(site, Scope.READ) as plain:
+        for path in (f"{SEGMENTS}/{segment['ref']}", SEGMENTS, "/v4/segmentDefinitions"):
+            answer = plain.get(path)
+            assert answer.status_code == 200
+            assert "Planted" not in answer.text
+            assert "lastName" in answer.text
+        assert plain.get(f"{SEGMENTS}/values?entity=guest&field=lastName").status_code == 403
+        assert plain.get(f"{SEGMENTS}/values?entity=guest&field=city").status_code == 200
+
+
+def test_s7_events_need_the_scope_write(api: Api, site: Site) -> None:
+    query = "/v1.2/browser/create.json?message={}&client_key="
+    with keyed(site, Scope.READ) as reader, keyed(site, Scope.WRITE) as writer:
+        assert api.get(query + reader.client_key, auth=None).status_code == 403
+        assert api.get(query + writer.client_key, auth=None).status_code in (200, 201)
+
+
+def test_s7_a_developer_makes_no_key_that_sees_more_than_they_do(site: Site, api: Api) -> None:
+    api.guest(**PERSON)
+    developer = log_in(site, "developer")
+    with closing(developer.http):
+        _cannot_widen(developer, site, api)
+
+
+def _cannot_widen(developer: Person, site: Site, api: Api) -> None:
+    page = developer.get("/settings").text
+    assert 'value="personal_data"' not in page
+    form = {"action": "create", "name": "mine", "compatibility": "open"}
+    refused = developer.post("/settings", **form, scopes=["read", "personal_data"])
+    assert refused.status_code == 403
+    made = developer.post("/settings", **form, scopes=["read"])
+    assert made.status_code == 200, made.text
+    client_key, token = (
+        made.text.partition(f'id="fresh-{name}">')[2].partition("<")[0] for name in ("key", "token")
+    )
+    with Api(site.url, client_key, token) as own:
+        listed = own.get("/v2.1/guests?expand=true")
+        assert listed.status_code == 200
+        assert "lanted" not in listed.text
+    # A wider key's token is not to be had by rotating it, nor by widening one's own.
+    rotate = developer.post("/settings", action="rotate", client_key=api.client_key)
+    assert rotate.status_code == 403
+    widen = developer.post(
+        "/settings", action="scopes", client_key=client_key, scopes=["read", "personal_data"]
+    )
+    assert widen.status_code == 403
+    assert developer.post("/settings/oauth", action="create", name="x").status_code == 403
+    assert api.get("/v2.1/guests").status_code == 200
