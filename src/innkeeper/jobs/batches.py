@@ -20,6 +20,8 @@ from innkeeper.wire.bulk.export_files import write
 
 log = logging.getLogger("innkeeper.jobs")
 
+MOST_EXPANSION: Final = 100
+"""How many times as large as the largest upload a file may be once it is expanded."""
 _ATTEMPTS: Final = 1000
 """Rewrites of one file that a run follows."""
 
@@ -115,7 +117,8 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
         async with files.fetched(batches.upload_name(work.workspace, ref)) as path:
             if not batch["line"] and layout.compressed:
                 # Before anything of it is applied: a broken file is refused whole.
-                await asyncio.to_thread(_check, path)
+                most = MOST_EXPANSION * work.settings.max_upload_bytes
+                await asyncio.to_thread(_check, path, most)
             with layout.opened(path) as source:
                 if imports.is_rehearsal(batch):
                     await imports.rehearse_upload(work, batch, ahead(layout.chunks(source)))
@@ -128,6 +131,6 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
         await batches.finish(work, ref)
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, most: int) -> None:
     with path.open("rb") as stream:
-        check_gzip(stream)
+        check_gzip(stream, most)

@@ -35,10 +35,13 @@ def unzipped(stream: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], opener(stream, "rb"))
 
 
-def check_gzip(stream: IO[bytes]) -> None:
-    """Read a gzip file to its end; raises `Unreadable`."""
-    for _ in blocks(unzipped(stream)):
-        pass
+def check_gzip(stream: IO[bytes], most: int) -> None:
+    """Read a gzip file to its end; raises `Unreadable`, also past `most` bytes of content."""
+    left = most
+    for block in blocks(unzipped(stream)):
+        left -= len(block)
+        if left < 0:
+            raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
 
 
 def blocks(stream: IO[bytes]) -> Iterator[bytes]:

@@ -6,18 +6,19 @@ Nothing here asks the database; what blocks runs in threads.
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
-from innkeeper.rules.batch import Refused
+from innkeeper.rules.batch import Entry, Refused
 from innkeeper.store.files import Files
-from innkeeper.store.readers import Unreadable, check_gzip, lines, readable, unzipped
+from innkeeper.store.limited_streams import LimitedStream, TooLong
+from innkeeper.store.readers import Chunk, Unreadable, lines, readable, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_files import Layout, guessed_format
@@ -90,17 +91,17 @@ def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
 
 @contextmanager
 def opened(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[bytes] | Path]:
-    """A kept file as `Layout.chunks` takes it; raises BadRequest where it cannot be read."""
+    """A kept file as `Layout.chunks` takes it; raises BadRequest where it cannot be read, unless
+    its reader set a limit."""
     try:
         with files.local(name) as path:
             if about["format"] == "parquet":
                 yield path
                 return
-            if about["compressed"]:
-                with path.open("rb") as stream:
-                    check_gzip(stream)
             with path.open("rb") as stream:
                 yield stream
+    except TooLong:
+        raise
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
     except FileNotFoundError:
@@ -246,3 +247,12 @@ def preview(holds: str, table: Sample, mapping: ColumnMapping | None) -> list[Re
 def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | None) -> Layout:
     """How the file is made."""
     return Layout(holds, about["format"], about["compressed"], mapping)
+
+
+def first_chunks(layout: Layout, source: IO[bytes] | Path, limit: int) -> Iterator[Chunk[Entry]]:
+    """The records in the first `limit` bytes of a file's text; then raises `TooLong`."""
+    if isinstance(source, Path):
+        return layout.chunks(source)
+    text = unzipped(source) if layout.compressed else source
+    limited = cast(IO[bytes], LimitedStream(text, limit))
+    return replace(layout, compressed=False).chunks(limited)

@@ -4,6 +4,7 @@ import csv
 import io
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from typing import Any, Final, cast
@@ -23,6 +24,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right, masked
 from innkeeper.rules.batch import Entry, Failure
 from innkeeper.store.files import Files
+from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.store.scratch import scratch
 from innkeeper.web.ui import import_files
@@ -37,6 +39,8 @@ TRIED: Final = 10_000
 IN_MEMORY: Final = 1 << 20
 """Bytes of a list of refused records that stay in memory; a longer one is a temporary file."""
 BLOCK: Final = 1 << 16
+TRIED_BYTES: Final = 64 << 20
+"""Bytes of their text, expanded, that it looks at."""
 REFUSED: Final = 20
 """Refused records that a page shows."""
 
@@ -101,7 +105,6 @@ async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Resp
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
         preview=import_files.preview(holds, table, mapping) if visit.personal else None,
         tried=tried,
-        most=TRIED,
         wrong=wrong,
     )
 
@@ -176,6 +179,7 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
     records, outcomes, failures, failed = 0, dict[str, int](), list[Failure](), 0
+    whole = True
 
     async def told(tally: Tally, entries: Sequence[Entry]) -> None:
         nonlocal records, failed
@@ -186,18 +190,28 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
             outcomes[outcome] = outcomes.get(outcome, 0) + many
 
     try:
-        with import_files.opened(files, name, row["about"]) as source:
-            chunks = layout.chunks(source)
+        with ExitStack() as stack:
+            opening = import_files.opened(files, name, row["about"])
+            source = await anyio.to_thread.run_sync(stack.enter_context, opening)
+            chunks = import_files.first_chunks(layout, source, TRIED_BYTES)
             # Chunks are of a thousand records at most.
             await imports.rehearse(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
+    except TooLong:
+        whole = False
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
     shown = [
         {"line": one.line, "message": one.fault.message, "errors": list(one.fault.errors)}
         for one in failures
     ]
+    if not whole and not records:
+        raise BadRequest(
+            f"The first records are longer than {TRIED_BYTES:,} bytes: too long to be tried here. "
+            "`innkeeper import --dry-run` tries files of any size."
+        )
     return {
         "records": records,
+        "whole": whole and records < TRIED,
         "outcomes": outcomes,
         "failed": failed,
         "failures": [_told(each) for each in shown],

@@ -1,0 +1,86 @@
+"""S4: what "Try" reads of an uploaded file is bounded, and nothing of it is read on the loop."""
+
+import gzip
+import io
+from typing import IO, cast
+
+import pytest
+from visiting import Person
+
+from innkeeper.store.limited_streams import LimitedStream, TooLong
+from innkeeper.store.readers import Unreadable, check_gzip, lines
+from innkeeper.web.ui.imports import TRIED_BYTES
+
+
+def uploaded(owner: Person, file: bytes, name: str) -> str:
+    """The path of an import that waits for its mapping."""
+    answer = owner.http.post(
+        "/w/live/imports",
+        data={"csrf": owner.csrf, "holds": "guests"},
+        files={"file": (name, file)},
+    )
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])
+
+
+def tried(owner: Person, path: str) -> tuple[int, str]:
+    form = {"csrf": owner.csrf, "action": "try", "c0": "email", "c1": ""}
+    answer = owner.http.post(path, data=form)
+    return answer.status_code, " ".join(answer.text.split())
+
+
+def test_s4_try_reads_a_compressed_file(owner: Person) -> None:
+    rows = "".join(f"a{number}@example.com,x\n" for number in range(1500))
+    path = uploaded(owner, gzip.compress(f"email,note\n{rows}".encode()), "a.csv.gz")
+    status, page = tried(owner, path)
+    assert status == 200, page
+    assert "all 1,500 records" in page
+
+
+def test_s4_try_stops_where_a_file_expands_too_far(owner: Person) -> None:
+    """S4: 200 MB out of 200 KB; the first records are tried."""
+    rows = "".join(f"a{number}@example.com,x\n" for number in range(1000))
+    file = f"email,note\n{rows}".encode() + (b"b@example.com," + b"x" * 100_000 + b"\n") * 2000
+    path = uploaded(owner, gzip.compress(file), "a.csv.gz")
+    status, page = tried(owner, path)
+    assert status == 200, page
+    assert "the first 1,000 records" in page
+
+
+def test_s4_try_tells_of_records_that_are_too_long(owner: Person) -> None:
+    file = b"email,note\n" + (b"b@example.com," + b"x" * 1_000_000 + b"\n") * 100
+    path = uploaded(owner, gzip.compress(file), "a.csv.gz")
+    status, page = tried(owner, path)
+    assert status == 400
+    assert f"longer than {TRIED_BYTES:,} bytes" in page
+    assert "--dry-run" in page
+
+
+class Counted(io.BytesIO):
+    """Bytes that tell how many of them were read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self.taken += len(piece)
+        return piece
+
+
+def test_s4_no_more_than_the_limit_is_read() -> None:
+    """S4: counted at the source; one byte more tells that there is more."""
+    source = Counted(b"x" * 10_000_000)
+    limited = LimitedStream(source, 1_000_000)
+    with pytest.raises(TooLong):
+        limited.read()
+    assert source.taken == 1_000_001
+    exact = LimitedStream(Counted(b"a\nb\n"), 4)
+    assert list(lines(cast(IO[bytes], exact))) == [(1, b"a\n"), (2, b"b\n")]
+
+
+def test_s4_a_file_that_expands_without_end_is_refused() -> None:
+    """S4: before anything of it is applied."""
+    file = gzip.compress(b"{}\n" * 100_000)
+    check_gzip(io.BytesIO(file), 300_000)
+    with pytest.raises(Unreadable, match="longer than 299,999 bytes: send it in parts"):
+        check_gzip(io.BytesIO(file), 299_999)
