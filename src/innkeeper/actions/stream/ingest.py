@@ -18,6 +18,7 @@ from innkeeper.actions.stream import (
     browsers,
     event_attributes,
     months,
+    order_completion,
     placing,
     purchases,
     quarantine,
@@ -266,7 +267,8 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
         channel, at = event.reading.channel, event.reading.at
         reach = event.config.longest_timeout
         locked = await browsers.lock(work, event.browser, channel, at, reach)
-        if event.replay and not await quarantine.hold(work, event.ref):
+        held = await quarantine.hold(work, event.ref) if event.replay else None
+        if event.replay and held is None:
             return None
         arrival = await _arrived(work, event)
         if not locked:
@@ -281,8 +283,11 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
         if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
             wish = intent("see", arrival.session_start)
             await ledger.reach(work, arrival.guest, wish, root=guest)
+        change = await order_completion.find(work, arrival, held["order_ref"]) if held else None
         if not await placing.write(work, arrival):
             raise Superseded
+        if change is not None:
+            await order_completion.complete(work, arrival, change)
         for part in arrival.parts:
             await quarantine.keep_part(work, part, arrival, event.sent)
         if event.replay:

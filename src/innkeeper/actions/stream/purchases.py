@@ -10,6 +10,7 @@ from uuid import UUID
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
+from innkeeper.actions.stream import incomplete_orders
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Record
@@ -44,11 +45,8 @@ async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
 
 
 async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> None:
-    about = arrival.joined[-1].about if arrival.joined else {}
-    priced = {
-        "price": bought.price,
-        "currency_code": bought.currency or defaults(arrival.message, about).get("currency"),
-    }
+    missing = await incomplete_orders.find_missing(work, arrival)
+    priced = _priced(arrival, bought, is_known=not any(one.decides_price for one in missing))
     changes: Changes = {
         "reference_id": arrival.meaning["reference_id"],
         "ordered_at": iso(arrival.mark.at),
@@ -58,14 +56,29 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
     order = await _place(work, arrival, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
-        await orders.patch(work, order["ref"], _present(priced))
+        await orders.patch(work, order["ref"], present(priced))
     lines = [Item(event_types.item_of(line)) for line in bought.lines.values()]
-    items = dict(zip(bought.lines, await _items(work, order, lines), strict=True))
-    for person in await _new(work, CONTACTS, order, bought.contacts):
+    items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
+    for person in await new_people(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
     if not bought.contacts and (bought.lines or not await _has_contact(work, order)):
         await _own_contact(work, arrival, order)
-    for person in await _new(work, CONSUMERS, order, bought.consumers):
+    await put_consumers(work, order, bought.consumers, items)
+    await incomplete_orders.link(work, arrival, order["ref"], missing)
+
+
+def _priced(arrival: Arrival, bought: carts.Purchase, *, is_known: bool) -> Changes:
+    """Price and currency of an order; without a price where it is not known."""
+    about = arrival.joined[-1].about if arrival.joined else {}
+    currency = bought.currency or defaults(arrival.message, about).get("currency")
+    return {"currency_code": currency} | ({"price": bought.price} if is_known else {})
+
+
+async def put_consumers(
+    work: Work, order: Record, consumers: Sequence[Record], items: Mapping[str, UUID]
+) -> None:
+    """Put consumers of a cart on an order; `items` are its items by `item_id`."""
+    for person in await new_people(work, CONSUMERS, order, consumers):
         used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
         told = {name: value for name, value in person.items() if name != "item_ids"}
         told |= {"order_items": used} if used else {}
@@ -84,7 +97,7 @@ async def _order_checkout(work: Work, arrival: Arrival) -> None:
         told = {name: value for name, value in sent.items() if name != "ext"}
         group = Group(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
         lines.append(Item({"currency_code": currency, "type": "OTHER", **told}, group))
-    await _items(work, order, lines)
+    await put_items(work, order, lines)
     await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
     await _own_contact(work, arrival, order)
 
@@ -103,23 +116,23 @@ async def _place(work: Work, arrival: Arrival, changes: Changes) -> Record:
     where: Changes = {"point_of_sale": arrival.point_of_sale}
     if arrival.channel in CHANNELS:
         where["channel"] = arrival.channel
-    order = await orders.create(work, {**where, **_present(changes)})
+    order = await orders.create(work, {**where, **present(changes)})
     arrival.noted["order"] = str(order["ref"])
     return order
 
 
-def _present(changes: Changes) -> Changes:
+def present(changes: Changes) -> Changes:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-async def _items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]:
+async def put_items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]:
     """The items of an order that lines are, in order: those it has already, or new ones."""
     stored: list[Record] = []
     found: list[int | None] = [None] * len(lines)
     if lines and not order.get("fresh"):
         stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
         sent = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
-        found = match_lines(await _stored_lines(work, stored), sent)
+        found = match_lines(await stored_lines(work, stored), sent)
     refs = []
     for line, position in zip(lines, found, strict=True):
         if position is None:
@@ -133,7 +146,7 @@ async def _items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]
     return refs
 
 
-async def _stored_lines(work: Work, items: Sequence[Record]) -> list[Line]:
+async def stored_lines(work: Work, items: Sequence[Record]) -> list[Line]:
     extensions = await OF_ORDER_ITEMS.of_many(work, [item["ref"] for item in items])
     return [
         line_of(
@@ -152,7 +165,9 @@ async def _update(work: Work, item: Record, changes: Changes) -> None:
         await order_items.patch(work, item["ref"], changes)
 
 
-async def _new(work: Work, people: People, order: Record, wanted: Sequence[Record]) -> list[Record]:
+async def new_people(
+    work: Work, people: People, order: Record, wanted: Sequence[Record]
+) -> list[Record]:
     """Those that the order does not have yet: a CHECKOUT may come twice."""
     if order.get("fresh") or not wanted:
         return list(wanted)
@@ -176,7 +191,7 @@ async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
     root = arrival.browser.root
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
-        arrival.noted["flags"] = [VISITOR_CONTACT]
+        arrival.noted.setdefault("flags", []).append(VISITOR_CONTACT)
     known = await work.one("order_people.is_contact", order=order["ref"], guest=arrival.guest)
     if known is None:
         await CONTACTS.record(work, order["ref"], arrival.guest, person_of(guest))

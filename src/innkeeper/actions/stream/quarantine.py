@@ -11,32 +11,37 @@ from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.stream import Configuration, Misused, Part, Reading, Sent
+from innkeeper.rules.missing_events import TYPES, Waiting
+from innkeeper.rules.stream import CLOCK_TRUST, Configuration, Misused, Part, Reading, Sent
 from innkeeper.store.work import Json, Row, Work
 
 WHOLE: Final = "event"
 PART: Final = "part of an event"
 NOTHING: Final = Page([], 0)
+MOST_OF_CART: Final = 1000
+"""Waiting events that are looked at for one CHECKOUT."""
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of what waits: by reason, by ref, or all of it."""
+    """Which of what waits: by reason, by ref, by the order that lacks it, or all of it."""
 
     reason: str | None = None
     refs: Sequence[UUID] | None = None
+    order: UUID | None = None
 
     @property
     def filters(self) -> list[str]:
         """The queries that select."""
-        by = {"by_reason": self.reason, "by_refs": self.refs}
+        by = {"by_reason": self.reason, "by_refs": self.refs, "by_order": self.order}
         return [f"quarantine.{name}" for name, value in by.items() if value is not None]
 
     @property
     def params(self) -> dict[str, Any]:
         """What they take."""
-        sent = {"reason": self.reason, "refs": None if self.refs is None else list(self.refs)}
+        refs = None if self.refs is None else list(self.refs)
+        sent = {"reason": self.reason, "refs": refs, "order": self.order}
         return {name: value for name, value in sent.items() if value is not None}
 
 
@@ -63,6 +68,7 @@ async def keep(
             browser=reading.browser,
             received_at=sent.received_at,
             settings=config.version,
+            order=None,
         )
     )
 
@@ -88,7 +94,37 @@ async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> Non
         browser=arrival.browser.ref,
         received_at=sent.received_at,
         settings=arrival.settings,
+        order=arrival.noted.get("order"),
     )
+
+
+async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Waiting]:
+    """The cart events that wait of a browser and belong to no order yet, the latest first, at most
+    `MOST_OF_CART` of the day before an instant."""
+    rows = await work.all(
+        "quarantine.of_cart",
+        browser=browser,
+        types=list(TYPES),
+        since=until - CLOCK_TRUST,
+        until=until,
+        most=MOST_OF_CART,
+    )
+    return [_waiting(row) for row in rows]
+
+
+async def of_order(work: Work, order: UUID) -> list[Waiting]:
+    """What waits of the cart of an order, the earliest first."""
+    return [_waiting(row) for row in await work.all("quarantine.of_order", order=order)]
+
+
+async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
+    """Note which order lacks what waits."""
+    await work.run("quarantine.link", refs=list(refs), order=order)
+
+
+def _waiting(row: Row) -> Waiting:
+    is_part = row["event_ref"] is not None
+    return Waiting(row["ref"], row["type"], row["event_at"], row["message"], is_part)
 
 
 async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:

@@ -1,14 +1,15 @@
 """A session as an event leaves it: begun, gone on with, or folded anew of all its events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from uuid import UUID, uuid4
 
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.actions.stream.browsers import Session
-from innkeeper.resources.events import CART_TYPES
+from innkeeper.resources.events import CART_TYPES, CHECKOUT
 from innkeeper.rules import carts, event_types, sessions
 from innkeeper.rules.sessions import Mark, Span
 from innkeeper.store.work import Json, Row, Work
@@ -97,6 +98,49 @@ async def cart_before(work: Work, arrival: Arrival) -> carts.Cart | None:
     for row in await _rows(work, arrival.joined):
         if row["at"] <= arrival.mark.at:
             cart = _cart_with(cart, row)
+    return cart
+
+
+async def events_before(
+    work: Work, arrival: Arrival
+) -> list[tuple[datetime, str, Mapping[str, Any]]]:
+    """Time, type and members of the events of an event's session that came before it."""
+    rows = [] if arrival.begins else await _rows(work, arrival.joined)
+    return [
+        (row["at"], row["type"], row["body"].get("data", {}))
+        for row in rows
+        if row["at"] <= arrival.mark.at
+    ]
+
+
+async def carts_at_checkout(
+    work: Work, arrival: Arrival, order: UUID
+) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
+    """The CHECKOUT that made an order, with its cart without an event and with it; None where the
+    event is not of its session, or came after it."""
+    rows = [] if arrival.begins else await _rows(work, arrival.joined)
+    checkout = next((row for row in rows if _made(row, order, arrival.mark.at)), None)
+    if checkout is None:
+        return None
+    every = _with_arrival(rows, arrival)
+    for group in sessions.divided([_mark(row) for row in every]):
+        members = [every[index] for index in group]
+        refs = {row["ref"] for row in members}
+        if refs >= {checkout["ref"], arrival.ref}:
+            own = [row for row in rows if row["session_ref"] == checkout["session_ref"]]
+            return checkout, _cart_until(own, checkout), _cart_until(members, checkout)
+    return None
+
+
+def _made(row: Row, order: UUID, after: datetime) -> bool:
+    is_later = bool(row["at"] >= after)
+    return is_later and row["type"] == CHECKOUT and row["body"].get("order") == str(order)
+
+
+def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
+    cart: carts.Cart | None = None
+    for row in takewhile(lambda row: row["ref"] != checkout["ref"], rows):
+        cart = _cart_with(cart, row)
     return cart
 
 

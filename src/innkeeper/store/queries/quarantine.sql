@@ -1,15 +1,15 @@
 -- quarantine.keep
 -- Something that breaks a rule; no row when the configuration is another by now.
 INSERT INTO {ws}.quarantine (ref, event_ref, event_at, reason, detail, message, came, type,
-    browser_ref, guest_ref, received_at)
+    browser_ref, guest_ref, received_at, order_ref)
 SELECT %(ref)s, %(event)s, %(at)s, %(reason)s, %(detail)s, %(message)s, %(came)s, %(type)s, b.ref,
-    b.guest_ref, %(received_at)s
+    b.guest_ref, %(received_at)s, %(order)s::uuid
 FROM {ws}.browsers AS b CROSS JOIN {ws}.stream_settings AS c
 WHERE b.ref = %(browser)s AND c.version = %(settings)s
 
 -- quarantine.list
 -- A page of what waits, oldest first, each row with the number of all.
-SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, attempts,
+SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, attempts, order_ref,
     ({total}) AS total
 FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
 ORDER BY received_at, ref LIMIT %(limit)s OFFSET %(offset)s
@@ -44,6 +44,31 @@ AND reason = %(reason)s
 -- Filter: named ones.
 AND ref = ANY (%(refs)s::uuid[])
 
+-- quarantine.by_order
+-- Filter: what an order lacks.
+AND order_ref = %(order)s
+
+-- quarantine.of_cart
+-- Cart events of a browser that belong to no order yet, the latest first: of their messages what
+-- tells whose they are.
+SELECT ref, event_ref, event_at, type, jsonb_build_object(
+    'channel', message -> 'channel', 'reference_id', message -> 'reference_id',
+    'product', jsonb_build_object('item_id', message -> 'product' -> 'item_id')
+) AS message
+FROM {ws}.quarantine
+WHERE browser_ref = %(browser)s AND replayed_at IS NULL AND order_ref IS NULL
+  AND type = ANY (%(types)s::text[]) AND event_at BETWEEN %(since)s AND %(until)s
+ORDER BY event_at DESC, received_at DESC, ref LIMIT %(most)s
+
+-- quarantine.of_order
+-- What waits of the cart of an order.
+SELECT ref, event_ref, event_at, type, '{}'::jsonb AS message FROM {ws}.quarantine
+WHERE order_ref = %(order)s AND replayed_at IS NULL ORDER BY event_at, received_at, ref
+
+-- quarantine.link
+-- Note which order lacks what waits.
+UPDATE {ws}.quarantine SET order_ref = %(order)s WHERE ref = ANY (%(refs)s::uuid[])
+
 -- quarantine.waiting
 -- What waits to be replayed, in order of arrival, after a given one.
 SELECT ref, received_at FROM {ws}.quarantine
@@ -53,7 +78,8 @@ ORDER BY received_at, ref LIMIT %(most)s
 
 -- quarantine.lock
 -- One that still waits, held until the transaction ends.
-SELECT ref, event_ref, event_at, reason, detail, message, came, type, browser_ref, received_at
+SELECT ref, event_ref, event_at, reason, detail, message, came, type, browser_ref, received_at,
+    order_ref
 FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL FOR UPDATE
 
 -- quarantine.done

@@ -10,6 +10,7 @@ from innkeeper.actions.records import order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, Wanted
+from innkeeper.actions.stream import quarantine
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.web.ui.downloads import json_file
@@ -32,10 +33,13 @@ async def one(visit: Visit) -> Response:
     """An order with its items, people and extensions."""
     found = await _whole(visit)
     guest = next((each["guest_ref"] for each in [*found.contacts, *found.consumers]), None)
+    waiting = await quarantine.of_order(visit.work, found.order["ref"])
     return visit.show(
         "order.html",
         order=found.order,
         facts=_facts(found.order),
+        waiting=waiting,
+        is_incomplete=not all(each.is_part for each in waiting),
         items=found.items,
         of_items=found.of_items,
         people=[("Contacts", found.contacts), ("Consumers", found.consumers)],

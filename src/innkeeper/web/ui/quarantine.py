@@ -14,7 +14,7 @@ from innkeeper.rules.access import Right
 from innkeeper.web.ui.bounded import JSON_CHARACTERS
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import Page, Visit, ref_of
 
 REMEDIES: Final = {
     "unknown point of sale": "Create the point of sale in Settings, then replay.",
@@ -30,8 +30,8 @@ REMEDIES: Final = {
 
 async def show(visit: Visit) -> Response:
     """What waits, by reason."""
-    reason = visit.asked("reason")
-    selection = Selection(reason or None)
+    reason, order = visit.asked("reason"), visit.asked("order")
+    selection = Selection(reason or None, order=ref_of(order) if order else None)
     wanted = Wanted(visit.offset, PAGE_SIZE)
     page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
     return visit.show(
@@ -39,6 +39,7 @@ async def show(visit: Visit) -> Response:
         page=page,
         reasons=await quarantine.reasons(visit.work),
         reason=reason,
+        order=order,
         remedy=REMEDIES.get(reason, ""),
     )
 
@@ -52,6 +53,7 @@ async def message(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Replay one, those of a reason, or all; or give one up."""
     reason, ref = visit.sent("reason") or None, visit.sent("ref")
+    order = visit.sent("order") or None
     try:
         refs = [UUID(ref)] if ref else None
     except ValueError:
@@ -59,11 +61,12 @@ async def act(visit: Visit) -> Response:
     if visit.sent("action") == "discard" and refs:
         await quarantine.discard(visit.work, refs[0])
         await audit.note(visit.work, "quarantine.discard", ref=ref)
-        return visit.go("/quarantine", "The event was given up.", reason=reason)
-    told = await replays.replay(visit.work, Selection(None if refs else reason, refs))
+        return visit.go("/quarantine", "The event was given up.", reason=reason, order=order)
+    of_order = ref_of(order) if order and not refs else None
+    told = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
     await audit.note(visit.work, "quarantine.replay", attached=told.attached)
     note = f"{told.attached:,} attached, {told.waiting:,} still wait."
-    return visit.go("/quarantine", note, reason=reason if told.waiting else None)
+    return visit.go("/quarantine", note, reason=reason if told.waiting else None, order=order)
 
 
 PAGES: Final = (

@@ -28,7 +28,8 @@ _LIST: Final = View(
     path=PATH,
     item=PATH + "/{quarantined}",
     verbs=frozenset(),
-    filters={"reason": "reason"},
+    filters={"reason": "reason", "orderRef": "order_ref"},
+    ref_filters=frozenset({"order_ref"}),
 )
 
 
@@ -47,7 +48,8 @@ async def list_quarantine(work: Work, asked: Asked) -> Told:
     except pages.NoHit as none:
         wanted, page = none.wanted, quarantine.NOTHING
     else:
-        selection = Selection(wanted.filters.get("reason"))
+        by = wanted.filters
+        selection = Selection(by.get("reason"), order=by.get("order_ref"))
         page = await quarantine.list_(work, wanted, selection)
     items = [_shown(record) for record in page.items]
     url = asked.base + PATH
@@ -104,6 +106,7 @@ _ITEM: Final[Schema] = {
         "browserRef": _TEXT,
         "receivedAt": {**_TEXT, "format": "date-time"},
         "attempts": _WHOLE,
+        "orderRef": {**_TEXT, "description": "The order that was made without it."},
     },
     "required": ["ref", "what", "reason", "detail", "message", "type", "receivedAt"],
 }
@@ -129,6 +132,7 @@ QUARANTINE: Final = (
         perform=list_quarantine,
         query={
             "reason": "Only those kept for this reason.",
+            "orderRef": "Only those that this order was made without.",
             "offset": "Items to skip.",
             "limit": "Items on the page, at most 100.",
         },

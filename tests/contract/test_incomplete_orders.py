@@ -1,0 +1,172 @@
+"""F16: a CHECKOUT while events of its cart wait in quarantine, and the order when they come."""
+
+from typing import Any
+
+import pytest
+from calling import Api
+from streams import JANE, Page, product, quarantine, replay
+from test_stream_carts import orders, parts
+from test_stream_quarantine import no_points_left, point
+
+__all__ = ["no_points_left"]
+INCOMPLETE = "events of the cart wait in quarantine"
+
+
+@pytest.fixture
+def page(api: Api) -> Page:
+    found = Page(api)
+    found("IDENTITY", **JANE)
+    return found
+
+
+def checkout(page: Page, reference: str = "B-1") -> dict[str, Any]:
+    page("CHECKOUT", reference_id=reference, status="PURCHASED")
+    return order(page, reference)
+
+
+def order(page: Page, reference: str = "B-1") -> dict[str, Any]:
+    (found,) = [one for one in orders(page) if one["referenceId"] == reference]
+    return found
+
+
+def items(found: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(one["referenceId"], one["price"]) for one in parts(found, "orderItems")]
+
+
+def flags(page: Page) -> list[str]:
+    events = [event for session in page.sessions for event in session["events"]]
+    (one,) = [event for event in events if event["type"] == "CHECKOUT"]
+    return list(one["arbitraryData"].get("flags", []))
+
+
+def test_f16_an_order_without_its_lines(api: Api, page: Page) -> None:
+    """Issue F16: made from what is known, its price absent instead of 0, and marked; what waits
+    names the order; replayed, the order is as if nothing had waited."""
+    page("ADD", product=product("1", 3, 2), pos="new")
+    page("ADD", product=product("2", 4), pos="new")
+    found = checkout(page)
+    assert "price" not in found
+    assert ("currencyCode" in found, items(found)) == (False, [])
+    assert parts(found, "contacts")[0]["guest"]["href"].endswith(page.guest)
+    assert flags(page) == [INCOMPLETE]
+    waiting = quarantine(api, orderRef=found["ref"])
+    assert [one["message"]["product"]["item_id"] for one in waiting] == ["1", "2"]
+    assert {one["orderRef"] for one in quarantine(api)} == {found["ref"]}
+    point(api, "new")
+    assert replay(api, refs=[waiting[0]["ref"]])["attached"] == 1
+    half = order(page)
+    assert ("price" in half, items(half)) == (False, [("R-1", 3)])
+    assert flags(page) == [INCOMPLETE]
+    assert replay(api)["attached"] == 1
+    whole = order(page)
+    assert (whole["ref"], whole["price"], whole["currencyCode"]) == (found["ref"], 10, "EUR")
+    assert items(whole) == [("R-1", 3), ("R-2", 4)]
+    assert len(parts(whole, "contacts")) == 1
+    assert flags(page) == []
+    assert quarantine(api, orderRef=found["ref"]) == []
+
+
+def test_f16_an_order_without_one_of_its_lines(api: Api, page: Page) -> None:
+    """Issue F16: what is known of it is there; the sum of a part is no price."""
+    page("ADD", product=product("1", 3))
+    page("ADD", product={**product("2", 4), "price": "4,00"})
+    found = checkout(page)
+    assert ("price" in found, found["currencyCode"], items(found)) == (False, "EUR", [("R-1", 3)])
+    (waiting,) = quarantine(api)
+    assert (waiting["reason"], waiting["orderRef"]) == ("bad attributes", found["ref"])
+    # Nothing mends that one: whoever knows the price sets it, and it stays.
+    assert api.patch(f"/v2.1/orders/{found['ref']}", json={"price": 7}).status_code == 200
+    assert replay(api)["waiting"] == 1
+    assert order(page)["price"] == 7
+
+
+def test_f16_a_line_that_was_sent_again_is_not_missed(api: Api, page: Page) -> None:
+    """stream-api.md 4.2 row ADD: the later line of an item_id replaces the one that waits."""
+    page("ADD", product={**product("1", 3), "price": "3,00"})
+    page("ADD", product=product("1", 3))
+    assert checkout(page)["price"] == 3
+    assert flags(page) == []
+    assert "orderRef" not in quarantine(api)[0]
+
+
+def test_f16_a_price_that_somebody_set_stays(api: Api, page: Page) -> None:
+    page("ADD", product=product("1", 3), pos="new")
+    found = checkout(page)
+    api.patch(f"/v2.1/orders/{found['ref']}", json={"price": 99, "currencyCode": "USD"})
+    point(api, "new")
+    assert replay(api)["attached"] == 1
+    whole = order(page)
+    assert (whole["price"], whole["currencyCode"], items(whole)) == (99, "USD", [("R-1", 3)])
+
+
+def test_f16_what_was_confirmed(api: Api, page: Page) -> None:
+    """stream-api.md 9: without CONFIRM all lines are bought; with it those confirmed."""
+    page("ADD", product=product("1", 3))
+    page("ADD", product=product("2", 4))
+    page("CONFIRM", product=[{"item_id": "2"}], pos="new")
+    found = checkout(page)
+    assert ("price" in found, items(found)) == (False, [("R-1", 3), ("R-2", 4)])
+    point(api, "new")
+    assert replay(api)["attached"] == 1
+    assert (order(page)["price"], items(order(page))) == (4, [("R-2", 4)])
+
+
+def test_f16_contacts_take_the_place_of_the_sessions_guest(api: Api, page: Page) -> None:
+    """stream-api.md 5: the contact owns the order; and consumers use their items."""
+    page("ADD", product=product("1", 3))
+    ann = {"firstname": "Ann", "lastname": "Poe", "email": "ann@poe.example"}
+    ann |= {"identifiers": [{"provider": "email", "id": "ann@poe.example"}]}
+    page("ADD_CONTACTS", contact=[ann], pos="new")
+    consumer = {"title": "Mr", "firstname": "Jim", "lastname": "Poe", "item_ids": ["1"]}
+    page("ADD_CONSUMERS", consumer=[consumer], pos="new")
+    found = checkout(page)
+    assert found["price"] == 3
+    assert flags(page) == [INCOMPLETE]
+    point(api, "new")
+    assert replay(api)["attached"] == 2
+    assert orders(page) == []
+    whole = api.get(f"/v2.1/orders/{found['ref']}?expand=true").json()
+    (contact,) = parts(whole, "contacts")
+    assert contact["firstName"] == "Ann"
+    (listed,) = api.get(f"/v2.1/orders/{found['ref']}/consumers?expand=true").json()["items"]
+    assert listed["orderItems"]["items"][0]["href"] == parts(whole, "orderItems")[0]["href"]
+    assert flags(page) == []
+
+
+def test_f16_parts_are_linked_and_take_nothing_from_the_price(api: Api, page: Page) -> None:
+    """Issue F16: parts of attached events, and of the CHECKOUT itself, name the order."""
+    page("ADD", product=product("1", 3), currency="none")
+    page("ADD_CONTACTS", contact=[{**JANE, "dob": "once"}])
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED", currency="none")
+    found = order(page)
+    assert (found["price"], flags(page)) == (3, [])
+    assert {one["type"] for one in quarantine(api, orderRef=found["ref"])} == {
+        "ADD",
+        "ADD_CONTACTS",
+        "CHECKOUT",
+    }
+
+
+def test_f16_each_order_lacks_its_own(api: Api, page: Page) -> None:
+    """What an earlier order lacks is not missed by the next; an order without anything that waits
+    is priced as ever."""
+    page("ADD", product=product("1", 3), pos="new")
+    first = checkout(page, "B-1")
+    page("ADD", product=product("2", 4))
+    second = checkout(page, "B-2")
+    assert ("price" in first, second["price"], items(second)) == (False, 4, [("R-2", 4)])
+    point(api, "new")
+    assert replay(api)["attached"] == 1
+    assert (order(page, "B-1")["price"], items(order(page, "B-1"))) == (3, [("R-1", 3)])
+    assert (order(page, "B-2")["price"], items(order(page, "B-2"))) == (4, [("R-2", 4)])
+
+
+def test_f16_an_order_that_is_gone(api: Api, page: Page) -> None:
+    """What waits for a deleted order is an event like any other."""
+    page("ADD", product=product("1", 3), pos="new")
+    found = checkout(page)
+    assert api.delete(f"/v2.1/orders/{found['ref']}").status_code == 204
+    assert "orderRef" not in quarantine(api)[0]
+    point(api, "new")
+    assert replay(api)["attached"] == 1
+    assert orders(page) == []
