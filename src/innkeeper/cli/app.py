@@ -20,6 +20,7 @@ from innkeeper.cli import (
     workspaces,
 )
 from innkeeper.cli.demo import demo
+from innkeeper.cli.doctor import doctor
 from innkeeper.cli.exports import export
 from innkeeper.cli.imports import import_
 from innkeeper.cli.options import Config, Data, Database, Here, Json, placed, settings
@@ -90,6 +91,7 @@ def version(json: Json = False) -> None:
 
 
 app.command(rich_help_panel=RUN)(demo)
+app.command(rich_help_panel=RUN)(placed(doctor))
 
 app.command("import", rich_help_panel=BRING_AND_TAKE)(import_)
 app.command(rich_help_panel=BRING_AND_TAKE)(export)

@@ -10,14 +10,11 @@ from typing import Final
 
 from innkeeper import __version__
 from innkeeper.actions.admin import keys, users
+from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
 from innkeeper.settings import Settings
 from innkeeper.store.folder import unusable
 from innkeeper.store.work import Work
 
-LOGIN_FILE: Final = "first-login"
-"""`CLIENT_KEY:API_TOKEN` of the first key, as `curl -u` takes it."""
-LINK_FILE: Final = "first-link"
-"""The address at which the first owner of the screens chooses a password."""
 _EXAMPLE: Final = (
     '{"guestType":"customer","email":"jane.doe@example.com","firstName":"Jane","lastName":"Doe"}'
 )

@@ -1,0 +1,239 @@
+"""What an installation must look like in production: each check with what to do about it.
+
+Pure: `facts` are gathered by `actions/admin/security_review.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from innkeeper.settings import Settings
+
+UNUSED: timedelta = timedelta(days=180)
+"""A key that was not used for so long is named."""
+
+
+class State(StrEnum):
+    """How serious a finding is."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, and what to do about it."""
+
+    name: str
+    state: State
+    finding: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """An API key that has not been revoked."""
+
+    client_key: str
+    scopes: frozenset[str]
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an installation."""
+
+    settings: Settings
+    now: datetime
+    superuser: bool
+    """Whether the database's login is a superuser."""
+    encrypted_connection: bool
+    """Whether the connection to the database is encrypted, or local."""
+    plain_secrets: int
+    """Stored secrets that are not encrypted."""
+    open_files: tuple[str, ...]
+    """Files with secrets that others on the machine may read."""
+    saved_login: bool
+    """Whether the file with the first login is still there."""
+    users: int
+    keys: tuple[KeyFacts, ...]
+
+
+def checks(facts: Facts) -> Iterator[Check]:
+    """Every check, in the order in which to read them."""
+    yield _transport(facts.settings)
+    yield _database_login(facts)
+    yield _database_connection(facts)
+    yield _secrets(facts)
+    yield _files(facts)
+    yield _first_login(facts)
+    yield _users(facts)
+    yield _metrics(facts.settings)
+    yield _origins(facts.settings)
+    yield _rate(facts.settings)
+    yield from _keys(facts)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _transport(settings: Settings) -> Check:
+    name = "https"
+    if urlsplit(settings.public_url).scheme == "https":
+        if is_loopback(settings.host):
+            return Check(name, State.GOOD, f"Served as {settings.public_url} by a proxy.")
+        return Check(
+            name,
+            State.WARNING,
+            f"Listens on {settings.host}, so that callers can go past the proxy.",
+            "Listen on 127.0.0.1, or let a firewall admit the proxy alone.",
+        )
+    if is_loopback(settings.host):
+        return Check(
+            name,
+            State.WARNING,
+            "No https address is set: fine on a laptop.",
+            "Let a proxy end TLS, and set INNKEEPER_PUBLIC_URL=https://…",
+        )
+    return Check(
+        name,
+        State.BAD,
+        f"Listens on {settings.host} without https: tokens travel readable.",
+        "Let a proxy end TLS, listen on 127.0.0.1, and set INNKEEPER_PUBLIC_URL=https://…",
+    )
+
+
+def _database_login(facts: Facts) -> Check:
+    if facts.superuser:
+        return Check(
+            "database login",
+            State.BAD,
+            "The database is used by a superuser, who can read files and run programs.",
+            "Give Innkeeper a login that owns its database and nothing else.",
+        )
+    return Check("database login", State.GOOD, "An ordinary login that owns its database.")
+
+
+def _database_connection(facts: Facts) -> Check:
+    if facts.encrypted_connection:
+        return Check("database connection", State.GOOD, "Local, or encrypted.")
+    return Check(
+        "database connection",
+        State.BAD,
+        "The connection to the database is neither local nor encrypted.",
+        "Add sslmode=verify-full to the database address.",
+    )
+
+
+def _secrets(facts: Facts) -> Check:
+    if facts.plain_secrets:
+        return Check(
+            "stored secrets",
+            State.BAD,
+            f"{facts.plain_secrets} secrets are stored in plain text.",
+            "Start `innkeeper serve` once: it encrypts them.",
+        )
+    return Check("stored secrets", State.GOOD, "Encrypted with a key outside the database.")
+
+
+def _files(facts: Facts) -> Check:
+    if facts.open_files:
+        return Check(
+            "files",
+            State.BAD,
+            f"Others on this machine may read {', '.join(facts.open_files)}.",
+            "chmod 600 each of them, and replace the secrets in them.",
+        )
+    return Check("files", State.GOOD, "Files with secrets are for their owner alone.")
+
+
+def _first_login(facts: Facts) -> Check:
+    if facts.saved_login:
+        return Check(
+            "first login",
+            State.WARNING,
+            "The first API token is still in the file first-login.",
+            "Store it elsewhere and delete the file.",
+        )
+    return Check("first login", State.GOOD, "No API token is left in a file.")
+
+
+def _users(facts: Facts) -> Check:
+    if not facts.users:
+        return Check(
+            "first owner",
+            State.BAD,
+            "Nobody has an account: whoever has the first link becomes the owner.",
+            "Open the link that `innkeeper serve` prints, or writes to first-link.",
+        )
+    return Check("first owner", State.GOOD, f"{facts.users} people have an account.")
+
+
+def _metrics(settings: Settings) -> Check:
+    if settings.metrics_open:
+        return Check(
+            "metrics",
+            State.WARNING,
+            "Everybody may read /metrics.",
+            "Set metrics_token instead of metrics_open.",
+        )
+    return Check("metrics", State.GOOD, "/metrics is for this machine, or a token.")
+
+
+def _origins(settings: Settings) -> Check:
+    if "*" in settings.cors_origins:
+        return Check(
+            "origins",
+            State.WARNING,
+            "Pages of every site may send events with your client key.",
+            "Set cors_origins to the sites that you run.",
+        )
+    return Check("origins", State.GOOD, f"Pages of {settings.cors_origins or 'no site'}.")
+
+
+def _rate(settings: Settings) -> Check:
+    if not settings.rate_limit:
+        return Check(
+            "rate limit",
+            State.WARNING,
+            "A client key may send as many requests as it likes.",
+            "Set rate_limit to a few times what your busiest client needs.",
+        )
+    return Check("rate limit", State.GOOD, f"{settings.rate_limit:g} requests a second and key.")
+
+
+def _keys(facts: Facts) -> Iterator[Check]:
+    wide = [key.client_key for key in facts.keys if "administration" in key.scopes]
+    if wide:
+        yield Check(
+            "administration keys",
+            State.WARNING,
+            f"May manage API keys: {', '.join(wide)}.",
+            "Keep the scope for keys that need it: `innkeeper keys scopes`.",
+        )
+    old = [
+        key.client_key
+        for key in facts.keys
+        if facts.now - (key.last_used_at or key.created_at) > UNUSED
+    ]
+    if old:
+        yield Check(
+            "unused keys",
+            State.WARNING,
+            f"Not used for {UNUSED.days} days: {', '.join(old)}.",
+            "Revoke what nobody needs: `innkeeper keys revoke`.",
+        )
+    if not wide and not old:
+        yield Check("keys", State.GOOD, f"{len(facts.keys)} API keys, none too wide or unused.")
