@@ -100,3 +100,25 @@ def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None
     work_on(dsn, arrive)
     (stopped,) = command("guarded", "--json")
     assert stopped["reason"] == "value never identifies"
+
+
+def test_f7_values_that_never_identify_are_shown_and_extended(command: Any) -> None:
+    """F7: by command; the list that comes with the program is the start."""
+    shown = command("guards", "--json")["never"]
+    assert {"[object object]", "not set", "guest", "-", "{}"} <= {*shown}
+    words = ("--add-never", "Walk-In", "--add-never", "'kiosk'", "--remove-never", "TEST")
+    changed = command("guards", *words, "--json")["never"]
+    assert {*changed} ^ {*shown} == {"walk-in", "kiosk", "test"}
+    assert command("guards", "--never", "only", "--json")["never"] == ["only"]
+    command("guards", "--add-never", "x" * 256, status=1)
+
+
+def test_f5_why_of_a_guest_that_no_record_joined(command: Any, dsn: str) -> None:
+    """F5: it looked for nobody, and says by what it is known."""
+    ids = [{"provider": "email", "id": "ann@x.com"}]
+    told = {"guest_type": "customer", "identifiers": ids}
+    guest = str(work_on(dsn, lambda work: guests.create(work, told))["ref"])
+    (joined,) = command("why", guest, "--json")["joined"]
+    assert (joined["rule"], joined["source"]) == ("email", "guest")
+    assert joined["evidence"] == [{"provider": "email", "value": "ann@x.com"}]
+    assert "ann@x.com" in command("why", guest)

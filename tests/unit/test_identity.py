@@ -20,6 +20,7 @@ from innkeeper.rules.identity import (
     same_person,
 )
 from innkeeper.rules.identity_rules import Condition, Rule, Rulebook, rule_keys
+from innkeeper.rules.placeholders import PLACEHOLDERS
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 CRM = Rule("crm", (Condition(provider="CRM"),))
@@ -222,11 +223,13 @@ def test_other_ids_under_one_rule_are_another_person() -> None:
 def test_a_namesake_among_the_contacts() -> None:
     """ID-7: first and last name equal."""
     contacts = [{"first_name": "Ann", "last_name": "Lee", "guest_ref": UUID(int=1)}]
-    assert names_match({"first_name": "ann", "last_name": "LEE"}, contacts) == UUID(int=1)
-    assert names_match({"first_name": "Ann"}, contacts) is None
-    assert names_match({"first_name": "Ann", "last_name": "Li"}, contacts) is None
+    assert names_match({"first_name": "ann", "last_name": "LEE"}, contacts, PLACEHOLDERS) == UUID(
+        int=1
+    )
+    assert names_match({"first_name": "Ann"}, contacts, PLACEHOLDERS) is None
+    assert names_match({"first_name": "Ann", "last_name": "Li"}, contacts, PLACEHOLDERS) is None
     unlinked = [{**contacts[0], "guest_ref": None}]
-    assert names_match({"first_name": "Ann", "last_name": "Lee"}, unlinked) is None
+    assert names_match({"first_name": "Ann", "last_name": "Lee"}, unlinked, PLACEHOLDERS) is None
 
 
 @pytest.mark.parametrize(

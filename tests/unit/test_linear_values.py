@@ -17,6 +17,7 @@ from innkeeper.resources.values import Refused
 from innkeeper.rules import normal, search
 from innkeeper.rules.access import masked_addresses
 from innkeeper.rules.exports import read_shape
+from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
 from innkeeper.web.ui import bounded, words
 from innkeeper.web.ui.import_files import Sample, first_mapping
@@ -57,7 +58,9 @@ def test_s2_addresses_phones_dates_and_names(repeated: bytes) -> None:
         check(read, repeated)
     for region in (None, "IE", "XX"):
         check(lambda text, region=region: normal.phone(text, region), repeated)
-    check(normal.is_zeros, repeated)
+    for read in (normal.visible, normal.without_extension, normal.is_damaged_phone):
+        check(read, repeated)
+    check(lambda text: identifies_nobody(text, PLACEHOLDERS), repeated)
     check(search.read, repeated)
     check(operating_system, repeated)
 

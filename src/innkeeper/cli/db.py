@@ -59,11 +59,11 @@ def db_restore(
 async def _feed_lakes(dsn: str, chosen: Settings) -> None:
     """The files that a restored database lists may be another's, or none: they are made anew."""
     from innkeeper.actions.admin.workspaces import list_all
+    from innkeeper.actions.recognition.rekeying import upgrade
     from innkeeper.lake.compaction import rebuild
     from innkeeper.store.database import Database as Pool
-    from innkeeper.store.migrate import migrate
 
-    await migrate(dsn)
+    await upgrade(dsn)
     database = Pool(dsn, pool_size=1, statement_timeout_ms=0, settings=chosen)
     await database.open()
     try:
@@ -83,12 +83,13 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
 def _migrations(here: Here, json: bool, *, migrates: bool) -> None:
     import asyncio
 
+    from innkeeper.actions.recognition.rekeying import upgrade
     from innkeeper.cli.output import show, table
     from innkeeper.store import migrate
 
     with here.database() as dsn:
         if migrates:
-            asyncio.run(migrate.migrate(dsn))
+            asyncio.run(upgrade(dsn))
         states = asyncio.run(migrate.status(dsn))
     rows = [
         {"scope": state.scope, "applied": state.applied, "pending": state.pending}

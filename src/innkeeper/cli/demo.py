@@ -67,9 +67,9 @@ def demo(
 
 async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
     from innkeeper.actions.console import demo as stories
-    from innkeeper.store.migrate import migrate
+    from innkeeper.actions.recognition.rekeying import upgrade
 
-    await migrate(dsn)
+    await upgrade(dsn)
     async with _opened(dsn, chosen) as database:
         return await stories.prepare(database, workspace)
 

@@ -274,6 +274,14 @@ def guards(
         list[str] | None,
         typer.Option(help="Value that never identifies; repeat for the whole list."),
     ] = None,
+    add_never: Annotated[
+        list[str] | None,
+        typer.Option(help="Value to add to those that never identify; repeat for several."),
+    ] = None,
+    remove_never: Annotated[
+        list[str] | None,
+        typer.Option(help="Value to take off that list; repeat for several."),
+    ] = None,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -281,7 +289,13 @@ def guards(
     from innkeeper.actions.recognition import identity
     from innkeeper.cli.output import show, table
 
-    given = {"group_limit": group_limit, "region": region, "never": never or None}
+    given = {
+        "group_limit": group_limit,
+        "region": region,
+        "never": never or None,
+        "add_never": add_never or None,
+        "remove_never": remove_never or None,
+    }
     changes = {name: value for name, value in given.items() if value is not None}
 
     async def act(work: Work) -> dict[str, Any]:

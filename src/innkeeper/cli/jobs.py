@@ -40,12 +40,12 @@ def jobs_run(
     ] = False,
 ) -> None:
     """Run jobs in this process as well; any number of machines may."""
+    from innkeeper.actions.recognition.rekeying import upgrade
     from innkeeper.jobs.worker import end_at_once, work_jobs
     from innkeeper.store.memory import collect_seldom
-    from innkeeper.store.migrate import migrate
 
     collect_seldom()
     with here.database() as dsn:
-        asyncio.run(migrate(dsn))
+        asyncio.run(upgrade(dsn))
         chosen = replace(here.settings, database=dsn)
         asyncio.run(work_jobs(chosen, once=once, lost=end_at_once))

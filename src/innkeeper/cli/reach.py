@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from innkeeper.actions.recognition.rekeying import make_keys_again
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -59,6 +60,7 @@ def run(
         database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=settings)
         await database.open()
         try:
+            await make_keys_again(database)
             async with database.control("operator") as work:
                 if workspace is None:
                     return await action(work)

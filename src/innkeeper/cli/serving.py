@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from innkeeper.actions.admin import stored_secrets
+from innkeeper.actions.recognition.rekeying import upgrade
 from innkeeper.cli.greeting import FirstAccess, first_access, greet, saved_login
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.errors import OperatorError
@@ -21,7 +22,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.files import Files
 from innkeeper.store.folder import SERVE, Announcement, DataFolder
-from innkeeper.store.migrate import FIRST_WORKSPACE, migrate
+from innkeeper.store.migrate import FIRST_WORKSPACE
 from innkeeper.store.scratch import named, scratch, sweep
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
 
 async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
     """Migrate the database, and make the first key and the first link where there are none."""
-    await migrate(dsn)
+    await upgrade(dsn)
     database = Database(dsn, pool_size=1, settings=settings)
     await database.open()
     try:

@@ -21,7 +21,8 @@ from innkeeper.rules.identity_rules import (
     is_valid,
     rule_keys,
 )
-from innkeeper.rules.keys import identifier_key, in_order
+from innkeeper.rules.keys import guest_keys, identifier_key, in_order
+from innkeeper.rules.placeholders import identifies_nobody
 
 NEVER_IDENTIFIES: Final = "value never identifies"
 TOO_MANY: Final = "too many guests share the value"
@@ -81,13 +82,32 @@ def evidence(person: Record, book: Rulebook, now: datetime) -> Found:
     for rule in book.rules:
         keys: dict[UUID, list[Evidence1]] = {}
         for key, parts in rule_keys(person, rule, book.region, now):
-            if any(_never(part["value"], book.never) for part in parts):
+            if any(identifies_nobody(part["value"], book.never) for part in parts):
                 stopped.append(Stopped(rule.name, NEVER_IDENTIFIES, parts))
             else:
                 keys[key] = parts
         if keys:
             found.append(Met(rule, keys))
     return Found(found, stopped)
+
+
+def identifying_keys(person: Record, book: Rulebook) -> list[UUID]:
+    """The keys that a person is known by, without those of values that never identify: other people
+    have those as well."""
+
+    def identifies(value: str | None) -> bool:
+        return value is not None and not identifies_nobody(value, book.never)
+
+    ids = [one for one in person.get("identifiers") or () if identifies(one["id"])]
+    emails = filter(identifies, (person.get("email"), *(person.get("emails") or ())))
+    more = (
+        key
+        for rule in book.rules
+        if not rule.always_indexed
+        for key, parts in rule_keys(person, rule, book.region, None)
+        if all(identifies(part["value"]) for part in parts)
+    )
+    return guest_keys({"identifiers": ids, "emails": list(emails)}, more)
 
 
 def reasons(found: Found) -> dict[UUID, dict[str, Any] | None]:
@@ -106,7 +126,7 @@ def evidence_without_rules(person: Record, book: Rulebook, now: datetime) -> Fou
     pairs = {
         identifier_key(one["provider"], one["id"]): _part(provider=one["provider"], value=one["id"])
         for one in person.get("identifiers") or ()
-        if one["id"] and is_valid(one, now) and not _never(one["id"], book.never)
+        if one["id"] and is_valid(one, now) and not identifies_nobody(one["id"], book.never)
     }
     if not pairs:
         return Found([])
@@ -185,10 +205,11 @@ def contradicts(own: Iterable[Met], sent: Iterable[Met]) -> bool:
     )
 
 
-def names_match(person: Record, contacts: Iterable[Record]) -> UUID | None:
-    """The guest of the first contact with the same first and last name (ID-7), if any."""
+def names_match(person: Record, contacts: Iterable[Record], never: Collection[str]) -> UUID | None:
+    """The guest of the first contact with the same first and last name (ID-7), if any; none for
+    names on the list `never`."""
     own = _names(person)
-    if not all(own):
+    if not all(own) or any(identifies_nobody(person[name], never) for name in _NAMES):
         return None
     for contact in contacts:
         if contact.get("guest_ref") is not None and _names(contact) == own:
@@ -213,7 +234,8 @@ def same_person(
                 return Decision(contact["guest_ref"], met.rule.name or None, met.keys[key])
     if found.met:
         return Decision(None)
-    return Decision(names_match(person, [contact for contact, keys in known if keys]))
+    contacts = [contact for contact, keys in known if keys]
+    return Decision(names_match(person, contacts, book.never))
 
 
 def _identifier_keys(record: Record, now: datetime) -> Iterator[tuple[UUID, str]]:
@@ -222,20 +244,15 @@ def _identifier_keys(record: Record, now: datetime) -> Iterator[tuple[UUID, str]
             yield identifier_key(one["provider"], one["id"]), one["id"]
 
 
-def _never(value: str, never: Collection[str]) -> bool:
-    plain = value.strip().lower()
-    return not plain or plain in never or normal.is_zeros(plain)
-
-
 def _precedence(guest: Record) -> tuple[float, datetime, UUID]:
     return -guest["last_seen"].timestamp(), guest["created_at"], guest["ref"]
 
 
-def _names(record: Record) -> tuple[str, str]:
-    return (
-        normal.folded(record.get("first_name") or ""),
-        normal.folded(record.get("last_name") or ""),
-    )
+_NAMES: Final = ("first_name", "last_name")
+
+
+def _names(record: Record) -> list[str]:
+    return [normal.folded(record.get(name) or "") for name in _NAMES]
 
 
 def _part(**members: str) -> Evidence1:

@@ -10,17 +10,11 @@ from uuid import UUID
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
 from innkeeper.rules import normal
-from innkeeper.rules.keys import EMAIL_PROVIDER, digest, email_key, identifier_key
+from innkeeper.rules.keys import digest, email_key, identifier_key
+from innkeeper.rules.placeholders import PLACEHOLDERS
 
 MAX_KEYS: Final = 100
 """Keys one record has under one rule, so that long lists of values cannot multiply."""
-
-NEVER: Final = (
-    *("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous"),
-    *("test", "test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
-    *("no@email.com", "na@na.com", "unknown@unknown.com", "1234567890", "+1234567890"),
-)
-"""Values that identify nobody; blank ones and those of zeros alone never do either."""
 
 Evidence1 = dict[str, str]
 """One condition that was met: {"provider" or "field": which, "value": as it was sent}."""
@@ -72,7 +66,7 @@ class Rulebook:
     version: UUID
     """Another with every change."""
     rules: tuple[Rule, ...]
-    never: frozenset[str] = frozenset(NEVER)
+    never: frozenset[str] = frozenset(PLACEHOLDERS)
     group_limit: int = 100
     """Guests that may share a key, or be one identity group."""
     region: str | None = None
@@ -139,7 +133,7 @@ def _values(
     """Normalised value -> value as stored, of what a condition looks at."""
     if condition.provider is not None:
         return {
-            _normal_id(condition.provider, one["id"]): one["id"]
+            normal.identifier(condition.provider, one["id"]): one["id"]
             for one in record.get("identifiers") or ()
             if one["provider"] == condition.provider
             and one["id"]
@@ -163,10 +157,6 @@ def _values(
         value = record.get(name) or ""
         pairs = [(value if name in _DATE_LIKE else normal.folded(value), value)]
     return {compared: value for compared, value in pairs if compared}
-
-
-def _normal_id(provider: str, value: str) -> str:
-    return normal.email(value) if provider == EMAIL_PROVIDER else value
 
 
 def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:

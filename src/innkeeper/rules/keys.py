@@ -5,7 +5,7 @@ A key is a 128-bit digest held in a `uuid` column: it has one size whatever a cl
 is a candidate; who compares exactly (G-9) checks the row's own values as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Final
@@ -13,10 +13,11 @@ from uuid import UUID
 
 from innkeeper.refs import ref_of
 from innkeeper.resources.base import Record
+from innkeeper.rules import normal
 
-EMAIL_PROVIDER = "email"
-"""The provider whose ids compare like e-mail addresses (identity.md 9)."""
-
+KEY_FORM: Final = 2
+"""How the keys of guests are derived: another number with every change, so that an installation
+makes those it has stored again (`actions/recognition/rekeying.py`)."""
 
 _number: Final = attrgetter("int")
 
@@ -36,21 +37,27 @@ def lock_of(key: UUID) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def normal_email(address: str) -> str:
-    """How e-mail addresses compare: trimmed, in lower case."""
-    return address.strip().lower()
-
-
 def email_key(address: str) -> UUID:
     """The key of an e-mail address among a guest's `email` and `emails`."""
-    return digest("email", normal_email(address))
+    return digest("email", normal.email(address))
 
 
 def identifier_key(provider: str, value: str) -> UUID:
-    """The key of an identifier: compared exactly, except e-mail addresses."""
-    return digest(
-        "identifier", provider, normal_email(value) if provider == EMAIL_PROVIDER else value
-    )
+    """The key of an identifier: the provider exactly, the id as `normal.identifier` has it."""
+    return digest("identifier", provider, normal.identifier(provider, value))
+
+
+def keys_as_sent(record: Record) -> Iterator[UUID]:
+    """The keys that values with invisible characters had before those were taken out: what was put
+    on a block list then is there under these."""
+    for address in {record.get("email"), *(record.get("emails") or ())}:
+        if address is not None and normal.visible(address) != address:
+            yield digest("email", address.strip().lower())
+    for one in record.get("identifiers") or ():
+        provider, value = one["provider"], one["id"]
+        if normal.visible(value) != value:
+            as_sent = value.strip().lower() if provider == normal.EMAIL_PROVIDER else value
+            yield digest("identifier", provider, as_sent)
 
 
 def reference_key(reference_id: str) -> UUID:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from innkeeper.rules.normal import digits_of, visible, without_extension
+
 BROWSER: Final = "bid:"
 """What a search for a browser id begins with (segmentation-and-export.md 8)."""
 LONG_WORD: Final = 7
@@ -32,7 +34,7 @@ class Query:
 
 def read(text: str) -> Query:
     """What a search may mean; several things at once where that cannot be told apart."""
-    text = " ".join(text.split())[:200]
+    text = " ".join(visible(text).split())[:200]
     if text.lower().startswith(BROWSER):
         named = text[len(BROWSER) :].strip()
         return Query(text, browser=UUID(named) if _UUID.fullmatch(named) else None)
@@ -43,8 +45,9 @@ def read(text: str) -> Query:
         return Query(text)
     if "@" in text:
         return Query(text, email=text, identifier=text)
-    digits = "".join(filter(str.isdecimal, text))
-    if _PHONE.fullmatch(text) and len(digits) >= _LEAST_DIGITS:
+    number, _ = without_extension(text)
+    digits = digits_of(number)
+    if _PHONE.fullmatch(number) and len(digits) >= _LEAST_DIGITS:
         phone = digits[-8:]
         return Query(text, phone=phone, identifier=text, reference_id=text)
     is_name = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))

@@ -169,7 +169,7 @@ async def _attach(
     is_customer = role == "contact" and crowd.work.settings.contact_is_customer
     guest = decision.guest
     if guest is None and contact is not None and not person.found.met and contact.found.met:
-        guest = _namesake(person, order, contact)
+        guest = _namesake(crowd, person, order, contact)
         if guest is not None:
             await crowd.meet([guest])
     if guest is None:
@@ -187,13 +187,14 @@ async def _attach(
     return guest
 
 
-def _namesake(person: Party, order: Placed, contact: Party) -> UUID | None:
+def _namesake(crowd: Crowd, person: Party, order: Placed, contact: Party) -> UUID | None:
     """An identified contact of the same name (batch-api.md 8, consumer rule)."""
     if person.body.get("identifiers"):
         return None
     contacts = [{**one.body, "guest_ref": one.guest} for one in order.contacts]
     mine = [one for one in contacts if one["guest_ref"] is not None]
-    return identity.names_match(person.body, [one for one in mine if _same(one, contact)])
+    named = [one for one in mine if _same(one, contact)]
+    return identity.names_match(person.body, named, crowd.book.never)
 
 
 def _same(one: Record, contact: Party) -> bool:

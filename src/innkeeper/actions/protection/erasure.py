@@ -18,7 +18,8 @@ from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.protection import suppression
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest, guest_keys
+from innkeeper.rules.identity import identifying_keys
+from innkeeper.rules.keys import digest
 from innkeeper.store.work import Row, Work
 
 DELETE: Final = "delete"
@@ -176,12 +177,11 @@ async def _receipt(
 
 
 async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
-    """Everything that guests are found by, as they are and as they would be without merges."""
+    """Everything that guests are known by, as they are and as they would be without merges."""
     book = await rulebook.current(work)
     records: list[Record] = [ledger.seen_record(row) for row in group]
     records += [ledger.own_record(row) for row in group if row["own"] is not None]
-    keys = {key for record in records for key in guest_keys(record, book.keys(record))}
-    return sorted(keys)
+    return sorted({key for record in records for key in identifying_keys(record, book)})
 
 
 for _name, _erase, _access in (

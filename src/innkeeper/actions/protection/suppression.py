@@ -16,9 +16,10 @@ from prometheus_client import Counter
 from innkeeper import clock
 from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.recognition import rulebook
-from innkeeper.errors import Forbidden
+from innkeeper.errors import Forbidden, Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import guest_keys
+from innkeeper.rules.identity import NEVER_IDENTIFIES, identifying_keys
+from innkeeper.rules.keys import keys_as_sent
 from innkeeper.store.work import Row, Work
 
 REMEMBERED_SECONDS: Final = 2.0
@@ -76,7 +77,7 @@ async def _refuse(work: Work, digests: Sequence[bytes]) -> bool:
 
 
 async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
-    """Put the keys of a guest (`keys.guest_keys`) on the list; how many were new."""
+    """Put the keys of a guest (`identity.identifying_keys`) on the list; how many were new."""
     digests = await digests_of(work, keys)
     now = clock.now()
     _empty_until.clear()
@@ -86,9 +87,13 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
 
 
 async def suppress_person(work: Work, person: Record, reason: str) -> int:
-    """Put what a person is identified by on the list; how many digests were new."""
+    """Put what a person is identified by on the list; how many digests were new. Raises `Invalid`
+    for values that never identify: they would keep everybody out who has them."""
+    keys = await _keys(work, person)
+    if not keys:
+        raise Invalid(Problem("identifiers", NEVER_IDENTIFIES))
     async with work.transaction():
-        added = await suppress(work, await _keys(work, person), reason)
+        added = await suppress(work, keys, reason)
         await audit.note(work, "privacy.suppress", None, digests=added, reason=reason)
     return added
 
@@ -117,7 +122,7 @@ async def digests_of(work: Work, keys: Iterable[UUID]) -> list[bytes]:
 
 async def _keys(work: Work, person: Record) -> list[UUID]:
     book = await rulebook.current(work)
-    return guest_keys(person, book.keys(person))
+    return [*identifying_keys(person, book), *keys_as_sent(person)]
 
 
 async def _is_empty(work: Work) -> bool:

@@ -11,7 +11,9 @@ from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
-from innkeeper.rules.identity_rules import NEVER, Rule, Rulebook
+from innkeeper.resources.values import NOT_VALID
+from innkeeper.rules import placeholders
+from innkeeper.rules.identity_rules import Rule, Rulebook
 from innkeeper.store.work import Json, Work
 
 TASK: Final = "identity.run"
@@ -83,20 +85,49 @@ async def guards(work: Work) -> Record:
 
 
 async def set_guards(work: Work, changes: Changes) -> Record:
-    """Change some of what guards go by; null restores a default. Raises `Invalid`."""
+    """Change some of what guards go by; null restores a default. Raises `Invalid`.
+
+    `never` is the whole list; `add_never` and `remove_never` change the one in force.
+    """
     async with work.transaction():
         await work.all("identity.one_at_a_time")
         wanted = _guards(await rulebook.read(work)) | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
-        region, never = wanted["region"], wanted["never"]
+        region = wanted["region"]
         if region is not None and region.upper() not in COUNTRIES:
-            raise Invalid(Problem("region", "not a valid value"))
-        if never is not None:
-            never = sorted({value.strip().lower() for value in never})
-            never = None if never == sorted(NEVER) else never
-        await work.run("identity.set_guards", group_limit=limit, region=region, never=never)
+            raise Invalid(Problem("region", NOT_VALID))
+        built_in = {*placeholders.PLACEHOLDERS}
+        never = _never(wanted, built_in)
+        await work.run(
+            "identity.set_guards",
+            group_limit=limit,
+            region=region,
+            never_added=sorted(never - built_in),
+            never_removed=sorted(built_in - never),
+        )
         await _changed(work)
         return _guards(await rulebook.read(work))
+
+
+def _never(wanted: Changes, built_in: set[str]) -> set[str]:
+    """The list that is wanted, as it compares; raises `Invalid`."""
+
+    def plain(name: str) -> set[str]:
+        values = wanted.get(name) or ()
+        if any(len(value) > placeholders.LONGEST for value in values):
+            reason = f"size must be between 0 and {placeholders.LONGEST}"
+            raise Invalid(Problem(_SPELT[name], reason))
+        return {placeholders.plain(value) for value in values} - {""}
+
+    never = built_in if wanted["never"] is None else plain("never")
+    never = (never | plain("add_never")) - plain("remove_never")
+    if len(never) > placeholders.MOST:
+        reason = f"a maximum of {placeholders.MOST} values is allowed"
+        raise Invalid(Problem(_SPELT["never"], reason))
+    return never
+
+
+_SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
 async def guarded(work: Work, wanted: Wanted) -> Page:

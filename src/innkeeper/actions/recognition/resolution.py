@@ -175,7 +175,7 @@ async def _resolved(
         row = next((row for row in candidates if row["ref"] == decision.guest), None)
         joins_as_customer = _is_customer(work, role) or by_rule
         if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
-            namesake = identity.names_match(fields, order_contacts)
+            namesake = identity.names_match(fields, order_contacts, book.never)
             row = await work.one("merges.guest", ref=namesake) if namesake else None
             joins_as_customer = False
         if row is not None:
@@ -331,7 +331,7 @@ def _known_by(guest: Row, book: Rulebook) -> list[Met]:
 def _is_anonymous(guest: Row, book: Rulebook) -> bool:
     """Whether a guest is nobody yet: a visitor whom no rule, or without rules no id, knows."""
     own = ledger.own_record(guest)
-    known = _known_by(guest, book) if book.rules else own.get("identifiers")
+    known = identity.evidence_of(own, book, clock.now()).met
     return own["guest_type"] == VISITOR and not known
 
 

@@ -5,7 +5,8 @@ Whoever uses a rulebook learns in the same statement whether its version is stil
 So no process decides by rules that were changed, and no guest lacks the keys of new ones.
 """
 
-from innkeeper.rules.identity_rules import NEVER, Rule, Rulebook
+from innkeeper.rules.identity_rules import Rule, Rulebook
+from innkeeper.rules.placeholders import PLACEHOLDERS
 from innkeeper.store.work import Work
 
 _remembered: dict[str, Rulebook] = {}
@@ -25,7 +26,7 @@ async def read(work: Work) -> Rulebook:
     book = _remembered[work.workspace] = Rulebook(
         version=row["version"],
         rules=tuple(Rule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
-        never=frozenset(NEVER if row["never"] is None else row["never"]),
+        never=frozenset(PLACEHOLDERS).union(row["never_added"]).difference(row["never_removed"]),
         group_limit=row["group_limit"],
         region=row["region"],
     )

@@ -4,7 +4,8 @@ An event has its own transaction, so a chunk of them is not applied as a whole; 
 ref that follows from what it says, and the same event is not recorded twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -12,6 +13,7 @@ import msgspec
 
 from innkeeper.actions.bulk.tally import Tally
 from innkeeper.actions.protection import suppression
+from innkeeper.actions.recognition import rulebook
 from innkeeper.actions.stream import browsers, ingest
 from innkeeper.errors import ApiError, Conflict, Unavailable, UnknownBrowser
 from innkeeper.resources.values import Refused, instant
@@ -19,6 +21,7 @@ from innkeeper.rules import batch as rules
 from innkeeper.rules import stream
 from innkeeper.rules.batch import Entry, EventTold, Fault
 from innkeeper.rules.keys import identifier_key
+from innkeeper.rules.placeholders import identifies_nobody
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Work
@@ -31,10 +34,10 @@ async def write(
     work: Work, tally: Tally, entries: Sequence[tuple[Entry, EventTold]], *, rehearse: bool = False
 ) -> None:
     """Record events; call it outside a transaction. What fails does so alone."""
+    never = (await rulebook.current(work)).never
     if rehearse:
         for entry, what in entries:
-            outcome = _checked(what.message)
-            _note(tally, entry, "created" if outcome is None else outcome)
+            _note(tally, entry, _checked(what.message, never) or "created")
         return
     people = [{"identifiers": _identifiers(what.message)} for _, what in entries]
     blocked = await suppression.blocked_among(work, people)
@@ -43,7 +46,8 @@ async def write(
     try:
         for position, (entry, what) in enumerate(entries):
             refused = position in blocked
-            _note(tally, entry, rules.SUPPRESSED if refused else await _one(work, what.message))
+            outcome = rules.SUPPRESSED if refused else await _one(work, what.message, never)
+            _note(tally, entry, outcome)
     finally:
         await work.one("batches.flush_at_once")
 
@@ -55,29 +59,36 @@ def _note(tally: Tally, entry: Entry, outcome: str | Fault) -> None:
         tally.count(outcome)
 
 
-def _checked(message: dict[str, Any]) -> Fault | None:
+def _checked(message: dict[str, Any], never: Collection[str]) -> Fault | None:
     """What can be said against an event before it is recorded."""
+    person = _person(message, never)
+    if isinstance(person, Fault):
+        return person
+    browser = message.get("browser_id") if person is None else str(_NAMES)
     try:
-        stream.read(Sent(message, instant(message.get("requested_at"))))
+        at = instant(message.get("requested_at"))
+        stream.read(Sent({**message, "browser_id": browser}, at))
     except Refused as refused:
         return rules.invalid(f"requested_at: {refused.reason}")
     except ApiError as error:
-        named = message.get("browser_id") is None and message.get("identifiers")
-        return None if named and message.get("type") else rules.invalid(*error.errors)
+        return rules.invalid(*error.errors)
     return None
 
 
-async def _one(work: Work, message: dict[str, Any]) -> str | Fault:
+async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> str | Fault:
     try:
         at = instant(message.get("requested_at"))
     except Refused as refused:
         return rules.invalid(f"requested_at: {refused.reason}")
+    person = _person(message, never)
+    if isinstance(person, Fault):
+        return person
     own = message.get("ref")
     ref = _uuid(own) or uuid5(_NAMES, _encode(message).decode())
     told = {name: value for name, value in message.items() if name != "ref"}
     try:
-        if told.get("browser_id") is None and told.get("identifiers"):
-            told["browser_id"] = str(await _browser_of(work, told, at))
+        if person is not None:
+            told["browser_id"] = str(await _browser_of(work, told, person, at))
         return await _record(work, Sent(told, at), ref)
     except Conflict:
         return "unchanged"
@@ -85,6 +96,19 @@ async def _one(work: Work, message: dict[str, Any]) -> str | Fault:
         raise
     except ApiError as error:
         return rules.invalid(*error.errors)
+
+
+def _person(message: Mapping[str, Any], never: Collection[str]) -> Mapping[str, str] | Fault | None:
+    """The identifier of the person whom an event names in place of a browser, None when it names a
+    browser, or why it names nobody. A browser id that is a placeholder is none: all who have it
+    would be one person."""
+    browser = message.get("browser_id")
+    if isinstance(browser, str) and not identifies_nobody(browser, never):
+        return None
+    if not message.get("identifiers"):
+        return rules.invalid("browser_id is required")
+    every = (one for one in _identifiers(message) if not identifies_nobody(one["id"], never))
+    return next(every, rules.NO_IDENTITY)
 
 
 async def _record(work: Work, sent: Sent, ref: UUID) -> str:
@@ -100,10 +124,11 @@ async def _record(work: Work, sent: Sent, ref: UUID) -> str:
     return "created" if taken is not None and taken.attached else "quarantined"
 
 
-async def _browser_of(work: Work, message: dict[str, Any], at: Any) -> UUID:
+async def _browser_of(
+    work: Work, message: dict[str, Any], identifier: Mapping[str, str], at: datetime
+) -> UUID:
     """The browser of an event that names a person instead: one for each, who says so there."""
-    first = message["identifiers"][0]
-    browser = uuid5(_NAMES, str(identifier_key(str(first.get("provider")), str(first.get("id")))))
+    browser = uuid5(_NAMES, str(identifier_key(identifier["provider"], identifier["id"])))
     if await work.one("browsers.fetch", ref=browser) is None:
         await browsers.create_unless_known(work, browser)
         kept: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
@@ -116,9 +141,9 @@ async def _browser_of(work: Work, message: dict[str, Any], at: Any) -> UUID:
 _SHARED: Final = ("identifiers", "channel", "pos", "currency", "language", "requested_at")
 
 
-def _identifiers(message: dict[str, Any]) -> list[dict[str, str]]:
+def _identifiers(message: Mapping[str, Any]) -> list[dict[str, str]]:
     told = message.get("identifiers")
-    every = told if isinstance(told, list) else []
+    every = told if isinstance(told, list) else [told]
     return [
         {"provider": one["provider"], "id": one["id"]}
         for one in every

@@ -1,6 +1,6 @@
 -- identity.rulebook
 -- Everything a workspace decides identity by, with the version it is.
-SELECT version, group_limit, region, never, (
+SELECT version, group_limit, region, never_added, never_removed, (
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'conditions', conditions)
                               ORDER BY position), '[]')
     FROM {ws}.identity_rules
@@ -66,7 +66,8 @@ FROM jsonb_array_elements(%(rules)s) WITH ORDINALITY AS given (rule, position)
 -- identity.set_guards
 -- What guards go by.
 UPDATE {ws}.identity_settings
-SET group_limit = %(group_limit)s, region = %(region)s, never = %(never)s::text[]
+SET group_limit = %(group_limit)s, region = %(region)s,
+    never_added = %(never_added)s::text[], never_removed = %(never_removed)s::text[]
 
 -- identity.changed
 -- Rules or guards are others now: everybody's remembered ones are out of date.
@@ -134,6 +135,26 @@ SELECT count(*) AS guests FROM {ws}.guests
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE %(after)s::uuid IS NULL OR ref > %(after)s
 ORDER BY ref LIMIT %(limit)s
+
+-- identity.key_form
+-- How the keys of the guests were derived.
+SELECT key_form FROM {ws}.identity_settings
+
+-- identity.set_key_form
+-- All keys are derived so now.
+UPDATE {ws}.identity_settings SET key_form = %(key_form)s
+
+-- identity.batch_of_other_form
+-- The next guests, in ref order, whose keys another derivation may have made different.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+FROM {ws}.guests
+WHERE (%(after)s::uuid IS NULL OR ref > %(after)s)
+    AND ({ws}.has_other_form(body) OR {ws}.has_other_form(own -> 'now' -> 'body'))
+ORDER BY ref LIMIT %(limit)s FOR NO KEY UPDATE
+
+-- identity.forget_keys
+-- Take all keys of guests away, to give them others.
+DELETE FROM {ws}.guest_keys WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- identity.add_keys
 -- More keys for guests that are still there.

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.recognition import identity, rule_changes
 from innkeeper.actions.records.paging import Wanted
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right, masked
 from innkeeper.rules.identity_rules import Rule
@@ -16,12 +17,14 @@ from innkeeper.wire.recognition.identity import FIELD_NAMES, read_rules
 
 ROWS: Final = 20
 FIELD: Final = "field:"
+GUARDS: Final = "guards"
 
 
 async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = None) -> Response:
     """The rules in force, or those that were typed with what they would do."""
     in_force = await identity.rules(visit.work)
-    if wanted is None and visit.fault is not None:
+    of_guards = visit.sent("action") == GUARDS
+    if wanted is None and visit.fault is not None and not of_guards:
         rows = _sent_rows(visit)
     else:
         rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
@@ -34,13 +37,17 @@ async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = No
         preview=_veiled(visit, preview),
         jobs=jobs.items,
         fields=FIELD_NAMES,
-        guards=await identity.guards(visit.work),
+        guards=_sent_guards(visit) if of_guards else await identity.guards(visit.work),
+        wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
         guarded=(await identity.guarded(visit.work, Wanted(limit=10))).items,
     )
 
 
 async def change(visit: Visit) -> Response:
-    """Preview typed rules, or put them in force, merging existing guests or not."""
+    """Preview typed rules, or put them in force, merging existing guests or not; or change what
+    guards go by."""
+    if visit.sent("action") == GUARDS:
+        return await _change_guards(visit)
     body = [_body(row) for row in _sent_rows(visit)]
     wanted = read_rules({"rules": body}) or []
     action = visit.sent("action")
@@ -55,6 +62,34 @@ async def change(visit: Visit) -> Response:
         note = "The rules are in force for what arrives from now on."
     await audit.note(visit.work, f"identity_rules.{action or 'save'}", rules=names)
     return visit.go("/settings/identity-rules", note)
+
+
+async def _change_guards(visit: Visit) -> Response:
+    """Put the limit, the country and the list that were typed in force."""
+    sent = _sent_guards(visit)
+    limit = sent["group_limit"]
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
+        raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
+    changes = {**sent, "group_limit": int(limit), "region": sent["region"] or None}
+    before = await identity.guards(visit.work)
+    after = await identity.set_guards(visit.work, changes)
+    await audit.note(
+        visit.work,
+        "identity_guards.save",
+        group_limit=after["group_limit"],
+        region=after["region"],
+        added=sorted({*after["never"]} - {*before["never"]}),
+        removed=sorted({*before["never"]} - {*after["never"]}),
+    )
+    return visit.go("/settings/identity-rules", "The guards are in force.")
+
+
+def _sent_guards(visit: Visit) -> dict[str, Any]:
+    return {
+        "group_limit": visit.sent("group_limit"),
+        "region": visit.sent("region").upper(),
+        "never": [line for line in visit.sent("never").splitlines() if line.strip()],
+    }
 
 
 def _row(rule: Rule) -> dict[str, str]:

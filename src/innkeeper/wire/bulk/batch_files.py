@@ -13,6 +13,7 @@ from innkeeper.rules.batch import Entry, Operation, Refused
 from innkeeper.store.readers import Chunk, chunks, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.damage import undamaged
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
@@ -22,9 +23,9 @@ ENDINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
 }
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
-    "guests": batch_records.own_guest,
-    "orders": batch_records.any_order,
-    "events": batch_records.event,
+    "guests": undamaged(batch_records.own_guest),
+    "orders": undamaged(batch_records.any_order),
+    "events": undamaged(batch_records.event),
 }
 """What reads the values of an import."""
 
@@ -128,7 +129,7 @@ class Layout:
         except Refused as refused:
             return Entry(number, None, refused.fault)
         if "schema" in value and "value" in value:
-            return batch_records.entry(number, text, tracking=True)
+            return batch_records.entry(number, text, tracking=True, imported=True)
         if self.mapping is not None:
             return self._mapped(number, value, self.mapping)
         return batch_records.entry_of(number, value, READERS[self.holds])

@@ -25,6 +25,7 @@ from innkeeper.wire.bulk.batch_plans import (
     TOLD,
     Plan,
 )
+from innkeeper.wire.bulk.damage import undamaged
 from innkeeper.wire.decode import decode
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.views import PairsView, Verb
@@ -38,8 +39,8 @@ _EXTENSION: Final = PairsView(
 _ORDER_EXTENSION: Final = _EXTENSION.but(names=(EXTENSION_NAME,))
 
 
-def entry(line: int, text: bytes, *, tracking: bool = False) -> Entry:
-    """The record of a line of a batch; never raises."""
+def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> Entry:
+    """The record of a line of a batch, or of an import of such lines; never raises."""
     try:
         envelope = json_of(text)
     except rules.Refused as refused:
@@ -48,7 +49,7 @@ def entry(line: int, text: bytes, *, tracking: bool = False) -> Entry:
     ref = told if isinstance(told, str) and len(told) <= 255 else None
     if ref is not None and "\x00" in ref:
         ref = None
-    return Entry(line, ref, guarded(_enveloped, envelope, tracking))
+    return Entry(line, ref, guarded(_enveloped, envelope, tracking, imported))
 
 
 def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation]) -> Entry:
@@ -93,7 +94,7 @@ def json_of(text: bytes) -> dict[str, Any]:
     return value
 
 
-def _enveloped(envelope: dict[str, Any], tracking: bool) -> Operation:
+def _enveloped(envelope: dict[str, Any], tracking: bool, imported: bool) -> Operation:
     schema, mode, value = (envelope.get(name) for name in ("schema", "mode", "value"))
     if schema == "tracking" and not tracking:
         raise rules.Refused(rules.UNSUPPORTED)
@@ -104,7 +105,7 @@ def _enveloped(envelope: dict[str, Any], tracking: bool) -> Operation:
         raise rules.Refused(rules.UNSUPPORTED)
     if not isinstance(value, dict):
         raise rules.Refused(rules.invalid("value: must be an object"))
-    return reader(value)
+    return (undamaged(reader) if imported else reader)(value)
 
 
 def _are_text(*values: Any) -> bool:

@@ -13,8 +13,8 @@ from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry
+from innkeeper.rules.identity import identifying_keys
 from innkeeper.rules.identity_rules import Rulebook
-from innkeeper.rules.keys import guest_keys
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, unzipped
 from innkeeper.store.work import Row, Work
@@ -120,7 +120,7 @@ def _write_without(path: Path, layout: Layout, numbers: frozenset[int], staged: 
 
 def _keys(entry: Entry, book: Rulebook) -> list[UUID]:
     """Everything that the people of a record are known by."""
-    return [key for person in _people(entry) for key in guest_keys(person, book.keys(person))]
+    return [key for person in _people(entry) for key in identifying_keys(person, book)]
 
 
 def _people(entry: Entry) -> list[Record]:

@@ -234,6 +234,8 @@ _GUARDS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "groupLimit": ("group_limit", lambda value: type(value) is int and 0 < value < 2**31),
     "region": ("region", lambda value: isinstance(value, str)),
     "never": ("never", _is_texts),
+    "addNever": ("add_never", _is_texts),
+    "removeNever": ("remove_never", _is_texts),
 }
 """Member -> (what it changes, whether a value will do)."""
 

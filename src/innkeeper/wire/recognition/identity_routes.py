@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Schema
+from innkeeper.rules import placeholders
 from innkeeper.wire.recognition import identity
 from innkeeper.wire.recognition.identity import MAX_NAME, OWN, RULES, TAG
 from innkeeper.wire.specials import Special
@@ -106,8 +107,16 @@ _WHY: Final = _object(
 _GUARDS: Final = _object(
     groupLimit={"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
     region={"type": ["string", "null"]},
-    never={"type": ["array", "null"], "items": _TEXT},
+    never={"type": ["array", "null"], "items": _TEXT, "maxItems": placeholders.MOST},
 )
+_GUARD_CHANGES: Final = {
+    **_GUARDS,
+    "properties": {
+        **_GUARDS["properties"],
+        "addNever": {**_array(_TEXT), "description": "Values to add to `never`."},
+        "removeNever": {**_array(_TEXT), "description": "Values to take off it."},
+    },
+}
 _PAGING: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
 
 
@@ -235,7 +244,7 @@ OWN_IDENTITY: Final = (
         "changeIdentityGuards",
         "Change what guards go by",
         identity.change_guards,
-        body=_GUARDS,
+        body=_GUARD_CHANGES,
         shown=_GUARDS,
     ),
     _own(

@@ -1,0 +1,57 @@
+"""What a spreadsheet made of numbers that were no amounts: phone numbers and ids it cut short."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Operation
+from innkeeper.rules.normal import is_damaged, is_damaged_phone
+
+DAMAGED: Final = (
+    "is a number that a spreadsheet cut short: make the column text there, and export it again"
+)
+_PHONES: Final = ("phone", "mobile", "phoneNumbers")
+_PEOPLE: Final = ("contact", "consumer", "consumers")
+
+Read = Callable[[dict[str, Any]], Operation]
+
+
+def undamaged(read: Read) -> Read:
+    """The same reader of a record, but it refuses one with a phone number or an id that a
+    spreadsheet damaged: it identifies nobody, and what was lost is in the file's source."""
+
+    def checked(value: dict[str, Any]) -> Operation:
+        damaged = tuple(f"{at}: {DAMAGED}" for at in _damaged(value))
+        if not damaged:
+            return read(value)
+        try:
+            read(value)
+        except rules.Refused as refused:
+            raise rules.Refused(rules.invalid(*refused.fault.errors, *damaged)) from None
+        raise rules.Refused(rules.invalid(*damaged))
+
+    return checked
+
+
+def _damaged(value: Mapping[str, Any]) -> Iterator[str]:
+    """Where a record holds such numbers."""
+    for name in _PHONES:
+        for at, number in _each(name, value.get(name)):
+            if isinstance(number, str) and is_damaged_phone(number):
+                yield at
+    for at, one in _each("identifiers", value.get("identifiers")):
+        own = one.get("id") if isinstance(one, dict) else None
+        if isinstance(own, str) and is_damaged(own.strip()):
+            yield f"{at}.id"
+    for name in _PEOPLE:
+        for at, person in _each(name, value.get(name)):
+            if isinstance(person, dict):
+                yield from (f"{at}.{inner}" for inner in _damaged(person))
+
+
+def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A member, or each element of one that is an array, with where it is."""
+    if isinstance(value, list):
+        yield from ((f"{name}[{index}]", one) for index, one in enumerate(value))
+    elif value is not None:
+        yield name, value

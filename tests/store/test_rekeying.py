@@ -1,0 +1,211 @@
+"""Keys of an installation that were derived in another way are made again (F7, F8, F9)."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from innkeeper.actions.console.search import guests_by
+from innkeeper.actions.recognition import identity, rekeying
+from innkeeper.actions.records import orders
+from innkeeper.actions.records.order_people import CONTACTS
+from innkeeper.rules.keys import digest
+from innkeeper.rules.placeholders import PLACEHOLDERS
+from innkeeper.store import migrate
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+MIGRATION = "identity_values"
+"""That which came with the other derivation."""
+SPELT = "\u00a0ja\u200bne@x.com"
+PHONE = "+353 1 234 5678 ext. 5"
+RULES = {
+    "email": [{"provider": "email"}],
+    "phone": [{"field": "phone"}],
+    "name": [{"field": "first_name"}, {"field": "last_name"}],
+}
+
+
+def field_key(*words: str) -> UUID:
+    return digest("rule", *words)
+
+
+JANE = {
+    "first_name": "Ja\u200bne",
+    "last_name": "D\u034foe",
+    "phone_numbers": [PHONE],
+    "identifiers": [{"provider": "email", "id": SPELT}],
+}
+OLD_KEYS = [
+    digest("identifier", "email", "\u00a0ja\u200bne@x.com".strip()),
+    field_key("field:phone", "+35312345678"),
+    field_key("field:first_name", "jane", "field:last_name", "d\u034foe"),
+]
+"""Of Jane as she was written before: with every character, and the number without its extension."""
+NEW_KEYS = [
+    digest("identifier", "email", "jane@x.com"),
+    field_key("field:phone", "+35312345678;ext=5"),
+    field_key("field:first_name", "jane", "field:last_name", "doe"),
+]
+DAMAGED = {"phone_numbers": ["353861234567.0"], "first_name": "Ann"}
+
+
+@pytest.fixture
+def old(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database as the program before left it, with guests in it."""
+    known = {kind: migrate.migrations(kind) for kind in ("control", "workspace")}
+    (changed,) = [one.number for one in known["workspace"] if one.name == MIGRATION]
+    known["workspace"] = tuple(one for one in known["workspace"] if one.number < changed)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "migrations", known.__getitem__)
+        asyncio.run(migrate.migrate(empty_dsn))
+    return empty_dsn
+
+
+def insert(dsn: str, body: dict[str, Any], keys: list[UUID], own: Any = None) -> UUID:
+    ref = uuid4()
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "INSERT INTO ws_live.guests (ref, guest_type, body, first_seen, last_seen, created_at, "
+            "modified_at, own) VALUES (%s, 'customer', %s, now(), now(), now(), now(), %s)",
+            [ref, json.dumps(body), None if own is None else json.dumps(own)],
+        )
+        for key in keys:
+            connection.execute("INSERT INTO ws_live.guest_keys VALUES (%s, %s)", [key, ref])
+    return ref
+
+
+def execute(dsn: str, *statements: str) -> list[Any]:
+    with psycopg.connect(dsn) as connection:
+        cursors = [connection.execute(statement) for statement in statements]
+        return cursors[-1].fetchall() if cursors[-1].description else []
+
+
+def set_rules(dsn: str) -> None:
+    rows = (
+        f"({number}, '{name}', '{json.dumps(conditions)}')"
+        for number, (name, conditions) in enumerate(RULES.items(), 1)
+    )
+    execute(
+        dsn,
+        "DELETE FROM ws_live.identity_rules",
+        f"INSERT INTO ws_live.identity_rules (position, name, conditions) VALUES {','.join(rows)}",
+    )
+
+
+def keys_of(dsn: str, guest: UUID) -> set[UUID]:
+    rows = execute(dsn, f"SELECT key FROM ws_live.guest_keys WHERE guest_ref = '{guest}'")
+    return {row[0] for row in rows}
+
+
+def act(dsn: str, what: Any) -> Any:
+    async def run() -> Any:
+        database = Database(dsn, pool_size=1)
+        await database.open()
+        try:
+            async with database.work("live") as work:
+                return await what(work)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def contact(work: Work, **person: Any) -> UUID:
+    order = {"reference_id": str(uuid4()), "ordered_at": "2025-01-01T00:00:00.000Z", "price": 1}
+    made = await orders.create(work, {**order, "currency_code": "EUR"})
+    return (await CONTACTS.create(work, made["ref"], person))["guest_ref"]  # type: ignore[no-any-return]
+
+
+def test_keys_are_made_again(old: str) -> None:
+    """F8, F9: of a guest, of one that others are merged into, and only of those who need it."""
+    set_rules(old)
+    jane = insert(old, JANE, OLD_KEYS)
+    seen = "2025-01-01T00:00:00.000Z"
+    state = {"guest_type": "customer", "body": JANE, "last_seen": seen, "modified_at": seen}
+    merged = insert(old, {"first_name": "Other"}, OLD_KEYS, {"base": state, "now": state})
+    damaged = insert(old, DAMAGED, [field_key("field:phone", "353861234567.0")])
+    plain = insert(old, {"phone_numbers": ["+353 86 123 4567"]}, [UUID(int=1)])
+    asyncio.run(rekeying.upgrade(old))
+    assert keys_of(old, jane) == keys_of(old, merged) == set(NEW_KEYS)
+    assert keys_of(old, damaged) == set()
+    assert keys_of(old, plain) == {UUID(int=1)}
+    assert execute(old, "SELECT key_form FROM ws_live.identity_settings") == [(2,)]
+    execute(old, f"DELETE FROM ws_live.guests WHERE ref = '{merged}'")
+
+    async def arrive(work: Work) -> list[UUID]:
+        names = {"first_name": "Jane", "last_name": "Poe"}
+        return [
+            await contact(work, identifiers=[{"provider": "email", "id": "Jane@x.com"}]),
+            await contact(work, **names, phone_numbers=["01 234 5678x5"], country="IE"),
+            await contact(work, first_name="JANE", last_name="doe"),
+            await contact(work, **names, phone_numbers=["+35312345678"]),
+        ]
+
+    *same, other = act(old, arrive)
+    assert set(same) == {jane}
+    assert other != jane
+
+
+def test_it_goes_on_after_it_was_cut_off(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not done until all are, and doing it twice does no harm."""
+    guests = [insert(old, JANE, OLD_KEYS) for _ in range(5)]
+    monkeypatch.setattr(rekeying, "BATCH", 2)
+    real, done = rekeying.guest_keys, list[Any]()
+
+    def dying(*given: Any) -> Any:
+        done.append(given)
+        if len(done) > 6:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rekeying, "guest_keys", dying)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(rekeying.upgrade(old))
+    assert execute(old, "SELECT key_form FROM ws_live.identity_settings") == [(1,)]
+    for _ in range(2):
+        asyncio.run(rekeying.upgrade(old))
+        assert all(keys_of(old, guest) == {NEW_KEYS[0]} for guest in guests)
+
+
+def test_a_workspace_made_now_needs_nothing(dsn: str) -> None:
+    rows = execute(
+        dsn,
+        "SELECT key_form FROM ws_live.identity_settings "
+        "UNION SELECT key_form FROM ws_live_sandbox.identity_settings",
+    )
+    assert rows == [(2,)]
+
+
+def test_words_of_the_search_are_made_again(old: str) -> None:
+    """F9, F8: a name is found as it is seen, a phone by its number without the extension; and no
+    word of before stays behind."""
+    jane = insert(old, JANE, [])
+    (before,) = execute(old, "SELECT array_agg(word ORDER BY word) FROM ws_live.guest_words")
+    assert before[0] != ["#12345678", "doe", "jane"]
+    asyncio.run(rekeying.upgrade(old))
+    rows = execute(old, "SELECT word FROM ws_live.guest_words ORDER BY word")
+    assert rows == [("#12345678",), ("doe",), ("jane",)]
+    assert execute(old, "SELECT word FROM ws_live.name_words ORDER BY 1") == [("doe",), ("jane",)]
+    for text in ("Jane", "jane d\u00adoe", "01 234 5678", PHONE):
+        hits = act(old, lambda work, text=text: guests_by(work, text))
+        assert [hit["ref"] for hit in hits.items] == [jane], text
+    # As the trigger does it from now on, and takes it away again.
+    execute(old, f"DELETE FROM ws_live.guests WHERE ref = '{jane}'")
+    assert execute(old, "SELECT word FROM ws_live.guest_words") == []
+
+
+def test_a_list_of_values_that_was_changed_keeps_its_changes(old: str) -> None:
+    """F7: what was added and taken off stays so; what the program knows more is there too."""
+    execute(old, "UPDATE ws_live.identity_settings SET never = ARRAY['walk-in', 'null', 'none']")
+    asyncio.run(rekeying.upgrade(old))
+    never = set(act(old, identity.guards)["never"])
+    assert {"walk-in", "null", "none", "[object object]", "guest"} <= never
+    assert never.isdisjoint({"test", "nil", "unknown", "test@test.com"})
+    sandbox = "SELECT never_added, never_removed FROM ws_live_sandbox.identity_settings"
+    assert execute(old, sandbox) == [([], [])]
+    assert len(never) == len(PLACEHOLDERS) + 1 - 16
