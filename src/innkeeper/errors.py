@@ -265,12 +265,14 @@ class ServerFault(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database cannot be reached, or every connection stayed busy: retry at once."""
+    """The database cannot be reached, or every connection or slot stayed busy: retry soon."""
 
     status = 503
 
-    def __init__(self, why: str = "The server is temporarily unavailable.") -> None:
-        super().__init__(why, headers={"Retry-After": "1"})
+    def __init__(
+        self, why: str = "The server is temporarily unavailable.", retry_seconds: int = 1
+    ) -> None:
+        super().__init__(why, headers={"Retry-After": str(retry_seconds)})
 
 
 class OperatorError(Exception):

@@ -85,6 +85,11 @@ class Settings:
     keep_alive_seconds: Annotated[int, Meta(ge=1)] = _setting(
         5, "Seconds for which a connection stays open between two requests."
     )
+    trusted_proxies: str = _setting(
+        "127.0.0.0/8,::1/128",
+        "Addresses or networks of proxies in front, separated by commas, whose X-Forwarded-For "
+        "names the caller: log-ins are limited by it.",
+    )
     more_info_url: str = _setting(
         "https://support.sitecore.com", "Value of moreInfoUrl in error answers."
     )

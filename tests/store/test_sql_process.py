@@ -159,14 +159,13 @@ async def test_s4_a_few_texts_are_checked_at_a_time(monkeypatch: pytest.MonkeyPa
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", counted)
-    monkeypatch.setattr("innkeeper.store.limiter.WAIT_SECONDS", 120.0)
-    limiter = Limiter("checks of SQL", at_once=2, waiting=2)
+    limiter = Limiter("checks of SQL", at_once=2, waiting=2, wait_seconds=120)
     monkeypatch.setattr(sql_process, "CHECKS", limiter)
     texts = [f"{PLAIN} WHERE core_city = '{number}'" for number in range(5)]
     outcomes = await asyncio.gather(*map(check_sql, texts), return_exceptions=True)
     assert [type(each) for each in outcomes if each is not None] == [Unavailable]
     assert most == 2
-    assert limiter.waiting == 0
+    assert limiter.queued == 0
 
 
 async def test_s4_a_text_is_checked_once(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:

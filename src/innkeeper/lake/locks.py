@@ -35,9 +35,11 @@ async def alone(work: Work, what: str, *, wait: bool = True) -> AsyncIterator[bo
     else:
         row = await work.one("lake.try_lock", lock=number)
         ours = bool(row and row["ours"])
+    work.session_held += ours
     try:
         yield ours
     finally:
+        work.session_held -= ours
         if ours and not work.connection.closed:
             await work.one("lake.unlock", lock=number)
 
@@ -49,8 +51,10 @@ async def together(work: Work, what: str) -> AsyncIterator[None]:
         raise RuntimeError("a lock of the lake is taken before the transaction it protects")
     number = lock_number(work, what)
     await work.one("lake.share", lock=number)
+    work.session_held += 1
     try:
         yield
     finally:
+        work.session_held -= 1
         if not work.connection.closed:
             await work.one("lake.unshare", lock=number)

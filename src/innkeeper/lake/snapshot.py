@@ -25,8 +25,6 @@ Result = TypeVar("Result")
 
 LONG_TAIL: Final = 20_000
 """Changes waiting from which on a question flushes first: files are faster than a long tail."""
-AT_ONCE: Final = 2
-"""Questions that one process answers at a time: each may use every core."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +103,10 @@ class Lake:
             return await asyncio.to_thread(act, self.session)
 
 
-_turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-
-
-def _turn() -> asyncio.Semaphore:
-    loop = asyncio.get_running_loop()
-    if loop not in _turns:
-        _turns.clear()
-        _turns[loop] = asyncio.Semaphore(AT_ONCE)
-    return _turns[loop]
-
-
 @asynccontextmanager
 async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
     """The lake as it is now; its files stay until the block ends. `engine`: not the settings'."""
-    async with _turn():
+    async with work.in_slot(work.limits.questions):
         held = work.in_transaction
         if not held and (await _state(work))["waiting"] >= LONG_TAIL:
             await flush_all(work)

@@ -117,9 +117,11 @@ def veiled_pairs(pairs: Mapping[str, Any]) -> dict[str, Any]:
     return {key: masked(value) if isinstance(value, str) else value for key, value in pairs.items()}
 
 
-def locked_seconds(failures: int) -> int:
-    """How long an address stays locked after so many failed attempts in a row."""
-    return 0 if failures < 5 else min(30 * 2 ** (failures - 5), 3600)
+def locked_seconds(attempts: int, free: int) -> int:
+    """How long a budget of log-ins is locked after so many attempts in a row without success:
+    from the last of the `free` ones on for 30 seconds, then twice as long each time, up to an hour.
+    """
+    return 0 if attempts < free else min(30 * 2 ** min(attempts - free, 7), 3600)
 
 
 def veiled(record: Record, resource: type[Resource]) -> Record:

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.failures import Contended
+from innkeeper.store.limiter import Limits
 from innkeeper.store.queries import Queries, schema_of
 from innkeeper.store.work import ADAPTERS, Work
 
@@ -39,8 +40,10 @@ class Database:
         pool_size: int = 8,
         statement_timeout_ms: int = 30_000,
         settings: Settings | None = None,
+        question_wait_seconds: float | None = None,
     ) -> None:
         self._settings = settings or Settings()
+        self.limits = Limits.of(pool_size, question_wait_seconds)
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -117,24 +120,25 @@ class Lent:
     A class, since one made from a generator costs three times as much on every request.
     """
 
-    __slots__ = ("_actor", "_connection", "_database", "_queries", "_workspace")
+    __slots__ = ("_actor", "_database", "_queries", "_work", "_workspace")
 
     def __init__(self, database: Database, workspace: str, queries: Queries, actor: str) -> None:
         self._database = database
         self._workspace = workspace
         self._queries = queries
         self._actor = actor
-        self._connection: Connection | None = None
+        self._work: Work | None = None
 
     async def __aenter__(self) -> Work:
-        self._connection = connection = await self._database.checkout()
-        settings = self._database.settings
-        return Work(connection, self._workspace, self._queries, settings, self._actor)
+        database = self._database
+        connection = await database.checkout()
+        self._work = Work(connection, self._workspace, self._queries, database, self._actor)
+        return self._work
 
     async def __aexit__(self, *_: object) -> None:
-        if self._connection is not None:
-            await self._database.put_back(self._connection)
-            self._connection = None
+        if self._work is not None:
+            await self._work.give_back()
+            self._work = None
 
 
 class _Adapted:

@@ -1,45 +1,42 @@
-"""A limit of how much of one kind of work this process does at a time."""
+"""Semaphores with a bounded queue: how many do one slow thing at a time, and how many may wait.
+
+One for each kind of slow work (hashing, questions to the lake, downloads), so that none takes all
+of a process. Take a slot before a database connection: whoever waits for one must hold nothing
+that others need.
+"""
 
 import asyncio
+from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Final
 
 from innkeeper.errors import Unavailable
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 5
+QUESTIONS_AT_ONCE: Final = 2
+"""Questions to the lake that one process answers at a time: each may use every core."""
 
 
 class Limiter:
-    """`async with`: one of so many turns; raises `Unavailable` when too many wait, or for long.
+    """`async with`: a slot of `at_once`, for which `waiting` more callers wait in their order.
 
-    Take a turn before a database connection: whoever waits for one must hold nothing that others
-    need.
+    Raises `Unavailable` with a Retry-After when as many wait already, and after `wait_seconds`;
+    None waits as long as it takes.
     """
 
-    def __init__(self, what: str, at_once: int, waiting: int) -> None:
+    def __init__(
+        self, what: str, at_once: int, waiting: int, wait_seconds: float | None = WAIT_SECONDS
+    ) -> None:
         self._what = what
-        self._at_once = at_once
-        self._most_waiting = waiting
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._turns = asyncio.Semaphore(at_once)
-        self.waiting = 0
+        self._free = at_once
+        self._waiting = waiting
+        self._wait_seconds = wait_seconds
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Turns that a loop which has ended took are free again.
-            self._loop, self._turns, self.waiting = loop, asyncio.Semaphore(self._at_once), 0
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
-        if self.waiting >= self._most_waiting:
-            raise Unavailable(f"Too many {self._what} wait.")
-        self.waiting += 1
-        try:
-            await asyncio.wait_for(self._turns.acquire(), WAIT_SECONDS)
-        except TimeoutError:
-            raise Unavailable(f"Too many {self._what} are under way.") from None
-        finally:
-            self.waiting -= 1
+        await self.acquire()
 
     async def __aexit__(
         self,
@@ -47,4 +44,81 @@ class Limiter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._turns.release()
+        self.release()
+
+    async def acquire(self) -> None:
+        """Take a slot, to be given back by `release`."""
+        if self._free and not self._queue:
+            self._free -= 1
+            return
+        if len(self._queue) >= self._waiting:
+            raise self._busy()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                # It was granted at the moment at which we gave up.
+                self.release()
+            elif turn in self._queue:
+                self._queue.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise self._busy() from None
+            raise
+
+    def release(self) -> None:
+        """Give a slot to whoever waits longest."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    @property
+    def free(self) -> int:
+        """How many slots nobody holds."""
+        return self._free
+
+    @property
+    def queued(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def _busy(self) -> Unavailable:
+        return Unavailable(f"Too many {self._what} at once. Try again.", RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of each kind of slow work one process does at a time."""
+
+    questions: Limiter
+    """Questions to the lake; each keeps a connection for its snapshot while it runs."""
+    log_ins: Limiter
+    """Passwords verified for browsers that nobody knows: argon2 takes 64 MB and every core."""
+    known_log_ins: Limiter
+    """Passwords of people whose browser has logged in before, or who follow a link."""
+    uploads: Limiter
+    """Files that arrive by signed links."""
+    downloads: Limiter
+    """Files that leave by signed links."""
+    import_files: Limiter
+    """Import files that screens look into."""
+
+    @classmethod
+    def of(cls, pool_size: int, question_wait_seconds: float | None = None) -> "Limits":
+        """`question_wait_seconds`: how long a question may wait for its slot; None waits as long
+        as it takes."""
+        # Questions never take all of a pool.
+        questions = max(1, min(QUESTIONS_AT_ONCE, pool_size // 2))
+        return cls(
+            questions=Limiter("questions to the lake", questions, 16, question_wait_seconds),
+            log_ins=Limiter("log-ins", 1, 16),
+            known_log_ins=Limiter("log-ins", 1, 16),
+            uploads=Limiter("uploads", 32, 0),
+            downloads=Limiter("downloads", 64, 0),
+            import_files=Limiter("import files", 2, 16),
+        )

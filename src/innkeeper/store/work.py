@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from innkeeper import clock
 from innkeeper.settings import Settings
 from innkeeper.store.failures import translated
+from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.queries import Queries
 
 # `Json(value)` makes a parameter jsonb.
@@ -81,6 +82,19 @@ set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
 set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())
 
 
+class Lender(Protocol):
+    """What lends connections: a `Database`."""
+
+    limits: Limits
+
+    @property
+    def settings(self) -> Settings: ...
+
+    async def checkout(self) -> psycopg.AsyncConnection[DictRow]: ...
+
+    async def put_back(self, connection: psycopg.AsyncConnection[DictRow]) -> None: ...
+
+
 class Work:
     """Named queries on one connection, each in a transaction of its own unless one is open.
 
@@ -88,12 +102,14 @@ class Work:
     """
 
     __slots__ = (
+        "_lender",
         "_open",
         "_queries",
         "_spoilt",
         "_stamped",
         "actor",
         "connection",
+        "session_held",
         "settings",
         "workspace",
     )
@@ -103,15 +119,18 @@ class Work:
         connection: psycopg.AsyncConnection[DictRow],
         workspace: str,
         queries: Queries,
-        settings: Settings,
+        lender: Lender,
         actor: str,
     ) -> None:
         self.connection = connection
         self.workspace = workspace
-        self.settings = settings
+        self.settings = lender.settings
         self.actor = actor
         """Who asks, for ledgers and audit: a client key, a user, a job."""
+        self.session_held = 0
+        """How many locks of this connection's session are held, which would stay with it."""
         self._queries = queries
+        self._lender = lender
         self._open = False
         self._spoilt = False
         self._stamped = datetime.min.replace(tzinfo=UTC)
@@ -121,6 +140,46 @@ class Work:
         age (L-10), and so stands in the order it was made."""
         self._stamped = max(clock.now(), self._stamped + _TICK)
         return self._stamped
+
+    @property
+    def limits(self) -> Limits:
+        """How much slow work this process does at a time."""
+        return self._lender.limits
+
+    @asynccontextmanager
+    async def released(self) -> AsyncIterator[None]:
+        """Lend the connection to others while something slow happens; nothing is queried inside.
+
+        It stays inside a transaction, and while a lock of its session is held. Afterwards it is
+        another one: what belongs to a session (temporary tables) is gone. Raises `Unavailable` when
+        none comes free in time.
+        """
+        if self._open or self.session_held:
+            yield
+            return
+        await self.give_back()
+        try:
+            yield
+        except Exception:
+            self.connection = await self._lender.checkout()
+            raise
+        self.connection = await self._lender.checkout()
+
+    @asynccontextmanager
+    async def in_slot(self, slots: Limiter) -> AsyncIterator[None]:
+        """Hold a slot; others have the connection while this one waits. Raises `Unavailable`."""
+        async with AsyncExitStack() as stack:
+            async with self.released():
+                await stack.enter_async_context(slots)
+            yield
+
+    async def give_back(self) -> None:
+        """Return the connection, if there is one, to where it was lent."""
+        connection: psycopg.AsyncConnection[DictRow] | None = getattr(self, "connection", None)
+        if connection is not None:
+            # Whoever queries without one meets an error instead of somebody else's transaction.
+            del self.connection
+            await self._lender.put_back(connection)
 
     async def one(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any

@@ -19,6 +19,7 @@ from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.browser_security import BrowserSecurity
+from innkeeper.web.client_address import trusted_networks
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
@@ -31,6 +32,8 @@ from innkeeper.wire.faults import error_body
 from innkeeper.wire.stream.routes import is_stream
 from innkeeper.wire.text import encode
 
+# People and clients would rather hear soon that the lake is busy.
+QUESTION_WAIT_SECONDS = 30.0
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")
 
 
@@ -61,8 +64,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The ASGI application; without settings, those that `innkeeper serve` resolved."""
     resolved = settings or Settings.from_environment()
     configure_logs(resolved.log_level, resolved.log_format)
+    trusted_networks(resolved.trusted_proxies)
     database = Database(
-        resolved.database, resolved.pool_size, resolved.statement_timeout_ms, resolved
+        resolved.database,
+        resolved.pool_size,
+        resolved.statement_timeout_ms,
+        resolved,
+        question_wait_seconds=QUESTION_WAIT_SECONDS,
     )
     keyring = Keyring(database)
     notices = Notices(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)

@@ -1,12 +1,11 @@
 """The doors of exports that need no API key: tokens of OAuth, and files by signed link."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import IO, Final
+from functools import partial
+from typing import Final
 
-import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.admin import oauth
@@ -16,12 +15,12 @@ from innkeeper.errors import ApiError, NotFound, Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
+from innkeeper.web.downloads import Download, stored_file
 from innkeeper.web.forms import read_form
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.text import encode
 
 TOKEN_PATHS: Final = ("/oauth/token", "/v2/oauth/token")
-_BLOCK: Final = 256 * 1024
 _MOST_FORM: Final = 16 * 1024
 
 
@@ -68,21 +67,11 @@ class ExportDoors:
             await links.check(work, "GET", request.url.path, request.query_params)
         async with self.database.work(workspace, "download") as work:
             name = await audience_exports.file_name(work, ref, int(number))
-        try:
-            file = await anyio.to_thread.run_sync(self.files.open, name)
-        except FileNotFoundError:
-            raise NotFound from None
         gzipped = name.endswith(".gz")
         media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
-        saved = f'attachment; filename="{ref}-{name.rpartition("/")[2]}"'
-        headers = {"content-disposition": saved}
-        return StreamingResponse(_blocks(file), media_type=media, headers=headers)
-
-
-async def _blocks(file: IO[bytes]) -> AsyncIterator[bytes]:
-    with file:
-        while block := await anyio.to_thread.run_sync(file.read, _BLOCK):
-            yield block
+        saved_as = f"{ref}-{name.rpartition('/')[2]}"
+        stored = partial(stored_file, self.files, name)
+        return Download(self.database.limits.downloads, stored, media, saved_as)
 
 
 def _oauth_error(status: int, code: str) -> Response:

@@ -4,15 +4,15 @@ import base64
 import binascii
 import hmac
 import zlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import md5
 from typing import IO, Any, Final
 from uuid import UUID
 
 import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.bulk import batches, exports_files, links
@@ -21,6 +21,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
+from innkeeper.web.downloads import Body, Download, stored_file
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.text import encode
 
@@ -53,6 +54,13 @@ class Uploads:
             known = await batches.fetch(work, ref)
             if known["state"] not in (batches.UPLOADING, batches.FILE_UPLOADED, batches.PROCESSING):
                 raise Conflict(f"Batch {ref} was uploaded already.")
+        async with self.database.limits.uploads:
+            await self._receive(request, workspace, known)
+        return Response(status_code=200)
+
+    async def _receive(self, request: Request, workspace: str, known: dict[str, Any]) -> None:
+        """Collect a file without a connection to the database, and note that it has arrived."""
+        ref: UUID = known["ref"]
         with self.files.staged() as staged:
             digest, size = await _collected(request, staged, self.settings.max_upload_bytes)
             _check_md5(request.headers.get("content-md5"), digest)
@@ -61,7 +69,6 @@ class Uploads:
                 await anyio.to_thread.run_sync(self.files.put, name, staged)
             async with self.database.work(workspace, known["actor"]) as work:
                 await batches.received(work, ref, checksum=digest.hex(), size=size)
-        return Response(status_code=200)
 
     async def log(self, request: Request) -> Response:
         """What failed: gzip of one JSON object a line, in the order of the file."""
@@ -69,7 +76,11 @@ class Uploads:
         async with self.database.work(workspace) as work:
             await batches.fetch(work, ref)
         as_text = request.query_params.get("codeType") == "string"
-        return StreamingResponse(self._log(workspace, ref, as_text), media_type=GZIP)
+
+        async def opened() -> Body:
+            return self._log(workspace, ref, as_text)
+
+        return Download(self.database.limits.downloads, opened, GZIP)
 
     async def export(self, request: Request) -> Response:
         """The file of an export; 404 once it is removed."""
@@ -79,28 +90,24 @@ class Uploads:
         if export["state"] != exports_files.DONE:
             raise NotFound
         name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        kept = exports_files.file_name(workspace, ref)
-        try:
-            stream = await anyio.to_thread.run_sync(self.files.open, kept)
-        except FileNotFoundError:
-            raise NotFound from None
-        return StreamingResponse(_pieces(stream), media_type=BYTES, headers=headers)
+        stored = exports_files.file_name(workspace, ref)
+        return Download(
+            self.database.limits.downloads, partial(stored_file, self.files, stored), BYTES, name
+        )
 
-    async def _log(self, workspace: str, ref: UUID, as_text: bool) -> AsyncIterator[bytes]:
+    async def _log(self, workspace: str, ref: UUID, as_text: bool) -> Body:
         packer = zlib.compressobj(wbits=31)
-        async with self.database.work(workspace) as work:
-            async for row in batches.failures(work, ref):
-                line: dict[str, Any] = {
-                    "ref": row["ref"],
-                    "code": str(row["code"]) if as_text else row["code"],
-                    "message": row["message"],
-                    "line": row["line"],
-                }
-                if row["errors"]:
-                    line["errors"] = row["errors"]
-                if packed := packer.compress(encode(line) + b"\n"):
-                    yield packed
+        async for row in batches.failures_lent(partial(self.database.work, workspace), ref):
+            line: dict[str, Any] = {
+                "ref": row["ref"],
+                "code": str(row["code"]) if as_text else row["code"],
+                "message": row["message"],
+                "line": row["line"],
+            }
+            if row["errors"]:
+                line["errors"] = row["errors"]
+            if packed := packer.compress(encode(line) + b"\n"):
+                yield packed
         yield packer.flush()
 
     async def _checked(self, request: Request, method: links.Method) -> tuple[str, UUID]:
@@ -110,12 +117,6 @@ class Uploads:
         async with self.database.control() as work:
             await links.check(work, method, request.url.path, request.query_params)
         return workspace, ref
-
-
-async def _pieces(stream: IO[bytes]) -> AsyncIterator[bytes]:
-    with stream:
-        while piece := await anyio.to_thread.run_sync(stream.read, _BLOCK):
-            yield piece
 
 
 async def _collected(request: Request, staged: IO[bytes], most: int) -> tuple[bytes, int]:

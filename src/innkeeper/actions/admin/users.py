@@ -1,6 +1,5 @@
 """People who log in to the screens: links, passwords, logins, roles."""
 
-import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -9,27 +8,17 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.access import SANDBOX, Role, covers, is_member, locked_seconds, may_give
+from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
 from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
 from innkeeper.store.work import Work
 
 LOGIN: Final = timedelta(days=7)
 LINK: Final = timedelta(days=3)
 SHORTEST_PASSWORD: Final = 10
-
-_hasher: Final = PasswordHasher()
-# Verified where there is no such person, so that the answer takes as long as for one.
-_NOBODY: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IGhlcmUh$"
-    "GG7vvF3hS0RLqNIQr4dYXrIoZZZaDyRbD2KNcGkUDGY"
-)
 
 
 class Refused(ApiError):
@@ -103,7 +92,7 @@ async def invite(
     `memberships` are the workspaces that they may open, each with its sandbox; None for all.
     Raises `Invalid`, `Refused`.
     """
-    _check_person(email, name)
+    check_person(email, name)
     async with work.transaction():
         await _check_memberships(work, role, memberships)
         _check_giver(by, None, role, memberships)
@@ -152,6 +141,7 @@ async def change(
         )
         if disabled:
             await work.run("users.close_logins", user=user, kept=None)
+            await work.run("users.forget_browsers", user=user)
             await work.run("users.forget_links", user=user)
         await audit.note(
             work, "user.change", user, role=role, disabled=disabled, workspaces=memberships
@@ -183,54 +173,34 @@ def _check_giver(
 async def link(work: Work, token: str) -> Record | None:
     """Whose link this is: user_ref, email, name, all None for the first owner's; None when it
     has expired or was used."""
-    return await work.one("users.link", token_sha256=_digest(token), now=clock.now())
+    return await work.one("users.link", token_sha256=digest_of(token), now=clock.now())
 
 
-async def use_link(work: Work, token: str, password: str, email: str = "", name: str = "") -> UUID:
-    """Choose a password by a link; the person. The first owner's link needs an e-mail address and
-    a name as well. Raises `Invalid`, and `Refused` for a link that has ended."""
-    if len(password) < SHORTEST_PASSWORD:
-        raise Invalid(Problem("password", f"at least {SHORTEST_PASSWORD} characters"))
-    hashed = await asyncio.to_thread(_hasher.hash, password)
+async def use_link(
+    work: Work, token: str, password_hash: str, email: str = "", name: str = ""
+) -> UUID:
+    """Keep a password that was chosen by a link; the person. The first owner's link needs an
+    e-mail address and a name as well. Raises `Invalid`, and `Refused` for a link that has ended."""
     async with work.transaction():
-        row = await work.one("users.use_link", token_sha256=_digest(token), now=clock.now())
+        row = await work.one("users.use_link", token_sha256=digest_of(token), now=clock.now())
         if row is None:
-            raise Refused("This link has expired or was used. Ask for another one.")
+            raise link_ended()
         user: UUID | None = row["user_ref"]
         if user is None:
-            _check_person(email, name)
-            user = (await _create(work, email, name, Role.OWNER, hashed))["ref"]
+            check_person(email, name)
+            user = (await _create(work, email, name, Role.OWNER, password_hash))["ref"]
         else:
-            await work.run("users.set_password", ref=user, password_hash=hashed)
+            await work.run("users.set_password", ref=user, password_hash=password_hash)
             await work.run("users.close_logins", user=user, kept=None)
+            await work.run("users.forget_browsers", user=user)
         work.actor = (await _fetch(work, user))["email"]
         await audit.note(work, "user.password", user)
     return user
 
 
-async def check_password(work: Work, email: str, password: str) -> UUID:
-    """The person with that password; raises `Refused`, at once and whatever the password while
-    an address is locked after failed attempts."""
-    now = clock.now()
-    email = _normal(email)
-    email_sha256 = _digest(email)
-    known = await work.one("users.failures", email_sha256=email_sha256)
-    if known and known["locked_until"] and known["locked_until"] > now:
-        seconds = round((known["locked_until"] - now).total_seconds())
-        raise Refused(f"Too many attempts. Try again in {_words(seconds)}.")
-    row = await work.one("users.by_email", email=email)
-    stored = (row and row["password_hash"]) or _NOBODY
-    right = await asyncio.to_thread(_verified, stored, password)
-    if row is None or not right or row["disabled_at"] is not None:
-        failed = await work.one("users.note_failure", email_sha256=email_sha256, now=now)
-        locked = locked_seconds(failed["failures"] if failed else 0)
-        if locked:
-            until = now + timedelta(seconds=locked)
-            await work.run("users.lock", email_sha256=email_sha256, until=until)
-        raise Refused("That e-mail address and password do not belong together.")
-    await work.run("users.forget_failures", email_sha256=email_sha256, now=now)
-    user: UUID = row["ref"]
-    return user
+def link_ended() -> Refused:
+    """What is said of a link that has ended."""
+    return Refused("This link has expired or was used. Ask for another one.")
 
 
 async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
@@ -238,7 +208,7 @@ async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
     token, now = secrets.token_urlsafe(32), clock.now()
     await work.run(
         "users.open_login",
-        token_sha256=_digest(token),
+        token_sha256=digest_of(token),
         user=user,
         workspace=FIRST_WORKSPACE,
         now=now,
@@ -250,7 +220,7 @@ async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
 async def of_login(work: Work, token: str, workspace: str | None = None) -> Person | None:
     """Whose login this is, if it is open; notes that they are here, at most once a minute."""
     now = clock.now()
-    row = await work.one("users.of_login", token_sha256=_digest(token), now=now)
+    row = await work.one("users.of_login", token_sha256=digest_of(token), now=now)
     if row is None:
         return None
     allowed = row["workspaces"]
@@ -261,14 +231,14 @@ async def of_login(work: Work, token: str, workspace: str | None = None) -> Pers
     seen = row["last_seen_at"]
     if here != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
         await work.run(
-            "users.seen", token_sha256=_digest(token), user=row["ref"], workspace=here, now=now
+            "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=here, now=now
         )
     return Person(row["ref"], row["email"], row["name"], Role(row["role"]), here, allowed)
 
 
 async def close_login(work: Work, token: str) -> None:
     """Log out."""
-    await work.run("users.close_login", token_sha256=_digest(token))
+    await work.run("users.close_login", token_sha256=digest_of(token))
 
 
 async def _link(work: Work, user: UUID | None) -> str:
@@ -276,7 +246,7 @@ async def _link(work: Work, user: UUID | None) -> str:
     await work.run("users.forget_links", user=user)
     await work.run(
         "users.create_link",
-        token_sha256=_digest(token),
+        token_sha256=digest_of(token),
         user=user,
         now=now,
         expires_at=now + LINK,
@@ -295,7 +265,7 @@ async def _create(
     row = await work.one(
         "users.create",
         ref=uuid4(),
-        email=_normal(email),
+        email=normal_email(email),
         name=name.strip(),
         role=role,
         workspaces=memberships,
@@ -303,7 +273,7 @@ async def _create(
         now=clock.now(),
     )
     if row is None:
-        raise Conflict(f"There is a user {_normal(email)} already.")
+        raise Conflict(f"There is a user {normal_email(email)} already.")
     return row
 
 
@@ -314,7 +284,8 @@ async def _fetch(work: Work, user: UUID) -> Record:
     return row
 
 
-def _check_person(email: str, name: str) -> None:
+def check_person(email: str, name: str) -> None:
+    """Raises `Invalid` for what cannot be a person's e-mail address or name."""
     problems = []
     local, _, domain = email.strip().partition("@")
     if not local or not domain or len(email) > 254 or any(map(str.isspace, email.strip())):
@@ -325,20 +296,11 @@ def _check_person(email: str, name: str) -> None:
         raise Invalid(*problems)
 
 
-def _verified(stored: str, password: str) -> bool:
-    try:
-        return _hasher.verify(stored, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _normal(email: str) -> str:
+def normal_email(email: str) -> str:
+    """An e-mail address as accounts have it."""
     return email.strip().lower()
 
 
-def _digest(secret: str) -> bytes:
+def digest_of(secret: str) -> bytes:
+    """What is stored of a secret that is random."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def _words(seconds: int) -> str:
-    return f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"

@@ -163,7 +163,6 @@ async def _calculate(
     )
 
     question = Question.of(row["definition"], await traits.known(work))
-    await work.run("segments.make_found")
     async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
@@ -200,6 +199,7 @@ async def _keep(
     work: Work, row: Row, found: list[str], asked: Collection[str] | None
 ) -> tuple[list[Row], list[Row]]:
     """Store who is a member now; tell who entered and who left. In the question's transaction."""
+    await work.run("segments.make_found")
     await work.copy_in("segments.copy_found", ((UUID(ref),) for ref in found))
     guests = None if asked is None else list(asked)
     departed = await work.all("segments.depart", segment=row["ref"], asked=guests)

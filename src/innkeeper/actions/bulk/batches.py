@@ -1,6 +1,7 @@
 """Batches and imports: allocate, receive, apply, list, and tell what failed (batch-api.md)."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -16,7 +17,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
 from innkeeper.rules.keys import digest, lock_of
 from innkeeper.store.readers import Chunk
-from innkeeper.store.work import Json, Row, Work
+from innkeeper.store.work import Json, Lend, Row, Work
 
 Holds = Literal["batch", "guests", "orders", "events"]
 
@@ -196,11 +197,14 @@ async def move(
 async def claim(work: Work, batch: UUID) -> bool:
     """Whether this connection may apply a batch: nobody else does until it lets go or breaks."""
     row = await work.one("batches.claim", lock=_lock(batch))
-    return bool(row and row["mine"])
+    mine = bool(row and row["mine"])
+    work.session_held += mine
+    return mine
 
 
 async def let_go(work: Work, batch: UUID) -> None:
     """Let another connection apply it."""
+    work.session_held -= 1
     await work.one("batches.let_go", lock=_lock(batch))
 
 
@@ -268,9 +272,16 @@ async def finish(work: Work, batch: UUID) -> Record:
 
 async def failures(work: Work, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:
     """The records that failed, by line: `line`, `ref`, `code`, `message`, `errors`."""
+    async for row in failures_lent(lambda: nullcontext(work), batch, page):
+        yield row
+
+
+async def failures_lent(lend: Lend, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:
+    """The same for a reader that may be slow: a connection is held only while a page is read."""
     after = 0
     while True:
-        rows = await work.all("batches.failures", ref=batch, after=after, limit=page)
+        async with lend() as work:
+            rows = await work.all("batches.failures", ref=batch, after=after, limit=page)
         for row in rows:
             yield row
         if len(rows) < page:

@@ -183,10 +183,12 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     claimed = await work.one("identity.claim", lock=lock)
     if not claimed or not claimed["mine"]:
         return False
+    work.session_held += 1
     try:
         while (job := await work.one("identity.next_job")) is not None:
             await _run(work, job, progress)
     finally:
+        work.session_held -= 1
         if not work.connection.closed:
             await work.all("identity.let_go", lock=lock)
     return True

@@ -59,29 +59,65 @@ WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s AND disabled_at I
 DELETE FROM innkeeper.login_links
 WHERE token_sha256 = %(token_sha256)s AND expires_at > %(now)s RETURNING user_ref
 
--- users.failures
--- What is known of failed attempts with an address.
-SELECT failures, last_at, locked_until FROM innkeeper.login_failures
-WHERE email_sha256 = %(email_sha256)s
-
--- users.note_failure
--- One more failed attempt in a row; after a day without any, the count begins again.
-INSERT INTO innkeeper.login_failures AS known (email_sha256, failures, last_at)
-VALUES (%(email_sha256)s, 1, %(now)s)
-ON CONFLICT (email_sha256) DO UPDATE
-SET failures = CASE WHEN known.last_at < %(now)s - interval '1 day' THEN 1
-                    ELSE known.failures + 1 END,
+-- users.count_attempt
+-- Count an attempt against a budget before it is verified; no row while the budget is locked. After
+-- a pause of `window` the count begins again.
+WITH old AS (
+    DELETE FROM innkeeper.login_attempts WHERE budget_sha256 = ANY (ARRAY(
+        SELECT budget_sha256 FROM innkeeper.login_attempts
+        WHERE last_at < %(now)s - interval '2 days' LIMIT 10
+    ))
+)
+INSERT INTO innkeeper.login_attempts AS known (budget_sha256, attempts, last_at)
+VALUES (%(budget)s, 1, %(now)s)
+ON CONFLICT (budget_sha256) DO UPDATE
+SET attempts = CASE WHEN known.last_at < %(now)s - %(window)s THEN 1 ELSE known.attempts + 1 END,
     last_at = %(now)s
-RETURNING failures
+WHERE known.locked_until IS NULL OR known.locked_until <= %(now)s
+RETURNING attempts
 
 -- users.lock
--- Refuse attempts with an address for a while.
-UPDATE innkeeper.login_failures SET locked_until = %(until)s WHERE email_sha256 = %(email_sha256)s
+-- Refuse attempts against a budget for a while.
+UPDATE innkeeper.login_attempts SET locked_until = %(until)s WHERE budget_sha256 = %(budget)s
 
--- users.forget_failures
--- An attempt succeeded, or a day has passed since the last that failed.
-DELETE FROM innkeeper.login_failures
-WHERE email_sha256 = %(email_sha256)s OR last_at < %(now)s - interval '1 day'
+-- users.locked
+-- The latest time until which any of some budgets is locked; null for none.
+SELECT max(locked_until) AS until FROM innkeeper.login_attempts
+WHERE budget_sha256 = ANY (%(budgets)s) AND locked_until > %(now)s
+
+-- users.forget_attempts
+-- An attempt succeeded: forget what failed before it.
+DELETE FROM innkeeper.login_attempts WHERE budget_sha256 = %(budget)s
+
+-- users.uncount_attempt
+-- An attempt succeeded: it does not count, others of that budget still do.
+UPDATE innkeeper.login_attempts SET attempts = greatest(attempts - 1, 0), locked_until = NULL
+WHERE budget_sha256 = %(budget)s
+
+-- users.browser
+-- A browser that somebody has logged in with lately, and whether it was the person with that e-mail
+-- address; no row for any other.
+SELECT bool_or(u.email = %(email)s) AS theirs
+FROM innkeeper.known_browsers AS b JOIN innkeeper.users AS u ON u.ref = b.user_ref
+WHERE b.token_sha256 = %(token_sha256)s AND b.used_at > %(since)s
+HAVING count(*) > 0
+
+-- users.note_browser
+-- A person has logged in with a browser; the oldest beyond `most` are forgotten.
+WITH old AS (
+    DELETE FROM innkeeper.known_browsers
+    WHERE user_ref = %(user)s AND token_sha256 = ANY (ARRAY(
+        SELECT token_sha256 FROM innkeeper.known_browsers WHERE user_ref = %(user)s
+        ORDER BY used_at DESC OFFSET %(most)s
+    ))
+)
+INSERT INTO innkeeper.known_browsers (token_sha256, user_ref, used_at)
+VALUES (%(token_sha256)s, %(user)s, %(now)s)
+ON CONFLICT (token_sha256, user_ref) DO UPDATE SET used_at = excluded.used_at
+
+-- users.forget_browsers
+-- A person's browsers are strangers again.
+DELETE FROM innkeeper.known_browsers WHERE user_ref = %(user)s
 
 -- users.open_login
 -- A login begins.

@@ -2,18 +2,16 @@
 
 import csv
 import io
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import islice
-from typing import Any, Final, cast
-from uuid import uuid4
+from typing import Any, Final, TypeVar, cast
+from uuid import UUID, uuid4
 
 import anyio.to_thread
-from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.bulk import batches, imports
@@ -26,19 +24,19 @@ from innkeeper.rules.batch import Entry, Failure
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
-from innkeeper.store.scratch import scratch
+from innkeeper.store.work import Lend
+from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.audiences.reports import safe
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
+Result = TypeVar("Result")
+
 HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
 TRIED: Final = 10_000
 """Records that a dry run of the screens looks at; `innkeeper import --dry-run` takes them all."""
-IN_MEMORY: Final = 1 << 20
-"""Bytes of a list of refused records that stay in memory; a longer one is a temporary file."""
-BLOCK: Final = 1 << 16
 TRIED_BYTES: Final = 64 << 20
 """Bytes of their text, expanded, that it looks at."""
 REFUSED: Final = 20
@@ -60,18 +58,24 @@ async def upload(visit: Visit) -> Response:
         raise BadRequest("Choose a file.")
     ref, files = uuid4(), Files.of(visit.settings)
     name = batches.upload_name(visit.workspace, ref)
-    kept = await anyio.to_thread.run_sync(import_files.keep, files, name, sent.file, sent.filename)
-    about, checksum, size = kept.about, kept.checksum, kept.size
-    await batches.allocate(
-        visit.work,
-        ref,
-        holds=holds,
-        checksum=checksum,
-        size=size,
-        about=about,
-    )
-    await audit.note(visit.work, "import.upload", ref=str(ref), holds=holds)
+    kept = await _in_thread(visit, import_files.keep, files, name, sent.file, sent.filename)
+    async with visit.work.transaction():
+        await batches.allocate(
+            visit.work,
+            ref,
+            holds=holds,
+            checksum=kept.checksum,
+            size=kept.size,
+            about=kept.about,
+        )
+        await audit.note(visit.work, "import.upload", ref=str(ref), holds=holds)
     return visit.go(f"/imports/{ref}")
+
+
+async def _in_thread(visit: Visit, act: Callable[..., Result], *given: Any) -> Result:
+    """Do something with a file that may take long, while others use the connection."""
+    async with visit.work.released(), visit.work.limits.import_files:
+        return await anyio.to_thread.run_sync(act, *given)
 
 
 async def one(visit: Visit, tried: Record | None = None) -> Response:
@@ -115,14 +119,14 @@ async def _mapped(
     """The file's first rows, the mapping of the form or the suggested one, what is wrong."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     about, holds = row["about"], row["holds"]
-    table = await anyio.to_thread.run_sync(import_files.sample, files, name, about)
+    table = await _in_thread(visit, import_files.sample, files, name, about)
     if about["format"] == "ndjson":
         return table, None, ""
     encoding = "utf-8-sig"
     if about["format"] == "csv":
-        encoding = await anyio.to_thread.run_sync(import_files.encoding_of, files, name, about)
+        encoding = await _in_thread(visit, import_files.encoding_of, files, name, about)
     # Of thousands of columns: off the event loop.
-    first = await anyio.to_thread.run_sync(import_files.first_mapping, holds, table, encoding)
+    first = await _in_thread(visit, import_files.first_mapping, holds, table, encoding)
     if "c0" not in visit.form:
         return table, first, ""
     try:
@@ -157,7 +161,7 @@ async def act(visit: Visit) -> Response:
         async with visit.work.transaction():
             await batches.move(visit.work, row["ref"], batches.ERROR, fault="given up")
             await audit.note(visit.work, "import.discard", ref=str(row["ref"]))
-        await anyio.to_thread.run_sync(files.remove, name)
+        await _in_thread(visit, files.remove, name)
         return visit.go("/imports", "The file was thrown away. Nothing was imported.")
     _, mapping, wrong = await _mapped(visit, row)
     if wrong or action == "preview":
@@ -190,9 +194,11 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
             outcomes[outcome] = outcomes.get(outcome, 0) + many
 
     try:
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(visit.work.in_slot(visit.work.limits.import_files))
             opening = import_files.opened(files, name, row["about"])
-            source = await anyio.to_thread.run_sync(stack.enter_context, opening)
+            async with visit.work.released():
+                source = await anyio.to_thread.run_sync(stack.enter_context, opening)
             chunks = import_files.first_chunks(layout, source, TRIED_BYTES)
             # Chunks are of a thousand records at most.
             await imports.rehearse(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
@@ -229,26 +235,27 @@ def _told(failure: Record) -> Record:
 async def rejects(visit: Visit) -> Response:
     """Every refused record as CSV: line and reason."""
     row = await imports.fetch(visit.work, visit.ref("import"))
-    # Written first, then sent: a slow reader holds no connection, and there may be millions.
-    folder = scratch(visit.settings)
-    content = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed below
-    content.write(b"line,reason\r\n")
-    async for failure in batches.failures(visit.work, row["ref"]):
-        each = _told(failure)
-        text = io.StringIO()
-        reason = safe("; ".join(map(str, each["reasons"])))
-        csv.writer(text, lineterminator="\r\n").writerow([each["line"], reason])
-        content.write(text.getvalue().encode())
-    content.seek(0)
-    headers = {
-        "content-disposition": f'attachment; filename="rejects-{row["ref"]}.csv"',
-        "cache-control": "no-store",
-    }
-    closing = BackgroundTask(content.close)
-    blocks = iter(partial(content.read, BLOCK), b"")
-    return StreamingResponse(
-        blocks, headers=headers, media_type="text/csv; charset=utf-8", background=closing
-    )
+    lend = partial(visit.database.work, visit.workspace, visit.work.actor)
+
+    async def opened() -> Body:
+        return _reject_lines(lend, row["ref"])
+
+    name = f"rejects-{row['ref']}.csv"
+    return Download(visit.database.limits.downloads, opened, "text/csv; charset=utf-8", name)
+
+
+async def _reject_lines(lend: Lend, ref: UUID) -> Body:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["line", "reason"])
+    async for failure in batches.failures_lent(lend, ref):
+        told = _told(failure)
+        writer.writerow([told["line"], safe("; ".join(map(str, told["reasons"])))])
+        if text.tell() >= BLOCK_BYTES:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
 
 
 async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
@@ -261,7 +268,7 @@ async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
 
 
 PAGES: Final = (
-    Page("/imports", every, upload, post_right=Right.IMPORTS, uploads=True),
+    Page("/imports", every, upload, post_right=Right.IMPORTS, whole=False, uploads=True),
     Page("/imports/{import}", one, act, post_right=Right.IMPORTS, whole=False),
     Page("/imports/{import}/rejects", rejects, right=Right.IMPORTS),
 )

@@ -8,15 +8,19 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.admin import users
+from innkeeper.actions.admin.log_in import BROWSER_LIFE, Attempt, log_in, log_in_by_link
 from innkeeper.errors import ApiError
 from innkeeper.store.database import Database
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
+from innkeeper.web.client_address import client_address
 from innkeeper.web.forms import read_form
 from innkeeper.web.ui.csrf import FORM_COOKIE, csrf_of, form_secret, is_csrf
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 from innkeeper.web.ui.shell import LOGIN_COOKIE
 
 MOST_BYTES: Final = 16_384
+BROWSER_COOKIE: Final = "innkeeper_browser"
+"""Knows a browser that somebody has logged in with, whose attempts are counted apart."""
 
 
 def routes(database: Database) -> list[BaseRoute]:
@@ -63,16 +67,20 @@ class Login:
         if not is_csrf(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
             return self._page(request, 403, fault="This form is out of date. Try again.")
         link, email, name = (_text(form, field) for field in ("link", "email", "name"))
-        password = _text(form, "password")
+        attempt = Attempt(
+            email,
+            _text(form, "password"),
+            client_address(request, self._database.settings),
+            read_cookie(request, BROWSER_COOKIE)[:100],
+        )
+        lend, limits = self._database.control, self._database.limits
         try:
-            async with self._database.control() as work:
-                if link:
-                    user = await users.use_link(work, link, password, email, name)
-                else:
-                    user = await users.check_password(work, email, password)
-                token, _ = await users.open_login(work, user)
+            if link:
+                opened = await log_in_by_link(lend, limits, link, attempt, name)
+            else:
+                opened = await log_in(lend, limits, attempt)
         except ApiError as error:
-            return self._page(
+            page = self._page(
                 request,
                 error.status,
                 fault=error.message,
@@ -82,9 +90,13 @@ class Login:
                 email=email,
                 name=name,
             )
+            page.headers.update(error.headers)
+            return page
         response = RedirectResponse(_safe(_text(form, "next")) or "/", 303)
         seconds = int(users.LOGIN.total_seconds())
-        set_cookie(request, response, LOGIN_COOKIE, token, max_age=seconds)
+        set_cookie(request, response, LOGIN_COOKIE, opened.token, max_age=seconds)
+        seconds = int(BROWSER_LIFE.total_seconds())
+        set_cookie(request, response, BROWSER_COOKIE, opened.browser, max_age=seconds)
         return response
 
     async def leave(self, request: Request) -> Response:

@@ -1,0 +1,195 @@
+"""Logging in: a slot first, then the attempt is counted, then the password is verified.
+
+Attempts are counted against the caller's address and the account. A browser that the person has
+logged in with before has a budget of its own instead, so that nobody else can lock them out.
+Hashing takes a slot and no connection to the database.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from innkeeper import clock
+from innkeeper.actions.admin import users
+from innkeeper.errors import ApiError, Invalid, Problem
+from innkeeper.rules.access import locked_seconds
+from innkeeper.store.limiter import Limits
+from innkeeper.store.work import Lend, Row, Work
+
+BROWSER_LIFE: Final = timedelta(days=180)
+"""How long a browser is known after somebody logged in with it."""
+MOST_BROWSERS: Final = 20
+"""Browsers of one person that are known."""
+
+_hasher: Final = PasswordHasher()
+# Verified where there is no such person, so that the answer takes as long as for one.
+_NOBODY: Final = (
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IGhlcmUh$"
+    "GG7vvF3hS0RLqNIQr4dYXrIoZZZaDyRbD2KNcGkUDGY"
+)
+
+
+class Locked(ApiError):
+    """A budget of attempts is used up for now."""
+
+    status = 429
+
+    def __init__(self, until: datetime) -> None:
+        seconds = max(1, round((until - clock.now()).total_seconds()))
+        words = f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
+        super().__init__(
+            f"Too many attempts. Try again in {words}.", headers={"Retry-After": str(seconds)}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A login that was opened, and the token by which its browser is known from now on."""
+
+    user: UUID
+    token: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What attempts are counted against: so many are free, a pause of `window` forgets them."""
+
+    digest: bytes
+    free: int
+    window: timedelta
+    shared: bool = False
+    """Whether others use it too: a success takes back its own attempt only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who says to be whom, from where: `browser` is the token of its cookie, or empty."""
+
+    email: str
+    password: str
+    address: str
+    browser: str = ""
+
+    def budgets(self, *, known: bool) -> Sequence[Budget]:
+        """Always in the same order, so that attempts wait for each other and never in a circle."""
+        day, hour = timedelta(days=1), timedelta(hours=1)
+        email = users.normal_email(self.email)
+        if known:
+            return (Budget(users.digest_of(f"browser {self.browser} {email}"), 5, day),)
+        return (
+            Budget(users.digest_of(f"address {self.address}"), 20, hour, shared=True),
+            Budget(users.digest_of(f"account {email}"), 5, day),
+        )
+
+
+async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
+    """Open a login; raises `users.Refused`, `Locked`, and `Unavailable` while too many try."""
+    async with lend() as work:
+        known = await _knows_browser(work, attempt)
+        budgets = attempt.budgets(known=known)
+        await _check_locks(work, budgets)
+    async with limits.known_log_ins if known else limits.log_ins:
+        async with lend() as work:
+            row = await _count(work, attempt, budgets)
+        stored = (row and row["password_hash"]) or _NOBODY
+        right = await asyncio.to_thread(_verified, stored, attempt.password)
+    if row is None or not right or row["disabled_at"] is not None:
+        raise users.Refused("That e-mail address and password do not belong together.")
+    async with lend() as work, work.transaction():
+        for budget in budgets:
+            query = "users.uncount_attempt" if budget.shared else "users.forget_attempts"
+            await work.run(query, budget=budget.digest)
+        return await _open(work, row["ref"], attempt)
+
+
+async def log_in_by_link(
+    lend: Lend, limits: Limits, link: str, attempt: Attempt, name: str = ""
+) -> LoggedIn:
+    """Choose a password by a one-time link, and open a login; raises `Invalid`, `users.Refused`."""
+    if len(attempt.password) < users.SHORTEST_PASSWORD:
+        raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
+    async with lend() as work:
+        whose = await users.link(work, link)
+    if whose is None:
+        raise users.link_ended()
+    if whose["user_ref"] is None:
+        users.check_person(attempt.email, name)
+    async with limits.known_log_ins:
+        hashed = await asyncio.to_thread(_hasher.hash, attempt.password)
+    async with lend() as work, work.transaction():
+        user = await users.use_link(work, link, hashed, attempt.email, name)
+        return await _open(work, user, attempt)
+
+
+async def _knows_browser(work: Work, attempt: Attempt) -> bool:
+    """Whether this person has logged in with this browser lately."""
+    row = await _browser(work, attempt)
+    return bool(row and row["theirs"])
+
+
+async def _browser(work: Work, attempt: Attempt) -> Row | None:
+    if not attempt.browser:
+        return None
+    return await work.one(
+        "users.browser",
+        token_sha256=users.digest_of(attempt.browser),
+        email=users.normal_email(attempt.email),
+        since=clock.now() - BROWSER_LIFE,
+    )
+
+
+async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
+    digests = [budget.digest for budget in budgets]
+    row = await work.one("users.locked", budgets=digests, now=clock.now())
+    if row and row["until"]:
+        raise Locked(row["until"])
+
+
+async def _count(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
+    """Count an attempt; the account it is for, or None. Raises `Locked`."""
+    now = clock.now()
+    async with work.transaction():
+        for budget in budgets:
+            counted = await work.one(
+                "users.count_attempt", budget=budget.digest, window=budget.window, now=now
+            )
+            if counted is None:
+                break
+            seconds = locked_seconds(counted["attempts"], budget.free)
+            if seconds:
+                until = now + timedelta(seconds=seconds)
+                await work.run("users.lock", budget=budget.digest, until=until)
+    if counted is None:
+        await _check_locks(work, budgets)
+        raise Locked(clock.now())
+    return await work.one("users.by_email", email=users.normal_email(attempt.email))
+
+
+async def _open(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
+    token, _ = await users.open_login(work, user)
+    # A token that we did not make may be known to somebody else.
+    ours = await _browser(work, attempt) is not None
+    browser = attempt.browser if ours else secrets.token_urlsafe(32)
+    await work.run(
+        "users.note_browser",
+        token_sha256=users.digest_of(browser),
+        user=user,
+        most=MOST_BROWSERS - 1,
+        now=clock.now(),
+    )
+    return LoggedIn(user, token, browser)
+
+
+def _verified(stored: str, password: str) -> bool:
+    try:
+        return _hasher.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False

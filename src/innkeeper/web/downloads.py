@@ -1,0 +1,62 @@
+"""Files sent to whoever reads them, fast or slow: without a connection to the database.
+
+A download takes a slot before anything else; where none is free, the response is 503 with a
+Retry-After. The protocol cuts off whoever leaves a block unread for `response_seconds`, so that
+none keeps a slot by standing still.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import IO, Final
+
+import anyio.to_thread
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from innkeeper.errors import NotFound
+from innkeeper.store.files import Files
+from innkeeper.store.limiter import Limiter
+
+BLOCK_BYTES: Final = 256 * 1024
+
+Body = AsyncGenerator[bytes, None]
+
+
+class Download(Response):
+    """A response whose body is opened, read and sent while it holds a slot."""
+
+    def __init__(
+        self,
+        slots: Limiter,
+        open_body: Callable[[], Awaitable[Body]],
+        media_type: str,
+        filename: str = "",
+    ) -> None:
+        """`open_body` may raise an `ApiError`: nothing is sent before it returns."""
+        super().__init__(media_type=media_type)
+        self._filename = filename
+        self._slots = slots
+        self._open_body = open_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        named = f'; filename="{self._filename}"' if self._filename else ""
+        headers = {"content-disposition": f"attachment{named}", "cache-control": "no-store"}
+        # What a reader leaves unread is closed all the same.
+        async with self._slots, aclosing(await self._open_body()) as body:
+            response = StreamingResponse(body, media_type=self.media_type, headers=headers)
+            await response(scope, receive, send)
+
+
+async def stored_file(files: Files, name: str) -> Body:
+    """The blocks of a file at rest; raises `NotFound` when it is removed."""
+    try:
+        stream = await anyio.to_thread.run_sync(files.open, name)
+    except FileNotFoundError:
+        raise NotFound from None
+    return _blocks(stream)
+
+
+async def _blocks(stream: IO[bytes]) -> Body:
+    with stream:
+        while block := await anyio.to_thread.run_sync(stream.read, BLOCK_BYTES):
+            yield block
