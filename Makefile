@@ -7,7 +7,7 @@ DATA ?= .data
 WORKERS_OF_TESTS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-long test-spark check bench docs clean
+.PHONY: help setup serve test test-long test-spark check bench bench-attacks docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ check: $(VENV)/.dev-ready ## Lint, types, layers of imports
 
 bench: $(VENV)/.dev-ready ## Measure speed against a floor in the same run
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-attacks: $(VENV)/.dev-ready ## Measure GET guest while the server is attacked (loopback)
+	@$(BIN)/python -m bench.attacks $(ARGS)
 
 docs: $(VENV)/.dev-ready ## Write the generated pages of docs/ again
 	@$(BIN)/python -m docs.generate
