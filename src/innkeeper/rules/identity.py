@@ -110,6 +110,17 @@ def identifying_keys(person: Record, book: Rulebook) -> list[UUID]:
     return guest_keys({"identifiers": ids, "emails": list(emails)}, more)
 
 
+def keys_with_field(name: str, person: Record, book: Rulebook) -> list[UUID]:
+    """The keys of rules that look at a field, e.g. `phone`, by which `person` may be recognised."""
+    return in_order(
+        key
+        for rule in book.rules
+        if any(condition.field == name for condition in rule.conditions)
+        for key, parts in rule_keys(person, rule, book.region, None)
+        if not any(identifies_nobody(part["value"], book.never) for part in parts)
+    )
+
+
 def reasons(found: Found) -> dict[UUID, dict[str, Any] | None]:
     """Each key of some evidence, that of the first rule first, with the rule and the values behind
     it; None for keys that may not hold any more for a guest who is indexed by them."""

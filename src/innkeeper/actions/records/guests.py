@@ -1,20 +1,21 @@
 """Guests: create, fetch, list, replace, patch, delete."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.protection import erasure, suppression
 from innkeeper.actions.recognition import ledger, rulebook
+from innkeeper.actions.records import guest_filters
+from innkeeper.actions.records.guest_filters import Chosen
 from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
-from innkeeper.rules.keys import email_key, identifier_key, reference_key
 from innkeeper.rules.merging import intent
 from innkeeper.rules.orders import Show
-from innkeeper.store.work import Json, Work
+from innkeeper.store.work import Work
 
 DEEP: Final = 1000
 """Rows to skip from which on a list skips them in the index alone."""
@@ -22,14 +23,6 @@ SORTABLE: Final = frozenset(
     {
         *("created_at", "modified_at", "first_seen", "last_seen"),
         *("email", "first_name", "last_name", "guest_type"),
-    }
-)
-FILTERS: Final = frozenset(
-    {
-        *("email", "email_untouched", "identifier", "guest_type", "phone_number"),
-        *("first_name", "last_name", "city", "country", "state", "title", "gender"),
-        *("nationality", "post_code", "date_of_birth", "passport_number"),
-        *("order_ref", "order_reference_id"),
     }
 )
 
@@ -59,27 +52,50 @@ async def fetch(work: Work, guest: UUID) -> Record:
 
 async def list_(work: Work, wanted: Wanted) -> Page:
     """A page of live guests, and how many there are in all (G-8 to G-13)."""
-    filters, params = _filters(wanted.filters)
+    if not wanted.filters.keys() & guest_filters.BY_RULES:
+        page, _ = await _list(work, wanted, guest_filters.of(wanted.filters))
+        return page
+    book = await rulebook.current(work)
+    while True:
+        page, version = await _list(work, wanted, guest_filters.of(wanted.filters, book))
+        if version == book.version:
+            return page
+        book = await rulebook.read(work)
+
+
+async def _list(work: Work, wanted: Wanted, chosen: Chosen) -> tuple[Page, UUID | None]:
+    """The page, and the version of the identity rules in force if its filters follow them."""
     # Counted types answer for the two lists that may be long; any other filter is counted.
+    filters, params = chosen.parts, chosen.params
     total = {(): "guests.count_all", ("guests.by_guest_type",): "guests.count_type"}.get(
         tuple(filters), "guests.count"
     )
     order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in wanted.sort]
-    parts = {"filters": filters, "total": [total], "order": [*order, "guests.sort_last"]}
     rows = await work.all(
         "guests.list" if wanted.offset <= DEEP else "guests.list_deep",
-        parts=parts,
+        parts={
+            "filters": filters,
+            "total": [total],
+            "version": ["guests.version"] if chosen.follows_rules else [],
+            "order": [*order, *chosen.order, "guests.sort_last"],
+        },
         limit=wanted.limit,
         offset=wanted.offset,
         **params,
     )
     if rows:
-        count = rows[0]["total"]
-        return Page([flat(row) for row in rows], count)
-    counted = await work.one(
-        total, parts={"filters": filters} if total == "guests.count" else {}, **params
-    )
-    return Page([], counted["total"] if counted else 0)
+        count, version = rows[0]["total"], None
+        if chosen.follows_rules:
+            (version,) = {row.pop("version") for row in rows}
+        return Page([flat(row) for row in rows], count), version
+    in_force = await work.one("identity.version") if chosen.follows_rules else None
+    count = 0
+    if wanted.offset:
+        # The page lies behind the last row, whose number it must tell all the same.
+        parts = {"filters": filters} if total == "guests.count" else {}
+        counted = await work.one(total, parts=parts, **params)
+        count = counted["total"] if counted else 0
+    return Page([], count), in_force["version"] if in_force else None
 
 
 async def replace(
@@ -124,32 +140,3 @@ def _live(row: Record | None, ref: UUID) -> Record:
     if row is None or survivor is not None:
         raise Unknown(Guest.singular, ref, survivor=survivor)
     return row
-
-
-def _filters(filters: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """Names of the SQL conditions that `filters` ask for, and their parameters."""
-    parts: list[str] = []
-    params: dict[str, Any] = {}
-    members: Record = {}
-    for name, value in filters.items():
-        match name:
-            case "email":
-                params["email_key"] = email_key(value)
-            case "email_untouched":
-                params |= {"untouched": value, "untouched_key": email_key(value)}
-            case "identifier":
-                provider, identifier = value
-                params["identifier_key"] = identifier_key(provider, identifier)
-                params["identifier"] = Json([{"provider": provider, "id": identifier}])
-            case "order_reference_id":
-                params |= {name: value, "reference_key": reference_key(value)}
-            case "guest_type" | "phone_number" | "order_ref":
-                params[name] = value
-            case _:
-                members[name] = value
-                continue
-        parts.append(f"guests.by_{name}")
-    if members:
-        parts.append("guests.by_member")
-        params["members"] = Json(members)
-    return parts, params

@@ -56,14 +56,14 @@ DELETE FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
 -- guests.list
 -- A page of live guests, each row with the number of all.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
-    ({total}) AS total
+    ({total}) AS total {version}
 FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
 ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
 
 -- guests.list_deep
 -- The same far into a list: what is skipped is skipped in the index alone.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
-    ({total}) AS total
+    ({total}) AS total {version}
 FROM {ws}.guests JOIN (
     SELECT ref FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
     ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
@@ -83,6 +83,10 @@ SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 WHERE guest_type = %(guest_type)s
 
+-- guests.version
+-- Part of a list whose filters follow the identity rules: which are in force.
+, (SELECT version FROM {ws}.identity_settings) AS version
+
 -- guests.by_email
 -- Filter: `email` or any of `emails`, whatever the case (G-9); that of an absorbed guest leads to
 -- the survivor (G-14).
@@ -91,6 +95,15 @@ AND ref = ANY (ARRAY(
     FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
     WHERE key = %(email_key)s
 ))
+
+-- guests.exact_email
+-- Sort key: those who have the e-mail address as it was sent come first (G-9).
+(ref IN (
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(email_key)s
+        AND (found.body ->> 'email' = %(email)s OR found.body -> 'emails' ? %(email)s)
+)) DESC,
 
 -- guests.by_email_untouched
 -- Filter: an e-mail address exactly as stored (VG-2); that of an absorbed guest leads to the
@@ -103,13 +116,29 @@ AND ref = ANY (ARRAY(
 ))
 
 -- guests.by_identifier
--- Filter: an identifier, compared exactly (G-9); that of an absorbed guest leads to the survivor
--- (G-14).
+-- Filter: an identifier, its id as identity rules compare it (G-9); that of an absorbed guest leads
+-- to the survivor (G-14).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(identifier_key)s
+))
+
+-- guests.by_exact_identifier
+-- Filter: an identifier as it was sent, one that no identity rule looks at.
 AND ref = ANY (ARRAY(
     SELECT coalesce(found.survivor_ref, found.ref)
     FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
     WHERE key = %(identifier_key)s AND found.body -> 'identifiers' @> %(identifier)s
 ))
+
+-- guests.exact_identifier
+-- Sort key: those who have the identifier as it was sent come first (G-9).
+(ref IN (
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = %(identifier_key)s AND found.body -> 'identifiers' @> %(identifier)s
+)) DESC,
 
 -- guests.by_order_ref
 -- Filter: who is a contact or consumer of an order (G-8).
@@ -144,8 +173,33 @@ AND guest_type = %(guest_type)s
 AND body @> %(members)s
 
 -- guests.by_phone_number
--- Filter: a phone number exactly as stored (G-13).
+-- Filter: a phone number as it was sent (G-13), found by its last digits, or as identity rules
+-- compare it (G-9); that of an absorbed guest leads to the survivor (G-14).
+AND ref = ANY (ARRAY(
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_words JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE word = ANY ({ws}.words_of_guest(jsonb_build_object('phone', %(phone_number)s::text)))
+        AND (found.body -> 'phone_numbers' ? %(phone_number)s
+             OR found.body ->> 'phone' = %(phone_number)s)
+    UNION ALL
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_keys JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE key = ANY (%(phone_keys)s::uuid[])
+))
+
+-- guests.by_phone_text
+-- Filter: a phone number as it was sent (G-13), with too few digits to be found by.
 AND (body -> 'phone_numbers' ? %(phone_number)s OR body ->> 'phone' = %(phone_number)s)
+
+-- guests.exact_phone_number
+-- Sort key: those who have the phone number as it was sent come first (G-9).
+(ref IN (
+    SELECT coalesce(found.survivor_ref, found.ref)
+    FROM {ws}.guest_words JOIN {ws}.guests AS found ON found.ref = guest_ref
+    WHERE word = ANY ({ws}.words_of_guest(jsonb_build_object('phone', %(phone_number)s::text)))
+        AND (found.body -> 'phone_numbers' ? %(phone_number)s
+             OR found.body ->> 'phone' = %(phone_number)s)
+)) DESC,
 
 -- guests.sort_created_at_asc
 -- Sort key (L-11).

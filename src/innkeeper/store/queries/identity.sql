@@ -7,6 +7,10 @@ SELECT version, group_limit, region, never_added, never_removed, (
 ) AS rules
 FROM {ws}.identity_settings
 
+-- identity.version
+-- Which rules and guards are in force.
+SELECT version FROM {ws}.identity_settings
+
 -- identity.candidates
 -- Wait for other arrivals with one of these keys, then: the version in force, and each guest
 -- that a key leads to, absorbed ones too.
