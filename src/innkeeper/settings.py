@@ -90,6 +90,11 @@ class Settings:
         "Addresses or networks of proxies in front, separated by commas, whose X-Forwarded-For "
         "names the caller: log-ins are limited by it.",
     )
+    stop_seconds: Annotated[float, Meta(ge=2)] = _setting(
+        30.0,
+        "Seconds in which `serve` ends once it is told to stop: requests and jobs under way have "
+        "half of them, then they are cut off.",
+    )
     more_info_url: str = _setting(
         "https://support.sitecore.com", "Value of moreInfoUrl in error answers."
     )

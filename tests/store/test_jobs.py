@@ -93,7 +93,7 @@ async def test_once_runs_what_waits_behind_a_lock_and_what_comes_of_it(
     dsn: str, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Issue 6: it ends when nothing is due, and cuts nothing off."""
-    monkeypatch.setattr(worker, "GRACE_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_CANCEL_SHARE", 0.001)
     for word in ("one", "two"):
         await defer(work, "tests.slow", lock="theirs", word=word)
 

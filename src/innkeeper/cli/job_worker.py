@@ -10,7 +10,6 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-_STOP_SECONDS: Final = 25.0
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _SOUND_AFTER: Final = 30.0
@@ -18,9 +17,14 @@ _SOUND_AFTER: Final = 30.0
 
 
 class JobWorker:
-    """Runs `python -m innkeeper.jobs` with the settings in the environment until stopped."""
+    """Runs `python -m innkeeper.jobs` with the settings in the environment until stopped.
 
-    def __init__(self) -> None:
+    Jobs under way get `stop_seconds` to end, from the first call of `terminate` or `stop` on.
+    """
+
+    def __init__(self, stop_seconds: float) -> None:
+        self._stop_seconds = stop_seconds
+        self._stop_at: float | None = None
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep_running, name="job worker", daemon=True)
@@ -29,14 +33,22 @@ class JobWorker:
         """Start it, and again whenever it ends."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Let jobs under way end, for a while; what is cut off runs again at the next start."""
+    def terminate(self) -> None:
+        """Let jobs under way end; does not wait for them."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic() + self._stop_seconds
         self._stopping.set()
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
-        self._thread.join(_STOP_SECONDS)
+
+    def stop(self) -> None:
+        """Wait until jobs under way have ended; what is cut off runs again at the next start."""
+        self.terminate()
+        self._thread.join(max(0.0, (self._stop_at or 0.0) - time.monotonic()))
+        process = self._process
         if process is not None and process.poll() is None:
+            log.warning("jobs that did not end in time are cut off, and run again")
             process.kill()
             process.wait()
 
@@ -51,6 +63,8 @@ class JobWorker:
                 # Ctrl-C in a terminal reaches the whole group: only `serve` is to stop this one.
                 start_new_session=True,
             )
+            if self._stopping.is_set():  # while it started
+                process.terminate()
             code = process.wait()
             if self._stopping.is_set():
                 return

@@ -16,6 +16,7 @@ from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.recognition.rekeying import upgrade
 from innkeeper.cli.greeting import FirstAccess, first_access, greet, saved_login
 from innkeeper.cli.job_worker import JobWorker
+from innkeeper.cli.stopping import StopTime, StopWatch
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 # A short command may own the folder for a moment; it is waited for, a server is not.
 _WAIT_SECONDS: Final = 15.0
 _BACKLOG: Final = 2048
-# Requests that are still open after this long at a stop are cut off.
-_GRACE_SECONDS: Final = 30
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -49,6 +48,10 @@ def serve(settings: Settings) -> None:
 
 
 def _run(settings: Settings, stack: ExitStack) -> None:
+    stop_time = StopTime(settings.stop_seconds)
+    worker = JobWorker(stop_time.work)
+    watch = StopWatch(stop_time, worker.terminate, stack.close)
+    stack.callback(watch.ended)
     folder = DataFolder(settings.data)
     stack.callback(folder.release)
     owns = _claim(folder, embedded=not settings.database)
@@ -56,17 +59,19 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     Files.of(settings).sweep()
     listener = stack.enter_context(_listening(settings.host, settings.port))
     url = _url(settings.host, listener)
-    dsn = settings.database or _embedded(settings, stack)
+    dsn = settings.database or _embedded(settings, stack, stop_time.database)
     access = asyncio.run(_prepare(dsn, settings))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
     greet(settings, url, access, terminal=sys.stdout.isatty())
     replace(settings, database=dsn).to_environment()
     if settings.jobs:
-        worker = JobWorker()
         stack.callback(worker.stop)
         worker.start()
-    _answer(settings, listener, stack, owns=owns)
+    try:
+        _answer(settings, listener, stack, watch, owns=owns)
+    finally:
+        watch.served()
 
 
 def _claim(folder: DataFolder, *, embedded: bool) -> bool:
@@ -80,10 +85,10 @@ def _claim(folder: DataFolder, *, embedded: bool) -> bool:
     return True
 
 
-def _embedded(settings: Settings, stack: ExitStack) -> str:
+def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
     # Each process has its pool and its listener; commands and backups come on top.
     connections = max(100, settings.workers * (settings.pool_size + 1) + 20)
-    server = EmbeddedServer(settings.data, connections)
+    server = EmbeddedServer(settings.data, connections, stop_seconds)
     stack.callback(server.stop)
     dsn = server.start()
     server.watch()
@@ -138,20 +143,24 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _answer(settings: Settings, listener: socket.socket, stack: ExitStack, *, owns: bool) -> None:
+def _answer(
+    settings: Settings, listener: socket.socket, stack: ExitStack, watch: StopWatch, *, owns: bool
+) -> None:
     """Answer requests until told to stop, in this process or in several."""
     if settings.workers > 1:
         # Each process counts for itself; /metrics adds up the files they keep here. The
         # folder must be named before anything imports the counters.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
+    # Loads uvicorn, and with it the counters.
+    from innkeeper.cli.uvicorn_servers import Processes, Server
 
     config = _config(settings)
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        processes = Processes(config, [listener], watch.start)
+        stack.callback(processes.kill_all)
+        processes.run()
         return
-    server = uvicorn.Server(config)
+    server = Server(config, watch.start)
     server.run(sockets=[listener])
     if not server.started:
         raise OperatorError("Innkeeper could not start; the lines above tell why.")
@@ -190,7 +199,7 @@ def _config(settings: Settings) -> "uvicorn.Config":
         log_config=None,
         backlog=_BACKLOG,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=max(1, int(StopTime(settings.stop_seconds).work)),
     )
 
 

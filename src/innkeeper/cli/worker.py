@@ -5,10 +5,12 @@ import multiprocessing
 import resource
 import signal
 from contextlib import suppress
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 
 from starlette.types import ASGIApp
 
+from innkeeper.cli.stopping import StopTime, StopWatch
 from innkeeper.settings import Settings
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.app import create_app
@@ -29,11 +31,26 @@ def application() -> ASGIApp:
         if follow is not None:
             follow()
     settings = Settings.from_environment()
+    if parent is not None:
+        _stop_in_time(StopWatch(StopTime(settings.stop_seconds)))
     LimitedHttpProtocol.more_info_url = settings.more_info_url
     LimitedHttpProtocol.limits = ConnectionLimits.of(settings)
     _allow_files(settings.max_connections + _OTHER_FILES)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return create_app(settings)
+
+
+def _stop_in_time(watch: StopWatch) -> None:
+    """Start `watch` by the signals that end this process, beside what they do already."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def told(sent: int, frame: FrameType | None, before: Any = before) -> None:
+            watch.start()
+            if callable(before):
+                before(sent, frame)
+
+        signal.signal(number, told)
 
 
 def _allow_files(wanted: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
@@ -34,8 +35,10 @@ MODULES: Final = (
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4
 """Jobs that run at once in one worker, beside deliveries."""
-GRACE_SECONDS: Final = 20.0
-"""How long a stop waits for jobs under way; then they are cut off and queued again."""
+_CANCEL_SHARE: Final = 0.4
+_END_SHARE: Final = 0.5
+"""Shares of `stop_seconds` after which jobs under way are cancelled and queued again, and after
+which the process ends whatever its threads wait for."""
 LOST: Final = 75
 """The exit status of a worker that must not go on: others take its jobs for left behind."""
 _CONNECTIONS: Final = 4
@@ -94,9 +97,16 @@ async def _run(
         for worker in workers:
             worker.stop()  # type: ignore[no-untyped-call]
 
+    def stop_in_time() -> None:
+        seconds = database.settings.stop_seconds * _END_SHARE
+        last = threading.Timer(seconds, os._exit, (0,))
+        last.daemon = True
+        last.start()
+        stop()
+
     async with database.control("jobs") as work:
         last = await work.one("jobs.last")
-    with on_stop(stop):
+    with on_stop(stop_in_time):
         running = [asyncio.create_task(_ended(worker)) for worker in workers]
         ids = [await _registered(each, task) for each, task in zip(workers, running, strict=True)]
         for each in ids:
@@ -120,7 +130,7 @@ def _worker(
         concurrency=slots,
         fetch_job_polling_interval=_POLL_SECONDS_ONCE if once else _POLL_SECONDS,
         delete_jobs="never",
-        shutdown_graceful_timeout=GRACE_SECONDS,
+        shutdown_graceful_timeout=database.settings.stop_seconds * _CANCEL_SHARE,
         stalled_worker_timeout=_PRUNE_SECONDS,
         install_signal_handlers=False,
         additional_context={DATABASE: database},

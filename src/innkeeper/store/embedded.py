@@ -26,6 +26,7 @@ _MEGABYTE: Final = 1 << 20
 # A crash recovery may take minutes; a start that makes no progress at all does not.
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 60.0
+_QUIT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.01
 # While processes of a killed server are still letting go, PostgreSQL refuses to start.
 _STILL_HELD: Final = ("shared memory block", "lock file", "is another postmaster")
@@ -40,7 +41,11 @@ _SOCKET_FOLDER_BYTES: Final = 80
 class EmbeddedServer:
     """The server in `<data>/postgres`. Own the data folder (store/folder.py) before `start`."""
 
-    def __init__(self, data: Path, connections: int = 100) -> None:
+    def __init__(
+        self, data: Path, connections: int = 100, stop_seconds: float = _STOP_SECONDS
+    ) -> None:
+        """`stop_seconds`: how long a stop may take before it is made without a checkpoint."""
+        self._stop_seconds = stop_seconds
         self.cluster = data / "postgres"
         self._data = data
         self._connections = connections
@@ -89,7 +94,8 @@ class EmbeddedServer:
         self._stopping.set()
         with self._guard:
             if self._process is not None:
-                for how, patience in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0)):
+                steps = ((signal.SIGINT, self._stop_seconds), (signal.SIGQUIT, _QUIT_SECONDS))
+                for how, patience in steps:
                     self._process.send_signal(how)
                     with suppress(subprocess.TimeoutExpired):
                         self._process.wait(patience)
