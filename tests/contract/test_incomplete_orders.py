@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from calling import Api
-from streams import JANE, Page, product, quarantine, replay
+from streams import JANE, Page, ago, product, quarantine, replay
 from test_stream_carts import orders, parts
 from test_stream_quarantine import no_points_left, point
 
@@ -159,6 +159,26 @@ def test_f16_each_order_lacks_its_own(api: Api, page: Page) -> None:
     assert replay(api)["attached"] == 1
     assert (order(page, "B-1")["price"], items(order(page, "B-1"))) == (3, [("R-1", 3)])
     assert (order(page, "B-2")["price"], items(order(page, "B-2"))) == (4, [("R-2", 4)])
+
+
+def test_f16_a_line_that_comes_late(page: Page) -> None:
+    """stream-api.md 5: a cart is what happened by time; what arrives after the CHECKOUT though it
+    happened before is bought, and not lost between the cart and the order."""
+    for minutes, type_, members in (
+        (100, "ADD", {"product": product("1", 3)}),
+        (90, "CHECKOUT", {"reference_id": "B-1", "status": "PURCHASED"}),
+        (95, "ADD", {"product": product("2", 4)}),
+    ):
+        page(type_, requested_at=ago(minutes=minutes), **members)
+    found = order(page)
+    assert (found["price"], items(found)) == (7, [("R-1", 3), ("R-2", 4)])
+    page("CONFIRM", product=[{"item_id": "2"}], requested_at=ago(minutes=94))
+    assert (order(page)["price"], items(order(page))) == (4, [("R-2", 4)])
+    assert page.sessions[0]["cartType"] == "CONVERTED"
+    # After the CHECKOUT is after the order.
+    page("ADD", product=product("3", 5), requested_at=ago(minutes=80))
+    page("ADD", product=product("4", 5), requested_at=ago(minutes=85))
+    assert items(order(page)) == [("R-2", 4)]
 
 
 def test_f16_an_order_that_is_gone(api: Api, page: Page) -> None:

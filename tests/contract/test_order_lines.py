@@ -156,6 +156,16 @@ def test_f3_posting_an_item_always_creates(api: Api) -> None:
     assert len(items_of(api)) == 6
 
 
+def test_f3_an_order_that_is_posted_again_is_not_modified(api: Api) -> None:
+    """rest-v2.1.md O-3: it is the same order; without a change nothing changes."""
+    first = new_order(api, channel="WEB")
+    again = new_order(api, channel="WEB")
+    assert (again["ref"], again["modifiedAt"]) == (first["ref"], first["modifiedAt"])
+    changed = new_order(api, channel="OTHER")
+    assert (changed["ref"], changed["channel"]) == (first["ref"], "OTHER")
+    assert changed["modifiedAt"] > first["modifiedAt"]
+
+
 V2 = {"type": "OTHER", "productId": "P", "referenceId": "AAAAA-134"}
 
 EQUAL_LINES = b"""\

@@ -4,9 +4,10 @@ import asyncio
 import csv
 import io
 import json
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -223,3 +224,77 @@ async def check(work: Work, door: Door, order: str, sent: list[list[Sending]]) -
             assert Counter(given) <= Counter(found)
     await door(work, browser, order, sent[-1])
     assert await stored(work, order) == items
+
+
+cart_events = st.lists(
+    st.one_of(
+        st.tuples(st.just("ADD"), st.sampled_from("abc"), st.sampled_from([1, 2])),
+        st.tuples(st.just("CONFIRM"), st.sampled_from("abc"), st.just(0)),
+        st.just(("CLEAR_CART", "", 0)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(
+    max_examples=400 if LONG else 15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(happened=cart_events, chance=st.randoms(use_true_random=False))
+def test_f16_an_order_does_not_depend_on_the_order_of_arrival(
+    site: Site, happened: list[tuple[str, str, int]], chance: random.Random
+) -> None:
+    """stream-api.md 5, against a cart kept by hand: what a CHECKOUT buys is what happened before it
+    by time, whether it arrived before or after."""
+    cart: dict[str, int] = {}
+    confirmed: str | None = None
+    for type_, item, price in happened:
+        if type_ == "ADD":
+            cart[item] = price
+        elif type_ == "CONFIRM":
+            confirmed = item
+        else:
+            cart, confirmed = {}, None
+    bought = {k: v for k, v in cart.items() if confirmed in (None, k)}
+
+    async def act() -> None:
+        database = Database(site.dsn, pool_size=1, settings=site.settings)
+        await database.open()
+        try:
+            async with database.work("live") as work:
+                reference = f"F16-{next(numbers)}-{uuid4()}"
+                await arrive(work, reference, happened, chance)
+                items = await stored(work, reference)
+                found = [(one["body"]["reference_id"], one["body"]["price"]) for one in items]
+                assert sorted(found) == sorted(bought.items())
+                row = await work.connection.execute(
+                    "SELECT body -> 'price' AS price FROM ws_live.orders WHERE reference_id = %s",
+                    [reference],
+                )
+                assert await row.fetchall() == [{"price": sum(bought.values())}]
+        finally:
+            await database.close()
+
+    asyncio.run(act())
+
+
+async def arrive(
+    work: Work, reference: str, happened: list[tuple[str, str, int]], chance: random.Random
+) -> None:
+    """Send cart events of some minutes and their CHECKOUT, in any order."""
+    browser, _ = await browsers.create(work)
+    messages: list[tuple[str, dict[str, Any]]] = []
+    for type_, item, price in happened:
+        product: Any = {"item_id": item, "type": "PRODUCT", "price": price, "quantity": 1}
+        product = [{"item_id": item}] if type_ == "CONFIRM" else product
+        messages.append((type_, {"product": product} if item else {}))
+    messages.append(("CHECKOUT", {"reference_id": reference, "status": "PURCHASED"}))
+    begin = datetime.now(UTC) - timedelta(hours=2)
+    places = list(range(len(messages)))
+    chance.shuffle(places)
+    for place in places:
+        type_, members = messages[place]
+        at = (begin + timedelta(minutes=place)).isoformat()
+        await event(work, browser, type_, requested_at=at, **members)

@@ -283,7 +283,7 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
         if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
             wish = intent("see", arrival.session_start)
             await ledger.reach(work, arrival.guest, wish, root=guest)
-        change = await order_completion.find(work, arrival, held["order_ref"]) if held else None
+        change = await order_completion.find(work, arrival, held)
         if not await placing.write(work, arrival):
             raise Superseded
         if change is not None:

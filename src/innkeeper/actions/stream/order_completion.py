@@ -1,4 +1,4 @@
-"""An order comes right when an event of its cart that waited in quarantine is replayed."""
+"""An order comes right when an event of its cart comes late, or is replayed from quarantine."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,6 +9,7 @@ from innkeeper.actions.records.paging import flat
 from innkeeper.actions.stream import incomplete_orders, purchases, quarantine, session_records
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.events import CHECKOUT
 from innkeeper.resources.guests import Person
 from innkeeper.rules import carts, event_types
 from innkeeper.rules.batch import Item
@@ -21,7 +22,7 @@ from innkeeper.store.work import Json, Row, Work
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a replayed event changes of the purchase of an earlier CHECKOUT."""
+    """What an event changes of the purchase of a CHECKOUT that was recorded before it."""
 
     order: UUID
     checkout: Row
@@ -31,17 +32,21 @@ class Completion:
     after: Purchase
 
 
-async def find(work: Work, arrival: Arrival, order: UUID | None) -> Completion | None:
-    """What an event changes that `order` was made without, before it is written; None if nothing.
+async def find(work: Work, arrival: Arrival, held: Row | None) -> Completion | None:
+    """What an event changes of an order that was made without it, before it is written; None if
+    nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
 
     Call it in the event's transaction.
     """
-    if order is None or arrival.type not in TYPES:
+    order: UUID | None = held["order_ref"] if held else None
+    is_late = held is None and arrival.type != CHECKOUT
+    if arrival.is_plain or arrival.type not in TYPES or not (order or is_late):
         return None
     found = await session_records.carts_at_checkout(work, arrival, order)
     if found is None:
         return None
     checkout, before, after = found
+    order = UUID(checkout["body"]["order"])
     owner = next(one.root for one in arrival.joined if one.ref == checkout["session_ref"])
     return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
 
@@ -49,7 +54,7 @@ async def find(work: Work, arrival: Arrival, order: UUID | None) -> Completion |
 async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
     """Change the order to what its CHECKOUT would have bought; call it once the event is written.
 
-    What somebody else has changed of the order stays: a price is set only where there is none.
+    A price that somebody else has set stays.
     """
     row = await work.one("orders.lock", ref=change.order)
     if row is None:
@@ -62,7 +67,7 @@ async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
     lines = [Item(event_types.item_of(line)) for line in change.after.lines.values()]
     items = await purchases.put_items(work, order, lines)
     is_known = not any(one.decides_price for one in waiting)
-    await _fill_in(work, order, change.after, is_known=is_known)
+    await _fill_in(work, order, change, is_known=is_known)
     flags = set()
     if all(one.is_part for one in waiting):
         flags.add(incomplete_orders.INCOMPLETE)
@@ -86,9 +91,10 @@ async def _remove_items(work: Work, order: Record, change: Completion) -> None:
             await order_items.delete(work, stored[position]["ref"])
 
 
-async def _fill_in(work: Work, order: Record, bought: Purchase, *, is_known: bool) -> None:
+async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: bool) -> None:
     changes: Changes = {}
-    if is_known and order.get("price") is None:
+    bought = change.after
+    if is_known and order.get("price") in (None, change.before.price):
         changes = {"price": bought.price, "currency_code": bought.currency}
     if order.get("payment_type") is None:
         changes["payment_type"] = bought.payment

@@ -114,10 +114,10 @@ async def events_before(
 
 
 async def carts_at_checkout(
-    work: Work, arrival: Arrival, order: UUID
+    work: Work, arrival: Arrival, order: UUID | None
 ) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
-    """The CHECKOUT that made an order, with its cart without an event and with it; None where the
-    event is not of its session, or came after it."""
+    """The CHECKOUT that made an order, or without one the first after an event, with its cart
+    without the event and with it; None where the event is not of its session, or came after it."""
     rows = [] if arrival.begins else await _rows(work, arrival.joined)
     checkout = next((row for row in rows if _made(row, order, arrival.mark.at)), None)
     if checkout is None:
@@ -132,9 +132,11 @@ async def carts_at_checkout(
     return None
 
 
-def _made(row: Row, order: UUID, after: datetime) -> bool:
-    is_later = bool(row["at"] >= after)
-    return is_later and row["type"] == CHECKOUT and row["body"].get("order") == str(order)
+def _made(row: Row, order: UUID | None, after: datetime) -> bool:
+    if row["type"] != CHECKOUT or row["at"] < after:
+        return False
+    made = row["body"].get("order")
+    return made is not None and order in (None, UUID(made))
 
 
 def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
