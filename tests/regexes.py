@@ -45,7 +45,8 @@ class Automaton:
         self.edges: list[dict[int, int]] = []
         self.flags = pattern.flags
         text = pattern.pattern
-        tree = parser.parse(text.decode("latin-1") if isinstance(text, bytes) else text)
+        letters = text.decode("latin-1") if isinstance(text, bytes) else text
+        tree = parser.parse(letters, pattern.flags & ~re.UNICODE)
         self.flags |= tree.state.flags
         self.is_bytes = isinstance(text, bytes)
         whole = self._sequence(tree)

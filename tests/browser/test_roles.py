@@ -8,7 +8,8 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 from innkeeper.actions.admin.users import SHORTEST_PASSWORD
-from innkeeper.rules.access import Right, masked_addresses, veiled_pairs
+from innkeeper.rules.access import Right
+from innkeeper.rules.masking import masked_addresses, masked_free
 from innkeeper.web.ui.routes import PAGES
 
 HIDDEN = "quokka"
@@ -162,4 +163,4 @@ def test_what_masking_leaves() -> None:
     assert masked_addresses("/a?mail=jane@example.com&x=1") == "/a?mail=j•••@•••&x=1"
     assert masked_addresses("to jane%40example.com now") == "to j••• now"
     pairs = {"nick": "Jane", "age": 40, "vip": True}
-    assert veiled_pairs(pairs) == {"nick": "J•••", "age": 40, "vip": True}
+    assert masked_free(pairs) == {"nick": "J•••", "age": 40, "vip": True}

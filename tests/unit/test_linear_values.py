@@ -15,8 +15,8 @@ from innkeeper.resources.orders import Order, OrderContact, OrderItem
 from innkeeper.resources.segments import snake
 from innkeeper.resources.values import Refused
 from innkeeper.rules import normal, search
-from innkeeper.rules.access import masked_addresses
 from innkeeper.rules.exports import read_shape
+from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
 from innkeeper.web.ui import bounded, words

@@ -23,7 +23,8 @@ class Field:
     `required`: must be present on create. `fixed`: cannot change after create. `owned`: set by
     the server; accepted and ignored when sent (C-9). `clearable`: null and PUT may remove it.
     `column`: has a column of its own instead of a member in the row's body. `personal`: names
-    or locates a person, so roles without that right see it masked.
+    or locates a person, so roles without that right see it masked. `page_address`: the address of
+    a page, whose query may do so. `free`: JSON that nobody declared, which may do so as well.
     """
 
     kind: Kind
@@ -34,6 +35,8 @@ class Field:
     clearable: bool = True
     column: bool = False
     personal: bool = False
+    page_address: bool = False
+    free: bool = False
     name: str = field(init=False, default="")
 
     def __set_name__(self, owner: type, name: str) -> None:

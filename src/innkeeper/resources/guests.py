@@ -31,9 +31,9 @@ class Person(Resource):
     date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
     emails = Field(ListOf(EMAIL), "E-mail addresses.", personal=True)
     phone_numbers = Field(ListOf(Text()), "Phone numbers, e.g. +353161123345.", personal=True)
-    nationality = Field(Text(), "Nationality.")
+    nationality = Field(Text(), "Nationality.", personal=True)
     passport_number = Field(Text(), "Passport number.", personal=True)
-    passport_expiry = Field(Instant(), "When the passport expires.")
+    passport_expiry = Field(Instant(), "When the passport expires.", personal=True)
     street = Field(ListOf(Text()), "Street address, a line an element.", personal=True)
     city = Field(Text(), "City.")
     state = Field(Text(), "State or region.")
@@ -57,7 +57,9 @@ class Guest(Person):
     phone = Field(Text(), "Phone number, as older clients send it.", personal=True)
     zip_code = Field(Text(), "Post code, as older clients send it.", personal=True)
     identity_status = Field(Text(), "Deprecated; kept as sent.")
-    subscriptions = Field(ListOf(Opaque()), "Subscriptions of older clients; kept as sent.")
+    subscriptions = Field(
+        ListOf(Opaque()), "Subscriptions of older clients; kept as sent.", personal=True
+    )
     first_seen = instant_at("When the guest was first seen.")
     last_seen = instant_at("When the guest was last seen.")
     ref = ref_of("guest")

@@ -157,7 +157,9 @@ class OrderItem(Resource):
     channel = Field(Text(), "How the customer came.")
     flight_segments = Field(ListOf(FLIGHT_SEGMENT), "The flights of a FLIGHT item.")
     passenger_type_code = Field(Text(), "Type of passenger, e.g. ADT.")
-    extra = Field(Opaque(), "Members of v2's typed items that no document lists; kept as sent.")
+    extra = Field(
+        Opaque(), "Members of v2's typed items that no document lists; kept as sent.", free=True
+    )
     ref = ref_of("order item")
     created_at = instant_at("When the item was created here.")
     modified_at = instant_at("When the item was last written.")

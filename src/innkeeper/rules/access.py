@@ -1,14 +1,8 @@
 """Who may do what in the screens: five roles, and the rights each has."""
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from enum import StrEnum
-from typing import Any, Final
-
-from innkeeper.resources.base import Record, Resource
-
-_BETWEEN_WORDS: Final = re.compile(r"([\s/?&=,;'\"<>()]+)")
-
+from typing import Final
 
 SANDBOX: Final = "_sandbox"
 """What the name of a workspace's sandbox ends with."""
@@ -94,49 +88,8 @@ def covers(giver: Collection[str] | None, *given: Collection[str] | None) -> boo
     return all(each is not None and set(each) <= set(giver) for each in given)
 
 
-def masked(text: str) -> str:
-    """Personal text for those who may not read it: `jane@example.com` is `j•••@•••`."""
-    first = text[:1]
-    return f"{first}•••@•••" if "@" in text else f"{first}•••"
-
-
-def masked_addresses(text: str) -> str:
-    """Text with the e-mail addresses in it masked."""
-    return "".join(
-        masked(word) if _is_address(word) else word for word in _BETWEEN_WORDS.split(text)
-    )
-
-
-def _is_address(word: str) -> bool:
-    return any(0 < word.find(sign) < len(word) - len(sign) for sign in ("@", "%40"))
-
-
-def veiled_pairs(pairs: Mapping[str, Any]) -> dict[str, Any]:
-    """Pairs of a data extension for those who may not see personal data: nobody declared what
-    they hold, so every text is masked; numbers and flags stay."""
-    return {key: masked(value) if isinstance(value, str) else value for key, value in pairs.items()}
-
-
 def locked_seconds(attempts: int, free: int) -> int:
     """How long a budget of log-ins is locked after so many attempts in a row without success:
     from the last of the `free` ones on for 30 seconds, then twice as long each time, up to an hour.
     """
     return 0 if attempts < free else min(30 * 2 ** min(attempts - free, 7), 3600)
-
-
-def veiled(record: Record, resource: type[Resource]) -> Record:
-    """A record without what names or locates a person: masked, so that one sees it is there."""
-    return {
-        name: _veil(value) if (field := resource.fields.get(name)) and field.personal else value
-        for name, value in record.items()
-    }
-
-
-def _veil(value: Any) -> Any:
-    if isinstance(value, str):
-        return masked(value)
-    if isinstance(value, list):
-        return [_veil(item) for item in value]
-    if isinstance(value, dict):
-        return {name: item if name == "provider" else _veil(item) for name, item in value.items()}
-    return value

@@ -7,7 +7,7 @@ from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
-from innkeeper.resources.segments import BOOLEAN, CORE, CUSTOM, IDENTIFIER, NUMBER, TRAIT, snake
+from innkeeper.resources.segments import BOOLEAN, CORE, IDENTIFIER, NUMBER, STRING, TRAIT, snake
 
 _RESOURCES: Final[tuple[type[Resource], ...]] = (
     *(Guest, OrderContact, OrderConsumer, Order, OrderItem, Event, Session),
@@ -15,17 +15,28 @@ _RESOURCES: Final[tuple[type[Resource], ...]] = (
 _PERSONAL: Final = frozenset(
     name for resource in _RESOURCES for name, field in resource.fields.items() if field.personal
 )
+_PAGE_ADDRESSES: Final = frozenset(
+    name for resource in _RESOURCES for name, field in resource.fields.items() if field.page_address
+)
+_PLAIN_TRAITS: Final = frozenset({"favouriteCategory"})
+"""Traits of texts that are no guest's own: categories of products."""
+
+
+def is_page_address(field: str) -> bool:
+    """Whether a declared field holds the address of a page, whose query may be personal."""
+    return snake(field) in _PAGE_ADDRESSES
 
 
 def is_personal(field: str, location: str = CORE, data_type: str = "") -> bool:
     """Whether a field, as a segment or export names it, is personal.
 
-    Nobody declared what a data extension holds, so its texts are; numbers and flags are not.
+    Nobody declared what a data extension, a free member of an event or a trait made of them holds,
+    so their texts are; numbers and flags are not.
     """
     if location == CORE:
         return snake(field) in _PERSONAL
-    if location in (TRAIT, CUSTOM):
-        return False
+    if location == TRAIT:
+        return data_type == STRING and field not in _PLAIN_TRAITS
     return location == IDENTIFIER or data_type not in (NUMBER, BOOLEAN)
 
 

@@ -49,6 +49,8 @@ async def one(visit: Visit) -> Response:
     return visit.show(
         "export.html",
         row=row,
+        pattern=visit.veil_value(row["shape"].get("template")),
+        webhook=visit.veil_text(row["webhook"]),
         segment=await audience_exports.source_of(visit.work, row),
         executions=executions[:20],
         running=[each for each in executions if each["status"] not in FINISHED],

@@ -15,7 +15,10 @@ from innkeeper.actions.records.paging import Wanted
 from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
+from innkeeper.resources.segments import TRAIT
 from innkeeper.rules.access import Right
+from innkeeper.rules.masking import masked
+from innkeeper.rules.personal import is_personal
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
@@ -112,7 +115,9 @@ async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, b
         waits = value is None and bought and trait.relative
         if waits or value not in (None, ""):
             money = None if trait.relative else trait.currency
-            shown.append((name, visit.veil_text(value), waits, money))
+            is_hidden = not visit.personal and is_personal(name, TRAIT, trait.type)
+            seen = masked(str(value)) if is_hidden and value else value
+            shown.append((name, seen, waits, money))
     return shown
 
 

@@ -13,7 +13,8 @@ from innkeeper.actions.records import guests
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
-from innkeeper.rules.access import Right, masked
+from innkeeper.rules.access import Right
+from innkeeper.rules.masking import masked
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import full_name

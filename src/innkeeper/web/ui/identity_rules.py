@@ -9,8 +9,9 @@ from innkeeper.actions.recognition import identity, rule_changes
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.rules.access import Right, masked
+from innkeeper.rules.access import Right
 from innkeeper.rules.identity_rules import Rule
+from innkeeper.rules.masking import masked
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.recognition.identity import FIELD_NAMES, read_rules

@@ -19,8 +19,9 @@ from innkeeper.actions.bulk.tally import Tally
 from innkeeper.actions.recognition import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
-from innkeeper.rules.access import Right, masked
+from innkeeper.rules.access import Right
 from innkeeper.rules.batch import Entry, Failure
+from innkeeper.rules.masking import masked
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead

@@ -12,7 +12,7 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, Wanted
 from innkeeper.actions.stream import quarantine
 from innkeeper.resources.base import Record
-from innkeeper.resources.orders import OrderConsumer, OrderContact
+from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.rendering import PAGE_SIZE
@@ -71,8 +71,9 @@ class _Whole:
 
 async def _whole(visit: Visit) -> _Whole:
     ref = visit.ref("order")
-    order = await orders.fetch(visit.work, ref)
-    items = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
+    order = visit.veil(await orders.fetch(visit.work, ref), Order)
+    found = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
+    items = [visit.veil(each, OrderItem) for each in found]
     contacts = (await CONTACTS.list_(visit.work, EVERYTHING, order=ref)).items
     consumers = (await CONSUMERS.list_(visit.work, EVERYTHING, order=ref)).items
     of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])

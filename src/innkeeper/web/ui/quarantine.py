@@ -11,6 +11,7 @@ from innkeeper.actions.stream import quarantine, replays
 from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
+from innkeeper.rules.masking import masked
 from innkeeper.web.ui.bounded import JSON_CHARACTERS
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.rendering import PAGE_SIZE
@@ -34,6 +35,10 @@ async def show(visit: Visit) -> Response:
     selection = Selection(reason or None, order=ref_of(order) if order else None)
     wanted = Wanted(visit.offset, PAGE_SIZE)
     page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
+    if not visit.personal:
+        for each in page.items:
+            # It may quote what was sent.
+            each["detail"] = masked(each["detail"])
     return visit.show(
         "quarantine.html",
         page=page,

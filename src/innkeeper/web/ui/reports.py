@@ -13,6 +13,7 @@ from innkeeper import clock
 from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
+from innkeeper.rules.masking import masked_row
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import worded
 from innkeeper.wire.audiences.reports import as_csv
@@ -99,7 +100,7 @@ async def csv(visit: Visit) -> Response:
 
 def _veiled(visit: Visit, found: Record) -> Record:
     """Addresses of pages may hold somebody's e-mail address."""
-    rows = [[visit.veil_text(value) for value in row] for row in found["rows"]]
+    rows = found["rows"] if visit.personal else [masked_row(row) for row in found["rows"]]
     return {**found, "rows": rows}
 
 

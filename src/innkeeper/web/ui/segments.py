@@ -18,9 +18,9 @@ from innkeeper.actions.audiences import (
 from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.orders import OrderContact
-from innkeeper.resources.segments import CORE, EDITABLE, snake
-from innkeeper.rules.access import Right, masked
+from innkeeper.resources.segments import EDITABLE
+from innkeeper.rules.access import Right
+from innkeeper.rules.masking import masked_rule, masked_sql
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
 from innkeeper.web.ui.segment_examples import EXAMPLES
@@ -64,7 +64,7 @@ def _veiled(visit: Visit, draft: Draft) -> Draft:
     if visit.personal:
         return draft
     if draft.sql is not None:
-        draft.sql = visit.veil_text(draft.sql)
+        draft.sql = masked_sql(draft.sql)
     veil_rules(visit, draft.rules)
     return draft
 
@@ -74,10 +74,9 @@ def veil_rules(visit: Visit, rules: Iterable[RuleRow]) -> None:
     if visit.personal:
         return
     for rule in rules:
-        name = snake(rule.name)
-        known = Guest.fields.get(name) or OrderContact.fields.get(name)
-        if rule.location != CORE or (known and known.personal):
-            rule.first, rule.second = masked(rule.first) if rule.first else "", ""
+        where = rule.location, rule.name, rule.type
+        rule.first = masked_rule(*where, rule.first)
+        rule.second = rule.second if rule.has_unit else masked_rule(*where, rule.second)
 
 
 async def act(visit: Visit) -> Response:

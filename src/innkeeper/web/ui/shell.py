@@ -14,7 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from innkeeper.actions.admin import users, workspaces
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError
 from innkeeper.resources.base import Record, Resource
-from innkeeper.rules.access import Right, masked_addresses, may, veiled, veiled_pairs
+from innkeeper.rules.access import Right, may
+from innkeeper.rules.masking import masked_free, masked_line, masked_record
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
@@ -72,17 +73,21 @@ class Visit:
 
     def veil(self, record: Record, resource: type[Resource]) -> Record:
         """A record as this visitor may see it."""
-        return record if self.personal else veiled(record, resource)
+        return record if self.personal else masked_record(record, resource)
 
     def veil_extensions(self, found: Sequence[Record]) -> list[Record]:
         """Data extensions as this visitor may see them."""
         if self.personal:
             return list(found)
-        return [{**each, "pairs": veiled_pairs(each["pairs"])} for each in found]
+        return [{**each, "pairs": masked_free(each["pairs"])} for each in found]
 
     def veil_text(self, text: Any) -> Any:
-        """A text that may hold e-mail addresses, as this visitor may see it."""
-        return text if self.personal or not isinstance(text, str) else masked_addresses(text)
+        """A text that may hold addresses of people or of pages, as this visitor may see it."""
+        return text if self.personal or not isinstance(text, str) else masked_line(text)
+
+    def veil_value(self, value: Any) -> Any:
+        """JSON that nobody declared, as this visitor may see it."""
+        return value if self.personal else masked_free(value)
 
     @property
     def is_sandbox(self) -> bool:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from innkeeper import clock
 from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
-from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED
+from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Session
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import Page, Visit
 
@@ -39,11 +39,7 @@ async def show(visit: Visit) -> Response:
     is_own = any(str(each["ref"]) == wanted for each in found.sessions)
     events = await sessions.headlines(visit.work, UUID(wanted), EVENTS) if is_own else []
     chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}
-    shown = [
-        {name: visit.veil_text(value) for name, value in each.items()}
-        for each in found.sessions
-        if _matches(each, chosen)
-    ]
+    shown = [visit.veil(each, Session) for each in found.sessions if _matches(each, chosen)]
     channels = sorted({each["channel"] for each in found.sessions})
     return visit.show(
         "guest_timeline.html",

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import audience_exports, segments, subscriptions, webhooks
 from innkeeper.errors import BadRequest
+from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
@@ -29,12 +30,17 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
     return visit.show(
         "settings_webhooks.html",
         tabs=TABS,
-        rows=await subscriptions.list_all(visit.work),
-        messages=await webhooks.list_all(visit.work, LISTED),
+        rows=_veiled(visit, await subscriptions.list_all(visit.work)),
+        messages=_veiled(visit, await webhooks.list_all(visit.work, LISTED)),
         every=every,
         secret=secret,
         url=url,
     )
+
+
+def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
+    """Rows with an address, whose query may hold a secret or a person."""
+    return [{**row, "url": visit.veil_text(row["url"])} for row in rows]
 
 
 async def change(visit: Visit) -> Response:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.kinds import Schema
+from innkeeper.rules.masking import masked_row
 from innkeeper.store.work import Work
 from innkeeper.wire.specials import Asked, Special, Told
 
@@ -30,6 +31,8 @@ async def fetch(work: Work, asked: Asked) -> Told:
     if form not in ("json", "csv"):
         raise Invalid(Problem("format", "value must be one of json,csv"))
     found = await reports.run(work, asked.path["report"], asked.query)
+    if not asked.personal:
+        found["rows"] = [masked_row(row) for row in found["rows"]]
     if form == "csv":
         return Told(content=as_csv(found), content_type="text/csv; charset=utf-8")
     rows = [

@@ -8,9 +8,10 @@ from innkeeper.actions.audiences import segment_catalogue, segment_runs, segment
 from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
+from innkeeper.resources.segments import CORE, STRING
 from innkeeper.resources.values import iso
 from innkeeper.rules.matching import Decided, Verdict
-from innkeeper.rules.personal import is_personal, without_personal
+from innkeeper.rules.personal import is_page_address, is_personal, without_personal
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
@@ -175,8 +176,10 @@ async def values(work: Work, asked: Asked) -> Told:
         if not asked.query.get(name):
             raise Invalid(Problem(name, "may not be null.", missing=True))
     if not asked.personal:
-        where = asked.query.get("location", "core")
-        if is_personal(asked.query["field"], where):
+        where = asked.query.get("location", CORE)
+        # Values are texts, whatever the field is.
+        field = asked.query["field"]
+        if is_personal(field, where, STRING) or (where == CORE and is_page_address(field)):
             refuse_lacking({Scope.PERSONAL_DATA})
     found = await segment_catalogue.values(
         work,
