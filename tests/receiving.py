@@ -1,11 +1,16 @@
 """Another system that is told things over HTTP: it keeps what it is sent."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+
+from innkeeper import clock
+from innkeeper.actions.audiences import webhooks
+from innkeeper.store.work import Work
 
 
 class Receiver(HTTPServer):
@@ -43,3 +48,15 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
+
+
+async def send_due(work: Work) -> int:
+    """Send the messages that are due, one address after the other; how many arrived."""
+
+    @asynccontextmanager
+    async def lend() -> AsyncIterator[Work]:
+        yield work
+
+    rows = await work.all("webhooks.addresses", now=clock.now())
+    turns = [await webhooks.send_to(lend, row["url"]) for row in rows]
+    return sum(turn.sent for turn in turns)

@@ -107,7 +107,15 @@ def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
     name = sql.Identifier(f"innkeeper_test_{uuid4().hex}")
     dsn = make_conninfo(server, dbname=name.as_string().strip('"'))
     data = tmp_path_factory.mktemp("data")
-    settings = Settings(database=dsn, data=data, log_level="error", log_format="text", pool_size=12)
+    settings = Settings(
+        database=dsn,
+        data=data,
+        log_level="error",
+        log_format="text",
+        pool_size=12,
+        # Where `receiving` listens.
+        allowed_private_hosts="127.0.0.1",
+    )
     with psycopg.connect(server, autocommit=True) as admin:
         copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         admin.execute(copied.format(name, sql.Identifier(template)))

@@ -117,6 +117,16 @@ class Settings:
         "keeps one in the file secrets.key of the data folder. The same on every machine.",
         secret=True,
     )
+    allowed_private_hosts: str = _setting(
+        "",
+        "Names, addresses or networks (10.0.0.0/8) that are not public and to which webhooks and "
+        "deliveries may go nevertheless, separated by commas; empty allows none.",
+    )
+    export_destinations: str = _setting(
+        "",
+        "Folders and URLs (s3://bucket/exports) that audience exports may be delivered to, and "
+        "below, separated by commas; the folder `exports` of the data folder always may.",
+    )
     cors_origins: str = _setting(
         "*", "Origins whose browsers may call, separated by commas; * allows all."
     )

@@ -67,15 +67,17 @@ def test_an_export_is_defined_run_and_downloaded(page, segment) -> None:
 
 def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
     """Issue 6: why nothing comes, and when it is tried again."""
-    # Nobody can make a folder there.
-    destination = {"type": "FOLDER", "url": "/proc/nowhere"}
+    # A file is in the place of the folder.
+    (shop.data / "exports").mkdir(exist_ok=True)
+    (shop.data / "exports" / "nowhere").touch()
+    destination = {"type": "FOLDER", "url": "nowhere"}
     body = {"name": "Waits", "segment": segment[0]["ref"], "destination": destination}
     api.post("/innkeeper/v1/exports", json=body).raise_for_status()
     api.post("/innkeeper/v1/exports/waits/run").raise_for_status()
 
     def tried() -> bool:
         page.go("/exports/waits")
-        return page.get_by_text("not delivered, tried once: FileNotFoundError").count() > 0
+        return page.get_by_text("not delivered, tried once: NotADirectoryError").count() > 0
 
     until("the first attempt to deliver", tried)
     assert page.get_by_text("; the next").is_visible()

@@ -13,7 +13,7 @@ from uuid import UUID
 import duckdb
 import pytest
 from calling import Api
-from receiving import Receiver, receiver
+from receiving import Receiver, receiver, send_due
 from test_exports_api import OWN, contents, delivered, exported, run
 from test_segments_api import guests_where, jobs, made, members, person, publish, rule
 
@@ -148,9 +148,9 @@ def test_a_delivery_under_way_goes_on_behind_the_erased(
     execution = UUID(run(api, jobs, export)["executionRef"])
     real, posts = webhooks.post, []
 
-    def post_once(*given: Any) -> str | None:
+    async def post_once(*given: Any) -> str | None:
         posts.append(given)
-        return real(*given) if len(posts) < 2 else "down"
+        return await real(*given) if len(posts) < 2 else "down"
 
     monkeypatch.setattr(webhooks, "post", post_once)
     assert delivered(jobs, execution) is False
@@ -182,7 +182,7 @@ def test_nobody_erased_is_a_member_or_a_sample_or_in_a_message(
     cork = guests_where(rule("city", "is equal to", "Cork"))
     segment = made(api, cork, webhook=receiver.url)
     publish(api, jobs, segment)
-    jobs(webhooks.send_due)
+    jobs(send_due)
     ((_, body),) = receiver.got
     assert set(json.loads(body)["guests"]) == {gone["ref"], stays["ref"]}
 
@@ -193,7 +193,7 @@ def test_nobody_erased_is_a_member_or_a_sample_or_in_a_message(
         rows = connection.execute(f"SELECT t::text FROM ws_live.{table} AS t").fetchall()
         assert gone["ref"] not in repr(rows), table
     # The message of before is gone; that the guest left is told, which other systems need.
-    jobs(webhooks.send_due)
+    jobs(send_due)
     (_, (_, body)) = receiver.got
     told = json.loads(body)
     assert (told["event"], told["guests"]) == ("segment.departed", [gone["ref"]])

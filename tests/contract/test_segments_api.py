@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from calling import NOBODY, Api
-from receiving import Receiver, receiver
+from receiving import Receiver, receiver, send_due
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
@@ -397,16 +397,16 @@ def test_a_live_segment_tells_of_who_enters_and_who_leaves(
     jobs(segment_runs.refresh)
     assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 1
     receiver.status = 503
-    assert jobs(webhooks.send_due) == 0
+    assert jobs(send_due) == 0
     (message,) = jobs(webhooks.list_all)
-    assert (message["attempts"], message["error"]) == (1, "answered 503")
+    assert (message["attempts"], message["error"]) == (1, "answered with an error (5xx)")
     receiver.status = 200
     jobs(
         lambda work: work.connection.execute(
             "UPDATE ws_live.webhook_messages SET due_at = now() - interval '1 second'"
         )
     )
-    assert jobs(webhooks.send_due) == 1
+    assert jobs(send_due) == 1
     ((headers, body),) = receiver.got
     told = json.loads(body)
     assert (told["event"], told["guests"]) == ("segment.entered", [guest["ref"]])
@@ -417,7 +417,7 @@ def test_a_live_segment_tells_of_who_enters_and_who_leaves(
     assert headers["X-Innkeeper-Signature"] == f"t={stamp},v1={mac}"
     api.delete(guest["href"])
     jobs(segment_runs.refresh)
-    jobs(webhooks.send_due)
+    jobs(send_due)
     assert json.loads(receiver.got[1][1])["event"] == "segment.departed"
     assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 0
 

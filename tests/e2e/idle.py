@@ -12,12 +12,14 @@ from calling import Api
 from process import Innkeeper, Serve, answer
 
 Command = Callable[..., Any]
+RECEIVERS = {"INNKEEPER_ALLOWED_PRIVATE_HOSTS": "127.0.0.1"}
+"""What lets messages go to receivers of tests."""
 
 
 @pytest.fixture
 def server(serve: Serve) -> Innkeeper:
     """A server whose background work waits for commands of the test's own."""
-    return serve(env={"INNKEEPER_JOBS": "false"})
+    return serve(env={"INNKEEPER_JOBS": "false"} | RECEIVERS)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from batching import declared, packed, upsert
 from calling import Api, made
-from idle import api, server
+from idle import RECEIVERS, api, server
 from process import COMMAND, Innkeeper
 from receiving import Receiver, Receiving
 from waiting import PATIENCE_SECONDS, until
@@ -43,7 +43,7 @@ def dsn(server: Innkeeper) -> str:
 
 def worker(server: Innkeeper) -> subprocess.Popen[bytes]:
     words = [COMMAND, "jobs", "run", "--data", server.data]
-    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(words, stderr=subprocess.DEVNULL, env=os.environ | RECEIVERS)
 
 
 def work(server: Innkeeper, what: str, done: Callable[[], object]) -> None:

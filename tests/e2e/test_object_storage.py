@@ -31,7 +31,11 @@ MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 BUCKET = "inn"
-PLACES = {"INNKEEPER_FILES": f"s3://{BUCKET}/files", "INNKEEPER_LAKE": f"s3://{BUCKET}/lake"}
+PLACES = {
+    "INNKEEPER_FILES": f"s3://{BUCKET}/files",
+    "INNKEEPER_LAKE": f"s3://{BUCKET}/lake",
+    "INNKEEPER_EXPORT_DESTINATIONS": f"s3://{BUCKET}/out",
+}
 RULE = {"field": "ref", "comparator": "is not null", "values": []}
 EVERYBODY = {"filterGroups": [{"entity": "guest", "rules": [RULE]}]}
 

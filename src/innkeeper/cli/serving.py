@@ -20,11 +20,14 @@ from innkeeper.cli.stopping import StopTime, StopWatch
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
+from innkeeper.store.destinations import listed_places
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.files import Files
 from innkeeper.store.folder import SERVE, Announcement, DataFolder
 from innkeeper.store.migrate import FIRST_WORKSPACE
+from innkeeper.store.outbound_http import allowed_hosts
 from innkeeper.store.scratch import named, scratch, sweep
+from innkeeper.web.client_address import trusted_networks
 
 if TYPE_CHECKING:
     import uvicorn
@@ -48,6 +51,10 @@ def serve(settings: Settings) -> None:
 
 
 def _run(settings: Settings, stack: ExitStack) -> None:
+    # Refuse lists that cannot be read now, before anything depends on them.
+    trusted_networks(settings.trusted_proxies)
+    allowed_hosts(settings.allowed_private_hosts)
+    listed_places(settings)
     stop_time = StopTime(settings.stop_seconds)
     worker = JobWorker(stop_time.work)
     watch = StopWatch(stop_time, worker.terminate, stack.close)

@@ -48,8 +48,16 @@ async def nightly(work: Work) -> None:
 
 @scheduled("* * * * * */5", "webhooks.send")
 async def send(work: Work) -> None:
-    """Messages that are due."""
-    await webhooks.send_due(work)
+    """A job for each address that has messages due."""
+    await webhooks.queue_due(work)
+
+
+@lending_task(webhooks.SEND)
+async def send_to(lend: Lend, url: str) -> None:
+    """Messages to one address, in their order; others have a slot between its turns."""
+    turn = await webhooks.send_to(lend, url)
+    if turn.is_over:
+        raise Later(clock.now())
 
 
 @task(PUBLISH)

@@ -13,8 +13,8 @@ import procrastinate
 from procrastinate.signals import on_stop
 from procrastinate.worker import Worker
 
+from innkeeper.actions.admin.background import DELIVERIES
 from innkeeper.actions.audiences import deliveries
-from innkeeper.actions.audiences.export_runs import DELIVERIES
 from innkeeper.jobs.board import BOARD, DATABASE
 from innkeeper.jobs.presence import Presence
 from innkeeper.settings import Settings

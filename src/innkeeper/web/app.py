@@ -19,7 +19,6 @@ from innkeeper.web import probes
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.browser_security import BrowserSecurity
-from innkeeper.web.client_address import trusted_networks
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
@@ -64,7 +63,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The ASGI application; without settings, those that `innkeeper serve` resolved."""
     resolved = settings or Settings.from_environment()
     configure_logs(resolved.log_level, resolved.log_format)
-    trusted_networks(resolved.trusted_proxies)
     database = Database(
         resolved.database,
         resolved.pool_size,

@@ -8,6 +8,8 @@ from innkeeper.errors import ApiError
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Json, Work
 
+DELIVERIES: Final = "deliveries"
+"""The queue with slots of its own: a destination that does not answer takes none of other jobs."""
 ATTEMPTS: Final = 30
 """Of what cannot go on because something is away: for two hours, where that is told at once."""
 FIRST_PAUSE: Final = timedelta(seconds=5)
@@ -81,6 +83,15 @@ async def defer(
     )
     assert row is not None  # noqa: S101 - the function answers with an id
     return int(row["id"])
+
+
+async def defer_once(
+    work: Work, task: str, *, lock: str, queue: str = "default", **args: Any
+) -> bool:
+    """The same unless a job with that lock waits or runs already; whether it was queued."""
+    given = Json({"workspace": work.workspace, **args})
+    row = await work.one("jobs.defer_once", task=task, lock=lock, queue=queue, args=given)
+    return row is not None
 
 
 async def counts(work: Work) -> dict[str, int]:

@@ -24,6 +24,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import exports as rules
+from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.files import Files
 from innkeeper.store.work import Json, Work
 
@@ -287,8 +288,8 @@ async def _checked(
     if fields["segment"] is None and not is_gone:
         problems.append(Problem("segment", "there is no such segment"))
     webhook = body.get("webhook")
-    if webhook is not None and not segments.is_web_address(webhook):
-        problems.append(Problem("webhook", "must be an http or https URL"))
+    if webhook is not None:
+        problems += segments.web_address_problems(work, "webhook", webhook)
     shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
     try:
         await traits.hold(work)
@@ -299,7 +300,7 @@ async def _checked(
     except Invalid as invalid:
         problems += invalid.problems
     destination = body.get("destination")
-    problems += _destination_problems(destination, shape)
+    problems += _destination_problems(work, destination, shape)
     schedule = body.get("schedule")
     try:
         fields["next_at"] = next_time(None if schedule is None else str(schedule), clock.now())
@@ -322,16 +323,21 @@ async def _checked(
     }
 
 
-def _destination_problems(destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
-    """A folder (any place that fsspec reaches), or a web address that takes batches."""
+def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
+    """A place that the operator lists, or a web address that takes batches."""
     if destination is None:
         return []
     url = destination.get("url") if isinstance(destination, dict) else None
     kind = destination.get("type") if isinstance(destination, dict) else None
     if kind not in ("FOLDER", "WEBHOOK") or not isinstance(url, str) or not url:
         return [Problem("destination", "must have a type, FOLDER or WEBHOOK, and a url")]
-    if kind == "WEBHOOK" and not segments.is_web_address(url):
-        return [Problem("destination.url", "must be an http or https URL")]
+    if kind == "FOLDER":
+        try:
+            destination_of(work.settings, url)
+        except BadDestination as error:
+            return [Problem("destination.url", str(error))]
+    if kind == "WEBHOOK" and (bad := segments.web_address_problems(work, "destination.url", url)):
+        return bad
     if kind == "WEBHOOK" and str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
         return [Problem("format", "must be JSON or NDJSON for a webhook")]
     return []

@@ -7,7 +7,6 @@ of the slots at most. One that is slow gives up its turn after a while.
 """
 
 import gzip
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,10 @@ from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
+from innkeeper.actions.audiences.workspace_share import workspace_slot
 from innkeeper.resources.base import Record
 from innkeeper.settings import Settings
+from innkeeper.store.destinations import BadDestination, Destination, destination_of
 from innkeeper.store.files import Files
 from innkeeper.store.outside import outside, within
 from innkeeper.store.work import Lend
@@ -31,6 +32,8 @@ SLOTS: Final = 64
 """Deliveries at once in one process."""
 FAILING_SLOTS: Final = 32
 """How many of them to destinations that did not take the last one."""
+POST_SECONDS: Final = 30.0
+"""How long one request may take, from the look-up of the name to the status of the response."""
 BATCH: Final = 500
 """Records in one request; the next waits for its answer."""
 ATTEMPTS: Final = 20
@@ -77,8 +80,9 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
         files = await work.all("exports.files", execution=execution)
         known = await work.one("exports.failing", url=row["destination"]["url"])
         delivery = _Delivery(lend, work.settings, row, execution)
-    with _slot(execution, failing=bool(known and known["failing"])) as free:
-        if not free:
+    failing = bool(known and known["failing"])
+    with _slot(execution, failing=failing) as free, workspace_slot(work.workspace) as has_share:
+        if not (free and has_share):
             return clock.now() + _SOON
         try:
             error = await _all(delivery, files)
@@ -140,9 +144,13 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
     files, export = Files.of(delivery.settings), delivery.export
     destination = export["destination"]
     if destination["type"] == "FOLDER":
-        name = f"{export['friendly_id']}/{delivery.execution}/{file['name'].rpartition('/')[2]}"
-        copy = _Copy(files, file["name"], destination["url"], name)
-        await within(STILL_SECONDS, copy.url, copy.run, moved=lambda: copy.moved)
+        try:
+            place = destination_of(delivery.settings, destination["url"])
+        except BadDestination as bad:
+            return f"the destination {bad}"
+        folders = (export["friendly_id"], str(delivery.execution))
+        copy = _Copy(files, file["name"], place, folders)
+        await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.moved)
         return await _note(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
@@ -169,7 +177,8 @@ async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]
         "X-Innkeeper-Export": export["friendly_id"],
         "X-Innkeeper-Action": file["delta_action"] or "full",
     }
-    return await outside(webhooks.post, export["destination"]["url"], body, headers)
+    url = export["destination"]["url"]
+    return await webhooks.post(delivery.settings, url, body, headers, POST_SECONDS)
 
 
 async def _note(delivery: _Delivery, file: Record, delivered: int) -> str | None:
@@ -196,21 +205,14 @@ class _Copy:
 
     files: Files
     name: str
-    url: str
-    target: str
+    place: Destination
+    folders: tuple[str, ...]
     moved: float = field(default_factory=time.monotonic)
     """When something was copied last."""
 
     def run(self) -> None:
-        import fsspec  # noqa: PLC0415 - slow to import
-
-        system, root = fsspec.core.url_to_fs(self.url)
-        path = f"{root.rstrip('/')}/{self.target}"
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        half = f"{path}.half"
-        with self.files.open(self.name) as source, system.open(half, "wb") as sink:
-            shutil.copyfileobj(_Watched(source, self), sink)
-        system.mv(half, path)
+        with self.files.open(self.name) as source:
+            self.place.copy(_Watched(source, self), self.folders, self.name.rpartition("/")[2])
 
 
 @dataclass

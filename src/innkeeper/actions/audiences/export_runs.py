@@ -38,8 +38,6 @@ from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
 
 DELIVER: Final = "exports.deliver"
-DELIVERIES: Final = "deliveries"
-"""The queue with slots of its own: a destination that does not answer takes none of other jobs."""
 KEPT: Final = timedelta(days=7)
 """How long files are kept; a guest who is erased is taken out of them at once."""
 
@@ -114,7 +112,9 @@ async def _run(
             # In order: a delta must not arrive before the one that it follows.
             lock = f"{work.workspace} delivery {row['ref']}"
             ref = str(execution["ref"])
-            await background.defer(work, DELIVER, queue=DELIVERIES, lock=lock, execution=ref)
+            await background.defer(
+                work, DELIVER, queue=background.DELIVERIES, lock=lock, execution=ref
+            )
         done = await _finish(
             work,
             row,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from innkeeper import clock
@@ -26,6 +25,7 @@ from innkeeper.resources.segments import (
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
 from innkeeper.rules.matching import Guest, Verdict, matches
+from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work
 
 SINGULAR: Final = "Segment"
@@ -227,8 +227,8 @@ async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> d
     if not good or len(tags) > MOST_TAGS:
         problems.append(Problem("tags", f"must be an array of at most {MOST_TAGS} strings"))
     webhook = body.get("webhook")
-    if webhook is not None and not is_web_address(webhook):
-        problems.append(Problem("webhook", "must be an http or https URL"))
+    if webhook is not None:
+        problems += web_address_problems(work, "webhook", webhook)
     try:
         await traits.hold(work)
         await check(work, body.get("definition"), stored)
@@ -251,15 +251,13 @@ def friendly_id(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or f"n_{uuid4().hex[:8]}"
 
 
-def is_web_address(value: Any) -> bool:
-    """Whether messages can be sent there."""
-    if not isinstance(value, str):
-        return False
+def web_address_problems(work: Work, field: str, url: Any) -> list[Problem]:
+    """What keeps messages from being sent to a web address."""
     try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+        check_url(work.settings, url)
+    except BadAddress as error:
+        return [Problem(field, str(error))]
+    return []
 
 
 def _sent(row: Record) -> dict[str, Any]:

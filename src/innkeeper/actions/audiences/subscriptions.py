@@ -20,8 +20,8 @@ async def list_all(work: Work) -> list[Record]:
 async def put(work: Work, kind: str, friendly_id: str, url: str) -> str:
     """Tell an address; the secret that its messages are signed with. Raises `Invalid`,
     `Unknown`."""
-    if not segments.is_web_address(url):
-        raise Invalid(Problem("url", "must be an http or https URL"))
+    if problems := segments.web_address_problems(work, "url", url):
+        raise Invalid(*problems)
     stored = stored_secrets.new_webhook_secret(work)
     await _write(work, kind, friendly_id, url, stored)
     return stored_secrets.webhook_secret(work.settings, stored)

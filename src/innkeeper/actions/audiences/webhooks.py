@@ -1,15 +1,16 @@
 """Messages to other systems: kept with what they tell of, sent until they arrive, signed.
 
-A later message to an address waits for an earlier one; one address that is down keeps none but
-its own messages waiting.
+A later message to an address waits for an earlier one. Each address has a job of its own
+(`background.DELIVERIES`), so that one that is down or slow keeps none but its own messages waiting,
+and holds no connection to the database meanwhile.
 """
 
-import asyncio
 import hmac
 import logging
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Final
@@ -18,16 +19,21 @@ import msgspec
 
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
+from innkeeper.actions.audiences.workspace_share import workspace_slot
 from innkeeper.resources.base import Record
-from innkeeper.store.outside import outside
-from innkeeper.store.work import Row, Work
+from innkeeper.rules.keys import digest
+from innkeeper.settings import Settings
+from innkeeper.store.outbound_http import OutboundFailed, send_request
+from innkeeper.store.work import Lend, Row, Work
 
 log = logging.getLogger(__name__)
 
 SIGNATURE: Final = "X-Innkeeper-Signature"
+SEND: Final = "webhooks.send_to"
 SECONDS: Final = 10.0
-AT_ONCE: Final = 50
-"""Messages to one address before others get their turn."""
+"""How long one message may take, from the look-up of the name to the status of the response."""
+TURN_SECONDS: Final = 15.0
+"""How long an address that takes its messages keeps its slot before others get their turn."""
 ATTEMPTS: Final = 14
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -40,12 +46,50 @@ async def put(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> 
     await work.run("webhooks.put", url=url, secret=secret, body=body, now=clock.now())
 
 
-async def send_due(work: Work) -> int:
-    """Send what is due, to all addresses at the same time; how many messages arrived."""
-    rows = await work.all("webhooks.addresses", now=clock.now())
-    sent = await asyncio.gather(*(_send_to(work, row["url"]) for row in rows))
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of one address's turn."""
+
+    sent: int
+    """Messages that arrived."""
+    is_over: bool
+    """Whether more are due, for which its time did not suffice."""
+
+
+async def queue_due(work: Work) -> int:
+    """Queue a job for every address that has messages due and no job yet; how many."""
+    queued = 0
+    for row in await work.all("webhooks.addresses", now=clock.now()):
+        queued += await background.defer_once(
+            work,
+            SEND,
+            lock=f"{work.workspace} webhook {digest('webhook', row['url']).hex}",
+            queue=background.DELIVERIES,
+            url=row["url"],
+        )
     await work.run("webhooks.forget", before=clock.now() - KEPT)
-    return sum(sent)
+    return queued
+
+
+async def send_to(lend: Lend, url: str) -> Turn:
+    """Send what is due to one address, until one fails or its turn is over."""
+    began, sent = time.monotonic(), 0
+    with ExitStack() as stack:
+        while True:
+            async with lend() as work:
+                message = await work.one("webhooks.next", url=url)
+            if message is None or message["due_at"] > clock.now():
+                return Turn(sent, is_over=False)
+            if not sent and not stack.enter_context(workspace_slot(work.workspace)):
+                return Turn(sent, is_over=True)
+            if time.monotonic() - began > TURN_SECONDS:
+                return Turn(sent, is_over=True)
+            error = await _send(work.settings, message)
+            async with lend() as work:
+                await _note(work, message, error)
+            if error is not None:
+                return Turn(sent, is_over=False)
+            sent += 1
 
 
 async def list_all(work: Work, limit: int = 100) -> list[Record]:
@@ -59,34 +103,26 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"t={timestamp},v1={signed}"
 
 
-async def _send_to(work: Work, url: str) -> int:
-    """Send what is due to one address until it fails; how many messages arrived."""
-    sent = 0
-    for message in await work.all("webhooks.due", url=url, most=AT_ONCE):
-        if message["due_at"] > clock.now() or not await _send(work, message):
-            break
-        sent += 1
-    return sent
-
-
-async def _send(work: Work, message: Row) -> bool:
-    """Try once; whether it arrived."""
+async def _send(settings: Settings, message: Row) -> str | None:
+    """Try once; what was wrong, or None."""
     body = bytes(message["body"])
     stamp = str(int(clock.now().timestamp()))
+    secret = stored_secrets.webhook_secret(settings, message["secret"])
     headers = {
         "Content-Type": "application/json",
-        SIGNATURE: signature(
-            stored_secrets.webhook_secret(work.settings, message["secret"]), stamp, body
-        ),
+        SIGNATURE: signature(secret, stamp, body),
         "X-Innkeeper-Message": str(message["sequence"]),
-        "User-Agent": "Innkeeper",
     }
-    error = await outside(post, message["url"], body, headers)
-    if error is None:
-        await work.run("webhooks.sent", sequence=message["sequence"], now=clock.now())
-        return True
-    attempts = message["attempts"] + 1
+    return await post(settings, message["url"], body, headers)
+
+
+async def _note(work: Work, message: Row, error: str | None) -> None:
+    """Note that a message arrived, or when it is tried again."""
     now = clock.now()
+    if error is None:
+        await work.run("webhooks.sent", sequence=message["sequence"], now=now)
+        return
+    attempts = message["attempts"] + 1
     await work.run(
         "webhooks.failed",
         sequence=message["sequence"],
@@ -95,28 +131,22 @@ async def _send(work: Work, message: Row) -> bool:
         given_up_at=now if attempts >= ATTEMPTS else None,
     )
     log.warning("message %d did not arrive: %s", message["sequence"], error)
-    return False
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A signed message goes to the address it was signed for, and nowhere else."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener: Final = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
-
-
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> str | None:
-    """Send a body; None when the answer is good, else what was wrong."""
-    request = urllib.request.Request(url, body, dict(headers), method="POST")  # noqa: S310
+async def post(
+    settings: Settings, url: str, body: bytes, headers: Mapping[str, str], seconds: float = 0
+) -> str | None:
+    """Send a body, in `SECONDS` unless told otherwise; what users are told was wrong, or None."""
     try:
-        with _opener.open(request, timeout=SECONDS) as answer:
-            answer.read(65536)
-            return None
-    except urllib.error.HTTPError as error:
-        with error:
-            return f"answered {error.code}"
-    except (OSError, ValueError) as error:
-        return str(error) or type(error).__name__
+        response = await send_request(
+            settings,
+            "POST",
+            url,
+            headers={**headers, "User-Agent": "Innkeeper"},
+            body=body,
+            seconds=seconds or SECONDS,
+        )
+        response.check()
+    except OutboundFailed as error:
+        return str(error)
+    return None

@@ -4,6 +4,15 @@ SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
     %(queue)s, %(task)s, 0, %(lock)s, NULL, %(args)s, %(at)s
 )::jobs.procrastinate_job_to_defer_v1])) AS id
 
+-- jobs.defer_once
+-- Queue a job in this transaction, unless one with its lock waits or runs.
+SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
+    %(queue)s, %(task)s, 0, %(lock)s, NULL, %(args)s, NULL
+)::jobs.procrastinate_job_to_defer_v1])) AS id
+WHERE NOT EXISTS (
+    SELECT FROM jobs.procrastinate_jobs WHERE lock = %(lock)s AND status IN ('todo', 'doing')
+)
+
 -- jobs.list
 -- The newest jobs, whatever became of them.
 SELECT id, task_name AS task, status::text, attempts, scheduled_at,

@@ -8,11 +8,11 @@ VALUES (%(url)s, %(secret)s, %(body)s, %(now)s, %(now)s)
 SELECT DISTINCT url FROM {ws}.webhook_messages
 WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= %(now)s
 
--- webhooks.due
--- The oldest messages to one address; a later one waits for an earlier one.
+-- webhooks.next
+-- The oldest message to one address, due or not: a later one waits for an earlier one.
 SELECT sequence, url, secret, body, attempts, due_at FROM {ws}.webhook_messages
 WHERE url = %(url)s AND sent_at IS NULL AND given_up_at IS NULL
-ORDER BY sequence LIMIT %(most)s
+ORDER BY sequence LIMIT 1
 
 -- webhooks.sent
 -- A message that has arrived.

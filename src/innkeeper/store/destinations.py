@@ -1,0 +1,160 @@
+"""Folders and object storage that exports may be delivered to: what the operator lists, and below.
+
+The folder `exports` of the data folder is always on the list; a destination without a scheme that
+is no absolute path is in there. Files in a folder are readable by the server's user alone, and no
+symbolic link below the listed folder is followed.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from innkeeper.errors import OperatorError
+from innkeeper.settings import Settings
+
+OWN: Final = "exports"
+LONGEST: Final = 1024
+_FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class BadDestination(ValueError):
+    """A place that nothing is delivered to; the text says what it must be."""
+
+
+class Source(Protocol):
+    """What is copied: read from its start to its end."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder, or a prefix of object storage, as its parts."""
+
+    scheme: str
+    """Empty for a folder of this machine."""
+    parts: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"{self.scheme}://{'/'.join(self.parts)}" if self.scheme else f"/{self._path}"
+
+    @property
+    def _path(self) -> str:
+        return "/".join(self.parts)
+
+    def holds(self, other: "Place") -> bool:
+        """Whether another place is this one, or below it."""
+        return self.scheme == other.scheme and other.parts[: len(self.parts)] == self.parts
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A place below one that is listed."""
+
+    root: Place
+    below: tuple[str, ...]
+
+    def copy(self, source: Source, folders: Sequence[str], name: str) -> None:
+        """Write a file below the destination, in folders that are made where they are missing: it
+        appears under its name once it is complete, in place of an earlier one. Raises OSError, and
+        whatever the storage raises."""
+        if self.root.scheme:
+            self._put(source, "/".join((*folders, name)))
+        else:
+            self._write(source, (*self.below, *folders), name)
+
+    def _write(self, source: Source, folders: Sequence[str], name: str) -> None:
+        half = f"{name}.half"
+        with _opened(self.root.text, folders) as folder:
+            # Of an attempt that was cut off, or of somebody who would read what we write.
+            with suppress(FileNotFoundError):
+                os.unlink(half, dir_fd=folder)
+            file = os.open(half, _FILE_FLAGS, 0o600, dir_fd=folder)
+            with os.fdopen(file, "wb") as sink:
+                shutil.copyfileobj(source, sink)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.rename(half, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _put(self, source: Source, name: str) -> None:
+        import fsspec  # noqa: PLC0415 - slow to import
+
+        place = Place(self.root.scheme, (*self.root.parts, *self.below))
+        system, root = fsspec.core.url_to_fs(place.text)
+        path = f"{root.rstrip('/')}/{name}"
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        half = f"{path}.half"
+        with system.open(half, "wb") as sink:
+            shutil.copyfileobj(source, sink)
+        system.mv(half, path)
+
+
+def destination_of(settings: Settings, url: object) -> Destination:
+    """A destination as it was given; raises `BadDestination`."""
+    if not isinstance(url, str) or not url.strip() or len(url) > LONGEST or not url.isprintable():
+        raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
+    if "::" in url:
+        raise BadDestination("must be one place: protocols cannot be chained")
+    own = _place(str(settings.data / OWN))
+    if "://" in url or url.startswith("/"):
+        place = _place(url)
+    else:
+        place = Place("", (*own.parts, *_parts(url)))
+    for root in (own, *listed_places(settings)):
+        if root.holds(place):
+            return Destination(root, place.parts[len(root.parts) :])
+    raise BadDestination(
+        "must be a folder inside the folder of exports, such as weekly, or below a place that the "
+        "operator lists (export_destinations)"
+    )
+
+
+def listed_places(settings: Settings) -> list[Place]:
+    """What the operator lists; raises `OperatorError`."""
+    places = []
+    for text in filter(None, map(str.strip, settings.export_destinations.split(","))):
+        try:
+            place = _place(text)
+        except BadDestination as error:
+            raise OperatorError(f"export_destinations: {text} {error}.") from None
+        if not (place.scheme or text.startswith("/") or "://" in text):
+            raise OperatorError(f"export_destinations: {text} must be an absolute path or a URL.")
+        places.append(place)
+    return places
+
+
+def _place(text: str) -> Place:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Place("", _parts(text))
+    return Place("" if scheme.lower() == "file" else scheme.lower(), _parts(rest))
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    parts = tuple(part for part in path.split("/") if part)
+    if any(part in (".", "..") for part in parts):
+        raise BadDestination("must hold no . and no .. between slashes")
+    return parts
+
+
+@contextmanager
+def _opened(root: str, folders: Sequence[str]) -> Iterator[int]:
+    """A folder below a root as a descriptor, each step made where it is missing; a symbolic link on
+    the way is an error, whoever puts it there meanwhile."""
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in folders:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=here)
+            below = os.open(name, _FOLDER_FLAGS, dir_fd=here)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)

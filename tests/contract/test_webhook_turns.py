@@ -1,0 +1,188 @@
+"""S5: a receiver that is slow stops nobody else's messages, in no workspace."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from calling import Api
+from receiving import Receiver, receiver, send_due
+from sites import Site
+from waiting import PATIENCE_SECONDS, until
+
+from innkeeper.actions.admin import stored_secrets
+from innkeeper.actions.audiences import webhooks, workspace_share
+from innkeeper.actions.audiences.workspace_share import WORKSPACE_SLOTS, workspace_slot
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+__all__ = ["receiver"]
+
+
+class Dripping:
+    """Accepts a message and answers a byte now and then, for as long as the test likes."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/drip"
+        self.called = threading.Event()
+        self.stop = threading.Event()
+        self.hung_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Dripping":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._listener.close()
+        self._thread.join(PATIENCE_SECONDS)
+
+    def _run(self) -> None:
+        caller, _ = self._listener.accept()
+        with caller:
+            caller.recv(65536)
+            self.called.set()
+            caller.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not self.stop.wait(0.05):
+                try:
+                    caller.sendall(b"X: y\r\n")
+                except OSError:
+                    self.hung_up.set()
+                    return
+
+
+@pytest.fixture
+def dripping() -> Iterator[Dripping]:
+    with Dripping() as one:
+        yield one
+
+
+@pytest.fixture
+def jobs(site: Site) -> Any:
+    """Runs something with a connection for a workspace."""
+
+    def run(act: Any, workspace: str = "live") -> Any:
+        async def inside() -> Any:
+            database = Database(site.dsn, pool_size=2, settings=site.settings)
+            await database.open()
+            try:
+                async with database.work(workspace, "job") as work:
+                    return await act(work)
+            finally:
+                await database.close()
+
+        import asyncio
+
+        return asyncio.run(inside())
+
+    return run
+
+
+def queue(jobs: Any, url: str, workspace: str = "live") -> None:
+    """A message to an address, and the job that sends it."""
+
+    async def act(work: Work) -> None:
+        secret = stored_secrets.new_webhook_secret(work)
+        await webhooks.put(work, url, secret, {"event": uuid4()})
+        await webhooks.queue_due(work)
+
+    jobs(act, workspace)
+
+
+def test_s5_a_dripping_receiver_stops_nobody_elses_messages(
+    api: Api,
+    stranger: Api,
+    jobs: Any,
+    site: Site,
+    receiver: Receiver,
+    dripping: Dripping,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither in its own workspace nor in another, which came after it."""
+    monkeypatch.setattr(webhooks, "SECONDS", PATIENCE_SECONDS)
+    queue(jobs, dripping.url)
+    queue(jobs, f"{receiver.url}/same")
+    queue(jobs, f"{receiver.url}/other", "other")
+    thread = threading.Thread(target=site.run_worker)
+    thread.start()
+    until("both messages to who answers", lambda: len(receiver.got) == 2)
+    assert dripping.called.wait(PATIENCE_SECONDS)
+    assert not dripping.hung_up.is_set()
+    assert thread.is_alive(), "the dripping one is still waited for"
+    dripping.stop.set()
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+
+
+def test_s5_a_dripping_receiver_is_given_up_and_tried_later(
+    api: Api, jobs: Any, dripping: Dripping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "SECONDS", 0.5)
+    queue(jobs, dripping.url)
+    assert jobs(send_due) == 0
+    (message,) = jobs(webhooks.list_all)
+    assert (message["attempts"], message["error"]) == (1, "did not answer in time")
+    assert message["due_at"] > message["created_at"]
+    assert dripping.hung_up.wait(PATIENCE_SECONDS)
+
+
+def test_s5_an_address_has_one_job_at_a_time(
+    api: Api, jobs: Any, receiver: Receiver, connection: psycopg.Connection
+) -> None:
+    for _ in range(3):
+        queue(jobs, receiver.url)
+    (waiting,) = connection.execute(
+        "SELECT status::text FROM jobs.procrastinate_jobs WHERE args ->> 'url' = %s",
+        [receiver.url],
+    ).fetchall()
+    assert waiting == ("todo",)
+
+
+def test_s5_messages_to_one_address_keep_their_order_and_a_long_turn_ends(
+    api: Api, jobs: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        queue(jobs, receiver.url)
+    # No time at all: one message, and then others have their turn.
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", -1)
+    assert jobs(send_due) == 0
+    monkeypatch.undo()
+    assert jobs(send_due) == 3
+    numbers = [int(headers["X-Innkeeper-Message"]) for headers, _ in receiver.got]
+    assert numbers == sorted(numbers)
+
+
+def test_s5_one_workspace_never_takes_every_slot() -> None:
+    with ExitStack() as stack:
+        taken = [stack.enter_context(workspace_slot("one")) for _ in range(WORKSPACE_SLOTS + 2)]
+        assert taken == [True] * WORKSPACE_SLOTS + [False] * 2
+        assert stack.enter_context(workspace_slot("another"))
+    assert workspace_share._under_way.total() == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://2130706434:80/", "http://[::1]/", "ftp://a.example/"]
+)
+def test_s5_no_private_address_is_taken_wherever_one_is_given(api: Api, url: str) -> None:
+    """Segments, exports and their destinations; the screens go through the same functions."""
+    everybody = {"field": "ref", "comparator": "is not null", "values": []}
+    definition = {"filterGroups": [{"entity": "guest", "rules": [everybody]}]}
+    body = {"name": f"S {uuid4().hex}", "definition": definition}
+    refused = api.post("/innkeeper/v1/segments", json={**body, "webhook": url})
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("webhook: must be ")
+    segment = api.post("/innkeeper/v1/segments", json=body).json()["ref"]
+    export = {"name": f"E {uuid4().hex}", "segment": segment, "format": "NDJSON"}
+    for more, field in (
+        ({"webhook": url}, "webhook"),
+        ({"destination": {"type": "WEBHOOK", "url": url}}, "destination.url"),
+    ):
+        refused = api.post("/innkeeper/v1/exports", json={**export, **more})
+        assert refused.status_code == 400
+        assert refused.json()["message"].startswith(f"{field}: must be ")
