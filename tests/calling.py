@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
+from described import check_answer
 from starlette.types import ASGIApp
 from waiting import PATIENCE_SECONDS
 
@@ -25,19 +26,35 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 class Api(httpx.Client):
     """The API as one key's owner calls it: `api.post("/v2.1/guests", json={…})`."""
 
-    def __init__(self, url: str, client_key: str = "", token: str = "", **more: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        client_key: str = "",
+        token: str = "",
+        *,
+        compatibility: str = "open",
+        **more: Any,
+    ) -> None:
+        """`compatibility` of the key: which description its answers are checked against."""
         auth = httpx.BasicAuth(client_key, token) if client_key else None
         super().__init__(base_url=url, auth=auth, timeout=PATIENCE_SECONDS, trust_env=False, **more)
         self.url = url
         self.client_key = client_key
         self.token = token
+        self.compatibility = compatibility
 
     def send(self, request: httpx.Request, **more: Any) -> httpx.Response:
-        """As ever; what is sent next is made in a later millisecond. Lists are by age, which has no
-        finer unit (C-8, L-10), and a quick machine answers twice in one."""
+        """As ever, and check that the answer is as described (F18).
+
+        What is sent next is made in a later millisecond. Lists are by age, which has no finer unit
+        (C-8, L-10), and a quick machine answers twice in one.
+        """
         answer = super().send(request, **more)
         if request.method != "GET":
             time.sleep(0.001 - time.time() % 0.001)
+        if not more.get("stream"):
+            target = request.url.raw_path.decode("ascii")
+            check(self.compatibility, request.method, target, answer)
         return answer
 
     def guest(self, **fields: Any) -> dict[str, Any]:
@@ -54,7 +71,14 @@ class Api(httpx.Client):
 
     def another(self, **more: Any) -> "Api":
         """The same caller over connections of its own."""
+        more = {"compatibility": self.compatibility, **more}
         return Api(self.url, self.client_key, self.token, **more)
+
+
+def check(compatibility: str, method: str, target: str, answer: httpx.Response) -> None:
+    """Fail where an answer is not as the API description has it."""
+    headers = answer.headers.items()
+    check_answer(compatibility, method, target, answer.status_code, headers, answer.content)
 
 
 def made(answer: httpx.Response) -> dict[str, Any]:
@@ -99,16 +123,17 @@ def no_guest(api: Api, ref: str) -> dict[str, Any]:
 class Bare:
     """Requests of exactly the bytes given, for what no HTTP client would send."""
 
-    def __init__(self, url: str, authorization: str) -> None:
+    def __init__(self, url: str, authorization: str, compatibility: str = "open") -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname, parts.port)
         self.authorization = authorization
+        self._compatibility = compatibility
 
     @classmethod
     def of(cls, api: Api) -> "Bare":
         """With the credentials of `api`."""
         login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
-        return cls(api.url, f"Basic {login}")
+        return cls(api.url, f"Basic {login}", api.compatibility)
 
     def __call__(
         self,
@@ -132,9 +157,11 @@ class Bare:
             answer = HTTPResponse(connection, method=method)
             answer.begin()
             with answer:
-                return httpx.Response(
+                received = httpx.Response(
                     answer.status, headers=answer.getheaders(), content=answer.read()
                 )
+        check(self._compatibility, method, as_bytes(target).decode("latin-1"), received)
+        return received
 
 
 class Line:
@@ -146,6 +173,7 @@ class Line:
         login = base64.b64encode(f"{api.client_key}:{api.token}".encode()).decode()
         self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
         self._connection = HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
+        self._compatibility = api.compatibility
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of the answer; raises OSError or HTTPException without one."""
@@ -154,6 +182,7 @@ class Line:
         self._connection.request(method, path, content, self._headers | more)
         answer = self._connection.getresponse()
         text = answer.read()
+        check_answer(self._compatibility, method, path, answer.status, answer.getheaders(), text)
         return answer.status, json.loads(text) if text else None
 
     def close(self) -> None:

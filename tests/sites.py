@@ -75,7 +75,7 @@ class Site:
     def api(self, workspace: str = "live", compatibility: str = "open") -> Api:
         """The API with a new key."""
         key = self.key(workspace, compatibility)
-        return Api(self.url, key.client_key, key.api_token)
+        return Api(self.url, key.client_key, key.api_token, compatibility=compatibility)
 
     def run_worker(self) -> None:
         """Run what is due in the background, as `innkeeper jobs run --once` does."""

@@ -52,7 +52,7 @@ def vendor(api: Api, client: oauth.NewClient) -> Any:
     assert answer.status_code == 200, answer.text
     token = answer.json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=api.url, headers=headers) as session:
+    with Api(api.url, headers=headers) as session:
         yield session
 
 

@@ -52,7 +52,8 @@ def official_api(running: Innkeeper) -> Iterator[Api]:
     """The running server, with an official key that the command made meanwhile."""
     words = ("keys", "create", "--json", "--compatibility", "official", "--data", running.data)
     key = json.loads(run(*words).stdout)
-    with Api(running.url, key["clientKey"], key["apiToken"]) as api:
+    login = (key["clientKey"], key["apiToken"])
+    with Api(running.url, *login, compatibility="official") as api:
         yield api
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from innkeeper.resources.base import Field, Resource, instant_at, ref_of
-from innkeeper.resources.kinds import Count, Opaque, Text
+from innkeeper.resources.kinds import Number, Opaque, Text
 from innkeeper.resources.orders import CHANNELS as ORDER_CHANNELS
 
 VIEW: Final = "VIEW"
@@ -75,7 +75,7 @@ class Session(Resource):
     abandoned_revenue = Field(Opaque(), "Price of what was left in an abandoned cart.")
     started_at = instant_at("When its first event happened.")
     ended_at = instant_at("When its last event happened.")
-    duration = Field(Count(), "Seconds from the first to the last event.", owned=True)
+    duration = Field(Number(), "Seconds from the first to the last event.", owned=True)
     point_of_sale = Field(Text(), "Point of sale of its last event.")
     channel = Field(Text(), "Channel, e.g. WEB.", column=True)
     currency_code = Field(Text(), "Currency of its last event.")

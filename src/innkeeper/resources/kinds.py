@@ -184,8 +184,14 @@ class Code(Kind):
     def schema(self) -> Schema:
         # Every code is listed in the case the standards write; other cases are accepted too.
         if self.region:
-            return {"type": "string", "pattern": "^(" + "|".join(sorted(self.known)) + ")$"}
+            codes = "|".join(sorted({*self.known, *(code.upper() for code in self.known)}))
+            region = "[-_]([A-Za-z]{2}|[0-9]{3}|[A-Za-z]{4})"
+            return {"type": "string", "pattern": f"^({codes})({region})?$"}
         return {"type": "string", "enum": sorted(self.known)}
+
+    def shown(self) -> Schema:
+        # As it was sent, in any case.
+        return {"type": "string"}
 
 
 COUNTRY = Code(COUNTRIES)
@@ -323,8 +329,10 @@ class Part(Kind):
             name: kind.schema() if name in self.required else or_null(kind.schema())
             for name, kind in self.members.items()
         }
-        return {"type": "object", "properties": properties} | (
-            {"required": sorted(self.required)} if self.required else {}
+        return (
+            {"type": "object", "properties": properties}
+            | ({"required": sorted(self.required)} if self.required else {})
+            | ({"additionalProperties": True} if self.open_ended else {})
         )
 
 

@@ -14,7 +14,7 @@ from innkeeper.resources.orders import Order
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.encode import Encode, encoder, link_of
-from innkeeper.wire.routes import OPEN, Operation
+from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.specials import Asked
 from innkeeper.wire.views import View
@@ -52,11 +52,7 @@ class Call(Asked):
 
     def view_at(self, path: str) -> View:
         """The view of a collection of the same dialect, for the same key."""
-        for entry in self.operation.dialect.views:
-            open_view, official_view = entry if isinstance(entry, tuple) else (entry, entry)
-            if open_view.path == path:
-                return open_view if self.compatibility == OPEN else official_view
-        raise LookupError(path)
+        return view_at(self.operation.dialect, path, self.compatibility)
 
 
 async def shown(
@@ -82,9 +78,9 @@ async def shown(
 
 
 def kinds_of_children(call: Call, expand: Expand) -> list[type[Resource]]:
-    """The kinds of children that an answer with `expand` holds."""
+    """The kinds of children that an answer with `expand` holds, each once."""
     embedded, arrays = _views_of_children(call, expand)
-    return [view.resource for view in (*embedded.values(), *arrays.values())]
+    return list(dict.fromkeys(view.resource for view in (*embedded.values(), *arrays.values())))
 
 
 def _views_of_children(call: Call, expand: Expand) -> tuple[dict[str, View], dict[str, View]]:

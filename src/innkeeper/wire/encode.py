@@ -87,7 +87,7 @@ def _fields_encoder(view: View) -> Encode:
     names = list(spelt.items())
     shows = _shows_of(view, spelt)
     href = link_of(view, view.item)
-    added = list(view.add.items())
+    added = [(member, computed.of) for member, computed in view.add.items()]
     below, links = _paths_of(view)
     linked = [(member, _links_of(*where)) for member, where in view.linked.items()]
     rest = wire_name(view, view.open_ended)

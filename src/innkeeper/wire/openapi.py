@@ -9,20 +9,22 @@ from innkeeper import __version__
 from innkeeper.actions.records.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.naming import camel
-from innkeeper.wire.openapi_schemas import (
-    LINK,
-    add_schemas,
-    body_name,
+from innkeeper.wire.openapi_responses import (
+    HEADERS,
+    content,
+    error_responses,
     error_schema,
-    ref_to,
-    schema_name,
+    failures,
+    headers,
 )
+from innkeeper.wire.openapi_schemas import add_schemas, body_name, schema_name
 from innkeeper.wire.routes import Operation, operations
+from innkeeper.wire.schemas import LINK, REFERENCE, ref_to
 from innkeeper.wire.served import DIALECTS
 from innkeeper.wire.specials import TEXT_PARAMETERS, Special
-from innkeeper.wire.stream.openapi import STREAM_SCHEMAS, stream_paths
+from innkeeper.wire.stream.openapi import STREAM_RESPONSES, STREAM_SCHEMAS, stream_paths
 from innkeeper.wire.stream.routes import TAG as STREAM_TAG
-from innkeeper.wire.views import PairsView, Shape, Verb, View
+from innkeeper.wire.views import Dialect, PairsView, Shape, Verb, View
 
 IDEMPOTENCY: Final[Schema] = {
     "name": "Idempotency-Key",
@@ -30,17 +32,6 @@ IDEMPOTENCY: Final[Schema] = {
     "description": "Our extension: for 24 hours the same key and body on this path answer the "
     "first response again, and another body is 409.",
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-}
-_REASONS: Final = {
-    400: "A field, a query parameter or the JSON is wrong; every problem is named.",
-    401: "Credentials are missing or wrong.",
-    403: "The API key lacks a scope.",
-    404: "No such resource.",
-    409: "It exists already, or an Idempotency-Key was used for another request.",
-    413: "The body is too large.",
-    415: "The media type is not JSON.",
-    429: "Too many requests of this client key; Retry-After says when to come back.",
-    503: "Temporarily unavailable; Retry-After says when to come back.",
 }
 _SUMMARIES: Final = {
     Verb.CREATE: "Create a {}",
@@ -51,6 +42,9 @@ _SUMMARIES: Final = {
     Verb.DELETE: "Delete a {}",
     Verb.CLEAR: "Remove pairs from a {}",
 }
+
+_NUMBERS: Final = ("offset", "limit")
+"""Query parameters that are whole numbers."""
 
 _SECURITY: Final[Schema] = {
     "basicAuth": {
@@ -74,9 +68,13 @@ def description(compatibility: str, base: str) -> Schema:
 
 @cache
 def _description(compatibility: str) -> Schema:
-    schemas: dict[str, Schema] = {"Error": error_schema(), "Link": LINK}
-    specials = [special for dialect in DIALECTS for special in dialect.specials]
-    paths = _paths(compatibility, specials, schemas)
+    schemas: dict[str, Schema] = {"Link": LINK, "Reference": REFERENCE}
+    responses: dict[str, Schema] = {}
+    for dialect in DIALECTS:
+        prefix = error_prefix(dialect)
+        schemas[f"{prefix}Error"] = error_schema(dialect.extra_error_members)
+        responses |= error_responses(prefix, f"{prefix}Error")
+    paths = _paths(compatibility, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,33 +85,44 @@ def _description(compatibility: str) -> Schema:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"basicAuth": []}],
-        "tags": _tags(specials),
+        "tags": _tags(),
         "paths": paths,
-        "components": {"securitySchemes": _SECURITY, "schemas": schemas | STREAM_SCHEMAS},
+        "components": {
+            "securitySchemes": _SECURITY,
+            "headers": HEADERS,
+            "responses": responses | STREAM_RESPONSES,
+            "schemas": schemas | STREAM_SCHEMAS,
+        },
     }
 
 
-def _paths(
-    compatibility: str, specials: Iterable[Special], schemas: dict[str, Schema]
-) -> dict[str, Schema]:
+def error_prefix(dialect: Dialect) -> str:
+    """What the names of a dialect's errors start with: nothing for the common ones."""
+    return dialect.name.upper() if dialect.extra_error_members else ""
+
+
+def _paths(compatibility: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
     """Every path with its operations; what they refer to is added to `schemas`."""
     paths: dict[str, Schema] = {}
     for operation in operations(DIALECTS):
-        view = operation.view(compatibility)
-        add_schemas(schemas, operation, view)
+        add_schemas(schemas, operation, compatibility)
         item = paths.setdefault(_outside(operation.path), {})
-        item[operation.method.lower()] = _operation(operation, view)
-    for special in specials:
-        item = paths.setdefault(_outside(special.path, special), {})
-        item[special.method.lower()] = _special(special)
-        if special.body is not None:
-            schemas[_special_body(special)] = special.body
-    return paths | {path: {**paths.get(path, {}), **item} for path, item in stream_paths().items()}
+        item[operation.method.lower()] = _operation(operation, operation.view(compatibility))
+    for dialect in DIALECTS:
+        for special in dialect.specials:
+            item = paths.setdefault(_outside(special.path, special), {})
+            item[special.method.lower()] = _special(special, error_prefix(dialect), schemas)
+            if special.body is not None:
+                body = {**special.body, "title": _special_body(special)}
+                hoisted(body, schemas)
+    for path, item in hoisted(stream_paths(), schemas).items():
+        paths.setdefault(path, {}).update(item)
+    return paths
 
 
-def _tags(specials: Iterable[Special]) -> list[Schema]:
+def _tags() -> list[Schema]:
     names = {_tag(operation) for operation in operations(DIALECTS)}
-    names |= {special.tag for special in specials}
+    names |= {special.tag for dialect in DIALECTS for special in dialect.specials}
     return [{"name": name} for name in sorted(names | {STREAM_TAG})]
 
 
@@ -137,15 +146,15 @@ def _operation(operation: Operation, view: View) -> Schema:
     singular = view.resource.singular.lower()
     summary = _SUMMARIES[operation.verb].format(singular).replace(" a order", " an order")
     out: Schema = {
-        "operationId": f"{operation.verb.value.strip('_')}{schema_name(operation, view)}",
+        "operationId": f"{operation.verb.value.strip('_')}{schema_name(operation.dialect, view)}",
         "summary": summary,
         "tags": [_tag(operation)],
         "parameters": _parameters(operation, view),
         "responses": _responses(operation, view),
     }
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
-        content = {"application/json": {"schema": ref_to(body_name(operation, view))}}
-        out["requestBody"] = {"required": True, "content": content}
+        body = content(ref_to(body_name(operation, view)))
+        out["requestBody"] = {"required": True, "content": body}
     return out
 
 
@@ -205,68 +214,91 @@ def _special_body(special: Special) -> str:
     return special.name[:1].upper() + special.name[1:] + "Body"
 
 
-def _special(special: Special) -> Schema:
+def hoisted(schema: Any, schemas: dict[str, Schema]) -> Any:
+    """A schema whose parts that have a title stand in `schemas` by that name, referred to."""
+    if isinstance(schema, list):
+        return [hoisted(each, schemas) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {name: hoisted(each, schemas) for name, each in schema.items()}
+    title = out.get("title")
+    if not isinstance(title, str):
+        return out
+    del out["title"]
+    if schemas.setdefault(title, out) != out:
+        raise ValueError(f"two schemas are called {title}")
+    return ref_to(title)
+
+
+def _special(special: Special, prefix: str, schemas: dict[str, Schema]) -> Schema:
     parameters = _path_parameters(special.path, special)
     for name, text in special.query.items():
-        where: Schema = {"name": name, "in": "query", "schema": {"type": "string"}}
+        schema: Schema = {"type": "integer"} if name in _NUMBERS else {"type": "string"}
+        where: Schema = {"name": name, "in": "query", "schema": schema}
         must = {"required": True} if name in special.needs else {}
         parameters.append({**where, "description": text, **must})
     if special.takes_key:
         parameters.append(IDEMPOTENCY)
-    answer: Schema = {"description": "Done."}
+    answer: Schema = {"description": "Done.", "headers": headers(*_special_headers(special))}
     if special.shown is not None:
-        answer["content"] = {"application/json": {"schema": special.shown}}
-    failures = {401, 403, *special.failures} | ({404} if "{" in special.path else set())
-    failures |= {400, 413, 415} if special.takes_body else set()
+        answer["content"] = {**content(hoisted(special.shown, schemas)), **_other_media(special)}
+    statuses = set(special.failures) | ({404} if "{" in special.path else set())
+    statuses |= {400, 413, 415} if special.takes_body else set()
     # What an Idempotency-Key may meet: one that is no word, or one used for another request.
-    failures |= {400, 409} if special.takes_key else set()
+    statuses |= {400, 409} if special.takes_key else set()
     out: Schema = {
         "operationId": special.name,
         "summary": special.summary,
         "tags": [special.tag],
         "parameters": parameters,
-        "responses": {str(special.status): answer, **_failures(failures)},
+        "responses": {str(special.status): answer, **failures(statuses, prefix)},
     }
     if special.bearer:
         out["security"] = [{"bearerAuth": []}]
     if special.body is not None:
-        content = {"application/json": {"schema": ref_to(_special_body(special))}}
-        out["requestBody"] = {"required": True, "content": content}
+        out["requestBody"] = {"required": True, "content": content(ref_to(_special_body(special)))}
     return out
 
 
+def _special_headers(special: Special) -> Iterable[str]:
+    if special.status in (201, 202):
+        yield "Location"
+    if special.takes_key:
+        yield "Idempotent-Replayed"
+
+
+def _other_media(special: Special) -> Schema:
+    return {media: {"schema": {"type": "string"}} for media in special.other_media}
+
+
 def _responses(operation: Operation, view: View) -> Schema:
-    name = schema_name(operation, view)
+    good = {Verb.CREATE: 201, Verb.DELETE: view.deleted}.get(operation.verb, 200)
+    more = ["Idempotent-Replayed"] if operation.takes_key else []
+    more += ["Location"] if operation.verb is Verb.CREATE else []
+    answer: Schema = {"description": "Done.", "headers": headers(*more)}
+    if good != 204:
+        answer["content"] = content(_shown(operation, view))
+    statuses = {404} if "{" in operation.path else set()
+    if operation.verb is Verb.LIST:
+        statuses |= {400}
+    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
+        statuses |= {400, 413, 415}
+    if operation.takes_key:
+        statuses |= {400, 409}
+    return {str(good): answer, **failures(statuses, error_prefix(operation.dialect))}
+
+
+def _shown(operation: Operation, view: View) -> Schema:
+    """What a good answer of an operation holds."""
+    name = schema_name(operation.dialect, view)
+    if operation.verb is Verb.DELETE:
+        return {"type": "null"}
+    if operation.verb is not Verb.LIST:
+        return ref_to(name)
     page = ref_to(f"{name}Page")
     array: Schema = {"type": "array", "items": ref_to(name)}
-    shown = ref_to(name)
-    if operation.verb is Verb.LIST:
-        shown = {
-            Shape.ENVELOPE: page,
-            Shape.ARRAY: array,
-            Shape.ARRAY_UNLESS_PAGED: {"anyOf": [array, page]},
-        }[view.shape]
-    good = {Verb.CREATE: 201, Verb.DELETE: view.deleted}.get(operation.verb, 200)
-    if operation.verb is Verb.DELETE:
-        shown = {"type": "null"}
-    answer: Schema = {"description": "Done."}
-    if good != 204:
-        answer["content"] = {"application/json": {"schema": shown}}
-    if operation.verb is Verb.CREATE:
-        answer["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    failures = {401, 403} | ({404} if "{" in operation.path else set())
-    if operation.verb is Verb.LIST:
-        failures |= {400}
-    if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
-        failures |= {400, 413, 415}
-    if operation.takes_key:
-        failures |= {400, 409}
-    return {str(good): answer, **_failures(failures)}
-
-
-def _failures(statuses: Iterable[int]) -> dict[str, Any]:
-    error = {"application/json": {"schema": ref_to("Error")}}
     return {
-        str(status): {"description": _REASONS[status], "content": error}
-        for status in sorted(statuses)
-    }
+        Shape.ENVELOPE: page,
+        Shape.ARRAY: array,
+        Shape.ARRAY_UNLESS_PAGED: {"anyOf": [array, page]},
+    }[view.shape]

@@ -1,69 +1,82 @@
 """Schemas of the API description: what is shown and sent, of each view."""
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from innkeeper.resources.guests import MAX_PAIRS
 from innkeeper.resources.kinds import Schema, or_null
 from innkeeper.resources.values import MAX_KEY, PRIMITIVE_SCHEMA
 from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
 from innkeeper.wire.naming import camel
-from innkeeper.wire.routes import Operation
-from innkeeper.wire.served import DIALECTS
-from innkeeper.wire.views import PairsView, Verb, View
+from innkeeper.wire.routes import Operation, view_at
+from innkeeper.wire.schemas import PAGE_REQUIRED, REF, URL, paging, ref_to
+from innkeeper.wire.views import Dialect, PairsView, Verb, View
 
-LINK: Final[Schema] = {
-    "type": "object",
-    "properties": {"href": {"type": "string", "format": "uri"}},
-    "required": ["href"],
-}
+FIRST: Final = "v2.1"
+"""The dialect whose schemas have plain names."""
 
 
-def error_schema() -> Schema:
-    """The body of every error but the stream's."""
-    return {
-        "type": "object",
-        "properties": {
-            "status": {"type": ["integer", "string"]},
-            "code": {"type": "integer"},
-            "message": {"type": "string"},
-            "developerMessage": {"type": "string"},
-            "moreInfoUrl": {"type": "string"},
-            "statusCode": {"type": "integer"},
-            "errors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            # Only of what is written as a text of lines, as SQL is.
-            "line": {"type": "integer", "minimum": 1},
-            "column": {"type": "integer", "minimum": 1},
-        },
-        "required": ["status", "code", "message", "moreInfoUrl", "statusCode", "errors"],
-    }
-
-
-def schema_name(operation: Operation, view: View) -> str:
+def schema_name(dialect: Dialect, view: View) -> str:
     """What a view's schema is called; others carry their dialect before the name."""
-    prefix = "" if operation.dialect is DIALECTS[0] else camel(operation.dialect.name).capitalize()
+    prefix = "" if dialect.name == FIRST else camel(dialect.name).capitalize()
     return prefix + (view.name or view.resource.__name__)
 
 
-def ref_to(name: str) -> Schema:
-    """A schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def add_schemas(schemas: dict[str, Schema], operation: Operation, view: View) -> None:
+def add_schemas(schemas: dict[str, Schema], operation: Operation, compatibility: str) -> None:
     """Add what an operation answers with and takes."""
-    name = schema_name(operation, view)
-    if name not in schemas:
-        schemas[name] = _pairs_shown(view) if isinstance(view, PairsView) else _fields_shown(view)
-        schemas[f"{name}Page"] = _page(view, name)
+    view = operation.view(compatibility)
+    _add_shown(schemas, operation.dialect, view, compatibility)
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
         schemas[body_name(operation, view)] = _body(operation, view)
 
 
+def _add_shown(
+    schemas: dict[str, Schema], dialect: Dialect, view: View, compatibility: str
+) -> None:
+    """Add what a view shows, and the pages and collections of it."""
+    name = schema_name(dialect, view)
+    if name in schemas:
+        return
+    if isinstance(view, PairsView):
+        schemas[name] = _pairs_shown(view)
+    else:
+        schemas[name] = fields_shown(view, dict(_children(dialect, view, compatibility)))
+    page = schemas[f"{name}Page"] = _page(view, name)
+    # Embedded in its parent: a link, or a page of whole resources; an empty one may be no page.
+    whole = {"type": "array", "items": ref_to(name)}
+    members = {**page["properties"], "items": whole}
+    schemas[f"{name}Collection"] = {
+        "type": "object",
+        "properties": members,
+        "required": ["href"],
+    }
+    for child in _views_at(dialect, view, compatibility):
+        _add_shown(schemas, dialect, child, compatibility)
+
+
+def _views_at(dialect: Dialect, view: View, compatibility: str) -> Iterator[View]:
+    paths = [*view.children.values(), *view.arrays.values()]
+    for path in (*paths, *([view.extensions] if view.extensions else [])):
+        yield view_at(dialect, path, compatibility)
+
+
+def _children(dialect: Dialect, view: View, compatibility: str) -> Iterator[tuple[str, Schema]]:
+    """Members that hold other resources, and their schemas."""
+    for member, path in view.children.items():
+        child = schema_name(dialect, view_at(dialect, path, compatibility))
+        yield member, ref_to(f"{child}Collection")
+    for member, path in view.arrays.items():
+        child = schema_name(dialect, view_at(dialect, path, compatibility))
+        yield member, {"type": "array", "items": ref_to(child)}
+    if view.extensions:
+        child = schema_name(dialect, view_at(dialect, view.extensions, compatibility))
+        yield "", ref_to(f"{child}Collection")
+
+
 def body_name(operation: Operation, view: View) -> str:
     """What the schema of an operation's body is called."""
-    return schema_name(operation, view) + operation.verb.name.capitalize()
+    return schema_name(operation.dialect, view) + operation.verb.name.capitalize()
 
 
 def _body(operation: Operation, view: View) -> Schema:
@@ -87,41 +100,47 @@ def _body(operation: Operation, view: View) -> Schema:
     return (
         {"type": "object", "properties": properties}
         | ({"required": required} if required else {})
-        | ({"anyOf": groups} if groups else {})
+        # Directly below, generators of clients take the groups for all that there is.
+        | ({"allOf": [{"anyOf": groups}]} if groups else {})
     )
 
 
 def _held(view: View, group: Iterable[str]) -> Schema:
     """That fields are sent, and not empty."""
-    spelt = {wire_name(view, name): view.resource.fields[name].kind.schema() for name in group}
     least = {"array": {"minItems": 1}, "string": {"minLength": 1}}
+    spelt = {wire_name(view, name): view.resource.fields[name].kind.schema() for name in group}
     properties = {
-        name: {"type": schema["type"], **least.get(schema["type"], {})} if "type" in schema else {}
-        for name, schema in spelt.items()
+        name: {**schema, **least.get(schema.get("type", ""), {})} for name, schema in spelt.items()
     }
-    return {"required": list(spelt), "properties": properties}
+    return {"type": "object", "required": list(spelt), "properties": properties}
 
 
-def _fields_shown(view: View) -> Schema:
-    properties: dict[str, Schema] = {"href": {"type": "string", "format": "uri"}}
+def fields_shown(view: View, children: dict[str, Schema]) -> Schema:
+    """What a view of declared fields shows; `children`: members that hold other resources."""
+    properties: dict[str, Schema] = {"href": URL}
     for name, field in view.resource.fields.items():
-        if name in view.hide:
+        if name in view.hide or name == view.open_ended:
             continue
         # What a view reads in its own way it shows so only where it also shows it in its own way.
         kind = view.accept.get(name, field.kind) if name in view.show else field.kind
         schema = kind.shown()
         if name == "ref":
-            schema = {"type": "string", "format": "uuid"}
+            schema = REF
         elif name in view.show and schema.get("format") == "date":
             schema = {"type": "string", "format": "date-time"}
         properties[wire_name(view, name)] = {**schema, "description": field.doc}
-    for member in view.parents:
-        properties[member] = ref_to("Link")
-    for member in view.children:
-        properties[member] = {"type": "object", "properties": LINK["properties"]}
-    for member in view.arrays:
-        properties[member] = {"type": "array", "items": {"type": "object"}}
-    return {"type": "object", "properties": properties, "required": ["href", "ref"]}
+    properties |= {member: computed.schema for member, computed in view.add.items()}
+    links = {"type": "object", "properties": {"items": {"type": "array", "items": ref_to("Link")}}}
+    properties |= {member: {**links, "required": ["items"]} for member in view.linked}
+    properties |= {member: ref_to("Link") for member in view.parents}
+    named = children.get("")
+    properties |= {member: schema for member, schema in children.items() if member}
+    out: Schema = {"type": "object", "properties": properties, "required": ["href", "ref"]}
+    if named is not None:
+        out["patternProperties"] = {"^ext": named}
+    if view.open_ended:
+        out["additionalProperties"] = True
+    return out
 
 
 def _pairs_shown(view: PairsView) -> Schema:
@@ -130,8 +149,8 @@ def _pairs_shown(view: PairsView) -> Schema:
         "type": "object",
         "properties": {
             **({} if view.keyed else {"name": {"type": "string"}}),
-            "href": {"type": "string", "format": "uri"},
-            "ref": {"type": "string", "format": "uuid"},
+            "href": URL,
+            "ref": REF,
             "key": {"type": "string"},
             "createdAt": instant,
             "modifiedAt": instant,
@@ -168,19 +187,10 @@ def _pairs_body(operation: Operation, view: PairsView) -> Schema:
 
 
 def _page(view: View, name: str) -> Schema:
-    whole: Schema = {"type": "integer", "minimum": 0}
-    return {
-        "type": "object",
-        "properties": {
-            "href": {"type": "string", "format": "uri"},
-            "offset": whole,
-            "limit": whole,
-            **({"totalCount": whole} if view.with_total else {}),
-            **{link: ref_to("Link") for link in ("first", "last", "next", "prev")},
-            "items": {
-                "type": "array",
-                "items": {"anyOf": [ref_to(name), ref_to("Link")]} if view.links else ref_to(name),
-            },
-        },
-        "required": ["href", "offset", "limit", "first", "last", "items"],
-    }
+    short = ref_to("Reference" if "ref" in view.links else "Link")
+    items: dict[str, Any] = {"anyOf": [ref_to(name), short]} if view.links else ref_to(name)
+    properties = paging(items, total=view.with_total)
+    if isinstance(view, PairsView) and view.announces:
+        properties |= {"name": {"type": "string"}}
+        properties |= {member: ref_to("Link") for member in view.parents}
+    return {"type": "object", "properties": properties, "required": list(PAGE_REQUIRED)}

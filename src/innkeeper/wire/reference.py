@@ -76,11 +76,17 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         told = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
         parts.append(f"<h3>Body</h3>{told}<table>{rows}</table>")
     rows = "".join(
-        f"<tr><th>{status}</th><td>{escape(answer['description'])}</td></tr>"
+        f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()
     )
     parts.append(f"<h3>Answers</h3><table>{rows}</table></div></details>")
     return "".join(parts)
+
+
+def _meaning(document: Schema, response: Schema) -> str:
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    return str(response["description"])
 
 
 def _row(name: str, schema: Schema, text: str, required: bool) -> str:

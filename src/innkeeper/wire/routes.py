@@ -59,6 +59,15 @@ def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:
                     yield Operation(dialect, verb, method, path, views)
 
 
+def view_at(dialect: Dialect, path: str, compatibility: str) -> View:
+    """The view of a collection in a dialect, for keys of that compatibility."""
+    for entry in dialect.views:
+        open_view, official_view = entry if isinstance(entry, tuple) else (entry, entry)
+        if open_view.path == path:
+            return open_view if compatibility == OPEN else official_view
+    raise LookupError(path)
+
+
 @dataclass
 class _Node:
     literals: dict[str, "_Node"] = field(default_factory=dict)

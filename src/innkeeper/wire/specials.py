@@ -81,6 +81,8 @@ class Special:
     """What may take long and needs no connection: it is done before one is taken."""
     shown: Schema | None = None
     """Schema of the answer; None for 204."""
+    other_media: tuple[str, ...] = ()
+    """Media types of text that it may answer in place of JSON."""
     body: Schema | None = None
     """Schema of the body it needs; None takes none, whatever is sent."""
     query: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.kinds import Kind
+from innkeeper.resources.kinds import Kind, Schema
 from innkeeper.wire.specials import Special
 
 
@@ -47,6 +47,15 @@ METHODS: Mapping[Verb, str] = {
 Show = Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
+class Computed:
+    """A member that is computed of the record, and the schema of what comes out."""
+
+    schema: Schema
+    of: Callable[[Record], Any]
+    """None leaves it out."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
     """How one resource looks in one dialect.
@@ -78,8 +87,8 @@ class View:
     """Field -> kind that is read in place of the declared one."""
     show: Mapping[str, Show] = field(default_factory=dict)
     """Field -> how its stored value is shown; None leaves it out."""
-    add: Mapping[str, Callable[[Record], Any]] = field(default_factory=dict)
-    """Computed members, from the record; None leaves one out."""
+    add: Mapping[str, Computed] = field(default_factory=dict)
+    """Computed members."""
     hide: frozenset[str] = frozenset()
     """Fields neither accepted nor shown; a replace keeps them."""
     keep: Mapping[str, Show] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segments
+from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
 from innkeeper.resources.kinds import Schema
@@ -13,6 +14,20 @@ from innkeeper.resources.values import iso
 from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
+from innkeeper.wire.schemas import (
+    INSTANT,
+    REF,
+    TEXT,
+    TEXTS,
+    URL,
+    WHOLE,
+    an_object,
+    array_of,
+    items_of,
+    named,
+    one_of,
+    or_absent,
+)
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 VENDOR: Final = "/v2/audienceExports"
@@ -186,68 +201,73 @@ def _export(asked: Asked) -> UUID | str:
     return ref_in(text) or text
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_LISTING: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "executionRef": _TEXT,
-        "definitionRef": _TEXT,
-        "friendlyId": _TEXT,
-        "clientKey": _TEXT,
-        "expireAt": {**_TEXT, "format": "date-time"},
-        "numberOfFiles": _WHOLE,
-        "totalSizeKB": _WHOLE,
-        "exports": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "url": _TEXT,
-                    "sizeKB": _WHOLE,
-                    "deltaAction": {**_TEXT, "enum": ["add", "remove"]},
-                },
-                "required": ["url", "sizeKB"],
-            },
-        },
-    },
-    "required": ["executionRef", "definitionRef", "friendlyId", "expireAt", "exports"],
+_FILE: Final = an_object(
+    ("url", "sizeKB"), url=URL, sizeKB=WHOLE, deltaAction=one_of("add", "remove")
+)
+_LISTING: Final = named(
+    "ExportListing",
+    an_object(
+        ("executionRef", "definitionRef", "friendlyId", "expireAt", "exports"),
+        executionRef=REF,
+        definitionRef=REF,
+        audienceExportRef=REF,
+        friendlyId=TEXT,
+        clientKey=TEXT,
+        expireAt=INSTANT,
+        numberOfFiles=WHOLE,
+        totalSizeKB=WHOLE,
+        exports=array_of(_FILE),
+    ),
+)
+_ERRORS: Final = array_of(an_object(("description", "count"), description=TEXT, count=WHOLE))
+_REPORTED: Final[dict[str, Schema]] = {
+    "clientKey": TEXT,
+    "executionRef": REF,
+    "definitionRef": REF,
+    "friendlyId": TEXT,
+    "executionType": TEXT,
+    "definitionType": TEXT,
+    "segmentExecutionType": TEXT,
+    "status": TEXT,
+    **dict.fromkeys(
+        (
+            *("total", "filterMatchedGuests", "filterNotMatchedGuests", "filterFailures"),
+            *("successes", "failures", "successAdd", "successRemove"),
+        ),
+        or_absent(WHOLE),
+    ),
+    "programmableErrors": _ERRORS,
+    "filterErrors": _ERRORS,
+    "errorLogs": TEXTS,
+    **dict.fromkeys(("datasetDate", "startTime", "endTime"), or_absent(INSTANT)),
 }
-_REPORT: Final[Schema] = {
-    "type": "object",
-    "properties": {"executionRef": _TEXT, "status": _TEXT, "total": _WHOLE},
-    "required": ["executionRef", "status"],
+_REPORT: Final = named("ExportReport", an_object(("executionRef", "status"), **_REPORTED))
+_PROGRESS_SHOWN: Final[dict[str, Schema]] = {
+    "attempts": WHOLE,
+    "error": or_absent(TEXT),
+    "nextAttemptAt": or_absent(INSTANT),
+    "snapshot": or_absent(TEXT),
+    "deliveredAt": or_absent(INSTANT),
+    "deliveryAttempts": WHOLE,
+    "deliveryError": or_absent(TEXT),
+    "deliveryNextAt": or_absent(INSTANT),
 }
-_EXPORT: Final[Schema] = {
-    "type": "object",
-    "properties": {"ref": _TEXT, "href": _TEXT, "friendlyId": _TEXT, "name": _TEXT},
-    "required": ["ref", "href", "friendlyId", "name"],
-}
-_ITEMS: Final[Schema] = {
-    "type": "object",
-    "properties": {"items": {"type": "array", "items": {"type": "object"}}},
-    "required": ["items"],
-}
-_BODY: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "name": _TEXT,
-        "friendlyId": {**_TEXT, "pattern": "^[a-z0-9_]{1,128}$"},
-        "segment": {**_TEXT, "description": "Ref or friendly id of a segment."},
-        "definitionType": {**_TEXT, "enum": ["FULL_SYNC", "DELTA"]},
-        "format": {**_TEXT, "enum": ["CSV", "JSON", "NDJSON", "PARQUET"]},
-        "columns": {"type": "array", "items": _TEXT},
-        "template": {"type": "object"},
-        "delimiter": {**_TEXT, "enum": [",", "|"]},
-        "header": {"type": "boolean"},
-        "quote": {"type": "boolean"},
-        "filter": {"type": "object"},
-        "schedule": {**_TEXT, "description": "DAILY, WEEKLY or a cron line, UTC."},
-        "destination": {"type": "object"},
-        "webhook": {**_TEXT, "format": "uri"},
-    },
-    "required": ["name", "segment"],
-}
+_EXECUTION: Final = named(
+    "ExportExecution",
+    an_object(("executionRef", "status"), **_REPORTED, **_PROGRESS_SHOWN),
+)
+_EXPORT: Final = named(
+    "AudienceExport",
+    an_object(
+        ("ref", "href", "friendlyId", "name", "segment", "definitionType"),
+        ref=REF,
+        href=URL,
+        **definitions.EXPORT["properties"],
+        nextAt=INSTANT,
+        modifiedAt=INSTANT,
+        webhookSecret={**TEXT, "description": "Shown once, by create."},
+    ),
+)
 _NAMES: Final = {"export": "audienceExportRef", "execution": "jobExecutionRef"}
 
 
@@ -293,7 +313,7 @@ EXPORTS: Final = (
         "listExportReports",
         "Finished executions",
         reports,
-        {"type": "array", "items": _REPORT},
+        array_of(_REPORT),
     ),
     _read(
         "/executions/{execution}/export",
@@ -306,7 +326,7 @@ EXPORTS: Final = (
 """A1 to A3 (rest-v2.1.md 10)."""
 
 OWN_EXPORTS: Final = (
-    _own("GET", "", "listExports", "List exports", list_all, shown=_ITEMS),
+    _own("GET", "", "listExports", "List exports", list_all, shown=items_of(_EXPORT)),
     _own(
         "POST",
         "",
@@ -314,7 +334,7 @@ OWN_EXPORTS: Final = (
         "Create an export",
         create,
         before=check_early,
-        body=_BODY,
+        body=definitions.EXPORT | {"required": ["name", "segment"]},
         shown=_EXPORT,
         status=201,
     ),
@@ -326,7 +346,7 @@ OWN_EXPORTS: Final = (
         "Change an export",
         change,
         before=check_early,
-        body=_BODY,
+        body=definitions.EXPORT,
         shown=_EXPORT,
     ),
     _own("DELETE", "/{export}", "deleteExport", "Delete an export", delete, status=204),
@@ -337,7 +357,7 @@ OWN_EXPORTS: Final = (
         "listExportExecutions",
         "List executions",
         executions,
-        shown=_ITEMS,
+        shown=items_of(_EXECUTION),
     ),
     _own(
         "GET",

@@ -9,6 +9,16 @@ from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.kinds import Schema
 from innkeeper.rules.masking import masked_row
 from innkeeper.store.work import Work
+from innkeeper.wire.schemas import (
+    DAY,
+    TEXT,
+    TEXTS,
+    URL,
+    an_object,
+    array_of,
+    items_of,
+    named,
+)
 from innkeeper.wire.specials import Asked, Special, Told
 
 PATH: Final = "/innkeeper/v1/reports"
@@ -72,15 +82,23 @@ def safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-_SHOWN: Final[Schema] = {
+_ROW: Final[Schema] = {
     "type": "object",
-    "properties": {
-        "report": {"type": "string"},
-        "columns": {"type": "array", "items": {"type": "string"}},
-        "rows": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["report", "columns", "rows"],
+    "additionalProperties": {"type": ["string", "number", "null"]},
+    "description": "A value for each of `columns`.",
 }
+_SHOWN: Final = named(
+    "Report",
+    an_object(
+        ("report", "title", "timeZone", "from", "to", "columns", "rows"),
+        report=TEXT,
+        title=TEXT,
+        timeZone=TEXT,
+        columns=TEXTS,
+        rows=array_of(_ROW),
+        **{"from": DAY, "to": DAY},
+    ),
+)
 
 REPORTS: Final = (
     Special(
@@ -90,7 +108,7 @@ REPORTS: Final = (
         summary="List reports",
         tag=TAG,
         perform=list_all,
-        shown={"type": "object", "properties": {"items": {"type": "array"}}},
+        shown=items_of(an_object(("name", "title", "href"), name=TEXT, title=TEXT, href=URL)),
     ),
     Special(
         method="GET",
@@ -100,6 +118,7 @@ REPORTS: Final = (
         tag=TAG,
         perform=fetch,
         shown=_SHOWN,
+        other_media=("text/csv",),
         parameters={"report": "reportName"},
         query={
             "from": "First day; 90 days before `to` unless told.",

@@ -2,59 +2,172 @@
 
 from typing import Final
 
-from innkeeper.resources.kinds import Schema
+from innkeeper.resources.definitions import SEGMENT, SEGMENT_CHANGE, SEGMENT_DEFINITION, TRAIT
 from innkeeper.wire.audiences import segments as wire
 from innkeeper.wire.audiences.segments import OWN, TRAITS, V4
+from innkeeper.wire.schemas import (
+    FLAG,
+    INSTANT,
+    NUMBER,
+    REF,
+    TEXT,
+    TEXTS,
+    URL,
+    WHOLE,
+    an_object,
+    array_of,
+    items_of,
+    named,
+    one_of,
+    or_absent,
+    ref_to,
+)
 from innkeeper.wire.specials import Special
 
 TAG: Final = "Segments"
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_OBJECT: Final[Schema] = {"type": "object"}
-_SEGMENT: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "ref": {**_TEXT, "format": "uuid"},
-        "href": _TEXT,
-        "name": _TEXT,
-        "friendlyId": _TEXT,
-        "status": {
-            **_TEXT,
-            "enum": ["DRAFT", "PUBLISHING", "SCHEDULED", "LIVE", "PAUSED"],
-        },
-        "type": {**_TEXT, "enum": ["BASIC", "ADVANCED"]},
-        "tags": {"type": "array", "items": _TEXT},
-        "size": _WHOLE,
-        "sample": {"type": "array", "items": _TEXT},
-        "definition": _OBJECT,
-        "revision": _WHOLE,
-        "archived": {"type": "boolean"},
-    },
-    "required": ["ref", "href", "name", "friendlyId", "status", "definition"],
-}
-_BODY: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "name": {**_TEXT, "minLength": 1, "maxLength": 128},
-        "friendlyId": {**_TEXT, "pattern": "^[a-z0-9_]{1,128}$"},
-        "tags": {"type": "array", "items": _TEXT},
-        "webhook": {**_TEXT, "format": "uri"},
-        "definition": {
-            "type": "object",
-            "description": "`filterGroups` joined by `operator`, or `sql`: see docs/segments.md.",
-        },
-    },
-}
-_ITEMS: Final[Schema] = {
-    "type": "object",
-    "properties": {"items": {"type": "array", "items": _OBJECT}},
-    "required": ["items"],
-}
-_RUN: Final[Schema] = {
-    "type": "object",
-    "properties": {"state": {**_TEXT, "enum": ["RUNNING", "SUCCESS", "FAILED"]}, "rows": _WHOLE},
-    "required": ["state"],
-}
+_SHARE: Final = NUMBER
+_SEGMENT: Final = named(
+    "Segment",
+    an_object(
+        ("clientKey", "ref", "href", "name", "friendlyId", "status", "type", "definition"),
+        clientKey=TEXT,
+        href=URL,
+        ref=REF,
+        name=TEXT,
+        friendlyId=TEXT,
+        status=one_of("DRAFT", "PUBLISHING", "SCHEDULED", "LIVE", "PAUSED"),
+        type=one_of("BASIC", "ADVANCED"),
+        tags=TEXTS,
+        size=WHOLE,
+        lastRunAt=INSTANT,
+        lastLiveAt=INSTANT,
+        sample=array_of(REF),
+        definition=SEGMENT_DEFINITION,
+        executions=ref_to("Link"),
+        revisions=ref_to("Link"),
+        revision=WHOLE,
+        archived=FLAG,
+        modifiedByRef=TEXT,
+        modifiedAt=INSTANT,
+        createdAt=INSTANT,
+        webhook=URL,
+        share=_SHARE,
+        change=an_object(("guests",), guests=WHOLE, share=_SHARE),
+        webhookSecret={**TEXT, "description": "Shown once, when a webhook is set."},
+    ),
+)
+_SEGMENTS: Final = an_object(("href", "items"), href=URL, items=array_of(_SEGMENT))
+_RUN: Final = named(
+    "SegmentRun",
+    an_object(
+        ("ref", "state"),
+        ref=REF,
+        segmentRef=REF,
+        kind=TEXT,
+        state=one_of("RUNNING", "SUCCESS", "FAILED"),
+        engine=TEXT,
+        revision=WHOLE,
+        sequence=WHOLE,
+        snapshot=TEXT,
+        rows=WHOLE,
+        entered=WHOLE,
+        departed=WHOLE,
+        startedAt=INSTANT,
+        finishedAt=INSTANT,
+        milliseconds=WHOLE,
+        error=TEXT,
+    ),
+)
+_REVISION: Final = named(
+    "SegmentRevision",
+    an_object(
+        ("revision", "name", "definition", "modifiedAt"),
+        revision=WHOLE,
+        name=TEXT,
+        definition=SEGMENT_DEFINITION,
+        modifiedBy=TEXT,
+        modifiedAt=INSTANT,
+    ),
+)
+_PREVIEW: Final = an_object(
+    ("size", "total", "sample", "share"),
+    size=WHOLE,
+    total=WHOLE,
+    sample=array_of(REF),
+    share=or_absent(_SHARE),
+)
+_VALUE_SHARE: Final = {"count": WHOLE, "share": _SHARE}
+_FIELDS: Final = an_object(
+    ("entities", "comparators"),
+    entities=array_of(
+        an_object(
+            ("name", "total", "types", "fields"),
+            name=TEXT,
+            total=WHOLE,
+            types=array_of(an_object(("name", "count", "share"), name=TEXT, **_VALUE_SHARE)),
+            fields=array_of(
+                an_object(
+                    ("location", "field", "type"),
+                    location=TEXT,
+                    field=TEXT,
+                    type=TEXT,
+                    doc=TEXT,
+                    count=WHOLE,
+                )
+            ),
+        )
+    ),
+    comparators=array_of(
+        an_object(
+            ("name", "types", "values"),
+            name=TEXT,
+            types=TEXTS,
+            values={**array_of(WHOLE), "description": "Fewest and most values it takes."},
+        )
+    ),
+)
+_VALUES: Final = an_object(
+    ("total", "values"),
+    total=WHOLE,
+    values=array_of(an_object(("value", "count", "share"), value=TEXT, **_VALUE_SHARE)),
+)
+_DECIDED: Final = {"holds": FLAG, "what": TEXT, "value": {}}
+_VERDICT: Final = an_object(
+    ("member", "groups"),
+    member=FLAG,
+    groups=array_of(
+        an_object(
+            ("holds", "what", "value", "rules"),
+            **_DECIDED,
+            rules=array_of(an_object(("holds", "what", "value"), **_DECIDED)),
+        )
+    ),
+)
+_TRAIT: Final = named(
+    "Trait",
+    an_object(
+        ("name", "type", "builtin"),
+        name=TEXT,
+        type=TEXT,
+        doc=TEXT,
+        builtin=FLAG,
+        modifiedAt=INSTANT,
+        definition=TRAIT,
+    ),
+)
+_OF_GUEST: Final = an_object(
+    ("traits", "segments"),
+    traits={"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+    segments=array_of(
+        an_object(
+            ("ref", "friendlyId", "name", "since"),
+            ref=REF,
+            friendlyId=TEXT,
+            name=TEXT,
+            since=INSTANT,
+        )
+    ),
+)
 
 
 def _special(method: str, path: str, name: str, summary: str, **more: object) -> Special:
@@ -67,7 +180,7 @@ _ONE: Final = OWN + "/{segment}"
 
 SEGMENTS_V4: Final = (
     _special(
-        "GET", V4, "listSegmentDefinitions", "List segments", perform=wire.list_v4, shown=_ITEMS
+        "GET", V4, "listSegmentDefinitions", "List segments", perform=wire.list_v4, shown=_SEGMENTS
     ),
     _special(
         "GET",
@@ -81,7 +194,7 @@ SEGMENTS_V4: Final = (
 """What the vendor's clients read (segmentation-and-export.md 1.3)."""
 
 OWN_SEGMENTS: Final = (
-    _special("GET", OWN, "listSegments", "List segments", perform=wire.list_v4, shown=_ITEMS),
+    _special("GET", OWN, "listSegments", "List segments", perform=wire.list_v4, shown=_SEGMENTS),
     _special(
         "POST",
         OWN,
@@ -89,7 +202,7 @@ OWN_SEGMENTS: Final = (
         "Create a segment, a Draft",
         perform=wire.create,
         before=wire.check_early,
-        body=_BODY | {"required": ["name", "definition"]},
+        body=SEGMENT | {"required": ["name", "definition"]},
         shown=_SEGMENT,
         status=201,
     ),
@@ -100,8 +213,8 @@ OWN_SEGMENTS: Final = (
         "Count the guests of a definition",
         perform=wire.preview,
         before=wire.check_early,
-        body={"type": "object", "properties": {"definition": _OBJECT}, "required": ["definition"]},
-        shown={"type": "object", "properties": {"size": _WHOLE, "total": _WHOLE}},
+        body=an_object(("definition",), definition=SEGMENT_DEFINITION),
+        shown=_PREVIEW,
         own_transactions=True,
         failures=frozenset({503}),
     ),
@@ -111,7 +224,7 @@ OWN_SEGMENTS: Final = (
         "listSegmentFields",
         "What segments may ask",
         perform=wire.fields,
-        shown=_OBJECT,
+        shown=_FIELDS,
     ),
     _special(
         "GET",
@@ -119,7 +232,7 @@ OWN_SEGMENTS: Final = (
         "listSegmentValues",
         "Frequent values of a field",
         perform=wire.values,
-        shown=_OBJECT,
+        shown=_VALUES,
         needs=frozenset({"entity", "field"}),
         query={
             "entity": "guest, session, event, order or order_item.",
@@ -138,7 +251,7 @@ OWN_SEGMENTS: Final = (
         "Change a Draft or a Paused segment",
         perform=wire.change,
         before=wire.check_early,
-        body=_BODY,
+        body=SEGMENT_CHANGE,
         shown=_SEGMENT,
         failures=frozenset({409}),
     ),
@@ -183,7 +296,7 @@ OWN_SEGMENTS: Final = (
         "listSegmentRuns",
         "List runs, newest first",
         perform=wire.runs,
-        shown=_ITEMS,
+        shown=items_of(_RUN),
     ),
     _special(
         "GET",
@@ -191,7 +304,7 @@ OWN_SEGMENTS: Final = (
         "listSegmentRevisions",
         "What the segment was",
         perform=wire.revisions,
-        shown=_ITEMS,
+        shown=items_of(_REVISION),
     ),
     _special(
         "GET",
@@ -199,7 +312,7 @@ OWN_SEGMENTS: Final = (
         "listSegmentGuests",
         "Guests in the segment now",
         perform=wire.members,
-        shown=_ITEMS,
+        shown=an_object(("totalCount", "items"), totalCount=WHOLE, items=array_of(REF)),
         failures=frozenset({400}),
         query={"offset": "Guests to skip.", "limit": "Guests on the page, 100 unless told."},
     ),
@@ -209,11 +322,16 @@ OWN_SEGMENTS: Final = (
         "explainSegmentGuest",
         "Whether a guest is in the segment, and why",
         perform=wire.explain,
-        shown=_OBJECT,
+        shown=_VERDICT,
         failures=frozenset({409}),
     ),
     _special(
-        "GET", TRAITS, "listTraits", "List computed traits", perform=wire.list_traits, shown=_ITEMS
+        "GET",
+        TRAITS,
+        "listTraits",
+        "List computed traits",
+        perform=wire.list_traits,
+        shown=items_of(_TRAIT),
     ),
     _special(
         "PUT",
@@ -221,8 +339,9 @@ OWN_SEGMENTS: Final = (
         "putTrait",
         "Define a computed trait",
         perform=wire.put_trait,
-        body={"type": "object", "required": ["entity", "function"]},
-        shown=_OBJECT,
+        body=TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]},
+        shown=_TRAIT,
+        failures=frozenset({409}),
     ),
     _special(
         "DELETE",
@@ -231,6 +350,7 @@ OWN_SEGMENTS: Final = (
         "Remove a computed trait",
         perform=wire.delete_trait,
         status=204,
+        failures=frozenset({409}),
     ),
     _special(
         "GET",
@@ -238,7 +358,7 @@ OWN_SEGMENTS: Final = (
         "fetchGuestTraits",
         "Computed traits and Live segments of a guest",
         perform=wire.traits_of_guest,
-        shown=_OBJECT,
+        shown=_OF_GUEST,
     ),
 )
 """Everything else that segments can do, under our own paths."""

@@ -13,6 +13,18 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import NOT_VALID, Refused, instant, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
+from innkeeper.wire.schemas import (
+    INSTANT,
+    LOCATION,
+    REF,
+    TEXT,
+    URL,
+    WHOLE,
+    an_object,
+    named,
+    one_of,
+    page_of,
+)
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 TAG: Final = "Batch (v2)"
@@ -181,39 +193,20 @@ def _page(
 
 
 _QUERY: Final = ("status", "createdBefore", "createdAfter")
-_TEXT: Final[Schema] = {"type": "string"}
-_INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
 _CHECKSUM: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-_LOCATION: Final[Schema] = {
-    "type": "object",
-    "properties": {"href": {"type": "string", "format": "uri"}, "expiry": _INSTANT},
-    "required": ["href", "expiry"],
+_MEMBERS: Final[dict[str, Schema]] = {
+    "href": URL,
+    "ref": REF,
+    "checksum": _CHECKSUM,
+    "size": WHOLE,
+    "location": LOCATION,
+    "status": an_object(("code",), code=one_of(*batches.STATES), log=URL),
+    "createdAt": INSTANT,
+    "modifiedAt": INSTANT,
 }
-_BATCH: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "href": {"type": "string", "format": "uri"},
-        "ref": {"type": "string", "format": "uuid"},
-        "checksum": _CHECKSUM,
-        "size": {"type": "integer"},
-        "location": _LOCATION,
-        "status": {
-            "type": "object",
-            "properties": {
-                "code": {"type": "string", "enum": list(batches.STATES)},
-                "log": {"type": "string", "format": "uri"},
-            },
-            "required": ["code"],
-        },
-        "createdAt": _INSTANT,
-        "modifiedAt": _INSTANT,
-    },
-    "required": ["href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt"],
-}
-_INSPECTED: Final[Schema] = {
-    **_BATCH,
-    "properties": {**_BATCH["properties"], "totalRecords": {"type": "integer"}},
-}
+_REQUIRED: Final = ("href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt")
+_BATCH: Final = named("Batch", an_object(_REQUIRED, **_MEMBERS))
+_INSPECTED: Final = named("InspectedBatch", an_object(_REQUIRED, **_MEMBERS, totalRecords=WHOLE))
 
 BATCHES: Final = (
     Special(
@@ -227,7 +220,7 @@ BATCHES: Final = (
             "type": "object",
             "properties": {
                 "checksum": _CHECKSUM,
-                "size": {"anyOf": [{"type": "integer", "minimum": 1}, _TEXT]},
+                "size": {"anyOf": [{"type": "integer", "minimum": 1}, TEXT]},
             },
             "required": ["checksum", "size"],
         },
@@ -259,13 +252,7 @@ BATCHES: Final = (
         summary="List batches",
         tag=TAG,
         perform=inspect_all,
-        shown={
-            "type": "object",
-            "properties": {
-                "totalCount": {"type": "integer"},
-                "items": {"type": "array", "items": _INSPECTED},
-            },
-        },
+        shown=page_of(_INSPECTED),
         query={
             "status": "Statuses, separated by commas; none shows all.",
             "createdBefore": "Only those allocated before this instant.",

@@ -6,6 +6,7 @@ from typing import Any, Final
 from innkeeper.actions.bulk import batches, exports_files, imports, links
 from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, OperatorError, Problem
+from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
@@ -13,6 +14,21 @@ from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
 from innkeeper.wire.bulk.batch_files import FORMATS, Layout
 from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.schemas import (
+    COUNTS,
+    FLAG,
+    INSTANT,
+    LOCATION,
+    PAGING,
+    REF,
+    TEXT,
+    URL,
+    WHOLE,
+    an_object,
+    array_of,
+    named,
+    one_of,
+)
 from innkeeper.wire.specials import Asked, Special, Told
 
 TAG: Final = "Files"
@@ -174,64 +190,51 @@ def _window(asked: Asked) -> tuple[int, int]:
     return limit, offset
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
-_BOOLEAN: Final[Schema] = {"type": "boolean"}
-_REF: Final[Schema] = {"type": "string", "format": "uuid"}
-_ENTITY: Final[Schema] = {"type": "string", "enum": list(ENTITIES)}
-_FORMAT: Final[Schema] = {"type": "string", "enum": list(FORMATS)}
-_LOCATION: Final[Schema] = {"type": "object", "properties": {"href": _TEXT, "expiry": _INSTANT}}
-_PAGE: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
-
-
-def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(required)}
-
-
-_IMPORT: Final = _object(
-    ("href", "ref", "entity", "format", "status", "records", "failed"),
-    href=_TEXT,
-    ref=_REF,
-    entity=_ENTITY,
-    format=_FORMAT,
-    compressed=_BOOLEAN,
-    dryRun=_BOOLEAN,
-    status={**_TEXT, "enum": list(batches.STATES)},
-    records=_WHOLE,
-    outcomes={"type": "object", "additionalProperties": _WHOLE},
-    failed=_WHOLE,
-    location=_LOCATION,
-    log=_TEXT,
-    fault=_TEXT,
-    createdAt=_INSTANT,
-    modifiedAt=_INSTANT,
+_ENTITY: Final = one_of(*ENTITIES)
+_FORMAT: Final = one_of(*FORMATS)
+_FILE: Final = {"entity": _ENTITY, "format": _FORMAT, "compressed": FLAG}
+_IMPORT: Final = named(
+    "Import",
+    an_object(
+        ("href", "ref", "entity", "format", "status", "records", "failed"),
+        href=URL,
+        ref=REF,
+        **_FILE,
+        dryRun=FLAG,
+        status=one_of(*batches.STATES),
+        records=WHOLE,
+        outcomes=COUNTS,
+        failed=WHOLE,
+        location=LOCATION,
+        log=URL,
+        fault=TEXT,
+        createdAt=INSTANT,
+        modifiedAt=INSTANT,
+    ),
 )
-_EXPORT: Final = _object(
-    ("href", "ref", "entity", "format", "status", "records"),
-    href=_TEXT,
-    ref=_REF,
-    entity=_ENTITY,
-    format=_FORMAT,
-    compressed=_BOOLEAN,
-    status={**_TEXT, "enum": ["waiting", "writing", "done", "failed", "removed"]},
-    records=_WHOLE,
-    size=_WHOLE,
-    fault=_TEXT,
-    location=_LOCATION,
-    createdAt=_INSTANT,
-    expiresAt=_INSTANT,
+_EXPORT: Final = named(
+    "FileExport",
+    an_object(
+        ("href", "ref", "entity", "format", "status", "records"),
+        href=URL,
+        ref=REF,
+        **_FILE,
+        status=one_of("waiting", "writing", "done", "failed", "removed"),
+        records=WHOLE,
+        size=WHOLE,
+        fault=TEXT,
+        attempts=WHOLE,
+        nextAttemptAt=INSTANT,
+        location=LOCATION,
+        createdAt=INSTANT,
+        expiresAt=INSTANT,
+    ),
 )
 
 
 def _paged(item: Schema) -> Schema:
-    return _object(
-        ("totalCount", "items"),
-        offset=_WHOLE,
-        limit=_WHOLE,
-        totalCount=_WHOLE,
-        items={"type": "array", "items": item},
-    )
+    members = {"offset": WHOLE, "limit": WHOLE, "totalCount": WHOLE, "items": array_of(item)}
+    return an_object(tuple(members), **members)
 
 
 FILES: Final = (
@@ -242,15 +245,13 @@ FILES: Final = (
         summary="Begin an import of a file",
         tag=TAG,
         perform=create_import,
-        body=_object(
+        body=an_object(
             ("entity",),
-            entity=_ENTITY,
-            format=_FORMAT,
-            compressed=_BOOLEAN,
-            mapping={"type": "object"},
-            dryRun=_BOOLEAN,
-            checksum=_TEXT,
-            size={"anyOf": [_WHOLE, _TEXT]},
+            **_FILE,
+            mapping=definitions.MAPPING,
+            dryRun=FLAG,
+            checksum=TEXT,
+            size={"anyOf": [WHOLE, TEXT]},
         ),
         shown=_IMPORT,
         status=201,
@@ -263,7 +264,7 @@ FILES: Final = (
         tag=TAG,
         perform=list_imports,
         shown=_paged(_IMPORT),
-        query=_PAGE,
+        query=PAGING,
         failures=frozenset({400}),
     ),
     Special(
@@ -282,7 +283,7 @@ FILES: Final = (
         summary="Begin an export to a file",
         tag=TAG,
         perform=create_export,
-        body=_object(("entity",), entity=_ENTITY, format=_FORMAT, compressed=_BOOLEAN),
+        body=an_object(("entity",), **_FILE),
         shown=_EXPORT,
         status=201,
     ),
@@ -294,7 +295,7 @@ FILES: Final = (
         tag=TAG,
         perform=list_exports,
         shown=_paged(_EXPORT),
-        query=_PAGE,
+        query=PAGING,
         failures=frozenset({400}),
     ),
     Special(

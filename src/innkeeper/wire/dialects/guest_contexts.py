@@ -7,13 +7,27 @@ from typing import Any, Final
 from innkeeper.actions.stream import guest_contexts
 from innkeeper.actions.stream.guest_contexts import ORDERS
 from innkeeper.errors import Invalid, missing
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.events import Event, Session
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import iso
+from innkeeper.resources.orders import OrderItem
+from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
 from innkeeper.wire.naming import camel
+from innkeeper.wire.openapi_schemas import fields_shown
+from innkeeper.wire.schemas import (
+    INSTANT,
+    REF,
+    REFERENCE,
+    TEXT,
+    URL,
+    an_object,
+    array_of,
+    named,
+    ref_to,
+)
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 _SPELT: Final = {"first_page_uri": "firstPageURI", "last_page_uri": "lastPageURI"}
@@ -93,7 +107,40 @@ async def find_context(work: Work, asked: Asked) -> Told:
     return Told({**link, "items": [link]})
 
 
-_ARRAY: Final[Schema] = {"type": "array", "items": {"type": "object"}}
+def _fields_of(resource: type[Resource]) -> dict[str, Schema]:
+    return {
+        _SPELT.get(name) or camel(name): field.kind.shown() | {"description": field.doc}
+        for name, field in resource.fields.items()
+    }
+
+
+_LINKS: Final = dict.fromkeys(("contacts", "consumers", "orderItems"), ref_to("Link"))
+_ORDER: Final = fields_shown(
+    legacy.ORDER, _LINKS | {"orderItems": array_of(ref_to(f"V2{OrderItem.__name__}"))}
+)
+_EXTENSION: Final = an_object(
+    ("href", "ref", "key", "name", "values"),
+    href=URL,
+    ref=REF,
+    createdAt=INSTANT,
+    modifiedAt=INSTANT,
+    key=TEXT,
+    name=TEXT,
+    values={"type": "object", "additionalProperties": PRIMITIVE_SCHEMA},
+)
+_SESSION: Final = an_object(
+    ("ref", "events"),
+    **_fields_of(Session),
+    events=array_of(named("GuestContextEvent", an_object(("ref", "type"), **_fields_of(Event)))),
+)
+_CONTEXT: Final = fields_shown(
+    legacy.GUEST,
+    {
+        "orders": array_of(named("GuestContextOrder", _ORDER)),
+        "dataExtensions": array_of(named("GuestContextExtension", _EXTENSION)),
+        "sessions": array_of(named("GuestContextSession", _SESSION)),
+    },
+)
 
 GUEST_CONTEXTS: Final = (
     Special(
@@ -104,11 +151,7 @@ GUEST_CONTEXTS: Final = (
         tag=TAG,
         perform=fetch_context,
         query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
-        shown={
-            "type": "object",
-            "properties": dict.fromkeys(("orders", "dataExtensions", "sessions"), _ARRAY),
-            "required": ["href", "ref", "orders", "dataExtensions", "sessions"],
-        },
+        shown=named("GuestContext", _CONTEXT),
     ),
     Special(
         method="GET",
@@ -119,7 +162,7 @@ GUEST_CONTEXTS: Final = (
         perform=find_context,
         query={"browserRef": "The browser's id."},
         needs=frozenset({"browserRef"}),
-        shown={"type": "object", "properties": {"items": _ARRAY}, "required": ["items"]},
+        shown=an_object(("items",), href=URL, ref=REF, items=array_of(REFERENCE)),
         failures=frozenset({400}),
     ),
 )

@@ -7,8 +7,16 @@ from innkeeper.resources.guests import VISITOR
 from innkeeper.resources.kinds import OneOf, Spelt
 from innkeeper.resources.orders import OrderItem
 from innkeeper.rules.orders import line_total
-from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, ORDER, ORDER_ITEM
-from innkeeper.wire.views import Shape, Verb
+from innkeeper.wire.dialects.official import (
+    GUEST,
+    GUEST_EXTENSION,
+    NUMBER,
+    ORDER,
+    ORDER_ITEM,
+    REF,
+    TEXT,
+)
+from innkeeper.wire.views import Computed, Shape, Verb
 
 GENDERS = ("Male", "Female", "Other", "Unknown")
 
@@ -66,7 +74,10 @@ NESTED_ORDER = ORDER.but(
     accept={"status": Spelt(WORDS)},
     show={"status": STATUSES.get},
     keep={"status": STATUSES.get},
-    add={"orderRef": lambda order: order["ref"], "price": lambda order: order.get("price")},
+    add={
+        "orderRef": Computed(REF, lambda order: order["ref"]),
+        "price": Computed(NUMBER, lambda order: order.get("price")),
+    },
     hide=frozenset({"payment_type", "card_type", "point_of_sale", "channel"}),
     arrays={"items": ONE_ORDER + "/items"},
     fetch_expands=frozenset({"contacts", "consumers", "dataExtensions"}),
@@ -85,9 +96,9 @@ NESTED_ORDER_ITEM = ORDER_ITEM.but(
     rename={"product_id": "sku"},
     required=frozenset({"product_id", "quantity"}),
     add={
-        "itemRef": lambda item: item["ref"],
-        "productId": lambda item: item.get("product_id"),
-        "totalPrice": line_total,
+        "itemRef": Computed(REF, lambda item: item["ref"]),
+        "productId": Computed(TEXT, lambda item: item.get("product_id")),
+        "totalPrice": Computed(NUMBER, line_total),
     },
     hide=frozenset(OrderItem.fields)
     - {"name", "product_id", "quantity", "price", "ref", "created_at", "modified_at"},

@@ -2,6 +2,7 @@
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import EXTENSION_NAMES, Guest, GuestExtension
+from innkeeper.resources.kinds import Schema
 from innkeeper.resources.orders import (
     EXTENSION_NAME,
     Order,
@@ -13,9 +14,12 @@ from innkeeper.resources.orders import (
 )
 from innkeeper.rules.orders import IDENTIFIABLE
 from innkeeper.wire.naming import camel
-from innkeeper.wire.views import PairsView, Verb, View
+from innkeeper.wire.views import Computed, PairsView, Verb, View
 
 ALL = frozenset(Verb) - {Verb.CLEAR}
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+REF: Schema = {"type": "string", "format": "uuid"}
 
 
 def midnight(day: str) -> str:
@@ -29,7 +33,7 @@ GUEST = View(
     item="/v2.1/guests/{guest}",
     verbs=ALL,
     show={"date_of_birth": midnight},
-    add={"guestRef": lambda guest: guest["ref"]},
+    add={"guestRef": Computed(REF, lambda guest: guest["ref"])},
     children={"dataExtensions": "/v2.1/guests/{guest}/extensions"},
     filters={
         "email": "email",
@@ -107,10 +111,14 @@ ORDER_ITEM = View(
     verbs=ALL,
     # What the nested dialect does not ask for (rest-nested-openapi.md 3.2).
     add={
-        "name": item_name,
-        "type": lambda item: item.get("type", "OTHER"),
-        "status": lambda item: item.get("status", item.get("order_status") or "CONFIRMED"),
-        "currencyCode": lambda item: item.get("currency_code", item.get("order_currency_code")),
+        "name": Computed(TEXT, item_name),
+        "type": Computed(TEXT, lambda item: item.get("type", "OTHER")),
+        "status": Computed(
+            TEXT, lambda item: item.get("status", item.get("order_status") or "CONFIRMED")
+        ),
+        "currencyCode": Computed(
+            TEXT, lambda item: item.get("currency_code", item.get("order_currency_code"))
+        ),
     },
     hide=frozenset({"flight_segments", "passenger_type_code", "extra"}),
     parents={"order": ONE_ORDER},

@@ -9,6 +9,7 @@ from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Schema
 from innkeeper.store.work import Work
 from innkeeper.wire.decode import decode, wire_name, writable
+from innkeeper.wire.schemas import DONE, TEXT, WHOLE, an_object, array_of, named
 from innkeeper.wire.specials import Asked, Special, Told
 from innkeeper.wire.views import Verb, View
 
@@ -74,14 +75,26 @@ async def delete_point_of_sale(work: Work, asked: Asked) -> Told:
     return Told(_done(name))
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_SHOWN: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        spelt: kind.schema() | {"description": field.doc}
-        for spelt, (field, kind) in writable(POINT_OF_SALE).items()
-    },
+_SENT: Final[dict[str, Schema]] = {
+    spelt: kind.schema() | {"description": field.doc}
+    for spelt, (field, kind) in writable(POINT_OF_SALE).items()
 }
+_MEMBERS: Final[dict[str, Schema]] = {
+    spelt: kind.shown() | {"description": field.doc}
+    for spelt, (field, kind) in writable(POINT_OF_SALE).items()
+}
+_SHOWN: Final = named("PointOfSale", an_object(("name",), **_MEMBERS))
+_CONFIGURATION: Final = an_object(
+    ("settings", "configurations"),
+    settings=an_object(
+        clientKey=TEXT,
+        defaultTimeout=WHOLE,
+        segmentationVersion=TEXT,
+        guestContextVersion=TEXT,
+        active=TEXT,
+    ),
+    configurations=an_object(name=TEXT, timeZone=TEXT, language=TEXT),
+)
 
 TENANTS: Final = (
     Special(
@@ -91,13 +104,7 @@ TENANTS: Final = (
         summary="Fetch the settings of the workspace",
         tag=TAG,
         perform=fetch_configuration,
-        shown={
-            "type": "object",
-            "properties": {
-                "settings": {"type": "object", "properties": {"clientKey": _TEXT}},
-                "configurations": {"type": "object", "properties": {"name": _TEXT}},
-            },
-        },
+        shown=_CONFIGURATION,
     ),
     Special(
         method="GET",
@@ -106,7 +113,7 @@ TENANTS: Final = (
         summary="List points of sale",
         tag=TAG,
         perform=list_points_of_sale,
-        shown={"type": "array", "items": _SHOWN},
+        shown=array_of(_SHOWN),
     ),
     Special(
         method="POST",
@@ -115,8 +122,8 @@ TENANTS: Final = (
         summary="Create a point of sale",
         tag=TAG,
         perform=create_point_of_sale,
-        body=_SHOWN | {"required": ["name"]},
-        shown=_SHOWN,
+        body=an_object(("name",), **_SENT),
+        shown=an_object(tuple(DONE), **(_MEMBERS | DONE)),
         status=201,
     ),
     Special(
@@ -126,6 +133,6 @@ TENANTS: Final = (
         summary="Delete a point of sale",
         tag=TAG,
         perform=delete_point_of_sale,
-        shown={"type": "object", "properties": {"name": _TEXT, "result": _TEXT}},
+        shown=an_object(tuple(DONE), **DONE),
     ),
 )

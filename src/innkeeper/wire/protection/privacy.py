@@ -13,6 +13,20 @@ from innkeeper.store.work import Work
 from innkeeper.wire.naming import camel
 from innkeeper.wire.protection.subject import held_on
 from innkeeper.wire.protection.subject_page import plain
+from innkeeper.wire.schemas import (
+    COUNTS,
+    FLAG,
+    FREE,
+    INSTANT,
+    REF,
+    TEXT,
+    WHOLE,
+    an_object,
+    array_of,
+    named,
+    one_of,
+    or_absent,
+)
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 TAG: Final = "Privacy"
@@ -95,20 +109,26 @@ def _person(body: Mapping[str, Any]) -> Record:
     return person
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_PERSON: Final[Schema] = {
+_PERSON: Final = an_object(
+    identifiers=IDENTIFIERS.schema(), email=TEXT, reason={**TEXT, "maxLength": 255}
+)
+_RECEIPT: Final = named(
+    "ErasureReceipt",
+    an_object(
+        ("at", "by", "mode", "subject", "guests", "removed"),
+        at=INSTANT,
+        by=TEXT,
+        mode=TEXT,
+        subject=or_absent(TEXT),
+        guests=WHOLE,
+        removed=COUNTS,
+    ),
+)
+_HELD: Final[Schema] = {
     "type": "object",
-    "properties": {
-        "identifiers": IDENTIFIERS.schema(),
-        "email": _TEXT,
-        "reason": {**_TEXT, "maxLength": 255},
-    },
+    "additionalProperties": {"anyOf": [array_of({}), FREE]},
+    "description": "Place -> what it holds.",
 }
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 PRIVACY: Final = (
@@ -119,23 +139,13 @@ PRIVACY: Final = (
         summary="Erase a guest for good",
         tag=TAG,
         perform=erase,
-        body={
-            "type": "object",
-            "properties": {
-                "guestRef": {**_TEXT, "format": "uuid"},
-                "mode": {**_TEXT, "enum": list(privacy.MODES), "default": GDPR_DELETE},
-                "suppress": {"type": "boolean", "default": False},
-            },
-            "required": ["guestRef"],
-        },
-        shown=_object(
-            at={**_TEXT, "format": "date-time"},
-            by=_TEXT,
-            mode=_TEXT,
-            subject=_TEXT,
-            guests=_WHOLE,
-            removed={"type": "object", "additionalProperties": _WHOLE},
+        body=an_object(
+            ("guestRef",),
+            guestRef=REF,
+            mode={**one_of(*privacy.MODES), "default": GDPR_DELETE},
+            suppress={**FLAG, "default": False},
         ),
+        shown=_RECEIPT,
         status=201,
         failures=frozenset({404}),
     ),
@@ -146,11 +156,14 @@ PRIVACY: Final = (
         summary="Fetch all that is held on a guest",
         tag=TAG,
         perform=access,
-        shown={
-            "type": "object",
-            "properties": {"guest": _TEXT, "held": {"type": "object"}},
-            "required": ["guest", "guests", "at", "held"],
-        },
+        shown=an_object(
+            ("guest", "guests", "workspace", "at", "held"),
+            guest=REF,
+            guests=array_of(REF),
+            workspace=TEXT,
+            at=INSTANT,
+            held=_HELD,
+        ),
     ),
     Special(
         method="POST",
@@ -160,7 +173,7 @@ PRIVACY: Final = (
         tag=TAG,
         perform=suppress,
         body=_PERSON,
-        shown=_object(added=_WHOLE),
+        shown=an_object(("added",), added=WHOLE),
         status=201,
     ),
     Special(
@@ -171,7 +184,7 @@ PRIVACY: Final = (
         tag=TAG,
         perform=release,
         body=_PERSON,
-        shown=_object(removed=_WHOLE),
+        shown=an_object(("removed",), removed=WHOLE),
         status=201,
     ),
     Special(
@@ -181,6 +194,6 @@ PRIVACY: Final = (
         summary="Count what is kept from coming back",
         tag=TAG,
         perform=totals,
-        shown=_object(suppressed=_WHOLE, refused=_WHOLE),
+        shown=an_object(("suppressed", "refused"), suppressed=WHOLE, refused=WHOLE),
     ),
 )

@@ -2,126 +2,137 @@
 
 from typing import Any, Final
 
-from innkeeper.resources.kinds import Schema
 from innkeeper.rules import placeholders
 from innkeeper.wire.recognition import identity
 from innkeeper.wire.recognition.identity import MAX_NAME, OWN, RULES, TAG
+from innkeeper.wire.schemas import (
+    DONE,
+    FLAG,
+    INSTANT,
+    PAGING,
+    REF,
+    REFERENCE,
+    TEXT,
+    TEXTS,
+    URL,
+    WHOLE,
+    an_object,
+    array_of,
+    named,
+    one_of,
+    page_of,
+)
 from innkeeper.wire.specials import Special
 
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-
-
-def _object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    out: Schema = {"type": "object", "properties": properties}
-    return out | ({"required": list(required)} if required else {})
-
-
-def _array(of: Schema) -> Schema:
-    return {"type": "array", "items": of}
-
-
-_LINK: Final = _object(("ref", "href"), ref={**_TEXT, "format": "uuid"}, href=_TEXT)
-_EVIDENCE: Final = _array(_object(("value",), provider=_TEXT, field=_TEXT, value=_TEXT))
-_RULE: Final = _object(
-    ("identityRule", "providers"),
-    identityRule={**_TEXT, "minLength": 1, "maxLength": MAX_NAME},
-    providers=_array({**_TEXT, "minLength": 1}),
-    fields=_array({**_TEXT, "enum": list(identity.FIELD_NAMES)}),
-)
-_RULES: Final = _object(("rules",), rules=_array(_RULE))
-_MERGE: Final = _object(
-    ("ref", "href", "survivor", "absorbed", "evidence", "source", "actor", "mergedAt"),
-    ref={**_TEXT, "format": "uuid"},
-    href=_TEXT,
-    survivor=_LINK,
-    absorbed=_LINK,
-    rule=_TEXT,
-    evidence=_EVIDENCE,
-    source=_TEXT,
-    actor=_TEXT,
-    mergedAt=_TIME,
-    undoneAt=_TIME,
-    undoneBy=_TEXT,
-)
-_STATES: Final = ("waiting", "settling", "indexing", "merging", "done", "failed")
-_JOB: Final = _object(
-    ("ref", "state", "merging", "done", "total", "merged"),
-    ref={**_TEXT, "format": "uuid"},
-    state={**_TEXT, "enum": list(_STATES)},
-    merging={"type": "boolean"},
-    done=_WHOLE,
-    total=_WHOLE,
-    merged=_WHOLE,
-    actor=_TEXT,
-    error=_TEXT,
-    createdAt=_TIME,
-    finishedAt=_TIME,
-)
-_GUARDED: Final = _object(
-    ("reason", "guests", "evidence"),
-    reason=_TEXT,
-    rule=_TEXT,
-    evidence=_EVIDENCE,
-    guests=_array(_LINK),
-    size=_WHOLE,
-    source=_TEXT,
-    sourceRef=_TEXT,
-    actor=_TEXT,
-    guardedAt=_TIME,
-)
-_GROUP: Final = _object(
-    ("survivor", "size", "absorbed"),
-    survivor=_LINK,
-    size=_WHOLE,
-    absorbed=_array(_object(("guest",), guest=_LINK, rule=_TEXT, evidence=_EVIDENCE)),
-)
-_PREVIEW: Final = _object(
-    ("guests", "merging", "groups", "largest", "samples", "guarded"),
-    guests=_WHOLE,
-    merging=_WHOLE,
-    groups=_WHOLE,
-    largest=_array(_GROUP),
-    samples=_array(_GROUP),
-    guarded=_array(_GUARDED),
-)
-_WHY: Final = _object(
-    ("guest", "guests", "merges", "joined"),
-    guest=_LINK,
-    guests=_array(_LINK),
-    merges=_array(_MERGE),
-    joined=_array(
-        _object(
-            ("guest", "evidence", "source", "joinedAt"),
-            guest=_LINK,
-            rule=_TEXT,
-            evidence=_EVIDENCE,
-            source=_TEXT,
-            sourceRef=_TEXT,
-            actor=_TEXT,
-            joinedAt=_TIME,
-        )
+_EVIDENCE: Final = array_of(an_object(("value",), provider=TEXT, field=TEXT, value=TEXT))
+_RULE: Final = named(
+    "IdentityRule",
+    an_object(
+        ("identityRule", "providers"),
+        identityRule={**TEXT, "minLength": 1, "maxLength": MAX_NAME},
+        providers=array_of({**TEXT, "minLength": 1}),
+        fields=array_of(one_of(*identity.FIELD_NAMES)),
     ),
 )
-_GUARDS: Final = _object(
+_RULES: Final = an_object(("rules",), rules=array_of(_RULE))
+_MERGE: Final = named(
+    "Merge",
+    an_object(
+        ("ref", "href", "survivor", "absorbed", "evidence", "source", "actor", "mergedAt"),
+        ref=REF,
+        href=URL,
+        survivor=REFERENCE,
+        absorbed=REFERENCE,
+        rule=TEXT,
+        evidence=_EVIDENCE,
+        source=TEXT,
+        actor=TEXT,
+        mergedAt=INSTANT,
+        undoneAt=INSTANT,
+        undoneBy=TEXT,
+    ),
+)
+_STATES: Final = ("waiting", "settling", "indexing", "merging", "done", "failed")
+_JOB: Final = named(
+    "IdentityJob",
+    an_object(
+        ("ref", "state", "merging", "done", "total", "merged"),
+        href=URL,
+        ref=REF,
+        state=one_of(*_STATES),
+        merging=FLAG,
+        done=WHOLE,
+        total=WHOLE,
+        merged=WHOLE,
+        actor=TEXT,
+        error=TEXT,
+        createdAt=INSTANT,
+        finishedAt=INSTANT,
+    ),
+)
+_GUARDED: Final = named(
+    "Guarded",
+    an_object(
+        ("reason", "guests", "evidence"),
+        reason=TEXT,
+        rule=TEXT,
+        evidence=_EVIDENCE,
+        guests=array_of(REFERENCE),
+        size=WHOLE,
+        source=TEXT,
+        sourceRef=TEXT,
+        actor=TEXT,
+        guardedAt=INSTANT,
+    ),
+)
+_GROUP: Final = named(
+    "PreviewedGroup",
+    an_object(
+        ("survivor", "size", "absorbed"),
+        survivor=REFERENCE,
+        size=WHOLE,
+        absorbed=array_of(an_object(("guest",), guest=REFERENCE, rule=TEXT, evidence=_EVIDENCE)),
+    ),
+)
+_PREVIEW: Final = an_object(
+    ("guests", "merging", "groups", "largest", "samples", "guarded"),
+    guests=WHOLE,
+    merging=WHOLE,
+    groups=WHOLE,
+    largest=array_of(_GROUP),
+    samples=array_of(_GROUP),
+    guarded=array_of(_GUARDED),
+)
+_JOINED: Final = named(
+    "JoinedRecord",
+    an_object(
+        ("guest", "evidence", "source", "joinedAt"),
+        guest=REFERENCE,
+        rule=TEXT,
+        evidence=_EVIDENCE,
+        source=TEXT,
+        sourceRef=TEXT,
+        actor=TEXT,
+        joinedAt=INSTANT,
+    ),
+)
+_WHY: Final = an_object(
+    ("guest", "guests", "merges", "joined"),
+    guest=REFERENCE,
+    guests=array_of(REFERENCE),
+    merges=array_of(_MERGE),
+    joined=array_of(_JOINED),
+)
+_GUARDS: Final = an_object(
     groupLimit={"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
     region={"type": ["string", "null"]},
-    never={"type": ["array", "null"], "items": _TEXT, "maxItems": placeholders.MOST},
+    never={"type": ["array", "null"], "items": TEXT, "maxItems": placeholders.MOST},
 )
-_GUARD_CHANGES: Final = {
-    **_GUARDS,
-    "properties": {
-        **_GUARDS["properties"],
-        "addNever": {**_array(_TEXT), "description": "Values to add to `never`."},
-        "removeNever": {**_array(_TEXT), "description": "Values to take off it."},
-    },
-}
-_PAGING: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
-
-
-def _page(of: Schema) -> Schema:
-    return _object(("href", "items"), href=_TEXT, totalCount=_WHOLE, items=_array(of))
+_GUARD_CHANGES: Final = an_object(
+    **_GUARDS["properties"],
+    addNever={**TEXTS, "description": "Values to add to `never`."},
+    removeNever={**TEXTS, "description": "Values to take off it."},
+)
 
 
 def _tenant(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Special:
@@ -145,7 +156,7 @@ TENANT_RULES: Final = (
         "listIdentityRules",
         "List identity rules",
         identity.list_rules,
-        shown=_array(_RULE),
+        shown=array_of(_RULE),
     ),
     _tenant(
         "POST",
@@ -153,9 +164,10 @@ TENANT_RULES: Final = (
         "createIdentityRule",
         "Create an identity rule",
         identity.create_rule,
-        body=_RULE | {"required": ["identityRule"]},
-        shown=_RULE,
+        body=_RULE | {"title": "CreateIdentityRuleBody", "required": ["identityRule"]},
+        shown=an_object((*_RULE["required"], *DONE), **_RULE["properties"], **DONE),
         status=201,
+        failures=frozenset({409}),
     ),
     _tenant(
         "DELETE",
@@ -163,7 +175,7 @@ TENANT_RULES: Final = (
         "deleteIdentityRule",
         "Delete an identity rule",
         identity.delete_rule,
-        shown=_object(name=_TEXT),
+        shown=an_object(tuple(DONE), **DONE),
     ),
 )
 
@@ -191,7 +203,7 @@ OWN_IDENTITY: Final = (
         "reorderIdentityRules",
         "Reorder the identity rules",
         identity.reorder_rules,
-        body=_object(("identityRules",), identityRules=_array(_TEXT)),
+        body=an_object(("identityRules",), identityRules=array_of(TEXT)),
         shown=_RULES,
     ),
     _own(
@@ -200,7 +212,7 @@ OWN_IDENTITY: Final = (
         "previewIdentityRules",
         "Preview what rules would merge",
         identity.preview,
-        body=_object(rules=_array(_RULE)),
+        body=an_object(rules=array_of(_RULE)),
         shown=_PREVIEW,
     ),
     _own(
@@ -209,7 +221,7 @@ OWN_IDENTITY: Final = (
         "applyIdentityRules",
         "Apply rules to existing guests",
         identity.apply,
-        body=_object(rules=_array(_RULE)),
+        body=an_object(rules=array_of(_RULE)),
         shown=_JOB,
         status=202,
     ),
@@ -219,8 +231,8 @@ OWN_IDENTITY: Final = (
         "listIdentityJobs",
         "List rule changes",
         identity.list_jobs,
-        shown=_page(_JOB),
-        query=_PAGING,
+        shown=page_of(_JOB),
+        query=PAGING,
     ),
     _own(
         "GET",
@@ -253,8 +265,8 @@ OWN_IDENTITY: Final = (
         "listIdentityGuarded",
         "List what guards stopped",
         identity.list_guarded,
-        shown=_page(_GUARDED),
-        query=_PAGING,
+        shown=page_of(_GUARDED),
+        query=PAGING,
     ),
     _own(
         "GET",
@@ -270,7 +282,9 @@ OWN_IDENTITY: Final = (
         "listGuestHistory",
         "List merges and undos of a guest",
         identity.history,
-        shown=_array(_object(("event", "at", "by"), event=_TEXT, at=_TIME, by=_TEXT, merge=_MERGE)),
+        shown=array_of(
+            an_object(("event", "at", "by"), event=TEXT, at=INSTANT, by=TEXT, merge=_MERGE)
+        ),
     ),
     _own(
         "GET",
@@ -278,8 +292,8 @@ OWN_IDENTITY: Final = (
         "listMerges",
         "List merges",
         identity.list_merges,
-        shown=_page(_MERGE),
-        query={"guestRef": "Only those of this guest.", **_PAGING},
+        shown=page_of(_MERGE),
+        query={"guestRef": "Only those of this guest.", **PAGING},
     ),
     _own(
         "POST",
@@ -287,7 +301,7 @@ OWN_IDENTITY: Final = (
         "createMerge",
         "Merge two guests",
         identity.create_merge,
-        body=_object(("survivor", "absorbed"), survivor=_TEXT, absorbed=_TEXT),
+        body=an_object(("survivor", "absorbed"), survivor=TEXT, absorbed=TEXT),
         shown=_MERGE,
         status=201,
     ),

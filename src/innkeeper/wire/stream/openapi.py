@@ -1,9 +1,10 @@
 """The stream endpoints in the API description: they have bodies and credentials of their own."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from innkeeper.resources.kinds import Schema
+from innkeeper.wire.openapi_responses import content, headers
 from innkeeper.wire.stream.routes import (
     EVENT_ERROR,
     FLOW_ERROR,
@@ -15,10 +16,25 @@ from innkeeper.wire.stream.routes import (
 _REASONS: Final = {
     400: "The message or the callback cannot be read, or a required member is missing.",
     401: "The client key, or the context id, is missing or unknown.",
+    403: "The person is on the block list.",
     404: "No browser has that id.",
     413: "The body is too large.",
     415: "The content coding of the body is not supported.",
+    431: "The request's line and headers are too large.",
+    500: "A fault of the server; X-Correlation-Id names its entry in the log.",
     503: "Temporarily unavailable: retry at once.",
+}
+_OF_ALL: Final = (431, 500, 503)
+_NAMES: Final = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    413: "TooLarge",
+    415: "UnsupportedMediaType",
+    431: "HeadTooLarge",
+    500: "ServerFault",
+    503: "Unavailable",
 }
 
 
@@ -31,6 +47,28 @@ def stream_paths() -> dict[str, Schema]:
 
 
 STREAM_SCHEMAS: Final = {"StreamError": EVENT_ERROR, "FlowError": FLOW_ERROR}
+
+
+def _error_responses(schema: str) -> Schema:
+    body = {"$ref": f"#/components/schemas/{schema}"}
+    # The server itself refuses a head that is too large, in the body of every other API.
+    bodies = {431: {"$ref": "#/components/schemas/Error"}}
+    return {
+        f"{schema.removesuffix('Error')}{_NAMES[status]}": {
+            "description": meaning,
+            "headers": headers(*_OF_ERRORS.get(status, ())),
+            "content": content(bodies.get(status, body)),
+        }
+        for status, meaning in _REASONS.items()
+    }
+
+
+_OF_ERRORS: Final = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
+STREAM_RESPONSES: Final = {
+    name: response
+    for schema in STREAM_SCHEMAS
+    for name, response in _error_responses(schema).items()
+}
 
 
 def _operation(route: StreamRoute) -> Schema:
@@ -53,21 +91,23 @@ def _operation(route: StreamRoute) -> Schema:
         "responses": _responses(route),
     }
     if route.body is not None:
-        content = {"application/json": {"schema": route.body}}
-        out["requestBody"] = {"required": True, "content": content}
+        out["requestBody"] = {"required": True, "content": content(route.body)}
     return out
 
 
 def _responses(route: StreamRoute) -> Schema:
-    shown: dict[str, Any] = {route.media: {"schema": route.shown or {"type": "string"}}}
-    responses: Schema = {str(route.status): {"description": "Done.", "content": shown}}
+    shown = content(route.shown or {"type": "string"}, route.media)
+    responses: Schema = {str(route.status): _good("Done.", shown)}
     if "callback" in route.query:
-        script = {"application/javascript": {"schema": {"type": "string"}}}
-        content = {**script, **(shown if route.status == 200 else {})}
-        described = "The answer, an error too, as a script that calls `callback`."
-        responses["200"] = {"description": described, "content": content}
-    schema = {"$ref": f"#/components/schemas/{'FlowError' if route.flow else 'StreamError'}"}
-    for status in (*route.failures, 503):
-        content = {"application/json": {"schema": schema}}
-        responses[str(status)] = {"description": _REASONS[status], "content": content}
+        script = content({"type": "string"}, "application/javascript")
+        both = {**(shown if route.status == 200 else {}), **script}
+        told = "The answer, an error too, as a script that calls `callback`."
+        responses["200"] = _good(told, both)
+    prefix = "Flow" if route.flow else "Stream"
+    for status in sorted({*route.failures, *_OF_ALL}):
+        responses[str(status)] = {"$ref": f"#/components/responses/{prefix}{_NAMES[status]}"}
     return responses
+
+
+def _good(told: str, body: Schema) -> Schema:
+    return {"description": told, "headers": headers(), "content": body}

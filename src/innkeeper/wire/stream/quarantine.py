@@ -7,11 +7,24 @@ from innkeeper.actions.stream import quarantine, replays
 from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import NOT_VALID, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.naming import camel
+from innkeeper.wire.schemas import (
+    COUNTS,
+    FREE,
+    INSTANT,
+    PAGING,
+    REF,
+    TEXT,
+    WHOLE,
+    an_object,
+    array_of,
+    named,
+    one_of,
+    page_of,
+)
 from innkeeper.wire.specials import Asked, Special, Told, ref_in
 from innkeeper.wire.views import View
 
@@ -90,37 +103,27 @@ def _selection(body: Mapping[str, Any]) -> Selection:
     return Selection(reason, parsed)
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_COUNTS: Final[Schema] = {"type": "object", "additionalProperties": _WHOLE}
-_ITEM: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "ref": {**_TEXT, "description": "Of an event: what its sender was told."},
-        "what": {**_TEXT, "enum": [quarantine.WHOLE, quarantine.PART]},
-        "eventRef": {**_TEXT, "description": "The attached event that a part was taken from."},
-        "reason": _TEXT,
-        "detail": _TEXT,
-        "message": {"type": "object"},
-        "type": _TEXT,
-        "browserRef": _TEXT,
-        "receivedAt": {**_TEXT, "format": "date-time"},
-        "attempts": _WHOLE,
-        "orderRef": {**_TEXT, "description": "The order that was made without it."},
-    },
-    "required": ["ref", "what", "reason", "detail", "message", "type", "receivedAt"],
-}
-_SELECTION: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "reason": {**_TEXT, "description": "Only those kept for this reason."},
-        "refs": {
-            "type": "array",
-            "items": {**_TEXT, "format": "uuid"},
-            "description": "Only these; all when neither is named.",
-        },
-    },
-}
+_ITEM: Final = named(
+    "Quarantined",
+    an_object(
+        ("ref", "what", "reason", "detail", "message", "type", "receivedAt"),
+        ref={**TEXT, "description": "Of an event: what its sender was told."},
+        what=one_of(quarantine.WHOLE, quarantine.PART),
+        eventRef={**TEXT, "description": "The attached event that a part was taken from."},
+        reason=TEXT,
+        detail=TEXT,
+        message=FREE,
+        type=TEXT,
+        browserRef=TEXT,
+        receivedAt=INSTANT,
+        attempts=WHOLE,
+        orderRef={**TEXT, "description": "The order that was made without it."},
+    ),
+)
+_SELECTION: Final = an_object(
+    reason={**TEXT, "description": "Only those kept for this reason."},
+    refs={**array_of(REF), "description": "Only these; all when neither is named."},
+)
 
 QUARANTINE: Final = (
     Special(
@@ -133,19 +136,9 @@ QUARANTINE: Final = (
         query={
             "reason": "Only those kept for this reason.",
             "orderRef": "Only those that this order was made without.",
-            "offset": "Items to skip.",
-            "limit": "Items on the page, at most 100.",
+            **PAGING,
         },
-        shown={
-            "type": "object",
-            "properties": {
-                "href": _TEXT,
-                "totalCount": _WHOLE,
-                "items": {"type": "array", "items": _ITEM},
-                "reasons": _COUNTS,
-            },
-            "required": ["href", "items", "reasons"],
-        },
+        shown=page_of(_ITEM, reasons=COUNTS),
         failures=frozenset({400}),
     ),
     Special(
@@ -156,11 +149,9 @@ QUARANTINE: Final = (
         tag=TAG,
         perform=replay,
         body=_SELECTION,
-        shown={
-            "type": "object",
-            "properties": {"attached": _WHOLE, "waiting": _WHOLE, "reasons": _COUNTS},
-            "required": ["attached", "waiting", "reasons"],
-        },
+        shown=an_object(
+            ("attached", "waiting", "reasons"), attached=WHOLE, waiting=WHOLE, reasons=COUNTS
+        ),
         own_transactions=True,
     ),
     Special(

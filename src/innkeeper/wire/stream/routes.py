@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Schema
+from innkeeper.wire.schemas import FREE, REF, TEXT, WHOLE, an_object, named, one_of
 
 TAG: Final = "Stream API"
 EDGE: Final = "/v1/events"
@@ -59,69 +60,64 @@ def _pattern(path: str) -> re.Pattern[str]:
     return known
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_REF: Final[Schema] = {"type": "string", "format": "uuid"}
-_HEAD: Final = {"status": _TEXT, "version": _TEXT, "client_key": _TEXT, "ref": _REF}
-_CREATED: Final[Schema] = {
-    "type": "object",
-    "properties": {**_HEAD, "customer_ref": _REF},
-    "required": ["status", "version", "client_key", "ref", "customer_ref"],
-}
-_SHOWN: Final[Schema] = {
-    "type": "object",
-    "properties": {**_HEAD, "customer": {"type": "object", "properties": {"ref": _REF}}},
-    "required": ["status", "version", "client_key", "ref", "customer"],
-}
-EVENT_ERROR: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["ERROR", "NOT_FOUND"]},
-        "version": _TEXT,
-        "client_key": _TEXT,
-        "error_code": {"type": "integer"},
-        "error_msg": _TEXT,
-        "moreInfo": _TEXT,
-    },
-    "required": ["status", "version", "client_key", "error_msg", "moreInfo"],
-}
-FLOW_ERROR: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "integer"},
-        "code": {"type": "integer"},
-        "message": _TEXT,
-        "developerMessage": _TEXT,
-        "moreInfoUrl": _TEXT,
-    },
-    "required": ["status", "code", "message", "developerMessage", "moreInfoUrl"],
-}
+_HEAD: Final = {"status": TEXT, "version": TEXT, "client_key": TEXT, "ref": REF}
+_CREATED: Final = named(
+    "StreamCreated", an_object((*_HEAD, "customer_ref"), **_HEAD, customer_ref=REF)
+)
+_SHOWN: Final = named(
+    "StreamBrowser",
+    an_object((*_HEAD, "customer"), **_HEAD, customer=an_object(("ref",), ref=REF)),
+)
+EVENT_ERROR: Final = an_object(
+    ("status", "version", "client_key", "error_msg", "moreInfo"),
+    status=one_of("ERROR", "NOT_FOUND"),
+    version=TEXT,
+    client_key=TEXT,
+    error_code=WHOLE,
+    error_msg=TEXT,
+    moreInfo=TEXT,
+)
+FLOW_ERROR: Final = an_object(
+    ("status", "code", "message", "developerMessage", "moreInfoUrl"),
+    status=WHOLE,
+    code=WHOLE,
+    message=TEXT,
+    developerMessage=TEXT,
+    moreInfoUrl=TEXT,
+)
 EVENT: Final[Schema] = {
     "type": "object",
+    "title": "StreamEvent",
     "properties": {
-        "client_key": {**_TEXT, "description": "The client key; empty on the edge paths."},
-        "browser_id": {**_REF, "description": "From browser create."},
-        "type": {**_TEXT, "minLength": 1, "description": "VIEW, IDENTITY … or a custom name."},
-        "channel": {**_TEXT, "description": "WEB, MOBILE_APP …; as before when it is left out."},
-        "pos": {**_TEXT, "description": "Point of sale; as before, or the default one."},
-        "currency": {**_TEXT, "description": "ISO 4217."},
-        "language": {**_TEXT, "description": "ISO 639-1."},
-        "page": {**_TEXT, "description": "The page it happened on."},
-        "requested_at": {**_TEXT, "description": "The client's time; counts within a day."},
-        "ext": {"type": "object", "description": "At most 50 attributes."},
+        "client_key": {**TEXT, "description": "The client key; empty on the edge paths."},
+        "browser_id": {**REF, "description": "From browser create."},
+        "type": {**TEXT, "minLength": 1, "description": "VIEW, IDENTITY … or a custom name."},
+        "channel": {**TEXT, "description": "WEB, MOBILE_APP …; as before when it is left out."},
+        "pos": {**TEXT, "description": "Point of sale; as before, or the default one."},
+        "currency": {**TEXT, "description": "ISO 4217."},
+        "language": {**TEXT, "description": "ISO 639-1."},
+        "page": {**TEXT, "description": "The page it happened on."},
+        "requested_at": {**TEXT, "description": "The client's time; counts within a day."},
+        "ext": {**FREE, "description": "At most 50 attributes."},
     },
     "required": ["client_key", "browser_id", "type"],
+    # What else is sent is kept as the event's own data (stream-api.md 4.1).
+    "additionalProperties": True,
 }
 _FLOW: Final[Schema] = {
     "type": "object",
+    "title": "FlowRequest",
     "properties": {
-        "clientKey": _TEXT,
-        "channel": _TEXT,
-        "pointOfSale": _TEXT,
-        "friendlyId": {**_TEXT, "minLength": 1},
-        "browserId": _TEXT,
+        "clientKey": TEXT,
+        "channel": TEXT,
+        "pointOfSale": TEXT,
+        "friendlyId": {**TEXT, "minLength": 1},
+        "browserId": TEXT,
     },
     "required": ["clientKey", "friendlyId"],
+    "additionalProperties": True,
 }
+_NO_DECISION: Final = named("FlowDecision", an_object())
 _KEY: Final = {"client_key": "The client key."}
 _CALLBACK: Final = {"callback": "Answers with a script that calls this function, always 200."}
 _CONTEXT: Final = {
@@ -130,7 +126,7 @@ _CONTEXT: Final = {
 }
 _SITE: Final = {"siteId": "The site: a point of sale, or an alias of one."}
 _MESSAGE: Final = {"message": "The event as JSON on one line, encoded or not."}
-_EVENT_FAILURES: Final = (400, 401, 404, 413, 415)
+_EVENT_FAILURES: Final = (400, 401, 403, 404, 413, 415)
 
 
 def _browsers(edge: bool) -> Iterator[StreamRoute]:
@@ -177,7 +173,7 @@ def _events(edge: bool) -> Iterator[StreamRoute]:
             name=f"{name}ByGet{suffix}",
             summary=f"Record an event sent in the query{where}",
             query={**credential, **_MESSAGE, **_CALLBACK},
-            failures=(400, 401, 404),
+            failures=(400, 401, 403, 404),
             **shared,
         )
         yield StreamRoute(
@@ -199,7 +195,7 @@ def _place(edge: bool) -> tuple[str, str, str]:
 
 def _flows() -> Iterator[StreamRoute]:
     no_decision = "Ask for a decision: always the empty one"
-    shared: dict[str, Any] = {"flow": True, "shown": {"type": "object"}}
+    shared: dict[str, Any] = {"flow": True, "shown": _NO_DECISION}
     yield StreamRoute(
         method="POST",
         path="/v2/callFlows",

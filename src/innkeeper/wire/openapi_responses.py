@@ -1,0 +1,100 @@
+"""Answers in the API description: errors and headers, each written once and referred to."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from innkeeper.resources.kinds import Schema
+
+JSON: Final = "application/json"
+_TEXT: Final[Schema] = {"type": "string"}
+ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("BadRequest", "A field, a query parameter or the JSON is wrong; every problem is named."),
+    401: ("Unauthorized", "Credentials are missing or wrong."),
+    403: ("Forbidden", "The API key lacks a scope, or the person is on the block list."),
+    404: ("NotFound", "No such resource."),
+    409: ("Conflict", "It exists already, or an Idempotency-Key was used for another request."),
+    413: ("TooLarge", "The body is too large."),
+    415: ("UnsupportedMediaType", "The media type is not JSON."),
+    429: ("TooManyRequests", "Too many requests of this client key; Retry-After says how long."),
+    431: ("HeadTooLarge", "The request's line and headers are too large."),
+    500: ("ServerFault", "A fault of the server; X-Correlation-Id names its entry in the log."),
+    503: ("Unavailable", "Temporarily unavailable; Retry-After says when to come back."),
+}
+"""Status -> (name of the response, what it means)."""
+ALWAYS: Final = frozenset({400, 401, 403, 429, 431, 500, 503})
+"""Errors that any operation of the API may answer: 400 to what is not valid HTTP, too."""
+
+HEADERS: Final[dict[str, Schema]] = {
+    "X-Correlation-Id": {
+        "description": "The id of the request: the caller's own, or a new one.",
+        "schema": _TEXT,
+    },
+    "Cache-Control": {"schema": _TEXT},
+    "X-Content-Type-Options": {"schema": _TEXT},
+    "Location": {
+        "description": "URL of what was created.",
+        "schema": {**_TEXT, "format": "uri"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` on the first answer to this Idempotency-Key, sent again.",
+        "schema": {**_TEXT, "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
+}
+_OF_ALL: Final = ("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options")
+_OF_ERRORS: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+
+def headers(*names: str) -> Schema:
+    """The headers of an answer: those of all, and `names`."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_OF_ALL, *names)}
+
+
+def content(schema: Schema, media: str = JSON) -> Schema:
+    """A body of that schema."""
+    return {media: {"schema": schema}}
+
+
+def error_responses(prefix: str, schema: str) -> Schema:
+    """Every error as a response of its own, for the operations whose errors have that schema."""
+    body = content({"$ref": f"#/components/schemas/{schema}"})
+    return {
+        prefix + name: {
+            "description": meaning,
+            "headers": headers(*_OF_ERRORS.get(status, ())),
+            "content": body,
+        }
+        for status, (name, meaning) in ERRORS.items()
+    }
+
+
+def failures(statuses: Iterable[int], prefix: str) -> dict[str, Any]:
+    """The errors of an operation, those of every operation among them."""
+    return {
+        str(status): {"$ref": f"#/components/responses/{prefix}{ERRORS[status][0]}"}
+        for status in sorted({*statuses, *ALWAYS})
+    }
+
+
+def error_schema(more: Mapping[str, str]) -> Schema:
+    """The body of an error; `more` are members of a dialect that repeat others (ER-2)."""
+    properties: Schema = {
+        # `UNAUTHORIZED` instead of 401 where no typed client reads a number.
+        "status": {"type": ["integer", "string"]},
+        "code": {"type": "integer"},
+        "message": _TEXT,
+        "developerMessage": _TEXT,
+        "moreInfoUrl": _TEXT,
+        "statusCode": {"type": "integer"},
+        "errors": {"type": "array", "items": _TEXT, "minItems": 1},
+        # Only of what is written as a text of lines, as SQL is.
+        "line": {"type": "integer", "minimum": 1},
+        "column": {"type": "integer", "minimum": 1},
+    }
+    properties |= {member: properties[repeated] for member, repeated in more.items()}
+    required = ["status", "code", "message", "moreInfoUrl", "statusCode", "errors", *more]
+    return {"type": "object", "properties": properties, "required": required}

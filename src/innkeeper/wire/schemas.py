@@ -1,0 +1,96 @@
+"""Pieces of schemas that many operations of the API description share."""
+
+from typing import Final
+
+from innkeeper.resources.kinds import Schema
+
+TEXT: Final[Schema] = {"type": "string"}
+TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
+WHOLE: Final[Schema] = {"type": "integer"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+NUMBER: Final[Schema] = {"type": "number"}
+FLAG: Final[Schema] = {"type": "boolean"}
+NULL: Final[Schema] = {"type": "null"}
+REF: Final[Schema] = {"type": "string", "format": "uuid"}
+URL: Final[Schema] = {"type": "string", "format": "uri"}
+INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
+DAY: Final[Schema] = {"type": "string", "format": "date"}
+FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
+"""An object whose members only its sender knows."""
+COUNTS: Final[Schema] = {"type": "object", "additionalProperties": WHOLE}
+DONE: Final = {"name": TEXT, "result": TEXT, "message": TEXT, "status": WHOLE, "code": WHOLE}
+"""What the vendor's tenant calls answer beside the record."""
+LINK: Final[Schema] = {"type": "object", "properties": {"href": URL}, "required": ["href"]}
+REFERENCE: Final[Schema] = {
+    "type": "object",
+    "properties": {"href": URL, "ref": REF},
+    "required": ["href", "ref"],
+}
+"""An item of a list that is not expanded (L-8)."""
+LOCATION: Final[Schema] = {
+    "type": "object",
+    "title": "SignedLink",
+    "properties": {"href": URL, "expiry": INSTANT},
+    "required": ["href", "expiry"],
+}
+"""Where a file is put or fetched without credentials, until it expires."""
+
+
+def an_object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """An object with those members."""
+    out: Schema = {"type": "object", "properties": properties}
+    return out | ({"required": list(required)} if required else {})
+
+
+def named(title: str, schema: Schema) -> Schema:
+    """A schema that the description shows under a name of its own."""
+    return {"title": title, **schema}
+
+
+def array_of(items: Schema) -> Schema:
+    """An array of such elements."""
+    return {"type": "array", "items": items}
+
+
+def one_of(*words: str) -> Schema:
+    """One of a closed set of words."""
+    return {"type": "string", "enum": list(words)}
+
+
+def or_absent(schema: Schema) -> Schema:
+    """A member that is shown as null where there is none."""
+    return {"anyOf": [schema, NULL]}
+
+
+def ref_to(name: str) -> Schema:
+    """A schema by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def paging(items: Schema, *, total: bool = True) -> Schema:
+    """The members of a page (L-1, L-2)."""
+    return {
+        "href": URL,
+        "offset": COUNT,
+        "limit": COUNT,
+        **({"totalCount": COUNT} if total else {}),
+        **{link: ref_to("Link") for link in ("first", "last", "next", "prev")},
+        "items": array_of(items),
+    }
+
+
+PAGE_REQUIRED: Final = ("href", "offset", "limit", "first", "last", "items")
+
+
+def page_of(items: Schema, **more: Schema) -> Schema:
+    """A page of such items, with `more` members beside those of every page."""
+    return an_object((*PAGE_REQUIRED, "totalCount", *more), **paging(items), **more)
+
+
+def items_of(items: Schema) -> Schema:
+    """All of something, as `items`."""
+    return an_object(("items",), items=array_of(items))
+
+
+PAGING: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
+"""Query parameters of a page."""
