@@ -14,7 +14,7 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("NotFound", "No such resource."),
     409: ("Conflict", "It exists already, or an Idempotency-Key was used for another request."),
     413: ("TooLarge", "The body is too large."),
-    415: ("UnsupportedMediaType", "The media type is not JSON."),
+    415: ("UnsupportedMediaType", "The media type is not JSON, or the coding not gzip or deflate."),
     429: ("TooManyRequests", "Too many requests of this client key; Retry-After says how long."),
     431: ("HeadTooLarge", "The request's line and headers are too large."),
     500: ("ServerFault", "A fault of the server; X-Correlation-Id names its entry in the log."),
@@ -30,7 +30,6 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": _TEXT,
     },
     "Cache-Control": {"schema": _TEXT},
-    "X-Content-Type-Options": {"schema": _TEXT},
     "Location": {
         "description": "URL of what was created.",
         "schema": {**_TEXT, "format": "uri"},
@@ -43,10 +42,18 @@ HEADERS: Final[dict[str, Schema]] = {
         "description": "Seconds to wait.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "Accept-Encoding": {"description": "Codings of bodies that are read.", "schema": _TEXT},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
-_OF_ALL: Final = ("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options")
-_OF_ERRORS: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+# Those of CORS and of web/browser_security.py speak to browsers alone, and stand nowhere here.
+_OF_ALL: Final = ("X-Correlation-Id", "Cache-Control")
+OF_ERRORS: Final = {
+    401: ("WWW-Authenticate",),
+    415: ("Accept-Encoding",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+"""Status -> headers of that error."""
 
 
 def headers(*names: str) -> Schema:
@@ -65,7 +72,7 @@ def error_responses(prefix: str, schema: str) -> Schema:
     return {
         prefix + name: {
             "description": meaning,
-            "headers": headers(*_OF_ERRORS.get(status, ())),
+            "headers": headers(*OF_ERRORS.get(status, ())),
             "content": body,
         }
         for status, (name, meaning) in ERRORS.items()

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.openapi_responses import content, headers
+from innkeeper.wire.openapi_responses import OF_ERRORS, content, headers
 from innkeeper.wire.stream.routes import (
     EVENT_ERROR,
     FLOW_ERROR,
@@ -56,14 +56,13 @@ def _error_responses(schema: str) -> Schema:
     return {
         f"{schema.removesuffix('Error')}{_NAMES[status]}": {
             "description": meaning,
-            "headers": headers(*_OF_ERRORS.get(status, ())),
+            "headers": headers(*OF_ERRORS.get(status, ())),
             "content": content(bodies.get(status, body)),
         }
         for status, meaning in _REASONS.items()
     }
 
 
-_OF_ERRORS: Final = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}
 STREAM_RESPONSES: Final = {
     name: response
     for schema in STREAM_SCHEMAS
