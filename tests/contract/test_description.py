@@ -21,6 +21,7 @@ from sites import Site
 from streams import JANE, product
 
 from innkeeper.actions.admin import keys, oauth
+from innkeeper.rules.scopes import EVERY_SCOPE
 
 
 def owner(name: str) -> dict[str, Any]:
@@ -152,6 +153,7 @@ def test_f18_every_operation_answers_as_described(
         visit_exports(tour, site)
         visit_files(tour, site)
         visit_streams(tour, site)
+        visit_keys(tour, site)
         visit_privacy(tour)
         every = {name for name, _, _ in _operations("open")}
     else:
@@ -372,6 +374,7 @@ def visit_segments(tour: Tour, site: Site) -> None:
     assert tour("fetchGuestTraits", guest)["segments"]
     tour("deleteTrait", "tourCount")
     tour("pauseSegment", segment)
+    tour("changeSegment", segment, json={"webhook": None})
     tour("deleteSegment", segment)
     for report in tour("listReports")["items"]:
         tour("fetchReport", report["name"], params={"steps": "VIEW,ADD"})
@@ -469,6 +472,16 @@ def visit_streams(tour: Tour, site: Site) -> None:
     waiting = tour("listQuarantine", params={"limit": 1})["items"]
     tour("discardQuarantined", waiting[0]["ref"])
     assert tour("replayQuarantine", json={})["waiting"] == 1
+
+
+def visit_keys(tour: Tour, site: Site) -> None:
+    made = site.control(lambda work: keys.create(work, "live", scopes=EVERY_SCOPE))
+    with Api(site.url, made.client_key, made.api_token) as owner_of_keys:
+        key = tour("createKey", api=owner_of_keys, json={"name": "Tour"})["clientKey"]
+        tour("rotateKey", key, api=owner_of_keys)
+        tour("listKeys", api=owner_of_keys)
+        tour("revokeKey", key, api=owner_of_keys)
+        tour("listKeys", api=owner_of_keys)
 
 
 def visit_privacy(tour: Tour) -> None:

@@ -228,7 +228,7 @@ def test_s7_filters_by_personal_fields_are_403(api: Api, site: Site, query: str)
 
 
 def definition(rule: dict[str, Any]) -> dict[str, Any]:
-    group = {"entity": "guest", "operator": "AND", "rules": [rule]}
+    group = {"entity": "guest", "ruleOperator": "AND", "rules": [rule]}
     return {"operator": "AND", "filterGroups": [group]}
 
 

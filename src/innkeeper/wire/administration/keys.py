@@ -5,10 +5,19 @@ from typing import Any, Final
 from innkeeper.actions.admin import audit, keys
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order, read_scopes
 from innkeeper.store.work import Work
+from innkeeper.wire.schemas import (
+    INSTANT,
+    TEXT,
+    URL,
+    an_object,
+    array_of,
+    items_of,
+    named,
+    one_of,
+)
 from innkeeper.wire.specials import Asked, Special, Told
 
 PATH: Final = "/innkeeper/v1/keys"
@@ -107,24 +116,22 @@ def _read(body: dict[str, Any]) -> tuple[str, keys.Compatibility, frozenset[Scop
     return name, compatibility, scopes
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_INSTANT: Final[Schema] = {**_TEXT, "format": "date-time"}
-_SCOPES: Final[Schema] = {"type": "array", "items": {**_TEXT, "enum": list(Scope)}}
-_KEY: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "href": _TEXT,
-        "clientKey": _TEXT,
-        "name": _TEXT,
-        "compatibility": {**_TEXT, "enum": list(COMPATIBILITIES)},
-        "scopes": _SCOPES,
-        "createdAt": _INSTANT,
-        "lastUsedAt": _INSTANT,
-        "revokedAt": _INSTANT,
-        "apiToken": {**_TEXT, "description": "Only when the key was just made."},
-    },
-    "required": ["href", "clientKey", "name", "compatibility", "scopes", "createdAt"],
-}
+_SCOPES: Final = array_of(one_of(*Scope))
+_KEY: Final = named(
+    "ApiKey",
+    an_object(
+        ("href", "clientKey", "name", "compatibility", "scopes", "createdAt"),
+        href=URL,
+        clientKey=TEXT,
+        name=TEXT,
+        compatibility=one_of(*COMPATIBILITIES),
+        scopes=_SCOPES,
+        createdAt=INSTANT,
+        lastUsedAt=INSTANT,
+        revokedAt=INSTANT,
+        apiToken={**TEXT, "description": "Only when the key was just made."},
+    ),
+)
 _ONE: Final = PATH + "/{client_key}"
 _PARAMETERS: Final = {"client_key": "clientKey"}
 
@@ -136,11 +143,7 @@ KEYS: Final = (
         summary="List API keys",
         tag=TAG,
         perform=list_keys,
-        shown={
-            "type": "object",
-            "properties": {"items": {"type": "array", "items": _KEY}},
-            "required": ["items"],
-        },
+        shown=items_of(_KEY),
     ),
     Special(
         method="POST",
@@ -149,14 +152,11 @@ KEYS: Final = (
         summary="Create an API key no wider than the caller's",
         tag=TAG,
         perform=create_key,
-        body={
-            "type": "object",
-            "properties": {
-                "name": {**_TEXT, "maxLength": LONGEST_NAME},
-                "compatibility": {**_TEXT, "enum": list(COMPATIBILITIES), "default": "open"},
-                "scopes": {**_SCOPES, "default": in_order(DEFAULT_SCOPES)},
-            },
-        },
+        body=an_object(
+            name={**TEXT, "maxLength": LONGEST_NAME},
+            compatibility={**one_of(*COMPATIBILITIES), "default": "open"},
+            scopes={**_SCOPES, "default": in_order(DEFAULT_SCOPES)},
+        ),
         shown=_KEY,
         status=201,
         # A stored answer would hold the token.

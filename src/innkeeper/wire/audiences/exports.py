@@ -259,7 +259,7 @@ _EXECUTION: Final = named(
 _EXPORT: Final = named(
     "AudienceExport",
     an_object(
-        ("ref", "href", "friendlyId", "name", "segment", "definitionType"),
+        ("ref", "href", "friendlyId", "name", "definitionType"),
         ref=REF,
         href=URL,
         **definitions.EXPORT["properties"],

@@ -16,7 +16,7 @@ from innkeeper.wire.stream.routes import (
 _REASONS: Final = {
     400: "The message or the callback cannot be read, or a required member is missing.",
     401: "The client key, or the context id, is missing or unknown.",
-    403: "The person is on the block list.",
+    403: "The API key lacks a scope, or the person is on the block list.",
     404: "No browser has that id.",
     413: "The body is too large.",
     415: "The content coding of the body is not supported.",
@@ -24,7 +24,7 @@ _REASONS: Final = {
     500: "A fault of the server; X-Correlation-Id names its entry in the log.",
     503: "Temporarily unavailable: retry at once.",
 }
-_OF_ALL: Final = (431, 500, 503)
+_OF_ALL: Final = (400, 403, 431, 500, 503)
 _NAMES: Final = {
     400: "BadRequest",
     401: "Unauthorized",
