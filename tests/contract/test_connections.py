@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,12 @@ from calling import Api, served
 from prometheus_client import REGISTRY
 from sites import Site
 from starlette.types import Receive, Scope, Send
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
 from innkeeper.web.connections import ConnectionLimits
 from innkeeper.web.protocol import LimitedHttpProtocol
-
-PATIENCE_SECONDS = 60.0
 
 
 class Quick(LimitedHttpProtocol):
@@ -68,13 +68,6 @@ def closed(reason: str) -> float:
     return REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
 
 
-def await_(what: Callable[[], bool], told: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not what():
-        assert time.monotonic() < deadline, f"waited in vain for {told}"
-        time.sleep(0.02)
-
-
 def test_s4_a_connection_that_says_nothing_is_closed(quick: str) -> None:
     with connected(quick) as connection:
         assert rest_of(connection) == b""
@@ -103,21 +96,21 @@ def test_s4_a_head_that_drips_is_408(quick: str) -> None:
     """S4: the deadline is of the whole head, not of each piece."""
     with connected(quick) as connection:
         connection.settimeout(0.05)
-        answer = b""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        with suppress(BrokenPipeError, ConnectionResetError):
-            while not answer:
-                assert time.monotonic() < deadline, "the head may take for ever"
-                connection.sendall(b"G" if not answer else b"")
-                with suppress(TimeoutError):
-                    answer = connection.recv(65_536)
+
+        def dripped() -> bytes:
+            with suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
+                connection.sendall(b"G")
+                return connection.recv(65_536)
+            return b""
+
+        answer = until("the head to be given up", dripped)
     assert status_of(answer) == 408
 
 
 def upload_target(site: Site, api: Api) -> str:
     file = packed([upsert("a@example.com")])
     answer = api.put(
-        f"/v2/batches/{'0' * 8}-0000-4000-8000-{time.time_ns() % 10**12:012}", json=declared(file)
+        f"/v2/batches/{'0' * 8}-0000-4000-8000-{secrets.randbelow(10**12):012}", json=declared(file)
     )
     return answer.json()["location"]["href"].removeprefix(api.url)
 
@@ -173,7 +166,7 @@ def test_s4_a_response_that_nobody_reads_ends() -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", urlsplit(url).port))
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        await_(lambda: closed("response") > before, "the connection to end")
+        until("the connection to end", lambda: closed("response") > before)
 
 
 # How many there are
@@ -235,7 +228,7 @@ def test_s4_a_connection_too_many_is_503() -> None:
         busy = [connected(url) for _ in range(3)]
         for each in busy:
             each.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        await_(lambda: application.served == 3, "three requests to be under way")
+        until("three requests under way", lambda: application.served == 3)
         with connected(url) as connection:
             answer = rest_of(connection)
         assert status_of(answer) == 503

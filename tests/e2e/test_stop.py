@@ -20,7 +20,7 @@ from batching import declared
 from calling import made
 from process import Innkeeper, Serve
 from streams import work_on
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.bulk import batches, exports_files
 from innkeeper.store.folder import DataFolder
@@ -50,7 +50,7 @@ def dsn_of(server: Innkeeper) -> str:
 def sent(stack: ExitStack, server: Innkeeper, request: str) -> socket.socket:
     """A connection on which a request was sent."""
     host, port = server.url.removeprefix("http://").split(":")
-    connection = stack.enter_context(socket.create_connection((host, int(port)), 60))
+    connection = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_SECONDS))
     connection.sendall(request.encode())
     return connection
 
@@ -115,7 +115,7 @@ def test_s4_a_stop_ends_whatever_is_running(serve: Serve, stack: ExitStack, work
     an_answer_that_nobody_reads(stack, server)
     a_download_from_storage_that_hangs(stack, server)
     a_job_whose_storage_hangs(server)
-    assert httpx.get(f"{server.url}/healthz", timeout=60).status_code == 200
+    assert httpx.get(f"{server.url}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
     group = children(server.process.pid)
     assert len(group) >= 2
     assert server.stop(signal.SIGTERM) == 0

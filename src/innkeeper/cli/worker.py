@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from innkeeper.cli.stopping import StopTime, StopWatch
 from innkeeper.settings import Settings
+from innkeeper.store.memory import collect_seldom
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.app import create_app
 from innkeeper.web.connections import ConnectionLimits
@@ -37,7 +38,10 @@ def application() -> ASGIApp:
     LimitedHttpProtocol.limits = ConnectionLimits.of(settings)
     _allow_files(settings.max_connections + _OTHER_FILES)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    return create_app(settings)
+    app = create_app(settings)
+    # A large body is a tree of many values: looking for cycles in it holds everybody up.
+    collect_seldom()
+    return app
 
 
 def _stop_in_time(watch: StopWatch) -> None:

@@ -8,6 +8,8 @@ from innkeeper.resources.kinds import (
     EMAIL,
     IDENTIFIERS,
     LANGUAGE,
+    MOST_IDENTITIES,
+    MOST_LINES,
     Day,
     Instant,
     ListOf,
@@ -29,12 +31,14 @@ class Person(Resource):
     last_name = Field(Text(), "Last name.", personal=True)
     gender = Field(Text(), "Gender.")
     date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
-    emails = Field(ListOf(EMAIL), "E-mail addresses.", personal=True)
-    phone_numbers = Field(ListOf(Text()), "Phone numbers, e.g. +353161123345.", personal=True)
+    emails = Field(ListOf(EMAIL, MOST_IDENTITIES), "E-mail addresses.", personal=True)
+    phone_numbers = Field(
+        ListOf(Text(), MOST_IDENTITIES), "Phone numbers, e.g. +353161123345.", personal=True
+    )
     nationality = Field(Text(), "Nationality.", personal=True)
     passport_number = Field(Text(), "Passport number.", personal=True)
     passport_expiry = Field(Instant(), "When the passport expires.", personal=True)
-    street = Field(ListOf(Text()), "Street address, a line an element.", personal=True)
+    street = Field(ListOf(Text(), MOST_LINES), "Street address, a line an element.", personal=True)
     city = Field(Text(), "City.")
     state = Field(Text(), "State or region.")
     country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.")
@@ -58,7 +62,7 @@ class Guest(Person):
     zip_code = Field(Text(), "Post code, as older clients send it.", personal=True)
     identity_status = Field(Text(), "Deprecated; kept as sent.")
     subscriptions = Field(
-        ListOf(Opaque()), "Subscriptions of older clients; kept as sent.", personal=True
+        ListOf(Opaque(), MOST_LINES), "Subscriptions of older clients; kept as sent.", personal=True
     )
     first_seen = instant_at("When the guest was first seen.")
     last_seen = instant_at("When the guest was last seen.")

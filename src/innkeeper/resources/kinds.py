@@ -275,13 +275,16 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """An array whose elements are all of one kind."""
+    """An array of at most `longest` elements that are all of one kind."""
 
     element: Kind
+    longest: int | None = None
 
     def read(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise Refused("must be an array")
+        if self.longest is not None and len(value) > self.longest:
+            raise Refused(f"size must be between 0 and {self.longest}")
         read = []
         for index, element in enumerate(value):
             try:
@@ -291,7 +294,8 @@ class ListOf(Kind):
         return read
 
     def schema(self) -> Schema:
-        return {"type": "array", "items": self.element.schema()}
+        most = {"maxItems": self.longest} if self.longest is not None else {}
+        return {"type": "array", "items": self.element.schema()} | most
 
 
 @dataclass(frozen=True)
@@ -347,10 +351,15 @@ class Opaque(Kind):
         return {}
 
 
+MOST_IDENTITIES = 200
+"""Identifiers, addresses or numbers of one person in one request: each takes a lock."""
+MOST_LINES = 1000
+"""Elements of other lists."""
 IDENTIFIERS = ListOf(
     Part(
         {"provider": Text(), "id": Text(), "expiryDate": Instant()},
         required=frozenset({"provider", "id"}),
-    )
+    ),
+    MOST_IDENTITIES,
 )
 """Who a guest is to other systems: {provider, id, expiryDate?} (identity.md 5)."""

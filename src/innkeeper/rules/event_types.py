@@ -7,7 +7,7 @@ from typing import Any, Final
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Field, Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import IDENTIFIERS, Count, Number
+from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES, Count, Number
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.resources.values import Refused, instant, primitive
 from innkeeper.rules.orders import is_identifiable
@@ -45,6 +45,8 @@ _PEOPLE: Final = {
     "postcode": "post_code",
     "language": "language",
 }
+MOST_PEOPLE: Final = 200
+"""Contacts or consumers in one event."""
 _LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
@@ -139,6 +141,9 @@ def _people(message: Message, member: str, resource: type[Resource]) -> Told:
         if resource is OrderConsumer:
             person["item_ids"] = _item_ids(one)
         people.append({name: value for name, value in person.items() if value})
+    identifiers = sum(len(person.get("identifiers", ())) for person in people)
+    if len(people) > MOST_PEOPLE or identifiers > MOST_LINES:
+        raise Misused(BAD_ATTRIBUTES, f"{member}: too many")
     if not people or not all(is_identifiable(person) for person in people):
         raise Misused(BAD_ATTRIBUTES, member)
     return {member: people}, parts
@@ -253,9 +258,12 @@ def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any
         except Refused as refused:
             parts.append(Part(BAD_MEMBER, f"{spelt}: {refused.reason}", {spelt: value}))
             continue
-        if name in _LISTS:
-            read = [*person.get(name, ()), *read]
-        person[name] = read
+        if name not in _LISTS or name not in person:
+            person[name] = read
+        elif len(person[name]) + len(read) <= MOST_IDENTITIES:
+            person[name].extend(read)
+        else:
+            parts.append(Part(BAD_MEMBER, f"{spelt}: more than {MOST_IDENTITIES}", {spelt: value}))
     return person, parts
 
 
@@ -295,8 +303,11 @@ def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
     """Usable identifiers, and the others as parts."""
     good: list[dict[str, Any]] = []
     parts: list[Part] = []
-    sent = [sent] if isinstance(sent, dict) else sent
-    for one in sent if isinstance(sent, list) else []:
+    every = [sent] if isinstance(sent, dict) else sent if isinstance(sent, list) else []
+    if rest := every[MOST_IDENTITIES:]:
+        detail = f"identifiers: more than {MOST_IDENTITIES}"
+        parts.append(Part(BAD_MEMBER, detail, {"identifiers": rest}))
+    for one in every[:MOST_IDENTITIES]:
         spelt = dict(one) if isinstance(one, dict) else {}
         expiry = spelt.pop("expiry_date", None) or spelt.get("expiryDate") or None
         try:

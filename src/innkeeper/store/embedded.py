@@ -297,6 +297,8 @@ class EmbeddedServer:
             "unix_socket_directories": str(self._sockets),
             "unix_socket_permissions": "0700",
             "max_connections": self._connections,
+            # A write locks each identifier it looks for, up to hundreds at a time.
+            "max_locks_per_transaction": 256,
             # Untouched pages cost nothing, so an idle server stays small; the system caches the
             # rest of the files, and a large import stays small too.
             "shared_buffers": f"{min(max(memory // 4, 32), 64)}MB",

@@ -72,10 +72,21 @@ class Limiter:
         """Give a slot to whoever waits longest."""
         while self._queue:
             turn = self._queue.popleft()
-            if not turn.done():
+            if turn.done():
+                continue
+            if turn.get_loop() is asyncio.get_running_loop():
                 turn.set_result(None)
-                return
+            else:
+                turn.get_loop().call_soon_threadsafe(self._grant, turn)
+            return
         self._free += 1
+
+    def _grant(self, turn: asyncio.Future[None]) -> None:
+        """Give the slot that another thread released, or pass it on."""
+        if turn.done():
+            self.release()
+        else:
+            turn.set_result(None)
 
     @property
     def free(self) -> int:

@@ -26,6 +26,7 @@ from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.bodies import ClientGone, json_object, read_body
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
+from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
 from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
 from innkeeper.web.throttle import Throttle
@@ -60,10 +61,13 @@ class Request:
 class Api:
     """Authenticates, routes, reads, acts, answers (AU-5: in that order)."""
 
-    def __init__(self, settings: Settings, database: Database, keyring: Keyring) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
+    ) -> None:
         self._settings = settings
         self._database = database
         self._keyring = keyring
+        self._large = large
         self._router = Router(routes(DIALECTS))
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
@@ -115,6 +119,23 @@ class Api:
         raw = b""
         if route.takes_body:
             raw = await read_body(receive, headers, self._settings.max_body_bytes)
+        if len(raw) <= LARGE_BYTES:
+            return await self._perform(self._database, request, caller, route, parameters, raw)
+        return await self._large.run(
+            lambda database: self._perform(database, request, caller, route, parameters, raw)
+        )
+
+    async def _perform(
+        self,
+        database: Database,
+        request: Request,
+        caller: Caller,
+        route: Route,
+        parameters: Mapping[str, str],
+        raw: bytes,
+    ) -> Answer:
+        """Read the body of an authorized request, and act."""
+        headers = request.headers
         asked = Asked(
             parameters,
             parse_query(request.scope["query_string"]),
@@ -125,15 +146,22 @@ class Api:
         )
         if isinstance(route, Special) and route.before is not None:
             await route.before(asked)
-        return await self._act(request, caller, prepared(route, asked), raw, route.takes_key)
+        act = prepared(route, asked)
+        return await self._act(database, request, caller, act, raw, route.takes_key)
 
     async def _act(
-        self, request: Request, caller: Caller, act: Act, raw: bytes, takes_key: bool
+        self,
+        database: Database,
+        request: Request,
+        caller: Caller,
+        act: Act,
+        raw: bytes,
+        takes_key: bool,
     ) -> Answer:
         key = request.headers.get(b"idempotency-key") if takes_key else None
 
         async def once() -> Answer:
-            async with self._database.work(caller.workspace, caller.actor) as work:
+            async with database.work(caller.workspace, caller.actor) as work:
                 if key is None:
                     return await act(work)
                 return await self._idempotent(work, request, caller, act, key, raw)

@@ -20,6 +20,7 @@ from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
+from innkeeper.web.large_bodies import LargeBodies
 from innkeeper.web.observe import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
 from innkeeper.web.request_log import RequestLog
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         resolved,
         question_wait_seconds=QUESTION_WAIT_SECONDS,
     )
+    large = LargeBodies(resolved)
     keyring = Keyring(database)
     notices = Notices(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
     keyring.notices = notices
@@ -82,6 +84,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             yield
         finally:
             await notices.close()
+            await large.close()
             await database.close()
 
     async def told(request: Request, fault: Exception) -> Response:
@@ -103,8 +106,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     rest.router.redirect_slashes = False
     return Door(
-        Api(resolved, database, keyring),
-        Stream(resolved, database, keyring),
+        Api(resolved, database, keyring, large),
+        Stream(resolved, database, keyring, large),
         BrowserSecurity(RequestLog(rest, routes), resolved),
     )
 

@@ -35,6 +35,7 @@ from innkeeper.web.auth import Keyring
 from innkeeper.web.bodies import ClientGone, read_body
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
+from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
 from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.places import base_url
 from innkeeper.web.turns import Turns
@@ -81,10 +82,14 @@ class Call:
 class Stream:
     """Reads, finds the workspace of the client key, acts, answers."""
 
-    def __init__(self, settings: Settings, database: Database, keyring: Keyring) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
+    ) -> None:
         self._settings = settings
         self._database = database
         self._keyring = keyring
+        self._large = large
+        self._of_large: Stream | None = None
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
         # Events of one browser are written one after the other in any case; here they wait
@@ -139,7 +144,16 @@ class Stream:
             stream.callback_of(call.query)
         else:
             call.message = await read_body(receive, call.headers, self._settings.max_body_bytes)
-        return await ACTS[route.act](self, call)
+        act = ACTS[route.act]
+        if call.message is None or len(call.message) <= LARGE_BYTES:
+            return await act(self, call)
+        return await self._large.run(lambda database: act(self._beside(database), call))
+
+    def _beside(self, database: Database) -> "Stream":
+        """The same for large messages, with that database alone."""
+        if self._of_large is None or self._of_large._database is not database:
+            self._of_large = Stream(self._settings, database, Keyring(database), self._large)
+        return self._of_large
 
     async def authorize(self, call: Call, sent: object) -> None:
         """Find the workspace of a request; `sent` is the client key of its message, if any.

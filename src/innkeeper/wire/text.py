@@ -14,6 +14,15 @@ _encoder: Final = msgspec.json.Encoder(decimal_format="number")
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _BOM: Final = b"\xef\xbb\xbf"
 
+
+def _decimal(text: str) -> Decimal:
+    return Decimal(text)
+
+
+# Long texts are read in a thread: a function in Python lets other threads run meanwhile.
+_LONG: Final = 32 * 1024
+_long_decoder: Final = msgspec.json.Decoder(float_hook=_decimal)
+
 encode = _encoder.encode
 
 
@@ -24,7 +33,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """
     text = body.removeprefix(_BOM)
     try:
-        value = _decoder.decode(text)
+        value = (_decoder if len(text) <= _LONG else _long_decoder).decode(text)
     except (msgspec.ValidationError, InvalidOperation):
         # Only this fails an untyped decode after parsing: a number beyond 4300 digits, or one
         # whose exponent is beyond Decimal's.

@@ -1,0 +1,83 @@
+"""Requests with large bodies: dealt with in a thread of their own, so that others need not wait.
+
+Parsing and checking a megabyte of JSON takes up to a second. The thread has an event loop and
+database connections of its own, made when the first large body comes: what runs in it takes
+nothing from other requests but its share of the processor.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from prometheus_client import Counter
+
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.store.limiter import Limiter
+
+LARGE_BYTES: Final = 32 * 1024
+"""Largest body that is dealt with on the event loop of the server."""
+AT_ONCE: Final = 2
+WAITING: Final = 64
+_JOIN_SECONDS: Final = 5.0
+LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with bodies over 32 KB.")
+
+Result = TypeVar("Result")
+
+
+class LargeBodies:
+    """The thread, for two requests at a time; others wait in their order, without a connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limiter = Limiter("requests with large bodies", AT_ONCE, WAITING)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._database: Database | None = None
+        self._opening: asyncio.Task[Database] | None = None
+
+    async def run(self, act: Callable[[Database], Awaitable[Result]]) -> Result:
+        """Run `act` in the thread; raises what it raises, and `Unavailable` when too many wait."""
+        async with self._limiter:
+            LARGE.inc()
+            running = asyncio.run_coroutine_threadsafe(self._run(act), self._started())
+            return await asyncio.wrap_future(running)
+
+    async def close(self) -> None:
+        """Close the connections and end the thread."""
+        if self._loop is None or self._thread is None:
+            return
+        if self._database is not None:
+            closing = asyncio.run_coroutine_threadsafe(self._database.close(), self._loop)
+            await asyncio.wrap_future(closing)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join, _JOIN_SECONDS)
+        self._loop = self._thread = self._database = None
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = loop = asyncio.new_event_loop()
+
+            def serve() -> None:
+                try:
+                    loop.run_forever()
+                finally:
+                    loop.close()
+
+            self._thread = threading.Thread(target=serve, name="large bodies", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    async def _run(self, act: Callable[[Database], Awaitable[Result]]) -> Result:
+        if self._database is None:
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.create_task(self._open())
+            self._database = await asyncio.shield(self._opening)
+        return await act(self._database)
+
+    async def _open(self) -> Database:
+        settings = self._settings
+        database = Database(settings.database, AT_ONCE, settings.statement_timeout_ms, settings)
+        await database.open()
+        return database

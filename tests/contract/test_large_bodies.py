@@ -1,0 +1,194 @@
+"""S2: requests with large bodies hold nobody up, and what one person may have is bounded."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from calling import Api, invalid, made, served
+from prometheus_client import REGISTRY
+from sites import Site
+from streams import Page, quarantine
+from waiting import until, until_blocked
+
+from innkeeper.errors import Unavailable
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.web.app import create_app
+from innkeeper.web.large_bodies import AT_ONCE, LARGE_BYTES, WAITING, LargeBodies
+
+GUEST = b'{"guestType":"visitor","firstName":"Jane"}'
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def page(api: Api) -> Page:
+    return Page(api)
+
+
+def large() -> float:
+    return REGISTRY.get_sample_value("innkeeper_large_bodies_total") or 0.0
+
+
+def padded(body: bytes, size: int) -> bytes:
+    return body + b" " * (size - len(body))
+
+
+def threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "large bodies"]
+
+
+@pytest.mark.parametrize(("size", "more"), [(LARGE_BYTES, 0), (LARGE_BYTES + 1, 1), (1 << 20, 1)])
+def test_s2_large_bodies_are_dealt_with_beside_the_event_loop(
+    api: Api, page: Page, size: int, more: int
+) -> None:
+    """S2: small ones on the loop as ever, larger ones in the thread; the answers are the same."""
+    before = large()
+    guest = made(api.post("/v2.1/guests", content=padded(GUEST, size), headers=JSON))
+    assert guest["firstName"] == "Jane"
+    assert large() == before + more
+    changed = api.patch(
+        f"/v2.1/guests/{guest['ref']}", content=padded(b'{"city":"Cork"}', size), headers=JSON
+    )
+    assert made(changed)["city"] == "Cork"
+    assert large() == before + 2 * more
+    event = f'{{"client_key":"{api.client_key}","browser_id":"{page.browser}","type":"VIEW"}}'
+    answer = page.post("/v1.2/events", content=padded(event.encode(), size))
+    assert answer.status_code == 201
+    assert large() == before + 3 * more
+    assert [each["type"] for each in page.session["events"]] == ["VIEW"]
+
+
+def test_s2_errors_and_repetitions_are_the_same_in_the_thread(api: Api, page: Page) -> None:
+    body = padded(b'{"guestType":"vip","country":"Ireland"}', LARGE_BYTES + 1)
+    answer = api.post("/v2.1/guests", content=body, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == ["country: not a valid value", "guestType: not a valid value"]
+    assert api.post("/v2.1/guests", content=body[1:], headers=JSON).status_code == 400
+    stranger = page.post("/v1.2/events", content=padded(b'{"client_key":"x"}', LARGE_BYTES + 1))
+    assert stranger.status_code == 401
+    key = {**JSON, "Idempotency-Key": "once"}
+    content = padded(GUEST, LARGE_BYTES + 1)
+    first = api.post("/v2.1/guests", content=content, headers=key)
+    again = api.post("/v2.1/guests", content=content, headers=key)
+    assert (again.json(), again.headers["idempotent-replayed"]) == (made(first), "true")
+
+
+def test_s2_numbers_stay_as_they_are_written(api: Api) -> None:
+    """CT-5: read by a function in Python, which lets other threads run."""
+    guest = api.guest()
+    body = b'{"name":"ext","price":12.50,"whole":12.0}'
+    path = f"/v2.1/guests/{guest['ref']}/extensions"
+    answer = api.post(path, content=padded(body, LARGE_BYTES + 1), headers=JSON)
+    assert answer.status_code == 201
+    assert '"price":12.50,"whole":12.0' in answer.text
+    beyond = padded(b'{"name":"ext2","n":1e99999999999999999999}', LARGE_BYTES + 1)
+    assert api.post(path, content=beyond, headers=JSON).status_code == 400
+
+
+@pytest.fixture
+def narrow(site: Site) -> Iterator[str]:
+    """A server with one database connection for all requests."""
+    with served(create_app(replace(site.settings, pool_size=1))) as url:
+        yield url
+
+
+def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narrow: str) -> None:
+    """S2: while large ones wait for a locked guest, with one connection in the pool."""
+    waited_for, other = api.guest(), api.guest()
+    body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)
+
+    def send(answers: list[int]) -> None:
+        with Api(narrow, api.client_key, api.token) as caller:
+            path = f"/v2.1/guests/{waited_for['ref']}"
+            answers.append(caller.patch(path, content=body, headers=JSON).status_code)
+
+    answers: list[int] = []
+    senders = [threading.Thread(target=send, args=(answers,)) for _ in range(AT_ONCE + 3)]
+    with psycopg.connect(site.dsn) as holding, Api(narrow, api.client_key, api.token) as caller:
+        holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [waited_for["ref"]])
+        for sender in senders:
+            sender.start()
+        until_blocked(site.dsn, AT_ONCE)
+        for _ in range(3):
+            made(caller.get(f"/v2.1/guests/{other['ref']}"))
+            made(caller.patch(f"/v2.1/guests/{other['ref']}", json={"city": "Cork"}))
+        assert not answers
+        holding.rollback()
+        for sender in senders:
+            sender.join(60)
+    assert answers == [200] * len(senders)
+
+
+@pytest.mark.anyio
+async def test_s2_a_limited_number_of_large_bodies_waits(dsn: str) -> None:
+    """S2: the next is told to come back; the thread ends with the server."""
+    lane = LargeBodies(Settings(database=dsn))
+    go_on = threading.Event()
+
+    async def act(_: Database) -> int:
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        return threading.get_ident()
+
+    running = [asyncio.create_task(lane.run(act)) for _ in range(AT_ONCE + WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await lane.run(act)
+    go_on.set()
+    (thread,) = set(await asyncio.gather(*running))
+    assert thread != threading.get_ident()
+    await lane.close()
+    assert thread not in {each.ident for each in threads()}
+
+
+def test_s2_a_server_without_large_bodies_has_no_such_thread(site: Site, api: Api) -> None:
+    before = len(threads())
+    with served(create_app(site.settings)) as url, Api(url, api.client_key, api.token) as caller:
+        caller.guest()
+        assert len(threads()) == before
+        body = padded(GUEST, LARGE_BYTES + 1)
+        assert caller.post("/v2.1/guests", content=body, headers=JSON).status_code == 201
+        assert len(threads()) == before + 1
+    until("the thread to end", lambda: len(threads()) == before)
+
+
+# What one person may have
+
+
+def identifiers(count: int) -> list[dict[str, Any]]:
+    return [{"provider": "CRM", "id": str(number)} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("identifiers", identifiers(200)),
+        ("emails", [f"a{number}@example.com" for number in range(200)]),
+        ("phoneNumbers", [f"+3531611{number:05}" for number in range(200)]),
+    ],
+)
+def test_s2_one_person_has_a_limited_number_of_identities(
+    api: Api, field: str, value: list[Any]
+) -> None:
+    """S2: each of them takes a lock of the database, which has thousands for all."""
+    assert len(api.guest(**{field: value})[field]) == 200
+    answer = api.post("/v2.1/guests", json={"guestType": "visitor", field: [*value, value[0]]})
+    expected = invalid(field, "size must be between 0 and 200")
+    assert (answer.status_code, answer.json()) == (400, expected)
+
+
+def test_s2_what_an_event_names_too_many_of_waits_in_quarantine(api: Api, page: Page) -> None:
+    """S2: the event counts with what is in bounds, the rest is kept as a part."""
+    page("IDENTITY", identifiers=identifiers(250))
+    guest = made(api.get(f"/v2.1/guests/{page.guest}"))
+    assert len(guest["identifiers"]) == 200
+    (part,) = quarantine(api)
+    assert "more than 200" in part["detail"]
+    people = [{"firstname": "A", "lastname": "B", "email": f"c{n}@example.com"} for n in range(201)]
+    page("ADD_CONTACTS", contact=people)
+    details = [each["detail"] for each in quarantine(api)]
+    assert "contact: too many" in details
