@@ -14,6 +14,7 @@ from calling import Api
 from streams import Page
 from visiting import Person
 
+from innkeeper.store.database import Database
 from innkeeper.web.ui import rendering
 from innkeeper.web.ui.attributes import WholeAttributes
 from innkeeper.web.ui.bounded import ROWS, TEXT_CHARACTERS
@@ -201,6 +202,36 @@ def test_s1_large_pages_are_rendered_off_the_event_loop(monkeypatch: pytest.Monk
     assert len(set(threads[on_loop:])) == 1
 
 
+def test_s1_pages_are_rendered_without_a_connection(
+    owner: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent, held = 0, list[int]()
+    checkout, put_back, render = Database.checkout, Database.put_back, PageResponse.render_body
+
+    async def counted_checkout(database: Database) -> Any:
+        nonlocal lent
+        connection = await checkout(database)
+        lent += 1
+        return connection
+
+    async def counted_put_back(database: Database, connection: Any) -> None:
+        nonlocal lent
+        lent -= 1
+        await put_back(database, connection)
+
+    async def counted_render(response: PageResponse) -> None:
+        held.append(lent)
+        await render(response)
+
+    monkeypatch.setattr(Database, "checkout", counted_checkout)
+    monkeypatch.setattr(Database, "put_back", counted_put_back)
+    monkeypatch.setattr(PageResponse, "render_body", counted_render)
+    for path in ("/", "/guests", "/segments", "/quarantine", "/settings"):
+        assert owner.get(path).status_code == 200
+    assert held == [0] * 5
+    assert lent == 0
+
+
 def test_s1_one_place_cuts_every_value() -> None:
     """Between tags values are cut, in attributes and text areas they are whole."""
     environment = rendering._environment()
@@ -216,3 +247,53 @@ def test_s1_one_place_cuts_every_value() -> None:
         rf"<textarea>{whole}</textarea>{cut}<input value={whole}>{ROWS}",
         text,
     )
+
+
+def test_s1_a_guest_with_many_large_extensions(owner: Person, api: Api) -> None:
+    """A page reads the first ones, and the beginning of their texts; a file has all of them."""
+    ref = api.post("/v2.1/guests", json={"guestType": "customer"}).json()["ref"]
+    for number in range(25):
+        pairs = {f"key{each}": LONG for each in range(5)} | {"number": number, "flag": True}
+        answer = api.post(f"/v2.1/guests/{ref}/extensions", json={"name": f"e{number}", **pairs})
+        assert answer.status_code == 201, answer.text
+    for tab in ("", "/properties", "/json"):
+        page = owner.get(f"/guests/{ref}{tab}").text
+        assert len(page) < LARGEST, tab
+        assert LONG not in page
+    page = owner.get(f"/guests/{ref}/properties").text
+    assert "The first 20 of 25 data extensions." in page
+    assert f"{LONG[:TEXT_CHARACTERS]}…" in page
+    whole = download(owner, owner.get(f"/guests/{ref}/json").text)
+    assert [each["number"] for each in whole["extensions"]] == list(range(25))
+    assert whole["extensions"][24]["key4"] == LONG
+
+
+def test_s1_lists_of_guests_read_lines(owner: Person, api: Api) -> None:
+    """A list needs a name, an address and a city of each guest, not its identifiers."""
+    identifiers = [{"provider": f"p{number}", "id": LONG} for number in range(40)]
+    guest = {"guestType": "customer", "phoneNumbers": ["+353861234567"], "city": "Cork"}
+    api.post("/v2.1/guests", json={**guest, "identifiers": identifiers})
+    api.post("/v2.1/guests", json={**guest, "firstName": "Jane", "lastName": "Doe"})
+    api.post("/v2.1/guests", json={"guestType": "customer", "emails": ["a@example.com"]})
+    api.post("/v2.1/guests", json={"guestType": "visitor"})
+    page = owner.get("/guests?type=all").text
+    names = re.findall(r'<a class="open cut"[^>]*>([^<]+)</a>', page)
+    assert [re.sub(r"Guest \w{8}", "Guest", name) for name in names] == [
+        *("Anonymous", "a@example.com", "Jane Doe", "Guest"),
+    ]
+    assert page.count("+353861234567") == 2
+    assert "Cork" in page
+    shown = re.findall(r'<a class="open cut"', owner.get("/guests?type=visitor").text)
+    assert len(shown) == 1
+
+
+def test_s1_what_a_session_keeps_has_a_bound(api: Api) -> None:
+    """Events add to what their session tells of itself, which each of them writes anew."""
+    visitor = Page(api)
+    for number in range(4):
+        told = {f"{number}.{each}": LONG for each in range(6)}
+        visitor("VIEW", session_data={**told, "latest": number})
+    (session,) = visitor.sessions
+    assert {name.partition(".")[0] for name in session["customData"]} == {"0", "1", "latest"}
+    assert session["customData"]["latest"] == 1
+    assert all(event["arbitraryData"]["session_data"] for event in session["events"])

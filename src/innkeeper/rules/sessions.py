@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+import msgspec
+
 from innkeeper.rules.stream import operating_system
 
 CutBy = Literal["force", "person"]
+MOST_SESSION_DATA: Final = 256 * 1024
+"""Bytes of JSON that a session keeps of its events' `session_data`: what would make it more stays
+in its event alone. Each event writes its session anew, so a session must not grow without end."""
 _UTM: Final = "utm_"
 
 
@@ -158,7 +163,9 @@ def with_event(
     custom = arbitrary.get("session_data")
     if isinstance(custom, dict) and custom:
         kept = after.get("custom", {})
-        after["custom"] = {**kept, **custom} if last else {**custom, **kept}
+        joined = {**kept, **custom} if last else {**custom, **kept}
+        if len(msgspec.json.encode(joined)) <= MOST_SESSION_DATA:
+            after["custom"] = joined
     if "order" in body:
         after["orders"] = [*after.get("orders", ()), body["order"]]
     return after

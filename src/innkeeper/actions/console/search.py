@@ -1,11 +1,11 @@
 """Finding guests by whatever somebody has of them: one search box, several kinds of answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.records import guests
-from innkeeper.actions.records.paging import Wanted, flat
+from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Record
 from innkeeper.rules.keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, slips
@@ -63,8 +63,7 @@ async def guests_by(
         (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
     )
     page = [ref for _, ref in wanted[offset : offset + limit]]
-    records = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=page)}
-    items = [{**records[ref], "found_by": best[ref][3]} for ref in page if ref in records]
+    items = [{**each, "found_by": best[each["ref"]][3]} for each in await lines(work, page)]
     return Hits(items, len(wanted), counts, is_more)
 
 
@@ -74,11 +73,26 @@ async def counts(work: Work) -> dict[str, int]:
     return {row["guest_type"]: row["guests"] for row in rows if row["guests"]}
 
 
+async def lines(work: Work, refs: Sequence[UUID]) -> list[Record]:
+    """What a list says of some guests, in their order: names, an address, a number, where from."""
+    rows = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=list(refs))}
+    return [rows[ref] for ref in refs if ref in rows]
+
+
 async def _all(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
-    filters = {} if guest_type is None else {"guest_type": guest_type}
-    wanted = Wanted(offset, limit, filters, (("created_at", True),))
-    page = await guests.list_(work, wanted)
-    return Hits(page.items, page.total, await counts(work))
+    rows = await work.all(
+        "search.latest",
+        parts={
+            "filters": [] if guest_type is None else ["guests.by_guest_type"],
+            "order": ["guests.sort_created_at_desc", "guests.sort_last"],
+        },
+        limit=limit,
+        offset=offset,
+        **({} if guest_type is None else {"guest_type": guest_type}),
+    )
+    of_type = await counts(work)
+    total = sum(of_type.values()) if guest_type is None else of_type.get(guest_type, 0)
+    return Hits(await lines(work, [row["ref"] for row in rows]), total, of_type)
 
 
 async def _found(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:

@@ -56,5 +56,7 @@ async def _live(work: Work, guest: UUID) -> UUID:
 
 async def _owned(work: Work, guest: UUID) -> dict[str, int]:
     page = await orders.list_(work, Wanted(limit=1, filters={"guest_ref": guest}))
-    behaviour = await sessions.of_guest(work, guest, most=MOST_SESSIONS, events=0, days=None)
+    behaviour = await sessions.of_guest(
+        work, guest, most=MOST_SESSIONS, events=0, days=None, custom=False
+    )
     return {"orders": page.total, "sessions": len(behaviour.sessions)}

@@ -124,6 +124,19 @@ class Extensions:
             await self._check_parent(work, parent, "extensions.find_parent")
         return rows
 
+    async def of_one_cut(self, work: Work, parent: UUID, limit: int, most: int) -> Page:
+        """The first extensions of a parent, oldest first, and the number of all: each text with so
+        many characters at most where the extension is large."""
+        rows = await work.all(
+            "extensions.of_one_cut",
+            parts=self._parts,
+            parent=parent,
+            limit=limit,
+            most=most,
+            whole=4 * most,
+        )
+        return Page(rows, rows[0]["total"] if rows else 0)
+
     async def every_of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
         """Every extension of several parents, by parent, each oldest first."""
         found: dict[UUID, list[Record]] = {ref: [] for ref in refs}

@@ -52,13 +52,23 @@ async def close_idle(work: Work) -> int:
 
 
 async def of_guest(
-    work: Work, guest: UUID, most: int = SESSIONS, events: int = EVENTS, days: int | None = DAYS
+    work: Work,
+    guest: UUID,
+    most: int = SESSIONS,
+    events: int = EVENTS,
+    days: int | None = DAYS,
+    *,
+    custom: bool = True,
 ) -> Behaviour:
-    """The latest sessions of a live guest and of those it stands for, with the last events."""
+    """The latest sessions of a live guest and of those it stands for, with the last events.
+
+    `custom`: whether what events told of their session comes with them, which may be large.
+    """
     now = clock.now()
     since = datetime.min.replace(tzinfo=now.tzinfo) if days is None else now - timedelta(days=days)
     wide = most + OFFLINE_SESSIONS * 10
-    rows = await work.all("sessions.of_guest", guest=guest, since=since, most=wide)
+    without: list[str] = [] if custom else ["custom"]
+    rows = await work.all("sessions.of_guest", guest=guest, since=since, most=wide, without=without)
     offline = [row["ref"] for row in rows if row["channel"] == OFFLINE][OFFLINE_SESSIONS:]
     rows = [row for row in rows if row["ref"] not in offline][:most]
     found: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}

@@ -62,6 +62,20 @@ RETURNING {columns}
 SELECT {columns} FROM {table} WHERE {column} = %(parent)s {live}
 ORDER BY created_at, name, key
 
+-- extensions.of_one_cut
+-- The first data extensions of a parent, the texts of large ones cut, and how many there are.
+SELECT e.name, e.key, e.ref, e.single, e.created_at, e.modified_at, e.total,
+    CASE WHEN octet_length(e.pairs::text) <= %(whole)s THEN e.pairs ELSE (
+        SELECT jsonb_object_agg(key, CASE jsonb_typeof(value)
+            WHEN 'string' THEN to_jsonb(left(value #>> '{}', %(most)s)) ELSE value END)
+        FROM jsonb_each(e.pairs)
+    ) END AS pairs
+FROM (
+    SELECT {columns}, count(*) OVER () AS total FROM {table} WHERE {column} = %(parent)s {live}
+    ORDER BY created_at, name, key LIMIT %(limit)s
+) AS e
+ORDER BY e.created_at, e.name, e.key
+
 -- extensions.of_many
 -- Every data extension of several parents, oldest first.
 SELECT {columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])

@@ -77,10 +77,23 @@ FROM unnest(%(guests)s::uuid[]) AS wanted (ref)
 JOIN {ws}.guests AS found ON found.ref = wanted.ref
 JOIN {ws}.guests AS live ON live.ref = coalesce(found.survivor_ref, found.ref)
 
+-- search.latest
+-- Refs of a page of live guests.
+SELECT ref FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
+ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+
 -- search.rows
--- Live guests by ref.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
-FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
+-- Live guests by ref, with what a line of a list says of each and no more: a body may be large.
+SELECT g.ref, g.guest_type, g.first_seen, g.last_seen, g.created_at, g.modified_at,
+    jsonb_strip_nulls(jsonb_build_object(
+        'first_name', left(g.body ->> 'first_name', 300),
+        'last_name', left(g.body ->> 'last_name', 300),
+        'email', left(coalesce(g.body ->> 'email', g.body -> 'emails' ->> 0), 300),
+        'phone', left(coalesce(g.body ->> 'phone', g.body -> 'phone_numbers' ->> 0), 300),
+        'city', left(g.body ->> 'city', 300),
+        'country', g.body ->> 'country'
+    )) AS body, g.body -> 'identifiers' -> 0 IS NOT NULL AS has_identifiers
+FROM {ws}.guests AS g WHERE g.ref = ANY (%(guests)s::uuid[])
 
 -- search.counts
 -- How many live guests of each type there are.

@@ -120,8 +120,8 @@ WHERE ref = %(ref)s
 -- sessions.of_guest
 -- The latest sessions of a live guest and those it stands for.
 SELECT s.ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, s.browser_ref, s.channel,
-    s.started_at, s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events, s.about, s.cart,
-    s.closed_at, s.created_at, s.modified_at
+    s.started_at, s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events,
+    s.about - %(without)s::text[] AS about, s.cart, s.closed_at, s.created_at, s.modified_at
 FROM {ws}.sessions AS s JOIN {ws}.guests AS g ON g.ref = s.guest_ref
 WHERE s.guest_ref IN (
     SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -11,6 +12,7 @@ from innkeeper.actions.protection import erasure
 from innkeeper.actions.recognition import merges
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.paging import Page as Found
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
@@ -19,6 +21,7 @@ from innkeeper.resources.segments import TRAIT
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
+from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
@@ -89,7 +92,9 @@ async def overview(visit: Visit) -> Response:
     ref = guest["ref"]
     latest = Wanted(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
     page = await orders.list_(visit.work, latest)
-    behaviour = await sessions.of_guest(visit.work, ref, most=SESSIONS, events=0, days=None)
+    behaviour = await sessions.of_guest(
+        visit.work, ref, most=SESSIONS, events=0, days=None, custom=False
+    )
     found = await traits.of_guest(visit.work, ref, placed=visit.is_part)
     return visit.show(
         "guest_overview.html",
@@ -101,7 +106,7 @@ async def overview(visit: Visit) -> Response:
         session_number=len(behaviour.sessions),
         traits=await _traits(visit, found),
         segments=await segments.of_guest(visit.work, ref),
-        extensions=visit.veil_extensions(await OF_GUESTS.of_one(visit.work, ref)),
+        extensions=(await _extensions(visit, ref)).items,
     )
 
 
@@ -124,17 +129,27 @@ async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, b
 async def raw(visit: Visit) -> Response:
     """The guest as JSON, with its extensions."""
     guest, frame = await opened(visit)
-    return visit.show("guest_json.html", **frame, whole=await _whole(visit, guest))
+    found = await _extensions(visit, guest["ref"])
+    whole = _whole(visit, guest, found.items)
+    is_cut = bounded.is_cut(whole) or found.total > len(found.items)
+    return visit.show("guest_json.html", **frame, whole=whole, is_cut=is_cut)
 
 
 async def raw_file(visit: Visit) -> Response:
     """The same as a file, however large."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
-    return await json_file(f"guest-{guest['ref']}", await _whole(visit, guest))
+    every = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
+    return await json_file(f"guest-{guest['ref']}", _whole(visit, guest, every))
 
 
-async def _whole(visit: Visit, guest: Record) -> Record:
-    extensions = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
+async def _extensions(visit: Visit, guest: UUID) -> Found:
+    """What a page shows of the extensions of a guest, and how many there are."""
+    most = bounded.TEXT_CHARACTERS + 1
+    found = await OF_GUESTS.of_one_cut(visit.work, guest, bounded.EXTENSIONS, most)
+    return Found(visit.veil_extensions(found.items), found.total)
+
+
+def _whole(visit: Visit, guest: Record, extensions: list[Record]) -> Record:
     return {
         **{camel(name): value for name, value in visit.veil(guest, Guest).items()},
         "extensions": [
@@ -150,7 +165,7 @@ async def properties(visit: Visit) -> Response:
         "guest_properties.html",
         **frame,
         fields=_shown_fields(visit.veil(guest, Guest)),
-        extensions=visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"])),
+        extensions=await _extensions(visit, guest["ref"]),
     )
 
 

@@ -51,8 +51,8 @@ async def show(visit: Visit) -> Response:
     guest, frame = await opened(visit)
     why = await merges.why(visit.work, guest["ref"])
     why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
-    rows = await visit.work.all("search.rows", guests=why["guests"])
-    records = {row["ref"]: {**row.pop("body"), **row} for row in rows}
+    refs = why["guests"][: MERGES + 1]
+    records = {each["ref"]: each for each in await search.lines(visit.work, refs)}
     nodes, edges = _picture(guest["ref"], why["merges"], records)
     return visit.show(
         "guest_identity.html",
@@ -97,7 +97,8 @@ async def confirm_merge(visit: Visit) -> Response:
     found = await search.guests_by(visit.work, visit.asked("other"), limit=20)
     others = [each for each in found.items if each["ref"] != one["ref"]]
     if visit.asked("other") and len(others) == 1:
-        pair = sorted([one, others[0]], key=lambda each: each["created_at"])
+        other = await guests.fetch(visit.work, others[0]["ref"])
+        pair = sorted([one, other], key=lambda each: each["created_at"])
         return visit.show("merge.html", pair=pair, names=_different(pair), guest=one)
     return visit.show("merge_pick.html", guest=one, others=others, asked=visit.asked("other"))
 

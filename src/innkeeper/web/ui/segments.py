@@ -15,6 +15,7 @@ from innkeeper.actions.audiences import (
     traits,
     usage,
 )
+from innkeeper.actions.console import search
 from innkeeper.errors import ApiError, BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -236,8 +237,7 @@ def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -
 async def people(visit: Visit, refs: list[Any]) -> list[Record]:
     """Guests as a list shows them."""
     wanted = [UUID(str(ref)) for ref in refs]
-    rows = await visit.work.all("search.rows", guests=wanted) if wanted else []
-    return [visit.veil({**row.pop("body"), **row}, Guest) for row in rows]
+    return [visit.veil(each, Guest) for each in await search.lines(visit.work, wanted)]
 
 
 PAGES: Final = (

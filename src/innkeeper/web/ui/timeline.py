@@ -35,7 +35,9 @@ async def show(visit: Visit) -> Response:
     """Sessions by channel, interaction and date; `open` names the one whose events show."""
     guest, frame = await opened(visit)
     wanted = visit.asked("open")
-    found = await sessions.of_guest(visit.work, guest["ref"], most=SESSIONS, events=0, days=None)
+    found = await sessions.of_guest(
+        visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
+    )
     is_own = any(str(each["ref"]) == wanted for each in found.sessions)
     events = await sessions.headlines(visit.work, UUID(wanted), EVENTS) if is_own else []
     chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}

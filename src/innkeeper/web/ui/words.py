@@ -132,7 +132,8 @@ def called(guest: Record) -> str:
     known = full_name(guest) or guest.get("email") or (emails[0] if emails else "")
     if known:
         return str(known)
-    named = any(guest.get(name) for name in ("identifiers", "phone", "phone_numbers"))
+    signs = ("identifiers", "has_identifiers", "phone", "phone_numbers")
+    named = any(guest.get(name) for name in signs)
     return f"Guest {str(guest['ref'])[:8]}" if named else "Anonymous"
 
 
