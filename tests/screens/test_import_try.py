@@ -8,7 +8,7 @@ import pytest
 from visiting import Person
 
 from innkeeper.store.limited_streams import LimitedStream, TooLong
-from innkeeper.store.readers import Unreadable, check_gzip, lines
+from innkeeper.store.readers import MAX_LINE, Unreadable, check_gzip, chunks, lines
 from innkeeper.web.ui.imports import TRIED_BYTES
 
 
@@ -84,3 +84,14 @@ def test_s4_a_file_that_expands_without_end_is_refused() -> None:
     check_gzip(io.BytesIO(file), 300_000)
     with pytest.raises(Unreadable, match="longer than 299,999 bytes: send it in parts"):
         check_gzip(io.BytesIO(file), 299_999)
+
+
+def test_s4_a_chunk_of_long_lines_has_few_records() -> None:
+    """S4: a thousand lines of 8 MB are not held at once."""
+    every = [(number, b"x" * (MAX_LINE // 4)) for number in range(1, 11)]
+    found = [(len(each.items), each.line) for each in chunks(every, lambda _, text: text, 1000)]
+    assert found == [(4, 4), (4, 8), (2, 10)]
+    short = [(number, b"{}") for number in range(1, 2501)]
+    assert [len(each.items) for each in chunks(short, lambda _, text: text, 1000)] == [
+        *(1000, 1000, 500),
+    ]

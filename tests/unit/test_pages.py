@@ -123,3 +123,12 @@ def test_a_link_repeats_what_narrows_the_list() -> None:
     assert page["href"] == f"{URL}?{rest}&offset=0&limit=1"
     page = envelope(GUEST, URL, query, Wanted(0, 1), 1, [{}], page_first=True)
     assert page["href"] == f"{URL}?offset=0&limit=1&{rest}"
+
+
+def test_f1_a_sort_key_counts_once() -> None:
+    """F1: 64 KB of one key are one column of a statement, and one problem."""
+    many = "|".join(["createdAt::DESC", *["createdAt"] * 5000])
+    assert wanted(GUEST, {"sort": many}).sort == (("created_at", True),)
+    with pytest.raises(Invalid) as refused:
+        wanted(GUEST, {"sort": "|".join(["x", "y", "createdAt::UP"] * 5000)})
+    assert len(refused.value.problems) == 2

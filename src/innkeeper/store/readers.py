@@ -80,14 +80,15 @@ def readable() -> Iterator[None]:
 def chunks(
     records: Iterable[tuple[int, Raw]], read: Callable[[int, Raw], Item], size: int
 ) -> Iterator[Chunk[Item]]:
-    """Records read `size` at a time."""
+    """Records read `size` at a time, fewer where their lines are long."""
     items: list[Item] = []
-    number = 0
+    number = held = 0
     for number, text in records:
         items.append(read(number, text))
-        if len(items) == size:
+        held += len(text) if isinstance(text, bytes) else 0
+        if len(items) == size or held >= MAX_LINE:
             yield Chunk(items, number)
-            items = []
+            items, held = [], 0
     if items:
         yield Chunk(items, number)
 

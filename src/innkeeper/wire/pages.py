@@ -99,16 +99,19 @@ def _whole(
 def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
     if not view.sorts:
         return ()
-    keys: list[tuple[str, bool]] = []
+    # Each key and each problem once: a second key of one name orders nothing any more.
+    keys: dict[str, bool] = {}
+    found: dict[Problem, None] = {}
     for part in filter(None, text.split("|")):
         name, separator, direction = part.partition("::")
         if name not in view.sorts:
-            problems.append(Problem("sort", f"value must be one of {','.join(view.sorts)}"))
+            found[Problem("sort", f"value must be one of {','.join(view.sorts)}")] = None
         elif separator and direction not in ("ASC", "DESC"):
-            problems.append(Problem("sort", "direction must be ASC or DESC"))
+            found[Problem("sort", "direction must be ASC or DESC")] = None
         else:
-            keys.append((view.sorts[name], direction == "DESC"))
-    return tuple(keys)
+            keys.setdefault(view.sorts[name], direction == "DESC")
+    problems += found
+    return tuple(keys.items())
 
 
 def _narrows(view: View, name: str) -> bool:
