@@ -19,6 +19,7 @@ from process import Innkeeper, answer, run
 from streams import Page
 
 from innkeeper.store.binaries import binaries, runner
+from innkeeper.store.embedded_roles import administrator
 
 PLANTED = 50
 __all__ = ["api", "command", "server"]
@@ -153,7 +154,7 @@ def plant_log(server: Innkeeper, plants: Plants) -> None:
     """A word in PostgreSQL's own log, which quotes a statement that fails; and everything that
     was planted before in its tables, not in memory alone."""
     dsn = json.loads((server.data / "server.json").read_text())["dsn"]
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with psycopg.connect(administrator(dsn), autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         with pytest.raises(psycopg.errors.UndefinedTable):
             connection.execute(f"SELECT '{plants.word()}' FROM nowhere")
