@@ -142,3 +142,15 @@ def test_s9_a_cron_line_that_never_comes_is_400(api: Api, line: str) -> None:
     answer = api.post("/innkeeper/v1/exports", json=told)
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("schedule: ")
+
+
+def test_s9_spreadsheets_of_the_screens_are_guarded(visitor: Visitor, site: Site, api: Api) -> None:
+    """A page that somebody else named is a cell of the report of pages."""
+    visitor.follow(invited(site, f"{uuid4().hex}@example.com"))
+    event = {"type": "VIEW", "channel": "WEB", "pos": "default", "page": "=cmd|' /C calc'!A0"}
+    browser = api.get(f"/v1.2/browser/create.json?client_key={api.client_key}&message={{}}").json()
+    event |= {"browser_id": browser["ref"], "client_key": api.client_key}
+    assert api.post("/v1.2/events", json=event).status_code == 201
+    rows = visitor.get("/w/live/reports/pages/csv").text
+    assert "'=cmd|" in rows
+    assert all(line[:1] not in "=+-@" for line in rows.splitlines())

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,38 @@ def test_csv_with_delimiter_header_and_quotes(api: Api, jobs: Any) -> None:
     bare = exported(api, segment, friendlyId="bare", columns=["ref"], header=False)
     ((_, content),) = contents(api, run(api, jobs, bare))
     assert gzip.decompress(content).decode() == guest["ref"] + "\n"
+
+
+def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, site: Any) -> None:
+    """Off by default; on, texts alone are marked, and the mapping beside a delivered file says so.
+    Expected cells by hand, as rules/spreadsheets has them."""
+    texts = ["=1+1", "'tis", "-5", "@x", "+353 1", "plain", "＝2"]
+    cells = ["'=1+1", "''tis", "-5", "'@x", "'+353 1", "plain", "'＝2"]
+    for text in texts:
+        guest = api.guest(firstName=text)
+        api.extension(guest, name="ext", note=text, points=-3)
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    columns = ["firstName", "ext.note", "ext.points"]
+    for name, more, told in (("off", {}, texts), ("on", {"guarded": True}, cells)):
+        export = exported(
+            *(api, segment),
+            **{"friendlyId": name, "columns": columns, **more},
+            destination={"type": "FOLDER", "url": name},
+        )
+        execution = run(api, jobs, export)
+        ((_, content),) = contents(api, execution)
+        rows = list(csv.reader(io.StringIO(gzip.decompress(content).decode(), newline="")))
+        assert sorted(rows[1:]) == sorted([cell, cell, "-3"] for cell in told)
+        assert delivered(jobs, UUID(execution["executionRef"]))
+        place = site.settings.data / "exports" / name / name / execution["executionRef"]
+        beside = place / "0000.csv.gz.mapping.toml"
+        assert beside.exists() is bool(more)
+        if more:
+            told_by_file = tomllib.loads(beside.read_text())
+            assert told_by_file == {"entity": "guests", "guarded": True}
+    body = {"name": "x", "segment": segment["ref"], "format": "NDJSON", "guarded": True}
+    refused = api.post(OWN, json=body)
+    assert (refused.status_code, refused.json()["message"]) == (400, "guarded: is for CSV alone")
 
 
 def test_a_trait_stays_while_an_export_asks_for_it(api: Api) -> None:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from innkeeper.cli.imports import STDIN, What
+from innkeeper.cli.imports import STDIN, SUGGESTED, What
 from innkeeper.cli.options import Here, placed
 from innkeeper.errors import OperatorError
 
@@ -28,6 +28,14 @@ def export(
         typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
     ] = None,
     workspace: Annotated[str, typer.Option(help="Workspace to export.")] = "live",
+    is_guarded: Annotated[
+        bool,
+        typer.Option(
+            "--guarded",
+            help="Mark texts in CSV that a spreadsheet would take for formulas; a mapping beside "
+            "the file lets import take the marks off.",
+        ),
+    ] = False,
 ) -> None:
     """Export guests, orders or events to NDJSON, CSV or Parquet; a name that ends in .gz is gzip.
 
@@ -41,14 +49,37 @@ def export(
     chosen = form or guessed
     if chosen not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
+    if is_guarded and (chosen != "csv" or file == STDIN):
+        raise OperatorError("--guarded is for a CSV file, beside which its mapping is written.")
+    _record_marks(file, what.value, is_guarded=is_guarded)
 
     async def act(work: "Work") -> int:
         total = await exports_files.total(work, what.value)
         with _opened(file) as stream, _progress(file, total) as told:
-            return await write(work, what.value, chosen, stream, compressed=compressed, told=told)
+            options = {"compressed": compressed, "is_guarded": is_guarded}
+            return await write(work, what.value, chosen, stream, told=told, **options)
 
     written = here.run(workspace, act)
     print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)
+
+
+def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
+    """Write the mapping that says that cells are marked, or remove that of an earlier export;
+    raises OperatorError for a mapping that somebody else wrote."""
+    from innkeeper.rules.spreadsheets import MAPPING
+
+    beside = Path(file + SUGGESTED)
+    ours = MAPPING.partition("\n")[0]
+    try:
+        is_ours = not beside.exists() or beside.read_text(encoding="utf-8").startswith(ours)
+        if is_guarded and not is_ours:
+            raise OperatorError(f"{beside} is a mapping of yours: move it away first.")
+        if is_guarded:
+            beside.write_text(MAPPING.format(entity=entity), encoding="utf-8")
+        elif is_ours and file != STDIN:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OperatorError(f"{beside} cannot be written: {error.strerror}.") from error
 
 
 @contextmanager

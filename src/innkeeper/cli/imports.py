@@ -14,6 +14,7 @@ import typer
 
 from innkeeper.cli.options import Here, Json, placed
 from innkeeper.errors import OperatorError
+from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
 if TYPE_CHECKING:
     from innkeeper.actions.bulk.tally import Tally
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from innkeeper.wire.bulk.batch_files import Layout
 
 STDIN = "-"
-SUGGESTED = ".mapping.toml"
+SUGGESTED = MAPPING_SUFFIX
 REJECTS = ".rejects.ndjson"
 _SAMPLE = 200
 _GZIP = b"\x1f\x8b"

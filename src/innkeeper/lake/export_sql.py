@@ -4,7 +4,8 @@ from sqlglot import exp
 
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.exports import PARQUET
-from innkeeper.resources.segments import TIMESTAMP
+from innkeeper.resources.segments import STRING, TIMESTAMP
+from innkeeper.rules import spreadsheets
 from innkeeper.rules.exports import Column, Shape
 from innkeeper.rules.traits import Traits
 
@@ -31,6 +32,8 @@ def _add(
             value = exp.column("guest_ref", "c")
         elif column.known.type == TIMESTAMP and shape.format != PARQUET:
             value = _shown_time(value, day=column.field == "date_of_birth")
+        elif shape.guarded and column.known.type == STRING:
+            value = _marked(value)
         return select.select(exp.alias_(value, column.name, quoted=True))
     if column.location == "trait":
         trait = traits.trait(column.field)
@@ -38,6 +41,8 @@ def _add(
         value = exp.column("value", alias)
         if trait.type == TIMESTAMP and shape.format != PARQUET:
             value = _shown_time(value)
+        elif shape.guarded and trait.type == STRING:
+            value = _marked(value)
     elif column.location == "list":
         rows = _list(column.field)
         value = exp.column("value", alias)
@@ -50,6 +55,7 @@ def _add(
             .where("NOT value IS NULL")
         )
         value = exp.column("value", alias)
+        value = _marked(value) if shape.guarded else value
     select = select.join(
         rows.subquery(alias), on=f"{alias}.guest_ref = c.guest_ref", join_type="left"
     )
@@ -60,6 +66,16 @@ def _shown_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:
     """As the API shows it: UTC with three decimals; a day alone as a day."""
     form = "%Y-%m-%d" if day else "%Y-%m-%dT%H:%M:%S.%gZ"
     return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])
+
+
+def _marked(value: exp.Expr) -> exp.Expr:
+    """A text as a cell that no spreadsheet runs (`spreadsheets.guarded`)."""
+    starts, number = (
+        exp.RegexpLike(this=value.copy(), expression=exp.Literal.string(pattern))
+        for pattern in (spreadsheets.STARTS, spreadsheets.NUMBER)
+    )
+    marked = exp.DPipe(this=exp.Literal.string(spreadsheets.MARK), expression=value.copy())
+    return exp.case().when(exp.and_(starts, exp.not_(number)), marked).else_(value)
 
 
 def _list(table: str) -> exp.Select:

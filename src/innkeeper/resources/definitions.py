@@ -128,6 +128,7 @@ EXPORT: Final[Schema] = {
         "delimiter": {**_TEXT, "enum": [",", "|"]},
         "header": _FLAG,
         "quote": _FLAG,
+        "guarded": _said(_FLAG, "CSV: mark texts that look like formulas."),
         "filter": _or_null(SEGMENT_DEFINITION),
         "schedule": _or_null(_said(_TEXT, "DAILY, WEEKLY or a cron line, UTC.")),
         "destination": _or_null(DESTINATION),
@@ -150,5 +151,6 @@ MAPPING: Final = _closed(
     constants=_said({"type": "object", "additionalProperties": {}}, "Field -> value of all."),
     delimiter=_TEXT,
     encoding=_TEXT,
+    guarded=_said(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
 """Columns of a file -> fields of records."""

@@ -35,6 +35,8 @@ class Shape:
     quote: bool = False
     template: Any = None
     filter: Mapping[str, Any] | None = None
+    guarded: bool = False
+    """Whether texts that a spreadsheet would take for formulas are marked (CSV)."""
 
 
 def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
@@ -46,6 +48,9 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
     delimiter = body.get("delimiter", ",")
     if delimiter not in DELIMITERS:
         problems.append(Problem("delimiter", "must be , or |"))
+    guarded = body.get("guarded", False) is True
+    if guarded and form != CSV:
+        problems.append(Problem("guarded", "is for CSV alone"))
     template = body.get("template")
     names = body.get("columns")
     if template is not None:
@@ -75,6 +80,7 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
         body.get("quote", False) is True,
         template,
         body.get("filter"),
+        guarded,
     )
 
 

@@ -20,18 +20,24 @@ _MEMORY: Final = "256MB"
 
 @contextmanager
 def writer(
-    form: str, stream: IO[bytes], columns: Mapping[str, str], *, compressed: bool
+    form: str,
+    stream: IO[bytes],
+    columns: Mapping[str, str],
+    *,
+    compressed: bool,
+    mark: Callable[[str], str] = str,
 ) -> Iterator[Put]:
     """What writes records to a stream in a format.
 
-    `columns` are those of CSV and Parquet, each with its type as SQL calls it.
+    `columns` are those of CSV and Parquet, each with its type as SQL calls it. `mark` makes the
+    cell of a text in CSV.
     """
     if form == "parquet":
         with _parquet(stream, columns) as put:
             yield put
         return
     with _zipped(stream, compressed) as out:
-        yield _ndjson(out) if form == "ndjson" else _csv(out, list(columns))
+        yield _ndjson(out) if form == "ndjson" else _csv(out, list(columns), mark)
         out.flush()
 
 
@@ -54,14 +60,15 @@ def _ndjson(out: IO[bytes]) -> Put:
     return put
 
 
-def _csv(out: IO[bytes], columns: Sequence[str]) -> Put:
+def _csv(out: IO[bytes], columns: Sequence[str], mark: Callable[[str], str]) -> Put:
     buffer = io.StringIO()
     rows = csv.writer(buffer)
     rows.writerow(columns)
 
     def put(records: Sequence[Mapping[str, Any]]) -> None:
         for record in records:
-            rows.writerow([_cell(record.get(column)) for column in columns])
+            cells = (record.get(column) for column in columns)
+            rows.writerow([mark(one) if isinstance(one, str) else _cell(one) for one in cells])
         out.write(buffer.getvalue().encode())
         buffer.seek(0)
         buffer.truncate()

@@ -351,7 +351,9 @@ def _text(value: Any) -> UUID | str:
         return text
 
 
-_SHAPE: Final = ("format", "columns", "template", "delimiter", "header", "quote", "filter")
+_SHAPE: Final = (
+    *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "filter"),
+)
 _COLUMNS: Final = {"columns": ("exports.columns",)}
 _SEGMENT: Final = {"columns": ("segments.columns",)}
 _EXECUTION: Final = {"execution": ("exports.execution",)}

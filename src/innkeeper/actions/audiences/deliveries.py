@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BytesIO
 from itertools import islice
 from typing import IO, Any, Final
 from uuid import UUID
@@ -22,6 +23,7 @@ from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
 from innkeeper.actions.audiences.workspace_share import workspace_slot
 from innkeeper.resources.base import Record
+from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.settings import Settings
 from innkeeper.store.destinations import BadDestination, Destination, destination_of
 from innkeeper.store.files import Files
@@ -149,7 +151,8 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
         except BadDestination as bad:
             return f"the destination {bad}"
         folders = (export["friendly_id"], str(delivery.execution))
-        copy = _Copy(files, file["name"], place, folders)
+        marked = bool(export["shape"].get("guarded"))
+        copy = _Copy(files, file["name"], place, folders, marked)
         await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.moved)
         return await _note(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
@@ -207,12 +210,17 @@ class _Copy:
     name: str
     place: Destination
     folders: tuple[str, ...]
+    is_guarded: bool
     moved: float = field(default_factory=time.monotonic)
     """When something was copied last."""
 
     def run(self) -> None:
+        name = self.name.rpartition("/")[2]
         with self.files.open(self.name) as source:
-            self.place.copy(_Watched(source, self), self.folders, self.name.rpartition("/")[2])
+            self.place.copy(_Watched(source, self), self.folders, name)
+        if self.is_guarded:
+            mapping = BytesIO(MAPPING.format(entity="guests").encode())
+            self.place.copy(mapping, self.folders, name + MAPPING_SUFFIX)
 
 
 @dataclass

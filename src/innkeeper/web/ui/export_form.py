@@ -103,6 +103,7 @@ async def _told(visit: Visit, row: Record) -> dict[str, Any]:
         "format": shape.get("format", CSV),
         "delimiter": shape.get("delimiter", ","),
         "header": shape.get("header", True),
+        "guarded": shape.get("guarded", False),
         "columns": shape.get("columns", []),
         "template": msgspec.json.format(msgspec.json.encode(template), indent=2).decode()
         if template
@@ -118,7 +119,8 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
     again = visit.fault is not None
     if again:
         told = {name: visit.sent(name) for name in visit.form}
-        told |= {"columns": visit.form.getlist("columns"), "header": visit.sent("header") == "yes"}
+        boxes = {name: visit.sent(name) == "yes" for name in ("header", "guarded")}
+        told |= {"columns": visit.form.getlist("columns"), **boxes}
     is_whole = again or visit.is_part
     offered = segment_catalogue.fields if is_whole else segment_catalogue.declared
     catalogue = await offered(visit.work)
@@ -173,6 +175,7 @@ async def _body(visit: Visit) -> dict[str, Any]:
         "columns": [str(each) for each in visit.form.getlist("columns")],
         "delimiter": (visit.sent("delimiter") or ",") if form == CSV else None,
         "header": visit.sent("header") == "yes" if form == CSV else None,
+        "guarded": visit.sent("guarded") == "yes" if form == CSV else None,
         "template": None,
         "schedule": (visit.sent("cron") if schedule == "cron" else schedule) or None,
         "destination": {"type": kind, "url": visit.sent("url")} if kind else None,

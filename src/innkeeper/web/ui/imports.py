@@ -22,6 +22,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
 from innkeeper.rules.batch import Entry, Failure
 from innkeeper.rules.masking import masked
+from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
@@ -30,7 +31,6 @@ from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.wire.audiences.reports import safe
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Result = TypeVar("Result")
@@ -251,7 +251,7 @@ async def _reject_lines(lend: Lend, ref: UUID) -> Body:
     writer.writerow(["line", "reason"])
     async for failure in batches.failures_lent(lend, ref):
         told = _told(failure)
-        writer.writerow([told["line"], safe("; ".join(map(str, told["reasons"])))])
+        writer.writerow([told["line"], guarded("; ".join(map(str, told["reasons"])))])
         if text.tell() >= BLOCK_BYTES:
             yield text.getvalue().encode()
             text.seek(0)

@@ -8,6 +8,7 @@ from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.kinds import Schema
 from innkeeper.rules.masking import masked_row
+from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
 from innkeeper.wire.schemas import (
     DAY,
@@ -23,7 +24,6 @@ from innkeeper.wire.specials import Asked, Special, Told
 
 PATH: Final = "/innkeeper/v1/reports"
 TAG: Final = "Reports"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def list_all(_: Work, asked: Asked) -> Told:
@@ -63,23 +63,18 @@ async def fetch(work: Work, asked: Asked) -> Told:
 
 
 def as_csv(found: dict[str, Any]) -> bytes:
-    """Rows below a head; text that a spreadsheet would take for a formula is quoted by a mark."""
+    """Rows below a head; text that a spreadsheet would take for a formula is marked."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(found["columns"])
     for row in found["rows"]:
-        writer.writerow([safe(plain(value)) for value in row])
+        writer.writerow([guarded(plain(value)) for value in row])
     return text.getvalue().encode()
 
 
 def plain(value: Any) -> Any:
     """Days as text."""
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def safe(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 _ROW: Final[Schema] = {

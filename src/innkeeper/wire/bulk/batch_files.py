@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -10,6 +10,7 @@ from innkeeper.actions.stream.intake import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused
+from innkeeper.rules.spreadsheets import unguarded
 from innkeeper.store.readers import Chunk, chunks, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
@@ -97,8 +98,11 @@ class Layout:
 
         def read(number: int, row: dict[str, Any]) -> Entry:
             nonlocal mapping
-            if mapping is None:
-                mapping = by_name(self.holds, row)
+            if mapping is None or not (mapping.columns or mapping.constants):
+                named = by_name(self.holds, row)
+                mapping = replace(mapping, columns=named.columns) if mapping else named
+            if mapping.guarded:
+                row = {n: unguarded(cell) if n else cell for n, cell in row.items()}
             if row.get(""):
                 return Entry(number, None, rules.invalid("row: has more cells than the header"))
             return self._mapped(number, row, mapping)

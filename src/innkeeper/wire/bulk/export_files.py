@@ -5,6 +5,7 @@ from typing import IO
 
 from innkeeper.actions.bulk import exports_files
 from innkeeper.actions.bulk.exports_files import Entity
+from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
 from innkeeper.store.writers import writer
 from innkeeper.wire.bulk import export_records
@@ -18,9 +19,13 @@ async def write(
     stream: IO[bytes],
     *,
     compressed: bool,
+    is_guarded: bool = False,
     told: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write everything of an entity; how many records. `told` learns how many so far."""
+    """Write everything of an entity; how many records. `told` learns how many so far.
+
+    `is_guarded`: texts in CSV that a spreadsheet would take for formulas are marked.
+    """
     written = 0
 
     async def act() -> None:
@@ -29,7 +34,8 @@ async def write(
         if form != "ndjson":
             columns = export_records.columns(entity, await exports_files.pairs(work, entity))
         flat = export_records.flat_event if entity == "events" else export_records.flat
-        with writer(form, stream, columns, compressed=compressed) as put:
+        mark = guarded if is_guarded else str
+        with writer(form, stream, columns, compressed=compressed, mark=mark) as put:
             async for values in _values(work, entity):
                 put(values if form == "ndjson" else [flat(value) for value in values])
                 written += len(values)

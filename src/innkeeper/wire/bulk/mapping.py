@@ -41,6 +41,8 @@ class ColumnMapping:
     """Target -> the same value for every record."""
     delimiter: str = ""
     encoding: str = "utf-8-sig"
+    guarded: bool = False
+    """Whether cells of a CSV file that a spreadsheet would run are marked (rules/spreadsheets)."""
 
     @property
     def is_of_lines(self) -> bool:
@@ -97,6 +99,8 @@ class ColumnMapping:
             "constants": dict(self.constants),
             "delimiter": self.delimiter,
             "encoding": self.encoding,
+            # Imports that were begun before there was such a thing are known by the rest.
+            **({"guarded": True} if self.guarded else {}),
         }
 
 
@@ -168,6 +172,9 @@ def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
     constants = _table(told, "constants")
     for target in constants:
         check_target(holds, target)
+    guarded = told.get("guarded", False)
+    if not isinstance(guarded, bool):
+        raise OperatorError("guarded of a mapping must be true or false.")
     return ColumnMapping(
         columns,
         _table(told, "formats"),
@@ -176,10 +183,14 @@ def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
         constants,
         str(told.get("delimiter", "")),
         str(told.get("encoding", "utf-8-sig")),
+        guarded,
     )
 
 
-_PARTS: Final = ("columns", "formats", "values", "types", "constants", "delimiter", "encoding")
+_PARTS: Final = (
+    *("columns", "formats", "values", "types", "constants", "delimiter", "encoding"),
+    "guarded",
+)
 
 
 def _table(told: Mapping[str, Any], name: str) -> dict[str, Any]:
