@@ -149,7 +149,7 @@ async def why(work: Work, guest: UUID) -> dict[str, Any]:
     members = await _members(work, guest)
     joined = await work.all("merges.joins", guests=members, limit=MOST_JOINS)
     if len(joined) < MOST_JOINS:
-        joined += await _known(work, {*members} - {row["guest_ref"] for row in joined})
+        joined += await _current_reasons(work, {*members} - {row["guest_ref"] for row in joined})
     return {
         "guest": guest,
         "guests": members,
@@ -158,7 +158,7 @@ async def why(work: Work, guest: UUID) -> dict[str, Any]:
     }
 
 
-async def _known(work: Work, guests: Collection[UUID]) -> list[Row]:
+async def _current_reasons(work: Work, guests: Collection[UUID]) -> list[Row]:
     """By which rule and values guests are known, as if a record had joined each; not those whom no
     rule knows."""
     if not guests:

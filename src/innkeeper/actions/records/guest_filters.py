@@ -19,7 +19,7 @@ _LEAST_DIGITS: Final = 6
 
 
 @dataclass(slots=True)
-class Chosen:
+class ListQuery:
     """What some filters are in SQL: names of conditions and of sort keys, and their parameters."""
 
     follows_rules: bool
@@ -35,53 +35,53 @@ class Chosen:
         self.params |= params
 
 
-def of(filters: Mapping[str, Any], book: Rulebook | None = None) -> Chosen:
+def of(filters: Mapping[str, Any], book: Rulebook | None = None) -> ListQuery:
     """What `filters` ask for; `book` is needed for those `BY_RULES`."""
-    chosen = Chosen(follows_rules=book is not None)
+    query = ListQuery(follows_rules=book is not None)
     members: Record = {}
     for name, value in filters.items():
         match name:
             case "email":
-                chosen.add("by_email", "exact_email", email=value, email_key=email_key(value))
+                query.add("by_email", "exact_email", email=value, email_key=email_key(value))
             case "email_untouched":
                 key = email_key(value)
-                chosen.add("by_email_untouched", untouched=value, untouched_key=key)
+                query.add("by_email_untouched", untouched=value, untouched_key=key)
             case "identifier" if book is not None:
                 provider, identifier = value
-                _add_identifier(chosen, provider, identifier, book)
+                _add_identifier(query, provider, identifier, book)
             case "phone_number" if book is not None:
-                _add_phone_number(chosen, value, filters, book)
+                _add_phone_number(query, value, filters, book)
             case "order_reference_id":
                 key = reference_key(value)
-                chosen.add("by_order_reference_id", order_reference_id=value, reference_key=key)
+                query.add("by_order_reference_id", order_reference_id=value, reference_key=key)
             case "guest_type" | "order_ref":
-                chosen.add(f"by_{name}", **{name: value})
+                query.add(f"by_{name}", **{name: value})
             case _:
                 members[name] = value
     if members:
-        chosen.add("by_member", members=Json(members))
-    return chosen
+        query.add("by_member", members=Json(members))
+    return query
 
 
-def _add_identifier(chosen: Chosen, provider: str, value: str, book: Rulebook) -> None:
+def _add_identifier(query: ListQuery, provider: str, value: str, book: Rulebook) -> None:
     params = {
         "identifier_key": identifier_key(provider, value),
         "identifier": Json([{"provider": provider, "id": value}]),
     }
     if identifies_nobody(value, book.never):
-        chosen.add("by_exact_identifier", **params)
+        query.add("by_exact_identifier", **params)
     else:
-        chosen.add("by_identifier", "exact_identifier", **params)
+        query.add("by_identifier", "exact_identifier", **params)
 
 
 def _add_phone_number(
-    chosen: Chosen, value: str, filters: Mapping[str, Any], book: Rulebook
+    query: ListQuery, value: str, filters: Mapping[str, Any], book: Rulebook
 ) -> None:
     number, _ = without_extension(value)
     if sum(map(number.count, "0123456789")) < _LEAST_DIGITS:
-        chosen.add("by_phone_text", phone_number=value)
+        query.add("by_phone_text", phone_number=value)
         return
     # Another filter may be what a rule over several fields needs beside the phone number.
-    asked = {name: told for name, told in filters.items() if isinstance(told, str)}
+    asked = {name: one for name, one in filters.items() if isinstance(one, str)}
     keys = keys_with_field("phone", {**asked, "phone_numbers": [value]}, book)
-    chosen.add("by_phone_number", "exact_phone_number", phone_number=value, phone_keys=keys)
+    query.add("by_phone_number", "exact_phone_number", phone_number=value, phone_keys=keys)

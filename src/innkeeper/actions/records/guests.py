@@ -8,7 +8,7 @@ from innkeeper import clock
 from innkeeper.actions.protection import erasure, suppression
 from innkeeper.actions.recognition import ledger, rulebook
 from innkeeper.actions.records import guest_filters
-from innkeeper.actions.records.guest_filters import Chosen
+from innkeeper.actions.records.guest_filters import ListQuery
 from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
@@ -63,10 +63,10 @@ async def list_(work: Work, wanted: Wanted) -> Page:
         book = await rulebook.read(work)
 
 
-async def _list(work: Work, wanted: Wanted, chosen: Chosen) -> tuple[Page, UUID | None]:
+async def _list(work: Work, wanted: Wanted, query: ListQuery) -> tuple[Page, UUID | None]:
     """The page, and the version of the identity rules in force if its filters follow them."""
     # Counted types answer for the two lists that may be long; any other filter is counted.
-    filters, params = chosen.parts, chosen.params
+    filters, params = query.parts, query.params
     total = {(): "guests.count_all", ("guests.by_guest_type",): "guests.count_type"}.get(
         tuple(filters), "guests.count"
     )
@@ -76,8 +76,8 @@ async def _list(work: Work, wanted: Wanted, chosen: Chosen) -> tuple[Page, UUID 
         parts={
             "filters": filters,
             "total": [total],
-            "version": ["guests.version"] if chosen.follows_rules else [],
-            "order": [*order, *chosen.order, "guests.sort_last"],
+            "version": ["guests.version"] if query.follows_rules else [],
+            "order": [*order, *query.order, "guests.sort_last"],
         },
         limit=wanted.limit,
         offset=wanted.offset,
@@ -85,10 +85,10 @@ async def _list(work: Work, wanted: Wanted, chosen: Chosen) -> tuple[Page, UUID 
     )
     if rows:
         count, version = rows[0]["total"], None
-        if chosen.follows_rules:
+        if query.follows_rules:
             (version,) = {row.pop("version") for row in rows}
         return Page([flat(row) for row in rows], count), version
-    in_force = await work.one("identity.version") if chosen.follows_rules else None
+    in_force = await work.one("identity.version") if query.follows_rules else None
     count = 0
     if wanted.offset:
         # The page lies behind the last row, whose number it must tell all the same.

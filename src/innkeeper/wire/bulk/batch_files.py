@@ -14,7 +14,7 @@ from innkeeper.rules.spreadsheets import unguarded
 from innkeeper.store.readers import Chunk, chunks, lines, unzipped
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
-from innkeeper.wire.bulk.damage import undamaged
+from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
@@ -24,9 +24,9 @@ ENDINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
 }
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
-    "guests": undamaged(batch_records.own_guest),
-    "orders": undamaged(batch_records.any_order),
-    "events": undamaged(batch_records.event),
+    "guests": refuse_damaged(batch_records.own_guest),
+    "orders": refuse_damaged(batch_records.any_order),
+    "events": refuse_damaged(batch_records.event),
 }
 """What reads the values of an import."""
 

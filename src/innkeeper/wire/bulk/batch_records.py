@@ -25,7 +25,7 @@ from innkeeper.wire.bulk.batch_plans import (
     TOLD,
     Plan,
 )
-from innkeeper.wire.bulk.damage import undamaged
+from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.decode import decode
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.views import PairsView, Verb
@@ -105,7 +105,7 @@ def _enveloped(envelope: dict[str, Any], tracking: bool, imported: bool) -> Oper
         raise rules.Refused(rules.UNSUPPORTED)
     if not isinstance(value, dict):
         raise rules.Refused(rules.invalid("value: must be an object"))
-    return (undamaged(reader) if imported else reader)(value)
+    return (refuse_damaged(reader) if imported else reader)(value)
 
 
 def _are_text(*values: Any) -> bool:

@@ -1,8 +1,9 @@
 """What a spreadsheet made of numbers that were no amounts: phone numbers and ids it cut short."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from innkeeper.errors import Invalid
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Operation
 from innkeeper.rules.normal import is_damaged, is_damaged_phone
@@ -16,25 +17,36 @@ _PEOPLE: Final = ("contact", "consumer", "consumers")
 Read = Callable[[dict[str, Any]], Operation]
 
 
-def undamaged(read: Read) -> Read:
+def refuse_damaged(read: Read) -> Read:
     """The same reader of a record, but it refuses one with a phone number or an id that a
     spreadsheet damaged: it identifies nobody, and what was lost is in the file's source."""
 
     def checked(value: dict[str, Any]) -> Operation:
-        damaged = tuple(f"{at}: {DAMAGED}" for at in _damaged(value))
+        damaged = tuple(f"{at}: {DAMAGED}" for at in _find_damaged(value))
         if not damaged:
             return read(value)
+        others: Sequence[str] = ()
         try:
             read(value)
         except rules.Refused as refused:
-            raise rules.Refused(rules.invalid(*refused.fault.errors, *damaged)) from None
-        raise rules.Refused(rules.invalid(*damaged))
+            others = refused.fault.errors
+        except Invalid as refused:
+            others = refused.errors
+        raise rules.Refused(rules.invalid(*others, *damaged))
 
     return checked
 
 
-def _damaged(value: Mapping[str, Any]) -> Iterator[str]:
-    """Where a record holds such numbers."""
+def _find_damaged(value: Mapping[str, Any]) -> Iterator[str]:
+    """Where a record holds such numbers: its own, and those of the people it names."""
+    yield from _find_in_person(value)
+    for name in _PEOPLE:
+        for at, person in _each(name, value.get(name)):
+            if isinstance(person, dict):
+                yield from (f"{at}.{inner}" for inner in _find_in_person(person))
+
+
+def _find_in_person(value: Mapping[str, Any]) -> Iterator[str]:
     for name in _PHONES:
         for at, number in _each(name, value.get(name)):
             if isinstance(number, str) and is_damaged_phone(number):
@@ -43,10 +55,6 @@ def _damaged(value: Mapping[str, Any]) -> Iterator[str]:
         own = one.get("id") if isinstance(one, dict) else None
         if isinstance(own, str) and is_damaged(own.strip()):
             yield f"{at}.id"
-    for name in _PEOPLE:
-        for at, person in _each(name, value.get(name)):
-            if isinstance(person, dict):
-                yield from (f"{at}.{inner}" for inner in _damaged(person))
 
 
 def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
