@@ -14,7 +14,8 @@ from uuid import uuid4
 import httpx
 from calling import Api
 
-from innkeeper.jobs.batches import resume
+from innkeeper.actions.bulk import batches
+from innkeeper.jobs.batches import apply
 from innkeeper.jobs.privacy import search_files
 from innkeeper.jobs.worker import work_jobs
 from innkeeper.settings import Settings
@@ -79,7 +80,12 @@ class Batches:
 
     def work_at_once(self) -> None:
         """Apply what was uploaded, without the queue and the time it takes to start."""
-        self._act(resume)
+
+        async def apply_all(work: Work) -> None:
+            for ref in await batches.unfinished(work):
+                await apply(work, str(ref))
+
+        self._act(apply_all)
 
     def search_files(self) -> None:
         """Take who was erased out of files, as the background does every few seconds."""

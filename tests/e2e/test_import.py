@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import psycopg
 import pytest
 from calling import Api
@@ -26,6 +27,7 @@ from process import COMMAND, Innkeeper
 from waiting import until
 
 from innkeeper.actions.admin import workspaces
+from innkeeper.actions.bulk import batches
 from innkeeper.store.database import Database
 
 LONG = os.environ.get("INNKEEPER_LONG") == "1"
@@ -205,12 +207,36 @@ class TestManyGuests:
                 time.sleep(random_.uniform(0, 0.05))
                 process.kill()
         assert 0 < place.lines_done < many
+        swept = sweep(place)
+        assert swept["state"] == "error"
+        assert f"ended after line {place.lines_done}, before the file did" in swept["fault"]
         told = place.imported("guests", file)
         assert (told["records"], told["created"]) == (many, expected)
         assert place.guests == expected
         with new_place(running) as other:
             assert other.imported("guests", file) == told
             assert place.state == other.state
+
+
+def sweep(place: Place) -> dict[str, Any]:
+    """F2: what the minutely sweep makes of the import, once it was silent for minutes."""
+
+    async def act() -> dict[str, Any]:
+        database = Database(place.dsn, pool_size=1)
+        await database.open()
+        try:
+            async with database.work(place.workspace) as work:
+                await work.connection.execute(
+                    f"UPDATE {place.schema}.batches SET modified_at = modified_at - %s",
+                    [2 * batches.SILENT],
+                )
+                assert await batches.end_interrupted(work) == 1
+                (row,) = (await batches.list_(work, envelopes=False)).items
+                return row
+        finally:
+            await database.close()
+
+    return asyncio.run(act())
 
 
 @contextmanager
@@ -354,15 +380,48 @@ class TestFormats:
         assert told == {"records": many, "unchanged": many, "failed": 0}
         assert place.state == before
 
-    def test_a_file_that_is_no_gzip_is_told_in_one_sentence(
+    def test_a_damaged_gzip_is_told_in_one_sentence(self, place: Place, tmp_path: Path) -> None:
+        file = tmp_path / "a.ndjson.gz"
+        file.write_bytes(gzip.compress(b'{"email": "a@example.com"}\n' * 9)[:-9])
+        done = place.run("import", "guests", file)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"innkeeper: {file} cannot be read: the gzip file ends too early: it was cut off.\n"
+        )
+
+    def test_f2_a_file_that_cannot_be_read_holds_up_no_other(
         self, place: Place, tmp_path: Path
     ) -> None:
-        file = tmp_path / "a.ndjson.gz"
-        file.write_bytes(b"no gzip")
-        done = place.run("import", "guests", file)
+        line = b'{"identifiers": [{"provider": "email", "id": "%s@example.com"}]}\n'
+        good, bad, more = (tmp_path / name for name in ("a.ndjson", "b.ndjson.gz", "c.ndjson"))
+        good.write_bytes(line % b"a")
+        bad.write_bytes(gzip.compress(line % b"b")[:-9])
+        more.write_bytes(line % b"c")
+        done = place.run("import", "guests", good, bad, more, "--json")
         assert done.returncode == 1
-        assert done.stderr.startswith("innkeeper: ")
-        assert "Traceback" not in done.stderr
+        assert done.stderr.startswith(f"innkeeper: {bad} cannot be read: ")
+        assert json.loads(done.stdout) == {"records": 2, "created": 2, "failed": 0}
+        faults = "SELECT array_agg(state || ': ' || coalesce(fault, '') ORDER BY created_at)"
+        assert place.one(f"{faults} FROM {{ws}}.batches") == [
+            "success: ",
+            "error: The file cannot be read: the gzip file ends too early: it was cut off.",
+            "success: ",
+        ]
+
+    def test_f2_parquet_with_nan_and_instants_inside_a_struct(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        """By the suggested mapping, unedited."""
+        file = tmp_path / "people.parquet"
+        duckdb.sql(
+            "SELECT * FROM (VALUES ('a@example.com', 'nan'::DOUBLE, "
+            "{'at': TIMESTAMPTZ '2024-01-02 03:04:05+02'}), ('b@example.com', 2.5, NULL)) "
+            'AS t ("Email", points, consent)'
+        ).write_parquet(str(file))
+        assert place.run("import", "guests", file, "--suggest").returncode == 0
+        assert place.imported("guests", file) == {"records": 2, "created": 2, "failed": 0}
+        found = "SELECT array_agg(pairs ORDER BY pairs::text) FROM {ws}.guest_extensions"
+        assert place.one(found) == [{"consentAt": "2024-01-02T01:04:05.000Z"}, {"points": 2.5}]
 
     def test_csv_without_mapping_must_name_fields(self, place: Place, tmp_path: Path) -> None:
         file = tmp_path / "a.csv"

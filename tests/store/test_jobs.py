@@ -11,7 +11,7 @@ from waiting import until
 
 from innkeeper.actions.admin.background import defer, list_jobs
 from innkeeper.jobs import presence, worker
-from innkeeper.jobs.board import task
+from innkeeper.jobs.board import scheduled, task
 from innkeeper.jobs.presence import Presence
 from innkeeper.jobs.worker import jobs_path, work_jobs
 from innkeeper.settings import Settings
@@ -40,6 +40,17 @@ async def slow(work: Work, word: str) -> None:
     await asyncio.sleep(0.4)
     await defer(work, "tests.note", word=f"{word}, then this")
     seen.append((work.workspace, word))
+
+
+async def _note_unless_live(work: Work) -> None:
+    seen.append((work.workspace, "scheduled"))
+    if work.workspace == "live":
+        raise LookupError("live has none")
+
+
+# Neither is due while tests run, but for some hours of the first of January.
+scheduled("* 3 1 1 *", "tests.often")(_note_unless_live)
+scheduled("3 3 1 1 *", "tests.yearly")(_note_unless_live)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +89,25 @@ async def test_a_job_that_failed_runs_again(dsn: str, work: Work) -> None:
 
     assert (job["status"], job["attempts"]) == ("todo", 1)
     assert job["scheduled_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "again"), [("tests.often", "succeeded"), ("tests.yearly", "todo")]
+)
+async def test_f2_a_workspace_that_fails_holds_up_no_other(
+    dsn: str, work: Work, name: str, again: str
+) -> None:
+    """`live` comes first. A task that comes again soon anyhow is not in the way of its next tick;
+    one that comes once a year is tried again."""
+    await work.connection.execute(
+        "INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, args, lock, queueing_lock) "
+        "VALUES ('default', %s, '{\"timestamp\": 0}', %s, %s)",
+        [name] * 3,
+    )
+    await work_jobs(Settings.load(database=dsn, environment={}, config=""), once=True)
+    assert seen == [("live", "scheduled"), ("live_sandbox", "scheduled")]
+    (job,) = [job for job in await list_jobs(work) if job["task"] == name]
+    assert (job["status"], job["attempts"]) == (again, 1)
 
 
 async def test_migrating_twice_leaves_the_queue_alone(dsn: str) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +25,6 @@ STDIN = "-"
 SUGGESTED = MAPPING_SUFFIX
 REJECTS = ".rejects.ndjson"
 _SAMPLE = 200
-_GZIP = b"\x1f\x8b"
 
 
 class What(StrEnum):
@@ -44,6 +42,8 @@ class Sum:
     records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    """Files that were not imported to their end."""
 
     def shown(self) -> dict[str, Any]:
         return {
@@ -128,12 +128,14 @@ def import_(
     total = _run(asked, files)
     from innkeeper.cli.output import show, table
 
+    if len(total.unreadable) == len(files):
+        raise typer.Exit(1)
     if json:
         show(total.shown())
     else:
         table([total.shown()], *total.shown())
-    if total.failed:
-        raise typer.Exit(2)
+    if total.unreadable or total.failed:
+        raise typer.Exit(1 if total.unreadable else 2)
 
 
 def _run(asked: Asked, files: Sequence[str]) -> Sum:
@@ -144,7 +146,12 @@ def _run(asked: Asked, files: Sequence[str]) -> Sum:
     async def act(work: "Work") -> None:
         collect_seldom()
         for name in files:
-            await _one(work, asked, name, total)
+            try:
+                await _one(work, asked, name, total)
+            except OperatorError as error:
+                # The other files are imported all the same.
+                print(f"innkeeper: {error}", file=sys.stderr)
+                total.unreadable.append(name)
 
     asked.here.run(asked.workspace, act)
     return total
@@ -268,9 +275,6 @@ def _layout(asked: Asked, name: str) -> "Layout":
 
     guessed, compressed = guessed_format(name)
     form = asked.form or guessed
-    if name == STDIN:
-        # Nothing but its first bytes tells.
-        compressed = cast(BufferedReader, sys.stdin.buffer).peek(2)[:2] == _GZIP
     if form is None:
         raise OperatorError(f"Nothing tells what {name} is: say --format ndjson, csv or parquet.")
     path = asked.mapping
@@ -362,13 +366,13 @@ def _suggest(asked: Asked, name: str) -> None:
     """Write a mapping beside a file."""
     from itertools import islice
 
-    from innkeeper.store.readers import unzipped
+    from innkeeper.store.readers import expanded
     from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
     from innkeeper.wire.bulk.batch_files import guessed_format
     from innkeeper.wire.bulk.batch_records import json_value
     from innkeeper.wire.bulk.suggestion import suggested
 
-    guessed, compressed = guessed_format(name)
+    guessed, _ = guessed_format(name)
     form = asked.form or guessed
     if form not in ("csv", "parquet") or name == STDIN:
         raise OperatorError("A mapping is suggested for CSV and Parquet files.")
@@ -377,8 +381,7 @@ def _suggest(asked: Asked, name: str) -> None:
         rows = [json_value(text) for _, text in islice(parquet_rows(Path(name)), _SAMPLE)]
     else:
         with Path(name).open("rb") as file:
-            stream = unzipped(file) if compressed else file
-            rows = [row for _, row in islice(csv_rows(stream), _SAMPLE)]
+            rows = [row for _, row in islice(csv_rows(expanded(file)), _SAMPLE)]
             columns = list(rows[0]) if rows else []
     path = asked.mapping or Path(name + SUGGESTED)
     if path.exists():

@@ -3,17 +3,18 @@
 import asyncio
 import logging
 from functools import partial
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.admin.background import told, try_each
 from innkeeper.actions.bulk import batches, exports_files, imports
-from innkeeper.errors import OperatorError, Unavailable
-from innkeeper.jobs.board import patient_task, scheduled, task
+from innkeeper.errors import Unavailable
+from innkeeper.jobs.board import patient_task, scheduled
+from innkeeper.store.failures import may_pass
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.outside import within
-from innkeeper.store.readers import Unreadable, ahead, check_gzip
+from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.export_files import write
@@ -26,9 +27,10 @@ _ATTEMPTS: Final = 1000
 """Rewrites of one file that a run follows."""
 
 
-@task(batches.TASK)
+@patient_task(batches.TASK)
 async def apply(work: Work, batch: str) -> None:
-    """Apply a batch; cut off, it goes on where it stopped. Nothing when somebody is at it."""
+    """Apply a batch; cut off, or while storage is away, it goes on later where it stopped. Nothing
+    when somebody is at it."""
     ref = UUID(batch)
     if not await batches.claim(work, ref):
         return
@@ -38,25 +40,26 @@ async def apply(work: Work, batch: str) -> None:
         await batches.let_go(work, ref)
 
 
-@scheduled("* * * * *", "batches.resume")
-async def resume(work: Work) -> None:
-    """Go on with what a killed worker left, without waiting for its job to be missed."""
-    for ref in await batches.unfinished(work):
-        await apply(work, str(ref))
-
-
 @scheduled("23 3 * * *", "batches.forget")
 async def forget(work: Work) -> None:
     """Forget batches of more days ago than the settings say, and files that nobody waits for."""
     files = Files.of(work.settings)
-    for row in await batches.forgettable(work):
-        await batches.forget(work, row["ref"])
-        await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, row["ref"]))
-    for row in await exports_files.kept(work):
-        if row["expires_at"] is not None and row["expires_at"] < clock.now():
-            await exports_files.removed(work, [row["ref"]])
-            name = exports_files.file_name(work.workspace, row["ref"])
-            await asyncio.to_thread(files.remove, name)
+
+    # First the file: one that cannot be removed now is known, and removed tomorrow.
+    async def forget_batch(ref: UUID) -> None:
+        await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
+        await batches.forget(work, ref)
+
+    old = [row["ref"] for row in await batches.forgettable(work)]
+    over = [
+        row["ref"]
+        for row in await exports_files.kept(work)
+        if row["expires_at"] is not None and row["expires_at"] < clock.now()
+    ]
+    try:
+        await try_each(old, forget_batch, "forgetting a batch")
+    finally:
+        await try_each(over, partial(exports_files.remove, work), "removing an export")
 
 
 @patient_task(exports_files.TASK)
@@ -73,8 +76,8 @@ async def write_export(work: Work, export: str) -> None:
     except (Unavailable, OSError) as fault:
         await exports_files.put_off(work, known, fault)
     except Exception as fault:
-        await exports_files.move(work, ref, exports_files.FAILED, fault=type(fault).__name__)
-        raise
+        log.exception("export %s cannot be written", ref)
+        await exports_files.move(work, ref, exports_files.FAILED, fault=told(fault))
 
 
 async def _write_export(work: Work, known: Row) -> None:
@@ -110,27 +113,34 @@ async def _apply(work: Work, ref: UUID) -> None:
 
 
 async def _read(work: Work, files: Files, batch: Row) -> None:
-    """Apply a file to its end, or tell that it cannot be read."""
+    """Apply a file to its end, or end its batch with the reason why it cannot be applied.
+
+    What may pass (storage or the database is away) is noted and raised: the job runs again.
+    """
     ref = batch["ref"]
-    layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     try:
-        async with files.fetched(batches.upload_name(work.workspace, ref)) as path:
-            if not batch["line"] and layout.compressed:
-                # Before anything of it is applied: a broken file is refused whole.
-                most = MOST_EXPANSION * work.settings.max_upload_bytes
-                await asyncio.to_thread(_check, path, most)
-            with layout.opened(path) as source:
-                if imports.is_rehearsal(batch):
-                    await imports.rehearse_upload(work, batch, ahead(layout.chunks(source)))
-                else:
-                    await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))
-    except (Unreadable, FileNotFoundError, OperatorError) as error:
-        log.warning("batch %s cannot be read: %s", ref, error)
-        await batches.move(work, ref, batches.ERROR, kept=True, fault=str(error))
+        await _apply_file(work, files, batch)
+    except batches.Moved:
+        raise
+    except Exception as fault:
+        if may_pass(fault) and not isinstance(fault, FileNotFoundError):
+            await batches.wait(work, ref, f"It waits, and is tried again: {told(fault)}")
+            raise
+        log.warning("batch %s cannot be applied", ref, exc_info=fault)
+        await batches.move(work, ref, batches.ERROR, kept=True, fault=imports.reason(fault))
     else:
         await batches.finish(work, ref)
 
 
-def _check(path: Path, most: int) -> None:
-    with path.open("rb") as stream:
-        check_gzip(stream, most)
+async def _apply_file(work: Work, files: Files, batch: Row) -> None:
+    layout = Layout.of(batch, tracking=work.settings.batch_tracking)
+    async with files.fetched(batches.upload_name(work.workspace, batch["ref"])) as path:
+        if not batch["line"]:
+            # Before anything of it is applied: a broken file is refused whole.
+            most = MOST_EXPANSION * work.settings.max_upload_bytes
+            await asyncio.to_thread(layout.check, path, most)
+        with layout.opened(path) as source:
+            if imports.is_rehearsal(batch):
+                await imports.rehearse_upload(work, batch, ahead(layout.chunks(source)))
+            else:
+                await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))

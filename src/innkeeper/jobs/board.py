@@ -9,7 +9,7 @@ from procrastinate import BaseRetryStrategy, Blueprint, JobContext, RetryDecisio
 from procrastinate.jobs import Job
 
 from innkeeper.actions.admin import workspaces
-from innkeeper.actions.admin.background import Later
+from innkeeper.actions.admin.background import Later, try_each
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Lend, Work
 
@@ -19,11 +19,26 @@ LendingTask = Callable[Concatenate[Lend, P], Awaitable[None]]
 
 BOARD: Final = Blueprint()
 # A job that a stopping or dying worker cut off must come back, so that every task has one.
-RETRY: Final = RetryStrategy(max_attempts=10, exponential_wait=2)
+MOST_ATTEMPTS: Final = 10
+RETRY: Final = RetryStrategy(max_attempts=MOST_ATTEMPTS, exponential_wait=2)
 LONGEST_PAUSE: Final = 300
+_SHORT_PAUSE: Final = 60
 DATABASE: Final = "database"
 
 log = logging.getLogger("innkeeper.jobs")
+
+
+class _Scheduled(BaseRetryStrategy):
+    """Runs again soon after a fault, and while it waits the next tick does not come: tasks that
+    run often wait a minute at most."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if job.attempts >= MOST_ATTEMPTS:
+            return None
+        return RetryDecision(retry_in={"seconds": min(2 ** (job.attempts + 1), self._longest)})
 
 
 class _Patience(BaseRetryStrategy):
@@ -76,18 +91,29 @@ def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:
 def scheduled(cron: str, name: str) -> Callable[[Task[[]]], Task[[]]]:
     """Register a task that runs for every workspace on a schedule (cron, UTC).
 
-    Runs do not overlap: one still under way lets the next wait, and only one waits.
+    Runs do not overlap: one still under way lets the next wait, and only one waits. A workspace
+    where it fails holds up no other. A task that runs at least hourly is not run again for that:
+    its next tick is soon enough, and comes on time everywhere.
     """
+    is_often = cron.startswith("*")
+    retry = _Scheduled(_SHORT_PAUSE if is_often else LONGEST_PAUSE)
 
     def register(function: Task[[]]) -> Task[[]]:
         @BOARD.periodic(cron=cron)
-        @BOARD.task(name=name, retry=RETRY, pass_context=True, queueing_lock=name, lock=name)
+        @BOARD.task(name=name, retry=retry, pass_context=True, queueing_lock=name, lock=name)
         async def run(context: JobContext, /, timestamp: int) -> None:
             database: Database = context.additional_context[DATABASE]
             async with database.control("job") as work:
                 names = [row["name"] for row in await workspaces.list_all(work)]
-            for workspace in names:
+
+            async def act(workspace: str) -> None:
                 await _in_workspace(context, workspace, name, function, {})
+
+            try:
+                await try_each(names, act, name)
+            except Exception:
+                if not is_often:
+                    raise
 
         return function
 

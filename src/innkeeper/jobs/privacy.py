@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from innkeeper.actions.admin import audit
+from innkeeper.actions.admin.background import try_each
 from innkeeper.actions.protection import erasure, privacy
 from innkeeper.actions.recognition import rulebook
 from innkeeper.jobs.board import scheduled
@@ -32,18 +35,31 @@ async def search_files(work: Work) -> dict[str, int]:
     if wanted is None:
         return {}
     files = Files.of(work.settings)
-    changed = {
-        "uploads": await search_uploads(work, files, await rulebook.read(work), wanted.digests),
-        "exports": await search_exports(work, files),
-        "lake": await _search_lake(work),
+    searches: dict[str, Callable[[], Awaitable[int]]] = {
+        "uploads": partial(_search_uploads, work, files, wanted.digests),
+        "exports": partial(search_exports, work),
+        "lake": partial(_search_lake, work),
+        **{
+            place.name: partial(place.files, work, wanted.guests)
+            for place in erasure.places()
+            if place.files is not None
+        },
     }
-    for place in erasure.places():
-        if place.files is not None:
-            changed[place.name] = await place.files(work, wanted.guests)
-    found = {name: many for name, many in changed.items() if many}
+    found: dict[str, int] = {}
+
+    async def look_in(name: str) -> None:
+        if many := await searches[name]():
+            found[name] = many
+
+    # A place that cannot be searched now keeps nobody in the others; all are searched again.
+    await try_each(searches, look_in, "searching files for erased guests")
     await audit.note(work, "privacy.files", None, changed=found)
     await privacy.searched(work, wanted)
     return found
+
+
+async def _search_uploads(work: Work, files: Files, digests: frozenset[bytes]) -> int:
+    return await search_uploads(work, files, await rulebook.read(work), digests)
 
 
 async def _search_lake(work: Work) -> int:

@@ -26,6 +26,7 @@ from innkeeper.web.observe import configure_logs
 
 MODULES: Final = (
     "innkeeper.jobs.upkeep",
+    "innkeeper.jobs.requeue",
     "innkeeper.jobs.identity",
     "innkeeper.jobs.stream",
     "innkeeper.jobs.batches",

@@ -50,11 +50,20 @@ async def compact(
             return None
         files = await work.all("lake.files")
         done = Compacted(0, 0, 0)
+        fault: Exception | None = None
         for kind in KINDS:
             of_kind = [file for file in files if file["kind"] == kind]
-            if _due(of_kind, everything):
-                done = _sum(done, await _compact_kind(work, kind, of_kind))
-        return _sum(done, Compacted(0, 0, await sweep(work, grace)))
+            try:
+                if _due(of_kind, everything):
+                    done = _sum(done, await _compact_kind(work, kind, of_kind))
+            except Exception as error:
+                # Its files stay as they are, and the other kinds are compacted.
+                log.exception("files of %s cannot be compacted", kind)
+                fault = fault or error
+        done = _sum(done, Compacted(0, 0, await sweep(work, grace)))
+        if fault is not None:
+            raise fault
+        return done
 
 
 def _due(files: Sequence[Row], everything: bool) -> bool:

@@ -20,6 +20,13 @@ _UNSTORABLE: Final = "The request holds a value that cannot be stored."
 _UNAVAILABLE: Final = ("08", "53", "57", "58", "25006")
 
 
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later though nobody changes anything: the database, storage, a
+    disk or the network is away. Anything else fails the same way again."""
+    away = (Unavailable, OSError, psycopg.OperationalError, psycopg.InterfaceError)
+    return isinstance(error, away)
+
+
 def translated(error: Exception) -> Exception:
     """The error to raise in place of what psycopg raised; the same one when it is a bug of ours."""
     if isinstance(error, UnicodeEncodeError):

@@ -1,22 +1,32 @@
 """Records out of files, in constant memory: gzip or plain, by line."""
 
 import asyncio
+import io
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import IO, Any, Final, Generic, TypeVar, cast
 
+from innkeeper.errors import ApiError, OperatorError
+
+log = logging.getLogger(__name__)
+
+_LONGEST_REASON: Final = 500
 MAX_LINE: Final = 8 * 1024 * 1024
 """Longest line in bytes; of a longer one only the start is read."""
 _BLOCK: Final = 1024 * 1024
+_GZIP: Final = b"\x1f\x8b"
 
 Item = TypeVar("Item")
 Raw = TypeVar("Raw")
 
 
 class Unreadable(Exception):
-    """The file is not what it should be, e.g. zip instead of gzip."""
+    """The file is not what it should be, e.g. zip instead of gzip; the argument says what is wrong,
+    to go after "cannot be read: "."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,23 @@ class Chunk(Generic[Item]):
 
     items: list[Item]
     line: int
+
+
+def is_gzip(stream: IO[bytes]) -> bool:
+    """Whether a file is gzip, by its first bytes, which stay to be read; a stream that cannot be
+    looked into ahead is content already."""
+    if hasattr(stream, "peek"):
+        return cast(BufferedReader, stream).peek(len(_GZIP)).startswith(_GZIP)
+    if not stream.seekable():
+        return False
+    start = stream.read(len(_GZIP))
+    stream.seek(-len(start), io.SEEK_CUR)
+    return start == _GZIP
+
+
+def expanded(stream: IO[bytes]) -> IO[bytes]:
+    """The content of a file, whether it is gzip or plain."""
+    return unzipped(stream) if is_gzip(stream) else stream
 
 
 def unzipped(stream: IO[bytes]) -> IO[bytes]:
@@ -37,6 +64,8 @@ def unzipped(stream: IO[bytes]) -> IO[bytes]:
 
 def check_gzip(stream: IO[bytes], most: int) -> None:
     """Read a gzip file to its end; raises `Unreadable`, also past `most` bytes of content."""
+    if not is_gzip(stream):
+        raise Unreadable("the file is not gzip")
     left = most
     for block in blocks(unzipped(stream)):
         left -= len(block)
@@ -73,18 +102,24 @@ def readable() -> Iterator[None]:
     own: type[Exception] = vars(isal_zlib)["error"]
     try:
         yield
-    except (EOFError, OSError, own) as error:
-        raise Unreadable(str(error)) from error
+    except EOFError as error:
+        raise Unreadable("the gzip file ends too early: it was cut off") from error
+    except (OSError, own) as error:
+        raise Unreadable(f"the gzip file is damaged ({error})") from error
 
 
 def chunks(
     records: Iterable[tuple[int, Raw]], read: Callable[[int, Raw], Item], size: int
 ) -> Iterator[Chunk[Item]]:
-    """Records read `size` at a time, fewer where their lines are long."""
+    """Records read `size` at a time, fewer where lines are long; raises `Unreadable` that says
+    where `read` failed."""
     items: list[Item] = []
     number = held = 0
     for number, text in records:
-        items.append(read(number, text))
+        try:
+            items.append(read(number, text))
+        except Exception as error:
+            raise unreadable(error, f"record {number}: ") from error
         held += len(text) if isinstance(text, bytes) else 0
         if len(items) == size or held >= MAX_LINE:
             yield Chunk(items, number)
@@ -108,4 +143,16 @@ async def ahead(every: Iterator[Item]) -> AsyncIterator[Item]:
 
 
 def _next(every: Iterator[Item]) -> Item | None:
-    return next(every, None)
+    try:
+        return next(every, None)
+    except Exception as error:
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception, where: str = "") -> Exception:
+    """What to raise for an error met while a file is read: those that say what is wrong as they
+    are, any other as `Unreadable`. Whatever a file holds, its reader ends with a reason."""
+    if isinstance(error, Unreadable | OperatorError | ApiError | FileNotFoundError):
+        return error
+    log.error("a file could not be read", exc_info=error)
+    return Unreadable(f"{where}{type(error).__name__}: {error}"[:_LONGEST_REASON])

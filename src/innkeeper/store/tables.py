@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from innkeeper.store.parquet_types import json_ready, quoted
 from innkeeper.store.readers import MAX_LINE, Unreadable, readable
 
 DELIMITERS: Final = ",;\t|"
@@ -63,11 +64,10 @@ def parquet_rows(path: Path, after: int = 0) -> Iterator[tuple[int, bytes]]:
     connection = duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1})
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)])
+        table = connection.read_parquet(str(path))
         packed = ", ".join(
-            # An instant with its zone is spelt as no parser of ours reads it.
-            f"{_quoted(name)} := {_quoted(name)}{'::TIMESTAMP' if 'TIME ZONE' in kind else ''}"
-            for name, kind, *_ in described.fetchall()
+            f"{quoted(name)} := {json_ready(kind, quoted(name))}"
+            for name, kind in zip(table.columns, table.types, strict=True)
         )
         # Names are the file's own, quoted.
         connection.execute(
@@ -93,10 +93,6 @@ def parquet_columns(path: Path) -> list[str]:
             return list(connection.read_parquet(str(path)).columns)
     except duckdb.Error as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 class _Raw(io.RawIOBase):

@@ -1,12 +1,18 @@
 """Handing work to the background: queued in the caller's own transaction."""
 
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from innkeeper import clock
 from innkeeper.errors import ApiError
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Json, Work
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 DELIVERIES: Final = "deliveries"
 """The queue with slots of its own: a destination that does not answer takes none of other jobs."""
@@ -15,6 +21,31 @@ ATTEMPTS: Final = 30
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_TOLD: Final = 500
+
+
+async def try_each(
+    items: Iterable[Item],
+    act: Callable[[Item], Awaitable[object]],
+    doing: str,
+    *,
+    ends: tuple[type[Exception], ...] = (),
+) -> None:
+    """Do something with every item, whatever becomes of the others; `doing` is for the log.
+
+    Raises the first fault once all were tried; one of the kinds `ends` at once, since all others
+    would meet it too.
+    """
+    first: Exception | None = None
+    for item in items:
+        try:
+            await act(item)
+        except ends:
+            raise
+        except Exception as fault:
+            log.error("%s failed for %s", doing, item, exc_info=fault)
+            first = first or fault
+    if first is not None:
+        raise first
 
 
 class Later(Exception):

@@ -140,10 +140,14 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
         )
         if execution is None:
             raise RuntimeError("an execution was not stored")
-        # One execution of an export at a time: a delta follows the one before it.
-        lock = f"{work.workspace} export {row['ref']}"
+        lock = lock_of_runs(work, row["ref"])
         await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))
         return execution
+
+
+def lock_of_runs(work: Work, export: UUID) -> str:
+    """One execution of an export runs at a time: a delta follows the one before it."""
+    return f"{work.workspace} export {export}"
 
 
 async def start_due(work: Work) -> int:
@@ -151,14 +155,20 @@ async def start_due(work: Work) -> int:
     queued, now = 0, clock.now()
     after: tuple[datetime, UUID] = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
     while True:
-        async with work.transaction():
-            row = await work.one(
-                "exports.due", parts=_COLUMNS, now=now, after=after[0], after_ref=after[1]
-            )
-            if row is None:
-                return queued
-            after = row["next_at"], row["ref"]
-            queued += await _start_scheduled(work, row)
+        before = after
+        try:
+            async with work.transaction():
+                row = await work.one(
+                    "exports.due", parts=_COLUMNS, now=now, after=after[0], after_ref=after[1]
+                )
+                if row is None:
+                    return queued
+                after = row["next_at"], row["ref"]
+                queued += await _start_scheduled(work, row)
+        except Exception:
+            if after == before:
+                raise
+            log.exception("an audience export that is due cannot be started")
 
 
 async def _start_scheduled(work: Work, row: Record) -> bool:

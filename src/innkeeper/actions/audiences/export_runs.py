@@ -5,6 +5,7 @@ off writes the same ones anew and nothing is there twice.
 """
 
 import asyncio
+import logging
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,6 +37,8 @@ from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.outside import within
 from innkeeper.store.scratch import temporary
 from innkeeper.store.work import Work
+
+log = logging.getLogger(__name__)
 
 DELIVER: Final = "exports.deliver"
 KEPT: Final = timedelta(days=7)
@@ -82,11 +85,9 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
         if isinstance(fault, Unavailable | OSError):
             told = await background.put_off(work, "exports.put_off", found, fault)
             return await _finish(work, row, found, status=FAILED, errors=[told])
-        told = fault.message if isinstance(fault, ApiError) else type(fault).__name__
-        ended = await _finish(work, row, found, status=FAILED, errors=[told])
         if not isinstance(fault, ApiError):
-            raise
-        return ended
+            log.exception("execution %s of an export failed", execution)
+        return await _finish(work, row, found, status=FAILED, errors=[background.told(fault)])
 
 
 async def _run(
@@ -109,8 +110,7 @@ async def _run(
         added = sum(len(each.guests) for each in chosen if each.action != REMOVE)
         removed = sum(len(each.guests) for each in chosen if each.action == REMOVE)
         if row["destination"]:
-            # In order: a delta must not arrive before the one that it follows.
-            lock = f"{work.workspace} delivery {row['ref']}"
+            lock = lock_of_deliveries(work, row["ref"])
             ref = str(execution["ref"])
             await background.defer(
                 work, DELIVER, queue=background.DELIVERIES, lock=lock, execution=ref
@@ -132,6 +132,11 @@ async def _run(
         if done is None:
             raise Unknown("Audience export execution", execution["ref"])
         return done
+
+
+def lock_of_deliveries(work: Work, export: UUID) -> str:
+    """Deliveries of an export go in order: a delta must not arrive before the one it follows."""
+    return f"{work.workspace} delivery {export}"
 
 
 async def _members(
@@ -261,10 +266,13 @@ async def forget_old(work: Work) -> int:
     """Remove files whose time has come; how many."""
     rows = await work.all("exports.old", before=clock.now() - KEPT)
     files = Files.of(work.settings)
-    for row in rows:
-        await asyncio.to_thread(files.remove, row["name"])
-    if rows:
-        await work.run("exports.forget_files", names=[row["name"] for row in rows])
+
+    async def forget(name: str) -> None:
+        await asyncio.to_thread(files.remove, name)
+        await work.run("exports.forget_files", names=[name])
+
+    names = [row["name"] for row in rows]
+    await background.try_each(names, forget, "removing a file of an export")
     return len(rows)
 
 

@@ -1,11 +1,13 @@
 """Calculating segments: each run recorded, membership of Live ones kept, changes told."""
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import segments, traits, webhooks
 from innkeeper.errors import ApiError, Unavailable
 from innkeeper.lake import engines
@@ -14,7 +16,10 @@ from innkeeper.lake.locks import REFRESH, alone
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, SCHEDULED
+from innkeeper.store.failures import may_pass
 from innkeeper.store.work import Row, Work
+
+log = logging.getLogger(__name__)
 
 ON_DEMAND: Final = "ON_DEMAND"
 PUBLISH: Final = "PUBLISH"
@@ -71,8 +76,12 @@ async def nightly(work: Work) -> None:
     """Calculate every Live segment whole: days have passed, so rules about days mean others."""
     async with alone(work, REFRESH):
         statuses = [LIVE, SCHEDULED]
-        for row in await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses):
+        rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses)
+
+        async def calculate(row: Row) -> None:
             await _recorded(work, row, NIGHTLY, store=True)
+
+        await background.try_each(rows, calculate, "calculating a segment")
 
 
 async def refresh(work: Work) -> int:
@@ -86,9 +95,12 @@ async def refresh(work: Work) -> int:
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
         asked = {str(each["guest_ref"]) for each in touched}
         many = len(touched) == MOST_TOUCHED
-        for row in rows:
+
+        async def look(row: Row) -> None:
             some = None if many or await _relative(work, row) else asked
             await _recorded(work, row, LIVE_RUN, store=True, asked=some)
+
+        await background.try_each(rows, look, "calculating a segment")
         await work.run("segments.forget_touched", sequences=[each["sequence"] for each in touched])
         return len(asked)
 
@@ -106,7 +118,11 @@ async def _relative(work: Work, row: Row) -> bool:
 async def _recorded(
     work: Work, row: Row, kind: str, *, store: bool, asked: Collection[str] | None = None
 ) -> Record:
-    """Calculate a segment, and record how that went; one that fails raises nothing."""
+    """Calculate a segment, and record how that went.
+
+    Raises what may pass, once it is recorded, and for who asks for it now a fault of ours: any
+    other failure is the segment's own, and comes again with each run.
+    """
     ref, now = uuid4(), clock.now()
     quiet = kind == LIVE_RUN
     if not quiet:
@@ -127,8 +143,11 @@ async def _recorded(
         ended |= await _calculate(work, row, store=store, asked=asked, quiet=quiet)
     except Exception as fault:
         ended |= {"state": FAILED, "error": _told(fault)}
-        if not isinstance(fault, ApiError) or (quiet and isinstance(fault, Unavailable)):
-            # The job tries again; what changed is not forgotten before that.
+        if not isinstance(fault, ApiError):
+            log.exception("segment %s cannot be calculated", row["ref"])
+        # The job tries again; what changed is not forgotten before that.
+        again = quiet if isinstance(fault, Unavailable) else may_pass(fault)
+        if again or (kind == ON_DEMAND and not isinstance(fault, ApiError)):
             await _end(work, row, ref, kind, ended, quiet=quiet)
             raise
     return await _end(work, row, ref, kind, ended, quiet=quiet)

@@ -107,7 +107,11 @@ async def _send(settings: Settings, message: Row) -> str | None:
     """Try once; what was wrong, or None."""
     body = bytes(message["body"])
     stamp = str(int(clock.now().timestamp()))
-    secret = stored_secrets.webhook_secret(settings, message["secret"])
+    try:
+        secret = stored_secrets.webhook_secret(settings, message["secret"])
+    except Exception as fault:
+        # Of this message alone: it counts as an attempt, and those behind it get theirs.
+        return background.told(fault)
     headers = {
         "Content-Type": "application/json",
         SIGNATURE: signature(secret, stamp, body),

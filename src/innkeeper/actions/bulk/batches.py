@@ -32,6 +32,16 @@ STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
+SILENT: Final = timedelta(minutes=2)
+"""After how long without a word an import of a command may have been killed."""
+INTERRUPTED: Final = (
+    "The command that imported this file ended after line {line}, before the file did. What came "
+    "before is imported. Run the same command again: it goes on from there."
+)
+INTERRUPTED_STREAM: Final = (
+    "The command that imported this ended after line {line}, before its input did. What came "
+    "before is imported. Run it again from the start: what is imported already stays as it is."
+)
 _COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
@@ -75,7 +85,7 @@ async def allocate(
 
 
 async def begin(work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict[str, Any]) -> Row:
-    """An import of a file that its reader has at hand; one that was cut off goes on.
+    """An import of a file that its reader has at hand; one that was interrupted goes on.
 
     `source` is what the file is known by (JSON), None for one that cannot be read again.
     """
@@ -84,6 +94,8 @@ async def begin(work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict
         row = None
         if key is not None:
             row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
+        if row is not None and row["finished_at"] is not None:
+            row = await work.one("batches.reopen", parts=_COLUMNS, ref=row["ref"], now=clock.now())
         return row or await _processing(work, ref, holds, key, about)
 
 
@@ -92,7 +104,7 @@ async def abandon(work: Work, holds: Holds, source: Any) -> None:
     key = _source_key(work, holds, source)
     row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
     if row is not None:
-        await move(work, row["ref"], ERROR, fault="begun again")
+        await work.run("batches.abandon", ref=row["ref"], now=clock.now())
 
 
 def _source_key(work: Work, holds: Holds, source: Any) -> UUID | None:
@@ -192,6 +204,32 @@ async def move(
     if row is None:
         raise Unknown(SINGULAR, batch)
     return row
+
+
+async def wait(work: Work, batch: UUID, fault: str) -> None:
+    """Note why a batch cannot go on for now; it is tried again."""
+    await work.run("batches.waits", ref=batch, fault=fault, now=clock.now())
+
+
+async def end_interrupted(work: Work) -> int:
+    """End the imports whose command was killed: nobody holds their claim; how many.
+
+    The same command goes on with them (`begin`).
+    """
+    ended = 0
+    for row in await work.all("batches.silent", before=clock.now() - SILENT):
+        if not await claim(work, row["ref"]):
+            continue
+        try:
+            fault = INTERRUPTED.format(line=row["line"])
+            if row["source_key"] is None:
+                fault = INTERRUPTED_STREAM.format(line=row["line"])
+            ended += await work.run(
+                "batches.interrupt", ref=row["ref"], fault=fault, now=clock.now()
+            )
+        finally:
+            await let_go(work, row["ref"])
+    return ended
 
 
 async def claim(work: Work, batch: UUID) -> bool:

@@ -1,5 +1,6 @@
 """Exports to files: guests, orders or events as they are at one moment, a page at a time."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from innkeeper.actions.admin import background
 from innkeeper.actions.records.paging import Page, flat
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
+from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
 
 Entity = Literal["guests", "orders", "events"]
@@ -168,9 +170,13 @@ async def kept(work: Work) -> list[Row]:
     return await work.all("exports_files.kept")
 
 
-async def removed(work: Work, exports: list[UUID]) -> None:
-    """The files of exports are gone."""
-    await work.run("exports_files.removed", refs=exports)
+async def remove(work: Work, export: UUID) -> None:
+    """Remove the file of an export. Where that fails it stays among those that are `kept`, and a
+    job that writes it finds that it is not wanted any more."""
+    await work.run("exports_files.removed", ref=export)
+    name = file_name(work.workspace, export)
+    await asyncio.to_thread(Files.of(work.settings).remove, name)
+    await work.run("exports_files.gone", ref=export)
 
 
 def file_name(workspace: str, export: UUID) -> str:

@@ -7,15 +7,17 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.admin.background import told
 from innkeeper.actions.bulk import batches
 from innkeeper.actions.bulk.batches import Holds
 from innkeeper.actions.bulk.crowd import Source
 from innkeeper.actions.bulk.tally import Tally
 from innkeeper.actions.stream import intake
-from innkeeper.errors import Conflict
+from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
-from innkeeper.store.readers import Chunk
+from innkeeper.store.failures import may_pass
+from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
@@ -50,8 +52,8 @@ def is_rehearsal(batch: Row) -> bool:
 async def begun(
     work: Work, holds: Holds, source: Any, about: dict[str, Any], *, again: bool = False
 ) -> AsyncIterator[Row]:
-    """An import of a file at hand: one of the same file that was cut off, to go on with, unless
-    `again`. Raises `Conflict` when somebody is at it."""
+    """An import of a file at hand: one of the same file that was interrupted, to go on with, unless
+    `again`. Raises `Conflict` when somebody is at it. One whose file cannot be read has failed."""
     if again and source is not None:
         await batches.abandon(work, holds, source)
     row = await batches.begin(work, uuid4(), holds=holds, source=source, about=about)
@@ -59,20 +61,36 @@ async def begun(
         raise Conflict("This file is being imported already.")
     try:
         yield await batches.fetch(work, row["ref"])
+    except Exception as fault:
+        if not may_pass(fault):
+            await batches.move(work, row["ref"], batches.ERROR, fault=reason(fault))
+        raise
     finally:
-        await batches.let_go(work, row["ref"])
+        if not work.connection.closed:
+            await batches.let_go(work, row["ref"])
+
+
+def reason(fault: Exception) -> str:
+    """Why an import ended before its file did, for who sent the file."""
+    if isinstance(fault, Unreadable):
+        return f"The file cannot be read: {fault}."
+    if isinstance(fault, OperatorError):
+        return str(fault)
+    if isinstance(fault, FileNotFoundError):
+        return "The file is not in storage any more: send it again."
+    return f"A record cannot be imported ({told(fault)}). The log of the server tells more."
 
 
 async def apply(
-    work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]], told: Callable[[Row], None]
+    work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]], progress: Callable[[Row], None]
 ) -> Record:
     """Apply the records of a begun import from where it stopped, to the end of the file.
 
-    `told` learns how far it is after each chunk.
+    `progress` learns how far it is after each chunk.
     """
     source = Source("import", batch["ref"])
     async for chunk in chunks:
-        told(await batches.apply_chunk(work, batch, source, chunk.items))
+        progress(await batches.apply_chunk(work, batch, source, chunk.items))
     return await batches.finish(work, batch["ref"])
 
 

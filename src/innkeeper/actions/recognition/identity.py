@@ -179,9 +179,14 @@ async def _store(work: Work, wanted: Sequence[Rule], *, merging: bool) -> Record
         actor=work.actor,
         now=clock.now(),
     )
-    await background.defer(work, TASK, lock=f"{TASK}:{work.workspace}")
+    await background.defer(work, TASK, lock=lock_of_jobs(work))
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row
+
+
+def lock_of_jobs(work: Work) -> str:
+    """Changes of rules are carried through one after the other."""
+    return f"{TASK}:{work.workspace}"
 
 
 async def _changed(work: Work) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
+from innkeeper.actions.admin import background
 from innkeeper.actions.recognition import ledger, merges, rulebook
 from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
@@ -279,22 +280,28 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
             now=clock.now(),
         )
     done, merged = 0, job["merged"]
-    for group in planned.groups:
-        for joined in group.absorbed:
-            merge = partial(
-                merges.absorb,
-                work,
-                group.survivor,
-                joined.guest,
-                rule=joined.rule.name,
-                evidence=await _evidence(work, book, joined),
-                source=SOURCE,
-            )
-            merged += await retrying(merge) is not None
-            done += 1
-            if done % 100 == 0 or done == planned.merging:
-                counts = {"state": "merging", "done": done, "total": planned.merging}
-                await _tell(work, job, progress, **counts, merged=merged)
+
+    async def absorb(pair: tuple[UUID, Joined]) -> None:
+        nonlocal done, merged
+        survivor, joined = pair
+        done += 1
+        merge = partial(
+            merges.absorb,
+            work,
+            survivor,
+            joined.guest,
+            rule=joined.rule.name,
+            evidence=await _evidence(work, book, joined),
+            source=SOURCE,
+        )
+        merged += await retrying(merge) is not None
+        if done % 100 == 0 or done == planned.merging:
+            counts = {"state": "merging", "done": done, "total": planned.merging}
+            await _tell(work, job, progress, **counts, merged=merged)
+
+    # One that fails ends the job as failed, once all others are done.
+    pairs = [(group.survivor, joined) for group in planned.groups for joined in group.absorbed]
+    await background.try_each(pairs, absorb, "merging a guest", ends=(Unavailable,))
 
 
 async def _tell(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:

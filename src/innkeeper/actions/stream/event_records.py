@@ -4,6 +4,8 @@ An event has its own transaction, so a chunk of them is not applied as a whole; 
 ref that follows from what it says, and the same event is not recorded twice.
 """
 
+import logging
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +26,10 @@ from innkeeper.rules.keys import identifier_key
 from innkeeper.rules.placeholders import identifies_nobody
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import retrying
+from innkeeper.store.failures import may_pass
 from innkeeper.store.work import Work
+
+log = logging.getLogger(__name__)
 
 _NAMES: Final = UUID("4bb2c9a8-3d0e-4f0e-9c52-7c1c9b5f6f7a")
 _encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
@@ -96,6 +101,13 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
         raise
     except ApiError as error:
         return rules.invalid(*error.errors)
+    except Exception as error:
+        if may_pass(error):
+            raise
+        # Where it happened, but not the message: that may quote the event.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("an event failed: %s\n%s", type(error).__name__, where)
+        return rules.INTERNAL
 
 
 def _person(message: Mapping[str, Any], never: Collection[str]) -> Mapping[str, str] | Fault | None:

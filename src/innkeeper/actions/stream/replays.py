@@ -1,15 +1,20 @@
 """Trying again what waits in quarantine, once what kept it there is mended."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from innkeeper.actions.admin.background import told
 from innkeeper.actions.stream import event_attributes, ingest, quarantine
 from innkeeper.actions.stream.quarantine import Selection
-from innkeeper.errors import ApiError, BadRequest
+from innkeeper.errors import ApiError
 from innkeeper.rules import stream
 from innkeeper.store.database import retrying
+from innkeeper.store.failures import may_pass
 from innkeeper.store.work import Json, Row, Work
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -53,8 +58,12 @@ async def _again(work: Work, ref: UUID) -> str | None:
         return await _part(work, ref)
     try:
         taken = await ingest.record(work, quarantine.came_as(row), ref, replay=True)
-    except (BadRequest, ApiError) as error:
-        await work.run("quarantine.failed", ref=ref, reason=row["reason"], detail=str(error))
+    except Exception as fault:
+        if may_pass(fault):
+            raise
+        if not isinstance(fault, ApiError):
+            log.exception("event %s in quarantine cannot be replayed", ref)
+        await work.run("quarantine.failed", ref=ref, reason=row["reason"], detail=told(fault))
         return str(row["reason"])
     if taken is None:
         return ""

@@ -1,5 +1,6 @@
 """Sessions: closing those whose time is up, and reading a guest's with their events."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from innkeeper.resources.events import CLOSED, OFFLINE, OPEN
 from innkeeper.rules import carts, sessions
 from innkeeper.rules.sessions import Span
 from innkeeper.store.work import Row, Work
+
+log = logging.getLogger(__name__)
 
 CLOSE_BATCH: Final = 200
 """Sessions closed in one transaction."""
@@ -40,15 +43,22 @@ async def close_idle(work: Work) -> int:
             now = clock.now()
             rows = await work.all("sessions.idle", now=now, most=CLOSE_BATCH)
             for row in rows:
+                kind, revenue = _cart_at_end(row)
                 closed += await work.run(
-                    "sessions.close",
-                    ref=row["ref"],
-                    cart_type=carts.cart_type(row["cart"]),
-                    revenue=carts.abandoned_revenue(row["cart"]),
-                    now=now,
+                    "sessions.close", ref=row["ref"], cart_type=kind, revenue=revenue, now=now
                 )
         if len(rows) < CLOSE_BATCH:
             return closed
+
+
+def _cart_at_end(row: Row) -> tuple[Any, Any]:
+    """What became of a session's cart; nothing of one that cannot be read, which holds up no other
+    session."""
+    try:
+        return carts.cart_type(row["cart"]), carts.abandoned_revenue(row["cart"])
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        log.exception("the cart of session %s cannot be read", row["ref"])
+        return None, None
 
 
 async def of_guest(

@@ -21,10 +21,41 @@ SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s
 SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- batches.of_source
--- The newest unfinished import of a file.
+-- The newest import of a file that did not come to its end: one that is unfinished, or was
+-- interrupted.
 SELECT {columns} FROM {ws}.batches
-WHERE source_key = %(source_key)s AND finished_at IS NULL
+WHERE source_key = %(source_key)s AND (finished_at IS NULL OR about ? 'interrupted')
 ORDER BY created_at DESC LIMIT 1
+
+-- batches.reopen
+-- An interrupted import goes on.
+UPDATE {ws}.batches SET state = 'processing', fault = NULL, finished_at = NULL,
+    about = about - 'interrupted', modified_at = %(now)s
+WHERE ref = %(ref)s
+RETURNING {columns}
+
+-- batches.abandon
+-- An import of a file is not gone on with: it is imported from its start.
+UPDATE {ws}.batches SET state = 'error', fault = 'begun again', about = about - 'interrupted',
+    finished_at = %(now)s, modified_at = %(now)s
+WHERE ref = %(ref)s
+
+-- batches.silent
+-- Imports of a command about which nothing was noted for a while.
+SELECT ref, line, records, source_key FROM {ws}.batches
+WHERE finished_at IS NULL AND NOT kept AND state = 'processing' AND modified_at < %(before)s
+ORDER BY created_at, ref
+
+-- batches.interrupt
+-- An import whose command has ended before its file did.
+UPDATE {ws}.batches SET state = 'error', fault = %(fault)s, finished_at = %(now)s,
+    modified_at = %(now)s, about = about || '{"interrupted": true}'
+WHERE ref = %(ref)s AND finished_at IS NULL
+
+-- batches.waits
+-- Why a batch cannot go on for now.
+UPDATE {ws}.batches SET fault = %(fault)s, modified_at = %(now)s
+WHERE ref = %(ref)s AND finished_at IS NULL
 
 -- batches.list
 -- A page of batches or imports, newest first, each row with the number of all.
@@ -37,7 +68,7 @@ ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 -- Move a batch on.
 UPDATE {ws}.batches
 SET state = %(state)s, modified_at = %(now)s, kept = %(kept)s,
-    fault = coalesce(%(fault)s::text, fault),
+    fault = %(fault)s::text,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END
 WHERE ref = %(ref)s
 RETURNING {columns}

@@ -194,6 +194,22 @@ UPDATE {ws}.export_executions SET delivered_at = %(delivered_at)s,
     delivery_next_at = %(next_at)s
 WHERE ref = %(ref)s
 
+-- exports.unfinished
+-- Executions that are to be run, oldest first.
+SELECT ref, export_ref FROM {ws}.export_executions WHERE finished_at IS NULL
+ORDER BY requested_at, ref
+
+-- exports.undelivered
+-- Executions that are to be delivered, oldest first: those that are tried again, and those that ran
+-- when the export had its destination already and were not tried yet.
+SELECT x.ref, x.export_ref FROM {ws}.export_executions AS x
+JOIN {ws}.exports AS e ON e.ref = x.export_ref
+WHERE x.status = 'SUCCESS' AND x.delivered_at IS NULL AND e.destination IS NOT NULL
+    AND (x.delivery_next_at IS NOT NULL OR (
+        x.delivery_attempts = 0 AND x.finished_at > coalesce(e.modified_at, e.created_at)
+    ))
+ORDER BY x.requested_at, x.ref
+
 -- exports.failing
 -- Whether the last delivery to a destination, of any execution, failed.
 SELECT EXISTS (

@@ -95,10 +95,19 @@ UPDATE {ws}.file_exports
 SET attempts = %(attempts)s, fault = %(error)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
+-- exports_files.unfinished
+-- Exports that are to be written.
+SELECT ref FROM {ws}.file_exports WHERE state IN ('waiting', 'writing') ORDER BY created_at, ref
+
 -- exports_files.kept
--- Exports whose file is kept.
-SELECT ref, created_at, expires_at FROM {ws}.file_exports WHERE state IN ('done', 'writing')
+-- Exports whose file is kept, or may be: one that is removed has its size until its file is gone.
+SELECT ref, created_at, expires_at FROM {ws}.file_exports
+WHERE state IN ('done', 'writing') OR (state = 'removed' AND size IS NOT NULL)
 
 -- exports_files.removed
--- The files of exports are gone.
-UPDATE {ws}.file_exports SET state = 'removed' WHERE ref = ANY (%(refs)s::uuid[])
+-- The file of an export is not to be had any more.
+UPDATE {ws}.file_exports SET state = 'removed' WHERE ref = %(ref)s
+
+-- exports_files.gone
+-- The file of a removed export is gone.
+UPDATE {ws}.file_exports SET size = NULL WHERE ref = %(ref)s

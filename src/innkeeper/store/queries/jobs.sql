@@ -21,6 +21,11 @@ FROM jobs.procrastinate_jobs
 WHERE %(status)s::text IS NULL OR status::text = %(status)s
 ORDER BY id DESC LIMIT %(limit)s
 
+-- jobs.pending
+-- What a task of this workspace waits for or is at: the argument by which each of its jobs names it.
+SELECT args ->> %(member)s AS ref FROM jobs.procrastinate_jobs
+WHERE status IN ('todo', 'doing') AND task_name = %(task)s AND args ->> 'workspace' = %(workspace)s
+
 -- jobs.counts
 -- How many jobs wait though they are due, run, or failed.
 SELECT count(*) FILTER (

@@ -41,6 +41,10 @@ SELECT ref FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id
 -- Every segment, newest first.
 SELECT {columns} FROM {ws}.segments ORDER BY created_at DESC, ref
 
+-- segments.publishing
+-- Segments that are to be calculated for the first time and made Live.
+SELECT ref FROM {ws}.segments WHERE status = 'PUBLISHING' ORDER BY created_at, ref
+
 -- segments.in_status
 -- Segments in any of some statuses, oldest first.
 SELECT {columns} FROM {ws}.segments WHERE status = ANY (%(statuses)s) ORDER BY created_at, ref

@@ -18,7 +18,7 @@ from innkeeper.resources.kinds import Day, Instant
 from innkeeper.rules.batch import Entry, Refused
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
-from innkeeper.store.readers import Chunk, Unreadable, lines, readable, unzipped
+from innkeeper.store.readers import Chunk, Unreadable, expanded, is_gzip, lines, readable
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_files import Layout, guessed_format
@@ -70,7 +70,7 @@ class Column:
 
 def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
     """Keep an uploaded file; raises BadRequest for one that cannot be an import."""
-    form, compressed = guessed_format(filename)
+    form, _ = guessed_format(filename)
     if form is None:
         raise BadRequest("Nothing tells what this file is: call it .csv, .ndjson or .parquet.")
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
@@ -82,6 +82,9 @@ def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
             staged.write(block)
         if not size:
             raise BadRequest("Choose a file that is not empty.")
+        staged.flush()
+        with open(staged.name, "rb") as start:
+            compressed = is_gzip(start)
         files.put(name, staged)
     about = {"format": form, "compressed": compressed, "mapping": None, "name": filename[-200:]}
     if not compressed and form != "parquet":
@@ -116,7 +119,7 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
                 batch_records.json_value(text) for _, text in islice(parquet_rows(source), SAMPLE)
             ]
             return Sample(parquet_columns(source), rows)
-        stream = _head(unzipped(source) if about["compressed"] else source)
+        stream = _head(expanded(source))
         if about["format"] == "ndjson":
             found = []
             for _, text in islice(lines(stream), SHOWN):
@@ -125,7 +128,7 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
                 except Refused:
                     found.append({"": "not a JSON object"})
             return Sample([], found)
-        encoding = encoding_of(files, name, about)
+        encoding = encoding_of(files, name)
         table = [row for _, row in islice(csv_rows(stream, encoding=encoding), SAMPLE)]
         return Sample(list(table[0]) if table else [], table)
 
@@ -142,10 +145,10 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(head)
 
 
-def encoding_of(files: Files, name: str, about: Mapping[str, Any]) -> str:
+def encoding_of(files: Files, name: str) -> str:
     """UTF-8, or what Windows wrote where that cannot be."""
     with files.local(name) as path, path.open("rb") as stream:
-        start = (unzipped(stream) if about["compressed"] else stream).read(_BLOCK)
+        start = expanded(stream).read(_BLOCK)
     try:
         start[: len(start) - 4].decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -253,6 +256,6 @@ def first_chunks(layout: Layout, source: IO[bytes] | Path, limit: int) -> Iterat
     """The records in the first `limit` bytes of a file's text; then raises `TooLong`."""
     if isinstance(source, Path):
         return layout.chunks(source)
-    text = unzipped(source) if layout.compressed else source
+    text = expanded(source)
     limited = cast(IO[bytes], LimitedStream(text, limit))
     return replace(layout, compressed=False).chunks(limited)

@@ -125,7 +125,7 @@ async def _mapped(
         return table, None, ""
     encoding = "utf-8-sig"
     if about["format"] == "csv":
-        encoding = await _in_thread(visit, import_files.encoding_of, files, name, about)
+        encoding = await _in_thread(visit, import_files.encoding_of, files, name)
     # Of thousands of columns: off the event loop.
     first = await _in_thread(visit, import_files.first_mapping, holds, table, encoding)
     if "c0" not in visit.form:

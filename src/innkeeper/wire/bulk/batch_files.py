@@ -11,7 +11,15 @@ from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused
 from innkeeper.rules.spreadsheets import unguarded
-from innkeeper.store.readers import Chunk, chunks, lines, unzipped
+from innkeeper.store.readers import (
+    Chunk,
+    check_gzip,
+    chunks,
+    expanded,
+    is_gzip,
+    lines,
+    unzipped,
+)
 from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.damage import refuse_damaged
@@ -38,6 +46,7 @@ class Layout:
     holds: str
     format: str = "ndjson"
     compressed: bool = True
+    """What the sender says; only of a batch it is believed (batch-api.md 4 and 6)."""
     mapping: ColumnMapping | None = None
     tracking: bool = False
     """Whether a batch may hold records of the schema `tracking`."""
@@ -60,6 +69,14 @@ class Layout:
             "mapping": None if self.mapping is None else self.mapping.plain(),
         }
 
+    def check(self, path: Path, most: int) -> None:
+        """Read a compressed file to its end; raises `Unreadable`, also past `most` bytes."""
+        if self.format == "parquet":
+            return
+        with path.open("rb") as stream:
+            if self.holds == "batch" or is_gzip(stream):
+                check_gzip(stream, most)
+
     @contextmanager
     def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
         """A file as `chunks` takes it."""
@@ -78,7 +95,7 @@ class Layout:
             return self._parquet(source, after)
         if isinstance(source, Path):
             raise OperatorError("Only Parquet files are read from a path.")
-        stream = unzipped(source) if self.compressed else source
+        stream = unzipped(source) if self.holds == "batch" else expanded(source)
         if self.format == "csv":
             return self._csv(stream, after)
         return chunks(lines(stream, after), self.entry, CHUNK)

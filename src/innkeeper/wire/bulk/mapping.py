@@ -1,5 +1,6 @@
 """Mappings: which column of a table becomes which field of a record, as a file that people edit."""
 
+import codecs
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -61,7 +62,9 @@ class ColumnMapping:
                 continue
             cell = self.values.get(column, {}).get(str(cell), cell)
             for target in targets:
-                put(holds, value, target, self._read(holds, column, target, cell))
+                told = self._read(holds, column, target, cell)
+                if told is not None:
+                    put(holds, value, target, told)
         return value
 
     def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
@@ -143,6 +146,12 @@ def put(holds: str, value: dict[str, Any], target: str, told: Any) -> None:
 
 
 def _put_pair(value: dict[str, Any], rest: str, told: Any) -> None:
+    if isinstance(told, dict):
+        # A pair holds one value: `consent` with a member `at` is a pair `consentAt`.
+        for member, of_it in told.items():
+            if of_it is not None:
+                _put_pair(value, rest + _capitalised(member), of_it)
+        return
     name, _, attribute = rest.rpartition(".")
     name, _, key = (name or "ext").partition("/")
     groups = value.setdefault("extensions", [])
@@ -151,6 +160,12 @@ def _put_pair(value: dict[str, Any], rest: str, told: Any) -> None:
             group[attribute] = told
             return
     groups.append({"name": name, "key": key or "default", attribute: told})
+
+
+def _capitalised(name: str) -> str:
+    """A name as the later part of one in camel case."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name).split()
+    return "".join(word[:1].upper() + word[1:] for word in words)
 
 
 def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
@@ -162,6 +177,8 @@ def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
         raise OperatorError(f"The mapping is for {told['entity']}, not for {holds}.")
     columns = {}
     for column, targets in _table(told, "columns").items():
+        if not isinstance(targets, str | list | tuple):
+            raise OperatorError(f"The target of {column} must be a field, or a list of fields.")
         columns[column] = (targets,) if isinstance(targets, str) else tuple(targets)
         for target in columns[column]:
             check_target(holds, target)
@@ -172,6 +189,7 @@ def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
     constants = _table(told, "constants")
     for target in constants:
         check_target(holds, target)
+    delimiter, encoding = _checked_form(told)
     guarded = told.get("guarded", False)
     if not isinstance(guarded, bool):
         raise OperatorError("guarded of a mapping must be true or false.")
@@ -181,10 +199,28 @@ def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
         _table(told, "values"),
         types,
         constants,
-        str(told.get("delimiter", "")),
-        str(told.get("encoding", "utf-8-sig")),
+        delimiter,
+        encoding,
         guarded,
     )
+
+
+def _checked_form(told: Mapping[str, Any]) -> tuple[str, str]:
+    """Delimiter and encoding of the file; raises OperatorError for what no file can be read by."""
+    for column, form in _table(told, "formats").items():
+        if not isinstance(form, str):
+            raise OperatorError(f"The format of {column} must be text, such as %d.%m.%Y.")
+    for column, words in _table(told, "values").items():
+        if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
+            raise OperatorError(f"The values of {column} must be a table of texts.")
+    delimiter, encoding = str(told.get("delimiter", "")), str(told.get("encoding", "utf-8-sig"))
+    if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
+        raise OperatorError("The delimiter must be one character, such as ; or a tab.")
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise OperatorError(f"There is no encoding {encoding}: say utf-8, cp1252 …") from None
+    return delimiter, encoding
 
 
 _PARTS: Final = (
@@ -244,11 +280,13 @@ def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
     return ColumnMapping({name: (name,) for name in names})
 
 
-def number_in(column: str, cell: str) -> int | Decimal:
+def number_in(column: str, cell: str) -> int | Decimal | None:
+    """The number of a cell; None for NaN and infinity, which are nothing; raises `Unfit`."""
     try:
-        return int(cell) if cell.lstrip("+-").isdecimal() else Decimal(cell)
+        number = int(cell) if cell.lstrip("+-").isdecimal() else Decimal(cell)
     except (InvalidOperation, ValueError):
         raise Unfit(f"{column}: must be a number") from None
+    return number if isinstance(number, int) or number.is_finite() else None
 
 
 def boolean_in(column: str, cell: str) -> bool:

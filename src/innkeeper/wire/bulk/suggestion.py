@@ -125,7 +125,8 @@ def _type_of(texts: list[str]) -> str:
     )
     for kind, read in readers:
         try:
-            if texts and all(read("", text) is not None for text in texts):
+            # NaN is no value, and no other type's either.
+            if any(value is not None for value in [read("", text) for text in texts]):
                 return kind
         except Unfit:
             continue

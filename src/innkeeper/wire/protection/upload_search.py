@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.admin.background import try_each
 from innkeeper.actions.bulk import batches, exports_files
 from innkeeper.actions.protection import privacy, suppression
 from innkeeper.actions.recognition import rulebook
@@ -16,7 +18,7 @@ from innkeeper.rules.batch import Entry
 from innkeeper.rules.identity import identifying_keys
 from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.store.files import Files
-from innkeeper.store.readers import Unreadable, ahead, unzipped
+from innkeeper.store.readers import Unreadable, ahead, is_gzip, unzipped
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_files import Layout
@@ -24,12 +26,10 @@ from innkeeper.wire.bulk.batch_files import Layout
 ASK_AGAIN: Final = "somebody in this file was erased: upload it again without that person"
 
 
-async def search_exports(work: Work, files: Files) -> int:
+async def search_exports(work: Work) -> int:
     """Remove every export: each may hold who was erased. How many there were."""
-    kept = await exports_files.kept(work)
-    await exports_files.removed(work, [row["ref"] for row in kept])
-    for row in kept:
-        files.remove(exports_files.file_name(work.workspace, row["ref"]))
+    kept = [row["ref"] for row in await exports_files.kept(work)]
+    await try_each(kept, partial(exports_files.remove, work), "removing an export")
     return len(kept)
 
 
@@ -40,12 +40,17 @@ async def search_uploads(work: Work, files: Files, book: Rulebook, gone: frozens
     no lines of JSON are given up instead, and their sender is told.
     """
     changed = 0
-    for ref in await batches.unfinished(work) if gone else ():
+
+    async def search(ref: UUID) -> None:
+        nonlocal changed
         async with work.transaction():
             # Whoever applies it waits here, and then opens the file again.
             batch = await batches.held(work, ref)
             if batch["finished_at"] is None:
                 changed += await _search(work, files, batch, book, gone)
+
+    refs = await batches.unfinished(work) if gone else []
+    await try_each(refs, search, "searching an upload for erased guests")
     return changed
 
 
@@ -77,7 +82,7 @@ async def _search(
     numbers = frozenset(entry.line for entry in found)
     async with files.fetched(name) as path:
         with files.staged() as staged:
-            await asyncio.to_thread(_write_without, path, layout, numbers, staged)
+            await asyncio.to_thread(_write_without, path, numbers, staged)
             await asyncio.to_thread(files.put, name, staged)
     await batches.rewritten(work, batch["ref"])
     return True
@@ -105,13 +110,14 @@ async def _matching(
     return found
 
 
-def _write_without(path: Path, layout: Layout, numbers: frozenset[int], staged: Any) -> None:
+def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
     from isal import igzip  # noqa: PLC0415 - most processes write no files
 
     opener: Any = igzip.open
     with path.open("rb") as file:
-        stream = unzipped(file) if layout.compressed else file
-        out = opener(staged, "wb") if layout.compressed else staged
+        compressed = is_gzip(file)
+        stream = unzipped(file) if compressed else file
+        out = opener(staged, "wb") if compressed else staged
         for number, line in enumerate(stream, 1):
             out.write(b"\n" if number in numbers else line)
         if out is not staged:

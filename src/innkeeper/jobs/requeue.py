@@ -1,0 +1,94 @@
+"""Work that is unfinished though no job is at it: its job was lost, so it is queued again.
+
+Every minute, in each workspace. Whatever an `Unfinished` lists either has a job that waits or
+runs, or gets one here; what cannot go on ends with a reason instead (`batches.end_interrupted`).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from innkeeper.actions.admin.background import DELIVERIES, defer, try_each
+from innkeeper.actions.audiences import audience_exports, export_runs, segments
+from innkeeper.actions.bulk import batches, exports_files
+from innkeeper.actions.recognition import identity
+from innkeeper.jobs.board import scheduled
+from innkeeper.store.work import Row, Work
+
+log = logging.getLogger("innkeeper.jobs")
+
+
+def _no_lock(work: Work, row: Row) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A kind of work that a task does in the background."""
+
+    task: str
+    member: str
+    """The argument of the task that names what it works on; empty for a task without one."""
+    find: Callable[[Work], Awaitable[list[Row]]]
+    """What of it is unfinished, each with its `ref`."""
+    lock: Callable[[Work, Row], str | None] = _no_lock
+    queue: str = "default"
+
+
+async def _named(query: str, work: Work) -> list[Row]:
+    return await work.all(query)
+
+
+UNFINISHED: Final = (
+    Unfinished(batches.TASK, "batch", partial(_named, "batches.unfinished")),
+    Unfinished(exports_files.TASK, "export", partial(_named, "exports_files.unfinished")),
+    Unfinished(
+        audience_exports.RUN,
+        "execution",
+        partial(_named, "exports.unfinished"),
+        lambda work, row: audience_exports.lock_of_runs(work, row["export_ref"]),
+    ),
+    Unfinished(
+        export_runs.DELIVER,
+        "execution",
+        partial(_named, "exports.undelivered"),
+        lambda work, row: export_runs.lock_of_deliveries(work, row["export_ref"]),
+        DELIVERIES,
+    ),
+    Unfinished(segments.PUBLISH, "segment", partial(_named, "segments.publishing")),
+    Unfinished(
+        identity.TASK,
+        "",
+        partial(_named, "identity.next_job"),
+        lambda work, row: identity.lock_of_jobs(work),
+    ),
+)
+
+
+@scheduled("* * * * *", "jobs.requeue")
+async def requeue(work: Work) -> None:
+    """Queue again what has no job, and end imports whose command was killed."""
+    await try_each(UNFINISHED, partial(requeue_kind, work), "queueing again")
+    if ended := await batches.end_interrupted(work):
+        log.warning("%d imports of %s were interrupted", ended, work.workspace)
+
+
+async def requeue_kind(work: Work, kind: Unfinished) -> None:
+    """Queue what is unfinished and has no job. Looked for in this order: a job that ends in between
+    leaves nothing to do to the one that is queued for nothing."""
+    rows = await kind.find(work)
+    if not rows:
+        return
+    jobs = await work.all(
+        "jobs.pending", task=kind.task, member=kind.member, workspace=work.workspace
+    )
+    pending = {job["ref"] for job in jobs}
+    for row in rows:
+        ref = str(row["ref"])
+        if ref in pending or (pending and not kind.member):
+            continue
+        log.warning("%s of %s had no job: queued again (%s)", kind.task, work.workspace, ref)
+        args: dict[str, Any] = {kind.member: ref} if kind.member else {}
+        await defer(work, kind.task, lock=kind.lock(work, row), queue=kind.queue, **args)
