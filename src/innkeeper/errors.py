@@ -208,6 +208,21 @@ class InUse(Conflict):
         )
 
 
+class Outdated(ApiError):
+    """It was changed since the caller read it: `If-Match` names no version that it has now."""
+
+    status = 412
+
+    def __init__(self, version: str | None) -> None:
+        told = "It has no version." if version is None else f"Its version is {version} now."
+        super().__init__(
+            "The resource was changed since it was read.",
+            f"{told} Fetch it again and repeat the change, or send no If-Match.",
+            headers={} if version is None else {"ETag": f'"{version}"'},
+        )
+        self.version = version
+
+
 class TooLarge(ApiError):
     """The body is over the limit (RL-4)."""
 

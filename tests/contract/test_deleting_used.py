@@ -16,6 +16,7 @@ from test_exports_api import OWN as EXPORTS
 from test_exports_api import contents, exported, run
 from test_segments_api import OWN as SEGMENTS
 from test_segments_api import guests_where, jobs, made, rule
+from waiting import PATIENCE_SECONDS, until, until_blocked
 
 from innkeeper.actions.audiences import audience_exports, export_runs
 from innkeeper.lake.locks import EXPORTS as EXPORTS_LOCK
@@ -97,15 +98,7 @@ def half_done(site: Site, statement: str, *values: Any) -> Iterator[psycopg.Conn
         yield other
 
 
-def waits_for_lock(connection: psycopg.Connection) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    row = connection.execute(query + " AND datname = current_database()").fetchone()
-    return bool(row and row[0])
-
-
-def test_f20_an_export_that_is_being_made_is_waited_for(
-    api: Api, site: Site, connection: psycopg.Connection
-) -> None:
+def test_f20_an_export_that_is_being_made_is_waited_for(api: Api, site: Site) -> None:
     """Of a delete and a create at the same time the second one sees the first."""
     segment = made(api, EVERYBODY)
     export = exported(api, segment, friendlyId="late")
@@ -121,15 +114,14 @@ def test_f20_an_export_that_is_being_made_is_waited_for(
         ThreadPoolExecutor(1) as pool,
     ):
         answer = pool.submit(second.delete, f"{SEGMENTS}/{segment['ref']}")
-        while not waits_for_lock(connection):
-            assert not answer.done(), answer.result().text
+        until_blocked(site.dsn)
         other.commit()
         assert refused(answer.result()) == ["Audience export late reads it."]
 
 
 @pytest.mark.parametrize("what", ["segment", "export"])
 def test_f20_a_definition_made_while_its_trait_is_deleted_is_400(
-    api: Api, site: Site, connection: psycopg.Connection, what: str
+    api: Api, site: Site, what: str
 ) -> None:
     api.put(f"{TRAITS}/dearest", json=TRAIT)
     large = guests_where(rule("dearest", "is greater than", 5, location="trait"))
@@ -146,8 +138,7 @@ def test_f20_a_definition_made_while_its_trait_is_deleted_is_400(
         ThreadPoolExecutor(1) as pool,
     ):
         answer = pool.submit(second.post, path, json=body)
-        while not waits_for_lock(connection):
-            assert not answer.done(), answer.result().text
+        until_blocked(site.dsn)
         other.commit()
         assert answer.result().status_code == 400
         assert "dearest" in answer.result().text
@@ -227,7 +218,7 @@ def test_f20_an_export_that_is_deleted_while_it_runs_leaves_no_files(
         async def act(work: Work) -> None:
             async with alone(work, EXPORTS_LOCK):
                 started.set()
-                free.wait(30)
+                free.wait(PATIENCE_SECONDS)
 
         jobs(act)
 
@@ -236,15 +227,17 @@ def test_f20_an_export_that_is_deleted_while_it_runs_leaves_no_files(
 
     with ThreadPoolExecutor(2) as pool:
         holding = pool.submit(hold)
-        assert started.wait(30)
+        assert started.wait(PATIENCE_SECONDS)
         running = pool.submit(work_it)
         query = "SELECT status FROM ws_live.export_executions"
-        while connection.execute(query).fetchone() != ("PENDING_EMR_JOB",):
-            assert not running.done(), running.result()
+        until(
+            "the execution to start",
+            lambda: connection.execute(query).fetchone() == ("PENDING_EMR_JOB",),
+        )
         assert api.delete(f"{EXPORTS}/{export['ref']}").status_code == 204
         free.set()
-        holding.result(30)
-        assert running.result(60) is None
+        holding.result(PATIENCE_SECONDS)
+        assert running.result(PATIENCE_SECONDS) is None
     kept = Path(site.settings.data) / "files" / "live" / "exports" / execution
     assert not [each for each in kept.rglob("*") if each.is_file()]
 

@@ -361,7 +361,7 @@ class Merging(RuleBasedStateMachine):
         """One guest is what the model has."""
         record = Site.do(guests.fetch, ref)
         plain = self.model[ref]
-        columns = {"ref", "first_seen", "last_seen", "created_at", "modified_at"}
+        columns = {"ref", "first_seen", "last_seen", "created_at", "modified_at", "row_version"}
         shown = {name: value for name, value in record.items() if name not in columns}
         shown.pop("own", None)
         assert shown == plain.fields

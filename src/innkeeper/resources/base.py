@@ -60,6 +60,8 @@ class Resource:
     """As in error texts: `Guest`, `Order item`."""
     fields: ClassVar[dict[str, Field]]
     """Every field by name, in order of declaration."""
+    versioned: ClassVar[bool] = False
+    """Answers carry its version as ETag, and writes heed If-Match."""
     pairs: ClassVar[bool] = False
     """Holds free pairs instead of declared fields: a data extension."""
 

@@ -49,6 +49,7 @@ class Person(Resource):
 class Guest(Person):
     """A person as one organisation knows them."""
 
+    versioned = True
     guest_type = Field(
         OneOf((VISITOR, CUSTOMER, TRAVELLER)),
         "visitor: not enough identity; customer: identified; traveller: flies on another's order.",

@@ -85,6 +85,7 @@ class Links(Kind):
 class Order(Resource):
     """A purchase; every part of it is a resource of its own."""
 
+    versioned = True
     ordered_at = Field(
         Instant(),
         "When it was ordered. Orders of one referenceId within two days are one order.",

@@ -31,6 +31,7 @@ from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_req
 from innkeeper.web.places import base_url
 from innkeeper.web.throttle import Throttle
 from innkeeper.web.verbs import Act, prepared
+from innkeeper.wire.etags import expected_in
 from innkeeper.wire.faults import error_body
 from innkeeper.wire.pages import parse_query
 from innkeeper.wire.routes import Route, Router, routes
@@ -143,6 +144,7 @@ class Api:
             base_url(request.scope, headers, self._settings.public_url),
             caller.compatibility,
             caller.scopes,
+            expected_in(headers.get(b"if-match")),
         )
         if isinstance(route, Special) and route.before is not None:
             await route.before(asked)

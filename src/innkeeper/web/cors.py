@@ -7,12 +7,12 @@ from typing import Final
 from innkeeper.web.answers import Answer, Headers
 
 REQUEST_HEADERS: Final = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, X-Correlation-Id, X-Library-Version, "
-    "X-Client-Software-ID, X-SC-Correlation-Id, X-Sitecore-ContextId"
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, X-Correlation-Id, "
+    "X-Library-Version, X-Client-Software-ID, X-SC-Correlation-Id, X-Sitecore-ContextId"
 )
 _USUAL: Final = frozenset(REQUEST_HEADERS.lower().encode().split(b", "))
 _HEADER_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-EXPOSED: Final = b"Location, X-Correlation-Id, Idempotent-Replayed, Retry-After"
+EXPOSED: Final = b"ETag, Location, X-Correlation-Id, Idempotent-Replayed, Retry-After"
 A_DAY: Final = b"86400"
 
 

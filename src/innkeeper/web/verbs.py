@@ -12,7 +12,7 @@ from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, Page, Wanted
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.base import Resource
+from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest, GuestExtension
 from innkeeper.resources.orders import (
     Order,
@@ -23,15 +23,17 @@ from innkeeper.resources.orders import (
     OrderItemExtension,
 )
 from innkeeper.resources.values import NOT_VALID
+from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
-from innkeeper.web.answers import Answer, json_answer
+from innkeeper.web.answers import Answer, Headers, json_answer
 from innkeeper.web.shown import Call, created, kinds_of_children, links, shown
 from innkeeper.wire import pages
 from innkeeper.wire.decode import decode
+from innkeeper.wire.etags import etag_of
 from innkeeper.wire.routes import Route
 from innkeeper.wire.scopes import require_for_query, without_personal
 from innkeeper.wire.specials import Asked, Special, ref_in
-from innkeeper.wire.views import PairsView, Shape, Show, Verb, View
+from innkeeper.wire.views import WRITES, PairsView, Shape, Show, Verb, View
 
 ACTIONS: Final[dict[type[Resource], Any]] = {
     Guest: guests,
@@ -58,15 +60,22 @@ def prepared(route: Route, asked: Asked) -> Act:
     """What answers a request for `route`, once it is given a connection."""
     if isinstance(route, Special):
         return partial(_special, route, asked)
+    view = route.view(asked.compatibility)
+    if asked.expected is not None and not view.resource.versioned and route.verb in WRITES:
+        asked.expected.check(None)
     parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility, asked.scopes)
-    call = Call(*parts, route, route.view(asked.compatibility))
+    call = Call(*parts, asked.expected, route, view)
     verb = VERBS[route.verb]
     return lambda work: verb(work, call)
 
 
 async def _special(route: Special, asked: Asked, work: Work) -> Answer:
+    if asked.expected is not None and route.writes and not route.takes_version:
+        asked.expected.check(None)
     told = await route.perform(work, asked)
     headers = [(b"location", told.location.encode())] if told.location else []
+    if told.etag is not None:
+        headers.append((b"etag", told.etag.encode()))
     if told.content is not None:
         return Answer(told.status, told.content, headers, told.content_type.encode())
     return Answer(204) if told.status == 204 else json_answer(told.body, told.status, headers)
@@ -78,7 +87,7 @@ async def create(work: Work, call: Call) -> Answer:
     given = {**call.refs(), **_linked(call), **call.view.options}
     record = await _action(call)(work, changes=changes, **given)
     item = await created(work, call, record)
-    return json_answer(item, 201, [(b"location", item["href"].encode())])
+    return json_answer(item, 201, [(b"location", item["href"].encode()), *_etag(call, record)])
 
 
 async def fetch(work: Work, call: Call) -> Answer:
@@ -92,7 +101,7 @@ async def fetch(work: Work, call: Call) -> Answer:
     (item,) = await shown(work, call, [record], expand)
     if asked and call.operation.dialect.href_keeps_expand:
         item["href"] += "?expand=" + quote(call.query["expand"], safe=",")
-    return json_answer(item)
+    return json_answer(item, headers=_etag(call, record))
 
 
 async def list_(work: Work, call: Call) -> Answer:
@@ -136,7 +145,7 @@ async def clear(work: Work, call: Call) -> Answer:
 
 async def delete(work: Work, call: Call) -> Answer:
     """204, or 200 with null where the dialect says so (S-6)."""
-    await _action(call)(work, **call.refs())
+    await _action(call)(work, **call.refs(), **_expected(call))
     return Answer(204) if call.view.deleted == 204 else json_answer(None)
 
 
@@ -154,13 +163,22 @@ VERBS: Final[dict[Verb, Callable[[Work, Call], Awaitable[Answer]]]] = {
 async def _write(work: Work, call: Call) -> Answer:
     verb = call.operation.verb
     changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
-    given = {**call.refs(), **call.view.options}
+    given = {**call.refs(), **call.view.options, **_expected(call)}
     seen = call.view if call.personal else without_personal(call.view)
     if verb is Verb.REPLACE and (kept := _kept(seen)):
         given["kept"] = kept
     record = await _action(call)(work, changes=changes, **given)
     (item,) = await shown(work, call, [record], False)
-    return json_answer(item)
+    return json_answer(item, headers=_etag(call, record))
+
+
+def _etag(call: Call, record: Record) -> Headers:
+    return [(b"etag", etag_of(record).encode())] if call.view.resource.versioned else []
+
+
+def _expected(call: Call) -> dict[str, Expected]:
+    expected = call.expected
+    return {} if expected is None or not call.view.resource.versioned else {"expected": expected}
 
 
 def _action(call: Call) -> Any:

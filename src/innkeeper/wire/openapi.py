@@ -24,7 +24,15 @@ from innkeeper.wire.served import DIALECTS
 from innkeeper.wire.specials import TEXT_PARAMETERS, Special
 from innkeeper.wire.stream.openapi import STREAM_RESPONSES, STREAM_SCHEMAS, stream_paths
 from innkeeper.wire.stream.routes import TAG as STREAM_TAG
-from innkeeper.wire.views import Dialect, PairsView, Shape, Verb, View
+from innkeeper.wire.views import (
+    SHOWS_VERSION,
+    WRITES,
+    Dialect,
+    PairsView,
+    Shape,
+    Verb,
+    View,
+)
 
 IDEMPOTENCY: Final[Schema] = {
     "name": "Idempotency-Key",
@@ -32,6 +40,16 @@ IDEMPOTENCY: Final[Schema] = {
     "description": "Our extension: for 24 hours the same key and body on this path answer the "
     "first response again, and another body is 409.",
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+IF_MATCH: Final[Schema] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "Our extension: ETags of the versions that may be replaced, or `*`; another "
+    "version is 412. Without it the last write wins.",
+    "schema": {
+        "type": "string",
+        "pattern": '^(\\*|(W/)?"[^"\\s,]{0,100}"(, ?(W/)?"[^"\\s,]{0,100}")*)$',
+    },
 }
 _SUMMARIES: Final = {
     Verb.CREATE: "Create a {}",
@@ -194,6 +212,8 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
         query("name", {"type": "string"}, "Keys, joined by | or a comma; none empties it.")
     if operation.takes_key:
         out.append(IDEMPOTENCY)
+    if view.resource.versioned and operation.verb in WRITES:
+        out.append(IF_MATCH)
     return out
 
 
@@ -239,6 +259,8 @@ def _special(special: Special, prefix: str, schemas: dict[str, Schema]) -> Schem
         parameters.append({**where, "description": text, **must})
     if special.takes_key:
         parameters.append(IDEMPOTENCY)
+    if special.takes_version:
+        parameters.append(IF_MATCH)
     answer: Schema = {"description": "Done.", "headers": headers(*_special_headers(special))}
     if special.shown is not None:
         answer["content"] = {**content(hoisted(special.shown, schemas)), **_other_media(special)}
@@ -246,6 +268,8 @@ def _special(special: Special, prefix: str, schemas: dict[str, Schema]) -> Schem
     statuses |= {400, 413, 415} if special.takes_body else set()
     # What an Idempotency-Key may meet: one that is no word, or one used for another request.
     statuses |= {400, 409} if special.takes_key else set()
+    # What has no versions has none that If-Match could name.
+    statuses |= {412} if special.takes_version or special.writes else set()
     out: Schema = {
         "operationId": special.name,
         "summary": special.summary,
@@ -265,6 +289,8 @@ def _special_headers(special: Special) -> Iterable[str]:
         yield "Location"
     if special.takes_key:
         yield "Idempotent-Replayed"
+    if special.has_etag:
+        yield "ETag"
 
 
 def _other_media(special: Special) -> Schema:
@@ -275,6 +301,7 @@ def _responses(operation: Operation, view: View) -> Schema:
     good = {Verb.CREATE: 201, Verb.DELETE: view.deleted}.get(operation.verb, 200)
     more = ["Idempotent-Replayed"] if operation.takes_key else []
     more += ["Location"] if operation.verb is Verb.CREATE else []
+    more += ["ETag"] if view.resource.versioned and operation.verb in SHOWS_VERSION else []
     answer: Schema = {"description": "Done.", "headers": headers(*more)}
     if good != 204:
         answer["content"] = content(_shown(operation, view))
@@ -285,6 +312,8 @@ def _responses(operation: Operation, view: View) -> Schema:
         statuses |= {400, 413, 415}
     if operation.takes_key:
         statuses |= {400, 409}
+    if operation.verb in WRITES:
+        statuses |= {412}
     return {str(good): answer, **failures(statuses, error_prefix(operation.dialect))}
 
 

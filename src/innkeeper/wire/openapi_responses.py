@@ -13,6 +13,7 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     403: ("Forbidden", "The API key lacks a scope, or the person is on the block list."),
     404: ("NotFound", "No such resource."),
     409: ("Conflict", "It exists already, or an Idempotency-Key was used for another request."),
+    412: ("Outdated", "It was changed since the version that If-Match names, or has none."),
     413: ("TooLarge", "The body is too large."),
     415: ("UnsupportedMediaType", "The media type is not JSON, or the coding not gzip or deflate."),
     429: ("TooManyRequests", "Too many requests of this client key; Retry-After says how long."),
@@ -38,6 +39,10 @@ HEADERS: Final[dict[str, Schema]] = {
         "description": "`true` on the first answer to this Idempotency-Key, sent again.",
         "schema": {**_TEXT, "enum": ["true"]},
     },
+    "ETag": {
+        "description": "The version of what is shown; of an error, the one that is stored now.",
+        "schema": _TEXT,
+    },
     "Retry-After": {
         "description": "Seconds to wait.",
         "schema": {"type": "integer", "minimum": 0},
@@ -49,6 +54,7 @@ HEADERS: Final[dict[str, Schema]] = {
 _OF_ALL: Final = ("X-Correlation-Id", "Cache-Control")
 OF_ERRORS: Final = {
     401: ("WWW-Authenticate",),
+    412: ("ETag",),
     415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),

@@ -14,6 +14,7 @@ from innkeeper.errors import Unknown
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import Refused, storable
 from innkeeper.rules.scopes import Scope
+from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
@@ -42,6 +43,8 @@ class Asked:
     compatibility: str
     scopes: frozenset[Scope]
     """What the caller's key may do."""
+    expected: Expected | None
+    """The versions that `If-Match` lets a write replace; None without the header."""
 
     @property
     def personal(self) -> bool:
@@ -63,6 +66,8 @@ class Told:
     content: bytes | None = None
     """What is answered in place of JSON, of this type."""
     content_type: str = ""
+    etag: str | None = None
+    """The version of what is answered, as a header shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,12 +101,21 @@ class Special:
     """Whether it takes a bearer token of OAuth, and nothing else (AU-6)."""
     own_transactions: bool = False
     """Whether it commits by itself, again and again; such a one repeats safely without a key."""
+    has_etag: bool = False
+    """Whether its answer carries the version of what it shows."""
+    takes_version: bool = False
+    """Whether it heeds If-Match."""
     failures: frozenset[int] = frozenset()
     """Statuses it answers errors with, beside 401 and what follows from method and body."""
 
     @property
     def takes_body(self) -> bool:
         return self.body is not None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change what is there already."""
+        return self.method in ("PUT", "PATCH", "DELETE")
 
     @property
     def takes_key(self) -> bool:

@@ -6,7 +6,7 @@ Routes, decoder, encoder, list queries and the API description all walk views.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import Kind, Schema
@@ -23,6 +23,12 @@ class Verb(StrEnum):
     PATCH = "patch"
     DELETE = "delete"
     CLEAR = "clear"
+
+
+WRITES: Final = frozenset({Verb.REPLACE, Verb.PATCH, Verb.DELETE, Verb.CLEAR})
+"""Verbs that change what is there already; those of versioned resources heed If-Match."""
+SHOWS_VERSION: Final = frozenset({Verb.CREATE, Verb.FETCH, Verb.REPLACE, Verb.PATCH})
+"""Verbs that answer with one resource, and with its ETag where it is versioned."""
 
 
 class Shape(StrEnum):

@@ -24,6 +24,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import exports as rules
+from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.files import Files
 from innkeeper.store.work import Json, Work
@@ -68,13 +69,17 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
         return row
 
 
-async def change(work: Work, export: UUID | str, body: Mapping[str, Any]) -> Record:
+async def change(
+    work: Work, export: UUID | str, body: Mapping[str, Any], expected: Expected | None = None
+) -> Record:
     """Other settings of an export, None clears one; executions that wait take the new ones.
 
-    Raises `Invalid` with every problem. The secret stays for as long as something is signed.
+    Raises `Invalid` with every problem, and `Outdated` where the caller expects another version.
+    The secret stays for as long as something is signed.
     """
     async with work.transaction():
         row = await _locked(work, export)
+        expect(expected, row)
         fields = await _checked(work, {**_sent(row), **body}, row)
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
@@ -111,8 +116,12 @@ def _sent(row: Record) -> dict[str, Any]:
     }
 
 
-async def delete(work: Work, export: UUID | str) -> None:
+async def delete(work: Work, export: UUID | str, expected: Expected | None = None) -> None:
     """Remove an export with its executions and their files."""
+    if expected is not None:
+        async with work.transaction():
+            expect(expected, await _locked(work, export))
+            return await delete(work, export)
     row = await fetch(work, export)
     files = Files.of(work.settings)
     # The files first: were this cut off after the rows, nothing would lead to them any more.

@@ -25,6 +25,7 @@ from innkeeper.resources.segments import (
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
 from innkeeper.rules.matching import Guest, Verdict, matches
+from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work
 
@@ -67,10 +68,19 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
         return row
 
 
-async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Record:
-    """Another definition, name, tags or webhook; 409 while it is Live (1.1)."""
+async def change(
+    work: Work,
+    segment: UUID | str,
+    body: Mapping[str, Any],
+    expected: Expected | None = None,
+) -> Record:
+    """Another definition, name, tags or webhook; 409 while it is Live (1.1).
+
+    Raises `Outdated` where the caller expects another version.
+    """
     async with work.transaction():
         row = await _locked(work, segment)
+        expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
         fields = await _checked(work, {**_sent(row), **body}, row["definition"])
@@ -90,7 +100,9 @@ async def change(work: Work, segment: UUID | str, body: Mapping[str, Any]) -> Re
         return written or _unknown(segment)
 
 
-async def delete(work: Work, segment: UUID | str, *, accepted: str = "") -> None:
+async def delete(
+    work: Work, segment: UUID | str, *, accepted: str = "", expected: Expected | None = None
+) -> None:
     """Remove a segment; 409 while it is Live, and `InUse` while others use it.
 
     `accepted`: the `usage.token_of` uses that whoever deletes it has seen. Exports among them stay
@@ -98,6 +110,7 @@ async def delete(work: Work, segment: UUID | str, *, accepted: str = "") -> None
     """
     async with work.transaction():
         row = await _locked(work, segment, "segments.lock_whole")
+        expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
         uses = await usage.of_segment(work, row)

@@ -17,19 +17,6 @@ SAMPLE: Final = 6
 MOST_VALUES: Final = 8
 
 
-async def fetch(work: Work, name: str) -> Record:
-    """One trait, built in ones in any currency: as `traits.list_all`; raises `Unknown`."""
-    for row in await work.all("traits.list"):
-        if row["name"] == name:
-            trait = rules.read(name, row["definition"])
-            return {**row, "type": trait.type, "doc": "", "builtin": False}
-    known = rules.Traits()
-    if name not in known:
-        raise Unknown("Trait", name)
-    trait = known.trait(name)
-    return {"name": name, "type": trait.type, "doc": trait.doc, "builtin": True}
-
-
 async def preview(work: Work, body: Mapping[str, Any]) -> Record:
     """The values of a trait that need not be kept, as `look`; raises `Invalid`."""
     return await _look(work, rules.as_of(rules.read("preview", body), clock.now()))

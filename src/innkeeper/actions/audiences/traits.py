@@ -7,7 +7,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import usage
-from innkeeper.errors import Conflict, Invalid, Unknown
+from innkeeper.errors import Conflict, Invalid, Outdated, Unknown
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -16,6 +16,7 @@ from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
 from innkeeper.rules.matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
+from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Json, Work
 
 RECALCULATE: Final = "segments.recalculate"
@@ -49,13 +50,41 @@ async def list_all(work: Work) -> list[Record]:
     return built + own
 
 
-async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
+async def fetch(work: Work, name: str) -> Record:
+    """One trait, built in ones in any currency: as `traits.list_all`; raises `Unknown`."""
+    for row in await work.all("traits.list"):
+        if row["name"] == name:
+            trait = rules.read(name, row["definition"])
+            return {**row, "type": trait.type, "doc": "", "builtin": False}
+    every = rules.Traits()
+    if name not in every:
+        raise Unknown("Trait", name)
+    trait = every.trait(name)
+    return {"name": name, "type": trait.type, "doc": trait.doc, "builtin": True}
+
+
+async def put(
+    work: Work,
+    name: str,
+    body: Mapping[str, Any],
+    expected: Expected | None = None,
+    *,
+    only_new: bool = False,
+) -> Record:
     """Define a trait, or define it anew: Live segments that ask for it are calculated again.
 
-    Raises `Invalid`, and `Conflict` where a segment or an export could not be asked any more.
+    Raises `Invalid`, `Conflict` where a segment or an export could not be asked any more or where
+    it is `only_new` and there is one, and `Outdated` where the caller expects another version.
     """
     trait = rules.read(name, body)
     async with work.transaction():
+        stored = await work.one("traits.lock", name=name)
+        if only_new and stored is not None:
+            raise Conflict(f"Trait {name} already exists.")
+        if expected is not None and stored is None:
+            raise Outdated(None)
+        if stored is not None:
+            expect(expected, stored)
         row = await work.one(
             "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
         )
@@ -74,11 +103,13 @@ async def put(work: Work, name: str, body: Mapping[str, Any]) -> Record:
     return {**row, "type": trait.type, "builtin": False}
 
 
-async def delete(work: Work, name: str) -> None:
+async def delete(work: Work, name: str, expected: Expected | None = None) -> None:
     """Remove a trait; raises `Unknown`, and `InUse` while segments or exports ask for it."""
     async with work.transaction():
-        if await work.one("traits.lock", name=name) is None:
+        stored = await work.one("traits.lock", name=name)
+        if stored is None:
             raise Unknown("Trait", name)
+        expect(expected, stored)
         usage.refuse_unless_accepted(f"Trait {name}", await usage.of_trait(work, name), "")
         await work.run("traits.delete", name=name)
 

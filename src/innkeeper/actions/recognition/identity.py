@@ -1,7 +1,7 @@
 """Identity rules and guards: list, add, reorder, delete, replace; what guards stopped."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
@@ -14,6 +14,7 @@ from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import placeholders
 from innkeeper.rules.identity_rules import Rule, Rulebook
+from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Json, Work
 
 TASK: Final = "identity.run"
@@ -49,10 +50,12 @@ async def delete_rule(work: Work, name: str) -> None:
         await _store(work, left, merging=False)
 
 
-async def reorder_rules(work: Work, names: Sequence[str]) -> list[Rule]:
+async def reorder_rules(
+    work: Work, names: Sequence[str], expected: Expected | None = None
+) -> list[Rule]:
     """The same rules in another order; raises `Invalid` unless each is named once."""
     async with work.transaction():
-        known = {rule.name: rule for rule in await _locked(work)}
+        known = {rule.name: rule for rule in await _locked(work, expected)}
         if sorted(names) != sorted(known):
             raise Invalid(Problem("rules", "must name every identity rule once"))
         ordered = [known[name] for name in names]
@@ -60,38 +63,51 @@ async def reorder_rules(work: Work, names: Sequence[str]) -> list[Rule]:
     return ordered
 
 
-async def replace_rules(work: Work, wanted: Sequence[Rule]) -> list[Rule]:
+async def book(work: Work) -> Rulebook:
+    """Rules and guards as they are now, with the version that changes with either."""
+    return await rulebook.read(work)
+
+
+async def replace_rules(
+    work: Work, wanted: Sequence[Rule], expected: Expected | None = None
+) -> list[Rule]:
     """Another list of rules; existing guests are found by them but not merged."""
     async with work.transaction():
-        await _locked(work)
+        await _locked(work, expected)
         await _store(work, wanted, merging=False)
     return list(wanted)
 
 
-async def apply(work: Work, wanted: Sequence[Rule] | None = None) -> Record:
+async def apply(
+    work: Work, wanted: Sequence[Rule] | None = None, expected: Expected | None = None
+) -> Record:
     """Put rules in force, or keep those there are, and merge existing guests by them.
 
     The rules decide at once; the guests are indexed and merged by a job, which is returned.
     """
     async with work.transaction():
-        known = await _locked(work)
+        known = await _locked(work, expected)
         return await _store(work, known if wanted is None else wanted, merging=True)
 
 
 async def guards(work: Work) -> Record:
     """`group_limit`, `region` and the values that `never` identify."""
-    book = await rulebook.read(work)
-    return _guards(book)
+    return shown_guards(await rulebook.read(work))
 
 
-async def set_guards(work: Work, changes: Changes) -> Record:
+def shown_guards(book: Rulebook) -> Record:
+    """What guards go by, as callers see it."""
+    return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
+
+
+async def set_guards(work: Work, changes: Changes, expected: Expected | None = None) -> Record:
     """Change some of what guards go by; null restores a default. Raises `Invalid`.
 
     `never` is the whole list; `add_never` and `remove_never` change the one in force.
     """
     async with work.transaction():
-        await work.all("identity.one_at_a_time")
-        wanted = _guards(await rulebook.read(work)) | changes
+        await _locked(work, expected)
+        wanted = shown_guards(await rulebook.read(work)) | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
         region = wanted["region"]
         if region is not None and region.upper() not in COUNTRIES:
@@ -106,7 +122,7 @@ async def set_guards(work: Work, changes: Changes) -> Record:
             never_removed=sorted(built_in - never),
         )
         await _changed(work)
-        return _guards(await rulebook.read(work))
+        return shown_guards(await rulebook.read(work))
 
 
 def _never(wanted: Changes, built_in: set[str]) -> set[str]:
@@ -150,14 +166,13 @@ async def jobs(work: Work, wanted: Wanted) -> Page:
     return Page(rows, rows[0]["total_jobs"] if rows else 0)
 
 
-def _guards(book: Rulebook) -> dict[str, Any]:
-    return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
-
-
-async def _locked(work: Work) -> tuple[Rule, ...]:
-    """The rules, which nobody else changes until the transaction ends."""
+async def _locked(work: Work, expected: Expected | None = None) -> tuple[Rule, ...]:
+    """The rules, which nobody else changes until the transaction ends; raises `Outdated`."""
     await work.all("identity.one_at_a_time")
-    return (await rulebook.read(work)).rules
+    book = await rulebook.read(work)
+    if expected is not None:
+        expected.check(str(book.version))
+    return book.rules
 
 
 async def _store(work: Work, wanted: Sequence[Rule], *, merging: bool) -> Record:

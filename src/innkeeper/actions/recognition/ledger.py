@@ -22,6 +22,7 @@ from innkeeper.rules.guests import told
 from innkeeper.rules.identity_rules import Rulebook
 from innkeeper.rules.keys import guest_keys
 from innkeeper.rules.merging import COLUMNS, Intent, written
+from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Row, Work
 
 
@@ -75,8 +76,9 @@ def new(changes: Changes) -> Record:
 
 async def insert(
     work: Work, guest: Record, book: Rulebook, joined: Mapping[str, Any] | None = None
-) -> bool:
-    """Store a new guest with its keys, in one statement; False when `book` is out of date.
+) -> str | None:
+    """Store a new guest with its keys, in one statement; the version of its row, or None when
+    `book` is out of date.
 
     `joined`: the record that made it, as `identity.note_created` notes it.
     """
@@ -91,17 +93,19 @@ async def insert(
         version=book.version,
         **(joined or {}),
     )
-    return created is not None
+    return str(created[ROW_VERSION]) if created else None
 
 
-async def write(work: Work, guest: UUID, wish: Intent) -> Record:
-    """A caller's write to a live guest; raises `Unknown`, naming the survivor of a retired one.
+async def write(work: Work, guest: UUID, wish: Intent, expected: Expected | None = None) -> Record:
+    """A caller's write to a live guest; raises `Unknown`, naming the survivor of a retired one,
+    and `Outdated` where the caller expects another version.
 
     Call it in a transaction.
     """
     row = await work.one("merges.lock", ref=guest)
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
+    expect(expected, row)
     return await _write_one(work, row, wish, guest, [], await _book(work, row))
 
 
@@ -152,15 +156,16 @@ async def _write_one(
     before = seen_record(row)
     after = written(before, wish)
     own = row["own"]
+    version = row.get(ROW_VERSION)
     if own is None:
         if after is not before:
-            await store(work, after, None, book)
-        return after
+            version = await store(work, after, None, book)
+        return {**after, ROW_VERSION: version}
     if not merges:
         own = {"base": own["base"], "now": state_of(written(own_record(row), wish))}
     # Noted even where it changes nothing now: once another write is undone, it may.
-    await store(work, after, own, book, intent=Json(wish), source=source, merges=merges)
-    return after
+    version = await store(work, after, own, book, intent=Json(wish), source=source, merges=merges)
+    return {**after, ROW_VERSION: version}
 
 
 async def store(
@@ -172,13 +177,14 @@ async def store(
     intent: Json | None = None,
     source: UUID | None = None,
     merges: list[UUID] | None = None,
-) -> None:
-    """Write both states of a guest, the keys of both, and a journal entry if there is one."""
+) -> str | None:
+    """Write both states of a guest, the keys of both, and a journal entry if there is one; the
+    version of its row then."""
     keys = [*guest_keys(seen, book.keys(seen))]
     if own is not None:
         alone = {**seen, **dict.fromkeys(members(seen)), **own["now"]["body"]}
         keys += guest_keys(alone, book.keys(alone))
-    await work.run(
+    rewritten = await work.one(
         "merges.rewrite",
         ref=seen["ref"],
         guest_type=seen["guest_type"],
@@ -191,3 +197,4 @@ async def store(
         source=source,
         merges=merges or [],
     )
+    return str(rewritten[ROW_VERSION]) if rewritten else None

@@ -8,6 +8,7 @@ from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
+from innkeeper.rules.versions import ROW_VERSION
 from innkeeper.store.work import Work
 
 MOST_SESSIONS: Final = 1000
@@ -40,7 +41,7 @@ async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
 
 def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:
     """The fields of one guest that differ: (name, before, after)."""
-    skipped = {"modified_at", "last_seen"}
+    skipped = {"modified_at", "last_seen", ROW_VERSION}
     names = dict.fromkeys([*before, *after])
     return [
         (name, before.get(name), after.get(name))

@@ -15,6 +15,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.merging import intent
 from innkeeper.rules.orders import Show
+from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Work
 
 DEEP: Final = 1000
@@ -39,8 +40,9 @@ async def create(work: Work, changes: Changes) -> Record:
     await suppression.refuse_blocked(work, changes)
     guest = ledger.new(changes)
     book = await rulebook.current(work)
-    while not await ledger.insert(work, guest, book):
+    while not (version := await ledger.insert(work, guest, book)):
         book = await rulebook.read(work)
+    guest[ROW_VERSION] = version
     return guest
 
 
@@ -99,7 +101,11 @@ async def _list(work: Work, wanted: Wanted, query: ListQuery) -> tuple[Page, UUI
 
 
 async def replace(
-    work: Work, guest: UUID, changes: Changes, kept: Mapping[str, Show] | None = None
+    work: Work,
+    guest: UUID,
+    changes: Changes,
+    kept: Mapping[str, Show] | None = None,
+    expected: Expected | None = None,
 ) -> Record:
     """PUT: every field not sent is cleared, `guest_type` apart (G-4), but for those `kept`."""
     await suppression.refuse_blocked(work, changes)
@@ -108,7 +114,7 @@ async def replace(
             wish = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
         else:
             wish = intent("replace", clock.now(), changes=changes)
-        return await ledger.write(work, guest, wish)
+        return await ledger.write(work, guest, wish, expected)
 
 
 def _cleared(kept: Collection[str]) -> Changes:
@@ -120,18 +126,20 @@ def _cleared(kept: Collection[str]) -> Changes:
     }
 
 
-async def patch(work: Work, guest: UUID, changes: Changes) -> Record:
+async def patch(
+    work: Work, guest: UUID, changes: Changes, expected: Expected | None = None
+) -> Record:
     """PATCH: only the fields sent change; null clears (G-5)."""
     await suppression.refuse_blocked(work, changes)
     async with work.transaction():
         wish = intent("patch", clock.now(), changes=changes)
-        return await ledger.write(work, guest, wish)
+        return await ledger.write(work, guest, wish, expected)
 
 
-async def delete(work: Work, guest: UUID) -> None:
+async def delete(work: Work, guest: UUID, expected: Expected | None = None) -> None:
     """Remove a guest, those merged into it, and all that is tied to them (G-6, G-7)."""
     async with work.transaction():
-        _live(await work.one("guests.lock", ref=guest), guest)
+        expect(expected, _live(await work.one("guests.lock", ref=guest), guest))
         await erasure.erase(work, [guest])
 
 

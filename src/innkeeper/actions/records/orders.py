@@ -15,6 +15,7 @@ from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.keys import lock_of, reference_key
 from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
+from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Work
 
 COLUMNS: Final = frozenset(name for name, field in Order.fields.items() if field.column)
@@ -114,6 +115,7 @@ async def replace(
     changes: Changes,
     guest: UUID | None = None,
     kept: Mapping[str, Show] | None = None,
+    expected: Expected | None = None,
 ) -> Record:
     """PUT: optional fields not sent are cleared (O-5), but for those `kept` (N-17, N-22)."""
 
@@ -121,17 +123,26 @@ async def replace(
         mutable = {name: value for name, value in stored.items() if name not in COLUMNS}
         return replacement(mutable, told, kept or {})
 
-    return await _rewrite(work, order, changes, guest, replaced)
+    return await _rewrite(work, order, changes, guest, replaced, expected)
 
 
-async def patch(work: Work, order: UUID, changes: Changes) -> Record:
+async def patch(
+    work: Work, order: UUID, changes: Changes, expected: Expected | None = None
+) -> Record:
     """PATCH: only the fields sent change; null clears (O-5)."""
-    return await _rewrite(work, order, changes, None, lambda _, told: told)
+    return await _rewrite(work, order, changes, None, lambda _, told: told, expected)
 
 
-async def delete(work: Work, order: UUID, guest: UUID | None = None) -> None:
+async def delete(
+    work: Work, order: UUID, guest: UUID | None = None, expected: Expected | None = None
+) -> None:
     """Remove an order with all that is part of it; guests stay (O-11)."""
     parts, params = _of_guest(guest)
+    if expected is not None:
+        async with work.transaction():
+            row = await work.one("orders.lock", parts=parts, ref=order, **params)
+            expect(expected, row or await _unknown(work, order, guest))
+            return await delete(work, order, guest)
     if not await work.run("orders.delete", parts=parts, ref=order, **params):
         await _unknown(work, order, guest)
 
@@ -142,18 +153,22 @@ async def _rewrite(
     changes: Changes,
     guest: UUID | None,
     change: Callable[[Record, Changes], Changes],
+    expected: Expected | None,
 ) -> Record:
     """Write what `change` makes of the stored order and the mutable fields sent."""
     parts, params = _of_guest(guest)
     async with work.transaction():
         row = await work.one("orders.lock", parts=parts, ref=order, **params)
         stored = flat(row or await _unknown(work, order, guest))
+        expect(expected, stored)
+        del stored[ROW_VERSION]
         after = {**stored, **change(stored, without_fixed(stored, changes))}
         after = {name: value for name, value in after.items() if value is not None}
         after["modified_at"] = clock.now()
         body = {name: value for name, value in after.items() if name not in COLUMNS}
-        await work.run("orders.rewrite", ref=order, body=Json(body), now=after["modified_at"])
-    return after
+        now = after["modified_at"]
+        rewritten = await work.one("orders.rewrite", ref=order, body=Json(body), now=now)
+    return {**after, **(rewritten or {})}
 
 
 def _of_guest(guest: UUID | None) -> tuple[dict[str, Sequence[str]], dict[str, Any]]:

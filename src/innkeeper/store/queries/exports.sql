@@ -20,7 +20,8 @@ UPDATE {ws}.exports
 SET name = %(name)s, segment_ref = %(segment)s, definition_type = %(definition_type)s,
     shape = %(shape)s, schedule = %(schedule)s, next_at = %(next_at)s,
     destination = %(destination)s, webhook = %(webhook)s, webhook_secret = %(webhook_secret)s,
-    modified_by = %(actor)s, modified_at = %(now)s
+    modified_by = %(actor)s,
+    modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE ref = %(ref)s
 RETURNING {columns}
 
@@ -44,7 +45,7 @@ ORDER BY name, friendly_id
 -- exports.leave_source
 -- The exports of a segment that is deleted have no source, and no next run, until one is chosen.
 UPDATE {ws}.exports SET segment_ref = NULL, next_at = NULL, modified_by = %(actor)s,
-    modified_at = %(now)s
+    modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE segment_ref = %(segment)s
 
 -- exports.delete

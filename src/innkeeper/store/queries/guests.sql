@@ -5,22 +5,24 @@ WITH created AS (
         (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
     SELECT %(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s
     FROM {ws}.identity_settings WHERE version = %(version)s
-    RETURNING ref
+    RETURNING ref, xmin::text AS row_version
 ), keyed AS (
     INSERT INTO {ws}.guest_keys (key, guest_ref)
     SELECT unnest(%(keys)s::uuid[]), ref FROM created
 )
 {noted}
-SELECT ref FROM created
+SELECT ref, row_version FROM created
 
 -- guests.fetch
 -- One guest by ref; an absorbed one names its survivor.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref,
+    xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s
 
 -- guests.lock
 -- One guest by ref, held until the transaction ends.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref,
+    xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- guests.lock_group

@@ -1,7 +1,7 @@
 -- merges.lock
 -- One guest with what merges know of it, held until the transaction ends.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own,
-    (SELECT version FROM {ws}.identity_settings) AS version
+    (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- merges.path
@@ -23,6 +23,7 @@ WITH rewritten AS (
     SET guest_type = %(guest_type)s, body = %(body)s, last_seen = %(last_seen)s,
         modified_at = %(modified_at)s, own = %(own)s
     WHERE ref = %(ref)s
+    RETURNING xmin::text AS row_version
 ), forgotten AS (
     DELETE FROM {ws}.guest_keys
     WHERE guest_ref = %(ref)s AND NOT key = ANY (%(keys)s::uuid[])
@@ -30,10 +31,12 @@ WITH rewritten AS (
     INSERT INTO {ws}.guest_journal (guest_ref, source_ref, merges, intent)
     SELECT %(ref)s, %(source)s::uuid, %(merges)s::uuid[], %(intent)s::jsonb
     WHERE %(intent)s::jsonb IS NOT NULL
+), keyed AS (
+    INSERT INTO {ws}.guest_keys (key, guest_ref)
+    SELECT unnest(%(keys)s::uuid[]), %(ref)s
+    ON CONFLICT DO NOTHING
 )
-INSERT INTO {ws}.guest_keys (key, guest_ref)
-SELECT unnest(%(keys)s::uuid[]), %(ref)s
-ON CONFLICT DO NOTHING
+SELECT row_version FROM rewritten
 
 -- merges.two
 -- Two guests, and who stands for them.

@@ -1,6 +1,7 @@
 -- orders.place
 -- Create an order, or update the one it is (O-1 to O-3); `fresh` tells which.
-SELECT ref, reference_id, ordered_at, body, created_at, modified_at, fresh
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at, fresh,
+    pg_current_xact_id()::xid::text AS row_version
 FROM {ws}.place_order(
     %(lock)s::bigint, %(reach)s::interval, %(ref)s::uuid, %(reference_key)s::uuid,
     %(reference_id)s::text, %(ordered_at)s::timestamptz, %(body)s::jsonb, %(cleared)s::text[],
@@ -9,13 +10,14 @@ FROM {ws}.place_order(
 
 -- orders.fetch
 -- One order by ref.
-SELECT orders.ref, reference_id, ordered_at, body, created_at, modified_at {children}
+SELECT orders.ref, reference_id, ordered_at, body, created_at, modified_at,
+    orders.xmin::text AS row_version {children}
 FROM {ws}.orders CROSS JOIN LATERAL (SELECT orders.ref) AS parent
 WHERE orders.ref = %(ref)s {filters}
 
 -- orders.lock
 -- One order by ref, held until the transaction ends.
-SELECT ref, reference_id, ordered_at, body, created_at, modified_at
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at, xmin::text AS row_version
 FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR NO KEY UPDATE
 
 -- orders.hold
@@ -25,6 +27,7 @@ SELECT ref, ordered_at FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR KEY SH
 -- orders.rewrite
 -- New fields for a locked order.
 UPDATE {ws}.orders SET body = %(body)s, modified_at = %(now)s WHERE ref = %(ref)s
+RETURNING xmin::text AS row_version
 
 -- orders.delete
 -- Remove an order and all that is part of it (O-11).

@@ -54,7 +54,8 @@ SELECT {columns} FROM {ws}.segments WHERE status = ANY (%(statuses)s) ORDER BY c
 WITH written AS (
     UPDATE {ws}.segments SET name = %(name)s, tags = %(tags)s, definition = %(definition)s,
         webhook = %(webhook)s, webhook_secret = %(webhook_secret)s, archived = %(archived)s,
-        revision = revision + 1, modified_by = %(actor)s, modified_at = %(now)s
+        revision = revision + 1, modified_by = %(actor)s,
+        modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
     WHERE ref = %(ref)s
     RETURNING {columns}
 ), revised AS (

@@ -7,7 +7,8 @@ SELECT name, definition, modified_by, created_at, modified_at FROM {ws}.traits O
 INSERT INTO {ws}.traits (name, definition, modified_by, created_at, modified_at)
 VALUES (%(name)s, %(definition)s, %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition,
-    modified_by = excluded.modified_by, modified_at = excluded.modified_at
+    modified_by = excluded.modified_by,
+    modified_at = greatest(excluded.modified_at, traits.modified_at + interval '1 microsecond')
 RETURNING name, definition, modified_by, created_at, modified_at
 
 -- traits.hold

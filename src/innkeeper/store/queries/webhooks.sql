@@ -65,7 +65,7 @@ ORDER BY kind DESC, name, friendly_id
 -- webhooks.subscribe_segment
 -- The web address that learns who enters and leaves a segment, or none.
 UPDATE {ws}.segments SET webhook = %(url)s, webhook_secret = %(secret)s, modified_by = %(actor)s,
-    modified_at = %(now)s
+    modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE friendly_id = %(friendly_id)s
 
 -- webhooks.subscribe_export
@@ -73,7 +73,8 @@ WHERE friendly_id = %(friendly_id)s
 UPDATE {ws}.exports SET webhook = %(url)s,
     webhook_secret = CASE WHEN %(url)s::text IS NULL AND destination ->> 'type' = 'WEBHOOK'
         THEN webhook_secret ELSE %(secret)s END,
-    modified_by = %(actor)s, modified_at = %(now)s
+    modified_by = %(actor)s,
+    modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE friendly_id = %(friendly_id)s
 
 -- webhooks.again

@@ -46,7 +46,7 @@ async def every(visit: Visit) -> Response:
 async def one(visit: Visit) -> Response:
     """A trait: what it is, who uses it, and its values once the page is there."""
     name = visit.request.path_params["trait"]
-    row = await trait_values.fetch(visit.work, name)
+    row = await traits.fetch(visit.work, name)
     draft = None if row["builtin"] else trait_form.of(name, row["definition"])
     if draft is not None:
         veil_rules(visit, draft.rules)
@@ -127,7 +127,7 @@ async def _refused(
 
 
 async def _own(visit: Visit) -> Record:
-    row = await trait_values.fetch(visit.work, visit.request.path_params["trait"])
+    row = await traits.fetch(visit.work, visit.request.path_params["trait"])
     if row["builtin"]:
         raise BadRequest("A built-in trait cannot be changed.")
     return row

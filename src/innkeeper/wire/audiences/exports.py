@@ -13,6 +13,7 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
+from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
     INSTANT,
@@ -75,23 +76,24 @@ async def create(work: Work, asked: Asked) -> Told:
     body = shown(row, asked.base)
     if row["webhook_secret"]:
         body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
-    return Told(body, 201, body["href"])
+    return Told(body, 201, body["href"], etag=etag_of(row))
 
 
 async def fetch(work: Work, asked: Asked) -> Told:
     """One export."""
-    return Told(_seen(await audience_exports.fetch(work, _export(asked)), asked))
+    row = await audience_exports.fetch(work, _export(asked))
+    return Told(_seen(row, asked), etag=etag_of(row))
 
 
 async def change(work: Work, asked: Asked) -> Told:
     """The export as it is then; members that are not sent stay, null clears one."""
-    row = await audience_exports.change(work, _export(asked), asked.body or {})
-    return Told(shown(row, asked.base))
+    row = await audience_exports.change(work, _export(asked), asked.body or {}, asked.expected)
+    return Told(shown(row, asked.base), etag=etag_of(row))
 
 
 async def delete(work: Work, asked: Asked) -> Told:
     """204."""
-    await audience_exports.delete(work, _export(asked))
+    await audience_exports.delete(work, _export(asked), asked.expected)
     return Told(status=204)
 
 
@@ -337,8 +339,9 @@ OWN_EXPORTS: Final = (
         body=definitions.EXPORT | {"required": ["name", "segment"]},
         shown=_EXPORT,
         status=201,
+        has_etag=True,
     ),
-    _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT),
+    _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT, has_etag=True),
     _own(
         "PATCH",
         "/{export}",
@@ -348,8 +351,18 @@ OWN_EXPORTS: Final = (
         before=check_early,
         body=definitions.EXPORT,
         shown=_EXPORT,
+        has_etag=True,
+        takes_version=True,
     ),
-    _own("DELETE", "/{export}", "deleteExport", "Delete an export", delete, status=204),
+    _own(
+        "DELETE",
+        "/{export}",
+        "deleteExport",
+        "Delete an export",
+        delete,
+        status=204,
+        takes_version=True,
+    ),
     _own("POST", "/{export}/run", "runExport", "Run now", start, shown=_REPORT, status=202),
     _own(
         "GET",

@@ -189,6 +189,7 @@ SEGMENTS_V4: Final = (
         "Fetch a segment",
         perform=wire.fetch,
         shown=_SEGMENT,
+        has_etag=True,
     ),
 )
 """What the vendor's clients read (segmentation-and-export.md 1.3)."""
@@ -205,6 +206,7 @@ OWN_SEGMENTS: Final = (
         body=SEGMENT | {"required": ["name", "definition"]},
         shown=_SEGMENT,
         status=201,
+        has_etag=True,
     ),
     _special(
         "POST",
@@ -243,7 +245,15 @@ OWN_SEGMENTS: Final = (
         },
         failures=frozenset({400}),
     ),
-    _special("GET", _ONE, "fetchSegment", "Fetch a segment", perform=wire.fetch, shown=_SEGMENT),
+    _special(
+        "GET",
+        _ONE,
+        "fetchSegment",
+        "Fetch a segment",
+        perform=wire.fetch,
+        shown=_SEGMENT,
+        has_etag=True,
+    ),
     _special(
         "PATCH",
         _ONE,
@@ -253,6 +263,8 @@ OWN_SEGMENTS: Final = (
         before=wire.check_early,
         body=SEGMENT_CHANGE,
         shown=_SEGMENT,
+        has_etag=True,
+        takes_version=True,
         failures=frozenset({409}),
     ),
     _special(
@@ -262,6 +274,7 @@ OWN_SEGMENTS: Final = (
         "Delete a Draft or a Paused segment",
         perform=wire.delete,
         status=204,
+        takes_version=True,
         failures=frozenset({409}),
     ),
     _special(
@@ -334,6 +347,15 @@ OWN_SEGMENTS: Final = (
         shown=items_of(_TRAIT),
     ),
     _special(
+        "GET",
+        TRAITS + "/{trait}",
+        "fetchTrait",
+        "Fetch a computed trait",
+        perform=wire.fetch_trait,
+        shown=_TRAIT,
+        has_etag=True,
+    ),
+    _special(
         "PUT",
         TRAITS + "/{trait}",
         "putTrait",
@@ -341,6 +363,8 @@ OWN_SEGMENTS: Final = (
         perform=wire.put_trait,
         body=TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]},
         shown=_TRAIT,
+        has_etag=True,
+        takes_version=True,
         failures=frozenset({409}),
     ),
     _special(
@@ -350,6 +374,7 @@ OWN_SEGMENTS: Final = (
         "Remove a computed trait",
         perform=wire.delete_trait,
         status=204,
+        takes_version=True,
         failures=frozenset({409}),
     ),
     _special(

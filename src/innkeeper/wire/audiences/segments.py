@@ -14,6 +14,7 @@ from innkeeper.rules.matching import Decided, Verdict
 from innkeeper.rules.personal import is_page_address, is_personal, without_personal
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.work import Work
+from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.scopes import refuse_lacking, require_for_definition
 from innkeeper.wire.specials import Asked, Told, ref_in
@@ -85,7 +86,8 @@ async def list_v4(work: Work, asked: Asked) -> Told:
 
 async def fetch(work: Work, asked: Asked) -> Told:
     """One segment by ref or friendly id."""
-    return Told(shown(await segments.fetch(work, _segment(asked)), asked, work.actor))
+    row = await segments.fetch(work, _segment(asked))
+    return Told(shown(row, asked, work.actor), etag=etag_of(row))
 
 
 async def check_early(asked: Asked) -> None:
@@ -98,19 +100,19 @@ async def create(work: Work, asked: Asked) -> Told:
     require_for_definition(asked.body, asked.scopes)
     row = await segments.create(work, asked.body or {})
     body = shown(row, asked, work.actor) | _secret(work, row)
-    return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}")
+    return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
 
 
 async def change(work: Work, asked: Asked) -> Told:
     """200 with the segment as it is now."""
     require_for_definition(asked.body, asked.scopes)
-    row = await segments.change(work, _segment(asked), asked.body or {})
-    return Told(shown(row, asked, work.actor) | _secret(work, row))
+    row = await segments.change(work, _segment(asked), asked.body or {}, asked.expected)
+    return Told(shown(row, asked, work.actor) | _secret(work, row), etag=etag_of(row))
 
 
 async def delete(work: Work, asked: Asked) -> Told:
     """204."""
-    await segments.delete(work, _segment(asked))
+    await segments.delete(work, _segment(asked), expected=asked.expected)
     return Told(status=204)
 
 
@@ -204,18 +206,28 @@ async def list_traits(work: Work, asked: Asked) -> Told:
     return Told({"items": items})
 
 
+async def fetch_trait(work: Work, asked: Asked) -> Told:
+    """One computed trait, built in or not."""
+    return _trait(await traits.fetch(work, asked.refs()["trait"]), asked)
+
+
 async def put_trait(work: Work, asked: Asked) -> Told:
     """200 with the trait."""
     require_for_definition(asked.body, asked.scopes)
-    row = await traits.put(work, asked.path["trait"], asked.body or {})
-    return Told(
-        {**_record(row, "name", "type", "builtin", "modified_at"), **_with_definition(row, asked)}
-    )
+    row = await traits.put(work, asked.path["trait"], asked.body or {}, asked.expected)
+    return _trait(row, asked)
+
+
+def _trait(row: Record, asked: Asked) -> Told:
+    doc = {"doc": row["doc"]} if row.get("doc") else {}
+    item = _record(row, "name", "type", "builtin", "modified_at") | doc
+    etag = etag_of(row) if "modified_at" in row else None
+    return Told(item | _with_definition(row, asked), etag=etag)
 
 
 async def delete_trait(work: Work, asked: Asked) -> Told:
     """204."""
-    await traits.delete(work, asked.path["trait"])
+    await traits.delete(work, asked.refs()["trait"], asked.expected)
     return Told(status=204)
 
 

@@ -9,9 +9,10 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import ListOf, Part, Text
 from innkeeper.resources.values import NOT_VALID, Refused, iso
-from innkeeper.rules.identity_rules import FIELDS, Condition, Rule
+from innkeeper.rules.identity_rules import FIELDS, Condition, Rule, Rulebook
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
+from innkeeper.wire.etags import etag
 from innkeeper.wire.naming import camel
 from innkeeper.wire.specials import Asked, Told, ref_in
 from innkeeper.wire.views import View
@@ -166,7 +167,17 @@ def _done(name: str, status: int = 200) -> dict[str, Any]:
 
 async def own_rules(work: Work, _: Asked) -> Told:
     """The rules in order."""
-    return Told({"rules": [shown_rule(rule) for rule in await identity.rules(work)]})
+    return _rules(await identity.book(work))
+
+
+def _rules(book: Rulebook) -> Told:
+    rules = [shown_rule(rule) for rule in book.rules]
+    return Told({"rules": rules}, etag=etag(str(book.version)))
+
+
+def _guards(book: Rulebook, asked: Asked) -> Told:
+    guards = shown(identity.shown_guards(book), asked.base)
+    return Told(guards, etag=etag(str(book.version)))
 
 
 async def replace_rules(work: Work, asked: Asked) -> Told:
@@ -174,8 +185,9 @@ async def replace_rules(work: Work, asked: Asked) -> Told:
     wanted = read_rules(_body(asked))
     if wanted is None:
         raise Invalid(missing("rules"))
-    stored = await identity.replace_rules(work, wanted)
-    return Told({"rules": [shown_rule(rule) for rule in stored]})
+    async with work.transaction():
+        await identity.replace_rules(work, wanted, asked.expected)
+        return _rules(await identity.book(work))
 
 
 async def reorder_rules(work: Work, asked: Asked) -> Told:
@@ -183,8 +195,9 @@ async def reorder_rules(work: Work, asked: Asked) -> Told:
     names = _body(asked).get("identityRules")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Invalid(Problem("identityRules", "must be an array of names"))
-    stored = await identity.reorder_rules(work, names)
-    return Told({"rules": [shown_rule(rule) for rule in stored]})
+    async with work.transaction():
+        await identity.reorder_rules(work, names, asked.expected)
+        return _rules(await identity.book(work))
 
 
 async def preview(work: Work, asked: Asked) -> Told:
@@ -197,7 +210,7 @@ async def preview(work: Work, asked: Asked) -> Told:
 
 async def apply(work: Work, asked: Asked) -> Told:
     """202 with the job that indexes and merges existing guests."""
-    job = await identity.apply(work, read_rules(_body(asked)))
+    job = await identity.apply(work, read_rules(_body(asked)), asked.expected)
     location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
     return Told({"href": location, **shown(job, asked.base)}, 202, location)
 
@@ -219,7 +232,7 @@ async def fetch_job(work: Work, asked: Asked) -> Told:
 
 async def fetch_guards(work: Work, asked: Asked) -> Told:
     """What guards go by."""
-    return Told(shown(await identity.guards(work), asked.base))
+    return _guards(await identity.book(work), asked)
 
 
 def _is_texts(value: Any) -> bool:
@@ -230,7 +243,7 @@ def _is_texts(value: Any) -> bool:
     return True
 
 
-_GUARDS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
+_GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "groupLimit": ("group_limit", lambda value: type(value) is int and 0 < value < 2**31),
     "region": ("region", lambda value: isinstance(value, str)),
     "never": ("never", _is_texts),
@@ -244,14 +257,16 @@ async def change_guards(work: Work, asked: Asked) -> Told:
     """Change some of what guards go by; null restores a default."""
     body, problems = _body(asked), []
     changes: dict[str, Any] = {}
-    for spelt, (name, is_right) in _GUARDS.items():
+    for spelt, (name, is_right) in _GUARD_MEMBERS.items():
         if spelt in body:
             changes[name] = body[spelt]
             if body[spelt] is not None and not is_right(body[spelt]):
                 problems.append(Problem(spelt, NOT_VALID))
     if problems:
         raise Invalid(*problems)
-    return Told(shown(await identity.set_guards(work, changes), asked.base))
+    async with work.transaction():
+        await identity.set_guards(work, changes, asked.expected)
+        return _guards(await identity.book(work), asked)
 
 
 async def list_guarded(work: Work, asked: Asked) -> Told:

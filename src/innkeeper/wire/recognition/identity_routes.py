@@ -187,6 +187,7 @@ OWN_IDENTITY: Final = (
         "Fetch the identity rules in order",
         identity.own_rules,
         shown=_RULES,
+        has_etag=True,
     ),
     _own(
         "PUT",
@@ -196,6 +197,8 @@ OWN_IDENTITY: Final = (
         identity.replace_rules,
         body=_RULES,
         shown=_RULES,
+        has_etag=True,
+        takes_version=True,
     ),
     _own(
         "POST",
@@ -205,6 +208,8 @@ OWN_IDENTITY: Final = (
         identity.reorder_rules,
         body=an_object(("identityRules",), identityRules=array_of(TEXT)),
         shown=_RULES,
+        has_etag=True,
+        takes_version=True,
     ),
     _own(
         "POST",
@@ -224,6 +229,7 @@ OWN_IDENTITY: Final = (
         body=an_object(rules=array_of(_RULE)),
         shown=_JOB,
         status=202,
+        takes_version=True,
     ),
     _own(
         "GET",
@@ -249,6 +255,7 @@ OWN_IDENTITY: Final = (
         "Fetch what guards go by",
         identity.fetch_guards,
         shown=_GUARDS,
+        has_etag=True,
     ),
     _own(
         "PATCH",
@@ -258,6 +265,8 @@ OWN_IDENTITY: Final = (
         identity.change_guards,
         body=_GUARD_CHANGES,
         shown=_GUARDS,
+        has_etag=True,
+        takes_version=True,
     ),
     _own(
         "GET",
