@@ -371,6 +371,7 @@ def visit_segments(tour: Tour, site: Site) -> None:
     site.run_worker()
     tour("putTrait", "tourCount", json={"entity": "order", "function": "count"})
     tour("listTraits")
+    assert tour("fetchTrait", "tourCount")["builtin"] is False
     assert tour("fetchGuestTraits", guest)["segments"]
     tour("deleteTrait", "tourCount")
     tour("pauseSegment", segment)
@@ -384,7 +385,7 @@ def visit_segments(tour: Tour, site: Site) -> None:
 def visit_exports(tour: Tour, site: Site) -> None:
     segment = tour("createSegment", json={"name": "Out", "definition": DEFINITION})["ref"]
     body = {"name": "Out", "segment": segment, "definitionType": "DELTA", "schedule": "DAILY"}
-    folder = {"type": "FOLDER", "url": str(site.settings.data / "tour")}
+    folder = {"type": "FOLDER", "url": "tour"}
     body |= {"columns": ["ref", "city", "trait.orderCount"], "destination": folder}
     export = tour("createExport", json={**body, "webhook": "https://127.0.0.1:1/x"})["ref"]
     tour("changeExport", export, json={"schedule": None, "webhook": None, "filter": DEFINITION})
