@@ -129,8 +129,8 @@ def _plant_segments(api: Api, shop: Planted) -> None:
     day = {"comparator": "is on the day", "values": [BORN]}
     every.append({"field": "dateOfBirth", **day})
     pages = [rule("page", f"/x?{WORD}"), rule("favourite", WORD, location="custom")]
-    groups = [{"entity": "guest", "operator": "OR", "rules": every}]
-    groups.append({"entity": "event", "operator": "OR", "rules": pages})
+    groups = [{"entity": "guest", "ruleOperator": "OR", "rules": every}]
+    groups.append({"entity": "event", "ruleOperator": "OR", "rules": pages})
     groups.append({"entity": "session", "rules": [rule("referer", f"/?{WORD}")]})
     sql = (
         f"SELECT guest_ref -- {WORD}\nFROM guests /* {WORD} /* in it */ {WORD} */\n"
