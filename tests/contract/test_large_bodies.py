@@ -11,10 +11,11 @@ import pytest
 from calling import Api, invalid, made, served
 from prometheus_client import REGISTRY
 from sites import Site
-from streams import Page, quarantine
+from streams import Page, product, quarantine
 from waiting import until, until_blocked
 
 from innkeeper.errors import Unavailable
+from innkeeper.rules import carts
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.app import create_app
@@ -192,3 +193,17 @@ def test_s2_what_an_event_names_too_many_of_waits_in_quarantine(api: Api, page: 
     page("ADD_CONTACTS", contact=people)
     details = [each["detail"] for each in quarantine(api)]
     assert "contact: too many" in details
+
+
+def test_s2_a_cart_has_a_limited_number_of_lines(
+    api: Api, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2: each event of a cart writes all of it; what has no room waits in quarantine."""
+    monkeypatch.setattr(carts, "MOST_LINES", 2)
+    for item in ("a", "b", "c", "b"):
+        page("ADD", product=product(item))
+    (waiting,) = quarantine(api)
+    assert waiting["detail"] == "product: the cart has 2 lines already"
+    page("ADD", product=product("d", description="x" * 32_000, vendor="y" * 1000))
+    details = {each["detail"] for each in quarantine(api)}
+    assert "product: longer than 32768 characters" in details

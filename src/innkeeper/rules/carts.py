@@ -6,7 +6,7 @@ A cart is JSON, as the session keeps it:
      "consumers": [person], "payment": "Card", "cleared": true, "orders": [ref], "at": instant}
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,12 @@ from typing import Any, Final
 from innkeeper.resources import events
 from innkeeper.resources.values import iso
 from innkeeper.rules.orders import line_total
+from innkeeper.rules.stream import BAD_ATTRIBUTES, Misused
 
 Cart = dict[str, Any]
 Total = int | Decimal
 EMPTY: Final[Mapping[str, Any]] = {}
+MOST_LINES: Final = 500
 _COLLECTED: Final = ("lines", "confirmed", "contacts", "consumers")
 
 
@@ -64,6 +66,17 @@ def applied(cart: Cart | None, type_: str, message: Mapping[str, Any], at: datet
         case _:
             raise ValueError(f"{type_} does not change a cart")
     return after
+
+
+def check_room(held: Iterable[Cart | None], type_: str, message: Mapping[str, Any]) -> None:
+    """Raise `Misused` for an ADD of an item that full carts have no line for: each event of a cart
+    writes all of it."""
+    if type_ != events.ADD:
+        return
+    for cart in held:
+        lines = (cart or EMPTY).get("lines", {})
+        if len(lines) >= MOST_LINES and message["product"]["item_id"] not in lines:
+            raise Misused(BAD_ATTRIBUTES, f"product: the cart has {MOST_LINES} lines already")
 
 
 def purchase(cart: Cart | None) -> Purchase:

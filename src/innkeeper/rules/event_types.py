@@ -47,6 +47,7 @@ _PEOPLE: Final = {
 }
 MOST_PEOPLE: Final = 200
 """Contacts or consumers in one event."""
+MOST_PRODUCT: Final = 32 * 1024
 _LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
@@ -104,6 +105,8 @@ def _add(message: Message) -> Told:
         if not good
     ]
     _refuse(problems)
+    if len(repr(product)) > MOST_PRODUCT:
+        raise Misused(BAD_ATTRIBUTES, f"product: longer than {MOST_PRODUCT} characters")
     return {"product": {**product, "item_id": _id(product["item_id"])}}, []
 
 

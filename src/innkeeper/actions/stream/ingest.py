@@ -29,7 +29,7 @@ from innkeeper.actions.stream.arrivals import Arrival, Superseded
 from innkeeper.actions.stream.browsers import Browser
 from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
-from innkeeper.rules import event_types, stream
+from innkeeper.rules import carts, event_types, stream
 from innkeeper.rules.merging import intent
 from innkeeper.rules.sessions import Mark, place
 from innkeeper.rules.stream import Configuration, Misused, Reading, Sent
@@ -220,7 +220,7 @@ async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -
         parts = parts + bad
     cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
     mark = Mark(reading.at, point.timeout, cuts)
-    return Arrival(
+    arrival = Arrival(
         ref=event.ref,
         type=reading.type,
         mark=mark,
@@ -236,6 +236,8 @@ async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -
         browser=browser,
         placement=place([session.span for session in browser.sessions], mark),
     )
+    carts.check_room([session.cart for session in arrival.joined], arrival.type, meaning)
+    return arrival
 
 
 async def _browser(work: Work, event: _Incoming) -> Browser:
