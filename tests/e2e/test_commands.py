@@ -23,7 +23,7 @@ def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
     server = serve("--workers", 2)
     answer = run("keys", "create", "--json", "--compatibility", "official", "--data", server.data)
     key = json.loads(answer.stdout)
-    assert sorted(key) == ["apiToken", "clientKey", "compatibility"]
+    assert sorted(key) == ["apiToken", "clientKey", "compatibility", "scopes"]
     assert key["compatibility"] == "official"
     name, token = key["clientKey"], key["apiToken"]
 
