@@ -88,7 +88,7 @@ COMPUTED: Final = {
 
 
 def _literal(node: ast.expr) -> str | bytes | None:
-    """A literal, with the constants that an f-string names filled in."""
+    """A literal; None for what is computed."""
     if isinstance(node, ast.Constant):
         return node.value  # type: ignore[return-value]
     try:
@@ -98,8 +98,9 @@ def _literal(node: ast.expr) -> str | bytes | None:
 
 
 def _expression(use: Use) -> str | bytes | None:
+    """A literal, or what constants of the module make of an f-string or a name."""
     found = _literal(use.expression)
-    if found is None and isinstance(use.expression, ast.JoinedStr):
+    if found is None and isinstance(use.expression, ast.JoinedStr | ast.Name):
         module = importlib.import_module(
             "innkeeper." + use.module.removesuffix(".py").replace("/", ".")
         )
