@@ -154,3 +154,8 @@ MAPPING: Final = _closed(
     guarded=_said(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
 """Columns of a file -> fields of records."""
+IDENTITY_RULES: Final = _closed(
+    "IdentityRules",
+    rules=_list_of(_closed("IdentityRule", identityRule=_TEXT, providers=_TEXTS, fields=_TEXTS)),
+)
+"""Identity rules in the order in which they are tried."""

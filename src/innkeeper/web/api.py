@@ -38,6 +38,7 @@ from innkeeper.wire.routes import Route, Router, routes
 from innkeeper.wire.scopes import require
 from innkeeper.wire.served import DIALECTS, dialect_at
 from innkeeper.wire.specials import Asked, Special
+from innkeeper.wire.unknown import IGNORED, check_names
 
 NO_STORE: Final = (b"cache-control", b"no-store")
 
@@ -52,6 +53,8 @@ class Request:
     route: str = "unknown"
     caller: Caller | None = None
     fault: BaseException | None = None
+    ignored: bytes = b""
+    """Names of what the request holds and the operation ignores."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -87,6 +90,8 @@ class Api:
         except Exception as fault:
             request.fault = fault
             answer = self.error_answer(request, ServerFault())
+        if request.ignored:
+            answer.headers.append((IGNORED, request.ignored))
         answer.headers += [
             (CORRELATION, correlation),
             *self._always,
@@ -146,6 +151,7 @@ class Api:
             caller.scopes,
             expected_in(headers.get(b"if-match")),
         )
+        request.ignored = check_names(route, asked)
         if isinstance(route, Special) and route.before is not None:
             await route.before(asked)
         act = prepared(route, asked)

@@ -12,7 +12,9 @@ REQUEST_HEADERS: Final = (
 )
 _USUAL: Final = frozenset(REQUEST_HEADERS.lower().encode().split(b", "))
 _HEADER_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-EXPOSED: Final = b"ETag, Location, X-Correlation-Id, Idempotent-Replayed, Retry-After"
+EXPOSED: Final = (
+    b"ETag, Location, X-Correlation-Id, Idempotent-Replayed, Retry-After, Innkeeper-Ignored"
+)
 A_DAY: Final = b"86400"
 
 

@@ -31,6 +31,11 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": _TEXT,
     },
     "Cache-Control": {"schema": _TEXT},
+    "Innkeeper-Ignored": {
+        "description": "Members and query parameters that the vendor's operations ignored: at most "
+        "10 names, percent-encoded, joined by commas.",
+        "schema": _TEXT,
+    },
     "Location": {
         "description": "URL of what was created.",
         "schema": {**_TEXT, "format": "uri"},
@@ -51,7 +56,7 @@ HEADERS: Final[dict[str, Schema]] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
 # Those of CORS and of web/browser_security.py speak to browsers alone, and stand nowhere here.
-_OF_ALL: Final = ("X-Correlation-Id", "Cache-Control")
+_OF_ALL: Final = ("X-Correlation-Id", "Cache-Control", "Innkeeper-Ignored")
 OF_ERRORS: Final = {
     401: ("WWW-Authenticate",),
     412: ("ETag",),

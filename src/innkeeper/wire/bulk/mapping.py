@@ -10,7 +10,9 @@ from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
+from innkeeper.resources.definitions import MAPPING
 from innkeeper.resources.kinds import Count, Kind, ListOf, Number, Opaque, Part
+from innkeeper.rules.members import LONGEST_NAME, nearest, unknown_members
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
 
@@ -170,9 +172,9 @@ def _capitalised(name: str) -> str:
 
 def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
     """A mapping as it was told; raises OperatorError that names what is wrong."""
-    unknown = set(told) - {*_PARTS, "entity"}
+    unknown = unknown_members(told, MAPPING)
     if unknown:
-        raise OperatorError(f"A mapping has no {', '.join(sorted(unknown))}.")
+        raise OperatorError("; ".join(f"{each.field} {each.reason}" for each in unknown))
     if told.get("entity", holds) != holds:
         raise OperatorError(f"The mapping is for {told['entity']}, not for {holds}.")
     columns = {}
@@ -223,12 +225,6 @@ def _checked_form(told: Mapping[str, Any]) -> tuple[str, str]:
     return delimiter, encoding
 
 
-_PARTS: Final = (
-    *("columns", "formats", "values", "types", "constants", "delimiter", "encoding"),
-    "guarded",
-)
-
-
 def _table(told: Mapping[str, Any], name: str) -> dict[str, Any]:
     table = told.get(name, {})
     if not isinstance(table, dict):
@@ -239,7 +235,19 @@ def _table(told: Mapping[str, Any], name: str) -> dict[str, Any]:
 def check_target(holds: str, target: Any) -> None:
     """Raises OperatorError for a target that no record of that kind has."""
     if not isinstance(target, str) or not is_target(holds, target):
-        raise OperatorError(f"{target} is not a field of {holds}.")
+        near = _near(holds, str(target))
+        meant = f"; did you mean {near}?" if near else "."
+        raise OperatorError(f"{str(target)[:LONGEST_NAME]} is not a field of {holds}{meant}")
+
+
+def _near(holds: str, target: str) -> str | None:
+    """The field that a misspelt target may mean."""
+    where, dot, rest = target.partition(".")
+    plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[holds])
+    prefix = f"{where}." if plan is not PLANS[holds] else ""
+    names = [name for name in plan if is_target(holds, prefix + name)]
+    near = nearest(rest if prefix else target, names)
+    return None if near is None else prefix + near
 
 
 def is_target(holds: str, target: str) -> bool:
@@ -273,8 +281,10 @@ def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
     names = [column for column in columns if column and column not in owned]
     wrong = [name for name in names if not is_target(holds, name)]
     if wrong:
+        named = [(name, _near(holds, name)) for name in wrong[:5]]
+        listed = ", ".join(f"{name} ({near}?)" if near else name for name, near in named)
         raise OperatorError(
-            f"No field of {holds} is called {', '.join(wrong[:5])}: write a mapping with "
+            f"No field of {holds} is called {listed}: write a mapping with "
             f"--suggest, edit it, and import again."
         )
     return ColumnMapping({name: (name,) for name in names})

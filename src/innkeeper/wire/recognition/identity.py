@@ -7,9 +7,11 @@ from urllib.parse import quote
 from innkeeper.actions.recognition import identity, merges, rule_changes
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.definitions import IDENTITY_RULES
 from innkeeper.resources.kinds import ListOf, Part, Text
 from innkeeper.resources.values import NOT_VALID, Refused, iso
 from innkeeper.rules.identity_rules import FIELDS, Condition, Rule, Rulebook
+from innkeeper.rules.members import unknown_members
 from innkeeper.store.work import Work
 from innkeeper.wire import pages
 from innkeeper.wire.etags import etag
@@ -74,6 +76,8 @@ def read_rule(body: dict[str, Any], at: str = "") -> Rule:
 
 def read_rules(body: dict[str, Any]) -> list[Rule] | None:
     """The member `rules`, a list of rules in order; None when it is not sent."""
+    if problems := unknown_members(body, IDENTITY_RULES):
+        raise Invalid(*problems)
     sent = body.get("rules")
     if sent is None:
         return None
