@@ -32,9 +32,9 @@ def write_members(lake: "SqlLake", text: str) -> int:
 
     tree = checked(text)
     ref = exp.cast(exp.column("guest_ref", "asked"), "VARCHAR")
-    found = exp.select(ref).from_(tree.subquery("asked"))
+    refs = exp.select(ref).from_(tree.subquery("asked"))
     question = exp.select("g.guest_ref").from_("guests AS g")
-    question = question.where(exp.column("guest_ref", "g").isin(query=found))
+    question = question.where(exp.column("guest_ref", "g").isin(query=refs))
     connection = duckdb.connect(config=_configuration(lake))
     try:
         _lock(connection, lake)

@@ -116,7 +116,7 @@ async def run_job(job: Job, seconds: float) -> Outcome:
     )
     try:
         sent = process.communicate(encode_job(job))
-        told, _ = await asyncio.wait_for(sent, seconds)
+        output, _ = await asyncio.wait_for(sent, seconds)
     except TimeoutError:
         return Outcome(exceeded="time")
     finally:
@@ -124,7 +124,7 @@ async def run_job(job: Job, seconds: float) -> Outcome:
             process.kill()
             await process.wait()
     if process.returncode == 0:
-        return msgspec.json.decode(told, type=Outcome)
+        return msgspec.json.decode(output, type=Outcome)
     if process.returncode == -signal.SIGXCPU:
         return Outcome(exceeded="processor")
     if process.returncode is not None and process.returncode < 0:

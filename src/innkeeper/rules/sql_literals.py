@@ -27,9 +27,9 @@ _NOTE: Final = re.compile(r"/\*|\*/")
 def mask_sql(text: str, mask: Callable[[str], str], mask_number: Callable[[str], str]) -> str:
     """The text with every literal, comment and name in quotes masked."""
     pieces, at = list[str](), 0
-    while (found := _PARTS.search(text, at)) is not None:
-        pieces.append(text[at : found.start()])
-        kind, piece, at = str(found.lastgroup), found[0], found.end()
+    while (match := _PARTS.search(text, at)) is not None:
+        pieces.append(text[at : match.start()])
+        kind, piece, at = str(match.lastgroup), match[0], match.end()
         if kind == "note":
             at = _end_of_note(text, at)
             pieces.append(f"/* {mask('')} */")
@@ -52,9 +52,9 @@ def _end_of_note(text: str, at: int) -> int:
     """Where a comment ends that began before `at`; comments stand within each other."""
     depth = 1
     while depth:
-        found = _NOTE.search(text, at)
-        if found is None:
+        match = _NOTE.search(text, at)
+        if match is None:
             return len(text)
-        depth += 1 if found[0] == "/*" else -1
-        at = found.end()
+        depth += 1 if match[0] == "/*" else -1
+        at = match.end()
     return at

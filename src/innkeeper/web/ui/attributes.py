@@ -58,15 +58,15 @@ class _Html:
     def read(self, data: str) -> None:
         """Go on to the end of some more of it."""
         at = 0
-        while (found := _NEXT[self.state].search(data, at)) is not None:
-            at = found.end()
+        while (match := _NEXT[self.state].search(data, at)) is not None:
+            at = match.end()
             if self.state == "text":
                 self._tag = data[at : at + len("textarea")].lower()
                 self.state = "tag"
-            elif self.state == "tag" and found[0] == ">":
+            elif self.state == "tag" and match[0] == ">":
                 self.state = "textarea" if self._tag == "textarea" else "text"
             elif self.state == "tag":
-                self.state = found[0]
+                self.state = match[0]
             else:
                 self.state = "tag"
-                self._tag = "" if found[0] == "</textarea" else self._tag
+                self._tag = "" if match[0] == "</textarea" else self._tag

@@ -12,7 +12,7 @@ from innkeeper.actions.protection import erasure
 from innkeeper.actions.recognition import merges
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
-from innkeeper.actions.records.paging import Page as Found
+from innkeeper.actions.records.paging import Page as ExtensionsPage
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
@@ -142,11 +142,11 @@ async def raw_file(visit: Visit) -> Response:
     return await json_file(f"guest-{guest['ref']}", _whole(visit, guest, every))
 
 
-async def _extensions(visit: Visit, guest: UUID) -> Found:
+async def _extensions(visit: Visit, guest: UUID) -> ExtensionsPage:
     """What a page shows of the extensions of a guest, and how many there are."""
     most = bounded.TEXT_CHARACTERS + 1
     found = await OF_GUESTS.of_one_cut(visit.work, guest, bounded.EXTENSIONS, most)
-    return Found(visit.veil_extensions(found.items), found.total)
+    return ExtensionsPage(visit.veil_extensions(found.items), found.total)
 
 
 def _whole(visit: Visit, guest: Record, extensions: list[Record]) -> Record:
