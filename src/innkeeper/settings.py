@@ -194,6 +194,11 @@ class Settings:
     lake_query_seconds: Annotated[int, Meta(ge=1)] = _setting(
         120, "Seconds after which a question to the lake is cut off."
     )
+    sql_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
+        128,
+        "Memory of one question that users wrote in SQL, in MB, beside the engine itself; more goes "
+        "to the disk.",
+    )
     sql_segment_seconds: Annotated[int, Meta(ge=1)] = _setting(
         30, "Seconds after which a segment written in SQL is cut off."
     )

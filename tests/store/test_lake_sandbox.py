@@ -281,6 +281,6 @@ async def test_growing_without_end_is_cut_off(work: Work, tmp_path: Path, sql: s
     for _ in range(20):
         await guests.create(work, {"guest_type": "visitor"})
     async with opened(work) as lake:
-        lake.snapshot = replace(lake.snapshot, settings=replace(work.settings, lake_memory_mb=64))
+        lake.snapshot = replace(lake.snapshot, settings=replace(work.settings, sql_memory_mb=64))
         with pytest.raises((Invalid, Unavailable), match=r"longer than|[Oo]ut of [Mm]emory|memory"):
             await find(lake, tmp_path, sql, 2)

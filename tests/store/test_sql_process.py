@@ -95,7 +95,7 @@ async def test_s4_memory_has_a_limit(work: Work, tmp_path: Path) -> None:
     """Nested `replace` took 8.5 GB against a limit of 1,024 MB."""
     await guests.create(work, {"guest_type": "visitor"})
     async with opened(work) as lake:
-        with pytest.raises(Invalid, match="needs more than 1024 MB"):
+        with pytest.raises(Invalid, match="needs more than 128 MB"):
             await find_sql_members(lake.snapshot, replacing(3), tmp_path, 30)
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     assert most < 1024 + sql_process.MORE_MEMORY_MB + 100

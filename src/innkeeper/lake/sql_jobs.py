@@ -40,7 +40,7 @@ class SqlLake(msgspec.Struct):
             tail=snapshot.tail,
             merged=snapshot.merged,
             folder=folder,
-            memory_mb=snapshot.settings.lake_memory_mb,
+            memory_mb=snapshot.settings.sql_memory_mb,
             seconds=seconds,
             threads=threads,
         )
