@@ -196,7 +196,7 @@ class Settings:
     )
     sql_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         128,
-        "Memory of one question that users wrote in SQL, in MB, beside the engine itself; more goes "
+        "Memory of one question that users wrote in SQL, in MB, beside the engine; more goes "
         "to the disk.",
     )
     sql_segment_seconds: Annotated[int, Meta(ge=1)] = _setting(
