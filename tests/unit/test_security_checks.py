@@ -77,6 +77,11 @@ def test_s11_what_is_wrong_is_named_with_advice(
         ({"metrics_open": True}, "metrics", State.WARNING),
         ({"cors_origins": "*"}, "origins", State.WARNING),
         ({"rate_limit": 0.0}, "rate limit", State.WARNING),
+        ({"allowed_private_hosts": "10.0.0.7"}, "private addresses", State.WARNING),
+        ({"export_destinations": "/"}, "export destinations", State.BAD),
+        ({"export_destinations": "/srv/exports,/etc"}, "export destinations", State.BAD),
+        ({"export_destinations": "/srv/exports"}, "export destinations", State.GOOD),
+        ({"export_destinations": "s3://bucket/exports"}, "export destinations", State.GOOD),
     ],
 )
 def test_s11_settings_that_are_wrong_in_production(

@@ -76,6 +76,8 @@ def checks(facts: Facts) -> Iterator[Check]:
     yield _metrics(facts.settings)
     yield _origins(facts.settings)
     yield _rate(facts.settings)
+    yield _private_hosts(facts.settings)
+    yield _destinations(facts.settings)
     yield from _keys(facts)
 
 
@@ -212,6 +214,34 @@ def _rate(settings: Settings) -> Check:
             "Set rate_limit to a few times what your busiest client needs.",
         )
     return Check("rate limit", State.GOOD, f"{settings.rate_limit:g} requests a second and key.")
+
+
+def _private_hosts(settings: Settings) -> Check:
+    if settings.allowed_private_hosts:
+        return Check(
+            "private addresses",
+            State.WARNING,
+            f"Webhooks may go to {settings.allowed_private_hosts}.",
+            "List single hosts that expect them, never a whole network with other services in it.",
+        )
+    return Check("private addresses", State.GOOD, "Webhooks go to public addresses only.")
+
+
+def _destinations(settings: Settings) -> Check:
+    listed = [each.strip() for each in settings.export_destinations.split(",") if each.strip()]
+    broad = [each for each in listed if each.rstrip("/").count("/") < 2]
+    if broad:
+        return Check(
+            "export destinations",
+            State.BAD,
+            f"Users may write exports anywhere below {', '.join(broad)}.",
+            "List the folder that exports are for, such as /srv/exports or s3://bucket/exports.",
+        )
+    return Check(
+        "export destinations",
+        State.GOOD,
+        f"Exports go to {', '.join(listed) or 'the folder exports of the data folder'}.",
+    )
 
 
 def _keys(facts: Facts) -> Iterator[Check]:
