@@ -228,3 +228,71 @@ def test_s4_the_page_tells_what_to_do_instead(site: Site) -> None:
         assert f"would list 2526 days, at most 1000 are possible: {FEWER}" in page.text
         file = visitor.get("/w/live/reports/revenue/csv", params=query)
         assert (file.status_code, file.text) == (200, "period,currency,orders,revenue\r\n")
+
+
+def test_f23_steps_of_a_funnel_in_any_case_and_unknown_ones_with_the_nearest(
+    api: Api, connection: Any
+) -> None:
+    guest = person(api)
+    for minute, kind in enumerate(("VIEW", "NEWSLETTER", "CHECKOUT")):
+        happen(connection, guest, kind, f"2026-11-20T10:0{minute}:00Z")
+    rows = report(api, "funnel", steps="view,newsletter,Checkout")
+    assert rows == [["VIEW", 1, 1], ["NEWSLETTER", 1, 1], ["CHECKOUT", 1, 1]]
+    asked = {"steps": "VEIW,newsleter"}
+    answer = api.get("/innkeeper/v1/reports/funnel", params=asked)
+    assert (answer.status_code, answer.json()["errors"]) == (
+        400,
+        [
+            "steps: VEIW is no event type; did you mean VIEW?",
+            "steps: NEWSLETER is no event type; did you mean NEWSLETTER?",
+        ],
+    )
+
+
+def test_f23_products_are_ranked_within_their_currency(api: Api) -> None:
+    """100,000 yen are no more than 900 euros: each currency has a ranking of its own."""
+    guest = person(api)
+    for code, prices in (("JPY", (100_000, 90_000)), ("EUR", (900, 700, 800))):
+        bought = order(api, guest, referenceId=code, currencyCode=code)
+        for number, price in enumerate(prices):
+            body = {
+                "name": f"{code}-{number}",
+                "type": "STAY",
+                "price": price,
+                "quantity": 1,
+                "currencyCode": code,
+                "status": "PURCHASED",
+            }
+            answer = api.post(f"/v2.1/orders/{bought['ref']}/orderItems", json=body)
+            assert answer.status_code == 201, answer.text
+    assert report(api, "products", limit=2) == [
+        ["EUR-0", "EUR", 1, 900],
+        ["EUR-2", "EUR", 1, 800],
+        ["JPY-0", "JPY", 1, 100_000],
+        ["JPY-1", "JPY", 1, 90_000],
+    ]
+
+
+def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
+    api: Api, connection: Any
+) -> None:
+    """A name near none is taken: its first event may be yet to come."""
+    happen(connection, person(api), "NEWSLETTER", "2026-11-20T10:00:00Z")
+
+    def preview(*types: str) -> Any:
+        groups = [{"entity": "event", "type": list(types)}]
+        body = {"definition": {"filterGroups": groups}}
+        return api.post("/innkeeper/v1/segments/preview", json=body)
+
+    assert preview("newsletter").json()["size"] == 1
+    assert preview("Newsletter", "view").json()["size"] == 1
+    assert preview("WEBINAR").json()["size"] == 0
+    wrong = preview("newsleter", "veiw")
+    assert (wrong.status_code, wrong.json()["errors"]) == (
+        400,
+        [
+            "definition.filterGroups[0].type: no event is called NEWSLETER; "
+            "did you mean NEWSLETTER?",
+            "definition.filterGroups[0].type: no event is called VEIW; did you mean VIEW?",
+        ],
+    )

@@ -64,14 +64,19 @@ REPORTS: Final = {
         ),
         Report(
             "products",
-            "Products that brought most revenue, by currency",
+            "Products that brought most revenue, in each currency",
             ("product", "currency", "quantity", "revenue"),
+            # Ranked within its currency: amounts of two currencies do not compare.
+            "SELECT product, currency, quantity, revenue FROM (SELECT product, currency, "
+            "quantity, revenue, row_number() OVER "
+            "(PARTITION BY currency ORDER BY revenue DESC, product) AS rank FROM ("
             "SELECT coalesce(core_product_id, core_name) AS product, "
             "core_currency_code AS currency, "
             f"sum(CASE WHEN {BOUGHT} THEN coalesce(core_quantity, 1) ELSE 0 END) AS quantity, "
             f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue FROM order_items "
             f"WHERE {PAID} AND ({BOUGHT} OR core_price < 0) AND {_between('core_ordered_at')} "
-            "GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2 LIMIT :most",
+            "GROUP BY 1, 2) AS added) AS ranked WHERE rank <= :most "
+            "ORDER BY currency, revenue DESC, product",
             "revenue",
         ),
         Report(

@@ -69,13 +69,15 @@ class _Reader:
             return ENTITIES["guest"]
         return found
 
-    def types(self, body: Mapping[str, Any], at: str) -> tuple[str, ...]:
-        """The subtypes of a group; none means all."""
+    def types(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[str, ...]:
+        """The subtypes of a group; none means all. Those of events are stored in upper case."""
         given = body.get("type")
         words = [given] if isinstance(given, str) else given or []
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             self.problem(f"{at}type", "must be a string or an array of strings")
             return ()
+        if entity.name == "event":
+            words = [word.strip().upper() for word in words]
         return tuple(word for word in words if word and word.upper() != "ALL")
 
     def rules(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[Rule, ...]:
@@ -244,7 +246,7 @@ class _Reader:
             days = None
         return Step(
             entity,
-            self.types(body, at),
+            self.types(body, entity, at),
             self.word(body, "ruleOperator", at, AND, OR),
             self.rules(body, entity, at),
             None if days is None else timedelta(days=float(days)),
@@ -260,7 +262,7 @@ class _Reader:
         entity = sequence[0].entity if sequence else self.entity(body, at)
         group = Group(
             entity,
-            self.types(body, at),
+            self.types(body, entity, at),
             self.word(body, "ruleOperator", at, AND, OR),
             self.rules(body, entity, at),
             self.word(body, "filterGroupType", at, INCLUDE, EXCLUDE) == EXCLUDE,

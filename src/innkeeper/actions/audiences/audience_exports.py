@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.actions.bulk import links
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
@@ -54,6 +55,7 @@ async def fetch(work: Work, export: UUID | str) -> Record:
 
 async def create(work: Work, body: Mapping[str, Any]) -> Record:
     """A new export; raises `Invalid` with every problem, `Conflict` for a taken friendly id."""
+    await check_event_names(work, body.get("filter"), "filter")
     async with work.transaction():
         fields = await _checked(work, body)
         row = await work.one(
@@ -77,6 +79,7 @@ async def change(
     Raises `Invalid` with every problem, and `Outdated` where the caller expects another version.
     The secret stays for as long as something is signed.
     """
+    await check_event_names(work, body.get("filter"), "filter")
     async with work.transaction():
         row = await _locked(work, export)
         expect(expected, row)

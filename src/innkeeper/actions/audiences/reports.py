@@ -1,16 +1,19 @@
 """Reports, answered from the lake: `innkeeper report …` and /innkeeper/v1/reports."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from innkeeper import clock
+from innkeeper.actions.audiences.event_names import known_event_types
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
+from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.values import Refused
+from innkeeper.rules.members import LONGEST_NAME, suggestion
 from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")
@@ -80,12 +83,29 @@ def names() -> list[tuple[str, str]]:
 async def _funnel(lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     from innkeeper.lake import reports  # noqa: PLC0415
 
+    steps = await _known_types(lake, given["steps"])
     rows: list[tuple[Any, ...]] = []
-    for step, tree in zip(given["steps"], reports.funnel(given["steps"], given), strict=True):
+    for step, tree in zip(steps, reports.funnel(steps, given), strict=True):
         guests = int((await lake.rows(tree))[0][0])
         first = rows[0][1] if rows else guests
         rows.append((step, guests, round(guests / first, 4) if first else 0))
     return rows
+
+
+async def _known_types(lake: Lake, names: Sequence[str]) -> list[str]:
+    """Event types as they are stored, whatever the case; raises `Invalid` for those of no event."""
+    words = [name.strip().upper() for name in names]
+    known = STANDARD
+    if not known.issuperset(words):
+        known = await known_event_types(lake)
+    problems = [
+        Problem("steps", f"{word[:LONGEST_NAME]} is no event type{suggestion(word, known)}")
+        for word in words
+        if word not in known
+    ]
+    if problems:
+        raise Invalid(*problems)
+    return words
 
 
 async def _merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:

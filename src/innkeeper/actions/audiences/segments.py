@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import traits, usage
+from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
@@ -52,6 +53,7 @@ async def fetch(work: Work, segment: UUID | str) -> Record:
 
 async def create(work: Work, body: Mapping[str, Any]) -> Record:
     """A new Draft; raises `Invalid`, and `Conflict` for a taken friendly id."""
+    await check_event_names(work, body.get("definition"))
     async with work.transaction():
         fields = await _checked(work, body)
         row = await work.one(
@@ -78,6 +80,7 @@ async def change(
 
     Raises `Outdated` where the caller expects another version.
     """
+    await check_event_names(work, body.get("definition"))
     async with work.transaction():
         row = await _locked(work, segment)
         expect(expected, row)
@@ -195,6 +198,7 @@ async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
         count_members,
     )
 
+    await check_event_names(work, definition)
     question = Question.of(definition, await traits.known(work))
     if question.definition.sql is not None:
         await sql_process.check_sql(question.definition.sql)

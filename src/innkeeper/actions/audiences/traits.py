@@ -7,6 +7,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import usage
+from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.errors import Conflict, Invalid, Outdated, Unknown
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
@@ -77,6 +78,7 @@ async def put(
     it is `only_new` and there is one, and `Outdated` where the caller expects another version.
     """
     trait = rules.read(name, body)
+    await check_event_names(work, {"filterGroups": [body]})
     async with work.transaction():
         stored = await work.one("traits.lock", name=name)
         if only_new and stored is not None:
