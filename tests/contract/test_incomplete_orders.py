@@ -190,3 +190,48 @@ def test_f16_an_order_that_is_gone(api: Api, page: Page) -> None:
     point(api, "new")
     assert replay(api)["attached"] == 1
     assert orders(page) == []
+
+
+def test_f16_what_goes_to_quarantine_after_the_checkout(api: Api, page: Page) -> None:
+    """Issue F16: the same as if it had come before: linked, marked, and no price of 0."""
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED", requested_at=ago(minutes=90))
+    assert order(page)["price"] == 0
+    page("ADD", product=product("1", 3), pos="new", requested_at=ago(minutes=95))
+    found = order(page)
+    assert ("price" in found, flags(page)) == (False, [INCOMPLETE])
+    page("ADD", product=product("2", 4), pos="new", requested_at=ago(minutes=96))
+    assert len(quarantine(api, orderRef=found["ref"])) == 2
+    # After the CHECKOUT, and longer before it than a session may pause, is another cart.
+    page("ADD", product=product("3", 5), pos="new", requested_at=ago(minutes=80))
+    page("ADD", product=product("4", 5), pos="new", requested_at=ago(minutes=300))
+    lacking = quarantine(api, orderRef=found["ref"])
+    assert len(lacking) == 2
+    point(api, "new")
+    assert replay(api, refs=[one["ref"] for one in lacking])["attached"] == 2
+    whole = order(page)
+    assert (whole["price"], sorted(items(whole)), flags(page)) == (7, [("R-1", 3), ("R-2", 4)], [])
+
+
+def test_f16_a_late_line_takes_no_price_that_somebody_set(api: Api, page: Page) -> None:
+    """Issue F16: nor the price of an order whose line it would have been before another's."""
+    page("ADD", product=product("1", 3), requested_at=ago(minutes=92))
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED", requested_at=ago(minutes=90))
+    page("ADD", product=product("2", 4), requested_at=ago(minutes=88))
+    page("CHECKOUT", reference_id="B-2", status="PURCHASED", requested_at=ago(minutes=86))
+    assert api.patch(f"/v2.1/orders/{order(page)['ref']}", json={"price": 9}).status_code == 200
+    page("ADD", product={**product("3", 5), "price": "5,00"}, requested_at=ago(minutes=91))
+    (waiting,) = quarantine(api)
+    assert waiting["orderRef"] == order(page)["ref"]
+    assert [order(page, name)["price"] for name in ("B-1", "B-2")] == [9, 4]
+
+
+def test_f16_what_is_given_up_marks_no_order(api: Api, page: Page) -> None:
+    """Issue F16: the mark says that events wait; the price is still not known."""
+    page("ADD", product=product("1", 3), pos="new")
+    page("ADD", product=product("2", 4), pos="new")
+    found = checkout(page)
+    for ref, after in zip([one["ref"] for one in quarantine(api)], ([INCOMPLETE], []), strict=True):
+        assert api.delete(f"/innkeeper/v1/quarantine/{ref}").status_code == 204
+        assert flags(page) == after
+    assert "price" not in order(page)
+    assert order(page)["ref"] == found["ref"]

@@ -229,7 +229,7 @@ def test_f7_the_list_is_shown_and_extended(ruled: Api) -> None:
     assert made(ruled.get(GUARDS))["never"] == changed["never"]
 
 
-@pytest.mark.parametrize("damaged", ["3.53861E+11", "353861234567.0", "3,53861e+11"])
+@pytest.mark.parametrize("damaged", ["3.53861E+11", "353861234567.0", "#NAME?", '"3,53861e+11"'])
 @pytest.mark.parametrize("entity", ["guests", "orders", "events", "lines of batches"])
 def test_f8_damaged_numbers_are_reported_by_import(
     batches: Batches, entity: str, damaged: str
@@ -252,7 +252,7 @@ def test_f8_damaged_numbers_are_reported_by_import(
         assert (done["status"], done["failed"], done["outcomes"]) == ("error", 1, {})
         (reject,) = rejects(batches, done)
         assert reject["message"] == "Validation error"
-        reason = "is a number that a spreadsheet cut short"
+        reason = "is a value that a spreadsheet damaged"
         assert [error.partition(":")[0] for error in reject["errors"]] == [where]
         assert reason in reject["errors"][0]
     assert made(batches.api.get("/v2.1/guests"))["totalCount"] == 0

@@ -125,6 +125,23 @@ def test_f4_items_follow_their_own_status_else_their_orders(api: Api) -> None:
     assert report(api, "products") == [["own", "EUR", 2, 11]]
 
 
+def test_f4_the_favourite_category_is_of_what_was_bought(api: Api) -> None:
+    """Issue F4: items that were given back, or never bought, are left out of that trait as well."""
+    guest = person(api)
+    items = f"/v2.1/orders/{order(api, guest)['ref']}/orderItems"
+    for kind, status, count in (
+        ("SPA", "PURCHASED", 1),
+        ("ROOM", "refunded", 2),
+        ("BAR", "CANCELLED", 3),
+    ):
+        for _ in range(count):
+            made(api.post(items, json={**ITEM, "type": kind, "status": status}))
+    assert traits(api, guest)["favouriteCategory"] == "SPA"
+    named = [rule("favouriteCategory", "is equal to", "SPA", location="trait")]
+    found = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]})
+    assert members(api, found) == {guest["ref"]}
+
+
 def test_f4_an_order_of_events_is_refunded_with_its_items(api: Api) -> None:
     """Issue F4: lines of a cart, and of ORDER_CHECKOUT, have no status unless they send one."""
     page = Page(api)
@@ -157,3 +174,5 @@ def test_f4_on_the_start_page(api: Api, jobs: Any) -> None:
     found = jobs(lambda work: figures._read(work, 7))
     assert found.paid == [("EUR", 230, 0)]
     assert sum(found.by_time["revenue"]["EUR"]) == 230
+    # Bought are the 200 and the 60.
+    assert sum(found.by_time["orders"]["EUR"]) == 2

@@ -30,7 +30,7 @@ async def flush(work: Work) -> None:
     # Half a tick sooner: a tick that comes a moment early must not wait for the next.
     pause = timedelta(seconds=work.settings.live_segment_seconds - 2.5)
     recently = row["flushed_at"] is not None and row["flushed_at"] + pause > clock.now()
-    if row["waiting"] and not recently:
+    if (row["waiting"] or row["touched"]) and not recently:
         await segment_runs.refresh(work)
 
 

@@ -71,7 +71,8 @@ def number(value: Any) -> int | Decimal:
 
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})"
-    r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
+    r"(?:[Tt ](\d{2}:\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?"
+    r"([Zz]|[+-]\d{2}(?::?\d{2}(?::\d{2})?)?)?)?",
     re.ASCII,
 )
 _USUAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z", re.ASCII)
@@ -81,7 +82,8 @@ def instant(value: Any) -> datetime:
     """The UTC instant that a text names (C-8): ISO 8601, also as PostgreSQL prints it.
 
     A space may stand for the `T`, a comma for the point of the fraction, and an offset may have
-    hours only. Without an offset the text is UTC already.
+    hours only, or seconds, as local times of the 19th century do. Without an offset the text is
+    UTC already.
     """
     if isinstance(value, str) and _USUAL.fullmatch(value):
         # As `iso` writes it, so as every stored text is: in a fifth of the time.
@@ -100,14 +102,19 @@ def instant(value: Any) -> datetime:
         read = datetime.fromisoformat(f"{day}T{minutes or '00:00'}:{seconds or '00'}")
         read = read.replace(microsecond=int((fraction or "0").ljust(6, "0")[:3]) * 1000)
         if offset and offset not in "Zz":
-            hours, minutes_east = int(offset[1:3]), int(offset[3:].lstrip(":") or 0)
-            if hours > 23 or minutes_east > 59:
-                raise Refused(NOT_AN_INSTANT)
-            east = timedelta(hours=hours, minutes=minutes_east)
+            east = _east(offset[1:].replace(":", ""))
             read = read - east if offset[0] == "+" else read + east
     except (ValueError, OverflowError):
         raise Refused(NOT_AN_INSTANT) from None
     return read.replace(tzinfo=UTC)
+
+
+def _east(digits: str) -> timedelta:
+    """An offset of its digits: hours, minutes, seconds; raises `ValueError`."""
+    hours, minutes, seconds = (int(digits[index : index + 2] or 0) for index in (0, 2, 4))
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise ValueError(digits)
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 @lru_cache(4096)

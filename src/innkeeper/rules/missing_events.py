@@ -9,6 +9,8 @@ from uuid import UUID
 from innkeeper.resources import events
 
 TYPES: Final = events.CART_TYPES - {events.ORDER_CHECKOUT}
+INCOMPLETE: Final = "events of the cart wait in quarantine"
+"""Flag of a CHECKOUT whose order lacks some."""
 _DECIDE_PRICE: Final = frozenset({events.ADD, events.CONFIRM, events.CLEAR_CART})
 _EMPTY: Final = frozenset({events.CHECKOUT, events.CLEAR_CART})
 

@@ -31,6 +31,10 @@ _EXTENSION_WORDS: Final = (
 )
 # 3.53861E+11 has lost digits, 353861234567.0 has one that is none.
 _SCIENTIFIC: Final = re.compile(r"[-+]?\d+(?:[.,]\d+e\+?|e\+)\d{1,3}", re.I | re.A)
+SHEET_ERRORS: Final = ("#n/a", "#null!", "#ref!", "#value!", "#name?", "#num!", "#div/0!")
+"""What spreadsheets show of a formula that failed: a `+` or `=` before a number makes it one."""
+_HASHES: Final = re.compile("##+")
+_AROUND: Final = " \t\r\n\"'`´‘’“”„«»()[]=,;"
 _WITH_DECIMALS: Final = re.compile(r"\+?\d{6,}[.,]0+", re.A)
 
 
@@ -98,14 +102,19 @@ def digits_of(text: str) -> str:
 
 
 def is_damaged(value: str) -> bool:
-    """Whether a spreadsheet replaced digits of a value by an exponent: `3.53861E+11`."""
-    return _SCIENTIFIC.fullmatch(value) is not None
+    """Whether a spreadsheet replaced digits of a value by an exponent (`3.53861E+11`), or all of
+    it by an error or by `#####`; quoted or not."""
+    text = value.strip(_AROUND)
+    return _SCIENTIFIC.fullmatch(text) is not None or (
+        text.startswith("#")
+        and (text.lower() in SHEET_ERRORS or _HASHES.fullmatch(text) is not None)
+    )
 
 
 def is_damaged_phone(number: str) -> bool:
     """Whether a spreadsheet changed a phone number: as an exponent, or with decimals."""
     base, _ = without_extension(number.strip())
-    return is_damaged(base) or _WITH_DECIMALS.fullmatch(base) is not None
+    return is_damaged(base) or _WITH_DECIMALS.fullmatch(base.strip(_AROUND)) is not None
 
 
 def folded(name: str) -> str:

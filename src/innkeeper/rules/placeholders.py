@@ -12,13 +12,20 @@ PLACEHOLDERS: Final = (
     *("[object object]", "[object undefined]", "[object null]", "[object promise]"),
     *("{}", "[]", "-", "0", "undefined undefined", "null null"),
     # What people and forms write
-    *("n/a", "n.a.", "unknown", "anonymous", "guest", "not set", "not available"),
-    *("not applicable", "not provided", "no value", "test", "1234567890", "+1234567890"),
+    *("n/a", "n.a.", "unknown", "anonymous", "guest", "not set", "not_set", "not-set"),
+    *(
+        "not available",
+        "not applicable",
+        "not provided",
+        "no value",
+        "test",
+        "1234567890",
+        "+1234567890",
+    ),
     *("test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
     *("no@email.com", "na@na.com", "unknown@unknown.com", "null@null.com"),
     *("undefined@undefined.com", "guest@guest.com", "anonymous@anonymous.com"),
-    # What spreadsheets show of a formula that failed
-    *("#n/a", "#null!", "#ref!", "#value!", "#name?", "#num!", "#div/0!"),
+    *normal.SHEET_ERRORS,
 )
 """The list that every workspace begins with, as `plain` writes it. A workspace may add and remove;
 blank values, zeros and punctuation alone, and damaged numbers identify nobody in any case."""

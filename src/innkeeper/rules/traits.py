@@ -35,7 +35,7 @@ class Trait:
     type: str = NUMBER
     currency: str | None = None
     sales: bool = False
-    """Only orders that were bought (`revenue.py`)."""
+    """Only orders or items that were bought (`revenue.py`)."""
     doc: str = ""
 
     @property
@@ -75,9 +75,10 @@ BUILTIN: Final = {
             type=TIMESTAMP,
         ),
         _builtin(
-            *("favouriteCategory", "most_common", "order_item", "Type of most items."),
+            *("favouriteCategory", "most_common", "order_item", "Type of most items bought."),
             column="type",
             type=STRING,
+            sales=True,
         ),
         _builtin(
             *("rfmRecency", SCORE, "order", "How lately it bought; 5: the latest fifth of buyers."),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from innkeeper import clock
 from innkeeper.actions.console import search
 from innkeeper.resources.base import Record
-from innkeeper.rules.revenue import REFUNDED, UNPAID
+from innkeeper.rules.revenue import NOT_BOUGHT, REFUNDED, UNPAID
 from innkeeper.store.work import Work
 
 KEEP_SECONDS: Final = 30.0
@@ -55,6 +55,7 @@ async def _read(work: Work, days: int) -> Figures:
         "figures.orders",
         **asked | {"since": now - timedelta(days=2 * days)},
         unpaid=list(UNPAID),
+        not_bought=list(NOT_BOUGHT),
         refunded=REFUNDED,
     )
     recent = [row for row in orders if row["at"] >= since]

@@ -17,6 +17,7 @@ from innkeeper.actions.recognition import ledger, resolution
 from innkeeper.actions.stream import (
     browsers,
     event_attributes,
+    incomplete_orders,
     months,
     order_completion,
     placing,
@@ -29,8 +30,9 @@ from innkeeper.actions.stream.arrivals import Arrival, Superseded
 from innkeeper.actions.stream.browsers import Browser
 from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
-from innkeeper.rules import carts, event_types, stream
+from innkeeper.rules import carts, event_types, missing_events, stream
 from innkeeper.rules.merging import intent
+from innkeeper.rules.missing_events import Waiting
 from innkeeper.rules.sessions import Mark, place
 from innkeeper.rules.stream import Configuration, Misused, Reading, Sent
 from innkeeper.store.work import Work
@@ -165,13 +167,33 @@ def _told(error: Invalid) -> Misused:
 async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken | None:
     if event.replay:
         kept = await quarantine.keep_on(work, event.ref, problem)
+    elif event.reading.type in missing_events.TYPES:
+        kept = await _keep_of_cart(work, event, problem)
     else:
-        sent, config = event.sent, event.config
-        kept = await quarantine.keep(work, problem, sent, event.reading, event.ref, config)
+        kept = await _keep(work, event, problem)
     if not kept:
         return None
     guest = await browsers.guest_of(work, event.browser)
     return Taken(event.ref, guest, (problem.reason,), attached=False)
+
+
+async def _keep(work: Work, event: _Incoming, problem: Misused) -> bool:
+    return await quarantine.keep(work, problem, event.sent, event.reading, event.ref, event.config)
+
+
+async def _keep_of_cart(work: Work, event: _Incoming, problem: Misused) -> bool:
+    """Keep an event of a cart, and link it where an order was made without it already."""
+    reading, reach = event.reading, event.config.longest_timeout
+    where = (event.browser, reading.channel, reading.at, reach)
+    async with work.transaction():
+        await browsers.lock(work, *where)
+        if not await _keep(work, event, problem):
+            return False
+        known = await browsers.state(work, *where)
+        if known is not None:
+            late = Waiting(event.ref, reading.type, reading.at, event.sent.message)
+            await incomplete_orders.link_late(work, late, known.sessions, reading.channel)
+    return True
 
 
 async def _quickly(work: Work, event: _Incoming) -> Taken | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.actions.records.paging import flat
-from innkeeper.actions.stream import incomplete_orders, purchases, quarantine, session_records
+from innkeeper.actions.stream import purchases, quarantine, session_records
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.events import CHECKOUT
@@ -14,7 +14,7 @@ from innkeeper.resources.guests import Person
 from innkeeper.rules import carts, event_types
 from innkeeper.rules.batch import Item
 from innkeeper.rules.carts import Purchase
-from innkeeper.rules.missing_events import TYPES
+from innkeeper.rules.missing_events import INCOMPLETE, TYPES
 from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import person_of
 from innkeeper.store.work import Json, Row, Work
@@ -70,7 +70,7 @@ async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
     await _fill_in(work, order, change, is_known=is_known)
     flags = set()
     if all(one.is_part for one in waiting):
-        flags.add(incomplete_orders.INCOMPLETE)
+        flags.add(INCOMPLETE)
     if await _put_contacts(work, order, change):
         flags.add(purchases.VISITOR_CONTACT)
     by_name = dict(zip(change.after.lines, items, strict=True))

@@ -11,7 +11,7 @@ from innkeeper.actions.records.paging import Page, Wanted
 from innkeeper.actions.stream.arrivals import Arrival
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.missing_events import TYPES, Waiting
+from innkeeper.rules.missing_events import INCOMPLETE, TYPES, Waiting
 from innkeeper.rules.stream import CLOCK_TRUST, Configuration, Misused, Part, Reading, Sent
 from innkeeper.store.work import Json, Row, Work
 
@@ -171,9 +171,21 @@ async def reasons(work: Work) -> list[Row]:
 
 
 async def discard(work: Work, ref: UUID) -> None:
-    """Give up one that waits; raises `Unknown`."""
-    if not await work.run("quarantine.discard", ref=ref):
-        raise Unknown("Quarantined event", ref)
+    """Give up one that waits; raises `Unknown`. An order that lacks no other is not marked any
+    more; a price that was not known without it stays absent."""
+    async with work.transaction():
+        row = await work.one("quarantine.discard", ref=ref)
+        if row is None:
+            raise Unknown("Quarantined event", ref)
+        if row["order_ref"] is not None:
+            await work.run(
+                "quarantine.remove_flag",
+                order=str(row["order_ref"]),
+                browser=row["browser_ref"],
+                at=row["event_at"],
+                until=row["event_at"] + 2 * CLOCK_TRUST,
+                flag=INCOMPLETE,
+            )
 
 
 async def hold(work: Work, ref: UUID) -> Row | None:

@@ -132,6 +132,21 @@ async def carts_at_checkout(
     return None
 
 
+async def checkout_after(
+    work: Work, session: Session, at: datetime
+) -> tuple[Row, list[Row], carts.Purchase] | None:
+    """The first CHECKOUT of a session at or after an instant, if it made an order: its event with
+    its timeout, the session's events before it, and what it bought."""
+    rows = await _rows(work, [session])
+    for index, row in enumerate(rows):
+        if row["type"] == CHECKOUT and row["at"] >= at:
+            if not _made(row, None, at):
+                return None
+            checkout = {**row, "reach": timedelta(seconds=row["reach"])}
+            return checkout, rows[:index], carts.purchase(_cart_until(rows, row))
+    return None
+
+
 def _made(row: Row, order: UUID | None, after: datetime) -> bool:
     if row["type"] != CHECKOUT or row["at"] < after:
         return False

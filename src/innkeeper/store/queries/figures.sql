@@ -12,9 +12,12 @@ SELECT date_trunc(%(unit)s, created_at, 'UTC') AS at, guest_type AS what, count(
 FROM {ws}.guests WHERE created_at >= %(since)s AND survivor_ref IS NULL GROUP BY 1, 2
 
 -- figures.orders
--- Orders and what they add to revenue (rules/revenue.py), by time and currency.
+-- Orders bought and what orders add to revenue (rules/revenue.py), by time and currency.
 SELECT date_trunc(%(unit)s, ordered_at, 'UTC') AS at, body ->> 'currency_code' AS what,
-    count(*) AS number, sum(CASE
+    count(*) FILTER (
+        WHERE upper(coalesce(body ->> 'status', '')) <> ALL (%(not_bought)s::text[])
+        AND coalesce((body ->> 'price')::numeric, 0) >= 0
+    ) AS number, sum(CASE
         WHEN upper(coalesce(body ->> 'status', '')) = ANY (%(unpaid)s::text[]) THEN 0
         WHEN upper(body ->> 'status') = %(refunded)s AND (body ->> 'price')::numeric >= 0 THEN 0
         ELSE (body ->> 'price')::numeric END) AS paid

@@ -36,8 +36,10 @@ SELECT folder, sequence, generation, flushed_at, compacted_at, pg_current_snapsh
 FROM {ws}.lake_state
 
 -- lake.waiting
--- Whether anything waits to be flushed, and when the last flush was.
-SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting, flushed_at FROM {ws}.lake_state
+-- Whether anything waits to be flushed, or to be looked at by Live segments, and when the last
+-- flush was.
+SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting,
+    EXISTS (SELECT FROM {ws}.segment_touched) AS touched, flushed_at FROM {ws}.lake_state
 
 -- lake.files
 -- Every file of the lake, oldest first.

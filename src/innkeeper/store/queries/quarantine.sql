@@ -94,6 +94,21 @@ WHERE ref = %(ref)s AND replayed_at IS NULL
 -- quarantine.discard
 -- Give up one that waits.
 DELETE FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL
+RETURNING order_ref, browser_ref, event_at
+
+-- quarantine.remove_flag
+-- Take a flag off the CHECKOUT of an order that lacks no whole event any more.
+UPDATE {ws}.events AS e SET body = CASE WHEN e.body -> 'flags' = jsonb_build_array(%(flag)s::text)
+    THEN e.body - 'flags'
+    ELSE jsonb_set(e.body, ARRAY['flags'], (e.body -> 'flags') - %(flag)s::text) END
+FROM {ws}.sessions AS s
+WHERE s.browser_ref = %(browser)s AND s.last_at >= %(at)s AND s.started_at <= %(until)s
+  AND e.session_ref = s.ref AND e.at BETWEEN %(at)s AND %(until)s
+  AND e.type = 'CHECKOUT' AND e.body ->> 'order' = %(order)s AND e.body -> 'flags' ? %(flag)s
+  AND NOT EXISTS (
+    SELECT FROM {ws}.quarantine
+    WHERE order_ref = %(order)s::uuid AND replayed_at IS NULL AND event_ref IS NULL
+  )
 
 -- quarantine.reasons
 -- How many wait, by reason.

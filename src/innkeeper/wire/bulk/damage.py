@@ -9,7 +9,7 @@ from innkeeper.rules.batch import Operation
 from innkeeper.rules.normal import is_damaged, is_damaged_phone
 
 DAMAGED: Final = (
-    "is a number that a spreadsheet cut short: make the column text there, and export it again"
+    "is a value that a spreadsheet damaged: make the column text there, and export it again"
 )
 _PHONES: Final = ("phone", "mobile", "phoneNumbers")
 _PEOPLE: Final = ("contact", "consumer", "consumers")
