@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from calling import NOBODY, Api, problem, served
 from sites import Site
 from waiting import PATIENCE_SECONDS, until_blocked
 
+from innkeeper.actions.records import idempotency
+from innkeeper.rules.keys import lock_of
 from innkeeper.web.app import create_app
 
 PATH = "/v2.1/guests"
@@ -180,16 +183,17 @@ def test_twins_wait_for_the_first(api: Api, twin: str) -> None:
     assert total(api) == 1
 
 
-def test_a_twin_waits_until_the_first_is_committed(api: Api, site: Site) -> None:
-    """Held up inside its transaction, the first keeps the second waiting, which then repeats it."""
+def test_a_twin_waits_until_the_first_is_committed(api: Api, site: Site, twin: str) -> None:
+    """Held up inside its transaction, the first keeps the second waiting, which then repeats it,
+    on another server too."""
 
-    def one() -> Any:
-        with api.another() as caller:
+    def one(url: str) -> Any:
+        with Api(url, api.client_key, api.token) as caller:
             return post(caller, "k", firstName="Jane")
 
     with psycopg.connect(site.dsn) as blocker, ThreadPoolExecutor(2) as pool:
         blocker.execute("LOCK TABLE ws_live.guests IN SHARE MODE")
-        twins = [pool.submit(one) for _ in range(2)]
+        twins = [pool.submit(one, url) for url in (site.url, twin)]
         until_blocked(site.dsn, sessions=2)
         assert not any(twin.done() for twin in twins)
         blocker.rollback()
@@ -256,3 +260,33 @@ def test_no_secret_is_kept_with_an_answer(api: Api, connection: psycopg.Connecti
     (row,) = connection.execute("SELECT row_to_json(i)::text FROM ws_live.idempotency i").fetchall()
     assert "my-secret-key" not in json.dumps(row)
     assert api.token not in json.dumps(row)
+
+
+def test_s3_twins_wait_for_each_other_without_a_connection_each(
+    api: Api, site: Site, connection: psycopg.Connection
+) -> None:
+    """Two connections in all and six twins, of which the first waits in the database: others are
+    served."""
+    settings = replace(site.settings, pool_size=2)
+    scope = idempotency.scope_of(api.client_key, PATH, "six")
+
+    def twin_post(one: Api) -> Any:
+        with one.another() as another:
+            return post(another, "six", firstName="Jane")
+
+    connection.execute("SELECT pg_advisory_lock(%s)", [lock_of(scope)])
+    with (
+        served(create_app(settings)) as url,
+        Api(url, api.client_key, api.token) as caller,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        twins = [threads.submit(twin_post, caller) for _ in range(6)]
+        try:
+            until_blocked(site.dsn)
+            for _ in range(20):
+                assert caller.get(PATH).status_code == 200
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [lock_of(scope)])
+        answers = {twin.result().content for twin in twins}
+    assert len(answers) == 1
+    assert total(api) == 1

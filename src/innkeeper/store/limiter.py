@@ -6,7 +6,9 @@ that others need.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
@@ -100,6 +102,30 @@ class Limiter:
 
     def _busy(self) -> Unavailable:
         return Unavailable(f"Too many {self._what} at once. Try again.", RETRY_SECONDS)
+
+
+class KeyedLocks:
+    """A lock for each key, for as long as it is held or waited for.
+
+    For what would otherwise wait in the database, with a connection each.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, asyncio.Lock] = {}
+        self._wanted: Counter[Hashable] = Counter()
+
+    @asynccontextmanager
+    async def held(self, key: Hashable) -> AsyncIterator[None]:
+        """Be the only one in this process who holds the lock of a key."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._wanted[key] += 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._wanted[key] -= 1
+            if not self._wanted[key]:
+                del self._wanted[key], self._locks[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
+from innkeeper.store.limiter import KeyedLocks
 from innkeeper.store.work import Work
 from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Caller, Keyring
@@ -76,6 +77,8 @@ class Api:
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
         self._throttle = Throttle(settings.rate_limit)
+        # Twins of one request wait for each other here rather than with a connection each.
+        self._twins = KeyedLocks()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -174,7 +177,10 @@ class Api:
                     return await act(work)
                 return await self._idempotent(work, request, caller, act, key, raw)
 
-        return await retrying(once)
+        if key is None:
+            return await retrying(once)
+        async with self._twins.held((caller.client_key, request.path, key)):
+            return await retrying(once)
 
     async def _idempotent(
         self, work: Work, request: Request, caller: Caller, act: Act, key: bytes, raw: bytes

@@ -128,8 +128,10 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
     row = await fetch(work, export)
     files = Files.of(work.settings)
     # The files first: were this cut off after the rows, nothing would lead to them any more.
-    for each in await work.all("exports.names", export=row["ref"]):
-        await asyncio.to_thread(files.remove, each["name"])
+    names = [each["name"] for each in await work.all("exports.names", export=row["ref"])]
+    async with work.released():
+        for name in names:
+            await asyncio.to_thread(files.remove, name)
     await work.run("exports.delete", ref=row["ref"])
 
 

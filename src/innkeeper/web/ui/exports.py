@@ -69,11 +69,14 @@ async def act(visit: Visit) -> Response:
     row = await audience_exports.fetch(visit.work, name)
     if action not in ("run", "delete"):
         raise BadRequest("Unknown action.")
-    await audit.note(visit.work, f"export.{action}", friendly_id=row["friendly_id"])
     if action == "delete":
+        await audit.note(visit.work, "export.delete", friendly_id=row["friendly_id"])
+        # Its files may be far away, so no transaction is held meanwhile.
         await audience_exports.delete(visit.work, row["ref"])
         return visit.go("/exports", f"{row['name']} was deleted.")
-    await audience_exports.start(visit.work, row["ref"])
+    async with visit.work.transaction():
+        await audit.note(visit.work, "export.run", friendly_id=row["friendly_id"])
+        await audience_exports.start(visit.work, row["ref"])
     return visit.go(f"/exports/{name}", "It is being run.")
 
 
@@ -99,5 +102,5 @@ PAGES: Final = (
     Page("/exports", every),
     *export_form.PAGES,
     Page("/exports/{export}/files/{execution}/{number}", download, right=Right.EXPORTS),
-    Page("/exports/{export}", one, act, post_right=Right.EXPORTS),
+    Page("/exports/{export}", one, act, post_right=Right.EXPORTS, whole=False),
 )

@@ -1,6 +1,7 @@
 """One visit to a page: who is it, may they, read the form, act, render; errors become pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
@@ -275,7 +276,8 @@ class Shell:
         if page.post_right is not None and not _may_post(person, page):
             raise Forbidden(_forbidden(person, page.post_right))
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
-        form = await read_form(request, most, upload=page.uploads)
+        async with self.database.limits.uploads if page.uploads else nullcontext():
+            form = await read_form(request, most, upload=page.uploads)
         if not is_csrf(form.get("csrf"), token):
             raise Forbidden("This form is out of date. Go back and try again.")
         return form
