@@ -43,6 +43,7 @@ from innkeeper.wire.scopes import refuse_lacking
 from innkeeper.wire.specials import ref_in
 from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
+from innkeeper.wire.unknown import IGNORED, ignored_by_stream
 
 NO_STORE: Final = (b"cache-control", b"no-store")
 EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
@@ -115,6 +116,8 @@ class Stream:
             call.fault = fault
             answer = self._error(call, ServerFault())
         answer = _for_script(call, answer)
+        if query and route is not None and (ignored := ignored_by_stream(route, query)):
+            answer.headers.append((IGNORED, ignored))
         answer.headers += [
             (CORRELATION, correlation),
             *self._always,

@@ -4,20 +4,21 @@ Our own operations refuse them by name. The vendor's tolerate them (C-10, G-11) 
 the header `Innkeeper-Ignored`. What the server owns (C-9) and what is reserved (X-8) is known.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.kinds import Kind, ListOf, Part
+from innkeeper.resources.kinds import ListOf, Part
 from innkeeper.rules.members import LONGEST_NAME, suggestion, unknown_members, unknown_paths
 from innkeeper.wire.decode import wire_name
 from innkeeper.wire.pages import IDENTIFIER
 from innkeeper.wire.routes import Operation, Route
 from innkeeper.wire.served import OURS
 from innkeeper.wire.specials import Asked
+from innkeeper.wire.stream.routes import StreamRoute
 from innkeeper.wire.views import PairsView, Verb, View
 
 IGNORED: Final = b"innkeeper-ignored"
@@ -34,7 +35,8 @@ def check_names(route: Route, asked: Asked) -> bytes:
     Raises `Invalid` where the operation is one of ours.
     """
     if isinstance(route, Operation):
-        return _header(_ignored(route, asked)) if asked.query or asked.body else b""
+        names = _ignored(route, asked) if asked.query or asked.body else None
+        return _header(names) if names else b""
     schema = route.body or {}
     if route in _OWN:
         problems = [
@@ -51,17 +53,28 @@ def check_names(route: Route, asked: Asked) -> bytes:
     return _header([*islice(members, MOST_NAMES), *names])
 
 
-def _ignored(route: Operation, asked: Asked) -> Iterator[str]:
-    view = route.view(asked.compatibility)
-    if asked.body and not isinstance(view, PairsView) and not view.open_ended:
-        if not _members(view).issuperset(asked.body):
-            yield from (name for name in asked.body if name not in _members(view))
-        for name, find in _parts(view):
-            if name in asked.body:
-                yield from find(asked.body[name])
+def _ignored(route: Operation, asked: Asked) -> list[str]:
+    view, body, found = route.view(asked.compatibility), asked.body, list[str]()
+    if body and not view.open_ended and not isinstance(view, PairsView):
+        known, parts = _known(view)
+        if not known.issuperset(body):
+            found += islice((name for name in body if name not in known), MOST_NAMES)
+        for name, members, many in parts:
+            if (value := body.get(name)) is not None:
+                _add_ignored(found, name, value, members, many)
     if asked.query:
-        known = _parameters(view, route.verb)
-        yield from (name for name in asked.query if name not in known)
+        parameters = _parameters(view, route.verb)
+        found += [name for name in asked.query if name not in parameters]
+    return found
+
+
+def _add_ignored(found: list[str], at: str, value: Any, known: frozenset[str], many: bool) -> None:
+    """Add the members that objects of a body do not have."""
+    for index, one in enumerate(value if many and isinstance(value, list) else (value,)):
+        if isinstance(one, dict) and not known.issuperset(one) and len(found) < MOST_NAMES:
+            where = f"{at}[{index}]" if many else at
+            names = (f"{where}.{name}" for name in one if name not in known)
+            found += islice(names, MOST_NAMES)
 
 
 def _header(names: Iterable[str]) -> bytes:
@@ -78,38 +91,21 @@ def _header(names: Iterable[str]) -> bytes:
 
 
 @cache
-def _members(view: View) -> frozenset[str]:
-    """Members of a body that mean something, or that the server owns or links."""
-    fields = (name for name in view.resource.fields if name not in view.hide)
-    spelt = (wire_name(view, name) for name in fields)
-    links = (*view.parents, *view.children, *view.linked, *view.arrays)
-    return frozenset({*_SERVER_OWNED, *spelt, *links, *view.add})
-
-
-@cache
-def _parts(view: View) -> list[tuple[str, Callable[[Any], Iterator[str]]]]:
-    """Members that hold objects of known members, and what finds the others in them."""
-    found = []
-    for name, field in view.resource.fields.items():
-        kind = view.accept.get(name, field.kind)
+def _known(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
+    """Members of a body that mean something, or that the server owns or links; and those of them
+    that hold objects, with the members of these and whether they are many."""
+    fields = {
+        wire_name(view, name): view.accept.get(name, field.kind)
+        for name, field in view.resource.fields.items()
+        if name not in view.hide
+    }
+    parts = []
+    for spelt, kind in fields.items():
         part = kind.element if isinstance(kind, ListOf) else kind
-        if name not in view.hide and isinstance(part, Part) and not part.open_ended:
-            spelt = wire_name(view, name)
-            found.append((spelt, _finder(spelt, kind, part.members)))
-    return found
-
-
-def _finder(at: str, kind: Kind, members: Mapping[str, Kind]) -> Callable[[Any], Iterator[str]]:
-    known = frozenset(members)
-    many = isinstance(kind, ListOf)
-
-    def find(value: Any) -> Iterator[str]:
-        for index, one in enumerate(value if many and isinstance(value, list) else [value]):
-            if isinstance(one, dict) and not known.issuperset(one):
-                where = f"{at}[{index}]" if many else at
-                yield from (f"{where}.{name}" for name in one if name not in known)
-
-    return find
+        if isinstance(part, Part) and not part.open_ended:
+            parts.append((spelt, frozenset(part.members), isinstance(kind, ListOf)))
+    links = (*view.parents, *view.children, *view.linked, *view.arrays)
+    return frozenset({*_SERVER_OWNED, *fields, *links, *view.add}), parts
 
 
 @cache
@@ -128,3 +124,16 @@ def _parameters(view: View, verb: Verb) -> frozenset[str]:
         case Verb.CLEAR:
             return frozenset({"name"})
     return frozenset()
+
+
+_OF_STREAMS: Final = frozenset({"client_key", "api_token", "message", "callback"})
+"""What the vendor's SDKs and tags send to any path of the stream API."""
+
+
+def ignored_by_stream(route: StreamRoute, query: Mapping[str, str]) -> bytes:
+    """The value of the header for query parameters that a stream endpoint does not know.
+
+    Of bodies nothing is: an event keeps what else is sent as its own data (stream-api.md 4.1).
+    """
+    names = [name for name in query if name not in route.query and name not in _OF_STREAMS]
+    return _header(names) if names else b""
