@@ -52,6 +52,7 @@ def seat(number: int) -> list[dict[str, Any]]:
 
 
 LINES = [
+    [{"orderedAt": "2026-11-21T10:00:00.000Z", "seat": 1}, {"seat": 1}],
     [{"seat": 1}, {"seat": 2}],
     [{"referenceId": "L-1", "seat": 1}, {"referenceId": "L-1", "seat": 2}],
     [{"referenceId": "L-1", "seat": 1}, {"seat": 2}, {"seat": 2}],

@@ -21,6 +21,7 @@ from streams import JANE
 
 from innkeeper.actions.bulk.crowd import Source
 from innkeeper.actions.stream import browsers, ingest, intake
+from innkeeper.resources.values import iso
 from innkeeper.rules.batch import Entry
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database
@@ -29,12 +30,13 @@ from innkeeper.wire.bulk import batch_files
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Sending = dict[str, Any]
-"""A line: `reference` or None, `price`, `seat` (its extension) or None."""
+"""A line: `price`, and `reference`, `time` of its own and `seat` (its extension), or None."""
 
 lines = st.fixed_dictionaries(
     {
         "reference": st.sampled_from([None, "A", "B"]),
         "price": st.sampled_from([1, 2]),
+        "time": st.sampled_from([None, "2026-11-21T10:00:00.000Z"]),
         "seat": st.sampled_from([None, 1, 2]),
     }
 )
@@ -63,6 +65,7 @@ def whole(order: str, sent: list[Sending]) -> dict[str, Any]:
                 "currencyCode": "EUR",
                 "price": line["price"],
                 **({"referenceId": line["reference"]} if line["reference"] else {}),
+                **({"orderedAt": line["time"]} if line["time"] else {}),
                 **extension(line),
             }
             for line in sent
@@ -101,11 +104,14 @@ async def of_rows(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
     """A CSV file of a row a line, two rows a transaction."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(("Line", "Price", "Seat"))
-    writer.writerows((line["reference"], line["price"], line["seat"]) for line in sent)
+    writer.writerow(("Line", "Price", "Time", "Seat"))
+    writer.writerows(
+        (line["reference"], line["price"], line["time"], line["seat"]) for line in sent
+    )
     columns = {
         "Line": ("orderItems.referenceId",),
         "Price": ("orderItems.price",),
+        "Time": ("orderItems.orderedAt",),
         "Seat": ("orderItems.extensions.seat",),
     }
     head = whole(order, [])
@@ -161,11 +167,11 @@ async def stored(work: Work, order: str) -> list[dict[str, Any]]:
 def key_of_line(door: Door, index: int, line: Sending) -> Any:
     """What a line is known by: its referenceId, in a cart the item_id, or else its members."""
     reference = line["reference"] or (f"i{index}" if door is checkout else None)
-    return reference or line["price"]
+    return reference or (line["price"], line["time"] or ORDERED_AT)
 
 
 def key_of_item(item: dict[str, Any]) -> Any:
-    return item["body"].get("reference_id") or item["body"]["price"]
+    return item["body"].get("reference_id") or (item["body"]["price"], iso(item["ordered_at"]))
 
 
 @pytest.fixture(scope="module")

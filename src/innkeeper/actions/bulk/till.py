@@ -125,7 +125,9 @@ class Till:
         """
         file = (self._crowd.source.ref or _UNNAMED) if is_row else None
         before = [one for one in order.items if file is None or one.file != file]
-        stored = [line_of(one.body, order.ordered_at, one.groups) for one in before]
+        stored = [
+            line_of(one.body, one.ordered_at or order.ordered_at, one.groups) for one in before
+        ]
         sent = [line_of(each.changes, order.ordered_at, each.extensions) for each in items]
         pieces, changed = [], False
         for item, position in zip(items, match_lines(stored, sent), strict=True):
