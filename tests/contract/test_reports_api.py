@@ -296,3 +296,14 @@ def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
             "definition.filterGroups[0].type: no event is called VEIW; did you mean VIEW?",
         ],
     )
+
+
+def test_f23_amounts_are_suggested_in_each_currency(api: Api) -> None:
+    """The same number is another amount in another currency."""
+    guest = person(api)
+    for reference, (code, price) in enumerate((("EUR", 100), ("EUR", 100), ("JPY", 100))):
+        order(api, guest, referenceId=f"V{reference}", currencyCode=code, price=price)
+    asked = {"entity": "order", "field": "price"}
+    found = api.get("/innkeeper/v1/segments/values", params=asked).json()
+    shown = [(float(one["value"]), one["currency"], one["count"]) for one in found["values"]]
+    assert (found["total"], shown) == (3, [(100.0, "EUR", 2), (100.0, "JPY", 1)])

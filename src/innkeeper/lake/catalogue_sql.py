@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlglot import exp, parse_one
 
-from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity
+from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity, Known
 
 SAMPLE: Final = 20_000
 """Events whose free members are looked at."""
@@ -126,6 +126,39 @@ def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
     return found.group_by("value").order_by("2 DESC, 1").limit(most)
 
 
+def ranked_by_currency(
+    entity: Entity, known: Known, subtype: str | None, part: str, most: int
+) -> exp.Select:
+    """(value, rows, currency) of a money field: the most frequent of each currency, since the same
+    number is another amount in another currency."""
+    amount = exp.cast(exp.column(known.column, "t"), "VARCHAR")
+    currency = exp.column("core_currency_code", "t")
+    rows = _of(
+        entity, exp.select(exp.alias_(amount, "value"), exp.alias_(currency, "currency")), subtype
+    )
+    counted = exp.select("value", "currency", exp.alias_(_COUNT.copy(), "found"))
+    counted = counted.from_(rows.subquery("v")).where(exp.column("value").is_(exp.null()).not_())
+    if part:
+        place = exp.StrPosition(this=exp.column("value"), substr=exp.Literal.string(part))
+        counted = counted.where(exp.GT(this=place, expression=exp.Literal.number(0)))
+    counted = counted.group_by("value", "currency")
+    rank = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[exp.column("currency")],
+        order=exp.Order(
+            expressions=[
+                exp.Ordered(this=exp.column("found"), desc=True),
+                exp.Ordered(this=exp.column("value")),
+            ]
+        ),
+    )
+    placed = exp.select("value", "found", "currency", exp.alias_(rank, "place"))
+    placed = placed.from_(counted.subquery("counted"))
+    shown = exp.select("value", "found", "currency").from_(placed.subquery("placed"))
+    in_rank = exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most))
+    return shown.where(in_rank).order_by("currency", "found DESC", "value")
+
+
 def _pairs(entity: Entity, location: str, key: str) -> exp.Select:
     """Values of a pair of data extensions: of an order's apart from those of its items."""
     of_guests = entity.name == "guest"
@@ -138,5 +171,7 @@ def _pairs(entity: Entity, location: str, key: str) -> exp.Select:
 
 
 def _of(entity: Entity, rows: exp.Select, subtype: str | None) -> exp.Select:
+    if subtype and entity.name == "event":
+        subtype = subtype.upper()
     rows = rows.from_(f"{entity.table} AS t")
     return rows.where(exp.column("type", "t").eq(subtype)) if subtype else rows

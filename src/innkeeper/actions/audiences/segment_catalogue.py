@@ -11,6 +11,7 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.segments import (
     BOOLEAN,
     COMPARATORS,
+    CORE,
     ENTITIES,
     NUMBER,
     STRING,
@@ -19,6 +20,7 @@ from innkeeper.resources.segments import (
     snake,
 )
 from innkeeper.rules.segment_reading import plain
+from innkeeper.rules.segments import MONEY
 from innkeeper.rules.traits import IN_CURRENCY, Traits
 from innkeeper.store.work import Work
 
@@ -111,7 +113,8 @@ async def _typed(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, 
 async def values(
     work: Work, entity: str, subtype: str | None, location: str, field: str, part: str = ""
 ) -> dict[str, Any]:
-    """The most frequent values of a field, each with its rows and share of all.
+    """The most frequent values of a field, each with its rows and share of all; of money in each
+    currency.
 
     Only those that hold `part`, where it is given; the shares stay those of all rows. Raises
     `Invalid` for what is no field.
@@ -127,14 +130,19 @@ async def values(
         rows = catalogue_sql.values(known, subtype, location, snake(field), field)
     if rows is None:
         raise Invalid(Problem("field", f"{known.name} has no field {field}"))
+    ranking = catalogue_sql.ranked(rows, part, MOST_VALUES)
+    money = known.fields.get(snake(field)) if location == CORE and snake(field) in MONEY else None
+    if money is not None:
+        ranking = catalogue_sql.ranked_by_currency(known, money, subtype, part, MOST_VALUES)
     async with opened(work) as lake:
-        found = await lake.rows(catalogue_sql.ranked(rows, part, MOST_VALUES))
+        found = await lake.rows(ranking)
         total = (await lake.rows(catalogue_sql.count(known, subtype)))[0][0]
     return {
         "total": total,
         "values": [
             {"value": value, "count": count, "share": round(count / total, 6) if total else 0}
-            for value, count in found
+            | ({"currency": currency[0]} if currency and currency[0] else {})
+            for value, count, *currency in found
         ],
     }
 

@@ -129,7 +129,14 @@ _FIELDS: Final = an_object(
 _VALUES: Final = an_object(
     ("total", "values"),
     total=WHOLE,
-    values=array_of(an_object(("value", "count", "share"), value=TEXT, **_VALUE_SHARE)),
+    values=array_of(
+        an_object(
+            ("value", "count", "share"),
+            value=TEXT,
+            **_VALUE_SHARE,
+            currency={**TEXT, "description": "Of an amount of money."},
+        )
+    ),
 )
 _DECIDED: Final = {"holds": FLAG, "what": TEXT, "value": {}}
 _VERDICT: Final = an_object(
