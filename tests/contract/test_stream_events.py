@@ -190,7 +190,7 @@ MISUSED: list[tuple[str, dict[str, Any], str]] = [
     ("SEARCH", {}, "product_name, product_type"),
     ("IDENTITY", {}, "identifiers"),
     ("IDENTITY", {"identifiers": []}, "identifiers"),
-    ("IDENTITY", {"identifiers": [{"provider": "email"}]}, "identifiers"),
+    ("IDENTITY", {"identifiers": [{"provider": "email"}]}, "identifiers[0].id: may not be null."),
     ("IDENTITY", {"identifiers": "x", "email": "a@b.co"}, "identifiers"),
     ("ADD", {}, "product"),
     ("ADD", {"product": {}}, "product.item_id, product.type, product.price, product.quantity"),

@@ -118,7 +118,7 @@ def test_identity() -> None:
 @pytest.mark.parametrize("identifiers", [None, [], "me", [{}], [{"provider": "email", "id": " "}]])
 def test_identity_of_nobody(identifiers: Any) -> None:
     """4.2 row IDENTITY: identifiers are required, each with provider and id."""
-    assert problems("IDENTITY", identifiers=identifiers) == "identifiers"
+    assert problems("IDENTITY", identifiers=identifiers).startswith("identifiers")
 
 
 def test_parts_of_identity_that_break_a_rule() -> None:
@@ -271,3 +271,12 @@ def test_gender_is_free_of_a_guest_only() -> None:
     assert event_types.person_of({"gender": "Female"}, OrderConsumer)[0] == {"gender": "female"}
     person, (part,) = event_types.person_of({"gender": "X"}, OrderConsumer)
     assert (person, part.message) == ({}, {"gender": "X"})
+
+
+def test_f12_an_identity_by_nothing_but_an_id_of_unreadable_expiry() -> None:
+    """Issue F12: it may have expired, so it identifies nobody; the reason names the date."""
+    sent = {"identifiers": [{**EMAIL, "expiry_date": "soon"}]}
+    with pytest.raises(Misused) as refused:
+        event_types.told("IDENTITY", sent)
+    assert refused.value.reason == BAD_ATTRIBUTES
+    assert refused.value.detail == "identifiers: must be an ISO 8601 date-time"

@@ -83,7 +83,7 @@ def _identity(message: Message) -> Told:
     """`identifiers` and `person` (the fields of a guest)."""
     identifiers, bad = _identifiers(message.get("identifiers"))
     if not identifiers:
-        raise Misused(BAD_ATTRIBUTES, "identifiers")
+        raise Misused(BAD_ATTRIBUTES, "; ".join(part.detail for part in bad) or "identifiers")
     # The event's own language is the page's.
     members = {name: value for name, value in message.items() if name != "language"}
     person, parts = person_of(members, Guest)
