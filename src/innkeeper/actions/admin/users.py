@@ -13,6 +13,8 @@ from innkeeper.actions.admin import audit
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
+from innkeeper.rules.keys import digest
+from innkeeper.rules.versions import Expected
 from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
 from innkeeper.store.work import Work
 
@@ -110,6 +112,12 @@ async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
         return await _link(work, user)
 
 
+def version_of(person: Record) -> str:
+    """A word for what `change` changes of a person: another one when any of it is."""
+    given = (person["role"], str(person["workspaces"]), str(person["disabled_at"] is not None))
+    return digest("user", *given).hex
+
+
 async def change(
     work: Work,
     user: UUID,
@@ -118,14 +126,18 @@ async def change(
     disabled: bool,
     memberships: Sequence[str] | None = None,
     by: Giver = OPERATOR,
+    expected: Expected | None = None,
 ) -> None:
     """Another role or other workspaces, or access taken or given back.
 
-    Raises `Invalid`, `Refused`, and `Conflict` for the last owner.
+    Raises `Invalid`, `Refused`, `Conflict` for the last owner, and `Outdated` where `version_of`
+    the person is another than expected.
     """
     async with work.transaction():
         owners = {row["ref"] for row in await work.all("users.hold_owners")}
         known = await _fetch(work, user)
+        if expected is not None:
+            expected.check(version_of(known))
         await _check_memberships(work, role, memberships)
         _check_giver(by, Role(known["role"]), role, known["workspaces"], memberships)
         if owners == {user} and (disabled or role is not Role.OWNER):

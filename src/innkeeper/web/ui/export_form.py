@@ -21,6 +21,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.access import Right
+from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.wire.naming import camel
 
@@ -71,7 +72,9 @@ def _secret_note(visit: Visit, stored: str) -> str:
 async def save(visit: Visit) -> Response:
     """Change an export."""
     before = await audience_exports.fetch(visit.work, visit.request.path_params["export"])
-    row = await audience_exports.change(visit.work, before["ref"], await _body(visit))
+    row = await audience_exports.change(
+        visit.work, before["ref"], await _body(visit), visit.expected
+    )
     await audit.note(visit.work, "export.change", friendly_id=row["friendly_id"])
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
@@ -117,6 +120,7 @@ async def _told(visit: Visit, row: Record) -> dict[str, Any]:
 
 async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Response:
     again = visit.fault is not None
+    stored = told
     if again:
         told = {name: visit.sent(name) for name in visit.form}
         boxes = {name: visit.sent(name) == "yes" for name in ("header", "guarded")}
@@ -140,6 +144,12 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
         delimiters=[(each, {",": "comma", "|": "bar"}[each]) for each in DELIMITERS],
         schedules=SCHEDULES,
         destinations=DESTINATIONS,
+        version=version_of(row) if row else "",
+        differing=[
+            (camel(name).capitalize(), _plain(told.get(name)), _plain(value))
+            for name, value in stored.items()
+            if _plain(told.get(name)) != _plain(value)
+        ],
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
     )
 
@@ -188,6 +198,13 @@ async def _body(visit: Visit) -> dict[str, Any]:
         narrower = await segments.fetch(visit.work, chosen) if chosen else None
         body["filter"] = narrower["definition"] if narrower else None
     return body
+
+
+def _plain(value: Any) -> str:
+    """A value of the form as a person reads it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return {True: "yes", False: "no", None: ""}.get(value, str(value))
 
 
 def _json(text: str) -> Any:

@@ -12,11 +12,13 @@ from innkeeper.errors import Invalid, NotFound, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
+from innkeeper.rules.keys import digest
 from innkeeper.web.ui.shell import Page, Visit
 from innkeeper.web.ui.words import said
 from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
+from innkeeper.wire.text import encode
 from innkeeper.wire.views import Verb
 
 TYPES: Final = (("text", "Text"), ("number", "Number"), ("boolean", "True or false"))
@@ -44,13 +46,31 @@ async def show(visit: Visit) -> Response:
         rows=rows + [("", "", "text")] * SPARE,
         types=TYPES,
         wrong=wrong,
+        version=_version(stored),
+        differing=_differing(visit, stored["pairs"]),
     )
+
+
+def _version(stored: Record) -> str:
+    """A word for the pairs as they are: another one when any of them is."""
+    return digest("pairs", encode(stored["pairs"]).decode()).hex
+
+
+def _differing(visit: Visit, pairs: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(key, as typed, as stored) of the pairs that differ."""
+    typed = {key: text for key, text, _ in _sent(visit) if key}
+    now = {key: said(value) for key, value in pairs.items()}
+    every = dict.fromkeys([*typed, *now])
+    rows = [(key, typed.get(key, ""), now.get(key, "")) for key in every]
+    return [row for row in rows if row[1] != row[2]]
 
 
 async def save(visit: Visit) -> Response:
     """Write all pairs, or remove the extension."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
+    await OF_GUESTS.locked(visit.work, guest["ref"])
     stored, ref = await _stored(visit, guest), guest["ref"]
+    visit.check_version(_version(stored))
     name = stored["name"] or visit.sent("extension_name")
     back = f"/guests/{ref}/properties"
     if visit.sent("action") == "delete" and stored["name"]:

@@ -10,7 +10,9 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part
 from innkeeper.rules.access import Right
+from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.words import worded
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.naming import camel
@@ -53,7 +55,20 @@ async def show(visit: Visit) -> Response:
     wrong = {}
     for problem in getattr(visit.fault, "problems", ()):
         wrong[problem.field.partition("[")[0]] = problem.reason
-    return visit.show("guest_edit.html", guest=guest, rows=rows, wrong=wrong, spelt=camel)
+    differing = [
+        (worded(name), value, _text(guest.get(name)))
+        for name, value, *_ in rows
+        if value.replace("\r\n", "\n") != _text(guest.get(name))
+    ]
+    return visit.show(
+        "guest_edit.html",
+        guest=guest,
+        rows=rows,
+        wrong=wrong,
+        spelt=camel,
+        version=version_of(guest),
+        differing=differing,
+    )
 
 
 async def save(visit: Visit) -> Response:
@@ -62,7 +77,7 @@ async def save(visit: Visit) -> Response:
     body = _body(visit, guest)
     if body:
         changes = decode(GUEST, Verb.PATCH, body)
-        await guests.patch(visit.work, guest["ref"], changes)
+        await guests.patch(visit.work, guest["ref"], changes, visit.expected)
         await audit.note(visit.work, "guest.edit", guest["ref"], fields=sorted(body))
     note = "Saved." if body else "Nothing was different."
     return visit.go(f"/guests/{guest['ref']}/properties", note)

@@ -23,7 +23,8 @@ GUARDS: Final = "guards"
 
 async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = None) -> Response:
     """The rules in force, or those that were typed with what they would do."""
-    in_force = await identity.rules(visit.work)
+    book = await identity.book(visit.work)
+    in_force = list(book.rules)
     of_guards = visit.sent("action") == GUARDS
     if wanted is None and visit.fault is not None and not of_guards:
         rows = _sent_rows(visit)
@@ -36,6 +37,8 @@ async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = No
         rows=rows,
         is_changed=wanted is not None and wanted != in_force,
         preview=_veiled(visit, preview),
+        version=str(book.version),
+        differing=_differing(visit, rows, in_force, of_guards, identity.shown_guards(book)),
         jobs=jobs.items,
         fields=FIELD_NAMES,
         guards=_sent_guards(visit) if of_guards else await identity.guards(visit.work),
@@ -56,10 +59,10 @@ async def change(visit: Visit) -> Response:
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
     names = [rule.name for rule in wanted]
     if action == "apply":
-        await identity.apply(visit.work, wanted)
+        await identity.apply(visit.work, wanted, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
-        await identity.replace_rules(visit.work, wanted)
+        await identity.replace_rules(visit.work, wanted, visit.expected)
         note = "The rules are in force for what arrives from now on."
     await audit.note(visit.work, f"identity_rules.{action or 'save'}", rules=names)
     return visit.go("/settings/identity-rules", note)
@@ -73,7 +76,7 @@ async def _change_guards(visit: Visit) -> Response:
         raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
     changes = {**sent, "group_limit": int(limit), "region": sent["region"] or None}
     before = await identity.guards(visit.work)
-    after = await identity.set_guards(visit.work, changes)
+    after = await identity.set_guards(visit.work, changes, visit.expected)
     await audit.note(
         visit.work,
         "identity_guards.save",
@@ -91,6 +94,34 @@ def _sent_guards(visit: Visit) -> dict[str, Any]:
         "region": visit.sent("region").upper(),
         "never": [line for line in visit.sent("never").splitlines() if line.strip()],
     }
+
+
+def _differing(
+    visit: Visit,
+    rows: list[dict[str, str]],
+    in_force: list[Rule],
+    of_guards: bool,
+    guards: Record,
+) -> list[tuple[str, str, str]]:
+    """(what, as typed, as stored) of what differs from what is in force."""
+    if of_guards:
+        sent = _sent_guards(visit)
+        pairs = [
+            ("Most guests", str(sent["group_limit"]), str(guards["group_limit"])),
+            ("Country", sent["region"] or "", guards["region"] or ""),
+            ("Values", ", ".join(sent["never"]), ", ".join(guards["never"])),
+        ]
+    else:
+        stored = [_row(rule) for rule in in_force]
+        pairs = [
+            (
+                f"Rule {at + 1}",
+                " = ".join(rows[at].values()) if at < len(rows) else "",
+                " = ".join(stored[at].values()) if at < len(stored) else "",
+            )
+            for at in range(max(len(rows), len(stored)))
+        ]
+    return [each for each in pairs if each[1] != each[2]]
 
 
 def _row(rule: Rule) -> dict[str, str]:

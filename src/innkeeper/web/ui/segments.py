@@ -22,6 +22,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.segments import EDITABLE
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_rule, masked_sql
+from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
 from innkeeper.web.ui.segment_examples import EXAMPLES
@@ -173,10 +174,11 @@ async def save(visit: Visit) -> Response:
         else:
             known = await traits.known(visit.work)
             body["definition"] = builder.kept(body["definition"], row["definition"], known)
-            kept = await segments.change(visit.work, row["ref"], body)
+            kept = await segments.change(visit.work, row["ref"], body, visit.expected)
     except ApiError as error:
-        if error.status not in (400, 409):
+        if error.status not in (400, 409, 412):
             raise
+        visit.fault = error if error.status == 412 else None
         return await _builder(visit, draft, row=row, refused=error)
     await segment_runs.run(visit.work, kept["ref"])
     word = "change" if row else "create"
@@ -218,11 +220,19 @@ async def _builder(
 
 
 def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -> Response:
+    row = more.get("row")
+    stored = None
+    if row is not None and visit.is_outdated:
+        stored = _veiled(visit, builder.of(row["name"], row["definition"], {}))
     context = {"refused": None, "problems": [], "sample": [], "found": None, "why": "", **more}
     return visit.show(
         "builder.html",
-        400 if context["refused"] else 200,
+        context["refused"].status if context["refused"] else 200,
         draft=draft,
+        stored=stored,
+        version=version_of(row) if row else "",
+        labels=dict(COUNTS),
+        total_labels=dict(TOTALS),
         entities={each["name"]: each for each in catalogue["entities"]},
         at_place=builder.at_place,
         words=WORDS,

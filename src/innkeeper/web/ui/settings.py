@@ -73,7 +73,8 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
     return visit.show(
         "settings_users.html",
         tabs=TABS,
-        people=await users.list_all(visit.work),
+        people=(found := await users.list_all(visit.work)),
+        versions={each["ref"]: users.version_of(each) for each in found},
         roles=[(role.value, role.value.capitalize()) for role in Role],
         about=ABOUT,
         own=[each["name"] for each in visit.workspaces if each["sandbox_of"] is None],
@@ -101,7 +102,12 @@ async def change_people(visit: Visit) -> Response:
         return await people(visit, f"{visit.link_base}/login?link={token}", visit.sent("email"))
     disabled = visit.sent("disabled") == "yes"
     await users.change(
-        visit.work, user, role=_role(visit), disabled=disabled, memberships=memberships, by=by
+        *(visit.work, user),
+        role=_role(visit),
+        disabled=disabled,
+        memberships=memberships,
+        by=by,
+        expected=visit.expected,
     )
     return visit.go("/settings/users", "Saved.")
 

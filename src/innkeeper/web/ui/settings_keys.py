@@ -6,7 +6,9 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, keys, oauth
 from innkeeper.errors import BadRequest
+from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
+from innkeeper.rules.keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
@@ -33,16 +35,24 @@ async def show(
         scope=oauth.SCOPE,
         scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
         default_scopes=DEFAULT_SCOPES & giveable,
+        versions={row["client_key"]: _version(row) for row in live},
         rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
     )
+
+
+def _version(key: Record) -> str:
+    """A word for what can be changed of a key: another one when any of it is."""
+    return digest("key", key["compatibility"], str(in_order(keys.scopes_in(key)))).hex
 
 
 async def change(visit: Visit) -> Response:
     """Create, rotate, change or revoke a key of this workspace."""
     action, client_key = visit.sent("action"), visit.sent("client_key")
-    known = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
-    if action != "create" and client_key not in known:
-        raise BadRequest("There is no such key in this workspace.")
+    known = {row["client_key"]: row for row in await keys.list_all(visit.work, visit.workspace)}
+    if action != "create":
+        if client_key not in known:
+            raise BadRequest("There is no such key in this workspace.")
+        visit.check_version(_version(known[client_key]))
     note, may_give = "", scopes_of_role(visit.person.role)
     if action == "create":
         name = visit.sent("name")[:100]

@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from innkeeper.actions.admin import users, workspaces
-from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError
+from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError, Outdated
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may
 from innkeeper.rules.masking import masked_free, masked_line, masked_record
+from innkeeper.rules.versions import Expected
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
@@ -128,12 +129,33 @@ class Visit:
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
 
     @property
+    def expected(self) -> Expected | None:
+        """The version of what the form was made of; None where it carries none."""
+        version = self.sent("version")
+        return Expected(frozenset({version})) if version else None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the form was refused since something newer is stored: both are shown."""
+        return isinstance(self.fault, Outdated)
+
+    def check_version(self, version: str) -> None:
+        """Raise `Outdated` where the form was made of another version; call it under a lock."""
+        if self.expected is not None:
+            self.expected.check(version)
+
+    def version(self, stored: str) -> str:
+        """The version that a form carries: what it was made of while it is typed in, and what is
+        stored as soon as that was shown."""
+        return stored if self.is_outdated else self.sent("version") or stored
+
+    @property
     def sent_back(self) -> str:
         """What a refused form held, as JSON, so that its dialog opens again as it was typed."""
         kept = {
             name: value
             for name, value in self.form.items()
-            if isinstance(value, str) and name not in ("csrf", "password")
+            if isinstance(value, str) and name not in ("csrf", "password", "version")
         }
         return msgspec.json.encode(kept).decode()
 
@@ -261,7 +283,7 @@ class Shell:
                 return await page.post(visit)
         except (ApiError, OperatorError) as told:
             error = told if isinstance(told, ApiError) else Conflict(str(told))
-            if page.show is None or error.status not in (400, 409):
+            if page.show is None or error.status not in (400, 409, 412):
                 raise error from told
             visit.fault = error
             response = await page.show(visit)

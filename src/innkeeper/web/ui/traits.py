@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_catalogue, trait_values, traits, usage
-from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Problem
+from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Outdated, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import STRING
 from innkeeper.rules.access import Right
 from innkeeper.rules.traits import IN_CURRENCY
+from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, trait_form
 from innkeeper.web.ui.draft import UNITS, WORDS
 from innkeeper.web.ui.segments import people, veil_rules
@@ -101,11 +102,17 @@ async def save(visit: Visit) -> Response:
     name = row["name"] if row else trait_form.code_name(draft.name)
     try:
         if row:
-            await traits.put(visit.work, name, trait_form.kept(told, row["definition"]))
+            kept = trait_form.kept(told, row["definition"])
+            await traits.put(visit.work, name, kept, visit.expected)
         elif name in await traits.known(visit.work):
             raise Conflict(f"There is a trait {name} already.")
         else:
-            await traits.put(visit.work, name, told)
+            await traits.put(visit.work, name, told, only_new=True)
+    except Outdated as outdated:
+        visit.fault = outdated
+        shown = await _shown(visit, draft, await _own(visit), is_first=True)
+        shown.status_code = outdated.status
+        return shown
     except (Invalid, Conflict) as refused:
         return await _refused(visit, draft, row, refused)
     word = "change" if row else "create"
@@ -155,6 +162,8 @@ async def _shown(
     return visit.show(
         "trait_form.html",
         row=row,
+        version=version_of(row) if row else "",
+        differing=_differing(draft, row) if visit.is_outdated and row else [],
         draft=draft,
         entities={each["name"]: each for each in catalogue["entities"]},
         words={name: text for name, text in WORDS.items() if name != "guest"},
@@ -168,6 +177,13 @@ async def _shown(
         refused=is_first and bool(problems),
         **await _looked(visit, look),
     )
+
+
+def _differing(draft: TraitDraft, row: Record) -> list[tuple[str, str, str]]:
+    stored = trait_form.of(row["name"], row["definition"])
+    rules = (f"{len(draft.rules)} rules", f"{len(stored.rules)} rules")
+    rows = [("What it is", draft.sentence, stored.sentence), ("Rules", *rules)]
+    return [each for each in rows if each[1] != each[2]]
 
 
 def _at_place(problem: Problem) -> str:

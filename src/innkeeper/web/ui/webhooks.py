@@ -9,6 +9,7 @@ from innkeeper.actions.audiences import audience_exports, segments, subscription
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
+from innkeeper.rules.keys import digest
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
 
@@ -27,15 +28,23 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
             for row in await audience_exports.list_all(visit.work)
         ),
     ]
+    rows = await subscriptions.list_all(visit.work)
     return visit.show(
         "settings_webhooks.html",
         tabs=TABS,
-        rows=_veiled(visit, await subscriptions.list_all(visit.work)),
+        version=_version(rows),
+        rows=_veiled(visit, rows),
         messages=_veiled(visit, await webhooks.list_all(visit.work, LISTED)),
         every=every,
         secret=secret,
         url=url,
     )
+
+
+def _version(rows: list[Record]) -> str:
+    """A word for who is told of what: another one when any of it is."""
+    told = [f"{row['kind']}:{row['friendly_id']} {row['url']}" for row in rows]
+    return digest("webhooks", *told).hex
 
 
 def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
@@ -48,6 +57,7 @@ async def change(visit: Visit) -> Response:
     action = visit.sent("action")
     kind, _, friendly = visit.sent("what").partition(":")
     about = {"kind": kind, "friendly_id": friendly}
+    visit.check_version(_version(await subscriptions.list_all(visit.work)))
     if action == "create":
         url = visit.sent("url")
         secret = await subscriptions.put(visit.work, kind, friendly, url)
