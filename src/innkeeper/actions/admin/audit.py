@@ -1,6 +1,11 @@
 """The log of who changed what: written in the transaction of the change, read by filters."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.records.paging import Page
@@ -14,8 +19,44 @@ def subject_hash(subject: object) -> bytes:
     return digest("audit", str(subject)).bytes
 
 
-async def note(work: Work, action: str, subject: object = None, **details: Any) -> None:
-    """That `work.actor` did `action`, e.g. `guest.edit`, to the guest or other `subject`."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whom or what a row is about; of a guest it goes with an erasure."""
+
+    kind: str
+    name: str
+    """What a person knows it by: an e-mail address, a friendly id; the ref of a guest."""
+
+
+GUEST: Final = "guest"
+USER: Final = "user"
+
+
+def changed(
+    before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, list[Any]]:
+    """{field: [before, after]} of the fields that differ."""
+    return {
+        name: [before.get(name), after.get(name)]
+        for name in names
+        if before.get(name) != after.get(name)
+    }
+
+
+async def note(
+    work: Work,
+    action: str,
+    subject: object = None,
+    *,
+    about: About | None = None,
+    changes: Mapping[str, Any] | None = None,
+    **details: Any,
+) -> None:
+    """That `work.actor` did `action`, e.g. `guest.edit`, to the guest or other `subject`.
+
+    `about` names it for people, `changes` are {field: [before, after]}. Of a guest both are
+    personal data: give its ref as `subject`, so that an erasure finds them.
+    """
     await work.run(
         "audit.note",
         now=clock.now(),
@@ -23,8 +64,48 @@ async def note(work: Work, action: str, subject: object = None, **details: Any) 
         workspace=work.workspace or None,
         action=action,
         subject_hash=None if subject is None else subject_hash(subject),
+        subject_kind=about and about.kind,
+        subject=about and about.name,
+        changes=None if not changes else Json(plain(changes)),
         details=Json(details),
     )
+
+
+async def note_again(
+    work: Work, action: str, user: Record | None, address: str, since: datetime
+) -> None:
+    """That somebody tried `action` once more: one row an hour for each account, since anybody may
+    try; without `user` one for all addresses that nobody has, whatever was typed."""
+    await work.run(
+        "audit.note_again",
+        now=clock.now(),
+        since=since,
+        actor=user["email"] if user else "somebody",
+        action=action,
+        subject_hash=subject_hash(user["ref"]) if user else None,
+        subject_kind=USER if user else None,
+        subject=user["email"] if user else None,
+        address=address,
+    )
+
+
+async def erase(work: Work, guests: Iterable[UUID]) -> int:
+    """Take guests out of the log: it goes on saying what was done, and no more to whom."""
+    return await work.run("audit.erase", subjects=[subject_hash(guest) for guest in guests])
+
+
+async def of_guests(work: Work, guests: Iterable[UUID]) -> list[Record]:
+    """What the log holds of guests."""
+    return await work.all("audit.of_subjects", subjects=[subject_hash(ref) for ref in guests])
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float | Decimal) else str(value)
 
 
 async def list_(

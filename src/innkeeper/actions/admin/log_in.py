@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from innkeeper import clock
-from innkeeper.actions.admin import users
+from innkeeper.actions.admin import audit, users
 from innkeeper.errors import ApiError, Invalid, Problem
 from innkeeper.rules.access import locked_seconds
 from innkeeper.store.limiter import Limits
@@ -91,7 +91,22 @@ class Attempt:
 
 
 async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
-    """Open a login; raises `users.Refused`, `Locked`, and `Unavailable` while too many try."""
+    """Open a login; raises `users.Refused`, `Locked`, and `Unavailable` while too many try.
+
+    What was refused is in the audit log.
+    """
+    try:
+        return await _log_in(lend, limits, attempt)
+    except (users.Refused, Locked) as refused:
+        action = "login.failure" if isinstance(refused, users.Refused) else "login.refused"
+        async with lend() as work:
+            row = await work.one("users.by_email", email=users.normal_email(attempt.email))
+            since = clock.now() - timedelta(hours=1)
+            await audit.note_again(work, action, row, attempt.address, since)
+        raise
+
+
+async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
     async with lend() as work:
         known = await _knows_browser(work, attempt)
         budgets = attempt.budgets(known=known)
@@ -175,6 +190,11 @@ async def _count(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row
 
 async def _open(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     token, _ = await users.open_login(work, user)
+    person = await users.of_login(work, token)
+    if person is not None:
+        work.actor = person.email
+        about = audit.About(audit.USER, person.email)
+        await audit.note(work, "login.open", user, about=about, address=attempt.address)
     # A token that we did not make may be known to somebody else.
     ours = await _browser(work, attempt) is not None
     browser = attempt.browser if ours else secrets.token_urlsafe(32)

@@ -99,7 +99,9 @@ async def invite(
         await _check_memberships(work, role, memberships)
         _check_giver(by, None, role, memberships)
         row = await _create(work, email, name, role, None, memberships)
-        await audit.note(work, "user.invite", row["ref"], role=role, workspaces=memberships)
+        given = {"role": [None, role], "workspaces": [None, memberships]}
+        about = audit.About(audit.USER, row["email"])
+        await audit.note(work, "user.invite", row["ref"], about=about, changes=given)
         return await _link(work, row["ref"])
 
 
@@ -108,7 +110,7 @@ async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
     async with work.transaction():
         known = await _fetch(work, user)
         _check_giver(by, Role(known["role"]), Role(known["role"]), known["workspaces"])
-        await audit.note(work, "user.link", user)
+        await audit.note(work, "user.link", user, about=audit.About(audit.USER, known["email"]))
         return await _link(work, user)
 
 
@@ -155,8 +157,12 @@ async def change(
             await work.run("users.close_logins", user=user, kept=None)
             await work.run("users.forget_browsers", user=user)
             await work.run("users.forget_links", user=user)
+        before = {**known, "disabled": known["disabled_at"] is not None}
+        after = {"role": role, "disabled": disabled, "workspaces": memberships}
         await audit.note(
-            work, "user.change", user, role=role, disabled=disabled, workspaces=memberships
+            *(work, "user.change", user),
+            about=audit.About(audit.USER, known["email"]),
+            changes=audit.changed(before, after, after),
         )
 
 
@@ -206,7 +212,8 @@ async def use_link(
             await work.run("users.close_logins", user=user, kept=None)
             await work.run("users.forget_browsers", user=user)
         work.actor = (await _fetch(work, user))["email"]
-        await audit.note(work, "user.password", user)
+        about = audit.About(audit.USER, work.actor)
+        await audit.note(work, "user.password", user, about=about)
     return user
 
 
@@ -250,7 +257,13 @@ async def of_login(work: Work, token: str, workspace: str | None = None) -> Pers
 
 async def close_login(work: Work, token: str) -> None:
     """Log out."""
-    await work.run("users.close_login", token_sha256=digest_of(token))
+    async with work.transaction():
+        person = await of_login(work, token)
+        await work.run("users.close_login", token_sha256=digest_of(token))
+        if person is not None:
+            work.actor = person.email
+            about = audit.About(audit.USER, person.email)
+            await audit.note(work, "login.close", person.ref, about=about)
 
 
 async def _link(work: Work, user: UUID | None) -> str:

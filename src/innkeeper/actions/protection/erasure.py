@@ -142,7 +142,7 @@ async def erase(
             await suppression.suppress(work, keys, mode)
         live = [row["ref"] for row in group if row["survivor_ref"] is None]
         receipt = await _receipt(work, live, mode, len(guests), removed)
-        details = {"mode": mode, "removed": removed, "suppressed": suppress}
+        details: dict[str, Any] = {"mode": mode, "removed": removed, "suppressed": suppress}
         for root, salted in zip(live, receipt.subjects, strict=True):
             await audit.note(work, "privacy.erase", root, salted=salted, **details)
     return receipt
@@ -184,6 +184,11 @@ async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
     return sorted({key for record in records for key in identifying_keys(record, book)})
 
 
+async def _erase_audit(work: Work, what: Erasure) -> int:
+    return await audit.erase(work, what.guests)
+
+
+register(Place("audit_changes", _erase_audit, audit.of_guests))
 for _name, _erase, _access in (
     ("answers", "privacy.erase_answers", "privacy.answers"),
     ("jobs", "privacy.erase_jobs", None),

@@ -1,11 +1,42 @@
 -- audit.note
 -- That somebody changed something.
-INSERT INTO innkeeper.audit_log (at, actor, workspace, action, subject_hash, details)
-VALUES (%(now)s, %(actor)s, %(workspace)s, %(action)s, %(subject_hash)s, %(details)s)
+INSERT INTO innkeeper.audit_log
+    (at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details)
+VALUES (%(now)s, %(actor)s, %(workspace)s, %(action)s, %(subject_hash)s, %(subject_kind)s,
+    %(subject)s, %(changes)s, %(details)s)
+
+-- audit.note_again
+-- That something happened again that did in the last hour: one row with the number of times.
+WITH counted AS (
+    UPDATE innkeeper.audit_log
+    SET details = details || jsonb_build_object(
+        'times', (details ->> 'times')::integer + 1, 'address', %(address)s::text)
+    WHERE sequence = (
+        SELECT max(sequence) FROM innkeeper.audit_log
+        WHERE at > %(since)s AND action = %(action)s
+          AND subject_hash IS NOT DISTINCT FROM %(subject_hash)s::bytea
+    )
+    RETURNING sequence
+)
+INSERT INTO innkeeper.audit_log
+    (at, actor, action, subject_hash, subject_kind, subject, details)
+SELECT %(now)s, %(actor)s, %(action)s, %(subject_hash)s::bytea, %(subject_kind)s::text,
+    %(subject)s::text, jsonb_build_object('times', 1, 'address', %(address)s::text)
+WHERE NOT EXISTS (SELECT FROM counted)
+
+-- audit.erase
+-- Who rows are about, and what was changed of them, where those are erased.
+UPDATE innkeeper.audit_log SET subject_kind = NULL, subject = NULL, changes = NULL
+WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND (subject IS NOT NULL OR changes IS NOT NULL)
+
+-- audit.of_subjects
+-- What is on record about some guests.
+SELECT at, actor, action, changes FROM innkeeper.audit_log
+WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND changes IS NOT NULL ORDER BY sequence
 
 -- audit.list
 -- A page of what was changed, newest first, each row with the number of all.
-SELECT at, actor, workspace, action, subject_hash, details, count(*) OVER () AS total
+SELECT at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details, count(*) OVER () AS total
 FROM innkeeper.audit_log
 WHERE (workspace IS NULL OR workspace = %(workspace)s)
   AND (%(actor)s::text IS NULL OR actor = %(actor)s)

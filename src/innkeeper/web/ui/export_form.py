@@ -75,7 +75,9 @@ async def save(visit: Visit) -> Response:
     row = await audience_exports.change(
         visit.work, before["ref"], await _body(visit), visit.expected
     )
-    await audit.note(visit.work, "export.change", friendly_id=row["friendly_id"])
+    names = ("name", "segment_ref", "definition_type", "schedule", "destination", "webhook")
+    differing = audit.changed(before, row, names)
+    await audit.note(visit.work, "export.change", changes=differing, friendly_id=row["friendly_id"])
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])

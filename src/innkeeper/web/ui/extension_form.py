@@ -71,11 +71,15 @@ async def save(visit: Visit) -> Response:
     await OF_GUESTS.locked(visit.work, guest["ref"])
     stored, ref = await _stored(visit, guest), guest["ref"]
     visit.check_version(_version(stored))
+    about = audit.About(audit.GUEST, str(ref))
     name = stored["name"] or visit.sent("extension_name")
     back = f"/guests/{ref}/properties"
     if visit.sent("action") == "delete" and stored["name"]:
         await _KEYED.delete(visit.work, name, stored["ref"], guest=ref)
-        await audit.note(visit.work, "extension.delete", ref, name=name)
+        gone = {key: [value, None] for key, value in stored["pairs"].items()}
+        await audit.note(
+            *(visit.work, "extension.delete", ref), about=about, changes=gone, name=name
+        )
         return visit.go(back, f"The data extension {name} was removed.")
     changes = decode(OPEN_GUEST_EXTENSION, Verb.CREATE, {"name": name, **_pairs(visit)})
     if stored["name"]:
@@ -84,7 +88,10 @@ async def save(visit: Visit) -> Response:
     else:
         await OF_GUESTS.create(visit.work, changes=changes, guest=ref)
     keys = sorted(set(changes["pairs"]) | set(stored["pairs"]))
-    await audit.note(visit.work, "extension.edit", ref, name=name, keys=keys)
+    differing = audit.changed(stored["pairs"], changes["pairs"], keys)
+    await audit.note(
+        *(visit.work, "extension.edit", ref), about=about, changes=differing, name=name, keys=keys
+    )
     return visit.go(back, "Saved.")
 
 

@@ -77,8 +77,14 @@ async def save(visit: Visit) -> Response:
     body = _body(visit, guest)
     if body:
         changes = decode(GUEST, Verb.PATCH, body)
-        await guests.patch(visit.work, guest["ref"], changes, visit.expected)
-        await audit.note(visit.work, "guest.edit", guest["ref"], fields=sorted(body))
+        after = await guests.patch(visit.work, guest["ref"], changes, visit.expected)
+        ref = guest["ref"]
+        await audit.note(
+            *(visit.work, "guest.edit", ref),
+            about=audit.About(audit.GUEST, str(ref)),
+            changes=audit.changed(guest, after, changes),
+            fields=sorted(body),
+        )
     note = "Saved." if body else "Nothing was different."
     return visit.go(f"/guests/{guest['ref']}/properties", note)
 

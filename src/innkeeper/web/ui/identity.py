@@ -85,7 +85,10 @@ async def confirm_undo(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
     row = await merges.undo(visit.work, visit.ref("merge"))
-    await audit.note(visit.work, "merge.undo", row["survivor_ref"], merge=str(row["ref"]))
+    about = audit.About(audit.GUEST, str(row["survivor_ref"]))
+    await audit.note(
+        *(visit.work, "merge.undo", row["survivor_ref"]), about=about, merge=str(row["ref"])
+    )
     return visit.go(
         f"/guests/{row['survivor_ref']}/identity", "The merge was undone: these are two guests now."
     )
@@ -111,7 +114,8 @@ async def merge(visit: Visit) -> Response:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
     row = await merges.create(visit.work, survivor, absorbed)
-    await audit.note(visit.work, "merge.create", survivor, merge=str(row["ref"]))
+    about = audit.About(audit.GUEST, str(survivor))
+    await audit.note(visit.work, "merge.create", survivor, about=about, merge=str(row["ref"]))
     return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
 
 

@@ -182,7 +182,10 @@ async def save(visit: Visit) -> Response:
         return await _builder(visit, draft, row=row, refused=error)
     await segment_runs.run(visit.work, kept["ref"])
     word = "change" if row else "create"
-    await audit.note(visit.work, f"segment.{word}", friendly_id=kept["friendly_id"])
+    differing = audit.changed(row or {}, kept, ("name", "tags", "revision"))
+    await audit.note(
+        *(visit.work, f"segment.{word}"), changes=differing, friendly_id=kept["friendly_id"]
+    )
     return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
 
 

@@ -7,8 +7,11 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
+from innkeeper.actions.console import search
 from innkeeper.errors import BadRequest, Invalid, Problem
+from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
+from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import Refused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.web.ui.rendering import PAGE_SIZE
@@ -150,7 +153,41 @@ async def log(visit: Visit) -> Response:
         offset=visit.offset,
     )
     words = await audit.words(visit.work, visit.workspace)
-    return visit.show("settings_audit.html", tabs=TABS, page=page, words=words, chosen=chosen)
+    return visit.show(
+        "settings_audit.html",
+        tabs=TABS,
+        page=page,
+        words=words,
+        chosen=chosen,
+        guests=await _guests(visit, page.items),
+        changes=[_changes(visit, row) for row in page.items],
+    )
+
+
+async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:
+    """The guests that rows are about and that are still there, by ref."""
+    refs = {UUID(row["subject"]) for row in rows if row["subject_kind"] == audit.GUEST}
+    found = await search.lines(visit.work, sorted(refs)) if refs else []
+    return {str(each["ref"]): visit.veil(each, Guest) for each in found}
+
+
+def _changes(visit: Visit, row: Record) -> list[tuple[str, Any, Any]]:
+    """(field, before, after) of a row, as this visitor may see them."""
+    shown = []
+    for name, (before, after) in (row["changes"] or {}).items():
+        pair = [before, after]
+        if row["subject_kind"] == audit.GUEST:
+            pair = [_as_of_guest(visit, name, value) for value in pair]
+        else:
+            pair = [visit.veil_text(value) for value in pair]
+        shown.append((name, *pair))
+    return shown
+
+
+def _as_of_guest(visit: Visit, name: str, value: Any) -> Any:
+    if name in Guest.fields:
+        return None if value is None else visit.veil({name: value}, Guest)[name]
+    return visit.veil_value(value)
 
 
 def _role(visit: Visit) -> Role:

@@ -116,7 +116,10 @@ async def save(visit: Visit) -> Response:
     except (Invalid, Conflict) as refused:
         return await _refused(visit, draft, row, refused)
     word = "change" if row else "create"
-    await audit.note(visit.work, f"trait.{word}", name=name)
+    # Not the rules: what they compare with may name somebody.
+    names = ("entity", "type", "function", "field", "currency")
+    differing = audit.changed(row["definition"] if row else {}, told, names)
+    await audit.note(visit.work, f"trait.{word}", changes=differing, name=name)
     return visit.go(f"/traits/of/{name}", f"{name} was saved.")
 
 

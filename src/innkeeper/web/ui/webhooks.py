@@ -1,6 +1,6 @@
 """Settings, webhooks: which address is told of which segment or export, and whether it was."""
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -56,7 +56,7 @@ async def change(visit: Visit) -> Response:
     """Tell an address, tell it no longer, send a message again."""
     action = visit.sent("action")
     kind, _, friendly = visit.sent("what").partition(":")
-    about = {"kind": kind, "friendly_id": friendly}
+    about: dict[str, Any] = {"kind": kind, "friendly_id": friendly}
     visit.check_version(_version(await subscriptions.list_all(visit.work)))
     if action == "create":
         url = visit.sent("url")

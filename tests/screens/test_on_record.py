@@ -1,0 +1,117 @@
+"""F22: log-ins, failures and changes of roles are in the audit log; rows say whom and what."""
+
+import html
+import re
+from uuid import uuid4
+
+import psycopg
+import pytest
+from calling import Api
+from logging_in import PASSWORD, Visitor, invited
+from sites import Site
+from visiting import Person, field
+
+from innkeeper.rules.access import Role
+
+
+def rows(owner: Person, action: str) -> list[str]:
+    """The rows of the log of an action, newest first, as plain text."""
+    page = owner.get(f"/settings/audit-log?action={action}").text
+    found = re.findall(r'<tr><td class="nowrap soft">.*?</tr>', page, re.DOTALL)
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in found]
+
+
+def test_f22_log_ins_log_outs_and_failures_are_on_record(owner: Person, site: Site) -> None:
+    email = f"{uuid4().hex[:8]}@example.com"
+    with Visitor(site.url) as visitor:
+        visitor.follow(invited(site, email, Role.ANALYST))
+        form = visitor.form("/w/live/")
+        assert visitor.post("/logout", data=form).status_code == 303
+        for _ in range(3):
+            assert visitor.log_in(email, "not the password").status_code == 403
+        assert visitor.log_in(email, PASSWORD).status_code == 303
+    (closed,) = [row for row in rows(owner, "login.close") if email in row]
+    assert f"{email} login: close {email}" in closed
+    opened = [row for row in rows(owner, "login.open") if email in row]
+    assert len(opened) == 2
+    assert "address=127.0.0.1" in opened[0]
+    (failed,) = [row for row in rows(owner, "login.failure") if email in row]
+    assert "times=3" in failed, "one row an hour, however many try"
+
+
+def test_f22_what_was_typed_for_nobody_is_not_kept(
+    owner: Person, site: Site, connection: psycopg.Connection
+) -> None:
+    """A password may have been typed in the wrong field; and anybody can type anything."""
+    typed = f"{uuid4().hex}@example.com"
+    for name in (typed, f"x{typed}"):
+        with Visitor(site.url) as visitor:
+            assert visitor.log_in(name, "whatever it is").status_code == 403
+    text = connection.execute("SELECT string_agg(a::text, ' ') FROM innkeeper.audit_log a")
+    assert typed not in str(text.fetchone())
+    assert any("somebody" in row for row in rows(owner, "login.failure"))
+
+
+def test_f22_a_role_that_changes_is_named_with_whom_and_from_what(
+    owner: Person, site: Site
+) -> None:
+    email = f"{uuid4().hex[:8]}@example.com"
+    invited(site, email, Role.ANALYST)
+    page = owner.get("/settings/users").text
+    forms = re.findall(r"<dialog id=\"user-\d+\".*?</dialog>", page, re.DOTALL)
+    (form,) = [each for each in forms if email in each]
+    sent = {name: field(form, name) for name in ("user", "version")}
+    sent |= {"action": "change", "every": "yes", "role": "developer", "disabled": "yes"}
+    assert owner.post("/settings/users", **sent).status_code == 303
+    row = next(each for each in rows(owner, "user.change") if email in each)
+    assert f"{owner.email} user: change {email}" in row
+    assert "Role : analyst → developer" in row
+    assert "Disabled : False → True" in row
+
+
+def test_f22_a_guest_that_is_edited_is_named_with_old_and_new(owner: Person, api: Api) -> None:
+    guest = api.guest(firstName="Ann", lastName="Byrne", city="Cork")
+    answer = owner.post(f"/guests/{guest['ref']}/edit", city="Sligo", first_name="Anna")
+    assert answer.status_code == 303
+    (row,) = [each for each in rows(owner, "guest.edit") if "Sligo" in each]
+    assert "guest: edit Anna Byrne" in row
+    assert "City : Cork → Sligo" in row
+    assert "First Name : Ann → Anna" in row
+
+
+def test_f22_an_erasure_takes_the_guest_out_of_the_log(
+    owner: Person, api: Api, connection: psycopg.Connection
+) -> None:
+    secret = uuid4().hex
+    guest = api.guest(firstName=secret, city="Cork")
+    owner.post(f"/guests/{guest['ref']}/edit", city=f"{secret} town")
+    api.extension(guest, name="ext", nick=secret)
+    held = api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}")
+    assert f"{secret} town" in str(held.json()["auditChanges"]), "access shows it"
+    answer = owner.post(f"/guests/{guest['ref']}/erase", confirm=guest["ref"])
+    assert answer.status_code == 303
+    text = connection.execute("SELECT string_agg(a::text, ' ') FROM innkeeper.audit_log a")
+    kept = str(text.fetchone())
+    assert secret not in kept
+    assert guest["ref"] not in kept
+    assert "guest.edit" in kept, "that something was done stays"
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "form", "told"),
+    [
+        ("export.change", "/exports/letters/edit", {"name": "Calls"}, "Name : Letters → Calls"),
+        ("trait.change", "/traits/of/bought/edit", {}, "Entity : order → session"),
+    ],
+)
+def test_f22_a_change_of_settings_says_from_what_to_what(
+    owner: Person, api: Api, action: str, path: str, form: dict[str, str], told: str
+) -> None:
+    everybody = {"filterGroups": [{"entity": "guest"}]}
+    api.post("/innkeeper/v1/segments", json={"name": "Crew", "definition": everybody})
+    api.post("/innkeeper/v1/exports", json={"name": "Letters", "segment": "crew"})
+    api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
+    sent = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
+    sent |= {"do": "save", "entity": "session", "function": "count", "operator": "AND", **form}
+    assert owner.post(path, **sent).status_code == 303
+    assert any(told in row for row in rows(owner, action))
