@@ -7,7 +7,7 @@ DATA ?= .data
 WORKERS_OF_TESTS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-long test-spark check bench bench-attacks docs clean
+.PHONY: help setup serve demo test test-long test-spark check bench bench-attacks docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -16,6 +16,9 @@ setup: $(VENV)/.ready ## Make .venv with the innkeeper command in it
 
 serve: $(VENV)/.ready ## Run the server with an embedded database, data in .data (ARGS="--port 9000")
 	@$(BIN)/innkeeper serve --data $(DATA) $(ARGS)
+
+demo: $(VENV)/.ready ## Fill what `make serve` serves with a shop (ARGS="--guests 500")
+	@$(BIN)/innkeeper demo --data $(DATA) $(ARGS)
 
 # The browser tests keep an event loop of their own running: no other test can share a process.
 # Each process of theirs has a server and a browser of its own, so a file stays in one of them.

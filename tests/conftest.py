@@ -1,6 +1,7 @@
 """One PostgreSQL for each run, a database cloned from a migrated template for each test."""
 
 import asyncio
+import atexit
 import os
 import shutil
 import tempfile
@@ -24,6 +25,9 @@ from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
 
 SHARED_MEMORY = Path("/dev/shm")
+# Where servers note that they run: no test finds those of the person who runs the tests.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="innkeeper-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # httpx gives up after five seconds wherever a call names no other time.
 for _kind in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _kind, PATIENCE_SECONDS)

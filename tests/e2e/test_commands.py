@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ from process import COMMAND, Serve, keys_of, run
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper import __version__
+from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
 from innkeeper.settings import Settings
 
 
@@ -42,16 +45,173 @@ def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
     assert revoked == [name]
 
 
-def test_keys_made_before_the_first_start_open_it(data: Path, serve: Serve) -> None:
+def test_keys_made_while_no_server_runs_open_it(data: Path, serve: Serve) -> None:
+    serve().stop()
     key = json.loads(run("keys", "create", "--json", "--data", data).stdout)
     server = serve()
-    assert server.token == ""
-    assert server.client_key == key["clientKey"]
     assert _status(server.url, key["clientKey"], key["apiToken"]) == 200
 
 
-def test_commands_without_a_server_wait_for_each_other(data: Path) -> None:
-    run("db", "migrate", "--data", data)
+def contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["keys", "list"],
+        ["db", "migrate"],
+        ["db", "status"],
+        ["jobs", "run", "--once"],
+        ["import", "guests", "people.ndjson"],
+        ["workspaces", "create", "hotel"],
+    ],
+)
+def test_f19_a_wrong_folder_makes_no_database(tmp_path: Path, words: list[str]) -> None:
+    """It says where it looked and what is there, and leaves all as it was."""
+    empty, wrong = tmp_path / "empty", tmp_path / "photos"
+    empty.mkdir()
+    wrong.mkdir()
+    (wrong / "cat.jpg").touch()
+    (tmp_path / "people.ndjson").write_text("{}\n")
+    for folder, held in (
+        (tmp_path / "nowhere", "the folder does not exist"),
+        (empty, "the folder is empty"),
+        (wrong, "it holds cat.jpg"),
+    ):
+        done = run(*words, "--data", folder, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"innkeeper: There is no database in {folder}: {held}. Name the folder of a server "
+            "with --data, its database with --database, or make one with `innkeeper serve`.\n"
+        )
+    assert contents(tmp_path) == ["empty", "people.ndjson", "photos"]
+    assert (contents(empty), contents(wrong)) == ([], ["cat.jpg"])
+
+
+def test_f19_a_restore_makes_one_in_an_empty_folder_alone(
+    data: Path, tmp_path: Path, serve: Serve
+) -> None:
+    server = serve()
+    ref = server.create_guest("a@example.com")
+    dump, wrong, into = (tmp_path / name for name in ("dump", "photos", "into"))
+    assert run("db", "dump", dump, "--data", data).returncode == 0
+    server.stop()
+    wrong.mkdir()
+    (wrong / "cat.jpg").touch()
+    refused = run("db", "restore", dump, "--data", wrong)
+    assert refused.returncode == 1
+    assert f"There is no database in {wrong}: it holds cat.jpg." in refused.stderr
+    assert contents(wrong) == ["cat.jpg"]
+    into.mkdir()
+    # Beside a dump belongs the key of its secrets, which may be there already.
+    shutil.copy(data / "secrets.key", into)
+    restored = run("db", "restore", dump, "--data", into)
+    assert restored.returncode == 0, restored.stderr
+    again = serve(folder=into)
+    again.client_key, again.token = server.client_key, server.token
+    assert again.has_guest(ref)
+
+
+def test_f19_a_command_that_is_told_no_folder_finds_the_running_server(
+    data: Path, tmp_path: Path, serve: Serve
+) -> None:
+    """As beside `make serve`, whose folder is not the default one."""
+    state = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    environment = {**os.environ, **state}
+    nothing = run("keys", "list", env=environment)
+    assert nothing.returncode == 1
+    assert "There is no database in" in nothing.stderr
+    server = serve(env=state)
+    found = run("keys", "list", "--json", env=environment)
+    assert found.returncode == 0, found.stderr
+    assert [row["clientKey"] for row in json.loads(found.stdout)] == [server.client_key]
+    assert found.stderr == f"innkeeper: using the server at {server.url}, --data {data}\n"
+    serve(folder=tmp_path / "second", env=state)
+    several = run("keys", "list", env=environment)
+    assert several.returncode == 1
+    assert "Several servers run: choose one with --data, of " in several.stderr
+    assert str(data) in several.stderr
+    server.stop()
+    assert run("keys", "list", env=environment).returncode == 0
+
+
+def test_f19_a_demo_says_what_it_filled_and_how_to_see_it(data: Path, serve: Serve) -> None:
+    folder = data / "shop"
+    done = run("demo", "--guests", 3, "--data", folder)
+    assert done.returncode == 0, done.stderr
+    assert f"Data folder: {folder}\n" in done.stdout
+    assert f"serve --data {folder} prints the link to them." in done.stdout
+    server = serve(folder=folder)
+    other = run("demo", "--guests", 3, "--workspace", "live_sandbox", "--data", folder)
+    assert other.returncode == 0, other.stderr
+    # No terminal: the link is in a file that only its owner can read.
+    link = folder / LINK_FILE
+    assert f"Screens: the address in {link}\n" in other.stdout
+    address = link.read_text().strip()
+    assert address.startswith(f"{server.url}/login?link=")
+    assert httpx.get(address, follow_redirects=True).status_code == 200
+
+
+def test_f19_make_demo_fills_what_make_serve_serves() -> None:
+    """Both name the same folder."""
+    root = Path(__file__).parents[2]
+    printed = subprocess.run(
+        ["make", "-n", "serve", "demo", "DATA=/x/y"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "innkeeper serve --data /x/y" in printed
+    assert "innkeeper demo --data /x/y" in printed
+
+
+def test_f23_the_version_is_an_option_too() -> None:
+    assert run("--version").stdout == run("version").stdout
+
+
+def test_f23_an_empty_list_says_so(data: Path, serve: Serve) -> None:
+    serve()
+    for words in (["users", "list"], ["segments", "list"], ["audience-exports", "list"]):
+        done = run(*words, "--data", data)
+        assert (done.returncode, done.stdout) == (0, "Nothing is listed here.\n"), done.stderr
+    assert json.loads(run("users", "list", "--json", "--data", data).stdout) == []
+
+
+def test_f23_jobs_are_listed_with_the_time_they_finished(data: Path, serve: Serve) -> None:
+    server = serve()
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    server.client.post("/innkeeper/v1/fileExports", json={"entity": "guests"})
+
+    def finished() -> list[dict[str, Any]]:
+        rows = json.loads(run("jobs", "list", "--json", "--data", data).stdout)
+        own = [row for row in rows if row["task"] == "exports_files.write"]
+        return [row for row in own if row["status"] == "succeeded"]
+
+    (job,) = until("the job", finished)
+    assert before < datetime.fromisoformat(job["finishedAt"]) <= datetime.now(UTC)
+    assert "finished at" in run("jobs", "list", "--data", data).stdout
+
+
+def test_f23_the_hint_to_rotate_a_key_can_be_pasted(
+    data: Path, serve: Serve, empty_dsn: str
+) -> None:
+    """With the options by which a command finds the same installation, quoted for a shell."""
+    folder = data / "two words"
+    serve(folder=folder).stop()
+    (folder / LOGIN_FILE).unlink(missing_ok=True)
+    server = serve(folder=folder)
+    words = f"keys rotate {server.client_key} --data '{folder}'"
+    assert words in server.printed
+    serve("--database", empty_dsn, folder=data / "other").stop()
+    (data / "other" / LOGIN_FILE).unlink(missing_ok=True)
+    given = serve("--database", empty_dsn, folder=data / "other")
+    assert f"keys rotate {given.client_key} --database '{empty_dsn}'" in given.printed
+
+
+def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve) -> None:
+    serve().stop()
     commands = [
         subprocess.Popen(
             [COMMAND, "keys", "create", "--json", "--data", data],
@@ -63,7 +223,7 @@ def test_commands_without_a_server_wait_for_each_other(data: Path) -> None:
     ]
     answers = [command.communicate(timeout=PATIENCE_SECONDS) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0], answers
-    assert len(keys_of(data)) == 3
+    assert len(keys_of(data)) == 1 + 3
 
 
 def test_workspaces_are_listed_created_reset(data: Path, serve: Serve) -> None:

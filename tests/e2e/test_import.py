@@ -31,8 +31,8 @@ from innkeeper.actions.bulk import batches
 from innkeeper.store.database import Database
 
 LONG = os.environ.get("INNKEEPER_LONG") == "1"
-MANY = 1_000_000 if LONG else 10_000
-MANY_KILLED = MANY if LONG else 4_000
+MANY = 1_000_000 if LONG else 4_000
+MANY_KILLED = MANY if LONG else 3_000
 KILLS = 10 if LONG else 2
 SEED = 20261121
 RESIDENT_LIMIT = 500 * 1024 * 1024

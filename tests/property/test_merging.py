@@ -37,7 +37,7 @@ from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
 LONG = bool(os.environ.get("INNKEEPER_LONG"))
-SEQUENCES = 10_000 if LONG else 200
+SEQUENCES = 10_000 if LONG else 80
 
 RULES = (
     Rule("crm", (Condition(provider="crm"),)),

@@ -33,6 +33,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """A self-hosted customer data platform that speaks the Sitecore CDP APIs."""
+
+
 RUN: Final = "Run"
 BRING_AND_TAKE: Final = "Bring data in, take it out"
 PEOPLE: Final = "Guests and audiences"

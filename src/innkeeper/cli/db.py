@@ -49,7 +49,7 @@ def db_restore(
     from innkeeper.cli.output import progress_bar
     from innkeeper.store import dumps
 
-    with here.database() as dsn:
+    with here.database(restores=True) as dsn:
         with progress_bar() as follow:
             dumps.restore(dsn, file, _bytes("restoring", follow))
         asyncio.run(_feed_lakes(dsn, here.settings))

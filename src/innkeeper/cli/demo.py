@@ -51,18 +51,43 @@ def demo(
     from innkeeper.cli.output import show
 
     chosen = here.settings
-    with here.database() as dsn:
+    with here.database(makes=True) as dsn:
         now = uvloop.run(_prepared(dsn, chosen, workspace))
         with Progress(transient=True, disable=json) as bar:
             task = bar.add_task("People come and go", total=guests)
             shop = Shop(dsn, chosen, workspace, guests, seed, now)
             told = _told(shop, lambda done: bar.update(task, completed=done))
-        uvloop.run(_finished(dsn, chosen, workspace))
-    if json:
-        show(told)
-    else:
+        link = uvloop.run(_finished(dsn, chosen, workspace))
+        if json:
+            show(told)
+            return
         counts = ", ".join(f"{count:,} {what}" for what, count in told.items())
         print(f"{workspace} holds a shop now: {counts}.")
+        _print_where(chosen, link)
+
+
+def _print_where(chosen: Settings, link: str | None) -> None:
+    """Print which database was filled, and how to see it."""
+    import shlex
+    import sys
+
+    from innkeeper.cli.greeting import command_name, screens_address
+    from innkeeper.cli.reach import found_folder
+    from innkeeper.store.folder import DataFolder
+
+    if chosen.database:
+        print("It is in the database that --database names.")
+        return
+    data = found_folder(chosen)
+    folder = DataFolder(data)
+    announced = folder.announced()
+    print(f"Data folder: {data.resolve()}")
+    if announced is not None:
+        address = screens_address(data, announced.url, link, terminal=sys.stdout.isatty())
+        print(f"Screens: {address}")
+        return
+    words = [command_name(), "serve", "--data", str(data)]
+    print(f"Screens: {shlex.join(words)} prints the link to them.")
 
 
 async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
@@ -74,11 +99,21 @@ async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
         return await stories.prepare(database, workspace)
 
 
-async def _finished(dsn: str, chosen: Settings, workspace: str) -> None:
+async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
+    """Finish the shop; the token of a link to the screens while nobody has an account, where a
+    server runs that it leads to."""
+    from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
+    from innkeeper.cli.reach import found_folder
+    from innkeeper.store.folder import DataFolder
 
     async with _opened(dsn, chosen) as database:
         await stories.finish(database, workspace)
+        if chosen.database or DataFolder(found_folder(chosen)).announced() is None:
+            # The server prints one at its start, which would end ours.
+            return None
+        async with database.control("operator") as work:
+            return await users.first_link(work)
 
 
 def _told(shop: Shop, progress: Callable[[int], None]) -> dict[str, int]:

@@ -67,14 +67,7 @@ def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) 
     Only a terminal is shown secrets. For everything else (a log, a pipe, a container) they are
     written to files that only the owner of the data folder can read, and the line reads them.
     """
-    screens = f"{url}/"
-    if access.link_token:
-        screens = f"{url}/login?link={access.link_token}"
-        if not terminal:
-            _write(settings.data / LINK_FILE, screens)
-            screens = f"the address in {settings.data / LINK_FILE}"
-    else:
-        (settings.data / LINK_FILE).unlink(missing_ok=True)
+    screens = screens_address(settings.data, url, access.link_token, terminal=terminal)
     if access.new_key is not None and not terminal:
         _write(
             settings.data / LOGIN_FILE, f"{access.new_key.client_key}:{access.new_key.api_token}"
@@ -92,6 +85,32 @@ def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) 
     print("\n".join(lines), flush=True)
 
 
+def screens_address(data: Path, url: str, link_token: str | None, *, terminal: bool) -> str:
+    """Where the screens are, as it may be printed: a link with a token only on a terminal."""
+    if not link_token:
+        (data / LINK_FILE).unlink(missing_ok=True)
+        return f"{url}/"
+    address = f"{url}/login?link={link_token}"
+    if terminal:
+        return address
+    _write(data / LINK_FILE, address)
+    return f"the address in {data / LINK_FILE}"
+
+
+def command_name() -> str:
+    """How to call this program: in a virtual environment that is not active the bare name would not
+    be found."""
+    return "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
+
+
+def _place_words(settings: Settings) -> list[str]:
+    """The options by which another command finds the same installation."""
+    if settings.database:
+        # Without its password, which must not get into a log or the history of a shell.
+        return ["--database", str(settings.shown()["database"])]
+    return [] if settings.data == Settings().data else ["--data", str(settings.data)]
+
+
 def _login_in_file(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
     file = settings.data / LOGIN_FILE
     client_key = access.new_key.client_key if access.new_key else access.client_key
@@ -105,13 +124,8 @@ def _login_in_file(settings: Settings, access: FirstAccess) -> tuple[str, list[s
 
 def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
     """The login as a shell word, and the lines that say where it comes from."""
-    where = (
-        ""
-        if settings.database or settings.data == Settings().data
-        else (f" --data {settings.data}")
-    )
-    # In a virtual environment that is not active the bare name would not be found.
-    command = "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
+    where = _place_words(settings)
+    command = command_name()
     if access.new_key is not None:
         return f"'{access.new_key.client_key}:{access.new_key.api_token}'", [
             f"  client key  {access.new_key.client_key}",
@@ -125,14 +139,14 @@ def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str
             "",
             "Its token was shown when it was made. For another one, which ends the old:",
             "",
-            f"  {command} keys rotate {access.client_key}{where}",
+            f"  {shlex.join([command, 'keys', 'rotate', access.client_key, *where])}",
             "",
             "Create a guest:",
         ]
     return '"CLIENT_KEY:$INNKEEPER_TOKEN"', [
         "Every key has been revoked. For a new one:",
         "",
-        f"  {command} keys create{where}",
+        f"  {shlex.join([command, 'keys', 'create', *where])}",
         "",
         "Create a guest:",
     ]

@@ -28,7 +28,8 @@ def jobs_list(
     if json:
         show(rows)
     else:
-        table(rows, "id", "task", "workspace", "status", "attempts", "scheduled_at")
+        columns = ("id", "task", "workspace", "status", "attempts", "scheduled_at", "finished_at")
+        table(rows, *columns)
 
 
 @command(app, "run")

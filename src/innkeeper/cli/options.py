@@ -44,11 +44,18 @@ class Here:
         return self._run(act, None)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The address of the database, which runs at least that long."""
-        from innkeeper.cli.reach import reached
+    def database(self, *, makes: bool = False, restores: bool = False) -> Iterator[str]:
+        """The address of the database, which runs at least that long.
 
-        with reached(self.settings, self.command) as dsn:
+        A command that `makes` one makes it where there is none, one that `restores` only in an
+        empty folder; any other is refused there.
+        """
+        from innkeeper.cli.reach import Makes, reached
+
+        how = Makes.A_DATABASE if makes else Makes.NOTHING
+        if restores:
+            how = Makes.A_DATABASE_WHERE_EMPTY
+        with reached(self.settings, self.command, how) as dsn:
             yield dsn
 
     def _run(self, act: Act[Result], workspace: str | None) -> Result:

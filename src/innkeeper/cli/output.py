@@ -33,10 +33,14 @@ def new_key(key: NewKey, json: bool) -> None:
 
 
 def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
-    """Print rows as a table that is never cut: a key is there to be copied."""
+    """Print rows as a table that is never cut: a key is there to be copied. Where there are none,
+    it says so."""
     from rich.console import Console
     from rich.table import Table
 
+    if not rows:
+        print("Nothing is listed here.")
+        return
     drawn = Table(box=None, pad_edge=False)
     for column in columns:
         drawn.add_column(column.replace("_", " "), overflow="fold")

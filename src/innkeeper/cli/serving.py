@@ -19,6 +19,7 @@ from innkeeper.cli.job_worker import JobWorker
 from innkeeper.cli.stopping import StopTime, StopWatch
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
+from innkeeper.store import running_servers
 from innkeeper.store.database import Database
 from innkeeper.store.destinations import listed_places
 from innkeeper.store.embedded import EmbeddedServer
@@ -26,6 +27,7 @@ from innkeeper.store.files import Files
 from innkeeper.store.folder import SERVE, Announcement, DataFolder
 from innkeeper.store.migrate import FIRST_WORKSPACE
 from innkeeper.store.outbound_http import allowed_hosts
+from innkeeper.store.running_servers import RunningServer
 from innkeeper.store.scratch import named, scratch, sweep
 from innkeeper.web.client_address import trusted_networks
 
@@ -70,6 +72,9 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     access = asyncio.run(_prepare(dsn, settings))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
+        known = RunningServer(str(settings.data.resolve()), url)
+        running_servers.note(known)
+        stack.callback(running_servers.forget, known)
     greet(settings, url, access, terminal=sys.stdout.isatty())
     replace(settings, database=dsn).to_environment()
     if settings.jobs:

@@ -14,6 +14,11 @@ from innkeeper.errors import OperatorError
 SERVE: Final = "serve"
 _ANNOUNCEMENT: Final = "server.json"
 _PAUSE_SECONDS: Final = 0.05
+_OWN: Final = frozenset(
+    {"lock", "postgres.log", "postgres.new", "scratch", "socket", "metrics", _ANNOUNCEMENT}
+    # What is copied beside a dump: the key of its secrets, uploads and exports, the lake.
+    | {"secrets.key", "files", "lake"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,32 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
+
+    @property
+    def has_database(self) -> bool:
+        """Whether an embedded database was made here."""
+        return (self.path / "postgres" / "PG_VERSION").exists()
+
+    def is_owned(self) -> bool:
+        """Whether a process owns the folder now; nothing is made to find that out."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def contents(self) -> list[str]:
+        """What is in the folder beside what Innkeeper itself leaves behind; [] without one."""
+        try:
+            return sorted(path.name for path in self.path.iterdir() if path.name not in _OWN)
+        except OSError:
+            return []
 
     def claim(self, command: str, wait_seconds: float = 0.0) -> None:
         """Own the folder until `release`, making it where needed.

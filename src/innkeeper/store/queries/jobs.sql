@@ -16,8 +16,12 @@ WHERE NOT EXISTS (
 -- jobs.list
 -- The newest jobs, whatever became of them.
 SELECT id, task_name AS task, status::text, attempts, scheduled_at,
-    args ->> 'workspace' AS workspace
-FROM jobs.procrastinate_jobs
+    args ->> 'workspace' AS workspace,
+    (
+        SELECT max(at) FROM jobs.procrastinate_events AS event
+        WHERE event.job_id = job.id AND event.type IN ('succeeded', 'failed', 'aborted', 'cancelled')
+    ) AS finished_at
+FROM jobs.procrastinate_jobs AS job
 WHERE %(status)s::text IS NULL OR status::text = %(status)s
 ORDER BY id DESC LIMIT %(limit)s
 
