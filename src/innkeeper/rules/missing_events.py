@@ -72,8 +72,8 @@ def _is_another(one: Waiting, checkout: Checkout) -> bool:
     """Whether it would have bought what came before it, for another order."""
     if one.type != events.CHECKOUT or one.is_part:
         return False
-    told = one.message.get("reference_id")
-    return told is not None and str(told).strip() != checkout.reference_id
+    reference = one.message.get("reference_id")
+    return reference is not None and str(reference).strip() != checkout.reference_id
 
 
 def _is_replaced(one: Waiting, checkout: Checkout) -> bool:

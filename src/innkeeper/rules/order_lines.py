@@ -32,8 +32,8 @@ def line_of(
 ) -> Line:
     """A line of changes to an item; `ordered_at` is when the order was, for one that has none."""
     members = {name: value for name, value in changes.items() if value is not None}
-    told = members.get("ordered_at", ordered_at)
-    members["ordered_at"] = instant(told) if isinstance(told, str) else told
+    moment = members.get("ordered_at", ordered_at)
+    members["ordered_at"] = instant(moment) if isinstance(moment, str) else moment
     return Line(members, {name: pairs for name, pairs in extensions.items() if pairs})
 
 

@@ -44,7 +44,8 @@ async def link_late(
     transaction that keeps the event.
     """
     for session in sessions:
-        found = await session_records.checkout_after(work, session, late.at)
+        is_late = session.about.get("orders") and session.span.last_at >= late.at
+        found = await session_records.checkout_after(work, session, late.at) if is_late else None
         if found is None:
             continue
         row, before, bought = found

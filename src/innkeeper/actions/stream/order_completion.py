@@ -81,11 +81,11 @@ async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
 async def _remove_items(work: Work, order: Record, change: Completion) -> None:
     """Remove the items of lines that were not to be bought after all."""
     before, after = change.before.lines, change.after.lines
-    gone = [line for name, line in before.items() if name not in after]
-    if not gone:
+    removed = [line for name, line in before.items() if name not in after]
+    if not removed:
         return
     stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
-    sent = [line_of(event_types.item_of(line), order["ordered_at"], {}) for line in gone]
+    sent = [line_of(event_types.item_of(line), order["ordered_at"], {}) for line in removed]
     for position in match_lines(await purchases.stored_lines(work, stored), sent):
         if position is not None:
             await order_items.delete(work, stored[position]["ref"])
@@ -121,8 +121,8 @@ async def _stand_in(work: Work, change: Completion, contacts: list[Record]) -> U
     """The contact that says no more than the guest of the session does of itself."""
     guest = person_of(await guests.fetch(work, change.guest))
     for contact in contacts:
-        told = {name: contact[name] for name in Person.fields if contact.get(name) is not None}
-        if contact["guest_ref"] == change.guest and told.items() <= guest.items():
+        members = {name: contact[name] for name in Person.fields if contact.get(name) is not None}
+        if contact["guest_ref"] == change.guest and members.items() <= guest.items():
             ref: UUID = contact["ref"]
             return ref
     return None

@@ -19,7 +19,7 @@ WHOLE: Final = "event"
 PART: Final = "part of an event"
 NOTHING: Final = Page([], 0)
 MOST_OF_CART: Final = 1000
-"""Waiting events that are looked at for one CHECKOUT."""
+"""Waiting events that are looked at for one CHECKOUT, and for one order."""
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -113,8 +113,10 @@ async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Waiting]:
 
 
 async def of_order(work: Work, order: UUID) -> list[Waiting]:
-    """What waits of the cart of an order, the earliest first."""
-    return [_waiting(row) for row in await work.all("quarantine.of_order", order=order)]
+    """What waits of the cart of an order, at most `MOST_OF_CART`: whole events, then parts, the
+    earliest of each first."""
+    rows = await work.all("quarantine.of_order", order=order, most=MOST_OF_CART)
+    return [_waiting(row) for row in rows]
 
 
 async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:

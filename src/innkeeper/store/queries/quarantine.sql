@@ -61,9 +61,10 @@ WHERE browser_ref = %(browser)s AND replayed_at IS NULL AND order_ref IS NULL
 ORDER BY event_at DESC, received_at DESC, ref LIMIT %(most)s
 
 -- quarantine.of_order
--- What waits of the cart of an order.
+-- What waits of the cart of an order, whole events first.
 SELECT ref, event_ref, event_at, type, '{}'::jsonb AS message FROM {ws}.quarantine
-WHERE order_ref = %(order)s AND replayed_at IS NULL ORDER BY event_at, received_at, ref
+WHERE order_ref = %(order)s AND replayed_at IS NULL
+ORDER BY event_ref IS NOT NULL, event_at, received_at, ref LIMIT %(most)s
 
 -- quarantine.link
 -- Note which order lacks what waits.
