@@ -87,12 +87,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             await large.close()
             await database.close()
 
-    async def told(request: Request, fault: Exception) -> Response:
-        error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
-        if is_screen(request):
-            return problem(request, error)
-        body = error_body(error, resolved.more_info_url, "", {})
-        return Response(encode(body), error.status, error.headers, "application/json")
+    async def answer_error(request: Request, fault: Exception) -> Response:
+        return _error_response(request, fault, resolved.more_info_url)
 
     routes = [
         *probes.routes(database, resolved),
@@ -102,7 +98,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     ]
     handled = (HTTPException, ApiError, ClientDisconnect, Exception)
     rest = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, told)
+        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, answer_error)
     )
     rest.router.redirect_slashes = False
     return Door(
@@ -110,6 +106,15 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         Stream(resolved, database, keyring, large),
         BrowserSecurity(RequestLog(rest, routes), resolved),
     )
+
+
+def _error_response(request: Request, fault: Exception, more_info_url: str) -> Response:
+    """An error as a page on the paths of screens, else as JSON."""
+    error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
+    if is_screen(request):
+        return problem(request, error)
+    body = error_body(error, more_info_url, "", {})
+    return Response(encode(body), error.status, error.headers, "application/json")
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -315,14 +315,7 @@ async def _checked(
     if webhook is not None:
         problems += segments.web_address_problems(work, "webhook", webhook)
     shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
-    try:
-        await traits.hold(work)
-        rules.read_shape(shape, await traits.known(work))
-        if "filter" in shape:
-            known = stored["shape"].get("filter") if stored else None
-            await segments.check(work, shape["filter"], known)
-    except Invalid as invalid:
-        problems += invalid.problems
+    problems += await _shape_problems(work, shape, stored)
     destination = body.get("destination")
     problems += _destination_problems(work, destination, shape)
     schedule = body.get("schedule")
@@ -345,6 +338,21 @@ async def _checked(
         if webhook or (destination or {}).get("type") == "WEBHOOK"
         else None,
     }
+
+
+async def _shape_problems(
+    work: Work, shape: Mapping[str, Any], stored: Record | None
+) -> Sequence[Problem]:
+    """What is wrong with the columns and the filter of an export."""
+    try:
+        await traits.hold(work)
+        rules.read_shape(shape, await traits.known(work))
+        if "filter" in shape:
+            before = stored["shape"].get("filter") if stored else None
+            await segments.check(work, shape["filter"], before)
+    except Invalid as invalid:
+        return invalid.problems
+    return []
 
 
 def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
