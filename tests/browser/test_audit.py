@@ -61,9 +61,9 @@ CHANGES = (
         "/guests/REF/extensions/new",
         {"extension_name": "ext", "k0": "tier", "v0": "Gold", "t0": "text"},
         "extension.edit",
-        "tier",
+        "Gold",
     ),
-    ("/guests/REF/edit", {"city": "Sligo"}, "guest.edit", "city"),
+    ("/guests/REF/edit", {"city": "Sligo"}, "guest.edit", "Sligo"),
 )
 
 
