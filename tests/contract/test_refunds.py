@@ -61,6 +61,13 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     assert api.put("/innkeeper/v1/traits/paid", json=body).status_code == 200
     found = traits(api, guest)
     assert (found["lifetimeValue.EUR"], found["paid"], found["orderCount"]) == (200, 200, 1)
+    # An average of one's own is that sum by the number of rows picked, decided alike in the lake.
+    body["function"] = "average"
+    assert api.put("/innkeeper/v1/traits/mean", json=body).status_code == 200
+    assert traits(api, guest)["mean"] == 100
+    named = [rule("mean", "is equal to", 100, location="trait")]
+    chosen = segment(api, {"filterGroups": [{"entity": "guest", "rules": named}]}, name="mean")
+    assert members(api, chosen) == {guest["ref"]}
     assert found["averageOrderValue.EUR"] == 200
     assert found["lastOrderAt"] == "2026-11-10T10:00:00.000Z"
     assert spent(api, 200) == {guest["ref"]}

@@ -26,12 +26,15 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
         "least": exp.Min,
         "greatest": exp.Max,
     }
-    if trait.function == "sum":
+    if trait.function in ("sum", "average"):
         column = summand("t", trait.column)
     found: exp.Expr = function[trait.function](this=column)
     if trait.function in ("sum", "average"):
         found = exp.func("round", found, exp.Literal.number(6))
     rows = _rows(trait).select(exp.alias_(found, value)).group_by("t.guest_ref")
+    if trait.function == "average":
+        # A sum takes 0 where a row has no value; an average leaves it out.
+        rows = rows.where(exp.column(trait.column, "t").is_(exp.null()).not_())
     if trait.function not in ("count", "sum") or not every:
         return rows
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))

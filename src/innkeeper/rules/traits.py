@@ -205,7 +205,7 @@ def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
     if not values:
         return None
     if trait.function == "average":
-        return round(sum(map(float, values)) / len(values), 6)
+        return round(sum(summand(row, trait.column) for row in rows) / len(rows), 6)
     if trait.function == "latest":
         at = trait.entity.at
         return max(rows, key=lambda row: (row[at], row["meta_ref"]))[trait.column]
