@@ -115,3 +115,17 @@ def test_f22_a_change_of_settings_says_from_what_to_what(
     sent |= {"do": "save", "entity": "session", "function": "count", "operator": "AND", **form}
     assert owner.post(path, **sent).status_code == 303
     assert any(told in row for row in rows(owner, action))
+
+
+def test_f22_rules_and_keys_say_from_what_to_what(owner: Person, api: Api, site: Site) -> None:
+    page = "/settings/identity-rules"
+    sent = {"rule_name": "crm", "rule_conditions": "CRM", "action": "save"}
+    assert owner.post(page, **sent).status_code == 303
+    assert 'Rules : [ "email = email" ] → [ "crm = CRM" ]' in rows(owner, "identity_rules.save")[0]
+    sent |= {"rule_name": "email", "rule_conditions": "email"}
+    assert owner.post(page, **sent).status_code == 303
+    key = site.key()
+    sent = {"client_key": key.client_key, "compatibility": "official", "action": "compatibility"}
+    assert owner.post("/settings", **sent).status_code == 303
+    (row,) = [each for each in rows(owner, "key.compatibility") if key.client_key in each]
+    assert "Compatibility : open → official" in row

@@ -58,13 +58,20 @@ async def change(visit: Visit) -> Response:
     if action == "preview":
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
     names = [rule.name for rule in wanted]
+    before = [_row(rule) for rule in await identity.rules(visit.work)]
     if action == "apply":
         await identity.apply(visit.work, wanted, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
         await identity.replace_rules(visit.work, wanted, visit.expected)
         note = "The rules are in force for what arrives from now on."
-    await audit.note(visit.work, f"identity_rules.{action or 'save'}", rules=names)
+    changes = audit.changed(
+        {"rules": [" = ".join(each.values()) for each in before]},
+        {"rules": [" = ".join(_row(rule).values()) for rule in wanted]},
+        ("rules",),
+    )
+    action = f"identity_rules.{action or 'save'}"
+    await audit.note(visit.work, action, changes=changes, rules=names)
     return visit.go("/settings/identity-rules", note)
 
 
@@ -80,8 +87,7 @@ async def _change_guards(visit: Visit) -> Response:
     await audit.note(
         visit.work,
         "identity_guards.save",
-        group_limit=after["group_limit"],
-        region=after["region"],
+        changes=audit.changed(before, after, ("group_limit", "region")),
         added=sorted({*after["never"]} - {*before["never"]}),
         removed=sorted({*before["never"]} - {*after["never"]}),
     )

@@ -76,12 +76,15 @@ async def change(visit: Visit) -> Response:
     else:
         raise BadRequest("Unknown action.")
     if note:
-        about: dict[str, Any] = {}
+        before = known[client_key]
+        after: dict[str, Any] = {}
         if action == "compatibility":
-            about = {"compatibility": _compatibility(visit)}
+            after = {"compatibility": _compatibility(visit)}
         elif action == "scopes":
-            about = {"scopes": visit.sent_all("scopes")}
-        await audit.note(visit.work, f"key.{action}", client_key=client_key, **about)
+            after = {"scopes": visit.sent_all("scopes")}
+        about = {**before, "scopes": in_order(keys.scopes_in(before))}
+        changes = audit.changed(about, after, after)
+        await audit.note(visit.work, f"key.{action}", changes=changes, client_key=client_key)
         return visit.go("/settings", note)
     await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
     return await show(visit, fresh)
