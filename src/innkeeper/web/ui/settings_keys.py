@@ -84,7 +84,8 @@ async def change(visit: Visit) -> Response:
             after = {"scopes": visit.sent_all("scopes")}
         about = {**before, "scopes": in_order(keys.scopes_in(before))}
         changes = audit.changed(about, after, after)
-        await audit.note(visit.work, f"key.{action}", changes=changes, client_key=client_key)
+        named = {"client_key": client_key, **after}
+        await audit.note(visit.work, f"key.{action}", changes=changes, **named)
         return visit.go("/settings", note)
     await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
     return await show(visit, fresh)
