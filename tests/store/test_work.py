@@ -112,6 +112,7 @@ async def test_a_taken_key_is_a_conflict(control: Work) -> None:
         "token_sha256": bytes(32),
         "workspace": "live",
         "compatibility": "open",
+        "scopes": ["read"],
         "name": "",
         "now": "2026-01-01T00:00:00Z",
     }
