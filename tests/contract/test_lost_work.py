@@ -251,7 +251,7 @@ class TestApart:
             jobs(forget)
         left = jobs(lambda work: work.all("batches.unfinished"))
         assert left == []
-        assert [path.name for path in stuck.parent.iterdir()] == [refs[1]]
+        assert {path.name for path in stuck.parent.iterdir()} & {*refs} == {refs[1]}
         known = [api.get(f"/v2/batches/{ref}").status_code for ref in refs]
         assert known == [404, 200, 404], "what could not be removed is known, and tried tomorrow"
         stuck.rmdir()

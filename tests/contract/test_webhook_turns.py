@@ -44,7 +44,9 @@ class Dripping:
         self._thread.join(PATIENCE_SECONDS)
 
     def _run(self) -> None:
-        caller, _ = self._listener.accept()
+        # Whoever tries again is refused at once.
+        with self._listener:
+            caller, _ = self._listener.accept()
         with caller:
             caller.recv(65536)
             self.called.set()

@@ -225,7 +225,8 @@ def sweep(place: Place) -> dict[str, Any]:
         database = Database(place.dsn, pool_size=1)
         await database.open()
         try:
-            async with database.work(place.workspace) as work:
+            # In one transaction: the server sweeps as well.
+            async with database.work(place.workspace) as work, work.transaction():
                 await work.connection.execute(
                     f"UPDATE {place.schema}.batches SET modified_at = modified_at - %s",
                     [2 * batches.SILENT],

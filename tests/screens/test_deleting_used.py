@@ -111,7 +111,7 @@ def test_f20_a_point_of_sale_is_asked_about(
     api.post("/innkeeper/v1/segments", json={"name": "Sold there", "definition": definition})
     connection.execute("INSERT INTO ws_live.site_aliases VALUES ('old.example', 'used.example')")
     page = owner.get("/settings/points-of-sale").text
-    (name,) = re.findall(r'data-opens="(pos-\d+)">Delete', page.split("used.example")[1])
+    name = re.findall(r'data-opens="(pos-\d+)">Delete', page.split("used.example")[1])[0]
     asked = dialog(page, name)
     for told in ("Sold there", "old.example", "3 of the last 3 events"):
         assert told in asked
