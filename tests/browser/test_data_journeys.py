@@ -92,7 +92,7 @@ def test_an_export_that_waits_says_for_what(page, api, shop, segment) -> None:
     try:
         api.post("/innkeeper/v1/exports/waits/run").raise_for_status()
         page.go("/exports/waits")
-        page.get_by_text("tried once: NotADirectoryError").wait_for()
+        page.get_by_text("tried once: NotADirectoryError").first.wait_for()
     finally:
         place.unlink()
         place.with_name("aside").rename(place)
