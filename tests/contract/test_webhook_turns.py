@@ -12,15 +12,15 @@ import pytest
 from calling import Api
 from receiving import Receiver, receiver, send_due
 from sites import Site
+from test_segments_api import jobs
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.audiences import webhooks, workspace_share
 from innkeeper.actions.audiences.workspace_share import WORKSPACE_SLOTS, workspace_slot
-from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-__all__ = ["receiver"]
+__all__ = ["jobs", "receiver"]
 
 
 class Dripping:
@@ -63,27 +63,6 @@ class Dripping:
 def dripping() -> Iterator[Dripping]:
     with Dripping() as one:
         yield one
-
-
-@pytest.fixture
-def jobs(site: Site) -> Any:
-    """Runs something with a connection for a workspace."""
-
-    def run(act: Any, workspace: str = "live") -> Any:
-        async def inside() -> Any:
-            database = Database(site.dsn, pool_size=2, settings=site.settings)
-            await database.open()
-            try:
-                async with database.work(workspace, "job") as work:
-                    return await act(work)
-            finally:
-                await database.close()
-
-        import asyncio
-
-        return asyncio.run(inside())
-
-    return run
 
 
 def queue(jobs: Any, url: str, workspace: str = "live") -> None:

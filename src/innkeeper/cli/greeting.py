@@ -1,6 +1,5 @@
 """What `innkeeper serve` prints at its start: where it is, how to log in, a line to paste."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -13,6 +12,7 @@ from innkeeper.actions.admin import keys, users
 from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
 from innkeeper.settings import Settings
 from innkeeper.store.folder import unusable
+from innkeeper.store.private_files import write_private
 from innkeeper.store.work import Work
 
 _EXAMPLE: Final = (
@@ -153,12 +153,7 @@ def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    half = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        half.unlink(missing_ok=True)
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text + "\n")
-        half.rename(path)
+        write_private(path, text + "\n")
     except OSError as error:
         raise unusable(path.parent, error) from error

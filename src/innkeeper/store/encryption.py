@@ -5,13 +5,13 @@ first encrypts, each decrypts. They come from the setting `secrets_key`, else fr
 `secrets.key` of the data folder, which is made when it is first needed.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
+from innkeeper.store.private_files import write_private
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -119,26 +119,8 @@ def _age(file: Path) -> int:
 
 
 def _write(file: Path, keys: list[str], *, replace: bool = True) -> None:
-    """Write the key file for its owner alone, whole or not at all.
-
-    Without `replace`, the file of another process that was quicker stays.
-    """
-    half = file.with_name(f"{FILE}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        half.unlink(missing_ok=True)
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-            output.write("".join(f"{key}\n" for key in keys))
-            output.flush()
-            os.fsync(output.fileno())
-        if replace:
-            half.rename(file)
-            return
-        try:
-            file.hardlink_to(half)
-        except FileExistsError:
-            pass
-        finally:
-            half.unlink()
+        write_private(file, "".join(f"{key}\n" for key in keys), replace=replace)
     except OSError as error:
         raise OperatorError(f"The file {file} cannot be written: {error.strerror}.") from error

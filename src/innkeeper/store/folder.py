@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from innkeeper.errors import OperatorError
+from innkeeper.store.private_files import write_private
 
 SERVE: Final = "serve"
 _ANNOUNCEMENT: Final = "server.json"
@@ -111,11 +112,8 @@ class DataFolder:
 
     def announce(self, announcement: Announcement) -> None:
         """Tell other commands of the same person how to reach this server."""
-        half = self.path / f"{_ANNOUNCEMENT}.{os.getpid()}"
         try:
-            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(announcement))
-            half.rename(self.path / _ANNOUNCEMENT)
+            write_private(self.path / _ANNOUNCEMENT, msgspec.json.encode(announcement).decode())
         except OSError as error:
             raise unusable(self.path, error) from error
 
