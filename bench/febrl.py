@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from innkeeper.actions.recognition import identity, merges, rule_changes
+from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.actions.records import guests
 from innkeeper.rules.identity_rules import Condition, Rule
 from innkeeper.store.database import Database
@@ -119,7 +119,7 @@ async def evaluate(dsn: str) -> None:
         print(f"{'rules':32}{'guests':>8}{'precision':>12}{'recall':>9}{'seconds':>9}")
         for title, rules in RULES.items():
             started = time.perf_counter()
-            await identity.apply(work, rules)
+            await rule_settings.apply(work, rules)
             await rule_changes.run_jobs(work)
             took = time.perf_counter() - started
             grouped = await groups(work, names)

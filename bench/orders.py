@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from bench.guests import constant, create, refs, seed
 from bench.report import HEAD, RULE, Bench
-from innkeeper.rules.keys import identifier_key
+from innkeeper.rules.identity_keys import identifier_key
 
 
 def order(number: int) -> bytes:

@@ -12,9 +12,9 @@ import psycopg
 
 from bench.servers import Server, basic
 from innkeeper.actions.admin import keys, workspaces
-from innkeeper.actions.recognition import identity, rulebook
+from innkeeper.actions.identity import rule_settings, rulebook
+from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.rules.identity_rules import Condition, Rule, Rulebook
-from innkeeper.rules.keys import guest_keys
 from innkeeper.store.database import Database
 
 WORKSPACE: Final = "bench_people"
@@ -87,7 +87,7 @@ async def filled(dsn: str, number: int) -> list[Known]:
                 await workspaces.create(work, WORKSPACE)
         async with database.work(WORKSPACE) as work:
             if (await work.one("guests.count_all") or {})["total"] < number:
-                await identity.replace_rules(work, RULES)
+                await rule_settings.replace_rules(work, RULES)
                 await _fill(dsn, people, await rulebook.read(work))
     finally:
         await database.close()

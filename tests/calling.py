@@ -17,7 +17,7 @@ from described import check_answer
 from starlette.types import ASGIApp
 from waiting import PATIENCE_SECONDS
 
-from innkeeper.web.protocol import LimitedHttpProtocol
+from innkeeper.web.http_protocol import LimitedHttpProtocol
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 """A ref that no resource has."""

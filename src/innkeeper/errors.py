@@ -1,6 +1,6 @@
 """Every error a caller can meet: status, message and developer message side by side.
 
-Raise one anywhere; `web` asks the dialect for its body (wire/faults.py) and nothing else
+Raise one anywhere; `web` asks the dialect for its body (wire/error_body.py) and nothing else
 catches them. The texts are those of contract errors.md section 2.
 """
 

@@ -13,7 +13,7 @@ from calling import Api, Bare, problem
 from sites import Site
 
 from innkeeper import clock
-from innkeeper.actions.bulk import links
+from innkeeper.actions.bulk import signed_urls
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ class TestUpload:
     ) -> None:
         """Section 11."""
         _, href = self.location(batches)
-        later = datetime.now(UTC) + links.LIFE + timedelta(seconds=1)
+        later = datetime.now(UTC) + signed_urls.LIFE + timedelta(seconds=1)
         monkeypatch.setattr(clock, "now", lambda: later)
         answer = batches.upload(href, FILE)
         assert answer.status_code == 403

@@ -22,7 +22,7 @@ from waiting import PATIENCE_SECONDS, until
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
 from innkeeper.web.connections import ConnectionLimits
-from innkeeper.web.protocol import LimitedHttpProtocol
+from innkeeper.web.http_protocol import LimitedHttpProtocol
 
 
 class Quick(LimitedHttpProtocol):

@@ -17,8 +17,8 @@ from receiving import Receiver, receiver, send_due
 from test_exports_api import OWN, contents, delivered, exported, run
 from test_segments_api import guests_where, jobs, made, members, person, publish, rule
 
-from innkeeper.actions.audiences import deliveries, export_runs, forgetting, webhooks
-from innkeeper.actions.protection import privacy
+from innkeeper.actions.audiences import deliveries, erased_guests, export_runs, webhooks
+from innkeeper.actions.privacy import privacy
 from innkeeper.jobs.privacy import search_files
 from innkeeper.store.work import Work
 
@@ -124,7 +124,7 @@ def test_a_search_that_was_cut_off_goes_on(
             jobs(search_files)
     api.delete(f"/v2.1/guests/{guests[2]}")
     with monkeypatch.context() as patched:
-        patched.setattr(forgetting, "_forget_replaced", killed)
+        patched.setattr(erased_guests, "_forget_replaced", killed)
         with pytest.raises(Killed):
             jobs(search_files)
     jobs(search_files)

@@ -16,7 +16,7 @@ from sites import Site
 from waiting import PATIENCE_SECONDS, until_blocked
 
 from innkeeper.actions.records import idempotency
-from innkeeper.rules.keys import lock_of
+from innkeeper.rules.identity_keys import lock_of
 from innkeeper.web.app import create_app
 
 PATH = "/v2.1/guests"

@@ -11,9 +11,9 @@ from visiting import Person, log_in
 
 from innkeeper.actions.admin import keys
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope
+from innkeeper.wire.endpoint import Special
+from innkeeper.wire.registry import DIALECTS
 from innkeeper.wire.routes import Operation, routes
-from innkeeper.wire.served import DIALECTS
-from innkeeper.wire.specials import Special
 
 KEYS = "/innkeeper/v1/keys"
 SEGMENTS = "/innkeeper/v1/segments"

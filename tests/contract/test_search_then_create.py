@@ -10,7 +10,7 @@ from ordering import guest_of, new_order, new_person, refs_in
 from sites import Site
 from streams import work_on
 
-from innkeeper.actions.recognition import rulebook
+from innkeeper.actions.identity import rulebook
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.store.work import Work

@@ -11,7 +11,7 @@ import pytest
 from innkeeper.errors import Invalid
 from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
-from innkeeper.rules.matching import Guest, matches
+from innkeeper.rules.segment_matching import Guest, matches
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
 

@@ -20,13 +20,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from waiting import PATIENCE_SECONDS
 
-from innkeeper.actions.bulk import links
+from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import Unavailable
 from innkeeper.store.limiter import Limiter
 from innkeeper.web.app import create_app
 from innkeeper.web.connections import ConnectionLimits
 from innkeeper.web.downloads import BLOCK_BYTES, Download
-from innkeeper.web.protocol import LimitedHttpProtocol
+from innkeeper.web.http_protocol import LimitedHttpProtocol
 
 READERS = 4
 
@@ -65,7 +65,7 @@ def test_s3_slow_readers_of_a_log_hold_no_connection(
         [ref],
     )
     path = f"/files/live/{ref}/log.gz"
-    signed = site.control(lambda work: links.sign(work, "GET", path))
+    signed = site.control(lambda work: signed_urls.sign(work, "GET", path))
     with ExitStack() as stack:
         url = stack.enter_context(served(create_app(replace(site.settings, pool_size=2))))
         for _ in range(READERS):

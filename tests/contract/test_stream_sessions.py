@@ -12,7 +12,7 @@ from calling import Api
 from sites import Site
 from streams import Page, ago, product, quarantine, work_on
 
-from innkeeper.actions.stream import browsers, months, sessions, stream_settings
+from innkeeper.actions.events import browsers, partitions, sessions, stream_settings
 
 
 @pytest.fixture
@@ -326,8 +326,8 @@ def test_visitors_are_forgotten(site: Site, api: Api, connection: psycopg.Connec
 
 def test_room_for_any_month(site: Site, api: Api, connection: psycopg.Connection) -> None:
     """Issue: partitioned by time; a month without partition gets one when it is needed."""
-    work_on(site.dsn, months.add_partitions)
-    work_on(site.dsn, months.add_partitions)
+    work_on(site.dsn, partitions.add_partitions)
+    work_on(site.dsn, partitions.add_partitions)
     names = {
         name
         for (name,) in connection.execute(

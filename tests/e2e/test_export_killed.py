@@ -18,8 +18,8 @@ from process import COMMAND, Innkeeper
 from receiving import Receiver, Receiving
 from waiting import PATIENCE_SECONDS, until
 
-from innkeeper.jobs.presence import Presence
 from innkeeper.jobs.worker import jobs_path
+from innkeeper.jobs.worker_locks import Presence
 
 __all__ = ["api", "server"]
 

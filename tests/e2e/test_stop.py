@@ -22,8 +22,8 @@ from process import Innkeeper, Serve
 from streams import work_on
 from waiting import PATIENCE_SECONDS, until
 
-from innkeeper.actions.bulk import batches, exports_files
-from innkeeper.store.folder import DataFolder
+from innkeeper.actions.bulk import batches, file_exports
+from innkeeper.store.data_folder import DataFolder
 from innkeeper.store.work import Work
 
 ENVIRONMENT = {
@@ -86,7 +86,7 @@ def a_download_from_storage_that_hangs(stack: ExitStack, server: Innkeeper) -> N
         return made(server.client.get(export["href"])).get("location")
 
     href = until("the export to be written", location)["href"]
-    pipe_at(server.data / "files" / exports_files.file_name("live", UUID(export["ref"])))
+    pipe_at(server.data / "files" / file_exports.file_name("live", UUID(export["ref"])))
     sent(stack, server, f"GET {href.removeprefix(server.url)} HTTP/1.1\r\nHost: x\r\n\r\n")
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streams import JANE, product
 
-from innkeeper.actions.stream import browsers, ingest, sessions
+from innkeeper.actions.events import browsers, ingest, sessions
 from innkeeper.errors import Unavailable
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database, retrying

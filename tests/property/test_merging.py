@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from innkeeper import clock
-from innkeeper.actions.recognition import identity, merges, resolution
+from innkeeper.actions.identity import merges, resolve, rule_settings
 from innkeeper.actions.records import extensions, guests
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Unknown
@@ -219,7 +219,7 @@ class Merging(RuleBasedStateMachine):
     @rule(target=refs, person=people, role=st.sampled_from(["contact", "consumer"]))
     def attach(self, person: dict[str, Any], role: Any) -> Any:
         start = clock.now()
-        got = Site.do(resolution.attach, person, role=role, order=uuid4())
+        got = Site.do(resolve.attach, person, role=role, order=uuid4())
         between = (start, clock.now())
         expected, met = owner(self.model, person)
         self.order_links.append(got)
@@ -238,9 +238,9 @@ class Merging(RuleBasedStateMachine):
         start = clock.now()
         if ref in self.above:
             with pytest.raises(Invalid):
-                Site.do(resolution.attach, person, role="contact", order=uuid4(), given=ref)
+                Site.do(resolve.attach, person, role="contact", order=uuid4(), given=ref)
             return
-        got = Site.do(resolution.attach, person, role="contact", order=uuid4(), given=ref)
+        got = Site.do(resolve.attach, person, role="contact", order=uuid4(), given=ref)
         assert got == ref
         self.model[ref].join(person, True, (start, clock.now()))
 
@@ -259,7 +259,7 @@ class Merging(RuleBasedStateMachine):
     def _identify(self, ref: UUID, person: dict[str, Any]) -> UUID | None:
         start = clock.now()
         rest = {name: value for name, value in person.items() if name != "identifiers"}
-        got = Site.do(resolution.identify, ref, person.get("identifiers", []), rest)
+        got = Site.do(resolve.identify, ref, person.get("identifiers", []), rest)
         between = (start, clock.now())
         expected, met = owner(self.model, person)
         plain = self.model[ref]
@@ -412,7 +412,7 @@ def site(dsn: str) -> Iterator[None]:
     with asyncio.Runner() as runner:
         Site.runner = runner
         Site.database = runner.run(opened())
-        Site.do(identity.replace_rules, RULES)
+        Site.do(rule_settings.replace_rules, RULES)
         yield
         runner.run(Site.database.close())
 

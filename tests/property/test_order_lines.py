@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from sites import Site
 from streams import JANE
 
-from innkeeper.actions.bulk.crowd import Source
-from innkeeper.actions.stream import browsers, ingest, intake
+from innkeeper.actions.bulk import engine
+from innkeeper.actions.bulk.guest_batch import Source
+from innkeeper.actions.events import browsers, ingest
 from innkeeper.resources.values import iso
 from innkeeper.rules.batch import Entry
 from innkeeper.rules.stream import Sent
@@ -84,7 +85,7 @@ async def apply(work: Work, source: str, *chunks: list[Entry]) -> None:
 
     told = Source(source, uuid4())
     for chunk in chunks:
-        await intake.apply(work, chunk, told, keep)
+        await engine.apply(work, chunk, told, keep)
 
 
 async def batch(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:

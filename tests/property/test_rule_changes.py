@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innkeeper.actions.recognition import identity, merges, rule_changes
+from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.actions.records import guests
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.rules.identity_rules import Condition, Rule
@@ -88,7 +88,7 @@ def site(dsn: str) -> Iterator[None]:
 
 async def begin(work: Work, drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
     await work.connection.execute("DELETE FROM ws_live.guests")
-    await identity.replace_rules(work, EMAIL)
+    await rule_settings.replace_rules(work, EMAIL)
     await rule_changes.run_jobs(work)
     return [await guests.create(work, person) for person in drawn]
 
@@ -130,7 +130,7 @@ def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
             oracle = expected(made)
             shown = await rule_changes.preview(work, RULES)
             assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-            await identity.apply(work, RULES)
+            await rule_settings.apply(work, RULES)
             assert await rule_changes.run_jobs(work)
             assert await standing(work) == oracle
             merged = [(ref, live) for ref, live in oracle.items() if ref != live]
@@ -164,7 +164,7 @@ def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
         ]
         made = await begin(work, drawn)
         oracle = expected([*made[:4], {**made[4], "last_name": "walsh"}, made[5]])
-        job = await identity.apply(work, RULES)
+        job = await rule_settings.apply(work, RULES)
         for steps in (1, 2):
             left = steps
 
@@ -178,7 +178,7 @@ def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
                 await rule_changes.run_jobs(work, cut)
         assert await rule_changes.run_jobs(work)
         assert await standing(work) == oracle
-        done = await identity.job(work, job["ref"])
+        done = await rule_settings.job(work, job["ref"])
         assert (done["state"], done["merged"]) == ("done", 3)
 
     Site.do(run)
@@ -195,12 +195,12 @@ def test_a_group_over_the_limit_stays_apart_and_is_listed(site: None) -> None:
             for number in range(6)
         ]
         made = await begin(work, drawn)
-        await identity.set_guards(work, {"group_limit": 4})
+        await rule_settings.set_guards(work, {"group_limit": 4})
         assert (await rule_changes.preview(work, RULES))["merging"] == 0
-        await identity.apply(work, RULES)
+        await rule_settings.apply(work, RULES)
         await rule_changes.run_jobs(work)
         assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-        (entry,) = (await identity.guarded(work, Wanted())).items
+        (entry,) = (await rule_settings.guarded(work, Wanted())).items
         assert entry["reason"] == "the group would be too large: 6"
         assert set(entry["guests"]) == {guest["ref"] for guest in made}
 

@@ -17,7 +17,7 @@ from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import COMPARATORS, ENTITIES
-from innkeeper.rules.matching import Guest, matches, rows_that_meet
+from innkeeper.rules.segment_matching import Guest, matches, rows_that_meet
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
 from innkeeper.rules.traits import Traits, computed

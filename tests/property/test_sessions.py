@@ -10,7 +10,7 @@ from happenings import LONG, TIMEOUTS, Happened, live, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innkeeper.actions.stream import browsers, ingest, stream_settings
+from innkeeper.actions.events import browsers, ingest, stream_settings
 from innkeeper.rules.sessions import Mark, Span, divided, place, span_of
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database

@@ -32,7 +32,7 @@ from innkeeper.wire.decode import decode, wire_name
 from innkeeper.wire.dialects.nested import OPEN_GUEST
 from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.text import decode_object
+from innkeeper.wire.json_text import decode_object
 from innkeeper.wire.views import Verb, View
 
 PATH = "/v2.1/guests"

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from innkeeper.actions.admin import workspaces
-from innkeeper.actions.stream import browsers, ingest
+from innkeeper.actions.events import browsers, ingest
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

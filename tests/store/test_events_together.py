@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from innkeeper.actions.stream import browsers, ingest
+from innkeeper.actions.events import browsers, ingest
 from innkeeper.rules.stream import Sent
 from innkeeper.store.work import Row, Work
 

@@ -10,10 +10,10 @@ from psycopg import AsyncConnection, sql
 from waiting import until
 
 from innkeeper.actions.admin.background import defer, list_jobs
-from innkeeper.jobs import presence, worker
-from innkeeper.jobs.board import scheduled, task
-from innkeeper.jobs.presence import Presence
+from innkeeper.jobs import worker, worker_locks
+from innkeeper.jobs.registry import scheduled, task
 from innkeeper.jobs.worker import jobs_path, work_jobs
+from innkeeper.jobs.worker_locks import Presence
 from innkeeper.settings import Settings
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
@@ -163,7 +163,7 @@ async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, w
             "SELECT now() - interval '1 day' FROM generate_series(1, 2) RETURNING id"
         )
         (living,), (dead,) = await cursor.fetchall()
-        await connection.execute("SELECT pg_advisory_lock(%s, %s)", [presence.LOCKS, living])
+        await connection.execute("SELECT pg_advisory_lock(%s, %s)", [worker_locks.LOCKS, living])
         kept, taken = [await doing(connection, each) for each in (living, dead)]
         # Of a scheduled task whose next run waits already, which held up all others once.
         scheduled = await doing(connection, dead, lock="tick", queueing_lock="tick")
@@ -191,7 +191,7 @@ async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, w
 WORKER = """
 import asyncio, sys
 from innkeeper.jobs import presence
-from innkeeper.jobs.presence import Presence
+from innkeeper.jobs.worker_locks import Presence
 
 presence.BEAT_SECONDS, presence.FENCE_SECONDS = 0.1, float("inf")
 with Presence(sys.argv[1], lambda: print("lost", flush=True)) as own:
@@ -213,7 +213,7 @@ def test_a_worker_whose_connection_is_cut_gets_another_or_ends(server: str, dsn:
 
         def holder(without: int = 0) -> int:
             def look() -> list[int]:
-                rows = connection.execute(held, [presence.LOCKS]).fetchall()
+                rows = connection.execute(held, [worker_locks.LOCKS]).fetchall()
                 return [int(pid) for (pid,) in rows if pid != without]
 
             return until("a session that holds the worker's lock", look)[0]
@@ -242,5 +242,5 @@ def test_a_worker_whose_connection_is_cut_gets_another_or_ends(server: str, dsn:
             # Freed by the kill itself, not by a time that passes.
             until(
                 "the lock to be free",
-                lambda: not connection.execute(held, [presence.LOCKS]).fetchall(),
+                lambda: not connection.execute(held, [worker_locks.LOCKS]).fetchall(),
             )

@@ -10,7 +10,7 @@ from waiting import wait_until
 from innkeeper.actions.admin import keys
 from innkeeper.errors import OperatorError
 from innkeeper.store.database import Database
-from innkeeper.store.notices import Notices
+from innkeeper.store.notifications import Notices
 from innkeeper.store.work import Work
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from innkeeper.lake import sandboxed_sql
 from innkeeper.lake.duckdb_session import DuckSession
 from innkeeper.lake.flush import flush
 from innkeeper.lake.snapshot import Lake, opened
-from innkeeper.lake.sql_gate import bound, checked
+from innkeeper.lake.sql_allowlist import bound, checked
 from innkeeper.lake.sql_jobs import SqlLake
 from innkeeper.lake.sql_process import find_sql_members
 from innkeeper.settings import Settings

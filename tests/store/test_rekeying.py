@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from innkeeper.actions.console.search import guests_by
-from innkeeper.actions.recognition import identity, rekeying
+from innkeeper.actions.identity import rekeying, rule_settings
 from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.placeholders import PLACEHOLDERS
 from innkeeper.store import migrate
 from innkeeper.store.database import Database
@@ -203,7 +203,7 @@ def test_a_list_of_values_that_was_changed_keeps_its_changes(old: str) -> None:
     """F7: what was added and taken off stays so; what the program knows more is there too."""
     execute(old, "UPDATE ws_live.identity_settings SET never = ARRAY['walk-in', 'null', 'none']")
     asyncio.run(rekeying.upgrade(old))
-    never = set(act(old, identity.guards)["never"])
+    never = set(act(old, rule_settings.guards)["never"])
     assert {"walk-in", "null", "none", "[object object]", "guest"} <= never
     assert never.isdisjoint({"test", "nil", "unknown", "test@test.com"})
     sandbox = "SELECT never_added, never_removed FROM ws_live_sandbox.identity_settings"

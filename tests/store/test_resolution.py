@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from waiting import wait_until
 
 from innkeeper import clock
-from innkeeper.actions.recognition import identity, merges, resolution, rule_changes, rulebook
+from innkeeper.actions.identity import merges, resolve, rule_changes, rule_settings, rulebook
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import Wanted
@@ -41,14 +41,12 @@ async def crowd(anyio_backend: str, dsn: str) -> AsyncIterator[Database]:
 
 async def attach(work: Work, person: dict[str, Any], **more: Any) -> UUID:
     async with work.transaction():
-        return await resolution.attach(
-            work, person, **{"role": "contact", "order": uuid4(), **more}
-        )
+        return await resolve.attach(work, person, **{"role": "contact", "order": uuid4(), **more})
 
 
 async def identify(work: Work, guest: UUID, *ids: dict[str, str], **person: Any) -> UUID:
     async with work.transaction():
-        return await resolution.identify(work, guest, ids, person)
+        return await resolve.identify(work, guest, ids, person)
 
 
 async def visitor(work: Work, **fields: Any) -> UUID:
@@ -60,7 +58,7 @@ async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database)
     """Half know the person by a second identifier as well, under the other rule."""
     async with crowd.work("live") as work:
         rules = [Rule(name, (Condition(provider=name),)) for name in ("crm", "email")]
-        await identity.replace_rules(work, rules)
+        await rule_settings.replace_rules(work, rules)
 
     async def arrive(number: int) -> UUID:
         crm = [{"provider": "crm", "id": "7"}] if number % 2 else []
@@ -165,7 +163,7 @@ async def test_the_short_way_equals_the_long_one(work: Work) -> None:
         Rule("e-mail", (Condition(field="email"),)),
         Rule("email", (Condition(provider="email"),)),
     ]
-    await identity.replace_rules(work, rules)
+    await rule_settings.replace_rules(work, rules)
     order = await new_order(work)
     for seed in range(2000 if os.environ.get("INNKEEPER_LONG") else 40):
         with clock.pretending(datetime(2026, 11, 21, tzinfo=UTC)):
@@ -183,7 +181,7 @@ async def compare(work: Work, order: UUID, chance: Random) -> None:
     person = {"first_name": "Ann", "last_name": "Lee", **drawn(chance)}
     with pytest.raises(LookupError):
         async with work.transaction():
-            guest = await resolution.attach(work, person, role="contact", order=order)
+            guest = await resolve.attach(work, person, role="contact", order=order)
             expected = await everybody(work, known)
             raise LookupError
     await CONTACTS.create(work, order, person)
@@ -284,7 +282,7 @@ async def merged_with_orders(work: Work, many: int) -> tuple[UUID, UUID, UUID]:
         more = {"provider": "crm", "id": str(number)}
         person = {**ANN, "identifiers": [EMAIL, *([more] if number % 10 == 0 else [])]}
         async with work.transaction():
-            guest = await resolution.attach(work, person, role="contact", order=order)
+            guest = await resolve.attach(work, person, role="contact", order=order)
             await work.connection.execute(
                 "INSERT INTO ws_live.order_contacts VALUES (%s, %s, %s, %s, now(), now())",
                 [uuid4(), order, guest, Jsonb({})],
@@ -338,7 +336,7 @@ async def test_a_retired_or_unknown_guest_cannot_be_given(work: Work) -> None:
 
 async def test_without_rules_a_guest_holds_every_identifier_or_is_made(work: Work) -> None:
     """rest-v2.1.md 8, step 3; identity.md 9: every guest stays a visitor."""
-    await identity.replace_rules(work, [])
+    await rule_settings.replace_rules(work, [])
     crm = {"provider": "crm", "id": "1"}
     both = await attach(work, {"identifiers": [EMAIL, crm]}, role="consumer")
     assert await attach(work, {"identifiers": [crm]}, role="consumer") == both
@@ -352,7 +350,7 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
     await visitor(work, last_name="Lee", city="Cork")
     rules = [Rule("name", (Condition(field="last_name"), Condition(field="city")))]
     stale = await rulebook.current(work)
-    await identity.apply(work, rules)
+    await rule_settings.apply(work, rules)
     rulebook._remembered["live"] = stale
     person = {"last_name": "LEE", "city": "cork"}
     created = await visitor(work, last_name="Byrne", city="Cork")
@@ -375,7 +373,7 @@ async def test_a_job_waits_for_writers_that_began_before_the_change(
         await rulebook.current(slow)
         async with slow.transaction():
             late = await visitor(slow, last_name="Lee", city="Cork")
-            await identity.replace_rules(work, rules)
+            await rule_settings.replace_rules(work, rules)
             counted = Counted(work)
             job = asyncio.create_task(rule_changes.run_jobs(work))
             # Often enough for whatever it waits for: claim, look, settle, and look again.
@@ -437,7 +435,7 @@ async def test_more_identifiers_of_the_same_person_stay_with_the_guest(work: Wor
 
 async def test_without_rules_only_a_guest_without_identifiers_is_absorbed(work: Work) -> None:
     """identity.md 9, identity with zero rules: a full set of identifiers, else the guest stays."""
-    await identity.replace_rules(work, [])
+    await rule_settings.replace_rules(work, [])
     crm = {"provider": "crm", "id": "1"}
     first = await identify(work, await visitor(work), EMAIL)
     other = await identify(work, await visitor(work), crm)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from innkeeper.settings import Settings
-from innkeeper.store import scratch
+from innkeeper.store import temp_files
 from innkeeper.store.files import Files
 
 DYING = """
@@ -42,13 +42,13 @@ def test_what_a_killed_one_left_is_swept_and_no_other(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     die(tmp_path, "killed")
     assert len(left(tmp_path)) == 3
-    with scratch.temporary(settings, "tail") as folder:
-        assert scratch.sweep(scratch.scratch(settings)) == 2
+    with temp_files.temporary(settings, "tail") as folder:
+        assert temp_files.sweep(temp_files.scratch(settings)) == 2
         Files.of(settings).sweep()
         assert left(tmp_path) == [folder]
 
 
 def test_a_data_folder_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with scratch.temporary(Settings(data=tmp_path / "file"), "tail") as folder:
+    with temp_files.temporary(Settings(data=tmp_path / "file"), "tail") as folder:
         assert folder.is_dir()

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from waiting import wait_until_blocked
 
-from innkeeper.actions.stream import browsers, ingest
+from innkeeper.actions.events import browsers, ingest
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

@@ -10,8 +10,8 @@ from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wai
 
 from innkeeper.errors import BadRequest, Conflict, Unavailable
 from innkeeper.store.database import Database, retrying
-from innkeeper.store.failures import Contended
-from innkeeper.store.notices import Notices
+from innkeeper.store.driver_errors import Contended
+from innkeeper.store.notifications import Notices
 from innkeeper.store.work import Json, Work
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from innkeeper.rules import normal
+from innkeeper.rules import normalize
 from innkeeper.rules.identity import (
     NEVER_IDENTIFIES,
     TOO_MANY,
@@ -246,7 +246,7 @@ def test_a_namesake_among_the_contacts() -> None:
     ],
 )
 def test_phone_numbers_compare_as_e164(number: str, region: str | None, compared: str) -> None:
-    assert normal.phone(number, region) == compared
+    assert normalize.phone(number, region) == compared
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_phone_numbers_compare_as_e164(number: str, region: str | None, compared
     ],
 )
 def test_names_are_folded(name: str, folded: str) -> None:
-    assert normal.folded(name) == folded
+    assert normalize.folded(name) == folded
 
 
 # Consumers of events (stream-api.md 4.2)

@@ -14,16 +14,16 @@ from uvicorn.server import ServerState
 
 from innkeeper.errors import ApiError, BadJson, Invalid
 from innkeeper.web.auth import _credentials
-from innkeeper.web.bodies import json_object
 from innkeeper.web.cors import Cors
-from innkeeper.web.observe import correlation_id
-from innkeeper.web.protocol import LimitedHttpProtocol, encoded_line
+from innkeeper.web.http_protocol import LimitedHttpProtocol, encoded_line
+from innkeeper.web.observability import correlation_id
+from innkeeper.web.request_body import json_object
 from innkeeper.web.request_head import plain_cookies, single_slashes
-from innkeeper.wire import pages
+from innkeeper.wire import pagination
 from innkeeper.wire.dialects.nested import OPEN_GUEST
+from innkeeper.wire.json_text import decode_object
 from innkeeper.wire.stream import messages
 from innkeeper.wire.stream.routes import STREAM_ROUTES
-from innkeeper.wire.text import decode_object
 
 
 def tolerant(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -76,7 +76,7 @@ def test_f1_queries_of_streams(takes_message: bool, start: bytes, repeated: byte
 @pytest.mark.parametrize("repeated", [b"a&", b"&", b"expand=a&", b"name=x&", b"%41", b"sort=a::b|"])
 def test_f1_queries_of_rest(repeated: bytes) -> None:
     def read(query: bytes) -> None:
-        pages.wanted(OPEN_GUEST, pages.parse_query(b"sort=" + query))
+        pagination.wanted(OPEN_GUEST, pagination.parse_query(b"sort=" + query))
 
     assert_linear(tolerant(read), repeated)
 

@@ -14,14 +14,14 @@ from innkeeper.resources.kinds import EMAIL, Day, Instant, Kind, ListOf, Number,
 from innkeeper.resources.orders import Order, OrderContact, OrderItem
 from innkeeper.resources.segments import snake
 from innkeeper.resources.values import Refused
-from innkeeper.rules import normal, search
+from innkeeper.rules import normalize, search
 from innkeeper.rules.exports import read_shape
 from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
-from innkeeper.web.ui import bounded, words
+from innkeeper.web.ui import bounded, formatting
 from innkeeper.web.ui.import_files import Sample, first_mapping
-from innkeeper.wire.text import decode_object
+from innkeeper.wire.json_text import decode_object
 
 TEXTS = [
     b"a",
@@ -54,11 +54,11 @@ def check(read: Callable[[str], Any], repeated: bytes) -> None:
 
 @pytest.mark.parametrize("repeated", TEXTS)
 def test_s2_addresses_phones_dates_and_names(repeated: bytes) -> None:
-    for read in (EMAIL.read, Instant().read, Day().read, normal.email, normal.folded):
+    for read in (EMAIL.read, Instant().read, Day().read, normalize.email, normalize.folded):
         check(read, repeated)
     for region in (None, "IE", "XX"):
-        check(lambda text, region=region: normal.phone(text, region), repeated)
-    for read in (normal.visible, normal.without_extension, normal.is_damaged_phone):
+        check(lambda text, region=region: normalize.phone(text, region), repeated)
+    for read in (normalize.visible, normalize.without_extension, normalize.is_damaged_phone):
         check(read, repeated)
     check(lambda text: identifies_nobody(text, PLACEHOLDERS), repeated)
     check(search.read, repeated)
@@ -74,9 +74,22 @@ def test_s2_masking(repeated: bytes) -> None:
 
 @pytest.mark.parametrize("repeated", TEXTS)
 def test_s2_words_of_pages(repeated: bytes) -> None:
-    for show in (words.worded, words.moment, words.date, words.ago, words.number, words.money):
+    for show in (
+        formatting.worded,
+        formatting.moment,
+        formatting.date,
+        formatting.ago,
+        formatting.number,
+        formatting.money,
+    ):
         check(show, repeated)
-    for show in (words.rule_words, words.group_said, words.type_words, words.target_words, snake):
+    for show in (
+        formatting.rule_words,
+        formatting.group_said,
+        formatting.type_words,
+        formatting.target_words,
+        snake,
+    ):
         check(show, repeated)
     check(lambda text: read_shape({"template": {"a": text}, "format": "NDJSON"}, {}), repeated)
 

@@ -6,8 +6,8 @@ import time
 import pytest
 from waiting import PATIENCE_SECONDS, wait_until
 
-from innkeeper.store import outside
-from innkeeper.store.outside import within
+from innkeeper.store import external_calls
+from innkeeper.store.external_calls import within
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def test_a_late_error_is_nobodys() -> None:
     with pytest.raises(TimeoutError):
         await within(0.05, "late", act)
     release.set()
-    await wait_until("the late error", outside._stuck["late"].done)
+    await wait_until("the late error", external_calls._stuck["late"].done)
 
 
 async def test_what_moves_is_waited_for() -> None:

@@ -7,7 +7,7 @@ import pytest
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION
-from innkeeper.wire.pages import NoHit, envelope, expansion, parse_query, wanted
+from innkeeper.wire.pagination import NoHit, envelope, expansion, parse_query, wanted
 
 URL = "https://host/v2.1/guests"
 

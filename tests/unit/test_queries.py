@@ -5,7 +5,7 @@ import re
 import pytest
 from psycopg import _queries
 
-from innkeeper.actions.stream import placing
+from innkeeper.actions.events import append
 from innkeeper.store.queries import Queries, catalogue, parse, schema_of
 
 
@@ -63,5 +63,5 @@ def test_control_work_cannot_touch_a_workspace() -> None:
 
 
 def test_the_longest_statement_of_an_event_is_one_that_psycopg_remembers() -> None:
-    text = Queries(f"ws_{'w' * 41}").text("events.begin", **placing.BEGINS_UNREAD)
+    text = Queries(f"ws_{'w' * 41}").text("events.begin", **append.BEGINS_UNREAD)
     assert len(text) <= _queries.MAX_CACHED_STATEMENT_LENGTH

@@ -4,7 +4,7 @@ import pickle
 from uuid import UUID, uuid4
 
 from innkeeper.refs import new_ref, ref_of
-from innkeeper.rules.keys import lock_of
+from innkeeper.rules.identity_keys import lock_of
 
 
 def test_a_ref_of_a_number_is_the_uuid_of_that_number() -> None:

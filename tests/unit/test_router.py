@@ -2,8 +2,8 @@
 
 import pytest
 
+from innkeeper.wire.registry import V21
 from innkeeper.wire.routes import Router, operations
-from innkeeper.wire.served import V21
 
 ROUTER = Router(list(operations([V21])))
 REF = "f7aabbca-1c1b-4fc2-be72-3e16294a4f03"

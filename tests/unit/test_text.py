@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from innkeeper.errors import ApiError, BadJson
-from innkeeper.wire.text import decode_object, encode
+from innkeeper.wire.json_text import decode_object, encode
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from innkeeper.errors import TooManyRequests
-from innkeeper.web.throttle import Throttle
+from innkeeper.web.rate_limit import Throttle
 
 
 class Clock:

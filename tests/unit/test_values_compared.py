@@ -2,8 +2,8 @@
 
 import pytest
 
-from innkeeper.rules import normal
-from innkeeper.rules.keys import email_key, guest_keys, identifier_key, keys_as_sent
+from innkeeper.rules import normalize
+from innkeeper.rules.identity_keys import email_key, guest_keys, identifier_key, keys_as_sent
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody, plain
 from innkeeper.rules.search import read
 
@@ -68,7 +68,7 @@ def test_f7_the_list_is_written_as_it_compares() -> None:
 def test_f8_an_extension_is_part_of_the_number(
     number: str, region: str | None, compared: str
 ) -> None:
-    assert normal.phone(number, region) == compared
+    assert normalize.phone(number, region) == compared
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_f8_an_extension_is_part_of_the_number(
 )
 @pytest.mark.parametrize("region", [None, "IE", "US"])
 def test_f8_a_damaged_number_gives_no_key(number: str, region: str | None) -> None:
-    assert normal.phone(number, region) == ""
+    assert normalize.phone(number, region) == ""
 
 
 INVISIBLE = (
@@ -95,14 +95,14 @@ INVISIBLE = (
 def test_f9_invisible_characters_make_no_other_person(mark: str) -> None:
     """F9: at either end and inside, whatever the value is."""
     for sent in (f"{mark}Ja{mark}ne@example.com{mark}", f"\u00a0{mark}Jane@example.com\u202f"):
-        assert normal.email(sent) == "jane@example.com"
+        assert normalize.email(sent) == "jane@example.com"
         assert email_key(sent) == email_key("Jane@example.com")
         assert identifier_key("email", sent) == identifier_key("email", "jane@example.com")
     for sent in (f"{mark}C{mark}-1{mark}", f"{mark}\u00a0C-1\u2007{mark}"):
         assert identifier_key("CRM", sent) == identifier_key("CRM", "C-1")
-    assert normal.folded(f"{mark}Ó N{mark}éill") == "oneill"
-    assert normal.folded(f"{mark}Jane") == "jane"
-    assert normal.phone(f"+353{mark} 86 123{mark}4567\u00a0", None) == "+353861234567"
+    assert normalize.folded(f"{mark}Ó N{mark}éill") == "oneill"
+    assert normalize.folded(f"{mark}Jane") == "jane"
+    assert normalize.phone(f"+353{mark} 86 123{mark}4567\u00a0", None) == "+353861234567"
     assert read(f" {mark}jane{mark}@example.com\u00a0").email == "jane@example.com"
     assert read(f"Ja{mark}ne").name == "Jane"
     assert read(f"{mark}+353 86 123 4567").phone == "61234567"

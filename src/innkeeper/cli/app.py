@@ -70,7 +70,7 @@ def serve(
 ) -> None:
     """Start the server, and the embedded database unless a server is named."""
     chosen = settings(config, host=host, port=port, data=data, database=database, workers=workers)
-    from innkeeper.cli.serving import serve as run
+    from innkeeper.cli.serve import serve as run
 
     run(chosen)
 

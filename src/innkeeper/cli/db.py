@@ -59,7 +59,7 @@ def db_restore(
 async def _feed_lakes(dsn: str, chosen: Settings) -> None:
     """The files that a restored database lists may be another's, or none: they are made anew."""
     from innkeeper.actions.admin.workspaces import list_all
-    from innkeeper.actions.recognition.rekeying import upgrade
+    from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.lake.compaction import rebuild
     from innkeeper.store.database import Database as Pool
 
@@ -83,7 +83,7 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
 def _migrations(here: Here, json: bool, *, migrates: bool) -> None:
     import asyncio
 
-    from innkeeper.actions.recognition.rekeying import upgrade
+    from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.cli.output import show, table
     from innkeeper.store import migrate
 

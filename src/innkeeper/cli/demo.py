@@ -71,9 +71,9 @@ def _print_where(chosen: Settings, link: str | None) -> None:
     import shlex
     import sys
 
-    from innkeeper.cli.greeting import command_name, screens_address
-    from innkeeper.cli.reach import found_folder
-    from innkeeper.store.folder import DataFolder
+    from innkeeper.cli.database import found_folder
+    from innkeeper.cli.startup_message import command_name, screens_address
+    from innkeeper.store.data_folder import DataFolder
 
     if chosen.database:
         print("It is in the database that --database names.")
@@ -92,7 +92,7 @@ def _print_where(chosen: Settings, link: str | None) -> None:
 
 async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
     from innkeeper.actions.console import demo as stories
-    from innkeeper.actions.recognition.rekeying import upgrade
+    from innkeeper.actions.identity.rekeying import upgrade
 
     await upgrade(dsn)
     async with _opened(dsn, chosen) as database:
@@ -104,8 +104,8 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
     server runs that it leads to."""
     from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
-    from innkeeper.cli.reach import found_folder
-    from innkeeper.store.folder import DataFolder
+    from innkeeper.cli.database import found_folder
+    from innkeeper.store.data_folder import DataFolder
 
     async with _opened(dsn, chosen) as database:
         await stories.finish(database, workspace)

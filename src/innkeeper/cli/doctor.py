@@ -80,6 +80,6 @@ def _health(here: Here) -> list[dict[str, Any]]:
 
 
 async def _waiting(work: Any) -> int:
-    from innkeeper.actions.stream import quarantine
+    from innkeeper.actions.events import quarantine
 
     return sum(row["waiting"] for row in await quarantine.reasons(work))

@@ -41,7 +41,7 @@ def export(
 
     Files hold what import reads, as it was at the moment the export began.
     """
-    from innkeeper.actions.bulk import exports_files
+    from innkeeper.actions.bulk import file_exports
     from innkeeper.wire.bulk.batch_files import FORMATS, guessed_format
     from innkeeper.wire.bulk.export_files import write
 
@@ -54,7 +54,7 @@ def export(
     _record_marks(file, what.value, is_guarded=is_guarded)
 
     async def act(work: "Work") -> int:
-        total = await exports_files.total(work, what.value)
+        total = await file_exports.total(work, what.value)
         with _opened(file) as stream, _progress(file, total) as told:
             options = {"compressed": compressed, "is_guarded": is_guarded}
             return await write(work, what.value, chosen, stream, told=told, **options)

@@ -35,9 +35,9 @@ def rules_list(
     json: Json = False,
 ) -> None:
     """List the rules in the order they are tried."""
-    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.identity import rule_settings
 
-    found = here.run(workspace, identity.rules)
+    found = here.run(workspace, rule_settings.rules)
     _show_rules(found, json)
 
 
@@ -55,11 +55,11 @@ def rules_add(
     workspace: Workspace = "live",
 ) -> None:
     """Add a rule, tried last; every provider and field it names must match."""
-    from innkeeper.actions.recognition import identity
-    from innkeeper.wire.recognition.identity import read_rule
+    from innkeeper.actions.identity import rule_settings
+    from innkeeper.wire.identity.identity import read_rule
 
     rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
-    here.run(workspace, lambda work: identity.add_rule(work, rule))
+    here.run(workspace, lambda work: rule_settings.add_rule(work, rule))
     print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
 
 
@@ -71,11 +71,11 @@ def rules_reorder(
     json: Json = False,
 ) -> None:
     """Put the rules in another order: name every one."""
-    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.identity import rule_settings
 
     found = here.run(
         workspace,
-        lambda work: identity.reorder_rules(work, names),
+        lambda work: rule_settings.reorder_rules(work, names),
     )
     _show_rules(found, json)
 
@@ -87,9 +87,9 @@ def rules_delete(
     workspace: Workspace = "live",
 ) -> None:
     """Delete a rule; merges that it made stand until they are undone."""
-    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.identity import rule_settings
 
-    here.run(workspace, lambda work: identity.delete_rule(work, name))
+    here.run(workspace, lambda work: rule_settings.delete_rule(work, name))
     print(f"{name} is deleted.")
 
 
@@ -101,7 +101,7 @@ def preview(
     json: Json = False,
 ) -> None:
     """Tell how many existing guests rules would merge, and which; change nothing."""
-    from innkeeper.actions.recognition import rule_changes
+    from innkeeper.actions.identity import rule_changes
     from innkeeper.cli.output import show, table
 
     wanted = _read(rules)
@@ -136,19 +136,19 @@ def apply(
     json: Json = False,
 ) -> None:
     """Put rules in force and merge existing guests by them; cut off, it goes on by itself."""
-    from innkeeper.actions.recognition import identity, rule_changes
+    from innkeeper.actions.identity import rule_changes, rule_settings
     from innkeeper.cli.output import show
 
     wanted = _read(rules)
 
     async def act(work: Work) -> dict[str, Any]:
-        job = await identity.apply(work, wanted)
+        job = await rule_settings.apply(work, wanted)
         with _bar(json) as told:
             while not await rule_changes.run_jobs(work, told):
                 # The server is at it: look on.
-                told(await identity.job(work, job["ref"]))
+                told(await rule_settings.job(work, job["ref"]))
                 await _pause()
-        return await identity.job(work, job["ref"])
+        return await rule_settings.job(work, job["ref"])
 
     job = here.run(workspace, act)
     if json:
@@ -167,7 +167,7 @@ def why(
     json: Json = False,
 ) -> None:
     """Explain a guest: every merge in force and every record that joined it."""
-    from innkeeper.actions.recognition import merges
+    from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
     told = here.run(workspace, lambda work: merges.why(work, guest))
@@ -191,7 +191,7 @@ def history(
     json: Json = False,
 ) -> None:
     """List every merge and undo that touched a guest."""
-    from innkeeper.actions.recognition import merges
+    from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
     told = here.run(workspace, lambda work: merges.history(work, guest))
@@ -211,7 +211,7 @@ def merge(
     json: Json = False,
 ) -> None:
     """Merge a guest into another; `unmerge` takes it back exactly."""
-    from innkeeper.actions.recognition import merges
+    from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
     row = here.run(workspace, lambda work: merges.create(work, survivor, absorbed))
@@ -229,7 +229,7 @@ def unmerge(
     json: Json = False,
 ) -> None:
     """Undo a merge: both guests are what they would be had it never been."""
-    from innkeeper.actions.recognition import merges
+    from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
     row = here.run(workspace, lambda work: merges.undo(work, merge))
@@ -247,13 +247,13 @@ def guarded(
     json: Json = False,
 ) -> None:
     """List what guards kept from identifying, newest first, each with its reason."""
-    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.identity import rule_settings
     from innkeeper.actions.records.paging import Wanted
     from innkeeper.cli.output import show, table
 
     page = here.run(
         workspace,
-        lambda work: identity.guarded(work, Wanted(limit=limit)),
+        lambda work: rule_settings.guarded(work, Wanted(limit=limit)),
     )
     if json:
         show(page.items)
@@ -286,7 +286,7 @@ def guards(
     json: Json = False,
 ) -> None:
     """Show what guards go by, after changing what is given."""
-    from innkeeper.actions.recognition import identity
+    from innkeeper.actions.identity import rule_settings
     from innkeeper.cli.output import show, table
 
     given = {
@@ -299,7 +299,9 @@ def guards(
     changes = {name: value for name, value in given.items() if value is not None}
 
     async def act(work: Work) -> dict[str, Any]:
-        return await (identity.set_guards(work, changes) if changes else identity.guards(work))
+        return await (
+            rule_settings.set_guards(work, changes) if changes else rule_settings.guards(work)
+        )
 
     told = here.run(workspace, act)
     if json:
@@ -314,7 +316,7 @@ def _read(file: Path | None) -> Any:
         return None
     import msgspec
 
-    from innkeeper.wire.recognition.identity import read_rules
+    from innkeeper.wire.identity.identity import read_rules
 
     try:
         sent = msgspec.json.decode(file.read_bytes())
@@ -327,7 +329,7 @@ def _read(file: Path | None) -> Any:
 
 def _show_rules(found: Any, json: bool) -> None:
     from innkeeper.cli.output import show, table
-    from innkeeper.wire.recognition.identity import shown_rule
+    from innkeeper.wire.identity.identity import shown_rule
 
     shown = [shown_rule(rule) for rule in found]
     if json:

@@ -16,7 +16,7 @@ from innkeeper.errors import OperatorError
 from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
 if TYPE_CHECKING:
-    from innkeeper.actions.bulk.tally import Tally
+    from innkeeper.actions.bulk.outcomes import Tally
     from innkeeper.rules.batch import Entry, Failure
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
@@ -254,7 +254,7 @@ class _Rejects:
             print(f"innkeeper: what failed is in {self._path}", file=sys.stderr)
 
     def add(self, failure: "Failure") -> None:
-        from innkeeper.wire.text import encode
+        from innkeeper.wire.json_text import encode
 
         if self._file is None:
             self._file = self._path.open("wb")

@@ -41,7 +41,7 @@ def jobs_run(
     ] = False,
 ) -> None:
     """Run jobs in this process as well; any number of machines may."""
-    from innkeeper.actions.recognition.rekeying import upgrade
+    from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.jobs.worker import end_at_once, work_jobs
     from innkeeper.store.memory import collect_seldom
 

@@ -50,7 +50,7 @@ class Here:
         A command that `makes` one makes it where there is none, one that `restores` only in an
         empty folder; any other is refused there.
         """
-        from innkeeper.cli.reach import Makes, reached
+        from innkeeper.cli.database import Makes, reached
 
         how = Makes.A_DATABASE if makes else Makes.NOTHING
         if restores:
@@ -59,7 +59,7 @@ class Here:
             yield dsn
 
     def _run(self, act: Act[Result], workspace: str | None) -> Result:
-        from innkeeper.cli.reach import run
+        from innkeeper.cli.database import run
 
         try:
             return run(self.settings, self.command, act, workspace)

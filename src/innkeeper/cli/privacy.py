@@ -40,9 +40,9 @@ def erase(
     json: Json = False,
 ) -> None:
     """Erase a guest for good, from files at rest too; prints the receipt."""
-    from innkeeper.actions.protection import erasure, privacy
+    from innkeeper.actions.privacy import erasure, privacy
     from innkeeper.jobs.privacy import search_files
-    from innkeeper.wire.protection.privacy import shown_receipt
+    from innkeeper.wire.privacy.privacy import shown_receipt
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase guest {guest} for good?", abort=True)
@@ -66,9 +66,9 @@ def access(
     """Write all that is held on a guest, and on those merged into it, as JSON and as a page."""
     import msgspec
 
-    from innkeeper.wire.protection.subject import held_on
-    from innkeeper.wire.protection.subject_page import page, plain
-    from innkeeper.wire.text import encode
+    from innkeeper.wire.json_text import encode
+    from innkeeper.wire.privacy.subject import held_on
+    from innkeeper.wire.privacy.subject_page import page, plain
 
     held = here.run(workspace, lambda work: held_on(work, guest))
     text = msgspec.json.format(encode(plain(held)), indent=2)
@@ -90,12 +90,12 @@ def suppress_(
     json: Json = False,
 ) -> None:
     """Keep identifiers from coming back: records and events of theirs are refused and counted."""
-    from innkeeper.actions.protection import suppression
+    from innkeeper.actions.privacy import block_list
 
     person = _person(identifier, email)
 
     async def act(work: "Work") -> dict[str, Any]:
-        return {"added": await suppression.suppress_person(work, person, reason)}
+        return {"added": await block_list.suppress_person(work, person, reason)}
 
     _show(here.run(workspace, act), json)
 
@@ -109,12 +109,12 @@ def release(
     json: Json = False,
 ) -> None:
     """Let identifiers come back."""
-    from innkeeper.actions.protection import suppression
+    from innkeeper.actions.privacy import block_list
 
     person = _person(identifier, email)
 
     async def act(work: "Work") -> dict[str, Any]:
-        return {"removed": await suppression.release_person(work, person)}
+        return {"removed": await block_list.release_person(work, person)}
 
     _show(here.run(workspace, act), json)
 

@@ -89,7 +89,7 @@ def aliases_list(
 ) -> None:
     """List the aliases of client keys, of every workspace, and of a workspace's sites."""
     from innkeeper.actions.admin import keys
-    from innkeeper.actions.stream import stream_settings
+    from innkeeper.actions.events import stream_settings
 
     async def read(work: Work) -> list[dict[str, Any]]:
         contexts = [
@@ -127,7 +127,7 @@ def aliases_site(
     workspace: Workspace = "live",
 ) -> None:
     """Let a site mean a point of sale."""
-    from innkeeper.actions.stream import stream_settings
+    from innkeeper.actions.events import stream_settings
 
     here.run(
         workspace,
@@ -145,7 +145,7 @@ def aliases_delete(
 ) -> None:
     """Take an alias away."""
     from innkeeper.actions.admin import keys
-    from innkeeper.actions.stream import stream_settings
+    from innkeeper.actions.events import stream_settings
 
     forget = stream_settings.forget_site if site else keys.forget_alias
     here.run(workspace, lambda work: forget(work, alias))
@@ -161,8 +161,8 @@ def quarantine_list(
     json: Json = False,
 ) -> None:
     """List what waits in quarantine, oldest first."""
+    from innkeeper.actions.events import quarantine as actions
     from innkeeper.actions.records.paging import Wanted
-    from innkeeper.actions.stream import quarantine as actions
 
     wanted, selection = Wanted(limit=limit), actions.Selection(reason)
     page = here.run(workspace, lambda work: actions.list_(work, wanted, selection))
@@ -181,8 +181,8 @@ def quarantine_replay(
     json: Json = False,
 ) -> None:
     """Try again what waits in quarantine: all, those of a reason, or the named ones."""
-    from innkeeper.actions.stream import replays
-    from innkeeper.actions.stream.quarantine import Selection
+    from innkeeper.actions.events import replays
+    from innkeeper.actions.events.quarantine import Selection
     from innkeeper.cli.output import show
 
     selection = Selection(reason, refs or None)

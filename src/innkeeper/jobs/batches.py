@@ -8,12 +8,12 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin.background import told, try_each
-from innkeeper.actions.bulk import batches, exports_files, imports
+from innkeeper.actions.bulk import batches, file_exports, imports
 from innkeeper.errors import Unavailable
-from innkeeper.jobs.board import patient_task, scheduled
-from innkeeper.store.failures import may_pass
+from innkeeper.jobs.registry import patient_task, scheduled
+from innkeeper.store.driver_errors import may_pass
+from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
-from innkeeper.store.outside import within
 from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
 from innkeeper.wire.bulk.batch_files import Layout
@@ -53,47 +53,47 @@ async def forget(work: Work) -> None:
     old = [row["ref"] for row in await batches.forgettable(work)]
     over = [
         row["ref"]
-        for row in await exports_files.kept(work)
+        for row in await file_exports.kept(work)
         if row["expires_at"] is not None and row["expires_at"] < clock.now()
     ]
     try:
         await try_each(old, forget_batch, "forgetting a batch")
     finally:
-        await try_each(over, partial(exports_files.remove, work), "removing an export")
+        await try_each(over, partial(file_exports.remove, work), "removing an export")
 
 
-@patient_task(exports_files.TASK)
+@patient_task(file_exports.TASK)
 async def write_export(work: Work, export: str) -> None:
     """Write an export; cut off, or while storage is away, it is written again from the start."""
     ref = UUID(export)
-    known = await exports_files.fetch(work, ref)
+    known = await file_exports.fetch(work, ref)
     if known["state"] not in ("waiting", "writing"):
         return
     if known["state"] == "waiting":
-        await exports_files.move(work, ref, "writing")
+        await file_exports.move(work, ref, "writing")
     try:
         await _write_export(work, known)
     except (Unavailable, OSError) as fault:
-        await exports_files.put_off(work, known, fault)
+        await file_exports.put_off(work, known, fault)
     except Exception as fault:
         log.exception("export %s cannot be written", ref)
-        await exports_files.move(work, ref, exports_files.FAILED, fault=told(fault))
+        await file_exports.move(work, ref, file_exports.FAILED, fault=told(fault))
 
 
 async def _write_export(work: Work, known: Row) -> None:
     ref = known["ref"]
-    files, name = Files.of(work.settings), exports_files.file_name(work.workspace, ref)
+    files, name = Files.of(work.settings), file_exports.file_name(work.workspace, ref)
     with files.staged() as staged:
         form, compressed = known["format"], known["compressed"]
         many = await write(work, known["entity"], form, staged, compressed=compressed)
         size = staged.tell()
         put, undo = partial(files.put, name, staged), partial(files.remove, name)
         await within(seconds_to_put(size), name, put, undo=undo)
-    if (await exports_files.fetch(work, ref))["state"] != "writing":
+    if (await file_exports.fetch(work, ref))["state"] != "writing":
         # Somebody was erased meanwhile, and may be in it.
         await asyncio.to_thread(files.remove, name)
         return
-    await exports_files.move(work, ref, exports_files.DONE, records=many, size=size)
+    await file_exports.move(work, ref, file_exports.DONE, records=many, size=size)
 
 
 async def _apply(work: Work, ref: UUID) -> None:

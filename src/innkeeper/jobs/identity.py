@@ -2,9 +2,9 @@
 
 import asyncio
 
-from innkeeper.actions.recognition import rule_changes
-from innkeeper.actions.recognition.identity import TASK
-from innkeeper.jobs.board import task
+from innkeeper.actions.identity import rule_changes
+from innkeeper.actions.identity.rule_settings import TASK
+from innkeeper.jobs.registry import task
 from innkeeper.store.work import Work
 
 

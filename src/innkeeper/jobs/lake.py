@@ -16,7 +16,7 @@ from innkeeper.actions.audiences.audience_exports import RUN
 from innkeeper.actions.audiences.export_runs import DELIVER
 from innkeeper.actions.audiences.segments import PUBLISH
 from innkeeper.actions.audiences.traits import RECALCULATE
-from innkeeper.jobs.board import lending_task, patient_task, scheduled, task
+from innkeeper.jobs.registry import lending_task, patient_task, scheduled, task
 from innkeeper.lake import compaction
 from innkeeper.store.work import Lend, Work
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.background import try_each
-from innkeeper.actions.protection import erasure, privacy
-from innkeeper.actions.recognition import rulebook
-from innkeeper.jobs.board import scheduled
+from innkeeper.actions.identity import rulebook
+from innkeeper.actions.privacy import erasure, privacy
+from innkeeper.jobs.registry import scheduled
 from innkeeper.lake import compaction
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-from innkeeper.wire.protection.upload_search import search_exports, search_uploads
+from innkeeper.wire.privacy.upload_search import search_exports, search_uploads
 
 log = logging.getLogger("innkeeper.jobs")
 _PAUSE_SECONDS: Final = 1.0

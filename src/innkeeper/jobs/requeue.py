@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from innkeeper.actions.admin.background import DELIVERIES, defer, try_each
 from innkeeper.actions.audiences import audience_exports, export_runs, segments
-from innkeeper.actions.bulk import batches, exports_files
-from innkeeper.actions.recognition import identity
-from innkeeper.jobs.board import scheduled
+from innkeeper.actions.bulk import batches, file_exports
+from innkeeper.actions.identity import rule_settings
+from innkeeper.jobs.registry import scheduled
 from innkeeper.store.work import Row, Work
 
 log = logging.getLogger("innkeeper.jobs")
@@ -43,7 +43,7 @@ async def _named(query: str, work: Work) -> list[Row]:
 
 UNFINISHED: Final = (
     Unfinished(batches.TASK, "batch", partial(_named, "batches.unfinished")),
-    Unfinished(exports_files.TASK, "export", partial(_named, "exports_files.unfinished")),
+    Unfinished(file_exports.TASK, "export", partial(_named, "exports_files.unfinished")),
     Unfinished(
         audience_exports.RUN,
         "execution",
@@ -59,10 +59,10 @@ UNFINISHED: Final = (
     ),
     Unfinished(segments.PUBLISH, "segment", partial(_named, "segments.publishing")),
     Unfinished(
-        identity.TASK,
+        rule_settings.TASK,
         "",
         partial(_named, "identity.next_job"),
-        lambda work, row: identity.lock_of_jobs(work),
+        lambda work, row: rule_settings.lock_of_jobs(work),
     ),
 )
 

@@ -2,8 +2,8 @@
 
 import logging
 
-from innkeeper.actions.stream import browsers, months, sessions
-from innkeeper.jobs.board import scheduled
+from innkeeper.actions.events import browsers, partitions, sessions
+from innkeeper.jobs.registry import scheduled
 from innkeeper.store.work import Work
 
 log = logging.getLogger("innkeeper.jobs")
@@ -26,4 +26,4 @@ async def purge_visitors(work: Work) -> None:
 @scheduled("37 2 * * *", "events.add_partitions")
 async def add_partitions(work: Work) -> None:
     """Make room for the events of the next months before the first one comes."""
-    await months.add_partitions(work)
+    await partitions.add_partitions(work)

@@ -15,17 +15,17 @@ from procrastinate.worker import Worker
 
 from innkeeper.actions.admin.background import DELIVERIES
 from innkeeper.actions.audiences import deliveries
-from innkeeper.jobs.board import BOARD, DATABASE
-from innkeeper.jobs.presence import Presence
+from innkeeper.jobs.registry import BOARD, DATABASE
+from innkeeper.jobs.worker_locks import Presence
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, with_options
 from innkeeper.store.memory import collect_seldom
 from innkeeper.store.processes import follow_parent
 from innkeeper.store.work import Work
-from innkeeper.web.observe import configure_logs
+from innkeeper.web.observability import configure_logs
 
 MODULES: Final = (
-    "innkeeper.jobs.upkeep",
+    "innkeeper.jobs.maintenance",
     "innkeeper.jobs.requeue",
     "innkeeper.jobs.identity",
     "innkeeper.jobs.stream",

@@ -11,7 +11,7 @@ from innkeeper.errors import Unavailable
 from innkeeper.lake.files import Storage
 from innkeeper.lake.tables import JSON, SEQUENCE, Column, Table
 from innkeeper.settings import Settings
-from innkeeper.store.scratch import named
+from innkeeper.store.temp_files import named
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection

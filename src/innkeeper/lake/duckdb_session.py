@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.feed import MERGED
+from innkeeper.lake.change_feed import MERGED
 from innkeeper.lake.tables import CHANGES, SEQUENCE, Table
 from innkeeper.lake.views import closure, view_sql
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
     from sqlglot import exp
 
-    from innkeeper.lake.feed import Lines
+    from innkeeper.lake.change_feed import Lines
     from innkeeper.lake.files import Storage
     from innkeeper.lake.snapshot import Form
     from innkeeper.settings import Settings

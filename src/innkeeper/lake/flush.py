@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.feed import MERGED, TAKEN, Lines, copy_lines
+from innkeeper.lake.change_feed import MERGED, TAKEN, Lines, copy_lines
 from innkeeper.lake.files import Storage, new_path, storage
 from innkeeper.lake.locks import FLUSH, alone
 from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
 from innkeeper.settings import Settings
-from innkeeper.store.scratch import temporary
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 CHUNK: Final = 400_000

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from innkeeper.lake.feed import ASKED, copy_lines
+from innkeeper.lake.change_feed import ASKED, copy_lines
 from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, Column
 from innkeeper.lake.views import FOLLOWING
-from innkeeper.rules.matching import Guest
-from innkeeper.store.scratch import temporary
+from innkeeper.rules.segment_matching import Guest
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 

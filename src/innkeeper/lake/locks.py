@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Work
 
 FLUSH: Final = "flush"

@@ -1,15 +1,15 @@
 """Segments written in SQL, the second gate: an engine that could do no harm.
 
-The first is the tree (`lake/sql_gate.py`). The engine is a DuckDB of its own, in a child process
-(`lake/sql_process.py`), that sees the lake's files alone, its configuration locked, limits of
-memory and time, thrown away afterwards: what the first gate let through by mistake finds nothing
+The first is the tree (`lake/sql_allowlist.py`). The engine is a DuckDB of its own, in a child
+process (`lake/sql_process.py`), that sees the lake's files alone, its configuration locked, limits
+of memory and time, thrown away afterwards: what the first gate let through by mistake finds nothing
 to harm.
 """
 
 from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.sql_gate import bound, checked, refused, told
+from innkeeper.lake.sql_allowlist import bound, checked, refused, told
 from innkeeper.lake.views import DOCUMENTED
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from innkeeper.resources.segments import RETIRED
 from innkeeper.rules import segment_reading, segments
 from innkeeper.rules.segments import Definition, traits_in
 from innkeeper.rules.traits import Traits
-from innkeeper.store.scratch import temporary
+from innkeeper.store.temp_files import temporary
 
 
 @dataclass(frozen=True)

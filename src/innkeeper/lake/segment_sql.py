@@ -20,8 +20,8 @@ from innkeeper.resources.segments import (
     TRAIT,
     Entity,
 )
-from innkeeper.rules.matching import number_meets
 from innkeeper.rules.revenue import PRICES
+from innkeeper.rules.segment_matching import number_meets
 from innkeeper.rules.segments import OR, Amount, Definition, Group, Rule, Step
 
 ASKED: Final = "asked_guests"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from innkeeper.lake import engines
-from innkeeper.lake.feed import FEED, MERGED, Lines, copy_lines
+from innkeeper.lake.change_feed import FEED, MERGED, Lines, copy_lines
 from innkeeper.lake.files import Storage, storage
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import FLUSH, lock_number, readers_lock
 from innkeeper.lake.tables import CHANGES, TABLES
 from innkeeper.settings import Settings
-from innkeeper.store.scratch import temporary
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Row, Work
 
 if TYPE_CHECKING:

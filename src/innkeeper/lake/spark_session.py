@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake import spark
+from innkeeper.lake.change_feed import MERGED, Lines
 from innkeeper.lake.duckdb_session import DuckSession
-from innkeeper.lake.feed import MERGED, Lines
 from innkeeper.lake.flush import write_lines, write_rows
 from innkeeper.lake.spark_dialect import LakeSpark
 from innkeeper.lake.tables import CHANGES, SEQUENCE, TEXT, Column, Table

@@ -26,7 +26,7 @@ def run(job: Job) -> Outcome:
     import duckdb  # noqa: F401, PLC0415
 
     from innkeeper.lake.sandboxed_sql import write_members  # noqa: PLC0415
-    from innkeeper.lake.sql_gate import bound, checked  # noqa: PLC0415
+    from innkeeper.lake.sql_allowlist import bound, checked  # noqa: PLC0415
 
     limit_memory(job.memory_mb)
     try:

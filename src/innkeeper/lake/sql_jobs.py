@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from innkeeper.lake.feed import Lines
+from innkeeper.lake.change_feed import Lines
 from innkeeper.lake.files import Storage, storage
 from innkeeper.settings import Settings
 

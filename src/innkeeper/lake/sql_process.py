@@ -18,7 +18,7 @@ import msgspec
 
 from innkeeper.errors import Invalid, Problem, ServerFault, Unavailable
 from innkeeper.lake.sql_jobs import FIELD, LONGEST, Job, Outcome, SqlLake, encode_job
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.store.limiter import Limiter
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Record
-from innkeeper.rules import normal
+from innkeeper.rules import normalize
+from innkeeper.rules.identity_keys import guest_keys, identifier_key, in_order
 from innkeeper.rules.identity_rules import (
     Condition,
     Evidence1,
@@ -21,7 +22,6 @@ from innkeeper.rules.identity_rules import (
     is_valid,
     rule_keys,
 )
-from innkeeper.rules.keys import guest_keys, identifier_key, in_order
 from innkeeper.rules.placeholders import identifies_nobody
 
 NEVER_IDENTIFIES: Final = "value never identifies"
@@ -263,7 +263,7 @@ _NAMES: Final = ("first_name", "last_name")
 
 
 def _names(record: Record) -> list[str]:
-    return [normal.folded(record.get(name) or "") for name in _NAMES]
+    return [normalize.folded(record.get(name) or "") for name in _NAMES]
 
 
 def _part(**members: str) -> Evidence1:

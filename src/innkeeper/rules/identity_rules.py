@@ -9,8 +9,8 @@ from uuid import UUID
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
-from innkeeper.rules import normal
-from innkeeper.rules.keys import digest, email_key, identifier_key
+from innkeeper.rules import normalize
+from innkeeper.rules.identity_keys import digest, email_key, identifier_key
 from innkeeper.rules.placeholders import PLACEHOLDERS
 
 MAX_KEYS: Final = 100
@@ -133,7 +133,7 @@ def _values(
     """Normalised value -> value as stored, of what a condition looks at."""
     if condition.provider is not None:
         return {
-            normal.identifier(condition.provider, one["id"]): one["id"]
+            normalize.identifier(condition.provider, one["id"]): one["id"]
             for one in record.get("identifiers") or ()
             if one["provider"] == condition.provider
             and one["id"]
@@ -142,20 +142,20 @@ def _values(
     name = condition.field or ""
     if name == "email":
         sent = (record.get("email"), *(record.get("emails") or ()))
-        pairs = [(normal.email(value), value) for value in sent if value]
+        pairs = [(normalize.email(value), value) for value in sent if value]
     elif name == "phone":
         where = record.get("country") or region
         sent = (*(record.get("phone_numbers") or ()), record.get("phone"))
-        pairs = [(normal.phone(value, where), value) for value in sent if value]
+        pairs = [(normalize.phone(value, where), value) for value in sent if value]
     elif name == "post_code":
         value = record.get("post_code") or record.get("zip_code") or ""
-        pairs = [(normal.folded(value), value)]
+        pairs = [(normalize.folded(value), value)]
     elif name == "street":
         value = " ".join(record.get("street") or ())
-        pairs = [(normal.folded(value), value)]
+        pairs = [(normalize.folded(value), value)]
     else:
         value = record.get(name) or ""
-        pairs = [(value if name in _DATE_LIKE else normal.folded(value), value)]
+        pairs = [(value if name in _DATE_LIKE else normalize.folded(value), value)]
     return {compared: value for compared, value in pairs if compared}
 
 

@@ -14,7 +14,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER, VISITOR, Guest, Person
 from innkeeper.resources.values import instant, iso
 from innkeeper.rules.guests import mirror_email, present, told
-from innkeeper.rules.keys import identifier_key
+from innkeeper.rules.identity_keys import identifier_key
 
 Key = TypeVar("Key", bound=Hashable)
 Intent = dict[str, Any]

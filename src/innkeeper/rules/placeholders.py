@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from innkeeper.rules import normal
+from innkeeper.rules import normalize
 
 PLACEHOLDERS: Final = (
     # What programs make of nothing
@@ -25,7 +25,7 @@ PLACEHOLDERS: Final = (
     *("test@test.com", "test@example.com", "noemail@noemail.com", "none@none.com"),
     *("no@email.com", "na@na.com", "unknown@unknown.com", "null@null.com"),
     *("undefined@undefined.com", "guest@guest.com", "anonymous@anonymous.com"),
-    *normal.SHEET_ERRORS,
+    *normalize.SHEET_ERRORS,
 )
 """The list that every workspace begins with, as `plain` writes it. A workspace may add and remove;
 blank values, zeros and punctuation alone, and damaged numbers identify nobody in any case."""
@@ -42,7 +42,7 @@ _ZEROS: Final = re.compile(r"[0\W_]+")
 def plain(value: str) -> str:
     """A value as it compares with the list: without case, invisible characters and the spaces and
     quotes around it; spaces inside are one."""
-    text = normal.visible(value).replace('\\"', '"').strip(_QUOTES).lower()
+    text = normalize.visible(value).replace('\\"', '"').strip(_QUOTES).lower()
     return " ".join(text.split()) if " " in text or "\t" in text else text
 
 
@@ -55,5 +55,5 @@ def identifies_nobody(value: str, never: Collection[str]) -> bool:
         or text in never
         or text.strip(_BRACKETS) in never
         or _ZEROS.fullmatch(text) is not None
-        or normal.is_damaged(text)
+        or normalize.is_damaged(text)
     )

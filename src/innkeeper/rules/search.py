@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from innkeeper.rules.normal import digits_of, visible, without_extension
+from innkeeper.rules.normalize import digits_of, visible, without_extension
 
 BROWSER: Final = "bid:"
 """What a search for a browser id begins with (segmentation-and-export.md 8)."""

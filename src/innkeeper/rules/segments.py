@@ -1,8 +1,8 @@
 """Definitions of segments: what a group asks of its rows, and when its days are.
 
 A definition is read from JSON by `rules/segment_reading.py`. It has two interpreters, SQL
-(`lake/segment_sql.py`) and memory (`rules/matching.py`); both start from what `resolved` makes of
-it, where "the past 3 days" are two instants already.
+(`lake/segment_sql.py`) and memory (`rules/segment_matching.py`); both start from what `resolved`
+makes of it, where "the past 3 days" are two instants already.
 """
 
 import calendar

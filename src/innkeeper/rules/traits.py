@@ -13,8 +13,8 @@ from typing import Any, Final
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
 from innkeeper.rules import segment_reading
-from innkeeper.rules.matching import summand
 from innkeeper.rules.revenue import is_bought, is_paid
+from innkeeper.rules.segment_matching import summand
 from innkeeper.rules.segments import AND, MONEY, Group, resolved_group
 
 SCORE: Final = "score"

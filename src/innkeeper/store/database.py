@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
-from innkeeper.store.failures import Contended
+from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import Limits
 from innkeeper.store.queries import Queries, schema_of
 from innkeeper.store.work import ADAPTERS, Work

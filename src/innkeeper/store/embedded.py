@@ -15,8 +15,8 @@ from typing import IO, Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.store.binaries import Binaries, Runner, binaries, runner
+from innkeeper.store.data_folder import unusable
 from innkeeper.store.embedded_roles import ADMINISTRATOR, APPLICATION, separate_roles
-from innkeeper.store.folder import unusable
 from innkeeper.store.memory import machine_bytes
 from innkeeper.store.processes import HAS_PROC, end_servers, follow_parent
 
@@ -39,7 +39,7 @@ _SOCKET_FOLDER_BYTES: Final = 80
 
 
 class EmbeddedServer:
-    """The server in `<data>/postgres`. Own the data folder (store/folder.py) before `start`."""
+    """The server in `<data>/postgres`. Own the data folder (data_folder.py) before `start`."""
 
     def __init__(
         self, data: Path, connections: int = 100, stop_seconds: float = _STOP_SECONDS

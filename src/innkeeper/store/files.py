@@ -11,8 +11,8 @@ from typing import IO, Any, Final
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
-from innkeeper.store import scratch
-from innkeeper.store.scratch import temporary
+from innkeeper.store import temp_files
+from innkeeper.store.temp_files import temporary
 
 _LEAST_PUT_SECONDS: Final = 300.0
 _SLOWEST_BYTES: Final = 256 * 1024
@@ -42,7 +42,7 @@ class Files:
         """A private temporary file to collect an upload in; gone at the end unless `put`."""
         folder = self._staging()
         _private(folder)
-        file = tempfile.NamedTemporaryFile(dir=folder, prefix=scratch.prefix(), delete=False)  # noqa: SIM115
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix=temp_files.prefix(), delete=False)  # noqa: SIM115
         try:
             with file:
                 yield file
@@ -129,13 +129,13 @@ class Files:
 
     def sweep(self) -> None:
         """Remove what killed processes left half done."""
-        scratch.sweep(self._staging())
+        temp_files.sweep(self._staging())
 
     def _staging(self) -> Path:
         """Where files are collected; one that is kept here is then only given its name."""
         if self._local is not None:
             return self._local / "staged"
-        return scratch.scratch(self._settings)
+        return temp_files.scratch(self._settings)
 
     def _system(self) -> tuple[Any, str]:
         if self._remote is None:

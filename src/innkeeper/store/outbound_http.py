@@ -25,7 +25,7 @@ import httptools
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
-from innkeeper.store.outside import outside
+from innkeeper.store.external_calls import outside
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from platformdirs import user_state_path
 
-from innkeeper.store.folder import DataFolder
+from innkeeper.store.data_folder import DataFolder
 
 _FOLDER: Final = "servers"
 

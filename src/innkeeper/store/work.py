@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
 from innkeeper import clock
 from innkeeper.settings import Settings
-from innkeeper.store.failures import translated
+from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.queries import Queries
 

@@ -17,28 +17,28 @@ from innkeeper.errors import (
     Unauthorized,
 )
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.limiter import KeyedLocks
 from innkeeper.store.work import Work
-from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Caller, Keyring
-from innkeeper.web.bodies import ClientGone, json_object, read_body
+from innkeeper.web.base_url import base_url
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
 from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
-from innkeeper.web.observe import CORRELATION, REPLAYED, correlation_id, log_request, observe
-from innkeeper.web.places import base_url
-from innkeeper.web.throttle import Throttle
+from innkeeper.web.observability import CORRELATION, REPLAYED, correlation_id, log_request, observe
+from innkeeper.web.rate_limit import Throttle
+from innkeeper.web.request_body import ClientGone, json_object, read_body
+from innkeeper.web.responses import Answer, json_answer
 from innkeeper.web.verbs import Act, prepared
+from innkeeper.wire.endpoint import Asked, Special
+from innkeeper.wire.error_body import error_body
 from innkeeper.wire.etags import expected_in
-from innkeeper.wire.faults import error_body
-from innkeeper.wire.pages import parse_query
+from innkeeper.wire.pagination import parse_query
+from innkeeper.wire.registry import DIALECTS, dialect_at
 from innkeeper.wire.routes import Route, Router, routes
 from innkeeper.wire.scopes import require
-from innkeeper.wire.served import DIALECTS, dialect_at
-from innkeeper.wire.specials import Asked, Special
 from innkeeper.wire.unknown import IGNORED, check_names
 
 NO_STORE: Final = (b"cache-control", b"no-store")

@@ -14,23 +14,23 @@ from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, S
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
-from innkeeper.store.notices import Notices
-from innkeeper.web import probes
+from innkeeper.store.notifications import Notices
+from innkeeper.web import health
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
 from innkeeper.web.large_bodies import LargeBodies
-from innkeeper.web.observe import configure_logs
+from innkeeper.web.observability import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
 from innkeeper.web.request_log import RequestLog
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
 from innkeeper.web.ui.problems import is_screen, problem
 from innkeeper.web.uploads import Uploads
-from innkeeper.wire.faults import error_body
+from innkeeper.wire.error_body import error_body
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.stream.routes import is_stream
-from innkeeper.wire.text import encode
 
 # People and clients would rather hear soon that the lake is busy.
 QUESTION_WAIT_SECONDS = 30.0
@@ -91,7 +91,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         return _error_response(request, fault, resolved.more_info_url)
 
     routes = [
-        *probes.routes(database, resolved),
+        *health.routes(database, resolved),
         *Uploads(database, resolved, Files.of(resolved)).routes(),
         *ExportDoors(database, Files.of(resolved)).routes(),
         *screens.routes(database, resolved),

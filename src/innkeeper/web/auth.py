@@ -12,7 +12,7 @@ from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.database import Database
-from innkeeper.store.notices import Notices
+from innkeeper.store.notifications import Notices
 from innkeeper.store.work import Row, Work
 
 CACHE_SECONDS: Final = 5.0

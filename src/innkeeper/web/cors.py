@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from innkeeper.web.answers import Answer, Headers
+from innkeeper.web.responses import Answer, Headers
 
 REQUEST_HEADERS: Final = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, X-Correlation-Id, "

@@ -10,15 +10,15 @@ from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports
-from innkeeper.actions.bulk import links
+from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import ApiError, NotFound, Unauthorized
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
 from innkeeper.web.downloads import Download, stored_file
 from innkeeper.web.forms import read_form
-from innkeeper.wire.specials import ref_in
-from innkeeper.wire.text import encode
+from innkeeper.wire.endpoint import ref_in
+from innkeeper.wire.json_text import encode
 
 TOKEN_PATHS: Final = ("/oauth/token", "/v2/oauth/token")
 _MOST_FORM: Final = 16 * 1024
@@ -32,7 +32,7 @@ class ExportDoors:
     files: Files
 
     def routes(self) -> list[BaseRoute]:
-        link = links.PREFIX + "/{workspace}/{ref}/export/{number}"
+        link = signed_urls.PREFIX + "/{workspace}/{ref}/export/{number}"
         tokens = [Route(path, self.token, methods=["POST"]) for path in TOKEN_PATHS]
         return [*tokens, Route(link, self.download, methods=["GET"])]
 
@@ -64,7 +64,7 @@ class ExportDoors:
         if not (number.isascii() and number.isdigit()) or len(number) > 6:
             raise NotFound
         async with self.database.control() as work:
-            await links.check(work, "GET", request.url.path, request.query_params)
+            await signed_urls.check(work, "GET", request.url.path, request.query_params)
         async with self.database.work(workspace, "download") as work:
             name = await audience_exports.file_name(work, ref, int(number))
         gzipped = name.endswith(".gz")

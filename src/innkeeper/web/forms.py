@@ -10,8 +10,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from innkeeper.errors import BadRequest, TooLarge, UnsupportedMediaType
-from innkeeper.web.bodies import FORM, ClientGone, check_length, read_body
 from innkeeper.web.content_coding import known_coding
+from innkeeper.web.request_body import FORM, ClientGone, check_length, read_body
 
 MULTIPART: Final = "multipart/form-data"
 MAX_FIELDS: Final = 50_000

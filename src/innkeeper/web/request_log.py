@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
+from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Probes: asked every few seconds by machines, neither counted nor logged."""

@@ -6,17 +6,17 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.records import extensions, families
+from innkeeper.actions.records import child_records, extensions
 from innkeeper.actions.records.paging import MAX_LIMIT, Wanted
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import Order
 from innkeeper.store.work import Work
-from innkeeper.wire import pages
+from innkeeper.wire import pagination
 from innkeeper.wire.encode import Encode, encoder, link_of
+from innkeeper.wire.endpoint import Asked
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
-from innkeeper.wire.specials import Asked
 from innkeeper.wire.views import View
 
 ReadMany = Callable[[Work, Iterable[UUID]], Awaitable[dict[UUID, list[Record]]]]
@@ -95,11 +95,11 @@ def _views_of_children(call: Call, expand: Expand) -> tuple[dict[str, View], dic
 
 async def _read_children(
     work: Work, kinds: Collection[type[Resource]], records: Sequence[Record]
-) -> list[families.Children]:
+) -> list[child_records.Children]:
     """The children of each record: those that came with it, or all read in one round trip."""
     if all("children" in record for record in records):
         return [record["children"] for record in records]
-    found = await families.of_many(work, [record["ref"] for record in records], kinds)
+    found = await child_records.of_many(work, [record["ref"] for record in records], kinds)
     return [found[record["ref"]] for record in records]
 
 
@@ -124,7 +124,7 @@ def links(view: View, records: Iterable[Record], base: str) -> list[dict[str, An
 def _embedded(call: Call, view: View, url: str, children: list[Record]) -> dict[str, Any]:
     encode = call.encoder(view)
     items = [encode(child, call.base) for child in children[:MAX_LIMIT]]
-    return pages.envelope(view, url, {}, Wanted(limit=MAX_LIMIT), len(children), items)
+    return pagination.envelope(view, url, {}, Wanted(limit=MAX_LIMIT), len(children), items)
 
 
 async def _add_extensions(

@@ -13,8 +13,8 @@ from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from innkeeper import clock
-from innkeeper.actions.stream import browsers, ingest
-from innkeeper.actions.stream.ingest import Taken
+from innkeeper.actions.events import browsers, ingest
+from innkeeper.actions.events.ingest import Taken
 from innkeeper.errors import (
     ApiError,
     BadRequest,
@@ -28,19 +28,19 @@ from innkeeper.rules import scopes
 from innkeeper.rules.stream import Sent
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
-from innkeeper.store.failures import Contended
+from innkeeper.store.driver_errors import Contended
 from innkeeper.store.work import Work
-from innkeeper.web.answers import Answer, json_answer
 from innkeeper.web.auth import Keyring
-from innkeeper.web.bodies import ClientGone, read_body
+from innkeeper.web.base_url import base_url
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
 from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
-from innkeeper.web.observe import CORRELATION, correlation_id, log_request, observe
-from innkeeper.web.places import base_url
+from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
+from innkeeper.web.request_body import ClientGone, read_body
+from innkeeper.web.responses import Answer, json_answer
 from innkeeper.web.turns import Turns
+from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.scopes import refuse_lacking
-from innkeeper.wire.specials import ref_in
 from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
 from innkeeper.wire.unknown import IGNORED, ignored_by_stream

@@ -15,15 +15,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.actions.bulk import batches, exports_files, links
+from innkeeper.actions.bulk import batches, file_exports, signed_urls
 from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
 from innkeeper.web.downloads import Body, Download, stored_file
-from innkeeper.wire.specials import ref_in
-from innkeeper.wire.text import encode
+from innkeeper.wire.endpoint import ref_in
+from innkeeper.wire.json_text import encode
 
 GZIP: Final = "application/gzip"
 BYTES: Final = "application/octet-stream"
@@ -40,7 +40,7 @@ class Uploads:
 
     def routes(self) -> list[BaseRoute]:
         """Every link leads to one of these."""
-        base = links.PREFIX + "/{workspace}/{ref}"
+        base = signed_urls.PREFIX + "/{workspace}/{ref}"
         return [
             Route(base + "/import.gz", self.upload, methods=["PUT"]),
             Route(base + "/log.gz", self.log, methods=["GET"]),
@@ -86,11 +86,11 @@ class Uploads:
         """The file of an export; 404 once it is removed."""
         workspace, ref = await self._checked(request, "GET")
         async with self.database.work(workspace) as work:
-            export = await exports_files.fetch(work, ref)
-        if export["state"] != exports_files.DONE:
+            export = await file_exports.fetch(work, ref)
+        if export["state"] != file_exports.DONE:
             raise NotFound
         name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
-        stored = exports_files.file_name(workspace, ref)
+        stored = file_exports.file_name(workspace, ref)
         return Download(
             self.database.limits.downloads, partial(stored_file, self.files, stored), BYTES, name
         )
@@ -110,12 +110,12 @@ class Uploads:
                 yield packed
         yield packer.flush()
 
-    async def _checked(self, request: Request, method: links.Method) -> tuple[str, UUID]:
+    async def _checked(self, request: Request, method: signed_urls.Method) -> tuple[str, UUID]:
         workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
         if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
             raise NotFound
         async with self.database.control() as work:
-            await links.check(work, method, request.url.path, request.query_params)
+            await signed_urls.check(work, method, request.url.path, request.query_params)
         return workspace, ref
 
 

@@ -25,14 +25,14 @@ from innkeeper.resources.orders import (
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
-from innkeeper.web.answers import Answer, Headers, json_answer
+from innkeeper.web.responses import Answer, Headers, json_answer
 from innkeeper.web.shown import Call, created, kinds_of_children, links, shown
-from innkeeper.wire import pages
+from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
+from innkeeper.wire.endpoint import Asked, Special, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.routes import Route
 from innkeeper.wire.scopes import require_for_query, without_personal
-from innkeeper.wire.specials import Asked, Special, ref_in
 from innkeeper.wire.views import WRITES, PairsView, Shape, Show, Verb, View
 
 ACTIONS: Final[dict[type[Resource], Any]] = {
@@ -92,7 +92,7 @@ async def create(work: Work, call: Call) -> Answer:
 
 async def fetch(work: Work, call: Call) -> Answer:
     """200 with one resource, children embedded when `expand` asks for them."""
-    asked = pages.expansion(call.query)
+    asked = pagination.expansion(call.query)
     expand = asked or call.view.fetch_expands
     # An order is read with its children in one statement.
     kinds = kinds_of_children(call, expand) if call.view.resource is Order else []
@@ -109,10 +109,10 @@ async def list_(work: Work, call: Call) -> Answer:
     view = call.view
     require_for_query(view, call.query, call.scopes)
     try:
-        wanted = pages.wanted(view, call.query)
-    except pages.NoHit as none:
+        wanted = pagination.wanted(view, call.query)
+    except pagination.NoHit as none:
         return _page(call, none.wanted, Page([], 0), [])
-    paged = any(name in call.query for name in pages.PAGING)
+    paged = any(name in call.query for name in pagination.PAGING)
     as_array = view.shape is Shape.ARRAY or (view.shape is Shape.ARRAY_UNLESS_PAGED and not paged)
     if as_array and not paged:
         wanted = EVERYTHING
@@ -206,7 +206,7 @@ def _linked(call: Call) -> dict[str, Any]:
 
 def _page(call: Call, wanted: Wanted, page: Page, items: list[dict[str, Any]]) -> Answer:
     return json_answer(
-        pages.envelope(
+        pagination.envelope(
             call.view,
             call.url(),
             call.query,

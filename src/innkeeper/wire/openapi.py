@@ -8,6 +8,7 @@ from typing import Any, Final
 from innkeeper import __version__
 from innkeeper.actions.records.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
+from innkeeper.wire.endpoint import TEXT_PARAMETERS, Special
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_responses import (
     HEADERS,
@@ -18,10 +19,9 @@ from innkeeper.wire.openapi_responses import (
     headers,
 )
 from innkeeper.wire.openapi_schemas import add_schemas, body_name, schema_name
+from innkeeper.wire.registry import DIALECTS
 from innkeeper.wire.routes import Operation, operations
 from innkeeper.wire.schemas import LINK, REFERENCE, ref_to
-from innkeeper.wire.served import DIALECTS
-from innkeeper.wire.specials import TEXT_PARAMETERS, Special
 from innkeeper.wire.stream.openapi import STREAM_RESPONSES, STREAM_SCHEMAS, stream_paths
 from innkeeper.wire.stream.routes import TAG as STREAM_TAG
 from innkeeper.wire.views import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-from innkeeper.wire.specials import Special
+from innkeeper.wire.endpoint import Special
 from innkeeper.wire.views import Dialect, Verb, View
 
 OPEN: Final = "open"

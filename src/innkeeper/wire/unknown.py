@@ -14,10 +14,10 @@ from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.kinds import ListOf, Part
 from innkeeper.rules.members import LONGEST_NAME, suggestion, unknown_members, unknown_paths
 from innkeeper.wire.decode import wire_name
-from innkeeper.wire.pages import IDENTIFIER
+from innkeeper.wire.endpoint import Asked
+from innkeeper.wire.pagination import IDENTIFIER
+from innkeeper.wire.registry import OURS
 from innkeeper.wire.routes import Operation, Route
-from innkeeper.wire.served import OURS
-from innkeeper.wire.specials import Asked
 from innkeeper.wire.stream.routes import StreamRoute
 from innkeeper.wire.views import PairsView, Verb, View
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import Kind, Schema
-from innkeeper.wire.specials import Special
+from innkeeper.wire.endpoint import Special
 
 
 class Verb(StrEnum):

@@ -10,7 +10,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.records.paging import Page
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Json, Work
 
 

@@ -13,7 +13,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.versions import Expected
 from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
 from innkeeper.store.work import Work

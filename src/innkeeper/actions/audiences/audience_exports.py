@@ -11,7 +11,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.audiences.event_names import check_event_names
-from innkeeper.actions.bulk import links
+from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
@@ -246,11 +246,11 @@ async def listing(work: Work, execution: UUID) -> Record:
 
 async def _listing(work: Work, row: Record, execution: Record) -> Record:
     """Files with links that need no credentials until they expire."""
-    expiry = clock.now() + links.LIFE
+    expiry = clock.now() + signed_urls.LIFE
     files = []
     for file in await work.all("exports.files", execution=execution["ref"]):
-        path = f"{links.PREFIX}/{work.workspace}/{execution['ref']}/export/{file['number']}"
-        signed = await links.sign(work, "GET", path)
+        path = f"{signed_urls.PREFIX}/{work.workspace}/{execution['ref']}/export/{file['number']}"
+        signed = await signed_urls.sign(work, "GET", path)
         expiry = min(expiry, signed["expiry"])
         files.append({**file, "href": signed["href"]})
     return {"export": row, "execution": execution, "expire_at": expiry, "files": files}

@@ -26,8 +26,8 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.settings import Settings
 from innkeeper.store.destinations import BadDestination, Destination, destination_of
+from innkeeper.store.external_calls import outside, within
 from innkeeper.store.files import Files
-from innkeeper.store.outside import outside, within
 from innkeeper.store.work import Lend
 
 SLOTS: Final = 64

@@ -33,9 +33,9 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.rules import exports as rules
 from innkeeper.rules.exports import Shape
+from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
-from innkeeper.store.outside import within
-from innkeeper.store.scratch import temporary
+from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from innkeeper.lake.locks import REFRESH, alone
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE, SCHEDULED
-from innkeeper.store.failures import may_pass
+from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.work import Row, Work
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
-from innkeeper.rules.matching import Guest, Verdict, matches
+from innkeeper.rules.segment_matching import Guest, Verdict, matches
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work

@@ -15,7 +15,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
-from innkeeper.rules.matching import Guest, rows_that_meet
+from innkeeper.rules.segment_matching import Guest, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Json, Work

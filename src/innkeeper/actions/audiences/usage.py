@@ -9,7 +9,7 @@ from innkeeper.errors import InUse
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import TRAIT, snake
 from innkeeper.rules.exports import traits_named
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Work
 
 SEGMENT: Final = "segment"

@@ -21,7 +21,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences.workspace_share import workspace_slot
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.outbound_http import OutboundFailed, send_request
 from innkeeper.store.work import Lend, Row, Work

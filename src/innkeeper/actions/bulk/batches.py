@@ -8,14 +8,14 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import background
-from innkeeper.actions.bulk.crowd import Source
-from innkeeper.actions.bulk.tally import Tally
+from innkeeper.actions.bulk import engine
+from innkeeper.actions.bulk.guest_batch import Source
+from innkeeper.actions.bulk.outcomes import Tally
 from innkeeper.actions.records.paging import Page
-from innkeeper.actions.stream import intake
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
-from innkeeper.rules.keys import digest, lock_of
+from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.store.readers import Chunk
 from innkeeper.store.work import Json, Lend, Row, Work
 
@@ -45,7 +45,7 @@ INTERRUPTED_STREAM: Final = (
 _COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
-class Moved(intake.Stopped):
+class Moved(engine.Stopped):
     """The file was rewritten while it was read: open it again and go on."""
 
 
@@ -265,7 +265,7 @@ async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[
         nonlocal noted
         noted = await note(work, batch, tally, done)
 
-    await intake.apply(work, entries, source, keep)
+    await engine.apply(work, entries, source, keep)
     return noted
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from innkeeper.actions.bulk.crowd import Crowd
-from innkeeper.actions.bulk.tally import Tally
-from innkeeper.actions.protection import suppression
+from innkeeper.actions.bulk.guest_batch import Crowd
+from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Changes
 from innkeeper.resources.guests import CUSTOMER, VISITOR
 from innkeeper.rules import batch as rules
@@ -20,7 +20,7 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     """Carry out guest writes in their order; what fails does so alone."""
     evidence = [crowd.evidence(what.changes) for _, what in entries]
     people = [what.changes for _, what in entries]
-    blocked = await suppression.blocked_among(crowd.work, people, count=not crowd.rehearses)
+    blocked = await block_list.blocked_among(crowd.work, people, count=not crowd.rehearses)
     await crowd.gather(evidence)
     if any(what.groups for _, what in entries):
         await crowd.read_groups()

@@ -8,15 +8,14 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin.background import told
-from innkeeper.actions.bulk import batches
+from innkeeper.actions.bulk import batches, engine
 from innkeeper.actions.bulk.batches import Holds
-from innkeeper.actions.bulk.crowd import Source
-from innkeeper.actions.bulk.tally import Tally
-from innkeeper.actions.stream import intake
+from innkeeper.actions.bulk.guest_batch import Source
+from innkeeper.actions.bulk.outcomes import Tally
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import Entry
-from innkeeper.store.failures import may_pass
+from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
@@ -104,7 +103,7 @@ async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) 
         await work.run(f"rehearsal.begin{table}")
     try:
         async for chunk in chunks:
-            await intake.apply(work, chunk.items, source, told)
+            await engine.apply(work, chunk.items, source, told)
     finally:
         await work.run("rehearsal.end")
 

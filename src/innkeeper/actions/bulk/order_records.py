@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.crowd import Crowd, Source
+from innkeeper.actions.bulk.guest_batch import Crowd, Source
 from innkeeper.actions.bulk.guest_records import holder_of
-from innkeeper.actions.bulk.tally import Tally
-from innkeeper.actions.bulk.till import Piece, Placed, Till
-from innkeeper.actions.protection import suppression
-from innkeeper.actions.recognition.resolution import SOURCES, Role
+from innkeeper.actions.bulk.order_batch import Piece, Placed, Till
+from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.identity.resolve import SOURCES, Role
+from innkeeper.actions.privacy import block_list
 from innkeeper.errors import Invalid
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Record
@@ -81,7 +81,7 @@ async def _blocked(crowd: Crowd, people: Sequence[Sequence[Party]]) -> set[int]:
         for position, several in enumerate(people)
         for person in several
     ]
-    found = await suppression.blocked_among(
+    found = await block_list.blocked_among(
         crowd.work, [changes for _, changes in flat], count=not crowd.rehearses
     )
     return {flat[index][0] for index in found}

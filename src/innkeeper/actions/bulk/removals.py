@@ -5,15 +5,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.crowd import Crowd
-from innkeeper.actions.bulk.tally import Tally
-from innkeeper.actions.protection import erasure
-from innkeeper.actions.recognition import merges
+from innkeeper.actions.bulk.guest_batch import Crowd
+from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.identity import merges
+from innkeeper.actions.privacy import erasure
 from innkeeper.resources.values import instant
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Fault, GuestDelete, Migration, OrderDelete
 from innkeeper.rules.identity import Decision
-from innkeeper.rules.keys import reference_key
+from innkeeper.rules.identity_keys import reference_key
 from innkeeper.store.work import Work
 
 REACH: Final = timedelta(hours=24)

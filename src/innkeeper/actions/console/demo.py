@@ -8,12 +8,12 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import configuration
+from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, Step, story
+from innkeeper.actions.events import browsers, ingest, partitions, sessions, stream_settings
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.actions.stream import browsers, ingest, months, sessions, stream_settings
 from innkeeper.errors import Conflict, OperatorError
-from innkeeper.rules.shop import MONTHS, POINTS_OF_SALE, Step, story
 from innkeeper.rules.stream import Sent
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
@@ -100,7 +100,7 @@ async def _make_room(work: Work, now: datetime) -> None:
     """Every month of the stories, once: an event that makes sure of its own waits for others."""
     settings = await stream_settings.read(work)
     for past in range(MONTHS + 2):
-        await months.make_room(work, settings.version, now - timedelta(days=30 * past))
+        await partitions.make_room(work, settings.version, now - timedelta(days=30 * past))
 
 
 async def _tell(work: Work, steps: Iterable[Step]) -> None:

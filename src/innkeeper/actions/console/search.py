@@ -7,7 +7,7 @@ from uuid import UUID
 
 from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import email_key, identifier_key, reference_key
+from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, slips
 from innkeeper.store.work import Work
 

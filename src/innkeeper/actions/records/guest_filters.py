@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import keys_with_field
+from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.identity_rules import Rulebook
-from innkeeper.rules.keys import email_key, identifier_key, reference_key
-from innkeeper.rules.normal import without_extension
+from innkeeper.rules.normalize import without_extension
 from innkeeper.rules.placeholders import identifies_nobody
 from innkeeper.store.work import Json
 

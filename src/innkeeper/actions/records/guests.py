@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.protection import erasure, suppression
-from innkeeper.actions.recognition import ledger, rulebook
+from innkeeper.actions.identity import ledger, rulebook
+from innkeeper.actions.privacy import block_list, erasure
 from innkeeper.actions.records import guest_filters
 from innkeeper.actions.records.guest_filters import ListQuery
 from innkeeper.actions.records.paging import Page, Wanted
@@ -37,7 +37,7 @@ def flat(row: Record) -> Record:
 
 async def create(work: Work, changes: Changes) -> Record:
     """A new guest, whoever exists already (G-1), but for who is on the block list."""
-    await suppression.refuse_blocked(work, changes)
+    await block_list.refuse_blocked(work, changes)
     guest = ledger.new(changes)
     book = await rulebook.current(work)
     while not (version := await ledger.insert(work, guest, book)):
@@ -108,7 +108,7 @@ async def replace(
     expected: Expected | None = None,
 ) -> Record:
     """PUT: every field not sent is cleared, `guest_type` apart (G-4), but for those `kept`."""
-    await suppression.refuse_blocked(work, changes)
+    await block_list.refuse_blocked(work, changes)
     async with work.transaction():
         if kept:
             wish = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
@@ -130,7 +130,7 @@ async def patch(
     work: Work, guest: UUID, changes: Changes, expected: Expected | None = None
 ) -> Record:
     """PATCH: only the fields sent change; null clears (G-5)."""
-    await suppression.refuse_blocked(work, changes)
+    await block_list.refuse_blocked(work, changes)
     async with work.transaction():
         wish = intent("patch", clock.now(), changes=changes)
         return await ledger.write(work, guest, wish, expected)

@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.errors import Conflict
 from innkeeper.resources.base import Record
-from innkeeper.rules.keys import digest, lock_of
+from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.store.work import Work
 
 

@@ -6,14 +6,14 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.protection import suppression
-from innkeeper.actions.recognition.resolution import (
+from innkeeper.actions.identity.resolve import (
     SOURCES,
     Role,
     accompany,
     attach,
     attach_quickly,
 )
+from innkeeper.actions.privacy import block_list
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
@@ -42,7 +42,7 @@ class People:
     async def create(self, work: Work, order: UUID, changes: Changes) -> Record:
         """A person on an order, with the guest who this is; raises `Unknown`, `Invalid` (P-1)."""
         check_identifiable(changes)
-        await suppression.refuse_blocked(work, changes)
+        await block_list.refuse_blocked(work, changes)
         if not (changes.get("guest_ref") or changes.get("order_items")):
             quickly = await self._created_quickly(work, order, changes)
             if quickly is not None:

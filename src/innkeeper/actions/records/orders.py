@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.records import families, guests
+from innkeeper.actions.records import child_records, guests
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
@@ -13,7 +13,7 @@ from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
-from innkeeper.rules.keys import lock_of, reference_key
+from innkeeper.rules.identity_keys import lock_of, reference_key
 from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Work
@@ -76,11 +76,11 @@ async def fetch(
     Its children of the kinds named come with it, as the record's `children`.
     """
     parts, params = _of_guest(guest)
-    parts |= families.parts_of(children)
+    parts |= child_records.parts_of(children)
     row = await work.one("orders.fetch", parts=parts, ref=order, **params)
     if row is None:
         return await _unknown(work, order, guest)
-    found = families.taken(row, children)
+    found = child_records.taken(row, children)
     return {**flat(row), "children": found} if children else flat(row)
 
 

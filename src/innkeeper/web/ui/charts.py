@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
-from innkeeper.web.ui.words import compact
+from innkeeper.web.ui.formatting import compact
 
 WIDE = 470
 """Width of a chart in half a page, in its own units; narrow screens get NARROW."""

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from innkeeper.web.ui.bounded import plain
 from innkeeper.web.ui.rendering import HEADERS
-from innkeeper.wire.text import encode
+from innkeeper.wire.json_text import encode
 
 
 async def json_file(name: str, value: Any) -> Response:

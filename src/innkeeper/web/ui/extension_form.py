@@ -12,13 +12,13 @@ from innkeeper.errors import Invalid, NotFound, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
+from innkeeper.web.ui.formatting import said
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.web.ui.words import said
 from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
-from innkeeper.wire.text import encode
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.views import Verb
 
 TYPES: Final = (("text", "Text"), ("number", "Number"), ("boolean", "True or false"))

@@ -11,8 +11,8 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
+from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.web.ui.words import worded
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.naming import camel

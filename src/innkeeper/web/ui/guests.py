@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.console import search
-from innkeeper.actions.protection import erasure
-from innkeeper.actions.recognition import merges
+from innkeeper.actions.events import sessions
+from innkeeper.actions.identity import merges
+from innkeeper.actions.privacy import erasure
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.actions.records.paging import Page as ExtensionsPage
 from innkeeper.actions.records.paging import Wanted
-from innkeeper.actions.stream import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.resources.segments import TRAIT
@@ -25,10 +25,10 @@ from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.naming import camel
-from innkeeper.wire.protection import subject_page
-from innkeeper.wire.protection.subject import held_on
-from innkeeper.wire.text import encode
+from innkeeper.wire.privacy import subject_page
+from innkeeper.wire.privacy.subject import held_on
 
 ALL: Final = "all"
 SESSIONS: Final = 100

@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.console import search
-from innkeeper.actions.recognition import merges, previews
+from innkeeper.actions.identity import merges, previews
 from innkeeper.actions.records import guests
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
+from innkeeper.web.ui.formatting import full_name
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.web.ui.words import full_name
 
 MERGES: Final = 100
 """Merges that the picture and the tables show."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
-from innkeeper.actions.recognition import identity, rule_changes
+from innkeeper.actions.identity import rule_changes, rule_settings
 from innkeeper.actions.records.paging import Wanted
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
@@ -14,7 +14,7 @@ from innkeeper.rules.identity_rules import Rule
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.wire.recognition.identity import FIELD_NAMES, read_rules
+from innkeeper.wire.identity.identity import FIELD_NAMES, read_rules
 
 ROWS: Final = 20
 FIELD: Final = "field:"
@@ -23,14 +23,14 @@ GUARDS: Final = "guards"
 
 async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = None) -> Response:
     """The rules in force, or those that were typed with what they would do."""
-    book = await identity.book(visit.work)
+    book = await rule_settings.book(visit.work)
     in_force = list(book.rules)
     of_guards = visit.sent("action") == GUARDS
     if wanted is None and visit.fault is not None and not of_guards:
         rows = _sent_rows(visit)
     else:
         rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
-    jobs = await identity.jobs(visit.work, Wanted(limit=5))
+    jobs = await rule_settings.jobs(visit.work, Wanted(limit=5))
     return visit.show(
         "settings_rules.html",
         tabs=TABS,
@@ -38,12 +38,12 @@ async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = No
         is_changed=wanted is not None and wanted != in_force,
         preview=_veiled(visit, preview),
         version=str(book.version),
-        differing=_differing(visit, rows, in_force, of_guards, identity.shown_guards(book)),
+        differing=_differing(visit, rows, in_force, of_guards, rule_settings.shown_guards(book)),
         jobs=jobs.items,
         fields=FIELD_NAMES,
-        guards=_sent_guards(visit) if of_guards else await identity.guards(visit.work),
+        guards=_sent_guards(visit) if of_guards else await rule_settings.guards(visit.work),
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
-        guarded=(await identity.guarded(visit.work, Wanted(limit=10))).items,
+        guarded=(await rule_settings.guarded(visit.work, Wanted(limit=10))).items,
     )
 
 
@@ -58,12 +58,12 @@ async def change(visit: Visit) -> Response:
     if action == "preview":
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
     names = [rule.name for rule in wanted]
-    before = [_row(rule) for rule in await identity.rules(visit.work)]
+    before = [_row(rule) for rule in await rule_settings.rules(visit.work)]
     if action == "apply":
-        await identity.apply(visit.work, wanted, visit.expected)
+        await rule_settings.apply(visit.work, wanted, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
-        await identity.replace_rules(visit.work, wanted, visit.expected)
+        await rule_settings.replace_rules(visit.work, wanted, visit.expected)
         note = "The rules are in force for what arrives from now on."
     changes = audit.changed(
         {"rules": [" = ".join(each.values()) for each in before]},
@@ -82,8 +82,8 @@ async def _change_guards(visit: Visit) -> Response:
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
         raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
     changes = {**sent, "group_limit": int(limit), "region": sent["region"] or None}
-    before = await identity.guards(visit.work)
-    after = await identity.set_guards(visit.work, changes, visit.expected)
+    before = await rule_settings.guards(visit.work)
+    after = await rule_settings.set_guards(visit.work, changes, visit.expected)
     await audit.note(
         visit.work,
         "identity_guards.save",

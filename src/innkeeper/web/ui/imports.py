@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.actions.bulk.tally import Tally
-from innkeeper.actions.recognition import rulebook
+from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.identity import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right

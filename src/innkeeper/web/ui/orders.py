@@ -6,18 +6,18 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from innkeeper.actions.events import quarantine
 from innkeeper.actions.records import order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, Wanted
-from innkeeper.actions.stream import quarantine
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.web.ui.downloads import json_file
+from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.web.ui.words import worded
 
 
 async def of_guest(visit: Visit) -> Response:

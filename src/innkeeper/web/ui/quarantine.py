@@ -6,9 +6,9 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
+from innkeeper.actions.events import quarantine, replays
+from innkeeper.actions.events.quarantine import Selection
 from innkeeper.actions.records.paging import Wanted
-from innkeeper.actions.stream import quarantine, replays
-from innkeeper.actions.stream.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked

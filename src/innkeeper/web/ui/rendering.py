@@ -17,7 +17,7 @@ from innkeeper.web.ui import charts
 from innkeeper.web.ui.assets import address
 from innkeeper.web.ui.attributes import WholeAttributes
 from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, shorten
-from innkeeper.web.ui.words import FILTERS
+from innkeeper.web.ui.formatting import FILTERS
 
 THEME_COOKIE: Final = "innkeeper_theme"
 HEADERS: Final = {

@@ -14,8 +14,8 @@ from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.rules.masking import masked_row
+from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.shell import Page, Visit
-from innkeeper.web.ui.words import worded
 from innkeeper.wire.audiences.reports import as_csv
 
 FIRST: Final = "revenue"

@@ -8,7 +8,7 @@ from innkeeper.actions.admin import audit, keys, oauth
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit

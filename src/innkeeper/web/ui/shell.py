@@ -22,9 +22,9 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.migrate import SANDBOX_SUFFIX
 from innkeeper.store.work import Work
+from innkeeper.web.base_url import base_url, listening_url
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.forms import read_form
-from innkeeper.web.places import base_url, listening_url
 from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.csrf import csrf_of, is_csrf
 from innkeeper.web.ui.problems import Forbidden, to_login

@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper import clock
-from innkeeper.actions.stream import sessions
+from innkeeper.actions.events import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Session
 from innkeeper.web.ui.guests import opened

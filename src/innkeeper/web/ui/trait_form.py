@@ -14,7 +14,7 @@ from innkeeper.rules.segments import MONEY
 from innkeeper.rules.traits import NAME
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import WORDS, RuleRow
-from innkeeper.web.ui.words import worded
+from innkeeper.web.ui.formatting import worded
 from innkeeper.wire.naming import camel
 
 COUNT: Final = "count"

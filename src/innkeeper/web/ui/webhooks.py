@@ -9,7 +9,7 @@ from innkeeper.actions.audiences import audience_exports, segments, subscription
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.keys import digest
+from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import Page, Visit
 

@@ -8,6 +8,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
 from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order, read_scopes
 from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import Asked, Special, Told
 from innkeeper.wire.schemas import (
     INSTANT,
     TEXT,
@@ -18,7 +19,6 @@ from innkeeper.wire.schemas import (
     named,
     one_of,
 )
-from innkeeper.wire.specials import Asked, Special, Told
 
 PATH: Final = "/innkeeper/v1/keys"
 TAG: Final = "API keys"

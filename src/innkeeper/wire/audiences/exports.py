@@ -13,6 +13,7 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
@@ -29,7 +30,6 @@ from innkeeper.wire.schemas import (
     one_of,
     or_absent,
 )
-from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 VENDOR: Final = "/v2/audienceExports"
 OWN: Final = "/innkeeper/v1/exports"

@@ -10,6 +10,7 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import Asked, Special, Told
 from innkeeper.wire.schemas import (
     DAY,
     TEXT,
@@ -20,7 +21,6 @@ from innkeeper.wire.schemas import (
     items_of,
     named,
 )
-from innkeeper.wire.specials import Asked, Special, Told
 
 PATH: Final = "/innkeeper/v1/reports"
 TAG: Final = "Reports"

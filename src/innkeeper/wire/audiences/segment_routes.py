@@ -5,6 +5,7 @@ from typing import Final
 from innkeeper.resources.definitions import SEGMENT, SEGMENT_CHANGE, SEGMENT_DEFINITION, TRAIT
 from innkeeper.wire.audiences import segments as wire
 from innkeeper.wire.audiences.segments import OWN, TRAITS, V4
+from innkeeper.wire.endpoint import Special
 from innkeeper.wire.schemas import (
     FLAG,
     INSTANT,
@@ -22,7 +23,6 @@ from innkeeper.wire.schemas import (
     or_absent,
     ref_to,
 )
-from innkeeper.wire.specials import Special
 
 TAG: Final = "Segments"
 _SHARE: Final = NUMBER

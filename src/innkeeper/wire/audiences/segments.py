@@ -10,14 +10,14 @@ from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import CORE, STRING
 from innkeeper.resources.values import iso
-from innkeeper.rules.matching import Decided, Verdict
 from innkeeper.rules.personal import is_page_address, is_personal, without_personal
 from innkeeper.rules.scopes import Scope
+from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import Asked, Told, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.scopes import refuse_lacking, require_for_definition
-from innkeeper.wire.specials import Asked, Told, ref_in
 
 V4: Final = "/v4/segmentDefinitions"
 OWN: Final = "/innkeeper/v1/segments"

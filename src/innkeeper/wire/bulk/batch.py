@@ -5,14 +5,15 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from innkeeper.actions.bulk import batches, links
+from innkeeper.actions.bulk import batches, signed_urls
 from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import NOT_VALID, Refused, instant, iso
 from innkeeper.store.work import Work
-from innkeeper.wire import pages
+from innkeeper.wire import pagination
+from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
 from innkeeper.wire.schemas import (
     INSTANT,
     LOCATION,
@@ -25,7 +26,6 @@ from innkeeper.wire.schemas import (
     one_of,
     page_of,
 )
-from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 TAG: Final = "Batch (v2)"
 PATH: Final = "/v2/batches"
@@ -74,7 +74,7 @@ async def inspect_all(work: Work, asked: Asked) -> Told:
     for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
         if query.get(name):
             try:
-                window[bound] = instant(pages.with_plus(query[name]))
+                window[bound] = instant(pagination.with_plus(query[name]))
             except Refused as refused:
                 problems.append(Problem(name, refused.reason))
     if problems:
@@ -158,15 +158,15 @@ async def _inspected(work: Work, batch: Record, base: str) -> dict[str, Any]:
 
 async def upload_link(work: Work, batch: UUID, base: str) -> dict[str, str]:
     """Where the file of a batch or import is put: `href` and `expiry`."""
-    path = f"{links.PREFIX}/{work.workspace}/{batch}/import.gz"
-    signed = await links.sign(work, "PUT", path)
+    path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/import.gz"
+    signed = await signed_urls.sign(work, "PUT", path)
     return {"href": base + signed["href"], "expiry": iso(signed["expiry"])}
 
 
 async def log_link(work: Work, batch: UUID, base: str) -> str:
     """Where what failed is fetched from."""
-    path = f"{links.PREFIX}/{work.workspace}/{batch}/log.gz"
-    return base + str((await links.sign(work, "GET", path))["href"])
+    path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/log.gz"
+    return base + str((await signed_urls.sign(work, "GET", path))["href"])
 
 
 def _page(

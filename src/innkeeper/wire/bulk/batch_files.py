@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from innkeeper.actions.stream.intake import CHUNK
+from innkeeper.actions.bulk.engine import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Entry, Operation, Refused

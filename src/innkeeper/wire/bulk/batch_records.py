@@ -27,7 +27,7 @@ from innkeeper.wire.bulk.batch_plans import (
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.decode import decode
-from innkeeper.wire.specials import ref_in
+from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.views import PairsView, Verb
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)

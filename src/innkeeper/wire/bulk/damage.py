@@ -6,7 +6,7 @@ from typing import Any, Final
 from innkeeper.errors import Invalid
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import Operation
-from innkeeper.rules.normal import is_damaged, is_damaged_phone
+from innkeeper.rules.normalize import is_damaged, is_damaged_phone
 
 DAMAGED: Final = (
     "is a value that a spreadsheet damaged: make the column text there, and export it again"

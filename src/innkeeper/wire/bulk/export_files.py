@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from typing import IO
 
-from innkeeper.actions.bulk import exports_files
-from innkeeper.actions.bulk.exports_files import Entity
+from innkeeper.actions.bulk import file_exports
+from innkeeper.actions.bulk.file_exports import Entity
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
 from innkeeper.store.writers import writer
@@ -32,7 +32,7 @@ async def write(
         nonlocal written
         columns = {}
         if form != "ndjson":
-            columns = export_records.columns(entity, await exports_files.pairs(work, entity))
+            columns = export_records.columns(entity, await file_exports.pairs(work, entity))
         flat = export_records.flat_event if entity == "events" else export_records.flat
         mark = guarded if is_guarded else str
         with writer(form, stream, columns, compressed=compressed, mark=mark) as put:
@@ -41,17 +41,17 @@ async def write(
                 written += len(values)
                 told(written)
 
-    await exports_files.one_moment(work, act)
+    await file_exports.one_moment(work, act)
     return written
 
 
 async def _values(work: Work, entity: Entity) -> AsyncIterator[list[Value]]:
     if entity == "guests":
-        async for page in exports_files.guests(work):
+        async for page in file_exports.guests(work):
             yield [export_records.guest(*one) for one in page]
     elif entity == "orders":
-        async for records, parts in exports_files.orders(work):
+        async for records, parts in file_exports.orders(work):
             yield [export_records.order(record, parts) for record in records]
     else:
-        async for rows in exports_files.events(work):
+        async for rows in file_exports.events(work):
             yield [export_records.event(row) for row in rows]

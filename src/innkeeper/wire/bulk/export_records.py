@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.exports_files import Entity, OrderParts
+from innkeeper.actions.bulk.file_exports import Entity, OrderParts
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Count, Instant, Kind, Number

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions.bulk import batches, exports_files, imports, links
+from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
 from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, OperatorError, Problem
 from innkeeper.resources import definitions
@@ -14,6 +14,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
 from innkeeper.wire.bulk.batch_files import FORMATS, Layout
 from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.endpoint import Asked, Special, Told
 from innkeeper.wire.schemas import (
     COUNTS,
     FLAG,
@@ -29,7 +30,6 @@ from innkeeper.wire.schemas import (
     named,
     one_of,
 )
-from innkeeper.wire.specials import Asked, Special, Told
 
 TAG: Final = "Files"
 ENTITIES: Final = ("guests", "orders", "events")
@@ -89,21 +89,21 @@ async def create_export(work: Work, asked: Asked) -> Told:
     compressed = _flag(body, "compressed", form != "parquet", problems)
     if problems:
         raise Invalid(*problems)
-    made = await exports_files.create(work, entity, form, compressed=compressed)
+    made = await file_exports.create(work, entity, form, compressed=compressed)
     shown = await _export(work, made, asked.base)
     return Told(shown, 201, shown["href"])
 
 
 async def fetch_export(work: Work, asked: Asked) -> Told:
     """200 with an export, and once it is written where to fetch it."""
-    found = await exports_files.fetch(work, asked.refs()["file_export"])
+    found = await file_exports.fetch(work, asked.refs()["file_export"])
     return Told(await _export(work, found, asked.base))
 
 
 async def list_exports(work: Work, asked: Asked) -> Told:
     """200 with a page of exports, newest first."""
     limit, offset = _window(asked)
-    page = await exports_files.list_(work, limit=limit, offset=offset)
+    page = await file_exports.list_(work, limit=limit, offset=offset)
     items = [await _export(work, one, asked.base) for one in page.items]
     return Told({"offset": offset, "limit": limit, "totalCount": page.total, "items": items})
 
@@ -150,9 +150,9 @@ async def _export(work: Work, export: Record, base: str) -> dict[str, Any]:
     if export["next_attempt_at"]:
         out["attempts"] = export["attempts"]
         out["nextAttemptAt"] = iso(export["next_attempt_at"])
-    if export["state"] == exports_files.DONE:
-        path = f"{links.PREFIX}/{work.workspace}/{ref}/export"
-        signed = await links.sign(work, "GET", path)
+    if export["state"] == file_exports.DONE:
+        path = f"{signed_urls.PREFIX}/{work.workspace}/{ref}/export"
+        signed = await signed_urls.sign(work, "GET", path)
         out["size"] = export["size"]
         out["location"] = {"href": base + signed["href"], "expiry": iso(signed["expiry"])}
         out["expiresAt"] = iso(export["expires_at"])

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper.resources.kinds import Day, Instant
-from innkeeper.rules.normal import folded
+from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.mapping import PLANS, Unfit, boolean_in, is_target, kind_of, number_in
 
 

@@ -4,8 +4,8 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from innkeeper.actions.stream import guest_contexts
-from innkeeper.actions.stream.guest_contexts import ORDERS
+from innkeeper.actions.events import guest_contexts
+from innkeeper.actions.events.guest_contexts import ORDERS
 from innkeeper.errors import Invalid, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.events import Event, Session
@@ -15,6 +15,7 @@ from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
+from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import fields_shown
 from innkeeper.wire.schemas import (
@@ -28,7 +29,6 @@ from innkeeper.wire.schemas import (
     named,
     ref_to,
 )
-from innkeeper.wire.specials import Asked, Special, Told, ref_in
 
 _SPELT: Final = {"first_page_uri": "firstPageURI", "last_page_uri": "lastPageURI"}
 PATH: Final = "/v2/guestContexts"

@@ -7,7 +7,7 @@ from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.resources.kinds import OneOf, Schema
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import official
-from innkeeper.wire.specials import Asked, Special, Told
+from innkeeper.wire.endpoint import Asked, Special, Told
 from innkeeper.wire.views import PairsView, Verb, View
 
 ITEM_TYPES: Final = (

@@ -9,8 +9,8 @@ from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Schema
 from innkeeper.store.work import Work
 from innkeeper.wire.decode import decode, wire_name, writable
+from innkeeper.wire.endpoint import Asked, Special, Told
 from innkeeper.wire.schemas import DONE, TEXT, WHOLE, an_object, array_of, named
-from innkeeper.wire.specials import Asked, Special, Told
 from innkeeper.wire.views import Verb, View
 
 TAG: Final = "Configuration (v2)"

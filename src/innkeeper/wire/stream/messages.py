@@ -8,7 +8,7 @@ from uuid import UUID
 
 from innkeeper.errors import ApiError, BadJson, BadRequest, Invalid, Unauthorized, UnknownBrowser
 from innkeeper.resources.values import Refused, opaque
-from innkeeper.wire.text import decode_object
+from innkeeper.wire.json_text import decode_object
 
 VERSION: Final = "1.2"
 JAVASCRIPT: Final = b"application/javascript"

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innkeeper.actions.stream import quarantine, replays
-from innkeeper.actions.stream.quarantine import Selection
+from innkeeper.actions.events import quarantine, replays
+from innkeeper.actions.events.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.values import NOT_VALID, iso
 from innkeeper.store.work import Work
-from innkeeper.wire import pages
+from innkeeper.wire import pagination
+from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
     COUNTS,
@@ -25,7 +26,6 @@ from innkeeper.wire.schemas import (
     one_of,
     page_of,
 )
-from innkeeper.wire.specials import Asked, Special, Told, ref_in
 from innkeeper.wire.views import View
 
 PATH: Final = "/innkeeper/v1/quarantine"
@@ -57,8 +57,8 @@ def _shown(record: Record) -> dict[str, Any]:
 async def list_quarantine(work: Work, asked: Asked) -> Told:
     """A page of what waits, oldest first, and how many wait by reason."""
     try:
-        wanted = pages.wanted(_LIST, asked.query)
-    except pages.NoHit as none:
+        wanted = pagination.wanted(_LIST, asked.query)
+    except pagination.NoHit as none:
         wanted, page = none.wanted, quarantine.NOTHING
     else:
         by = wanted.filters
@@ -66,7 +66,7 @@ async def list_quarantine(work: Work, asked: Asked) -> Told:
         page = await quarantine.list_(work, wanted, selection)
     items = [_shown(record) for record in page.items]
     url = asked.base + PATH
-    body = pages.envelope(_LIST, url, asked.query, wanted, page.total, items)
+    body = pagination.envelope(_LIST, url, asked.query, wanted, page.total, items)
     reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
     return Told({**body, "reasons": reasons})
 

@@ -1,0 +1,141 @@
+"""Chunks of records into the store: each record succeeds or fails alone, in the file's order.
+
+A chunk is one transaction. Records of a kind that stand together are written together; if the
+database refuses a chunk for a reason that was not foreseen, it is halved until the record that
+causes it stands alone.
+"""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from innkeeper.actions.bulk import event_batch, guest_records, order_records, removals
+from innkeeper.actions.bulk.guest_batch import Crowd, Source
+from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.errors import Unavailable
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import (
+    Entry,
+    EventTold,
+    Fault,
+    GuestDelete,
+    GuestWrite,
+    Migration,
+    OrderDelete,
+    OrderWrite,
+)
+from innkeeper.store.database import retrying
+from innkeeper.store.work import Work
+
+CHUNK: Final = 1000
+"""Records in one transaction, unless they have more identifiers than it may lock."""
+
+log = logging.getLogger(__name__)
+
+Keep = Callable[[Tally, Sequence[Entry]], Awaitable[object]]
+"""Notes what some records of a chunk did, in the transaction that did it."""
+
+
+class Stopped(Exception):
+    """Raised by `Keep`: nothing of this chunk may be applied, alone or together."""
+
+
+async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+    """Carry out records and note it; call it outside a transaction.
+
+    Raises what stops all of it: `Unavailable`, and `Stopped` of `keep`.
+    """
+    for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventTold)):
+        part = list(several)
+        if events:
+            await _record_events(work, part, keep, rehearse=source.rehearse)
+        else:
+            await _apply(work, part, source, keep)
+
+
+async def _record_events(
+    work: Work, entries: Sequence[Entry], keep: Keep, *, rehearse: bool
+) -> None:
+    tally = Tally()
+    told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventTold)]
+    await event_batch.write(work, tally, told, rehearse=rehearse)
+    async with work.transaction():
+        await keep(tally, entries)
+
+
+async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+    async def once() -> None:
+        async with work.transaction():
+            begun = await work.one("batches.begin_chunk")
+            assert begun is not None  # noqa: S101 - a workspace has identity settings
+            tally = Tally()
+            await _in_runs(work, entries, source, tally, begun["version"])
+            await keep(tally, entries)
+
+    try:
+        await retrying(once)
+    except Unavailable as error:
+        if len(entries) == 1 or not isinstance(error.__cause__, psycopg.errors.OutOfMemory):
+            raise
+        await _halved(work, entries, source, keep)
+    except Stopped:
+        raise
+    except Exception as error:
+        if len(entries) > 1:
+            log.warning("a chunk of %d records is halved: %s", len(entries), type(error).__name__)
+            await _halved(work, entries, source, keep)
+            return
+        # Where it happened, but not the message: that may quote the record.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("line %d failed: %s\n%s", entries[0].line, type(error).__name__, where)
+        await _refused(work, entries[0], keep)
+
+
+async def _halved(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+    middle = len(entries) // 2
+    await _apply(work, entries[:middle], source, keep)
+    await _apply(work, entries[middle:], source, keep)
+
+
+async def _refused(work: Work, entry: Entry, keep: Keep) -> None:
+    tally = Tally()
+    tally.fail(entry, rules.INTERNAL)
+    async with work.transaction():
+        await keep(tally, [entry])
+
+
+async def _in_runs(
+    work: Work, entries: Sequence[Entry], source: Source, tally: Tally, version: UUID
+) -> None:
+    for kind, run in _runs(entries):
+        if kind is Fault:
+            for entry, fault in run:
+                tally.fail(entry, fault)
+        elif kind is OrderDelete:
+            await removals.delete_orders(work, tally, run)
+        else:
+            await IN_CROWD[kind](await Crowd.of(work, source, version), tally, run)
+
+
+IN_CROWD: Final[dict[type, Callable[[Crowd, Tally, Any], Awaitable[None]]]] = {
+    GuestWrite: guest_records.write,
+    OrderWrite: order_records.write,
+    GuestDelete: removals.delete_guests,
+    Migration: removals.migrate,
+}
+"""What carries out records of a kind."""
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[tuple[type, list[tuple[Entry, Any]]]]:
+    """Records of one kind that follow each other; bad ones stand apart from all."""
+    faults = [(entry, entry.what) for entry in entries if isinstance(entry.what, Fault)]
+    if faults:
+        yield Fault, faults
+    sound = (entry for entry in entries if not isinstance(entry.what, Fault))
+    for kind, run in groupby(sound, key=lambda entry: type(entry.what)):
+        yield kind, [(entry, entry.what) for entry in run]

@@ -1,0 +1,52 @@
+"""The guest context: a guest with all that belongs to it in one (VK-1)."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from innkeeper.actions.events import sessions
+from innkeeper.actions.events.sessions import Behaviour
+from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.paging import Wanted
+from innkeeper.resources.base import Record
+from innkeeper.store.work import Work
+
+ORDERS: Final = 20
+"""Orders in a context whose caller names no window: the latest (identity.md 6)."""
+MAX_ORDERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A guest and what belongs to it."""
+
+    guest: Record
+    orders: list[Record]
+    items: dict[UUID, list[Record]]
+    """Order -> its items."""
+    extensions: list[Record]
+    behaviour: Behaviour
+    """Its latest sessions with their latest events."""
+
+
+async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -> Context:
+    """The context of a live guest, its latest orders first; raises `Unknown`."""
+    found = await guests.fetch(work, guest)
+    wanted = Wanted(
+        offset,
+        min(limit, MAX_ORDERS),
+        filters={"guest_ref": guest},
+        sort=(("ordered_at", True),),
+    )
+    page = await orders.list_(work, wanted)
+    items = await order_items.of_many(work, [order["ref"] for order in page.items])
+    extensions = await OF_GUESTS.every_of_many(work, [guest])
+    behaviour = await sessions.of_guest(work, guest)
+    return Context(found, page.items, items, extensions[guest], behaviour)
+
+
+async def of_browser(work: Work, browser: UUID) -> UUID | None:
+    """The live guest whose browser it is; None for an unknown one (VK-2)."""
+    row = await work.one("browsers.fetch", ref=browser)
+    return row["guest_ref"] if row else None

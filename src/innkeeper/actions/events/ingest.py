@@ -1,0 +1,337 @@
+"""One event: from its message to the disk, in one transaction (stream-api.md 4, 5 and 9).
+
+Most events take two statements and no lock: what is known of the browser is read, the rules
+decide, and one statement writes, provided that nobody wrote of this browser and nobody changed
+the configuration meanwhile. Those that do more (identity, orders, sessions that join or split)
+hold the browser's lock and do all of it in one transaction.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.events import (
+    append,
+    browsers,
+    event_attributes,
+    incomplete_orders,
+    order_completion,
+    partitions,
+    purchases,
+    quarantine,
+    session_records,
+    stream_settings,
+)
+from innkeeper.actions.events.browsers import Browser
+from innkeeper.actions.events.incoming import Arrival, Superseded
+from innkeeper.actions.identity import ledger, resolve
+from innkeeper.actions.privacy import block_list
+from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
+from innkeeper.resources import events
+from innkeeper.rules import carts, event_types, missing_events, stream
+from innkeeper.rules.merging import intent
+from innkeeper.rules.missing_events import Waiting
+from innkeeper.rules.sessions import Mark, place
+from innkeeper.rules.stream import Configuration, Misused, Reading, Sent
+from innkeeper.store.work import Work
+
+QUICK_ATTEMPTS: Final = 2
+"""Times an event is tried without a lock: with many writers at one browser a queue is better."""
+LOCKED_ATTEMPTS: Final = 10
+"""Times an event is tried with the lock: only a configuration that keeps changing stops it."""
+_UNDER_LOCK: Final = frozenset(
+    {events.IDENTITY, events.CHECKOUT, events.ORDER_CHECKOUT, events.PAYMENT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an event."""
+
+    ref: UUID
+    guest: UUID
+    """The live guest of the browser."""
+    quarantined: tuple[str, ...] = ()
+    """Reasons for which it, or a part of it, went to quarantine."""
+    attached: bool = True
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """An event that is being recorded."""
+
+    sent: Sent
+    reading: Reading
+    browser: UUID
+    ref: UUID
+    kinds: dict[str, str]
+    config: Configuration
+    replay: bool
+
+
+async def record(
+    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
+) -> Taken | None:
+    """Attach an event to its session, or keep it in quarantine; committed when this returns.
+
+    `replay`: `ref` waits in quarantine; it is attached and no longer waits, or its reason is
+    brought up to date. None when it no longer waits. Raises `BadRequest` without `browser_id`
+    or `type`, `UnknownBrowser`.
+    """
+    event = await _incoming(work, sent, ref, replay=replay)
+    for _ in range(0 if replay else QUICK_ATTEMPTS):
+        taken = await _attempt(work, event, _quickly)
+        if taken is not None:
+            return taken
+    for _ in range(LOCKED_ATTEMPTS):
+        taken = await _attempt(work, event, _under_lock)
+        if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
+            return taken
+    raise Unavailable
+
+
+async def record_together(work: Work, several: Sequence[Sent]) -> list[Taken | None]:
+    """Attach events of one browser, in order of arrival, by one statement: as many as go on, one
+    after the other, with the session it is remembered to have; committed when this returns.
+
+    None for all that come after: nothing of them was written, and `record` does it.
+    """
+    steps: list[append.Step] = []
+    for sent in several:
+        try:
+            step = await _step(work, sent, steps[-1].after if steps else None)
+        except (ApiError, Misused):
+            # It is told to its sender when it is recorded alone.
+            break
+        # The statement compares one configuration: that of the first.
+        if step is None or (steps and step.arrival.settings != steps[0].arrival.settings):
+            break
+        steps.append(step)
+    root = await append.append_all(work, steps) if len(steps) > 1 else None
+    taken = [] if root is None else [Taken(step.arrival.ref, root) for step in steps]
+    return [*taken, *[None] * (len(several) - len(taken))]
+
+
+async def _step(work: Work, sent: Sent, before: Browser | None) -> append.Step | None:
+    """An event that goes on with the only session of `before`, or else with that which is
+    remembered; None when it does not, or does more."""
+    event = await _incoming(work, sent)
+    channel, at = event.reading.channel, event.reading.at
+    await partitions.make_room(work, event.config.version, at)
+    if before is None:
+        before = browsers.remembered(work, event.browser, channel, at)
+    if before is None or not browsers.goes_on(before, channel, at):
+        return None
+    arrival = await _arrived(work, event, before)
+    if _needs_lock(arrival) or arrival.begins or arrival.mark.cuts:
+        return None
+    return append.step(arrival)
+
+
+async def _incoming(
+    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
+) -> _Incoming:
+    reading = stream.read(sent)
+    if reading.browser is None:
+        raise UnknownBrowser
+    for person in event_types.named_in(reading.type, sent.message):
+        await block_list.refuse_blocked(work, person)
+    kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
+    config = await (stream_settings.read if replay else stream_settings.current)(work)
+    return _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+
+
+async def _attempt(
+    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
+) -> Taken | None:
+    """Record an event in one of two ways, or keep it in quarantine; None: try again."""
+    await partitions.make_room(work, event.config.version, event.reading.at)
+    try:
+        taken = await write(work, event)
+    except Superseded:
+        taken = None
+    except (Misused, Invalid) as error:
+        problem = error if isinstance(error, Misused) else _told(error)
+        taken = await _quarantined(work, event, problem)
+    if taken is None:
+        event.config = await stream_settings.read(work)
+    return taken
+
+
+def _told(error: Invalid) -> Misused:
+    return Misused(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
+
+
+async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken | None:
+    if event.replay:
+        kept = await quarantine.keep_on(work, event.ref, problem)
+    elif event.reading.type in missing_events.TYPES:
+        kept = await _keep_of_cart(work, event, problem)
+    else:
+        kept = await _keep(work, event, problem)
+    if not kept:
+        return None
+    guest = await browsers.guest_of(work, event.browser)
+    return Taken(event.ref, guest, (problem.reason,), attached=False)
+
+
+async def _keep(work: Work, event: _Incoming, problem: Misused) -> bool:
+    return await quarantine.keep(work, problem, event.sent, event.reading, event.ref, event.config)
+
+
+async def _keep_of_cart(work: Work, event: _Incoming, problem: Misused) -> bool:
+    """Keep an event of a cart, and link it where an order was made without it already."""
+    reading, reach = event.reading, event.config.longest_timeout
+    where = (event.browser, reading.channel, reading.at, reach)
+    async with work.transaction():
+        await browsers.lock(work, *where)
+        if not await _keep(work, event, problem):
+            return False
+        known = await browsers.state(work, *where)
+        if known is not None:
+            late = Waiting(event.ref, reading.type, reading.at, event.sent.message)
+            await incomplete_orders.link_late(work, late, known.sessions, reading.channel)
+    return True
+
+
+async def _quickly(work: Work, event: _Incoming) -> Taken | None:
+    """An event that is written by one statement; None when that came too late, or it is not."""
+    reading = event.reading
+    known = browsers.remembered(work, event.browser, reading.channel, reading.at)
+    if known is None:
+        begun = await _begun(work, event)
+        if isinstance(begun, UUID):
+            return Taken(event.ref, begun)
+        known = begun
+    arrival = await _arrived(work, event, known)
+    if not _needs_lock(arrival):
+        guest = await append.append(work, arrival)
+        return None if guest is None else Taken(event.ref, guest)
+    return await _under_lock(work, event)
+
+
+async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
+    """Most events of a browser that is not remembered begin a session, and those that tell where
+    they happened are written without reading it: the live guest. Else the browser, as it was
+    read instead; None when it was not."""
+    reading = event.reading
+    if reading.channel is None or not (reading.point_of_sale or event.sent.site is not None):
+        return None
+    try:
+        arrival = await _arrived(work, event, browsers.unread(event.browser))
+    except (Misused, Invalid):
+        # Whether there is such a browser comes first.
+        return None
+    if _needs_lock(arrival):
+        return None
+    return await append.begin(work, arrival, event.config.longest_timeout)
+
+
+async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> Arrival:
+    """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
+    reading, sent = event.reading, event.sent
+    browser = known or await _browser(work, event)
+    stream.check_name(reading.type)
+    point = event.config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
+    meaning, parts = event_types.told(reading.type, sent.message)
+    arbitrary = stream.arbitrary(sent.message)
+    if "ext" in arbitrary:
+        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
+        parts = parts + bad
+    cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
+    mark = Mark(reading.at, point.timeout, cuts)
+    arrival = Arrival(
+        ref=event.ref,
+        type=reading.type,
+        mark=mark,
+        channel=reading.channel or browser.channel or events.WEB,
+        point_of_sale=point.name,
+        message=sent.message,
+        arbitrary=arbitrary,
+        meaning=meaning,
+        parts=[*reading.parts, *parts],
+        received_at=sent.received_at,
+        user_agent=sent.user_agent,
+        settings=event.config.version,
+        browser=browser,
+        placement=place([session.span for session in browser.sessions], mark),
+    )
+    carts.check_room([session.cart for session in arrival.joined], arrival.type, meaning)
+    return arrival
+
+
+async def _browser(work: Work, event: _Incoming) -> Browser:
+    channel, at = event.reading.channel, event.reading.at
+    reach = event.config.longest_timeout
+    found = await browsers.state(work, event.browser, channel, at, reach)
+    if found is None and channel == events.BOT:
+        await browsers.create_unless_known(work, event.browser)
+        found = await browsers.state(work, event.browser, channel, at, reach)
+    if found is None:
+        raise UnknownBrowser
+    return found
+
+
+def _needs_lock(arrival: Arrival) -> bool:
+    """Whether more than one statement has to be written."""
+    return (
+        arrival.type in _UNDER_LOCK
+        or bool(arrival.parts)
+        or not arrival.is_quick
+        # To be seen is a write to a guest, which merges must know of.
+        or (arrival.begins and arrival.browser.in_group)
+    )
+
+
+async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
+    """The whole of an event in one transaction; None when it must be tried again."""
+    async with work.transaction():
+        channel, at = event.reading.channel, event.reading.at
+        reach = event.config.longest_timeout
+        locked = await browsers.lock(work, event.browser, channel, at, reach)
+        held = await quarantine.hold(work, event.ref) if event.replay else None
+        if event.replay and held is None:
+            return None
+        arrival = await _arrived(work, event)
+        if not locked:
+            # A bot's browser, which came into being just now.
+            return None
+        guest = arrival.browser.root
+        if arrival.type == events.IDENTITY:
+            guest = await _identified(work, arrival)
+        elif arrival.type in _UNDER_LOCK:
+            await purchases.settle(work, arrival, await session_records.cart_before(work, arrival))
+        # After IDENTITY a session may be of a guest who was not there when it began.
+        if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
+            wish = intent("see", arrival.session_start)
+            await ledger.reach(work, arrival.guest, wish, root=guest)
+        change = await order_completion.find(work, arrival, held)
+        if not await append.write(work, arrival):
+            raise Superseded
+        if change is not None:
+            await order_completion.complete(work, arrival, change)
+        for part in arrival.parts:
+            await quarantine.keep_part(work, part, arrival, event.sent)
+        if event.replay:
+            await quarantine.done(work, event.ref)
+    return Taken(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
+
+
+async def _identified(work: Work, arrival: Arrival) -> UUID:
+    """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
+    browser = arrival.browser
+    meaning: dict[str, Any] = arrival.meaning
+    guest = await resolve.identify(
+        work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=arrival.ref
+    )
+    rows = await work.all("browsers.roots", refs=[guest, browser.guest])
+    roots = {row["ref"]: row["root"] for row in rows}
+    if guest != browser.guest:
+        await work.run("browsers.relink", ref=browser.ref, guest=guest)
+        arrival.browser = replace(browser, version=browser.version + 1)
+    if roots[guest] != roots[browser.guest]:
+        await append.cut_for_another(work, arrival, clock.now())
+    arrival.guest = guest
+    return roots[guest]  # type: ignore[no-any-return]

@@ -1,0 +1,137 @@
+"""An order comes right when an event of its cart comes late, or is replayed from quarantine."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from innkeeper.actions.events import purchases, quarantine, session_records
+from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records.order_people import CONTACTS
+from innkeeper.actions.records.paging import flat
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.events import CHECKOUT
+from innkeeper.resources.guests import Person
+from innkeeper.rules import carts, event_types
+from innkeeper.rules.batch import Item
+from innkeeper.rules.carts import Purchase
+from innkeeper.rules.missing_events import INCOMPLETE, TYPES
+from innkeeper.rules.order_lines import line_of, match_lines
+from innkeeper.rules.orders import person_of
+from innkeeper.store.work import Json, Row, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an event changes of the purchase of a CHECKOUT that was recorded before it."""
+
+    order: UUID
+    checkout: Row
+    guest: UUID
+    """The live guest of its session."""
+    before: Purchase
+    after: Purchase
+
+
+async def find(work: Work, arrival: Arrival, held: Row | None) -> Completion | None:
+    """What an event changes of an order that was made without it, before it is written; None if
+    nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
+
+    Call it in the event's transaction.
+    """
+    order: UUID | None = held["order_ref"] if held else None
+    is_late = held is None and arrival.type != CHECKOUT
+    if arrival.is_plain or arrival.type not in TYPES or not (order or is_late):
+        return None
+    found = await session_records.carts_at_checkout(work, arrival, order)
+    if found is None:
+        return None
+    checkout, before, after = found
+    order = UUID(checkout["body"]["order"])
+    owner = next(one.root for one in arrival.joined if one.ref == checkout["session_ref"])
+    return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
+
+
+async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
+    """Change the order to what its CHECKOUT would have bought; call it once the event is written.
+
+    A price that somebody else has set stays.
+    """
+    row = await work.one("orders.lock", ref=change.order)
+    if row is None:
+        return
+    order = flat(row)
+    waiting = [
+        one for one in await quarantine.of_order(work, order["ref"]) if one.ref != arrival.ref
+    ]
+    await _remove_items(work, order, change)
+    lines = [Item(event_types.item_of(line)) for line in change.after.lines.values()]
+    items = await purchases.put_items(work, order, lines)
+    is_known = not any(one.decides_price for one in waiting)
+    await _fill_in(work, order, change, is_known=is_known)
+    flags = set()
+    if all(one.is_part for one in waiting):
+        flags.add(INCOMPLETE)
+    if await _put_contacts(work, order, change):
+        flags.add(purchases.VISITOR_CONTACT)
+    by_name = dict(zip(change.after.lines, items, strict=True))
+    await purchases.put_consumers(work, order, change.after.consumers, by_name)
+    await _remove_flags(work, change.checkout, flags)
+
+
+async def _remove_items(work: Work, order: Record, change: Completion) -> None:
+    """Remove the items of lines that were not to be bought after all."""
+    before, after = change.before.lines, change.after.lines
+    removed = [line for name, line in before.items() if name not in after]
+    if not removed:
+        return
+    stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
+    sent = [line_of(event_types.item_of(line), order["ordered_at"], {}) for line in removed]
+    for position in match_lines(await purchases.stored_lines(work, stored), sent):
+        if position is not None:
+            await order_items.delete(work, stored[position]["ref"])
+
+
+async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: bool) -> None:
+    changes: Changes = {}
+    bought = change.after
+    if is_known and order.get("price") in (None, change.before.price):
+        changes = {"price": bought.price, "currency_code": bought.currency}
+    if order.get("payment_type") is None:
+        changes["payment_type"] = bought.payment
+    changes = purchases.present(changes)
+    if changes:
+        await orders.patch(work, order["ref"], changes)
+
+
+async def _put_contacts(work: Work, order: Record, change: Completion) -> bool:
+    """Put the contacts of the cart on the order, in place of the session's guest where that stood
+    in for them; whether it did."""
+    stored = (await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]]
+    for person in await purchases.new_people(work, CONTACTS, order, change.after.contacts):
+        await CONTACTS.create(work, order["ref"], person)
+    if change.before.contacts or not change.after.contacts:
+        return False
+    own = await _stand_in(work, change, stored)
+    if own is not None:
+        await CONTACTS.delete(work, order_contact=own)
+    return own is not None
+
+
+async def _stand_in(work: Work, change: Completion, contacts: list[Record]) -> UUID | None:
+    """The contact that says no more than the guest of the session does of itself."""
+    guest = person_of(await guests.fetch(work, change.guest))
+    for contact in contacts:
+        members = {name: contact[name] for name in Person.fields if contact.get(name) is not None}
+        if contact["guest_ref"] == change.guest and members.items() <= guest.items():
+            ref: UUID = contact["ref"]
+            return ref
+    return None
+
+
+async def _remove_flags(work: Work, checkout: Row, flags: set[str]) -> None:
+    body = checkout["body"]
+    left = [flag for flag in body.get("flags", ()) if flag not in flags]
+    if left != body.get("flags", []):
+        body = {name: value for name, value in body.items() if name != "flags"}
+        body |= {"flags": left} if left else {}
+        await work.run("events.amend", at=checkout["at"], ref=checkout["ref"], body=Json(body))

@@ -1,0 +1,209 @@
+"""Orders that events make: CHECKOUT, ORDER_CHECKOUT and PAYMENT (stream-api.md 4.2 and 5).
+
+The order, its items and people are the resources that REST serves, made by the same actions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.events import incomplete_orders
+from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
+from innkeeper.resources import events
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY
+from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, OrderItem
+from innkeeper.resources.values import iso
+from innkeeper.rules import carts, event_types
+from innkeeper.rules.batch import Group, Item
+from innkeeper.rules.order_lines import Line, line_of, match_lines
+from innkeeper.rules.orders import person_of
+from innkeeper.rules.stream import NOT_A_CUSTOMER, Misused, defaults
+from innkeeper.store.work import Work
+
+VISITOR_CONTACT: Final = "the contact is a visitor"
+"""Flag of an order whose only contact has no identity (stream-api.md 9)."""
+_OWNED: Final = frozenset(name for name, field in OrderItem.fields.items() if field.owned)
+_WHO: Final = ("first_name", "last_name", "emails", "identifiers")
+
+
+async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
+    """Make or change the order that an event means; `cart` is the cart before it.
+
+    Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
+    """
+    match arrival.type:
+        case events.CHECKOUT:
+            await _checkout(work, arrival, carts.purchase(cart))
+        case events.ORDER_CHECKOUT:
+            await _order_checkout(work, arrival)
+        case events.PAYMENT:
+            await _payment(work, arrival)
+
+
+async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> None:
+    missing = await incomplete_orders.find_missing(work, arrival)
+    priced = _priced(arrival, bought, is_known=not any(one.decides_price for one in missing))
+    changes: Changes = {
+        "reference_id": arrival.meaning["reference_id"],
+        "ordered_at": iso(arrival.mark.at),
+        "status": arrival.meaning["status"],
+        "payment_type": bought.payment,
+    }
+    # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
+    order = await _place(work, arrival, changes | (priced if bought.lines else {}))
+    if order["fresh"] and not bought.lines:
+        await orders.patch(work, order["ref"], present(priced))
+    lines = [Item(event_types.item_of(line)) for line in bought.lines.values()]
+    items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
+    for person in await new_people(work, CONTACTS, order, bought.contacts):
+        await CONTACTS.create(work, order["ref"], person)
+    if not bought.contacts and (bought.lines or not await _has_contact(work, order)):
+        await _own_contact(work, arrival, order)
+    await put_consumers(work, order, bought.consumers, items)
+    await incomplete_orders.link(work, arrival, order["ref"], missing)
+
+
+def _priced(arrival: Arrival, bought: carts.Purchase, *, is_known: bool) -> Changes:
+    """Price and currency of an order; without a price where it is not known."""
+    about = arrival.joined[-1].about if arrival.joined else {}
+    currency = bought.currency or defaults(arrival.message, about).get("currency")
+    return {"currency_code": currency} | ({"price": bought.price} if is_known else {})
+
+
+async def put_consumers(
+    work: Work, order: Record, consumers: Sequence[Record], items: Mapping[str, UUID]
+) -> None:
+    """Put consumers of a cart on an order; `items` are its items by `item_id`."""
+    for person in await new_people(work, CONSUMERS, order, consumers):
+        used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
+        told = {name: value for name, value in person.items() if name != "item_ids"}
+        told |= {"order_items": used} if used else {}
+        await CONSUMERS.accompany(work, order["ref"], told)
+
+
+async def _order_checkout(work: Work, arrival: Arrival) -> None:
+    """A whole order in one event, for a guest who is a customer already."""
+    if arrival.browser.root_type != CUSTOMER:
+        raise Misused(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
+    meaning = arrival.meaning
+    order = await _place(work, arrival, meaning["order"])
+    currency = order.get("currency_code")
+    lines = []
+    for sent in meaning["items"]:
+        told = {name: value for name, value in sent.items() if name != "ext"}
+        group = Group(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
+        lines.append(Item({"currency_code": currency, "type": "OTHER", **told}, group))
+    await put_items(work, order, lines)
+    await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
+    await _own_contact(work, arrival, order)
+
+
+async def _payment(work: Work, arrival: Arrival) -> None:
+    """How the session's last order was paid; before CHECKOUT the cart remembers it."""
+    refs = [ref for session in arrival.joined for ref in session.about.get("orders", ())]
+    if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
+        paid = {"payment_type": arrival.meaning["pay_type"]}
+        if "card_type" in arrival.meaning:
+            paid["card_type"] = arrival.meaning["card_type"]
+        await orders.patch(work, UUID(refs[-1]), paid)
+
+
+async def _place(work: Work, arrival: Arrival, changes: Changes) -> Record:
+    where: Changes = {"point_of_sale": arrival.point_of_sale}
+    if arrival.channel in CHANNELS:
+        where["channel"] = arrival.channel
+    order = await orders.create(work, {**where, **present(changes)})
+    arrival.noted["order"] = str(order["ref"])
+    return order
+
+
+def present(changes: Changes) -> Changes:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+async def put_items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]:
+    """The items of an order that lines are, in order: those it has already, or new ones."""
+    stored: list[Record] = []
+    found: list[int | None] = [None] * len(lines)
+    if lines and not order.get("fresh"):
+        stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
+        sent = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
+        found = match_lines(await stored_lines(work, stored), sent)
+    refs = []
+    for line, position in zip(lines, found, strict=True):
+        if position is None:
+            item = await order_items.create(work, order["ref"], line.changes)
+        else:
+            item = stored[position]
+            await _update(work, item, line.changes)
+        if line.group is not None:
+            await _extend(work, OF_ORDER_ITEMS, item["ref"], line.group.pairs)
+        refs.append(item["ref"])
+    return refs
+
+
+async def stored_lines(work: Work, items: Sequence[Record]) -> list[Line]:
+    extensions = await OF_ORDER_ITEMS.of_many(work, [item["ref"] for item in items])
+    return [
+        line_of(
+            {name: item[name] for name in OrderItem.fields if name in item and name not in _OWNED},
+            item["ordered_at"],
+            {(one["name"], one["key"]): one["pairs"] for one in extensions[item["ref"]]},
+        )
+        for item in items
+    ]
+
+
+async def _update(work: Work, item: Record, changes: Changes) -> None:
+    """Change a stored item to what a line says, unless it is so already."""
+    members = line_of(changes, item["ordered_at"], {}).members
+    if any(item.get(name) != value for name, value in members.items()):
+        await order_items.patch(work, item["ref"], changes)
+
+
+async def new_people(
+    work: Work, people: People, order: Record, wanted: Sequence[Record]
+) -> list[Record]:
+    """Those that the order does not have yet: a CHECKOUT may come twice."""
+    if order.get("fresh") or not wanted:
+        return list(wanted)
+    found = await people.of_many(work, [order["ref"]])
+    known = [_who(person) for person in found[order["ref"]]]
+    return [person for person in wanted if _who(person) not in known]
+
+
+def _who(person: Record) -> list[Any]:
+    return [person.get(name) or None for name in _WHO]
+
+
+async def _has_contact(work: Work, order: Record) -> bool:
+    if order["fresh"]:
+        return False
+    return bool((await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]])
+
+
+async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
+    """The session's guest as the contact; a visitor stays one, and the event is flagged."""
+    root = arrival.browser.root
+    guest = await guests.fetch(work, root)
+    if guest["guest_type"] != CUSTOMER:
+        arrival.noted.setdefault("flags", []).append(VISITOR_CONTACT)
+    known = await work.one("order_people.is_contact", order=order["ref"], guest=arrival.guest)
+    if known is None:
+        await CONTACTS.record(work, order["ref"], arrival.guest, person_of(guest))
+
+
+async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:
+    """The pairs of an event's `ext`, beside those that are there already."""
+    if not pairs:
+        return
+    changes: Changes = {"name": EXTENSION_NAME, "pairs": dict(pairs), "single": False}
+    known = [row for row in await of.of_one(work, parent) if row["name"] == EXTENSION_NAME]
+    if known and known[0]["pairs"].items() >= pairs.items():
+        return
+    write = of.patch if known else of.create
+    await write(work, EXTENSION_NAME, changes=changes, unique_keys=False, **{of.parent: parent})

@@ -1,0 +1,245 @@
+"""What breaks a rule is kept, told and tried again: nothing that was acknowledged is lost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.errors import Unknown
+from innkeeper.resources.base import Record
+from innkeeper.rules.missing_events import INCOMPLETE, TYPES, Waiting
+from innkeeper.rules.stream import CLOCK_TRUST, Configuration, Misused, Part, Reading, Sent
+from innkeeper.store.work import Json, Row, Work
+
+WHOLE: Final = "event"
+PART: Final = "part of an event"
+NOTHING: Final = Page([], 0)
+MOST_OF_CART: Final = 1000
+"""Waiting events that are looked at for one CHECKOUT, and for one order."""
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of what waits: by reason, by ref, by the order that lacks it, or all of it."""
+
+    reason: str | None = None
+    refs: Sequence[UUID] | None = None
+    order: UUID | None = None
+
+    @property
+    def filters(self) -> list[str]:
+        """The queries that select."""
+        by = {"by_reason": self.reason, "by_refs": self.refs, "by_order": self.order}
+        return [f"quarantine.{name}" for name, value in by.items() if value is not None]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What they take."""
+        refs = None if self.refs is None else list(self.refs)
+        sent = {"reason": self.reason, "refs": refs, "order": self.order}
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+async def keep(
+    work: Work,
+    problem: Misused,
+    sent: Sent,
+    reading: Reading,
+    ref: UUID,
+    config: Configuration,
+) -> bool:
+    """Keep a whole event; False when another configuration is in force by now."""
+    return bool(
+        await work.run(
+            "quarantine.keep",
+            ref=ref,
+            event=None,
+            at=reading.at,
+            reason=problem.reason,
+            detail=problem.detail,
+            message=Json(sent.message),
+            came=Json(sent.came()),
+            type=reading.type[:255],
+            browser=reading.browser,
+            received_at=sent.received_at,
+            settings=config.version,
+            order=None,
+        )
+    )
+
+
+async def keep_on(work: Work, ref: UUID, problem: Misused) -> bool:
+    """Note why one still waits; False when it waits no more."""
+    reason, detail = problem.reason, problem.detail
+    return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
+
+
+async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> None:
+    """Keep what an event was stripped of. Call it in the event's transaction."""
+    await work.run(
+        "quarantine.keep",
+        ref=uuid4(),
+        event=arrival.ref,
+        at=arrival.mark.at,
+        reason=part.reason,
+        detail=part.detail,
+        message=Json(part.message),
+        came=Json(sent.came()),
+        type=arrival.type,
+        browser=arrival.browser.ref,
+        received_at=sent.received_at,
+        settings=arrival.settings,
+        order=arrival.noted.get("order"),
+    )
+
+
+async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Waiting]:
+    """The cart events that wait of a browser and belong to no order yet, the latest first, at most
+    `MOST_OF_CART` of the day before an instant."""
+    rows = await work.all(
+        "quarantine.of_cart",
+        browser=browser,
+        types=list(TYPES),
+        since=until - CLOCK_TRUST,
+        until=until,
+        most=MOST_OF_CART,
+    )
+    return [_waiting(row) for row in rows]
+
+
+async def of_order(work: Work, order: UUID) -> list[Waiting]:
+    """What waits of the cart of an order, at most `MOST_OF_CART`: whole events, then parts, the
+    earliest of each first."""
+    rows = await work.all("quarantine.of_order", order=order, most=MOST_OF_CART)
+    return [_waiting(row) for row in rows]
+
+
+async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
+    """Note which order lacks what waits."""
+    await work.run("quarantine.link", refs=list(refs), order=order)
+
+
+def _waiting(row: Row) -> Waiting:
+    is_part = row["event_ref"] is not None
+    return Waiting(row["ref"], row["type"], row["event_at"], row["message"], is_part)
+
+
+async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:
+    """A page of what waits, oldest first."""
+    return await _page(work, "quarantine.list", wanted, selection)
+
+
+async def list_cut(work: Work, wanted: Wanted, selection: Selection, most: int) -> Page:
+    """The same with at most so many characters of each message, as text: `beginning`, and
+    `message` where that is all of it."""
+    return await _page(work, "quarantine.list_cut", wanted, selection, most=most)
+
+
+async def text(work: Work, ref: UUID) -> str:
+    """The whole message of one that waits, as JSON; raises `Unknown`."""
+    row = await work.one("quarantine.text", ref=ref)
+    if row is None:
+        raise Unknown("Quarantined event", ref)
+    return str(row["text"])
+
+
+async def _page(work: Work, query: str, wanted: Wanted, selection: Selection, **more: int) -> Page:
+    parts = {"filters": selection.filters, "total": ["quarantine.count"]}
+    rows = await work.all(
+        query,
+        parts=parts,
+        limit=wanted.limit,
+        offset=wanted.offset,
+        **selection.params,
+        **more,
+    )
+    if rows:
+        total: int = rows[0]["total"]
+        return Page([_told(row) for row in rows], total)
+    counted = await work.one(
+        "quarantine.count", parts={"filters": selection.filters}, **selection.params
+    )
+    return Page([], counted["total"] if counted else 0)
+
+
+async def reasons(work: Work) -> list[Row]:
+    """How many wait, by reason."""
+    return await work.all("quarantine.reasons")
+
+
+async def discard(work: Work, ref: UUID) -> None:
+    """Give up one that waits; raises `Unknown`. An order that lacks no other is not marked any
+    more; a price that was not known without it stays absent."""
+    async with work.transaction():
+        row = await work.one("quarantine.discard", ref=ref)
+        if row is None:
+            raise Unknown("Quarantined event", ref)
+        if row["order_ref"] is not None:
+            await work.run(
+                "quarantine.remove_flag",
+                order=str(row["order_ref"]),
+                browser=row["browser_ref"],
+                at=row["event_at"],
+                until=row["event_at"] + 2 * CLOCK_TRUST,
+                flag=INCOMPLETE,
+            )
+
+
+async def hold(work: Work, ref: UUID) -> Row | None:
+    """One that waits, held until the transaction ends."""
+    return await work.one("quarantine.lock", ref=ref)
+
+
+async def waits(work: Work, ref: UUID) -> bool:
+    """Whether one still waits."""
+    return bool(await work.all("quarantine.list", **_named(ref)))
+
+
+async def done(work: Work, ref: UUID) -> None:
+    """One is attached now; call it in the transaction that attached it."""
+    await work.run("quarantine.done", ref=ref, now=clock.now())
+
+
+def came_as(row: Row) -> Sent:
+    """An event as it came the first time."""
+    came: Record = row["came"]
+    return Sent(row["message"], row["received_at"], came.get("site"), came.get("user_agent", ""))
+
+
+async def waiting(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:
+    """The refs of all that waits now, in order of arrival."""
+    found: list[UUID] = []
+    until, after_at, after = clock.now(), _FIRST, UUID(int=0)
+    while True:
+        rows = await work.all(
+            "quarantine.waiting",
+            parts={"filters": selection.filters},
+            until=until,
+            after_at=after_at,
+            after=after,
+            most=batch,
+            **selection.params,
+        )
+        found += [row["ref"] for row in rows]
+        if len(rows) < batch:
+            return found
+        after_at, after = rows[-1]["received_at"], rows[-1]["ref"]
+
+
+def _named(ref: UUID) -> dict[str, Any]:
+    return {
+        "parts": {"filters": ["quarantine.by_refs"], "total": ["quarantine.count"]},
+        "refs": [ref],
+        "limit": 1,
+        "offset": 0,
+    }
+
+
+def _told(row: Row) -> Record:
+    row.pop("total")
+    return {**row, "what": WHOLE if row["event_ref"] is None else PART}

@@ -1,0 +1,101 @@
+"""Trying again what waits in quarantine, once what kept it there is mended."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from innkeeper.actions.admin.background import told
+from innkeeper.actions.events import event_attributes, ingest, quarantine
+from innkeeper.actions.events.quarantine import Selection
+from innkeeper.errors import ApiError
+from innkeeper.rules import stream
+from innkeeper.store.database import retrying
+from innkeeper.store.driver_errors import may_pass
+from innkeeper.store.work import Json, Row, Work
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What came of it."""
+
+    attached: int = 0
+    waiting: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Of those that still wait."""
+
+
+async def replay(work: Work, selection: Selection) -> Replayed:
+    """Try again what is selected, in order of arrival, each in a transaction of its own.
+
+    An event keeps the ref and the time that it was told first.
+    """
+    found = Replayed()
+    for ref in await quarantine.waiting(work, selection):
+
+        async def once(ref: UUID = ref) -> str | None:
+            return await _again(work, ref)
+
+        reason = await retrying(once)
+        if reason == "":
+            continue
+        if reason is None:
+            found.attached += 1
+        else:
+            found.waiting += 1
+            found.reasons[reason] = found.reasons.get(reason, 0) + 1
+    return found
+
+
+async def _again(work: Work, ref: UUID) -> str | None:
+    """None when it is attached, else why it still waits; empty when it waits no more."""
+    row = await _waiting(work, ref)
+    if row is None:
+        return ""
+    if row["event_ref"] is not None:
+        return await _part(work, ref)
+    try:
+        taken = await ingest.record(work, quarantine.came_as(row), ref, replay=True)
+    except Exception as fault:
+        if may_pass(fault):
+            raise
+        if not isinstance(fault, ApiError):
+            log.exception("event %s in quarantine cannot be replayed", ref)
+        await work.run("quarantine.failed", ref=ref, reason=row["reason"], detail=told(fault))
+        return str(row["reason"])
+    if taken is None:
+        return ""
+    return None if taken.attached else taken.quarantined[0]
+
+
+async def _part(work: Work, ref: UUID) -> str | None:
+    """Give an event back a part of its `ext`, as far as the rules allow now."""
+    async with work.transaction():
+        row = await quarantine.hold(work, ref)
+        if row is None:
+            return ""
+        event = await work.one("events.fetch", at=row["event_at"], ref=row["event_ref"])
+        rest = row["message"].get("ext")
+        if event is None or not isinstance(rest, Mapping):
+            await work.run("quarantine.failed", ref=ref, reason=row["reason"], detail=row["detail"])
+            return str(row["reason"])
+        body = event["body"]
+        has = body.get("data", {}).get("ext", {})
+        kinds = await event_attributes.kinds(work, event["type"], dict(rest))
+        # What the event has comes first, so that the fifty are the same ones.
+        good, bad = stream.usable_ext({**has, **rest}, kinds)
+        left = {name for part in bad for name in part.message["ext"]} & rest.keys()
+        if left:
+            await work.run("quarantine.failed", ref=ref, reason=bad[0].reason, detail=bad[0].detail)
+            return bad[0].reason
+        body["data"] = {**body.get("data", {}), "ext": good}
+        await work.run("events.amend", at=row["event_at"], ref=row["event_ref"], body=Json(body))
+        await quarantine.done(work, ref)
+    return None
+
+
+async def _waiting(work: Work, ref: UUID) -> Row | None:
+    async with work.transaction():
+        return await quarantine.hold(work, ref)

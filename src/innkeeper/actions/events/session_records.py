@@ -1,0 +1,245 @@
+"""A session as an event leaves it: begun, gone on with, or folded anew of all its events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any
+from uuid import UUID, uuid4
+
+from innkeeper.actions.events.browsers import Session
+from innkeeper.actions.events.incoming import Arrival
+from innkeeper.resources.events import CART_TYPES, CHECKOUT
+from innkeeper.rules import carts, event_types, sessions
+from innkeeper.rules.sessions import Mark, Span
+from innkeeper.store.work import Json, Row, Work
+
+
+@dataclass(slots=True)
+class Kept:
+    """A session as it is to be written."""
+
+    ref: UUID
+    guest: UUID
+    version: int
+    """As it was read; 0 for one that is new."""
+    span: Span
+    cut_by: sessions.CutBy | None
+    events: int
+    about: dict[str, Any]
+    cart: dict[str, Any] | None
+
+    def params(self, now: datetime) -> dict[str, Any]:
+        over = sessions.is_over(self.span, now)
+        return {
+            "session": self.ref,
+            "session_version": self.version,
+            "session_guest": self.guest,
+            "started_at": self.span.started_at,
+            "last_at": self.span.last_at,
+            "expires_at": self.span.expires_at,
+            "cut_at": self.span.cut_at,
+            "cut_by": self.cut_by,
+            "events": self.events,
+            "about": Json(self.about),
+            "cart": None if self.cart is None else Json(self.cart),
+            "closed_at": now if over else None,
+            "cart_type": carts.cart_type(self.cart) if over else None,
+            "revenue": carts.abandoned_revenue(self.cart) if over else None,
+            "now": now,
+        }
+
+
+def plain(arrival: Arrival) -> tuple[Kept, dict[str, Any]]:
+    """The session that a plain event begins or goes on with, and the event as kept."""
+    if arrival.begins:
+        about = sessions.opened_by(arrival.user_agent)
+        body = arrival.body(about)
+        cut_by: sessions.CutBy | None = "force" if arrival.mark.cuts else None
+        kept = Kept(
+            uuid4(),
+            arrival.guest,
+            0,
+            sessions.span_of(arrival.mark),
+            cut_by,
+            1,
+            sessions.with_event(about, body, arrival.point_of_sale, first=True, last=True),
+            _cart(None, arrival),
+        )
+        return kept, body
+    session, at = arrival.joined[0], arrival.mark.at
+    body = arrival.body(session.about)
+    kept = Kept(
+        session.ref,
+        session.guest,
+        session.version,
+        session.span.with_mark(arrival.mark),
+        "force" if arrival.mark.cuts else session.cut_by,
+        session.events + 1,
+        sessions.with_event(
+            session.about,
+            body,
+            arrival.point_of_sale,
+            first=at < session.span.started_at,
+            last=at >= session.span.last_at,
+        ),
+        _cart(session.cart, arrival),
+    )
+    return kept, body
+
+
+async def cart_before(work: Work, arrival: Arrival) -> carts.Cart | None:
+    """The cart as an event finds it, by the time of what happened before it."""
+    if arrival.begins:
+        return None
+    if arrival.is_plain:
+        return arrival.joined[0].cart
+    cart: carts.Cart | None = None
+    for row in await _rows(work, arrival.joined):
+        if row["at"] <= arrival.mark.at:
+            cart = _cart_with(cart, row)
+    return cart
+
+
+async def events_before(
+    work: Work, arrival: Arrival
+) -> list[tuple[datetime, str, Mapping[str, Any]]]:
+    """Time, type and members of the events of an event's session that came before it."""
+    rows = [] if arrival.begins else await _rows(work, arrival.joined)
+    return [
+        (row["at"], row["type"], row["body"].get("data", {}))
+        for row in rows
+        if row["at"] <= arrival.mark.at
+    ]
+
+
+async def carts_at_checkout(
+    work: Work, arrival: Arrival, order: UUID | None
+) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
+    """The CHECKOUT that made an order, or without one the first after an event, with its cart
+    without the event and with it; None where the event is not of its session, or came after it."""
+    rows = [] if arrival.begins else await _rows(work, arrival.joined)
+    checkout = next((row for row in rows if _made(row, order, arrival.mark.at)), None)
+    if checkout is None:
+        return None
+    every = _with_arrival(rows, arrival)
+    for group in sessions.divided([_mark(row) for row in every]):
+        members = [every[index] for index in group]
+        refs = {row["ref"] for row in members}
+        if refs >= {checkout["ref"], arrival.ref}:
+            own = [row for row in rows if row["session_ref"] == checkout["session_ref"]]
+            return checkout, _cart_until(own, checkout), _cart_until(members, checkout)
+    return None
+
+
+async def checkout_after(
+    work: Work, session: Session, at: datetime
+) -> tuple[Row, list[Row], carts.Purchase] | None:
+    """The first CHECKOUT of a session at or after an instant, if it made an order: its event with
+    its timeout, the session's events before it, and what it bought."""
+    rows = await _rows(work, [session])
+    for index, row in enumerate(rows):
+        if row["type"] == CHECKOUT and row["at"] >= at:
+            if not _made(row, None, at):
+                return None
+            checkout = {**row, "reach": timedelta(seconds=row["reach"])}
+            return checkout, rows[:index], carts.purchase(_cart_until(rows, row))
+    return None
+
+
+def _made(row: Row, order: UUID | None, after: datetime) -> bool:
+    if row["type"] != CHECKOUT or row["at"] < after:
+        return False
+    made = row["body"].get("order")
+    return made is not None and order in (None, UUID(made))
+
+
+def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
+    cart: carts.Cart | None = None
+    for row in takewhile(lambda row: row["ref"] != checkout["ref"], rows):
+        cart = _cart_with(cart, row)
+    return cart
+
+
+def _cart(cart: carts.Cart | None, arrival: Arrival) -> carts.Cart | None:
+    if arrival.type not in CART_TYPES:
+        return cart
+    return carts.applied(cart, arrival.type, arrival.meaning, arrival.mark.at)
+
+
+def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
+    if row["type"] not in CART_TYPES:
+        return cart
+    meaning, _ = event_types.told(row["type"], row["body"].get("data", {}))
+    return carts.applied(cart, row["type"], meaning, row["at"])
+
+
+async def folded(work: Work, arrival: Arrival) -> tuple[list[tuple[Kept, list[Row]]], list[UUID]]:
+    """The sessions that an event and those it joins fall into, oldest first, each with all its
+    events; and the refs of sessions that are no more."""
+    rows = _with_arrival(await _rows(work, arrival.joined), arrival)
+    marks = [_mark(row) for row in rows]
+    origins = {session.ref: session for session in arrival.joined}
+    free = [session.ref for session in arrival.joined]
+    anew: list[tuple[Kept, list[Row]]] = []
+    for group in sessions.divided(marks):
+        members = [rows[index] for index in group]
+        origin = origins.get(members[0]["session_ref"], arrival.joined[0])
+        ref = free.pop(0) if free else uuid4()
+        span = sessions.span_of_all([marks[index] for index in group])
+        version = origins[ref].version if ref in origins else 0
+        anew.append((_folded(ref, version, origin, span, members), members))
+    _keep_cut(anew[-1][0], arrival.joined[-1])
+    return anew, free
+
+
+async def _rows(work: Work, joined: Sequence[Session]) -> list[Row]:
+    """Every event of some sessions by time, then by arrival."""
+    return await work.all(
+        "events.of_sessions",
+        sessions=[session.ref for session in joined],
+        since=min(session.span.started_at for session in joined),
+        until=max(session.span.last_at for session in joined),
+    )
+
+
+def _with_arrival(rows: Iterable[Row], arrival: Arrival) -> list[Row]:
+    """Rows with the new event in its place: after all that happened at its time or before."""
+    about = arrival.joined[0].about
+    own: Row = {
+        "ref": arrival.ref,
+        "at": arrival.mark.at,
+        "session_ref": None,
+        "type": arrival.type,
+        "point_of_sale": arrival.point_of_sale,
+        "reach": arrival.mark.reach.total_seconds(),
+        "cuts": arrival.mark.cuts,
+        "body": arrival.body(about),
+    }
+    return sorted([*rows, own], key=lambda row: row["at"])
+
+
+def _mark(row: Row) -> Mark:
+    return Mark(row["at"], timedelta(seconds=row["reach"]), row["cuts"])
+
+
+def _folded(ref: UUID, version: int, origin: Session, span: Span, rows: Sequence[Row]) -> Kept:
+    """A session made of its events from the first to the last."""
+    known = ("user_agent", "operating_system")
+    about = {name: origin.about[name] for name in known if name in origin.about}
+    cart: carts.Cart | None = None
+    for index, row in enumerate(rows):
+        about = sessions.with_event(
+            about, row["body"], row["point_of_sale"], first=index == 0, last=True
+        )
+        cart = _cart_with(cart, row)
+    cut_by: sessions.CutBy | None = "force" if span.cut_at is not None else None
+    return Kept(ref, origin.guest, version, span, cut_by, len(rows), about, cart)
+
+
+def _keep_cut(last: Kept, before: Session) -> None:
+    """The end that another person put to a session is no event of it, and stays."""
+    end = before.span.cut_at
+    if before.cut_by == "person" and end is not None and last.span.cut_at is None:
+        last.span = replace(last.span, cut_at=end, expires_at=end)
+        last.cut_by = "person"

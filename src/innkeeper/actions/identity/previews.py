@@ -1,0 +1,63 @@
+"""What a change would do, found by doing it in a transaction that is then given up."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.events import sessions
+from innkeeper.actions.identity import merges
+from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.paging import Wanted
+from innkeeper.resources.base import Record
+from innkeeper.rules.versions import ROW_VERSION
+from innkeeper.store.work import Work
+
+MOST_SESSIONS: Final = 1000
+
+
+class _GivenUp(Exception):
+    """Ends a trial: whatever it wrote is undone."""
+
+
+async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
+    """The survivor `before` and `after` a merge is undone, who would be `released`, and how many
+    orders and sessions each would have. Raises what `merges.undo` raises."""
+    found: dict[str, Any] = {}
+    row = await merges.fetch(work, merge)
+    try:
+        async with work.transaction():
+            survivor = await _live(work, row["survivor_ref"])
+            found["merge"] = row
+            found["before"] = await guests.fetch(work, survivor)
+            found["owned_before"] = await _owned(work, survivor)
+            await merges.undo(work, merge)
+            found["after"] = await guests.fetch(work, survivor)
+            found["owned_after"] = await _owned(work, survivor)
+            found["released"] = await guests.fetch(work, row["absorbed_ref"])
+            found["owned_released"] = await _owned(work, row["absorbed_ref"])
+            raise _GivenUp
+    except _GivenUp:
+        return found
+
+
+def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:
+    """The fields of one guest that differ: (name, before, after)."""
+    skipped = {"modified_at", "last_seen", ROW_VERSION}
+    names = dict.fromkeys([*before, *after])
+    return [
+        (name, before.get(name), after.get(name))
+        for name in names
+        if name not in skipped and before.get(name) != after.get(name)
+    ]
+
+
+async def _live(work: Work, guest: UUID) -> UUID:
+    row = await work.one("guests.fetch", ref=guest)
+    return guest if row is None or row["survivor_ref"] is None else UUID(str(row["survivor_ref"]))
+
+
+async def _owned(work: Work, guest: UUID) -> dict[str, int]:
+    page = await orders.list_(work, Wanted(limit=1, filters={"guest_ref": guest}))
+    behaviour = await sessions.of_guest(
+        work, guest, most=MOST_SESSIONS, events=0, days=None, custom=False
+    )
+    return {"orders": page.total, "sessions": len(behaviour.sessions)}

@@ -1,0 +1,65 @@
+"""Keys of guests made again, after the program derives them in another way than they were."""
+
+from typing import Final
+from uuid import UUID
+
+from innkeeper.actions.admin import workspaces
+from innkeeper.actions.identity import ledger, rulebook
+from innkeeper.rules.identity_keys import KEY_FORM, guest_keys
+from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.store.database import Database
+from innkeeper.store.migrate import migrate
+from innkeeper.store.work import Row, Work
+
+BATCH: Final = 2000
+
+
+async def upgrade(dsn: str) -> None:
+    """Bring a database up to this code: its tables, then the keys of its guests."""
+    await migrate(dsn)
+    database = Database(dsn, pool_size=1, statement_timeout_ms=0)
+    await database.open()
+    try:
+        await make_keys_again(database)
+    finally:
+        await database.close()
+
+
+async def make_keys_again(database: Database) -> None:
+    """Give the guests of every workspace the keys of this code, unless they have them already.
+
+    Whoever answers requests comes after this: a guest with keys of another form is not found by the
+    record of the same person. Cut off, it starts again.
+    """
+    async with database.control("system") as work:
+        names = [row["name"] for row in await workspaces.list_all(work)]
+    for name in names:
+        async with database.work(name, "system") as work:
+            row = await work.one("identity.key_form")
+            if row is not None and row["key_form"] < KEY_FORM:
+                await _make_again(work)
+
+
+async def _make_again(work: Work) -> None:
+    book, after = await rulebook.read(work), None
+    while True:
+        async with work.transaction():
+            await work.run("identity.patient")
+            rows = await work.all("identity.batch_of_other_form", after=after, limit=BATCH)
+            if not rows:
+                await work.run("identity.set_key_form", key_form=KEY_FORM)
+                return
+            pairs = [(key, row["ref"]) for row in rows for key in _keys(row, book)]
+            await work.run("identity.forget_keys", guests=[row["ref"] for row in rows])
+            await work.run(
+                "identity.add_keys",
+                keys=[key for key, _ in pairs],
+                guests=[ref for _, ref in pairs],
+            )
+        after = rows[-1]["ref"]
+
+
+def _keys(row: Row, book: Rulebook) -> list[UUID]:
+    """The keys of a guest as callers see it, and as it would be without merges."""
+    records = (ledger.seen_record(row), ledger.own_record(row))
+    return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

@@ -1,0 +1,208 @@
+"""Identity rules and guards: list, add, reorder, delete, replace; what guards stopped."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import background
+from innkeeper.actions.identity import rulebook
+from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.codes import COUNTRIES
+from innkeeper.resources.values import NOT_VALID
+from innkeeper.rules import placeholders
+from innkeeper.rules.identity_rules import Rule, Rulebook
+from innkeeper.rules.versions import Expected
+from innkeeper.store.work import Json, Work
+
+TASK: Final = "identity.run"
+"""The background task that carries rule changes through the existing guests."""
+SINGULAR: Final = "Identity rule"
+
+
+async def rules(work: Work) -> list[Rule]:
+    """The rules in the order in which they are tried."""
+    return list((await rulebook.read(work)).rules)
+
+
+async def add_rule(work: Work, rule: Rule) -> Rule:
+    """One more rule, tried last; raises `Conflict` for a name that is taken.
+
+    Existing guests are found by it, as soon as they are indexed, but not merged: see `apply`.
+    """
+    async with work.transaction():
+        known = await _locked(work)
+        if any(other.name == rule.name for other in known):
+            raise Conflict(f"Identity rule {rule.name} already exists.")
+        await _store(work, [*known, rule], merging=False)
+    return rule
+
+
+async def delete_rule(work: Work, name: str) -> None:
+    """One rule less; raises `Unknown`. Merges that it made stand until they are undone."""
+    async with work.transaction():
+        known = await _locked(work)
+        left = [rule for rule in known if rule.name != name]
+        if len(left) == len(known):
+            raise Unknown(SINGULAR, name)
+        await _store(work, left, merging=False)
+
+
+async def reorder_rules(
+    work: Work, names: Sequence[str], expected: Expected | None = None
+) -> list[Rule]:
+    """The same rules in another order; raises `Invalid` unless each is named once."""
+    async with work.transaction():
+        known = {rule.name: rule for rule in await _locked(work, expected)}
+        if sorted(names) != sorted(known):
+            raise Invalid(Problem("rules", "must name every identity rule once"))
+        ordered = [known[name] for name in names]
+        await _store(work, ordered, merging=False)
+    return ordered
+
+
+async def book(work: Work) -> Rulebook:
+    """Rules and guards as they are now, with the version that changes with either."""
+    return await rulebook.read(work)
+
+
+async def replace_rules(
+    work: Work, wanted: Sequence[Rule], expected: Expected | None = None
+) -> list[Rule]:
+    """Another list of rules; existing guests are found by them but not merged."""
+    async with work.transaction():
+        await _locked(work, expected)
+        await _store(work, wanted, merging=False)
+    return list(wanted)
+
+
+async def apply(
+    work: Work, wanted: Sequence[Rule] | None = None, expected: Expected | None = None
+) -> Record:
+    """Put rules in force, or keep those there are, and merge existing guests by them.
+
+    The rules decide at once; the guests are indexed and merged by a job, which is returned.
+    """
+    async with work.transaction():
+        known = await _locked(work, expected)
+        return await _store(work, known if wanted is None else wanted, merging=True)
+
+
+async def guards(work: Work) -> Record:
+    """`group_limit`, `region` and the values that `never` identify."""
+    return shown_guards(await rulebook.read(work))
+
+
+def shown_guards(book: Rulebook) -> Record:
+    """What guards go by, as callers see it."""
+    return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
+
+
+async def set_guards(work: Work, changes: Changes, expected: Expected | None = None) -> Record:
+    """Change some of what guards go by; null restores a default. Raises `Invalid`.
+
+    `never` is the whole list; `add_never` and `remove_never` change the one in force.
+    """
+    async with work.transaction():
+        await _locked(work, expected)
+        wanted = shown_guards(await rulebook.read(work)) | changes
+        limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
+        region = wanted["region"]
+        if region is not None and region.upper() not in COUNTRIES:
+            raise Invalid(Problem("region", NOT_VALID))
+        built_in = {*placeholders.PLACEHOLDERS}
+        never = _never(wanted, built_in)
+        await work.run(
+            "identity.set_guards",
+            group_limit=limit,
+            region=region,
+            never_added=sorted(never - built_in),
+            never_removed=sorted(built_in - never),
+        )
+        await _changed(work)
+        return shown_guards(await rulebook.read(work))
+
+
+def _never(wanted: Changes, built_in: set[str]) -> set[str]:
+    """The list that is wanted, as it compares; raises `Invalid`."""
+
+    def plain(name: str) -> set[str]:
+        values = wanted.get(name) or ()
+        if any(len(value) > placeholders.LONGEST for value in values):
+            reason = f"size must be between 0 and {placeholders.LONGEST}"
+            raise Invalid(Problem(_SPELT[name], reason))
+        return {placeholders.plain(value) for value in values} - {""}
+
+    never = built_in if wanted["never"] is None else plain("never")
+    never = (never | plain("add_never")) - plain("remove_never")
+    if len(never) > placeholders.MOST:
+        reason = f"a maximum of {placeholders.MOST} values is allowed"
+        raise Invalid(Problem(_SPELT["never"], reason))
+    return never
+
+
+_SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
+
+
+async def guarded(work: Work, wanted: Wanted) -> Page:
+    """A page of what guards kept from identifying, newest first, each with its reason."""
+    rows = await work.all("identity.guarded", limit=wanted.limit, offset=wanted.offset)
+    return Page(rows, rows[0]["total"] if rows else 0)
+
+
+async def job(work: Work, ref: UUID) -> Record:
+    """How far a rule change is: state, done of total guests, merged; raises `Unknown`."""
+    row = await work.one("identity.job", ref=ref)
+    if row is None:
+        raise Unknown("Identity job", ref)
+    return row
+
+
+async def jobs(work: Work, wanted: Wanted) -> Page:
+    """A page of rule changes, newest first."""
+    rows = await work.all("identity.jobs", limit=wanted.limit, offset=wanted.offset)
+    return Page(rows, rows[0]["total_jobs"] if rows else 0)
+
+
+async def _locked(work: Work, expected: Expected | None = None) -> tuple[Rule, ...]:
+    """The rules, which nobody else changes until the transaction ends; raises `Outdated`."""
+    await work.all("identity.one_at_a_time")
+    book = await rulebook.read(work)
+    if expected is not None:
+        expected.check(str(book.version))
+    return book.rules
+
+
+async def _store(work: Work, wanted: Sequence[Rule], *, merging: bool) -> Record:
+    """Replace the rules, and have existing guests indexed by them; the job that does it."""
+    names = [rule.name for rule in wanted]
+    if len(set(names)) < len(names):
+        raise Invalid(Problem("identityRule", "must be unique"))
+    stored = [
+        {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
+        for rule in wanted
+    ]
+    await work.run("identity.clear_rules")
+    await work.run("identity.set_rules", rules=Json(stored))
+    await _changed(work)
+    row = await work.one(
+        "identity.create_job",
+        ref=uuid4(),
+        merging=merging,
+        actor=work.actor,
+        now=clock.now(),
+    )
+    await background.defer(work, TASK, lock=lock_of_jobs(work))
+    assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
+    return row
+
+
+def lock_of_jobs(work: Work) -> str:
+    """Changes of rules are carried through one after the other."""
+    return f"{TASK}:{work.workspace}"
+
+
+async def _changed(work: Work) -> None:
+    await work.run("identity.changed")

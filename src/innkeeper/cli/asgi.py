@@ -1,0 +1,68 @@
+"""The application as `innkeeper serve` runs it, in its own process or in several."""
+
+import logging
+import multiprocessing
+import resource
+import signal
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+
+from innkeeper.cli.shutdown import StopTime, StopWatch
+from innkeeper.settings import Settings
+from innkeeper.store.memory import collect_seldom
+from innkeeper.store.processes import follow_parent
+from innkeeper.web.app import create_app
+from innkeeper.web.connections import ConnectionLimits
+from innkeeper.web.http_protocol import LimitedHttpProtocol
+
+log = logging.getLogger(__name__)
+
+_OTHER_FILES: Final = 256
+"""Files that a process may have open beside its connections to clients."""
+
+
+def application() -> ASGIApp:
+    """The application with the settings that `serve` resolved; a worker ends with its parent."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        follow = follow_parent(signal.SIGTERM, parent.pid)
+        if follow is not None:
+            follow()
+    settings = Settings.from_environment()
+    if parent is not None:
+        _stop_in_time(StopWatch(StopTime(settings.stop_seconds)))
+    LimitedHttpProtocol.more_info_url = settings.more_info_url
+    LimitedHttpProtocol.limits = ConnectionLimits.of(settings)
+    _allow_files(settings.max_connections + _OTHER_FILES)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    app = create_app(settings)
+    # A large body is a tree of many values: looking for cycles in it holds everybody up.
+    collect_seldom()
+    return app
+
+
+def _stop_in_time(watch: StopWatch) -> None:
+    """Start `watch` by the signals that end this process, beside what they do already."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+
+        def told(sent: int, frame: FrameType | None, before: Any = before) -> None:
+            watch.start()
+            if callable(before):
+                before(sent, frame)
+
+        signal.signal(number, told)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's limit of open files, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        log.warning("max_connections needs %d open files, the system allows %d", wanted, most)

@@ -1,0 +1,233 @@
+"""`innkeeper serve`: database up, first key made, requests answered, all stopped in order."""
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from innkeeper.actions.admin import stored_secrets
+from innkeeper.actions.identity.rekeying import upgrade
+from innkeeper.cli.job_worker import JobWorker
+from innkeeper.cli.shutdown import StopTime, StopWatch
+from innkeeper.cli.startup_message import FirstAccess, first_access, greet, saved_login
+from innkeeper.errors import OperatorError
+from innkeeper.settings import Settings
+from innkeeper.store import running_servers
+from innkeeper.store.data_folder import SERVE, Announcement, DataFolder
+from innkeeper.store.database import Database
+from innkeeper.store.destinations import listed_places
+from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.files import Files
+from innkeeper.store.migrate import FIRST_WORKSPACE
+from innkeeper.store.outbound_http import allowed_hosts
+from innkeeper.store.running_servers import RunningServer
+from innkeeper.store.temp_files import named, scratch, sweep
+from innkeeper.web.client_address import trusted_networks
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# A short command may own the folder for a moment; it is waited for, a server is not.
+_WAIT_SECONDS: Final = 15.0
+_BACKLOG: Final = 2048
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop; raises OperatorError for what the operator must put right."""
+    _stop_on_signals()
+    with ExitStack() as stack:
+        try:
+            _run(settings, stack)
+        finally:
+            # Stopping has begun, in order; a second request to stop must not cut it short.
+            for number in _STOPS:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _run(settings: Settings, stack: ExitStack) -> None:
+    # Refuse lists that cannot be read now, before anything depends on them.
+    trusted_networks(settings.trusted_proxies)
+    allowed_hosts(settings.allowed_private_hosts)
+    listed_places(settings)
+    stop_time = StopTime(settings.stop_seconds)
+    worker = JobWorker(stop_time.work)
+    watch = StopWatch(stop_time, worker.terminate, stack.close)
+    stack.callback(watch.ended)
+    folder = DataFolder(settings.data)
+    stack.callback(folder.release)
+    owns = _claim(folder, embedded=not settings.database)
+    sweep(scratch(settings))
+    Files.of(settings).sweep()
+    listener = stack.enter_context(_listening(settings.host, settings.port))
+    url = _url(settings.host, listener)
+    dsn = settings.database or _embedded(settings, stack, stop_time.database)
+    access = asyncio.run(_prepare(dsn, settings))
+    if owns:
+        folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
+        known = RunningServer(str(settings.data.resolve()), url)
+        running_servers.note(known)
+        stack.callback(running_servers.forget, known)
+    greet(settings, url, access, terminal=sys.stdout.isatty())
+    replace(settings, database=dsn).to_environment()
+    if settings.jobs:
+        stack.callback(worker.stop)
+        worker.start()
+    try:
+        _answer(settings, listener, stack, watch, owns=owns)
+    finally:
+        watch.served()
+
+
+def _claim(folder: DataFolder, *, embedded: bool) -> bool:
+    """Own the data folder; with a database elsewhere that is welcome but not needed."""
+    try:
+        folder.claim(SERVE, _WAIT_SECONDS if embedded else 0.0)
+    except OperatorError:
+        if embedded:
+            raise
+        return False
+    return True
+
+
+def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
+    # Each process has its pool, its listener and two for large bodies; commands and backups come
+    # on top.
+    connections = max(100, settings.workers * (settings.pool_size + 3) + 20)
+    server = EmbeddedServer(settings.data, connections, stop_seconds)
+    stack.callback(server.stop)
+    dsn = server.start()
+    server.watch()
+    return dsn
+
+
+async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
+    """Migrate the database, and make the first key and the first link where there are none."""
+    await upgrade(dsn)
+    database = Database(dsn, pool_size=1, settings=settings)
+    await database.open()
+    try:
+        await stored_secrets.encrypt_plain(database)
+        async with database.control("operator") as work:
+            return await first_access(work, FIRST_WORKSPACE, saved_login(settings.data))
+    finally:
+        await database.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, listening already: who pastes the printed line early waits, unrefused."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _unbound(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.set_inheritable(True)
+    except OSError as error:
+        listener.close()
+        raise _unbound(host, port, error) from error
+    return listener
+
+
+def _unbound(host: str, port: int, error: OSError) -> OperatorError:
+    if error.errno == errno.EADDRINUSE:
+        return OperatorError(f"Port {port} of {host} is in use: choose another with --port.")
+    if isinstance(error, PermissionError):
+        return OperatorError(f"Port {port} of {host} needs more rights: choose one from 1024 up.")
+    return OperatorError(f"Innkeeper cannot listen on {host} port {port}: {error.strerror}.")
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _answer(
+    settings: Settings, listener: socket.socket, stack: ExitStack, watch: StopWatch, *, owns: bool
+) -> None:
+    """Answer requests until told to stop, in this process or in several."""
+    if settings.workers > 1:
+        # Each process counts for itself; /metrics adds up the files they keep here. The
+        # folder must be named before anything imports the counters.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
+    # Loads uvicorn, and with it the counters.
+    from innkeeper.cli.uvicorn_servers import Processes, Server
+
+    config = _config(settings)
+    if settings.workers > 1:
+        processes = Processes(config, [listener], watch.start)
+        stack.callback(processes.kill_all)
+        processes.run()
+        return
+    server = Server(config, watch.start)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise OperatorError("Innkeeper could not start; the lines above tell why.")
+
+
+def _counters(settings: Settings, stack: ExitStack, *, owns: bool) -> str:
+    """An empty folder for the counters of several processes; ours to remove at the end."""
+    if owns:
+        folder = str(settings.data / "metrics")
+        shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+        os.mkdir(folder)
+    else:
+        folder = str(named(settings, "metrics"))
+        os.mkdir(folder)
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _config(settings: Settings) -> "uvicorn.Config":
+    import uvicorn
+
+    from innkeeper.web.http_protocol import LimitedHttpProtocol
+
+    return uvicorn.Config(
+        "innkeeper.cli.asgi:application",
+        factory=True,
+        workers=settings.workers,
+        http=LimitedHttpProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        backlog=_BACKLOG,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=max(1, int(StopTime(settings.stop_seconds).work)),
+    )
+
+
+def _stop_on_signals() -> None:
+    """SIGTERM, Ctrl-C and a closed terminal end `serve` in order, and with success.
+
+    While uvicorn runs the first two are its own; it raises them again once it is done.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGHUP, hang_up)

@@ -1,0 +1,159 @@
+"""What `innkeeper serve` prints at its start: where it is, how to log in, a line to paste."""
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from innkeeper import __version__
+from innkeeper.actions.admin import keys, users
+from innkeeper.actions.admin.security_review import LINK_FILE, LOGIN_FILE
+from innkeeper.settings import Settings
+from innkeeper.store.data_folder import unusable
+from innkeeper.store.private_files import write_private
+from innkeeper.store.work import Work
+
+_EXAMPLE: Final = (
+    '{"guestType":"customer","email":"jane.doe@example.com","firstName":"Jane","lastName":"Doe"}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAccess:
+    """How a caller gets in: what was made at this start, and what still works."""
+
+    new_key: keys.NewKey | None
+    """The workspace's first key, when it was made now."""
+    client_key: str | None
+    """A client key that has not been revoked."""
+    link_token: str | None
+    """Of the link to the screens, while nobody has an account."""
+    login_saved: bool = False
+    """Whether the login file holds a login that works."""
+
+
+async def first_access(work: Work, workspace: str, saved_login: str) -> FirstAccess:
+    """Make the first key of a workspace and the first link, where there are none.
+
+    `saved_login` is the content of the login file, empty without one.
+    """
+    new = await keys.first(work, workspace)
+    rows = await keys.list_all(work, workspace)
+    valid = [row["client_key"] for row in rows if row["revoked_at"] is None]
+    link_token = await users.first_link(work)
+    saved = new is None and await _login_works(work, saved_login)
+    return FirstAccess(new, valid[0] if valid else None, link_token, saved)
+
+
+def saved_login(data: Path) -> str:
+    """The content of the login file; empty without one that can be read."""
+    try:
+        return (data / LOGIN_FILE).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+async def _login_works(work: Work, login: str) -> bool:
+    client_key, _, token = login.partition(":")
+    row = await keys.find(work, client_key)
+    return row is not None and bytes(row["token_sha256"]) == keys.token_digest(token)
+
+
+def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) -> None:
+    """Print where the server is, and a line that creates a guest when pasted.
+
+    Only a terminal is shown secrets. For everything else (a log, a pipe, a container) they are
+    written to files that only the owner of the data folder can read, and the line reads them.
+    """
+    screens = screens_address(settings.data, url, access.link_token, terminal=terminal)
+    if access.new_key is not None and not terminal:
+        _write(
+            settings.data / LOGIN_FILE, f"{access.new_key.client_key}:{access.new_key.api_token}"
+        )
+    if access.login_saved or (access.new_key is not None and not terminal):
+        login, lines = _login_in_file(settings, access)
+    else:
+        login, lines = _credentials(settings, access)
+    lines = [f"Innkeeper {__version__} at {url}", "", f"  Screens: {screens}", "", *lines]
+    lines += [
+        "",
+        f"curl -u {login} -H 'Content-Type: application/json' -d '{_EXAMPLE}' {url}/v2.1/guests",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def screens_address(data: Path, url: str, link_token: str | None, *, terminal: bool) -> str:
+    """Where the screens are, as it may be printed: a link with a token only on a terminal."""
+    if not link_token:
+        (data / LINK_FILE).unlink(missing_ok=True)
+        return f"{url}/"
+    address = f"{url}/login?link={link_token}"
+    if terminal:
+        return address
+    _write(data / LINK_FILE, address)
+    return f"the address in {data / LINK_FILE}"
+
+
+def command_name() -> str:
+    """How to call this program: in a virtual environment that is not active the bare name would not
+    be found."""
+    return "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
+
+
+def _place_words(settings: Settings) -> list[str]:
+    """The options by which another command finds the same installation."""
+    if settings.database:
+        # Without its password, which must not get into a log or the history of a shell.
+        return ["--database", str(settings.shown()["database"])]
+    return [] if settings.data == Settings().data else ["--data", str(settings.data)]
+
+
+def _login_in_file(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
+    file = settings.data / LOGIN_FILE
+    client_key = access.new_key.client_key if access.new_key else access.client_key
+    return f'"$(cat {shlex.quote(str(file))})"', [
+        f"  client key  {client_key}",
+        f"  API token   in {file}, which only you can read",
+        "",
+        "Create a guest:",
+    ]
+
+
+def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
+    """The login as a shell word, and the lines that say where it comes from."""
+    where = _place_words(settings)
+    command = command_name()
+    if access.new_key is not None:
+        return f"'{access.new_key.client_key}:{access.new_key.api_token}'", [
+            f"  client key  {access.new_key.client_key}",
+            f"  API token   {access.new_key.api_token}",
+            "",
+            "The token is shown this once. Create a guest:",
+        ]
+    if access.client_key is not None:
+        return f'"{access.client_key}:$INNKEEPER_TOKEN"', [
+            f"  client key  {access.client_key}",
+            "",
+            "Its token was shown when it was made. For another one, which ends the old:",
+            "",
+            f"  {shlex.join([command, 'keys', 'rotate', access.client_key, *where])}",
+            "",
+            "Create a guest:",
+        ]
+    return '"CLIENT_KEY:$INNKEEPER_TOKEN"', [
+        "Every key has been revoked. For a new one:",
+        "",
+        f"  {shlex.join([command, 'keys', 'create', *where])}",
+        "",
+        "Create a guest:",
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_private(path, text + "\n")
+    except OSError as error:
+        raise unusable(path.parent, error) from error

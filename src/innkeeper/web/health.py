@@ -1,0 +1,119 @@
+"""Pages for machines and newcomers: health, metrics, the API description."""
+
+import os
+from functools import cache
+from hmac import compare_digest
+from ipaddress import ip_address
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from innkeeper.errors import Forbidden, Unavailable
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+from innkeeper.web.base_url import base_url
+from innkeeper.web.queue_metrics import backlog
+from innkeeper.wire.json_text import encode
+from innkeeper.wire.openapi import description
+from innkeeper.wire.reference import reference_page
+from innkeeper.wire.routes import OFFICIAL, OPEN
+
+# What proxies add to a request that they pass on.
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def routes(database: Database, settings: Settings) -> list[BaseRoute]:
+    """Routes outside the API; only /metrics asks who calls (AU-5)."""
+
+    async def openapi(request: Request) -> Response:
+        asked = request.query_params.get("compatibility", OPEN)
+        headers = {name.lower(): value for name, value in request.scope["headers"]}
+        base = base_url(request.scope, headers, settings.public_url)
+        return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
+
+    async def ready(_: Request) -> Response:
+        async with database.control() as work:
+            if await work.one("probes.ping") is None:
+                raise Unavailable
+        return _json({"status": "ready"})
+
+    async def metrics(request: Request) -> Response:
+        if not may_read_metrics(request, settings):
+            raise Forbidden(
+                "Metrics are for this machine only.",
+                "Send the bearer token of the setting metrics_token, or set metrics_open.",
+            )
+        try:
+            waits = await backlog(database)
+        except Unavailable:
+            waits = b""  # the counters are most wanted while the database is away
+        return Response(_counted() + waits, media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/healthz", _alive),
+        Route("/readyz", ready),
+        Route("/metrics", metrics),
+        Route("/openapi.json", openapi),
+        Route("/docs", _docs),
+        Route("/docs/style.css", _style),
+    ]
+
+
+def may_read_metrics(request: Request, settings: Settings) -> bool:
+    """Whether the caller is on this machine, or has the token, or everybody may read.
+
+    A request that a proxy passed on comes from this machine only in appearance.
+    """
+    if settings.metrics_open:
+        return True
+    if settings.metrics_token:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        sent = token.strip().encode("utf-8", "surrogatepass")
+        if kind.lower() == "bearer" and compare_digest(sent, settings.metrics_token.encode()):
+            return True
+    if any(name in request.headers for name in _FORWARDED) or request.client is None:
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _json(value: object) -> Response:
+    return Response(encode(value), media_type="application/json")
+
+
+async def _alive(_: Request) -> Response:
+    return _json({"status": "ok"})
+
+
+def _counted() -> bytes:
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        # Several workers: each writes its own files, and any of them can add them up.
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+@cache
+def _reference() -> tuple[str, str]:
+    return reference_page(description(OPEN, ""))
+
+
+async def _docs(_: Request) -> Response:
+    page, _style_sheet = _reference()
+    headers = {"content-security-policy": CSP}
+    return Response(page, media_type="text/html", headers=headers)
+
+
+async def _style(_: Request) -> Response:
+    return Response(_reference()[1], media_type="text/css")

@@ -1,0 +1,37 @@
+"""An answer, and how it goes out over ASGI."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.types import Send
+
+from innkeeper.wire.json_text import encode
+
+JSON: Final = b"application/json"
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """Status, body and headers beside Content-Type and Content-Length."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+    content_type: bytes = JSON
+
+    async def send(self, send: Send) -> None:
+        headers = self.headers
+        if self.status != 204:
+            headers = [
+                (b"content-type", self.content_type),
+                (b"content-length", str(len(self.body)).encode()),
+                *headers,
+            ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -> Answer:
+    """`value` as JSON."""
+    return Answer(status, encode(value), headers or [])

@@ -1,0 +1,340 @@
+"""Identity over HTTP: rules as the vendor's clients read them, and our `/innkeeper/v1/…`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from innkeeper.actions.identity import merges, rule_changes, rule_settings
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.base import Record, Resource
+from innkeeper.resources.definitions import IDENTITY_RULES
+from innkeeper.resources.kinds import ListOf, Part, Text
+from innkeeper.resources.values import NOT_VALID, Refused, iso
+from innkeeper.rules.identity_rules import FIELDS, Condition, Rule, Rulebook
+from innkeeper.rules.members import unknown_members
+from innkeeper.store.work import Work
+from innkeeper.wire import pagination
+from innkeeper.wire.endpoint import Asked, Told, ref_in
+from innkeeper.wire.etags import etag
+from innkeeper.wire.naming import camel
+from innkeeper.wire.views import View
+
+RULES: Final = "/v2/tenants/identity-rules"
+OWN: Final = "/innkeeper/v1"
+TAG: Final = "Identity (innkeeper)"
+MAX_NAME: Final = 100
+
+_FIELDS: Final = {camel(name): name for name in FIELDS}
+FIELD_NAMES: Final = tuple(_FIELDS)
+"""Guest fields that a rule may name, as they are spelt in `fields`."""
+_TEXTS: Final = ListOf(Text())
+_RULE: Final = Part({"identityRule": Text(MAX_NAME), "providers": _TEXTS, "fields": _TEXTS})
+
+
+class Merge(Resource):
+    """A row of the ledger: served by operations of its own, paged like any list."""
+
+
+_MERGES: Final = View(
+    resource=Merge,
+    path=f"{OWN}/merges",
+    item=f"{OWN}/merges/{{merge}}",
+    verbs=frozenset(),
+    filters={"guestRef": "guest"},
+    ref_filters=frozenset({"guest"}),
+)
+_LIST: Final = View(resource=Merge, path="", item="{merge}", verbs=frozenset())
+
+
+def read_rule(body: dict[str, Any], at: str = "") -> Rule:
+    """A rule as it is sent: `{identityRule, providers[], fields[]}`; raises `Invalid`.
+
+    Every provider and field must match; one at least must be named.
+    """
+    try:
+        sent = _RULE.read(body)
+    except Refused as refused:
+        raise Invalid(Problem(at + refused.at.removeprefix("."), refused.reason)) from None
+    name = sent.get("identityRule", "").strip()
+    problems = [] if name else [missing(f"{at}identityRule")]
+    if not all(character.isprintable() for character in name):
+        problems.append(Problem(f"{at}identityRule", NOT_VALID))
+    providers = dict.fromkeys(sent.get("providers", ()))
+    fields = dict.fromkeys(sent.get("fields", ()))
+    if not (providers or fields):
+        problems.append(missing(f"{at}providers"))
+    if any(not provider.strip() for provider in providers):
+        problems.append(Problem(f"{at}providers", NOT_VALID))
+    if not fields.keys() <= _FIELDS.keys():
+        known = ",".join(_FIELDS)
+        problems.append(Problem(f"{at}fields", f"value must be one of {known}"))
+    if problems:
+        raise Invalid(*problems)
+    named = [Condition(provider=provider) for provider in providers]
+    return Rule(name, (*named, *(Condition(field=_FIELDS[one]) for one in fields)))
+
+
+def read_rules(body: dict[str, Any]) -> list[Rule] | None:
+    """The member `rules`, a list of rules in order; None when it is not sent."""
+    if problems := unknown_members(body, IDENTITY_RULES):
+        raise Invalid(*problems)
+    sent = body.get("rules")
+    if sent is None:
+        return None
+    if not isinstance(sent, list):
+        raise Invalid(Problem("rules", "must be an array"))
+    return [read_rule(one, f"rules[{index}].") for index, one in enumerate(sent)]
+
+
+def shown_rule(rule: Rule) -> dict[str, Any]:
+    """A rule as clients read it; `fields` only where it has some."""
+    providers = [one.provider for one in rule.conditions if one.provider is not None]
+    fields = [camel(one.field) for one in rule.conditions if one.field is not None]
+    return {"identityRule": rule.name, "providers": providers} | (
+        {"fields": fields} if fields else {}
+    )
+
+
+def shown(record: Record, base: str) -> dict[str, Any]:
+    """A record of ours: camelCase, guests as links, instants as text, nothing that is null."""
+    out: dict[str, Any] = {}
+    for name, value in record.items():
+        # Lists carry the number of all on each row; a job's total is its own.
+        counted = name == "total_jobs" or (name == "total" and "state" not in record)
+        if value is None or counted:
+            continue
+        if name.endswith("_ref") and name != "source_ref":
+            out[camel(name.removesuffix("_ref"))] = _guest(value, base)
+        elif name in ("guest", "survivor") and not isinstance(value, dict):
+            out[name] = _guest(value, base)
+        elif name == "guests" and isinstance(value, list):
+            out[name] = [_guest(guest, base) for guest in value]
+        elif name == "evidence":
+            out[name] = [_evidence(part) for part in value]
+        else:
+            out[camel(name)] = _plain(value, base)
+    return out
+
+
+def _plain(value: Any, base: str) -> Any:
+    if isinstance(value, dict):
+        return shown(value, base)
+    if isinstance(value, list):
+        return [_plain(one, base) for one in value]
+    return iso(value) if hasattr(value, "isoformat") else value
+
+
+def _evidence(part: dict[str, str]) -> dict[str, str]:
+    return {**part, "field": camel(part["field"])} if "field" in part else part
+
+
+def _guest(ref: Any, base: str) -> dict[str, str]:
+    return {"ref": str(ref), "href": f"{base}/v2.1/guests/{ref}"}
+
+
+def _merge(row: Record, base: str) -> dict[str, Any]:
+    return {"href": f"{base}{OWN}/merges/{row['ref']}", **shown(row, base)}
+
+
+def _body(asked: Asked) -> dict[str, Any]:
+    return asked.body or {}
+
+
+def _page(view: View, asked: Asked, path: str, total: int, items: Sequence[Any]) -> Told:
+    url = asked.base + path
+    wanted = pagination.wanted(view, asked.query)
+    return Told(pagination.envelope(view, url, asked.query, wanted, total, items))
+
+
+async def list_rules(work: Work, _: Asked) -> Told:
+    """The rules in the order in which they are tried, as a bare array."""
+    return Told([shown_rule(rule) for rule in await rule_settings.rules(work)])
+
+
+async def create_rule(work: Work, asked: Asked) -> Told:
+    """201 with the rule, tried last."""
+    rule = await rule_settings.add_rule(work, read_rule(_body(asked)))
+    location = f"{asked.base}{RULES}/{quote(rule.name, safe='')}"
+    return Told(_done(rule.name, 201) | shown_rule(rule), 201, location)
+
+
+async def delete_rule(work: Work, asked: Asked) -> Told:
+    """200 with a body: a typed client parses one after this DELETE."""
+    await rule_settings.delete_rule(work, asked.refs()["name"])
+    return Told(_done(asked.path["name"]))
+
+
+def _done(name: str, status: int = 200) -> dict[str, Any]:
+    """What the vendor's tenant calls answer beside the record, and a typed client reads."""
+    return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
+
+
+async def own_rules(work: Work, _: Asked) -> Told:
+    """The rules in order."""
+    return _rules(await rule_settings.book(work))
+
+
+def _rules(book: Rulebook) -> Told:
+    rules = [shown_rule(rule) for rule in book.rules]
+    return Told({"rules": rules}, etag=etag(str(book.version)))
+
+
+def _guards(book: Rulebook, asked: Asked) -> Told:
+    guards = shown(rule_settings.shown_guards(book), asked.base)
+    return Told(guards, etag=etag(str(book.version)))
+
+
+async def replace_rules(work: Work, asked: Asked) -> Told:
+    """Put another list of rules in force."""
+    wanted = read_rules(_body(asked))
+    if wanted is None:
+        raise Invalid(missing("rules"))
+    async with work.transaction():
+        await rule_settings.replace_rules(work, wanted, asked.expected)
+        return _rules(await rule_settings.book(work))
+
+
+async def reorder_rules(work: Work, asked: Asked) -> Told:
+    """The same rules in another order."""
+    names = _body(asked).get("identityRules")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Invalid(Problem("identityRules", "must be an array of names"))
+    async with work.transaction():
+        await rule_settings.reorder_rules(work, names, asked.expected)
+        return _rules(await rule_settings.book(work))
+
+
+async def preview(work: Work, asked: Asked) -> Told:
+    """What the rules sent, or those in force, would merge; changes nothing."""
+    told = await rule_changes.preview(work, read_rules(_body(asked)))
+    guests = told.pop("guests")
+    out = {"guests": guests, **shown(told, asked.base)}
+    return Told(out)
+
+
+async def apply(work: Work, asked: Asked) -> Told:
+    """202 with the job that indexes and merges existing guests."""
+    job = await rule_settings.apply(work, read_rules(_body(asked)), asked.expected)
+    location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
+    return Told({"href": location, **shown(job, asked.base)}, 202, location)
+
+
+async def list_jobs(work: Work, asked: Asked) -> Told:
+    """Rule changes, newest first."""
+    page = await rule_settings.jobs(work, pagination.wanted(_LIST, asked.query))
+    items = [shown(row, asked.base) for row in page.items]
+    return _page(_LIST, asked, f"{OWN}/identity/jobs", page.total, items)
+
+
+async def fetch_job(work: Work, asked: Asked) -> Told:
+    """How far a rule change is."""
+    ref = asked.refs()["job"]
+    job = await rule_settings.job(work, ref)
+    href = f"{asked.base}{OWN}/identity/jobs/{ref}"
+    return Told({"href": href, **shown(job, asked.base)})
+
+
+async def fetch_guards(work: Work, asked: Asked) -> Told:
+    """What guards go by."""
+    return _guards(await rule_settings.book(work), asked)
+
+
+def _is_texts(value: Any) -> bool:
+    try:
+        _TEXTS.read(value)
+    except Refused:
+        return False
+    return True
+
+
+_GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
+    "groupLimit": ("group_limit", lambda value: type(value) is int and 0 < value < 2**31),
+    "region": ("region", lambda value: isinstance(value, str)),
+    "never": ("never", _is_texts),
+    "addNever": ("add_never", _is_texts),
+    "removeNever": ("remove_never", _is_texts),
+}
+"""Member -> (what it changes, whether a value will do)."""
+
+
+async def change_guards(work: Work, asked: Asked) -> Told:
+    """Change some of what guards go by; null restores a default."""
+    body, problems = _body(asked), []
+    changes: dict[str, Any] = {}
+    for spelt, (name, is_right) in _GUARD_MEMBERS.items():
+        if spelt in body:
+            changes[name] = body[spelt]
+            if body[spelt] is not None and not is_right(body[spelt]):
+                problems.append(Problem(spelt, NOT_VALID))
+    if problems:
+        raise Invalid(*problems)
+    async with work.transaction():
+        await rule_settings.set_guards(work, changes, asked.expected)
+        return _guards(await rule_settings.book(work), asked)
+
+
+async def list_guarded(work: Work, asked: Asked) -> Told:
+    """What guards kept from identifying, newest first."""
+    page = await rule_settings.guarded(work, pagination.wanted(_LIST, asked.query))
+    items = [shown(row, asked.base) for row in page.items]
+    return _page(_LIST, asked, f"{OWN}/identity/guarded", page.total, items)
+
+
+async def why(work: Work, asked: Asked) -> Told:
+    """Why a guest is who it is: merges in force, and every record that joined it."""
+    told = await merges.why(work, **asked.refs())
+    rows = {"merges": [_merge(row, asked.base) for row in told.pop("merges")]}
+    return Told(shown(told, asked.base) | rows)
+
+
+async def history(work: Work, asked: Asked) -> Told:
+    """Every merge and undo that touched a guest, oldest first."""
+    events = await merges.history(work, **asked.refs())
+    return Told(
+        [
+            shown({**event, "merge": None}, asked.base)
+            | {"merge": _merge(event["merge"], asked.base)}
+            for event in events
+        ]
+    )
+
+
+async def create_merge(work: Work, asked: Asked) -> Told:
+    """201 with the merge."""
+    body = _body(asked)
+    refs, problems = {}, []
+    for name in ("survivor", "absorbed"):
+        sent = body.get(name)
+        sent = sent.get("ref") if isinstance(sent, dict) else sent
+        ref = ref_in(sent) if isinstance(sent, str) else None
+        if sent is None:
+            problems.append(missing(name))
+        elif ref is None:
+            problems.append(Problem(name, NOT_VALID))
+        else:
+            refs[name] = ref
+    if problems:
+        raise Invalid(*problems)
+    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), asked.base)
+    return Told(told, 201, told["href"])
+
+
+async def list_merges(work: Work, asked: Asked) -> Told:
+    """Merges, undone ones too, newest first."""
+    try:
+        wanted = pagination.wanted(_MERGES, asked.query)
+    except pagination.NoHit:
+        return _page(_LIST, asked, f"{OWN}/merges", 0, [])
+    page = await merges.list_(work, wanted, wanted.filters.get("guest"))
+    items = [_merge(row, asked.base) for row in page.items]
+    return _page(_MERGES, asked, f"{OWN}/merges", page.total, items)
+
+
+async def fetch_merge(work: Work, asked: Asked) -> Told:
+    """One merge."""
+    return Told(_merge(await merges.fetch(work, **asked.refs()), asked.base))
+
+
+async def undo_merge(work: Work, asked: Asked) -> Told:
+    """The merge, undone."""
+    return Told(_merge(await merges.undo(work, **asked.refs()), asked.base))

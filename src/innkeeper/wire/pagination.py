@@ -1,0 +1,194 @@
+"""Lists: reading what page is wanted, and writing the envelope with its links."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+from uuid import UUID
+
+from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.kinds import Day
+from innkeeper.resources.values import Refused, storable
+from innkeeper.wire.endpoint import ref_in
+from innkeeper.wire.views import PairsView, View
+
+Query = Mapping[str, str]
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+_MAX_OFFSET: Final = 2**63 - 1
+_LOST_PLUS: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}[\d:.,]{0,13}) (\d{2}(?::?\d{2})?)", re.ASCII
+)
+PAGING: Final = ("expand", "offset", "limit")
+IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
+
+
+LISTS: Final = ("expand", "name")
+"""Parameters that hold several words, and may be repeated instead (L-9, X-14)."""
+
+
+class NoHit(Exception):
+    """A filter that nothing stored can meet: the page that was asked for is empty (CT-8)."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
+def parse_query(raw: bytes) -> dict[str, str]:
+    """The query string's parameters; the last of several with one name counts."""
+    if not raw:
+        return {}
+    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    query = dict(pairs)
+    for name in LISTS:
+        if name in query:
+            query[name] = ",".join(value for other, value in pairs if other == name)
+    return query
+
+
+def wanted(view: View, query: Query) -> Wanted:
+    """The page that `query` asks for; raises `Invalid` (L-3 to L-6), `NoHit`."""
+    problems: list[Problem] = []
+    offset = _whole(query, "offset", 0, 0, _MAX_OFFSET, problems)
+    limit = _whole(query, "limit", DEFAULT_LIMIT, 1, None, problems)
+    sort = _sort(view, query.get("sort", ""), problems)
+    filters = _filters(view, query, problems)
+    if view.needs_filter and not filters:
+        names = list(view.filters)
+        problems.append(Problem("query", f"either {' or '.join(names)} must be provided"))
+    if problems:
+        raise Invalid(*problems)
+    found = Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+    for name, value in query.items():
+        try:
+            if _narrows(view, name):
+                storable(value)
+        except Refused:
+            raise NoHit(found) from None
+    if any(filters[name] is None for name in view.ref_filters if name in filters):
+        raise NoHit(found)
+    return found
+
+
+def expansion(query: Query) -> bool | frozenset[str]:
+    """`expand`: true, false or names of children (L-9)."""
+    asked = query.get("expand", "")
+    words = frozenset(filter(None, asked.split(",")))
+    return True if "true" in words else words - {"false"} or False
+
+
+def _whole(
+    query: Query, name: str, default: int, least: int, most: int | None, problems: list[Problem]
+) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text):
+        problems.append(Problem(name, "must be an integer"))
+    elif int(text) < least:
+        problems.append(Problem(name, f"must be greater than or equal to {least}"))
+    elif most is not None and int(text) > most:
+        problems.append(Problem(name, f"must be less than or equal to {most}"))
+    else:
+        return int(text)
+    return default
+
+
+def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:
+    if not view.sorts:
+        return ()
+    # Each key and each problem once: a second key of one name orders nothing any more.
+    keys: dict[str, bool] = {}
+    found: dict[Problem, None] = {}
+    for part in filter(None, text.split("|")):
+        name, separator, direction = part.partition("::")
+        if name not in view.sorts:
+            found[Problem("sort", f"value must be one of {','.join(view.sorts)}")] = None
+        elif separator and direction not in ("ASC", "DESC"):
+            found[Problem("sort", "direction must be ASC or DESC")] = None
+        else:
+            keys.setdefault(view.sorts[name], direction == "DESC")
+    problems += found
+    return tuple(keys.items())
+
+
+def _narrows(view: View, name: str) -> bool:
+    return name in view.filters or (name in IDENTIFIER and "identifier" in view.filters.values())
+
+
+def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: _as_stored(view, name, query[parameter])
+        for parameter, name in view.filters.items()
+        if parameter in query
+    }
+    if "identifier" in view.filters.values():
+        # One filter of two parameters: either without the other means nothing (G-10).
+        found.pop("identifier", None)
+        sent = [parameter for parameter in IDENTIFIER if parameter in query]
+        if len(sent) == 1:
+            problems += [missing(name) for name in IDENTIFIER if name not in sent]
+        elif sent:
+            found["identifier"] = (query[IDENTIFIER[0]], query[IDENTIFIER[1]])
+    return found
+
+
+def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
+    """What a filter compares with: a ref (None for what is none), a day as it is stored (N-8)."""
+    if name in view.ref_filters:
+        return ref_in(text)
+    field = view.resource.fields.get(name)
+    if field is None or not isinstance(field.kind, Day):
+        return text
+    try:
+        return field.kind.read(with_plus(text))
+    except Refused:
+        return text
+
+
+def with_plus(text: str) -> str:
+    """An instant of a query, with the `+` of its offset where it came as a space, not encoded."""
+    found = _LOST_PLUS.fullmatch(text)
+    return f"{found[1]}+{found[2]}" if found else text
+
+
+def envelope(
+    view: View,
+    url: str,
+    query: Query,
+    page: Wanted,
+    total: int,
+    items: Sequence[Any],
+    page_first: bool = False,
+) -> dict[str, Any]:
+    """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
+    kept = [(name, value) for name, value in query.items() if _narrows(view, name)]
+    kept += [(name, query[name]) for name in ("sort", "expand") if name in query]
+    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept)
+
+    def link(offset: int) -> str:
+        window = f"offset={offset}&limit={page.limit}"
+        parts = [window, rest] if page_first else [rest, window]
+        return f"{url}?{'&'.join(filter(None, parts))}"
+
+    out: dict[str, Any] = {
+        "href": link(page.offset),
+        "offset": page.offset,
+        "limit": page.limit,
+    }
+    if view.with_total:
+        out["totalCount"] = total
+    out["first"] = {"href": link(0)}
+    out["last"] = {"href": link(max(0, (total - 1) // page.limit * page.limit))}
+    if page.offset + len(items) < total and items:
+        out["next"] = {"href": link(page.offset + page.limit)}
+    if page.offset > 0:
+        out["prev"] = {"href": link(max(0, page.offset - page.limit))}
+    out["items"] = items
+    if isinstance(view, PairsView) and view.announces:
+        parent, _, _ = url.rpartition("/")
+        links = {member: {"href": parent} for member in view.parents}
+        return {"name": view.announces, **out, "href": f"{url}/{view.announces}", **links}
+    return out

@@ -1,0 +1,199 @@
+"""`/innkeeper/v1/privacy`: erasure, subject access, the block list."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from innkeeper.actions.privacy import block_list, privacy
+from innkeeper.actions.privacy.erasure import GDPR_DELETE, Receipt
+from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Schema
+from innkeeper.resources.values import NOT_VALID, Refused
+from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.naming import camel
+from innkeeper.wire.privacy.subject import held_on
+from innkeeper.wire.privacy.subject_page import plain
+from innkeeper.wire.schemas import (
+    COUNTS,
+    FLAG,
+    FREE,
+    INSTANT,
+    REF,
+    TEXT,
+    WHOLE,
+    an_object,
+    array_of,
+    named,
+    one_of,
+    or_absent,
+)
+
+TAG: Final = "Privacy"
+PATH: Final = "/innkeeper/v1/privacy"
+
+
+async def erase(work: Work, asked: Asked) -> Told:
+    """201 with the receipt."""
+    body = asked.body or {}
+    told, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
+    problems = []
+    guest = ref_in(told) if isinstance(told, str) else None
+    if told is None:
+        problems.append(missing("guestRef"))
+    elif guest is None:
+        problems.append(Problem("guestRef", NOT_VALID))
+    if mode not in privacy.MODES:
+        problems.append(Problem("mode", f"value must be one of {','.join(privacy.MODES)}"))
+    suppress = body.get("suppress", False)
+    if not isinstance(suppress, bool):
+        problems.append(Problem("suppress", "must be a boolean"))
+    if problems or guest is None:
+        raise Invalid(*problems)
+    receipt = await privacy.erase(work, guest, mode, suppress=suppress)
+    return Told(shown_receipt(receipt), 201)
+
+
+async def access(work: Work, asked: Asked) -> Told:
+    """200 with all that is held on a guest."""
+    return Told(plain(await held_on(work, asked.refs()["guest"])))
+
+
+async def suppress(work: Work, asked: Asked) -> Told:
+    """201 with how many digests are new on the block list."""
+    person = _person(asked.body or {})
+    reason = (asked.body or {}).get("reason", "asked for")
+    if not isinstance(reason, str) or len(reason) > 255:
+        raise Invalid(Problem("reason", "size must be between 0 and 255"))
+    added = await block_list.suppress_person(work, person, reason)
+    return Told({"added": added}, 201)
+
+
+async def release(work: Work, asked: Asked) -> Told:
+    """201 with how many digests left the block list."""
+    return Told({"removed": await block_list.release_person(work, _person(asked.body or {}))}, 201)
+
+
+async def totals(work: Work, _: Asked) -> Told:
+    """200 with the size of the block list and the number of refusals."""
+    return Told(plain(await block_list.totals(work)))
+
+
+def shown_receipt(receipt: Receipt) -> dict[str, Any]:
+    """A receipt of one person."""
+    return {
+        "at": receipt.at,
+        "by": receipt.by,
+        "mode": receipt.mode,
+        "subject": receipt.subjects[0] if receipt.subjects else None,
+        "guests": receipt.guests,
+        "removed": {camel(name): many for name, many in receipt.removed.items()},
+    }
+
+
+def _person(body: Mapping[str, Any]) -> Record:
+    """Identifiers and an e-mail address, as guests have them; raises `Invalid`."""
+    problems: list[Problem] = []
+    person: Record = {}
+    for name, kind in (("identifiers", IDENTIFIERS), ("email", EMAIL)):
+        if body.get(name) is None:
+            continue
+        try:
+            person[name] = kind.read(body[name])
+        except Refused as refused:
+            problems.append(Problem(name + refused.at, refused.reason))
+    if not problems and not person.get("identifiers") and "email" not in person:
+        problems.append(missing("identifiers"))
+    if problems:
+        raise Invalid(*problems)
+    return person
+
+
+_PERSON: Final = an_object(
+    identifiers=IDENTIFIERS.schema(), email=TEXT, reason={**TEXT, "maxLength": 255}
+)
+_RECEIPT: Final = named(
+    "ErasureReceipt",
+    an_object(
+        ("at", "by", "mode", "subject", "guests", "removed"),
+        at=INSTANT,
+        by=TEXT,
+        mode=TEXT,
+        subject=or_absent(TEXT),
+        guests=WHOLE,
+        removed=COUNTS,
+    ),
+)
+_HELD: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [array_of({}), FREE]},
+    "description": "Place -> what it holds.",
+}
+
+
+PRIVACY: Final = (
+    Special(
+        method="POST",
+        path=PATH + "/erasures",
+        name="eraseGuest",
+        summary="Erase a guest for good",
+        tag=TAG,
+        perform=erase,
+        body=an_object(
+            ("guestRef",),
+            guestRef=REF,
+            mode={**one_of(*privacy.MODES), "default": GDPR_DELETE},
+            suppress={**FLAG, "default": False},
+        ),
+        shown=_RECEIPT,
+        status=201,
+        failures=frozenset({404}),
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/subjects/{guest}",
+        name="fetchSubject",
+        summary="Fetch all that is held on a guest",
+        tag=TAG,
+        perform=access,
+        shown=an_object(
+            ("guest", "guests", "workspace", "at", "held"),
+            guest=REF,
+            guests=array_of(REF),
+            workspace=TEXT,
+            at=INSTANT,
+            held=_HELD,
+        ),
+    ),
+    Special(
+        method="POST",
+        path=PATH + "/suppressions",
+        name="suppressIdentifiers",
+        summary="Keep identifiers from coming back",
+        tag=TAG,
+        perform=suppress,
+        body=_PERSON,
+        shown=an_object(("added",), added=WHOLE),
+        status=201,
+    ),
+    Special(
+        method="POST",
+        path=PATH + "/releases",
+        name="releaseIdentifiers",
+        summary="Let identifiers come back",
+        tag=TAG,
+        perform=release,
+        body=_PERSON,
+        shown=an_object(("removed",), removed=WHOLE),
+        status=201,
+    ),
+    Special(
+        method="GET",
+        path=PATH + "/suppressions",
+        name="fetchSuppressions",
+        summary="Count what is kept from coming back",
+        tag=TAG,
+        perform=totals,
+        shown=an_object(("suppressed", "refused"), suppressed=WHOLE, refused=WHOLE),
+    ),
+)

@@ -1,0 +1,17 @@
+"""All that is held on a person: what the database has, and what waits in uploads."""
+
+from typing import Any
+from uuid import UUID
+
+from innkeeper.actions.privacy import privacy
+from innkeeper.store.files import Files
+from innkeeper.store.work import Work
+from innkeeper.wire.privacy.upload_search import found_in_uploads
+
+
+async def held_on(work: Work, guest: UUID) -> dict[str, Any]:
+    """What `privacy.access` finds, with `uploads`; raises `Unknown`."""
+    found = await privacy.access(work, guest)
+    uploads = await found_in_uploads(work, Files.of(work.settings), guest)
+    found["held"]["uploads"] = uploads
+    return found

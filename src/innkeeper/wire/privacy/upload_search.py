@@ -1,0 +1,145 @@
+"""Files at rest searched for erased guests: uploads that wait, and finished exports."""
+
+import asyncio
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.actions.admin.background import try_each
+from innkeeper.actions.bulk import batches, file_exports
+from innkeeper.actions.identity import rulebook
+from innkeeper.actions.privacy import block_list, privacy
+from innkeeper.errors import OperatorError
+from innkeeper.resources.base import Record
+from innkeeper.rules import batch as rules
+from innkeeper.rules.batch import Entry
+from innkeeper.rules.identity import identifying_keys
+from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.store.files import Files
+from innkeeper.store.readers import Unreadable, ahead, is_gzip, unzipped
+from innkeeper.store.work import Row, Work
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.batch_files import Layout
+
+ASK_AGAIN: Final = "somebody in this file was erased: upload it again without that person"
+
+
+async def search_exports(work: Work) -> int:
+    """Remove every export: each may hold who was erased. How many there were."""
+    kept = [row["ref"] for row in await file_exports.kept(work)]
+    await try_each(kept, partial(file_exports.remove, work), "removing an export")
+    return len(kept)
+
+
+async def search_uploads(work: Work, files: Files, book: Rulebook, gone: frozenset[bytes]) -> int:
+    """Take erased guests out of uploads that are not applied to their end; how many changed.
+
+    A line of theirs becomes an empty one, so that the others keep their numbers. Files that are
+    no lines of JSON are given up instead, and their sender is told.
+    """
+    changed = 0
+
+    async def search(ref: UUID) -> None:
+        nonlocal changed
+        async with work.transaction():
+            # Whoever applies it waits here, and then opens the file again.
+            batch = await batches.held(work, ref)
+            if batch["finished_at"] is None:
+                changed += await _search(work, files, batch, book, gone)
+
+    refs = await batches.unfinished(work) if gone else []
+    await try_each(refs, search, "searching an upload for erased guests")
+    return changed
+
+
+async def found_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[str, Any]]:
+    """Records of waiting uploads that tell of a guest or of those merged into it."""
+    book = await rulebook.read(work)
+    keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))
+    found: list[dict[str, Any]] = []
+    for ref in await batches.unfinished(work):
+        batch = await batches.fetch(work, ref)
+        for entry in await _matching(work, files, batch, book, frozenset(keys)):
+            told: Any = entry.what
+            found.append({"batch": ref, "line": entry.line, "record": asdict(told)})
+    return found
+
+
+async def _search(
+    work: Work, files: Files, batch: Row, book: Rulebook, gone: frozenset[bytes]
+) -> bool:
+    found = await _matching(work, files, batch, book, gone)
+    if not found:
+        return False
+    name = batches.upload_name(work.workspace, batch["ref"])
+    layout = Layout.of(batch, tracking=True)
+    if layout.format != "ndjson":
+        files.remove(name)
+        await batches.move(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
+        return True
+    numbers = frozenset(entry.line for entry in found)
+    async with files.fetched(name) as path:
+        with files.staged() as staged:
+            await asyncio.to_thread(_write_without, path, numbers, staged)
+            await asyncio.to_thread(files.put, name, staged)
+    await batches.rewritten(work, batch["ref"])
+    return True
+
+
+async def _matching(
+    work: Work, files: Files, batch: Row, book: Rulebook, wanted: frozenset[bytes]
+) -> list[Entry]:
+    """Records of an upload that tell of people known by any of `wanted`.
+
+    Of a file that nobody can read nothing is ever applied: it goes with its batch.
+    """
+    layout, found = Layout.of(batch, tracking=True), list[Entry]()
+    name = batches.upload_name(work.workspace, batch["ref"])
+    try:
+        async with files.fetched(name) as path:
+            with layout.opened(path) as source:
+                async for chunk in ahead(layout.chunks(source)):
+                    for entry in chunk.items:
+                        keys = await block_list.digests_of(work, _keys(entry, book))
+                        if not wanted.isdisjoint(keys):
+                            found.append(entry)
+    except (Unreadable, FileNotFoundError, OperatorError):
+        return []
+    return found
+
+
+def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
+    from isal import igzip  # noqa: PLC0415 - most processes write no files
+
+    opener: Any = igzip.open
+    with path.open("rb") as file:
+        compressed = is_gzip(file)
+        stream = unzipped(file) if compressed else file
+        out = opener(staged, "wb") if compressed else staged
+        for number, line in enumerate(stream, 1):
+            out.write(b"\n" if number in numbers else line)
+        if out is not staged:
+            out.close()
+
+
+def _keys(entry: Entry, book: Rulebook) -> list[UUID]:
+    """Everything that the people of a record are known by."""
+    return [key for person in _people(entry) for key in identifying_keys(person, book)]
+
+
+def _people(entry: Entry) -> list[Record]:
+    match entry.what:
+        case rules.GuestWrite(changes=changes):
+            return [changes]
+        case rules.GuestDelete(person=person):
+            return [person]
+        case rules.OrderWrite(contact=contact, consumers=consumers):
+            return [one.changes for one in (contact, *consumers)]
+        case rules.Migration(source=source, target=target):
+            return [source, target]
+        case rules.EventTold(message=message):
+            told = message.get("identifiers")
+            return [{"identifiers": batch_records.identifiers_in(told)}]
+    return []

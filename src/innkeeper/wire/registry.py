@@ -1,0 +1,57 @@
+"""Every dialect that is served."""
+
+from innkeeper.wire.administration.keys import KEYS
+from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
+from innkeeper.wire.audiences.reports import REPORTS
+from innkeeper.wire.audiences.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.bulk.batch import BATCHES
+from innkeeper.wire.bulk.imports import FILES
+from innkeeper.wire.dialects import legacy
+from innkeeper.wire.dialects.guest_contexts import GUEST_CONTEXTS
+from innkeeper.wire.dialects.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
+from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
+from innkeeper.wire.dialects.tenants import TENANTS
+from innkeeper.wire.identity.identity_routes import OWN_IDENTITY, TENANT_RULES
+from innkeeper.wire.privacy.privacy import PRIVACY
+from innkeeper.wire.stream.quarantine import QUARANTINE
+from innkeeper.wire.views import Dialect
+
+V21 = Dialect(
+    name="v2.1",
+    views=(
+        (OPEN_GUEST, GUEST),
+        (OPEN_GUEST_EXTENSION, GUEST_EXTENSION),
+        *OFFICIAL_ORDERS,
+        *NESTED_ORDERS,
+    ),
+)
+
+V2 = Dialect(
+    name="v2",
+    views=legacy.VIEWS,
+    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *EXPORTS, *legacy.SPECIALS),
+    extra_error_members={"moreInfo": "moreInfoUrl"},
+    page_before_filters=True,
+    href_keeps_expand=True,
+)
+
+V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
+
+OURS = Dialect(
+    name="innkeeper",
+    views=(),
+    specials=(
+        *(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
+        *(*FILES, *PRIVACY, *KEYS),
+    ),
+)
+
+DIALECTS: tuple[Dialect, ...] = (V21, V2, V4, OURS)
+
+
+def dialect_at(path: str) -> Dialect:
+    """The dialect whose errors a path answers in, whether the path exists or not."""
+    for dialect in DIALECTS:
+        if path.startswith(f"/{dialect.name}/"):
+            return dialect
+    return V21
