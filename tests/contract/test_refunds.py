@@ -78,6 +78,42 @@ def test_f4_an_order_that_is_refunded_counts_0(api: Api) -> None:
     assert report(api, "rfm") == [[1, 1, 1, 1, 200]]
 
 
+def test_f4_own_traits_of_prices_take_the_counted_price(api: Api) -> None:
+    """F4, by hand: of 30, 30, a refund of -5, 200 refunded and, last, 100 refunded, the prices are
+    30, 30, -5, 0 and 0: read of the guest's rows and in the lake alike."""
+    guest = person(api)
+    for day, (price, status) in enumerate(
+        ((30, "PURCHASED"), (30, "PURCHASED"), (-5, "REFUNDED"), (200, "REFUNDED")), 10
+    ):
+        order(api, guest, price=price, status=status, orderedAt=f"2026-11-{day}T10:00:00Z")
+    refund(api, order(api, guest, price=100, orderedAt="2026-11-20T10:00:00Z"))
+    other = person(api)
+    for price in (70, 80):
+        order(api, other, price=price, status="REFUNDED", orderedAt="2026-11-20T10:00:00Z")
+    expected = {
+        "least": (-5, 0),
+        "greatest": (30, 0),
+        "latest": (0, 0),
+        "most_common": (0, 0),
+        "average": (11, 0),
+        "sum": (55, 0),
+    }
+    for function, (of_guest, of_other) in expected.items():
+        body = {"entity": "order", "function": function, "field": "price", "currency": "EUR"}
+        name = f"price{function.replace('_', '').title()}"
+        assert api.put(f"/innkeeper/v1/traits/{name}", json=body).status_code == 200
+        found = traits(api, guest)[name], traits(api, other)[name]
+        assert found == (of_guest, of_other), function
+        for amount, who in ((of_guest, guest), (of_other, other)):
+            named = [rule(name, "is equal to", amount, location="trait")]
+            chosen = segment(
+                api,
+                {"filterGroups": [{"entity": "guest", "rules": named}]},
+                name=f"{name} {who['ref']}",
+            )
+            assert who["ref"] in members(api, chosen), (function, amount)
+
+
 def test_f4_a_refunded_order_alone_is_0(api: Api) -> None:
     """Issue F4: 100 refunded alone is 0, never less."""
     guest = person(api)

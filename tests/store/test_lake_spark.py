@@ -32,7 +32,7 @@ from innkeeper.lake.tables import TABLES
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.exports import read_shape
-from innkeeper.rules.traits import Traits
+from innkeeper.rules.traits import Traits, read
 from innkeeper.settings import SPARK, Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
@@ -135,6 +135,10 @@ async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Sess
         assert same(duck, spark, step)[0][0] > 0
     for name in [*Traits(), "lifetimeValue.GBP", "averageOrderValue.GBP", "rfmValue.GBP"]:
         assert same(duck, spark, trait_values(Traits().trait(name))), name
+    # F4: of prices as they count, whatever the function.
+    body = {"entity": "order", "field": "price", "currency": "GBP"}
+    for function in ("sum", "average", "least", "greatest", "latest", "most_common"):
+        assert same(duck, spark, trait_values(read("own", {**body, "function": function})))
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_f4_in_sql(status: str | None, price: float | None, added: float, bought
         connection.execute("CREATE TABLE t (core_status VARCHAR, core_price DOUBLE)")
         connection.execute("INSERT INTO t VALUES (?, ?)", [status, price])
         tree = f"CASE WHEN {revenue_sql.paid('t').sql('duckdb')} THEN " + (
-            f"{revenue_sql.added('t', 'core_price').sql('duckdb')} ELSE 0 END, "
+            f"coalesce({revenue_sql.counted('t', 'core_price').sql('duckdb')}, 0) ELSE 0 END, "
             f"{revenue_sql.bought('t').sql('duckdb')}"
         )
         text = (

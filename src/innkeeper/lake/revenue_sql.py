@@ -22,9 +22,13 @@ def _bought(table: str) -> str:
     return f"({status} AND coalesce({table}core_price, 0) >= 0)"
 
 
-def _added(table: str, column: str = "core_price") -> str:
+def _counted(table: str, column: str = "core_price") -> str:
     refunded = f"{_STATUS.format(t=table)} = '{REFUNDED}' AND {table}{column} >= 0"
-    return f"CASE WHEN {refunded} THEN 0 ELSE coalesce({table}{column}, 0) END"
+    return f"CASE WHEN {refunded} THEN 0 ELSE {table}{column} END"
+
+
+def _added(table: str, column: str = "core_price") -> str:
+    return f"coalesce({_counted(table, column)}, 0)"
 
 
 PAID: Final = _paid("")
@@ -46,6 +50,6 @@ def bought(table: str) -> exp.Expr:
     return parse_one(_bought(f"{table}."), dialect="duckdb")
 
 
-def added(table: str, column: str) -> exp.Expr:
-    """A column of prices of `table`, as sums add it."""
-    return parse_one(_added(f"{table}.", column), dialect="duckdb")
+def counted(table: str, column: str) -> exp.Expr:
+    """A column of prices of `table`, 0 where the row was refunded; null where there is no price."""
+    return parse_one(_counted(f"{table}.", column), dialect="duckdb")

@@ -115,10 +115,15 @@ def _counted(group: Group) -> exp.Expr:
 
 
 def summand(table: str, column: str) -> exp.Expr:
-    """A column as sums add it: of a refunded order or item the price is 0."""
+    """A column as sums add it."""
+    return exp.func("coalesce", counted_value(table, column), exp.Literal.number(0))
+
+
+def counted_value(table: str, column: str) -> exp.Expr:
+    """A column as it is computed with: of a refunded order or item the price is 0."""
     if column in PRICES:
-        return revenue_sql.added(table, column)
-    return exp.func("coalesce", exp.column(column, table), exp.Literal.number(0))
+        return revenue_sql.counted(table, column)
+    return exp.column(column, table)
 
 
 def _rows_of(entity: Entity) -> exp.Select:

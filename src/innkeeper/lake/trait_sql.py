@@ -6,7 +6,7 @@ from sqlglot import exp, parse_one
 
 from innkeeper.lake import revenue_sql
 from innkeeper.lake.rfm_sql import scored
-from innkeeper.lake.segment_sql import row_condition, summand
+from innkeeper.lake.segment_sql import counted_value, row_condition, summand
 from innkeeper.resources.segments import NUMBER
 from innkeeper.rules.traits import Trait
 
@@ -18,7 +18,7 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
         return _scored(trait)
     if trait.function in ("latest", "most_common"):
         return _picked(trait)
-    column: exp.Expr = exp.column(trait.column, "t") if trait.column else exp.Star()
+    column: exp.Expr = counted_value("t", trait.column) if trait.column else exp.Star()
     function: dict[str, Any] = {
         "count": exp.Count,
         "sum": exp.Sum,
@@ -26,15 +26,12 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
         "least": exp.Min,
         "greatest": exp.Max,
     }
-    if trait.function in ("sum", "average"):
+    if trait.function == "sum":
         column = summand("t", trait.column)
     found: exp.Expr = function[trait.function](this=column)
     if trait.function in ("sum", "average"):
         found = exp.func("round", found, exp.Literal.number(6))
     rows = _rows(trait).select(exp.alias_(found, value)).group_by("t.guest_ref")
-    if trait.function == "average":
-        # A sum takes 0 where a row has no value; an average leaves it out.
-        rows = rows.where(exp.column(trait.column, "t").is_(exp.null()).not_())
     if trait.function not in ("count", "sum") or not every:
         return rows
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
@@ -68,12 +65,12 @@ def _rows(trait: Trait) -> exp.Select:
 
 def _picked(trait: Trait) -> exp.Select:
     """One value of several: that of the latest row, or the one that most rows have."""
-    column = exp.column(trait.column, "t")
-    rows = _rows(trait).where(column.copy().is_(exp.null()).not_())
-    rows = rows.select(exp.alias_(column, "value"))
+    rows = _rows(trait).where(exp.column(trait.column, "t").is_(exp.null()).not_())
+    value = counted_value("t", trait.column)
+    rows = rows.select(exp.alias_(value, "value"))
     if trait.function == "most_common":
         rows = rows.select(exp.alias_(exp.Count(this=exp.Star()), "often"))
-        rows = rows.group_by("t.guest_ref", trait_column(trait))
+        rows = rows.group_by("t.guest_ref", value.copy())
         order = ["often DESC", "value"]
     else:
         rows = rows.select(f"t.{trait.entity.at} AS at", "t.meta_ref AS row_ref")
@@ -85,11 +82,6 @@ def _picked(trait: Trait) -> exp.Select:
     )
     ranked = exp.select("guest_ref", "value", exp.alias_(place, "place")).from_(rows.subquery("r"))
     return exp.select("guest_ref", "value").from_(ranked.subquery("s")).where("place = 1")
-
-
-def trait_column(trait: Trait) -> str:
-    """The trait's column, as a GROUP BY names it."""
-    return f"t.{trait.column}"
 
 
 def spread(values: exp.Query, kind: str) -> exp.Select:

@@ -113,11 +113,16 @@ def _counted(group: Group, guest: Guest) -> tuple[bool, Any, tuple[Decided, ...]
 
 
 def summand(row: Row, column: str) -> float:
-    """A number of a row as sums add it: of a refunded order or item the price is 0."""
+    """A number of a row as sums add it."""
+    return float(counted_value(row, column) or 0)
+
+
+def counted_value(row: Row, column: str) -> Any:
+    """A value of a row as it is computed with: of a refunded order or item the price is 0."""
     value = row.get(column)
-    if column in PRICES:
-        value = refunded_as_zero(row.get("core_status"), value)
-    return float(value or 0)
+    if column in PRICES and value is not None:
+        return refunded_as_zero(row.get("core_status"), value)
+    return value
 
 
 def _ends(steps: Sequence[Step], guest: Guest) -> list[datetime]:

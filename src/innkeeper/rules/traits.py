@@ -14,7 +14,7 @@ from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
 from innkeeper.rules import segment_reading
 from innkeeper.rules.revenue import is_bought, is_paid
-from innkeeper.rules.segment_matching import summand
+from innkeeper.rules.segment_matching import counted_value, summand
 from innkeeper.rules.segments import AND, MONEY, Group, resolved_group
 
 SCORE: Final = "score"
@@ -201,14 +201,15 @@ def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
     if trait.function == "sum":
         return round(sum(summand(row, trait.column) for row in rows), 6)
     rows = [row for row in rows if row.get(trait.column) is not None]
-    values = [row[trait.column] for row in rows]
+    values = [counted_value(row, trait.column) for row in rows]
     if not values:
         return None
     if trait.function == "average":
         return round(sum(summand(row, trait.column) for row in rows) / len(rows), 6)
     if trait.function == "latest":
         at = trait.entity.at
-        return max(rows, key=lambda row: (row[at], row["meta_ref"]))[trait.column]
+        latest = max(rows, key=lambda row: (row[at], row["meta_ref"]))
+        return counted_value(latest, trait.column)
     often = Counter(values)
     picked: dict[str, Any] = {
         "least": min(values),
