@@ -10,7 +10,7 @@ from batching import Batches, record, upsert
 from calling import Api
 from ordering import ORDER, PERSON, made
 from sites import Site
-from streams import Page, quarantine
+from streams import JANE, Page, ago, product, quarantine
 
 SPELT = {
     "hours alone": ("2024-03-01T12:30:00+02", "2024-03-01T10:30:00.000Z"),
@@ -142,6 +142,75 @@ def test_f12_an_event_that_tells_no_time(api: Api, sent: Any) -> None:
     """Nothing was told, so nothing waits."""
     Page(api)("VIEW", requested_at=sent)
     assert quarantine(api) == []
+
+
+def test_f12_an_order_in_one_event(api: Api) -> None:
+    """F12, stream-api.md 4.2 row ORDER_CHECKOUT: it is made, at the time of its event, and so are
+    its items; each raw value waits as a part that the order is linked with."""
+    page = Page(api)
+    page("IDENTITY", **JANE)
+    items = [
+        {"referenceId": "1", "name": "Rose", "price": 3, "orderedAt": "last week"},
+        {"referenceId": "2", "name": "Tulip", "price": 4, "orderedAt": "2024-03-01T10:30:00,25Z"},
+    ]
+    order = {"referenceId": "O-1", "orderedAt": "19/12/2025", "status": "PURCHASED", "price": 7}
+    at = ago(hours=2)
+    ref = page(
+        "ORDER_CHECKOUT",
+        requested_at=at,
+        order={**order, "currencyCode": "EUR", "orderItems": items},
+    )["ref"]
+    (stored,) = api.get("/v2.1/orders?expand=true").json()["items"]
+    assert (stored["referenceId"], stored["price"], stored["orderedAt"]) == ("O-1", 7, at)
+    lines = api.get(f"/v2.1/orders/{stored['ref']}/orderItems?expand=true").json()["items"]
+    times = {line["name"]: line["orderedAt"] for line in lines}
+    assert times == {"Rose": at, "Tulip": "2024-03-01T10:30:00.250Z"}
+    waiting = quarantine(api, orderRef=stored["ref"])
+    waiting.sort(key=lambda one: len(one["detail"]))
+    assert [(one["what"], one["reason"], one["detail"], one["message"]) for one in waiting] == [
+        (
+            *("part of an event", "bad member", f"order.{name}: must be an ISO 8601 date-time"),
+            {"order": sent},
+        )
+        for name, sent in (
+            ("orderedAt", {"referenceId": "O-1", "orderedAt": "19/12/2025"}),
+            (
+                "orderItems[0].orderedAt",
+                {"orderItems": [{"referenceId": "1", "orderedAt": "last week"}]},
+            ),
+        )
+    ]
+    assert {one["eventRef"] for one in waiting} == {ref}
+
+
+def test_f12_a_product_of_a_cart(api: Api) -> None:
+    """F12, stream-api.md 4.2 row ADD: its line is bought, at the time of the CHECKOUT, and the raw
+    value waits as a part."""
+    page = Page(api)
+    page("IDENTITY", **JANE)
+    page("ADD", product=product("1", 5, orderedAt="soon"))
+    page("CHECKOUT", reference_id="B-1", status="PURCHASED")
+    checkout = page.session["events"][-1]
+    (stored,) = api.get("/v2.1/orders?expand=true").json()["items"]
+    (line,) = api.get(f"/v2.1/orders/{stored['ref']}/orderItems?expand=true").json()["items"]
+    assert line["orderedAt"] == stored["orderedAt"] == checkout["createdAt"]
+    assert (stored["price"], line["price"]) == (5, 5)
+    (kept,) = quarantine(api)
+    line = {"item_id": "1", "referenceId": "R-1", "orderedAt": "soon"}
+    assert kept["message"] == {"product": line}
+    assert kept["detail"] == "product.orderedAt: must be an ISO 8601 date-time"
+    assert (kept["what"], kept["type"]) == ("part of an event", "ADD")
+
+
+def test_f12_a_search_for_a_flight(api: Api) -> None:
+    """F12, stream-api.md 4.2 row SEARCH: attached, whatever its local times say."""
+    page = Page(api)
+    flight = {"product_name": "DUB-LHR", "product_type": "FLIGHT", "flight_type": "OW"}
+    flight |= {"origin": "DUB", "destination": "LHR", "start": "tomorrow"}
+    ref = page("SEARCH", **flight, adults=1, children=0, infants=0)["ref"]
+    assert [event["ref"] for event in page.session["events"]] == [ref]
+    (kept,) = quarantine(api)
+    assert (kept["eventRef"], kept["message"]) == (ref, {"start": "tomorrow"})
 
 
 def _csv(row: dict[str, str]) -> bytes:

@@ -177,8 +177,8 @@ def test_flight_search(api: Api, page: Page) -> None:
         ("flight_type", "XX"),
         ("origin", "Dublin"),
         ("destination", None),
-        ("start", "tomorrow"),
-        ("end", "2027-01-08T10:00:00Z"),
+        ("start", ""),
+        ("end", None),
         ("adults", "1"),
     ):
         page("SEARCH", **FLIGHT | {name: wrong})

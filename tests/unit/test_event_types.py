@@ -6,7 +6,7 @@ import pytest
 
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import OrderConsumer
-from innkeeper.rules import event_types
+from innkeeper.rules import event_orders, event_types
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused
 
 FLIGHT: dict[str, Any] = {
@@ -71,8 +71,8 @@ def test_search() -> None:
         ({"flight_type": "XX"}, "flight_type"),
         ({"origin": "Dublin"}, "origin"),
         ({"destination": "dub"}, "destination"),
-        ({"start": "2026-12-01"}, "start"),
-        ({"end": "2026-12-08T18:30:00Z"}, "end"),
+        ({"start": None}, "start"),
+        ({"end": ""}, "end"),
         ({"adults": -1, "children": "2", "infants": True}, "adults, children, infants"),
     ],
 )
@@ -238,7 +238,7 @@ def test_an_order_that_lacks_something(changed: dict[str, Any], named: str) -> N
 
 def test_the_item_of_a_line() -> None:
     """4.2 row ADD, section 5: what a CHECKOUT makes of it, with names for what was left out."""
-    bare = event_types.item_of({**PRODUCT, "type": "FLIGHT"})
+    bare = event_orders.item_of({**PRODUCT, "type": "FLIGHT"})
     assert bare == {
         "type": "FLIGHT",
         "price": 10,
@@ -247,7 +247,7 @@ def test_the_item_of_a_line() -> None:
         "name": "1",
     }
     told = {"name": "Dress", "referenceId": "R-1", "productId": "P-1", "currency": "EUR"}
-    whole = event_types.item_of({**PRODUCT, **told})
+    whole = event_orders.item_of({**PRODUCT, **told})
     # Its status is the order's (F4).
     assert "status" not in whole
     assert (whole["name"], whole["reference_id"], whole["currency_code"]) == ("Dress", "R-1", "EUR")
@@ -271,6 +271,52 @@ def test_gender_is_free_of_a_guest_only() -> None:
     assert event_types.person_of({"gender": "Female"}, OrderConsumer)[0] == {"gender": "female"}
     person, (part,) = event_types.person_of({"gender": "X"}, OrderConsumer)
     assert (person, part.message) == ({}, {"gender": "X"})
+
+
+@pytest.mark.parametrize(
+    ("type_", "message", "details", "kept"),
+    [
+        (
+            "SEARCH",
+            FLIGHT | {"start": "2026-12-01", "end": "2026-12-08T18:30:00Z"},
+            ["start: must be YYYY-MM-DDThh:mm", "end: must be YYYY-MM-DDThh:mm"],
+            [{"start": "2026-12-01"}, {"end": "2026-12-08T18:30:00Z"}],
+        ),
+        (
+            "ADD",
+            {"product": {**PRODUCT, "orderedAt": "soon"}},
+            ["product.orderedAt: must be an ISO 8601 date-time"],
+            [{"product": {"item_id": "1", "orderedAt": "soon"}}],
+        ),
+        (
+            "ORDER_CHECKOUT",
+            {
+                "order": {
+                    **ORDER,
+                    "orderedAt": 7,
+                    "orderItems": [{"name": "Rose"}, {"referenceId": "L-2", "orderedAt": ""}],
+                }
+            },
+            [
+                "order.orderedAt: must be an ISO 8601 date-time",
+                "order.orderItems[1].orderedAt: must be an ISO 8601 date-time",
+            ],
+            [
+                {"order": {"referenceId": "O-1", "orderedAt": 7}},
+                {"order": {"orderItems": [{"referenceId": "L-2", "orderedAt": ""}]}},
+            ],
+        ),
+    ],
+)
+def test_f12_dates_that_cannot_be_read_are_parts(
+    type_: str, message: dict[str, Any], details: list[str], kept: list[Any]
+) -> None:
+    """F12: they keep no event from being attached; each waits with its reason."""
+    meaning_, parts = event_types.told(type_, message)
+    assert [part.detail for part in parts] == details
+    assert [part.message for part in parts] == kept
+    assert {part.reason for part in parts} == {BAD_MEMBER}
+    assert "ordered_at" not in meaning_.get("order", {})
 
 
 def test_f12_an_identity_by_nothing_but_an_id_of_unreadable_expiry() -> None:

@@ -1,24 +1,20 @@
 """What each standard type of event must and may tell (stream-api.md 4.2)."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from innkeeper.resources import events
-from innkeeper.resources.base import Changes, Field, Resource
+from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES, Count, Number
-from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
-from innkeeper.resources.values import Refused, instant, primitive
+from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES
+from innkeeper.resources.orders import OrderConsumer, OrderContact
+from innkeeper.resources.values import Refused, instant
+from innkeeper.rules import event_orders
+from innkeeper.rules.event_members import Message, Told, id_of, refuse
 from innkeeper.rules.orders import is_identifiable
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
 
-Message = Mapping[str, Any]
-Told = tuple[dict[str, Any], list[Part]]
-"""What an event means, as rules and actions take it, and the members that break a rule."""
-
-MOST_KEYS: Final = 100
-"""Pairs of an order's or item's extension (rest-v2.1.md X-5)."""
 _LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 _AIRPORT: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 # Streams spell people as `firstname`, `postal_code`, some pages `First Name`.
@@ -47,7 +43,6 @@ _PEOPLE: Final = {
 }
 MOST_PEOPLE: Final = 200
 """Contacts or consumers in one event."""
-MOST_PRODUCT: Final = 32 * 1024
 _LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
@@ -66,12 +61,17 @@ def _search(message: Message) -> Told:
             for name, good in (
                 ("flight_type", message.get("flight_type") in ("OW", "RT")),
                 *((name, _matches(_AIRPORT, message.get(name))) for name in _ENDS),
-                *((name, _matches(_LOCAL_TIME, message.get(name))) for name in needed),
+                *((name, message.get(name)) for name in needed),
                 *((name, _is_count(message.get(name))) for name in _TRAVELLERS),
             )
             if not good
         ]
-        _refuse(problems)
+        refuse(problems)
+        return {}, [
+            Part(BAD_MEMBER, f"{name}: must be YYYY-MM-DDThh:mm", {name: message[name]})
+            for name in needed
+            if not _matches(_LOCAL_TIME, message[name])
+        ]
     return {}, []
 
 
@@ -90,32 +90,12 @@ def _identity(message: Message) -> Told:
     return {"identifiers": identifiers, "person": person}, [*bad, *parts]
 
 
-def _add(message: Message) -> Told:
-    product = message.get("product")
-    if not isinstance(product, dict):
-        raise Misused(BAD_ATTRIBUTES, "product")
-    problems = [
-        f"product.{name}"
-        for name, good in (
-            ("item_id", _id(product.get("item_id"))),
-            ("type", isinstance(product.get("type"), str) and product["type"]),
-            ("price", _is(Number(), product.get("price"))),
-            ("quantity", _is(Count(), product.get("quantity"))),
-        )
-        if not good
-    ]
-    _refuse(problems)
-    if len(repr(product)) > MOST_PRODUCT:
-        raise Misused(BAD_ATTRIBUTES, f"product: longer than {MOST_PRODUCT} characters")
-    return {"product": {**product, "item_id": _id(product["item_id"])}}, []
-
-
 def _confirm(message: Message) -> Told:
     products = message.get("product")
     products = [products] if isinstance(products, dict) else products
     if not isinstance(products, list) or not products:
         raise Misused(BAD_ATTRIBUTES, "product")
-    ids = [_id(one.get("item_id")) if isinstance(one, dict) else None for one in products]
+    ids = [id_of(one.get("item_id")) if isinstance(one, dict) else None for one in products]
     if not all(ids):
         raise Misused(BAD_ATTRIBUTES, "product.item_id")
     return {"product": [{"item_id": one} for one in ids]}, []
@@ -153,11 +133,11 @@ def _people(message: Message, member: str, resource: type[Resource]) -> Told:
 
 
 def _checkout(message: Message) -> Told:
-    reference = _id(message.get("reference_id"))
+    reference = id_of(message.get("reference_id"))
     status = message.get("status")
     status = status.upper() if isinstance(status, str) else status
     known = status in events.CHECKOUT_STATUSES
-    _refuse([name for name, good in (("reference_id", reference), ("status", known)) if not good])
+    refuse([name for name, good in (("reference_id", reference), ("status", known)) if not good])
     return {"reference_id": reference, "status": status}, []
 
 
@@ -171,80 +151,17 @@ def _payment(message: Message) -> Told:
     return {"pay_type": types[sent.lower()]} | card_type, []
 
 
-def _order_checkout(message: Message) -> Told:
-    """`order` and `items` as changes of the declared resources, `ext` and items' `ext` as pairs."""
-    sent = message.get("order")
-    if not isinstance(sent, dict):
-        raise Misused(BAD_ATTRIBUTES, "order")
-    problems: list[str] = []
-    order = _changes(sent, Order, _ORDER, problems, "order.")
-    problems += [f"order.{name}" for name in _ORDER_NEEDS if sent.get(name) is None]
-    items = []
-    given = sent.get("orderItems") or []
-    for index, one in enumerate(given if isinstance(given, list) else [given]):
-        at = f"order.orderItems[{index}]."
-        if not isinstance(one, dict):
-            problems.append(at.rstrip("."))
-            continue
-        item = _changes(one, OrderItem, _ITEM, problems, at)
-        if str(item.get("type", "")).upper() == events.FLIGHT:
-            problems.append(f"{at}type")
-        items.append({**item, "ext": _extension(one, problems, at)})
-    ext = _extension(sent, problems, "order.")
-    _refuse(list(dict.fromkeys(problems)))
-    return {"order": order, "items": items, "ext": ext}, []
-
-
-_ORDER: Final = {
-    "referenceId": "reference_id",
-    "orderedAt": "ordered_at",
-    "status": "status",
-    "currencyCode": "currency_code",
-    "price": "price",
-    "paymentType": "payment_type",
-    "cardType": "card_type",
-}
-_ORDER_NEEDS: Final = ("referenceId", "orderedAt", "status", "currencyCode", "price")
-_ITEM: Final = {
-    "type": "type",
-    "referenceId": "reference_id",
-    "orderedAt": "ordered_at",
-    "status": "status",
-    "currencyCode": "currency_code",
-    "price": "price",
-    "name": "name",
-    "description": "description",
-    "productId": "product_id",
-    "quantity": "quantity",
-    "vendor": "vendor",
-    "originalPrice": "original_price",
-    "originalCurrencyCode": "original_currency_code",
-}
-
 _MEANINGS: Final[dict[str, Callable[[Message], Told]]] = {
     events.SEARCH: _search,
     events.IDENTITY: _identity,
-    events.ADD: _add,
+    events.ADD: event_orders.read_add,
     events.CONFIRM: _confirm,
     events.ADD_CONTACTS: _contacts,
     events.ADD_CONSUMERS: _consumers,
     events.CHECKOUT: _checkout,
     events.PAYMENT: _payment,
-    events.ORDER_CHECKOUT: _order_checkout,
+    events.ORDER_CHECKOUT: event_orders.read_order_checkout,
 }
-
-
-def item_of(product: Message) -> Changes:
-    """The order item that a line of a cart becomes; without a status of its own it follows its
-    order's."""
-    names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
-    problems: list[str] = []
-    item = _changes(product, OrderItem, names, problems, "")
-    # Reserved for v2 and for events (I-1): no body may set it, an event may.
-    item["type"] = str(product["type"])
-    item.setdefault("reference_id", product["item_id"])
-    item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])
-    return item
 
 
 def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any], list[Part]]:
@@ -329,66 +246,13 @@ def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
 def _item_ids(consumer: Message) -> list[str]:
     for spelt, value in consumer.items():
         if re.sub(r"[_\s-]", "", spelt).lower() in _ITEMS and isinstance(value, list):
-            ids = (_id(one.get("item_id") if isinstance(one, dict) else one) for one in value)
+            ids = (id_of(one.get("item_id") if isinstance(one, dict) else one) for one in value)
             return [one for one in ids if one]
     return []
 
 
-def _changes(
-    sent: Message, resource: type[Resource], names: Mapping[str, str], problems: list[str], at: str
-) -> Changes:
-    changes: Changes = {}
-    for spelt, name in names.items():
-        value = sent.get(spelt)
-        if value is None or (name == "type" and resource is OrderItem and not value):
-            continue
-        field: Field = resource.fields[name]
-        try:
-            changes[name] = value if name == "type" else field.kind.read(value)
-        except Refused:
-            problems.append(at + spelt)
-    return changes
-
-
-def _extension(sent: Message, problems: list[str], at: str) -> dict[str, Any]:
-    """The pairs of `extensions: [{name: "ext", key: "default", …}]`."""
-    pairs: dict[str, Any] = {}
-    given = sent.get("extensions") or []
-    for one in given if isinstance(given, list) else [given]:
-        for name, value in (one if isinstance(one, dict) else {}).items():
-            if name in ("name", "key"):
-                continue
-            try:
-                pairs[name] = primitive(value)
-            except Refused:
-                problems.append(f"{at}extensions.{name}")
-    if len(pairs) > MOST_KEYS:
-        problems.append(f"{at}extensions")
-    return pairs
-
-
 def _texts(message: Message, *names: str) -> None:
-    _refuse([name for name in names if not isinstance(message.get(name), str) or not message[name]])
-
-
-def _refuse(problems: Iterable[str]) -> None:
-    named = ", ".join(problems)
-    if named:
-        raise Misused(BAD_ATTRIBUTES, named)
-
-
-def _id(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return None
-    return str(value).strip() or None if isinstance(value, str | int) else None
-
-
-def _is(kind: Any, value: Any) -> bool:
-    try:
-        kind.read(value)
-    except Refused:
-        return False
-    return True
+    refuse([name for name in names if not isinstance(message.get(name), str) or not message[name]])
 
 
 def _is_count(value: Any) -> bool:

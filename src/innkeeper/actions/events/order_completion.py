@@ -11,7 +11,7 @@ from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.events import CHECKOUT
 from innkeeper.resources.guests import Person
-from innkeeper.rules import carts, event_types
+from innkeeper.rules import carts, event_orders
 from innkeeper.rules.batch import Item
 from innkeeper.rules.carts import Purchase
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES
@@ -64,7 +64,7 @@ async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
         one for one in await quarantine.of_order(work, order["ref"]) if one.ref != arrival.ref
     ]
     await _remove_items(work, order, change)
-    lines = [Item(event_types.item_of(line)) for line in change.after.lines.values()]
+    lines = [Item(event_orders.item_of(line)) for line in change.after.lines.values()]
     items = await purchases.put_items(work, order, lines)
     is_known = not any(one.decides_price for one in waiting)
     await _fill_in(work, order, change, is_known=is_known)
@@ -85,7 +85,7 @@ async def _remove_items(work: Work, order: Record, change: Completion) -> None:
     if not removed:
         return
     stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
-    sent = [line_of(event_types.item_of(line), order["ordered_at"], {}) for line in removed]
+    sent = [line_of(event_orders.item_of(line), order["ordered_at"], {}) for line in removed]
     for position in match_lines(await purchases.stored_lines(work, stored), sent):
         if position is not None:
             await order_items.delete(work, stored[position]["ref"])

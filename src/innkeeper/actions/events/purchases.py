@@ -17,7 +17,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY
 from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, OrderItem
 from innkeeper.resources.values import iso
-from innkeeper.rules import carts, event_types
+from innkeeper.rules import carts, event_orders
 from innkeeper.rules.batch import Group, Item
 from innkeeper.rules.order_lines import Line, line_of, match_lines
 from innkeeper.rules.orders import person_of
@@ -57,7 +57,7 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     order = await _place(work, arrival, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
         await orders.patch(work, order["ref"], present(priced))
-    lines = [Item(event_types.item_of(line)) for line in bought.lines.values()]
+    lines = [Item(event_orders.item_of(line)) for line in bought.lines.values()]
     items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
     for person in await new_people(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
@@ -90,7 +90,8 @@ async def _order_checkout(work: Work, arrival: Arrival) -> None:
     if arrival.browser.root_type != CUSTOMER:
         raise Misused(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
     meaning = arrival.meaning
-    order = await _place(work, arrival, meaning["order"])
+    # One whose date cannot be read was made when the event happened.
+    order = await _place(work, arrival, {"ordered_at": iso(arrival.mark.at), **meaning["order"]})
     currency = order.get("currency_code")
     lines = []
     for sent in meaning["items"]:

@@ -1,0 +1,170 @@
+"""The products and orders that events tell (stream-api.md 4.2: ADD, CHECKOUT, ORDER_CHECKOUT).
+
+A date that cannot be read keeps no event from being attached: it waits as a part, and the time of
+the event stands in its place.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from innkeeper.resources import events
+from innkeeper.resources.base import Changes, Field, Resource
+from innkeeper.resources.kinds import Count, Instant, Number
+from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.resources.values import Refused, primitive
+from innkeeper.rules.event_members import Message, Told, id_of, reason_against, refuse
+from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
+
+MOST_KEYS: Final = 100
+"""Pairs of an order's or item's extension (rest-v2.1.md X-5)."""
+MOST_PRODUCT: Final = 32 * 1024
+
+
+def read_add(message: Message) -> Told:
+    """`product`, the line of a cart; raises `Misused`."""
+    product = message.get("product")
+    if not isinstance(product, dict):
+        raise Misused(BAD_ATTRIBUTES, "product")
+    problems = [
+        f"product.{name}"
+        for name, good in (
+            ("item_id", id_of(product.get("item_id"))),
+            ("type", isinstance(product.get("type"), str) and product["type"]),
+            ("price", not reason_against(Number(), product.get("price"))),
+            ("quantity", not reason_against(Count(), product.get("quantity"))),
+        )
+        if not good
+    ]
+    refuse(problems)
+    if len(repr(product)) > MOST_PRODUCT:
+        raise Misused(BAD_ATTRIBUTES, f"product: longer than {MOST_PRODUCT} characters")
+    item = id_of(product["item_id"])
+    parts = [
+        Part(BAD_MEMBER, f"product.{detail}", {"product": {"item_id": item, **members}})
+        for detail, members in _unread_dates(product, OrderItem, _ITEM)
+    ]
+    return {"product": {**product, "item_id": item}}, parts
+
+
+def read_order_checkout(message: Message) -> Told:
+    """`order` and `items` as changes of the declared resources, `ext` and items' `ext` as pairs.
+
+    The order has no `ordered_at` where that cannot be read. Raises `Misused`.
+    """
+    sent = message.get("order")
+    if not isinstance(sent, dict):
+        raise Misused(BAD_ATTRIBUTES, "order")
+    problems: list[str] = []
+    order = _changes(sent, Order, _ORDER, problems, "order.")
+    problems += [f"order.{name}" for name in _ORDER_NEEDS if sent.get(name) is None]
+    parts = [
+        Part(BAD_MEMBER, f"order.{detail}", {"order": members})
+        for detail, members in _unread_dates(sent, Order, _ORDER)
+    ]
+    items = []
+    given = sent.get("orderItems") or []
+    for index, one in enumerate(given if isinstance(given, list) else [given]):
+        at = f"order.orderItems[{index}]."
+        if not isinstance(one, dict):
+            problems.append(at.rstrip("."))
+            continue
+        item = _changes(one, OrderItem, _ITEM, problems, at)
+        if str(item.get("type", "")).upper() == events.FLIGHT:
+            problems.append(f"{at}type")
+        items.append({**item, "ext": _extension(one, problems, at)})
+        parts += [
+            Part(BAD_MEMBER, f"{at}{detail}", {"order": {"orderItems": [members]}})
+            for detail, members in _unread_dates(one, OrderItem, _ITEM)
+        ]
+    ext = _extension(sent, problems, "order.")
+    refuse(list(dict.fromkeys(problems)))
+    return {"order": order, "items": items, "ext": ext}, parts
+
+
+_ORDER: Final = {
+    "referenceId": "reference_id",
+    "orderedAt": "ordered_at",
+    "status": "status",
+    "currencyCode": "currency_code",
+    "price": "price",
+    "paymentType": "payment_type",
+    "cardType": "card_type",
+}
+_ORDER_NEEDS: Final = ("referenceId", "orderedAt", "status", "currencyCode", "price")
+_ITEM: Final = {
+    "type": "type",
+    "referenceId": "reference_id",
+    "orderedAt": "ordered_at",
+    "status": "status",
+    "currencyCode": "currency_code",
+    "price": "price",
+    "name": "name",
+    "description": "description",
+    "productId": "product_id",
+    "quantity": "quantity",
+    "vendor": "vendor",
+    "originalPrice": "original_price",
+    "originalCurrencyCode": "original_currency_code",
+}
+
+
+def item_of(product: Message) -> Changes:
+    """The order item that a line of a cart becomes; without a status of its own it follows its
+    order's."""
+    names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
+    problems: list[str] = []
+    item = _changes(product, OrderItem, names, problems, "")
+    # Reserved for v2 and for events (I-1): no body may set it, an event may.
+    item["type"] = str(product["type"])
+    item.setdefault("reference_id", product["item_id"])
+    item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])
+    return item
+
+
+def _changes(
+    sent: Message, resource: type[Resource], names: Mapping[str, str], problems: list[str], at: str
+) -> Changes:
+    changes: Changes = {}
+    for spelt, name in names.items():
+        value = sent.get(spelt)
+        if value is None or (name == "type" and resource is OrderItem and not value):
+            continue
+        field: Field = resource.fields[name]
+        try:
+            changes[name] = value if name == "type" else field.kind.read(value)
+        except Refused:
+            if not isinstance(field.kind, Instant):
+                problems.append(at + spelt)
+    return changes
+
+
+def _unread_dates(
+    sent: Message, resource: type[Resource], names: Mapping[str, str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """(detail, member with what tells whose it is) of each date that cannot be read."""
+    found = []
+    for spelt, name in names.items():
+        kind, value = resource.fields[name].kind, sent.get(spelt)
+        if not isinstance(kind, Instant) or value is None:
+            continue
+        if (reason := reason_against(kind, value)) is not None:
+            reference = {"referenceId": sent["referenceId"]} if "referenceId" in sent else {}
+            found.append((f"{spelt}: {reason}", {**reference, spelt: value}))
+    return found
+
+
+def _extension(sent: Message, problems: list[str], at: str) -> dict[str, Any]:
+    """The pairs of `extensions: [{name: "ext", key: "default", …}]`."""
+    pairs: dict[str, Any] = {}
+    given = sent.get("extensions") or []
+    for one in given if isinstance(given, list) else [given]:
+        for name, value in (one if isinstance(one, dict) else {}).items():
+            if name in ("name", "key"):
+                continue
+            try:
+                pairs[name] = primitive(value)
+            except Refused:
+                problems.append(f"{at}extensions.{name}")
+    if len(pairs) > MOST_KEYS:
+        problems.append(f"{at}extensions")
+    return pairs
