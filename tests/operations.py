@@ -48,6 +48,24 @@ def operations(call: Callable[[], Any]) -> int:
     return steps
 
 
+def lines_of(call: Callable[[], Any]) -> int:
+    """Lines of Python that `call` runs."""
+    lines = 0
+
+    def traced(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        lines += 1
+        return traced
+
+    before = sys.gettrace()
+    sys.settrace(traced)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
 def _sizes(frame: FrameType) -> list[int]:
     texts = frame.f_locals.values()
     return [len(value) for value in texts if isinstance(value, str | bytes | bytearray)]

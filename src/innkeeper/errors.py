@@ -232,6 +232,12 @@ class TooLarge(ApiError):
         super().__init__("The request body is too large.", f"The limit is {limit} bytes.")
 
 
+class UriTooLong(ApiError):
+    """The path or the query of a request is over its limit."""
+
+    status = 414
+
+
 class UnsupportedMediaType(ApiError):
     """The Content-Type is none that the endpoint reads (CT-3)."""
 

@@ -21,6 +21,7 @@ from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.settings import Settings
 from innkeeper.web.app import create_app
+from innkeeper.web.browser_security import STRICT
 from innkeeper.web.connections import ConnectionLimits
 from innkeeper.web.http_protocol import LimitedHttpProtocol
 
@@ -82,6 +83,9 @@ def test_s4_half_a_head_is_408(quick: str, start: bytes) -> None:
     assert status_of(answer) == 408
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert (body["code"], body["errors"]) == (408, [body["message"]])
+    lines = answer.lower().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    for name, value in STRICT:  # S9
+        assert name + b": " + value.lower() in lines
 
 
 def test_s4_half_a_head_after_another_request_is_408(quick: str) -> None:

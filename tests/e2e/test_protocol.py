@@ -7,6 +7,8 @@ import pytest
 from process import Innkeeper, Serve
 from waiting import PATIENCE_SECONDS
 
+from innkeeper.web.browser_security import STRICT
+
 LIMIT = 65_536
 
 
@@ -17,6 +19,16 @@ def server(serve: Serve) -> Innkeeper:
 
 def _exchange(server: Innkeeper, *pieces: bytes) -> tuple[int, dict[str, object]]:
     """Send raw bytes; status and body of the answer, which must close the connection."""
+    status, lines, body = _response(server, *pieces)
+    assert b"content-type: application/json" in lines
+    # S9: what the protocol answers by itself has the security headers too.
+    for name, value in STRICT:
+        assert name + b": " + value.lower() in lines
+    return status, json.loads(body)
+
+
+def _response(server: Innkeeper, *pieces: bytes) -> tuple[int, list[bytes], bytes]:
+    """Send raw bytes; status, lines of the head in lower case, and body."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         for piece in pieces:
@@ -31,8 +43,7 @@ def _exchange(server: Innkeeper, *pieces: bytes) -> tuple[int, dict[str, object]
         except ConnectionResetError:
             pass
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"content-type: application/json" in head.lower()
-    return int(head.split()[1]), json.loads(body)
+    return int(head.split()[1]), head.lower().split(b"\r\n"), body
 
 
 def test_heads(server: Innkeeper) -> None:
@@ -59,6 +70,28 @@ def test_heads(server: Innkeeper) -> None:
         "status",
         "statusCode",
     ]
+
+
+def test_s1_long_targets(server: Innkeeper) -> None:
+    """S1: what takes a step for each `&` or `%` is refused before anything parses it."""
+    end = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    targets = {
+        "path": b"/v2.1/guests/" + b"%41" * 4096,
+        "long query": b"/v2.1/guests?name=" + b"%41" * 4096,
+        "many parameters": b"/login?" + b"a&" * 300,
+        "many parameters beside a message": b"/v1.2/events?message={}&" + b"a&" * 300,
+        "message that does not end": b"/v1.2/events?message={%22" + b"%41&" * 4096,
+        "no message": b"/v1.2/browser/create.json?message={%22" + b"%41&" * 4096,
+    }
+    for name, target in targets.items():
+        status, _, body = _response(server, b"GET " + target + end)
+        assert status == 414, name
+        said = json.loads(body)
+        assert said.get("code", said.get("error_code")) == 414, name
+    status, _, body = _response(
+        server, b'GET /v1.2/events?message={"a":"' + b"%41&" * 4096 + b'"}' + end
+    )
+    assert (status, json.loads(body)["error_code"]) == (401, 401)
 
 
 def test_large_bodies_are_no_large_heads(server: Innkeeper) -> None:

@@ -15,6 +15,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.memory import collect_seldom
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.app import create_app
+from innkeeper.web.browser_security import security_headers
 from innkeeper.web.connections import ConnectionLimits
 from innkeeper.web.http_protocol import LimitedHttpProtocol
 
@@ -35,6 +36,7 @@ def application() -> ASGIApp:
     if parent is not None:
         _stop_in_time(StopWatch(StopTime(settings.stop_seconds)))
     LimitedHttpProtocol.more_info_url = settings.more_info_url
+    LimitedHttpProtocol.security_headers = security_headers(settings)
     LimitedHttpProtocol.limits = ConnectionLimits.of(settings)
     _allow_files(settings.max_connections + _OTHER_FILES)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -19,7 +19,7 @@ MAX_FIELDS: Final = 50_000
 _MAX_FIELDS_BESIDE_A_FILE: Final = 20
 _MAX_FIELD_BYTES: Final = 64 * 1024
 _MAX_CONTENT_TYPE: Final = 300
-_ON_LOOP: Final = 64 * 1024
+_ON_LOOP: Final = 8 * 1024
 """Largest form in bytes that is parsed on the event loop."""
 
 

@@ -1,4 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, with limits on a request's head and on a client's slowness."""
+"""HTTP/1.1 as uvicorn speaks it, with limits on a request's head and on a client's slowness.
+
+Its own answers have the error body and the security headers of every other answer.
+"""
 
 import asyncio
 import re
@@ -9,13 +12,11 @@ from typing import Final, cast
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from innkeeper.web.connections import (
-    CLOSED,
-    Connection,
-    ConnectionLimits,
-    watch_of,
-)
+from innkeeper.errors import UriTooLong
+from innkeeper.web.browser_security import STRICT, Headers
+from innkeeper.web.connections import CLOSED, Connection, ConnectionLimits, watch_of
 from innkeeper.web.request_head import single_slashes
+from innkeeper.wire.request_target import check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
 # Request line and headers, in bytes; far above what any client sends.
@@ -41,25 +42,50 @@ def encoded_line(data: bytes, end: int) -> bytes:
     path = single_slashes(found[2].partition(b"?")[0])
     if not is_stream(path.decode("latin-1")):
         return data
-    target = _UNENCODED.sub(lambda byte: b"%%%02X" % ord(byte[0]), found[2])
+    target = found[2]
+    # As many steps as there are different bytes, not as there are bytes.
+    for byte in set(_UNENCODED.findall(target)):
+        target = target.replace(byte, b"%%%02X" % ord(byte))
     return b"%s %s %s" % (found[1], target, found[3]) + data[end:]
+
+
+_HEAD_TOO_LARGE: Final = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"The request's line and headers are over {MAX_HEAD_BYTES} bytes.",
+)
 
 
 class HeadTooLarge(Exception):
     """Stops the parser in the middle of a head that is over the limit."""
 
 
+def check_target(url: bytes) -> None:
+    """Raise `UriTooLong` for a path or query over the limits.
+
+    The query of a stream may hold a message, so the stream checks the rest of it itself.
+    """
+    path, _, query = url.partition(b"?")
+    check_path(path)
+    try:
+        check_query(query)
+    except UriTooLong:
+        if not is_stream(single_slashes(path).decode("latin-1")):
+            raise
+
+
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over the limit, 400 to what is not HTTP, 408 to what does not come in
-    time and 503 to a connection too many, and closes."""
+    """Answers 431 to a head over the limit, 414 to a path or query over theirs, 400 to what is not
+    HTTP, 408 to what does not come in time and 503 to a connection too many, and closes."""
 
     # What the operator chose; the server sets it before it listens.
     more_info_url: str = "https://support.sitecore.com"
     limits = ConnectionLimits()
+    security_headers: Headers = STRICT
 
     _in_head = False
     _between = True
-    _too_large = False
+    _fault = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+    """What is answered when the parser stops."""
     _begun = 0
     _fed_bytes = 0
     _head_bytes = 0
@@ -112,7 +138,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if counts and self._begun <= 1:
             self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEAD_BYTES:
-            self._too_large = True
+            self._fault = _HEAD_TOO_LARGE
             self.send_400_response("")
 
     def _begin_wait(self) -> None:
@@ -144,6 +170,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._since = monotonic()
         self._body_bytes = 0
+        try:
+            check_target(self.url)
+        except UriTooLong as error:
+            self._fault = HTTPStatus.REQUEST_URI_TOO_LONG, error.message
+            raise
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -212,13 +243,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what uvicorn cannot pass on, in the error body of every other answer (ER-4)."""
-        if self._closing():
-            return
-        status, message = HTTPStatus.BAD_REQUEST, "The request is not valid HTTP."
-        if self._too_large:
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            message = f"The request's line and headers are over {MAX_HEAD_BYTES} bytes."
-        self._refuse(status, message)
+        if not self._closing():
+            self._refuse(*self._fault)
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         body = msgspec.json.encode(
@@ -232,17 +258,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 "errors": [message],
             }
         )
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + body)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            (b"cache-control", b"no-store"),
+            *self.security_headers,
+        ]
+        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode("ascii"))]
+        lines += [b"%s: %s" % header for header in headers]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._too_large = True
+            self._fault = _HEAD_TOO_LARGE
             raise HeadTooLarge
 
     def _closing(self) -> bool:

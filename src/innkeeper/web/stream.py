@@ -103,10 +103,12 @@ class Stream:
         found, parameters = routes_at(path)
         route = found.get("GET" if scope["method"] == "HEAD" else scope["method"])
         takes_message = route is not None and route.takes_message
-        query, message = stream.parse_query(scope["query_string"], takes_message=takes_message)
-        call = Call(scope, headers, path, query, message, parameters)
+        call = Call(scope, headers, path, {}, None, parameters)
         correlation = correlation_id(headers.get(CORRELATION))
         try:
+            call.query, call.message = stream.parse_query(
+                scope["query_string"], takes_message=takes_message
+            )
             answer = await self._answer(call, receive, found)
         except ClientGone:
             return
@@ -116,7 +118,7 @@ class Stream:
             call.fault = fault
             answer = self._error(call, ServerFault())
         answer = _for_script(call, answer)
-        if query and route is not None and (ignored := ignored_by_stream(route, query)):
+        if call.query and route is not None and (ignored := ignored_by_stream(route, call.query)):
             answer.headers.append((IGNORED, ignored))
         answer.headers += [
             (CORRELATION, correlation),

@@ -17,12 +17,13 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     413: ("TooLarge", "The body is too large."),
     415: ("UnsupportedMediaType", "The media type is not JSON, or the coding not gzip or deflate."),
     429: ("TooManyRequests", "Too many requests of this client key; Retry-After says how long."),
+    414: ("UriTooLong", "The path or the query is too long."),
     431: ("HeadTooLarge", "The request's line and headers are too large."),
     500: ("ServerFault", "A fault of the server; X-Correlation-Id names its entry in the log."),
     503: ("Unavailable", "Temporarily unavailable; Retry-After says when to come back."),
 }
 """Status -> (name of the response, what it means)."""
-ALWAYS: Final = frozenset({400, 401, 403, 429, 431, 500, 503})
+ALWAYS: Final = frozenset({400, 401, 403, 414, 429, 431, 500, 503})
 """Errors that any operation of the API may answer: 400 to what is not valid HTTP, too."""
 
 HEADERS: Final[dict[str, Schema]] = {

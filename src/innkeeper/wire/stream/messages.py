@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from json import JSONDecoder
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from innkeeper.errors import ApiError, BadJson, BadRequest, Invalid, Unauthorized, UnknownBrowser
 from innkeeper.resources.values import Refused, opaque
 from innkeeper.wire.json_text import decode_object
+from innkeeper.wire.request_target import check_query, percent_decode
 
 VERSION: Final = "1.2"
 JAVASCRIPT: Final = b"application/javascript"
@@ -16,11 +17,10 @@ CALLBACK: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.]{0,127}", re.ASCII)
 NO_DECISION: Final[Mapping[str, Any]] = {}
 """What callFlows and personalize answer: no flow is run here, so none decides."""
 WEB_FLOWS: Final = b"/* Innkeeper runs no web experiences. */\n"
-_MESSAGE: Final = b"message"
-# What opens and closes strings, arrays and objects; an escape goes with what it escapes.
-_MARKS: Final = re.compile(rb'\\.|["{}\[\]]', re.DOTALL)
-_OPENING: Final = (b"{", b"[")
-_CLOSING: Final = (b"}", b"]")
+_MESSAGE: Final = b"message="
+_OBJECT_START: Final = re.compile(r"(?:\xef\xbb\xbf)?[ \t\r\n]*\{")
+# Says where an object ends; whether it is valid says `decode_object`.
+_scanner: Final = JSONDecoder(strict=False)
 
 
 def created(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
@@ -82,45 +82,68 @@ def parse_query(query: bytes, *, takes_message: bool) -> tuple[dict[str, str], b
     """The parameters of a query, and its `message` for a route that takes one.
 
     A message may be sent unencoded and hold `&`: it ends where its JSON object ends. Time is
-    linear in the length of the query.
+    linear in the length of the query, and functions in C read the message. Raises `UriTooLong`
+    when the rest of the query is over the limits of `request_target`.
     """
-    pieces = query.split(b"&")
-    parameters: dict[str, str] = {}
     message: bytes | None = None
-    index = 0
-    while index < len(pieces):
-        name, _, value = pieces[index].partition(b"=")
-        index += 1
-        if takes_message and message is None and name == _MESSAGE:
-            message, index = _read_message(value, pieces, index)
-            continue
-        decoded = unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace")
-        parameters.setdefault(
-            unquote_to_bytes(name.replace(b"+", b" ")).decode(errors="replace"), decoded
-        )
+    start = _message_start(query) if takes_message else -1
+    if start >= 0:
+        message, length = _read_message(query[start:])
+        query = query[: start - len(_MESSAGE)] + query[start + length + 1 :]
+    check_query(query)
+    parameters: dict[str, str] = {}
+    for pair in filter(None, query.split(b"&")):
+        name, _, value = pair.partition(b"=")
+        parameters.setdefault(_decode(name), _decode(value))
     return parameters, message
 
 
-def _read_message(value: bytes, pieces: list[bytes], index: int) -> tuple[bytes, int]:
-    """The JSON text of the message that starts with `value`, and the index of the first piece
-    after it; `value` alone when no JSON object starts there or it does not end."""
+def _decode(text: bytes) -> str:
+    return percent_decode(text.replace(b"+", b" ")).decode(errors="replace")
+
+
+def _message_start(query: bytes) -> int:
+    """Where the value of the first parameter `message` starts; -1 when there is none."""
+    if query.startswith(_MESSAGE):
+        return len(_MESSAGE)
+    before = query.find(b"&" + _MESSAGE)
+    return -1 if before < 0 else before + 1 + len(_MESSAGE)
+
+
+def _read_message(raw: bytes) -> tuple[bytes, int]:
+    """The JSON text of the message that `raw` starts with, and the length of it in `raw`; up to
+    the first `&` when no JSON object starts there or it does not end."""
+    value = raw.partition(b"&")[0]
     # In what was encoded a plus is a space; in what was not it is a plus, as of a phone number.
     encoded = b"{" not in value
 
-    def unquoted(piece: bytes) -> bytes:
-        return unquote_to_bytes(piece.replace(b"+", b" ") if encoded else piece)
+    def decoded(text: bytes) -> bytes:
+        return percent_decode(text.replace(b"+", b" ") if encoded else text)
 
-    first = unquoted(value)
-    end = _ObjectEnd()
-    if index == len(pieces) or _is_object(first) or end.is_in(first):
-        return first, index
-    texts = [first]
-    for after, piece in enumerate(pieces[index:], index + 1):
-        texts.append(unquoted(piece))
-        if end.is_in(texts[-1]):
-            whole = b"&".join(texts)
-            return (whole, after) if _is_object(whole) else (first, index)
-    return first, index
+    first = decoded(value)
+    if len(value) == len(raw) or _is_object(first):
+        return first, len(value)
+    whole = decoded(raw)
+    end = _object_end(whole)
+    # Each `&` of the query differs between the two, one that was sent as %26 does not.
+    marked = decoded(raw.replace(b"&", b"\0"))
+    inside = marked.count(b"\0", 0, end) - whole.count(b"\0", 0, end)
+    used = b"&".join(raw.split(b"&", inside + 1)[: inside + 1])
+    text = decoded(used)
+    return (text, len(used)) if _is_object(text) else (first, len(value))
+
+
+def _object_end(text: bytes) -> int:
+    """Where the JSON object that `text` starts with ends; 0 when there is none."""
+    plain = text.decode("latin-1")  # one character for each byte
+    start = _OBJECT_START.match(plain)
+    if start is None:
+        return 0
+    try:
+        _, end = _scanner.raw_decode(plain, start.end() - 1)
+    except (ValueError, RecursionError):
+        return 0
+    return end
 
 
 def _is_object(text: bytes) -> bool:
@@ -129,27 +152,6 @@ def _is_object(text: bytes) -> bool:
     except (BadJson, Invalid):
         return False
     return True
-
-
-class _ObjectEnd:
-    """Finds where a JSON object ends in a text that comes in pieces, each read once."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._in_string = False
-
-    def is_in(self, piece: bytes) -> bool:
-        """Whether the object ends in this piece, or cannot end any more."""
-        for mark in _MARKS.findall(piece):
-            if mark == b'"':
-                self._in_string = not self._in_string
-            elif not self._in_string and mark in _OPENING:
-                self._depth += 1
-            elif not self._in_string and mark in _CLOSING:
-                self._depth -= 1
-                if self._depth <= 0:
-                    return True
-        return self._depth == 0
 
 
 def message(text: bytes | None) -> dict[str, Any]:
