@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.actions.records import guests
-from innkeeper.rules.identity_rules import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.migrate import create_workspace, migrate
@@ -29,12 +29,12 @@ from innkeeper.store.work import Work
 Pairs = set[tuple[str, str]]
 
 
-def rule(*fields: str) -> Rule:
+def rule(*fields: str) -> IdentityRule:
     """A rule over guest fields, or over the identifier provider `ssn`."""
     conditions = (
         Condition(provider="ssn") if field == "ssn" else Condition(field=field) for field in fields
     )
-    return Rule(" + ".join(fields), tuple(conditions))
+    return IdentityRule(" + ".join(fields), tuple(conditions))
 
 
 NAMES_AND_BIRTH: Final = (rule("first_name", "last_name", "date_of_birth"),)

@@ -14,7 +14,7 @@ from bench.servers import Server, basic
 from innkeeper.actions.admin import keys, workspaces
 from innkeeper.actions.identity import rule_settings, rulebook
 from innkeeper.rules.identity_keys import guest_keys
-from innkeeper.rules.identity_rules import Condition, Rule, Rulebook
+from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules
 from innkeeper.store.database import Database
 
 WORKSPACE: Final = "bench_people"
@@ -23,10 +23,10 @@ BATCH: Final = 20_000
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 BORN: Final = date(1950, 1, 1)
 RULES: Final = (
-    Rule("crm", (Condition(provider="CRM"),)),
-    Rule("e-mail", (Condition(field="email"),)),
-    Rule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
-    Rule(
+    IdentityRule("crm", (Condition(provider="CRM"),)),
+    IdentityRule("e-mail", (Condition(field="email"),)),
+    IdentityRule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
+    IdentityRule(
         "names and birth",
         tuple(Condition(field=name) for name in ("first_name", "last_name", "date_of_birth")),
     ),
@@ -131,7 +131,7 @@ def _names(chance: random.Random, number: int, syllables: int) -> list[str]:
     return sorted(found, key=lambda name: chance.random())
 
 
-async def _fill(dsn: str, people: list[Known], book: Rulebook) -> None:
+async def _fill(dsn: str, people: list[Known], book: IdentityRules) -> None:
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
     schema = f"ws_{WORKSPACE}"
     guests = (

@@ -113,7 +113,7 @@ class Unauthorized(ApiError):
         )
 
 
-class Forbidden(ApiError):
+class LinkExpired(ApiError):
     """A signed link that has expired, or that nobody signed."""
 
     status = 403

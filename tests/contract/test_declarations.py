@@ -10,7 +10,17 @@ from calling import Api, invalid
 
 from innkeeper.resources.base import Field
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Code, Day, Instant, ListOf, OneOf, Opaque, Part, Pattern, Text
+from innkeeper.resources.kinds import (
+    Code,
+    Day,
+    Instant,
+    ListOf,
+    ObjectOf,
+    OneOf,
+    Opaque,
+    Pattern,
+    Text,
+)
 
 # rest-v2.1.md 3.1, name by name.
 DOCUMENTED = {
@@ -102,7 +112,7 @@ def holders() -> list[Any]:
             cases.append((name, ["fine", LONG], f"{name}[1]"))
         elif isinstance(kind, ListOf) and isinstance(kind.element, Opaque):
             cases.append((name, [{"a": [LONG]}], f"{name}[0]"))
-        elif isinstance(kind, ListOf) and isinstance(kind.element, Part):
+        elif isinstance(kind, ListOf) and isinstance(kind.element, ObjectOf):
             fine = {"provider": "p", "id": "i"}
             cases += [(name, [{**fine, member: LONG}], f"{name}[0].{member}") for member in fine]
         elif isinstance(kind, Pattern):

@@ -11,7 +11,7 @@ from visiting import Person, log_in
 
 from innkeeper.actions.admin import keys
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope
-from innkeeper.wire.endpoint import Special
+from innkeeper.wire.endpoint import Endpoint
 from innkeeper.wire.registry import DIALECTS
 from innkeeper.wire.routes import Operation, routes
 
@@ -66,7 +66,7 @@ def test_s7_every_route_without_one_scope(api: Api, site: Site, scope: Scope) ->
     """Every route, with a key that lacks one scope: 403 where the route needs it, else not."""
     with keyed(site, *(EVERY_SCOPE - {scope})) as lacking:
         for route in routes(DIALECTS):
-            if isinstance(route, Special) and route.bearer:
+            if isinstance(route, Endpoint) and route.bearer:
                 continue
             answer = call(lacking, route)
             needed = str(scope) in expected(route)
@@ -82,7 +82,7 @@ def test_s7_every_route_of_a_foreign_workspace(api: Api, stranger: Api, site: Si
     guest = api.guest(email="own@example.com")
     with keyed(site, *EVERY_SCOPE, workspace="other") as foreign:
         for route in routes(DIALECTS):
-            if "{guest}" not in route.path or (isinstance(route, Special) and route.bearer):
+            if "{guest}" not in route.path or (isinstance(route, Endpoint) and route.bearer):
                 continue
             path = route.path.replace("{guest}", guest["ref"])
             if "{" in path:

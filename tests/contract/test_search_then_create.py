@@ -12,7 +12,7 @@ from streams import work_on
 
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.records import guests
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.store.work import Work
 
 OWN = "/innkeeper/v1"
@@ -248,7 +248,7 @@ def test_f10_one_indexed_statement(
         with monkeypatch.context() as patch:
             patch.setattr(Work, "all", noted)
             patch.setattr(Work, "one", _refused)
-            page = await guests.list_(work, Wanted(filters=filters))
+            page = await guests.list_(work, PageRequest(filters=filters))
         assert page.total == 1
         ((query, (_, more)),) = asked
         parts = more.pop("parts")
@@ -289,9 +289,9 @@ def test_f10_who_is_not_found_costs_no_count(
         await rulebook.read(work)
         with monkeypatch.context() as patch:
             patch.setattr(Work, "one", noted)
-            by_mail = await guests.list_(work, Wanted(filters={"email": MAIL}))
+            by_mail = await guests.list_(work, PageRequest(filters={"email": MAIL}))
             assert (by_mail.total, asked) == (0, [])
-            by_identifier = Wanted(filters={"identifier": ("email", MAIL)})
+            by_identifier = PageRequest(filters={"identifier": ("email", MAIL)})
             assert (await guests.list_(work, by_identifier)).total == 0
 
     work_on(site.dsn, find)

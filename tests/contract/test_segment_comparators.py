@@ -11,7 +11,7 @@ import pytest
 from innkeeper.errors import Invalid
 from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
-from innkeeper.rules.segment_matching import Guest, matches
+from innkeeper.rules.segment_matching import GuestRows, matches
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
 
@@ -25,7 +25,7 @@ class Crowd:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._guests: list[Guest] = []
+        self._guests: list[GuestRows] = []
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
         for name in TABLES:
@@ -41,7 +41,7 @@ class Crowd:
             table: [{"guest_ref": name, **each} for each in given]
             for table, given in (tables or {}).items()
         }
-        self._guests.append(Guest(row, rows, {}))
+        self._guests.append(GuestRows(row, rows, {}))
         for table, given in {"guests": [row], **rows}.items():
             for each in given:
                 path = self._folder / "row.json"

@@ -19,7 +19,7 @@ from receiving import Receiver, Receiving
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.jobs.worker import jobs_path
-from innkeeper.jobs.worker_locks import Presence
+from innkeeper.jobs.worker_locks import WorkerLock
 
 __all__ = ["api", "server"]
 
@@ -65,7 +65,7 @@ def take_back(dsn: str) -> None:
     """Some seconds pass, in which other workers would see that this one is silent."""
     if LONG:
         return
-    presence = Presence(jobs_path(dsn), silent_seconds=0)
+    presence = WorkerLock(jobs_path(dsn), silent_seconds=0)
     with psycopg.connect(dsn) as connection:
         doing = "SELECT FROM jobs.procrastinate_jobs WHERE status = 'doing'"
         until(

@@ -30,9 +30,9 @@ from innkeeper.resources.kinds import (
     ListOf,
     NoneOf,
     Number,
+    ObjectOf,
     OneOf,
     Opaque,
-    Part,
     Spelt,
     Text,
 )
@@ -71,7 +71,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         (Instant, lambda it: instants),
         (ListOf, lambda it: st.lists(values(it.element), max_size=2)),
         (Opaque, lambda it: st.dictionaries(words, texts | st.booleans() | st.none(), max_size=2)),
-        (Part, lambda it: st.fixed_dictionaries({n: values(k) for n, k in it.members.items()})),
+        (ObjectOf, lambda it: st.fixed_dictionaries({n: values(k) for n, k in it.members.items()})),
     ]
     if kind is EMAIL:
         return st.builds("{}@{}.example".format, words, words)

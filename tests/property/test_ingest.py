@@ -16,7 +16,7 @@ from streams import JANE, product
 
 from innkeeper.actions.events import browsers, ingest, sessions
 from innkeeper.errors import Unavailable
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database, retrying
 
 __all__ = ["live"]
@@ -61,7 +61,7 @@ async def send(database: Database, browser: UUID, at: datetime, **message: Any) 
         browsers._remembered.clear()
     if random.random() < 0.7:
         message.setdefault("channel", "WEB")
-    sent = Sent(
+    sent = IncomingEvent(
         {"browser_id": str(browser), "requested_at": at.isoformat(), **message},
         at + timedelta(minutes=1),
     )

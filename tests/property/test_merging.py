@@ -30,9 +30,9 @@ from hypothesis.stateful import (
 from innkeeper import clock
 from innkeeper.actions.identity import merges, resolve, rule_settings
 from innkeeper.actions.records import extensions, guests
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Unknown
-from innkeeper.rules.identity_rules import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
@@ -40,9 +40,9 @@ LONG = bool(os.environ.get("INNKEEPER_LONG"))
 SEQUENCES = 10_000 if LONG else 80
 
 RULES = (
-    Rule("crm", (Condition(provider="crm"),)),
-    Rule("email", (Condition(provider="email"),)),
-    Rule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
+    IdentityRule("crm", (Condition(provider="crm"),)),
+    IdentityRule("email", (Condition(provider="email"),)),
+    IdentityRule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
 )
 
 people = st.fixed_dictionaries(
@@ -281,7 +281,7 @@ class Merging(RuleBasedStateMachine):
         return merge
 
     def _newest(self, absorbed: UUID) -> list[UUID]:
-        page = Site.do(merges.list_, Wanted(limit=1000), absorbed)
+        page = Site.do(merges.list_, PageRequest(limit=1000), absorbed)
         return [
             row["ref"]
             for row in page.items

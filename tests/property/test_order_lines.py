@@ -20,11 +20,11 @@ from sites import Site
 from streams import JANE
 
 from innkeeper.actions.bulk import engine
-from innkeeper.actions.bulk.guest_batch import Source
+from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.resources.values import iso
-from innkeeper.rules.batch import Entry
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.batch import BatchRecord
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk import batch_files
@@ -79,11 +79,11 @@ def extension(line: Sending) -> dict[str, Any]:
     return {"extensions": [pairs]} if line["seat"] else {}
 
 
-async def apply(work: Work, source: str, *chunks: list[Entry]) -> None:
+async def apply(work: Work, source: str, *chunks: list[BatchRecord]) -> None:
     async def keep(tally: Any, _: Any) -> None:
         assert tally.failures == []
 
-    told = Source(source, uuid4())
+    told = RecordSource(source, uuid4())
     for chunk in chunks:
         await engine.apply(work, chunk, told, keep)
 
@@ -130,7 +130,7 @@ async def of_rows(work: Work, _: UUID, order: str, sent: list[Sending]) -> None:
 
 async def event(work: Work, browser: UUID, type_: str, **message: Any) -> None:
     body = {"type": type_, "browser_id": str(browser), "channel": "WEB", "pos": "default"}
-    taken = await ingest.record(work, Sent({**body, **message}, datetime.now(UTC)))
+    taken = await ingest.record(work, IncomingEvent({**body, **message}, datetime.now(UTC)))
     assert taken is not None
     assert not taken.quarantined
 

@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.rules.identity import evidence, resolve
-from innkeeper.rules.identity_rules import Condition, Rule, Rulebook, rule_keys
+from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules, rule_keys
 from innkeeper.rules.merging import groups_of, intent, survivor_first, written
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 RULES = (
-    Rule("crm", (Condition(provider="crm"),)),
-    Rule("email", (Condition(field="email"),)),
-    Rule("name and birth", (Condition(field="last_name"), Condition(field="date_of_birth"))),
-    Rule("both ids", (Condition(provider="a"), Condition(provider="b"))),
+    IdentityRule("crm", (Condition(provider="crm"),)),
+    IdentityRule("email", (Condition(field="email"),)),
+    IdentityRule(
+        "name and birth", (Condition(field="last_name"), Condition(field="date_of_birth"))
+    ),
+    IdentityRule("both ids", (Condition(provider="a"), Condition(provider="b"))),
 )
-BOOK = Rulebook(UUID(int=1), RULES)
+BOOK = IdentityRules(UUID(int=1), RULES)
 
 few = st.sampled_from(["x1", "x2", "x3"])
 identifiers = st.lists(

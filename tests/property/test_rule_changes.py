@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.actions.records import guests
-from innkeeper.actions.records.paging import Wanted
-from innkeeper.rules.identity_rules import Condition, Rule
+from innkeeper.actions.records.paging import PageRequest
+from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
 EXAMPLES = 1000 if os.environ.get("INNKEEPER_LONG") else 60
 RULES = (
-    Rule("crm", (Condition(provider="crm"),)),
-    Rule("email", (Condition(field="email"),)),
-    Rule("name and city", (Condition(field="last_name"), Condition(field="city"))),
+    IdentityRule("crm", (Condition(provider="crm"),)),
+    IdentityRule("email", (Condition(field="email"),)),
+    IdentityRule("name and city", (Condition(field="last_name"), Condition(field="city"))),
 )
-EMAIL = (Rule("email", (Condition(provider="email"),)),)
+EMAIL = (IdentityRule("email", (Condition(provider="email"),)),)
 
 people = st.fixed_dictionaries(
     {"guest_type": st.sampled_from(["visitor", "customer", "traveller"])},
@@ -141,7 +141,7 @@ def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
                 for one in group["absorbed"]
             }
             assert told == set(merged)
-            page = await merges.list_(work, Wanted(limit=1000))
+            page = await merges.list_(work, PageRequest(limit=1000))
             assert {(row["absorbed_ref"], row["survivor_ref"]) for row in page.items} == told
             assert all(row["rule"] and row["evidence"] for row in page.items)
             assert (await rule_changes.preview(work))["merging"] == 0
@@ -200,7 +200,7 @@ def test_a_group_over_the_limit_stays_apart_and_is_listed(site: None) -> None:
         await rule_settings.apply(work, RULES)
         await rule_changes.run_jobs(work)
         assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-        (entry,) = (await rule_settings.guarded(work, Wanted())).items
+        (entry,) = (await rule_settings.guarded(work, PageRequest())).items
         assert entry["reason"] == "the group would be too large: 6"
         assert set(entry["guests"]) == {guest["ref"] for guest in made}
 

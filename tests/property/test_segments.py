@@ -17,7 +17,7 @@ from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import COMPARATORS, ENTITIES
-from innkeeper.rules.segment_matching import Guest, matches, rows_that_meet
+from innkeeper.rules.segment_matching import GuestRows, matches, rows_that_meet
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
 from innkeeper.rules.traits import Traits, computed
@@ -60,7 +60,7 @@ def free(draw: st.DrawFn, **owner: Any) -> dict[str, Any]:
 
 
 @st.composite
-def people(draw: st.DrawFn) -> list[Guest]:
+def people(draw: st.DrawFn) -> list[GuestRows]:
     """Some guests with rows in every table."""
     found = []
     for number in range(draw(st.integers(1, 4))):
@@ -134,12 +134,12 @@ def people(draw: st.DrawFn) -> list[Guest]:
                 2,
             ),
         }
-        rows = Guest(row, tables, {})
+        rows = GuestRows(row, tables, {})
         traits = {
             name: computed(TRAITS.trait(name), rows_that_meet(TRAITS.trait(name).group, rows))
             for name in ASKED
         }
-        found.append(Guest(row, tables, traits))
+        found.append(GuestRows(row, tables, traits))
     return found
 
 
@@ -256,7 +256,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path]]
     connection.close()
 
 
-def fill(connection: Any, folder: Path, guests: list[Guest]) -> None:
+def fill(connection: Any, folder: Path, guests: list[GuestRows]) -> None:
     for name in TABLES:
         connection.execute(f"DELETE FROM {name}")
         lines = [json.dumps(row, default=str) for guest in guests for row in guest.of(name)]
@@ -278,7 +278,7 @@ def fill(connection: Any, folder: Path, guests: list[Guest]) -> None:
 )
 @given(guests=people(), bodies=st.lists(definitions, min_size=3, max_size=3))
 def test_sql_and_memory_agree(
-    lake: tuple[Any, Path], guests: list[Guest], bodies: list[Any]
+    lake: tuple[Any, Path], guests: list[GuestRows], bodies: list[Any]
 ) -> None:
     connection, folder = lake
     fill(connection, folder, guests)

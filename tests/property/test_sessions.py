@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from innkeeper.actions.events import browsers, ingest, stream_settings
 from innkeeper.rules.sessions import Mark, Span, divided, place, span_of
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 
 __all__ = ["live"]
@@ -92,7 +92,7 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
                     "page": str(number),
                     "requested_at": at.isoformat(),
                 }
-                taken = await ingest.record(work, Sent(message, base + timedelta(hours=2)))
+                taken = await ingest.record(work, IncomingEvent(message, base + timedelta(hours=2)))
                 assert taken is not None
                 refs.append(taken.ref)
             cursor = await work.connection.execute(

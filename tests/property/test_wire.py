@@ -22,9 +22,9 @@ from innkeeper.resources.kinds import (
     Instant,
     Kind,
     ListOf,
+    ObjectOf,
     OneOf,
     Opaque,
-    Part,
     Pattern,
     Text,
 )
@@ -65,7 +65,7 @@ def right(kind: Kind) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind.words)
     if isinstance(kind, ListOf):
         return st.lists(right(kind.element), max_size=3)
-    if isinstance(kind, Part):
+    if isinstance(kind, ObjectOf):
         parts = {name: right(member) for name, member in kind.members.items()}
         required = {name: parts.pop(name) for name in sorted(kind.required)}
         return st.fixed_dictionaries(required, optional=parts)

@@ -9,7 +9,7 @@ import pytest
 
 from innkeeper.actions.admin import workspaces
 from innkeeper.actions.events import browsers, ingest
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
@@ -19,7 +19,9 @@ pytestmark = pytest.mark.anyio
 async def record(work: Work, at: datetime) -> None:
     """A page view of a new browser, long ago, as a file of history has it."""
     browser, _ = await browsers.create(work)
-    taken = await ingest.record(work, Sent({"browser_id": str(browser), "type": "VIEW"}, at))
+    taken = await ingest.record(
+        work, IncomingEvent({"browser_id": str(browser), "type": "VIEW"}, at)
+    )
     assert taken is not None
     assert taken.attached
 
@@ -35,7 +37,7 @@ async def test_a_month_made_in_a_transaction_that_was_undone_is_made_again(work:
     browser, _ = await browsers.create(work)
     message = {"browser_id": str(browser), "type": "VIEW"}
     async with work.transaction():
-        await ingest.record(work, Sent(message, at + timedelta(days=1)), ref)
+        await ingest.record(work, IncomingEvent(message, at + timedelta(days=1)), ref)
     assert await work.one("events.fetch", at=at + timedelta(days=1), ref=ref)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from innkeeper.actions.events import browsers, ingest
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.work import Row, Work
 
 pytestmark = pytest.mark.anyio
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.anyio
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 
-def sent(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> Sent:
+def sent(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> IncomingEvent:
     at = BASE + timedelta(seconds=second)
     told = {"channel": "WEB", "pos": "default", "requested_at": at.isoformat(), **more}
     message = {"browser_id": str(browser), "type": type_, "page": f"page {second}", **told}
-    return Sent(message, at + timedelta(milliseconds=500))
+    return IncomingEvent(message, at + timedelta(milliseconds=500))
 
 
 async def stored(work: Work, browser: UUID) -> tuple[list[Row], list[Row]]:
@@ -40,7 +40,7 @@ async def stored(work: Work, browser: UUID) -> tuple[list[Row], list[Row]]:
     return await events.fetchall(), await sessions.fetchall()
 
 
-async def one_by_one(work: Work, several: list[Sent]) -> None:
+async def one_by_one(work: Work, several: list[IncomingEvent]) -> None:
     for one in several:
         assert await ingest.record(work, one) is not None
 

@@ -13,7 +13,7 @@ from innkeeper.actions.admin.background import defer, list_jobs
 from innkeeper.jobs import worker, worker_locks
 from innkeeper.jobs.registry import scheduled, task
 from innkeeper.jobs.worker import jobs_path, work_jobs
-from innkeeper.jobs.worker_locks import Presence
+from innkeeper.jobs.worker_locks import WorkerLock
 from innkeeper.settings import Settings
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Work
@@ -171,7 +171,7 @@ async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, w
             "INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, lock, queueing_lock) "
             "VALUES ('default', 'tests.note', 'tick', 'tick')"
         )
-        other = Presence(jobs_path(dsn), silent_seconds=0.2)
+        other = WorkerLock(jobs_path(dsn), silent_seconds=0.2)
         other.beat()
         assert (await statuses(work))[taken] == "doing", "not before it was silent for so long"
         await asyncio.sleep(0.25)

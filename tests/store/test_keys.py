@@ -10,7 +10,7 @@ from waiting import wait_until
 from innkeeper.actions.admin import keys
 from innkeeper.errors import OperatorError
 from innkeeper.store.database import Database
-from innkeeper.store.notifications import Notices
+from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Work
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def test_rotating_keeps_the_client_key_and_ends_the_token(control: Work) -
 
 async def test_every_change_is_announced_once_it_is_committed(database: Database, dsn: str) -> None:
     heard: list[str] = []
-    notices = Notices(dsn, {keys.CHANNEL: heard.append}, lambda: None)
+    notices = Notifications(dsn, {keys.CHANNEL: heard.append}, lambda: None)
     await notices.start()
     await wait_until("the listener", lambda: notices.connected)
     async with database.control() as control, database.control() as another:

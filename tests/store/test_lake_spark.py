@@ -27,7 +27,7 @@ from innkeeper.lake import catalogue_sql, engines, reports
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.export_files import write_file
 from innkeeper.lake.flush import flush_all
-from innkeeper.lake.snapshot import Session, Snapshot, opened
+from innkeeper.lake.snapshot import LakeSession, Snapshot, opened
 from innkeeper.lake.tables import TABLES
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import ENTITIES
@@ -58,7 +58,7 @@ async def database(anyio_backend: str, dsn: str, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-async def shop(database: Database) -> AsyncIterator[tuple[Snapshot, Session, Session]]:
+async def shop(database: Database) -> AsyncIterator[tuple[Snapshot, LakeSession, LakeSession]]:
     """A shop with a past: files, something old in them, a tail, merges; both engines on it."""
     await demo.load(database, "live", 60)
     async with database.work("live") as work:
@@ -97,7 +97,9 @@ async def some_guests(work: Work) -> list[Any]:
     return [row["ref"] for row in await cursor.fetchall()]
 
 
-def same(duck: Session, spark: Session, question: exp.Query, *, ordered: bool = False) -> list[Any]:
+def same(
+    duck: LakeSession, spark: LakeSession, question: exp.Query, *, ordered: bool = False
+) -> list[Any]:
     """The answer of both; raises where they differ."""
     wanted, found = duck.rows(question, PATIENT), spark.rows(question, PATIENT)
     if ordered:
@@ -107,7 +109,9 @@ def same(duck: Session, spark: Session, question: exp.Query, *, ordered: bool = 
     return wanted
 
 
-async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Session]) -> None:
+async def test_spark_finds_what_duckdb_finds(
+    shop: tuple[Snapshot, LakeSession, LakeSession],
+) -> None:
     """Tables with every column and type, the builder's fields and values, reports, traits."""
     _, duck, spark = shop
     for table in TABLES:
@@ -155,13 +159,13 @@ async def test_spark_finds_what_duckdb_finds(shop: tuple[Snapshot, Session, Sess
     ],
 )
 async def test_files_of_exports_are_the_same(
-    shop: tuple[Snapshot, Session, Session], tmp_path: Path, body: dict[str, Any]
+    shop: tuple[Snapshot, LakeSession, LakeSession], tmp_path: Path, body: dict[str, Any]
 ) -> None:
     snapshot, duck, spark = shop
     shape = read_shape(body, Traits())
     refs = [ref for (ref,) in duck.rows(exp.select("guest_ref").from_("guests"), PATIENT)]
 
-    def lines(session: Session) -> list[Any]:
+    def lines(session: LakeSession) -> list[Any]:
         path = tmp_path / "file"
         assert write_file(session, snapshot, shape, Traits(), refs, path) == len(refs)
         text = gzip.decompress(path.read_bytes()).decode().splitlines()
@@ -182,7 +186,7 @@ async def test_files_of_exports_are_the_same(
 
 
 async def test_a_session_leaves_nothing_behind(
-    shop: tuple[Snapshot, Session, Session], database: Database
+    shop: tuple[Snapshot, LakeSession, LakeSession], database: Database
 ) -> None:
     snapshot, _, spark = shop
     spark.table("asked_guests", "guest_ref", ["a", "b"])
@@ -195,7 +199,7 @@ async def test_a_session_leaves_nothing_behind(
 
 
 async def test_a_question_that_takes_too_long_is_cut_off(
-    shop: tuple[Snapshot, Session, Session],
+    shop: tuple[Snapshot, LakeSession, LakeSession],
 ) -> None:
     _, _, spark = shop
     slow = parse_one(

@@ -17,9 +17,9 @@ from innkeeper import clock
 from innkeeper.actions.identity import merges, resolve, rule_changes, rule_settings, rulebook
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Unknown
-from innkeeper.rules.identity_rules import Condition, Rule
+from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
@@ -57,7 +57,7 @@ async def visitor(work: Work, **fields: Any) -> UUID:
 async def test_64_arrivals_of_one_person_at_once_make_one_guest(crowd: Database) -> None:
     """Half know the person by a second identifier as well, under the other rule."""
     async with crowd.work("live") as work:
-        rules = [Rule(name, (Condition(provider=name),)) for name in ("crm", "email")]
+        rules = [IdentityRule(name, (Condition(provider=name),)) for name in ("crm", "email")]
         await rule_settings.replace_rules(work, rules)
 
     async def arrive(number: int) -> UUID:
@@ -115,7 +115,7 @@ async def test_a_stranger_is_written_alike_in_one_statement_and_in_several(
     assert known[2] == expected[2] * 2
     with pytest.raises(Unknown):
         await people.create(work, uuid4(), {**ANN, "identifiers": [{"provider": "x", "id": "1"}]})
-    assert (await guests.list_(work, Wanted())).total == 1
+    assert (await guests.list_(work, PageRequest())).total == 1
 
 
 PROVIDERS = ["crm", "email", "loyalty"]
@@ -158,10 +158,10 @@ async def test_the_short_way_equals_the_long_one(work: Work) -> None:
     """Drawn guests, some of them merged, and a drawn contact: the same guest, by the same rule,
     is written alike by `attach` and by the statement that does most of it at once."""
     rules = [
-        Rule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
-        Rule("crm", (Condition(provider="crm"),)),
-        Rule("e-mail", (Condition(field="email"),)),
-        Rule("email", (Condition(provider="email"),)),
+        IdentityRule("phone and name", (Condition(field="phone"), Condition(field="last_name"))),
+        IdentityRule("crm", (Condition(provider="crm"),)),
+        IdentityRule("e-mail", (Condition(field="email"),)),
+        IdentityRule("email", (Condition(provider="email"),)),
     ]
     await rule_settings.replace_rules(work, rules)
     order = await new_order(work)
@@ -348,7 +348,7 @@ async def test_without_rules_a_guest_holds_every_identifier_or_is_made(work: Wor
 async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: Work) -> None:
     """A guest written by a process that remembers older rules has the keys of the new ones."""
     await visitor(work, last_name="Lee", city="Cork")
-    rules = [Rule("name", (Condition(field="last_name"), Condition(field="city")))]
+    rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     stale = await rulebook.current(work)
     await rule_settings.apply(work, rules)
     rulebook._remembered["live"] = stale
@@ -368,7 +368,7 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
 async def test_a_job_waits_for_writers_that_began_before_the_change(
     crowd: Database,
 ) -> None:
-    rules = [Rule("name", (Condition(field="last_name"), Condition(field="city")))]
+    rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     async with crowd.work("live") as slow, crowd.work("live") as work:
         await rulebook.current(slow)
         async with slow.transaction():
@@ -425,7 +425,7 @@ async def test_a_second_person_on_a_browser_is_another_guest(work: Work) -> None
     second = await identify(work, first, bob)
     assert second != first
     assert await identify(work, second, EMAIL) == first
-    assert (await merges.list_(work, Wanted())).total == 0
+    assert (await merges.list_(work, PageRequest())).total == 0
 
 
 async def test_more_identifiers_of_the_same_person_stay_with_the_guest(work: Work) -> None:
@@ -442,7 +442,7 @@ async def test_without_rules_only_a_guest_without_identifiers_is_absorbed(work: 
     assert await identify(work, other, EMAIL) == first
     assert (await guests.fetch(work, other))["identifiers"] == [crm]
     assert await identify(work, await visitor(work), EMAIL) == first
-    page = await merges.list_(work, Wanted())
+    page = await merges.list_(work, PageRequest())
     assert [row["survivor_ref"] for row in page.items] == [first]
     assert (await guests.fetch(work, first))["guest_type"] == "visitor"
 

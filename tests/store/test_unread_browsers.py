@@ -10,7 +10,7 @@ import pytest
 from waiting import wait_until_blocked
 
 from innkeeper.actions.events import browsers, ingest
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
@@ -24,7 +24,9 @@ async def view(work: Work, browser: UUID, minute: int, channel: str = "WEB") -> 
     browsers._remembered.clear()
     at = BASE + timedelta(minutes=minute)
     told = {"channel": channel, "pos": "default", "requested_at": at.isoformat()}
-    sent = Sent({"browser_id": str(browser), "type": "VIEW", **told}, at + timedelta(seconds=1))
+    sent = IncomingEvent(
+        {"browser_id": str(browser), "type": "VIEW", **told}, at + timedelta(seconds=1)
+    )
     taken = await ingest.record(work, sent)
     assert taken is not None
     return taken.guest

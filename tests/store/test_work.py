@@ -11,7 +11,7 @@ from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wai
 from innkeeper.errors import BadRequest, Conflict, Unavailable
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
-from innkeeper.store.notifications import Notices
+from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Json, Work
 
 pytestmark = pytest.mark.anyio
@@ -213,7 +213,7 @@ async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
 async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:
     heard: list[str] = []
     lost: list[bool] = []
-    notices = Notices(dsn, {"innkeeper_keys": heard.append}, lambda: lost.append(True))
+    notices = Notifications(dsn, {"innkeeper_keys": heard.append}, lambda: lost.append(True))
     await notices.start()
     await wait_until("the listener", lambda: notices.connected)
     async with database.control() as work:

@@ -7,7 +7,7 @@ import pytest
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import OrderConsumer
 from innkeeper.rules import event_orders, event_types
-from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused
+from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent
 
 FLIGHT: dict[str, Any] = {
     "product_name": "Flight",
@@ -41,7 +41,7 @@ def meaning(type_: str, **message: Any) -> dict[str, Any]:
 
 def problems(type_: str, **message: Any) -> str:
     """What keeps a message from being attached."""
-    with pytest.raises(Misused) as misused:
+    with pytest.raises(InvalidEvent) as misused:
         event_types.told(type_, message)
     assert misused.value.reason == BAD_ATTRIBUTES
     return misused.value.detail
@@ -322,7 +322,7 @@ def test_f12_dates_that_cannot_be_read_are_parts(
 def test_f12_an_identity_by_nothing_but_an_id_of_unreadable_expiry() -> None:
     """Issue F12: it may have expired, so it identifies nobody; the reason names the date."""
     sent = {"identifiers": [{**EMAIL, "expiry_date": "soon"}]}
-    with pytest.raises(Misused) as refused:
+    with pytest.raises(InvalidEvent) as refused:
         event_types.told("IDENTITY", sent)
     assert refused.value.reason == BAD_ATTRIBUTES
     assert refused.value.detail == "identifiers: must be an ISO 8601 date-time"

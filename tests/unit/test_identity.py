@@ -19,22 +19,24 @@ from innkeeper.rules.identity import (
     resolve_without_rules,
     same_person,
 )
-from innkeeper.rules.identity_rules import Condition, Rule, Rulebook, rule_keys
+from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules, rule_keys
 from innkeeper.rules.placeholders import PLACEHOLDERS
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
-CRM = Rule("crm", (Condition(provider="CRM"),))
-EMAIL = Rule("email", (Condition(provider="email"),))
-MAIL_FIELD = Rule("mail", (Condition(field="email"),))
-PHONE_NAME = Rule("phone and name", (Condition(field="phone"), Condition(field="last_name")))
-PERSON = Rule(
+CRM = IdentityRule("crm", (Condition(provider="CRM"),))
+EMAIL = IdentityRule("email", (Condition(provider="email"),))
+MAIL_FIELD = IdentityRule("mail", (Condition(field="email"),))
+PHONE_NAME = IdentityRule(
+    "phone and name", (Condition(field="phone"), Condition(field="last_name"))
+)
+PERSON = IdentityRule(
     "person", tuple(Condition(field=one) for one in ("first_name", "last_name", "date_of_birth"))
 )
-BOTH = Rule("both", (Condition(provider="a"), Condition(provider="b")))
+BOTH = IdentityRule("both", (Condition(provider="a"), Condition(provider="b")))
 
 
-def book(*rules: Rule, **more: Any) -> Rulebook:
-    return Rulebook(UUID(int=0), rules, **more)
+def book(*rules: IdentityRule, **more: Any) -> IdentityRules:
+    return IdentityRules(UUID(int=0), rules, **more)
 
 
 def ids(**pairs: str) -> list[dict[str, str]]:
@@ -47,7 +49,7 @@ def guest(number: int, days: int = 0, **fields: Any) -> dict[str, Any]:
     return {**fields, "ref": UUID(int=number), "last_seen": seen, "created_at": seen}
 
 
-def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Rulebook) -> Decision:
+def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: IdentityRules) -> Decision:
     found = evidence(person, rules, NOW)
     keys = set(found.keys())
     rows = [
@@ -60,7 +62,7 @@ def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Ruleboo
     return resolve(found, rows, rules, NOW)
 
 
-def met(person: dict[str, Any], *rules: Rule) -> list[str]:
+def met(person: dict[str, Any], *rules: IdentityRule) -> list[str]:
     return [one.rule.name for one in evidence(person, book(*rules), NOW).met]
 
 
@@ -149,7 +151,7 @@ def test_rules_over_guest_fields() -> None:
 
 
 def test_the_order_of_conditions_does_not_change_a_key() -> None:
-    turned = Rule("turned", PHONE_NAME.conditions[::-1])
+    turned = IdentityRule("turned", PHONE_NAME.conditions[::-1])
     person = {"phone_numbers": ["+353861234567"], "last_name": "Lee"}
     keys = [[key for key, _ in rule_keys(person, rule, None, NOW)] for rule in (PHONE_NAME, turned)]
     assert keys[0] == keys[1]
@@ -158,7 +160,7 @@ def test_the_order_of_conditions_does_not_change_a_key() -> None:
 def test_long_lists_of_values_do_not_multiply() -> None:
     mails = [f"{number}@x.com" for number in range(300)]
     phones = [f"+35386{number:07}" for number in range(300)]
-    rule = Rule("r", (Condition(field="email"), Condition(field="phone")))
+    rule = IdentityRule("r", (Condition(field="email"), Condition(field="phone")))
     person = {"emails": mails, "phone_numbers": phones}
     assert len(list(rule_keys(person, rule, None, None))) == 100
 

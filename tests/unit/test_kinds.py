@@ -18,18 +18,18 @@ from innkeeper.resources.kinds import (
     ListOf,
     NoneOf,
     Number,
+    ObjectOf,
     OneOf,
     Opaque,
-    Part,
     Text,
 )
-from innkeeper.resources.values import Refused, primitive
+from innkeeper.resources.values import ValueRefused, primitive
 
 LIMIT = 32 * 1024
 
 
 def refusal(kind: Kind, value: Any) -> tuple[str, str]:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ValueRefused) as refused:
         kind.read(value)
     return refused.value.reason, refused.value.at
 
@@ -68,8 +68,8 @@ def refusal(kind: Kind, value: Any) -> tuple[str, str]:
         (ListOf(ListOf(Count())), [[1], []], [[1], []]),
         (Opaque(), {"a": [None, True, {"b": "c"}]}, {"a": [None, True, {"b": "c"}]}),
         (IDENTIFIERS, [{"provider": "p", "id": "i", "x": 1}], [{"provider": "p", "id": "i"}]),
-        (Part({"a": Count()}, open_ended=True), {"a": 1, "x": [2]}, {"a": 1, "x": [2]}),
-        (Part({"a": Count()}, open_ended=True), {"a": None, "x": None}, {"x": None}),
+        (ObjectOf({"a": Count()}, open_ended=True), {"a": 1, "x": [2]}, {"a": 1, "x": [2]}),
+        (ObjectOf({"a": Count()}, open_ended=True), {"a": None, "x": None}, {"x": None}),
     ],
 )
 def test_what_is_stored(kind: Kind, sent: Any, stored: Any) -> None:
@@ -121,12 +121,12 @@ def test_what_is_stored(kind: Kind, sent: Any, stored: Any) -> None:
             "[1].provider",
         ),
         (
-            Part({"a": Part({"b": Count()})}),
+            ObjectOf({"a": ObjectOf({"b": Count()})}),
             {"a": {"b": 0}},
             "must be greater than or equal to 1",
             ".a.b",
         ),
-        (Part({}), [], "must be an object", ""),
+        (ObjectOf({}), [], "must be an object", ""),
         (Opaque(), {"a\x00": 1}, "must not contain U+0000 or unpaired surrogates", ""),
         (Opaque(), [["\ud800"]], "must not contain U+0000 or unpaired surrogates", ""),
     ],
@@ -169,5 +169,5 @@ def test_a_pair_holds_text_truth_or_number(value: Any) -> None:
 @pytest.mark.parametrize("value", [None, [], {}, 1.5j])
 def test_a_pair_holds_nothing_else(value: Any) -> None:
     """X-4."""
-    with pytest.raises(Refused, match="value must be a string, boolean or number"):
+    with pytest.raises(ValueRefused, match="value must be a string, boolean or number"):
         primitive(value)

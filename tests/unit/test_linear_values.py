@@ -10,10 +10,10 @@ from operations import assert_linear
 from innkeeper.errors import ApiError
 from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import EMAIL, Day, Instant, Kind, ListOf, Number, Part
+from innkeeper.resources.kinds import EMAIL, Day, Instant, Kind, ListOf, Number, ObjectOf
 from innkeeper.resources.orders import Order, OrderContact, OrderItem
 from innkeeper.resources.segments import snake
-from innkeeper.resources.values import Refused
+from innkeeper.resources.values import ValueRefused
 from innkeeper.rules import normalize, search
 from innkeeper.rules.exports import read_shape
 from innkeeper.rules.masking import masked_addresses
@@ -46,7 +46,7 @@ def check(read: Callable[[str], Any], repeated: bytes) -> None:
     """`read` of a text, whatever it thinks of it."""
 
     def tolerant(text: bytes) -> None:
-        with suppress(Refused, ApiError, ValueError):
+        with suppress(ValueRefused, ApiError, ValueError):
             read(text.decode("latin-1"))
 
     assert_linear(tolerant, repeated)
@@ -110,7 +110,7 @@ def kinds(resource: type[Resource]) -> list[Kind]:
         kind = left.pop()
         found.append(kind)
         left += [kind.element] if isinstance(kind, ListOf) else []
-        left += kind.members.values() if isinstance(kind, Part) else []
+        left += kind.members.values() if isinstance(kind, ObjectOf) else []
     return found
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from innkeeper.rules.missing_events import Checkout, Waiting, missing_from
+from innkeeper.rules.missing_events import Checkout, QuarantinedEvent, missing_from
 
 AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -15,15 +15,19 @@ def before(minutes: float) -> datetime:
     return AT - timedelta(minutes=minutes)
 
 
-def waits(minutes: float, type_: str = "ADD", is_part: bool = False, **message: Any) -> Waiting:
-    return Waiting(uuid4(), type_, before(minutes), message, is_part)
+def waits(
+    minutes: float, type_: str = "ADD", is_part: bool = False, **message: Any
+) -> QuarantinedEvent:
+    return QuarantinedEvent(uuid4(), type_, before(minutes), message, is_part)
 
 
-def add(minutes: float, item: Any) -> Waiting:
+def add(minutes: float, item: Any) -> QuarantinedEvent:
     return waits(minutes, product={"item_id": item})
 
 
-def found(waiting: list[Waiting], *earlier: tuple[float, str, dict[str, Any]]) -> list[UUID]:
+def found(
+    waiting: list[QuarantinedEvent], *earlier: tuple[float, str, dict[str, Any]]
+) -> list[UUID]:
     """Of a CHECKOUT whose session began five minutes ago, with a timeout of 20."""
     events = [(before(minutes), type_, members) for minutes, type_, members in earlier]
     checkout = Checkout("B-1", "WEB", before(5), timedelta(minutes=20), events)
@@ -41,12 +45,12 @@ def found(waiting: list[Waiting], *earlier: tuple[float, str, dict[str, Any]]) -
         waits(1, "CLEAR_CART"),
     ],
 )
-def test_f16_is_missed(one: Waiting) -> None:
+def test_f16_is_missed(one: QuarantinedEvent) -> None:
     assert found([one]) == [one.ref]
 
 
 @pytest.mark.parametrize("one", [waits(26), waits(1, channel="MOBILE_APP"), waits(1, "CHECKOUT")])
-def test_f16_is_not_missed(one: Waiting) -> None:
+def test_f16_is_not_missed(one: QuarantinedEvent) -> None:
     """From before the session could have begun, of another channel, or no part of the cart."""
     assert found([one]) == []
 

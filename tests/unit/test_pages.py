@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION
 from innkeeper.wire.pagination import NoHit, envelope, expansion, parse_query, wanted
@@ -53,7 +53,7 @@ def test_what_is_asked_of_a_list() -> None:
         "identifiers.id": "i",
         "shoeSize": "44",
     }
-    assert wanted(GUEST, query) == Wanted(
+    assert wanted(GUEST, query) == PageRequest(
         20,
         100,
         {"email": "a@b.co", "identifier": ("p", "i")},
@@ -64,7 +64,7 @@ def test_what_is_asked_of_a_list() -> None:
 
 def test_nothing_asked_is_the_first_ten() -> None:
     """L-3, L-4, L-10."""
-    assert wanted(GUEST, {}) == Wanted(0, 10, {}, (), False)
+    assert wanted(GUEST, {}) == PageRequest(0, 10, {}, (), False)
 
 
 def test_a_list_without_an_order_of_its_own_ignores_sort() -> None:
@@ -85,7 +85,7 @@ def test_a_filter_that_cannot_be_stored_finds_nothing() -> None:
     with pytest.raises(NoHit) as none:
         wanted(GUEST, {"email": "\x00", "limit": "3"})
     assert none.value.wanted.limit == 3
-    assert wanted(GUEST, {"shoe": "\x00"}) == Wanted()
+    assert wanted(GUEST, {"shoe": "\x00"}) == PageRequest()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_links_of_a_page(
 ) -> None:
     """L-1, L-2, L-7: worked out by hand."""
     items = [{}] * shown
-    page = envelope(GUEST, URL, {}, Wanted(offset, limit), total, items)
+    page = envelope(GUEST, URL, {}, PageRequest(offset, limit), total, items)
     found = {
         name: value if name == "href" else value["href"]
         for name, value in page.items()
@@ -119,9 +119,9 @@ def test_a_link_repeats_what_narrows_the_list() -> None:
     """L-7: filters, then sort and expand, then the window; the old dialect begins with it."""
     query = {"limit": "1", "x": "y", "email": "a+b@c.de", "sort": "email::ASC", "expand": "true"}
     rest = "email=a%2Bb%40c.de&sort=email%3A%3AASC&expand=true"
-    page = envelope(GUEST, URL, query, Wanted(0, 1), 1, [{}])
+    page = envelope(GUEST, URL, query, PageRequest(0, 1), 1, [{}])
     assert page["href"] == f"{URL}?{rest}&offset=0&limit=1"
-    page = envelope(GUEST, URL, query, Wanted(0, 1), 1, [{}], page_first=True)
+    page = envelope(GUEST, URL, query, PageRequest(0, 1), 1, [{}], page_first=True)
     assert page["href"] == f"{URL}?offset=0&limit=1&{rest}"
 
 

@@ -14,7 +14,7 @@ from regexes import ambiguity
 
 import innkeeper
 from innkeeper.lake import spark_dialect
-from innkeeper.resources.kinds import EMAIL, Kind, ListOf, Part, Pattern
+from innkeeper.resources.kinds import EMAIL, Kind, ListOf, ObjectOf, Pattern
 from innkeeper.wire.stream.routes import STREAM_ROUTES, _pattern
 
 SOURCE: Final = Path(innkeeper.__file__).parent
@@ -132,7 +132,7 @@ def _kinds() -> Iterator[tuple[str, Kind]]:
         yield name, kind
         if isinstance(kind, ListOf):
             left.append((name, kind.element))
-        if isinstance(kind, Part):
+        if isinstance(kind, ObjectOf):
             left += [(f"{name}.{member}", each) for member, each in kind.members.items()]
 
 

@@ -9,15 +9,20 @@ import pytest
 
 from innkeeper.errors import BadRequest
 from innkeeper.rules import stream
-from innkeeper.rules.stream import Configuration, Misused, PointOfSale, Sent
+from innkeeper.rules.stream import (
+    ConfiguredPointOfSale,
+    IncomingEvent,
+    InvalidEvent,
+    StreamConfiguration,
+)
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 BROWSER = "85b3dec3-60ac-44ec-9b51-5a9d3ee2ae9b"
 MINUTES = timedelta(minutes=20)
 
 
-def sent(**members: Any) -> Sent:
-    return Sent({"browser_id": BROWSER, "type": "VIEW", **members}, NOW)
+def sent(**members: Any) -> IncomingEvent:
+    return IncomingEvent({"browser_id": BROWSER, "type": "VIEW", **members}, NOW)
 
 
 @pytest.mark.parametrize("name", ["browser_id", "type"])
@@ -78,7 +83,7 @@ def test_names_that_are_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["SC_ANYTHING", "CLICK", "PURCHASE", "TRACKING", "X" * 101])
 def test_names_that_are_reserved(name: str) -> None:
     """4.2, reserved names."""
-    with pytest.raises(Misused) as misused:
+    with pytest.raises(InvalidEvent) as misused:
         stream.check_name(name)
     assert misused.value.reason == stream.RESERVED_NAME
 
@@ -86,9 +91,11 @@ def test_names_that_are_reserved(name: str) -> None:
 # Points of sale (section 9; section 1 row site)
 
 
-def configured(*names: str, **sites: str) -> Configuration:
-    points = {name: PointOfSale(name, MINUTES * (at + 1)) for at, name in enumerate(names)}
-    return Configuration(UUID(int=0), points, sites)
+def configured(*names: str, **sites: str) -> StreamConfiguration:
+    points = {
+        name: ConfiguredPointOfSale(name, MINUTES * (at + 1)) for at, name in enumerate(names)
+    }
+    return StreamConfiguration(UUID(int=0), points, sites)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_where_an_event_happened(told: str, site: Any, last: Any, expected: str)
 def test_an_unknown_point_of_sale() -> None:
     """Section 9: its own name is never replaced by the default."""
     for config, told in ((configured("default"), "shop"), (configured("a", "b"), "")):
-        with pytest.raises(Misused) as misused:
+        with pytest.raises(InvalidEvent) as misused:
             config.point_of_sale(told, None, None)
         assert misused.value.reason == stream.UNKNOWN_POINT_OF_SALE
 

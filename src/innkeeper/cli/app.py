@@ -23,7 +23,7 @@ from innkeeper.cli.demo import demo
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.exports import export
 from innkeeper.cli.imports import import_
-from innkeeper.cli.options import Config, Data, Database, Here, Json, placed, settings
+from innkeeper.cli.options import CommandContext, Config, Data, Database, Json, placed, settings
 from innkeeper.cli.reports import report
 
 app = typer.Typer(
@@ -77,7 +77,7 @@ def serve(
 
 @app.command("settings", rich_help_panel=RUN)
 @placed
-def show_settings(here: Here, json: Json = False) -> None:
+def show_settings(here: CommandContext, json: Json = False) -> None:
     """List every setting: its value, default, environment variable and meaning."""
     from innkeeper.cli.output import show, table
 

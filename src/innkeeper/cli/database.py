@@ -27,7 +27,7 @@ _WAIT_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.1
 
 
-class Makes(Enum):
+class FolderCreation(Enum):
     """Whether a command makes the embedded database where there is none."""
 
     NOTHING = auto()
@@ -37,7 +37,9 @@ class Makes(Enum):
 
 
 @contextmanager
-def reached(settings: Settings, command: str, makes: Makes = Makes.NOTHING) -> Iterator[str]:
+def reached(
+    settings: Settings, command: str, makes: FolderCreation = FolderCreation.NOTHING
+) -> Iterator[str]:
     """The address of the database: given, a running server's, or our own while this lasts.
 
     Raises OperatorError where there is none, unless the command `makes` one.
@@ -87,12 +89,12 @@ def _note(text: str) -> None:
     print(f"innkeeper: {text}", file=sys.stderr)
 
 
-def _check(folder: DataFolder, makes: Makes) -> None:
+def _check(folder: DataFolder, makes: FolderCreation) -> None:
     """Refuse a folder without a database that the command does not make."""
-    if folder.has_database or makes is Makes.A_DATABASE:
+    if folder.has_database or makes is FolderCreation.A_DATABASE:
         return
     contents = folder.contents()
-    if makes is Makes.A_DATABASE_WHERE_EMPTY and not contents:
+    if makes is FolderCreation.A_DATABASE_WHERE_EMPTY and not contents:
         return
     held = "the folder does not exist"
     if folder.path.is_dir():

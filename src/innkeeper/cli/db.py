@@ -6,27 +6,27 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.settings import Settings
 
 app = typer.Typer(help="The database: migrations, dumps.", no_args_is_help=True)
 
 
 @command(app, "status")
-def db_status(here: Here, json: Json = False) -> None:
+def db_status(here: CommandContext, json: Json = False) -> None:
     """Show which migrations are applied and which are pending; change nothing."""
     _migrations(here, json, migrates=False)
 
 
 @command(app, "migrate")
-def db_migrate(here: Here, json: Json = False) -> None:
+def db_migrate(here: CommandContext, json: Json = False) -> None:
     """Apply pending migrations."""
     _migrations(here, json, migrates=True)
 
 
 @command(app, "dump")
 def db_dump(
-    here: Here,
+    here: CommandContext,
     file: Annotated[Path, typer.Argument(help="File to write.")],
 ) -> None:
     """Write everything that the database holds to a file, as of one moment, while it is in use."""
@@ -40,7 +40,7 @@ def db_dump(
 
 @command(app, "restore")
 def db_restore(
-    here: Here,
+    here: CommandContext,
     file: Annotated[Path, typer.Argument(help="File that `innkeeper db dump` wrote.")],
 ) -> None:
     """Fill an empty database from a dump, wholly or not at all; also from embedded to a server."""
@@ -80,7 +80,7 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
     return lambda done: follow({"state": f"{state}, bytes", "done": done, "total": None})
 
 
-def _migrations(here: Here, json: bool, *, migrates: bool) -> None:
+def _migrations(here: CommandContext, json: bool, *, migrates: bool) -> None:
     import asyncio
 
     from innkeeper.actions.identity.rekeying import upgrade

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from innkeeper.cli.options import Here, Json, placed
+from innkeeper.cli.options import CommandContext, Json, placed
 from innkeeper.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Shop:
 
 @placed
 def demo(
-    here: Here,
+    here: CommandContext,
     guests: Annotated[int, typer.Option(min=1, help="People who came to the shop.")] = 5000,
     workspace: Annotated[str, typer.Option(help="Empty workspace to fill.")] = "live",
     seed: Annotated[int, typer.Option(help="Another seed tells other stories.")] = 1,

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import Here, Json
+from innkeeper.cli.options import CommandContext, Json
 
 
 def doctor(
-    here: Here,
+    here: CommandContext,
     security: Annotated[
         bool, typer.Option("--security", help="Check what an operator must set in production.")
     ] = False,
@@ -19,18 +19,18 @@ def doctor(
     Without --security: migrations, background jobs, quarantine.
     """
     from innkeeper.cli.output import show, table
-    from innkeeper.rules.security_checks import State
+    from innkeeper.rules.security_checks import Severity
 
     rows = _security(here) if security else _health(here)
     if json:
         show([{**row, "state": str(row["state"])} for row in rows])
     else:
         table(rows, "state", "name", "finding", "advice")
-    if any(row["state"] == State.BAD for row in rows):
+    if any(row["state"] == Severity.BAD for row in rows):
         raise typer.Exit(1)
 
 
-def _security(here: Here) -> list[dict[str, Any]]:
+def _security(here: CommandContext) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from innkeeper.actions.admin import security_review
@@ -41,15 +41,15 @@ def _security(here: Here) -> list[dict[str, Any]]:
     return [asdict(check) for check in found]
 
 
-def _health(here: Here) -> list[dict[str, Any]]:
+def _health(here: CommandContext) -> list[dict[str, Any]]:
     import asyncio
 
     from innkeeper.actions.admin import background, workspaces
-    from innkeeper.rules.security_checks import State
+    from innkeeper.rules.security_checks import Severity
     from innkeeper.store import migrate
 
     def row(name: str, wrong: bool, finding: str, advice: str) -> dict[str, Any]:
-        state = State.WARNING if wrong else State.GOOD
+        state = Severity.WARNING if wrong else Severity.GOOD
         return {
             "name": name,
             "state": state,

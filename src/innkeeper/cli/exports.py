@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from innkeeper.cli.imports import STDIN, SUGGESTED, What
-from innkeeper.cli.options import Here, placed
+from innkeeper.cli.options import CommandContext, placed
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @placed
 def export(
-    here: Here,
+    here: CommandContext,
     what: Annotated[What, typer.Argument(help="What to export.", show_default=False)],
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Path; - is standard output.", show_default=False)

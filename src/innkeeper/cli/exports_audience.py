@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 app = typer.Typer(help="Audience exports and their OAuth clients.", no_args_is_help=True)
 
@@ -13,7 +13,7 @@ Workspace = Annotated[str, typer.Option(help="Workspace of the export.")]
 
 @command(app, "list")
 def exports_list(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -30,7 +30,7 @@ def exports_list(
 
 @command(app, "run")
 def exports_run(
-    here: Here,
+    here: CommandContext,
     export: Annotated[
         str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
     ],
@@ -45,7 +45,7 @@ def exports_run(
 
 @command(app, "executions")
 def exports_executions(
-    here: Here,
+    here: CommandContext,
     export: Annotated[
         str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
     ],
@@ -70,7 +70,7 @@ def exports_executions(
 
 @command(app, "create-client")
 def client_create(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     name: Annotated[str, typer.Option(help="What the client is for.")] = "",
     json: Json = False,
@@ -88,7 +88,7 @@ def client_create(
 
 
 @command(app, "list-clients")
-def client_list(here: Here, json: Json = False) -> None:
+def client_list(here: CommandContext, json: Json = False) -> None:
     """List OAuth clients, revoked ones too, without their secrets."""
     from innkeeper.actions.admin import oauth
     from innkeeper.cli.output import show, table
@@ -102,7 +102,7 @@ def client_list(here: Here, json: Json = False) -> None:
 
 @command(app, "revoke-client")
 def client_revoke(
-    here: Here,
+    here: CommandContext,
     client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)],
 ) -> None:
     """End an OAuth client and every token it has, at once."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
 
@@ -30,7 +30,7 @@ _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "me
 
 @command(rules, "list")
 def rules_list(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -43,7 +43,7 @@ def rules_list(
 
 @command(rules, "add")
 def rules_add(
-    here: Here,
+    here: CommandContext,
     name: Name,
     provider: Annotated[
         list[str] | None, typer.Option(help="Identifier provider that must match; repeatable.")
@@ -65,7 +65,7 @@ def rules_add(
 
 @command(rules, "reorder")
 def rules_reorder(
-    here: Here,
+    here: CommandContext,
     names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)],
     workspace: Workspace = "live",
     json: Json = False,
@@ -82,7 +82,7 @@ def rules_reorder(
 
 @command(rules, "delete")
 def rules_delete(
-    here: Here,
+    here: CommandContext,
     name: Name,
     workspace: Workspace = "live",
 ) -> None:
@@ -95,7 +95,7 @@ def rules_delete(
 
 @command(app, "preview")
 def preview(
-    here: Here,
+    here: CommandContext,
     rules: RuleFile = None,
     workspace: Workspace = "live",
     json: Json = False,
@@ -130,7 +130,7 @@ def preview(
 
 @command(app, "apply")
 def apply(
-    here: Here,
+    here: CommandContext,
     rules: RuleFile = None,
     workspace: Workspace = "live",
     json: Json = False,
@@ -161,7 +161,7 @@ def apply(
 
 @command(app, "why")
 def why(
-    here: Here,
+    here: CommandContext,
     guest: Guest,
     workspace: Workspace = "live",
     json: Json = False,
@@ -185,7 +185,7 @@ def why(
 
 @command(app, "history")
 def history(
-    here: Here,
+    here: CommandContext,
     guest: Guest,
     workspace: Workspace = "live",
     json: Json = False,
@@ -204,7 +204,7 @@ def history(
 
 @command(app, "merge")
 def merge(
-    here: Here,
+    here: CommandContext,
     survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
     absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
     workspace: Workspace = "live",
@@ -223,7 +223,7 @@ def merge(
 
 @command(app, "unmerge")
 def unmerge(
-    here: Here,
+    here: CommandContext,
     merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)],
     workspace: Workspace = "live",
     json: Json = False,
@@ -241,19 +241,19 @@ def unmerge(
 
 @command(app, "guarded")
 def guarded(
-    here: Here,
+    here: CommandContext,
     limit: Annotated[int, typer.Option(help="Most entries to list.", min=1, max=10000)] = 50,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
     """List what guards kept from identifying, newest first, each with its reason."""
     from innkeeper.actions.identity import rule_settings
-    from innkeeper.actions.records.paging import Wanted
+    from innkeeper.actions.records.paging import PageRequest
     from innkeeper.cli.output import show, table
 
     page = here.run(
         workspace,
-        lambda work: rule_settings.guarded(work, Wanted(limit=limit)),
+        lambda work: rule_settings.guarded(work, PageRequest(limit=limit)),
     )
     if json:
         show(page.items)
@@ -263,7 +263,7 @@ def guarded(
 
 @command(app, "guards")
 def guards(
-    here: Here,
+    here: CommandContext,
     group_limit: Annotated[
         int | None, typer.Option(help="Most guests that may share a value or be one group.", min=1)
     ] = None,

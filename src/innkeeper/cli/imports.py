@@ -11,13 +11,13 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import Here, Json, placed
+from innkeeper.cli.options import CommandContext, Json, placed
 from innkeeper.errors import OperatorError
 from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
 if TYPE_CHECKING:
-    from innkeeper.actions.bulk.outcomes import Tally
-    from innkeeper.rules.batch import Entry, Failure
+    from innkeeper.actions.bulk.outcomes import Outcomes
+    from innkeeper.rules.batch import BatchRecord, Failure
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
 
@@ -54,10 +54,10 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImportOptions:
     """A command as it was given."""
 
-    here: Here
+    here: CommandContext
     workspace: str
     what: What
     form: str | None
@@ -99,7 +99,7 @@ Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
 
 @placed
 def import_(
-    here: Here,
+    here: CommandContext,
     what: Entity,
     files: Paths,
     mapping: MappingFile = None,
@@ -120,7 +120,7 @@ def import_(
     if form is not None and form not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
     quiet = json or not sys.stderr.isatty()
-    asked = Asked(here, workspace, what, form, mapping, rejects, again, dry_run, quiet)
+    asked = ImportOptions(here, workspace, what, form, mapping, rejects, again, dry_run, quiet)
     if suggest:
         for name in files:
             _suggest(asked, name)
@@ -138,7 +138,7 @@ def import_(
         raise typer.Exit(1 if total.unreadable else 2)
 
 
-def _run(asked: Asked, files: Sequence[str]) -> Sum:
+def _run(asked: ImportOptions, files: Sequence[str]) -> Sum:
     from innkeeper.store.memory import collect_seldom
 
     total = Sum()
@@ -157,7 +157,7 @@ def _run(asked: Asked, files: Sequence[str]) -> Sum:
     return total
 
 
-async def _one(work: "Work", asked: Asked, name: str, total: Sum) -> None:
+async def _one(work: "Work", asked: ImportOptions, name: str, total: Sum) -> None:
     from innkeeper.store.readers import Unreadable
 
     layout = _layout(asked, name)
@@ -176,7 +176,7 @@ async def _one(work: "Work", asked: Asked, name: str, total: Sum) -> None:
 
 async def _apply(
     work: "Work",
-    asked: Asked,
+    asked: ImportOptions,
     name: str,
     layout: "Layout",
     source: IO[bytes] | Path,
@@ -217,7 +217,7 @@ async def _rehearse(
 
     with _Rejects(rejects) as file:
 
-        async def told(tally: "Tally", entries: Sequence["Entry"]) -> None:
+        async def told(tally: "Outcomes", entries: Sequence["BatchRecord"]) -> None:
             total.records += len(entries)
             total.outcomes.update(tally.outcomes)
             total.failed += len(tally.failures)
@@ -230,11 +230,11 @@ async def _rehearse(
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
     from innkeeper.actions.bulk import batches
-    from innkeeper.rules.batch import Failure, Fault
+    from innkeeper.rules.batch import Failure, RecordError
 
     with _Rejects(rejects) as file:
         async for row in batches.failures(work, batch["ref"]):
-            fault = Fault(row["code"], row["message"], tuple(row["errors"]))
+            fault = RecordError(row["code"], row["message"], tuple(row["errors"]))
             file.add(Failure(row["line"], row["ref"], fault))
 
 
@@ -268,7 +268,7 @@ class _Rejects:
         self._file.write(encode(line) + b"\n")
 
 
-def _layout(asked: Asked, name: str) -> "Layout":
+def _layout(asked: ImportOptions, name: str) -> "Layout":
     """How a file is made, by its name and its mapping; raises OperatorError."""
     from innkeeper.wire.bulk.batch_files import Layout, guessed_format
     from innkeeper.wire.bulk.mapping import read_mapping
@@ -318,14 +318,16 @@ def _known_by(name: str, layout: "Layout") -> Any:
     return [str(path), stat.st_size, stat.st_mtime_ns, layout.about()]
 
 
-def _rejects(asked: Asked, name: str) -> Path:
+def _rejects(asked: ImportOptions, name: str) -> Path:
     if asked.rejects is not None:
         return asked.rejects
     return Path("stdin" + REJECTS if name == STDIN else name + REJECTS)
 
 
 @contextmanager
-def _progress(asked: Asked, name: str, source: IO[bytes] | Path) -> Iterator[Callable[[int], None]]:
+def _progress(
+    asked: ImportOptions, name: str, source: IO[bytes] | Path
+) -> Iterator[Callable[[int], None]]:
     """A bar that follows the file's bytes: records, their rate, the time that remains."""
     if asked.quiet:
         yield lambda _: None
@@ -362,7 +364,7 @@ def _progress(asked: Asked, name: str, source: IO[bytes] | Path) -> Iterator[Cal
         yield follow
 
 
-def _suggest(asked: Asked, name: str) -> None:
+def _suggest(asked: ImportOptions, name: str) -> None:
     """Write a mapping beside a file."""
     from itertools import islice
 

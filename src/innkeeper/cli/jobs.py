@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 app = typer.Typer(help="Background jobs.", no_args_is_help=True)
 
 
 @command(app, "list")
 def jobs_list(
-    here: Here,
+    here: CommandContext,
     status: Annotated[
         str | None, typer.Option(help="Only todo, doing, succeeded, failed or aborted ones.")
     ] = None,
@@ -34,7 +34,7 @@ def jobs_list(
 
 @command(app, "run")
 def jobs_run(
-    here: Here,
+    here: CommandContext,
     once: Annotated[
         bool,
         typer.Option(help="Stop when nothing is due: what waited, and what came of it, is done."),

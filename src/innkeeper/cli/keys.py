@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 if TYPE_CHECKING:
     from innkeeper.rules.scopes import Scope
@@ -24,7 +24,7 @@ ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=Fal
 
 @command(app, "create")
 def keys_create(
-    here: Here,
+    here: CommandContext,
     workspace: Annotated[str, typer.Option(help="Workspace that the key opens.")] = "live",
     compatibility: Annotated[
         Literal["open", "official"],
@@ -51,7 +51,7 @@ def keys_create(
 
 @command(app, "list")
 def keys_list(
-    here: Here,
+    here: CommandContext,
     workspace: Annotated[str | None, typer.Option(help="Only the keys of this one.")] = None,
     json: Json = False,
 ) -> None:
@@ -71,7 +71,7 @@ def keys_list(
 
 @command(app, "revoke")
 def keys_revoke(
-    here: Here,
+    here: CommandContext,
     client_key: ClientKey,
 ) -> None:
     """End a key, at once and in every process."""
@@ -83,7 +83,7 @@ def keys_revoke(
 
 @command(app, "scopes")
 def keys_scopes(
-    here: Here,
+    here: CommandContext,
     client_key: ClientKey,
     scope: Scopes = None,
 ) -> None:
@@ -97,7 +97,7 @@ def keys_scopes(
 
 @command(app, "rotate")
 def keys_rotate(
-    here: Here,
+    here: CommandContext,
     client_key: ClientKey,
     json: Json = False,
 ) -> None:

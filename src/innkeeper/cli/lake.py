@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.store.work import Work
 
 app = typer.Typer(help="The lake's files.", no_args_is_help=True)
@@ -14,7 +14,7 @@ Workspace = Annotated[str, typer.Option(help="Workspace whose lake it is.")]
 
 @command(app, "status")
 def lake_status(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -32,7 +32,7 @@ def lake_status(
 
 @command(app, "flush")
 def lake_flush(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
     """Write what changed to files now."""
@@ -44,7 +44,7 @@ def lake_flush(
 
 @command(app, "compact")
 def lake_compact(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
     """Make few files of many, without anything that is old or deleted."""
@@ -59,7 +59,7 @@ def lake_compact(
 
 @command(app, "rebuild")
 def lake_rebuild(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
     """Write every file anew from the database: after files were lost, or a backup restored."""

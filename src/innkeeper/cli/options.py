@@ -28,7 +28,7 @@ Act = Callable[[Work], Awaitable[Result]]
 
 
 @dataclass(frozen=True)
-class Here:
+class CommandContext:
     """Where a command works: what `--data`, `--database` and `--config` say."""
 
     settings: Settings
@@ -50,11 +50,11 @@ class Here:
         A command that `makes` one makes it where there is none, one that `restores` only in an
         empty folder; any other is refused there.
         """
-        from innkeeper.cli.database import Makes, reached
+        from innkeeper.cli.database import FolderCreation, reached
 
-        how = Makes.A_DATABASE if makes else Makes.NOTHING
+        how = FolderCreation.A_DATABASE if makes else FolderCreation.NOTHING
         if restores:
-            how = Makes.A_DATABASE_WHERE_EMPTY
+            how = FolderCreation.A_DATABASE_WHERE_EMPTY
         with reached(self.settings, self.command, how) as dsn:
             yield dsn
 
@@ -90,7 +90,7 @@ def placed(act: Callable[..., None]) -> Callable[..., None]:
     @wraps(act)
     def run(context: typer.Context, **options: Any) -> None:
         chosen = settings(**{name: options.pop(name) for name in _PLACE})
-        act(Here(chosen, context.command_path.partition(" ")[2]), **options)
+        act(CommandContext(chosen, context.command_path.partition(" ")[2]), **options)
 
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [_CONTEXT, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *place]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Email = Annotated[str | None, typer.Option(help="E-mail address.")]
 
 @command(app, "erase")
 def erase(
-    here: Here,
+    here: CommandContext,
     guest: Guest,
     keep_orders: Annotated[
         bool, typer.Option("--keep-orders", help="Leave orders and their items.")
@@ -57,7 +57,7 @@ def erase(
 
 @command(app, "access")
 def access(
-    here: Here,
+    here: CommandContext,
     guest: Guest,
     out: Annotated[Path | None, typer.Option(help="File for the JSON; printed without.")] = None,
     html: Annotated[Path | None, typer.Option(help="File for a page to read as well.")] = None,
@@ -82,7 +82,7 @@ def access(
 
 @command(app, "suppress")
 def suppress_(
-    here: Here,
+    here: CommandContext,
     identifier: Identifier = None,
     email: Email = None,
     reason: Annotated[str, typer.Option(help="Why.")] = "asked for",
@@ -102,7 +102,7 @@ def suppress_(
 
 @command(app, "release")
 def release(
-    here: Here,
+    here: CommandContext,
     identifier: Identifier = None,
     email: Email = None,
     workspace: Workspace = "live",
@@ -121,7 +121,7 @@ def release(
 
 @command(app, "scrub")
 def scrub(
-    here: Here,
+    here: CommandContext,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:

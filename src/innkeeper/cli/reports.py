@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import Here, Json, placed
+from innkeeper.cli.options import CommandContext, Json, placed
 
 Workspace = Annotated[str, typer.Option(help="Workspace to ask.")]
 
 
 @placed
 def report(
-    here: Here,
+    here: CommandContext,
     name: Annotated[str, typer.Argument(help="Which report; none lists them.")] = "",
     workspace: Workspace = "live",
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,

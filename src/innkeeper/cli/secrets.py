@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.store.database import Database
 
 app = typer.Typer(help="The encryption of secrets in the database.", no_args_is_help=True)
@@ -14,7 +14,7 @@ app = typer.Typer(help="The encryption of secrets in the database.", no_args_is_
 
 @command(app, "rotate")
 def secrets_rotate(
-    here: Here,
+    here: CommandContext,
     no_new_key: Annotated[
         bool, typer.Option("--no-new-key", help="Encrypt with the newest key there is.")
     ] = False,
@@ -35,7 +35,7 @@ def secrets_rotate(
 
 @command(app, "reset")
 def secrets_reset(
-    here: Here,
+    here: CommandContext,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
@@ -52,7 +52,7 @@ def secrets_reset(
     _report(count, "made anew", json)
 
 
-def _run(here: Here, act: Callable[[Database], Awaitable[int]]) -> int:
+def _run(here: CommandContext, act: Callable[[Database], Awaitable[int]]) -> int:
     from innkeeper.store.migrate import migrate
 
     async def run(dsn: str) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 app = typer.Typer(help="Segments.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ Segment = Annotated[
 
 @command(app, "list")
 def segments_list(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -33,7 +33,7 @@ def segments_list(
 
 @command(app, "run")
 def segments_run(
-    here: Here,
+    here: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
     json: Json = False,
@@ -54,7 +54,7 @@ def segments_run(
 
 @command(app, "start")
 def segments_start(
-    here: Here,
+    here: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
 ) -> None:
@@ -67,7 +67,7 @@ def segments_start(
 
 @command(app, "pause")
 def segments_pause(
-    here: Here,
+    here: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
 ) -> None:

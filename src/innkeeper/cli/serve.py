@@ -165,15 +165,15 @@ def _answer(
         # folder must be named before anything imports the counters.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
     # Loads uvicorn, and with it the counters.
-    from innkeeper.cli.uvicorn_servers import Processes, Server
+    from innkeeper.cli.uvicorn_servers import ServerProcesses, StoppableServer
 
     config = _config(settings)
     if settings.workers > 1:
-        processes = Processes(config, [listener], watch.start)
+        processes = ServerProcesses(config, [listener], watch.start)
         stack.callback(processes.kill_all)
         processes.run()
         return
-    server = Server(config, watch.start)
+    server = StoppableServer(config, watch.start)
     server.run(sockets=[listener])
     if not server.started:
         raise OperatorError("Innkeeper could not start; the lines above tell why.")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.store.work import Work
 
 points_of_sale = typer.Typer(
@@ -32,7 +32,7 @@ Test = Annotated[
 
 @command(points_of_sale, "list")
 def points_list(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -45,7 +45,7 @@ def points_list(
 
 @command(points_of_sale, "create")
 def points_create(
-    here: Here,
+    here: CommandContext,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
@@ -64,7 +64,7 @@ def points_create(
 
 @command(points_of_sale, "change")
 def points_change(
-    here: Here,
+    here: CommandContext,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
@@ -83,7 +83,7 @@ def points_change(
 
 @command(aliases, "list")
 def aliases_list(
-    here: Here,
+    here: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -108,7 +108,7 @@ def aliases_list(
 
 @command(aliases, "context")
 def aliases_context(
-    here: Here,
+    here: CommandContext,
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
 ) -> None:
@@ -121,7 +121,7 @@ def aliases_context(
 
 @command(aliases, "site")
 def aliases_site(
-    here: Here,
+    here: CommandContext,
     site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
     point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
     workspace: Workspace = "live",
@@ -138,7 +138,7 @@ def aliases_site(
 
 @command(aliases, "delete")
 def aliases_delete(
-    here: Here,
+    here: CommandContext,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
     site: Annotated[bool, typer.Option("--site", help="It is a site, not a context id.")] = False,
     workspace: Workspace = "live",
@@ -154,7 +154,7 @@ def aliases_delete(
 
 @command(quarantine, "list")
 def quarantine_list(
-    here: Here,
+    here: CommandContext,
     reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 50,
     workspace: Workspace = "live",
@@ -162,9 +162,9 @@ def quarantine_list(
 ) -> None:
     """List what waits in quarantine, oldest first."""
     from innkeeper.actions.events import quarantine as actions
-    from innkeeper.actions.records.paging import Wanted
+    from innkeeper.actions.records.paging import PageRequest
 
-    wanted, selection = Wanted(limit=limit), actions.Selection(reason)
+    wanted, selection = PageRequest(limit=limit), actions.Selection(reason)
     page = here.run(workspace, lambda work: actions.list_(work, wanted, selection))
     columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
     _rows(page.items, json, *columns)
@@ -174,7 +174,7 @@ def quarantine_list(
 
 @command(quarantine, "replay")
 def quarantine_replay(
-    here: Here,
+    here: CommandContext,
     refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
     reason: Reason = None,
     workspace: Workspace = "live",

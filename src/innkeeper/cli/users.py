@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 app = typer.Typer(help="People who may log in to the screens.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ RoleOption = Annotated[
 
 
 @command(app, "list")
-def users_list(here: Here, json: Json = False) -> None:
+def users_list(here: CommandContext, json: Json = False) -> None:
     """List everybody, those whose access was taken too."""
     from innkeeper.actions.admin import users
     from innkeeper.cli.output import show, table
@@ -41,7 +41,7 @@ def users_list(here: Here, json: Json = False) -> None:
 
 @command(app, "invite")
 def users_invite(
-    here: Here,
+    here: CommandContext,
     email: Email,
     name: Annotated[str, typer.Option(help="What to call them; the address when left out.")] = "",
     role: RoleOption = "analyst",
@@ -60,7 +60,7 @@ def users_invite(
 
 @command(app, "link")
 def users_link(
-    here: Here,
+    here: CommandContext,
     email: Email,
     json: Json = False,
 ) -> None:
@@ -75,7 +75,7 @@ def users_link(
 
 @command(app, "disable")
 def users_disable(
-    here: Here,
+    here: CommandContext,
     email: Email,
 ) -> None:
     """Take somebody's access away, at once."""

@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 
-class Server(uvicorn.Server):
+class StoppableServer(uvicorn.Server):
     """One process that answers; `stopping` is called by each signal to stop."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
@@ -20,7 +20,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-class Processes(Multiprocess):
+class ServerProcesses(Multiprocess):
     """Several processes that answer; `stopping` is called once they are told to stop."""
 
     def __init__(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from innkeeper.cli.options import Here, Json, command
+from innkeeper.cli.options import CommandContext, Json, command
 
 app = typer.Typer(help="Workspaces and their sandboxes.", no_args_is_help=True)
 
@@ -13,7 +13,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
 @command(app, "list")
-def workspaces_list(here: Here, json: Json = False) -> None:
+def workspaces_list(here: CommandContext, json: Json = False) -> None:
     """List workspaces, each before its sandbox."""
     from innkeeper.actions.admin import workspaces
     from innkeeper.cli.output import show, table
@@ -27,7 +27,7 @@ def workspaces_list(here: Here, json: Json = False) -> None:
 
 @command(app, "create")
 def workspaces_create(
-    here: Here,
+    here: CommandContext,
     name: Name,
     json: Json = False,
 ) -> None:
@@ -53,7 +53,7 @@ def workspaces_create(
 
 @command(app, "reset")
 def workspaces_reset(
-    here: Here,
+    here: CommandContext,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

@@ -106,7 +106,7 @@ async def _apply(work: Work, ref: UUID) -> None:
             batch = await batches.move(work, ref, batches.PROCESSING, kept=True)
         try:
             await _read(work, files, batch)
-        except batches.Moved:
+        except batches.FileRewritten:
             continue
     await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
     await batches.discarded(work, ref)
@@ -120,7 +120,7 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
     ref = batch["ref"]
     try:
         await _apply_file(work, files, batch)
-    except batches.Moved:
+    except batches.FileRewritten:
         raise
     except Exception as fault:
         if may_pass(fault) and not isinstance(fault, FileNotFoundError):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin.background import Later
+from innkeeper.actions.admin.background import RetryAt
 from innkeeper.actions.audiences import (
     audience_exports,
     deliveries,
@@ -57,7 +57,7 @@ async def send_to(lend: Lend, url: str) -> None:
     """Messages to one address, in their order; others have a slot between its turns."""
     turn = await webhooks.send_to(lend, url)
     if turn.is_over:
-        raise Later(clock.now())
+        raise RetryAt(clock.now())
 
 
 @task(PUBLISH)
@@ -83,7 +83,7 @@ async def deliver(lend: Lend, execution: str) -> None:
     """Files of an execution to their destination, again until they are there or given up."""
     again = await deliveries.deliver(lend, UUID(execution))
     if again is not None:
-        raise Later(again)
+        raise RetryAt(again)
 
 
 @scheduled("* * * * *", "exports.due")

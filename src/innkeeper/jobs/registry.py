@@ -9,7 +9,7 @@ from procrastinate import BaseRetryStrategy, Blueprint, JobContext, RetryDecisio
 from procrastinate.jobs import Job
 
 from innkeeper.actions.admin import workspaces
-from innkeeper.actions.admin.background import Later, try_each
+from innkeeper.actions.admin.background import RetryAt, try_each
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Lend, Work
 
@@ -46,7 +46,7 @@ class _Patience(BaseRetryStrategy):
     since the job knows when to give up."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        if isinstance(exception, Later):
+        if isinstance(exception, RetryAt):
             return RetryDecision(retry_at=exception.at)
         return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), LONGEST_PAUSE)})
 

@@ -16,7 +16,7 @@ from procrastinate.worker import Worker
 from innkeeper.actions.admin.background import DELIVERIES
 from innkeeper.actions.audiences import deliveries
 from innkeeper.jobs.registry import BOARD, DATABASE
-from innkeeper.jobs.worker_locks import Presence
+from innkeeper.jobs.worker_locks import WorkerLock
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, with_options
 from innkeeper.store.memory import collect_seldom
@@ -82,14 +82,14 @@ async def work_jobs(
     await database.open()
     try:
         async with queue_of(settings.database).open_async() as queue:
-            with Presence(jobs_path(settings.database), lost) as presence:
+            with WorkerLock(jobs_path(settings.database), lost) as presence:
                 await _run(queue, database, presence, once=once)
     finally:
         await database.close()
 
 
 async def _run(
-    queue: procrastinate.App, database: Database, presence: Presence, *, once: bool
+    queue: procrastinate.App, database: Database, presence: WorkerLock, *, once: bool
 ) -> None:
     lanes = {"default": CONCURRENCY, DELIVERIES: deliveries.SLOTS}
     workers = [_worker(queue, name, slots, database, once=once) for name, slots in lanes.items()]

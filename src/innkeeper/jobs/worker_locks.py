@@ -39,7 +39,7 @@ _THEIRS: Final = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_
 log = logging.getLogger("innkeeper.jobs")
 
 
-class Presence:
+class WorkerLock:
     """Tells that the workers of this process live, from a thread that no job holds up.
 
     `lost` is called from it when this process may be taken for gone: it must end.

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlglot import exp, parse_one
 
-from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity, Known
+from innkeeper.resources.segments import CORE, CUSTOM, EXT, IDENTIFIER, Entity, SegmentField
 
 SAMPLE: Final = 20_000
 """Events whose free members are looked at."""
@@ -127,7 +127,7 @@ def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
 
 
 def ranked_by_currency(
-    entity: Entity, known: Known, subtype: str | None, part: str, most: int
+    entity: Entity, known: SegmentField, subtype: str | None, part: str, most: int
 ) -> exp.Select:
     """(value, rows, currency) of a money field: the most frequent of each currency, since the same
     number is another amount in another currency."""

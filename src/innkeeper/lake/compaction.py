@@ -17,7 +17,7 @@ from innkeeper.lake import duckdb as engine
 from innkeeper.lake.files import Storage, new_path, storage
 from innkeeper.lake.flush import Written, write_rows
 from innkeeper.lake.locks import COMPACT, alone, readers_lock
-from innkeeper.lake.tables import CHANGES, KINDS, SEQUENCE, TABLES, Table
+from innkeeper.lake.tables import CHANGES, KINDS, SEQUENCE, TABLES, LakeTable
 from innkeeper.store.work import Row, Work
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ def _rewrite(
     return gone, made
 
 
-def _holds_old(connection: Any, place: Storage, table: Table, group: Sequence[Row]) -> bool:
+def _holds_old(connection: Any, place: Storage, table: LakeTable, group: Sequence[Row]) -> bool:
     paths = engine.listed([place.full(file["path"]) for file in group])
     found = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM read_parquet({paths}) AS f "  # noqa: S608
@@ -151,7 +151,7 @@ def _holds_old(connection: Any, place: Storage, table: Table, group: Sequence[Ro
     return bool(found[0])
 
 
-def _rows(place: Storage, table: Table, group: Sequence[Row], old: bool) -> str:
+def _rows(place: Storage, table: LakeTable, group: Sequence[Row], old: bool) -> str:
     """A SELECT of what stays of some files, sorted."""
     paths = engine.listed([place.full(file["path"]) for file in group])
     columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))

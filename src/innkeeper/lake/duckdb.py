@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from innkeeper.errors import Unavailable
 from innkeeper.lake.files import Storage
-from innkeeper.lake.tables import JSON, SEQUENCE, Column, Table
+from innkeeper.lake.tables import JSON, SEQUENCE, LakeColumn, LakeTable
 from innkeeper.settings import Settings
 from innkeeper.store.temp_files import named
 
@@ -120,7 +120,7 @@ def listed(paths: Sequence[str]) -> str:
     return "[" + ", ".join(map(literal, paths)) + "]"
 
 
-def typed_rows(table: Table, lines: Path | None, sequence: int) -> str:
+def typed_rows(table: LakeTable, lines: Path | None, sequence: int) -> str:
     """A SELECT of a table's rows out of lines of JSON; of no rows without lines.
 
     A value that its type cannot hold becomes null: one odd value must not stop a flush.
@@ -156,7 +156,7 @@ def merged_rows(lines: Path | None) -> str:
     )
 
 
-def _value(column: Column, fields: Sequence[str]) -> str:
+def _value(column: LakeColumn, fields: Sequence[str]) -> str:
     if not column.field:
         source = quoted(column.member or column.name)
         return source if column.type == JSON else f"TRY_CAST({source} AS {column.type})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.change_feed import MERGED
-from innkeeper.lake.tables import CHANGES, SEQUENCE, Table
+from innkeeper.lake.tables import CHANGES, SEQUENCE, LakeTable
 from innkeeper.lake.views import closure, view_sql
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class DuckSession:
         self.use(table.name for table in question.find_all(exp.Table))
         return question.sql(dialect="duckdb")
 
-    def _make(self, table: Table) -> None:
+    def _make(self, table: LakeTable) -> None:
         snapshot = self._snapshot
         merged = snapshot.merged
         if merged and MERGED not in self._made:
@@ -131,7 +131,7 @@ class DuckSession:
         self._run(f"CREATE TEMP VIEW rows_{table.name} AS {self._rows(table)}")
         self._run(f"CREATE TEMP VIEW {table.name} AS {view_sql(table, old=old, merged=merged)}")
 
-    def _rows(self, table: Table) -> str:
+    def _rows(self, table: LakeTable) -> str:
         """Files and tail together; a column that files do not have yet is null in them."""
         lines = self._snapshot.tail.paths.get(table.name)
         files = self._files(self._snapshot.files.get(table.name, ()))
@@ -143,7 +143,7 @@ class DuckSession:
         rows = f"SELECT * FROM tail_{table.name}"  # noqa: S608 - declared names
         return f"SELECT * FROM {files} UNION ALL BY NAME {rows}" if files else rows  # noqa: S608
 
-    def _widened(self, table: Table, files: str) -> str:
+    def _widened(self, table: LakeTable, files: str) -> str:
         """Rows of files alone, with every declared column."""
         found = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
         there = {name for name, *_ in found}

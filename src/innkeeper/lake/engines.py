@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 from innkeeper.settings import DUCKDB, SPARK, Settings
 
 if TYPE_CHECKING:
-    from innkeeper.lake.snapshot import Session, Snapshot
+    from innkeeper.lake.snapshot import LakeSession, Snapshot
 
 
-def session(snapshot: "Snapshot", engine: str | None = None) -> "Session":
+def session(snapshot: "Snapshot", engine: str | None = None) -> "LakeSession":
     """A session of the engine of that name, or of the one that the settings name; raises
     `OperatorError` where it is not installed."""
     return _ENGINES[engine or snapshot.settings.lake_engine](snapshot)
@@ -21,16 +21,16 @@ def answering(settings: Settings, definition: Mapping[str, Any]) -> str:
     return DUCKDB if definition.get("sql") is not None else settings.lake_engine
 
 
-def _duckdb(snapshot: "Snapshot") -> "Session":
+def _duckdb(snapshot: "Snapshot") -> "LakeSession":
     from innkeeper.lake.duckdb_session import DuckSession  # noqa: PLC0415 - loads DuckDB
 
     return DuckSession(snapshot)
 
 
-def _spark(snapshot: "Snapshot") -> "Session":
+def _spark(snapshot: "Snapshot") -> "LakeSession":
     from innkeeper.lake.spark_session import SparkQuestions  # noqa: PLC0415 - loads pyspark
 
     return SparkQuestions(snapshot)
 
 
-_ENGINES: Final[dict[str, Callable[["Snapshot"], "Session"]]] = {DUCKDB: _duckdb, SPARK: _spark}
+_ENGINES: Final[dict[str, Callable[["Snapshot"], "LakeSession"]]] = {DUCKDB: _duckdb, SPARK: _spark}

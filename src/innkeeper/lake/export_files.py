@@ -11,9 +11,9 @@ from sqlglot import exp
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.export_sql import CHOSEN, export_rows
 from innkeeper.lake.files import storage
-from innkeeper.lake.snapshot import Form, Session, Snapshot
+from innkeeper.lake.snapshot import Form, LakeSession, Snapshot
 from innkeeper.resources.exports import CSV, JSON, PARQUET
-from innkeeper.rules.exports import Shape, filled
+from innkeeper.rules.exports import ExportFormat, filled
 from innkeeper.rules.traits import Traits
 from innkeeper.settings import Settings
 
@@ -22,9 +22,9 @@ _PARQUET: Final = "FORMAT parquet, COMPRESSION zstd"
 
 
 def write_file(
-    session: Session,
+    session: LakeSession,
     snapshot: Snapshot,
-    shape: Shape,
+    shape: ExportFormat,
     traits: Traits,
     guests: Iterable[str],
     path: Path,
@@ -76,7 +76,7 @@ def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:
         yield row
 
 
-def _form(shape: Shape) -> Form:
+def _form(shape: ExportFormat) -> Form:
     if shape.format == PARQUET:
         return Form(_PARQUET)
     if shape.format == CSV:
@@ -87,7 +87,9 @@ def _form(shape: Shape) -> Form:
     return Form("FORMAT json, COMPRESSION gzip", as_text=shape.format == JSON)
 
 
-def _template(session: Session, shape: Shape, rows: exp.Select, path: Path, seconds: float) -> int:
+def _template(
+    session: LakeSession, shape: ExportFormat, rows: exp.Select, path: Path, seconds: float
+) -> int:
     names = [column.name for column in shape.columns]
     written = 0
     with gzip.open(path, "wb", compresslevel=6) as file:

@@ -6,14 +6,14 @@ from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.exports import PARQUET
 from innkeeper.resources.segments import STRING, TIMESTAMP
 from innkeeper.rules import spreadsheets
-from innkeeper.rules.exports import Column, Shape
+from innkeeper.rules.exports import ExportColumn, ExportFormat
 from innkeeper.rules.traits import Traits
 
 CHOSEN = "chosen"
 """The table of the guests of one file."""
 
 
-def export_rows(shape: Shape, traits: Traits) -> exp.Select:
+def export_rows(shape: ExportFormat, traits: Traits) -> exp.Select:
     """One row a guest, in the order of their refs; who is no longer there has a ref alone."""
     select = exp.select().from_(f"{CHOSEN} AS c")
     select = select.join("guests AS g", on="g.guest_ref = c.guest_ref", join_type="left")
@@ -23,7 +23,7 @@ def export_rows(shape: Shape, traits: Traits) -> exp.Select:
 
 
 def _add(
-    select: exp.Select, column: Column, alias: str, shape: Shape, traits: Traits
+    select: exp.Select, column: ExportColumn, alias: str, shape: ExportFormat, traits: Traits
 ) -> exp.Select:
     value: exp.Expr
     if column.known is not None:

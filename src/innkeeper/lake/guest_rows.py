@@ -9,14 +9,14 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.lake.change_feed import ASKED, copy_lines
-from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, Column
+from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, LakeColumn
 from innkeeper.lake.views import FOLLOWING
-from innkeeper.rules.segment_matching import Guest
+from innkeeper.rules.segment_matching import GuestRows
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
 
-async def guest_rows(work: Work, guest: UUID) -> Guest | None:
+async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
     """The guest with all that it and those merged into it have; None when there is none."""
     names = tuple(table.name for table in TABLES)
     with temporary(work.settings, "guest") as folder:
@@ -35,7 +35,7 @@ async def guest_rows(work: Work, guest: UUID) -> Guest | None:
         elif name in ("identifiers", "extensions"):
             # What a merge leaves with the guest that was absorbed is not read through it.
             tables[name] = [row for row in rows if row["guest_ref"] == ref]
-    return Guest(own, tables, {})
+    return GuestRows(own, tables, {})
 
 
 def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
             yield {column.name: _value(column, sent) for column in columns}
 
 
-def _value(column: Column, sent: Mapping[str, Any]) -> Any:
+def _value(column: LakeColumn, sent: Mapping[str, Any]) -> Any:
     place: Any = sent if not column.field else sent.get("body") or {}
     value = place.get(column.field or column.member or column.name)
     if value is None or column.type == JSON:

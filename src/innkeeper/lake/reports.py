@@ -16,7 +16,7 @@ from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
 from innkeeper.lake.rfm_sql import SCORES, scored
 from innkeeper.lake.segment_sql import chain_ends
 from innkeeper.resources.segments import ENTITIES
-from innkeeper.rules.segments import AND, Step
+from innkeeper.rules.segments import AND, SequenceStep
 
 
 def _between(column: str) -> str:
@@ -162,7 +162,7 @@ def question(report: Report, asked: Mapping[str, Any], *, most: int) -> exp.Quer
 
 def funnel(types: Sequence[str], asked: Mapping[str, Any]) -> list[exp.Select]:
     """How many guests took the first step, the first two, and so on."""
-    steps = [Step(ENTITIES["event"], (word,), AND, ()) for word in types]
+    steps = [SequenceStep(ENTITIES["event"], (word,), AND, ()) for word in types]
     in_time = parse_one(_between("t.meta_created_at"), dialect="duckdb")
     in_time = exp.replace_placeholders(in_time, **asked)
     count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref")]))

@@ -22,20 +22,20 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules.revenue import PRICES
 from innkeeper.rules.segment_matching import number_meets
-from innkeeper.rules.segments import OR, Amount, Definition, Group, Rule, Step
+from innkeeper.rules.segments import OR, Amount, Definition, FilterGroup, FilterRule, SequenceStep
 
 ASKED: Final = "asked_guests"
 """A table of guest refs, where only those are asked about."""
 
 
-class Trait(Protocol):
+class TraitSql(Protocol):
     """A computed trait, as SQL."""
 
     def __call__(self, *, every: bool) -> exp.Query:
         """SELECT guest_ref, value; `every`: also guests whose count or sum is of no row, so 0."""
 
 
-def members(definition: Definition, traits: Mapping[str, Trait] | None = None) -> exp.Select:
+def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None) -> exp.Select:
     """SELECT guest_ref of every guest in a definition that `resolved` made absolute."""
     conditions = [condition(group, traits or {}) for group in definition.groups]
     join = exp.or_ if definition.operator == OR else exp.and_
@@ -52,7 +52,7 @@ def asked_only(select: exp.Select) -> exp.Select:
     )
 
 
-def condition(group: Group, traits: Mapping[str, Trait]) -> exp.Expr:
+def condition(group: FilterGroup, traits: Mapping[str, TraitSql]) -> exp.Expr:
     """Whether the guest `g` meets a group."""
     if group.sequence:
         found: exp.Expr = _among(_sequence(group.sequence))
@@ -64,7 +64,7 @@ def condition(group: Group, traits: Mapping[str, Trait]) -> exp.Expr:
 
 
 def row_condition(
-    rows: Group | Step, table: str, traits: Mapping[str, Trait] | None = None
+    rows: FilterGroup | SequenceStep, table: str, traits: Mapping[str, TraitSql] | None = None
 ) -> exp.Expr:
     """Whether a row of the entity is of the right subtype and meets the rules."""
     conditions: list[exp.Expr] = []
@@ -80,7 +80,7 @@ def row_condition(
     return exp.and_(*conditions) if conditions else exp.true()
 
 
-def _names_retired(group: Group) -> bool:
+def _names_retired(group: FilterGroup) -> bool:
     return group.entity.name == "guest" and RETIRED in (word.upper() for word in group.types)
 
 
@@ -88,7 +88,7 @@ def _among(guests: exp.Query) -> exp.Expr:
     return exp.column("guest_ref", "g").isin(query=guests)
 
 
-def _counted(group: Group) -> exp.Expr:
+def _counted(group: FilterGroup) -> exp.Expr:
     """Guests by how many rows meet the rules, and what those add up to.
 
     A guest without any row is in no group of rows: where none would do, the question is turned
@@ -151,13 +151,15 @@ def _compared(test: str, this: exp.Expr, values: Sequence[exp.Expr]) -> exp.Expr
     return kinds[test](this=this, expression=values[0])
 
 
-def _rule(rule: Rule, entity: Entity, table: str, traits: Mapping[str, Trait]) -> exp.Expr:
+def _rule(rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]) -> exp.Expr:
     """One comparison; its complement where it is negative, true also where nothing is."""
     found = _positive(rule, entity, table, traits)
     return _negated(found) if rule.comparator.negative else found
 
 
-def _positive(rule: Rule, entity: Entity, table: str, traits: Mapping[str, Trait]) -> exp.Expr:
+def _positive(
+    rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]
+) -> exp.Expr:
     if rule.location == CORE:
         column = exp.column(rule.column, table)
         return _in_list(rule, column) if rule.many else test_of(rule, column)
@@ -172,7 +174,7 @@ def _positive(rule: Rule, entity: Entity, table: str, traits: Mapping[str, Trait
     return _extension(rule, entity, table)
 
 
-def _trait(rule: Rule, trait: Trait) -> exp.Select:
+def _trait(rule: FilterRule, trait: TraitSql) -> exp.Select:
     """A trait of those guests that the rule could find: few have a row, and most rules ask for
     more than the 0 of all others."""
     test = rule.comparator.test
@@ -180,7 +182,7 @@ def _trait(rule: Rule, trait: Trait) -> exp.Select:
     return exp.select("guest_ref").from_(trait(every=zero).subquery("r"))
 
 
-def _related(rule: Rule, rows: exp.Select, table: str, value: str) -> exp.Expr:
+def _related(rule: FilterRule, rows: exp.Select, table: str, value: str) -> exp.Expr:
     """Whether any related row of the guest has a value that meets the rule."""
     column, own = exp.column(value), exp.column("guest_ref", table)
     if rule.comparator.test == "null":
@@ -188,7 +190,7 @@ def _related(rule: Rule, rows: exp.Select, table: str, value: str) -> exp.Expr:
     return own.isin(query=rows.where(test_of(rule, column)))
 
 
-def _extension(rule: Rule, entity: Entity, table: str) -> exp.Expr:
+def _extension(rule: FilterRule, entity: Entity, table: str) -> exp.Expr:
     """A pair of a data extension: of its own type alone, so 5 is not "5"."""
     guests = entity.name == "guest"
     items = entity.name == "order_item"
@@ -215,7 +217,7 @@ def _extension(rule: Rule, entity: Entity, table: str) -> exp.Expr:
     return own.isin(query=rows.where(test_of(rule, value)))
 
 
-def _custom(rule: Rule, column: exp.Expr) -> exp.Expr:
+def _custom(rule: FilterRule, column: exp.Expr) -> exp.Expr:
     """A free member of an event, or of its `ext`; of its own type alone."""
     path = f'$."{rule.field}"' if rule.location == CUSTOM else f'$."{EXT}"."{rule.field}"'
     kind = exp.Anonymous(this="json_type", expressions=[column, exp.Literal.string(path)])
@@ -234,7 +236,7 @@ def _custom(rule: Rule, column: exp.Expr) -> exp.Expr:
     return exp.and_(kind.isin(*kinds), test_of(rule, value))
 
 
-def _in_list(rule: Rule, column: exp.Expr) -> exp.Expr:
+def _in_list(rule: FilterRule, column: exp.Expr) -> exp.Expr:
     """Whether any element meets the rule; null where there is no element."""
     if rule.comparator.test == "null":
         size = exp.func("coalesce", exp.ArraySize(this=column), exp.Literal.number(0))
@@ -244,7 +246,7 @@ def _in_list(rule: Rule, column: exp.Expr) -> exp.Expr:
     return exp.GT(this=found, expression=exp.Literal.number(0))
 
 
-def test_of(rule: Rule, value: exp.Expr) -> exp.Expr:
+def test_of(rule: FilterRule, value: exp.Expr) -> exp.Expr:
     """The rule's test of one value; null where that is null."""
     test = rule.comparator.test
     if test == "null":
@@ -298,7 +300,7 @@ def _negated(found: exp.Expr) -> exp.Expr:
     return exp.not_(exp.func("coalesce", found, exp.false()))
 
 
-def _sequence(steps: Sequence[Step]) -> exp.Select:
+def _sequence(steps: Sequence[SequenceStep]) -> exp.Select:
     """Guests with a row of each step in turn, each later than the one before.
 
     `ends` of a step are its rows that end a chain: those whose latest end of the step before lies
@@ -307,7 +309,7 @@ def _sequence(steps: Sequence[Step]) -> exp.Select:
     return exp.select("guest_ref").from_(chain_ends(steps).subquery("ends"))
 
 
-def chain_ends(steps: Sequence[Step], only: exp.Expr | None = None) -> exp.Select:
+def chain_ends(steps: Sequence[SequenceStep], only: exp.Expr | None = None) -> exp.Select:
     """(guest_ref, at) of the rows that end a chain of all steps; of rows that meet `only`."""
     ends = _step_rows(steps[0], only)
     for step in steps[1:]:
@@ -315,7 +317,7 @@ def chain_ends(steps: Sequence[Step], only: exp.Expr | None = None) -> exp.Selec
     return ends
 
 
-def _step_rows(step: Step, only: exp.Expr | None, **flags: int) -> exp.Select:
+def _step_rows(step: SequenceStep, only: exp.Expr | None, **flags: int) -> exp.Select:
     at = exp.alias_(exp.column(step.entity.at, "t"), "at")
     rows = _rows_of(step.entity).where(row_condition(step, "t")).select(at)
     if only is not None:
@@ -325,7 +327,7 @@ def _step_rows(step: Step, only: exp.Expr | None, **flags: int) -> exp.Select:
     return rows
 
 
-def _marked(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Subquery:
+def _marked(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Subquery:
     """Ends of the steps before (`mark` 1) among the rows of a step (`mark` 0)."""
     before = exp.select("guest_ref", "at", "1 AS mark").from_(ends.subquery("ends"))
     return exp.union(before, _step_rows(step, only, mark=0), distinct=False).subquery("both")
@@ -363,7 +365,7 @@ def _extreme(rows: exp.Select, function: type[exp.AggFunc]) -> exp.Subquery:
     return select.group_by("guest_ref").subquery("b")
 
 
-def _followed(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
+def _followed(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
     """Rows of the step that come after an end, in time."""
     if step.within is None:
         # Whatever follows any end follows the first: no need to sort.
@@ -377,7 +379,7 @@ def _followed(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select
     return found.where(_in_time("near", "at", step.within))
 
 
-def _without(ends: exp.Select, step: Step, only: exp.Expr | None) -> exp.Select:
+def _without(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
     """Ends that no row of the step follows in time."""
     if step.within is None:
         last = _extreme(_step_rows(step, only), exp.Max)

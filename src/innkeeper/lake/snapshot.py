@@ -58,7 +58,7 @@ class Form:
     """Whether each row is JSON as text, in a member `data`."""
 
 
-class Session(Protocol):
+class LakeSession(Protocol):
     """An engine with the views of one snapshot, used from one thread at a time."""
 
     def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ class Lake:
     """The lake at one moment."""
 
     snapshot: Snapshot
-    session: Session
+    session: LakeSession
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def rows(
@@ -97,7 +97,7 @@ class Lake:
         limit = seconds or self.snapshot.settings.lake_query_seconds
         return await self.run(lambda session: session.rows(question, limit))
 
-    async def run(self, act: Callable[[Session], Result]) -> Result:
+    async def run(self, act: Callable[[LakeSession], Result]) -> Result:
         """Do something with the session in a thread."""
         async with self._turn:
             return await asyncio.to_thread(act, self.session)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from innkeeper.errors import OperatorError, Unavailable
-from innkeeper.lake.tables import DAY, INSTANT, JSON, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, Column
+from innkeeper.lake.tables import DAY, INSTANT, JSON, NUMBER, TEXT, TEXTS, TRUTH, WHOLE, LakeColumn
 from innkeeper.settings import Settings
 
 TYPES: Final = {
@@ -68,7 +68,7 @@ def session(settings: Settings) -> Any:
     return found
 
 
-def shape(columns: tuple[Column, ...]) -> str:
+def shape(columns: tuple[LakeColumn, ...]) -> str:
     """A schema of some columns: files that lack one have null there."""
     return ", ".join(f"{column.name} {TYPES[column.type]}" for column in columns)
 

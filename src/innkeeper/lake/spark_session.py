@@ -17,7 +17,7 @@ from innkeeper.lake.change_feed import MERGED, Lines
 from innkeeper.lake.duckdb_session import DuckSession
 from innkeeper.lake.flush import write_lines, write_rows
 from innkeeper.lake.spark_dialect import LakeSpark
-from innkeeper.lake.tables import CHANGES, SEQUENCE, TEXT, Column, Table
+from innkeeper.lake.tables import CHANGES, SEQUENCE, TEXT, LakeColumn, LakeTable
 from innkeeper.lake.views import closure, view_sql
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from innkeeper.lake.snapshot import Form, Snapshot
 
 SCRATCH: Final = "scratch"
-_REF: Final = Column("ref", TEXT)
+_REF: Final = LakeColumn("ref", TEXT)
 
 
 class SparkQuestions:
@@ -58,7 +58,7 @@ class SparkQuestions:
         """Let Spark read a table of one column that DuckDB has."""
         path = f"{self._folder()}/{uuid4().hex}.parquet"
         write_rows(self._duck.connection, self._place, path, f"SELECT * FROM {name}")  # noqa: S608
-        self._view(name, [path], (Column(column, TEXT),))
+        self._view(name, [path], (LakeColumn(column, TEXT),))
 
     def copy(self, question: "exp.Query", path: Path, form: "Form", seconds: float) -> int:
         return self._duck.copied(self._answer(question, seconds), path, form, seconds)
@@ -102,7 +102,7 @@ class SparkQuestions:
         full = [self._place.full(part) for part in parts]
         return f"SELECT {shown} FROM read_parquet({engine.listed(full)})"  # noqa: S608
 
-    def _make(self, table: Table) -> None:
+    def _make(self, table: LakeTable) -> None:
         if table.name in self._made:
             return
         self._made.add(table.name)
@@ -111,7 +111,7 @@ class SparkQuestions:
         self._view(f"rows_{table.name}", files, (*table.columns, SEQUENCE))
         if snapshot.merged and MERGED not in self._made:
             self._made.add(MERGED)
-            self._view(MERGED, tail.get(MERGED, ()), (_REF, Column("survivor_ref", TEXT)))
+            self._view(MERGED, tail.get(MERGED, ()), (_REF, LakeColumn("survivor_ref", TEXT)))
         old = [*snapshot.old.get(table.kind, ()), *tail.get(f"{CHANGES}_{table.kind}", ())]
         if old and f"old_{table.kind}" not in self._made:
             self._made.add(f"old_{table.kind}")
@@ -121,7 +121,7 @@ class SparkQuestions:
         text = view_sql(table, old=bool(old), merged=snapshot.merged)
         self._spark.sql(text).createOrReplaceTempView(table.name)
 
-    def _view(self, name: str, paths: Collection[str], columns: tuple[Column, ...]) -> None:
+    def _view(self, name: str, paths: Collection[str], columns: tuple[LakeColumn, ...]) -> None:
         shape = spark.shape(columns)
         if paths:
             full = [spark.address(self._place.full(path)) for path in paths]

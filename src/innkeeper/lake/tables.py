@@ -15,7 +15,7 @@ from typing import Final
 from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, Opaque, Part
+from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, ObjectOf, Opaque
 from innkeeper.resources.orders import Order, OrderItem
 
 TEXT: Final = "VARCHAR"
@@ -29,7 +29,7 @@ JSON: Final = "JSON"
 
 
 @dataclass(frozen=True)
-class Column:
+class LakeColumn:
     """One column: its type in DuckDB, and where the value stands in what PostgreSQL sends."""
 
     name: str
@@ -41,7 +41,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class LakeTable:
     """One kind of files."""
 
     name: str
@@ -49,23 +49,23 @@ class Table:
     """What its rows belong to: guest, order, session, event."""
     owner: str
     """Column that holds the ref of that."""
-    columns: tuple[Column, ...]
+    columns: tuple[LakeColumn, ...]
     sort: tuple[str, ...]
     """How rows lie in a file: what queries filter by comes first."""
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> LakeColumn:
         return next(column for column in self.columns if column.name == name)
 
 
 def _type_of(kind: Kind) -> str | None:
     """The type of a declared field's column; None for what has a table of its own or no shape."""
     if isinstance(kind, ListOf):
-        return None if isinstance(kind.element, Part | Opaque) else TEXTS
+        return None if isinstance(kind.element, ObjectOf | Opaque) else TEXTS
     return next((named for known, named in _TYPES.items() if isinstance(kind, known)), TEXT)
 
 
 _TYPES: Final[dict[type[Kind], str | None]] = {
-    Part: None,
+    ObjectOf: None,
     Opaque: JSON,
     Instant: INSTANT,
     Day: DAY,
@@ -75,116 +75,116 @@ _TYPES: Final[dict[type[Kind], str | None]] = {
 """Kinds of fields -> types of columns; all others are text."""
 
 
-def _fields(resource: type[Resource], *without: str) -> Iterable[Column]:
+def _fields(resource: type[Resource], *without: str) -> Iterable[LakeColumn]:
     """A column for each field that lives in the row's body."""
     for name, field in resource.fields.items():
         kind = _type_of(field.kind)
         if kind is not None and not field.column and name not in without:
-            yield Column(f"core_{name}", kind, field=name)
+            yield LakeColumn(f"core_{name}", kind, field=name)
 
 
-SEQUENCE: Final = Column("lake_sequence", WHOLE)
+SEQUENCE: Final = LakeColumn("lake_sequence", WHOLE)
 """The flush that wrote a row; part of every file."""
 
 _META: Final = (
-    Column("meta_ref", TEXT),
-    Column("meta_created_at", INSTANT),
-    Column("meta_modified_at", INSTANT),
+    LakeColumn("meta_ref", TEXT),
+    LakeColumn("meta_created_at", INSTANT),
+    LakeColumn("meta_modified_at", INSTANT),
 )
 
-GUESTS: Final = Table(
+GUESTS: Final = LakeTable(
     "guests",
     "guest",
     "meta_ref",
     (
         *_META,
-        Column("type", TEXT),
-        Column("survivor_ref", TEXT),
-        Column("core_first_seen_at", INSTANT),
-        Column("core_last_seen_at", INSTANT),
+        LakeColumn("type", TEXT),
+        LakeColumn("survivor_ref", TEXT),
+        LakeColumn("core_first_seen_at", INSTANT),
+        LakeColumn("core_last_seen_at", INSTANT),
         *_fields(Guest),
     ),
     ("meta_ref",),
 )
-IDENTIFIERS: Final = Table(
+IDENTIFIERS: Final = LakeTable(
     "identifiers",
     "guest",
     "guest_ref",
     (
-        Column("guest_ref", TEXT),
-        Column("provider", TEXT),
-        Column("id", TEXT),
-        Column("expiry_at", INSTANT),
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("provider", TEXT),
+        LakeColumn("id", TEXT),
+        LakeColumn("expiry_at", INSTANT),
     ),
     ("provider", "guest_ref"),
 )
 
 _VALUES: Final = (
-    Column("name", TEXT),
-    Column("key", TEXT),
+    LakeColumn("name", TEXT),
+    LakeColumn("key", TEXT),
     # The value with its own type: text always, number or truth where it was one.
-    Column("value", TEXT),
-    Column("number", NUMBER),
-    Column("truth", TRUTH),
-    Column("value_type", TEXT),
+    LakeColumn("value", TEXT),
+    LakeColumn("number", NUMBER),
+    LakeColumn("truth", TRUTH),
+    LakeColumn("value_type", TEXT),
 )
-EXTENSIONS: Final = Table(
+EXTENSIONS: Final = LakeTable(
     "extensions",
     "guest",
     "guest_ref",
-    (Column("guest_ref", TEXT), *_VALUES, Column("meta_modified_at", INSTANT)),
+    (LakeColumn("guest_ref", TEXT), *_VALUES, LakeColumn("meta_modified_at", INSTANT)),
     ("name", "key", "guest_ref"),
 )
-ORDERS: Final = Table(
+ORDERS: Final = LakeTable(
     "orders",
     "order",
     "meta_ref",
     (
         *_META,
-        Column("guest_ref", TEXT),
-        Column("core_reference_id", TEXT),
-        Column("core_ordered_at", INSTANT),
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("core_reference_id", TEXT),
+        LakeColumn("core_ordered_at", INSTANT),
         *_fields(Order),
     ),
     ("core_ordered_at",),
 )
-ORDER_ITEMS: Final = Table(
+ORDER_ITEMS: Final = LakeTable(
     "order_items",
     "order",
     "order_ref",
     (
         *_META,
-        Column("order_ref", TEXT),
-        Column("guest_ref", TEXT),
-        Column("type", TEXT, member="body", field="type"),
-        Column("core_ordered_at", INSTANT),
+        LakeColumn("order_ref", TEXT),
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("type", TEXT, member="body", field="type"),
+        LakeColumn("core_ordered_at", INSTANT),
         *_fields(OrderItem, "type"),
     ),
     ("core_ordered_at",),
 )
-ORDER_EXTENSIONS: Final = Table(
+ORDER_EXTENSIONS: Final = LakeTable(
     "order_extensions",
     "order",
     "order_ref",
-    (Column("order_ref", TEXT), Column("order_item_ref", TEXT), *_VALUES),
+    (LakeColumn("order_ref", TEXT), LakeColumn("order_item_ref", TEXT), *_VALUES),
     ("name", "key", "order_ref"),
 )
-SESSIONS: Final = Table(
+SESSIONS: Final = LakeTable(
     "sessions",
     "session",
     "meta_ref",
     (
         *_META,
-        Column("guest_ref", TEXT),
-        Column("browser_ref", TEXT),
-        Column("type", TEXT),
-        Column("core_status", TEXT),
-        Column("core_cart_type", TEXT),
-        Column("core_channel", TEXT),
-        Column("core_started_at", INSTANT),
-        Column("core_ended_at", INSTANT),
-        Column("core_duration", NUMBER),
-        Column("core_abandoned_revenue", NUMBER),
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("browser_ref", TEXT),
+        LakeColumn("type", TEXT),
+        LakeColumn("core_status", TEXT),
+        LakeColumn("core_cart_type", TEXT),
+        LakeColumn("core_channel", TEXT),
+        LakeColumn("core_started_at", INSTANT),
+        LakeColumn("core_ended_at", INSTANT),
+        LakeColumn("core_duration", NUMBER),
+        LakeColumn("core_abandoned_revenue", NUMBER),
         *_fields(
             Session,
             *("status", "cart_type", "duration", "session_type", "abandoned_revenue", "orders"),
@@ -192,21 +192,21 @@ SESSIONS: Final = Table(
     ),
     ("core_started_at",),
 )
-EVENTS: Final = Table(
+EVENTS: Final = LakeTable(
     "events",
     "event",
     "meta_ref",
     (
         *_META,
-        Column("guest_ref", TEXT),
-        Column("session_ref", TEXT),
-        Column("browser_ref", TEXT),
-        Column("type", TEXT),
-        Column("core_channel", TEXT),
-        Column("core_point_of_sale", TEXT),
+        LakeColumn("guest_ref", TEXT),
+        LakeColumn("session_ref", TEXT),
+        LakeColumn("browser_ref", TEXT),
+        LakeColumn("type", TEXT),
+        LakeColumn("core_channel", TEXT),
+        LakeColumn("core_point_of_sale", TEXT),
         *_fields(Event, "status", "arbitrary_data"),
         # All other members that were sent.
-        Column("custom", JSON),
+        LakeColumn("custom", JSON),
     ),
     ("type", "meta_created_at"),
 )

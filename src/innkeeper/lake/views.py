@@ -7,7 +7,7 @@ are old) and `merged` (who stands for whom); the views on top are the same SQL f
 from collections.abc import Iterable
 from typing import Final
 
-from innkeeper.lake.tables import BY_NAME, Table
+from innkeeper.lake.tables import BY_NAME, LakeTable
 
 DOCUMENTED: Final = ("guests", "sessions", "events", "orders", "order_items")
 """What a segment written in SQL may read (segmentation-and-export.md 9)."""
@@ -16,7 +16,7 @@ FOLLOWING: Final = frozenset({"sessions", "events", "orders", "order_items"})
 """Tables whose guest is the one recorded: a view shows who stands for that one."""
 
 
-def view_sql(table: Table, *, old: bool, merged: bool) -> str:
+def view_sql(table: LakeTable, *, old: bool, merged: bool) -> str:
     """The view of a table; without old rows or merges it is the rows as they are.
 
     An order's extensions have the order as owner: no guest of their own to follow.
@@ -37,6 +37,6 @@ def view_sql(table: Table, *, old: bool, merged: bool) -> str:
     return sql
 
 
-def closure(names: Iterable[str]) -> list[Table]:
+def closure(names: Iterable[str]) -> list[LakeTable]:
     """The tables behind the views that a question names."""
     return [BY_NAME[name] for name in dict.fromkeys(names) if name in BY_NAME]

@@ -16,7 +16,7 @@ from innkeeper.resources.codes import COUNTRIES, CURRENCIES, LANGUAGES
 from innkeeper.resources.values import (
     INT32,
     NOT_VALID,
-    Refused,
+    ValueRefused,
     instant,
     iso,
     number,
@@ -59,9 +59,9 @@ class Text(Kind):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str):
-            raise Refused("must be a string")
+            raise ValueRefused("must be a string")
         if self.longest is not None and len(value) > self.longest:
-            raise Refused(f"size must be between 0 and {self.longest}")
+            raise ValueRefused(f"size must be between 0 and {self.longest}")
         return storable(value)
 
     def schema(self) -> Schema:
@@ -87,7 +87,7 @@ class OneOf(Kind):
             word = value.lower() if self.any_case else value
             if word in self.known:
                 return value
-        raise Refused(NOT_VALID)
+        raise ValueRefused(NOT_VALID)
 
     def schema(self) -> Schema:
         return {"type": "string", "enum": list(self.words)}
@@ -105,7 +105,7 @@ class Spelt(Kind):
     def read(self, value: Any) -> str:
         if isinstance(value, str) and value in self.stored:
             return self.stored[value]
-        raise Refused(NOT_VALID)
+        raise ValueRefused(NOT_VALID)
 
     def schema(self) -> Schema:
         return {"type": "string", "enum": list(self.stored)}
@@ -120,7 +120,7 @@ class NoneOf(Text):
     def read(self, value: Any) -> str:
         text = super().read(value)
         if text in self.barred:
-            raise Refused(NOT_VALID)
+            raise ValueRefused(NOT_VALID)
         return text
 
     def schema(self) -> Schema:
@@ -140,7 +140,7 @@ class Pattern(Kind):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(self.expression, value):
-            raise Refused(self.reason)
+            raise ValueRefused(self.reason)
         return storable(value)
 
     def schema(self) -> Schema:
@@ -169,16 +169,16 @@ class Code(Kind):
     def read(self, value: Any) -> str:
         # Letters of other alphabets may have a case within ASCII: ß is SS.
         if not isinstance(value, str) or not value.isascii():
-            raise Refused(NOT_VALID)
+            raise ValueRefused(NOT_VALID)
         code = value
         if self.region:
             code, separator, region = value.replace("_", "-").partition("-")
             if separator and not re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}|[A-Za-z]{4}", region):
-                raise Refused(NOT_VALID)
+                raise ValueRefused(NOT_VALID)
         if not self.upper:
             code = code.lower() if self.lower_in_set else code.upper()
         if code not in self.known:
-            raise Refused(NOT_VALID)
+            raise ValueRefused(NOT_VALID)
         return value
 
     def schema(self) -> Schema:
@@ -220,7 +220,7 @@ class Day(Kind):
         instant(value)
         day = str(value)[:10]
         if self.past and date.fromisoformat(day) > clock.now().date():
-            raise Refused("must be in the past")
+            raise ValueRefused("must be in the past")
         return day
 
     def schema(self) -> Schema:
@@ -249,11 +249,11 @@ class Count(Kind):
         if is_near and value == value.to_integral_value():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Refused("must be an integer")
+            raise ValueRefused("must be an integer")
         if value < 1:
-            raise Refused("must be greater than or equal to 1")
+            raise ValueRefused("must be greater than or equal to 1")
         if value > INT32:
-            raise Refused(f"must be less than or equal to {INT32}")
+            raise ValueRefused(f"must be less than or equal to {INT32}")
         return value
 
     def schema(self) -> Schema:
@@ -266,7 +266,7 @@ class Flag(Kind):
 
     def read(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise Refused("must be true or false")
+            raise ValueRefused("must be true or false")
         return value
 
     def schema(self) -> Schema:
@@ -282,15 +282,15 @@ class ListOf(Kind):
 
     def read(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise Refused("must be an array")
+            raise ValueRefused("must be an array")
         if self.longest is not None and len(value) > self.longest:
-            raise Refused(f"size must be between 0 and {self.longest}")
+            raise ValueRefused(f"size must be between 0 and {self.longest}")
         read = []
         for index, element in enumerate(value):
             try:
                 read.append(self.element.read(element))
-            except Refused as refused:
-                raise Refused(refused.reason, f"[{index}]{refused.at}") from None
+            except ValueRefused as refused:
+                raise ValueRefused(refused.reason, f"[{index}]{refused.at}") from None
         return read
 
     def schema(self) -> Schema:
@@ -299,7 +299,7 @@ class ListOf(Kind):
 
 
 @dataclass(frozen=True)
-class Part(Kind):
+class ObjectOf(Kind):
     """An object with members of known kinds; members it does not know are dropped.
 
     Members are spelt as on the wire, there and in the store: the few parts there are
@@ -313,19 +313,19 @@ class Part(Kind):
 
     def read(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Refused("must be an object")
+            raise ValueRefused("must be an object")
         read: dict[str, Any] = dict(opaque(value)) if self.open_ended else {}
         for name, kind in self.members.items():
             given = value.get(name)
             if given is None:
                 if name in self.required:
-                    raise Refused("may not be null.", f".{name}")
+                    raise ValueRefused("may not be null.", f".{name}")
                 read.pop(name, None)
                 continue
             try:
                 read[name] = kind.read(given)
-            except Refused as refused:
-                raise Refused(refused.reason, f".{name}{refused.at}") from None
+            except ValueRefused as refused:
+                raise ValueRefused(refused.reason, f".{name}{refused.at}") from None
         return read
 
     def schema(self) -> Schema:
@@ -356,7 +356,7 @@ MOST_IDENTITIES = 200
 MOST_LINES = 1000
 """Elements of other lists."""
 IDENTIFIERS = ListOf(
-    Part(
+    ObjectOf(
         {"provider": Text(), "id": Text(), "expiryDate": Instant()},
         required=frozenset({"provider", "id"}),
     ),

@@ -15,13 +15,13 @@ from innkeeper.resources.kinds import (
     ListOf,
     NoneOf,
     Number,
+    ObjectOf,
     OneOf,
     Opaque,
-    Part,
     Schema,
     Text,
 )
-from innkeeper.resources.values import NOT_VALID, Refused
+from innkeeper.resources.values import NOT_VALID, ValueRefused
 
 CHANNELS: Final = (
     *("WEB", "MOBILE_WEB", "MOBILE_APP", "CALL_CENTER", "AIRPORT_KIOSK", "BRANCH", "KIOSK"),
@@ -57,7 +57,7 @@ class Link(Kind):
         href = value.get("href") if isinstance(value, dict) else None
         match = _REF.fullmatch(href) if isinstance(href, str) else None
         if match is None:
-            raise Refused(NOT_VALID, ".href")
+            raise ValueRefused(NOT_VALID, ".href")
         return match[1].lower()
 
     def schema(self) -> Schema:
@@ -72,8 +72,8 @@ class Links(Kind):
         items = value.get("items", []) if isinstance(value, dict) else None
         try:
             return list(dict.fromkeys(ListOf(Link()).read(items)))
-        except Refused as refused:
-            raise Refused(refused.reason, f".items{refused.at}") from None
+        except ValueRefused as refused:
+            raise ValueRefused(refused.reason, f".items{refused.at}") from None
 
     def schema(self) -> Schema:
         return {
@@ -114,7 +114,7 @@ class Order(Resource):
     modified_at = instant_at("When the order was last written.")
 
 
-FLIGHT_SEGMENT: Final = Part(
+FLIGHT_SEGMENT: Final = ObjectOf(
     {
         "id": Text(),
         "origin": Text(),

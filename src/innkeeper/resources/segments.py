@@ -11,7 +11,7 @@ from typing import Final
 from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, Opaque, Part
+from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, ObjectOf, Opaque
 from innkeeper.resources.orders import Order, OrderItem
 
 STRING: Final = "string"
@@ -31,7 +31,7 @@ RETIRED: Final = "RETIRED"
 
 
 @dataclass(frozen=True)
-class Known:
+class SegmentField:
     """A declared field as segments see it; `column` is its name in the lake."""
 
     name: str
@@ -51,7 +51,7 @@ class Entity:
     """The column that tells when it happened."""
     owner: str
     """The column that a data extension names."""
-    fields: Mapping[str, Known]
+    fields: Mapping[str, SegmentField]
     subtypes: tuple[str, ...] = ()
     """Those that exist before any data does."""
     custom: bool = False
@@ -75,24 +75,24 @@ _COLUMNS: Final = {
 
 def _typed(kind: Kind) -> tuple[str, bool] | None:
     if isinstance(kind, ListOf):
-        return None if isinstance(kind.element, Part | Opaque) else (STRING, True)
-    if isinstance(kind, Part | Opaque):
+        return None if isinstance(kind.element, ObjectOf | Opaque) else (STRING, True)
+    if isinstance(kind, ObjectOf | Opaque):
         return None
     if isinstance(kind, Number | Count):
         return NUMBER, False
     return (TIMESTAMP if isinstance(kind, Instant | Day) else STRING), False
 
 
-def _fields(resource: type[Resource], *without: str) -> dict[str, Known]:
+def _fields(resource: type[Resource], *without: str) -> dict[str, SegmentField]:
     found = {}
     for name, field in resource.fields.items():
         typed = _typed(field.kind)
         if typed is not None and name not in without:
-            found[name] = Known(name, _COLUMNS.get(name, f"core_{name}"), *typed, field.doc)
+            found[name] = SegmentField(name, _COLUMNS.get(name, f"core_{name}"), *typed, field.doc)
     return found
 
 
-_REVENUE: Final = Known(
+_REVENUE: Final = SegmentField(
     "abandoned_revenue", "core_abandoned_revenue", NUMBER, doc="Price of what was left in a cart."
 )
 

@@ -24,7 +24,7 @@ NOT_AN_INSTANT = "must be an ISO 8601 date-time"
 UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
 
 
-class Refused(ValueError):
+class ValueRefused(ValueError):
     """A value that its kind does not accept; the argument is the reason."""
 
     def __init__(self, reason: str, at: str = "") -> None:
@@ -37,31 +37,31 @@ class Refused(ValueError):
 def storable(text: str) -> str:
     """`text`, unless PostgreSQL could not keep it (CT-8) or it is over the limit (RL-4)."""
     if "\x00" in text:
-        raise Refused(UNSTORABLE)
+        raise ValueRefused(UNSTORABLE)
     if len(text) * 4 > MAX_TEXT_BYTES or not text.isascii():
         try:
             size = len(text.encode())
         except UnicodeEncodeError:
-            raise Refused(UNSTORABLE) from None
+            raise ValueRefused(UNSTORABLE) from None
         if size > MAX_TEXT_BYTES:
-            raise Refused(f"size must be between 0 and {MAX_TEXT_BYTES} bytes")
+            raise ValueRefused(f"size must be between 0 and {MAX_TEXT_BYTES} bytes")
     return text
 
 
 def number(value: Any) -> int | Decimal:
     """A number exactly as it was written: 12 stays 12 and 12.0 stays 12.0."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Refused("must be a number")
+        raise ValueRefused("must be a number")
     if isinstance(value, int):
         if abs(value) > LARGEST_NUMBER:
-            raise Refused("number is too large")
+            raise ValueRefused("number is too large")
         return value
     exponent = value.as_tuple().exponent
     # copy_abs, since abs rounds and overflows.
     if not isinstance(exponent, int) or value.copy_abs() > LARGEST_NUMBER:
-        raise Refused("number is too large")
+        raise ValueRefused("number is too large")
     if exponent < SMALLEST_EXPONENT:
-        raise Refused("number is too precise")
+        raise ValueRefused("number is too precise")
     if not value:
         # jsonb knows no negative zero.
         value = value.copy_abs()
@@ -93,7 +93,7 @@ def instant(value: Any) -> datetime:
             pass  # a leap second, or no such day
     match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise Refused(NOT_AN_INSTANT)
+        raise ValueRefused(NOT_AN_INSTANT)
     day, minutes, seconds, fraction, offset = match.groups()
     # RFC 3339 allows a leap second, datetime does not: the last instant before it.
     if seconds == "60":
@@ -105,7 +105,7 @@ def instant(value: Any) -> datetime:
             east = _east(offset[1:].replace(":", ""))
             read = read - east if offset[0] == "+" else read + east
     except (ValueError, OverflowError):
-        raise Refused(NOT_AN_INSTANT) from None
+        raise ValueRefused(NOT_AN_INSTANT) from None
     return read.replace(tzinfo=UTC)
 
 
@@ -133,7 +133,7 @@ def opaque(value: Any, depth: int = DEEPEST) -> Any:
     if isinstance(value, str):
         return storable(value)
     if not depth and isinstance(value, dict | list):
-        raise Refused(f"a maximum of {DEEPEST} levels is allowed")
+        raise ValueRefused(f"a maximum of {DEEPEST} levels is allowed")
     if isinstance(value, dict):
         return {storable(key): opaque(member, depth - 1) for key, member in value.items()}
     if isinstance(value, list):
@@ -154,4 +154,4 @@ def primitive(value: Any) -> str | bool | int | Decimal:
         return value
     if isinstance(value, int | Decimal):
         return number(value)
-    raise Refused("value must be a string, boolean or number")
+    raise ValueRefused("value must be a string, boolean or number")

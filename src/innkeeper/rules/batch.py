@@ -19,7 +19,7 @@ ORDER_WRITES: Final[tuple[OrderMode, ...]] = ("insert", "upsert")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RecordError:
     """Why a record failed: code and message as documented, and what exactly."""
 
     code: int
@@ -27,44 +27,46 @@ class Fault:
     errors: tuple[str, ...] = ()
 
 
-class Refused(Exception):
+class RecordRejected(Exception):
     """Stops one record; the argument is its fault."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: RecordError) -> None:
         super().__init__(fault.message)
         self.fault = fault
 
 
-NO_IDENTITY: Final = Fault(400, "Identity information missing")
-TOO_LITTLE: Final = Fault(400, "Not Enough Identifying Info")
-AMBIGUOUS_ORDER: Final = Fault(
+NO_IDENTITY: Final = RecordError(400, "Identity information missing")
+TOO_LITTLE: Final = RecordError(400, "Not Enough Identifying Info")
+AMBIGUOUS_ORDER: Final = RecordError(
     400,
     "More than one order exists with that referenceId, please supply the orderedAt date for the "
     "order you wish to delete",
 )
-UNSUPPORTED: Final = Fault(402, "Unsupported mode")
-NOT_ALLOWED: Final = Fault(403, "Action not allowed")
-SUPPRESSED: Final = Fault(403, "Action not allowed", ("the identifier is on the block list",))
-SESSION_OPEN: Final = Fault(403, "Action not allowed", ("the guest has an open session",))
-MIGRATES_OPEN: Final = Fault(403, "Unable to migrate Guest with open session")
-NO_GUEST: Final = Fault(404, "No guest found for the provided identity")
-NO_ORDER: Final = Fault(404, "No order found for the provided referenceId and orderedAt attributes")
-EXISTS: Final = Fault(409, "Guest already exists")
-INTERNAL: Final = Fault(500, "Internal error")
+UNSUPPORTED: Final = RecordError(402, "Unsupported mode")
+NOT_ALLOWED: Final = RecordError(403, "Action not allowed")
+SUPPRESSED: Final = RecordError(403, "Action not allowed", ("the identifier is on the block list",))
+SESSION_OPEN: Final = RecordError(403, "Action not allowed", ("the guest has an open session",))
+MIGRATES_OPEN: Final = RecordError(403, "Unable to migrate Guest with open session")
+NO_GUEST: Final = RecordError(404, "No guest found for the provided identity")
+NO_ORDER: Final = RecordError(
+    404, "No order found for the provided referenceId and orderedAt attributes"
+)
+EXISTS: Final = RecordError(409, "Guest already exists")
+INTERNAL: Final = RecordError(500, "Internal error")
 
 
-def invalid(*errors: str) -> Fault:
+def invalid(*errors: str) -> RecordError:
     """The 400 of a record that breaks rules: one text an error, none with a value in it."""
-    return Fault(400, "Validation error", errors)
+    return RecordError(400, "Validation error", errors)
 
 
-def invalid_fields(problems: list[Problem]) -> Fault:
+def invalid_fields(problems: list[Problem]) -> RecordError:
     """The same for problems of fields."""
     return invalid(*(problem.message for problem in problems))
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ExtensionRecord:
     """A data extension as a record sends it: it overwrites what is stored under name and key."""
 
     name: str
@@ -78,25 +80,25 @@ class GuestWrite:
 
     mode: GuestMode
     changes: Changes
-    groups: list[Group] = field(default_factory=list)
+    groups: list[ExtensionRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PersonRecord:
     """A contact or consumer: fields of a guest, and for a consumer the items it uses."""
 
     changes: Changes
-    groups: list[Group] = field(default_factory=list)
+    groups: list[ExtensionRecord] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
     """Their referenceIds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ItemRecord:
     """One thing of an order."""
 
     changes: Changes
-    group: Group | None = None
+    group: ExtensionRecord | None = None
 
     @property
     def extensions(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -110,10 +112,10 @@ class OrderWrite:
 
     mode: OrderMode
     changes: Changes
-    contact: Told
-    consumers: list[Told] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    group: Group | None = None
+    contact: PersonRecord
+    consumers: list[PersonRecord] = field(default_factory=list)
+    items: list[ItemRecord] = field(default_factory=list)
+    group: ExtensionRecord | None = None
     is_row: bool = False
     """One row of a table: other rows may hold other lines of the same order."""
 
@@ -136,7 +138,7 @@ class OrderDelete:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class GuestMigration:
     """Merge the guest of some identifiers into the guest of others (identity.md 4)."""
 
     source: Record
@@ -144,22 +146,22 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class EventTold:
+class EventRecord:
     """An event as the stream API takes it, with the time it happened."""
 
     message: dict[str, Any]
 
 
-Operation = GuestWrite | OrderWrite | GuestDelete | OrderDelete | Migration | EventTold
+Operation = GuestWrite | OrderWrite | GuestDelete | OrderDelete | GuestMigration | EventRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BatchRecord:
     """One record of a file: its line (from 1), its own ref, and what it asks for."""
 
     line: int
     ref: str | None
-    what: Operation | Fault
+    what: Operation | RecordError
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +170,11 @@ class Failure:
 
     line: int
     ref: str | None
-    fault: Fault
+    fault: RecordError
 
 
 def check_groups(
-    stored: dict[tuple[str, str], dict[str, Any]], sent: list[Group]
+    stored: dict[tuple[str, str], dict[str, Any]], sent: list[ExtensionRecord]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The extensions of a guest after `sent` overwrote some; raises `Refused`.
 
@@ -197,5 +199,5 @@ def check_groups(
             if other != where and (where in named or other in named):
                 errors.append(f"{name}: key already exists in data extension {other[0]}")
     if errors:
-        raise Refused(invalid(*errors))
+        raise RecordRejected(invalid(*errors))
     return after

@@ -15,7 +15,7 @@ from typing import Any, Final
 from innkeeper.resources import events
 from innkeeper.resources.values import iso
 from innkeeper.rules.orders import line_total
-from innkeeper.rules.stream import BAD_ATTRIBUTES, Misused
+from innkeeper.rules.stream import BAD_ATTRIBUTES, InvalidEvent
 
 Cart = dict[str, Any]
 Total = int | Decimal
@@ -25,7 +25,7 @@ _COLLECTED: Final = ("lines", "confirmed", "contacts", "consumers")
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
+class CartPurchase:
     """What a CHECKOUT buys."""
 
     lines: dict[str, dict[str, Any]]
@@ -76,10 +76,10 @@ def check_room(held: Iterable[Cart | None], type_: str, message: Mapping[str, An
     for cart in held:
         lines = (cart or EMPTY).get("lines", {})
         if len(lines) >= MOST_LINES and message["product"]["item_id"] not in lines:
-            raise Misused(BAD_ATTRIBUTES, f"product: the cart has {MOST_LINES} lines already")
+            raise InvalidEvent(BAD_ATTRIBUTES, f"product: the cart has {MOST_LINES} lines already")
 
 
-def purchase(cart: Cart | None) -> Purchase:
+def purchase(cart: Cart | None) -> CartPurchase:
     """What a CHECKOUT would buy now: confirmed lines, or all when none were confirmed."""
     held = cart or EMPTY
     lines: dict[str, dict[str, Any]] = held.get("lines", {})
@@ -87,7 +87,7 @@ def purchase(cart: Cart | None) -> Purchase:
         # A confirmed id that was never added is no line.
         lines = {name: lines[name] for name in held["confirmed"] if name in lines}
     currencies = (line.get("currency") for line in lines.values())
-    return Purchase(
+    return CartPurchase(
         lines,
         held.get("contacts", []),
         held.get("consumers", []),

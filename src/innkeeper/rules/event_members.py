@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from innkeeper.resources.kinds import Kind
-from innkeeper.resources.values import Refused
-from innkeeper.rules.stream import BAD_ATTRIBUTES, Misused, Part
+from innkeeper.resources.values import ValueRefused
+from innkeeper.rules.stream import BAD_ATTRIBUTES, InvalidEvent, InvalidPart
 
 Message = Mapping[str, Any]
-Told = tuple[dict[str, Any], list[Part]]
+Told = tuple[dict[str, Any], list[InvalidPart]]
 """What an event means, as rules and actions take it, and the members that break a rule."""
 
 
@@ -16,7 +16,7 @@ def refuse(problems: Iterable[str]) -> None:
     """Raise `Misused` that names the members, if there are any."""
     named = ", ".join(problems)
     if named:
-        raise Misused(BAD_ATTRIBUTES, named)
+        raise InvalidEvent(BAD_ATTRIBUTES, named)
 
 
 def id_of(value: Any) -> str | None:
@@ -30,6 +30,6 @@ def reason_against(kind: Kind, value: Any) -> str | None:
     """Why a kind does not take a value; None if it does."""
     try:
         kind.read(value)
-    except Refused as refused:
+    except ValueRefused as refused:
         return refused.reason
     return None

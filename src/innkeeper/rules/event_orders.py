@@ -11,9 +11,9 @@ from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Field, Resource
 from innkeeper.resources.kinds import Count, Instant, Number
 from innkeeper.resources.orders import Order, OrderItem
-from innkeeper.resources.values import Refused, primitive
+from innkeeper.resources.values import ValueRefused, primitive
 from innkeeper.rules.event_members import Message, Told, id_of, reason_against, refuse
-from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
+from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, InvalidPart
 
 MOST_KEYS: Final = 100
 """Pairs of an order's or item's extension (rest-v2.1.md X-5)."""
@@ -24,7 +24,7 @@ def read_add(message: Message) -> Told:
     """`product`, the line of a cart; raises `Misused`."""
     product = message.get("product")
     if not isinstance(product, dict):
-        raise Misused(BAD_ATTRIBUTES, "product")
+        raise InvalidEvent(BAD_ATTRIBUTES, "product")
     problems = [
         f"product.{name}"
         for name, good in (
@@ -37,10 +37,10 @@ def read_add(message: Message) -> Told:
     ]
     refuse(problems)
     if len(repr(product)) > MOST_PRODUCT:
-        raise Misused(BAD_ATTRIBUTES, f"product: longer than {MOST_PRODUCT} characters")
+        raise InvalidEvent(BAD_ATTRIBUTES, f"product: longer than {MOST_PRODUCT} characters")
     item = id_of(product["item_id"])
     parts = [
-        Part(BAD_MEMBER, f"product.{detail}", {"product": {"item_id": item, **members}})
+        InvalidPart(BAD_MEMBER, f"product.{detail}", {"product": {"item_id": item, **members}})
         for detail, members in _unread_dates(product, OrderItem, _ITEM)
     ]
     return {"product": {**product, "item_id": item}}, parts
@@ -53,12 +53,12 @@ def read_order_checkout(message: Message) -> Told:
     """
     sent = message.get("order")
     if not isinstance(sent, dict):
-        raise Misused(BAD_ATTRIBUTES, "order")
+        raise InvalidEvent(BAD_ATTRIBUTES, "order")
     problems: list[str] = []
     order = _changes(sent, Order, _ORDER, problems, "order.")
     problems += [f"order.{name}" for name in _ORDER_NEEDS if sent.get(name) is None]
     parts = [
-        Part(BAD_MEMBER, f"order.{detail}", {"order": members})
+        InvalidPart(BAD_MEMBER, f"order.{detail}", {"order": members})
         for detail, members in _unread_dates(sent, Order, _ORDER)
     ]
     items = []
@@ -73,7 +73,7 @@ def read_order_checkout(message: Message) -> Told:
             problems.append(f"{at}type")
         items.append({**item, "ext": _extension(one, problems, at)})
         parts += [
-            Part(BAD_MEMBER, f"{at}{detail}", {"order": {"orderItems": [members]}})
+            InvalidPart(BAD_MEMBER, f"{at}{detail}", {"order": {"orderItems": [members]}})
             for detail, members in _unread_dates(one, OrderItem, _ITEM)
         ]
     ext = _extension(sent, problems, "order.")
@@ -132,7 +132,7 @@ def _changes(
         field: Field = resource.fields[name]
         try:
             changes[name] = value if name == "type" else field.kind.read(value)
-        except Refused:
+        except ValueRefused:
             if not isinstance(field.kind, Instant):
                 problems.append(at + spelt)
     return changes
@@ -163,7 +163,7 @@ def _extension(sent: Message, problems: list[str], at: str) -> dict[str, Any]:
                 continue
             try:
                 pairs[name] = primitive(value)
-            except Refused:
+            except ValueRefused:
                 problems.append(f"{at}extensions.{name}")
     if len(pairs) > MOST_KEYS:
         problems.append(f"{at}extensions")

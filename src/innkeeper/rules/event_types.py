@@ -9,11 +9,11 @@ from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES
 from innkeeper.resources.orders import OrderConsumer, OrderContact
-from innkeeper.resources.values import Refused, instant
+from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import event_orders
 from innkeeper.rules.event_members import Message, Told, id_of, refuse
 from innkeeper.rules.orders import is_identifiable
-from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, Misused, Part
+from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, InvalidPart
 
 _LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 _AIRPORT: Final = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -68,7 +68,7 @@ def _search(message: Message) -> Told:
         ]
         refuse(problems)
         return {}, [
-            Part(BAD_MEMBER, f"{name}: must be YYYY-MM-DDThh:mm", {name: message[name]})
+            InvalidPart(BAD_MEMBER, f"{name}: must be YYYY-MM-DDThh:mm", {name: message[name]})
             for name in needed
             if not _matches(_LOCAL_TIME, message[name])
         ]
@@ -83,7 +83,7 @@ def _identity(message: Message) -> Told:
     """`identifiers` and `person` (the fields of a guest)."""
     identifiers, bad = _identifiers(message.get("identifiers"))
     if not identifiers:
-        raise Misused(BAD_ATTRIBUTES, "; ".join(part.detail for part in bad) or "identifiers")
+        raise InvalidEvent(BAD_ATTRIBUTES, "; ".join(part.detail for part in bad) or "identifiers")
     # The event's own language is the page's.
     members = {name: value for name, value in message.items() if name != "language"}
     person, parts = person_of(members, Guest)
@@ -94,10 +94,10 @@ def _confirm(message: Message) -> Told:
     products = message.get("product")
     products = [products] if isinstance(products, dict) else products
     if not isinstance(products, list) or not products:
-        raise Misused(BAD_ATTRIBUTES, "product")
+        raise InvalidEvent(BAD_ATTRIBUTES, "product")
     ids = [id_of(one.get("item_id")) if isinstance(one, dict) else None for one in products]
     if not all(ids):
-        raise Misused(BAD_ATTRIBUTES, "product.item_id")
+        raise InvalidEvent(BAD_ATTRIBUTES, "product.item_id")
     return {"product": [{"item_id": one} for one in ids]}, []
 
 
@@ -113,22 +113,24 @@ def _people(message: Message, member: str, resource: type[Resource]) -> Told:
     sent = message.get(member)
     sent = [sent] if isinstance(sent, dict) else sent
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
-        raise Misused(BAD_ATTRIBUTES, member)
+        raise InvalidEvent(BAD_ATTRIBUTES, member)
     people, parts = [], []
     for one in sent:
         person, bad = person_of(one, resource)
         if one.get("identifiers") is not None:
             person["identifiers"], more = _identifiers(one["identifiers"])
             bad += more
-        parts += [Part(part.reason, f"{member}: {part.detail}", part.message) for part in bad]
+        parts += [
+            InvalidPart(part.reason, f"{member}: {part.detail}", part.message) for part in bad
+        ]
         if resource is OrderConsumer:
             person["item_ids"] = _item_ids(one)
         people.append({name: value for name, value in person.items() if value})
     identifiers = sum(len(person.get("identifiers", ())) for person in people)
     if len(people) > MOST_PEOPLE or identifiers > MOST_LINES:
-        raise Misused(BAD_ATTRIBUTES, f"{member}: too many")
+        raise InvalidEvent(BAD_ATTRIBUTES, f"{member}: too many")
     if not people or not all(is_identifiable(person) for person in people):
-        raise Misused(BAD_ATTRIBUTES, member)
+        raise InvalidEvent(BAD_ATTRIBUTES, member)
     return {member: people}, parts
 
 
@@ -145,7 +147,7 @@ def _payment(message: Message) -> Told:
     sent = message.get("pay_type")
     types = {known.lower(): known for known in events.PAY_TYPES}
     if not isinstance(sent, str) or sent.lower() not in types:
-        raise Misused(BAD_ATTRIBUTES, "pay_type")
+        raise InvalidEvent(BAD_ATTRIBUTES, "pay_type")
     card = message.get("card_type")
     card_type = {"card_type": card} if isinstance(card, str) and card else {}
     return {"pay_type": types[sent.lower()]} | card_type, []
@@ -164,10 +166,12 @@ _MEANINGS: Final[dict[str, Callable[[Message], Told]]] = {
 }
 
 
-def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any], list[Part]]:
+def person_of(
+    message: Message, resource: type[Resource]
+) -> tuple[dict[str, Any], list[InvalidPart]]:
     """The fields of a person in a message, and the members whose values no such field takes."""
     person: dict[str, Any] = {}
-    parts: list[Part] = []
+    parts: list[InvalidPart] = []
     for spelt, value in message.items():
         name = _PEOPLE.get(re.sub(r"[_\s-]", "", spelt).lower())
         field = resource.fields.get(name or "")
@@ -175,15 +179,17 @@ def person_of(message: Message, resource: type[Resource]) -> tuple[dict[str, Any
             continue
         try:
             read = field.kind.read(_as_field(name, value, resource))
-        except Refused as refused:
-            parts.append(Part(BAD_MEMBER, f"{spelt}: {refused.reason}", {spelt: value}))
+        except ValueRefused as refused:
+            parts.append(InvalidPart(BAD_MEMBER, f"{spelt}: {refused.reason}", {spelt: value}))
             continue
         if name not in _LISTS or name not in person:
             person[name] = read
         elif len(person[name]) + len(read) <= MOST_IDENTITIES:
             person[name].extend(read)
         else:
-            parts.append(Part(BAD_MEMBER, f"{spelt}: more than {MOST_IDENTITIES}", {spelt: value}))
+            parts.append(
+                InvalidPart(BAD_MEMBER, f"{spelt}: more than {MOST_IDENTITIES}", {spelt: value})
+            )
     return person, parts
 
 
@@ -219,14 +225,14 @@ def _known_by(person: Mapping[str, Any]) -> dict[str, Any]:
     return {"identifiers": identifiers} | ({"email": email} if isinstance(email, str) else {})
 
 
-def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
+def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[InvalidPart]]:
     """Usable identifiers, and the others as parts."""
     good: list[dict[str, Any]] = []
-    parts: list[Part] = []
+    parts: list[InvalidPart] = []
     every = [sent] if isinstance(sent, dict) else sent if isinstance(sent, list) else []
     if rest := every[MOST_IDENTITIES:]:
         detail = f"identifiers: more than {MOST_IDENTITIES}"
-        parts.append(Part(BAD_MEMBER, detail, {"identifiers": rest}))
+        parts.append(InvalidPart(BAD_MEMBER, detail, {"identifiers": rest}))
     for one in every[:MOST_IDENTITIES]:
         spelt = dict(one) if isinstance(one, dict) else {}
         expiry = spelt.pop("expiry_date", None) or spelt.get("expiryDate") or None
@@ -234,10 +240,10 @@ def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[Part]]:
             instant(expiry) if expiry is not None else None
             (read,) = IDENTIFIERS.read([{**spelt, "expiryDate": expiry}])
             if not (read["provider"].strip() and read["id"].strip()):
-                raise Refused("provider and id must not be empty")
-        except Refused as refused:
+                raise ValueRefused("provider and id must not be empty")
+        except ValueRefused as refused:
             detail = f"identifiers{refused.at}: {refused.reason}"
-            parts.append(Part(BAD_MEMBER, detail, {"identifiers": [one]}))
+            parts.append(InvalidPart(BAD_MEMBER, detail, {"identifiers": [one]}))
             continue
         good.append(read)
     return good, parts

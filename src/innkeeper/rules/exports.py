@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.exports import CSV, DELIMITERS, FORMATS, JSON, LISTS, NDJSON, PARQUET
-from innkeeper.resources.segments import ENTITIES, TRAIT, Known, snake
+from innkeeper.resources.segments import ENTITIES, TRAIT, SegmentField, snake
 
 MOST_COLUMNS: Final = 200
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}")
@@ -15,21 +15,21 @@ _ONLY: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}\Z")
 
 
 @dataclass(frozen=True)
-class Column:
+class ExportColumn:
     """One column: a declared field, a pair of a data extension, a trait, or a list."""
 
     name: str
     location: str
     field: str
-    known: Known | None = None
+    known: SegmentField | None = None
 
 
 @dataclass(frozen=True)
-class Shape:
+class ExportFormat:
     """How an export's files look."""
 
     format: str
-    columns: tuple[Column, ...]
+    columns: tuple[ExportColumn, ...]
     delimiter: str = ","
     header: bool = True
     quote: bool = False
@@ -39,7 +39,7 @@ class Shape:
     """Whether texts that a spreadsheet would take for formulas are marked (CSV)."""
 
 
-def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
+def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportFormat:
     """Raises `Invalid` with every problem."""
     problems: list[Problem] = []
     form = str(body.get("format", CSV)).upper()
@@ -72,7 +72,7 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> Shape:
             columns.append(column)
     if problems:
         raise Invalid(*problems)
-    return Shape(
+    return ExportFormat(
         form,
         tuple(columns),
         delimiter,
@@ -90,7 +90,7 @@ def traits_named(body: Mapping[str, Any]) -> set[str]:
     return {field for where, _, field in (name.partition(".") for name in names) if where == TRAIT}
 
 
-def _column(name: Any, form: str, traits: Mapping[str, str]) -> Column | None:
+def _column(name: Any, form: str, traits: Mapping[str, str]) -> ExportColumn | None:
     """`city`, `ext.tier`, `trait.orderCount`, `orders`."""
     if not isinstance(name, str) or not name:
         return None
@@ -98,12 +98,12 @@ def _column(name: Any, form: str, traits: Mapping[str, str]) -> Column | None:
     if not dot:
         known = ENTITIES["guest"].fields.get(snake(name))
         if known is not None:
-            return Column(name, "core", known.name, known)
+            return ExportColumn(name, "core", known.name, known)
         lists = form in (JSON, NDJSON, PARQUET) and snake(name) in LISTS
-        return Column(name, "list", snake(name)) if lists else None
+        return ExportColumn(name, "list", snake(name)) if lists else None
     if location == TRAIT:
-        return Column(name, TRAIT, field) if field in traits else None
-    return Column(name, location, field) if field else None
+        return ExportColumn(name, TRAIT, field) if field in traits else None
+    return ExportColumn(name, location, field) if field else None
 
 
 def _placeholders(template: Any) -> Iterator[str]:

@@ -17,8 +17,8 @@ from innkeeper.rules.identity_keys import guest_keys, identifier_key, in_order
 from innkeeper.rules.identity_rules import (
     Condition,
     Evidence1,
-    Rule,
-    Rulebook,
+    IdentityRule,
+    IdentityRules,
     is_valid,
     rule_keys,
 )
@@ -29,15 +29,15 @@ TOO_MANY: Final = "too many guests share the value"
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class RuleMatch:
     """A rule that a record meets, with every key it meets it by."""
 
-    rule: Rule
+    rule: IdentityRule
     keys: dict[UUID, list[Evidence1]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class BlockedEvidence:
     """Something a guard kept from identifying, and why."""
 
     rule: str
@@ -46,11 +46,11 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Evidence:
     """What a record says about who it is: rules met, in their order, and what guards stopped."""
 
-    met: list[Met]
-    stopped: list[Stopped] = field(default_factory=list)
+    met: list[RuleMatch]
+    stopped: list[BlockedEvidence] = field(default_factory=list)
 
     def keys(self) -> list[UUID]:
         """Every key to look up and to lock, in one order for everybody."""
@@ -68,30 +68,30 @@ class Decision:
     guest: UUID | None
     rule: str | None = None
     evidence: list[Evidence1] = field(default_factory=list)
-    stopped: list[Stopped] = field(default_factory=list)
+    stopped: list[BlockedEvidence] = field(default_factory=list)
 
 
-def evidence_of(person: Record, book: Rulebook, now: datetime) -> Found:
+def evidence_of(person: Record, book: IdentityRules, now: datetime) -> Evidence:
     """What `person` says about who it is, whether the workspace has identity rules or none."""
     return (evidence if book.rules else evidence_without_rules)(person, book, now)
 
 
-def evidence(person: Record, book: Rulebook, now: datetime) -> Found:
+def evidence(person: Record, book: IdentityRules, now: datetime) -> Evidence:
     """The rules `person` meets, without the values that never identify (identity.md 2)."""
     found, stopped = [], []
     for rule in book.rules:
         keys: dict[UUID, list[Evidence1]] = {}
         for key, parts in rule_keys(person, rule, book.region, now):
             if any(identifies_nobody(part["value"], book.never) for part in parts):
-                stopped.append(Stopped(rule.name, NEVER_IDENTIFIES, parts))
+                stopped.append(BlockedEvidence(rule.name, NEVER_IDENTIFIES, parts))
             else:
                 keys[key] = parts
         if keys:
-            found.append(Met(rule, keys))
-    return Found(found, stopped)
+            found.append(RuleMatch(rule, keys))
+    return Evidence(found, stopped)
 
 
-def identifying_keys(person: Record, book: Rulebook) -> list[UUID]:
+def identifying_keys(person: Record, book: IdentityRules) -> list[UUID]:
     """The keys that a person is known by, without those of values that never identify: other people
     have those as well."""
 
@@ -110,7 +110,7 @@ def identifying_keys(person: Record, book: Rulebook) -> list[UUID]:
     return guest_keys({"identifiers": ids, "emails": list(emails)}, more)
 
 
-def keys_with_field(name: str, person: Record, book: Rulebook) -> list[UUID]:
+def keys_with_field(name: str, person: Record, book: IdentityRules) -> list[UUID]:
     """The keys of rules that look at a field, e.g. `phone`, by which `person` may be recognised."""
     return in_order(
         key
@@ -121,7 +121,7 @@ def keys_with_field(name: str, person: Record, book: Rulebook) -> list[UUID]:
     )
 
 
-def reasons(found: Found) -> dict[UUID, dict[str, Any] | None]:
+def reasons(found: Evidence) -> dict[UUID, dict[str, Any] | None]:
     """Each key of some evidence, that of the first rule first, with the rule and the values behind
     it; None for keys that may not hold any more for a guest who is indexed by them."""
     why: dict[UUID, dict[str, Any] | None] = {}
@@ -132,7 +132,7 @@ def reasons(found: Found) -> dict[UUID, dict[str, Any] | None]:
     return why
 
 
-def evidence_without_rules(person: Record, book: Rulebook, now: datetime) -> Found:
+def evidence_without_rules(person: Record, book: IdentityRules, now: datetime) -> Evidence:
     """With no rules configured: every identifier sent, all of which a guest must hold."""
     pairs = {
         identifier_key(one["provider"], one["id"]): _part(provider=one["provider"], value=one["id"])
@@ -140,12 +140,14 @@ def evidence_without_rules(person: Record, book: Rulebook, now: datetime) -> Fou
         if one["id"] and is_valid(one, now) and not identifies_nobody(one["id"], book.never)
     }
     if not pairs:
-        return Found([])
+        return Evidence([])
     conditions = tuple(Condition(provider=part["provider"]) for part in pairs.values())
-    return Found([Met(Rule("", conditions), {key: [part] for key, part in pairs.items()})])
+    return Evidence(
+        [RuleMatch(IdentityRule("", conditions), {key: [part] for key, part in pairs.items()})]
+    )
 
 
-def creation(found: Found, stopped: Sequence[Stopped] = ()) -> Decision:
+def creation(found: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decision:
     """The decision to make a guest of a record that belongs to nobody."""
     met = found.met[0] if found.met else None
     stopped = [*found.stopped, *stopped]
@@ -155,14 +157,16 @@ def creation(found: Found, stopped: Sequence[Stopped] = ()) -> Decision:
     return Decision(None, met.rule.name, next(iter(met.keys.values())), stopped)
 
 
-def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: datetime) -> Decision:
+def resolve(
+    found: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
+) -> Decision:
     """The first rule, in order, by which a candidate is the person; else create (ID-1 to ID-4).
 
     `candidates` are guests as they would be without any merge, each with what it was found by
     in `key`: more than the limit for one key means that the key identifies nobody. Of several
     owners the most recently seen is meant, then the oldest, then the lowest ref (identity.md 9).
     """
-    stopped: list[Stopped] = []
+    stopped: list[BlockedEvidence] = []
     for met in found.met:
         by_key: dict[UUID, list[Record]] = {}
         for candidate in candidates:
@@ -173,7 +177,7 @@ def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: dat
         for key in met.keys:
             several = by_key.get(key, [])
             if len(several) > book.group_limit:
-                stopped.append(Stopped(met.rule.name, TOO_MANY, met.keys[key]))
+                stopped.append(BlockedEvidence(met.rule.name, TOO_MANY, met.keys[key]))
                 continue
             owners += [
                 (candidate, met.keys[key])
@@ -186,7 +190,7 @@ def resolve(found: Found, candidates: Sequence[Record], book: Rulebook, now: dat
     return creation(found, stopped)
 
 
-def resolve_without_rules(found: Found, candidates: Sequence[Record], now: datetime) -> Decision:
+def resolve_without_rules(found: Evidence, candidates: Sequence[Record], now: datetime) -> Decision:
     """The guest that holds every identifier sent (identity.md 9, identity with zero rules)."""
     if not found.met:
         return creation(found)
@@ -203,12 +207,12 @@ def resolve_without_rules(found: Found, candidates: Sequence[Record], now: datet
     return Decision(owner["ref"], None, parts, found.stopped)
 
 
-def holds(guest: Record, rule: Rule, key: UUID, region: str | None, now: datetime) -> bool:
+def holds(guest: Record, rule: IdentityRule, key: UUID, region: str | None, now: datetime) -> bool:
     """Whether a stored guest has that key now: an expired identifier no longer counts."""
     return any(own == key for own, _ in rule_keys(guest, rule, region, now))
 
 
-def contradicts(own: Iterable[Met], sent: Iterable[Met]) -> bool:
+def contradicts(own: Iterable[RuleMatch], sent: Iterable[RuleMatch]) -> bool:
     """Whether what a guest is known by and what was sent are two people: one rule, other keys."""
     known = {met.rule.name: met.keys.keys() for met in own}
     return any(
@@ -230,7 +234,7 @@ def names_match(person: Record, contacts: Iterable[Record], never: Collection[st
 
 
 def same_person(
-    person: Record, contacts: Sequence[Record], book: Rulebook, now: datetime
+    person: Record, contacts: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:
     """The guest of the contact who is this consumer, if any (stream-api.md 4.2).
 
@@ -270,7 +274,9 @@ def _part(**members: str) -> Evidence1:
     return members
 
 
-def countable_keys(record: Record, book: Rulebook, now: datetime) -> Iterator[tuple[int, UUID]]:
+def countable_keys(
+    record: Record, book: IdentityRules, now: datetime
+) -> Iterator[tuple[int, UUID]]:
     """Each (position of the rule, key) by which a guest may be one with others."""
     for met in evidence(record, book, now).met:
         position = book.rules.index(met.rule)

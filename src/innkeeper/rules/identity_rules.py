@@ -40,7 +40,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class IdentityRule:
     """A name, and conditions that must all be met by one pair of records."""
 
     name: str
@@ -54,18 +54,18 @@ class Rule:
         )
 
     @staticmethod
-    def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "Rule":
+    def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "IdentityRule":
         """The rule that a workspace keeps as `conditions`."""
-        return Rule(name, tuple(Condition(**condition) for condition in conditions))
+        return IdentityRule(name, tuple(Condition(**condition) for condition in conditions))
 
 
 @dataclass(frozen=True, slots=True)
-class Rulebook:
+class IdentityRules:
     """Everything one workspace decides identity by."""
 
     version: UUID
     """Another with every change."""
-    rules: tuple[Rule, ...]
+    rules: tuple[IdentityRule, ...]
     never: frozenset[str] = frozenset(PLACEHOLDERS)
     group_limit: int = 100
     """Guests that may share a key, or be one identity group."""
@@ -83,7 +83,7 @@ class Rulebook:
 
 
 def rule_keys(
-    record: Record, rule: Rule, region: str | None, now: datetime | None
+    record: Record, rule: IdentityRule, region: str | None, now: datetime | None
 ) -> Iterator[tuple[UUID, list[Evidence1]]]:
     """Each key of a record under a rule, with the values behind it; none unless all conditions
     have a value. Without `now` expired identifiers count, as an index wants it.

@@ -16,7 +16,7 @@ _EMPTY: Final = frozenset({events.CHECKOUT, events.CLEAR_CART})
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QuarantinedEvent:
     """An event in quarantine, or with `is_part` some members of one that is attached."""
 
     ref: UUID
@@ -44,7 +44,7 @@ class Checkout:
     """Time, type and members of the attached events of its session before it."""
 
 
-def missing_from(checkout: Checkout, waiting: Iterable[Waiting]) -> list[Waiting]:
+def missing_from(checkout: Checkout, waiting: Iterable[QuarantinedEvent]) -> list[QuarantinedEvent]:
     """Of what waits of a browser, the latest first, what would be of the cart of a CHECKOUT.
 
     As sessions are: each within the timeout of the next, and none from before the cart was
@@ -68,7 +68,7 @@ def missing_from(checkout: Checkout, waiting: Iterable[Waiting]) -> list[Waiting
     return found
 
 
-def _is_another(one: Waiting, checkout: Checkout) -> bool:
+def _is_another(one: QuarantinedEvent, checkout: Checkout) -> bool:
     """Whether it would have bought what came before it, for another order."""
     if one.type != events.CHECKOUT or one.is_part:
         return False
@@ -76,7 +76,7 @@ def _is_another(one: Waiting, checkout: Checkout) -> bool:
     return reference is not None and str(reference).strip() != checkout.reference_id
 
 
-def _is_replaced(one: Waiting, checkout: Checkout) -> bool:
+def _is_replaced(one: QuarantinedEvent, checkout: Checkout) -> bool:
     item = _item(one.message)
     if one.type != events.ADD or one.is_part or item is None:
         return False

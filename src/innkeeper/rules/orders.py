@@ -10,7 +10,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import OneOf
 from innkeeper.resources.orders import OrderPerson
-from innkeeper.resources.values import Refused, instant
+from innkeeper.resources.values import ValueRefused, instant
 
 REACH: Final = timedelta(hours=48)
 """Orders of one referenceId this close are one order, both ends included (O-2)."""
@@ -93,7 +93,7 @@ def person_of(guest: Record) -> Changes:
             continue
         try:
             person[name] = kind.read(value.lower() if isinstance(kind, OneOf) else value)
-        except Refused:
+        except ValueRefused:
             # A guest's gender is free text, a contact's is not.
             continue
     return person

@@ -16,7 +16,7 @@ UNUSED: timedelta = timedelta(days=180)
 """A key that was not used for so long is named."""
 
 
-class State(StrEnum):
+class Severity(StrEnum):
     """How serious a finding is."""
 
     GOOD = "good"
@@ -29,7 +29,7 @@ class Check:
     """One thing that was looked at: what was found, and what to do about it."""
 
     name: str
-    state: State
+    state: Severity
     finding: str
     advice: str = ""
 
@@ -95,23 +95,23 @@ def _transport(settings: Settings) -> Check:
     name = "https"
     if urlsplit(settings.public_url).scheme == "https":
         if is_loopback(settings.host):
-            return Check(name, State.GOOD, f"Served as {settings.public_url} by a proxy.")
+            return Check(name, Severity.GOOD, f"Served as {settings.public_url} by a proxy.")
         return Check(
             name,
-            State.WARNING,
+            Severity.WARNING,
             f"Listens on {settings.host}, so that callers can go past the proxy.",
             "Listen on 127.0.0.1, or let a firewall admit the proxy alone.",
         )
     if is_loopback(settings.host):
         return Check(
             name,
-            State.WARNING,
+            Severity.WARNING,
             "No https address is set: fine on a laptop.",
             "Let a proxy end TLS, and set INNKEEPER_PUBLIC_URL=https://…",
         )
     return Check(
         name,
-        State.BAD,
+        Severity.BAD,
         f"Listens on {settings.host} without https: tokens travel readable.",
         "Let a proxy end TLS, listen on 127.0.0.1, and set INNKEEPER_PUBLIC_URL=https://…",
     )
@@ -121,19 +121,19 @@ def _database_login(facts: Facts) -> Check:
     if facts.superuser:
         return Check(
             "database login",
-            State.BAD,
+            Severity.BAD,
             "The database is used by a superuser, who can read files and run programs.",
             "Give Innkeeper a login that owns its database and nothing else.",
         )
-    return Check("database login", State.GOOD, "An ordinary login that owns its database.")
+    return Check("database login", Severity.GOOD, "An ordinary login that owns its database.")
 
 
 def _database_connection(facts: Facts) -> Check:
     if facts.encrypted_connection:
-        return Check("database connection", State.GOOD, "Local, or encrypted.")
+        return Check("database connection", Severity.GOOD, "Local, or encrypted.")
     return Check(
         "database connection",
-        State.BAD,
+        Severity.BAD,
         "The connection to the database is neither local nor encrypted.",
         "Add sslmode=verify-full to the database address.",
     )
@@ -143,88 +143,88 @@ def _secrets(facts: Facts) -> Check:
     if facts.plain_secrets:
         return Check(
             "stored secrets",
-            State.BAD,
+            Severity.BAD,
             f"{facts.plain_secrets} secrets are stored in plain text.",
             "Start `innkeeper serve` once: it encrypts them.",
         )
-    return Check("stored secrets", State.GOOD, "Encrypted with a key outside the database.")
+    return Check("stored secrets", Severity.GOOD, "Encrypted with a key outside the database.")
 
 
 def _files(facts: Facts) -> Check:
     if facts.open_files:
         return Check(
             "files",
-            State.BAD,
+            Severity.BAD,
             f"Others on this machine may read {', '.join(facts.open_files)}.",
             "chmod 600 each of them, and replace the secrets in them.",
         )
-    return Check("files", State.GOOD, "Files with secrets are for their owner alone.")
+    return Check("files", Severity.GOOD, "Files with secrets are for their owner alone.")
 
 
 def _first_login(facts: Facts) -> Check:
     if facts.saved_login:
         return Check(
             "first login",
-            State.WARNING,
+            Severity.WARNING,
             "The first API token is still in the file first-login.",
             "Store it elsewhere and delete the file.",
         )
-    return Check("first login", State.GOOD, "No API token is left in a file.")
+    return Check("first login", Severity.GOOD, "No API token is left in a file.")
 
 
 def _users(facts: Facts) -> Check:
     if not facts.users:
         return Check(
             "first owner",
-            State.BAD,
+            Severity.BAD,
             "Nobody has an account: whoever has the first link becomes the owner.",
             "Open the link that `innkeeper serve` prints, or writes to first-link.",
         )
-    return Check("first owner", State.GOOD, f"{facts.users} people have an account.")
+    return Check("first owner", Severity.GOOD, f"{facts.users} people have an account.")
 
 
 def _metrics(settings: Settings) -> Check:
     if settings.metrics_open:
         return Check(
             "metrics",
-            State.WARNING,
+            Severity.WARNING,
             "Everybody may read /metrics.",
             "Set metrics_token instead of metrics_open.",
         )
-    return Check("metrics", State.GOOD, "/metrics is for this machine, or a token.")
+    return Check("metrics", Severity.GOOD, "/metrics is for this machine, or a token.")
 
 
 def _origins(settings: Settings) -> Check:
     if "*" in settings.cors_origins:
         return Check(
             "origins",
-            State.WARNING,
+            Severity.WARNING,
             "Pages of every site may send events with your client key.",
             "Set cors_origins to the sites that you run.",
         )
-    return Check("origins", State.GOOD, f"Pages of {settings.cors_origins or 'no site'}.")
+    return Check("origins", Severity.GOOD, f"Pages of {settings.cors_origins or 'no site'}.")
 
 
 def _rate(settings: Settings) -> Check:
     if not settings.rate_limit:
         return Check(
             "rate limit",
-            State.WARNING,
+            Severity.WARNING,
             "A client key may send as many requests as it likes.",
             "Set rate_limit to a few times what your busiest client needs.",
         )
-    return Check("rate limit", State.GOOD, f"{settings.rate_limit:g} requests a second and key.")
+    return Check("rate limit", Severity.GOOD, f"{settings.rate_limit:g} requests a second and key.")
 
 
 def _private_hosts(settings: Settings) -> Check:
     if settings.allowed_private_hosts:
         return Check(
             "private addresses",
-            State.WARNING,
+            Severity.WARNING,
             f"Webhooks may go to {settings.allowed_private_hosts}.",
             "List single hosts that expect them, never a whole network with other services in it.",
         )
-    return Check("private addresses", State.GOOD, "Webhooks go to public addresses only.")
+    return Check("private addresses", Severity.GOOD, "Webhooks go to public addresses only.")
 
 
 def _destinations(settings: Settings) -> Check:
@@ -233,13 +233,13 @@ def _destinations(settings: Settings) -> Check:
     if broad:
         return Check(
             "export destinations",
-            State.BAD,
+            Severity.BAD,
             f"Users may write exports anywhere below {', '.join(broad)}.",
             "List the folder that exports are for, such as /srv/exports or s3://bucket/exports.",
         )
     return Check(
         "export destinations",
-        State.GOOD,
+        Severity.GOOD,
         f"Exports go to {', '.join(listed) or 'the folder exports of the data folder'}.",
     )
 
@@ -249,7 +249,7 @@ def _keys(facts: Facts) -> Iterator[Check]:
     if wide:
         yield Check(
             "administration keys",
-            State.WARNING,
+            Severity.WARNING,
             f"May manage API keys: {', '.join(wide)}.",
             "Keep the scope for keys that need it: `innkeeper keys scopes`.",
         )
@@ -261,9 +261,9 @@ def _keys(facts: Facts) -> Iterator[Check]:
     if old:
         yield Check(
             "unused keys",
-            State.WARNING,
+            Severity.WARNING,
             f"Not used for {UNUSED.days} days: {', '.join(old)}.",
             "Revoke what nobody needs: `innkeeper keys revoke`.",
         )
     if not wide and not old:
-        yield Check("keys", State.GOOD, f"{len(facts.keys)} API keys, none too wide or unused.")
+        yield Check("keys", Severity.GOOD, f"{len(facts.keys)} API keys, none too wide or unused.")

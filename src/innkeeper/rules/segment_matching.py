@@ -24,13 +24,13 @@ from innkeeper.resources.segments import (
     Entity,
 )
 from innkeeper.rules.revenue import PRICES, refunded_as_zero
-from innkeeper.rules.segments import AND, Definition, Group, Rule, Step
+from innkeeper.rules.segments import AND, Definition, FilterGroup, FilterRule, SequenceStep
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Guest:
+class GuestRows:
     """One guest: its row, and the rows of every table that belong to it."""
 
     row: Row
@@ -58,7 +58,7 @@ class Verdict:
     groups: tuple[tuple[Decided, tuple[Decided, ...]], ...]
 
 
-def matches(definition: Definition, guest: Guest) -> Verdict:
+def matches(definition: Definition, guest: GuestRows) -> Verdict:
     """What a definition that `resolved` made absolute says of a guest."""
     decided = tuple(_group(group, guest) for group in definition.groups)
     holds = [group.holds for group, _ in decided]
@@ -72,7 +72,7 @@ def matches(definition: Definition, guest: Guest) -> Verdict:
     return Verdict(member, decided)
 
 
-def _group(group: Group, guest: Guest) -> tuple[Decided, tuple[Decided, ...]]:
+def _group(group: FilterGroup, guest: GuestRows) -> tuple[Decided, tuple[Decided, ...]]:
     rules: tuple[Decided, ...] = ()
     value: Any
     if group.sequence:
@@ -88,7 +88,7 @@ def _group(group: Group, guest: Guest) -> tuple[Decided, tuple[Decided, ...]]:
     return Decided(found != group.exclude, what, value), rules
 
 
-def _counted(group: Group, guest: Guest) -> tuple[bool, Any, tuple[Decided, ...]]:
+def _counted(group: FilterGroup, guest: GuestRows) -> tuple[bool, Any, tuple[Decided, ...]]:
     rows = [
         row
         for row in guest.of(group.entity.table)
@@ -125,7 +125,7 @@ def counted_value(row: Row, column: str) -> Any:
     return value
 
 
-def _ends(steps: Sequence[Step], guest: Guest) -> list[datetime]:
+def _ends(steps: Sequence[SequenceStep], guest: GuestRows) -> list[datetime]:
     """When chains of all the steps end; none when there is no such chain."""
     ends = _times(steps[0], guest)
     for step in steps[1:]:
@@ -136,16 +136,16 @@ def _ends(steps: Sequence[Step], guest: Guest) -> list[datetime]:
     return ends
 
 
-def _times(step: Step, guest: Guest) -> list[datetime]:
+def _times(step: SequenceStep, guest: GuestRows) -> list[datetime]:
     found = [row for row in guest.of(step.entity.table) if _meets(step, row, guest)]
     return [row[step.entity.at] for row in found]
 
 
-def _follows(end: datetime, at: datetime, step: Step) -> bool:
+def _follows(end: datetime, at: datetime, step: SequenceStep) -> bool:
     return at > end and (step.within is None or at - end <= step.within)
 
 
-def _meets(rows: Group | Step, row: Row, guest: Guest) -> bool:
+def _meets(rows: FilterGroup | SequenceStep, row: Row, guest: GuestRows) -> bool:
     if rows.types:
         guests = rows.entity.name == "guest"
         words = [word.upper() for word in rows.types] if guests else rows.types
@@ -155,14 +155,14 @@ def _meets(rows: Group | Step, row: Row, guest: Guest) -> bool:
     return not tests or (all(tests) if rows.operator == AND else any(tests))
 
 
-def _explained(rule: Rule, entity: Entity, row: Row, guest: Guest) -> Decided:
+def _explained(rule: FilterRule, entity: Entity, row: Row, guest: GuestRows) -> Decided:
     values = _values(rule, entity, row, guest)
     what = f"{rule.location}.{rule.field} {rule.comparator.name}"
     value = None if not values else values[0] if len(values) == 1 else values
     return Decided(_rule(rule, entity, row, guest), what, value)
 
 
-def _rule(rule: Rule, entity: Entity, row: Row, guest: Guest) -> bool:
+def _rule(rule: FilterRule, entity: Entity, row: Row, guest: GuestRows) -> bool:
     if rule.comparator.test == "null":
         found = not _values(rule, entity, row, guest, typed=False)
     else:
@@ -170,7 +170,9 @@ def _rule(rule: Rule, entity: Entity, row: Row, guest: Guest) -> bool:
     return found != rule.comparator.negative
 
 
-def _values(rule: Rule, entity: Entity, row: Row, guest: Guest, *, typed: bool = True) -> list[Any]:
+def _values(
+    rule: FilterRule, entity: Entity, row: Row, guest: GuestRows, *, typed: bool = True
+) -> list[Any]:
     """The values in a rule's place; `typed` leaves out those of another type."""
     if rule.location == CORE:
         value = row.get(rule.column)
@@ -192,7 +194,9 @@ def _values(rule: Rule, entity: Entity, row: Row, guest: Guest, *, typed: bool =
     return _extension(rule, entity, row, guest, typed=typed)
 
 
-def _extension(rule: Rule, entity: Entity, row: Row, guest: Guest, *, typed: bool) -> list[Any]:
+def _extension(
+    rule: FilterRule, entity: Entity, row: Row, guest: GuestRows, *, typed: bool
+) -> list[Any]:
     guests = entity.name == "guest"
     table = "extensions" if guests else "order_extensions"
     found = []
@@ -221,7 +225,7 @@ def _is(kind: str, value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _test(rule: Rule, value: Any) -> bool:
+def _test(rule: FilterRule, value: Any) -> bool:
     test = rule.comparator.test
     if test in ("true", "false"):
         return bool(value) == (test == "true")
@@ -241,7 +245,7 @@ def _test(rule: Rule, value: Any) -> bool:
     )
 
 
-def _of_text(test: str, value: str, rule: Rule) -> bool:
+def _of_text(test: str, value: str, rule: FilterRule) -> bool:
     first = rule.values[0]
     return bool(
         {
@@ -283,6 +287,6 @@ def _moment(value: Any) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def rows_that_meet(group: Group, guest: Guest) -> list[Row]:
+def rows_that_meet(group: FilterGroup, guest: GuestRows) -> list[Row]:
     """The rows of a guest that a group asks about."""
     return [row for row in guest.of(group.entity.table) if _meets(group, row, guest)]

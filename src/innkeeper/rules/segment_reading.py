@@ -27,8 +27,17 @@ from innkeeper.resources.segments import (
     Entity,
     snake,
 )
-from innkeeper.resources.values import NOT_VALID, Refused, instant, storable
-from innkeeper.rules.segments import AND, MONEY, OR, Amount, Definition, Group, Rule, Step
+from innkeeper.resources.values import NOT_VALID, ValueRefused, instant, storable
+from innkeeper.rules.segments import (
+    AND,
+    MONEY,
+    OR,
+    Amount,
+    Definition,
+    FilterGroup,
+    FilterRule,
+    SequenceStep,
+)
 
 INCLUDE: Final = "INCLUDE"
 EXCLUDE: Final = "EXCLUDE"
@@ -80,7 +89,7 @@ class _Reader:
             words = [word.strip().upper() for word in words]
         return tuple(word for word in words if word and word.upper() != "ALL")
 
-    def rules(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[Rule, ...]:
+    def rules(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[FilterRule, ...]:
         """The rules of a group or step that could be read."""
         given = body.get("rules", [])
         if not isinstance(given, list) or len(given) > MOST_RULES:
@@ -93,7 +102,7 @@ class _Reader:
                 found.append(rule)
         return tuple(found)
 
-    def rule(self, body: Any, entity: Entity, at: str) -> Rule | None:
+    def rule(self, body: Any, entity: Entity, at: str) -> FilterRule | None:
         """One comparison: place, field, comparator, values."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
@@ -117,26 +126,26 @@ class _Reader:
 
     def _where(
         self, body: Mapping[str, Any], entity: Entity, location: str, field: str, at: str
-    ) -> Rule | None:
+    ) -> FilterRule | None:
         """The place of a rule and the type of what is there."""
         if location == CORE:
             known = entity.fields.get(snake(field))
             if known is not None:
-                return Rule(CORE, known.name, BLANK, (), known.type, known.column, known.many)
+                return FilterRule(CORE, known.name, BLANK, (), known.type, known.column, known.many)
             self.problem(f"{at}field", f"{entity.name} has no field {field}")
         elif location == TRAIT and entity.name == "guest":
             if field in self.traits:
-                return Rule(TRAIT, field, BLANK, (), self.traits[field])
+                return FilterRule(TRAIT, field, BLANK, (), self.traits[field])
             self.problem(f"{at}field", f"there is no computed trait {field}")
         elif location == IDENTIFIER and entity.name == "guest":
-            return Rule(IDENTIFIER, field, BLANK, (), STRING, many=True)
+            return FilterRule(IDENTIFIER, field, BLANK, (), STRING, many=True)
         else:
             return self._free(body, entity, location, field, at)
         return None
 
     def _free(
         self, body: Mapping[str, Any], entity: Entity, location: str, field: str, at: str
-    ) -> Rule | None:
+    ) -> FilterRule | None:
         """A pair of a data extension, or a free member of an event."""
         given = body.get("comparatorDataType") or STRING
         if given not in DATA_TYPES:
@@ -146,10 +155,10 @@ class _Reader:
         elif entity.name == "session" or (entity.custom and location not in (CUSTOM, EXT)):
             self.problem(f"{at}location", f"{entity.name} has no location {location}")
         else:
-            return Rule(location, field, BLANK, (), str(given), many=not entity.custom)
+            return FilterRule(location, field, BLANK, (), str(given), many=not entity.custom)
         return None
 
-    def _with_values(self, rule: Rule, body: Mapping[str, Any], at: str) -> Rule | None:
+    def _with_values(self, rule: FilterRule, body: Mapping[str, Any], at: str) -> FilterRule | None:
         values = body.get("values")
         values = [] if values is None else values if isinstance(values, list) else [values]
         comparator = rule.comparator
@@ -168,7 +177,7 @@ class _Reader:
             return None
         try:
             return replace(rule, values=tuple(_value(rule.type, value) for value in values))
-        except Refused as refused:
+        except ValueRefused as refused:
             self.problem(f"{at}values", refused.reason)
             return None
 
@@ -188,14 +197,14 @@ class _Reader:
         values = given.get("values", [given.get("value")])
         try:
             numbers = tuple(_value(NUMBER, value) for value in values)
-        except (Refused, TypeError):
+        except (ValueRefused, TypeError):
             numbers = ()
         if not found.least <= len(numbers) <= found.most:
             self.problem(f"{at}{name}.values", "must hold the numbers to compare with")
             return None
         return Amount(found.test, numbers, found.negative)
 
-    def total(self, body: Mapping[str, Any], group: Group, at: str) -> Group:
+    def total(self, body: Mapping[str, Any], group: FilterGroup, at: str) -> FilterGroup:
         """The group with what its rows must add up to; money in one currency only."""
         amount = self.amount(body, "sum", at)
         if amount is None:
@@ -211,7 +220,7 @@ class _Reader:
             return group
         return replace(group, total=amount, total_column=known.column, currency=currency)
 
-    def sequence(self, body: Mapping[str, Any], at: str) -> tuple[Step, ...]:
+    def sequence(self, body: Mapping[str, Any], at: str) -> tuple[SequenceStep, ...]:
         """The steps of a sequence; none where the group is not one."""
         given = body.get("sequence")
         if given is None:
@@ -228,7 +237,7 @@ class _Reader:
                 steps.append(step)
         return tuple(steps)
 
-    def step(self, body: Any, at: str) -> Step | None:
+    def step(self, body: Any, at: str) -> SequenceStep | None:
         """One step of a sequence."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
@@ -244,7 +253,7 @@ class _Reader:
         ):
             self.problem(f"{at}withinDays", f"must be above 0 and at most {FARTHEST}")
             days = None
-        return Step(
+        return SequenceStep(
             entity,
             self.types(body, entity, at),
             self.word(body, "ruleOperator", at, AND, OR),
@@ -253,14 +262,14 @@ class _Reader:
             body.get("absent", False) is True,
         )
 
-    def group(self, body: Any, at: str) -> Group | None:
+    def group(self, body: Any, at: str) -> FilterGroup | None:
         """One group: rows of an entity, or a sequence."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
             return None
         sequence = self.sequence(body, at)
         entity = sequence[0].entity if sequence else self.entity(body, at)
-        group = Group(
+        group = FilterGroup(
             entity,
             self.types(body, entity, at),
             self.word(body, "ruleOperator", at, AND, OR),
@@ -331,7 +340,7 @@ def _value(kind: str, value: Any) -> Any:
     """A value to compare with; numbers and days may come as text, as builders send them."""
     if kind == STRING:
         if not isinstance(value, str):
-            raise Refused("must be a string")
+            raise ValueRefused("must be a string")
         return storable(value)
     if kind == TIMESTAMP:
         return instant(value).date()
@@ -339,7 +348,7 @@ def _value(kind: str, value: Any) -> Any:
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
-            raise Refused("must be a number") from None
+            raise ValueRefused("must be a number") from None
         if math.isfinite(number):
             return number
-    raise Refused("must be a boolean" if kind == BOOLEAN else "must be a number")
+    raise ValueRefused("must be a boolean" if kind == BOOLEAN else "must be a number")

@@ -23,7 +23,7 @@ LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Rule:
+class FilterRule:
     """One comparison; with `start` and `end` (exclusive) where it is one of days."""
 
     location: str
@@ -60,39 +60,39 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Step:
+class SequenceStep:
     """One link of a sequence; an absent one must not follow."""
 
     entity: Entity
     types: tuple[str, ...]
     operator: str
-    rules: tuple[Rule, ...]
+    rules: tuple[FilterRule, ...]
     within: timedelta | None = None
     """Time after the step before."""
     absent: bool = False
 
 
 @dataclass(frozen=True)
-class Group:
+class FilterGroup:
     """Rules about rows of one entity: how many must meet them, what they must add up to."""
 
     entity: Entity
     types: tuple[str, ...]
     operator: str
-    rules: tuple[Rule, ...]
+    rules: tuple[FilterRule, ...]
     exclude: bool = False
     count: Amount | None = None
     total: Amount | None = None
     total_column: str = ""
     currency: str | None = None
-    sequence: tuple[Step, ...] = ()
+    sequence: tuple[SequenceStep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Definition:
     """Groups joined by AND or OR; `sql` instead in advanced mode."""
 
-    groups: tuple[Group, ...] = ()
+    groups: tuple[FilterGroup, ...] = ()
     operator: str = AND
     retired: bool = False
     """Whether guests that were merged into another count as well."""
@@ -110,17 +110,17 @@ def resolved(definition: Definition, now: datetime) -> Definition:
     return replace(definition, groups=tuple(resolved_group(one, now) for one in definition.groups))
 
 
-def resolved_group(group: Group, now: datetime) -> Group:
+def resolved_group(group: FilterGroup, now: datetime) -> FilterGroup:
     """The same of one group."""
 
-    def rules(those: Sequence[Rule]) -> tuple[Rule, ...]:
+    def rules(those: Sequence[FilterRule]) -> tuple[FilterRule, ...]:
         return tuple(_absolute(rule, now) for rule in those)
 
     steps = tuple(replace(step, rules=rules(step.rules)) for step in group.sequence)
     return replace(group, rules=rules(group.rules), sequence=steps)
 
 
-def _absolute(rule: Rule, now: datetime) -> Rule:
+def _absolute(rule: FilterRule, now: datetime) -> FilterRule:
     if rule.type != TIMESTAMP or rule.comparator.test == "null":
         return rule
     today = now.astimezone(UTC).date()

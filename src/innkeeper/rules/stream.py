@@ -11,7 +11,7 @@ from uuid import UUID
 from innkeeper.errors import BadRequest
 from innkeeper.resources import events
 from innkeeper.resources.kinds import CURRENCY
-from innkeeper.resources.values import MAX_KEY, NOT_AN_INSTANT, Refused, instant, storable
+from innkeeper.resources.values import MAX_KEY, NOT_AN_INSTANT, ValueRefused, instant, storable
 
 CLOCK_TRUST: Final = timedelta(hours=24)
 """How far a client's clock may be off for its time to count (stream-api.md 9)."""
@@ -43,7 +43,7 @@ _SYSTEMS: Final = (
 )
 
 
-class Misused(Exception):
+class InvalidEvent(Exception):
     """An event that cannot be attached; it goes to quarantine for this reason."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -53,7 +53,7 @@ class Misused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PointOfSale:
+class ConfiguredPointOfSale:
     """A configured point of sale as far as events need it."""
 
     name: str
@@ -62,16 +62,16 @@ class PointOfSale:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class StreamConfiguration:
     """What a workspace decides about events by; `version` is another with every change."""
 
     version: UUID
-    points_of_sale: Mapping[str, PointOfSale]
+    points_of_sale: Mapping[str, ConfiguredPointOfSale]
     sites: Mapping[str, str]
     """Site of the edge paths -> point of sale."""
 
     @property
-    def default(self) -> PointOfSale | None:
+    def default(self) -> ConfiguredPointOfSale | None:
         """The one called `default`, or the only one there is."""
         points = self.points_of_sale
         only = next(iter(points.values())) if len(points) == 1 else None
@@ -82,7 +82,7 @@ class Configuration:
         """How far ahead of an event a session may be that it belongs to."""
         return max((point.timeout for point in self.points_of_sale.values()), default=timedelta())
 
-    def point_of_sale(self, sent: str, site: str | None, last: str | None) -> PointOfSale:
+    def point_of_sale(self, sent: str, site: str | None, last: str | None) -> ConfiguredPointOfSale:
         """Where an event happened: named by it, by the edge's site, as before, or the default.
 
         `site` is None on the direct paths. Raises `Misused` for an unknown name.
@@ -94,12 +94,14 @@ class Configuration:
         else:
             found = self.points_of_sale.get(last or "") or self.default
         if found is None:
-            raise Misused(UNKNOWN_POINT_OF_SALE, sent or "none is named and there is no default")
+            raise InvalidEvent(
+                UNKNOWN_POINT_OF_SALE, sent or "none is named and there is no default"
+            )
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class IncomingEvent:
     """An event as it came."""
 
     message: dict[str, Any]
@@ -113,7 +115,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class InvalidPart:
     """Some members of an event that break a rule, which does not keep it from being attached."""
 
     reason: str
@@ -122,7 +124,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Reading:
+class ParsedEvent:
     """What every event tells."""
 
     type: str
@@ -131,10 +133,10 @@ class Reading:
     at: datetime
     channel: str | None
     point_of_sale: str
-    parts: list[Part] = field(default_factory=list)
+    parts: list[InvalidPart] = field(default_factory=list)
 
 
-def read(sent: Sent) -> Reading:
+def read(sent: IncomingEvent) -> ParsedEvent:
     """The members that place an event; raises `BadRequest` without `browser_id` or `type`."""
     message = sent.message
     for name in ("browser_id", "type"):
@@ -144,7 +146,7 @@ def read(sent: Sent) -> Reading:
     browser = message["browser_id"].strip()
     requested_at = message.get("requested_at")
     client_time = _instant(requested_at)
-    reading = Reading(
+    reading = ParsedEvent(
         type=message["type"].strip().upper(),
         browser=UUID(browser) if _UUID.fullmatch(browser) else None,
         at=event_time(client_time, sent.received_at),
@@ -153,11 +155,11 @@ def read(sent: Sent) -> Reading:
     )
     if client_time is None and requested_at not in (None, ""):
         detail = f"requested_at: {NOT_AN_INSTANT}"
-        reading.parts.append(Part(BAD_MEMBER, detail, {"requested_at": requested_at}))
+        reading.parts.append(InvalidPart(BAD_MEMBER, detail, {"requested_at": requested_at}))
     currency = message.get("currency")
     if currency not in (None, "") and not _is_currency(currency):
         detail = f"currency {str(currency)[:100]} is no ISO 4217 code"
-        reading.parts.append(Part(BAD_MEMBER, detail, {"currency": currency}))
+        reading.parts.append(InvalidPart(BAD_MEMBER, detail, {"currency": currency}))
     return reading
 
 
@@ -173,9 +175,9 @@ def check_name(type_: str) -> None:
     if type_ in events.STANDARD:
         return
     if type_.startswith(events.RESERVED_PREFIX) or type_ in events.RESERVED:
-        raise Misused(RESERVED_NAME, f"{type_[:100]} is reserved")
+        raise InvalidEvent(RESERVED_NAME, f"{type_[:100]} is reserved")
     if len(type_) > events.LONGEST_TYPE:
-        raise Misused(RESERVED_NAME, f"a type has at most {events.LONGEST_TYPE} characters")
+        raise InvalidEvent(RESERVED_NAME, f"a type has at most {events.LONGEST_TYPE} characters")
 
 
 def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,13 +199,13 @@ def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, 
     return told
 
 
-def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list[Part]]:
+def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list[InvalidPart]]:
     """The first 50 attributes of `ext` that follow the rules, and the others as parts.
 
     `kinds` are the types that attributes of this event type have had so far.
     """
     if not isinstance(ext, dict):
-        return {}, [Part(EXT_UNUSABLE, "ext is not an object", {"ext": ext})]
+        return {}, [InvalidPart(EXT_UNUSABLE, "ext is not an object", {"ext": ext})]
     good: dict[str, Any] = {}
     bad: dict[str, dict[str, Any]] = {}
     for name, value in ext.items():
@@ -217,7 +219,7 @@ def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list
         else:
             good[name] = value
     parts = [
-        Part(reason, ", ".join(list(rest)[:10])[:500], {"ext": rest})
+        InvalidPart(reason, ", ".join(list(rest)[:10])[:500], {"ext": rest})
         for reason, rest in bad.items()
     ]
     return good, parts
@@ -252,14 +254,14 @@ def arbitrary(message: Mapping[str, Any], without: Collection[str] = ()) -> dict
 def _instant(value: Any) -> datetime | None:
     try:
         return instant(value)
-    except Refused:
+    except ValueRefused:
         return None
 
 
 def _is_currency(value: Any) -> bool:
     try:
         CURRENCY.read(value)
-    except Refused:
+    except ValueRefused:
         return False
     return True
 

@@ -15,7 +15,7 @@ from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, En
 from innkeeper.rules import segment_reading
 from innkeeper.rules.revenue import is_bought, is_paid
 from innkeeper.rules.segment_matching import counted_value, summand
-from innkeeper.rules.segments import AND, MONEY, Group, resolved_group
+from innkeeper.rules.segments import AND, MONEY, FilterGroup, resolved_group
 
 SCORE: Final = "score"
 """A guest's fifth among all buyers: another guest's order can change it."""
@@ -30,7 +30,7 @@ class Trait:
 
     name: str
     function: str
-    group: Group
+    group: FilterGroup
     column: str = ""
     type: str = NUMBER
     currency: str | None = None
@@ -49,7 +49,7 @@ class Trait:
 
 
 def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:
-    return Trait(name, function, Group(ENTITIES[entity], (), AND, ()), doc=doc, **more)
+    return Trait(name, function, FilterGroup(ENTITIES[entity], (), AND, ()), doc=doc, **more)
 
 
 BUILTIN: Final = {

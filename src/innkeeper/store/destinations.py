@@ -25,14 +25,14 @@ class BadDestination(ValueError):
     """A place that nothing is delivered to; the text says what it must be."""
 
 
-class Source(Protocol):
+class CopySource(Protocol):
     """What is copied: read from its start to its end."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DestinationPath:
     """A folder, or a prefix of object storage, as its parts."""
 
     scheme: str
@@ -47,7 +47,7 @@ class Place:
     def _path(self) -> str:
         return "/".join(self.parts)
 
-    def holds(self, other: "Place") -> bool:
+    def holds(self, other: "DestinationPath") -> bool:
         """Whether another place is this one, or below it."""
         return self.scheme == other.scheme and other.parts[: len(self.parts)] == self.parts
 
@@ -56,10 +56,10 @@ class Place:
 class Destination:
     """A place below one that is listed."""
 
-    root: Place
+    root: DestinationPath
     below: tuple[str, ...]
 
-    def copy(self, source: Source, folders: Sequence[str], name: str) -> None:
+    def copy(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         """Write a file below the destination, in folders that are made where they are missing: it
         appears under its name once it is complete, in place of an earlier one. Raises OSError, and
         whatever the storage raises."""
@@ -68,7 +68,7 @@ class Destination:
         else:
             self._write(source, (*self.below, *folders), name)
 
-    def _write(self, source: Source, folders: Sequence[str], name: str) -> None:
+    def _write(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         half = f"{name}.half"
         with _opened(self.root.text, folders) as folder:
             # Of an attempt that was cut off, or of somebody who would read what we write.
@@ -81,10 +81,10 @@ class Destination:
                 os.fsync(sink.fileno())
             os.rename(half, name, src_dir_fd=folder, dst_dir_fd=folder)
 
-    def _put(self, source: Source, name: str) -> None:
+    def _put(self, source: CopySource, name: str) -> None:
         import fsspec  # noqa: PLC0415 - slow to import
 
-        place = Place(self.root.scheme, (*self.root.parts, *self.below))
+        place = DestinationPath(self.root.scheme, (*self.root.parts, *self.below))
         system, root = fsspec.core.url_to_fs(place.text)
         path = f"{root.rstrip('/')}/{name}"
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -104,7 +104,7 @@ def destination_of(settings: Settings, url: object) -> Destination:
     if "://" in url or url.startswith("/"):
         place = _place(url)
     else:
-        place = Place("", (*own.parts, *_parts(url)))
+        place = DestinationPath("", (*own.parts, *_parts(url)))
     for root in (own, *listed_places(settings)):
         if root.holds(place):
             return Destination(root, place.parts[len(root.parts) :])
@@ -114,7 +114,7 @@ def destination_of(settings: Settings, url: object) -> Destination:
     )
 
 
-def listed_places(settings: Settings) -> list[Place]:
+def listed_places(settings: Settings) -> list[DestinationPath]:
     """What the operator lists; raises `OperatorError`."""
     places = []
     for text in filter(None, map(str.strip, settings.export_destinations.split(","))):
@@ -128,11 +128,11 @@ def listed_places(settings: Settings) -> list[Place]:
     return places
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> DestinationPath:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return Place("", _parts(text))
-    return Place("" if scheme.lower() == "file" else scheme.lower(), _parts(rest))
+        return DestinationPath("", _parts(text))
+    return DestinationPath("" if scheme.lower() == "file" else scheme.lower(), _parts(rest))
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class MigrationState:
     """How far one scope is: `control`, or the name of a workspace."""
 
     scope: str
@@ -87,7 +87,7 @@ async def migrate(dsn: str) -> None:
             await _apply(connection, name, migrations("workspace"))
 
 
-async def status(dsn: str) -> list[State]:
+async def status(dsn: str) -> list[MigrationState]:
     """What has been applied and what is pending, control first; changes nothing."""
     async with _connected(dsn) as connection:
         await _inspect(connection)
@@ -96,7 +96,7 @@ async def status(dsn: str) -> list[State]:
         )
         known = await cursor.fetchone()
         if known is None or not known["known"]:
-            return [State(CONTROL, [], _labels(migrations(CONTROL)))]
+            return [MigrationState(CONTROL, [], _labels(migrations(CONTROL)))]
         cursor = await connection.execute("SELECT name FROM innkeeper.workspaces ORDER BY name")
         scopes = [(CONTROL, migrations(CONTROL))]
         scopes += [(row["name"], migrations("workspace")) for row in await cursor.fetchall()]
@@ -174,7 +174,9 @@ async def _inspect(connection: Connection) -> None:
             )
 
 
-async def _state(connection: Connection, scope: str, known: tuple[Migration, ...]) -> State:
+async def _state(
+    connection: Connection, scope: str, known: tuple[Migration, ...]
+) -> MigrationState:
     """Raises OperatorError for a scope that is newer than, or differs from, this code."""
     cursor = await connection.execute(
         "SELECT number, name, sha256 FROM innkeeper.migrations WHERE scope = %s ORDER BY number",
@@ -195,7 +197,7 @@ async def _state(connection: Connection, scope: str, known: tuple[Migration, ...
                 "restore its file and write a new migration instead."
             )
     pending = [migration for migration in known if migration.number not in rows]
-    return State(scope, _labels(by_number[number] for number in rows), _labels(pending))
+    return MigrationState(scope, _labels(by_number[number] for number in rows), _labels(pending))
 
 
 async def _apply(connection: Connection, scope: str, known: tuple[Migration, ...]) -> None:

@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS: Final = 30.0
 _LONGEST_PAUSE: Final = 2.0
 
 
-class Notices:
+class Notifications:
     """One listening connection of a process, which comes back when it is lost.
 
     `callbacks` maps a channel to what is called with each payload. `on_lost` is called when

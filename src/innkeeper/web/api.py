@@ -29,10 +29,10 @@ from innkeeper.web.cors import Cors
 from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
 from innkeeper.web.observability import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.rate_limit import Throttle
-from innkeeper.web.request_body import ClientGone, json_object, read_body
-from innkeeper.web.responses import Answer, json_answer
+from innkeeper.web.request_body import ClientDisconnected, json_object, read_body
+from innkeeper.web.responses import ApiResponse, json_answer
 from innkeeper.web.verbs import Act, prepared
-from innkeeper.wire.endpoint import Asked, Special
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest
 from innkeeper.wire.error_body import error_body
 from innkeeper.wire.etags import expected_in
 from innkeeper.wire.pagination import parse_query
@@ -86,7 +86,7 @@ class Api:
         correlation = correlation_id(headers.get(CORRELATION))
         try:
             answer = await self._answer(request, receive)
-        except ClientGone:
+        except ClientDisconnected:
             return
         except ApiError as error:
             answer = self.error_answer(request, error)
@@ -103,7 +103,7 @@ class Api:
         await answer.send(send)
         self._note(request, answer, correlation)
 
-    async def _answer(self, request: Request, receive: Receive) -> Answer:
+    async def _answer(self, request: Request, receive: Receive) -> ApiResponse:
         headers = request.headers
         if request.method == "OPTIONS" and b"access-control-request-method" in headers:
             # Preflight never carries credentials (AU-5).
@@ -116,11 +116,11 @@ class Api:
         if not found:
             raise NotFound
         if request.method == "OPTIONS":
-            return Answer(204, headers=[(b"allow", ", ".join(allowed(found)).encode())])
+            return ApiResponse(204, headers=[(b"allow", ", ".join(allowed(found)).encode())])
         route = found.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             raise MethodNotAllowed(request.method, allowed(found))
-        if caller.bearer != (isinstance(route, Special) and route.bearer):
+        if caller.bearer != (isinstance(route, Endpoint) and route.bearer):
             # Two kinds of credentials that do not stand in for each other (AU-6, AU-7).
             raise Unauthorized
         request.route = route.path
@@ -142,10 +142,10 @@ class Api:
         route: Route,
         parameters: Mapping[str, str],
         raw: bytes,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Read the body of an authorized request, and act."""
         headers = request.headers
-        asked = Asked(
+        asked = EndpointRequest(
             parameters,
             parse_query(request.scope["query_string"]),
             json_object(raw, headers.get(b"content-type")) if route.takes_body else None,
@@ -155,7 +155,7 @@ class Api:
             expected_in(headers.get(b"if-match")),
         )
         request.ignored = check_names(route, asked)
-        if isinstance(route, Special) and route.before is not None:
+        if isinstance(route, Endpoint) and route.before is not None:
             await route.before(asked)
         act = prepared(route, asked)
         return await self._act(database, request, caller, act, raw, route.takes_key)
@@ -168,10 +168,10 @@ class Api:
         act: Act,
         raw: bytes,
         takes_key: bool,
-    ) -> Answer:
+    ) -> ApiResponse:
         key = request.headers.get(b"idempotency-key") if takes_key else None
 
-        async def once() -> Answer:
+        async def once() -> ApiResponse:
             async with database.work(caller.workspace, caller.actor) as work:
                 if key is None:
                     return await act(work)
@@ -184,7 +184,7 @@ class Api:
 
     async def _idempotent(
         self, work: Work, request: Request, caller: Caller, act: Act, key: bytes, raw: bytes
-    ) -> Answer:
+    ) -> ApiResponse:
         """Act once for a key: a twin waits, then gets the first answer."""
         word = key.decode("latin-1")
         if not (1 <= len(word) <= 255 and word.isascii() and word.isprintable()):
@@ -211,7 +211,7 @@ class Api:
             )
         return answer
 
-    def error_answer(self, request: Request, error: ApiError) -> Answer:
+    def error_answer(self, request: Request, error: ApiError) -> ApiResponse:
         """The answer that tells of an error, in the dialect of the path (ER-4)."""
         client_key = request.caller.client_key if request.caller else ""
         extra = dialect_at(request.path).extra_error_members
@@ -219,7 +219,7 @@ class Api:
         headers = [(name.lower().encode(), text.encode()) for name, text in error.headers.items()]
         return json_answer(body, error.status, headers)
 
-    def _note(self, request: Request, answer: Answer, correlation: bytes) -> None:
+    def _note(self, request: Request, answer: ApiResponse, correlation: bytes) -> None:
         seconds = time.perf_counter() - request.started
         observe(request.method, request.route, answer.status, seconds)
         members: dict[str, Any] = {
@@ -249,9 +249,9 @@ def allowed(found: Mapping[str, Route]) -> list[str]:
     return [*methods, "OPTIONS"]
 
 
-def replayed(kept: Record) -> Answer:
+def replayed(kept: Record) -> ApiResponse:
     """A kept answer, marked as one."""
     headers = [(b"idempotent-replayed", b"true")]
     if kept["location"]:
         headers.append((b"location", kept["location"].encode()))
-    return Answer(kept["status"], bytes(kept["body"]), headers)
+    return ApiResponse(kept["status"], bytes(kept["body"]), headers)

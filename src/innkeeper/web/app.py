@@ -14,12 +14,12 @@ from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, S
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
-from innkeeper.store.notifications import Notices
+from innkeeper.store.notifications import Notifications
 from innkeeper.web import health
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
 from innkeeper.web.browser_security import BrowserSecurity
-from innkeeper.web.exports import TOKEN_PATHS, ExportDoors
+from innkeeper.web.exports import TOKEN_PATHS, ExportApp
 from innkeeper.web.large_bodies import LargeBodies
 from innkeeper.web.observability import configure_logs
 from innkeeper.web.request_head import plain_cookies, plain_scope
@@ -37,7 +37,7 @@ QUESTION_WAIT_SECONDS = 30.0
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")
 
 
-class Door:
+class App:
     """Sends a request to the API, the streams or the pages; the lifespan is the pages'."""
 
     def __init__(self, api: ASGIApp, streams: ASGIApp, rest: ASGIApp) -> None:
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     large = LargeBodies(resolved)
     keyring = Keyring(database)
-    notices = Notices(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
+    notices = Notifications(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
     keyring.notices = notices
 
     @asynccontextmanager
@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     routes = [
         *health.routes(database, resolved),
         *Uploads(database, resolved, Files.of(resolved)).routes(),
-        *ExportDoors(database, Files.of(resolved)).routes(),
+        *ExportApp(database, Files.of(resolved)).routes(),
         *screens.routes(database, resolved),
     ]
     handled = (HTTPException, ApiError, ClientDisconnect, Exception)
@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, answer_error)
     )
     rest.router.redirect_slashes = False
-    return Door(
+    return App(
         Api(resolved, database, keyring, large),
         Stream(resolved, database, keyring, large),
         BrowserSecurity(RequestLog(rest, routes), resolved),

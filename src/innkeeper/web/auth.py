@@ -12,7 +12,7 @@ from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.rules.scopes import Scope
 from innkeeper.store.database import Database
-from innkeeper.store.notifications import Notices
+from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Row, Work
 
 CACHE_SECONDS: Final = 5.0
@@ -54,7 +54,7 @@ class Keyring:
         self._opened: dict[tuple[str, bool], tuple[float, Caller]] = {}
         self._touched: dict[str, float] = {}
         self._generation = 0
-        self.notices: Notices | None = None
+        self.notices: Notifications | None = None
         """Who tells of changed keys; nothing is remembered while it does not listen."""
 
     def forget(self, *_: object) -> None:

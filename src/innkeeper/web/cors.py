@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from innkeeper.web.responses import Answer, Headers
+from innkeeper.web.responses import ApiResponse, Headers
 
 REQUEST_HEADERS: Final = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, X-Correlation-Id, "
@@ -36,13 +36,13 @@ class Cors:
             return [(b"access-control-allow-origin", b"*"), *shared]
         return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), *shared]
 
-    def preflight(self, methods: Sequence[str], requested: bytes | None) -> Answer:
+    def preflight(self, methods: Sequence[str], requested: bytes | None) -> ApiResponse:
         """The answer to a preflight; the allowed origin itself comes from `headers`.
 
         `requested`: the value of Access-Control-Request-Headers. Every valid name in it is
         allowed, since tracing tools add names of their own (F11).
         """
-        return Answer(
+        return ApiResponse(
             204,
             headers=[
                 (b"access-control-allow-methods", ", ".join(methods).encode()),

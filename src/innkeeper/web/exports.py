@@ -25,7 +25,7 @@ _MOST_FORM: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ExportDoors:
+class ExportApp:
     """What they need."""
 
     database: Database

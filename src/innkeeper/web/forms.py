@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from innkeeper.errors import BadRequest, TooLarge, UnsupportedMediaType
 from innkeeper.web.content_coding import known_coding
-from innkeeper.web.request_body import FORM, ClientGone, check_length, read_body
+from innkeeper.web.request_body import FORM, ClientDisconnected, check_length, read_body
 
 MULTIPART: Final = "multipart/form-data"
 MAX_FIELDS: Final = 50_000
@@ -35,7 +35,7 @@ async def read_form(request: Request, limit: int, *, upload: bool = False) -> Fo
         return await _multipart(request, limit)
     try:
         body = await read_body(request.receive, dict(request.scope["headers"]), limit)
-    except ClientGone:
+    except ClientDisconnected:
         raise BadRequest("The form was cut off.") from None
     if not body:
         return FormData()

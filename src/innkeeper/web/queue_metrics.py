@@ -34,10 +34,10 @@ async def backlog(database: Database) -> bytes:
         async with database.work(name, _ASKER) as work:
             total += sum(row["waiting"] for row in await quarantine.reasons(work))
     waiting.add_metric([], total)
-    return generate_latest(_Told([jobs, waiting]))
+    return generate_latest(_CachedCounts([jobs, waiting]))
 
 
-class _Told(Collector):
+class _CachedCounts(Collector):
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = metrics
 

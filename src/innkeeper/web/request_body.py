@@ -12,7 +12,7 @@ from innkeeper.wire.json_text import decode_object
 FORM = "application/x-www-form-urlencoded"
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed the connection before its body had arrived."""
 
 
@@ -34,7 +34,7 @@ async def _received(receive: Receive, headers: Mapping[bytes, bytes], limit: int
     check_length(headers.get(b"content-length"), limit)
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise ClientDisconnected
     body: bytes = message.get("body", b"")
     if len(body) > limit:
         raise TooLarge(limit)
@@ -44,7 +44,7 @@ async def _received(receive: Receive, headers: Mapping[bytes, bytes], limit: int
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

@@ -12,7 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(slots=True)
-class Answer:
+class ApiResponse:
     """Status, body and headers beside Content-Type and Content-Length."""
 
     status: int
@@ -32,6 +32,6 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -> Answer:
+def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -> ApiResponse:
     """`value` as JSON."""
-    return Answer(status, encode(value), headers or [])
+    return ApiResponse(status, encode(value), headers or [])

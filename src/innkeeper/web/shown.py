@@ -7,14 +7,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.records import child_records, extensions
-from innkeeper.actions.records.paging import MAX_LIMIT, Wanted
+from innkeeper.actions.records.paging import MAX_LIMIT, PageRequest
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import Order
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
 from innkeeper.wire.encode import Encode, encoder, link_of
-from innkeeper.wire.endpoint import Asked
+from innkeeper.wire.endpoint import EndpointRequest
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.scopes import without_personal
 from innkeeper.wire.views import View
@@ -34,7 +34,7 @@ _link_of: Callable[[View, str], Callable[[Record, str], str]] = cache(link_of)
 
 
 @dataclass(slots=True)
-class Call(Asked):
+class ResourceRequest(EndpointRequest):
     """One authenticated request for a verb of a resource."""
 
     operation: Operation
@@ -56,7 +56,7 @@ class Call(Asked):
 
 
 async def shown(
-    work: Work, call: Call, records: Sequence[Record], expand: Expand
+    work: Work, call: ResourceRequest, records: Sequence[Record], expand: Expand
 ) -> list[dict[str, Any]]:
     """Records as the view shows them, with the children that `expand` names."""
     view = call.view
@@ -77,13 +77,15 @@ async def shown(
     return items
 
 
-def kinds_of_children(call: Call, expand: Expand) -> list[type[Resource]]:
+def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resource]]:
     """The kinds of children that an answer with `expand` holds, each once."""
     embedded, arrays = _views_of_children(call, expand)
     return list(dict.fromkeys(view.resource for view in (*embedded.values(), *arrays.values())))
 
 
-def _views_of_children(call: Call, expand: Expand) -> tuple[dict[str, View], dict[str, View]]:
+def _views_of_children(
+    call: ResourceRequest, expand: Expand
+) -> tuple[dict[str, View], dict[str, View]]:
     """By member: the views of the children to embed, and of those shown as arrays anyway."""
     embedded = {
         member: call.view_at(path)
@@ -103,7 +105,7 @@ async def _read_children(
     return [found[record["ref"]] for record in records]
 
 
-async def created(work: Work, call: Call, record: Record) -> dict[str, Any]:
+async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str, Any]:
     """What a create answers: its children as collections where the dialect wants it (VO-2)."""
     fresh = bool(record.get("fresh"))
     expand = call.view.create_expands and not fresh
@@ -121,15 +123,17 @@ def links(view: View, records: Iterable[Record], base: str) -> list[dict[str, An
     return [{name: item[name] for name in view.links} for item in own]
 
 
-def _embedded(call: Call, view: View, url: str, children: list[Record]) -> dict[str, Any]:
+def _embedded(
+    call: ResourceRequest, view: View, url: str, children: list[Record]
+) -> dict[str, Any]:
     encode = call.encoder(view)
     items = [encode(child, call.base) for child in children[:MAX_LIMIT]]
-    return pagination.envelope(view, url, {}, Wanted(limit=MAX_LIMIT), len(children), items)
+    return pagination.envelope(view, url, {}, PageRequest(limit=MAX_LIMIT), len(children), items)
 
 
 async def _add_extensions(
     work: Work,
-    call: Call,
+    call: ResourceRequest,
     records: Sequence[Record],
     items: list[dict[str, Any]],
     expand: Expand,

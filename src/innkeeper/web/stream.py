@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from innkeeper import clock
 from innkeeper.actions.events import browsers, ingest
-from innkeeper.actions.events.ingest import Taken
+from innkeeper.actions.events.ingest import Ingested
 from innkeeper.errors import (
     ApiError,
     BadRequest,
@@ -25,7 +25,7 @@ from innkeeper.errors import (
     UnknownBrowser,
 )
 from innkeeper.rules import scopes
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
@@ -36,8 +36,8 @@ from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
 from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
 from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
-from innkeeper.web.request_body import ClientGone, read_body
-from innkeeper.web.responses import Answer, json_answer
+from innkeeper.web.request_body import ClientDisconnected, read_body
+from innkeeper.web.responses import ApiResponse, json_answer
 from innkeeper.web.turns import Turns
 from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.scopes import refuse_lacking
@@ -56,7 +56,7 @@ MAX_USER_AGENT: Final = 1000
 
 
 @dataclass(slots=True)
-class Call:
+class StreamRequest:
     """One request, as far as it is known; errors are told in its terms."""
 
     scope: Scope
@@ -103,14 +103,14 @@ class Stream:
         found, parameters = routes_at(path)
         route = found.get("GET" if scope["method"] == "HEAD" else scope["method"])
         takes_message = route is not None and route.takes_message
-        call = Call(scope, headers, path, {}, None, parameters)
+        call = StreamRequest(scope, headers, path, {}, None, parameters)
         correlation = correlation_id(headers.get(CORRELATION))
         try:
             call.query, call.message = stream.parse_query(
                 scope["query_string"], takes_message=takes_message
             )
             answer = await self._answer(call, receive, found)
-        except ClientGone:
+        except ClientDisconnected:
             return
         except ApiError as error:
             answer = self._error(call, error)
@@ -129,8 +129,8 @@ class Stream:
         _note(call, answer, correlation)
 
     async def _answer(
-        self, call: Call, receive: Receive, found: Mapping[str, StreamRoute]
-    ) -> Answer:
+        self, call: StreamRequest, receive: Receive, found: Mapping[str, StreamRoute]
+    ) -> ApiResponse:
         if not found:
             raise NotFound
         if call.method == "OPTIONS":
@@ -138,7 +138,7 @@ class Stream:
             if b"access-control-request-method" in call.headers:
                 requested = call.headers.get(b"access-control-request-headers")
                 return self._cors.preflight(methods, requested)
-            return Answer(204, headers=[(b"allow", ", ".join(methods).encode())])
+            return ApiResponse(204, headers=[(b"allow", ", ".join(methods).encode())])
         # Known by now how an error looks, whatever the method.
         call.route = next(iter(found.values()))
         route = found.get("GET" if call.method == "HEAD" else call.method)
@@ -160,7 +160,7 @@ class Stream:
             self._of_large = Stream(self._settings, database, Keyring(database), self._large)
         return self._of_large
 
-    async def authorize(self, call: Call, sent: object) -> None:
+    async def authorize(self, call: StreamRequest, sent: object) -> None:
         """Find the workspace of a request; `sent` is the client key of its message, if any.
 
         Raises `Unauthorized` for a key that is missing, unknown or revoked.
@@ -173,7 +173,7 @@ class Stream:
         call.client_key, call.workspace = opened.client_key, opened.workspace
         refuse_lacking({scopes.Scope.WRITE} - opened.scopes)
 
-    async def message(self, call: Call, key: str) -> dict[str, Any]:
+    async def message(self, call: StreamRequest, key: str) -> dict[str, Any]:
         """The message of an authorized request, which may hold its client key as `key`.
 
         Raises `Unauthorized`, and `BadRequest` for what is no JSON object.
@@ -187,7 +187,7 @@ class Stream:
         await self.authorize(call, message.get(key))
         return message
 
-    async def work(self, call: Call, act: Callable[[Work], Awaitable[Any]]) -> Any:
+    async def work(self, call: StreamRequest, act: Callable[[Work], Awaitable[Any]]) -> Any:
         """Run `act` in the caller's workspace, again when it lost against another."""
 
         async def once() -> Any:
@@ -196,12 +196,14 @@ class Stream:
 
         return await retrying(once)
 
-    async def _record(self, event: tuple[Call, Sent]) -> Taken:
+    async def _record(self, event: tuple[StreamRequest, IncomingEvent]) -> Ingested:
         call, sent = event
-        taken: Taken = await self.work(call, lambda work: ingest.record(work, sent))
+        taken: Ingested = await self.work(call, lambda work: ingest.record(work, sent))
         return taken
 
-    async def _record_together(self, events: Sequence[tuple[Call, Sent]]) -> Sequence[Taken | None]:
+    async def _record_together(
+        self, events: Sequence[tuple[StreamRequest, IncomingEvent]]
+    ) -> Sequence[Ingested | None]:
         first, _ = events[0]
         try:
             async with self._database.work(first.workspace, first.client_key) as lent:
@@ -212,11 +214,11 @@ class Stream:
                 raise
             return [None] * len(events)
 
-    def base(self, call: Call) -> str:
+    def base(self, call: StreamRequest) -> str:
         """What absolute URLs start with."""
         return base_url(call.scope, call.headers, self._settings.public_url)
 
-    def _error(self, call: Call, error: ApiError) -> Answer:
+    def _error(self, call: StreamRequest, error: ApiError) -> ApiResponse:
         flow = call.route.flow if call.route else not is_event_path(call.path)
         body_of = stream.flow_error if flow else stream.event_error
         body = body_of(error, call.client_key, self._settings.more_info_url)
@@ -229,14 +231,14 @@ class Stream:
         return json_answer(body, error.status, headers)
 
 
-async def create_browser(door: Stream, call: Call) -> Answer:
+async def create_browser(door: Stream, call: StreamRequest) -> ApiResponse:
     """201 with a new browser id and the guest made for it."""
     await door.authorize(call, None)
     browser, guest = await door.work(call, browsers.create)
     return json_answer(stream.created(call.client_key, browser, guest), 201)
 
 
-async def show_browser(door: Stream, call: Call) -> Answer:
+async def show_browser(door: Stream, call: StreamRequest) -> ApiResponse:
     """200 with the guest whose browser it is now."""
     # The SDK sends the client key as api_token too.
     await door.authorize(
@@ -249,23 +251,23 @@ async def show_browser(door: Stream, call: Call) -> Answer:
     return json_answer(stream.shown(call.client_key, browser, guest))
 
 
-async def get_event(door: Stream, call: Call) -> Answer:
+async def get_event(door: Stream, call: StreamRequest) -> ApiResponse:
     """201 for an event in the query."""
     return await _event(door, call)
 
 
-async def post_event(door: Stream, call: Call) -> Answer:
+async def post_event(door: Stream, call: StreamRequest) -> ApiResponse:
     """201 for an event in the body."""
     return await _event(door, call)
 
 
-async def _event(door: Stream, call: Call) -> Answer:
+async def _event(door: Stream, call: StreamRequest) -> ApiResponse:
     received_at = clock.now()
     message = await door.message(call, "client_key")
     stream.check_storable(message)
     edge = call.route is not None and call.route.edge
     site = call.query.get("siteId", "") if edge else None
-    sent = Sent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
+    sent = IncomingEvent(message, received_at, site, call.header(b"user-agent")[:MAX_USER_AGENT])
     browser = str(message.get("browser_id"))
     taken = await door.turns.take((call.workspace, browser), (call, sent))
     EVENTS.inc()
@@ -275,7 +277,7 @@ async def _event(door: Stream, call: Call) -> Answer:
     return json_answer(stream.taken(call.client_key, taken.ref, taken.guest), 201)
 
 
-async def call_flows(door: Stream, call: Call) -> Answer:
+async def call_flows(door: Stream, call: StreamRequest) -> ApiResponse:
     """200 with the empty decision."""
     message = await door.message(call, "clientKey")
     friendly = message.get("friendlyId")
@@ -284,19 +286,19 @@ async def call_flows(door: Stream, call: Call) -> Answer:
     return json_answer(stream.NO_DECISION)
 
 
-async def cdn_url(door: Stream, call: Call) -> Answer:
+async def cdn_url(door: Stream, call: StreamRequest) -> ApiResponse:
     """200 with the address of the script of web experiences, as plain text."""
     await door.authorize(call, None)
     url = f"{door.base(call)}/web-flow-libs/{call.client_key}/web-version.min.js"
-    return Answer(200, url.encode(), content_type=b"text/plain; charset=utf-8")
+    return ApiResponse(200, url.encode(), content_type=b"text/plain; charset=utf-8")
 
 
-async def web_flow_script(door: Stream, call: Call) -> Answer:
+async def web_flow_script(door: Stream, call: StreamRequest) -> ApiResponse:
     """200 with a script that does nothing, whatever the key: a page must not break over it."""
-    return Answer(200, stream.WEB_FLOWS, content_type=stream.JAVASCRIPT)
+    return ApiResponse(200, stream.WEB_FLOWS, content_type=stream.JAVASCRIPT)
 
 
-ACTS: Final[dict[str, Callable[[Stream, Call], Awaitable[Answer]]]] = {
+ACTS: Final[dict[str, Callable[[Stream, StreamRequest], Awaitable[ApiResponse]]]] = {
     "create_browser": create_browser,
     "show_browser": show_browser,
     "get_event": get_event,
@@ -319,17 +321,17 @@ def allowed(found: Mapping[str, StreamRoute]) -> list[str]:
     return sorted({*found, *({"HEAD"} if "GET" in found else ()), "OPTIONS"})
 
 
-def _for_script(call: Call, answer: Answer) -> Answer:
+def _for_script(call: StreamRequest, answer: ApiResponse) -> ApiResponse:
     """The answer as JSONP where the request asks for it; always 200 (section 4)."""
     name = call.query.get("callback")
     if name is None or call.method != "GET" or not stream.CALLBACK.fullmatch(name):
         return answer
     if answer.content_type != b"application/json":
         return answer
-    return Answer(200, stream.jsonp(name, answer.body), answer.headers, stream.JAVASCRIPT)
+    return ApiResponse(200, stream.jsonp(name, answer.body), answer.headers, stream.JAVASCRIPT)
 
 
-def _note(call: Call, answer: Answer, correlation: bytes) -> None:
+def _note(call: StreamRequest, answer: ApiResponse, correlation: bytes) -> None:
     seconds = perf_counter() - call.started
     route = call.route.path if call.route else "unknown"
     observe(call.method, route, answer.status, seconds)

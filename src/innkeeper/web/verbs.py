@@ -10,7 +10,7 @@ from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import EVERYTHING, Page, Wanted
+from innkeeper.actions.records.paging import EVERYTHING, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest, GuestExtension
@@ -25,15 +25,15 @@ from innkeeper.resources.orders import (
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
-from innkeeper.web.responses import Answer, Headers, json_answer
-from innkeeper.web.shown import Call, created, kinds_of_children, links, shown
+from innkeeper.web.responses import ApiResponse, Headers, json_answer
+from innkeeper.web.shown import ResourceRequest, created, kinds_of_children, links, shown
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
-from innkeeper.wire.endpoint import Asked, Special, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.routes import Route
 from innkeeper.wire.scopes import require_for_query, without_personal
-from innkeeper.wire.views import WRITES, PairsView, Shape, Show, Verb, View
+from innkeeper.wire.views import WRITES, ListShape, PairsView, Show, Verb, View
 
 ACTIONS: Final[dict[type[Resource], Any]] = {
     Guest: guests,
@@ -53,23 +53,23 @@ KEYED: Final[dict[type[Resource], Any]] = {
 }
 """The same for extensions that are addressed by ref, several keys a name."""
 
-Act = Callable[[Work], Awaitable[Answer]]
+Act = Callable[[Work], Awaitable[ApiResponse]]
 
 
-def prepared(route: Route, asked: Asked) -> Act:
+def prepared(route: Route, asked: EndpointRequest) -> Act:
     """What answers a request for `route`, once it is given a connection."""
-    if isinstance(route, Special):
+    if isinstance(route, Endpoint):
         return partial(_special, route, asked)
     view = route.view(asked.compatibility)
     if asked.expected is not None and not view.resource.versioned and route.verb in WRITES:
         asked.expected.check(None)
     parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility, asked.scopes)
-    call = Call(*parts, asked.expected, route, view)
+    call = ResourceRequest(*parts, asked.expected, route, view)
     verb = VERBS[route.verb]
     return lambda work: verb(work, call)
 
 
-async def _special(route: Special, asked: Asked, work: Work) -> Answer:
+async def _special(route: Endpoint, asked: EndpointRequest, work: Work) -> ApiResponse:
     if asked.expected is not None and route.writes and not route.takes_version:
         asked.expected.check(None)
     told = await route.perform(work, asked)
@@ -77,11 +77,11 @@ async def _special(route: Special, asked: Asked, work: Work) -> Answer:
     if told.etag is not None:
         headers.append((b"etag", told.etag.encode()))
     if told.content is not None:
-        return Answer(told.status, told.content, headers, told.content_type.encode())
-    return Answer(204) if told.status == 204 else json_answer(told.body, told.status, headers)
+        return ApiResponse(told.status, told.content, headers, told.content_type.encode())
+    return ApiResponse(204) if told.status == 204 else json_answer(told.body, told.status, headers)
 
 
-async def create(work: Work, call: Call) -> Answer:
+async def create(work: Work, call: ResourceRequest) -> ApiResponse:
     """201 with the new resource and its Location (CT-7)."""
     changes = decode(call.view, Verb.CREATE, call.body or {}, call.path.get("name"))
     given = {**call.refs(), **_linked(call), **call.view.options}
@@ -90,7 +90,7 @@ async def create(work: Work, call: Call) -> Answer:
     return json_answer(item, 201, [(b"location", item["href"].encode()), *_etag(call, record)])
 
 
-async def fetch(work: Work, call: Call) -> Answer:
+async def fetch(work: Work, call: ResourceRequest) -> ApiResponse:
     """200 with one resource, children embedded when `expand` asks for them."""
     asked = pagination.expansion(call.query)
     expand = asked or call.view.fetch_expands
@@ -104,7 +104,7 @@ async def fetch(work: Work, call: Call) -> Answer:
     return json_answer(item, headers=_etag(call, record))
 
 
-async def list_(work: Work, call: Call) -> Answer:
+async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     """200 with a page, or with all of a list that is an array (N-11, N-18)."""
     view = call.view
     require_for_query(view, call.query, call.scopes)
@@ -113,7 +113,9 @@ async def list_(work: Work, call: Call) -> Answer:
     except pagination.NoHit as none:
         return _page(call, none.wanted, Page([], 0), [])
     paged = any(name in call.query for name in pagination.PAGING)
-    as_array = view.shape is Shape.ARRAY or (view.shape is Shape.ARRAY_UNLESS_PAGED and not paged)
+    as_array = view.shape is ListShape.ARRAY or (
+        view.shape is ListShape.ARRAY_UNLESS_PAGED and not paged
+    )
     if as_array and not paged:
         wanted = EVERYTHING
     page = await _action(call)(work, wanted=wanted, **call.refs())
@@ -126,30 +128,30 @@ async def list_(work: Work, call: Call) -> Answer:
     return json_answer(items) if as_array else _page(call, wanted, page, items)
 
 
-async def replace(work: Work, call: Call) -> Answer:
+async def replace(work: Work, call: ResourceRequest) -> ApiResponse:
     """200 with the resource as it is now."""
     return await _write(work, call)
 
 
-async def patch(work: Work, call: Call) -> Answer:
+async def patch(work: Work, call: ResourceRequest) -> ApiResponse:
     """200 with the resource as it is now."""
     return await _write(work, call)
 
 
-async def clear(work: Work, call: Call) -> Answer:
+async def clear(work: Work, call: ResourceRequest) -> ApiResponse:
     """200 with a data extension after some or all of its pairs were removed (X-14)."""
     keys = frozenset(filter(None, re.split(r"[|,]", call.query.get("name", ""))))
     record = await _action(call)(work, keys=keys, **call.refs())
     return json_answer(call.encoder(call.view)(record, call.base))
 
 
-async def delete(work: Work, call: Call) -> Answer:
+async def delete(work: Work, call: ResourceRequest) -> ApiResponse:
     """204, or 200 with null where the dialect says so (S-6)."""
     await _action(call)(work, **call.refs(), **_expected(call))
-    return Answer(204) if call.view.deleted == 204 else json_answer(None)
+    return ApiResponse(204) if call.view.deleted == 204 else json_answer(None)
 
 
-VERBS: Final[dict[Verb, Callable[[Work, Call], Awaitable[Answer]]]] = {
+VERBS: Final[dict[Verb, Callable[[Work, ResourceRequest], Awaitable[ApiResponse]]]] = {
     Verb.CREATE: create,
     Verb.LIST: list_,
     Verb.FETCH: fetch,
@@ -160,7 +162,7 @@ VERBS: Final[dict[Verb, Callable[[Work, Call], Awaitable[Answer]]]] = {
 }
 
 
-async def _write(work: Work, call: Call) -> Answer:
+async def _write(work: Work, call: ResourceRequest) -> ApiResponse:
     verb = call.operation.verb
     changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
     given = {**call.refs(), **call.view.options, **_expected(call)}
@@ -172,16 +174,16 @@ async def _write(work: Work, call: Call) -> Answer:
     return json_answer(item, headers=_etag(call, record))
 
 
-def _etag(call: Call, record: Record) -> Headers:
+def _etag(call: ResourceRequest, record: Record) -> Headers:
     return [(b"etag", etag_of(record).encode())] if call.view.resource.versioned else []
 
 
-def _expected(call: Call) -> dict[str, Expected]:
+def _expected(call: ResourceRequest) -> dict[str, Expected]:
     expected = call.expected
     return {} if expected is None or not call.view.resource.versioned else {"expected": expected}
 
 
-def _action(call: Call) -> Any:
+def _action(call: ResourceRequest) -> Any:
     view = call.view
     actions = KEYED if isinstance(view, PairsView) and view.keyed else ACTIONS
     return getattr(actions[view.resource], call.operation.verb)
@@ -193,7 +195,7 @@ def _kept(view: View) -> dict[str, Show]:
     return {**dict.fromkeys(view.hide, lambda _: None), **view.keep}
 
 
-def _linked(call: Call) -> dict[str, Any]:
+def _linked(call: ResourceRequest) -> dict[str, Any]:
     """Refs that a create's query names (O-10)."""
     found = {}
     for parameter, name in call.view.create_query.items():
@@ -204,7 +206,9 @@ def _linked(call: Call) -> dict[str, Any]:
     return found
 
 
-def _page(call: Call, wanted: Wanted, page: Page, items: list[dict[str, Any]]) -> Answer:
+def _page(
+    call: ResourceRequest, wanted: PageRequest, page: Page, items: list[dict[str, Any]]
+) -> ApiResponse:
     return json_answer(
         pagination.envelope(
             call.view,

@@ -8,7 +8,7 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Field
 from innkeeper.resources.guests import DEFAULT_KEY, MAX_PAIRS, RESERVED
 from innkeeper.resources.kinds import Kind, Text
-from innkeeper.resources.values import MAX_KEY, Refused, opaque, primitive, storable
+from innkeeper.resources.values import MAX_KEY, ValueRefused, opaque, primitive, storable
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 
@@ -37,7 +37,7 @@ def decode(view: View, verb: Verb, body: dict[str, Any], path_name: str | None =
             continue
         try:
             changes[field.name] = kind.read(value)
-        except Refused as refused:
+        except ValueRefused as refused:
             problems.append(_problem(spelt, refused))
     if view.open_ended:
         _read_rest(view, body, changes, problems)
@@ -92,7 +92,7 @@ def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: lis
     known = _known(view)
     try:
         rest = opaque({name: value for name, value in body.items() if name not in known})
-    except Refused as refused:
+    except ValueRefused as refused:
         problems.append(Problem("body", refused.reason))
         return
     if rest:
@@ -105,7 +105,7 @@ def _known(view: View) -> frozenset[str]:
     return frozenset({"href", *spelt, *view.parents, *view.children, *view.add, *view.linked})
 
 
-def _problem(wire_name: str, refused: Refused) -> Problem:
+def _problem(wire_name: str, refused: ValueRefused) -> Problem:
     if refused.reason.endswith("."):
         return missing(wire_name + refused.at)
     return Problem(wire_name + refused.at, refused.reason)
@@ -133,7 +133,7 @@ def _decode_pairs(view: PairsView, body: dict[str, Any], path_name: str | None) 
             try:
                 pairs[key] = primitive(value)
                 continue
-            except Refused as refused:
+            except ValueRefused as refused:
                 problem = Problem(key, refused.reason)
         problems.append(problem)
     if view.keyed:
@@ -176,7 +176,7 @@ def _keyed_problems(key: Any) -> list[Problem]:
         return [missing("key")]
     try:
         Text(longest=MAX_KEY).read(key)
-    except Refused as refused:
+    except ValueRefused as refused:
         return [Problem("key", refused.reason)]
     return []
 
@@ -192,6 +192,6 @@ def _name_problems(view: PairsView, name: Any) -> list[Problem]:
         return [Problem("name", "must be 1 to 128 characters without control characters or /")]
     try:
         storable(name)
-    except Refused as refused:
+    except ValueRefused as refused:
         return [Problem("name", refused.reason)]
     return []

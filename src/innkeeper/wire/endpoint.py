@@ -12,7 +12,7 @@ from uuid import UUID
 
 from innkeeper.errors import Unknown
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import Refused, storable
+from innkeeper.resources.values import ValueRefused, storable
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
@@ -30,7 +30,7 @@ TEXT_PARAMETERS: Final = {
 
 
 @dataclass(slots=True)
-class Asked:
+class EndpointRequest:
     """One authenticated request, read as far as it is the same for every operation."""
 
     path: Mapping[str, str]
@@ -57,7 +57,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Told:
+class EndpointResponse:
     """What an operation answers: JSON, or nothing with 204."""
 
     body: Any = None
@@ -71,7 +71,7 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Special:
+class Endpoint:
     """One operation of a dialect beside its views."""
 
     method: str
@@ -81,8 +81,8 @@ class Special:
     """Its operationId."""
     summary: str
     tag: str
-    perform: Callable[[Work, Asked], Awaitable[Told]]
-    before: Callable[[Asked], Awaitable[None]] | None = None
+    perform: Callable[[Work, EndpointRequest], Awaitable[EndpointResponse]]
+    before: Callable[[EndpointRequest], Awaitable[None]] | None = None
     """What may take long and needs no connection: it is done before one is taken."""
     shown: Schema | None = None
     """Schema of the answer; None for 204."""
@@ -136,6 +136,6 @@ def _parameter(name: str, text: str) -> Any:
         return ref
     try:
         return storable(text)
-    except Refused:
+    except ValueRefused:
         # PostgreSQL cannot hold it, so nothing has that name (CT-8).
         raise Unknown(TEXT_PARAMETERS[name], text) from None

@@ -8,7 +8,7 @@ from typing import Any, Final
 from innkeeper import __version__
 from innkeeper.actions.records.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
-from innkeeper.wire.endpoint import TEXT_PARAMETERS, Special
+from innkeeper.wire.endpoint import TEXT_PARAMETERS, Endpoint
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_responses import (
     HEADERS,
@@ -28,8 +28,8 @@ from innkeeper.wire.views import (
     SHOWS_VERSION,
     WRITES,
     Dialect,
+    ListShape,
     PairsView,
-    Shape,
     Verb,
     View,
 )
@@ -144,12 +144,12 @@ def _tags() -> list[Schema]:
     return [{"name": name} for name in sorted(names | {STREAM_TAG})]
 
 
-def _outside(path: str, special: Special | None = None) -> str:
+def _outside(path: str, special: Endpoint | None = None) -> str:
     """A path with its parameters named as the documents name them."""
     return re.sub(r"\{(\w+)\}", lambda match: "{" + _parameter(match.group(1), special) + "}", path)
 
 
-def _parameter(name: str, special: Special | None = None) -> str:
+def _parameter(name: str, special: Endpoint | None = None) -> str:
     if special and name in TEXT_PARAMETERS:
         return special.parameters.get(name, name)
     return "dataExtensionName" if name == "name" else camel(name) + "Ref"
@@ -217,7 +217,7 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
     return out
 
 
-def _path_parameters(path: str, special: Special | None = None) -> list[Schema]:
+def _path_parameters(path: str, special: Endpoint | None = None) -> list[Schema]:
     text: Schema = {"type": "string"}
     return [
         {
@@ -230,7 +230,7 @@ def _path_parameters(path: str, special: Special | None = None) -> list[Schema]:
     ]
 
 
-def _special_body(special: Special) -> str:
+def _special_body(special: Endpoint) -> str:
     return special.name[:1].upper() + special.name[1:] + "Body"
 
 
@@ -250,7 +250,7 @@ def hoisted(schema: Any, schemas: dict[str, Schema]) -> Any:
     return ref_to(title)
 
 
-def _special(special: Special, prefix: str, schemas: dict[str, Schema]) -> Schema:
+def _special(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Schema:
     parameters = _path_parameters(special.path, special)
     for name, text in special.query.items():
         schema: Schema = {"type": "integer"} if name in _NUMBERS else {"type": "string"}
@@ -284,7 +284,7 @@ def _special(special: Special, prefix: str, schemas: dict[str, Schema]) -> Schem
     return out
 
 
-def _special_headers(special: Special) -> Iterable[str]:
+def _special_headers(special: Endpoint) -> Iterable[str]:
     if special.status in (201, 202):
         yield "Location"
     if special.takes_key:
@@ -293,7 +293,7 @@ def _special_headers(special: Special) -> Iterable[str]:
         yield "ETag"
 
 
-def _other_media(special: Special) -> Schema:
+def _other_media(special: Endpoint) -> Schema:
     return {media: {"schema": {"type": "string"}} for media in special.other_media}
 
 
@@ -327,7 +327,7 @@ def _shown(operation: Operation, view: View) -> Schema:
     page = ref_to(f"{name}Page")
     array: Schema = {"type": "array", "items": ref_to(name)}
     return {
-        Shape.ENVELOPE: page,
-        Shape.ARRAY: array,
-        Shape.ARRAY_UNLESS_PAGED: {"anyOf": [array, page]},
+        ListShape.ENVELOPE: page,
+        ListShape.ARRAY: array,
+        ListShape.ARRAY_UNLESS_PAGED: {"anyOf": [array, page]},
     }[view.shape]

@@ -6,10 +6,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
-from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, Wanted
+from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day
-from innkeeper.resources.values import Refused, storable
+from innkeeper.resources.values import ValueRefused, storable
 from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.views import PairsView, View
 
@@ -31,7 +31,7 @@ LISTS: Final = ("expand", "name")
 class NoHit(Exception):
     """A filter that nothing stored can meet: the page that was asked for is empty (CT-8)."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PageRequest) -> None:
         super().__init__()
         self.wanted = wanted
 
@@ -48,7 +48,7 @@ def parse_query(raw: bytes) -> dict[str, str]:
     return query
 
 
-def wanted(view: View, query: Query) -> Wanted:
+def wanted(view: View, query: Query) -> PageRequest:
     """The page that `query` asks for; raises `Invalid` (L-3 to L-6), `NoHit`."""
     problems: list[Problem] = []
     offset = _whole(query, "offset", 0, 0, _MAX_OFFSET, problems)
@@ -60,12 +60,12 @@ def wanted(view: View, query: Query) -> Wanted:
         problems.append(Problem("query", f"either {' or '.join(names)} must be provided"))
     if problems:
         raise Invalid(*problems)
-    found = Wanted(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+    found = PageRequest(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
     for name, value in query.items():
         try:
             if _narrows(view, name):
                 storable(value)
-        except Refused:
+        except ValueRefused:
             raise NoHit(found) from None
     if any(filters[name] is None for name in view.ref_filters if name in filters):
         raise NoHit(found)
@@ -144,7 +144,7 @@ def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
         return text
     try:
         return field.kind.read(with_plus(text))
-    except Refused:
+    except ValueRefused:
         return text
 
 
@@ -158,7 +158,7 @@ def envelope(
     view: View,
     url: str,
     query: Query,
-    page: Wanted,
+    page: PageRequest,
     total: int,
     items: Sequence[Any],
     page_first: bool = False,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-from innkeeper.wire.endpoint import Special
+from innkeeper.wire.endpoint import Endpoint
 from innkeeper.wire.views import Dialect, Verb, View
 
 OPEN: Final = "open"
@@ -37,7 +37,7 @@ class Operation:
         return self.method == "POST"
 
 
-Route = Operation | Special
+Route = Operation | Endpoint
 
 
 def routes(dialects: Iterable[Dialect]) -> Iterator[Route]:

@@ -11,10 +11,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.kinds import ListOf, Part
+from innkeeper.resources.kinds import ListOf, ObjectOf
 from innkeeper.rules.members import LONGEST_NAME, suggestion, unknown_members, unknown_paths
 from innkeeper.wire.decode import wire_name
-from innkeeper.wire.endpoint import Asked
+from innkeeper.wire.endpoint import EndpointRequest
 from innkeeper.wire.pagination import IDENTIFIER
 from innkeeper.wire.registry import OURS
 from innkeeper.wire.routes import Operation, Route
@@ -29,7 +29,7 @@ _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
 """C-9."""
 
 
-def check_names(route: Route, asked: Asked) -> bytes:
+def check_names(route: Route, asked: EndpointRequest) -> bytes:
     """The value of the header for what is ignored; empty where all is known.
 
     Raises `Invalid` where the operation is one of ours.
@@ -53,7 +53,7 @@ def check_names(route: Route, asked: Asked) -> bytes:
     return _header([*islice(members, MOST_NAMES), *names])
 
 
-def _ignored(route: Operation, asked: Asked) -> list[str]:
+def _ignored(route: Operation, asked: EndpointRequest) -> list[str]:
     view, body, found = route.view(asked.compatibility), asked.body, list[str]()
     if body and not view.open_ended and not isinstance(view, PairsView):
         known, parts = _known(view)
@@ -102,7 +102,7 @@ def _known(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], 
     parts = []
     for spelt, kind in fields.items():
         part = kind.element if isinstance(kind, ListOf) else kind
-        if isinstance(part, Part) and not part.open_ended:
+        if isinstance(part, ObjectOf) and not part.open_ended:
             parts.append((spelt, frozenset(part.members), isinstance(kind, ListOf)))
     links = (*view.parents, *view.children, *view.linked, *view.arrays)
     return frozenset({*_SERVER_OWNED, *fields, *links, *view.add}), parts

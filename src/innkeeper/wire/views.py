@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.kinds import Kind, Schema
-from innkeeper.wire.endpoint import Special
+from innkeeper.wire.endpoint import Endpoint
 
 
 class Verb(StrEnum):
@@ -31,7 +31,7 @@ SHOWS_VERSION: Final = frozenset({Verb.CREATE, Verb.FETCH, Verb.REPLACE, Verb.PA
 """Verbs that answer with one resource, and with its ETag where it is versioned."""
 
 
-class Shape(StrEnum):
+class ListShape(StrEnum):
     """How a list is answered."""
 
     ENVELOPE = "envelope"
@@ -125,7 +125,7 @@ class View:
     """Query parameter of a create that holds a ref -> parameter of the action (O-10)."""
     sorts: Mapping[str, str] = field(default_factory=dict)
     """Name in `sort` -> field."""
-    shape: Shape = Shape.ENVELOPE
+    shape: ListShape = ListShape.ENVELOPE
     links: tuple[str, ...] = ()
     """Members of a list's items until they are expanded (L-8); without any they always are."""
     with_total: bool = True
@@ -175,7 +175,7 @@ class Dialect:
 
     name: str
     views: tuple[View | tuple[View, View], ...]
-    specials: tuple[Special, ...] = ()
+    specials: tuple[Endpoint, ...] = ()
     """Operations that are no verb of a resource."""
     extra_error_members: Mapping[str, str] = field(default_factory=dict)
     """Member -> member of the error body that it repeats."""

@@ -20,7 +20,7 @@ def subject_hash(subject: object) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class AuditSubject:
     """Whom or what a row is about; of a guest it goes with an erasure."""
 
     kind: str
@@ -48,7 +48,7 @@ async def note(
     action: str,
     subject: object = None,
     *,
-    about: About | None = None,
+    about: AuditSubject | None = None,
     changes: Mapping[str, Any] | None = None,
     **details: Any,
 ) -> None:

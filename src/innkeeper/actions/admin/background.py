@@ -48,7 +48,7 @@ async def try_each(
         raise first
 
 
-class Later(Exception):
+class RetryAt(Exception):
     """A job is to run again at a time that it chose itself; it counts its attempts."""
 
     def __init__(self, at: datetime) -> None:
@@ -77,7 +77,7 @@ async def put_off(work: Work, query: str, record: Record, fault: Exception) -> s
     at = next_attempt(attempts)
     await work.run(query, ref=record["ref"], attempts=attempts, error=error, at=at)
     if at is not None:
-        raise Later(at) from fault
+        raise RetryAt(at) from fault
     return error
 
 

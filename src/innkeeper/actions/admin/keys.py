@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from innkeeper import clock
-from innkeeper.errors import Forbidden, OperatorError
+from innkeeper.errors import LinkExpired, OperatorError
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
 from innkeeper.store.migrate import LOCK
 from innkeeper.store.work import Row, Work
@@ -179,7 +179,7 @@ def scopes_in(row: Row) -> frozenset[Scope]:
 def _check_width(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
     lacking = in_order(scopes - by)
     if lacking:
-        raise Forbidden(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
+        raise LinkExpired(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
 
 
 async def touch(work: Work, client_key: str) -> None:

@@ -97,8 +97,8 @@ async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
     """
     try:
         return await _log_in(lend, limits, attempt)
-    except (users.Refused, Locked) as refused:
-        action = "login.failure" if isinstance(refused, users.Refused) else "login.refused"
+    except (users.LoginRefused, Locked) as refused:
+        action = "login.failure" if isinstance(refused, users.LoginRefused) else "login.refused"
         async with lend() as work:
             row = await work.one("users.by_email", email=users.normal_email(attempt.email))
             since = clock.now() - timedelta(hours=1)
@@ -117,7 +117,7 @@ async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
         stored = (row and row["password_hash"]) or _NOBODY
         right = await asyncio.to_thread(_verified, stored, attempt.password)
     if row is None or not right or row["disabled_at"] is not None:
-        raise users.Refused("That e-mail address and password do not belong together.")
+        raise users.LoginRefused("That e-mail address and password do not belong together.")
     async with lend() as work, work.transaction():
         for budget in budgets:
             query = "users.uncount_attempt" if budget.shared else "users.forget_attempts"
@@ -193,7 +193,7 @@ async def _open(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     person = await users.of_login(work, token)
     if person is not None:
         work.actor = person.email
-        about = audit.About(audit.USER, person.email)
+        about = audit.AuditSubject(audit.USER, person.email)
         await audit.note(work, "login.open", user, about=about, address=attempt.address)
     # A token that we did not make may be known to somebody else.
     ours = await _browser(work, attempt) is not None

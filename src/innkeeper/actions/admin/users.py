@@ -23,14 +23,14 @@ LINK: Final = timedelta(days=3)
 SHORTEST_PASSWORD: Final = 10
 
 
-class Refused(ApiError):
+class LoginRefused(ApiError):
     """What a person typed does not let them in."""
 
     status = 403
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class SignedInUser:
     """Somebody who is logged in."""
 
     ref: UUID
@@ -100,7 +100,7 @@ async def invite(
         _check_giver(by, None, role, memberships)
         row = await _create(work, email, name, role, None, memberships)
         given = {"role": [None, role], "workspaces": [None, memberships]}
-        about = audit.About(audit.USER, row["email"])
+        about = audit.AuditSubject(audit.USER, row["email"])
         await audit.note(work, "user.invite", row["ref"], about=about, changes=given)
         return await _link(work, row["ref"])
 
@@ -110,7 +110,9 @@ async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
     async with work.transaction():
         known = await _fetch(work, user)
         _check_giver(by, Role(known["role"]), Role(known["role"]), known["workspaces"])
-        await audit.note(work, "user.link", user, about=audit.About(audit.USER, known["email"]))
+        await audit.note(
+            work, "user.link", user, about=audit.AuditSubject(audit.USER, known["email"])
+        )
         return await _link(work, user)
 
 
@@ -161,7 +163,7 @@ async def change(
         after = {"role": role, "disabled": disabled, "workspaces": memberships}
         await audit.note(
             *(work, "user.change", user),
-            about=audit.About(audit.USER, known["email"]),
+            about=audit.AuditSubject(audit.USER, known["email"]),
             changes=audit.changed(before, after, after),
         )
 
@@ -183,9 +185,9 @@ def _check_giver(
     by: Giver, before: Role | None, after: Role, *memberships: Sequence[str] | None
 ) -> None:
     if not may_give(by.role, before, after):
-        raise Refused("Only an owner makes and changes owners.")
+        raise LoginRefused("Only an owner makes and changes owners.")
     if not covers(by.memberships, *memberships):
-        raise Refused("You can only give and change access to workspaces that you may open.")
+        raise LoginRefused("You can only give and change access to workspaces that you may open.")
 
 
 async def link(work: Work, token: str) -> Record | None:
@@ -212,14 +214,14 @@ async def use_link(
             await work.run("users.close_logins", user=user, kept=None)
             await work.run("users.forget_browsers", user=user)
         work.actor = (await _fetch(work, user))["email"]
-        about = audit.About(audit.USER, work.actor)
+        about = audit.AuditSubject(audit.USER, work.actor)
         await audit.note(work, "user.password", user, about=about)
     return user
 
 
-def link_ended() -> Refused:
+def link_ended() -> LoginRefused:
     """What is said of a link that has ended."""
-    return Refused("This link has expired or was used. Ask for another one.")
+    return LoginRefused("This link has expired or was used. Ask for another one.")
 
 
 async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
@@ -236,7 +238,7 @@ async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
     return token, now + LOGIN
 
 
-async def of_login(work: Work, token: str, workspace: str | None = None) -> Person | None:
+async def of_login(work: Work, token: str, workspace: str | None = None) -> SignedInUser | None:
     """Whose login this is, if it is open; notes that they are here, at most once a minute."""
     now = clock.now()
     row = await work.one("users.of_login", token_sha256=digest_of(token), now=now)
@@ -252,7 +254,7 @@ async def of_login(work: Work, token: str, workspace: str | None = None) -> Pers
         await work.run(
             "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=here, now=now
         )
-    return Person(row["ref"], row["email"], row["name"], Role(row["role"]), here, allowed)
+    return SignedInUser(row["ref"], row["email"], row["name"], Role(row["role"]), here, allowed)
 
 
 async def close_login(work: Work, token: str) -> None:
@@ -262,7 +264,7 @@ async def close_login(work: Work, token: str) -> None:
         await work.run("users.close_login", token_sha256=digest_of(token))
         if person is not None:
             work.actor = person.email
-            about = audit.About(audit.USER, person.email)
+            about = audit.AuditSubject(audit.USER, person.email)
             await audit.note(work, "login.close", person.ref, about=about)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from innkeeper.actions.audiences import segment_runs, segments
 from innkeeper.actions.audiences.export_runs import put_file
-from innkeeper.actions.privacy.erasure import Erasure, Place, deletes, register, rows
+from innkeeper.actions.privacy.erasure import Erasure, ErasureTarget, deletes, register, rows
 from innkeeper.lake.locks import EXPORTS, alone
 from innkeeper.resources.exports import CSV
 from innkeeper.store.files import Files
@@ -89,10 +89,10 @@ def next_name(name: str) -> str:
 
 
 PLACES: Final = (
-    Place("segment_members", leave_segments, rows("privacy.segments_of")),
-    Place("segment_samples", deletes("segments.forget_samples")),
-    Place("webhook_messages", deletes("webhooks.forget_guests")),
-    Place("audience_exports", access=rows("privacy.audience_exports_of"), files=cut_files),
+    ErasureTarget("segment_members", leave_segments, rows("privacy.segments_of")),
+    ErasureTarget("segment_samples", deletes("segments.forget_samples")),
+    ErasureTarget("webhook_messages", deletes("webhooks.forget_guests")),
+    ErasureTarget("audience_exports", access=rows("privacy.audience_exports_of"), files=cut_files),
 )
 for _place in PLACES:
     register(_place)

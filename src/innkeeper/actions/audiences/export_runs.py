@@ -32,7 +32,7 @@ from innkeeper.resources.exports import (
     SUCCESS,
 )
 from innkeeper.rules import exports as rules
-from innkeeper.rules.exports import Shape
+from innkeeper.rules.exports import ExportFormat
 from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.temp_files import temporary
@@ -46,7 +46,7 @@ KEPT: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class _SelectedMembers:
     """Who goes into the files of one kind."""
 
     action: str | None
@@ -140,7 +140,7 @@ def lock_of_deliveries(work: Work, export: UUID) -> str:
 
 
 async def _members(
-    lake: Lake, definition: Any, shape: Shape, every: Any
+    lake: Lake, definition: Any, shape: ExportFormat, every: Any
 ) -> tuple[list[str], list[str]]:
     """The segment's members, and those that the filter keeps."""
     from innkeeper.lake.segment_members import Question, find_members  # noqa: PLC0415
@@ -151,25 +151,25 @@ async def _members(
     return found, await find_members(lake, Question.of(shape.filter, every), found)
 
 
-async def _chosen(work: Work, row: Record, members: list[str]) -> list[_Chosen]:
+async def _chosen(work: Work, row: Record, members: list[str]) -> list[_SelectedMembers]:
     """All of them, or for a delta who came and who went; the baseline moves in this transaction."""
     if row["definition_type"] != DELTA:
-        return [_Chosen(None, members)]
+        return [_SelectedMembers(None, members)]
     before = {each["guest"] for each in await work.all("exports.members", export=row["ref"])}
     now = set(members)
     added = [guest for guest in members if guest not in before]
     removed = sorted(before - now)
     await work.run("exports.forget_members", export=row["ref"], guests=removed)
     await work.run("exports.note_members", export=row["ref"], guests=added)
-    return [_Chosen(ADD, added), _Chosen(REMOVE, removed)]
+    return [_SelectedMembers(ADD, added), _SelectedMembers(REMOVE, removed)]
 
 
 def _write(
     session: Any,
     lake: Lake,
-    shape: Shape,
+    shape: ExportFormat,
     every: Any,
-    chosen: list[_Chosen],
+    chosen: list[_SelectedMembers],
     folder: Path,
     most_rows: int,
 ) -> list[_File]:
@@ -190,7 +190,7 @@ def _write(
 
 
 async def _keep(
-    work: Work, execution: UUID, shape: Shape, written: list[_File], kept: list[str]
+    work: Work, execution: UUID, shape: ExportFormat, written: list[_File], kept: list[str]
 ) -> None:
     """Put files where downloads find them, and list them."""
     files = Files.of(work.settings)

@@ -12,7 +12,7 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
-from innkeeper.resources.values import Refused
+from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.members import LONGEST_NAME, suggestion
 from innkeeper.store.work import Work
 
@@ -139,7 +139,7 @@ def _parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[
     problems += _too_long(name, first, last, unit, most_periods)
     try:
         currency = CURRENCY.read(asked.get("currency") or "EUR")
-    except Refused as refused:
+    except ValueRefused as refused:
         problems.append(Problem("currency", refused.reason))
         currency = "EUR"
     most = asked.get("limit") or "20"

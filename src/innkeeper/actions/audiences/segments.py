@@ -25,7 +25,7 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
-from innkeeper.rules.segment_matching import Guest, Verdict, matches
+from innkeeper.rules.segment_matching import GuestRows, Verdict, matches
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
 from innkeeper.store.work import Json, Work
@@ -187,7 +187,7 @@ async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -
     if rows is None:
         raise Unknown("Guest", guest)
     values = await traits.of_rows(work, known, rules.traits_in(definition), rows)
-    person = Guest(rows.row, rows.tables, values)
+    person = GuestRows(rows.row, rows.tables, values)
     return matches(rules.resolved(definition, clock.now()), person)
 
 

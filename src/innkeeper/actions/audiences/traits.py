@@ -15,7 +15,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
-from innkeeper.rules.segment_matching import Guest, rows_that_meet
+from innkeeper.rules.segment_matching import GuestRows, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Json, Work
@@ -138,7 +138,7 @@ async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str,
 
 
 async def of_rows(
-    work: Work, every: Traits, names: Iterable[str], guest: Guest, *, placed: bool = True
+    work: Work, every: Traits, names: Iterable[str], guest: GuestRows, *, placed: bool = True
 ) -> dict[str, Any]:
     """Traits of a guest whose rows are known, by name; what depends on others, of the lake."""
     found = {

@@ -9,12 +9,12 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import engine
-from innkeeper.actions.bulk.guest_batch import Source
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.records.paging import Page
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.batch import Entry
+from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.store.readers import Chunk
 from innkeeper.store.work import Json, Lend, Row, Work
@@ -45,7 +45,7 @@ INTERRUPTED_STREAM: Final = (
 _COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
-class Moved(engine.Stopped):
+class FileRewritten(engine.ChunkAborted):
     """The file was rewritten while it was read: open it again and go on."""
 
 
@@ -246,22 +246,24 @@ async def let_go(work: Work, batch: UUID) -> None:
     await work.one("batches.let_go", lock=_lock(batch))
 
 
-async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]]) -> None:
+async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]) -> None:
     """Apply the records of a claimed batch, from where it stopped. `chunks` start there.
 
     Each chunk is one transaction, which notes how far it came: cut off anywhere, what is noted
     is what was done. Raises `Moved` when the file was rewritten meanwhile.
     """
-    source = Source("batch" if batch["holds"] == "batch" else "import", batch["ref"])
+    source = RecordSource("batch" if batch["holds"] == "batch" else "import", batch["ref"])
     async for chunk in chunks:
         await apply_chunk(work, batch, source, chunk.items)
 
 
-async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[Entry]) -> Record:
+async def apply_chunk(
+    work: Work, batch: Row, source: RecordSource, entries: Sequence[BatchRecord]
+) -> Record:
     """Apply some records and note it; the batch as it is then."""
     noted = batch
 
-    async def keep(tally: Tally, done: Sequence[Entry]) -> None:
+    async def keep(tally: Outcomes, done: Sequence[BatchRecord]) -> None:
         nonlocal noted
         noted = await note(work, batch, tally, done)
 
@@ -269,7 +271,7 @@ async def apply_chunk(work: Work, batch: Row, source: Source, entries: Sequence[
     return noted
 
 
-async def note(work: Work, batch: Row, tally: Tally, done: Sequence[Entry]) -> Record:
+async def note(work: Work, batch: Row, tally: Outcomes, done: Sequence[BatchRecord]) -> Record:
     """Note what some records did, in the transaction that did it; raises `Moved`."""
     row = await work.one(
         "batches.progress",
@@ -284,7 +286,7 @@ async def note(work: Work, batch: Row, tally: Tally, done: Sequence[Entry]) -> R
         now=clock.now(),
     )
     if row is None:
-        raise Moved
+        raise FileRewritten
     if tally.failures:
         failed = (
             (row["ref"], one.line, one.ref, one.fault.code, one.fault.message, [*one.fault.errors])

@@ -15,19 +15,19 @@ from uuid import UUID
 import psycopg
 
 from innkeeper.actions.bulk import event_batch, guest_records, order_records, removals
-from innkeeper.actions.bulk.guest_batch import Crowd, Source
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.errors import Unavailable
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import (
-    Entry,
-    EventTold,
-    Fault,
+    BatchRecord,
+    EventRecord,
     GuestDelete,
+    GuestMigration,
     GuestWrite,
-    Migration,
     OrderDelete,
     OrderWrite,
+    RecordError,
 )
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Work
@@ -37,20 +37,22 @@ CHUNK: Final = 1000
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Tally, Sequence[Entry]], Awaitable[object]]
+Keep = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
 """Notes what some records of a chunk did, in the transaction that did it."""
 
 
-class Stopped(Exception):
+class ChunkAborted(Exception):
     """Raised by `Keep`: nothing of this chunk may be applied, alone or together."""
 
 
-async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+async def apply(
+    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+) -> None:
     """Carry out records and note it; call it outside a transaction.
 
     Raises what stops all of it: `Unavailable`, and `Stopped` of `keep`.
     """
-    for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventTold)):
+    for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventRecord)):
         part = list(several)
         if events:
             await _record_events(work, part, keep, rehearse=source.rehearse)
@@ -59,21 +61,23 @@ async def apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep
 
 
 async def _record_events(
-    work: Work, entries: Sequence[Entry], keep: Keep, *, rehearse: bool
+    work: Work, entries: Sequence[BatchRecord], keep: Keep, *, rehearse: bool
 ) -> None:
-    tally = Tally()
-    told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventTold)]
+    tally = Outcomes()
+    told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventRecord)]
     await event_batch.write(work, tally, told, rehearse=rehearse)
     async with work.transaction():
         await keep(tally, entries)
 
 
-async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+async def _apply(
+    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+) -> None:
     async def once() -> None:
         async with work.transaction():
             begun = await work.one("batches.begin_chunk")
             assert begun is not None  # noqa: S101 - a workspace has identity settings
-            tally = Tally()
+            tally = Outcomes()
             await _in_runs(work, entries, source, tally, begun["version"])
             await keep(tally, entries)
 
@@ -83,7 +87,7 @@ async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Kee
         if len(entries) == 1 or not isinstance(error.__cause__, psycopg.errors.OutOfMemory):
             raise
         await _halved(work, entries, source, keep)
-    except Stopped:
+    except ChunkAborted:
         raise
     except Exception as error:
         if len(entries) > 1:
@@ -96,46 +100,48 @@ async def _apply(work: Work, entries: Sequence[Entry], source: Source, keep: Kee
         await _refused(work, entries[0], keep)
 
 
-async def _halved(work: Work, entries: Sequence[Entry], source: Source, keep: Keep) -> None:
+async def _halved(
+    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+) -> None:
     middle = len(entries) // 2
     await _apply(work, entries[:middle], source, keep)
     await _apply(work, entries[middle:], source, keep)
 
 
-async def _refused(work: Work, entry: Entry, keep: Keep) -> None:
-    tally = Tally()
+async def _refused(work: Work, entry: BatchRecord, keep: Keep) -> None:
+    tally = Outcomes()
     tally.fail(entry, rules.INTERNAL)
     async with work.transaction():
         await keep(tally, [entry])
 
 
 async def _in_runs(
-    work: Work, entries: Sequence[Entry], source: Source, tally: Tally, version: UUID
+    work: Work, entries: Sequence[BatchRecord], source: RecordSource, tally: Outcomes, version: UUID
 ) -> None:
     for kind, run in _runs(entries):
-        if kind is Fault:
+        if kind is RecordError:
             for entry, fault in run:
                 tally.fail(entry, fault)
         elif kind is OrderDelete:
             await removals.delete_orders(work, tally, run)
         else:
-            await IN_CROWD[kind](await Crowd.of(work, source, version), tally, run)
+            await IN_CROWD[kind](await GuestBatch.of(work, source, version), tally, run)
 
 
-IN_CROWD: Final[dict[type, Callable[[Crowd, Tally, Any], Awaitable[None]]]] = {
+IN_CROWD: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[None]]]] = {
     GuestWrite: guest_records.write,
     OrderWrite: order_records.write,
     GuestDelete: removals.delete_guests,
-    Migration: removals.migrate,
+    GuestMigration: removals.migrate,
 }
 """What carries out records of a kind."""
 
 
-def _runs(entries: Sequence[Entry]) -> Iterator[tuple[type, list[tuple[Entry, Any]]]]:
+def _runs(entries: Sequence[BatchRecord]) -> Iterator[tuple[type, list[tuple[BatchRecord, Any]]]]:
     """Records of one kind that follow each other; bad ones stand apart from all."""
-    faults = [(entry, entry.what) for entry in entries if isinstance(entry.what, Fault)]
+    faults = [(entry, entry.what) for entry in entries if isinstance(entry.what, RecordError)]
     if faults:
-        yield Fault, faults
-    sound = (entry for entry in entries if not isinstance(entry.what, Fault))
+        yield RecordError, faults
+    sound = (entry for entry in entries if not isinstance(entry.what, RecordError))
     for kind, run in groupby(sound, key=lambda entry: type(entry.what)):
         yield kind, [(entry, entry.what) for entry in run]

@@ -13,18 +13,18 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import ApiError, Conflict, Unavailable, UnknownBrowser
-from innkeeper.resources.values import Refused, instant
+from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import batch as rules
 from innkeeper.rules import stream
-from innkeeper.rules.batch import Entry, EventTold, Fault
+from innkeeper.rules.batch import BatchRecord, EventRecord, RecordError
 from innkeeper.rules.identity_keys import identifier_key
 from innkeeper.rules.placeholders import identifies_nobody
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import retrying
 from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.work import Work
@@ -36,7 +36,11 @@ _encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="num
 
 
 async def write(
-    work: Work, tally: Tally, entries: Sequence[tuple[Entry, EventTold]], *, rehearse: bool = False
+    work: Work,
+    tally: Outcomes,
+    entries: Sequence[tuple[BatchRecord, EventRecord]],
+    *,
+    rehearse: bool = False,
 ) -> None:
     """Record events; call it outside a transaction. What fails does so alone."""
     never = (await rulebook.current(work)).never
@@ -57,36 +61,36 @@ async def write(
         await work.one("batches.flush_at_once")
 
 
-def _note(tally: Tally, entry: Entry, outcome: str | Fault) -> None:
-    if isinstance(outcome, Fault):
+def _note(tally: Outcomes, entry: BatchRecord, outcome: str | RecordError) -> None:
+    if isinstance(outcome, RecordError):
         tally.fail(entry, outcome)
     else:
         tally.count(outcome)
 
 
-def _checked(message: dict[str, Any], never: Collection[str]) -> Fault | None:
+def _checked(message: dict[str, Any], never: Collection[str]) -> RecordError | None:
     """What can be said against an event before it is recorded."""
     person = _person(message, never)
-    if isinstance(person, Fault):
+    if isinstance(person, RecordError):
         return person
     browser = message.get("browser_id") if person is None else str(_NAMES)
     try:
         at = instant(message.get("requested_at"))
-        stream.read(Sent({**message, "browser_id": browser}, at))
-    except Refused as refused:
+        stream.read(IncomingEvent({**message, "browser_id": browser}, at))
+    except ValueRefused as refused:
         return rules.invalid(f"requested_at: {refused.reason}")
     except ApiError as error:
         return rules.invalid(*error.errors)
     return None
 
 
-async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> str | Fault:
+async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> str | RecordError:
     try:
         at = instant(message.get("requested_at"))
-    except Refused as refused:
+    except ValueRefused as refused:
         return rules.invalid(f"requested_at: {refused.reason}")
     person = _person(message, never)
-    if isinstance(person, Fault):
+    if isinstance(person, RecordError):
         return person
     own = message.get("ref")
     ref = _uuid(own) or uuid5(_NAMES, _encode(message).decode())
@@ -94,7 +98,7 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
     try:
         if person is not None:
             told["browser_id"] = str(await _browser_of(work, told, person, at))
-        return await _record(work, Sent(told, at), ref)
+        return await _record(work, IncomingEvent(told, at), ref)
     except Conflict:
         return "unchanged"
     except Unavailable:
@@ -110,7 +114,9 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
         return rules.INTERNAL
 
 
-def _person(message: Mapping[str, Any], never: Collection[str]) -> Mapping[str, str] | Fault | None:
+def _person(
+    message: Mapping[str, Any], never: Collection[str]
+) -> Mapping[str, str] | RecordError | None:
     """The identifier of the person whom an event names in place of a browser, None when it names a
     browser, or why it names nobody. A browser id that is a placeholder is none: all who have it
     would be one person."""
@@ -123,7 +129,7 @@ def _person(message: Mapping[str, Any], never: Collection[str]) -> Mapping[str, 
     return next(every, rules.NO_IDENTITY)
 
 
-async def _record(work: Work, sent: Sent, ref: UUID) -> str:
+async def _record(work: Work, sent: IncomingEvent, ref: UUID) -> str:
     try:
         taken = await retrying(lambda: ingest.record(work, sent, ref))
     except UnknownBrowser:
@@ -146,7 +152,7 @@ async def _browser_of(
         kept: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
         said = {**kept, "type": "IDENTITY", "browser_id": str(browser)}
         ref = uuid5(browser, "identity")
-        await ingest.record(work, Sent(said, at), ref)
+        await ingest.record(work, IncomingEvent(said, at), ref)
     return browser
 
 

@@ -26,7 +26,7 @@ FAILED: Final = "failed"
 
 
 @dataclass(slots=True)
-class OrderParts:
+class ExportedParts:
     """What belongs to some orders, by order or item."""
 
     items: Mapping[UUID, list[Row]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ async def guests(work: Work) -> AsyncIterator[GuestPage]:
         yield [(flat(row), found[row["ref"]]) for row in rows]
 
 
-async def orders(work: Work) -> AsyncIterator[tuple[list[Record], OrderParts]]:
+async def orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]]:
     """Every order, each page with what belongs to its orders. Use it in `one_moment`."""
     async for rows in _pages(work, "exports_files.orders"):
         refs = [row["ref"] for row in rows]
@@ -58,7 +58,7 @@ async def orders(work: Work) -> AsyncIterator[tuple[list[Record], OrderParts]]:
             )
             for name in ("contacts", "consumers")
         }
-        parts = OrderParts(
+        parts = ExportedParts(
             items=_by(await work.all("order_writes.items", orders=refs), "order_ref"),
             contacts=_by(people["contacts"], "order_ref"),
             consumers=_by(people["consumers"], "order_ref"),

@@ -20,10 +20,10 @@ from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
 from innkeeper.rules import identity
-from innkeeper.rules.batch import Group, check_groups
-from innkeeper.rules.identity import Decision, Found
+from innkeeper.rules.batch import ExtensionRecord, check_groups
+from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.identity_keys import guest_keys, in_order, lock_of
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import Intent, written
 from innkeeper.store.work import Json, Row, Work
 
@@ -33,7 +33,7 @@ Groups = dict[tuple[str, str], dict[str, Any]]
 
 
 @dataclass(slots=True)
-class Known:
+class GuestState:
     """A guest of the crowd: as stored (None for a new one), and as it is now."""
 
     stored: Row | None
@@ -58,7 +58,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RecordSource:
     """What is noted of where records come from."""
 
     name: str
@@ -67,23 +67,23 @@ class Source:
     """Write nothing but what this connection alone sees, to tell what would happen."""
 
 
-class Crowd:
+class GuestBatch:
     """Call `gather`, then decide and write, then `flush`, in one transaction."""
 
-    def __init__(self, work: Work, book: Rulebook, source: Source) -> None:
+    def __init__(self, work: Work, book: IdentityRules, source: RecordSource) -> None:
         self.work = work
         self.book = book
         self.now: datetime = clock.now()
         self._source = source
         self._store = "rehearsal" if source.rehearse else "guest_writes"
-        self._guests: dict[UUID, Known] = {}
+        self._guests: dict[UUID, GuestState] = {}
         self._owners: dict[UUID, list[UUID]] = defaultdict(list)
         self._joins: list[tuple[Any, ...]] = []
         self._guarded: list[tuple[Any, ...]] = []
         self._indexes = not all(rule.always_indexed for rule in book.rules)
 
     @classmethod
-    async def of(cls, work: Work, source: Source, version: UUID) -> "Crowd":
+    async def of(cls, work: Work, source: RecordSource, version: UUID) -> "GuestBatch":
         """An empty crowd with the rules of a version that is in force, and stays so until the
         transaction ends."""
         book = await rulebook.current(work)
@@ -92,7 +92,7 @@ class Crowd:
         return cls(work, book, source)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> RecordSource:
         """Where the records come from."""
         return self._source
 
@@ -101,11 +101,11 @@ class Crowd:
         """Whether nothing is to be written for good."""
         return self._source.rehearse
 
-    def evidence(self, person: Record) -> Found:
+    def evidence(self, person: Record) -> Evidence:
         """What a record says about who it is."""
         return identity.evidence_of(person, self.book, self.now)
 
-    async def gather(self, every: Iterable[Found]) -> None:
+    async def gather(self, every: Iterable[Evidence]) -> None:
         """Lock the keys of what is to be decided, and find the guests that they lead to."""
         keys = in_order({*chain.from_iterable(found.keys() for found in every)})
         if not keys:
@@ -131,7 +131,7 @@ class Crowd:
             others = [ref for ref in wanted if ref not in live]
             rows += await self.work.all(f"{self._store}.read", refs=others)
         for row in rows:
-            self._guests[row["ref"]] = Known(row, ledger.seen_record(row), self._keys_of(row))
+            self._guests[row["ref"]] = GuestState(row, ledger.seen_record(row), self._keys_of(row))
 
     async def read_groups(self, refs: Iterable[UUID] | None = None) -> None:
         """Read the data extensions of guests that are to get some, or of all that are known."""
@@ -146,7 +146,7 @@ class Crowd:
             for row in await self.work.all(f"{self._store}.extensions", refs=list(wanted)):
                 wanted[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
-    def decide(self, found: Found) -> Decision:
+    def decide(self, found: Evidence) -> Decision:
         """The guest that evidence leads to, of those gathered and those new."""
         keys = found.keys()
         candidates = [
@@ -160,7 +160,7 @@ class Crowd:
             return identity.resolve(found, candidates, self.book, self.now)
         return identity.resolve_without_rules(found, candidates, self.now)
 
-    def known(self, ref: UUID) -> Known:
+    def known(self, ref: UUID) -> GuestState:
         """A guest of the crowd; raises KeyError."""
         return self._guests[ref]
 
@@ -172,7 +172,7 @@ class Crowd:
                 guest[name] = instant(changes[name])
         keys = guest_keys(guest, self.book.keys(guest) if self._indexes else ())
         ref: UUID = guest["ref"]
-        self._guests[ref] = Known(None, guest, keys, groups={})
+        self._guests[ref] = GuestState(None, guest, keys, groups={})
         self._own_keys(ref, keys)
         return ref
 
@@ -193,7 +193,7 @@ class Crowd:
             self._own_keys(ref, known.keys)
         return True
 
-    def put_groups(self, ref: UUID, sent: Sequence[Group], *, dry: bool = False) -> bool:
+    def put_groups(self, ref: UUID, sent: Sequence[ExtensionRecord], *, dry: bool = False) -> bool:
         """Overwrite data extensions, which were read; whether that changes any.
 
         Raises `Refused` when the guest would break a limit; `dry` only finds that out.
@@ -211,7 +211,7 @@ class Crowd:
             known.put |= different
         return bool(different)
 
-    def note(self, ref: UUID, decision: Decision, source: Source | None = None) -> None:
+    def note(self, ref: UUID, decision: Decision, source: RecordSource | None = None) -> None:
         """Keep why a record joined a guest, and what guards kept from deciding it."""
         about = source or self._source
         tail = (about.name, about.ref, self.work.actor, self.now)
@@ -253,7 +253,7 @@ class Crowd:
         self._joins.clear()
         self._guarded.clear()
 
-    async def _rewrite(self, changed: list[Known]) -> None:
+    async def _rewrite(self, changed: list[GuestState]) -> None:
         guests = [known for known in changed if known.stored is not None]
         if not guests:
             return
@@ -302,7 +302,7 @@ class Crowd:
                 now=self.now,
             )
 
-    async def _reach(self, ref: UUID, known: Known, wish: Intent) -> None:
+    async def _reach(self, ref: UUID, known: GuestState, wish: Intent) -> None:
         """A write to a guest of a merged group, by the ledger; then see what became of it."""
         assert known.stored is not None  # noqa: S101 - a new guest is in no group
         await ledger.reach(self.work, ref, wish, root=known.stored["survivor_ref"])
@@ -314,7 +314,7 @@ class Crowd:
             known.stored, known.seen = row, ledger.seen_record(row)
             self._own_keys(ref, self._keys_of(row))
 
-    def _own(self, known: Known) -> Record:
+    def _own(self, known: GuestState) -> Record:
         """A guest as matching sees it: as it would be without any merge."""
         if known.grouped and known.stored is not None:
             return ledger.own_record(known.stored)

@@ -3,20 +3,26 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from innkeeper.actions.bulk.guest_batch import Crowd
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.guest_batch import GuestBatch
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Changes
 from innkeeper.resources.guests import CUSTOMER, VISITOR
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry, Fault, Group, GuestWrite, Refused
-from innkeeper.rules.identity import Decision, Found
+from innkeeper.rules.batch import (
+    BatchRecord,
+    ExtensionRecord,
+    GuestWrite,
+    RecordError,
+    RecordRejected,
+)
+from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.merging import intent
 
-Written = tuple[Entry, GuestWrite]
+Written = tuple[BatchRecord, GuestWrite]
 
 
-async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
+async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) -> None:
     """Carry out guest writes in their order; what fails does so alone."""
     evidence = [crowd.evidence(what.changes) for _, what in entries]
     people = [what.changes for _, what in entries]
@@ -31,14 +37,14 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
             tally.fail(entry, rules.SUPPRESSED)
         else:
             outcome = await _one(crowd, what, found)
-            if isinstance(outcome, Fault):
+            if isinstance(outcome, RecordError):
                 tally.fail(entry, outcome)
             else:
                 tally.count(outcome)
     await crowd.flush()
 
 
-async def _one(crowd: Crowd, what: GuestWrite, found: Found) -> str | Fault:
+async def _one(crowd: GuestBatch, what: GuestWrite, found: Evidence) -> str | RecordError:
     """What became of a record: `created`, `updated`, `unchanged` or why it failed."""
     decision = crowd.decide(found)
     # With no rule nobody can be a customer: guests are matched by all their identifiers, and
@@ -53,11 +59,11 @@ async def _one(crowd: Crowd, what: GuestWrite, found: Found) -> str | Fault:
         merges = crowd.rehearses and crowd.known(decision.guest).of_file
         outcome = await _change(crowd, decision.guest, changes, what.groups, decision)
         return "merged" if merges else outcome
-    except Refused as refused:
+    except RecordRejected as refused:
         return refused.fault
 
 
-def _create(crowd: Crowd, what: GuestWrite, changes: Changes, decision: Decision) -> str:
+def _create(crowd: GuestBatch, what: GuestWrite, changes: Changes, decision: Decision) -> str:
     if what.groups:
         # Before the guest exists: a record that fails leaves nothing behind.
         rules.check_groups({}, what.groups)
@@ -69,7 +75,11 @@ def _create(crowd: Crowd, what: GuestWrite, changes: Changes, decision: Decision
 
 
 async def _change(
-    crowd: Crowd, guest: UUID, changes: Changes, groups: Sequence[Group], decision: Decision
+    crowd: GuestBatch,
+    guest: UUID,
+    changes: Changes,
+    groups: Sequence[ExtensionRecord],
+    decision: Decision,
 ) -> str:
     changed = False
     if groups:
@@ -84,7 +94,7 @@ async def _change(
     return "updated" if changed else "unchanged"
 
 
-async def holder_of(crowd: Crowd, guest: UUID) -> UUID:
+async def holder_of(crowd: GuestBatch, guest: UUID) -> UUID:
     """Whose data extensions a record writes: those of the guest that callers see."""
     row = crowd.known(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None

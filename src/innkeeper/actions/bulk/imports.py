@@ -10,18 +10,18 @@ from innkeeper import clock
 from innkeeper.actions.admin.background import told
 from innkeeper.actions.bulk import batches, engine
 from innkeeper.actions.bulk.batches import Holds
-from innkeeper.actions.bulk.guest_batch import Source
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.guest_batch import RecordSource
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record
-from innkeeper.rules.batch import Entry
+from innkeeper.rules.batch import BatchRecord
 from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
 _REHEARSAL: Final = "rehearsal"
-Told = Callable[[Tally, Sequence[Entry]], Awaitable[object]]
+Told = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
 """Told of what some records did."""
 
 
@@ -81,24 +81,27 @@ def reason(fault: Exception) -> str:
 
 
 async def apply(
-    work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]], progress: Callable[[Row], None]
+    work: Work,
+    batch: Row,
+    chunks: AsyncIterator[Chunk[BatchRecord]],
+    progress: Callable[[Row], None],
 ) -> Record:
     """Apply the records of a begun import from where it stopped, to the end of the file.
 
     `progress` learns how far it is after each chunk.
     """
-    source = Source("import", batch["ref"])
+    source = RecordSource("import", batch["ref"])
     async for chunk in chunks:
         progress(await batches.apply_chunk(work, batch, source, chunk.items))
     return await batches.finish(work, batch["ref"])
 
 
-async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) -> None:
+async def rehearse(work: Work, chunks: AsyncIterator[Chunk[BatchRecord]], told: Told) -> None:
     """Find out what an import would do, record by record, and do nothing of it.
 
     A record sees what those before it would have done, in tables of this connection alone.
     """
-    source = Source("rehearsal", rehearse=True)
+    source = RecordSource("rehearsal", rehearse=True)
     for table in ("", "_keys", "_extensions", "_orders", "_orders_index"):
         await work.run(f"rehearsal.begin{table}")
     try:
@@ -108,7 +111,9 @@ async def rehearse(work: Work, chunks: AsyncIterator[Chunk[Entry]], told: Told) 
         await work.run("rehearsal.end")
 
 
-async def rehearse_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Entry]]) -> None:
+async def rehearse_upload(
+    work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]
+) -> None:
     """Rehearse a claimed import from its first record, and note what would have become of each."""
     await batches.begin_again(work, batch["ref"])
     await rehearse(work, chunks, partial(batches.note, work, batch))

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.guest_batch import Crowd
+from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.actions.records.orders import COLUMNS
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
-from innkeeper.rules.batch import Group, Item
+from innkeeper.rules.batch import ExtensionRecord, ItemRecord
 from innkeeper.rules.identity_keys import in_order, lock_of, reference_key
 from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import one_order
@@ -24,7 +24,7 @@ _PEOPLE: Final = {"contacts": "order_people.contacts", "consumers": "order_peopl
 
 
 @dataclass(slots=True)
-class Piece:
+class OrderPart:
     """An item, contact or consumer of an order: a new one, or one that may change."""
 
     ref: UUID
@@ -44,7 +44,7 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Placed:
+class OrderState:
     """An order of the chunk, stored before or new."""
 
     ref: UUID
@@ -54,19 +54,19 @@ class Placed:
     created_at: datetime
     fresh: bool
     changed: bool = False
-    items: list[Piece] = field(default_factory=list)
-    contacts: list[Piece] = field(default_factory=list)
-    consumers: list[Piece] = field(default_factory=list)
+    items: list[OrderPart] = field(default_factory=list)
+    contacts: list[OrderPart] = field(default_factory=list)
+    consumers: list[OrderPart] = field(default_factory=list)
 
 
-class Till:
+class OrderBatch:
     """Call `gather`, then `place` and add pieces, then `flush`, in one transaction."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: GuestBatch) -> None:
         self._crowd = crowd
         self._work = crowd.work
         self._keys: dict[str, UUID] = {}
-        self._orders: dict[str, list[Placed]] = defaultdict(list)
+        self._orders: dict[str, list[OrderState]] = defaultdict(list)
         self._groups: dict[tuple[UUID, str, str], Body] = {}
         self._item_groups: dict[tuple[UUID, str, str], Body] = {}
         self._stored_groups: dict[tuple[UUID, str, str], Body] = {}
@@ -83,15 +83,15 @@ class Till:
                 ("order_writes.lock_references", {"locks": locks}),
                 ("order_writes.find", {"keys": keys}),
             )
-        found: dict[UUID, Placed] = {}
+        found: dict[UUID, OrderState] = {}
         for row in rows:
-            placed = Placed(**{k: row[k] for k in _READ}, fresh=False)
+            placed = OrderState(**{k: row[k] for k in _READ}, fresh=False)
             found[row["ref"]] = placed
             self._orders[row["reference_id"]].append(placed)
         if found:
             await self._read_parts(found)
 
-    def find(self, changes: Changes) -> Placed | None:
+    def find(self, changes: Changes) -> OrderState | None:
         """The order that a record is about, the nearest of its referenceId within two days
         (O-1 to O-3); None for a new one."""
         ordered_at = instant(changes["ordered_at"])
@@ -101,13 +101,13 @@ class Till:
             return None
         return min(near, key=lambda one: (abs(one.ordered_at - ordered_at), one.created_at))
 
-    def place(self, changes: Changes, placed: Placed | None) -> Placed:
+    def place(self, changes: Changes, placed: OrderState | None) -> OrderState:
         """The order that a record is about, `placed` as `find` found it, changed by it; or new."""
         told = {name: value for name, value in changes.items() if name not in COLUMNS}
         if placed is None:
             reference_id, moment = changes["reference_id"], instant(changes["ordered_at"])
             body, now = _present(told), self._crowd.now
-            placed = Placed(new_ref(), reference_id, moment, body, now, fresh=True)
+            placed = OrderState(new_ref(), reference_id, moment, body, now, fresh=True)
             self._orders[reference_id].append(placed)
             return placed
         body = _present({**placed.body, **told})
@@ -116,8 +116,8 @@ class Till:
         return placed
 
     def put_items(
-        self, order: Placed, items: Sequence[Item], *, is_row: bool
-    ) -> tuple[list[Piece], bool]:
+        self, order: OrderState, items: Sequence[ItemRecord], *, is_row: bool
+    ) -> tuple[list[OrderPart], bool]:
         """The items that lines of an order are, in order, and whether that changes anything.
 
         `is_row`: the message is the file, of which this is one row, so that an item is matched by
@@ -132,7 +132,7 @@ class Till:
         pieces, changed = [], False
         for item, position in zip(items, match_lines(stored, sent), strict=True):
             if position is None:
-                piece = Piece(new_ref(), {}, fresh=True)
+                piece = OrderPart(new_ref(), {}, fresh=True)
                 order.items.append(piece)
             else:
                 piece = before[position]
@@ -142,7 +142,7 @@ class Till:
             pieces.append(piece)
         return pieces, changed
 
-    def _put_item(self, order: Placed, piece: Piece, item: Item) -> bool:
+    def _put_item(self, order: OrderState, piece: OrderPart, item: ItemRecord) -> bool:
         """Make a piece what a line says; whether that changes it."""
         told = item.changes.get("ordered_at")
         moment = instant(told) if told else piece.ordered_at or order.ordered_at
@@ -157,7 +157,7 @@ class Till:
                 changed = True
         return changed
 
-    def put_group(self, order: Placed, group: Group | None) -> bool:
+    def put_group(self, order: OrderState, group: ExtensionRecord | None) -> bool:
         """Overwrite the data extension of an order; whether that changes it."""
         if group is None:
             return False
@@ -194,7 +194,7 @@ class Till:
         await self._put("put_extensions", self._groups)
         await self._put("put_item_extensions", self._item_groups)
 
-    async def _rehearse(self, orders: Sequence[Placed]) -> None:
+    async def _rehearse(self, orders: Sequence[OrderState]) -> None:
         await self._work.run(
             "rehearsal.put_orders",
             refs=[one.ref for one in orders],
@@ -206,11 +206,11 @@ class Till:
             now=self._crowd.now,
         )
 
-    async def _read_parts(self, found: Mapping[UUID, Placed]) -> None:
+    async def _read_parts(self, found: Mapping[UUID, OrderState]) -> None:
         refs = list(found)
-        items: dict[UUID, Piece] = {}
+        items: dict[UUID, OrderPart] = {}
         for row in await self._work.all("order_writes.items", orders=refs):
-            piece = Piece(row["ref"], row["body"], fresh=False, ordered_at=row["ordered_at"])
+            piece = OrderPart(row["ref"], row["body"], fresh=False, ordered_at=row["ordered_at"])
             piece.file = row["import_ref"]
             found[row["order_ref"]].items.append(piece)
             items[piece.ref] = piece
@@ -228,7 +228,7 @@ class Till:
         if written:
             await self._work.copy_in(f"order_writes.copy_{name}", written)
 
-    async def _rewrite(self, name: str, changed: Sequence[Placed | Piece]) -> None:
+    async def _rewrite(self, name: str, changed: Sequence[OrderState | OrderPart]) -> None:
         if changed:
             times: dict[str, Any] = {}
             if name == "items":
@@ -241,7 +241,7 @@ class Till:
                 **times,
             )
 
-    async def _mark_items(self, marked: Sequence[Piece]) -> None:
+    async def _mark_items(self, marked: Sequence[OrderPart]) -> None:
         """Note which stored items a row of this import was: no other row of it is one of them."""
         refs = [one.ref for one in marked if not one.fresh]
         if refs:
@@ -261,7 +261,7 @@ class Till:
                 now=self._crowd.now,
             )
 
-    def _order_row(self, one: Placed) -> tuple[Any, ...]:
+    def _order_row(self, one: OrderState) -> tuple[Any, ...]:
         now, key = self._crowd.now, self._keys[one.reference_id]
         return (one.ref, one.reference_id, key, one.ordered_at, Json(one.body), now, now)
 
@@ -269,7 +269,7 @@ class Till:
         now = self._crowd.now
         return (*where, extension_ref(*where), Json(pairs), now, now)
 
-    def _piece_row(self, name: str, order: UUID, at: int, piece: Piece) -> tuple[Any, ...]:
+    def _piece_row(self, name: str, order: UUID, at: int, piece: OrderPart) -> tuple[Any, ...]:
         second = piece.ordered_at if name == "items" else piece.guest
         # Lists are by age (L-10): this keeps the order of the record.
         now = self._crowd.now + timedelta(milliseconds=at)
@@ -282,8 +282,10 @@ _UNNAMED: Final = UUID(int=0)
 _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")
 
 
-def _person(row: Row) -> Piece:
-    return Piece(row["ref"], row["body"], fresh=False, guest=row["guest_ref"], root=row["root_ref"])
+def _person(row: Row) -> OrderPart:
+    return OrderPart(
+        row["ref"], row["body"], fresh=False, guest=row["guest_ref"], root=row["root_ref"]
+    )
 
 
 def _present(members: Mapping[str, Any]) -> Record:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.guest_batch import Crowd, Source
+from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
 from innkeeper.actions.bulk.guest_records import holder_of
-from innkeeper.actions.bulk.order_batch import Piece, Placed, Till
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.order_batch import OrderBatch, OrderPart, OrderState
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.identity.resolve import SOURCES, Role
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import Invalid
@@ -17,13 +17,13 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
 from innkeeper.rules import batch as rules
 from innkeeper.rules import identity
-from innkeeper.rules.batch import Entry, Fault, OrderWrite, Refused, Told
+from innkeeper.rules.batch import BatchRecord, OrderWrite, PersonRecord, RecordError, RecordRejected
 from innkeeper.rules.guests import mirror_email
-from innkeeper.rules.identity import Found
+from innkeeper.rules.identity import Evidence
 from innkeeper.rules.merging import intent
 from innkeeper.rules.orders import check_identifiable
 
-Written = tuple[Entry, OrderWrite]
+Written = tuple[BatchRecord, OrderWrite]
 _NAMES: Final = frozenset({"first_name", "last_name"})
 
 
@@ -31,15 +31,15 @@ _NAMES: Final = frozenset({"first_name", "last_name"})
 class Party:
     """A contact or consumer, read as far as it is the same whatever is stored."""
 
-    told: Told
+    told: PersonRecord
     body: Record
     """Its fields as the order keeps them."""
-    found: Found
+    found: Evidence
 
 
-async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
+async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) -> None:
     """Carry out order writes in their order; what fails does so alone."""
-    till = Till(crowd)
+    till = OrderBatch(crowd)
     people = [_people(crowd, what) for _, what in entries]
     everybody = [person for several in people for person in several]
     blocked = await _blocked(crowd, people)
@@ -53,7 +53,7 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
         if fault is None:
             try:
                 outcome = await _one(crowd, till, what, order, people[position])
-            except Refused as refused:
+            except RecordRejected as refused:
                 fault = refused.fault
         if fault is None:
             tally.count(outcome)
@@ -63,7 +63,7 @@ async def write(crowd: Crowd, tally: Tally, entries: Sequence[Written]) -> None:
     await till.flush()
 
 
-def _people(crowd: Crowd, what: OrderWrite) -> list[Party]:
+def _people(crowd: GuestBatch, what: OrderWrite) -> list[Party]:
     """The contact, then the consumers."""
     every = []
     for told in (what.contact, *what.consumers):
@@ -74,7 +74,7 @@ def _people(crowd: Crowd, what: OrderWrite) -> list[Party]:
     return every
 
 
-async def _blocked(crowd: Crowd, people: Sequence[Sequence[Party]]) -> set[int]:
+async def _blocked(crowd: GuestBatch, people: Sequence[Sequence[Party]]) -> set[int]:
     """Positions of the records that tell of somebody who is suppressed."""
     flat = [
         (position, person.told.changes)
@@ -88,8 +88,8 @@ async def _blocked(crowd: Crowd, people: Sequence[Sequence[Party]]) -> set[int]:
 
 
 def _fault(
-    what: OrderWrite, people: Sequence[Party], order: Placed | None, *, blocked: bool
-) -> Fault | None:
+    what: OrderWrite, people: Sequence[Party], order: OrderState | None, *, blocked: bool
+) -> RecordError | None:
     """Why a record fails before anything is changed."""
     if blocked:
         return rules.SUPPRESSED
@@ -111,7 +111,11 @@ def _fault(
 
 
 async def _one(
-    crowd: Crowd, till: Till, what: OrderWrite, known: Placed | None, people: Sequence[Party]
+    crowd: GuestBatch,
+    till: OrderBatch,
+    what: OrderWrite,
+    known: OrderState | None,
+    people: Sequence[Party],
 ) -> str:
     # Everything that can refuse a record comes before the first change.
     for person in people:
@@ -134,7 +138,7 @@ async def _one(
     return "updated" if changed else "unchanged"
 
 
-async def _contact(crowd: Crowd, order: Placed, person: Party) -> bool:
+async def _contact(crowd: GuestBatch, order: OrderState, person: Party) -> bool:
     """The contact of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.contacts):
         return False
@@ -145,23 +149,23 @@ async def _contact(crowd: Crowd, order: Placed, person: Party) -> bool:
             known.body = {**known.body, **person.body}
             known.changed = True
             return True
-    order.contacts.append(Piece(new_ref(), person.body, fresh=True, guest=guest, root=root))
+    order.contacts.append(OrderPart(new_ref(), person.body, fresh=True, guest=guest, root=root))
     return True
 
 
 async def _consumer(
-    crowd: Crowd, order: Placed, person: Party, contact: Party, items: list[UUID]
+    crowd: GuestBatch, order: OrderState, person: Party, contact: Party, items: list[UUID]
 ) -> bool:
     """A consumer of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.consumers):
         return False
     guest = await _attach(crowd, order, person, "consumer", contact)
-    order.consumers.append(Piece(new_ref(), person.body, fresh=True, guest=guest, uses=items))
+    order.consumers.append(OrderPart(new_ref(), person.body, fresh=True, guest=guest, uses=items))
     return True
 
 
 async def _attach(
-    crowd: Crowd, order: Placed, person: Party, role: Role, contact: Party | None = None
+    crowd: GuestBatch, order: OrderState, person: Party, role: Role, contact: Party | None = None
 ) -> UUID:
     """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
     decision = crowd.decide(person.found)
@@ -183,11 +187,11 @@ async def _attach(
         holder = await holder_of(crowd, guest)
         await crowd.read_groups([holder])
         crowd.put_groups(holder, person.told.groups)
-    crowd.note(guest, decision, Source(SOURCES[role], order.ref))
+    crowd.note(guest, decision, RecordSource(SOURCES[role], order.ref))
     return guest
 
 
-def _namesake(crowd: Crowd, person: Party, order: Placed, contact: Party) -> UUID | None:
+def _namesake(crowd: GuestBatch, person: Party, order: OrderState, contact: Party) -> UUID | None:
     """An identified contact of the same name (batch-api.md 8, consumer rule)."""
     if person.body.get("identifiers"):
         return None
@@ -201,14 +205,14 @@ def _same(one: Record, contact: Party) -> bool:
     return all(one.get(name) == contact.body.get(name) for name in _NAMES)
 
 
-def _kind(crowd: Crowd, person: Party, role: Role) -> str:
+def _kind(crowd: GuestBatch, person: Party, role: Role) -> str:
     """What a guest is who has not enough identity (batch-api.md 8, consumer rule)."""
     names_only = set(person.body) <= _NAMES
     travels = role == "consumer" and (names_only or crowd.work.settings.travel_tenant)
     return TRAVELLER if travels else VISITOR
 
 
-async def _check_groups(crowd: Crowd, person: Party) -> None:
+async def _check_groups(crowd: GuestBatch, person: Party) -> None:
     """Raises `Refused` for data extensions that the guest cannot have."""
     if not person.told.groups:
         return

@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from innkeeper.rules.batch import Entry, Failure, Fault
+from innkeeper.rules.batch import BatchRecord, Failure, RecordError
 
 
 @dataclass(slots=True)
-class Tally:
+class Outcomes:
     """Outcomes by name, and the records that failed."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -17,11 +17,11 @@ class Tally:
         """One more record came to this."""
         self.outcomes[outcome] += 1
 
-    def fail(self, entry: Entry, fault: Fault) -> None:
+    def fail(self, entry: BatchRecord, fault: RecordError) -> None:
         """A record failed."""
         self.failures.append(Failure(entry.line, entry.ref, fault))
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Outcomes") -> None:
         """What became of other records."""
         self.outcomes.update(other.outcomes)
         self.failures += other.failures

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.guest_batch import Crowd
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.guest_batch import GuestBatch
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.identity import merges
 from innkeeper.actions.privacy import erasure
 from innkeeper.resources.values import instant
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry, Fault, GuestDelete, Migration, OrderDelete
+from innkeeper.rules.batch import BatchRecord, GuestDelete, GuestMigration, OrderDelete, RecordError
 from innkeeper.rules.identity import Decision
 from innkeeper.rules.identity_keys import reference_key
 from innkeeper.store.work import Work
@@ -21,12 +21,12 @@ REACH: Final = timedelta(hours=24)
 
 
 async def delete_guests(
-    crowd: Crowd, tally: Tally, entries: Sequence[tuple[Entry, GuestDelete]]
+    crowd: GuestBatch, tally: Outcomes, entries: Sequence[tuple[BatchRecord, GuestDelete]]
 ) -> None:
     """Remove guests: of several matches the first, those with an open session not at all."""
     evidence = [crowd.evidence(what.person) for _, what in entries]
     await crowd.gather(evidence)
-    chosen: list[tuple[Entry, GuestDelete, UUID]] = []
+    chosen: list[tuple[BatchRecord, GuestDelete, UUID]] = []
     for (entry, what), found in zip(entries, evidence, strict=True):
         guest = crowd.decide(found).guest if found.met else None
         if not found.met:
@@ -49,31 +49,33 @@ async def delete_guests(
             tally.outcomes["deleted"] += len(roots)
 
 
-async def migrate(crowd: Crowd, tally: Tally, entries: Sequence[tuple[Entry, Migration]]) -> None:
+async def migrate(
+    crowd: GuestBatch, tally: Outcomes, entries: Sequence[tuple[BatchRecord, GuestMigration]]
+) -> None:
     """Merge guests into others, one record at a time: each changes whom the next one finds."""
     for entry, what in entries:
         outcome = await _migrate(crowd, what)
         crowd.forget()
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, RecordError):
             tally.fail(entry, outcome)
         else:
             tally.count(outcome)
 
 
 async def delete_orders(
-    work: Work, tally: Tally, entries: Sequence[tuple[Entry, OrderDelete]]
+    work: Work, tally: Outcomes, entries: Sequence[tuple[BatchRecord, OrderDelete]]
 ) -> None:
     """Remove orders, each with all that is part of it."""
     for entry, what in entries:
         outcome = await _delete_order(work, what)
-        if isinstance(outcome, Fault):
+        if isinstance(outcome, RecordError):
             tally.fail(entry, outcome)
         else:
             await work.run("order_writes.delete", ref=outcome)
             tally.count("deleted")
 
 
-async def _migrate(crowd: Crowd, what: Migration) -> str | Fault:
+async def _migrate(crowd: GuestBatch, what: GuestMigration) -> str | RecordError:
     source, target = crowd.evidence(what.source), crowd.evidence(what.target)
     if not (source.met and target.met):
         return rules.NO_IDENTITY
@@ -98,7 +100,7 @@ async def _migrate(crowd: Crowd, what: Migration) -> str | Fault:
     return "merged"
 
 
-async def _delete_order(work: Work, what: OrderDelete) -> UUID | Fault:
+async def _delete_order(work: Work, what: OrderDelete) -> UUID | RecordError:
     """Which order is meant (batch-api.md 9)."""
     rows = await work.all(
         "order_writes.of_reference",
@@ -118,7 +120,7 @@ async def _delete_order(work: Work, what: OrderDelete) -> UUID | Fault:
     return ref
 
 
-def _root(crowd: Crowd, guest: UUID) -> UUID:
+def _root(crowd: GuestBatch, guest: UUID) -> UUID:
     row = crowd.known(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None
     return survivor or guest

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import configuration
-from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, Step, story
+from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, DemoStep, story
 from innkeeper.actions.events import browsers, ingest, partitions, sessions, stream_settings
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.errors import Conflict, OperatorError
-from innkeeper.rules.stream import Sent
+from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 
@@ -103,7 +103,7 @@ async def _make_room(work: Work, now: datetime) -> None:
         await partitions.make_room(work, settings.version, now - timedelta(days=30 * past))
 
 
-async def _tell(work: Work, steps: Iterable[Step]) -> None:
+async def _tell(work: Work, steps: Iterable[DemoStep]) -> None:
     """One person's story, in one transaction."""
     known: dict[int, UUID] = {}
     async with work.transaction():
@@ -117,13 +117,13 @@ async def _tell(work: Work, steps: Iterable[Step]) -> None:
                     await _import(work, step.content)
 
 
-async def _event(work: Work, step: Step, known: dict[int, UUID]) -> None:
+async def _event(work: Work, step: DemoStep, known: dict[int, UUID]) -> None:
     if step.browser not in known:
         known[step.browser], _ = await browsers.create(work)
     message = {**step.content, "browser_id": str(known[step.browser])}
     site = _SITES.get(str(message.get("country")), "harbourandhill.com")
     message.setdefault("pos", site)
-    await ingest.record(work, Sent(message, step.at, None, step.agent))
+    await ingest.record(work, IncomingEvent(message, step.at, None, step.agent))
 
 
 async def _order(work: Work, told: dict[str, Any]) -> None:
@@ -161,8 +161,8 @@ async def _extras(work: Work) -> None:
         at = clock.now() - timedelta(hours=3 * turn + 1)
         message = {"channel": "WEB", "browser_id": str(browser), **members}
         with clock.pretending(at):
-            await ingest.record(work, Sent(message, at))
+            await ingest.record(work, IncomingEvent(message, at))
 
 
-def _is_order(step: Step) -> bool:
+def _is_order(step: DemoStep) -> bool:
     return step.kind == "order" or step.content.get("type") == "CHECKOUT"

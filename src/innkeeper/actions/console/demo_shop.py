@@ -63,7 +63,7 @@ _SEASON: Final = (0.7, 0.7, 0.9, 1.1, 1.3, 1.2, 1.1, 1.0, 0.9, 1.0, 1.6, 1.9)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DemoStep:
     """One thing somebody does: an event of a browser, a purchase in the store, an import."""
 
     at: datetime
@@ -75,7 +75,7 @@ class Step:
     agent: str = ""
 
 
-def story(seed: int, number: int, now: datetime) -> list[Step]:
+def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
     """What the shop's guest of that number did in eighteen months, oldest first."""
     chance = Random(f"{seed}/{number}")  # noqa: S311 - a story, not a secret
     person = _person(chance, number)
@@ -122,7 +122,7 @@ def _moment(chance: Random, now: datetime, days: int) -> datetime:
             return at
 
 
-def _wandering(chance: Random, now: datetime) -> Iterator[Step]:
+def _wandering(chance: Random, now: datetime) -> Iterator[DemoStep]:
     """A visitor nobody knows, seen in the last five months."""
     channel, agent = chance.choice(_AGENTS)
     for _ in range(chance.choice((1, 1, 1, 2))):
@@ -132,7 +132,7 @@ def _wandering(chance: Random, now: datetime) -> Iterator[Step]:
             yield _add(at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE")
 
 
-def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[Step]:
+def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[DemoStep]:
     """Somebody who signed up for the newsletter and looks in now and then."""
     channel, agent = chance.choice(_AGENTS)
     times = sorted(_moment(chance, now, 500) for _ in range(chance.choice((1, 1, 2))))
@@ -142,7 +142,9 @@ def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Itera
         yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 2)))
 
 
-def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) -> Iterator[Step]:
+def _buying(
+    chance: Random, person: dict[str, Any], number: int, now: datetime
+) -> Iterator[DemoStep]:
     """A customer: some visits, some of which end with an order, some orders in the store."""
     channel, agent = chance.choice(_AGENTS)
     member = chance.random() < 0.45
@@ -155,7 +157,7 @@ def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) 
         browser = 1 if turn and chance.random() < 0.14 else 0
         reference = f"HH-{at:%y%m}{number:05}{turn}"
         if chance.random() < 0.25:
-            yield Step(at, "order", 0, _order(chance, person, reference, at, "BRANCH"))
+            yield DemoStep(at, "order", 0, _order(chance, person, reference, at, "BRANCH"))
             continue
         yield from _browsing(chance, at, browser, channel, agent, 1)
         if browser or not known:
@@ -171,17 +173,19 @@ def _buying(chance: Random, person: dict[str, Any], number: int, now: datetime) 
         last = person["last_name"]
         twin = {**person, "email": f"{last.lower()}.{number}@work.example", "identifiers": None}
         twin["last_name"] = last[:-2] + last[-1] + last[-2]
-        yield Step(times[-1] + timedelta(minutes=30), "import", 0, twin)
+        yield DemoStep(times[-1] + timedelta(minutes=30), "import", 0, twin)
 
 
-def _event(at: datetime, browser: int, agent: tuple[str, str], type_: str, **members: Any) -> Step:
+def _event(
+    at: datetime, browser: int, agent: tuple[str, str], type_: str, **members: Any
+) -> DemoStep:
     message = {"type": type_, "channel": agent[0], "language": "EN", "currency": "EUR", **members}
-    return Step(at, "event", browser, message, agent[1])
+    return DemoStep(at, "event", browser, message, agent[1])
 
 
 def _browsing(
     chance: Random, at: datetime, browser: int, channel: str, agent: str, pages: int
-) -> Iterator[Step]:
+) -> Iterator[DemoStep]:
     campaign = chance.random() < 0.2
     for turn in range(pages):
         page = chance.choice(_PAGES)
@@ -200,7 +204,9 @@ def _browsing(
         )
 
 
-def _identity(at: datetime, browser: int, channel: str, agent: str, person: dict[str, Any]) -> Step:
+def _identity(
+    at: datetime, browser: int, channel: str, agent: str, person: dict[str, Any]
+) -> DemoStep:
     identifiers = [{"provider": "email", "id": person["email"]}]
     identifiers += person.get("identifiers") or []
     return _event(
@@ -220,7 +226,9 @@ def _identity(at: datetime, browser: int, channel: str, agent: str, person: dict
     )
 
 
-def _add(at: datetime, browser: int, channel: str, agent: str, product: Any, country: str) -> Step:
+def _add(
+    at: datetime, browser: int, channel: str, agent: str, product: Any, country: str
+) -> DemoStep:
     item, name, kind, price = product
     told = {"item_id": item, "name": name, "type": kind, "price": price, "quantity": 1}
     told |= {"product_id": item, "currency": "GBP" if country == "GB" else "EUR"}
@@ -234,7 +242,7 @@ def _purchase(
     at: datetime,
     browser: int,
     agent: tuple[str, str],
-) -> Iterator[Step]:
+) -> Iterator[DemoStep]:
     products = chance.sample(_PRODUCTS, chance.choice((1, 1, 2, 3)))
     start = at + timedelta(minutes=5)
     for turn, product in enumerate(products):

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.events import browsers, session_records
-from innkeeper.actions.events.browsers import Browser, Session
-from innkeeper.actions.events.incoming import Arrival
-from innkeeper.actions.events.session_records import Kept
+from innkeeper.actions.events.browsers import Browser, StoredSession
+from innkeeper.actions.events.incoming import IncomingRecord
+from innkeeper.actions.events.session_records import SessionState
 from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
 from innkeeper.store.work import Json, Row, Work
@@ -33,7 +33,7 @@ BEGINS_UNREAD: Final = {
 }
 
 
-async def append(work: Work, arrival: Arrival) -> UUID | None:
+async def append(work: Work, arrival: IncomingRecord) -> UUID | None:
     """Write a plain event in one statement; the live guest of the browser.
 
     None when it was decided by what is out of date, and nothing was written.
@@ -53,7 +53,7 @@ async def append(work: Work, arrival: Arrival) -> UUID | None:
     return root
 
 
-async def begin(work: Work, arrival: Arrival, reach: timedelta) -> UUID | Browser | None:
+async def begin(work: Work, arrival: IncomingRecord, reach: timedelta) -> UUID | Browser | None:
     """Write a plain event of an unread browser in one statement, if it begins a session after all
     others; the live guest of the browser.
 
@@ -76,24 +76,24 @@ async def begin(work: Work, arrival: Arrival, reach: timedelta) -> UUID | Browse
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AppendStep:
     """One of several events that go on with a session, one after the other."""
 
-    arrival: Arrival
-    kept: Kept
+    arrival: IncomingRecord
+    kept: SessionState
     """The session as the event leaves it."""
     body: Mapping[str, Any]
     after: Browser
     """The browser as the next event finds it."""
 
 
-def step(arrival: Arrival) -> Step:
+def step(arrival: IncomingRecord) -> AppendStep:
     """A plain event that goes on with the latest session, before it is written."""
     kept, body = session_records.plain(arrival)
-    return Step(arrival, kept, body, _after(arrival, arrival.browser, kept, kept.version + 1))
+    return AppendStep(arrival, kept, body, _after(arrival, arrival.browser, kept, kept.version + 1))
 
 
-async def append_all(work: Work, steps: Sequence[Step]) -> UUID | None:
+async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     """Write several events that go on with a session, each after the one before, in one statement;
     the live guest of the browser. None as for `append`."""
     last, arrivals = steps[-1], [step.arrival for step in steps]
@@ -117,9 +117,9 @@ async def append_all(work: Work, steps: Sequence[Step]) -> UUID | None:
     return root
 
 
-def _after(arrival: Arrival, known: Browser, kept: Kept, version: int) -> Browser:
+def _after(arrival: IncomingRecord, known: Browser, kept: SessionState, version: int) -> Browser:
     """A browser with its session, which an event made the version of."""
-    session = Session(
+    session = StoredSession(
         kept.ref,
         kept.guest,
         known.root,
@@ -134,7 +134,7 @@ def _after(arrival: Arrival, known: Browser, kept: Kept, version: int) -> Browse
     return replace(known, channel=channel, point_of_sale=point, sessions=[session])
 
 
-async def write(work: Work, arrival: Arrival) -> bool:
+async def write(work: Work, arrival: IncomingRecord) -> bool:
     """Write any event; call it in a transaction that holds the browser.
 
     False when another configuration is in force by now.
@@ -157,7 +157,7 @@ async def write(work: Work, arrival: Arrival) -> bool:
     return await _write_anew(work, arrival)
 
 
-async def _write_anew(work: Work, arrival: Arrival) -> bool:
+async def _write_anew(work: Work, arrival: IncomingRecord) -> bool:
     """Write the sessions that an event joins or splits, as their events make them."""
     now = clock.now()
     anew, gone = await session_records.folded(work, arrival)
@@ -185,7 +185,7 @@ async def _write_anew(work: Work, arrival: Arrival) -> bool:
     return True
 
 
-async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
+async def cut_for_another(work: Work, arrival: IncomingRecord, now: datetime) -> None:
     """Another person is at the browser: what goes on ends, and this event begins a session.
 
     Call it in a transaction that holds the browser.
@@ -205,7 +205,7 @@ async def cut_for_another(work: Work, arrival: Arrival, now: datetime) -> None:
     arrival.placement = Placement()
 
 
-def _raise_versions(arrival: Arrival, refs: set[UUID]) -> None:
+def _raise_versions(arrival: IncomingRecord, refs: set[UUID]) -> None:
     """Know of sessions that this transaction has written itself."""
     known = [
         replace(session, version=session.version + 1) if session.ref in refs else session
@@ -215,13 +215,18 @@ def _raise_versions(arrival: Arrival, refs: set[UUID]) -> None:
 
 
 async def _append(
-    work: Work, arrival: Arrival, body: Mapping[str, Any], kept: Kept, *, begins: bool
+    work: Work,
+    arrival: IncomingRecord,
+    body: Mapping[str, Any],
+    kept: SessionState,
+    *,
+    begins: bool,
 ) -> Row | None:
     parts = _BEGINS if begins else _GOES_ON
     return await work.one("events.append", parts=parts, **_params(arrival, body, kept))
 
 
-def _params(arrival: Arrival, body: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
+def _params(arrival: IncomingRecord, body: Mapping[str, Any], kept: SessionState) -> dict[str, Any]:
     """What `events.append` writes, and what must not have changed since it was read."""
     near = arrival.near
     return {

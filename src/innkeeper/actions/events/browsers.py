@@ -23,7 +23,7 @@ PURGE_BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class StoredSession:
     """A session of a browser as stored."""
 
     ref: UUID
@@ -54,7 +54,7 @@ class Browser:
     version: int
     channel: str | None
     point_of_sale: str | None
-    sessions: Sequence[Session]
+    sessions: Sequence[StoredSession]
 
 
 async def create(work: Work, ref: UUID | None = None) -> tuple[UUID, UUID]:
@@ -182,8 +182,8 @@ async def purge_visitors(work: Work, days: int) -> int:
     return purged
 
 
-def _session(row: Row) -> Session:
-    return Session(
+def _session(row: Row) -> StoredSession:
+    return StoredSession(
         row["ref"],
         row["guest_ref"],
         row["session_root"],

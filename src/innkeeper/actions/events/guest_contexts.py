@@ -8,7 +8,7 @@ from innkeeper.actions.events import sessions
 from innkeeper.actions.events.sessions import Behaviour
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
@@ -33,7 +33,7 @@ class Context:
 async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -> Context:
     """The context of a live guest, its latest orders first; raises `Unknown`."""
     found = await guests.fetch(work, guest)
-    wanted = Wanted(
+    wanted = PageRequest(
         offset,
         min(limit, MAX_ORDERS),
         filters={"guest_ref": guest},

@@ -6,19 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from innkeeper.actions.events.browsers import Browser, Session
+from innkeeper.actions.events.browsers import Browser, StoredSession
 from innkeeper.resources.events import CART_TYPES
 from innkeeper.rules import carts, stream
 from innkeeper.rules.sessions import Mark, Placement
-from innkeeper.rules.stream import Part
+from innkeeper.rules.stream import InvalidPart
 
 
-class Superseded(Exception):
+class StateSuperseded(Exception):
     """The configuration changed while an event was being written: nothing was."""
 
 
 @dataclass(slots=True)
-class Arrival:
+class IncomingRecord:
     """One event on its way to the disk, with all that is known of its browser."""
 
     ref: UUID
@@ -29,7 +29,7 @@ class Arrival:
     message: Mapping[str, Any]
     arbitrary: dict[str, Any]
     meaning: dict[str, Any]
-    parts: list[Part]
+    parts: list[InvalidPart]
     received_at: datetime
     user_agent: str
     settings: UUID
@@ -47,12 +47,12 @@ class Arrival:
         self.guest = held[-1].guest if other else self.browser.guest
 
     @property
-    def joined(self) -> list[Session]:
+    def joined(self) -> list[StoredSession]:
         """The sessions it goes on with, oldest first."""
         return [self.browser.sessions[index] for index in self.placement.joins]
 
     @property
-    def near(self) -> list[Session]:
+    def near(self) -> list[StoredSession]:
         """The sessions beside, whose next event must know of this one: one that goes on with the
         latest session changes nothing for any other."""
         joins, browser = self.placement.joins, self.browser

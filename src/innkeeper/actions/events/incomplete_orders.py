@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from innkeeper.actions.events import quarantine, session_records
-from innkeeper.actions.events.browsers import Session
-from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.events.browsers import StoredSession
+from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.records import orders
-from innkeeper.rules.missing_events import INCOMPLETE, Checkout, Waiting, missing_from
+from innkeeper.rules.missing_events import INCOMPLETE, Checkout, QuarantinedEvent, missing_from
 from innkeeper.store.work import Json, Row, Work
 
 
-async def find_missing(work: Work, arrival: Arrival) -> list[Waiting]:
+async def find_missing(work: Work, arrival: IncomingRecord) -> list[QuarantinedEvent]:
     """What waits in quarantine of the cart of a CHECKOUT."""
     waiting = await quarantine.of_cart(work, arrival.browser.ref, arrival.mark.at)
     if not waiting:
@@ -26,7 +26,9 @@ async def find_missing(work: Work, arrival: Arrival) -> list[Waiting]:
     return missing_from(checkout, waiting)
 
 
-async def link(work: Work, arrival: Arrival, order: UUID, missing: Sequence[Waiting]) -> None:
+async def link(
+    work: Work, arrival: IncomingRecord, order: UUID, missing: Sequence[QuarantinedEvent]
+) -> None:
     """Note what an order lacks, and flag its CHECKOUT where that is a whole event."""
     if missing:
         await quarantine.link(work, [one.ref for one in missing], order)
@@ -35,7 +37,7 @@ async def link(work: Work, arrival: Arrival, order: UUID, missing: Sequence[Wait
 
 
 async def link_late(
-    work: Work, late: Waiting, sessions: Sequence[Session], channel: str | None
+    work: Work, late: QuarantinedEvent, sessions: Sequence[StoredSession], channel: str | None
 ) -> None:
     """Note which order lacks an event that went to quarantine after its CHECKOUT was recorded.
 

@@ -25,16 +25,16 @@ from innkeeper.actions.events import (
     stream_settings,
 )
 from innkeeper.actions.events.browsers import Browser
-from innkeeper.actions.events.incoming import Arrival, Superseded
+from innkeeper.actions.events.incoming import IncomingRecord, StateSuperseded
 from innkeeper.actions.identity import ledger, resolve
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
 from innkeeper.rules import carts, event_types, missing_events, stream
 from innkeeper.rules.merging import intent
-from innkeeper.rules.missing_events import Waiting
+from innkeeper.rules.missing_events import QuarantinedEvent
 from innkeeper.rules.sessions import Mark, place
-from innkeeper.rules.stream import Configuration, Misused, Reading, Sent
+from innkeeper.rules.stream import IncomingEvent, InvalidEvent, ParsedEvent, StreamConfiguration
 from innkeeper.store.work import Work
 
 QUICK_ATTEMPTS: Final = 2
@@ -47,7 +47,7 @@ _UNDER_LOCK: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Ingested:
     """What became of an event."""
 
     ref: UUID
@@ -62,18 +62,18 @@ class Taken:
 class _Incoming:
     """An event that is being recorded."""
 
-    sent: Sent
-    reading: Reading
+    sent: IncomingEvent
+    reading: ParsedEvent
     browser: UUID
     ref: UUID
     kinds: dict[str, str]
-    config: Configuration
+    config: StreamConfiguration
     replay: bool
 
 
 async def record(
-    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
-) -> Taken | None:
+    work: Work, sent: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
+) -> Ingested | None:
     """Attach an event to its session, or keep it in quarantine; committed when this returns.
 
     `replay`: `ref` waits in quarantine; it is attached and no longer waits, or its reason is
@@ -92,17 +92,17 @@ async def record(
     raise Unavailable
 
 
-async def record_together(work: Work, several: Sequence[Sent]) -> list[Taken | None]:
+async def record_together(work: Work, several: Sequence[IncomingEvent]) -> list[Ingested | None]:
     """Attach events of one browser, in order of arrival, by one statement: as many as go on, one
     after the other, with the session it is remembered to have; committed when this returns.
 
     None for all that come after: nothing of them was written, and `record` does it.
     """
-    steps: list[append.Step] = []
+    steps: list[append.AppendStep] = []
     for sent in several:
         try:
             step = await _step(work, sent, steps[-1].after if steps else None)
-        except (ApiError, Misused):
+        except (ApiError, InvalidEvent):
             # It is told to its sender when it is recorded alone.
             break
         # The statement compares one configuration: that of the first.
@@ -110,11 +110,13 @@ async def record_together(work: Work, several: Sequence[Sent]) -> list[Taken | N
             break
         steps.append(step)
     root = await append.append_all(work, steps) if len(steps) > 1 else None
-    taken = [] if root is None else [Taken(step.arrival.ref, root) for step in steps]
+    taken = [] if root is None else [Ingested(step.arrival.ref, root) for step in steps]
     return [*taken, *[None] * (len(several) - len(taken))]
 
 
-async def _step(work: Work, sent: Sent, before: Browser | None) -> append.Step | None:
+async def _step(
+    work: Work, sent: IncomingEvent, before: Browser | None
+) -> append.AppendStep | None:
     """An event that goes on with the only session of `before`, or else with that which is
     remembered; None when it does not, or does more."""
     event = await _incoming(work, sent)
@@ -131,7 +133,7 @@ async def _step(work: Work, sent: Sent, before: Browser | None) -> append.Step |
 
 
 async def _incoming(
-    work: Work, sent: Sent, ref: UUID | None = None, *, replay: bool = False
+    work: Work, sent: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
 ) -> _Incoming:
     reading = stream.read(sent)
     if reading.browser is None:
@@ -144,27 +146,27 @@ async def _incoming(
 
 
 async def _attempt(
-    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Taken | None]]
-) -> Taken | None:
+    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Ingested | None]]
+) -> Ingested | None:
     """Record an event in one of two ways, or keep it in quarantine; None: try again."""
     await partitions.make_room(work, event.config.version, event.reading.at)
     try:
         taken = await write(work, event)
-    except Superseded:
+    except StateSuperseded:
         taken = None
-    except (Misused, Invalid) as error:
-        problem = error if isinstance(error, Misused) else _told(error)
+    except (InvalidEvent, Invalid) as error:
+        problem = error if isinstance(error, InvalidEvent) else _told(error)
         taken = await _quarantined(work, event, problem)
     if taken is None:
         event.config = await stream_settings.read(work)
     return taken
 
 
-def _told(error: Invalid) -> Misused:
-    return Misused(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
+def _told(error: Invalid) -> InvalidEvent:
+    return InvalidEvent(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
 
 
-async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken | None:
+async def _quarantined(work: Work, event: _Incoming, problem: InvalidEvent) -> Ingested | None:
     if event.replay:
         kept = await quarantine.keep_on(work, event.ref, problem)
     elif event.reading.type in missing_events.TYPES:
@@ -174,14 +176,14 @@ async def _quarantined(work: Work, event: _Incoming, problem: Misused) -> Taken 
     if not kept:
         return None
     guest = await browsers.guest_of(work, event.browser)
-    return Taken(event.ref, guest, (problem.reason,), attached=False)
+    return Ingested(event.ref, guest, (problem.reason,), attached=False)
 
 
-async def _keep(work: Work, event: _Incoming, problem: Misused) -> bool:
+async def _keep(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
     return await quarantine.keep(work, problem, event.sent, event.reading, event.ref, event.config)
 
 
-async def _keep_of_cart(work: Work, event: _Incoming, problem: Misused) -> bool:
+async def _keep_of_cart(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
     """Keep an event of a cart, and link it where an order was made without it already."""
     reading, reach = event.reading, event.config.longest_timeout
     where = (event.browser, reading.channel, reading.at, reach)
@@ -191,24 +193,24 @@ async def _keep_of_cart(work: Work, event: _Incoming, problem: Misused) -> bool:
             return False
         known = await browsers.state(work, *where)
         if known is not None:
-            late = Waiting(event.ref, reading.type, reading.at, event.sent.message)
+            late = QuarantinedEvent(event.ref, reading.type, reading.at, event.sent.message)
             await incomplete_orders.link_late(work, late, known.sessions, reading.channel)
     return True
 
 
-async def _quickly(work: Work, event: _Incoming) -> Taken | None:
+async def _quickly(work: Work, event: _Incoming) -> Ingested | None:
     """An event that is written by one statement; None when that came too late, or it is not."""
     reading = event.reading
     known = browsers.remembered(work, event.browser, reading.channel, reading.at)
     if known is None:
         begun = await _begun(work, event)
         if isinstance(begun, UUID):
-            return Taken(event.ref, begun)
+            return Ingested(event.ref, begun)
         known = begun
     arrival = await _arrived(work, event, known)
     if not _needs_lock(arrival):
         guest = await append.append(work, arrival)
-        return None if guest is None else Taken(event.ref, guest)
+        return None if guest is None else Ingested(event.ref, guest)
     return await _under_lock(work, event)
 
 
@@ -221,7 +223,7 @@ async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
         return None
     try:
         arrival = await _arrived(work, event, browsers.unread(event.browser))
-    except (Misused, Invalid):
+    except (InvalidEvent, Invalid):
         # Whether there is such a browser comes first.
         return None
     if _needs_lock(arrival):
@@ -229,7 +231,7 @@ async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
     return await append.begin(work, arrival, event.config.longest_timeout)
 
 
-async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> Arrival:
+async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> IncomingRecord:
     """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
     reading, sent = event.reading, event.sent
     browser = known or await _browser(work, event)
@@ -242,7 +244,7 @@ async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -
         parts = parts + bad
     cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
     mark = Mark(reading.at, point.timeout, cuts)
-    arrival = Arrival(
+    arrival = IncomingRecord(
         ref=event.ref,
         type=reading.type,
         mark=mark,
@@ -274,7 +276,7 @@ async def _browser(work: Work, event: _Incoming) -> Browser:
     return found
 
 
-def _needs_lock(arrival: Arrival) -> bool:
+def _needs_lock(arrival: IncomingRecord) -> bool:
     """Whether more than one statement has to be written."""
     return (
         arrival.type in _UNDER_LOCK
@@ -285,7 +287,7 @@ def _needs_lock(arrival: Arrival) -> bool:
     )
 
 
-async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
+async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
     """The whole of an event in one transaction; None when it must be tried again."""
     async with work.transaction():
         channel, at = event.reading.channel, event.reading.at
@@ -309,17 +311,17 @@ async def _under_lock(work: Work, event: _Incoming) -> Taken | None:
             await ledger.reach(work, arrival.guest, wish, root=guest)
         change = await order_completion.find(work, arrival, held)
         if not await append.write(work, arrival):
-            raise Superseded
+            raise StateSuperseded
         if change is not None:
             await order_completion.complete(work, arrival, change)
         for part in arrival.parts:
             await quarantine.keep_part(work, part, arrival, event.sent)
         if event.replay:
             await quarantine.done(work, event.ref)
-    return Taken(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
+    return Ingested(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
 
 
-async def _identified(work: Work, arrival: Arrival) -> UUID:
+async def _identified(work: Work, arrival: IncomingRecord) -> UUID:
     """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
     browser = arrival.browser
     meaning: dict[str, Any] = arrival.meaning

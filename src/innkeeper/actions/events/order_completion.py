@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from innkeeper.actions.events import purchases, quarantine, session_records
-from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.actions.records.paging import flat
@@ -12,8 +12,8 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.events import CHECKOUT
 from innkeeper.resources.guests import Person
 from innkeeper.rules import carts, event_orders
-from innkeeper.rules.batch import Item
-from innkeeper.rules.carts import Purchase
+from innkeeper.rules.batch import ItemRecord
+from innkeeper.rules.carts import CartPurchase
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES
 from innkeeper.rules.order_lines import line_of, match_lines
 from innkeeper.rules.orders import person_of
@@ -28,11 +28,11 @@ class Completion:
     checkout: Row
     guest: UUID
     """The live guest of its session."""
-    before: Purchase
-    after: Purchase
+    before: CartPurchase
+    after: CartPurchase
 
 
-async def find(work: Work, arrival: Arrival, held: Row | None) -> Completion | None:
+async def find(work: Work, arrival: IncomingRecord, held: Row | None) -> Completion | None:
     """What an event changes of an order that was made without it, before it is written; None if
     nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
 
@@ -51,7 +51,7 @@ async def find(work: Work, arrival: Arrival, held: Row | None) -> Completion | N
     return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
 
 
-async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
+async def complete(work: Work, arrival: IncomingRecord, change: Completion) -> None:
     """Change the order to what its CHECKOUT would have bought; call it once the event is written.
 
     A price that somebody else has set stays.
@@ -64,7 +64,7 @@ async def complete(work: Work, arrival: Arrival, change: Completion) -> None:
         one for one in await quarantine.of_order(work, order["ref"]) if one.ref != arrival.ref
     ]
     await _remove_items(work, order, change)
-    lines = [Item(event_orders.item_of(line)) for line in change.after.lines.values()]
+    lines = [ItemRecord(event_orders.item_of(line)) for line in change.after.lines.values()]
     items = await purchases.put_items(work, order, lines)
     is_known = not any(one.decides_price for one in waiting)
     await _fill_in(work, order, change, is_known=is_known)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.actions.events import incomplete_orders
-from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
@@ -18,10 +18,10 @@ from innkeeper.resources.guests import CUSTOMER, DEFAULT_KEY
 from innkeeper.resources.orders import CHANNELS, EXTENSION_NAME, OrderItem
 from innkeeper.resources.values import iso
 from innkeeper.rules import carts, event_orders
-from innkeeper.rules.batch import Group, Item
+from innkeeper.rules.batch import ExtensionRecord, ItemRecord
 from innkeeper.rules.order_lines import Line, line_of, match_lines
 from innkeeper.rules.orders import person_of
-from innkeeper.rules.stream import NOT_A_CUSTOMER, Misused, defaults
+from innkeeper.rules.stream import NOT_A_CUSTOMER, InvalidEvent, defaults
 from innkeeper.store.work import Work
 
 VISITOR_CONTACT: Final = "the contact is a visitor"
@@ -30,7 +30,7 @@ _OWNED: Final = frozenset(name for name, field in OrderItem.fields.items() if fi
 _WHO: Final = ("first_name", "last_name", "emails", "identifiers")
 
 
-async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
+async def settle(work: Work, arrival: IncomingRecord, cart: carts.Cart | None) -> None:
     """Make or change the order that an event means; `cart` is the cart before it.
 
     Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
@@ -44,7 +44,7 @@ async def settle(work: Work, arrival: Arrival, cart: carts.Cart | None) -> None:
             await _payment(work, arrival)
 
 
-async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> None:
+async def _checkout(work: Work, arrival: IncomingRecord, bought: carts.CartPurchase) -> None:
     missing = await incomplete_orders.find_missing(work, arrival)
     priced = _priced(arrival, bought, is_known=not any(one.decides_price for one in missing))
     changes: Changes = {
@@ -57,7 +57,7 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     order = await _place(work, arrival, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
         await orders.patch(work, order["ref"], present(priced))
-    lines = [Item(event_orders.item_of(line)) for line in bought.lines.values()]
+    lines = [ItemRecord(event_orders.item_of(line)) for line in bought.lines.values()]
     items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
     for person in await new_people(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
@@ -67,7 +67,7 @@ async def _checkout(work: Work, arrival: Arrival, bought: carts.Purchase) -> Non
     await incomplete_orders.link(work, arrival, order["ref"], missing)
 
 
-def _priced(arrival: Arrival, bought: carts.Purchase, *, is_known: bool) -> Changes:
+def _priced(arrival: IncomingRecord, bought: carts.CartPurchase, *, is_known: bool) -> Changes:
     """Price and currency of an order; without a price where it is not known."""
     about = arrival.joined[-1].about if arrival.joined else {}
     currency = bought.currency or defaults(arrival.message, about).get("currency")
@@ -85,10 +85,10 @@ async def put_consumers(
         await CONSUMERS.accompany(work, order["ref"], told)
 
 
-async def _order_checkout(work: Work, arrival: Arrival) -> None:
+async def _order_checkout(work: Work, arrival: IncomingRecord) -> None:
     """A whole order in one event, for a guest who is a customer already."""
     if arrival.browser.root_type != CUSTOMER:
-        raise Misused(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
+        raise InvalidEvent(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
     meaning = arrival.meaning
     # One whose date cannot be read was made when the event happened.
     order = await _place(work, arrival, {"ordered_at": iso(arrival.mark.at), **meaning["order"]})
@@ -96,14 +96,14 @@ async def _order_checkout(work: Work, arrival: Arrival) -> None:
     lines = []
     for sent in meaning["items"]:
         told = {name: value for name, value in sent.items() if name != "ext"}
-        group = Group(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
-        lines.append(Item({"currency_code": currency, "type": "OTHER", **told}, group))
+        group = ExtensionRecord(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
+        lines.append(ItemRecord({"currency_code": currency, "type": "OTHER", **told}, group))
     await put_items(work, order, lines)
     await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
     await _own_contact(work, arrival, order)
 
 
-async def _payment(work: Work, arrival: Arrival) -> None:
+async def _payment(work: Work, arrival: IncomingRecord) -> None:
     """How the session's last order was paid; before CHECKOUT the cart remembers it."""
     refs = [ref for session in arrival.joined for ref in session.about.get("orders", ())]
     if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
@@ -113,7 +113,7 @@ async def _payment(work: Work, arrival: Arrival) -> None:
         await orders.patch(work, UUID(refs[-1]), paid)
 
 
-async def _place(work: Work, arrival: Arrival, changes: Changes) -> Record:
+async def _place(work: Work, arrival: IncomingRecord, changes: Changes) -> Record:
     where: Changes = {"point_of_sale": arrival.point_of_sale}
     if arrival.channel in CHANNELS:
         where["channel"] = arrival.channel
@@ -126,7 +126,7 @@ def present(changes: Changes) -> Changes:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-async def put_items(work: Work, order: Record, lines: Sequence[Item]) -> list[UUID]:
+async def put_items(work: Work, order: Record, lines: Sequence[ItemRecord]) -> list[UUID]:
     """The items of an order that lines are, in order: those it has already, or new ones."""
     stored: list[Record] = []
     found: list[int | None] = [None] * len(lines)
@@ -187,7 +187,7 @@ async def _has_contact(work: Work, order: Record) -> bool:
     return bool((await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]])
 
 
-async def _own_contact(work: Work, arrival: Arrival, order: Record) -> None:
+async def _own_contact(work: Work, arrival: IncomingRecord, order: Record) -> None:
     """The session's guest as the contact; a visitor stays one, and the event is flagged."""
     root = arrival.browser.root
     guest = await guests.fetch(work, root)

@@ -7,12 +7,19 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.events.incoming import Arrival
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.events.incoming import IncomingRecord
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.missing_events import INCOMPLETE, TYPES, Waiting
-from innkeeper.rules.stream import CLOCK_TRUST, Configuration, Misused, Part, Reading, Sent
+from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
+from innkeeper.rules.stream import (
+    CLOCK_TRUST,
+    IncomingEvent,
+    InvalidEvent,
+    InvalidPart,
+    ParsedEvent,
+    StreamConfiguration,
+)
 from innkeeper.store.work import Json, Row, Work
 
 WHOLE: Final = "event"
@@ -47,11 +54,11 @@ class Selection:
 
 async def keep(
     work: Work,
-    problem: Misused,
-    sent: Sent,
-    reading: Reading,
+    problem: InvalidEvent,
+    sent: IncomingEvent,
+    reading: ParsedEvent,
     ref: UUID,
-    config: Configuration,
+    config: StreamConfiguration,
 ) -> bool:
     """Keep a whole event; False when another configuration is in force by now."""
     return bool(
@@ -73,13 +80,15 @@ async def keep(
     )
 
 
-async def keep_on(work: Work, ref: UUID, problem: Misused) -> bool:
+async def keep_on(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
     """Note why one still waits; False when it waits no more."""
     reason, detail = problem.reason, problem.detail
     return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
 
 
-async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> None:
+async def keep_part(
+    work: Work, part: InvalidPart, arrival: IncomingRecord, sent: IncomingEvent
+) -> None:
     """Keep what an event was stripped of. Call it in the event's transaction."""
     await work.run(
         "quarantine.keep",
@@ -98,7 +107,7 @@ async def keep_part(work: Work, part: Part, arrival: Arrival, sent: Sent) -> Non
     )
 
 
-async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Waiting]:
+async def of_cart(work: Work, browser: UUID, until: datetime) -> list[QuarantinedEvent]:
     """The cart events that wait of a browser and belong to no order yet, the latest first, at most
     `MOST_OF_CART` of the day before an instant."""
     rows = await work.all(
@@ -112,7 +121,7 @@ async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Waiting]:
     return [_waiting(row) for row in rows]
 
 
-async def of_order(work: Work, order: UUID) -> list[Waiting]:
+async def of_order(work: Work, order: UUID) -> list[QuarantinedEvent]:
     """What waits of the cart of an order, at most `MOST_OF_CART`: whole events, then parts, the
     earliest of each first."""
     rows = await work.all("quarantine.of_order", order=order, most=MOST_OF_CART)
@@ -124,17 +133,17 @@ async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
     await work.run("quarantine.link", refs=list(refs), order=order)
 
 
-def _waiting(row: Row) -> Waiting:
+def _waiting(row: Row) -> QuarantinedEvent:
     is_part = row["event_ref"] is not None
-    return Waiting(row["ref"], row["type"], row["event_at"], row["message"], is_part)
+    return QuarantinedEvent(row["ref"], row["type"], row["event_at"], row["message"], is_part)
 
 
-async def list_(work: Work, wanted: Wanted, selection: Selection) -> Page:
+async def list_(work: Work, wanted: PageRequest, selection: Selection) -> Page:
     """A page of what waits, oldest first."""
     return await _page(work, "quarantine.list", wanted, selection)
 
 
-async def list_cut(work: Work, wanted: Wanted, selection: Selection, most: int) -> Page:
+async def list_cut(work: Work, wanted: PageRequest, selection: Selection, most: int) -> Page:
     """The same with at most so many characters of each message, as text: `beginning`, and
     `message` where that is all of it."""
     return await _page(work, "quarantine.list_cut", wanted, selection, most=most)
@@ -148,7 +157,9 @@ async def text(work: Work, ref: UUID) -> str:
     return str(row["text"])
 
 
-async def _page(work: Work, query: str, wanted: Wanted, selection: Selection, **more: int) -> Page:
+async def _page(
+    work: Work, query: str, wanted: PageRequest, selection: Selection, **more: int
+) -> Page:
     parts = {"filters": selection.filters, "total": ["quarantine.count"]}
     rows = await work.all(
         query,
@@ -205,10 +216,12 @@ async def done(work: Work, ref: UUID) -> None:
     await work.run("quarantine.done", ref=ref, now=clock.now())
 
 
-def came_as(row: Row) -> Sent:
+def came_as(row: Row) -> IncomingEvent:
     """An event as it came the first time."""
     came: Record = row["came"]
-    return Sent(row["message"], row["received_at"], came.get("site"), came.get("user_agent", ""))
+    return IncomingEvent(
+        row["message"], row["received_at"], came.get("site"), came.get("user_agent", "")
+    )
 
 
 async def waiting(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:

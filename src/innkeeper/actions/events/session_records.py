@@ -7,8 +7,8 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID, uuid4
 
-from innkeeper.actions.events.browsers import Session
-from innkeeper.actions.events.incoming import Arrival
+from innkeeper.actions.events.browsers import StoredSession
+from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.resources.events import CART_TYPES, CHECKOUT
 from innkeeper.rules import carts, event_types, sessions
 from innkeeper.rules.sessions import Mark, Span
@@ -16,7 +16,7 @@ from innkeeper.store.work import Json, Row, Work
 
 
 @dataclass(slots=True)
-class Kept:
+class SessionState:
     """A session as it is to be written."""
 
     ref: UUID
@@ -50,13 +50,13 @@ class Kept:
         }
 
 
-def plain(arrival: Arrival) -> tuple[Kept, dict[str, Any]]:
+def plain(arrival: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
     """The session that a plain event begins or goes on with, and the event as kept."""
     if arrival.begins:
         about = sessions.opened_by(arrival.user_agent)
         body = arrival.body(about)
         cut_by: sessions.CutBy | None = "force" if arrival.mark.cuts else None
-        kept = Kept(
+        kept = SessionState(
             uuid4(),
             arrival.guest,
             0,
@@ -69,7 +69,7 @@ def plain(arrival: Arrival) -> tuple[Kept, dict[str, Any]]:
         return kept, body
     session, at = arrival.joined[0], arrival.mark.at
     body = arrival.body(session.about)
-    kept = Kept(
+    kept = SessionState(
         session.ref,
         session.guest,
         session.version,
@@ -88,7 +88,7 @@ def plain(arrival: Arrival) -> tuple[Kept, dict[str, Any]]:
     return kept, body
 
 
-async def cart_before(work: Work, arrival: Arrival) -> carts.Cart | None:
+async def cart_before(work: Work, arrival: IncomingRecord) -> carts.Cart | None:
     """The cart as an event finds it, by the time of what happened before it."""
     if arrival.begins:
         return None
@@ -102,7 +102,7 @@ async def cart_before(work: Work, arrival: Arrival) -> carts.Cart | None:
 
 
 async def events_before(
-    work: Work, arrival: Arrival
+    work: Work, arrival: IncomingRecord
 ) -> list[tuple[datetime, str, Mapping[str, Any]]]:
     """Time, type and members of the events of an event's session that came before it."""
     rows = [] if arrival.begins else await _rows(work, arrival.joined)
@@ -114,7 +114,7 @@ async def events_before(
 
 
 async def carts_at_checkout(
-    work: Work, arrival: Arrival, order: UUID | None
+    work: Work, arrival: IncomingRecord, order: UUID | None
 ) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
     """The CHECKOUT that made an order, or without one the first after an event, with its cart
     without the event and with it; None where the event is not of its session, or came after it."""
@@ -133,8 +133,8 @@ async def carts_at_checkout(
 
 
 async def checkout_after(
-    work: Work, session: Session, at: datetime
-) -> tuple[Row, list[Row], carts.Purchase] | None:
+    work: Work, session: StoredSession, at: datetime
+) -> tuple[Row, list[Row], carts.CartPurchase] | None:
     """The first CHECKOUT of a session at or after an instant, if it made an order: its event with
     its timeout, the session's events before it, and what it bought."""
     rows = await _rows(work, [session])
@@ -161,7 +161,7 @@ def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
     return cart
 
 
-def _cart(cart: carts.Cart | None, arrival: Arrival) -> carts.Cart | None:
+def _cart(cart: carts.Cart | None, arrival: IncomingRecord) -> carts.Cart | None:
     if arrival.type not in CART_TYPES:
         return cart
     return carts.applied(cart, arrival.type, arrival.meaning, arrival.mark.at)
@@ -174,14 +174,16 @@ def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
     return carts.applied(cart, row["type"], meaning, row["at"])
 
 
-async def folded(work: Work, arrival: Arrival) -> tuple[list[tuple[Kept, list[Row]]], list[UUID]]:
+async def folded(
+    work: Work, arrival: IncomingRecord
+) -> tuple[list[tuple[SessionState, list[Row]]], list[UUID]]:
     """The sessions that an event and those it joins fall into, oldest first, each with all its
     events; and the refs of sessions that are no more."""
     rows = _with_arrival(await _rows(work, arrival.joined), arrival)
     marks = [_mark(row) for row in rows]
     origins = {session.ref: session for session in arrival.joined}
     free = [session.ref for session in arrival.joined]
-    anew: list[tuple[Kept, list[Row]]] = []
+    anew: list[tuple[SessionState, list[Row]]] = []
     for group in sessions.divided(marks):
         members = [rows[index] for index in group]
         origin = origins.get(members[0]["session_ref"], arrival.joined[0])
@@ -193,7 +195,7 @@ async def folded(work: Work, arrival: Arrival) -> tuple[list[tuple[Kept, list[Ro
     return anew, free
 
 
-async def _rows(work: Work, joined: Sequence[Session]) -> list[Row]:
+async def _rows(work: Work, joined: Sequence[StoredSession]) -> list[Row]:
     """Every event of some sessions by time, then by arrival."""
     return await work.all(
         "events.of_sessions",
@@ -203,7 +205,7 @@ async def _rows(work: Work, joined: Sequence[Session]) -> list[Row]:
     )
 
 
-def _with_arrival(rows: Iterable[Row], arrival: Arrival) -> list[Row]:
+def _with_arrival(rows: Iterable[Row], arrival: IncomingRecord) -> list[Row]:
     """Rows with the new event in its place: after all that happened at its time or before."""
     about = arrival.joined[0].about
     own: Row = {
@@ -223,7 +225,9 @@ def _mark(row: Row) -> Mark:
     return Mark(row["at"], timedelta(seconds=row["reach"]), row["cuts"])
 
 
-def _folded(ref: UUID, version: int, origin: Session, span: Span, rows: Sequence[Row]) -> Kept:
+def _folded(
+    ref: UUID, version: int, origin: StoredSession, span: Span, rows: Sequence[Row]
+) -> SessionState:
     """A session made of its events from the first to the last."""
     known = ("user_agent", "operating_system")
     about = {name: origin.about[name] for name in known if name in origin.about}
@@ -234,10 +238,10 @@ def _folded(ref: UUID, version: int, origin: Session, span: Span, rows: Sequence
         )
         cart = _cart_with(cart, row)
     cut_by: sessions.CutBy | None = "force" if span.cut_at is not None else None
-    return Kept(ref, origin.guest, version, span, cut_by, len(rows), about, cart)
+    return SessionState(ref, origin.guest, version, span, cut_by, len(rows), about, cart)
 
 
-def _keep_cut(last: Kept, before: Session) -> None:
+def _keep_cut(last: SessionState, before: StoredSession) -> None:
     """The end that another person put to a session is no event of it, and stays."""
     end = before.span.cut_at
     if before.cut_by == "person" and end is not None and last.span.cut_at is None:

@@ -7,27 +7,29 @@ Each process remembers them. Whoever writes by them compares their version in th
 from datetime import timedelta
 
 from innkeeper.errors import OperatorError
-from innkeeper.rules.stream import Configuration, PointOfSale
+from innkeeper.rules.stream import ConfiguredPointOfSale, StreamConfiguration
 from innkeeper.store.work import Row, Work
 
-_remembered: dict[str, Configuration] = {}
+_remembered: dict[str, StreamConfiguration] = {}
 
 
-async def current(work: Work) -> Configuration:
+async def current(work: Work) -> StreamConfiguration:
     """The configuration as this process last read it."""
     known = _remembered.get(work.workspace)
     return await read(work) if known is None else known
 
 
-async def read(work: Work) -> Configuration:
+async def read(work: Work) -> StreamConfiguration:
     """The configuration as it is now."""
     row = await work.one("events.settings")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no stream settings")
-    found = _remembered[work.workspace] = Configuration(
+    found = _remembered[work.workspace] = StreamConfiguration(
         version=row["version"],
         points_of_sale={
-            one["name"]: PointOfSale(one["name"], timedelta(minutes=one["minutes"]), one["test"])
+            one["name"]: ConfiguredPointOfSale(
+                one["name"], timedelta(minutes=one["minutes"]), one["test"]
+            )
             for one in row["points_of_sale"]
         },
         sites=row["sites"],

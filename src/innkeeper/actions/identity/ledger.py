@@ -20,7 +20,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import instant, iso
 from innkeeper.rules.guests import told
 from innkeeper.rules.identity_keys import guest_keys
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import COLUMNS, Intent, written
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Row, Work
@@ -75,7 +75,7 @@ def new(changes: Changes) -> Record:
 
 
 async def insert(
-    work: Work, guest: Record, book: Rulebook, joined: Mapping[str, Any] | None = None
+    work: Work, guest: Record, book: IdentityRules, joined: Mapping[str, Any] | None = None
 ) -> str | None:
     """Store a new guest with its keys, in one statement; the version of its row, or None when
     `book` is out of date.
@@ -122,7 +122,7 @@ async def reach(work: Work, guest: UUID, wish: Intent, root: UUID | None = None)
 
 async def locked_path(
     work: Work, guest: UUID, root: UUID | None = None
-) -> tuple[Rulebook, list[Row]]:
+) -> tuple[IdentityRules, list[Row]]:
     """The guest and those above it, up to the live one, whose lock holds the whole group."""
     expected = root or guest
     while True:
@@ -144,13 +144,13 @@ async def locked_path(
         expected = path[-1]["ref"]
 
 
-async def _book(work: Work, row: Row) -> Rulebook:
+async def _book(work: Work, row: Row) -> IdentityRules:
     book = await rulebook.current(work)
     return book if book.version == row["version"] else await rulebook.read(work)
 
 
 async def _write_one(
-    work: Work, row: Row, wish: Intent, source: UUID, merges: list[UUID], book: Rulebook
+    work: Work, row: Row, wish: Intent, source: UUID, merges: list[UUID], book: IdentityRules
 ) -> Record:
     """A write as it arrives at one guest of a locked group; what callers see of it then."""
     before = seen_record(row)
@@ -172,7 +172,7 @@ async def store(
     work: Work,
     seen: Record,
     own: Mapping[str, Any] | None,
-    book: Rulebook,
+    book: IdentityRules,
     *,
     intent: Json | None = None,
     source: UUID | None = None,

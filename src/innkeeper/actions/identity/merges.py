@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -125,7 +125,7 @@ async def fetch(work: Work, merge: UUID) -> Record:
     return row
 
 
-async def list_(work: Work, wanted: Wanted, guest: UUID | None = None) -> Page:
+async def list_(work: Work, wanted: PageRequest, guest: UUID | None = None) -> Page:
     """A page of merges, undone ones too, newest first; those of one guest when it is named."""
     rows = await work.all("merges.list", guest=guest, limit=wanted.limit, offset=wanted.offset)
     total = rows[0]["total"] if rows else 0

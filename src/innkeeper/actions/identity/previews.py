@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper.actions.events import sessions
 from innkeeper.actions.identity import merges
 from innkeeper.actions.records import guests, orders
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.versions import ROW_VERSION
 from innkeeper.store.work import Work
@@ -56,7 +56,7 @@ async def _live(work: Work, guest: UUID) -> UUID:
 
 
 async def _owned(work: Work, guest: UUID) -> dict[str, int]:
-    page = await orders.list_(work, Wanted(limit=1, filters={"guest_ref": guest}))
+    page = await orders.list_(work, PageRequest(limit=1, filters={"guest_ref": guest}))
     behaviour = await sessions.of_guest(
         work, guest, most=MOST_SESSIONS, events=0, days=None, custom=False
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper.actions.admin import workspaces
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.rules.identity_keys import KEY_FORM, guest_keys
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store.database import Database
 from innkeeper.store.migrate import migrate
 from innkeeper.store.work import Row, Work
@@ -59,7 +59,7 @@ async def _make_again(work: Work) -> None:
         after = rows[-1]["ref"]
 
 
-def _keys(row: Row, book: Rulebook) -> list[UUID]:
+def _keys(row: Row, book: IdentityRules) -> list[UUID]:
     """The keys of a guest as callers see it, and as it would be without merges."""
     records = (ledger.seen_record(row), ledger.own_record(row))
     return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

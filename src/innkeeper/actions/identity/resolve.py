@@ -22,9 +22,9 @@ from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import identity
 from innkeeper.rules.guests import mirror_email
-from innkeeper.rules.identity import Decision, Found, Met
+from innkeeper.rules.identity import Decision, Evidence, RuleMatch
 from innkeeper.rules.identity_keys import guest_keys, lock_of
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import COLUMNS, Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
 
@@ -140,7 +140,7 @@ async def attach_quickly(
 
 
 def _written_at_once(
-    work: Work, fields: Record, role: Role, found: Found, book: Rulebook
+    work: Work, fields: Record, role: Role, found: Evidence, book: IdentityRules
 ) -> dict[str, Any]:
     """Parameters of a look that writes: the guest to make when nobody has a key, and what one who
     has a key must know already to be joined."""
@@ -189,7 +189,7 @@ async def _resolved(
         book = await rulebook.read(work)
 
 
-def _by_rule(found: Found, book: Rulebook) -> bool:
+def _by_rule(found: Evidence, book: IdentityRules) -> bool:
     """Whether a rule is met, and not merely an identifier told."""
     return bool(found.met) and bool(book.rules)
 
@@ -211,8 +211,8 @@ def _reason(decision: Decision) -> dict[str, Any]:
 
 
 async def decide(
-    work: Work, fields: Record, book: Rulebook
-) -> tuple[Found | None, Decision, list[Row]]:
+    work: Work, fields: Record, book: IdentityRules
+) -> tuple[Evidence | None, Decision, list[Row]]:
     """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
     found = identity.evidence_of(fields, book, clock.now())
     if not found.met:
@@ -223,14 +223,14 @@ async def decide(
     return found, *_decision(found, rows, book)
 
 
-def _looked_up(found: Found, book: Rulebook) -> dict[str, Any]:
+def _looked_up(found: Evidence, book: IdentityRules) -> dict[str, Any]:
     """Parameters of a look at who has a key of some evidence."""
     keys = found.keys()
     locks = sorted(lock_of(key) for key in keys)
     return {"locks": locks, "keys": keys, "most": book.group_limit + 1}
 
 
-def _decision(found: Found, rows: list[Row], book: Rulebook) -> tuple[Decision, list[Row]]:
+def _decision(found: Evidence, rows: list[Row], book: IdentityRules) -> tuple[Decision, list[Row]]:
     """What follows of the rows of a look, and those of them that are guests."""
     now = clock.now()
     rows = [row for row in rows if row["ref"] is not None]
@@ -290,10 +290,10 @@ async def _meant(
     work: Work,
     current: Row,
     fields: Record,
-    found: Found,
+    found: Evidence,
     decision: Decision,
     rows: list[Row],
-    book: Rulebook,
+    book: IdentityRules,
     source: str,
 ) -> tuple[UUID, UUID | None] | None:
     """Whom somebody at the browser of `current` is, and who stands for that guest, if another; None
@@ -316,7 +316,7 @@ def _sent(identifiers: Sequence[Record], person: Record) -> Record:
 
 
 async def _absorb_visitor(
-    work: Work, current: Row, decision: Decision, book: Rulebook, source: str
+    work: Work, current: Row, decision: Decision, book: IdentityRules, source: str
 ) -> None:
     """Merge the guest a browser pointed to into the one it points to now, unless it is somebody."""
     if decision.guest is not None and _is_anonymous(current, book):
@@ -324,11 +324,11 @@ async def _absorb_visitor(
         await merges.absorb(work, decision.guest, current["ref"], source=source, **why)
 
 
-def _known_by(guest: Row, book: Rulebook) -> list[Met]:
+def _known_by(guest: Row, book: IdentityRules) -> list[RuleMatch]:
     return identity.evidence(ledger.own_record(guest), book, clock.now()).met
 
 
-def _is_anonymous(guest: Row, book: Rulebook) -> bool:
+def _is_anonymous(guest: Row, book: IdentityRules) -> bool:
     """Whether a guest is nobody yet: a visitor whom no rule, or without rules no id, knows."""
     own = ledger.own_record(guest)
     known = identity.evidence_of(own, book, clock.now()).met

@@ -21,7 +21,7 @@ from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import TOO_MANY, countable_keys
 from innkeeper.rules.identity_keys import digest, lock_of
-from innkeeper.rules.identity_rules import Evidence1, Rule, Rulebook, rule_keys
+from innkeeper.rules.identity_rules import Evidence1, IdentityRule, IdentityRules, rule_keys
 from innkeeper.rules.merging import groups_of, survivor_first
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
@@ -45,14 +45,14 @@ class Joined:
     """A live guest that becomes part of a group, and the shared key that says so."""
 
     guest: UUID
-    rule: Rule
+    rule: IdentityRule
     key: UUID
     holder: UUID
     """Who has the key: the guest itself, or one that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class MergedGroup:
     """Live guests that become one."""
 
     survivor: UUID
@@ -64,7 +64,7 @@ class Guarded:
     """Guests that stay apart, and why."""
 
     reason: str
-    rule: Rule | None
+    rule: IdentityRule | None
     guests: list[UUID]
     size: int
     evidence: list[Evidence1] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Plan:
     """Everything that rules would make of the existing guests."""
 
     guests: int
-    groups: list[Group]
+    groups: list[MergedGroup]
     guarded: list[Guarded]
 
     @property
@@ -84,7 +84,7 @@ class Plan:
         return sum(len(group.absorbed) for group in self.groups)
 
 
-async def preview(work: Work, wanted: Sequence[Rule] | None = None) -> Record:
+async def preview(work: Work, wanted: Sequence[IdentityRule] | None = None) -> Record:
     """What applying rules, or those in force, would merge: counts, largest groups, samples."""
     book = await rulebook.read(work)
     if wanted is not None:
@@ -113,7 +113,7 @@ async def preview(work: Work, wanted: Sequence[Rule] | None = None) -> Record:
         }
 
 
-async def plan(work: Work, book: Rulebook) -> Plan:
+async def plan(work: Work, book: IdentityRules) -> Plan:
     """Which live guests become one under a rulebook. Call it in a transaction.
 
     A key that more guests share than the limit allows joins nobody, and neither does a group
@@ -143,8 +143,8 @@ async def plan(work: Work, book: Rulebook) -> Plan:
 
 
 def _grouped(
-    shared: list[Row], standing: dict[UUID, Row], book: Rulebook
-) -> tuple[list[Group], list[Guarded]]:
+    shared: list[Row], standing: dict[UUID, Row], book: IdentityRules
+) -> tuple[list[MergedGroup], list[Guarded]]:
     """Groups of live guests that share keys, and those too large to be one."""
     first: dict[UUID, Joined] = {}
     holders: dict[UUID, set[UUID]] = defaultdict(set)
@@ -160,7 +160,7 @@ def _grouped(
             for one, owner in live.items():
                 first.setdefault(one, Joined(one, book.rules[row["rule"]], row["key"], owner))
     about = {row["live"]: row for row in standing.values()}
-    groups: list[Group] = []
+    groups: list[MergedGroup] = []
     too_large: list[Guarded] = []
     for members in groups_of(sharing):
         size = sum(len(holders[member]) for member in members)
@@ -170,7 +170,7 @@ def _grouped(
         if size > book.group_limit:
             too_large.append(Guarded(TOO_LARGE, None, [survivor, *others][:SHOWN], size))
         else:
-            groups.append(Group(survivor, [first[other] for other in others]))
+            groups.append(MergedGroup(survivor, [first[other] for other in others]))
     return sorted(groups, key=lambda group: group.survivor), too_large
 
 
@@ -322,13 +322,13 @@ async def _standing(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
     return {row["ref"]: row for row in rows}
 
 
-async def _too_many(work: Work, book: Rulebook, row: Row) -> Guarded:
+async def _too_many(work: Work, book: IdentityRules, row: Row) -> Guarded:
     rule, owners = book.rules[row["rule"]], row["owners"]
     parts = await _evidence(work, book, Joined(owners[0], rule, row["key"], owners[0]))
     return Guarded(TOO_MANY, rule, owners, row["guests"], parts)
 
 
-async def _evidence(work: Work, book: Rulebook, joined: Joined) -> list[Evidence1]:
+async def _evidence(work: Work, book: IdentityRules, joined: Joined) -> list[Evidence1]:
     """The values behind the key by which a guest joins its group."""
     row = await work.one("merges.guest", ref=joined.holder)
     if row is None:
@@ -337,7 +337,7 @@ async def _evidence(work: Work, book: Rulebook, joined: Joined) -> list[Evidence
     return next((parts for key, parts in keys if key == joined.key), [])
 
 
-async def _shown(work: Work, book: Rulebook, group: Group) -> Record:
+async def _shown(work: Work, book: IdentityRules, group: MergedGroup) -> Record:
     return {
         "survivor": group.survivor,
         "size": len(group.absorbed) + 1,

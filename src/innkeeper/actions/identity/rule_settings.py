@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.identity import rulebook
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import placeholders
-from innkeeper.rules.identity_rules import Rule, Rulebook
+from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Json, Work
 
@@ -22,12 +22,12 @@ TASK: Final = "identity.run"
 SINGULAR: Final = "Identity rule"
 
 
-async def rules(work: Work) -> list[Rule]:
+async def rules(work: Work) -> list[IdentityRule]:
     """The rules in the order in which they are tried."""
     return list((await rulebook.read(work)).rules)
 
 
-async def add_rule(work: Work, rule: Rule) -> Rule:
+async def add_rule(work: Work, rule: IdentityRule) -> IdentityRule:
     """One more rule, tried last; raises `Conflict` for a name that is taken.
 
     Existing guests are found by it, as soon as they are indexed, but not merged: see `apply`.
@@ -52,7 +52,7 @@ async def delete_rule(work: Work, name: str) -> None:
 
 async def reorder_rules(
     work: Work, names: Sequence[str], expected: Expected | None = None
-) -> list[Rule]:
+) -> list[IdentityRule]:
     """The same rules in another order; raises `Invalid` unless each is named once."""
     async with work.transaction():
         known = {rule.name: rule for rule in await _locked(work, expected)}
@@ -63,14 +63,14 @@ async def reorder_rules(
     return ordered
 
 
-async def book(work: Work) -> Rulebook:
+async def book(work: Work) -> IdentityRules:
     """Rules and guards as they are now, with the version that changes with either."""
     return await rulebook.read(work)
 
 
 async def replace_rules(
-    work: Work, wanted: Sequence[Rule], expected: Expected | None = None
-) -> list[Rule]:
+    work: Work, wanted: Sequence[IdentityRule], expected: Expected | None = None
+) -> list[IdentityRule]:
     """Another list of rules; existing guests are found by them but not merged."""
     async with work.transaction():
         await _locked(work, expected)
@@ -79,7 +79,7 @@ async def replace_rules(
 
 
 async def apply(
-    work: Work, wanted: Sequence[Rule] | None = None, expected: Expected | None = None
+    work: Work, wanted: Sequence[IdentityRule] | None = None, expected: Expected | None = None
 ) -> Record:
     """Put rules in force, or keep those there are, and merge existing guests by them.
 
@@ -95,7 +95,7 @@ async def guards(work: Work) -> Record:
     return shown_guards(await rulebook.read(work))
 
 
-def shown_guards(book: Rulebook) -> Record:
+def shown_guards(book: IdentityRules) -> Record:
     """What guards go by, as callers see it."""
     return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
 
@@ -146,7 +146,7 @@ def _never(wanted: Changes, built_in: set[str]) -> set[str]:
 _SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
-async def guarded(work: Work, wanted: Wanted) -> Page:
+async def guarded(work: Work, wanted: PageRequest) -> Page:
     """A page of what guards kept from identifying, newest first, each with its reason."""
     rows = await work.all("identity.guarded", limit=wanted.limit, offset=wanted.offset)
     return Page(rows, rows[0]["total"] if rows else 0)
@@ -160,13 +160,13 @@ async def job(work: Work, ref: UUID) -> Record:
     return row
 
 
-async def jobs(work: Work, wanted: Wanted) -> Page:
+async def jobs(work: Work, wanted: PageRequest) -> Page:
     """A page of rule changes, newest first."""
     rows = await work.all("identity.jobs", limit=wanted.limit, offset=wanted.offset)
     return Page(rows, rows[0]["total_jobs"] if rows else 0)
 
 
-async def _locked(work: Work, expected: Expected | None = None) -> tuple[Rule, ...]:
+async def _locked(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
     """The rules, which nobody else changes until the transaction ends; raises `Outdated`."""
     await work.all("identity.one_at_a_time")
     book = await rulebook.read(work)
@@ -175,7 +175,7 @@ async def _locked(work: Work, expected: Expected | None = None) -> tuple[Rule, .
     return book.rules
 
 
-async def _store(work: Work, wanted: Sequence[Rule], *, merging: bool) -> Record:
+async def _store(work: Work, wanted: Sequence[IdentityRule], *, merging: bool) -> Record:
     """Replace the rules, and have existing guests indexed by them; the job that does it."""
     names = [rule.name for rule in wanted]
     if len(set(names)) < len(names):

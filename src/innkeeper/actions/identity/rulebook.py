@@ -5,27 +5,27 @@ Whoever uses a rulebook learns in the same statement whether its version is stil
 So no process decides by rules that were changed, and no guest lacks the keys of new ones.
 """
 
-from innkeeper.rules.identity_rules import Rule, Rulebook
+from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.placeholders import PLACEHOLDERS
 from innkeeper.store.work import Work
 
-_remembered: dict[str, Rulebook] = {}
+_remembered: dict[str, IdentityRules] = {}
 
 
-async def current(work: Work) -> Rulebook:
+async def current(work: Work) -> IdentityRules:
     """The rulebook as this process last read it: compare its version before relying on it."""
     book = _remembered.get(work.workspace)
     return await read(work) if book is None else book
 
 
-async def read(work: Work) -> Rulebook:
+async def read(work: Work) -> IdentityRules:
     """The rulebook as it is now."""
     row = await work.one("identity.rulebook")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no identity settings")
-    book = _remembered[work.workspace] = Rulebook(
+    book = _remembered[work.workspace] = IdentityRules(
         version=row["version"],
-        rules=tuple(Rule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
+        rules=tuple(IdentityRule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
         never=frozenset(PLACEHOLDERS).union(row["never_added"]).difference(row["never_removed"]),
         group_limit=row["group_limit"],
         region=row["region"],

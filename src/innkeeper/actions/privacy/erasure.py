@@ -46,7 +46,7 @@ Access = Callable[[Work, list[UUID]], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ErasureTarget:
     """Somewhere that personal data is kept."""
 
     name: str
@@ -77,19 +77,19 @@ def rows(query: str) -> Access:
     return access
 
 
-_PLACES: Final[dict[str, Place]] = {}
+_PLACES: Final[dict[str, ErasureTarget]] = {}
 _MODULES: Final = ("innkeeper.actions.audiences.erased_guests",)
 """Modules that register places; imported when they are needed, since some import this one."""
 
 
-def register(place: Place) -> None:
+def register(place: ErasureTarget) -> None:
     """Make a place known; a name stands for one place."""
     if place.name in _PLACES:
         raise ValueError(f"two places are called {place.name}")
     _PLACES[place.name] = place
 
 
-def places() -> list[Place]:
+def places() -> list[ErasureTarget]:
     """Every place, those that others refer to last."""
     for module in _MODULES:
         import_module(module)
@@ -188,7 +188,7 @@ async def _erase_audit(work: Work, what: Erasure) -> int:
     return await audit.erase(work, what.guests)
 
 
-register(Place("audit_changes", _erase_audit, audit.of_guests))
+register(ErasureTarget("audit_changes", _erase_audit, audit.of_guests))
 for _name, _erase, _access in (
     ("answers", "privacy.erase_answers", "privacy.answers"),
     ("jobs", "privacy.erase_jobs", None),
@@ -211,4 +211,8 @@ for _name, _erase, _access in (
     ("keys", "privacy.erase_keys", None),
     ("guests", "privacy.erase_guests", "privacy.guests"),
 ):
-    register(Place(_name, deletes(_erase) if _erase else None, rows(_access) if _access else None))
+    register(
+        ErasureTarget(
+            _name, deletes(_erase) if _erase else None, rows(_access) if _access else None
+        )
+    )

@@ -15,7 +15,7 @@ from innkeeper.store.work import Row, Work
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ErasedGuests:
     """Erased guests who may still be in files at rest."""
 
     rows: list[Row]
@@ -77,13 +77,13 @@ async def keys_of(work: Work, guest: UUID) -> list[UUID]:
     return await erasure.keys_of(work, await work.all("privacy.guests", guests=group))
 
 
-async def wanted(work: Work) -> Wanted | None:
+async def wanted(work: Work) -> ErasedGuests | None:
     """What files at rest are still to be searched for, if anything."""
     rows = await work.all("privacy.erased")
-    return Wanted(rows) if rows else None
+    return ErasedGuests(rows) if rows else None
 
 
-async def searched(work: Work, what: Wanted) -> None:
+async def searched(work: Work, what: ErasedGuests) -> None:
     """Files at rest hold nothing of it any more."""
     await work.run(
         "privacy.forget_erased",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from innkeeper import clock
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import (
@@ -63,7 +63,7 @@ class Extensions:
         rows = await self.of_one(work, ref[self.parent])
         return shown(rows, name) or self.unknown(ref[self.parent], name)
 
-    async def list_(self, work: Work, wanted: Wanted, **ref: UUID) -> Page:
+    async def list_(self, work: Work, wanted: PageRequest, **ref: UUID) -> Page:
         """A page of a parent's extensions, one a name, oldest first."""
         return wanted.page_of(one_a_name(await self.of_one(work, ref[self.parent])))
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import keys_with_field
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import without_extension
 from innkeeper.rules.placeholders import identifies_nobody
 from innkeeper.store.work import Json
@@ -35,7 +35,7 @@ class ListQuery:
         self.params |= params
 
 
-def of(filters: Mapping[str, Any], book: Rulebook | None = None) -> ListQuery:
+def of(filters: Mapping[str, Any], book: IdentityRules | None = None) -> ListQuery:
     """What `filters` ask for; `book` is needed for those `BY_RULES`."""
     query = ListQuery(follows_rules=book is not None)
     members: Record = {}
@@ -63,7 +63,7 @@ def of(filters: Mapping[str, Any], book: Rulebook | None = None) -> ListQuery:
     return query
 
 
-def _add_identifier(query: ListQuery, provider: str, value: str, book: Rulebook) -> None:
+def _add_identifier(query: ListQuery, provider: str, value: str, book: IdentityRules) -> None:
     params = {
         "identifier_key": identifier_key(provider, value),
         "identifier": Json([{"provider": provider, "id": value}]),
@@ -75,7 +75,7 @@ def _add_identifier(query: ListQuery, provider: str, value: str, book: Rulebook)
 
 
 def _add_phone_number(
-    query: ListQuery, value: str, filters: Mapping[str, Any], book: Rulebook
+    query: ListQuery, value: str, filters: Mapping[str, Any], book: IdentityRules
 ) -> None:
     number, _ = without_extension(value)
     if sum(map(number.count, "0123456789")) < _LEAST_DIGITS:

@@ -9,7 +9,7 @@ from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.privacy import block_list, erasure
 from innkeeper.actions.records import guest_filters
 from innkeeper.actions.records.guest_filters import ListQuery
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
@@ -52,7 +52,7 @@ async def fetch(work: Work, guest: UUID) -> Record:
     return flat(_live(row, guest))
 
 
-async def list_(work: Work, wanted: Wanted) -> Page:
+async def list_(work: Work, wanted: PageRequest) -> Page:
     """A page of live guests, and how many there are in all (G-8 to G-13)."""
     if not wanted.filters.keys() & guest_filters.BY_RULES:
         page, _ = await _list(work, wanted, guest_filters.of(wanted.filters))
@@ -65,7 +65,7 @@ async def list_(work: Work, wanted: Wanted) -> Page:
         book = await rulebook.read(work)
 
 
-async def _list(work: Work, wanted: Wanted, query: ListQuery) -> tuple[Page, UUID | None]:
+async def _list(work: Work, wanted: PageRequest, query: ListQuery) -> tuple[Page, UUID | None]:
     """The page, and the version of the identity rules in force if its filters follow them."""
     # Counted types answer for the two lists that may be long; any other filter is counted.
     filters, params = query.parts, query.params

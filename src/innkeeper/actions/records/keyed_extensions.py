@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from innkeeper.actions.records.extensions import Extensions, check_pairs
-from innkeeper.actions.records.paging import Page, Wanted
+from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import GuestExtension
@@ -35,7 +35,7 @@ class KeyedExtensions:
         rows = await self.rows.of_one(work, ref[self.rows.parent])
         return _one(rows, name, data_extension)
 
-    async def list_(self, work: Work, wanted: Wanted, name: str, **ref: UUID) -> Page:
+    async def list_(self, work: Work, wanted: PageRequest, name: str, **ref: UUID) -> Page:
         """A page of the keys under a name; none is an empty page (VX-7)."""
         rows = await self.rows.of_one(work, ref[self.rows.parent])
         return wanted.page_of(_named(rows, name))

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.records import orders
-from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.orders import OrderConsumer, OrderItem
@@ -52,7 +52,7 @@ async def fetch(work: Work, order_item: UUID) -> Record:
 
 async def list_(
     work: Work,
-    wanted: Wanted,
+    wanted: PageRequest,
     order: UUID | None = None,
     order_consumer: UUID | None = None,
     guest: UUID | None = None,

@@ -14,7 +14,7 @@ from innkeeper.actions.identity.resolve import (
     attach_quickly,
 )
 from innkeeper.actions.privacy import block_list
-from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
@@ -87,7 +87,7 @@ class People:
             raise Unknown(self.resource.singular, wanted)
         return flat(row)
 
-    async def list_(self, work: Work, wanted: Wanted, order: UUID) -> Page:
+    async def list_(self, work: Work, wanted: PageRequest, order: UUID) -> Page:
         """A page of an order's people of this kind, oldest first."""
         page = await read_page(work, wanted, "order_people", self._parts(), order=order)
         if not page.total:

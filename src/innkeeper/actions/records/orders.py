@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.records import child_records, guests
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.actions.records.paging import Page, Wanted, flat, read_page
+from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
@@ -84,7 +84,7 @@ async def fetch(
     return {**flat(row), "children": found} if children else flat(row)
 
 
-async def list_(work: Work, wanted: Wanted, guest: UUID | None = None) -> Page:
+async def list_(work: Work, wanted: PageRequest, guest: UUID | None = None) -> Page:
     """A page of orders, all or those of a guest or referenceId (O-6 to O-8).
 
     With `guest`, the orders of that live guest by the time they were ordered (N-18).

@@ -21,7 +21,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageRequest:
     """One page of a list: filters by field name, sort keys as (field, descending)."""
 
     offset: int = 0
@@ -36,13 +36,13 @@ class Wanted:
         return Page(records[self.offset : self.offset + self.limit], len(records))
 
 
-EVERYTHING: Final = Wanted(limit=2**31 - 1)
+EVERYTHING: Final = PageRequest(limit=2**31 - 1)
 """The page of a list that is not paged (N-18)."""
 
 
 async def read_page(
     work: Work,
-    wanted: Wanted,
+    wanted: PageRequest,
     resource: str,
     parts: Mapping[str, Sequence[str]],
     counted: str = "count",

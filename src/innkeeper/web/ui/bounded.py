@@ -34,7 +34,7 @@ _MARKS: Final = {"k": '<span class="k">', "s": '<span class="s">', "l": '<span c
 }
 
 
-class Whole(str):
+class FullText(str):
     """A text that `shorten` leaves as it is."""
 
     __slots__ = ()
@@ -42,13 +42,13 @@ class Whole(str):
 
 def whole(value: Any) -> Any:
     """A value that is printed whole."""
-    return Whole(value) if type(value) is str else value
+    return FullText(value) if type(value) is str else value
 
 
 def shorten(value: Any) -> Any:
     """What a template prints for a value: the beginning of a long text."""
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
-        return value if isinstance(value, Markup | Whole) else cut(value)
+        return value if isinstance(value, Markup | FullText) else cut(value)
     return value
 
 
@@ -71,7 +71,7 @@ def json_text(value: Any) -> str:
     """Indented JSON, as far as a page shows it."""
     writer = _Writer(JSON_CHARACTERS)
     writer.write(value)
-    return Whole("".join(text for _, text in writer.tokens))
+    return FullText("".join(text for _, text in writer.tokens))
 
 
 def json_html(value: Any) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.segments import CORE, TIMESTAMP, TRAIT, snake
-from innkeeper.resources.values import Refused, instant
+from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import segment_reading
 from innkeeper.web.ui.draft import SEQUENCE, Draft, GroupRow, RuleRow, StepRow
 
@@ -196,7 +196,7 @@ def _shown(row: RuleRow, value: Any) -> str:
     if row.type == TIMESTAMP and not row.has_unit:
         try:
             return instant(value).date().isoformat()
-        except Refused:
+        except ValueRefused:
             return str(value)
     return str(value)
 

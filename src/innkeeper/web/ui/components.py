@@ -5,7 +5,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 _GUESTS: Final = (
     {
@@ -24,4 +24,4 @@ async def show(visit: Visit) -> Response:
     return visit.show("components.html", people=_GUESTS)
 
 
-PAGES: Final = (Page("/ui/components", show),)
+PAGES: Final = (PageRoute("/ui/components", show),)

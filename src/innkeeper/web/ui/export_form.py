@@ -22,7 +22,7 @@ from innkeeper.resources.exports import (
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.naming import camel
 
 SCHEDULES: Final = (
@@ -217,6 +217,6 @@ def _json(text: str) -> Any:
 
 
 PAGES: Final = (
-    Page("/exports/new", new, create, right=Right.EXPORTS, post_right=Right.EXPORTS),
-    Page("/exports/{export}/edit", edit, save, right=Right.EXPORTS, post_right=Right.EXPORTS),
+    PageRoute("/exports/new", new, create, right=Right.EXPORTS, post_right=Right.EXPORTS),
+    PageRoute("/exports/{export}/edit", edit, save, right=Right.EXPORTS, post_right=Right.EXPORTS),
 )

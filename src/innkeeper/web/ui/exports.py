@@ -13,7 +13,7 @@ from innkeeper.resources.exports import FINISHED, NDJSON, SUCCESS
 from innkeeper.rules.access import Right
 from innkeeper.web.ui import export_form
 from innkeeper.web.ui.export_form import KINDS
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 DESCRIBED: Final = {"": "here", "FOLDER": "a folder", "WEBHOOK": "a web address"}
 
@@ -99,8 +99,8 @@ def _named(visit: Visit) -> str:
 
 
 PAGES: Final = (
-    Page("/exports", every),
+    PageRoute("/exports", every),
     *export_form.PAGES,
-    Page("/exports/{export}/files/{execution}/{number}", download, right=Right.EXPORTS),
-    Page("/exports/{export}", one, act, post_right=Right.EXPORTS, whole=False),
+    PageRoute("/exports/{export}/files/{execution}/{number}", download, right=Right.EXPORTS),
+    PageRoute("/exports/{export}", one, act, post_right=Right.EXPORTS, whole=False),
 )

@@ -14,7 +14,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.formatting import said
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
@@ -71,7 +71,7 @@ async def save(visit: Visit) -> Response:
     await OF_GUESTS.locked(visit.work, guest["ref"])
     stored, ref = await _stored(visit, guest), guest["ref"]
     visit.check_version(_version(stored))
-    about = audit.About(audit.GUEST, str(ref))
+    about = audit.AuditSubject(audit.GUEST, str(ref))
     name = stored["name"] or visit.sent("extension_name")
     back = f"/guests/{ref}/properties"
     if visit.sent("action") == "delete" and stored["name"]:
@@ -146,7 +146,7 @@ def _type(value: Any) -> str:
 
 
 PAGES: Final = (
-    Page(
+    PageRoute(
         *("/guests/{guest}/extensions/{extension}", show, save),
         right=Right.EDIT,
         post_right=Right.EDIT,

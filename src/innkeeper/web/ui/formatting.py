@@ -12,7 +12,7 @@ from markupsafe import Markup
 from innkeeper import clock
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
-from innkeeper.resources.values import Refused, instant, iso
+from innkeeper.resources.values import ValueRefused, instant, iso
 from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
@@ -33,7 +33,7 @@ def _moment(value: Any) -> datetime | None:
         return value
     try:
         return instant(value) if isinstance(value, str) else None
-    except (Refused, ValueError):
+    except (ValueRefused, ValueError):
         return None
 
 

@@ -8,11 +8,11 @@ from innkeeper.actions.admin import audit
 from innkeeper.actions.records import guests
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Instant, ListOf, OneOf, Opaque, Part
+from innkeeper.resources.kinds import Instant, ListOf, ObjectOf, OneOf, Opaque
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.formatting import worded
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.official import GUEST
 from innkeeper.wire.naming import camel
@@ -27,7 +27,7 @@ EDITABLE: Final = tuple(
     if not field.owned
     and name not in _KEPT
     and not isinstance(field.kind, Instant | Opaque)
-    and not (isinstance(field.kind, ListOf) and isinstance(field.kind.element, Part | Opaque))
+    and not (isinstance(field.kind, ListOf) and isinstance(field.kind.element, ObjectOf | Opaque))
 )
 
 
@@ -81,7 +81,7 @@ async def save(visit: Visit) -> Response:
         ref = guest["ref"]
         await audit.note(
             *(visit.work, "guest.edit", ref),
-            about=audit.About(audit.GUEST, str(ref)),
+            about=audit.AuditSubject(audit.GUEST, str(ref)),
             changes=audit.changed(guest, after, changes),
             fields=sorted(body),
         )
@@ -111,4 +111,6 @@ def _text(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-PAGES: Final = (Page("/guests/{guest}/edit", show, save, right=Right.EDIT, post_right=Right.EDIT),)
+PAGES: Final = (
+    PageRoute("/guests/{guest}/edit", show, save, right=Right.EDIT, post_right=Right.EDIT),
+)

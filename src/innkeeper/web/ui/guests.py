@@ -14,7 +14,7 @@ from innkeeper.actions.privacy import erasure
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.actions.records.paging import Page as ExtensionsPage
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.resources.segments import TRAIT
@@ -24,7 +24,7 @@ from innkeeper.rules.personal import is_personal
 from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import file, json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.naming import camel
 from innkeeper.wire.privacy import subject_page
@@ -65,7 +65,7 @@ async def opened(visit: Visit) -> tuple[Record, dict[str, Any]]:
     """The guest of the path, and what every tab of its page shows."""
     ref = visit.ref("guest")
     guest = await guests.fetch(visit.work, ref)
-    of_guest = await orders.list_(visit.work, Wanted(limit=1), guest=ref)
+    of_guest = await orders.list_(visit.work, PageRequest(limit=1), guest=ref)
     members = await merges.group(visit.work, ref)
     tabs = [
         ("", "Overview", None),
@@ -90,7 +90,7 @@ async def overview(visit: Visit) -> Response:
     """Totals, the latest orders, contact details, extensions."""
     guest, frame = await opened(visit)
     ref = guest["ref"]
-    latest = Wanted(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
+    latest = PageRequest(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
     page = await orders.list_(visit.work, latest)
     behaviour = await sessions.of_guest(
         visit.work, ref, most=SESSIONS, events=0, days=None, custom=False
@@ -220,11 +220,11 @@ def _shares(found: list[Record], name: str) -> list[tuple[str, int, int]]:
 
 
 PAGES: Final = (
-    Page("/guests", find),
-    Page("/guests/{guest}", overview),
-    Page("/guests/{guest}/properties", properties),
-    Page("/guests/{guest}/json", raw),
-    Page("/guests/{guest}/json/file", raw_file),
-    Page("/guests/{guest}/access", post=access, post_right=Right.ACCESS, whole=False),
-    Page("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
+    PageRoute("/guests", find),
+    PageRoute("/guests/{guest}", overview),
+    PageRoute("/guests/{guest}/properties", properties),
+    PageRoute("/guests/{guest}/json", raw),
+    PageRoute("/guests/{guest}/json/file", raw_file),
+    PageRoute("/guests/{guest}/access", post=access, post_right=Right.ACCESS, whole=False),
+    PageRoute("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
 )

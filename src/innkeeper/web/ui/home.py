@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import Response
 
 from innkeeper.actions.console import figures
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 CHOICES: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "12 months"))
 
@@ -33,4 +33,4 @@ def _label(at: datetime, period: str) -> str:
     return f"{at:%b %Y}" if period == "365" else f"{at.day} {at:%b}"
 
 
-PAGES: Final = (Page("/", show),)
+PAGES: Final = (PageRoute("/", show),)

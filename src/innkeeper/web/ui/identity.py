@@ -17,7 +17,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.formatting import full_name
 from innkeeper.web.ui.guests import opened
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 MERGES: Final = 100
 """Merges that the picture and the tables show."""
@@ -85,7 +85,7 @@ async def confirm_undo(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
     row = await merges.undo(visit.work, visit.ref("merge"))
-    about = audit.About(audit.GUEST, str(row["survivor_ref"]))
+    about = audit.AuditSubject(audit.GUEST, str(row["survivor_ref"]))
     await audit.note(
         *(visit.work, "merge.undo", row["survivor_ref"]), about=about, merge=str(row["ref"])
     )
@@ -114,7 +114,7 @@ async def merge(visit: Visit) -> Response:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
     row = await merges.create(visit.work, survivor, absorbed)
-    about = audit.About(audit.GUEST, str(survivor))
+    about = audit.AuditSubject(audit.GUEST, str(survivor))
     await audit.note(visit.work, "merge.create", survivor, about=about, merge=str(row["ref"]))
     return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
 
@@ -197,7 +197,11 @@ def _sent_ref(visit: Visit, name: str) -> UUID:
 
 
 PAGES: Final = (
-    Page("/guests/{guest}/identity", show),
-    Page("/guests/{guest}/merge", confirm_merge, merge, right=Right.MERGE, post_right=Right.MERGE),
-    Page("/merges/{merge}/undo", confirm_undo, undo, right=Right.MERGE, post_right=Right.MERGE),
+    PageRoute("/guests/{guest}/identity", show),
+    PageRoute(
+        "/guests/{guest}/merge", confirm_merge, merge, right=Right.MERGE, post_right=Right.MERGE
+    ),
+    PageRoute(
+        "/merges/{merge}/undo", confirm_undo, undo, right=Right.MERGE, post_right=Right.MERGE
+    ),
 )

@@ -6,14 +6,14 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import rule_changes, rule_settings
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.identity_rules import Rule
+from innkeeper.rules.identity_rules import IdentityRule
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.settings import TABS
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.identity.identity import FIELD_NAMES, read_rules
 
 ROWS: Final = 20
@@ -21,7 +21,9 @@ FIELD: Final = "field:"
 GUARDS: Final = "guards"
 
 
-async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = None) -> Response:
+async def show(
+    visit: Visit, wanted: list[IdentityRule] | None = None, preview: Any = None
+) -> Response:
     """The rules in force, or those that were typed with what they would do."""
     book = await rule_settings.book(visit.work)
     in_force = list(book.rules)
@@ -30,7 +32,7 @@ async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = No
         rows = _sent_rows(visit)
     else:
         rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
-    jobs = await rule_settings.jobs(visit.work, Wanted(limit=5))
+    jobs = await rule_settings.jobs(visit.work, PageRequest(limit=5))
     return visit.show(
         "settings_rules.html",
         tabs=TABS,
@@ -43,7 +45,7 @@ async def show(visit: Visit, wanted: list[Rule] | None = None, preview: Any = No
         fields=FIELD_NAMES,
         guards=_sent_guards(visit) if of_guards else await rule_settings.guards(visit.work),
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
-        guarded=(await rule_settings.guarded(visit.work, Wanted(limit=10))).items,
+        guarded=(await rule_settings.guarded(visit.work, PageRequest(limit=10))).items,
     )
 
 
@@ -105,7 +107,7 @@ def _sent_guards(visit: Visit) -> dict[str, Any]:
 def _differing(
     visit: Visit,
     rows: list[dict[str, str]],
-    in_force: list[Rule],
+    in_force: list[IdentityRule],
     of_guards: bool,
     guards: Record,
 ) -> list[tuple[str, str, str]]:
@@ -130,7 +132,7 @@ def _differing(
     return [each for each in pairs if each[1] != each[2]]
 
 
-def _row(rule: Rule) -> dict[str, str]:
+def _row(rule: IdentityRule) -> dict[str, str]:
     """A rule as its form shows it: conditions separated by commas."""
     parts = [
         each.provider if each.provider is not None else f"{FIELD}{_camel(each.field or '')}"
@@ -170,4 +172,4 @@ def _veiled(visit: Visit, preview: Record | None) -> Record | None:
     return preview
 
 
-PAGES: Final = (Page("/settings/identity-rules", show, change, post_right=Right.RULES),)
+PAGES: Final = (PageRoute("/settings/identity-rules", show, change, post_right=Right.RULES),)

@@ -15,7 +15,7 @@ from typing import IO, Any, Final, cast
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
-from innkeeper.rules.batch import Entry, Refused
+from innkeeper.rules.batch import BatchRecord, RecordRejected
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, is_gzip, lines, readable
@@ -39,7 +39,7 @@ _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class UploadedFile:
     """A file that has arrived."""
 
     about: dict[str, Any]
@@ -56,7 +56,7 @@ class Sample:
 
 
 @dataclass(slots=True)
-class Column:
+class PreviewColumn:
     """A column as the form shows it."""
 
     name: str
@@ -68,7 +68,7 @@ class Column:
     is_date: bool = False
 
 
-def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
+def keep(files: Files, name: str, source: IO[bytes], filename: str) -> UploadedFile:
     """Keep an uploaded file; raises BadRequest for one that cannot be an import."""
     form, _ = guessed_format(filename)
     if form is None:
@@ -89,7 +89,7 @@ def keep(files: Files, name: str, source: IO[bytes], filename: str) -> Kept:
     about = {"format": form, "compressed": compressed, "mapping": None, "name": filename[-200:]}
     if not compressed and form != "parquet":
         about["lines"] = breaks
-    return Kept(about, digest.hexdigest(), size)
+    return UploadedFile(about, digest.hexdigest(), size)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
             for _, text in islice(lines(stream), SHOWN):
                 try:
                     found.append(batch_records.json_of(text))
-                except Refused:
+                except RecordRejected:
                     found.append({"": "not a JSON object"})
             return Sample([], found)
         encoding = encoding_of(files, name)
@@ -187,13 +187,13 @@ def mapping_sent(
     return mapping_of(holds, told)
 
 
-def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Column]:
+def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[PreviewColumn]:
     """The rows of the form."""
     found = []
     for name in table.columns[:MOST_COLUMNS]:
         targets = mapping.columns.get(name, ())
         examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
-        column = Column(name, ",".join(targets), mapping.formats.get(name, ""))
+        column = PreviewColumn(name, ",".join(targets), mapping.formats.get(name, ""))
         column.examples = list(examples)[:SHOWN]
         column.is_date = (
             any(isinstance(kind_of(holds, target), Instant | Day) for target in targets)
@@ -203,7 +203,9 @@ def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Column
     return found
 
 
-def targets_of(holds: str, column: Column, providers: list[str]) -> list[tuple[str, list[str]]]:
+def targets_of(
+    holds: str, column: PreviewColumn, providers: list[str]
+) -> list[tuple[str, list[str]]]:
     """(heading, targets) that a column may become; each as the form sends it."""
     spelt = camel("_".join("".join(c if c.isalnum() else " " for c in column.name).split()).lower())
     spelt = spelt if spelt.isascii() and spelt else "column"
@@ -252,7 +254,9 @@ def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | Non
     return Layout(holds, about["format"], about["compressed"], mapping)
 
 
-def first_chunks(layout: Layout, source: IO[bytes] | Path, limit: int) -> Iterator[Chunk[Entry]]:
+def first_chunks(
+    layout: Layout, source: IO[bytes] | Path, limit: int
+) -> Iterator[Chunk[BatchRecord]]:
     """The records in the first `limit` bytes of a file's text; then raises `TooLong`."""
     if isinstance(source, Path):
         return layout.chunks(source)

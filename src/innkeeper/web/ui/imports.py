@@ -15,12 +15,12 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import audit
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.actions.bulk.outcomes import Tally
+from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.identity import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.batch import Entry, Failure
+from innkeeper.rules.batch import BatchRecord, Failure
 from innkeeper.rules.masking import masked
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.files import Files
@@ -30,7 +30,7 @@ from innkeeper.store.work import Lend
 from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Result = TypeVar("Result")
@@ -186,7 +186,7 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
     records, outcomes, failures, failed = 0, dict[str, int](), list[Failure](), 0
     whole = True
 
-    async def told(tally: Tally, entries: Sequence[Entry]) -> None:
+    async def told(tally: Outcomes, entries: Sequence[BatchRecord]) -> None:
         nonlocal records, failed
         records += len(entries)
         failed += len(tally.failures)
@@ -269,7 +269,7 @@ async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
 
 
 PAGES: Final = (
-    Page("/imports", every, upload, post_right=Right.IMPORTS, whole=False, uploads=True),
-    Page("/imports/{import}", one, act, post_right=Right.IMPORTS, whole=False),
-    Page("/imports/{import}/rejects", rejects, right=Right.IMPORTS),
+    PageRoute("/imports", every, upload, post_right=Right.IMPORTS, whole=False, uploads=True),
+    PageRoute("/imports/{import}", one, act, post_right=Right.IMPORTS, whole=False),
+    PageRoute("/imports/{import}/rejects", rejects, right=Right.IMPORTS),
 )

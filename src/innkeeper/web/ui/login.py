@@ -25,7 +25,7 @@ BROWSER_COOKIE: Final = "innkeeper_browser"
 
 def routes(database: Database) -> list[BaseRoute]:
     """`/`, `/login` and `/logout`."""
-    door = Login(database)
+    door = LoginPages(database)
     return [
         Route("/", door.start),
         Route("/login", door.show, methods=["GET"]),
@@ -34,7 +34,7 @@ def routes(database: Database) -> list[BaseRoute]:
     ]
 
 
-class Login:
+class LoginPages:
     """Pages for people who are not logged in yet."""
 
     def __init__(self, database: Database) -> None:
@@ -112,7 +112,7 @@ class Login:
         delete_cookie(request, response, LOGIN_COOKIE)
         return response
 
-    async def _person(self, request: Request) -> users.Person | None:
+    async def _person(self, request: Request) -> users.SignedInUser | None:
         token = read_cookie(request, LOGIN_COOKIE)
         if not token:
             return None

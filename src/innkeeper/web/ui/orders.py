@@ -10,20 +10,22 @@ from innkeeper.actions.events import quarantine
 from innkeeper.actions.records import order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import EVERYTHING, Wanted
+from innkeeper.actions.records.paging import EVERYTHING, PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 
 async def of_guest(visit: Visit) -> Response:
     """The orders that a guest is a contact or consumer of, the latest first."""
     guest, frame = await opened(visit)
-    wanted = Wanted(visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),))
+    wanted = PageRequest(
+        visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),)
+    )
     page = await orders.list_(visit.work, wanted)
     items = await order_items.of_many(visit.work, [order["ref"] for order in page.items])
     return visit.show("guest_orders.html", **frame, page=page, items=items)
@@ -58,7 +60,7 @@ async def file(visit: Visit) -> Response:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class _OrderPage:
     """An order with all its parts, as the visitor may see them."""
 
     order: Record
@@ -69,7 +71,7 @@ class _Whole:
     extensions: list[Record]
 
 
-async def _whole(visit: Visit) -> _Whole:
+async def _whole(visit: Visit) -> _OrderPage:
     ref = visit.ref("order")
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
     found = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
@@ -77,7 +79,7 @@ async def _whole(visit: Visit) -> _Whole:
     contacts = (await CONTACTS.list_(visit.work, EVERYTHING, order=ref)).items
     consumers = (await CONSUMERS.list_(visit.work, EVERYTHING, order=ref)).items
     of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
-    return _Whole(
+    return _OrderPage(
         order,
         items,
         {ref: visit.veil_extensions(each) for ref, each in of_items.items()},
@@ -97,7 +99,7 @@ def _facts(order: Record) -> list[tuple[str, Any]]:
 
 
 PAGES: Final = (
-    Page("/guests/{guest}/orders", of_guest),
-    Page("/orders/{order}", one),
-    Page("/orders/{order}/file", file),
+    PageRoute("/guests/{guest}/orders", of_guest),
+    PageRoute("/orders/{order}", one),
+    PageRoute("/orders/{order}/file", file),
 )

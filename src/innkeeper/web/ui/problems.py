@@ -20,7 +20,7 @@ _TITLES: Final = {
 }
 
 
-class Forbidden(ApiError):
+class RightMissing(ApiError):
     """The role of whoever asks lacks a right."""
 
     status = 403

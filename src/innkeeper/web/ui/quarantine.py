@@ -8,14 +8,14 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.events import quarantine, replays
 from innkeeper.actions.events.quarantine import Selection
-from innkeeper.actions.records.paging import Wanted
+from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.bounded import JSON_CHARACTERS
 from innkeeper.web.ui.downloads import file
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit, ref_of
+from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 
 REMEDIES: Final = {
     "unknown point of sale": "Create the point of sale in Settings, then replay.",
@@ -33,7 +33,7 @@ async def show(visit: Visit) -> Response:
     """What waits, by reason."""
     reason, order = visit.asked("reason"), visit.asked("order")
     selection = Selection(reason or None, order=ref_of(order) if order else None)
-    wanted = Wanted(visit.offset, PAGE_SIZE)
+    wanted = PageRequest(visit.offset, PAGE_SIZE)
     page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
     if not visit.personal:
         for each in page.items:
@@ -75,6 +75,6 @@ async def act(visit: Visit) -> Response:
 
 
 PAGES: Final = (
-    Page("/quarantine", show, act, post_right=Right.REPLAY, whole=False),
-    Page("/quarantine/{event}/message", message, right=Right.PERSONAL),
+    PageRoute("/quarantine", show, act, post_right=Right.REPLAY, whole=False),
+    PageRoute("/quarantine/{event}/message", message, right=Right.PERSONAL),
 )

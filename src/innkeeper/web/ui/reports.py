@@ -15,7 +15,7 @@ from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.rules.masking import masked_row
 from innkeeper.web.ui.formatting import worded
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
 
 FIRST: Final = "revenue"
@@ -269,7 +269,7 @@ def _rfm(found: Record) -> dict[str, Any]:
 
 
 PAGES: Final = (
-    Page("/reports", first),
-    Page("/reports/{report}", show),
-    Page("/reports/{report}/csv", csv),
+    PageRoute("/reports", first),
+    PageRoute("/reports/{report}", show),
+    PageRoute("/reports/{report}/csv", csv),
 )

@@ -28,9 +28,9 @@ from innkeeper.web.ui import (
     webhooks,
 )
 from innkeeper.web.ui.assets import ROUTES
-from innkeeper.web.ui.shell import Page, Shell
+from innkeeper.web.ui.shell import PageRoute, Shell
 
-PAGES: Final[tuple[Page, ...]] = (
+PAGES: Final[tuple[PageRoute, ...]] = (
     *home.PAGES,
     *guests.PAGES,
     *guest_form.PAGES,

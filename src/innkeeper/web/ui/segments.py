@@ -26,7 +26,7 @@ from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
 from innkeeper.web.ui.segment_examples import EXAMPLES
-from innkeeper.web.ui.shell import Page, Visit, ref_of
+from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 
 EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
 ACTIONS: Final = ("start", "pause", "run", "delete")
@@ -254,22 +254,22 @@ async def people(visit: Visit, refs: list[Any]) -> list[Record]:
 
 
 PAGES: Final = (
-    Page("/segments", every),
-    Page(
+    PageRoute("/segments", every),
+    PageRoute(
         *("/segments/new", new, save),
         right=Right.SEGMENTS,
         post_right=Right.SEGMENTS,
         whole=False,
         before=check_early,
     ),
-    Page("/segments/values", values, right=Right.SEGMENTS),
-    Page(
+    PageRoute("/segments/values", values, right=Right.SEGMENTS),
+    PageRoute(
         *("/segments/{segment}/edit", edit, save),
         right=Right.SEGMENTS,
         post_right=Right.SEGMENTS,
         whole=False,
         before=check_early,
     ),
-    Page("/segments/{segment}/why/{guest}", why),
-    Page("/segments/{segment}", one, act, post_right=Right.SEGMENTS, whole=False),
+    PageRoute("/segments/{segment}/why/{guest}", why),
+    PageRoute("/segments/{segment}", one, act, post_right=Right.SEGMENTS, whole=False),
 )

@@ -12,10 +12,10 @@ from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.values import Refused
+from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.web.ui.rendering import PAGE_SIZE
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 TABS: Final = (
     ("/settings", "API access"),
@@ -60,7 +60,7 @@ async def change_point_of_sale(visit: Visit) -> Response:
         value: Any = int(text) if field_name == "timeout_minutes" and text.isdecimal() else text
         try:
             changes[field_name] = kind.read(value)
-        except Refused as refused:
+        except ValueRefused as refused:
             problems.append(Problem(field_name, refused.reason))
     if "name" not in changes and not problems:
         problems.append(Problem("name", "must be given"))
@@ -198,11 +198,11 @@ def _role(visit: Visit) -> Role:
 
 
 PAGES: Final = (
-    Page(
+    PageRoute(
         *("/settings/points-of-sale", points_of_sale, change_point_of_sale),
         post_right=Right.POINTS_OF_SALE,
     ),
-    Page("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
-    Page("/settings/workspace", workspace, reset, post_right=Right.RESET),
-    Page("/settings/audit-log", log, right=Right.AUDIT),
+    PageRoute("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
+    PageRoute("/settings/workspace", workspace, reset, post_right=Right.RESET),
+    PageRoute("/settings/audit-log", log, right=Right.AUDIT),
 )

@@ -11,7 +11,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 
 async def show(
@@ -129,7 +129,7 @@ async def change_alias(visit: Visit) -> Response:
 
 
 PAGES: Final = (
-    Page("/settings", show, change, post_right=Right.KEYS),
-    Page("/settings/oauth", show, change_client, right=Right.KEYS, post_right=Right.KEYS),
-    Page("/settings/aliases", show, change_alias, right=Right.KEYS, post_right=Right.KEYS),
+    PageRoute("/settings", show, change, post_right=Right.KEYS),
+    PageRoute("/settings/oauth", show, change_client, right=Right.KEYS, post_right=Right.KEYS),
+    PageRoute("/settings/aliases", show, change_alias, right=Right.KEYS, post_right=Right.KEYS),
 )

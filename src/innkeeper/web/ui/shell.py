@@ -27,7 +27,7 @@ from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cooki
 from innkeeper.web.forms import read_form
 from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.csrf import csrf_of, is_csrf
-from innkeeper.web.ui.problems import Forbidden, to_login
+from innkeeper.web.ui.problems import RightMissing, to_login
 from innkeeper.web.ui.rendering import PageResponse, theme_of
 
 LOGIN_COOKIE: Final = "innkeeper_login"
@@ -49,7 +49,7 @@ class Visit:
     """One request of somebody who is logged in, with a connection for the workspace."""
 
     request: Request
-    person: users.Person
+    person: users.SignedInUser
     workspace: str
     workspaces: list[Record]
     settings: Settings
@@ -66,7 +66,7 @@ class Visit:
     def need(self, right: Right) -> None:
         """Raise `Forbidden` unless the visitor has a right."""
         if not self.may(right):
-            raise Forbidden(_forbidden(self.person, right))
+            raise RightMissing(_forbidden(self.person, right))
 
     @property
     def personal(self) -> bool:
@@ -199,7 +199,7 @@ Screen = Callable[[Visit], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageRoute:
     """A path below the workspace's, what shows it, and what its form does.
 
     `right` is needed to see the page, `post_right` to send its form. A form that is refused is
@@ -225,7 +225,7 @@ class Shell:
         self.database = database
         self.settings = settings
 
-    def endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint(self, page: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         """The page as Starlette calls it."""
 
         async def visited(request: Request) -> Response:
@@ -267,7 +267,7 @@ class Shell:
 
         return visited
 
-    async def _answer(self, page: Page, visit: Visit) -> Response:
+    async def _answer(self, page: PageRoute, visit: Visit) -> Response:
         if page.right is not None:
             visit.need(page.right)
         if visit.request.method != "POST":
@@ -291,25 +291,25 @@ class Shell:
             return response
 
     async def _form(
-        self, request: Request, person: users.Person, token: str, page: Page
+        self, request: Request, person: users.SignedInUser, token: str, page: PageRoute
     ) -> FormData:
         """The form that was sent; raises what `read_form` does, and `Forbidden` for one that no
         page of this login made, or whose sender may not send it, before it is read."""
         if page.post_right is not None and not _may_post(person, page):
-            raise Forbidden(_forbidden(person, page.post_right))
+            raise RightMissing(_forbidden(person, page.post_right))
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
         async with self.database.limits.uploads if page.uploads else nullcontext():
             form = await read_form(request, most, upload=page.uploads)
         if not is_csrf(form.get("csrf"), token):
-            raise Forbidden("This form is out of date. Go back and try again.")
+            raise RightMissing("This form is out of date. Go back and try again.")
         return form
 
 
-def _forbidden(person: users.Person, right: Right) -> str:
+def _forbidden(person: users.SignedInUser, right: Right) -> str:
     return f"The role {person.role} may not {right}."
 
 
-def _may_post(person: users.Person, page: Page) -> bool:
+def _may_post(person: users.SignedInUser, page: PageRoute) -> bool:
     return page.post_right is None or may(person.role, page.post_right)
 
 

@@ -12,7 +12,7 @@ from innkeeper.actions.events import sessions
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Session
 from innkeeper.web.ui.guests import opened
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 SESSIONS: Final = 100
 """Sessions that a timeline looks at, the latest (segmentation-and-export.md 8)."""
@@ -98,4 +98,4 @@ def _told(visit: Visit, event: Record) -> Record:
     return {**event, "line": visit.veil_text(line)}
 
 
-PAGES: Final = (Page("/guests/{guest}/timeline", show),)
+PAGES: Final = (PageRoute("/guests/{guest}/timeline", show),)

@@ -17,7 +17,7 @@ from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, trait_form
 from innkeeper.web.ui.draft import UNITS, WORDS
 from innkeeper.web.ui.segments import people, veil_rules
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.web.ui.trait_form import TraitDraft
 
 PLACES: Final = ("name", "entity", "function", "field", "currency")
@@ -207,13 +207,15 @@ async def _looked(visit: Visit, look: Record | None) -> dict[str, Any]:
 
 
 PAGES: Final = (
-    Page("/traits", every),
-    Page("/traits/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False),
-    Page(
+    PageRoute("/traits", every),
+    PageRoute(
+        "/traits/new", new, save, right=Right.SEGMENTS, post_right=Right.SEGMENTS, whole=False
+    ),
+    PageRoute(
         *("/traits/of/{trait}/edit", edit, save),
         right=Right.SEGMENTS,
         post_right=Right.SEGMENTS,
         whole=False,
     ),
-    Page("/traits/of/{trait}", one, act, post_right=Right.SEGMENTS),
+    PageRoute("/traits/of/{trait}", one, act, post_right=Right.SEGMENTS),
 )

@@ -11,7 +11,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.settings import TABS
-from innkeeper.web.ui.shell import Page, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit
 
 LISTED: Final = 30
 
@@ -74,4 +74,4 @@ async def change(visit: Visit) -> Response:
     return visit.go("/settings/webhooks", "The message is sent again within seconds.")
 
 
-PAGES: Final = (Page("/settings/webhooks", show, change, post_right=Right.WEBHOOKS),)
+PAGES: Final = (PageRoute("/settings/webhooks", show, change, post_right=Right.WEBHOOKS),)

@@ -8,7 +8,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
 from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order, read_scopes
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Asked, Special, Told
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import (
     INSTANT,
     TEXT,
@@ -42,13 +42,13 @@ def shown(row: Record, base: str) -> dict[str, Any]:
     return item
 
 
-async def list_keys(work: Work, asked: Asked) -> Told:
+async def list_keys(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every key of the workspace, revoked ones too."""
     rows = await keys.list_all(work, work.workspace)
-    return Told({"items": [shown(row, asked.base) for row in rows]})
+    return EndpointResponse({"items": [shown(row, asked.base) for row in rows]})
 
 
-async def create_key(work: Work, asked: Asked) -> Told:
+async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the key and its token, which is shown this once."""
     name, compatibility, sent = _read(asked.body or {})
     scopes = DEFAULT_SCOPES & asked.scopes if sent is None else sent
@@ -61,10 +61,10 @@ async def create_key(work: Work, asked: Asked) -> Told:
         )
         row = await _own(work, made.client_key)
     body = {**shown(row, asked.base), "apiToken": made.api_token}
-    return Told(body, 201, body["href"])
+    return EndpointResponse(body, 201, body["href"])
 
 
-async def rotate_key(work: Work, asked: Asked) -> Told:
+async def rotate_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the key and its new token; the old one ends."""
     async with work.transaction():
         row = await _own(work, asked.path["client_key"])
@@ -72,17 +72,17 @@ async def rotate_key(work: Work, asked: Asked) -> Told:
             raise Conflict("The key was revoked: create another one.")
         made = await keys.rotate(work, row["client_key"], by=asked.scopes)
         await audit.note(work, "key.rotate", client_key=made.client_key)
-    return Told({**shown(row, asked.base), "apiToken": made.api_token})
+    return EndpointResponse({**shown(row, asked.base), "apiToken": made.api_token})
 
 
-async def revoke_key(work: Work, asked: Asked) -> Told:
+async def revoke_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """204; calls with the key are refused from now on."""
     async with work.transaction():
         row = await _own(work, asked.path["client_key"])
         if row["revoked_at"] is None:
             await keys.revoke(work, row["client_key"])
             await audit.note(work, "key.revoke", client_key=row["client_key"])
-    return Told(status=204)
+    return EndpointResponse(status=204)
 
 
 async def _own(work: Work, client_key: str) -> Record:
@@ -136,7 +136,7 @@ _ONE: Final = PATH + "/{client_key}"
 _PARAMETERS: Final = {"client_key": "clientKey"}
 
 KEYS: Final = (
-    Special(
+    Endpoint(
         method="GET",
         path=PATH,
         name="listKeys",
@@ -145,7 +145,7 @@ KEYS: Final = (
         perform=list_keys,
         shown=items_of(_KEY),
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=PATH,
         name="createKey",
@@ -162,7 +162,7 @@ KEYS: Final = (
         # A stored answer would hold the token.
         own_transactions=True,
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=_ONE + "/rotate",
         name="rotateKey",
@@ -174,7 +174,7 @@ KEYS: Final = (
         failures=frozenset({409}),
         own_transactions=True,
     ),
-    Special(
+    Endpoint(
         method="DELETE",
         path=_ONE,
         name="revokeKey",

@@ -13,7 +13,7 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
@@ -36,72 +36,76 @@ OWN: Final = "/innkeeper/v1/exports"
 TAG: Final = "Audience exports"
 
 
-async def latest(work: Work, asked: Asked) -> Told:
+async def latest(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """A1."""
-    return Told(_listing(await audience_exports.latest(work, _export(asked)), work, asked.base))
+    return EndpointResponse(
+        _listing(await audience_exports.latest(work, _export(asked)), work, asked.base)
+    )
 
 
-async def reports(work: Work, asked: Asked) -> Told:
+async def reports(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """A2: a bare array."""
     row, executions = await audience_exports.finished(work, _export(asked))
-    return Told([_report(row, execution, work) for execution in executions])
+    return EndpointResponse([_report(row, execution, work) for execution in executions])
 
 
-async def one(work: Work, asked: Asked) -> Told:
+async def one(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """A3."""
     execution: UUID = asked.refs()["execution"]
-    return Told(_listing(await audience_exports.listing(work, execution), work, asked.base))
+    return EndpointResponse(
+        _listing(await audience_exports.listing(work, execution), work, asked.base)
+    )
 
 
-async def list_all(work: Work, asked: Asked) -> Told:
+async def list_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every export."""
     rows = await audience_exports.list_all(work)
-    return Told({"items": [_seen(row, asked) for row in rows]})
+    return EndpointResponse({"items": [_seen(row, asked) for row in rows]})
 
 
-async def check_early(asked: Asked) -> None:
+async def check_early(asked: EndpointRequest) -> None:
     """Check the SQL of a filter before a connection is taken."""
     await segments.check_early((asked.body or {}).get("filter"))
 
 
-def _seen(row: Record, asked: Asked) -> dict[str, Any]:
+def _seen(row: Record, asked: EndpointRequest) -> dict[str, Any]:
     """An export as the caller may see it: without values of personal fields in its filter."""
     body = shown(row, asked.base)
     return body if asked.personal else without_personal(body)
 
 
-async def create(work: Work, asked: Asked) -> Told:
+async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the export, and the secret that its messages are signed with, once."""
     row = await audience_exports.create(work, asked.body or {})
     body = shown(row, asked.base)
     if row["webhook_secret"]:
         body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
-    return Told(body, 201, body["href"], etag=etag_of(row))
+    return EndpointResponse(body, 201, body["href"], etag=etag_of(row))
 
 
-async def fetch(work: Work, asked: Asked) -> Told:
+async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One export."""
     row = await audience_exports.fetch(work, _export(asked))
-    return Told(_seen(row, asked), etag=etag_of(row))
+    return EndpointResponse(_seen(row, asked), etag=etag_of(row))
 
 
-async def change(work: Work, asked: Asked) -> Told:
+async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The export as it is then; members that are not sent stay, null clears one."""
     row = await audience_exports.change(work, _export(asked), asked.body or {}, asked.expected)
-    return Told(shown(row, asked.base), etag=etag_of(row))
+    return EndpointResponse(shown(row, asked.base), etag=etag_of(row))
 
 
-async def delete(work: Work, asked: Asked) -> Told:
+async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """204."""
     await audience_exports.delete(work, _export(asked), asked.expected)
-    return Told(status=204)
+    return EndpointResponse(status=204)
 
 
-async def start(work: Work, asked: Asked) -> Told:
+async def start(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the execution, which runs in the background."""
     execution = await audience_exports.start(work, _export(asked))
     row = await audience_exports.fetch(work, execution["export_ref"])
-    return Told(_report(row, execution, work), 202)
+    return EndpointResponse(_report(row, execution, work), 202)
 
 
 _PROGRESS: Final = (
@@ -110,20 +114,22 @@ _PROGRESS: Final = (
 )
 
 
-async def executions(work: Work, asked: Asked) -> Told:
+async def executions(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every execution with its delivery, newest first."""
     row, every = await audience_exports.executions(work, _export(asked))
     items = []
     for execution in every:
         own = {camel(name): _plain(execution[name]) for name in _PROGRESS}
         items.append(_report(row, execution, work) | own)
-    return Told({"items": items})
+    return EndpointResponse({"items": items})
 
 
-async def files(work: Work, asked: Asked) -> Told:
+async def files(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The listing of one execution, for who has an API key."""
     execution: UUID = asked.refs()["execution"]
-    return Told(_listing(await audience_exports.listing(work, execution), work, asked.base))
+    return EndpointResponse(
+        _listing(await audience_exports.listing(work, execution), work, asked.base)
+    )
 
 
 def shown(row: Record, base: str) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def _plain(value: Any) -> Any:
     return iso(value) if hasattr(value, "tzinfo") else value
 
 
-def _export(asked: Asked) -> UUID | str:
+def _export(asked: EndpointRequest) -> UUID | str:
     text = asked.path["export"]
     return ref_in(text) or text
 
@@ -273,9 +279,9 @@ _EXPORT: Final = named(
 _NAMES: Final = {"export": "audienceExportRef", "execution": "jobExecutionRef"}
 
 
-def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) -> Special:
+def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) -> Endpoint:
     """One of the vendor's reads."""
-    return Special(
+    return Endpoint(
         method="GET",
         path=VENDOR + path,
         name=name,
@@ -289,8 +295,8 @@ def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) ->
     )
 
 
-def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Special:
-    return Special(
+def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Endpoint:
+    return Endpoint(
         method=method,
         path=OWN + path,
         name=name,

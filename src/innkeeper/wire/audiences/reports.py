@@ -10,7 +10,7 @@ from innkeeper.resources.kinds import Schema
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Asked, Special, Told
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import (
     DAY,
     TEXT,
@@ -26,16 +26,16 @@ PATH: Final = "/innkeeper/v1/reports"
 TAG: Final = "Reports"
 
 
-async def list_all(_: Work, asked: Asked) -> Told:
+async def list_all(_: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every report there is."""
     items = [
         {"name": name, "title": title, "href": f"{asked.base}{PATH}/{name}"}
         for name, title in reports.names()
     ]
-    return Told({"items": items})
+    return EndpointResponse({"items": items})
 
 
-async def fetch(work: Work, asked: Asked) -> Told:
+async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One report."""
     form = asked.query.get("format", "json")
     if form not in ("json", "csv"):
@@ -44,12 +44,12 @@ async def fetch(work: Work, asked: Asked) -> Told:
     if not asked.personal:
         found["rows"] = [masked_row(row) for row in found["rows"]]
     if form == "csv":
-        return Told(content=as_csv(found), content_type="text/csv; charset=utf-8")
+        return EndpointResponse(content=as_csv(found), content_type="text/csv; charset=utf-8")
     rows = [
         {column: plain(value) for column, value in zip(found["columns"], row, strict=True)}
         for row in found["rows"]
     ]
-    return Told(
+    return EndpointResponse(
         {
             "report": found["report"],
             "title": found["title"],
@@ -96,7 +96,7 @@ _SHOWN: Final = named(
 )
 
 REPORTS: Final = (
-    Special(
+    Endpoint(
         method="GET",
         path=PATH,
         name="listReports",
@@ -105,7 +105,7 @@ REPORTS: Final = (
         perform=list_all,
         shown=items_of(an_object(("name", "title", "href"), name=TEXT, title=TEXT, href=URL)),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/{report}",
         name="fetchReport",

@@ -5,7 +5,7 @@ from typing import Final
 from innkeeper.resources.definitions import SEGMENT, SEGMENT_CHANGE, SEGMENT_DEFINITION, TRAIT
 from innkeeper.wire.audiences import segments as wire
 from innkeeper.wire.audiences.segments import OWN, TRAITS, V4
-from innkeeper.wire.endpoint import Special
+from innkeeper.wire.endpoint import Endpoint
 from innkeeper.wire.schemas import (
     FLAG,
     INSTANT,
@@ -177,10 +177,10 @@ _OF_GUEST: Final = an_object(
 )
 
 
-def _special(method: str, path: str, name: str, summary: str, **more: object) -> Special:
+def _special(method: str, path: str, name: str, summary: str, **more: object) -> Endpoint:
     parameters = {"segment": "segmentRef", "trait": "traitName", "guest": "guestRef"}
     given: dict[str, object] = {"tag": TAG, "parameters": parameters, **more}
-    return Special(method=method, path=path, name=name, summary=summary, **given)  # type: ignore[arg-type]
+    return Endpoint(method=method, path=path, name=name, summary=summary, **given)  # type: ignore[arg-type]
 
 
 _ONE: Final = OWN + "/{segment}"

@@ -14,7 +14,7 @@ from innkeeper.rules.personal import is_page_address, is_personal, without_perso
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Asked, Told, ref_in
+from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.scopes import refuse_lacking, require_for_definition
@@ -25,7 +25,7 @@ TRAITS: Final = "/innkeeper/v1/traits"
 MOST: Final = 10_000
 
 
-def shown(row: Record, asked: Asked, client_key: str) -> dict[str, Any]:
+def shown(row: Record, asked: EndpointRequest, client_key: str) -> dict[str, Any]:
     """A segment in the vendor's form (1.3), with what is ours beside it."""
     base = asked.base
     href = f"{base}{V4}/{row['ref']}"
@@ -78,101 +78,101 @@ def _record(row: Record, *names: str) -> dict[str, Any]:
     return {camel(name): _plain(row[name]) for name in names if row.get(name) is not None}
 
 
-async def list_v4(work: Work, asked: Asked) -> Told:
+async def list_v4(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """`{href, items}`: every segment."""
     items = [shown(row, asked, work.actor) for row in await segments.list_all(work)]
-    return Told({"href": asked.base + V4, "items": items})
+    return EndpointResponse({"href": asked.base + V4, "items": items})
 
 
-async def fetch(work: Work, asked: Asked) -> Told:
+async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One segment by ref or friendly id."""
     row = await segments.fetch(work, _segment(asked))
-    return Told(shown(row, asked, work.actor), etag=etag_of(row))
+    return EndpointResponse(shown(row, asked, work.actor), etag=etag_of(row))
 
 
-async def check_early(asked: Asked) -> None:
+async def check_early(asked: EndpointRequest) -> None:
     """Check the SQL of a body before a connection is taken."""
     await segments.check_early((asked.body or {}).get("definition"))
 
 
-async def create(work: Work, asked: Asked) -> Told:
+async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
     require_for_definition(asked.body, asked.scopes)
     row = await segments.create(work, asked.body or {})
     body = shown(row, asked, work.actor) | _secret(work, row)
-    return Told(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
+    return EndpointResponse(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
 
 
-async def change(work: Work, asked: Asked) -> Told:
+async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the segment as it is now."""
     require_for_definition(asked.body, asked.scopes)
     row = await segments.change(work, _segment(asked), asked.body or {}, asked.expected)
-    return Told(shown(row, asked, work.actor) | _secret(work, row), etag=etag_of(row))
+    return EndpointResponse(shown(row, asked, work.actor) | _secret(work, row), etag=etag_of(row))
 
 
-async def delete(work: Work, asked: Asked) -> Told:
+async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """204."""
     await segments.delete(work, _segment(asked), expected=asked.expected)
-    return Told(status=204)
+    return EndpointResponse(status=204)
 
 
-async def start(work: Work, asked: Asked) -> Told:
+async def start(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the segment, which is Publishing."""
     row = await segments.start(work, _segment(asked))
-    return Told(shown(row, asked, work.actor), 202)
+    return EndpointResponse(shown(row, asked, work.actor), 202)
 
 
-async def pause(work: Work, asked: Asked) -> Told:
+async def pause(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the segment, which is Paused."""
-    return Told(shown(await segments.pause(work, _segment(asked)), asked, work.actor))
+    return EndpointResponse(shown(await segments.pause(work, _segment(asked)), asked, work.actor))
 
 
-async def run(work: Work, asked: Asked) -> Told:
+async def run(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the run, failed or not."""
-    return Told(_run(await segment_runs.run(work, _segment(asked))))
+    return EndpointResponse(_run(await segment_runs.run(work, _segment(asked))))
 
 
-async def runs(work: Work, asked: Asked) -> Told:
+async def runs(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every run, newest first."""
     rows = await segment_runs.runs(work, _segment(asked))
-    return Told({"items": [_run(row) for row in rows]})
+    return EndpointResponse({"items": [_run(row) for row in rows]})
 
 
-async def revisions(work: Work, asked: Asked) -> Told:
+async def revisions(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What the segment was, newest first."""
     rows = await segments.revisions(work, _segment(asked))
     names = ("revision", "name", "definition", "modified_by", "modified_at")
     items = [_record({**row, "definition": _definition_of(row, asked)}, *names) for row in rows]
-    return Told({"items": items})
+    return EndpointResponse({"items": items})
 
 
-async def preview(work: Work, asked: Asked) -> Told:
+async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """How many guests a definition would hold."""
     require_for_definition(asked.body, asked.scopes)
     found = await segments.preview(work, _definition(asked))
-    return Told({**found, "share": _share(found["size"], found["total"])})
+    return EndpointResponse({**found, "share": _share(found["size"], found["total"])})
 
 
-async def members(work: Work, asked: Asked) -> Told:
+async def members(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Refs of the guests in the segment now, asked of the lake."""
     offset, limit = _window(asked)
     size, items = await segment_catalogue.members(work, _segment(asked), limit, offset)
-    return Told({"totalCount": size, "items": items})
+    return EndpointResponse({"totalCount": size, "items": items})
 
 
-async def explain(work: Work, asked: Asked) -> Told:
+async def explain(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Whether a guest is in the segment now, and why."""
     guest: UUID = asked.refs()["guest"]
     verdict = await segments.explain(work, _segment(asked), guest)
-    return Told(_verdict(verdict))
+    return EndpointResponse(_verdict(verdict))
 
 
-async def fields(work: Work, _: Asked) -> Told:
+async def fields(work: Work, _: EndpointRequest) -> EndpointResponse:
     """What a builder offers: entities, subtypes in use, fields, comparators."""
-    return Told(await segment_catalogue.fields(work))
+    return EndpointResponse(await segment_catalogue.fields(work))
 
 
-async def values(work: Work, asked: Asked) -> Told:
+async def values(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The most frequent values of a field, with their shares."""
     for name in ("entity", "field"):
         if not asked.query.get(name):
@@ -191,10 +191,10 @@ async def values(work: Work, asked: Asked) -> Told:
         asked.query["field"],
         asked.query.get("contains", ""),
     )
-    return Told(found)
+    return EndpointResponse(found)
 
 
-async def list_traits(work: Work, asked: Asked) -> Told:
+async def list_traits(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every computed trait."""
     items = [
         {
@@ -203,41 +203,41 @@ async def list_traits(work: Work, asked: Asked) -> Told:
         }
         for row in await traits.list_all(work)
     ]
-    return Told({"items": items})
+    return EndpointResponse({"items": items})
 
 
-async def fetch_trait(work: Work, asked: Asked) -> Told:
+async def fetch_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One computed trait, built in or not."""
     return _trait(await traits.fetch(work, asked.refs()["trait"]), asked)
 
 
-async def put_trait(work: Work, asked: Asked) -> Told:
+async def put_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the trait."""
     require_for_definition(asked.body, asked.scopes)
     row = await traits.put(work, asked.path["trait"], asked.body or {}, asked.expected)
     return _trait(row, asked)
 
 
-def _trait(row: Record, asked: Asked) -> Told:
+def _trait(row: Record, asked: EndpointRequest) -> EndpointResponse:
     doc = {"doc": row["doc"]} if row.get("doc") else {}
     item = _record(row, "name", "type", "builtin", "modified_at") | doc
     etag = etag_of(row) if "modified_at" in row else None
-    return Told(item | _with_definition(row, asked), etag=etag)
+    return EndpointResponse(item | _with_definition(row, asked), etag=etag)
 
 
-async def delete_trait(work: Work, asked: Asked) -> Told:
+async def delete_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """204."""
     await traits.delete(work, asked.refs()["trait"], asked.expected)
-    return Told(status=204)
+    return EndpointResponse(status=204)
 
 
-async def traits_of_guest(work: Work, asked: Asked) -> Told:
+async def traits_of_guest(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every computed trait of a guest, and the Live segments that hold it."""
     guest: UUID = asked.refs()["guest"]
     await fetch_guest(work, guest)
     found = await traits.of_guest(work, guest)
     rows = await segments.of_guest(work, guest)
-    return Told(
+    return EndpointResponse(
         {
             "traits": {name: _plain(value) for name, value in found.items() if value is not None},
             "segments": [_record(row, "ref", "friendly_id", "name", "since") for row in rows],
@@ -245,7 +245,7 @@ async def traits_of_guest(work: Work, asked: Asked) -> Told:
     )
 
 
-def _segment(asked: Asked) -> UUID | str:
+def _segment(asked: EndpointRequest) -> UUID | str:
     text = asked.path["segment"]
     return ref_in(text) or text
 
@@ -255,11 +255,11 @@ def _secret(work: Work, row: Record) -> dict[str, Any]:
     return {"webhookSecret": webhook_secret(work.settings, stored)} if stored else {}
 
 
-def _definition_of(row: Record, asked: Asked) -> Any:
+def _definition_of(row: Record, asked: EndpointRequest) -> Any:
     return row["definition"] if asked.personal else without_personal(row["definition"])
 
 
-def _with_definition(row: Record, asked: Asked) -> dict[str, Any]:
+def _with_definition(row: Record, asked: EndpointRequest) -> dict[str, Any]:
     return {"definition": _definition_of(row, asked)} if "definition" in row else {}
 
 
@@ -288,14 +288,14 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _definition(asked: Asked) -> dict[str, Any]:
+def _definition(asked: EndpointRequest) -> dict[str, Any]:
     definition = (asked.body or {}).get("definition")
     if not isinstance(definition, dict):
         raise Invalid(Problem("definition", "must be an object"))
     return definition
 
 
-def _window(asked: Asked) -> tuple[int, int]:
+def _window(asked: EndpointRequest) -> tuple[int, int]:
     window = []
     for name, default in (("offset", 0), ("limit", 100)):
         text = asked.query.get(name, str(default))

@@ -10,10 +10,10 @@ from innkeeper.actions.records.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import NOT_VALID, Refused, instant, iso
+from innkeeper.resources.values import NOT_VALID, ValueRefused, instant, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.schemas import (
     INSTANT,
     LOCATION,
@@ -36,7 +36,7 @@ PLAIN: Final = {batches.FILE_UPLOADED: batches.PROCESSING}
 """What the plain endpoint shows in place of what only inspect tells (batch-api.md 4)."""
 
 
-async def allocate(work: Work, asked: Asked) -> Told:
+async def allocate(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with where to upload; again for the same file, with a fresh link."""
     body = asked.body or {}
     ref = ref_in(asked.path["batch"])
@@ -46,23 +46,23 @@ async def allocate(work: Work, asked: Asked) -> Told:
     if problems or ref is None:
         raise Invalid(*problems)
     batch = await batches.allocate(work, ref, checksum=checksum, size=size)
-    return Told(await _shown(work, batch, asked.base, upload=True))
+    return EndpointResponse(await _shown(work, batch, asked.base, upload=True))
 
 
-async def fetch(work: Work, asked: Asked) -> Told:
+async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the status, in the words of the older endpoint."""
     batch = await _one(work, asked)
     plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
-    return Told(await _shown(work, plain, asked.base))
+    return EndpointResponse(await _shown(work, plain, asked.base))
 
 
-async def inspect(work: Work, asked: Asked) -> Told:
+async def inspect(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the status, and how many records were read."""
     batch = await _one(work, asked)
-    return Told(await _inspected(work, batch, asked.base))
+    return EndpointResponse(await _inspected(work, batch, asked.base))
 
 
-async def inspect_all(work: Work, asked: Asked) -> Told:
+async def inspect_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with a page of the uploads that are remembered, newest first."""
     query, problems = asked.query, list[Problem]()
     states = [word for word in query.get("status", "").split(",") if word]
@@ -75,17 +75,17 @@ async def inspect_all(work: Work, asked: Asked) -> Told:
         if query.get(name):
             try:
                 window[bound] = instant(pagination.with_plus(query[name]))
-            except Refused as refused:
+            except ValueRefused as refused:
                 problems.append(Problem(name, refused.reason))
     if problems:
         raise Invalid(*problems)
     limit = min(limit, MAX_LIMIT)
     page = await batches.list_(work, states=states, limit=limit, offset=offset, **window)
     items = [await _inspected(work, batch, asked.base) for batch in page.items]
-    return Told(_page(asked, items, page.total, offset, limit))
+    return EndpointResponse(_page(asked, items, page.total, offset, limit))
 
 
-async def _one(work: Work, asked: Asked) -> Record:
+async def _one(work: Work, asked: EndpointRequest) -> Record:
     ref: UUID = asked.refs()["batch"]
     batch = await batches.fetch(work, ref)
     if batch["holds"] != "batch":
@@ -170,7 +170,7 @@ async def log_link(work: Work, batch: UUID, base: str) -> str:
 
 
 def _page(
-    asked: Asked, items: list[dict[str, Any]], total: int, offset: int, limit: int
+    asked: EndpointRequest, items: list[dict[str, Any]], total: int, offset: int, limit: int
 ) -> dict[str, Any]:
     kept = {name: asked.query[name] for name in _QUERY if name in asked.query}
 
@@ -209,7 +209,7 @@ _BATCH: Final = named("Batch", an_object(_REQUIRED, **_MEMBERS))
 _INSPECTED: Final = named("InspectedBatch", an_object(_REQUIRED, **_MEMBERS, totalRecords=WHOLE))
 
 BATCHES: Final = (
-    Special(
+    Endpoint(
         method="PUT",
         path=PATH + "/{batch}",
         name="allocateBatch",
@@ -227,7 +227,7 @@ BATCHES: Final = (
         shown=_BATCH,
         failures=frozenset({409}),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/{batch}",
         name="fetchBatch",
@@ -236,7 +236,7 @@ BATCHES: Final = (
         perform=fetch,
         shown=_BATCH,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/inspect/{batch}",
         name="inspectBatch",
@@ -245,7 +245,7 @@ BATCHES: Final = (
         perform=inspect,
         shown=_INSPECTED,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/inspect",
         name="inspectBatches",

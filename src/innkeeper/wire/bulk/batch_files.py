@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 from innkeeper.actions.bulk.engine import CHUNK
 from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry, Operation, Refused
+from innkeeper.rules.batch import BatchRecord, Operation, RecordRejected
 from innkeeper.rules.spreadsheets import unguarded
 from innkeeper.store.readers import (
     Chunk,
@@ -86,7 +86,7 @@ class Layout:
         with path.open("rb") as stream:
             yield stream
 
-    def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[Entry]]:
+    def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[BatchRecord]]:
         """The records past a line or row, a Parquet file's from its path; raises `Unreadable`
         while it is read, OperatorError for columns that nothing maps."""
         if self.format == "parquet":
@@ -100,20 +100,20 @@ class Layout:
             return self._csv(stream, after)
         return chunks(lines(stream, after), self.entry, CHUNK)
 
-    def entry(self, number: int, text: bytes) -> Entry:
+    def entry(self, number: int, text: bytes) -> BatchRecord:
         """The record of a line of JSON."""
         if self.holds == "batch":
             return batch_records.entry(number, text, tracking=self.tracking)
         return self._line(number, text)
 
-    def _csv(self, stream: IO[bytes], after: int) -> Iterator[Chunk[Entry]]:
+    def _csv(self, stream: IO[bytes], after: int) -> Iterator[Chunk[BatchRecord]]:
         given = self.mapping
         options = (
             {} if given is None else {"encoding": given.encoding, "delimiter": given.delimiter}
         )
         mapping = given
 
-        def read(number: int, row: dict[str, Any]) -> Entry:
+        def read(number: int, row: dict[str, Any]) -> BatchRecord:
             nonlocal mapping
             if mapping is None or not (mapping.columns or mapping.constants):
                 named = by_name(self.holds, row)
@@ -121,34 +121,36 @@ class Layout:
             if mapping.guarded:
                 row = {n: unguarded(cell) if n else cell for n, cell in row.items()}
             if row.get(""):
-                return Entry(number, None, rules.invalid("row: has more cells than the header"))
+                return BatchRecord(
+                    number, None, rules.invalid("row: has more cells than the header")
+                )
             return self._mapped(number, row, mapping)
 
         return chunks(csv_rows(stream, after, **options), read, CHUNK)
 
-    def _parquet(self, path: Path, after: int) -> Iterator[Chunk[Entry]]:
+    def _parquet(self, path: Path, after: int) -> Iterator[Chunk[BatchRecord]]:
         mapping = self.mapping or by_name(self.holds, parquet_columns(path))
 
-        def read(number: int, text: bytes) -> Entry:
+        def read(number: int, text: bytes) -> BatchRecord:
             row = batch_records.json_value(text)
             return self._mapped(number, row, mapping)
 
         return chunks(parquet_rows(path, after), read, CHUNK)
 
-    def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> Entry:
+    def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> BatchRecord:
         try:
             value = mapping.value(self.holds, row)
         except Unfit as unfit:
-            return Entry(number, None, rules.invalid(str(unfit)))
+            return BatchRecord(number, None, rules.invalid(str(unfit)))
         read = batch_records.order_row if mapping.is_of_lines else READERS[self.holds]
         return batch_records.entry_of(number, value, read)
 
-    def _line(self, number: int, text: bytes) -> Entry:
+    def _line(self, number: int, text: bytes) -> BatchRecord:
         """A line that holds a value alone, or one in a batch's envelope."""
         try:
             value = batch_records.json_of(text)
-        except Refused as refused:
-            return Entry(number, None, refused.fault)
+        except RecordRejected as refused:
+            return BatchRecord(number, None, refused.fault)
         if "schema" in value and "value" in value:
             return batch_records.entry(number, text, tracking=True, imported=True)
         if self.mapping is not None:

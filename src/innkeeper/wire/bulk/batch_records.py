@@ -12,9 +12,16 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
 from innkeeper.resources.orders import EXTENSION_NAME
-from innkeeper.resources.values import Refused
+from innkeeper.resources.values import ValueRefused
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry, Fault, Group, Item, Operation, Told
+from innkeeper.rules.batch import (
+    BatchRecord,
+    ExtensionRecord,
+    ItemRecord,
+    Operation,
+    PersonRecord,
+    RecordError,
+)
 from innkeeper.wire.bulk.batch_plans import (
     GUEST,
     ITEM,
@@ -39,32 +46,32 @@ _EXTENSION: Final = PairsView(
 _ORDER_EXTENSION: Final = _EXTENSION.but(names=(EXTENSION_NAME,))
 
 
-def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> Entry:
+def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> BatchRecord:
     """The record of a line of a batch, or of an import of such lines; never raises."""
     try:
         envelope = json_of(text)
-    except rules.Refused as refused:
-        return Entry(line, None, refused.fault)
+    except rules.RecordRejected as refused:
+        return BatchRecord(line, None, refused.fault)
     told = envelope.get("ref")
     ref = told if isinstance(told, str) and len(told) <= 255 else None
     if ref is not None and "\x00" in ref:
         ref = None
-    return Entry(line, ref, guarded(_enveloped, envelope, tracking, imported))
+    return BatchRecord(line, ref, guarded(_enveloped, envelope, tracking, imported))
 
 
-def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation]) -> Entry:
+def entry_of(line: int, value: Any, read: Callable[[dict[str, Any]], Operation]) -> BatchRecord:
     """The record of a row whose value stands alone; never raises."""
     if not isinstance(value, dict):
-        return Entry(line, None, rules.invalid("value: must be an object"))
+        return BatchRecord(line, None, rules.invalid("value: must be an object"))
     own = value.get("ref")
-    return Entry(line, own if isinstance(own, str) else None, guarded(read, value))
+    return BatchRecord(line, own if isinstance(own, str) else None, guarded(read, value))
 
 
-def guarded(read: Callable[..., Operation], *arguments: Any) -> Operation | Fault:
+def guarded(read: Callable[..., Operation], *arguments: Any) -> Operation | RecordError:
     """What `read` makes of a record, or why it cannot."""
     try:
         return read(*arguments)
-    except rules.Refused as refused:
+    except rules.RecordRejected as refused:
         return refused.fault
     except Invalid as refused:
         return rules.invalid_fields(list(refused.problems))
@@ -88,23 +95,23 @@ def json_of(text: bytes) -> dict[str, Any]:
     try:
         value = json_value(text.removeprefix(_BOM))
     except BadText:
-        raise rules.Refused(rules.invalid("Unable to parse JSON string")) from None
+        raise rules.RecordRejected(rules.invalid("Unable to parse JSON string")) from None
     if not isinstance(value, dict):
-        raise rules.Refused(rules.invalid("Unable to parse JSON string"))
+        raise rules.RecordRejected(rules.invalid("Unable to parse JSON string"))
     return value
 
 
 def _enveloped(envelope: dict[str, Any], tracking: bool, imported: bool) -> Operation:
     schema, mode, value = (envelope.get(name) for name in ("schema", "mode", "value"))
     if schema == "tracking" and not tracking:
-        raise rules.Refused(rules.UNSUPPORTED)
+        raise rules.RecordRejected(rules.UNSUPPORTED)
     reader = MODES.get((schema, mode)) if _are_text(schema, mode) else None
     if schema == "tracking":
         reader = event
     if reader is None:
-        raise rules.Refused(rules.UNSUPPORTED)
+        raise rules.RecordRejected(rules.UNSUPPORTED)
     if not isinstance(value, dict):
-        raise rules.Refused(rules.invalid("value: must be an object"))
+        raise rules.RecordRejected(rules.invalid("value: must be an object"))
     return (refuse_damaged(reader) if imported else reader)(value)
 
 
@@ -126,7 +133,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
         # Of a complete guest no more is documented than of a create over REST.
         problems.append(missing("guestType"))
     if problems:
-        raise rules.Refused(rules.invalid_fields(problems))
+        raise rules.RecordRejected(rules.invalid_fields(problems))
     changes.pop("guest_type", None)
     return rules.GuestWrite(mode, changes, groups)
 
@@ -140,8 +147,8 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.Orde
     if mode == "insert" and changes.get("payment_type") == "Card" and "card_type" not in changes:
         problems.append(missing("cardType"))
     contact = _told(rest.get("contact"), "contact", problems)
-    items: list[Item] = []
-    consumers: list[Told] = []
+    items: list[ItemRecord] = []
+    consumers: list[PersonRecord] = []
     if mode == "insert":
         items = [
             _item(one, f"orderItems[{index}]", problems)
@@ -157,7 +164,7 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.Orde
     if len(groups) > 1:
         problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     if problems:
-        raise rules.Refused(rules.invalid_fields(problems))
+        raise rules.RecordRejected(rules.invalid_fields(problems))
     group = groups[0] if groups else None
     return rules.OrderWrite(mode, changes, contact, consumers, items, group)
 
@@ -172,10 +179,10 @@ def order_row(value: dict[str, Any]) -> rules.OrderWrite:
     return replace(any_order(value), is_row=True)
 
 
-def _item(value: Any, at: str, problems: list[Problem]) -> Item:
+def _item(value: Any, at: str, problems: list[Problem]) -> ItemRecord:
     if not isinstance(value, dict):
         problems.append(Problem(at, "must be an object"))
-        return Item({})
+        return ItemRecord({})
     found: list[Problem] = []
     changes, rest = _members(ITEM, value, ("extensions",), found)
     found += [missing(name) for name in NEEDED_OF_ITEMS if value.get(name) is None]
@@ -183,16 +190,18 @@ def _item(value: Any, at: str, problems: list[Problem]) -> Item:
     if len(groups) > 1:
         found.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     problems += _within(at, found)
-    return Item(_present(changes), groups[0] if groups else None)
+    return ItemRecord(_present(changes), groups[0] if groups else None)
 
 
-def _told(value: Any, at: str, problems: list[Problem], *, uses_items: bool = False) -> Told:
+def _told(
+    value: Any, at: str, problems: list[Problem], *, uses_items: bool = False
+) -> PersonRecord:
     if value is None:
         problems.append(missing(at))
-        return Told({})
+        return PersonRecord({})
     if not isinstance(value, dict):
         problems.append(Problem(at, "must be an object"))
-        return Told({})
+        return PersonRecord({})
     found: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
     changes, rest = _members(TOLD, value, nested, found)
@@ -205,7 +214,7 @@ def _told(value: Any, at: str, problems: list[Problem], *, uses_items: bool = Fa
         else:
             found.append(missing(f"orderItems[{index}].referenceId"))
     problems += _within(at, found)
-    return Told(_present(changes), groups, items)
+    return PersonRecord(_present(changes), groups, items)
 
 
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
@@ -213,7 +222,7 @@ def guest_delete(value: dict[str, Any], mode: str) -> Operation:
     problems: list[Problem] = []
     changes, _ = _members({**GUEST, **TOLD}, value, ("extensions",), problems)
     if problems:
-        raise rules.Refused(rules.invalid_fields(problems))
+        raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.GuestDelete(mode, _present(changes))
 
 
@@ -227,7 +236,7 @@ def order_delete(value: dict[str, Any]) -> Operation:
     if told is not None and (not isinstance(told, str) or ref_in(told) is None):
         problems.append(Problem("orderRef", "not a valid value"))
     if problems:
-        raise rules.Refused(rules.invalid_fields(problems))
+        raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.OrderDelete(str(reference), changes.get("ordered_at"), told)
 
 
@@ -246,8 +255,8 @@ def migration(value: dict[str, Any]) -> Operation:
         problems += found
         people.append(_present(changes))
     if problems:
-        raise rules.Refused(rules.invalid_fields(problems))
-    return rules.Migration(*people)
+        raise rules.RecordRejected(rules.invalid_fields(problems))
+    return rules.GuestMigration(*people)
 
 
 def identifiers_in(told: Any) -> list[dict[str, str]]:
@@ -261,7 +270,7 @@ def identifiers_in(told: Any) -> list[dict[str, str]]:
 
 def event(value: dict[str, Any]) -> Operation:
     """An event of the stream API, as a file of history holds it."""
-    return rules.EventTold(value)
+    return rules.EventRecord(value)
 
 
 MODES: Final[Mapping[Any, Callable[[dict[str, Any]], Operation]]] = {
@@ -297,14 +306,14 @@ def _members(
             continue
         try:
             changes[name] = kind.read(given)
-        except Refused as refused:
+        except ValueRefused as refused:
             at = spelt + refused.at
             problem = Problem(at, refused.reason)
             problems.append(missing(at) if refused.reason.endswith(".") else problem)
     return changes, rest
 
 
-def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[Group]:
+def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[ExtensionRecord]:
     """The data extensions of a record; a pair of null is one that is not there."""
     groups = []
     for index, one in enumerate(_listed(value, "extensions", problems)):
@@ -321,7 +330,7 @@ def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[Group]
         except Invalid as refused:
             problems += _within(at, list(refused.problems))
             continue
-        groups.append(Group(read["name"], read["key"], read["pairs"]))
+        groups.append(ExtensionRecord(read["name"], read["key"], read["pairs"]))
     return groups
 
 

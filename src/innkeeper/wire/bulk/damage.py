@@ -28,11 +28,11 @@ def refuse_damaged(read: Read) -> Read:
         others: Sequence[str] = ()
         try:
             read(value)
-        except rules.Refused as refused:
+        except rules.RecordRejected as refused:
             others = refused.fault.errors
         except Invalid as refused:
             others = refused.errors
-        raise rules.Refused(rules.invalid(*others, *damaged))
+        raise rules.RecordRejected(rules.invalid(*others, *damaged))
 
     return checked
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.bulk.file_exports import Entity, OrderParts
+from innkeeper.actions.bulk.file_exports import Entity, ExportedParts
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Count, Instant, Kind, Number
@@ -27,7 +27,7 @@ def guest(record: Record, extensions: Iterable[Row]) -> Value:
     return _fields(Guest, record) | _extensions(extensions)
 
 
-def order(record: Record, parts: OrderParts) -> Value:
+def order(record: Record, parts: ExportedParts) -> Value:
     """An order with all its parts, as a value of a batch."""
     ref: UUID = record["ref"]
     value = _fields(Order, record)

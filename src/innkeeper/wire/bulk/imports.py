@@ -14,7 +14,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
 from innkeeper.wire.bulk.batch_files import FORMATS, Layout
 from innkeeper.wire.bulk.mapping import mapping_of
-from innkeeper.wire.endpoint import Asked, Special, Told
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import (
     COUNTS,
     FLAG,
@@ -37,7 +37,7 @@ IMPORTS: Final = "/innkeeper/v1/imports"
 EXPORTS: Final = "/innkeeper/v1/fileExports"
 
 
-async def create_import(work: Work, asked: Asked) -> Told:
+async def create_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with where to upload the file."""
     body = asked.body or {}
     problems: list[Problem] = []
@@ -64,23 +64,27 @@ async def create_import(work: Work, asked: Asked) -> Told:
     holds: Any = entity
     made = await imports.create(work, holds, layout.about(), checksum, size, rehearsal=dry_run)
     shown = await _import(work, made, asked.base)
-    return Told(shown, 201, shown["href"])
+    return EndpointResponse(shown, 201, shown["href"])
 
 
-async def fetch_import(work: Work, asked: Asked) -> Told:
+async def fetch_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with how far an import is."""
-    return Told(await _import(work, await imports.fetch(work, asked.refs()["import"]), asked.base))
+    return EndpointResponse(
+        await _import(work, await imports.fetch(work, asked.refs()["import"]), asked.base)
+    )
 
 
-async def list_imports(work: Work, asked: Asked) -> Told:
+async def list_imports(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with a page of imports, newest first."""
     limit, offset = _window(asked)
     page = await batches.list_(work, envelopes=False, limit=limit, offset=offset)
     items = [await _import(work, one, asked.base) for one in page.items]
-    return Told({"offset": offset, "limit": limit, "totalCount": page.total, "items": items})
+    return EndpointResponse(
+        {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
+    )
 
 
-async def create_export(work: Work, asked: Asked) -> Told:
+async def create_export(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the export, which is written in the background."""
     body = asked.body or {}
     problems: list[Problem] = []
@@ -91,21 +95,23 @@ async def create_export(work: Work, asked: Asked) -> Told:
         raise Invalid(*problems)
     made = await file_exports.create(work, entity, form, compressed=compressed)
     shown = await _export(work, made, asked.base)
-    return Told(shown, 201, shown["href"])
+    return EndpointResponse(shown, 201, shown["href"])
 
 
-async def fetch_export(work: Work, asked: Asked) -> Told:
+async def fetch_export(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with an export, and once it is written where to fetch it."""
     found = await file_exports.fetch(work, asked.refs()["file_export"])
-    return Told(await _export(work, found, asked.base))
+    return EndpointResponse(await _export(work, found, asked.base))
 
 
-async def list_exports(work: Work, asked: Asked) -> Told:
+async def list_exports(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with a page of exports, newest first."""
     limit, offset = _window(asked)
     page = await file_exports.list_(work, limit=limit, offset=offset)
     items = [await _export(work, one, asked.base) for one in page.items]
-    return Told({"offset": offset, "limit": limit, "totalCount": page.total, "items": items})
+    return EndpointResponse(
+        {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
+    )
 
 
 async def _import(work: Work, batch: Record, base: str) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def _flag(body: Mapping[str, Any], name: str, default: bool, problems: list[Prob
     return told
 
 
-def _window(asked: Asked) -> tuple[int, int]:
+def _window(asked: EndpointRequest) -> tuple[int, int]:
     problems: list[Problem] = []
     limit = min(number_of(asked.query, "limit", MAX_LIMIT, 1, problems), MAX_LIMIT)
     offset = number_of(asked.query, "offset", 0, 0, problems)
@@ -238,7 +244,7 @@ def _paged(item: Schema) -> Schema:
 
 
 FILES: Final = (
-    Special(
+    Endpoint(
         method="POST",
         path=IMPORTS,
         name="createImport",
@@ -256,7 +262,7 @@ FILES: Final = (
         shown=_IMPORT,
         status=201,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=IMPORTS,
         name="listImports",
@@ -267,7 +273,7 @@ FILES: Final = (
         query=PAGING,
         failures=frozenset({400}),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=IMPORTS + "/{import}",
         name="fetchImport",
@@ -276,7 +282,7 @@ FILES: Final = (
         perform=fetch_import,
         shown=_IMPORT,
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=EXPORTS,
         name="createFileExport",
@@ -287,7 +293,7 @@ FILES: Final = (
         shown=_EXPORT,
         status=201,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=EXPORTS,
         name="listFileExports",
@@ -298,7 +304,7 @@ FILES: Final = (
         query=PAGING,
         failures=frozenset({400}),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=EXPORTS + "/{file_export}",
         name="fetchFileExport",

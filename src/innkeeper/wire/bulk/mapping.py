@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.resources.definitions import MAPPING
-from innkeeper.resources.kinds import Count, Kind, ListOf, Number, Opaque, Part
+from innkeeper.resources.kinds import Count, Kind, ListOf, Number, ObjectOf, Opaque
 from innkeeper.rules.members import LONGEST_NAME, nearest, unknown_members
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
@@ -84,7 +84,7 @@ class ColumnMapping:
             return number_in(column, cell)
         if told == "boolean":
             return boolean_in(column, cell)
-        is_json = isinstance(kind, ListOf | Opaque | Part) or target in (
+        is_json = isinstance(kind, ListOf | Opaque | ObjectOf) or target in (
             _NESTED_OF_EVENTS if holds == "events" else _NESTED
         )
         if is_json and cell[:1] in "[{":

@@ -15,7 +15,7 @@ from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import fields_shown
 from innkeeper.wire.schemas import (
@@ -50,7 +50,7 @@ def window(expand: str) -> tuple[int, int]:
     return 0, ORDERS
 
 
-async def fetch_context(work: Work, asked: Asked) -> Told:
+async def fetch_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the guest, `orders`, `dataExtensions` and `sessions`."""
     offset, limit = window(asked.query.get("expand", ""))
     found = await guest_contexts.fetch(work, asked.refs()["guest"], offset, limit)
@@ -71,7 +71,7 @@ async def fetch_context(work: Work, asked: Asked) -> Told:
         }
         for session in found.behaviour.sessions
     ]
-    return Told(body)
+    return EndpointResponse(body)
 
 
 def _behaviour(record: Record) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _shown(extension: Record, base: str) -> dict[str, Any]:
     }
 
 
-async def find_context(work: Work, asked: Asked) -> Told:
+async def find_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the guest behind a browser, as `ref` and as the one of `items`; or no items."""
     browser = asked.query.get("browserRef")
     if browser is None:
@@ -102,9 +102,9 @@ async def find_context(work: Work, asked: Asked) -> Told:
     ref = ref_in(browser)
     guest = await guest_contexts.of_browser(work, ref) if ref else None
     if guest is None:
-        return Told({"items": []})
+        return EndpointResponse({"items": []})
     link = {"href": f"{asked.base}{PATH}/{guest}", "ref": guest}
-    return Told({**link, "items": [link]})
+    return EndpointResponse({**link, "items": [link]})
 
 
 def _fields_of(resource: type[Resource]) -> dict[str, Schema]:
@@ -143,7 +143,7 @@ _CONTEXT: Final = fields_shown(
 )
 
 GUEST_CONTEXTS: Final = (
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/{guest}",
         name="fetchGuestContext",
@@ -153,7 +153,7 @@ GUEST_CONTEXTS: Final = (
         query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
         shown=named("GuestContext", _CONTEXT),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH,
         name="findGuestContext",

@@ -7,7 +7,7 @@ from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.resources.kinds import OneOf, Schema
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import official
-from innkeeper.wire.endpoint import Asked, Special, Told
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.views import PairsView, Verb, View
 
 ITEM_TYPES: Final = (
@@ -124,16 +124,16 @@ VIEWS: Final = (
 )
 
 
-def _delete_all(rows: Extensions, view: PairsView) -> Special:
+def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
     """DELETE of every extension of a name (VU-3)."""
     actions = KeyedExtensions(rows)
 
-    async def delete_all(work: Work, asked: Asked) -> Told:
+    async def delete_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
         await actions.delete_all(work, **asked.refs())
-        return Told()
+        return EndpointResponse()
 
     nothing: Schema = {"type": "null"}
-    return Special(
+    return Endpoint(
         method="DELETE",
         path=view.path,
         name=f"deleteEveryV2{view.resource.__name__}",

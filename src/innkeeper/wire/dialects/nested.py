@@ -16,7 +16,7 @@ from innkeeper.wire.dialects.official import (
     REF,
     TEXT,
 )
-from innkeeper.wire.views import Computed, Shape, Verb
+from innkeeper.wire.views import Computed, ListShape, Verb
 
 GENDERS = ("Male", "Female", "Other", "Unknown")
 
@@ -38,7 +38,7 @@ OPEN_GUEST = GUEST.but(
 OPEN_GUEST_EXTENSION = GUEST_EXTENSION.but(
     names=None,
     single_form=True,
-    shape=Shape.ARRAY_UNLESS_PAGED,
+    shape=ListShape.ARRAY_UNLESS_PAGED,
     deleted=204,
     options={},
 )
@@ -85,7 +85,7 @@ NESTED_ORDER = ORDER.but(
     create_query={},
     filters={},
     sorts={},
-    shape=Shape.ARRAY,
+    shape=ListShape.ARRAY,
     links=(),
 )
 
@@ -102,7 +102,7 @@ NESTED_ORDER_ITEM = ORDER_ITEM.but(
     },
     hide=frozenset(OrderItem.fields)
     - {"name", "product_id", "quantity", "price", "ref", "created_at", "modified_at"},
-    shape=Shape.ARRAY,
+    shape=ListShape.ARRAY,
     links=(),
 )
 

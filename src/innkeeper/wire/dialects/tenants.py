@@ -9,7 +9,7 @@ from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import Schema
 from innkeeper.store.work import Work
 from innkeeper.wire.decode import decode, wire_name, writable
-from innkeeper.wire.endpoint import Asked, Special, Told
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import DONE, TEXT, WHOLE, an_object, array_of, named
 from innkeeper.wire.views import Verb, View
 
@@ -38,10 +38,10 @@ def _done(name: str, status: int = 200) -> dict[str, Any]:
     return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
 
 
-async def fetch_configuration(work: Work, _: Asked) -> Told:
+async def fetch_configuration(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The workspace's settings, in the two objects that clients read."""
     found = await configuration.settings(work)
-    return Told(
+    return EndpointResponse(
         {
             "settings": {
                 "clientKey": found["client_key"],
@@ -55,24 +55,24 @@ async def fetch_configuration(work: Work, _: Asked) -> Told:
     )
 
 
-async def list_points_of_sale(work: Work, _: Asked) -> Told:
+async def list_points_of_sale(work: Work, _: EndpointRequest) -> EndpointResponse:
     """All of them, as a bare array."""
-    return Told([_shown(record) for record in await configuration.points_of_sale(work)])
+    return EndpointResponse([_shown(record) for record in await configuration.points_of_sale(work)])
 
 
-async def create_point_of_sale(work: Work, asked: Asked) -> Told:
+async def create_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the point of sale and the vendor's word that it was made."""
     changes = decode(POINT_OF_SALE, Verb.CREATE, asked.body or {})
     created = await configuration.create_point_of_sale(work, changes)
     location = f"{asked.base}{PATH}/{quote(created['name'], safe='')}"
-    return Told(_done(created["name"], 201) | _shown(created), 201, location)
+    return EndpointResponse(_done(created["name"], 201) | _shown(created), 201, location)
 
 
-async def delete_point_of_sale(work: Work, asked: Asked) -> Told:
+async def delete_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with a body: a typed client parses one after this DELETE."""
     name = asked.path["name"]
     await configuration.delete_point_of_sale(work, asked.refs()["name"])
-    return Told(_done(name))
+    return EndpointResponse(_done(name))
 
 
 _SENT: Final[dict[str, Schema]] = {
@@ -97,7 +97,7 @@ _CONFIGURATION: Final = an_object(
 )
 
 TENANTS: Final = (
-    Special(
+    Endpoint(
         method="GET",
         path="/v2/configurations",
         name="fetchConfiguration",
@@ -106,7 +106,7 @@ TENANTS: Final = (
         perform=fetch_configuration,
         shown=_CONFIGURATION,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH,
         name="listPointsOfSale",
@@ -115,7 +115,7 @@ TENANTS: Final = (
         perform=list_points_of_sale,
         shown=array_of(_SHOWN),
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=PATH,
         name="createPointOfSale",
@@ -126,7 +126,7 @@ TENANTS: Final = (
         shown=an_object(tuple(DONE), **(_MEMBERS | DONE)),
         status=201,
     ),
-    Special(
+    Endpoint(
         method="DELETE",
         path=PATH + "/{name}",
         name="deletePointOfSale",

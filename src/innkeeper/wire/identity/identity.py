@@ -8,13 +8,13 @@ from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.definitions import IDENTITY_RULES
-from innkeeper.resources.kinds import ListOf, Part, Text
-from innkeeper.resources.values import NOT_VALID, Refused, iso
-from innkeeper.rules.identity_rules import FIELDS, Condition, Rule, Rulebook
+from innkeeper.resources.kinds import ListOf, ObjectOf, Text
+from innkeeper.resources.values import NOT_VALID, ValueRefused, iso
+from innkeeper.rules.identity_rules import FIELDS, Condition, IdentityRule, IdentityRules
 from innkeeper.rules.members import unknown_members
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Asked, Told, ref_in
+from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag
 from innkeeper.wire.naming import camel
 from innkeeper.wire.views import View
@@ -28,7 +28,7 @@ _FIELDS: Final = {camel(name): name for name in FIELDS}
 FIELD_NAMES: Final = tuple(_FIELDS)
 """Guest fields that a rule may name, as they are spelt in `fields`."""
 _TEXTS: Final = ListOf(Text())
-_RULE: Final = Part({"identityRule": Text(MAX_NAME), "providers": _TEXTS, "fields": _TEXTS})
+_RULE: Final = ObjectOf({"identityRule": Text(MAX_NAME), "providers": _TEXTS, "fields": _TEXTS})
 
 
 class Merge(Resource):
@@ -46,14 +46,14 @@ _MERGES: Final = View(
 _LIST: Final = View(resource=Merge, path="", item="{merge}", verbs=frozenset())
 
 
-def read_rule(body: dict[str, Any], at: str = "") -> Rule:
+def read_rule(body: dict[str, Any], at: str = "") -> IdentityRule:
     """A rule as it is sent: `{identityRule, providers[], fields[]}`; raises `Invalid`.
 
     Every provider and field must match; one at least must be named.
     """
     try:
         sent = _RULE.read(body)
-    except Refused as refused:
+    except ValueRefused as refused:
         raise Invalid(Problem(at + refused.at.removeprefix("."), refused.reason)) from None
     name = sent.get("identityRule", "").strip()
     problems = [] if name else [missing(f"{at}identityRule")]
@@ -71,10 +71,10 @@ def read_rule(body: dict[str, Any], at: str = "") -> Rule:
     if problems:
         raise Invalid(*problems)
     named = [Condition(provider=provider) for provider in providers]
-    return Rule(name, (*named, *(Condition(field=_FIELDS[one]) for one in fields)))
+    return IdentityRule(name, (*named, *(Condition(field=_FIELDS[one]) for one in fields)))
 
 
-def read_rules(body: dict[str, Any]) -> list[Rule] | None:
+def read_rules(body: dict[str, Any]) -> list[IdentityRule] | None:
     """The member `rules`, a list of rules in order; None when it is not sent."""
     if problems := unknown_members(body, IDENTITY_RULES):
         raise Invalid(*problems)
@@ -86,7 +86,7 @@ def read_rules(body: dict[str, Any]) -> list[Rule] | None:
     return [read_rule(one, f"rules[{index}].") for index, one in enumerate(sent)]
 
 
-def shown_rule(rule: Rule) -> dict[str, Any]:
+def shown_rule(rule: IdentityRule) -> dict[str, Any]:
     """A rule as clients read it; `fields` only where it has some."""
     providers = [one.provider for one in rule.conditions if one.provider is not None]
     fields = [camel(one.field) for one in rule.conditions if one.field is not None]
@@ -136,32 +136,34 @@ def _merge(row: Record, base: str) -> dict[str, Any]:
     return {"href": f"{base}{OWN}/merges/{row['ref']}", **shown(row, base)}
 
 
-def _body(asked: Asked) -> dict[str, Any]:
+def _body(asked: EndpointRequest) -> dict[str, Any]:
     return asked.body or {}
 
 
-def _page(view: View, asked: Asked, path: str, total: int, items: Sequence[Any]) -> Told:
+def _page(
+    view: View, asked: EndpointRequest, path: str, total: int, items: Sequence[Any]
+) -> EndpointResponse:
     url = asked.base + path
     wanted = pagination.wanted(view, asked.query)
-    return Told(pagination.envelope(view, url, asked.query, wanted, total, items))
+    return EndpointResponse(pagination.envelope(view, url, asked.query, wanted, total, items))
 
 
-async def list_rules(work: Work, _: Asked) -> Told:
+async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The rules in the order in which they are tried, as a bare array."""
-    return Told([shown_rule(rule) for rule in await rule_settings.rules(work)])
+    return EndpointResponse([shown_rule(rule) for rule in await rule_settings.rules(work)])
 
 
-async def create_rule(work: Work, asked: Asked) -> Told:
+async def create_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the rule, tried last."""
     rule = await rule_settings.add_rule(work, read_rule(_body(asked)))
     location = f"{asked.base}{RULES}/{quote(rule.name, safe='')}"
-    return Told(_done(rule.name, 201) | shown_rule(rule), 201, location)
+    return EndpointResponse(_done(rule.name, 201) | shown_rule(rule), 201, location)
 
 
-async def delete_rule(work: Work, asked: Asked) -> Told:
+async def delete_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with a body: a typed client parses one after this DELETE."""
     await rule_settings.delete_rule(work, asked.refs()["name"])
-    return Told(_done(asked.path["name"]))
+    return EndpointResponse(_done(asked.path["name"]))
 
 
 def _done(name: str, status: int = 200) -> dict[str, Any]:
@@ -169,22 +171,22 @@ def _done(name: str, status: int = 200) -> dict[str, Any]:
     return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
 
 
-async def own_rules(work: Work, _: Asked) -> Told:
+async def own_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The rules in order."""
     return _rules(await rule_settings.book(work))
 
 
-def _rules(book: Rulebook) -> Told:
+def _rules(book: IdentityRules) -> EndpointResponse:
     rules = [shown_rule(rule) for rule in book.rules]
-    return Told({"rules": rules}, etag=etag(str(book.version)))
+    return EndpointResponse({"rules": rules}, etag=etag(str(book.version)))
 
 
-def _guards(book: Rulebook, asked: Asked) -> Told:
+def _guards(book: IdentityRules, asked: EndpointRequest) -> EndpointResponse:
     guards = shown(rule_settings.shown_guards(book), asked.base)
-    return Told(guards, etag=etag(str(book.version)))
+    return EndpointResponse(guards, etag=etag(str(book.version)))
 
 
-async def replace_rules(work: Work, asked: Asked) -> Told:
+async def replace_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Put another list of rules in force."""
     wanted = read_rules(_body(asked))
     if wanted is None:
@@ -194,7 +196,7 @@ async def replace_rules(work: Work, asked: Asked) -> Told:
         return _rules(await rule_settings.book(work))
 
 
-async def reorder_rules(work: Work, asked: Asked) -> Told:
+async def reorder_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The same rules in another order."""
     names = _body(asked).get("identityRules")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -204,37 +206,37 @@ async def reorder_rules(work: Work, asked: Asked) -> Told:
         return _rules(await rule_settings.book(work))
 
 
-async def preview(work: Work, asked: Asked) -> Told:
+async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
     told = await rule_changes.preview(work, read_rules(_body(asked)))
     guests = told.pop("guests")
     out = {"guests": guests, **shown(told, asked.base)}
-    return Told(out)
+    return EndpointResponse(out)
 
 
-async def apply(work: Work, asked: Asked) -> Told:
+async def apply(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
     job = await rule_settings.apply(work, read_rules(_body(asked)), asked.expected)
     location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
-    return Told({"href": location, **shown(job, asked.base)}, 202, location)
+    return EndpointResponse({"href": location, **shown(job, asked.base)}, 202, location)
 
 
-async def list_jobs(work: Work, asked: Asked) -> Told:
+async def list_jobs(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Rule changes, newest first."""
     page = await rule_settings.jobs(work, pagination.wanted(_LIST, asked.query))
     items = [shown(row, asked.base) for row in page.items]
     return _page(_LIST, asked, f"{OWN}/identity/jobs", page.total, items)
 
 
-async def fetch_job(work: Work, asked: Asked) -> Told:
+async def fetch_job(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """How far a rule change is."""
     ref = asked.refs()["job"]
     job = await rule_settings.job(work, ref)
     href = f"{asked.base}{OWN}/identity/jobs/{ref}"
-    return Told({"href": href, **shown(job, asked.base)})
+    return EndpointResponse({"href": href, **shown(job, asked.base)})
 
 
-async def fetch_guards(work: Work, asked: Asked) -> Told:
+async def fetch_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What guards go by."""
     return _guards(await rule_settings.book(work), asked)
 
@@ -242,7 +244,7 @@ async def fetch_guards(work: Work, asked: Asked) -> Told:
 def _is_texts(value: Any) -> bool:
     try:
         _TEXTS.read(value)
-    except Refused:
+    except ValueRefused:
         return False
     return True
 
@@ -257,7 +259,7 @@ _GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
 """Member -> (what it changes, whether a value will do)."""
 
 
-async def change_guards(work: Work, asked: Asked) -> Told:
+async def change_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Change some of what guards go by; null restores a default."""
     body, problems = _body(asked), []
     changes: dict[str, Any] = {}
@@ -273,24 +275,24 @@ async def change_guards(work: Work, asked: Asked) -> Told:
         return _guards(await rule_settings.book(work), asked)
 
 
-async def list_guarded(work: Work, asked: Asked) -> Told:
+async def list_guarded(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What guards kept from identifying, newest first."""
     page = await rule_settings.guarded(work, pagination.wanted(_LIST, asked.query))
     items = [shown(row, asked.base) for row in page.items]
     return _page(_LIST, asked, f"{OWN}/identity/guarded", page.total, items)
 
 
-async def why(work: Work, asked: Asked) -> Told:
+async def why(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
     told = await merges.why(work, **asked.refs())
     rows = {"merges": [_merge(row, asked.base) for row in told.pop("merges")]}
-    return Told(shown(told, asked.base) | rows)
+    return EndpointResponse(shown(told, asked.base) | rows)
 
 
-async def history(work: Work, asked: Asked) -> Told:
+async def history(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every merge and undo that touched a guest, oldest first."""
     events = await merges.history(work, **asked.refs())
-    return Told(
+    return EndpointResponse(
         [
             shown({**event, "merge": None}, asked.base)
             | {"merge": _merge(event["merge"], asked.base)}
@@ -299,7 +301,7 @@ async def history(work: Work, asked: Asked) -> Told:
     )
 
 
-async def create_merge(work: Work, asked: Asked) -> Told:
+async def create_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the merge."""
     body = _body(asked)
     refs, problems = {}, []
@@ -316,10 +318,10 @@ async def create_merge(work: Work, asked: Asked) -> Told:
     if problems:
         raise Invalid(*problems)
     told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), asked.base)
-    return Told(told, 201, told["href"])
+    return EndpointResponse(told, 201, told["href"])
 
 
-async def list_merges(work: Work, asked: Asked) -> Told:
+async def list_merges(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Merges, undone ones too, newest first."""
     try:
         wanted = pagination.wanted(_MERGES, asked.query)
@@ -330,11 +332,11 @@ async def list_merges(work: Work, asked: Asked) -> Told:
     return _page(_MERGES, asked, f"{OWN}/merges", page.total, items)
 
 
-async def fetch_merge(work: Work, asked: Asked) -> Told:
+async def fetch_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One merge."""
-    return Told(_merge(await merges.fetch(work, **asked.refs()), asked.base))
+    return EndpointResponse(_merge(await merges.fetch(work, **asked.refs()), asked.base))
 
 
-async def undo_merge(work: Work, asked: Asked) -> Told:
+async def undo_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The merge, undone."""
-    return Told(_merge(await merges.undo(work, **asked.refs()), asked.base))
+    return EndpointResponse(_merge(await merges.undo(work, **asked.refs()), asked.base))

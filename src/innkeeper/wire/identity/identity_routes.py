@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from innkeeper.rules import placeholders
-from innkeeper.wire.endpoint import Special
+from innkeeper.wire.endpoint import Endpoint
 from innkeeper.wire.identity import identity
 from innkeeper.wire.identity.identity import MAX_NAME, OWN, RULES, TAG
 from innkeeper.wire.schemas import (
@@ -135,16 +135,16 @@ _GUARD_CHANGES: Final = an_object(
 )
 
 
-def _tenant(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Special:
+def _tenant(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Endpoint:
     more = {"tag": "Configuration (v2)"} | more
-    return Special(
+    return Endpoint(
         method=method, path=RULES + path, name=name, summary=summary, perform=perform, **more
     )
 
 
-def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Special:
+def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: Any) -> Endpoint:
     more = {"tag": TAG, "failures": frozenset({400})} | more
-    return Special(
+    return Endpoint(
         method=method, path=OWN + path, name=name, summary=summary, perform=perform, **more
     )
 

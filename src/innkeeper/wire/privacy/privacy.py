@@ -8,9 +8,9 @@ from innkeeper.actions.privacy.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Schema
-from innkeeper.resources.values import NOT_VALID, Refused
+from innkeeper.resources.values import NOT_VALID, ValueRefused
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.naming import camel
 from innkeeper.wire.privacy.subject import held_on
 from innkeeper.wire.privacy.subject_page import plain
@@ -33,7 +33,7 @@ TAG: Final = "Privacy"
 PATH: Final = "/innkeeper/v1/privacy"
 
 
-async def erase(work: Work, asked: Asked) -> Told:
+async def erase(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the receipt."""
     body = asked.body or {}
     told, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
@@ -51,32 +51,34 @@ async def erase(work: Work, asked: Asked) -> Told:
     if problems or guest is None:
         raise Invalid(*problems)
     receipt = await privacy.erase(work, guest, mode, suppress=suppress)
-    return Told(shown_receipt(receipt), 201)
+    return EndpointResponse(shown_receipt(receipt), 201)
 
 
-async def access(work: Work, asked: Asked) -> Told:
+async def access(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with all that is held on a guest."""
-    return Told(plain(await held_on(work, asked.refs()["guest"])))
+    return EndpointResponse(plain(await held_on(work, asked.refs()["guest"])))
 
 
-async def suppress(work: Work, asked: Asked) -> Told:
+async def suppress(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with how many digests are new on the block list."""
     person = _person(asked.body or {})
     reason = (asked.body or {}).get("reason", "asked for")
     if not isinstance(reason, str) or len(reason) > 255:
         raise Invalid(Problem("reason", "size must be between 0 and 255"))
     added = await block_list.suppress_person(work, person, reason)
-    return Told({"added": added}, 201)
+    return EndpointResponse({"added": added}, 201)
 
 
-async def release(work: Work, asked: Asked) -> Told:
+async def release(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with how many digests left the block list."""
-    return Told({"removed": await block_list.release_person(work, _person(asked.body or {}))}, 201)
+    return EndpointResponse(
+        {"removed": await block_list.release_person(work, _person(asked.body or {}))}, 201
+    )
 
 
-async def totals(work: Work, _: Asked) -> Told:
+async def totals(work: Work, _: EndpointRequest) -> EndpointResponse:
     """200 with the size of the block list and the number of refusals."""
-    return Told(plain(await block_list.totals(work)))
+    return EndpointResponse(plain(await block_list.totals(work)))
 
 
 def shown_receipt(receipt: Receipt) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def _person(body: Mapping[str, Any]) -> Record:
             continue
         try:
             person[name] = kind.read(body[name])
-        except Refused as refused:
+        except ValueRefused as refused:
             problems.append(Problem(name + refused.at, refused.reason))
     if not problems and not person.get("identifiers") and "email" not in person:
         problems.append(missing("identifiers"))
@@ -132,7 +134,7 @@ _HELD: Final[Schema] = {
 
 
 PRIVACY: Final = (
-    Special(
+    Endpoint(
         method="POST",
         path=PATH + "/erasures",
         name="eraseGuest",
@@ -149,7 +151,7 @@ PRIVACY: Final = (
         status=201,
         failures=frozenset({404}),
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/subjects/{guest}",
         name="fetchSubject",
@@ -165,7 +167,7 @@ PRIVACY: Final = (
             held=_HELD,
         ),
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=PATH + "/suppressions",
         name="suppressIdentifiers",
@@ -176,7 +178,7 @@ PRIVACY: Final = (
         shown=an_object(("added",), added=WHOLE),
         status=201,
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=PATH + "/releases",
         name="releaseIdentifiers",
@@ -187,7 +189,7 @@ PRIVACY: Final = (
         shown=an_object(("removed",), removed=WHOLE),
         status=201,
     ),
-    Special(
+    Endpoint(
         method="GET",
         path=PATH + "/suppressions",
         name="fetchSuppressions",

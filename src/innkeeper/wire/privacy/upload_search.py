@@ -14,9 +14,9 @@ from innkeeper.actions.privacy import block_list, privacy
 from innkeeper.errors import OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules import batch as rules
-from innkeeper.rules.batch import Entry
+from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.identity import identifying_keys
-from innkeeper.rules.identity_rules import Rulebook
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store.files import Files
 from innkeeper.store.readers import Unreadable, ahead, is_gzip, unzipped
 from innkeeper.store.work import Row, Work
@@ -33,7 +33,9 @@ async def search_exports(work: Work) -> int:
     return len(kept)
 
 
-async def search_uploads(work: Work, files: Files, book: Rulebook, gone: frozenset[bytes]) -> int:
+async def search_uploads(
+    work: Work, files: Files, book: IdentityRules, gone: frozenset[bytes]
+) -> int:
     """Take erased guests out of uploads that are not applied to their end; how many changed.
 
     A line of theirs becomes an empty one, so that the others keep their numbers. Files that are
@@ -68,7 +70,7 @@ async def found_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[s
 
 
 async def _search(
-    work: Work, files: Files, batch: Row, book: Rulebook, gone: frozenset[bytes]
+    work: Work, files: Files, batch: Row, book: IdentityRules, gone: frozenset[bytes]
 ) -> bool:
     found = await _matching(work, files, batch, book, gone)
     if not found:
@@ -89,13 +91,13 @@ async def _search(
 
 
 async def _matching(
-    work: Work, files: Files, batch: Row, book: Rulebook, wanted: frozenset[bytes]
-) -> list[Entry]:
+    work: Work, files: Files, batch: Row, book: IdentityRules, wanted: frozenset[bytes]
+) -> list[BatchRecord]:
     """Records of an upload that tell of people known by any of `wanted`.
 
     Of a file that nobody can read nothing is ever applied: it goes with its batch.
     """
-    layout, found = Layout.of(batch, tracking=True), list[Entry]()
+    layout, found = Layout.of(batch, tracking=True), list[BatchRecord]()
     name = batches.upload_name(work.workspace, batch["ref"])
     try:
         async with files.fetched(name) as path:
@@ -124,12 +126,12 @@ def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
             out.close()
 
 
-def _keys(entry: Entry, book: Rulebook) -> list[UUID]:
+def _keys(entry: BatchRecord, book: IdentityRules) -> list[UUID]:
     """Everything that the people of a record are known by."""
     return [key for person in _people(entry) for key in identifying_keys(person, book)]
 
 
-def _people(entry: Entry) -> list[Record]:
+def _people(entry: BatchRecord) -> list[Record]:
     match entry.what:
         case rules.GuestWrite(changes=changes):
             return [changes]
@@ -137,9 +139,9 @@ def _people(entry: Entry) -> list[Record]:
             return [person]
         case rules.OrderWrite(contact=contact, consumers=consumers):
             return [one.changes for one in (contact, *consumers)]
-        case rules.Migration(source=source, target=target):
+        case rules.GuestMigration(source=source, target=target):
             return [source, target]
-        case rules.EventTold(message=message):
+        case rules.EventRecord(message=message):
             told = message.get("identifiers")
             return [{"identifiers": batch_records.identifiers_in(told)}]
     return []

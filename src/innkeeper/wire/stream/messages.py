@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.errors import ApiError, BadJson, BadRequest, Invalid, Unauthorized, UnknownBrowser
-from innkeeper.resources.values import Refused, opaque
+from innkeeper.resources.values import ValueRefused, opaque
 from innkeeper.wire.json_text import decode_object
 from innkeeper.wire.request_target import check_query, percent_decode
 
@@ -170,7 +170,7 @@ def check_storable(decoded: dict[str, Any]) -> None:
     """Refuse what no database keeps: U+0000, numbers beyond all bounds (errors.md CT-8)."""
     try:
         opaque(decoded)
-    except Refused as refused:
+    except ValueRefused as refused:
         raise BadRequest(f"message: {refused.reason}") from None
 
 

@@ -10,7 +10,7 @@ from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.values import NOT_VALID, iso
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Asked, Special, Told, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
     COUNTS,
@@ -54,7 +54,7 @@ def _shown(record: Record) -> dict[str, Any]:
     }
 
 
-async def list_quarantine(work: Work, asked: Asked) -> Told:
+async def list_quarantine(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """A page of what waits, oldest first, and how many wait by reason."""
     try:
         wanted = pagination.wanted(_LIST, asked.query)
@@ -68,19 +68,21 @@ async def list_quarantine(work: Work, asked: Asked) -> Told:
     url = asked.base + PATH
     body = pagination.envelope(_LIST, url, asked.query, wanted, page.total, items)
     reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
-    return Told({**body, "reasons": reasons})
+    return EndpointResponse({**body, "reasons": reasons})
 
 
-async def replay(work: Work, asked: Asked) -> Told:
+async def replay(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with how many are attached now, and why others still wait."""
     done = await replays.replay(work, _selection(asked.body or {}))
-    return Told({"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons})
+    return EndpointResponse(
+        {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
+    )
 
 
-async def discard(work: Work, asked: Asked) -> Told:
+async def discard(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """204: one is given up for good."""
     await quarantine.discard(work, asked.refs()["quarantined"])
-    return Told(status=204)
+    return EndpointResponse(status=204)
 
 
 def _selection(body: Mapping[str, Any]) -> Selection:
@@ -126,7 +128,7 @@ _SELECTION: Final = an_object(
 )
 
 QUARANTINE: Final = (
-    Special(
+    Endpoint(
         method="GET",
         path=PATH,
         name="listQuarantine",
@@ -141,7 +143,7 @@ QUARANTINE: Final = (
         shown=page_of(_ITEM, reasons=COUNTS),
         failures=frozenset({400}),
     ),
-    Special(
+    Endpoint(
         method="POST",
         path=PATH + "/replay",
         name="replayQuarantine",
@@ -154,7 +156,7 @@ QUARANTINE: Final = (
         ),
         own_transactions=True,
     ),
-    Special(
+    Endpoint(
         method="DELETE",
         path=PATH + "/{quarantined}",
         name="discardQuarantined",
