@@ -1,6 +1,9 @@
 """S2: requests with large bodies hold nobody up, and what one person may have is bounded."""
 
 import asyncio
+import gc
+import gzip
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +21,11 @@ from innkeeper.errors import Unavailable
 from innkeeper.rules import carts
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
+from innkeeper.web.api import Request
 from innkeeper.web.app import create_app
 from innkeeper.web.large_bodies import AT_ONCE, LARGE_BYTES, WAITING, LargeBodies
+from innkeeper.web.stream import Call
+from innkeeper.wire.json_text import MOST_MEMBERS
 
 GUEST = b'{"guestType":"visitor","firstName":"Jane"}'
 JSON = {"Content-Type": "application/json"}
@@ -207,3 +213,50 @@ def test_s2_a_cart_has_a_limited_number_of_lines(
     page("ADD", product=product("d", description="x" * 32_000, vendor="y" * 1000))
     details = {each["detail"] for each in quarantine(api)}
     assert "product: longer than 32768 characters" in details
+
+
+def under_way() -> list[object]:
+    """The requests that something still holds."""
+    return [each for each in gc.get_objects() if isinstance(each, Request | Call)]
+
+
+@pytest.mark.parametrize("size", [100, LARGE_BYTES + 1])
+def test_s4_refused_requests_are_freed_at_once(api: Api, page: Page, size: int) -> None:
+    """S4: no garbage collector has to run, which it does seldom, for their memory."""
+    expanding = {**JSON, "Content-Encoding": "gzip"}
+    api.get("/v2.1/guests")
+    gc.collect()
+    gc.disable()
+    try:
+        for content, headers in (
+            (padded(b'{"guestType":"vip"}', size), JSON),
+            (padded(b"{", size), JSON),
+            (gzip.compress(b" " * (4 << 20)), expanding),
+        ):
+            answer = api.post("/v2.1/guests", content=content, headers=headers)
+            assert answer.status_code in (400, 413)
+        event = {"client_key": api.client_key, "browser_id": page.browser, "type": ""}
+        for content in (padded(json.dumps(event).encode(), size), padded(b"{", size)):
+            assert page.post("/v1.2/events", content=content).status_code == 400
+        until("refused requests to be freed", lambda: not under_way())
+    finally:
+        gc.enable()
+
+
+def test_s2_bodies_of_very_many_members_are_refused(api: Api) -> None:
+    """S2: to build 95,000 members takes the interpreter for tens of milliseconds; the marks of JSON
+    in strings are none."""
+    guest = api.guest()
+    path = f"/v2.1/guests/{guest['ref']}/extensions"
+    many = b'{"name":"ext",' + b",".join(b'"%x":0' % n for n in range(95_000)) + b"}"
+    answer = api.post(path, content=many, headers=JSON)
+    assert answer.json() == invalid("body", f"must have at most {MOST_MEMBERS} members")
+    for damaged in (
+        many[:-1],
+        b'{"a":[' + b"[" * 900_000,
+        b'{"a":"' + b'\\"' * 40 + b"," * 900_000,
+    ):
+        assert api.post(path, content=damaged, headers=JSON).status_code == 400
+    text = ",:[{" * 7_000
+    prose = {"name": "ext", **{f"text{n}": text for n in range(30)}}
+    made(api.post(path, content=json.dumps(prose), headers=JSON))

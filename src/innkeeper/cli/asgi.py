@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from innkeeper.cli.shutdown import StopTime, StopWatch
 from innkeeper.settings import Settings
-from innkeeper.store.memory import collect_seldom
+from innkeeper.store.memory import collect_seldom, switch_threads_often
 from innkeeper.store.processes import follow_parent
 from innkeeper.web.app import create_app
 from innkeeper.web.browser_security import security_headers
@@ -43,6 +43,7 @@ def application() -> ASGIApp:
     app = create_app(settings)
     # A large body is a tree of many values: looking for cycles in it holds everybody up.
     collect_seldom()
+    switch_threads_often()
     return app
 
 

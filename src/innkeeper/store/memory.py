@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -35,3 +37,28 @@ def collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
+
+
+_SWITCH_SECONDS: Final = 0.000_5
+
+
+def switch_threads_often() -> None:
+    """Let a thread that waits for the interpreter have it after half a millisecond, not after five.
+
+    An event loop waits for it several times in each request, while threads that run Python all the
+    time (large bodies, large pages) have it.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def clear_frames(error: BaseException) -> None:
+    """Free what the functions that an error came through had at hand: bodies, and what was made of
+    them. Call it where an error ends.
+
+    A future holds its error, the error its frames, and those the future: only the garbage collector
+    would free them, which runs seldom (`collect_seldom`).
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__

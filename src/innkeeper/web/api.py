@@ -21,6 +21,7 @@ from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.limiter import KeyedLocks
+from innkeeper.store.memory import clear_frames
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.base_url import base_url
@@ -90,6 +91,7 @@ class Api:
             return
         except ApiError as error:
             answer = self.error_answer(request, error)
+            clear_frames(error)
         except Exception as fault:
             request.fault = fault
             answer = self.error_answer(request, ServerFault())
@@ -102,6 +104,9 @@ class Api:
         ]
         await answer.send(send)
         self._note(request, answer, correlation)
+        if request.fault is not None:
+            clear_frames(request.fault)
+            request.fault = None
 
     async def _answer(self, request: Request, receive: Receive) -> ApiResponse:
         headers = request.headers

@@ -14,6 +14,7 @@ from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, S
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
+from innkeeper.store.memory import clear_frames
 from innkeeper.store.notifications import Notifications
 from innkeeper.web import health
 from innkeeper.web.api import Api
@@ -88,7 +89,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             await database.close()
 
     async def answer_error(request: Request, fault: Exception) -> Response:
-        return _error_response(request, fault, resolved.more_info_url)
+        response = _error_response(request, fault, resolved.more_info_url)
+        if isinstance(fault, ApiError):
+            clear_frames(fault)
+        return response
 
     routes = [
         *health.routes(database, resolved),

@@ -29,6 +29,7 @@ from innkeeper.rules.stream import IncomingEvent
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
+from innkeeper.store.memory import clear_frames
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
@@ -114,6 +115,7 @@ class Stream:
             return
         except ApiError as error:
             answer = self._error(call, error)
+            clear_frames(error)
         except Exception as fault:
             call.fault = fault
             answer = self._error(call, ServerFault())
@@ -127,6 +129,9 @@ class Stream:
         ]
         await answer.send(send)
         _note(call, answer, correlation)
+        if call.fault is not None:
+            clear_frames(call.fault)
+            call.fault = None
 
     async def _answer(
         self, call: StreamRequest, receive: Receive, found: Mapping[str, StreamRoute]

@@ -23,6 +23,13 @@ def _decimal(text: str) -> Decimal:
 _LONG: Final = 32 * 1024
 _long_decoder: Final = msgspec.json.Decoder(float_hook=_decimal)
 
+MOST_MEMBERS: Final = 40_000
+"""Members, elements, objects and arrays that a JSON text over 32 KB may hold: to build more takes
+the interpreter tens of milliseconds in which nothing else runs."""
+_MARKS: Final = b",:[{"
+# A string, which may not end, or a mark.
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[,:\[{]', re.DOTALL)
+
 encode = _encoder.encode
 
 
@@ -32,6 +39,8 @@ def decode_object(body: bytes) -> dict[str, Any]:
     Raises `BadJson` for anything else (CT-4, CT-6).
     """
     text = body.removeprefix(_BOM)
+    if len(text) > _LONG:
+        _check_members(text)
     try:
         value = (_decoder if len(text) <= _LONG else _long_decoder).decode(text)
     except (msgspec.ValidationError, InvalidOperation):
@@ -47,6 +56,21 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad_json(text, len(text) - len(text.lstrip()))
     return value
+
+
+def _check_members(text: bytes) -> None:
+    """Raise `Invalid` for a text with more than `MOST_MEMBERS`; JSON or not, in linear time.
+
+    The marks in strings count for nothing, but are looked at only when there are as many: a step of
+    Python each, so that other threads run meanwhile.
+    """
+    if sum(text.count(mark) for mark in _MARKS) <= MOST_MEMBERS:
+        return
+    found = 0
+    for token in _TOKEN.finditer(text):
+        found += text[token.start()] in _MARKS
+        if found > MOST_MEMBERS:
+            raise Invalid(Problem("body", f"must have at most {MOST_MEMBERS} members"))
 
 
 def _position(text: bytes, fault: str) -> int:
