@@ -12,6 +12,7 @@ from sites import Site
 from visiting import Person, field
 
 from innkeeper.rules.access import Role
+from innkeeper.rules.masking import masked_setting
 
 
 def rows(owner: Person, action: str) -> list[str]:
@@ -129,3 +130,35 @@ def test_f22_rules_and_keys_say_from_what_to_what(owner: Person, api: Api, site:
     assert owner.post("/settings", **sent).status_code == 303
     (row,) = [each for each in rows(owner, "key.compatibility") if key.client_key in each]
     assert "Compatibility : open → official" in row
+
+
+def test_f22_an_erasure_takes_the_guest_out_of_changed_definitions(
+    owner: Person, api: Api, connection: psycopg.Connection
+) -> None:
+    address = f"{uuid4().hex[:12]}@example.com"
+    guest = api.guest(email=address)
+    for name, value in (("Named", address.upper()), ("Others", "nobody@example.com")):
+        rule = {"field": "email", "comparator": "is equal to", "values": [value]}
+        groups = [{"entity": "guest", "rules": [rule]}]
+        body = {"name": name, "definition": {"filterGroups": groups}}
+        assert api.post("/innkeeper/v1/segments", json=body).status_code == 201
+    assert address.upper() in owner.get("/settings/audit-log").text
+    assert owner.post(f"/guests/{guest['ref']}/erase", confirm=guest["ref"]).status_code == 303
+    text = str(
+        connection.execute("SELECT string_agg(a::text, ' ') FROM innkeeper.audit_log a").fetchone()
+    )
+    assert address not in text.lower()
+    assert "nobody@example.com" in text
+
+
+def test_f22_what_rules_compare_with_is_masked_by_role() -> None:
+    """Nobody without the right to see personal data may open the log today; were somebody to, it
+    would be masked there as on the page of the segment."""
+    path = "filterGroups[0].rules[0].values"
+    assert masked_setting(path, ["ann@example.com"]) == ["a•••@•••"]
+    assert masked_setting("sql", "SELECT 1 WHERE email = 'ann@example.com'").count("ann") == 0
+    assert masked_setting("filterGroups[0].entity", "guest") == "guest"
+    assert (
+        masked_setting("webhook", "https://x.example/?to=ann@example.com")
+        == "https://x.example/?•••"
+    )

@@ -46,6 +46,11 @@ class IdentityRule:
     name: str
     conditions: tuple[Condition, ...]
 
+    def __str__(self) -> str:
+        """The rule as people write it: `name = CRM, field:last_name`."""
+        words = (each.provider or f"field:{each.field}" for each in self.conditions)
+        return f"{self.name} = {', '.join(words)}"
+
     @property
     def always_indexed(self) -> bool:
         """Whether every guest has its keys already: one provider, or e-mail alone."""

@@ -86,6 +86,21 @@ def masked_rule(location: str, field: str, data_type: str, value: str) -> str:
     return masked(value) if value and is_personal(field, location, data_type) else value
 
 
+def masked_setting(path: str, value: Any) -> Any:
+    """A field of configuration, or a member of its JSON at a path: what rules compare with is
+    masked, and addresses of people and of pages."""
+    member = path.rpartition(".")[2].partition("[")[0]
+    if member in ("value", "values"):
+        return masked_free(value)
+    if member == "sql" and isinstance(value, str):
+        return masked_sql(value)
+    if isinstance(value, Mapping):
+        return {key: masked_setting(str(key), each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [masked_setting(path, each) for each in value]
+    return masked_line(value) if isinstance(value, str) else value
+
+
 def masked_sql(text: str) -> str:
     """SQL of a segment: its words without what they are compared with."""
     return mask_sql(text, masked, lambda digits: HIDDEN if _may_identify(digits) else digits)

@@ -10,6 +10,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.records.paging import Page
 from innkeeper.resources.base import Record
+from innkeeper.rules.audited import AuditedKind, differences
 from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Json, Work
 
@@ -50,24 +51,53 @@ async def note(
     *,
     about: AuditSubject | None = None,
     changes: Mapping[str, Any] | None = None,
+    workspace: str | None = None,
     **details: Any,
 ) -> None:
     """That `work.actor` did `action`, e.g. `guest.edit`, to the guest or other `subject`.
 
     `about` names it for people, `changes` are {field: [before, after]}. Of a guest both are
-    personal data: give its ref as `subject`, so that an erasure finds them.
+    personal data: give its ref as `subject`, so that an erasure finds them. `workspace` is whose
+    log shows it, where `work` is of none.
     """
     await work.run(
         "audit.note",
         now=clock.now(),
         actor=work.actor,
-        workspace=work.workspace or None,
+        workspace=work.workspace or workspace,
         action=action,
         subject_hash=None if subject is None else subject_hash(subject),
         subject_kind=about and about.kind,
         subject=about and about.name,
         changes=None if not changes else Json(plain(changes)),
         details=Json(details),
+    )
+
+
+async def record(
+    work: Work,
+    kind: AuditedKind,
+    verb: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    *,
+    action: str = "",
+    subject: object = None,
+    workspace: str | None = None,
+    **details: Any,
+) -> None:
+    """That `work.actor` changed configuration: from one state to another, None where there is none.
+
+    Every action that changes configuration calls this in the transaction of the change, so that
+    all who call the action leave the same row. `action` is `kind.verb` unless given.
+    """
+    state = after if after is not None else before or {}
+    await note(
+        *(work, action or f"{kind.name}.{verb}", subject),
+        about=AuditSubject(kind.name, str(state[kind.key])),
+        changes=differences(kind, before, after),
+        workspace=workspace,
+        **details,
     )
 
 
@@ -92,6 +122,12 @@ async def note_again(
 async def erase(work: Work, guests: Iterable[UUID]) -> int:
     """Take guests out of the log: it goes on saying what was done, and no more to whom."""
     return await work.run("audit.erase", subjects=[subject_hash(guest) for guest in guests])
+
+
+async def erase_definitions(work: Work, guests: Iterable[UUID]) -> int:
+    """Take what was changed of segments, exports and traits out of the log, where it compares with
+    an e-mail address or a phone number of guests who are still stored; how many rows."""
+    return await work.run("audit.erase_definitions", guests=list(guests), workspace=work.workspace)
 
 
 async def of_guests(work: Work, guests: Iterable[UUID]) -> list[Record]:

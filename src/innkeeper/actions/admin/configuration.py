@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
+from innkeeper.actions.admin import audit
 from innkeeper.errors import Conflict, OperatorError, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.configuration import DEFAULT_TIMEOUT, PointOfSale
+from innkeeper.rules.audited import POINT_OF_SALE
 from innkeeper.store.work import Work
 
 DATA_MODEL: Final = "2.1"
@@ -20,8 +22,10 @@ async def create_point_of_sale(work: Work, changes: Changes) -> Record:
     created: Record = {name: changes.get(name) for name in PointOfSale.fields}
     created["timeout_minutes"] = created["timeout_minutes"] or DEFAULT_TIMEOUT
     created["test"] = created["test"] or None
-    if not await work.run("points_of_sale.create", **created):
-        raise Conflict(f"Point of sale {created['name']} already exists.")
+    async with work.transaction():
+        if not await work.run("points_of_sale.create", **created):
+            raise Conflict(f"Point of sale {created['name']} already exists.")
+        await audit.record(work, POINT_OF_SALE, "create", None, created)
     return created
 
 
@@ -29,18 +33,24 @@ async def change_point_of_sale(
     work: Work, name: str, timeout_minutes: int | None = None, test: bool | None = None
 ) -> Record:
     """Another timeout, or whether it is for tests; raises OperatorError for an unknown one."""
-    row = await work.one(
-        "points_of_sale.change", name=name, timeout_minutes=timeout_minutes, test=test
-    )
-    if row is None:
-        raise OperatorError(f"There is no point of sale {name}.")
+    async with work.transaction():
+        before = await work.one("points_of_sale.lock", name=name)
+        row = await work.one(
+            "points_of_sale.change", name=name, timeout_minutes=timeout_minutes, test=test
+        )
+        if row is None:
+            raise OperatorError(f"There is no point of sale {name}.")
+        await audit.record(work, POINT_OF_SALE, "change", before, row)
     return row
 
 
 async def delete_point_of_sale(work: Work, name: str) -> None:
     """Remove a point of sale; raises `Unknown`."""
-    if not await work.run("points_of_sale.delete", name=name):
-        raise Unknown(PointOfSale.singular, name)
+    async with work.transaction():
+        row = await work.one("points_of_sale.delete", name=name)
+        if row is None:
+            raise Unknown(PointOfSale.singular, name)
+        await audit.record(work, POINT_OF_SALE, "delete", row, None)
 
 
 async def settings(work: Work) -> dict[str, Any]:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from innkeeper import clock
-from innkeeper.errors import LinkExpired, OperatorError
+from innkeeper.actions.admin import audit
+from innkeeper.errors import Conflict, LinkExpired, OperatorError
+from innkeeper.rules.audited import ALIAS, KEY
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
+from innkeeper.rules.versions import Expected
 from innkeeper.store.migrate import LOCK
 from innkeeper.store.work import Row, Work
 
@@ -67,6 +71,9 @@ async def create(
             scopes=in_order(scopes),
             now=clock.now(),
         )
+        made: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
+        made |= {"scopes": in_order(scopes), "api_token": "new"}
+        await audit.record(work, KEY, "create", None, made, workspace=workspace)
         await _announce(work, key.client_key)
     return key
 
@@ -95,20 +102,32 @@ async def aliases(work: Work) -> list[Row]:
     return await work.all("control.list_aliases")
 
 
-async def name_key(work: Work, alias: str, client_key: str) -> None:
-    """Let a context id stand for a key, at once and in every process; raises OperatorError."""
+async def name_key(work: Work, alias: str, client_key: str, *, only_new: bool = False) -> None:
+    """Let a context id stand for a key, at once and in every process.
+
+    Raises OperatorError, and `Conflict` where it is `only_new` and stands for another key.
+    """
     async with work.transaction():
-        if await find(work, client_key) is None:
+        key = await find(work, client_key)
+        if key is None:
             raise _unknown(client_key)
-        await work.run("control.name_key", alias=alias, client_key=client_key)
+        stored = await work.one("control.lock_alias", alias=alias)
+        if only_new and stored is not None and stored["client_key"] != client_key:
+            raise Conflict(f"{alias} stands for {stored['client_key']}: remove it first.")
+        row = await work.one("control.name_key", alias=alias, client_key=client_key)
+        await audit.record(work, ALIAS, "create", stored, row, workspace=key["workspace"])
         await _announce(work, client_key)
 
 
 async def forget_alias(work: Work, alias: str) -> None:
     """Take an alias of a key away at once; raises OperatorError for an unknown one."""
     async with work.transaction():
-        if not await work.run("control.forget_alias", alias=alias):
+        row = await work.one("control.forget_alias", alias=alias)
+        if row is None:
             raise OperatorError(f"There is no alias {alias}.")
+        key = await find(work, row["client_key"])
+        workspace = key["workspace"] if key else None
+        await audit.record(work, ALIAS, "remove", row, None, workspace=workspace)
         await _announce(work, alias)
 
 
@@ -120,55 +139,106 @@ async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
 async def revoke(work: Work, client_key: str) -> None:
     """End a key at once in every process; raises OperatorError for an unknown or ended one."""
     async with work.transaction():
-        if not await work.run("control.revoke_key", client_key=client_key, now=clock.now()):
-            raise _unknown(client_key)
+        known = await _locked(work, client_key)
+        await work.run("control.revoke_key", client_key=client_key, now=clock.now())
+        await _record(work, "revoke", known, {"revoked": True})
         await _announce(work, client_key)
 
 
-async def rotate(work: Work, client_key: str, *, by: frozenset[Scope] = EVERY_SCOPE) -> NewKey:
+def version_of(key: Row) -> str:
+    """A word for what can be changed of a key (a row of `versioned`): another one when any of it
+    is, its token included."""
+    scopes = str(in_order(scopes_in(key)))
+    return digest("key", key["compatibility"], scopes, bytes(key["token_sha256"]).hex()).hex
+
+
+async def versioned(work: Work, workspace: str) -> dict[str, str]:
+    """The `version_of` each key of a workspace that has not been revoked."""
+    rows = await work.all("control.keys_with_digests", workspace=workspace)
+    return {row["client_key"]: version_of(row) for row in rows}
+
+
+async def rotate(
+    work: Work,
+    client_key: str,
+    *,
+    by: frozenset[Scope] = EVERY_SCOPE,
+    expected: Expected | None = None,
+) -> NewKey:
     """Another token for a key, the old one ends; raises OperatorError for an unknown key.
 
     The new token does all that the key may, so nobody gets one of a key with a scope that they
-    lack (`by`): raises `Forbidden`.
+    lack (`by`): raises `Forbidden`, and `Outdated` where `version_of` the key is another.
     """
     token = secrets.token_urlsafe(32)
     async with work.transaction():
-        known = await find(work, client_key)
-        if known is not None:
-            _check_width(scopes_in(known), by)
-        row = await work.one(
+        known = await _locked(work, client_key, expected)
+        _check_width(scopes_in(known), by)
+        await work.run(
             "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
         )
-        if row is None:
-            raise _unknown(client_key)
+        # Any two words that differ: of a secret only that it is another is recorded.
+        await _record(work, "rotate", {**known, "api_token": "old"}, {"api_token": "new"})
         await _announce(work, client_key)
-    return NewKey(client_key, token, row["compatibility"], scopes_in(row))
+    return NewKey(client_key, token, known["compatibility"], scopes_in(known))
 
 
-async def set_compatibility(work: Work, client_key: str, compatibility: Compatibility) -> None:
-    """Let other documents decide for a key, at once in every process; raises OperatorError."""
+async def set_compatibility(
+    work: Work,
+    client_key: str,
+    compatibility: Compatibility,
+    *,
+    expected: Expected | None = None,
+) -> None:
+    """Let other documents decide for a key, at once in every process.
+
+    Raises OperatorError, and `Outdated` where `version_of` the key is another.
+    """
     async with work.transaction():
-        if not await work.run(
+        known = await _locked(work, client_key, expected)
+        await work.run(
             "control.set_compatibility", client_key=client_key, compatibility=compatibility
-        ):
-            raise _unknown(client_key)
+        )
+        await _record(work, "compatibility", known, {"compatibility": compatibility})
         await _announce(work, client_key)
 
 
 async def set_scopes(
-    work: Work, client_key: str, scopes: frozenset[Scope], *, by: frozenset[Scope] = EVERY_SCOPE
+    work: Work,
+    client_key: str,
+    scopes: frozenset[Scope],
+    *,
+    by: frozenset[Scope] = EVERY_SCOPE,
+    expected: Expected | None = None,
 ) -> None:
     """Change what a key may do, at once and in every process.
 
-    Who lacks a scope (`by`) can neither give nor take it. Raises OperatorError, `Forbidden`.
+    Who lacks a scope (`by`) can neither give nor take it. Raises OperatorError, `Forbidden`, and
+    `Outdated` where `version_of` the key is another.
     """
     async with work.transaction():
-        known = await find(work, client_key)
-        if known is None:
-            raise _unknown(client_key)
+        known = await _locked(work, client_key, expected)
         _check_width(scopes ^ scopes_in(known), by)
         await work.run("control.set_scopes", client_key=client_key, scopes=in_order(scopes))
+        await _record(work, "scopes", known, {"scopes": in_order(scopes)})
         await _announce(work, client_key)
+
+
+async def _locked(work: Work, client_key: str, expected: Expected | None = None) -> Row:
+    """A key that nobody else changes until the transaction ends; raises OperatorError, and
+    `Outdated`."""
+    row = await work.one("control.lock_key", client_key=client_key)
+    if row is None:
+        raise _unknown(client_key)
+    if expected is not None:
+        expected.check(version_of(row))
+    return row
+
+
+async def _record(work: Work, verb: str, known: Row, changes: Row) -> None:
+    before = {**known, "scopes": in_order(scopes_in(known))}
+    after = {**before, **changes}
+    await audit.record(work, KEY, verb, before, after, workspace=known["workspace"])
 
 
 def scopes_in(row: Row) -> frozenset[Scope]:

@@ -12,9 +12,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from innkeeper import clock
-from innkeeper.actions.admin import stored_secrets
+from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.errors import OperatorError, Unauthorized
 from innkeeper.resources.base import Record
+from innkeeper.rules.audited import OAUTH_KEY
 from innkeeper.store.work import Work
 
 SCOPE: Final = "cdp.audience_exports:r"
@@ -38,15 +39,18 @@ async def create(work: Work, workspace: str, name: str = "") -> NewClient:
         raise OperatorError(f"There is no workspace {workspace}.")
     key = await work.one("oauth.key_of", workspace=workspace)
     made = NewClient(secrets.token_urlsafe(24), secrets.token_urlsafe(36), workspace)
-    await work.run(
-        "oauth.create",
-        client_id=made.client_id,
-        secret_sha256=_digest(made.client_secret),
-        workspace=workspace,
-        client_key=key["client_key"] if key else "",
-        name=name,
-        now=clock.now(),
-    )
+    async with work.transaction():
+        await work.run(
+            "oauth.create",
+            client_id=made.client_id,
+            secret_sha256=_digest(made.client_secret),
+            workspace=workspace,
+            client_key=key["client_key"] if key else "",
+            name=name,
+            now=clock.now(),
+        )
+        after = {"client_id": made.client_id, "name": name, "client_secret": "new"}
+        await audit.record(work, OAUTH_KEY, "create", None, after, workspace=workspace)
     return made
 
 
@@ -57,8 +61,13 @@ async def list_all(work: Work, workspace: str | None = None) -> list[Record]:
 
 async def revoke(work: Work, client_id: str) -> None:
     """End a client and the tokens it has; raises OperatorError for an unknown one."""
-    if not await work.run("oauth.revoke", client_id=client_id, now=clock.now()):
-        raise OperatorError(f"There is no client {client_id} that has not been revoked.")
+    async with work.transaction():
+        row = await work.one("oauth.find", client_id=client_id)
+        if not await work.run("oauth.revoke", client_id=client_id, now=clock.now()) or row is None:
+            raise OperatorError(f"There is no client {client_id} that has not been revoked.")
+        before = {"client_id": client_id, "name": row["name"]}
+        after = {**before, "revoked": True}
+        await audit.record(work, OAUTH_KEY, "revoke", before, after, workspace=row["workspace"])
 
 
 async def token(work: Work, client_id: str, client_secret: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from innkeeper.actions.admin import audit
 from innkeeper.settings import Settings
 from innkeeper.store import encryption
 from innkeeper.store.database import Database
@@ -82,7 +83,7 @@ async def rotate(database: Database) -> int:
     def with_newest(stored: str) -> str:
         return encryption.encrypt(database.settings, encryption.decrypt(database.settings, stored))
 
-    count = await _rewrite_signing_keys(database)
+    count = await _rewrite_signing_keys(database, "secrets.rotate")
     for name in await _workspaces(database):
         count += await _rewrite(database, name, with_newest)
     return count
@@ -111,6 +112,7 @@ async def reset(database: Database) -> int:
                 new = encryption.encrypt(work.settings, secrets.token_bytes(_KEY_BYTES))
                 await work.run("secrets.encrypt_signing_key", name=row["name"], encrypted=new)
                 count += 1
+        await audit.note(work, "secrets.reset")
     for name in await _workspaces(database):
         count += await _rewrite(database, name, renewed, changed_only=True)
     return count
@@ -121,7 +123,7 @@ async def _workspaces(database: Database) -> Iterable[str]:
         return [row["name"] for row in await work.all("control.list_workspaces")]
 
 
-async def _rewrite_signing_keys(database: Database) -> int:
+async def _rewrite_signing_keys(database: Database, action: str = "") -> int:
     async with database.control("operator") as work, work.transaction():
         rows = await work.all("secrets.signing_keys", names=list(SIGNING_KEYS))
         for row in rows:
@@ -131,6 +133,8 @@ async def _rewrite_signing_keys(database: Database) -> int:
             )
             new = encryption.encrypt(work.settings, plain)
             await work.run("secrets.encrypt_signing_key", name=row["name"], encrypted=new)
+        if action:
+            await audit.note(work, action)
     return len(rows)
 
 

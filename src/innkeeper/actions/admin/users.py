@@ -13,6 +13,7 @@ from innkeeper.actions.admin import audit
 from innkeeper.errors import ApiError, Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import SANDBOX, Role, covers, is_member, may_give
+from innkeeper.rules.audited import USER
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.versions import Expected
 from innkeeper.store.migrate import FIRST_WORKSPACE, LOCK
@@ -99,9 +100,7 @@ async def invite(
         await _check_memberships(work, role, memberships)
         _check_giver(by, None, role, memberships)
         row = await _create(work, email, name, role, None, memberships)
-        given = {"role": [None, role], "workspaces": [None, memberships]}
-        about = audit.AuditSubject(audit.USER, row["email"])
-        await audit.note(work, "user.invite", row["ref"], about=about, changes=given)
+        await audit.record(work, USER, "invite", None, row, subject=row["ref"])
         return await _link(work, row["ref"])
 
 
@@ -160,12 +159,8 @@ async def change(
             await work.run("users.forget_browsers", user=user)
             await work.run("users.forget_links", user=user)
         before = {**known, "disabled": known["disabled_at"] is not None}
-        after = {"role": role, "disabled": disabled, "workspaces": memberships}
-        await audit.note(
-            *(work, "user.change", user),
-            about=audit.AuditSubject(audit.USER, known["email"]),
-            changes=audit.changed(before, after, after),
-        )
+        after = {**before, "role": role, "disabled": disabled, "workspaces": memberships}
+        await audit.record(work, USER, "change", before, after, subject=user)
 
 
 async def _check_memberships(work: Work, role: Role, memberships: Sequence[str] | None) -> None:
@@ -208,7 +203,9 @@ async def use_link(
         user: UUID | None = row["user_ref"]
         if user is None:
             check_person(email, name)
-            user = (await _create(work, email, name, Role.OWNER, password_hash))["ref"]
+            owner = await _create(work, email, name, Role.OWNER, password_hash)
+            user, work.actor = owner["ref"], owner["email"]
+            await audit.record(work, USER, "create", None, owner, subject=user)
         else:
             await work.run("users.set_password", ref=user, password_hash=password_hash)
             await work.run("users.close_logins", user=user, kept=None)

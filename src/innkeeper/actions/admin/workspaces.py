@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-from innkeeper.actions.admin import keys
+from innkeeper.actions.admin import audit, keys
 from innkeeper.errors import OperatorError
+from innkeeper.rules.audited import WORKSPACE
 from innkeeper.store import migrate
 from innkeeper.store.migrate import LOCK, SANDBOX_SUFFIX
 from innkeeper.store.work import Row, Work
@@ -38,6 +39,7 @@ async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
         if await work.one("control.find_workspace", name=name) is not None:
             raise OperatorError(f"There is a workspace {name} already.")
         await migrate.create_workspace(work.connection, name)
+        await audit.record(work, WORKSPACE, "create", None, {"name": name}, workspace=name)
         return {
             each: await keys.create(work, each, name="first")
             for each in (name, name + SANDBOX_SUFFIX)
@@ -55,3 +57,4 @@ async def reset(work: Work, name: str) -> None:
             raise OperatorError(f"{name} is not a sandbox, and only a sandbox can be reset.")
         await migrate.drop_schema(work.connection, name)
         await migrate.create_schema(work.connection, name)
+        await audit.record(work, WORKSPACE, "reset", row, row, workspace=name)

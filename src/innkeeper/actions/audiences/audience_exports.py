@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background, stored_secrets
+from innkeeper.actions.admin import audit, background, stored_secrets
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.actions.bulk import signed_urls
@@ -25,6 +25,7 @@ from innkeeper.resources.exports import (
 )
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import exports as rules
+from innkeeper.rules.audited import EXPORT
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.files import Files
@@ -68,6 +69,7 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
         )
         if row is None:
             raise Conflict(f"Audience export {fields['friendly_id']} already exists.")
+        await audit.record(work, EXPORT, "create", None, row)
         return row
 
 
@@ -102,6 +104,7 @@ async def change(
         )
         if written is None:
             raise Unknown(SINGULAR, export)
+        await audit.record(work, EXPORT, "change", row, written)
         return written
 
 
@@ -132,7 +135,9 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
     async with work.released():
         for name in names:
             await asyncio.to_thread(files.remove, name)
-    await work.run("exports.delete", ref=row["ref"])
+    async with work.transaction():
+        if await work.run("exports.delete", ref=row["ref"]):
+            await audit.record(work, EXPORT, "delete", row, None)
 
 
 async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:
@@ -156,6 +161,8 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
             raise RuntimeError("an execution was not stored")
         lock = lock_of_runs(work, row["ref"])
         await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))
+        if execution_type == INSTANT_RUN:
+            await audit.record(work, EXPORT, "run", row, row, execution=str(execution["ref"]))
         return execution
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background, stored_secrets
+from innkeeper.actions.admin import audit, background, stored_secrets
 from innkeeper.actions.audiences import traits, usage
 from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
@@ -25,6 +25,7 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules import segment_reading
 from innkeeper.rules import segments as rules
+from innkeeper.rules.audited import EXPORT, SEGMENT
 from innkeeper.rules.segment_matching import GuestRows, Verdict, matches
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.outbound_http import BadAddress, check_url
@@ -67,6 +68,7 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
         )
         if row is None:
             raise Conflict(f"Segment {fields['friendly_id']} already exists.")
+        await audit.record(work, SEGMENT, "create", None, row)
         return row
 
 
@@ -100,7 +102,9 @@ async def change(
             now=clock.now(),
             **fields,
         )
-        return written or _unknown(segment)
+        written = written or _unknown(segment)
+        await audit.record(work, SEGMENT, "change", row, written)
+        return written
 
 
 async def delete(
@@ -118,10 +122,14 @@ async def delete(
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
         uses = await usage.of_segment(work, row)
         usage.refuse_unless_accepted(f"Segment {row['friendly_id']}", uses, accepted)
-        await work.run(
+        left = await work.all(
             "exports.leave_source", segment=row["ref"], actor=work.actor, now=clock.now()
         )
+        for export in left:
+            before = {**export, "segment_ref": row["ref"]}
+            await audit.record(work, EXPORT, "change", before, export)
         await work.run("segments.delete", ref=row["ref"])
+        await audit.record(work, SEGMENT, "delete", row, None)
 
 
 async def hold(work: Work, segment: UUID | str) -> UUID | None:
@@ -136,6 +144,7 @@ async def start(work: Work, segment: UUID | str) -> Record:
     async with work.transaction():
         row = await _locked(work, segment)
         moved = await _move(work, row, PUBLISHING, came_from=row["status"])
+        await audit.record(work, SEGMENT, "start", row, moved)
         await background.defer(work, PUBLISH, segment=str(row["ref"]))
         return moved
 
@@ -145,6 +154,7 @@ async def pause(work: Work, segment: UUID | str) -> Record:
     async with work.transaction():
         row = await _locked(work, segment)
         moved = await _move(work, row, PAUSED)
+        await audit.record(work, SEGMENT, "pause", row, moved)
         await work.run("segments.forget_members", segment=row["ref"])
         return moved
 

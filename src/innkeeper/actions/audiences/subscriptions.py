@@ -3,13 +3,17 @@
 from typing import Final
 
 from innkeeper import clock
-from innkeeper.actions.admin import stored_secrets
+from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.audiences import segments
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
+from innkeeper.rules import audited
+from innkeeper.rules.identity_keys import digest
+from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 
 KINDS: Final = {"segment": "Segment", "export": "Audience export"}
+_AUDITED: Final = {"segment": audited.SEGMENT, "export": audited.EXPORT}
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -17,39 +21,60 @@ async def list_all(work: Work) -> list[Record]:
     return await work.all("webhooks.subscriptions")
 
 
-async def put(work: Work, kind: str, friendly_id: str, url: str) -> str:
-    """Tell an address; the secret that its messages are signed with. Raises `Invalid`,
-    `Unknown`."""
+def version_of(rows: list[Record]) -> str:
+    """A word for the webhooks that `list_all` lists: another one when any address is."""
+    each = [f"{row['kind']}:{row['friendly_id']} {row['url']}" for row in rows]
+    return digest("webhooks", *each).hex
+
+
+async def put(
+    work: Work, kind: str, friendly_id: str, url: str, expected: Expected | None = None
+) -> str:
+    """Create a webhook; the secret that its messages are signed with. Raises `Invalid`,
+    `Unknown`, and `Outdated` where `version_of` all webhooks is another."""
     if problems := segments.web_address_problems(work, "url", url):
         raise Invalid(*problems)
     stored = stored_secrets.new_webhook_secret(work)
-    await _write(work, kind, friendly_id, url, stored)
+    await _write(work, kind, friendly_id, url, stored, expected)
     return stored_secrets.webhook_secret(work.settings, stored)
 
 
-async def remove(work: Work, kind: str, friendly_id: str) -> None:
-    """Tell nobody any more; messages that wait are still sent. Raises `Unknown`."""
-    await _write(work, kind, friendly_id, None, None)
+async def remove(work: Work, kind: str, friendly_id: str, expected: Expected | None = None) -> None:
+    """Delete a webhook; queued messages are still sent. Raises `Unknown`, `Outdated`."""
+    await _write(work, kind, friendly_id, None, None, expected)
 
 
 async def again(work: Work, sequence: int) -> None:
     """Try a message anew that was given up; raises `Conflict` for one that was not."""
-    if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):
-        raise Conflict("Only a message that was given up is sent again.")
+    async with work.transaction():
+        if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):
+            raise Conflict("Only a message that was given up is sent again.")
+        await audit.note(work, "webhook.again", sequence=str(sequence))
 
 
 async def _write(
-    work: Work, kind: str, friendly_id: str, url: str | None, secret: str | None
+    work: Work,
+    kind: str,
+    friendly_id: str,
+    url: str | None,
+    secret: str | None,
+    expected: Expected | None,
 ) -> None:
     if kind not in KINDS:
         raise Invalid(Problem("kind", f"value must be one of {','.join(KINDS)}"))
-    written = await work.run(
-        f"webhooks.subscribe_{kind}",
-        friendly_id=friendly_id,
-        url=url,
-        secret=secret,
-        actor=work.actor,
-        now=clock.now(),
-    )
-    if not written:
-        raise Unknown(KINDS[kind], friendly_id)
+    async with work.transaction():
+        before = await work.one(f"webhooks.lock_{kind}", friendly_id=friendly_id)
+        if expected is not None:
+            expected.check(version_of(await list_all(work)))
+        after = await work.one(
+            f"webhooks.subscribe_{kind}",
+            friendly_id=friendly_id,
+            url=url,
+            secret=secret,
+            actor=work.actor,
+            now=clock.now(),
+        )
+        if after is None:
+            raise Unknown(KINDS[kind], friendly_id)
+        action = "webhook.delete" if url is None else "webhook.create"
+        await audit.record(work, _AUDITED[kind], "", before, after, action=action)

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import audit, background
 from innkeeper.actions.audiences import usage
 from innkeeper.actions.audiences.event_names import check_event_names
 from innkeeper.errors import Conflict, Invalid, Outdated, Unknown
@@ -15,6 +15,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
+from innkeeper.rules.audited import TRAIT
 from innkeeper.rules.segment_matching import GuestRows, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.rules.versions import Expected, expect
@@ -92,6 +93,7 @@ async def put(
         )
         if row is None:
             raise RuntimeError(f"trait {name} was not stored")
+        await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await known(work)
         for segment in await work.all("segments.list", parts=_SEGMENTS):
             if name not in usage.named(segment["definition"]):
@@ -114,6 +116,7 @@ async def delete(work: Work, name: str, expected: Expected | None = None) -> Non
         expect(expected, stored)
         usage.refuse_unless_accepted(f"Trait {name}", await usage.of_trait(work, name), "")
         await work.run("traits.delete", name=name)
+        await audit.record(work, TRAIT, "delete", stored, None)
 
 
 async def hold(work: Work) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import audit, background
 from innkeeper.actions.records.paging import Page, flat
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
+from innkeeper.rules.audited import FILE_EXPORT
 from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
 
@@ -116,6 +117,7 @@ async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> 
         )
         assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
         await background.defer(work, TASK, export=str(row["ref"]))
+        await audit.record(work, FILE_EXPORT, "create", None, row)
     return row
 
 

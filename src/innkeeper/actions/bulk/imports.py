@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.background import told
 from innkeeper.actions.bulk import batches, engine
 from innkeeper.actions.bulk.batches import Holds
@@ -14,12 +15,16 @@ from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record
+from innkeeper.rules.audited import IMPORT
 from innkeeper.rules.batch import BatchRecord
+from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
+DISCARDED: Final = "given up"
+"""The fault of an import that was discarded before it was started."""
 _REHEARSAL: Final = "rehearsal"
 Told = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
 """Told of what some records did."""
@@ -33,13 +38,52 @@ async def create(
     size: int | None,
     *,
     rehearsal: bool = False,
+    ref: UUID | None = None,
 ) -> Record:
-    """An import that waits for its file to be uploaded; a `rehearsal` will change nothing."""
+    """An import that waits for its file to be uploaded, or to be started; a `rehearsal` will
+    change nothing."""
     if rehearsal:
         about = {**about, _REHEARSAL: True}
-    return await batches.allocate(
-        work, uuid4(), holds=holds, checksum=checksum, size=size, about=about
-    )
+    async with work.transaction():
+        row = await batches.allocate(
+            work, ref or uuid4(), holds=holds, checksum=checksum, size=size, about=about
+        )
+        await audit.record(work, IMPORT, "create", None, row)
+    return row
+
+
+async def start(
+    work: Work, ref: UUID, about: dict[str, Any], expected: Expected | None = None
+) -> Record:
+    """Queue an import whose file is stored already, read as `about` says.
+
+    Raises `Conflict` for one that was started or discarded, and `Outdated` where the caller
+    expects another version.
+    """
+    async with work.transaction():
+        before = await _pending(work, ref, expected)
+        described = await describe(work, ref, about)
+        sent = {"checksum": before["checksum"], "size": before["size"]}
+        after = await batches.received(work, ref, **sent)
+        await audit.record(work, IMPORT, "start", before, {**after, "about": described["about"]})
+    return after
+
+
+async def discard(work: Work, ref: UUID, expected: Expected | None = None) -> None:
+    """End an import that was not started; its file is the caller's to remove. Raises as `start`."""
+    async with work.transaction():
+        before = await _pending(work, ref, expected)
+        after = await batches.move(work, ref, batches.ERROR, fault=DISCARDED)
+        await audit.record(work, IMPORT, "discard", before, after)
+
+
+async def _pending(work: Work, ref: UUID, expected: Expected | None) -> Record:
+    """A locked import that was neither started nor discarded."""
+    row = await batches.held(work, ref)
+    expect(expected, row)
+    if row["state"] != batches.UPLOADING:
+        raise Conflict(f"Import {ref} was begun already.")
+    return row
 
 
 def is_rehearsal(batch: Row) -> bool:
@@ -55,7 +99,9 @@ async def begun(
     `again`. Raises `Conflict` when somebody is at it. One whose file cannot be read has failed."""
     if again and source is not None:
         await batches.abandon(work, holds, source)
-    row = await batches.begin(work, uuid4(), holds=holds, source=source, about=about)
+    async with work.transaction():
+        row = await batches.begin(work, uuid4(), holds=holds, source=source, about=about)
+        await audit.record(work, IMPORT, "start", None, row)
     if not await batches.claim(work, row["ref"]):
         raise Conflict("This file is being imported already.")
     try:

@@ -6,7 +6,9 @@ Each process remembers them. Whoever writes by them compares their version in th
 
 from datetime import timedelta
 
+from innkeeper.actions.admin import audit
 from innkeeper.errors import OperatorError
+from innkeeper.rules.audited import SITE
 from innkeeper.rules.stream import ConfiguredPointOfSale, StreamConfiguration
 from innkeeper.store.work import Row, Work
 
@@ -44,11 +46,18 @@ async def sites(work: Work) -> list[Row]:
 
 async def name_site(work: Work, site: str, point_of_sale: str) -> None:
     """Let a site of the edge paths mean a point of sale; raises OperatorError without it."""
-    if not await work.run("stream_settings.name_site", site=site, point_of_sale=point_of_sale):
-        raise OperatorError(f"There is no point of sale {point_of_sale}.")
+    async with work.transaction():
+        before = await work.one("stream_settings.lock_site", site=site)
+        row = await work.one("stream_settings.name_site", site=site, point_of_sale=point_of_sale)
+        if row is None:
+            raise OperatorError(f"There is no point of sale {point_of_sale}.")
+        await audit.record(work, SITE, "name", before, row)
 
 
 async def forget_site(work: Work, site: str) -> None:
     """Take an alias of a site away; raises OperatorError for an unknown one."""
-    if not await work.run("stream_settings.forget_site", site=site):
-        raise OperatorError(f"There is no alias of a site {site}.")
+    async with work.transaction():
+        row = await work.one("stream_settings.forget_site", site=site)
+        if row is None:
+            raise OperatorError(f"There is no alias of a site {site}.")
+        await audit.record(work, SITE, "remove", row, None)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
@@ -54,7 +55,14 @@ async def create(
             ]
             if problems:
                 raise Invalid(*problems)
-        return await _merge(work, rows[survivor], absorbed, rule, evidence, source)
+        row = await _merge(work, rows[survivor], absorbed, rule, evidence, source)
+        await _record(work, "merge.create", row)
+        return row
+
+
+async def _record(work: Work, action: str, row: Record) -> None:
+    about = audit.AuditSubject(audit.GUEST, str(row["survivor_ref"]))
+    await audit.note(work, action, row["survivor_ref"], about=about, merge=str(row["ref"]))
 
 
 async def absorb(
@@ -114,6 +122,7 @@ async def undo(work: Work, merge: UUID) -> Record:
                 seen, own = ledger.own_record(guest), None
                 await work.run("merges.drop_journal", guest=guest["ref"])
             await ledger.store(work, seen, own, book)
+        await _record(work, "merge.undo", row)
     return undone or row
 
 

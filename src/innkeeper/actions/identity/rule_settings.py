@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import background
+from innkeeper.actions.admin import audit, background
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
@@ -13,6 +13,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import placeholders
+from innkeeper.rules.audited import IDENTITY_GUARDS, IDENTITY_RULES
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Json, Work
@@ -36,7 +37,7 @@ async def add_rule(work: Work, rule: IdentityRule) -> IdentityRule:
         known = await _locked(work)
         if any(other.name == rule.name for other in known):
             raise Conflict(f"Identity rule {rule.name} already exists.")
-        await _store(work, [*known, rule], merging=False)
+        await _store(work, known, [*known, rule], merging=False, verb="add")
     return rule
 
 
@@ -47,7 +48,7 @@ async def delete_rule(work: Work, name: str) -> None:
         left = [rule for rule in known if rule.name != name]
         if len(left) == len(known):
             raise Unknown(SINGULAR, name)
-        await _store(work, left, merging=False)
+        await _store(work, known, left, merging=False, verb="delete")
 
 
 async def reorder_rules(
@@ -55,11 +56,12 @@ async def reorder_rules(
 ) -> list[IdentityRule]:
     """The same rules in another order; raises `Invalid` unless each is named once."""
     async with work.transaction():
-        known = {rule.name: rule for rule in await _locked(work, expected)}
-        if sorted(names) != sorted(known):
+        known = await _locked(work, expected)
+        named = {rule.name: rule for rule in known}
+        if sorted(names) != sorted(named):
             raise Invalid(Problem("rules", "must name every identity rule once"))
-        ordered = [known[name] for name in names]
-        await _store(work, ordered, merging=False)
+        ordered = [named[name] for name in names]
+        await _store(work, known, ordered, merging=False, verb="reorder")
     return ordered
 
 
@@ -73,8 +75,8 @@ async def replace_rules(
 ) -> list[IdentityRule]:
     """Another list of rules; existing guests are found by them but not merged."""
     async with work.transaction():
-        await _locked(work, expected)
-        await _store(work, wanted, merging=False)
+        known = await _locked(work, expected)
+        await _store(work, known, wanted, merging=False, verb="save")
     return list(wanted)
 
 
@@ -87,7 +89,8 @@ async def apply(
     """
     async with work.transaction():
         known = await _locked(work, expected)
-        return await _store(work, known if wanted is None else wanted, merging=True)
+        wanted = known if wanted is None else wanted
+        return await _store(work, known, wanted, merging=True, verb="apply")
 
 
 async def guards(work: Work) -> Record:
@@ -107,7 +110,8 @@ async def set_guards(work: Work, changes: Changes, expected: Expected | None = N
     """
     async with work.transaction():
         await _locked(work, expected)
-        wanted = shown_guards(await rulebook.read(work)) | changes
+        before = shown_guards(await rulebook.read(work))
+        wanted = before | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
         region = wanted["region"]
         if region is not None and region.upper() not in COUNTRIES:
@@ -122,7 +126,19 @@ async def set_guards(work: Work, changes: Changes, expected: Expected | None = N
             never_removed=sorted(built_in - never),
         )
         await _changed(work)
-        return shown_guards(await rulebook.read(work))
+        after = shown_guards(await rulebook.read(work))
+        await _record_guards(work, before, after)
+        return after
+
+
+async def _record_guards(work: Work, before: Record, after: Record) -> None:
+    """Of the values that never identify, those that were taken off the list and added to it."""
+    old, new = {*before["never"]}, {*after["never"]}
+    await audit.record(
+        *(work, IDENTITY_GUARDS, "save"),
+        {**before, "of": work.workspace, "never": sorted(old - new)},
+        {**after, "of": work.workspace, "never": sorted(new - old)},
+    )
 
 
 def _never(wanted: Changes, built_in: set[str]) -> set[str]:
@@ -175,8 +191,16 @@ async def _locked(work: Work, expected: Expected | None = None) -> tuple[Identit
     return book.rules
 
 
-async def _store(work: Work, wanted: Sequence[IdentityRule], *, merging: bool) -> Record:
-    """Replace the rules, and have existing guests indexed by them; the job that does it."""
+async def _store(
+    work: Work,
+    known: Sequence[IdentityRule],
+    wanted: Sequence[IdentityRule],
+    *,
+    merging: bool,
+    verb: str,
+) -> Record:
+    """Replace the rules `known` so far, and have existing guests indexed by the wanted ones; the
+    job that does it. `verb` says in the audit log how they were changed."""
     names = [rule.name for rule in wanted]
     if len(set(names)) < len(names):
         raise Invalid(Problem("identityRule", "must be unique"))
@@ -195,6 +219,10 @@ async def _store(work: Work, wanted: Sequence[IdentityRule], *, merging: bool) -
         now=clock.now(),
     )
     await background.defer(work, TASK, lock=lock_of_jobs(work))
+    states = (
+        {"of": work.workspace, "rules": [str(rule) for rule in each]} for each in (known, wanted)
+    )
+    await audit.record(work, IDENTITY_RULES, verb, *states)
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row
 

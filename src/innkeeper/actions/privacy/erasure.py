@@ -185,7 +185,8 @@ async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
 
 
 async def _erase_audit(work: Work, what: Erasure) -> int:
-    return await audit.erase(work, what.guests)
+    named = await audit.erase_definitions(work, what.guests)
+    return named + await audit.erase(work, what.guests)
 
 
 register(ErasureTarget("audit_changes", _erase_audit, audit.of_guests))

@@ -29,6 +29,24 @@ WHERE NOT EXISTS (SELECT FROM counted)
 UPDATE innkeeper.audit_log SET subject_kind = NULL, subject = NULL, changes = NULL
 WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND (subject IS NOT NULL OR changes IS NOT NULL)
 
+-- audit.erase_definitions
+-- What was changed of definitions that compare with an address or a number of guests.
+WITH named AS (
+    SELECT DISTINCT lower(each.value) AS value
+    FROM {ws}.guests AS g, LATERAL (
+        SELECT jsonb_array_elements_text(
+            CASE jsonb_typeof(g.body -> list) WHEN 'array' THEN g.body -> list ELSE '[]' END)
+        FROM unnest(ARRAY['emails', 'phone_numbers']) AS list
+        UNION ALL
+        SELECT g.body ->> field FROM unnest(ARRAY['email', 'phone']) AS field
+    ) AS each (value)
+    WHERE g.ref = ANY (%(guests)s::uuid[]) AND length(each.value) > 5
+)
+UPDATE innkeeper.audit_log AS a SET changes = NULL
+WHERE a.workspace = %(workspace)s AND a.changes IS NOT NULL
+  AND a.subject_kind IN ('segment', 'export', 'trait')
+  AND EXISTS (SELECT FROM named WHERE position(named.value IN lower(a.changes::text)) > 0)
+
 -- audit.of_subjects
 -- What is on record about some guests.
 SELECT at, actor, action, changes FROM innkeeper.audit_log

@@ -10,6 +10,16 @@ VALUES (%(client_key)s, %(token_sha256)s, %(workspace)s, %(compatibility)s, %(na
 SELECT client_key, token_sha256, workspace, compatibility, name, scopes, created_at, last_used_at
 FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL
 
+-- control.lock_key
+-- The key that has not been revoked, held until the transaction ends.
+SELECT client_key, token_sha256, workspace, compatibility, name, scopes
+FROM innkeeper.api_keys WHERE client_key = %(client_key)s AND revoked_at IS NULL FOR NO KEY UPDATE
+
+-- control.keys_with_digests
+-- The keys of a workspace that have not been revoked, as `control.lock_key` has them.
+SELECT client_key, token_sha256, compatibility, scopes
+FROM innkeeper.api_keys WHERE workspace = %(workspace)s AND revoked_at IS NULL
+
 -- control.find_alias
 -- The key that a context id stands for, if it has not been revoked.
 SELECT k.client_key, token_sha256, workspace, compatibility, name, scopes, k.created_at, last_used_at
@@ -20,14 +30,20 @@ WHERE a.alias = %(alias)s AND revoked_at IS NULL
 -- Every alias of a client key.
 SELECT alias, client_key, created_at FROM innkeeper.client_key_aliases ORDER BY alias
 
+-- control.lock_alias
+-- Which key a context id stands for, held until the transaction ends.
+SELECT alias, client_key FROM innkeeper.client_key_aliases WHERE alias = %(alias)s FOR UPDATE
+
 -- control.name_key
 -- A context id stands for a key from now on.
 INSERT INTO innkeeper.client_key_aliases (alias, client_key) VALUES (%(alias)s, %(client_key)s)
 ON CONFLICT (alias) DO UPDATE SET client_key = excluded.client_key
+RETURNING alias, client_key
 
 -- control.forget_alias
 -- A context id stands for no key any more.
 DELETE FROM innkeeper.client_key_aliases WHERE alias = %(alias)s
+RETURNING alias, client_key
 
 -- control.list_keys
 -- Every key, or those of one workspace, oldest first, without token.
@@ -45,7 +61,6 @@ WHERE client_key = %(client_key)s AND revoked_at IS NULL
 -- Another token for a key that has not been revoked.
 UPDATE innkeeper.api_keys SET token_sha256 = %(token_sha256)s
 WHERE client_key = %(client_key)s AND revoked_at IS NULL
-RETURNING client_key, compatibility, scopes
 
 -- control.set_compatibility
 -- Which documents decide for the callers of a key that has not been revoked.

@@ -47,6 +47,7 @@ ORDER BY name, friendly_id
 UPDATE {ws}.exports SET segment_ref = NULL, next_at = NULL, modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE segment_ref = %(segment)s
+RETURNING friendly_id, segment_ref
 
 -- exports.delete
 -- Remove an export with its executions.

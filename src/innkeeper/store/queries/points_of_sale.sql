@@ -10,6 +10,11 @@ VALUES (%(name)s, %(market)s, %(brand)s, %(language)s, %(timeout_minutes)s,
     coalesce(%(test)s::boolean, false))
 ON CONFLICT DO NOTHING
 
+-- points_of_sale.lock
+-- One point of sale, held until the transaction ends.
+SELECT name, market, brand, language, timeout_minutes, nullif(test, false) AS test
+FROM {ws}.points_of_sale WHERE name = %(name)s FOR NO KEY UPDATE
+
 -- points_of_sale.change
 -- Another timeout, or whether it is for tests; null leaves either as it is.
 UPDATE {ws}.points_of_sale SET
@@ -29,3 +34,4 @@ FROM latest GROUP BY point_of_sale ORDER BY point_of_sale
 -- points_of_sale.delete
 -- Remove a point of sale.
 DELETE FROM {ws}.points_of_sale WHERE name = %(name)s
+RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test

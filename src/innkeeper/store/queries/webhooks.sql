@@ -62,11 +62,22 @@ LEFT JOIN (
 ) AS told USING (url)
 ORDER BY kind DESC, name, friendly_id
 
+-- webhooks.lock_segment
+-- The web address of a segment, held until the transaction ends.
+SELECT friendly_id, webhook, webhook_secret FROM {ws}.segments
+WHERE friendly_id = %(friendly_id)s FOR NO KEY UPDATE
+
+-- webhooks.lock_export
+-- The web address of an export, held until the transaction ends.
+SELECT friendly_id, webhook, webhook_secret FROM {ws}.exports
+WHERE friendly_id = %(friendly_id)s FOR NO KEY UPDATE
+
 -- webhooks.subscribe_segment
 -- The web address that learns who enters and leaves a segment, or none.
 UPDATE {ws}.segments SET webhook = %(url)s, webhook_secret = %(secret)s, modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE friendly_id = %(friendly_id)s
+RETURNING friendly_id, webhook, webhook_secret
 
 -- webhooks.subscribe_export
 -- The web address that learns how executions of an export ended, or none.
@@ -76,6 +87,7 @@ UPDATE {ws}.exports SET webhook = %(url)s,
     modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE friendly_id = %(friendly_id)s
+RETURNING friendly_id, webhook, webhook_secret
 
 -- webhooks.again
 -- A message that was given up is tried anew.

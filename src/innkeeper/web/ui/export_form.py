@@ -5,7 +5,6 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segment_catalogue, segments
 from innkeeper.resources.base import Record
@@ -57,7 +56,6 @@ async def edit(visit: Visit) -> Response:
 async def create(visit: Visit) -> Response:
     """Keep a new export; run it at once when that was asked."""
     row = await audience_exports.create(visit.work, await _body(visit))
-    await audit.note(visit.work, "export.create", friendly_id=row["friendly_id"])
     note = f"{row['name']} was created."
     if row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])
@@ -75,9 +73,6 @@ async def save(visit: Visit) -> Response:
     row = await audience_exports.change(
         visit.work, before["ref"], await _body(visit), visit.expected
     )
-    names = ("name", "segment_ref", "definition_type", "schedule", "destination", "webhook")
-    differing = audit.changed(before, row, names)
-    await audit.note(visit.work, "export.change", changes=differing, friendly_id=row["friendly_id"])
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])

@@ -70,13 +70,10 @@ async def act(visit: Visit) -> Response:
     if action not in ("run", "delete"):
         raise BadRequest("Unknown action.")
     if action == "delete":
-        await audit.note(visit.work, "export.delete", friendly_id=row["friendly_id"])
         # Its files may be far away, so no transaction is held meanwhile.
         await audience_exports.delete(visit.work, row["ref"])
         return visit.go("/exports", f"{row['name']} was deleted.")
-    async with visit.work.transaction():
-        await audit.note(visit.work, "export.run", friendly_id=row["friendly_id"])
-        await audience_exports.start(visit.work, row["ref"])
+    await audience_exports.start(visit.work, row["ref"])
     return visit.go(f"/exports/{name}", "It is being run.")
 
 
@@ -89,7 +86,9 @@ async def download(visit: Visit) -> Response:
     if number not in links or found["export"]["friendly_id"] != _named(visit):
         raise NotFound
     await audit.note(
-        visit.work, "export.download", friendly_id=_named(visit), execution=str(execution)
+        *(visit.work, "export.download"),
+        about=audit.AuditSubject("export", _named(visit)),
+        execution=str(execution),
     )
     return RedirectResponse(links[number]["href"], 303)
 

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.console import search
 from innkeeper.actions.identity import merges, previews
 from innkeeper.actions.records import guests
@@ -85,10 +84,6 @@ async def confirm_undo(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
     row = await merges.undo(visit.work, visit.ref("merge"))
-    about = audit.AuditSubject(audit.GUEST, str(row["survivor_ref"]))
-    await audit.note(
-        *(visit.work, "merge.undo", row["survivor_ref"]), about=about, merge=str(row["ref"])
-    )
     return visit.go(
         f"/guests/{row['survivor_ref']}/identity", "The merge was undone: these are two guests now."
     )
@@ -113,9 +108,7 @@ async def merge(visit: Visit) -> Response:
     if survivor not in pair:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
-    row = await merges.create(visit.work, survivor, absorbed)
-    about = audit.AuditSubject(audit.GUEST, str(survivor))
-    await audit.note(visit.work, "merge.create", survivor, about=about, merge=str(row["ref"]))
+    await merges.create(visit.work, survivor, absorbed)
     return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
 
 

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import rule_changes, rule_settings
 from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
@@ -59,21 +58,12 @@ async def change(visit: Visit) -> Response:
     action = visit.sent("action")
     if action == "preview":
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
-    names = [rule.name for rule in wanted]
-    before = [_row(rule) for rule in await rule_settings.rules(visit.work)]
     if action == "apply":
         await rule_settings.apply(visit.work, wanted, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
         await rule_settings.replace_rules(visit.work, wanted, visit.expected)
         note = "The rules are in force for what arrives from now on."
-    changes = audit.changed(
-        {"rules": [" = ".join(each.values()) for each in before]},
-        {"rules": [" = ".join(_row(rule).values()) for rule in wanted]},
-        ("rules",),
-    )
-    action = f"identity_rules.{action or 'save'}"
-    await audit.note(visit.work, action, changes=changes, rules=names)
     return visit.go("/settings/identity-rules", note)
 
 
@@ -84,15 +74,7 @@ async def _change_guards(visit: Visit) -> Response:
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
         raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
     changes = {**sent, "group_limit": int(limit), "region": sent["region"] or None}
-    before = await rule_settings.guards(visit.work)
-    after = await rule_settings.set_guards(visit.work, changes, visit.expected)
-    await audit.note(
-        visit.work,
-        "identity_guards.save",
-        changes=audit.changed(before, after, ("group_limit", "region")),
-        added=sorted({*after["never"]} - {*before["never"]}),
-        removed=sorted({*before["never"]} - {*after["never"]}),
-    )
+    await rule_settings.set_guards(visit.work, changes, visit.expected)
     return visit.go("/settings/identity-rules", "The guards are in force.")
 
 

@@ -13,7 +13,6 @@ import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.bulk import batches, imports
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.actions.identity import rulebook
@@ -60,16 +59,7 @@ async def upload(visit: Visit) -> Response:
     ref, files = uuid4(), Files.of(visit.settings)
     name = batches.upload_name(visit.workspace, ref)
     kept = await _in_thread(visit, import_files.keep, files, name, sent.file, sent.filename)
-    async with visit.work.transaction():
-        await batches.allocate(
-            visit.work,
-            ref,
-            holds=holds,
-            checksum=kept.checksum,
-            size=kept.size,
-            about=kept.about,
-        )
-        await audit.note(visit.work, "import.upload", ref=str(ref), holds=holds)
+    await imports.create(visit.work, holds, kept.about, kept.checksum, kept.size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
 
@@ -159,9 +149,7 @@ async def act(visit: Visit) -> Response:
         raise BadRequest("This import was begun already.")
     if action == "discard":
         files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-        async with visit.work.transaction():
-            await batches.move(visit.work, row["ref"], batches.ERROR, fault="given up")
-            await audit.note(visit.work, "import.discard", ref=str(row["ref"]))
+        await imports.discard(visit.work, row["ref"], visit.expected)
         await _in_thread(visit, files.remove, name)
         return visit.go("/imports", "The file was thrown away. Nothing was imported.")
     _, mapping, wrong = await _mapped(visit, row)
@@ -172,10 +160,7 @@ async def act(visit: Visit) -> Response:
     if action == "try":
         return await one(visit, await _tried(visit, row, mapping))
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
-    async with visit.work.transaction():
-        await imports.describe(visit.work, row["ref"], {**row["about"], **layout.about()})
-        await batches.received(visit.work, row["ref"], checksum=row["checksum"], size=row["size"])
-        await audit.note(visit.work, "import.start", ref=str(row["ref"]), holds=row["holds"])
+    await imports.start(visit.work, row["ref"], {**row["about"], **layout.about()}, visit.expected)
     return visit.go(path)
 
 

@@ -90,19 +90,18 @@ async def act(visit: Visit) -> Response:
     row = await segments.fetch(visit.work, name)
     if action == "run":
         ran = await segment_runs.run(visit.work, row["ref"])
-        await audit.note(visit.work, "segment.run", friendly_id=row["friendly_id"])
+        about = audit.AuditSubject("segment", row["friendly_id"])
+        await audit.note(visit.work, "segment.run", about=about)
         note = ran["error"] or f"{ran['rows']:,} guests are in it now."
         return visit.go(f"/segments/{name}", note)
-    async with visit.work.transaction():
-        await audit.note(visit.work, f"segment.{action}", friendly_id=row["friendly_id"])
-        if action == "delete":
-            await segments.delete(visit.work, row["ref"], accepted=visit.sent("uses"))
-            return visit.go("/segments", f"{row['name']} was deleted.")
-        if action == "start":
-            await segments.start(visit.work, row["ref"])
-            return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
-        await segments.pause(visit.work, row["ref"])
-        return visit.go(f"/segments/{name}", "It is paused.")
+    if action == "delete":
+        await segments.delete(visit.work, row["ref"], accepted=visit.sent("uses"))
+        return visit.go("/segments", f"{row['name']} was deleted.")
+    if action == "start":
+        await segments.start(visit.work, row["ref"])
+        return visit.go(f"/segments/{name}", "It is being published: Live within moments.")
+    await segments.pause(visit.work, row["ref"])
+    return visit.go(f"/segments/{name}", "It is paused.")
 
 
 async def why(visit: Visit) -> Response:
@@ -181,11 +180,6 @@ async def save(visit: Visit) -> Response:
         visit.fault = error if error.status == 412 else None
         return await _builder(visit, draft, row=row, refused=error)
     await segment_runs.run(visit.work, kept["ref"])
-    word = "change" if row else "create"
-    differing = audit.changed(row or {}, kept, ("name", "tags", "revision"))
-    await audit.note(
-        *(visit.work, f"segment.{word}"), changes=differing, friendly_id=kept["friendly_id"]
-    )
     return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
 
 

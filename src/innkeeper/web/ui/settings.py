@@ -14,6 +14,7 @@ from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
+from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -48,7 +49,6 @@ async def change_point_of_sale(visit: Visit) -> Response:
         uses = (await usage.of_points_of_sale(visit.work)).get(name, [])
         usage.refuse_unless_accepted(f"Point of sale {name}", uses, visit.sent("uses"))
         await configuration.delete_point_of_sale(visit.work, name)
-        await audit.note(visit.work, "point_of_sale.delete", name=name)
         return visit.go("/settings/points-of-sale", f"{name} was deleted.")
     changes: dict[str, Any] = {}
     problems = []
@@ -67,7 +67,6 @@ async def change_point_of_sale(visit: Visit) -> Response:
     if problems:
         raise Invalid(*problems)
     await configuration.create_point_of_sale(visit.work, changes)
-    await audit.note(visit.work, "point_of_sale.create", name=name)
     return visit.go("/settings/points-of-sale", f"{name} was created.")
 
 
@@ -136,7 +135,6 @@ async def reset(visit: Visit) -> Response:
     if not visit.is_sandbox or name != visit.workspace or visit.sent("confirm") != name:
         raise BadRequest("Type the name of this sandbox to empty it.")
     await workspaces.reset(visit.work, name)
-    await audit.note(visit.work, "workspace.reset")
     return visit.go("/settings/workspace", f"{name} is empty now. Its keys stay.")
 
 
@@ -174,12 +172,12 @@ async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:
 def _changes(visit: Visit, row: Record) -> list[tuple[str, Any, Any]]:
     """(field, before, after) of a row, as this visitor may see them."""
     shown = []
-    for name, (before, after) in (row["changes"] or {}).items():
-        pair = [before, after]
+    for name, values in (row["changes"] or {}).items():
+        pair = values
         if row["subject_kind"] == audit.GUEST:
             pair = [_as_of_guest(visit, name, value) for value in pair]
-        else:
-            pair = [visit.veil_text(value) for value in pair]
+        elif not visit.personal:
+            pair = [masked_setting(name, value) for value in pair]
         shown.append((name, *pair))
     return shown
 

@@ -1,14 +1,12 @@
 """Settings, API access: client keys, context ids that stand for them, OAuth keys."""
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit, keys, oauth
+from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import BadRequest
-from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -35,25 +33,18 @@ async def show(
         scope=oauth.SCOPE,
         scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
         default_scopes=DEFAULT_SCOPES & giveable,
-        versions={row["client_key"]: _version(row) for row in live},
+        versions=await keys.versioned(visit.work, visit.workspace),
         rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
     )
-
-
-def _version(key: Record) -> str:
-    """A word for what can be changed of a key: another one when any of it is."""
-    return digest("key", key["compatibility"], str(in_order(keys.scopes_in(key)))).hex
 
 
 async def change(visit: Visit) -> Response:
     """Create, rotate, change or revoke a key of this workspace."""
     action, client_key = visit.sent("action"), visit.sent("client_key")
     known = {row["client_key"]: row for row in await keys.list_all(visit.work, visit.workspace)}
-    if action != "create":
-        if client_key not in known:
-            raise BadRequest("There is no such key in this workspace.")
-        visit.check_version(_version(known[client_key]))
-    note, may_give = "", scopes_of_role(visit.person.role)
+    if action != "create" and client_key not in known:
+        raise BadRequest("There is no such key in this workspace.")
+    may_give, expected = scopes_of_role(visit.person.role), visit.expected
     if action == "create":
         name = visit.sent("name")[:100]
         fresh = await keys.create(
@@ -62,32 +53,20 @@ async def change(visit: Visit) -> Response:
             by=may_give,
         )
     elif action == "rotate":
-        fresh = await keys.rotate(visit.work, client_key, by=may_give)
+        fresh = await keys.rotate(visit.work, client_key, by=may_give, expected=expected)
     elif action == "scopes":
         scopes = read_scopes(visit.sent_all("scopes"))
-        await keys.set_scopes(visit.work, client_key, scopes, by=may_give)
-        note = f"The key may {', '.join(in_order(scopes))} now."
+        await keys.set_scopes(visit.work, client_key, scopes, by=may_give, expected=expected)
+        return visit.go("/settings", f"The key may {', '.join(in_order(scopes))} now.")
     elif action == "compatibility":
-        await keys.set_compatibility(visit.work, client_key, _compatibility(visit))
-        note = f"The key answers as {_compatibility(visit)} now."
+        wanted = _compatibility(visit)
+        await keys.set_compatibility(visit.work, client_key, wanted, expected=expected)
+        return visit.go("/settings", f"The key answers as {wanted} now.")
     elif action == "revoke":
         await keys.revoke(visit.work, client_key)
-        note = "The key was revoked. Calls with it are refused now."
+        return visit.go("/settings", "The key was revoked. Calls with it are refused now.")
     else:
         raise BadRequest("Unknown action.")
-    if note:
-        before = known[client_key]
-        after: dict[str, Any] = {}
-        if action == "compatibility":
-            after = {"compatibility": _compatibility(visit)}
-        elif action == "scopes":
-            after = {"scopes": visit.sent_all("scopes")}
-        about = {**before, "scopes": in_order(keys.scopes_in(before))}
-        changes = audit.changed(about, after, after)
-        named = {"client_key": client_key, **after}
-        await audit.note(visit.work, f"key.{action}", changes=changes, **named)
-        return visit.go("/settings", note)
-    await audit.note(visit.work, f"key.{action}", client_key=fresh.client_key)
     return await show(visit, fresh)
 
 
@@ -102,13 +81,11 @@ async def change_client(visit: Visit) -> Response:
         # What it reads are guests.
         visit.need(Right.PERSONAL)
         made = await oauth.create(visit.work, visit.workspace, visit.sent("name")[:100])
-        await audit.note(visit.work, "oauth.create", client_id=made.client_id)
         return await show(visit, client=made)
     known = {row["client_id"] for row in await oauth.list_all(visit.work, visit.workspace)}
     if action != "revoke" or client_id not in known:
         raise BadRequest("There is no such key in this workspace.")
     await oauth.revoke(visit.work, client_id)
-    await audit.note(visit.work, "oauth.revoke", client_id=client_id)
     return visit.go("/settings", "The OAuth key and its tokens have ended.")
 
 
@@ -121,10 +98,8 @@ async def change_alias(visit: Visit) -> Response:
         raise BadRequest("Name a context id, and a key of this workspace.")
     if visit.sent("action") == "remove":
         await keys.forget_alias(visit.work, alias)
-        await audit.note(visit.work, "alias.remove", alias=alias)
         return visit.go("/settings", f"{alias} stands for no key any more.")
-    await keys.name_key(visit.work, alias, client_key)
-    await audit.note(visit.work, "alias.create", alias=alias, client_key=client_key)
+    await keys.name_key(visit.work, alias, client_key, only_new=True)
     return visit.go("/settings", f"{alias} stands for the key now.")
 
 

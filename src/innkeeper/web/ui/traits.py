@@ -6,7 +6,6 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import segment_catalogue, trait_values, traits, usage
 from innkeeper.errors import ApiError, BadRequest, Conflict, Invalid, Outdated, Problem
 from innkeeper.resources.base import Record
@@ -69,7 +68,6 @@ async def act(visit: Visit) -> Response:
     if visit.sent("action") != "delete":
         raise BadRequest("Unknown action.")
     await traits.delete(visit.work, name)
-    await audit.note(visit.work, "trait.delete", name=name)
     return visit.go("/traits", f"{name} was deleted.")
 
 
@@ -115,11 +113,6 @@ async def save(visit: Visit) -> Response:
         return shown
     except (Invalid, Conflict) as refused:
         return await _refused(visit, draft, row, refused)
-    word = "change" if row else "create"
-    # Not the rules: what they compare with may name somebody.
-    names = ("entity", "type", "function", "field", "currency")
-    differing = audit.changed(row["definition"] if row else {}, told, names)
-    await audit.note(visit.work, f"trait.{word}", changes=differing, name=name)
     return visit.go(f"/traits/of/{name}", f"{name} was saved.")
 
 

@@ -1,15 +1,13 @@
 """Settings, webhooks: which address is told of which segment or export, and whether it was."""
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
-from innkeeper.actions.admin import audit
 from innkeeper.actions.audiences import audience_exports, segments, subscriptions, webhooks
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -32,19 +30,13 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
     return visit.show(
         "settings_webhooks.html",
         tabs=TABS,
-        version=_version(rows),
+        version=subscriptions.version_of(rows),
         rows=_veiled(visit, rows),
         messages=_veiled(visit, await webhooks.list_all(visit.work, LISTED)),
         every=every,
         secret=secret,
         url=url,
     )
-
-
-def _version(rows: list[Record]) -> str:
-    """A word for who is told of what: another one when any of it is."""
-    told = [f"{row['kind']}:{row['friendly_id']} {row['url']}" for row in rows]
-    return digest("webhooks", *told).hex
 
 
 def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
@@ -56,21 +48,16 @@ async def change(visit: Visit) -> Response:
     """Tell an address, tell it no longer, send a message again."""
     action = visit.sent("action")
     kind, _, friendly = visit.sent("what").partition(":")
-    about: dict[str, Any] = {"kind": kind, "friendly_id": friendly}
-    visit.check_version(_version(await subscriptions.list_all(visit.work)))
     if action == "create":
         url = visit.sent("url")
-        secret = await subscriptions.put(visit.work, kind, friendly, url)
-        await audit.note(visit.work, "webhook.create", **about, url=url)
+        secret = await subscriptions.put(visit.work, kind, friendly, url, visit.expected)
         return await show(visit, secret, url)
     if action == "delete":
-        await subscriptions.remove(visit.work, kind, friendly)
-        await audit.note(visit.work, "webhook.delete", **about)
+        await subscriptions.remove(visit.work, kind, friendly, visit.expected)
         return visit.go("/settings/webhooks", "The address is told no more.")
     if action != "again" or not visit.sent("sequence").isdecimal():
         raise BadRequest("Unknown action.")
     await subscriptions.again(visit.work, int(visit.sent("sequence")[:18]))
-    await audit.note(visit.work, "webhook.again", sequence=visit.sent("sequence"))
     return visit.go("/settings/webhooks", "The message is sent again within seconds.")
 
 

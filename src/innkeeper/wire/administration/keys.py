@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from innkeeper.actions.admin import audit, keys
+from innkeeper.actions.admin import keys
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.values import iso
@@ -56,9 +56,6 @@ async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
         made = await keys.create(
             work, work.workspace, compatibility, name, scopes=scopes, by=asked.scopes
         )
-        await audit.note(
-            work, "key.create", client_key=made.client_key, scopes=in_order(made.scopes)
-        )
         row = await _own(work, made.client_key)
     body = {**shown(row, asked.base), "apiToken": made.api_token}
     return EndpointResponse(body, 201, body["href"])
@@ -71,7 +68,6 @@ async def rotate_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
         if row["revoked_at"] is not None:
             raise Conflict("The key was revoked: create another one.")
         made = await keys.rotate(work, row["client_key"], by=asked.scopes)
-        await audit.note(work, "key.rotate", client_key=made.client_key)
     return EndpointResponse({**shown(row, asked.base), "apiToken": made.api_token})
 
 
@@ -81,7 +77,6 @@ async def revoke_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
         row = await _own(work, asked.path["client_key"])
         if row["revoked_at"] is None:
             await keys.revoke(work, row["client_key"])
-            await audit.note(work, "key.revoke", client_key=row["client_key"])
     return EndpointResponse(status=204)
 
 
