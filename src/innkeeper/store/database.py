@@ -8,17 +8,17 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import Limits
+from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries, schema_of
 from innkeeper.store.work import ADAPTERS, Work
 
-Connection = psycopg.AsyncConnection[DictRow]
 Result = TypeVar("Result")
 
 # A caller that waited this long for a connection is better told to come back.
@@ -46,9 +46,9 @@ class Database:
         self.limits = Limits.of(pool_size, question_wait_seconds)
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[PooledConnection] = AsyncConnectionPool(
             conninfo=with_options(dsn, statement_timeout_ms),
-            connection_class=psycopg.AsyncConnection[DictRow],
+            connection_class=PooledConnection,
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
@@ -90,7 +90,7 @@ class Database:
         """A connection for what belongs to no workspace: keys, workspaces."""
         return Lent(self, "", self._control, actor)
 
-    async def checkout(self) -> Connection:
+    async def checkout(self) -> PooledConnection:
         try:
             while True:
                 connection = await self._pool.getconn()
@@ -104,7 +104,7 @@ class Database:
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable() from error
 
-    async def put_back(self, connection: Connection) -> None:
+    async def put_back(self, connection: PooledConnection) -> None:
         """Return what `checkout` lent."""
         await self._pool.putconn(connection)
 
@@ -146,7 +146,7 @@ class _Adapted:
     connection = None
 
 
-def _alive(connection: Connection) -> bool:
+def _alive(connection: PooledConnection) -> bool:
     """Whether an idle connection is sound, without asking the server.
 
     Nobody has asked it anything, so bytes to read mean news: mostly that it was closed.

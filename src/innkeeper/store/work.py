@@ -20,6 +20,7 @@ from innkeeper import clock
 from innkeeper.settings import Settings
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
+from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries
 
 # `Json(value)` makes a parameter jsonb.
@@ -90,9 +91,9 @@ class Lender(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    async def checkout(self) -> psycopg.AsyncConnection[DictRow]: ...
+    async def checkout(self) -> PooledConnection: ...
 
-    async def put_back(self, connection: psycopg.AsyncConnection[DictRow]) -> None: ...
+    async def put_back(self, connection: PooledConnection) -> None: ...
 
 
 class Work:
@@ -116,7 +117,7 @@ class Work:
 
     def __init__(
         self,
-        connection: psycopg.AsyncConnection[DictRow],
+        connection: PooledConnection,
         workspace: str,
         queries: Queries,
         lender: Lender,
@@ -175,7 +176,7 @@ class Work:
 
     async def give_back(self) -> None:
         """Return the connection, if there is one, to where it was lent."""
-        connection: psycopg.AsyncConnection[DictRow] | None = getattr(self, "connection", None)
+        connection: PooledConnection | None = getattr(self, "connection", None)
         if connection is not None:
             # Whoever queries without one meets an error instead of somebody else's transaction.
             del self.connection
@@ -186,7 +187,9 @@ class Work:
     ) -> Row | None:
         """The first row of a query, or None."""
         try:
-            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
+            cursor = await self.connection.reused_cursor.execute(
+                self._queries.text(query, **parts), params
+            )
             return await cursor.fetchone()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -196,7 +199,9 @@ class Work:
     ) -> list[Row]:
         """Every row of a query."""
         try:
-            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
+            cursor = await self.connection.reused_cursor.execute(
+                self._queries.text(query, **parts), params
+            )
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -206,7 +211,9 @@ class Work:
     ) -> int:
         """Run a statement; how many rows it wrote."""
         try:
-            cursor = await self.connection.execute(self._queries.text(query, **parts), params)
+            cursor = await self.connection.reused_cursor.execute(
+                self._queries.text(query, **parts), params
+            )
             return cursor.rowcount
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -311,7 +318,7 @@ class Work:
 
     async def _command(self, sql: str) -> str | None:
         try:
-            return (await self.connection.execute(sql)).statusmessage
+            return (await self.connection.reused_cursor.execute(sql)).statusmessage
         except psycopg.Error as error:
             raise translated(error) from error
 

@@ -10,12 +10,14 @@ from time import monotonic
 from typing import Final, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from innkeeper.errors import UriTooLong
 from innkeeper.web.browser_security import STRICT, Headers
 from innkeeper.web.connections import CLOSED, Connection, ConnectionLimits, watch_of
 from innkeeper.web.request_head import single_slashes
+from innkeeper.web.single_write import SingleWrite
 from innkeeper.wire.request_target import check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
@@ -180,6 +182,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         super().on_body(body)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        super()._start_asgi_task(cycle, SingleWrite(app, cycle))  # type: ignore[arg-type]
 
     def pause_writing(self) -> None:
         self._paused_at = monotonic()

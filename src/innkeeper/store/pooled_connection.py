@@ -1,0 +1,132 @@
+"""A database connection whose socket stays registered with the event loop between statements."""
+
+import asyncio
+import logging
+from functools import cached_property
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow
+from psycopg.waiting import Ready, Wait
+
+Result = TypeVar("Result")
+
+_CANCEL_SECONDS: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class PooledConnection(psycopg.AsyncConnection[DictRow]):
+    """Waits for results with one registration; psycopg's own makes and removes one for each
+    statement, at eight system calls.
+
+    What writes a lot, or waits with a timeout, waits as psycopg does.
+    """
+
+    _watched = -1
+    """The file descriptor that is registered, or -1."""
+    _bytes_came: asyncio.Future[None] | None = None
+    """Set while a statement waits for its result."""
+
+    @cached_property
+    def reused_cursor(self) -> psycopg.AsyncCursor[DictRow]:
+        """A cursor for any statement whose result is read before the next one runs: a new cursor
+        costs as much as the rest of a short statement."""
+        return self.cursor()
+
+    async def wait(
+        self,
+        gen: PQGen[Result],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's
+    ) -> Result:
+        """Run a generator of psycopg that talks to the server; what it returns."""
+        if timeout is not None:
+            self._unwatch()
+            return await super().wait(gen, interval, timeout)
+        try:
+            wanted = next(gen)
+        except StopIteration as end:
+            # psycopg lets other tasks run now and then where nothing blocks.
+            return await super().wait(_returning(end.value))
+        try:
+            while not wanted & Wait.W:
+                await self._readable()
+                wanted = gen.send(Ready.R)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        except asyncio.CancelledError:
+            await self._cancel_statement(gen)
+            raise
+        except BaseException:
+            # libpq may have closed the socket, whose number is then another's.
+            self._unwatch()
+            raise
+        self._unwatch()
+        return await super().wait(_resumed(gen, wanted), interval)
+
+    async def close(self) -> None:
+        """Close the connection; a statement that waits on it fails."""
+        self._unwatch()
+        if self._bytes_came is not None and not self._bytes_came.done():
+            self._bytes_came.set_exception(psycopg.OperationalError("the connection was closed"))
+        await super().close()
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._watched < 0:
+            self._watched = self.pgconn.socket
+            loop.add_reader(self._watched, self._wake)
+        self._bytes_came = loop.create_future()
+        try:
+            await self._bytes_came
+        finally:
+            self._bytes_came = None
+
+    def _wake(self) -> None:
+        if self._bytes_came is None:
+            # No statement waits: the server says something, or closed the connection. It is read
+            # before the next statement; until then the loop must not be woken again and again.
+            self._unwatch()
+        elif not self._bytes_came.done():
+            self._bytes_came.set_result(None)
+
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = -1
+
+    async def _cancel_statement(self, gen: PQGen[Result]) -> None:
+        """Have the server stop, and read what it answers; else the connection is of no more use."""
+        self._unwatch()
+        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        try:
+            await self.cancel_safe(timeout=_CANCEL_SECONDS)
+            await super().wait(_resumed(gen, Wait.R), timeout=_CANCEL_SECONDS)
+        except psycopg.errors.QueryCanceled:
+            return
+        except BaseException as error:
+            log.warning("a statement could not be cancelled: %s", type(error).__name__)
+            self.pgconn.finish()
+            if not isinstance(error, Exception):
+                raise
+
+
+def _returning(value: Result) -> PQGen[Result]:
+    """A generator that returns at once."""
+    return value
+    yield Wait.R
+
+
+def _resumed(gen: PQGen[Result], wanted: Wait) -> PQGen[Result]:
+    """The rest of a generator that waits for `wanted`."""
+    try:
+        while True:
+            wanted = gen.send((yield wanted))
+    except StopIteration as end:
+        result: Result = end.value
+        return result

@@ -1,0 +1,145 @@
+"""PooledConnection against a real server: one registration of its socket, and none left over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from waiting import wait_until
+
+from innkeeper.store.pooled_connection import PooledConnection
+
+pytestmark = pytest.mark.anyio
+
+LONG = "SELECT pg_sleep(600)"
+
+
+@pytest.fixture
+async def opened(anyio_backend: str, server: str) -> AsyncIterator[PooledConnection]:
+    connection = await PooledConnection.connect(server, autocommit=True, row_factory=dict_row)
+    yield connection
+    await connection.close()
+
+
+async def _one(connection: PooledConnection) -> int:
+    row = await (await connection.reused_cursor.execute("SELECT 1 AS one")).fetchone()
+    assert row is not None
+    return int(row["one"])
+
+
+class Registrations:
+    """The sockets that the running loop was told to watch and to leave, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.added: list[int] = []
+        self.removed: list[int] = []
+        self._add, self._remove = loop.add_reader, loop.remove_reader
+        monkeypatch.setattr(loop, "add_reader", self._adding)
+        monkeypatch.setattr(loop, "remove_reader", self._removing)
+
+    def _adding(self, descriptor: int, *call: Any) -> None:
+        self.added.append(descriptor)
+        self._add(descriptor, *call)
+
+    def _removing(self, descriptor: int) -> bool:
+        self.removed.append(descriptor)
+        return self._remove(descriptor)
+
+
+async def test_its_socket_is_registered_once(
+    opened: PooledConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = Registrations(monkeypatch)
+    for _ in range(50):
+        assert await _one(opened) == 1
+    async with opened.transaction():
+        assert await _one(opened) == 1
+    assert sockets.added == [opened.fileno()]
+    assert sockets.removed == []
+
+
+async def test_a_statement_that_fails_leaves_it_usable(opened: PooledConnection) -> None:
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await opened.reused_cursor.execute("SELECT 1 / 0")
+        assert await _one(opened) == 1
+
+
+async def test_a_cancelled_statement_is_stopped_in_the_server(
+    opened: PooledConnection, server: str
+) -> None:
+    waiting = asyncio.create_task(opened.execute(LONG))
+    async with await PooledConnection.connect(server, autocommit=True) as other:
+
+        async def runs() -> bool:
+            cursor = await other.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'",
+                [opened.info.backend_pid],
+            )
+            return await cursor.fetchone() is not None
+
+        await wait_until("the statement runs", runs)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not await runs()
+    assert await _one(opened) == 1
+
+
+async def test_an_idle_connection_that_the_server_closes_does_not_keep_the_loop_busy(
+    opened: PooledConnection, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = Registrations(monkeypatch)
+    assert await _one(opened) == 1
+    async with await PooledConnection.connect(server, autocommit=True) as other:
+        await other.execute("SELECT pg_terminate_backend(%s)", [opened.info.backend_pid])
+        await wait_until("its socket is left", lambda: opened.fileno() in sockets.removed)
+    with pytest.raises(psycopg.OperationalError):
+        await _one(opened)
+    await opened.close()
+    assert sorted(sockets.added) == sorted(sockets.removed)
+
+
+async def test_a_statement_fails_whose_connection_is_closed(
+    opened: PooledConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = Registrations(monkeypatch)
+    waiting = asyncio.create_task(opened.execute(LONG))
+    await wait_until("the statement is sent", lambda: sockets.added)
+    await opened.close()
+    with pytest.raises(psycopg.OperationalError):
+        await waiting
+    assert sockets.removed == sockets.added
+
+
+async def test_statements_larger_than_the_buffers_of_the_socket_pass(
+    opened: PooledConnection,
+) -> None:
+    text = "é" * (8 << 20)
+    cursor = await opened.reused_cursor.execute("SELECT %s::text AS text", [text])
+    row = await cursor.fetchone()
+    assert row is not None
+    assert row["text"] == text
+    assert await _one(opened) == 1
+
+
+async def test_copy_and_pipelines_pass(opened: PooledConnection) -> None:
+    await opened.execute("CREATE TEMPORARY TABLE numbers (number bigint)")
+    async with opened.cursor() as cursor:
+        async with cursor.copy("COPY numbers FROM STDIN") as copy:
+            for number in range(10_000):
+                await copy.write_row([number])
+        async with opened.pipeline():
+            first = await opened.execute("SELECT count(*) AS many FROM numbers")
+            second = await opened.execute("SELECT sum(number) AS sum FROM numbers")
+        assert await first.fetchall() == [{"many": 10_000}]
+        assert await second.fetchall() == [{"sum": 49_995_000}]
+        read = 0
+        async with cursor.copy("COPY numbers TO STDOUT") as copy:
+            async for block in copy:
+                read += bytes(block).count(b"\n")
+    assert read == 10_000
+    assert await _one(opened) == 1
