@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= .data
 WORKERS_OF_TESTS ?= 2
+# The tests start hundreds of processes, each of which would compile all of Innkeeper again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup serve demo test test-long test-spark check bench bench-attacks docs clean

@@ -4,18 +4,16 @@ import asyncio
 import atexit
 import os
 import shutil
+import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from databases import cloned, create, drop
 from waiting import PATIENCE_SECONDS
 
 from innkeeper.store.database import Database
@@ -28,9 +26,14 @@ SHARED_MEMORY = Path("/dev/shm")
 # Where servers note that they run: no test finds those of the person who runs the tests.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="innkeeper-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+# Innkeeper is compiled once, not by each of the hundreds of processes that the tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # httpx gives up after five seconds wherever a call names no other time.
 for _kind in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _kind, PATIENCE_SECONDS)
+# Each client reads the certificates of all authorities, though hardly any calls another machine.
+_transport = sys.modules["httpx._transports.default"]
+_transport.create_ssl_context = cache(_transport.create_ssl_context)
 
 
 @pytest.fixture
@@ -65,52 +68,27 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _create(server: str, template: str | None = None) -> tuple[str, str]:
-    """A new database: its name, and its address."""
-    name = f"innkeeper_test_{uuid4().hex}"
-    command = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-    if template is not None:
-        command += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(command)
-    return name, make_conninfo(server, dbname=name)
-
-
-def _drop(server: str, name: str) -> None:
-    command = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-    with psycopg.connect(server, autocommit=True) as connection:
-        for _ in range(50):
-            # An autovacuum of it may run, which only a superuser may end.
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                connection.execute(command)
-                return
-            time.sleep(0.1)
-        connection.execute(command)
-
-
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """The name of a database as `innkeeper db migrate` leaves it."""
-    name, dsn = _create(server)
+    name, dsn = create(server)
     asyncio.run(migrate(dsn))
     yield name
-    _drop(server, name)
+    drop(server, name)
 
 
 @pytest.fixture
 def dsn(server: str, template: str) -> Iterator[str]:
     """A fresh, migrated database, gone after the test."""
-    name, address = _create(server, template)
-    yield address
-    _drop(server, name)
+    with cloned(server, template) as address:
+        yield address
 
 
 @pytest.fixture
 def empty_dsn(server: str) -> Iterator[str]:
     """A database that Innkeeper has not seen yet."""
-    name, address = _create(server)
-    yield address
-    _drop(server, name)
+    with cloned(server) as address:
+        yield address
 
 
 @pytest.fixture

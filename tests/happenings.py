@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from databases import cloned
 
 LONG = "INNKEEPER_LONG" in os.environ
 TIMEOUTS = (2, 5, 20)
@@ -53,11 +51,7 @@ def reference(events: Sequence[Happened]) -> set[frozenset[int]]:
 @pytest.fixture(scope="module")
 def live(server: str, template: str) -> Iterator[str]:
     """A database with those points of sale."""
-    name = f"innkeeper_test_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        admin.execute(copied.format(sql.Identifier(name), sql.Identifier(template)))
-        dsn = make_conninfo(server, dbname=name)
+    with cloned(server, template) as dsn:
         with psycopg.connect(dsn, autocommit=True) as connection:
             for timeout in TIMEOUTS:
                 connection.execute(
@@ -66,4 +60,3 @@ def live(server: str, template: str) -> Iterator[str]:
                     [str(timeout), timeout],
                 )
         yield dsn
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

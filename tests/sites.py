@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
 
+import databases
 import psycopg
 import pytest
 from calling import Api, Bare, served
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from databases import cloned
 
 from innkeeper.actions.admin import keys, workspaces
 from innkeeper.jobs.worker import work_jobs
@@ -29,6 +28,7 @@ __all__ = [
     "bare",
     "connection",
     "empty",
+    "emptying",
     "official",
     "official_key_api",
     "open_key_api",
@@ -36,15 +36,6 @@ __all__ = [
     "site",
     "stranger",
 ]
-
-CONFIGURATION = (
-    "identity_rules",
-    "identity_settings",
-    "points_of_sale",
-    "stream_settings",
-    "lake_state",
-)
-"""Tables of a workspace that do not start empty."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +95,18 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    name = sql.Identifier(f"innkeeper_test_{uuid4().hex}")
-    dsn = make_conninfo(server, dbname=name.as_string().strip('"'))
-    data = tmp_path_factory.mktemp("data")
-    settings = Settings(
-        database=dsn,
-        data=data,
-        log_level="error",
-        log_format="text",
-        pool_size=12,
-        # Where `receiving` listens.
-        allowed_private_hosts="127.0.0.1",
-    )
-    with psycopg.connect(server, autocommit=True) as admin:
-        copied = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        admin.execute(copied.format(name, sql.Identifier(template)))
+    with cloned(server, template) as dsn:
+        settings = Settings(
+            database=dsn,
+            data=tmp_path_factory.mktemp("data"),
+            log_level="error",
+            log_format="text",
+            pool_size=12,
+            # Where `receiving` listens.
+            allowed_private_hosts="127.0.0.1",
+        )
         with served(create_app(settings)) as url:
             yield Site(url, dsn, settings)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 @pytest.fixture(scope="session")
@@ -149,25 +134,18 @@ def other_workspace_api(site: Site) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(scope="session")
+def emptying(site: Site) -> Iterator[Callable[[], None]]:
+    """Empties the workspace `live`."""
+    opened, without_triggers = databases.connect_to_empty(site.dsn)
+    with opened:
+        yield lambda: databases.empty(opened, without_triggers)
+
+
 @pytest.fixture
-def empty(connection: psycopg.Connection) -> None:
+def empty(emptying: Callable[[], None]) -> None:
     """Nobody in the workspace `live`, whatever the tests before left there."""
-    tables = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'ws_live'::regnamespace "
-        "AND relkind = 'r' AND relname <> ALL (%s)",
-        [list(CONFIGURATION)],
-    ).fetchall()
-    # Most are empty already, and a table that is truncated is a new file or several.
-    filled = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(
-            sql.Literal(name), sql.Identifier("ws_live", name)
-        )
-        for (name,) in tables
-    )
-    names = [sql.Identifier("ws_live", name) for (name,) in connection.execute(filled)]
-    if names:
-        command = sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names))
-        connection.execute(command)
+    emptying()
 
 
 @pytest.fixture
