@@ -54,7 +54,8 @@ def jobs_of(site: Site, task: str) -> list[tuple[str, int]]:
     """(status, attempts) of every job of a task."""
     with psycopg.connect(site.dsn) as connection:
         return connection.execute(
-            "SELECT status::text, attempts FROM jobs.procrastinate_jobs WHERE task_name = %s",
+            "SELECT status::text, attempts FROM jobs.procrastinate_jobs WHERE task_name = %s "
+            "ORDER BY id",
             [task],
         ).fetchall()
 

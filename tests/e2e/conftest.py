@@ -1,8 +1,10 @@
 """Fixtures that start the installed command on a folder of its own."""
 
+import asyncio
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from typing import Any
 import pytest
 from calling import Api
 from process import Innkeeper, Serve, launch, run
+
+from innkeeper.store.embedded import EmbeddedServer
+from innkeeper.store.migrate import migrate
 
 
 @pytest.fixture
@@ -57,12 +62,37 @@ def official_api(running: Innkeeper) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path | None]:
+    """A migrated database in which nobody ever was, for servers that start in an empty folder.
+
+    Making and migrating one takes a third of a first start, of which tests/e2e/test_launcher.py is.
+    """
+    with data_folder() as folder:
+        embedded = EmbeddedServer(folder)
+        try:
+            asyncio.run(migrate(embedded.start()))
+        finally:
+            embedded.stop()
+        yield folder / "postgres"
+
+
+def takes_cluster(folder: Path, words: tuple[object, ...], options: dict[str, Any]) -> bool:
+    """Whether a server makes a database in this folder."""
+    elsewhere = "--database" in words or "INNKEEPER_DATABASE" in options.get("env", {})
+    return not elsewhere and not (folder.exists() and any(folder.iterdir()))
+
+
 @pytest.fixture
-def serve(data: Path, tmp_path: Path) -> Iterator[Serve]:
+def serve(data: Path, tmp_path: Path, cluster: Path | None) -> Iterator[Serve]:
     """Start a server on a free port; whatever still runs at the end of the test is stopped."""
     started: list[Innkeeper] = []
 
     def start(*words: object, folder: Path = data, **options: Any) -> Innkeeper:
+        if cluster is not None and takes_cluster(folder, words, options):
+            folder.mkdir(parents=True, exist_ok=True)
+            # The server's files belong to a user of its own.
+            subprocess.run(["cp", "-a", cluster, folder / cluster.name], check=True)
         one = launch(folder, tmp_path / f"log{len(started)}", *words, **options)
         started.append(one)
         return one

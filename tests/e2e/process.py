@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import preloaded
 from calling import Api
 from waiting import PATIENCE_SECONDS, until
 
@@ -25,12 +26,15 @@ def run(
     *words: object, command: Sequence[object] = (COMMAND,), **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run `innkeeper …` to its end."""
+    options = {"timeout": PATIENCE_SECONDS, **options}
+    if command == (COMMAND,) and preloaded.can_run(words, options):
+        return preloaded.run(str(COMMAND), words, options)
     return subprocess.run(
         [*map(str, command), *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
-        **{"timeout": PATIENCE_SECONDS, **options},
+        **options,
     )
 
 

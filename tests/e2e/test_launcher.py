@@ -22,6 +22,11 @@ ROOT = os.geteuid() == 0
 LINUX = sys.platform == "linux"
 
 
+@pytest.fixture
+def cluster() -> None:
+    """Here a server makes the database of its first start."""
+
+
 def _again(serve: Serve, before: Innkeeper) -> Innkeeper:
     after = serve()
     after.client_key, after.token = before.client_key, before.token
