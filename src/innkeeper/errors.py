@@ -5,7 +5,7 @@ catches them. The texts are those of contract errors.md section 2.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 MOST_USES = 20
@@ -27,6 +27,10 @@ class Problem:
     @property
     def message(self) -> str:
         return f"{self.field}: {self.reason}{self._where}"
+
+    def moved(self, before: str, after: str) -> "Problem":
+        """The same of a field whose path starts otherwise where it was sent."""
+        return replace(self, field=after + self.field.removeprefix(before))
 
     @property
     def _where(self) -> str:

@@ -8,11 +8,18 @@ from calling import Api
 from logging_in import Visitor, invited
 from process import run
 from sites import Site
+from streams import Page
 from test_segments_api import jobs, order, person
 
 from innkeeper.actions.audiences import reports
 
 PATH = "/innkeeper/v1/reports"
+KNOWN = (
+    "known are ADD, ADD_CONSUMERS, ADD_CONTACTS, CHECKOUT, CLEAR_CART, CONFIRM, FORCE_CLOSE, FORM, "
+    "IDENTITY, ORDER_CHECKOUT, PAYMENT, SEARCH, VIEW"
+)
+WEBINAR = {"entity": "event", "type": "webinar"}
+WEBINARS = {"filterGroups": [WEBINAR]}
 __all__ = ["jobs"]
 
 
@@ -243,10 +250,12 @@ def test_f23_steps_of_a_funnel_in_any_case_and_unknown_ones_with_the_nearest(
     assert (answer.status_code, answer.json()["errors"]) == (
         400,
         [
-            "steps: VEIW is no event type; did you mean VIEW?",
-            "steps: NEWSLETER is no event type; did you mean NEWSLETTER?",
+            "steps: no event is called VEIW; did you mean VIEW?",
+            "steps: no event is called NEWSLETER; did you mean NEWSLETTER?",
         ],
     )
+    answer = api.get("/innkeeper/v1/reports/funnel", params={"steps": "VIEW,WEBINAR"})
+    assert answer.json()["errors"] == [f"steps: no event is called WEBINAR; {KNOWN}, NEWSLETTER"]
 
 
 def test_f23_products_are_ranked_within_their_currency(api: Api) -> None:
@@ -276,7 +285,8 @@ def test_f23_products_are_ranked_within_their_currency(api: Api) -> None:
 def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
     api: Api, connection: Any
 ) -> None:
-    """A name near none is taken: its first event may be yet to come."""
+    """Known are the standard types and those that events have: others are refused, with the nearest
+    or, where none is near, with the known ones. Stored definitions may go on naming any."""
     happen(connection, person(api), "NEWSLETTER", "2026-11-20T10:00:00Z")
 
     def preview(*types: str) -> Any:
@@ -286,7 +296,8 @@ def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
 
     assert preview("newsletter").json()["size"] == 1
     assert preview("Newsletter", "view").json()["size"] == 1
-    assert preview("WEBINAR").json()["size"] == 0
+    no_event = "definition.filterGroups[0].type: no event is called WEBINAR; "
+    assert preview("WEBINAR").json()["errors"] == [f"{no_event}{KNOWN}, NEWSLETTER"]
     wrong = preview("newsleter", "veiw")
     assert (wrong.status_code, wrong.json()["errors"]) == (
         400,
@@ -296,6 +307,60 @@ def test_f23_events_of_a_filter_in_any_case_and_misspelt_ones_with_the_nearest(
             "definition.filterGroups[0].type: no event is called VEIW; did you mean VIEW?",
         ],
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "at"),
+    [
+        (
+            "POST",
+            "segments",
+            {"name": "New", "definition": WEBINARS},
+            "definition.filterGroups[0].",
+        ),
+        ("PATCH", "segments/old", {"definition": WEBINARS}, "definition.filterGroups[0]."),
+        (
+            "POST",
+            "exports",
+            {"name": "New", "segment": "old", "filter": WEBINARS},
+            "filter.filterGroups[0].",
+        ),
+        ("PUT", "traits/webinars", {**WEBINAR, "function": "count"}, ""),
+    ],
+)
+def test_f23_unknown_events_of_every_definition(
+    api: Api, connection: Any, method: str, path: str, body: Any, at: str
+) -> None:
+    """Segments, exports and traits alike; what was stored when the event was known stays."""
+    guest = person(api)
+    happen(connection, guest, "WEBINAR", "2026-11-20T10:00:00Z")
+    whole = {"name": "Old", "definition": WEBINARS}
+    assert api.post("/innkeeper/v1/segments", json=whole).status_code == 201
+    connection.execute("DELETE FROM ws_live.events")
+    path = f"/innkeeper/v1/{path}"
+    if method != "PATCH":
+        (problem,) = api.request(method, path, json=body).json()["errors"]
+        assert problem.startswith(f"{at}type: no event is called WEBINAR; known are ")
+        return
+    assert api.patch(path, json={**body, "tags": ["x"]}).status_code == 200
+    steps = [{**WEBINAR, "type": ["view", "Webinarr"]}, {"entity": "order"}]
+    other = {"filterGroups": [{"sequence": steps}]}
+    (problem,) = api.patch(path, json={"definition": other}).json()["errors"]
+    assert problem.startswith(f"{at}sequence[0].type: no event is called WEBINARR; known are ")
+
+
+def test_f23_an_event_that_was_removed_is_known_by_its_attributes(
+    api: Api, connection: Any
+) -> None:
+    """stream-api.md 4.3: attributes keep their types, so the event is known; one that was only ever
+    refused is not."""
+    page = Page(api)
+    page("WEBINAR", ext={"minutes": 45})
+    page("CLICK", ext={"minutes": 45})
+    connection.execute("DELETE FROM ws_live.events")
+    asked = {"steps": "webinar,CLICK"}
+    (problem,) = api.get("/innkeeper/v1/reports/funnel", params=asked).json()["errors"]
+    assert problem.startswith("steps: no event is called CLICK; ")
 
 
 def test_f23_amounts_are_suggested_in_each_currency(api: Api) -> None:

@@ -460,13 +460,14 @@ def test_a_guest_shows_its_traits_and_segments(api: Api, jobs: Any) -> None:
     values = [
         ("orderCount", "is equal to", 3),
         ("lifetimeValue.EUR", "is equal to", 23),
-        ("cheapest", "is equal to", 10),
+        # The refunded one (F4).
+        ("cheapest", "is equal to", 0),
     ]
     rules = [rule(field, how, value, location="trait") for field, how, value in values]
     segment = publish(api, jobs, made(api, guests_where(*rules)))
     assert segment["size"] == 1
     answer = api.get(f"/innkeeper/v1/guests/{guest['ref']}/traits").json()
-    assert answer["traits"]["cheapest"] == 10
+    assert answer["traits"]["cheapest"] == 0
     assert [each["friendlyId"] for each in answer["segments"]] == ["some_guests"]
 
 

@@ -5,13 +5,21 @@ Which orders count is decided by `revenue`.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.segments import ENTITIES, NUMBER, STRING, TIMESTAMP, Entity, snake
+from innkeeper.resources.segments import (
+    ENTITIES,
+    NUMBER,
+    STRING,
+    TIMESTAMP,
+    Entity,
+    SegmentField,
+    snake,
+)
 from innkeeper.rules import segment_reading
 from innkeeper.rules.revenue import is_bought, is_paid
 from innkeeper.rules.segment_matching import counted_value, summand
@@ -148,29 +156,48 @@ class Traits(Mapping[str, str]):
 
 
 def read(name: str, body: Mapping[str, Any]) -> Trait:
-    """A trait of its JSON; raises `Invalid`."""
+    """A trait of its JSON; raises `Invalid` with every problem."""
+    problems: list[Problem] = []
     if not NAME.fullmatch(name) or name in BUILTIN or name in IN_CURRENCY:
-        raise Invalid(Problem("name", "must be a new name in camel case"))
-    group_body = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
-    group_body = {key: value for key, value in group_body.items() if value is not None}
-    definition = segment_reading.read({"filterGroups": [group_body]})
-    group = definition.groups[0]
-    if group.entity.name == "guest":
-        raise Invalid(Problem("entity", "must be something that guests have"))
+        problems.append(Problem("name", "must be a new name in camel case"))
     function = body.get("function")
     if function not in FUNCTIONS:
-        raise Invalid(Problem("function", f"value must be one of {','.join(FUNCTIONS)}"))
-    if function == "count":
-        return Trait(name, function, group)
-    known = group.entity.fields.get(snake(str(body.get("field"))))
-    if known is None or known.many:
-        raise Invalid(Problem("field", "must be a field of the entity with one value"))
+        problems.append(Problem("function", f"value must be one of {','.join(FUNCTIONS)}"))
+    group = _read_group(body, problems)
+    column, kind, currency = "", NUMBER, None
+    if group is not None and function != "count":
+        currency = body.get("currency")
+        known = group.entity.fields.get(snake(str(body.get("field"))))
+        if known is None or known.many:
+            problems.append(Problem("field", "must be a field of the entity with one value"))
+        else:
+            column, kind = known.column, known.type
+            problems += _value_problems(str(function), known, currency)
+    if problems or group is None:
+        raise Invalid(*problems)
+    return Trait(name, str(function), group, column, kind, currency)
+
+
+def _read_group(body: Mapping[str, Any], problems: list[Problem]) -> FilterGroup | None:
+    """The rows that a trait is computed of; None where its problems are noted."""
+    sent = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
+    sent = {key: value for key, value in sent.items() if value is not None}
+    try:
+        (group,) = segment_reading.read({"filterGroups": [sent]}).groups
+    except Invalid as invalid:
+        problems += (one.moved("definition.filterGroups[0].", "") for one in invalid.problems)
+        return None
+    if group.entity.name == "guest":
+        problems.append(Problem("entity", "must be something that guests have"))
+        return None
+    return group
+
+
+def _value_problems(function: str, known: SegmentField, currency: Any) -> Iterator[Problem]:
     if function in ("sum", "average") and known.type != NUMBER:
-        raise Invalid(Problem("field", "must be a number"))
-    currency = body.get("currency")
+        yield Problem("field", "must be a number")
     if known.name in MONEY and not CURRENCY.fullmatch(str(currency)):
-        raise Invalid(Problem("currency", "must be an ISO 4217 code: currencies are never added"))
-    return Trait(name, function, group, known.column, known.type, currency)
+        yield Problem("currency", "must be an ISO 4217 code: currencies are never added")
 
 
 def as_of(trait: Trait, now: datetime) -> Trait:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.errors import Unknown
+from innkeeper.errors import Problem, Unknown
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import ValueRefused, storable
 from innkeeper.rules.scopes import Scope
@@ -45,6 +45,9 @@ class EndpointRequest:
     """What the caller's key may do."""
     expected: Expected | None
     """The versions that `If-Match` lets a write replace; None without the header."""
+    problems: tuple[Problem, ...] = field(default=(), kw_only=True)
+    """Unknown names in the query and the body of an operation of ours that takes a body: it raises
+    them together with what is wrong with values."""
 
     @property
     def personal(self) -> bool:

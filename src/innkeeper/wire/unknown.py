@@ -32,7 +32,8 @@ _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
 def check_names(route: Route, asked: EndpointRequest) -> bytes:
     """The value of the header for what is ignored; empty where all is known.
 
-    Raises `Invalid` where the operation is one of ours.
+    Where the operation is one of ours, raises `Invalid`; if it takes a body, it is left to raise
+    `Asked.problems` with what is wrong with values.
     """
     if isinstance(route, Operation):
         names = _ignored(route, asked) if asked.query or asked.body else None
@@ -44,8 +45,9 @@ def check_names(route: Route, asked: EndpointRequest) -> bytes:
             for name in islice((name for name in asked.query if name not in route.query), 10)
         ]
         problems += unknown_members(asked.body, schema) if asked.body and route.body else []
-        if problems:
+        if problems and route.body is None:
             raise Invalid(*problems)
+        asked.problems = tuple(problems)
         return b""
     names = [name for name in asked.query if name not in route.query]
     members: Iterable[str] = unknown_paths(asked.body, schema) if asked.body and schema else ()

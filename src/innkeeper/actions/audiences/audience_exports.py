@@ -8,28 +8,24 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
-from innkeeper.actions.admin import audit, background, stored_secrets
-from innkeeper.actions.audiences import segments, traits
-from innkeeper.actions.audiences.event_names import check_event_names
+from innkeeper.actions.admin import audit, background
+from innkeeper.actions.audiences import segments
+from innkeeper.actions.audiences.event_names import find_unknown_events
+from innkeeper.actions.audiences.export_settings import next_time, read_settings
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import (
-    CRONS,
-    DELTA,
     FINISHED,
-    FULL_SYNC,
     INSTANT_RUN,
     SCHEDULED,
     SUCCESS,
 )
 from innkeeper.resources.segments import LIVE
-from innkeeper.rules import exports as rules
 from innkeeper.rules.audited import EXPORT
 from innkeeper.rules.versions import Expected, expect
-from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.files import Files
-from innkeeper.store.work import Json, Work
+from innkeeper.store.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +33,6 @@ SINGULAR: Final = "Audience export"
 NO_SOURCE: Final = "The segment of this export was deleted. Choose another one first."
 RUN: Final = "exports.run"
 MOST_LISTED: Final = 100
-LONGEST_SCHEDULE: Final = 200
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -54,11 +49,12 @@ async def fetch(work: Work, export: UUID | str) -> Record:
     return row
 
 
-async def create(work: Work, body: Mapping[str, Any]) -> Record:
-    """A new export; raises `Invalid` with every problem, `Conflict` for a taken friendly id."""
-    await check_event_names(work, body.get("filter"), "filter")
+async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
+    """A new export; raises `Invalid` with `problems` and all others, `Conflict` for a taken
+    friendly id."""
+    problems = [*problems, *await find_unknown_events(work, body.get("filter"), "filter")]
     async with work.transaction():
-        fields = await _checked(work, body)
+        fields = await read_settings(work, body, problems)
         row = await work.one(
             "exports.create",
             parts=_COLUMNS,
@@ -74,18 +70,27 @@ async def create(work: Work, body: Mapping[str, Any]) -> Record:
 
 
 async def change(
-    work: Work, export: UUID | str, body: Mapping[str, Any], expected: Expected | None = None
+    work: Work,
+    export: UUID | str,
+    body: Mapping[str, Any],
+    expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
 ) -> Record:
     """Other settings of an export, None clears one; executions that wait take the new ones.
 
-    Raises `Invalid` with every problem, and `Outdated` where the caller expects another version.
-    The secret stays for as long as something is signed.
+    Raises `Invalid` with `problems` and all others, and `Outdated` where the caller expects another
+    version. The secret stays for as long as something is signed.
     """
-    await check_event_names(work, body.get("filter"), "filter")
+    unknown = await find_unknown_events(work, body.get("filter"), "filter")
     async with work.transaction():
         row = await _locked(work, export)
         expect(expected, row)
-        fields = await _checked(work, {**_sent(row), **body}, row)
+        if body.get("filter") != row["shape"].get("filter"):
+            problems = [*problems, *unknown]
+        named = body.get("friendlyId")
+        if named not in (None, row["friendly_id"]) and segments.FRIENDLY.fullmatch(str(named)):
+            problems = [*problems, Problem("friendlyId", "cannot be changed")]
+        fields = await read_settings(work, {**_sent(row), **body}, problems, row)
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if row["webhook_secret"] and fields["webhook_secret"]:
@@ -271,23 +276,6 @@ async def file_name(work: Work, execution: UUID, number: int) -> str:
     raise NotFound
 
 
-def next_time(schedule: str | None, after: datetime) -> datetime | None:
-    """When a schedule comes next, in UTC; raises `Invalid` for what is none."""
-    if schedule is None:
-        return None
-    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - of use to few requests
-
-    line = CRONS.get(schedule.upper(), schedule)
-    # A long list of values takes seconds to read.
-    if len(line) > LONGEST_SCHEDULE or len(line.split()) != 5 or not croniter.is_valid(line):
-        raise Invalid(Problem("schedule", "must be DAILY, WEEKLY or a cron line of five fields"))
-    try:
-        following: datetime = croniter(line, after).get_next(datetime)
-    except CroniterBadDateError:
-        raise Invalid(Problem("schedule", "names a day that never comes")) from None
-    return following
-
-
 async def _locked(work: Work, export: UUID | str) -> Record:
     ref = (await fetch(work, export))["ref"]
     row = await work.one("exports.lock", parts=_COLUMNS, ref=ref)
@@ -296,103 +284,6 @@ async def _locked(work: Work, export: UUID | str) -> Record:
     return row
 
 
-async def _checked(
-    work: Work, body: Mapping[str, Any], stored: Record | None = None
-) -> dict[str, Any]:
-    """The columns of a body; `stored`: the export that it changes, whose filter was checked."""
-    problems: list[Problem] = []
-    fields: dict[str, Any] = {}
-    name = body.get("name")
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= segments.LONGEST_NAME:
-        problems.append(Problem("name", f"size must be between 1 and {segments.LONGEST_NAME}"))
-        name = "x"
-    friendly = body.get("friendlyId") or segments.friendly_id(name)
-    if not isinstance(friendly, str) or not segments.FRIENDLY.fullmatch(friendly):
-        problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
-    kind = str(body.get("definitionType", FULL_SYNC)).upper()
-    if kind not in (FULL_SYNC, DELTA):
-        problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    wanted = body.get("segment")
-    fields["segment"] = None if wanted is None else await segments.hold(work, _text(wanted))
-    # An export may stay without a source that is gone, but not lose one.
-    is_gone = wanted is None and stored is not None and stored["segment_ref"] is None
-    if fields["segment"] is None and not is_gone:
-        problems.append(Problem("segment", "there is no such segment"))
-    webhook = body.get("webhook")
-    if webhook is not None:
-        problems += segments.web_address_problems(work, "webhook", webhook)
-    shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
-    problems += await _shape_problems(work, shape, stored)
-    destination = body.get("destination")
-    problems += _destination_problems(work, destination, shape)
-    schedule = body.get("schedule")
-    try:
-        fields["next_at"] = next_time(None if schedule is None else str(schedule), clock.now())
-    except Invalid as invalid:
-        problems += invalid.problems
-    if problems:
-        raise Invalid(*problems)
-    return {
-        **fields,
-        "name": name.strip(),
-        "friendly_id": friendly,
-        "definition_type": kind,
-        "shape": Json(shape),
-        "schedule": schedule,
-        "destination": None if destination is None else Json(destination),
-        "webhook": webhook,
-        "webhook_secret": stored_secrets.new_webhook_secret(work)
-        if webhook or (destination or {}).get("type") == "WEBHOOK"
-        else None,
-    }
-
-
-async def _shape_problems(
-    work: Work, shape: Mapping[str, Any], stored: Record | None
-) -> Sequence[Problem]:
-    """What is wrong with the columns and the filter of an export."""
-    try:
-        await traits.hold(work)
-        rules.read_shape(shape, await traits.known(work))
-        if "filter" in shape:
-            before = stored["shape"].get("filter") if stored else None
-            await segments.check(work, shape["filter"], before)
-    except Invalid as invalid:
-        return invalid.problems
-    return []
-
-
-def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
-    """A place that the operator lists, or a web address that takes batches."""
-    if destination is None:
-        return []
-    url = destination.get("url") if isinstance(destination, dict) else None
-    kind = destination.get("type") if isinstance(destination, dict) else None
-    if kind not in ("FOLDER", "WEBHOOK") or not isinstance(url, str) or not url:
-        return [Problem("destination", "must have a type, FOLDER or WEBHOOK, and a url")]
-    if kind == "FOLDER":
-        try:
-            destination_of(work.settings, url)
-        except BadDestination as error:
-            return [Problem("destination.url", str(error))]
-    if kind == "WEBHOOK" and (bad := segments.web_address_problems(work, "destination.url", url)):
-        return bad
-    if kind == "WEBHOOK" and str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
-        return [Problem("format", "must be JSON or NDJSON for a webhook")]
-    return []
-
-
-def _text(value: Any) -> UUID | str:
-    text = str(value)
-    try:
-        return UUID(text)
-    except ValueError:
-        return text
-
-
-_SHAPE: Final = (
-    *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "filter"),
-)
 _COLUMNS: Final = {"columns": ("exports.columns",)}
 _SEGMENT: Final = {"columns": ("segments.columns",)}
 _EXECUTION: Final = {"execution": ("exports.execution",)}

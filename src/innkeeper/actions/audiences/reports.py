@@ -6,14 +6,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from innkeeper import clock
-from innkeeper.actions.audiences.event_names import known_event_types
+from innkeeper.actions.audiences.event_names import known_event_types, unknown_events
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.values import ValueRefused
-from innkeeper.rules.members import LONGEST_NAME, suggestion
 from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")
@@ -44,7 +43,7 @@ async def run(
     else:
         async with opened(work) as lake:
             if name == reports.FUNNEL.name:
-                rows = await _funnel(lake, given)
+                rows = await _funnel(work, lake, given)
             else:
                 tree = reports.question(reports.EVERY[name], given, most=MOST_ROWS + 1)
                 rows = await lake.rows(tree)
@@ -80,10 +79,10 @@ def names() -> list[tuple[str, str]]:
     return [(report.name, report.title) for report in reports.EVERY.values()]
 
 
-async def _funnel(lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+async def _funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     from innkeeper.lake import reports  # noqa: PLC0415
 
-    steps = await _known_types(lake, given["steps"])
+    steps = await _known_types(work, lake, given["steps"])
     rows: list[tuple[Any, ...]] = []
     for step, tree in zip(steps, reports.funnel(steps, given), strict=True):
         guests = int((await lake.rows(tree))[0][0])
@@ -92,19 +91,13 @@ async def _funnel(lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]
     return rows
 
 
-async def _known_types(lake: Lake, names: Sequence[str]) -> list[str]:
+async def _known_types(work: Work, lake: Lake, names: Sequence[str]) -> list[str]:
     """Event types as they are stored, whatever the case; raises `Invalid` for those of no event."""
     words = [name.strip().upper() for name in names]
-    known = STANDARD
-    if not known.issuperset(words):
-        known = await known_event_types(lake)
-    problems = [
-        Problem("steps", f"{word[:LONGEST_NAME]} is no event type{suggestion(word, known)}")
-        for word in words
-        if word not in known
-    ]
-    if problems:
-        raise Invalid(*problems)
+    if not STANDARD.issuperset(words):
+        known = await known_event_types(work, lake)
+        if problems := unknown_events((("steps", word) for word in words), known):
+            raise Invalid(*problems)
     return words
 
 

@@ -1,14 +1,14 @@
 """Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background, stored_secrets
 from innkeeper.actions.audiences import traits, usage
-from innkeeper.actions.audiences.event_names import check_event_names
+from innkeeper.actions.audiences.event_names import find_unknown_events
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
@@ -52,11 +52,12 @@ async def fetch(work: Work, segment: UUID | str) -> Record:
     return row or _unknown(segment)
 
 
-async def create(work: Work, body: Mapping[str, Any]) -> Record:
-    """A new Draft; raises `Invalid`, and `Conflict` for a taken friendly id."""
-    await check_event_names(work, body.get("definition"))
+async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
+    """A new Draft; raises `Invalid` with `problems` and all others, and `Conflict` for a taken
+    friendly id."""
+    problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
     async with work.transaction():
-        fields = await _checked(work, body)
+        fields = await _checked(work, body, problems)
         row = await work.one(
             "segments.create",
             parts=_COLUMNS,
@@ -77,18 +78,25 @@ async def change(
     segment: UUID | str,
     body: Mapping[str, Any],
     expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
 ) -> Record:
     """Another definition, name, tags or webhook; 409 while it is Live (1.1).
 
-    Raises `Outdated` where the caller expects another version.
+    Raises `Invalid` with `problems` and all others, and `Outdated` where the caller expects another
+    version.
     """
-    await check_event_names(work, body.get("definition"))
+    unknown = await find_unknown_events(work, body.get("definition"))
     async with work.transaction():
         row = await _locked(work, segment)
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
-        fields = await _checked(work, {**_sent(row), **body}, row["definition"])
+        if body.get("definition") != row["definition"]:
+            problems = [*problems, *unknown]
+        named = body.get("friendlyId")
+        if named not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(named)):
+            problems = [*problems, Problem("friendlyId", "cannot be changed")]
+        fields = await _checked(work, {**_sent(row), **body}, problems, row["definition"])
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if fields["webhook"] == row["webhook"]:
@@ -201,17 +209,27 @@ async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -
     return matches(rules.resolved(definition, clock.now()), person)
 
 
-async def preview(work: Work, definition: Mapping[str, Any]) -> Record:
-    """How many guests a definition would hold, of how many, and some of them."""
+async def preview(
+    work: Work, definition: Mapping[str, Any], problems: Sequence[Problem] = ()
+) -> Record:
+    """How many guests a definition would hold, of how many, and some of them.
+
+    Raises `Invalid` with `problems` and all others.
+    """
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
         count_members,
     )
 
-    await check_event_names(work, definition)
-    question = Question.of(definition, await traits.known(work))
-    if question.definition.sql is not None:
-        await sql_process.check_sql(question.definition.sql)
+    problems = [*problems, *await find_unknown_events(work, definition)]
+    try:
+        question = Question.of(definition, await traits.known(work))
+        if question.definition.sql is not None:
+            await sql_process.check_sql(question.definition.sql)
+    except Invalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
     async with opened(work, engines.answering(work.settings, definition)) as lake:
         size, sample = await count_members(lake, question, SAMPLE)
         total = await count_guests(work)
@@ -239,9 +257,11 @@ async def check(work: Work, definition: Any, stored: Any = None) -> None:
         await sql_process.check_sql(read.sql)
 
 
-async def _checked(work: Work, body: Mapping[str, Any], stored: Any = None) -> dict[str, Any]:
-    """The columns of a body; raises `Invalid` with every problem."""
-    problems: list[Problem] = []
+async def _checked(
+    work: Work, body: Mapping[str, Any], found: Sequence[Problem], stored: Any = None
+) -> dict[str, Any]:
+    """The columns of a body; raises `Invalid` with the problems that were found and all others."""
+    problems = [*found]
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
         problems.append(Problem("name", f"size must be between 1 and {LONGEST_NAME}"))

@@ -1,14 +1,14 @@
 """Computed traits: define them, and compute them for one guest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.audiences import usage
-from innkeeper.actions.audiences.event_names import check_event_names
-from innkeeper.errors import Conflict, Invalid, Outdated, Unknown
+from innkeeper.actions.audiences.event_names import find_unknown_events
+from innkeeper.errors import Conflict, Invalid, Outdated, Problem, Unknown
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
@@ -72,14 +72,22 @@ async def put(
     expected: Expected | None = None,
     *,
     only_new: bool = False,
+    problems: Sequence[Problem] = (),
 ) -> Record:
     """Define a trait, or define it anew: Live segments that ask for it are calculated again.
 
-    Raises `Invalid`, `Conflict` where a segment or an export could not be asked any more or where
-    it is `only_new` and there is one, and `Outdated` where the caller expects another version.
+    Raises `Invalid` with `problems` and all others, `Conflict` where a segment or an export could
+    not be asked any more or where it is `only_new` and there is one, and `Outdated` where the
+    caller expects another version.
     """
-    trait = rules.read(name, body)
-    await check_event_names(work, {"filterGroups": [body]})
+    unknown = await find_unknown_events(work, {"filterGroups": [body]})
+    problems = [*problems, *(one.moved("definition.filterGroups[0].", "") for one in unknown)]
+    try:
+        trait = rules.read(name, body)
+    except Invalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
     async with work.transaction():
         stored = await work.one("traits.lock", name=name)
         if only_new and stored is not None:

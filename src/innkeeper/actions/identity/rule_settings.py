@@ -52,14 +52,20 @@ async def delete_rule(work: Work, name: str) -> None:
 
 
 async def reorder_rules(
-    work: Work, names: Sequence[str], expected: Expected | None = None
+    work: Work,
+    names: Sequence[str],
+    expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
 ) -> list[IdentityRule]:
-    """The same rules in another order; raises `Invalid` unless each is named once."""
+    """The same rules in another order; raises `Invalid` with `problems`, and unless each is named
+    once."""
     async with work.transaction():
         known = await _locked(work, expected)
         named = {rule.name: rule for rule in known}
         if sorted(names) != sorted(named):
-            raise Invalid(Problem("rules", "must name every identity rule once"))
+            problems = [*problems, Problem("rules", "must name every identity rule once")]
+        if problems:
+            raise Invalid(*problems)
         ordered = [named[name] for name in names]
         await _store(work, known, ordered, merging=False, verb="reorder")
     return ordered
@@ -103,8 +109,14 @@ def shown_guards(book: IdentityRules) -> Record:
     return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
 
 
-async def set_guards(work: Work, changes: Changes, expected: Expected | None = None) -> Record:
-    """Change some of what guards go by; null restores a default. Raises `Invalid`.
+async def set_guards(
+    work: Work,
+    changes: Changes,
+    expected: Expected | None = None,
+    problems: Sequence[Problem] = (),
+) -> Record:
+    """Change some of what guards go by; null restores a default. Raises `Invalid` with `problems`
+    and all others.
 
     `never` is the whole list; `add_never` and `remove_never` change the one in force.
     """
@@ -114,10 +126,13 @@ async def set_guards(work: Work, changes: Changes, expected: Expected | None = N
         wanted = before | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
         region = wanted["region"]
+        problems = [*problems]
         if region is not None and region.upper() not in COUNTRIES:
-            raise Invalid(Problem("region", NOT_VALID))
+            problems.append(Problem("region", NOT_VALID))
         built_in = {*placeholders.PLACEHOLDERS}
-        never = _never(wanted, built_in)
+        never = _never(wanted, built_in, problems)
+        if problems:
+            raise Invalid(*problems)
         await work.run(
             "identity.set_guards",
             group_limit=limit,
@@ -141,21 +156,22 @@ async def _record_guards(work: Work, before: Record, after: Record) -> None:
     )
 
 
-def _never(wanted: Changes, built_in: set[str]) -> set[str]:
-    """The list that is wanted, as it compares; raises `Invalid`."""
+def _never(wanted: Changes, built_in: set[str], problems: list[Problem]) -> set[str]:
+    """The list that is wanted, as it compares; what is wrong with it is noted."""
 
     def plain(name: str) -> set[str]:
         values = wanted.get(name) or ()
         if any(len(value) > placeholders.LONGEST for value in values):
             reason = f"size must be between 0 and {placeholders.LONGEST}"
-            raise Invalid(Problem(_SPELT[name], reason))
+            problems.append(Problem(_SPELT[name], reason))
+            return set()
         return {placeholders.plain(value) for value in values} - {""}
 
     never = built_in if wanted["never"] is None else plain("never")
     never = (never | plain("add_never")) - plain("remove_never")
     if len(never) > placeholders.MOST:
         reason = f"a maximum of {placeholders.MOST} values is allowed"
-        raise Invalid(Problem(_SPELT["never"], reason))
+        problems.append(Problem(_SPELT["never"], reason))
     return never
 
 

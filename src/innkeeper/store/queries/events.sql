@@ -131,3 +131,7 @@ INSERT INTO {ws}.event_attributes (event_type, name, kind)
 SELECT %(type)s, name, kind FROM unnest(%(names)s::text[], %(kinds)s::text[]) AS sent (name, kind)
 ORDER BY name
 ON CONFLICT DO NOTHING
+
+-- events.types_with_attributes
+-- Types of events that have, or had, attributes.
+SELECT DISTINCT event_type AS type FROM {ws}.event_attributes ORDER BY 1 LIMIT %(most)s

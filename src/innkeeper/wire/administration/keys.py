@@ -1,5 +1,6 @@
 """API keys over HTTP: list, create, rotate, revoke; for keys with the scope `administration`."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from innkeeper.actions.admin import keys
@@ -50,7 +51,7 @@ async def list_keys(work: Work, asked: EndpointRequest) -> EndpointResponse:
 
 async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the key and its token, which is shown this once."""
-    name, compatibility, sent = _read(asked.body or {})
+    name, compatibility, sent = _read(asked.body or {}, asked.problems)
     scopes = DEFAULT_SCOPES & asked.scopes if sent is None else sent
     async with work.transaction():
         made = await keys.create(
@@ -88,8 +89,10 @@ async def _own(work: Work, client_key: str) -> Record:
     raise Unknown("API key", client_key)
 
 
-def _read(body: dict[str, Any]) -> tuple[str, keys.Compatibility, frozenset[Scope] | None]:
-    problems: list[Problem] = []
+def _read(
+    body: dict[str, Any], found: Sequence[Problem]
+) -> tuple[str, keys.Compatibility, frozenset[Scope] | None]:
+    problems = [*found]
     name = body.get("name", "")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         problems.append(Problem("name", f"must be a string of at most {LONGEST_NAME} characters"))

@@ -76,7 +76,7 @@ def _seen(row: Record, asked: EndpointRequest) -> dict[str, Any]:
 
 async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the export, and the secret that its messages are signed with, once."""
-    row = await audience_exports.create(work, asked.body or {})
+    row = await audience_exports.create(work, asked.body or {}, asked.problems)
     body = shown(row, asked.base)
     if row["webhook_secret"]:
         body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
@@ -91,7 +91,9 @@ async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
 
 async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The export as it is then; members that are not sent stay, null clears one."""
-    row = await audience_exports.change(work, _export(asked), asked.body or {}, asked.expected)
+    row = await audience_exports.change(
+        work, _export(asked), asked.body or {}, asked.expected, asked.problems
+    )
     return EndpointResponse(shown(row, asked.base), etag=etag_of(row))
 
 

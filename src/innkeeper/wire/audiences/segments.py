@@ -98,7 +98,7 @@ async def check_early(asked: EndpointRequest) -> None:
 async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
     require_for_definition(asked.body, asked.scopes)
-    row = await segments.create(work, asked.body or {})
+    row = await segments.create(work, asked.body or {}, asked.problems)
     body = shown(row, asked, work.actor) | _secret(work, row)
     return EndpointResponse(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
 
@@ -106,7 +106,9 @@ async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the segment as it is now."""
     require_for_definition(asked.body, asked.scopes)
-    row = await segments.change(work, _segment(asked), asked.body or {}, asked.expected)
+    row = await segments.change(
+        work, _segment(asked), asked.body or {}, asked.expected, asked.problems
+    )
     return EndpointResponse(shown(row, asked, work.actor) | _secret(work, row), etag=etag_of(row))
 
 
@@ -149,7 +151,7 @@ async def revisions(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """How many guests a definition would hold."""
     require_for_definition(asked.body, asked.scopes)
-    found = await segments.preview(work, _definition(asked))
+    found = await segments.preview(work, _definition(asked), asked.problems)
     return EndpointResponse({**found, "share": _share(found["size"], found["total"])})
 
 
@@ -214,7 +216,8 @@ async def fetch_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def put_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the trait."""
     require_for_definition(asked.body, asked.scopes)
-    row = await traits.put(work, asked.path["trait"], asked.body or {}, asked.expected)
+    name, body = asked.path["trait"], asked.body or {}
+    row = await traits.put(work, name, body, asked.expected, problems=asked.problems)
     return _trait(row, asked)
 
 
@@ -291,7 +294,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 def _definition(asked: EndpointRequest) -> dict[str, Any]:
     definition = (asked.body or {}).get("definition")
     if not isinstance(definition, dict):
-        raise Invalid(Problem("definition", "must be an object"))
+        raise Invalid(*asked.problems, Problem("definition", "must be an object"))
     return definition
 
 

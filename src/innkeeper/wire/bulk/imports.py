@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
 from innkeeper.actions.records.paging import MAX_LIMIT
-from innkeeper.errors import Invalid, OperatorError, Problem
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
@@ -13,7 +13,7 @@ from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
 from innkeeper.wire.bulk.batch_files import FORMATS, Layout
-from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.mapping import mapping_faults, mapping_of
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import (
     COUNTS,
@@ -40,7 +40,7 @@ EXPORTS: Final = "/innkeeper/v1/fileExports"
 async def create_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with where to upload the file."""
     body = asked.body or {}
-    problems: list[Problem] = []
+    problems = [*asked.problems]
     entity = _word(body, "entity", ENTITIES, None, problems)
     form = _word(body, "format", FORMATS, "ndjson", problems)
     compressed = _flag(body, "compressed", form != "parquet", problems)
@@ -52,14 +52,14 @@ async def create_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
         checksum = checksum_of(body["checksum"], problems)
     if body.get("size") is not None:
         size = size_of(body["size"], work.settings.max_upload_bytes, problems)
-    mapping = None
-    if body.get("mapping") is not None and entity:
-        try:
-            mapping = mapping_of(entity, body["mapping"])
-        except (OperatorError, AttributeError, TypeError) as error:
-            problems.append(Problem("mapping", str(error)))
+    told = body.get("mapping")
+    if told is not None and not isinstance(told, dict):
+        problems.append(Problem("mapping", "must be an object"))
+    elif told is not None and entity:
+        problems += [Problem("mapping", fault) for fault in mapping_faults(entity, told)]
     if problems:
         raise Invalid(*problems)
+    mapping = None if told is None else mapping_of(entity, told)
     layout = Layout(entity, form, compressed, mapping)
     holds: Any = entity
     made = await imports.create(work, holds, layout.about(), checksum, size, rehearsal=dry_run)
@@ -87,7 +87,7 @@ async def list_imports(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def create_export(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the export, which is written in the background."""
     body = asked.body or {}
-    problems: list[Problem] = []
+    problems = [*asked.problems]
     entity: Any = _word(body, "entity", ENTITIES, None, problems)
     form = _word(body, "format", FORMATS, "ndjson", problems)
     compressed = _flag(body, "compressed", form != "parquet", problems)

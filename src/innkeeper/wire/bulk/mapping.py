@@ -2,11 +2,11 @@
 
 import codecs
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
@@ -22,6 +22,7 @@ PLANS: Final[Mapping[str, Plan]] = {
     "events": {},
 }
 TYPES: Final = ("text", "number", "boolean")
+MOST_FAULTS: Final = 50
 
 
 class Unfit(ValueError):
@@ -171,73 +172,80 @@ def _capitalised(name: str) -> str:
 
 
 def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
-    """A mapping as it was told; raises OperatorError that names what is wrong."""
-    unknown = unknown_members(told, MAPPING)
-    if unknown:
-        raise OperatorError("; ".join(f"{each.field} {each.reason}" for each in unknown))
-    if told.get("entity", holds) != holds:
-        raise OperatorError(f"The mapping is for {told['entity']}, not for {holds}.")
-    columns = {}
-    for column, targets in _table(told, "columns").items():
-        if not isinstance(targets, str | list | tuple):
-            raise OperatorError(f"The target of {column} must be a field, or a list of fields.")
-        columns[column] = (targets,) if isinstance(targets, str) else tuple(targets)
-        for target in columns[column]:
-            check_target(holds, target)
-    types = _table(told, "types")
-    for column, kind in types.items():
-        if kind not in TYPES:
-            raise OperatorError(f"The type of {column} must be one of {', '.join(TYPES)}.")
-    constants = _table(told, "constants")
-    for target in constants:
-        check_target(holds, target)
-    delimiter, encoding = _checked_form(told)
-    guarded = told.get("guarded", False)
-    if not isinstance(guarded, bool):
-        raise OperatorError("guarded of a mapping must be true or false.")
+    """A mapping as it was told; raises OperatorError that names all that is wrong."""
+    unknown = [f"{each.field} {each.reason}" for each in unknown_members(told, MAPPING)]
+    faults = ["; ".join(unknown)] if unknown else []
+    faults += mapping_faults(holds, told)
+    if faults:
+        raise OperatorError(" ".join(faults))
     return ColumnMapping(
-        columns,
-        _table(told, "formats"),
-        _table(told, "values"),
-        types,
-        constants,
-        delimiter,
-        encoding,
-        guarded,
+        {column: _targets(sent) for column, sent in told.get("columns", {}).items()},
+        told.get("formats", {}),
+        told.get("values", {}),
+        told.get("types", {}),
+        told.get("constants", {}),
+        str(told.get("delimiter", "")),
+        str(told.get("encoding", "utf-8-sig")),
+        told.get("guarded", False),
     )
 
 
-def _checked_form(told: Mapping[str, Any]) -> tuple[str, str]:
-    """Delimiter and encoding of the file; raises OperatorError for what no file can be read by."""
-    for column, form in _table(told, "formats").items():
+def mapping_faults(holds: str, told: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the values of a mapping, at most `MOST_FAULTS` sentences."""
+    return list(islice(_faults(holds, told), MOST_FAULTS))
+
+
+def _faults(holds: str, told: Mapping[str, Any]) -> Iterator[str]:
+    if told.get("entity", holds) != holds:
+        yield f"The mapping is for {told['entity']}, not for {holds}."
+    tables: dict[str, dict[str, Any]] = {}
+    for name in ("columns", "types", "constants", "formats", "values"):
+        table = told.get(name, {})
+        if not isinstance(table, dict):
+            yield f"{name} of a mapping must be a table."
+        tables[name] = table if isinstance(table, dict) else {}
+    for column, targets in tables["columns"].items():
+        if not isinstance(targets, str | list | tuple):
+            yield f"The target of {column} must be a field, or a list of fields."
+            continue
+        yield from _target_faults(holds, _targets(targets))
+    for column, kind in tables["types"].items():
+        if kind not in TYPES:
+            yield f"The type of {column} must be one of {', '.join(TYPES)}."
+    yield from _target_faults(holds, tables["constants"])
+    for column, form in tables["formats"].items():
         if not isinstance(form, str):
-            raise OperatorError(f"The format of {column} must be text, such as %d.%m.%Y.")
-    for column, words in _table(told, "values").items():
+            yield f"The format of {column} must be text, such as %d.%m.%Y."
+    for column, words in tables["values"].items():
         if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
-            raise OperatorError(f"The values of {column} must be a table of texts.")
+            yield f"The values of {column} must be a table of texts."
+    yield from _form_faults(told)
+
+
+def _form_faults(told: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with how the file is said to be written."""
     delimiter, encoding = str(told.get("delimiter", "")), str(told.get("encoding", "utf-8-sig"))
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
-        raise OperatorError("The delimiter must be one character, such as ; or a tab.")
+        yield "The delimiter must be one character, such as ; or a tab."
     try:
         codecs.lookup(encoding)
-    except LookupError:
-        raise OperatorError(f"There is no encoding {encoding}: say utf-8, cp1252 …") from None
-    return delimiter, encoding
+    except (LookupError, ValueError):
+        yield f"There is no encoding {encoding}: say utf-8, cp1252 …"
+    if not isinstance(told.get("guarded", False), bool):
+        yield "guarded of a mapping must be true or false."
 
 
-def _table(told: Mapping[str, Any], name: str) -> dict[str, Any]:
-    table = told.get(name, {})
-    if not isinstance(table, dict):
-        raise OperatorError(f"{name} of a mapping must be a table.")
-    return table
+def _targets(sent: str | Sequence[Any]) -> tuple[Any, ...]:
+    return (sent,) if isinstance(sent, str) else tuple(sent)
 
 
-def check_target(holds: str, target: Any) -> None:
-    """Raises OperatorError for a target that no record of that kind has."""
-    if not isinstance(target, str) or not is_target(holds, target):
-        near = _near(holds, str(target))
-        meant = f"; did you mean {near}?" if near else "."
-        raise OperatorError(f"{str(target)[:LONGEST_NAME]} is not a field of {holds}{meant}")
+def _target_faults(holds: str, targets: Iterable[Any]) -> Iterator[str]:
+    """A sentence for each target that no record of that kind has."""
+    for target in targets:
+        if not isinstance(target, str) or not is_target(holds, target):
+            near = _near(holds, str(target))
+            meant = f"; did you mean {near}?" if near else "."
+            yield f"{str(target)[:LONGEST_NAME]} is not a field of {holds}{meant}"
 
 
 def _near(holds: str, target: str) -> str | None:

@@ -23,6 +23,8 @@ RULES: Final = "/v2/tenants/identity-rules"
 OWN: Final = "/innkeeper/v1"
 TAG: Final = "Identity (innkeeper)"
 MAX_NAME: Final = 100
+MOST_PROBLEMS: Final = 100
+"""Problems that are named of one list of rules."""
 
 _FIELDS: Final = {camel(name): name for name in FIELDS}
 FIELD_NAMES: Final = tuple(_FIELDS)
@@ -47,21 +49,30 @@ _LIST: Final = View(resource=Merge, path="", item="{merge}", verbs=frozenset())
 
 
 def read_rule(body: dict[str, Any], at: str = "") -> IdentityRule:
-    """A rule as it is sent: `{identityRule, providers[], fields[]}`; raises `Invalid`.
+    """A rule as it is sent: `{identityRule, providers[], fields[]}`; raises `Invalid` with every
+    problem.
 
     Every provider and field must match; one at least must be named.
     """
-    try:
-        sent = _RULE.read(body)
-    except ValueRefused as refused:
-        raise Invalid(Problem(at + refused.at.removeprefix("."), refused.reason)) from None
+    if not isinstance(body, dict):
+        raise Invalid(Problem(at.removesuffix("."), "must be an object"))
+    sent: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for member, kind in _RULE.members.items():
+        if body.get(member) is not None:
+            try:
+                sent[member] = kind.read(body[member])
+            except ValueRefused as refused:
+                problems.append(Problem(f"{at}{member}{refused.at}", refused.reason))
+    wrong = {problem.field.removeprefix(at).partition("[")[0] for problem in problems}
     name = sent.get("identityRule", "").strip()
-    problems = [] if name else [missing(f"{at}identityRule")]
+    if not name and "identityRule" not in wrong:
+        problems.append(missing(f"{at}identityRule"))
     if not all(character.isprintable() for character in name):
         problems.append(Problem(f"{at}identityRule", NOT_VALID))
     providers = dict.fromkeys(sent.get("providers", ()))
     fields = dict.fromkeys(sent.get("fields", ()))
-    if not (providers or fields):
+    if not (providers or fields or wrong & {"providers", "fields"}):
         problems.append(missing(f"{at}providers"))
     if any(not provider.strip() for provider in providers):
         problems.append(Problem(f"{at}providers", NOT_VALID))
@@ -74,16 +85,29 @@ def read_rule(body: dict[str, Any], at: str = "") -> IdentityRule:
     return IdentityRule(name, (*named, *(Condition(field=_FIELDS[one]) for one in fields)))
 
 
-def read_rules(body: dict[str, Any]) -> list[IdentityRule] | None:
-    """The member `rules`, a list of rules in order; None when it is not sent."""
-    if problems := unknown_members(body, IDENTITY_RULES):
-        raise Invalid(*problems)
+def read_rules(body: dict[str, Any], *, is_needed: bool = False) -> list[IdentityRule] | None:
+    """The member `rules`, a list of rules in order; None when it is not sent, unless it is needed.
+
+    Raises `Invalid` with every problem.
+    """
+    problems = unknown_members(body, IDENTITY_RULES)
     sent = body.get("rules")
-    if sent is None:
-        return None
-    if not isinstance(sent, list):
-        raise Invalid(Problem("rules", "must be an array"))
-    return [read_rule(one, f"rules[{index}].") for index, one in enumerate(sent)]
+    rules: list[IdentityRule] = []
+    if sent is None and is_needed:
+        problems.append(missing("rules"))
+    if sent is not None and not isinstance(sent, list):
+        problems.append(Problem("rules", "must be an array"))
+    for index, one in enumerate(sent if isinstance(sent, list) else ()):
+        try:
+            rules.append(read_rule(one, f"rules[{index}]."))
+        except Invalid as invalid:
+            problems += invalid.problems
+    names = [rule.name for rule in rules]
+    if len(set(names)) < len(names):
+        problems.append(Problem("identityRule", "must be unique"))
+    if problems:
+        raise Invalid(*problems[:MOST_PROBLEMS])
+    return None if sent is None else rules
 
 
 def shown_rule(rule: IdentityRule) -> dict[str, Any]:
@@ -188,27 +212,38 @@ def _guards(book: IdentityRules, asked: EndpointRequest) -> EndpointResponse:
 
 async def replace_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Put another list of rules in force."""
-    wanted = read_rules(_body(asked))
-    if wanted is None:
-        raise Invalid(missing("rules"))
+    wanted = _rules_sent(asked, is_needed=True) or []
     async with work.transaction():
         await rule_settings.replace_rules(work, wanted, asked.expected)
         return _rules(await rule_settings.book(work))
 
 
+def _rules_sent(asked: EndpointRequest, *, is_needed: bool = False) -> list[IdentityRule] | None:
+    """The rules of a body, whose unknown members `read_rules` names too, and of a query none."""
+    try:
+        rules = read_rules(_body(asked), is_needed=is_needed)
+    except Invalid as invalid:
+        raise Invalid(*dict.fromkeys((*asked.problems, *invalid.problems))) from None
+    if asked.problems:
+        raise Invalid(*asked.problems)
+    return rules
+
+
 async def reorder_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """The same rules in another order."""
     names = _body(asked).get("identityRules")
+    problems = [*asked.problems]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Invalid(Problem("identityRules", "must be an array of names"))
+        problems.append(Problem("identityRules", "must be an array of names"))
+        raise Invalid(*problems)
     async with work.transaction():
-        await rule_settings.reorder_rules(work, names, asked.expected)
+        await rule_settings.reorder_rules(work, names, asked.expected, problems)
         return _rules(await rule_settings.book(work))
 
 
 async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
-    told = await rule_changes.preview(work, read_rules(_body(asked)))
+    told = await rule_changes.preview(work, _rules_sent(asked))
     guests = told.pop("guests")
     out = {"guests": guests, **shown(told, asked.base)}
     return EndpointResponse(out)
@@ -216,7 +251,7 @@ async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
 
 async def apply(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
-    job = await rule_settings.apply(work, read_rules(_body(asked)), asked.expected)
+    job = await rule_settings.apply(work, _rules_sent(asked), asked.expected)
     location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
     return EndpointResponse({"href": location, **shown(job, asked.base)}, 202, location)
 
@@ -261,17 +296,16 @@ _GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
 
 async def change_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Change some of what guards go by; null restores a default."""
-    body, problems = _body(asked), []
+    body, problems = _body(asked), [*asked.problems]
     changes: dict[str, Any] = {}
     for spelt, (name, is_right) in _GUARD_MEMBERS.items():
         if spelt in body:
-            changes[name] = body[spelt]
-            if body[spelt] is not None and not is_right(body[spelt]):
+            if body[spelt] is None or is_right(body[spelt]):
+                changes[name] = body[spelt]
+            else:
                 problems.append(Problem(spelt, NOT_VALID))
-    if problems:
-        raise Invalid(*problems)
     async with work.transaction():
-        await rule_settings.set_guards(work, changes, asked.expected)
+        await rule_settings.set_guards(work, changes, asked.expected, problems)
         return _guards(await rule_settings.book(work), asked)
 
 
@@ -304,7 +338,7 @@ async def history(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def create_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the merge."""
     body = _body(asked)
-    refs, problems = {}, []
+    refs, problems = {}, [*asked.problems]
     for name in ("survivor", "absorbed"):
         sent = body.get(name)
         sent = sent.get("ref") if isinstance(sent, dict) else sent

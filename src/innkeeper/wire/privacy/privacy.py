@@ -1,6 +1,6 @@
 """`/innkeeper/v1/privacy`: erasure, subject access, the block list."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from innkeeper.actions.privacy import block_list, privacy
@@ -37,7 +37,7 @@ async def erase(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the receipt."""
     body = asked.body or {}
     told, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
-    problems = []
+    problems = [*asked.problems]
     guest = ref_in(told) if isinstance(told, str) else None
     if told is None:
         problems.append(missing("guestRef"))
@@ -61,19 +61,19 @@ async def access(work: Work, asked: EndpointRequest) -> EndpointResponse:
 
 async def suppress(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with how many digests are new on the block list."""
-    person = _person(asked.body or {})
+    problems = [*asked.problems]
     reason = (asked.body or {}).get("reason", "asked for")
     if not isinstance(reason, str) or len(reason) > 255:
-        raise Invalid(Problem("reason", "size must be between 0 and 255"))
+        problems.append(Problem("reason", "size must be between 0 and 255"))
+    person = _person(asked.body or {}, problems)
     added = await block_list.suppress_person(work, person, reason)
     return EndpointResponse({"added": added}, 201)
 
 
 async def release(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with how many digests left the block list."""
-    return EndpointResponse(
-        {"removed": await block_list.release_person(work, _person(asked.body or {}))}, 201
-    )
+    person = _person(asked.body or {}, asked.problems)
+    return EndpointResponse({"removed": await block_list.release_person(work, person)}, 201)
 
 
 async def totals(work: Work, _: EndpointRequest) -> EndpointResponse:
@@ -93,9 +93,10 @@ def shown_receipt(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _person(body: Mapping[str, Any]) -> Record:
-    """Identifiers and an e-mail address, as guests have them; raises `Invalid`."""
-    problems: list[Problem] = []
+def _person(body: Mapping[str, Any], found: Sequence[Problem]) -> Record:
+    """Identifiers and an e-mail address, as guests have them; raises `Invalid` with the problems
+    that were found and all others."""
+    problems = [*found]
     person: Record = {}
     for name, kind in (("identifiers", IDENTIFIERS), ("email", EMAIL)):
         if body.get(name) is None:
@@ -104,7 +105,8 @@ def _person(body: Mapping[str, Any]) -> Record:
             person[name] = kind.read(body[name])
         except ValueRefused as refused:
             problems.append(Problem(name + refused.at, refused.reason))
-    if not problems and not person.get("identifiers") and "email" not in person:
+    are_right = len(problems) == len(found)
+    if are_right and not person.get("identifiers") and "email" not in person:
         problems.append(missing("identifiers"))
     if problems:
         raise Invalid(*problems)

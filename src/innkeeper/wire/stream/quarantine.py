@@ -1,6 +1,6 @@
 """`/innkeeper/v1/quarantine`: events that could not be attached, and trying them again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from innkeeper.actions.events import quarantine, replays
@@ -73,7 +73,7 @@ async def list_quarantine(work: Work, asked: EndpointRequest) -> EndpointRespons
 
 async def replay(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with how many are attached now, and why others still wait."""
-    done = await replays.replay(work, _selection(asked.body or {}))
+    done = await replays.replay(work, _selection(asked.body or {}, asked.problems))
     return EndpointResponse(
         {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
     )
@@ -85,20 +85,20 @@ async def discard(work: Work, asked: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(status=204)
 
 
-def _selection(body: Mapping[str, Any]) -> Selection:
+def _selection(body: Mapping[str, Any], found: Sequence[Problem]) -> Selection:
     reason, refs = body.get("reason"), body.get("refs")
-    problems = []
+    problems = [*found]
     if reason is not None and not isinstance(reason, str):
         problems.append(Problem("reason", "must be a string"))
     parsed = None
     if refs is not None:
-        found = (
+        read = (
             [ref_in(ref) if isinstance(ref, str) else None for ref in refs]
             if isinstance(refs, list)
             else [None]
         )
-        parsed = [ref for ref in found if ref is not None]
-        if len(parsed) != len(found):
+        parsed = [ref for ref in read if ref is not None]
+        if len(parsed) != len(read):
             problems.append(Problem("refs", NOT_VALID))
     if problems:
         raise Invalid(*problems)

@@ -1,0 +1,177 @@
+"""F15: every problem of a definition of ours in one answer, wrong names and wrong values alike."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from calling import Api
+from sites import Site
+from test_key_scopes import keyed
+from test_unknown_names import OWN, RULE, refused
+
+from innkeeper.rules.scopes import EVERY_SCOPE
+from innkeeper.wire.registry import OURS
+
+RULES = {
+    "rules": [
+        {"identityRule": "", "providers": ["email"]},
+        {"identityRule": "A", "fields": ["nope"], "provider": "email"},
+        {"identityRule": "B", "providers": ["p"]},
+        {"identityRule": "B", "providers": ["q"]},
+    ]
+}
+OF_RULES = ["rules[0].identityRule", "rules[1].provider", "rules[1].fields", "identityRule"]
+GROUPS = [
+    {"entity": "event", "type": "NEVER_SEEN", "rul": [], "rules": [{**RULE, "field": "nope"}]},
+    {"entity": "order", "sum": {"field": "price", "comparator": "is greater than", "values": [1]}},
+]
+DEFINITION = {"filterGroups": GROUPS, "operator": "XOR"}
+OF_DEFINITION = [
+    "filterGroups[0].type",
+    "filterGroups[0].rul",
+    "filterGroups[0].rules[0].field",
+    "filterGroups[1].sum.currency",
+    "operator",
+]
+SEGMENT = {"friendlyId": "A B", "tags": 1, "webhook": "nope", "definition": DEFINITION}
+OF_SEGMENT = ["friendlyId", "tags", "webhook", *(f"definition.{name}" for name in OF_DEFINITION)]
+EXPORT = {
+    "definitionType": "x",
+    "segment": "none",
+    "format": "XLS",
+    "columns": ["ref", "nope"],
+    "filter": DEFINITION,
+    "schedule": "never",
+    "destination": {"type": "FOLDER"},
+}
+OF_EXPORT = [
+    *("definitionType", "segment", "format", "columns[1]", "schedule", "destination"),
+    *(f"filter.{name}" for name in OF_DEFINITION),
+]
+MAPPING = {"columns": {"A": "nope", "B": 1}, "types": {"A": "x"}, "encoding": "x", "colum": {}}
+WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "replaceIdentityRules": (RULES, OF_RULES),
+    "previewIdentityRules": (RULES, OF_RULES),
+    "applyIdentityRules": (RULES, OF_RULES),
+    "reorderIdentityRules": ({"identityRules": ["x", "x"]}, ["rules"]),
+    "changeIdentityGuards": (
+        {"groupLimit": 0, "region": "ZZ", "addNever": [1], "removeNever": ["x" * 999]},
+        ["groupLimit", "region", "addNever", "removeNever"],
+    ),
+    "createMerge": ({"survivor": "x"}, ["survivor", "absorbed"]),
+    "replayQuarantine": ({"reason": 1, "refs": "x"}, ["reason", "refs"]),
+    "createSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
+    "changeSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
+    "previewSegment": (
+        {"definition": DEFINITION},
+        [f"definition.{name}" for name in OF_DEFINITION],
+    ),
+    "putTrait": (
+        {
+            "entity": "order",
+            "function": "most",
+            "field": "nope",
+            "rules": [{**RULE, "field": "nope"}],
+        },
+        ["name", "function", "rules[0].field"],
+    ),
+    "createExport": ({"name": "", **EXPORT}, ["name", *OF_EXPORT]),
+    "changeExport": ({"name": "", **EXPORT}, ["name", *OF_EXPORT]),
+    "createImport": (
+        {"entity": "guests", "format": "xls", "dryRun": 1, "size": -1, "mapping": MAPPING},
+        ["format", "dryRun", "size", "mapping.colum", *["mapping"] * 4],
+    ),
+    "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
+    "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
+    "suppressIdentifiers": (
+        {"reason": 1, "email": "x", "identifiers": [{}]},
+        ["reason", "email", "identifiers[0].provider"],
+    ),
+    "releaseIdentifiers": ({"email": "x", "identifiers": 1}, ["email", "identifiers"]),
+    "createKey": (
+        {"name": 1, "compatibility": "x", "scopes": ["nope"]},
+        ["name", "compatibility", "scopes"],
+    ),
+}
+"""Operation -> a body with wrong values, and the members that its errors name."""
+PLAIN = {"filterGroups": [{"entity": "guest", "rules": [RULE]}]}
+RIGHT: dict[str, dict[str, Any]] = {
+    "replaceIdentityRules": {"rules": []},
+    "previewIdentityRules": {},
+    "applyIdentityRules": {"rules": []},
+    "reorderIdentityRules": {"identityRules": ["email"]},
+    "changeIdentityGuards": {"groupLimit": 7},
+    "replayQuarantine": {},
+    "createSegment": {"name": "New", "definition": PLAIN},
+    "changeSegment": {"name": "New"},
+    "previewSegment": {"definition": PLAIN},
+    "putTrait": {"entity": "order", "function": "count"},
+    "createExport": {"name": "New", "segment": "old"},
+    "changeExport": {"name": "New"},
+    "createImport": {"entity": "guests"},
+    "createFileExport": {"entity": "guests"},
+    "suppressIdentifiers": {"email": "jane@example.com"},
+    "releaseIdentifiers": {"email": "jane@example.com"},
+    "createKey": {"name": "New"},
+}
+"""Operation -> a body that it would take."""
+LISTS = (
+    *("identity/rules", "identity/guards", "identity/jobs", "merges", "segments", "traits"),
+    *("exports", "imports", "fileExports", "privacy/suppressions", "keys"),
+)
+OPERATIONS = {
+    route.name: route
+    for route in OURS.specials
+    if route.body is not None and route.path.startswith(OWN)
+}
+
+
+@pytest.fixture
+def api(api: Api, site: Site) -> Iterator[Api]:
+    """A key with every scope."""
+    with keyed(site, *EVERY_SCOPE) as found:
+        yield found
+
+
+@pytest.fixture
+def stored(api: Api) -> None:
+    """A segment and an export that can be changed."""
+    segment = {"name": "Old", "definition": PLAIN}
+    assert api.post(f"{OWN}/segments", json=segment).status_code == 201
+    assert api.post(f"{OWN}/exports", json={"name": "Old", "segment": "old"}).status_code == 201
+
+
+def sent(api: Api, name: str, body: Any) -> Any:
+    """A body with an unknown member."""
+    route = OPERATIONS[name]
+    trait = "own" if name in RIGHT and body.get("function") == "count" else "Wrong name"
+    path = route.path.format(segment="old", export="old", trait=trait)
+    return api.request(route.method, path, json={**body, "zzz": 1})
+
+
+def test_f15_every_operation_is_tried() -> None:
+    assert OPERATIONS.keys() == WRONG.keys()
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.usefixtures("stored")
+def test_f15_wrong_names_and_wrong_values_at_once(api: Api, name: str) -> None:
+    """F15, ER-3: the unknown member and each wrong value, in one answer."""
+    body, members = WRONG[name]
+    problems = refused(sent(api, name, body))
+    assert sorted(each.partition(": ")[0] for each in problems) == sorted(["zzz", *members])
+    assert len(set(problems)) == len(problems)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.usefixtures("stored")
+def test_f15_an_unknown_member_alone_keeps_all_as_it_was(api: Api, name: str) -> None:
+    """F15: nothing is written, whatever else the body says."""
+
+    def state() -> list[Any]:
+        return [api.get(f"{OWN}/{path}").text for path in LISTS]
+
+    before = state()
+    (problem,) = refused(sent(api, name, RIGHT[name]))
+    assert problem.startswith("zzz: is not a known member")
+    assert state() == before
