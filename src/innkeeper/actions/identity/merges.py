@@ -126,6 +126,28 @@ async def undo(work: Work, merge: UUID) -> Record:
     return undone or row
 
 
+async def survivors(work: Work, guests: Sequence[UUID]) -> list[Record]:
+    """`ref` and `survivor_ref`, None of a live one, of those of some guests that exist."""
+    return await work.all("merges.two", refs=list(guests))
+
+
+async def hold_live(work: Work, guests: Sequence[UUID]) -> bool:
+    """Lock live guests until the transaction ends; whether all of them exist and are live."""
+    # Looked at before they are locked, as `create` does.
+    for query in ("merges.two", "merges.lock_two"):
+        rows = await work.all(query, refs=list(guests))
+        if len(rows) < len({*guests}) or any(row["survivor_ref"] is not None for row in rows):
+            return False
+    return True
+
+
+async def hold(work: Work, merge: UUID) -> None:
+    """Lock the guests that undoing a merge changes until the transaction ends; raises `Unknown`."""
+    row = await fetch(work, merge)
+    above = await work.one("merges.guest", ref=row["survivor_ref"])
+    await ledger.locked_path(work, row["survivor_ref"], above["survivor_ref"] if above else None)
+
+
 async def fetch(work: Work, merge: UUID) -> Record:
     """One merge; raises `Unknown`."""
     row = await work.one("merges.fetch", ref=merge)

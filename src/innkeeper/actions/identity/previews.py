@@ -19,24 +19,34 @@ class _GivenUp(Exception):
 
 
 async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
-    """The survivor `before` and `after` a merge is undone, who would be `released`, and how many
-    orders and sessions each would have. Raises what `merges.undo` raises."""
+    """What `undo` would return; nothing is undone. Raises what `merges.undo` raises."""
     found: dict[str, Any] = {}
-    row = await merges.fetch(work, merge)
     try:
         async with work.transaction():
-            survivor = await _live(work, row["survivor_ref"])
-            found["merge"] = row
-            found["before"] = await guests.fetch(work, survivor)
-            found["owned_before"] = await _owned(work, survivor)
-            await merges.undo(work, merge)
-            found["after"] = await guests.fetch(work, survivor)
-            found["owned_after"] = await _owned(work, survivor)
-            found["released"] = await guests.fetch(work, row["absorbed_ref"])
-            found["owned_released"] = await _owned(work, row["absorbed_ref"])
+            found = await undo(work, merge)
             raise _GivenUp
     except _GivenUp:
         return found
+
+
+async def undo(work: Work, merge: UUID) -> dict[str, Any]:
+    """Undo a merge: the survivor `before` and `after` it, who was `released`, and how many orders
+    and sessions each has. Raises what `merges.undo` raises. Call it in a transaction."""
+    await merges.hold(work, merge)
+    row = await merges.fetch(work, merge)
+    survivor = await _live(work, row["survivor_ref"])
+    found = {
+        "merge": row,
+        "before": await guests.fetch(work, survivor),
+        "owned_before": await _owned(work, survivor),
+    }
+    await merges.undo(work, merge)
+    return found | {
+        "after": await guests.fetch(work, survivor),
+        "owned_after": await _owned(work, survivor),
+        "released": await guests.fetch(work, row["absorbed_ref"]),
+        "owned_released": await _owned(work, row["absorbed_ref"]),
+    }
 
 
 def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:

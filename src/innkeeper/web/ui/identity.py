@@ -9,12 +9,13 @@ from starlette.responses import Response
 from innkeeper.actions.console import search
 from innkeeper.actions.identity import merges, previews
 from innkeeper.actions.records import guests
-from innkeeper.errors import Invalid, Problem
+from innkeeper.errors import Conflict, Invalid, Outdated, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
+from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.masking import masked
-from innkeeper.web.ui.formatting import full_name
+from innkeeper.web.ui.formatting import called, full_name, moment
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -70,11 +71,16 @@ async def show(visit: Visit) -> Response:
 
 async def confirm_undo(visit: Visit) -> Response:
     """What undoing a merge would change."""
-    found = await previews.of_undo(visit.work, visit.ref("merge"))
+    row = await merges.fetch(visit.work, visit.ref("merge"))
+    if visit.is_outdated and row["undone_at"] is not None:
+        return await _stale_undo(visit, row)
+    found = await previews.of_undo(visit.work, row["ref"])
     changes = previews.differences(found["before"], found["after"])
     return visit.show(
         "undo.html",
         **found,
+        version=_version_of_undo(found),
+        differing=[("The merge", "Undone, as it was shown", "Undone, as it is shown below")],
         changes=[(name, *_shown(visit, name, old, new)) for name, old, new in changes],
         survivor=visit.veil(found["after"], Guest),
         absorbed=visit.veil(found["released"], Guest),
@@ -83,21 +89,46 @@ async def confirm_undo(visit: Visit) -> Response:
 
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
-    row = await merges.undo(visit.work, visit.ref("merge"))
+    try:
+        found = await previews.undo(visit.work, visit.ref("merge"))
+    except Conflict:
+        if visit.expected is None:
+            raise
+        raise Outdated(None) from None
+    # What was done is what the form showed; else all of it is rolled back.
+    visit.check_version(_version_of_undo(found))
+    survivor = found["merge"]["survivor_ref"]
     return visit.go(
-        f"/guests/{row['survivor_ref']}/identity", "The merge was undone: these are two guests now."
+        f"/guests/{survivor}/identity", "The merge was undone: these are two guests now."
     )
 
 
 async def confirm_merge(visit: Visit) -> Response:
     """Two guests side by side, before they are made one."""
+    if visit.is_outdated:
+        pair = await _sent_pair(visit)
+        if not all(each["is_live"] for each in pair):
+            return _stale_merge(visit, pair)
     one = await guests.fetch(visit.work, visit.ref("guest"))
-    found = await search.guests_by(visit.work, visit.asked("other"), limit=20)
+    asked = visit.sent("other") if visit.is_outdated else visit.asked("other")
+    asked = visit.sent("one") if asked == str(one["ref"]) else asked
+    found = await search.guests_by(visit.work, asked, limit=20)
     others = [each for each in found.items if each["ref"] != one["ref"]]
-    if visit.asked("other") and len(others) == 1:
+    if asked and len(others) == 1:
         other = await guests.fetch(visit.work, others[0]["ref"])
         pair = sorted([one, other], key=lambda each: each["created_at"])
-        return visit.show("merge.html", pair=pair, names=_different(pair), guest=one)
+        kept = visit.sent("survivor") or str(pair[0]["ref"])
+        named = {str(each["ref"]): called(each) for each in pair}
+        choice = f"Keep {named.get(kept, 'neither')}, as shown before"
+        return visit.show(
+            "merge.html",
+            pair=pair,
+            names=_different(pair),
+            guest=one,
+            kept=kept,
+            version=_version_of(pair),
+            differing=[("The guests", choice, "As shown below")],
+        )
     return visit.show("merge_pick.html", guest=one, others=others, asked=visit.asked("other"))
 
 
@@ -108,8 +139,66 @@ async def merge(visit: Visit) -> Response:
     if survivor not in pair:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
+    if visit.expected is not None:
+        if not await merges.hold_live(visit.work, pair):
+            raise Outdated(None)
+        visit.check_version(_version_of([await guests.fetch(visit.work, ref) for ref in pair]))
     await merges.create(visit.work, survivor, absorbed)
     return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
+
+
+def _version_of(found: list[Record]) -> str:
+    """A word for guests as the form shows them: another one when any field but the time of their
+    last visit is."""
+    names = sorted({*Guest.fields} - {"last_seen", "modified_at"})
+    ordered = sorted(found, key=lambda each: str(each["ref"]))
+    return digest("guests", *(f"{each.get(name)!r}" for each in ordered for name in names)).hex
+
+
+def _version_of_undo(found: Record) -> str:
+    return _version_of([found["before"], found["after"], found["released"]])
+
+
+async def _sent_pair(visit: Visit) -> list[Record]:
+    """The guests that a refused form would merge, each with whether it `is_live`, and who stands
+    for it."""
+    refs = [_sent_ref(visit, name) for name in ("one", "other")]
+    states = {row["ref"]: row["survivor_ref"] for row in await merges.survivors(visit.work, refs)}
+    wanted = [*refs, *(ref for ref in states.values() if ref)]
+    lines = {each["ref"]: each for each in await search.lines(visit.work, wanted)}
+    pair = []
+    for ref in refs:
+        line = visit.veil(lines.get(ref, {"ref": ref}), Guest)
+        survivor = states.get(ref)
+        above = visit.veil(lines.get(survivor, {"ref": survivor}), Guest) if survivor else None
+        pair.append({**line, "is_live": ref in states and survivor is None, "above": above})
+    return pair
+
+
+def _stale_merge(visit: Visit, pair: list[Record]) -> Response:
+    """Instead of the form, when a guest of it was merged or deleted meanwhile."""
+    rows, path = [], visit.url("/guests")
+    for each in pair:
+        kept = "Keep" if str(each["ref"]) == visit.sent("survivor") else "Merge into the other"
+        stored = "As before" if each["is_live"] else "Deleted"
+        if each["above"]:
+            stored = f"Merged into {called(each['above'])}"
+            path = visit.url(f"/guests/{each['above']['ref']}/identity")
+        rows.append((called(each), kept, stored))
+    return visit.show("merge_stale.html", title="Merge two guests", differing=rows, path=path)
+
+
+async def _stale_undo(visit: Visit, row: Record) -> Response:
+    """Instead of the form, when the merge was undone meanwhile."""
+    (state,) = await merges.survivors(visit.work, [row["survivor_ref"]]) or [{}]
+    above = state.get("survivor_ref") or row["survivor_ref"]
+    stored = f"Undone {moment(row['undone_at'])} by {row['undone_by']}"
+    return visit.show(
+        "merge_stale.html",
+        title="Undo a merge",
+        differing=[("The merge", "Undo it", stored)],
+        path=visit.url(f"/guests/{above}/identity"),
+    )
 
 
 def _picture(

@@ -22,12 +22,14 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.batch import BatchRecord, Failure
 from innkeeper.rules.masking import masked
 from innkeeper.rules.spreadsheets import guarded
+from innkeeper.rules.versions import version_of
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.store.work import Lend
 from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
+from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.mapping import ColumnMapping
@@ -39,6 +41,7 @@ TRIED: Final = 10_000
 """Records that a dry run of the screens looks at; `innkeeper import --dry-run` takes them all."""
 TRIED_BYTES: Final = 64 << 20
 """Bytes of their text, expanded, that it looks at."""
+SENT_ACTIONS: Final = {"start": "Import it", "discard": "Throw it away", "try": "Try it"}
 REFUSED: Final = 20
 """Refused records that a page shows."""
 
@@ -78,9 +81,29 @@ async def one(visit: Visit, tried: Record | None = None) -> Response:
     return visit.show(
         "import.html",
         row=row,
+        differing=_differing(visit, row),
         failures=[_told(each) for each in failures],
         running=row["finished_at"] is None and row["state"] != batches.UPLOADING,
     )
+
+
+def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
+    """(column, as sent, as stored) of a mapping that came after another one was stored."""
+    if not visit.is_outdated:
+        return []
+    stored = (row["about"].get("mapping") or {}).get("columns") or {}
+    rows = [("The import", SENT_ACTIONS.get(visit.sent("action"), ""), import_state(row))]
+    for at in range(import_files.MOST_COLUMNS):
+        column = visit.sent(f"n{at}")
+        sent, kept = visit.sent(f"c{at}"), stored.get(column) or []
+        kept = ",".join(kept) if isinstance(kept, list) else str(kept)
+        if column and sent != kept:
+            rows.append((column, _target_said(sent), _target_said(kept)))
+    return rows
+
+
+def _target_said(targets: str) -> str:
+    return target_words(targets) if targets else "Not imported"
 
 
 async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Response:
@@ -95,6 +118,8 @@ async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Resp
         "import_map.html",
         400 if wrong else 200,
         row=row,
+        version=version_of(row),
+        differing=_differing(visit, row),
         columns=columns,
         all_columns=len(table.columns),
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
@@ -145,6 +170,7 @@ async def act(visit: Visit) -> Response:
     """Look again, try, begin, or give up."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     action, path = visit.sent("action"), f"/imports/{row['ref']}"
+    visit.check_version(version_of(row))
     if row["state"] != batches.UPLOADING:
         raise BadRequest("This import was begun already.")
     if action == "discard":

@@ -72,10 +72,14 @@ async def change_point_of_sale(visit: Visit) -> Response:
 
 async def people(visit: Visit, link: str = "", who: str = "") -> Response:
     """Who may log in; the link of somebody who was just invited, once."""
+    found = await users.list_all(visit.work)
+    named = [each for each in found if str(each["ref"]) == visit.sent("user")]
     return visit.show(
         "settings_users.html",
         tabs=TABS,
-        people=(found := await users.list_all(visit.work)),
+        people=found,
+        differing=[row for each in named for row in _differing(visit, each)],
+        resend=users.version_of(named[0]) if named else "",
         versions={each["ref"]: users.version_of(each) for each in found},
         roles=[(role.value, role.value.capitalize()) for role in Role],
         about=ABOUT,
@@ -83,6 +87,20 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
         link=link,
         who=who,
     )
+
+
+def _differing(visit: Visit, person: Record) -> list[tuple[str, str, str]]:
+    """(what, as sent, as stored) of what a form changes of somebody."""
+    every = "every workspace"
+    sent = every if visit.sent("every") == "yes" else ", ".join(visit.sent_all("workspaces"))
+    stored = every if person["workspaces"] is None else ", ".join(person["workspaces"])
+    access = {True: "no access", False: "may log in"}
+    return [
+        ("Who", person["email"], person["email"]),
+        ("Role", visit.sent("role"), person["role"]),
+        ("Workspaces", sent, stored),
+        ("Access", access[visit.sent("disabled") == "yes"], access[bool(person["disabled_at"])]),
+    ]
 
 
 async def change_people(visit: Visit) -> Response:

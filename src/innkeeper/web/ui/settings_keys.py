@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import BadRequest
+from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
 from innkeeper.rules.scopes import DEFAULT_SCOPES, SCOPES, in_order, read_scopes, scopes_of_role
 from innkeeper.web.ui.settings import TABS
@@ -33,9 +34,27 @@ async def show(
         scope=oauth.SCOPE,
         scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
         default_scopes=DEFAULT_SCOPES & giveable,
-        versions=await keys.versioned(visit.work, visit.workspace),
+        versions=(versions := await keys.versioned(visit.work, visit.workspace)),
+        differing=[row for key in live for row in _differing(visit, key)],
+        resend=versions.get(visit.sent("client_key"), ""),
         rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
     )
+
+
+def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
+    """(what, as sent, as stored) of what a form changes of the key that it names."""
+    if key["client_key"] != visit.sent("client_key"):
+        return []
+    name = key["name"] or key["client_key"]
+    rows = [("Key", name, name)]
+    if visit.sent("action") == "compatibility":
+        rows.append(("Compatibility", visit.sent("compatibility"), key["compatibility"]))
+    if visit.sent("action") == "scopes":
+        may = ", ".join(in_order(keys.scopes_in(key)))
+        rows.append(("Scopes", ", ".join(visit.sent_all("scopes")), may))
+    if visit.sent("action") == "rotate":
+        rows.append(("API token", "Another one", "Perhaps another one already: ask who made it"))
+    return rows
 
 
 async def change(visit: Visit) -> Response:

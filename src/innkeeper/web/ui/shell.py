@@ -150,13 +150,19 @@ class Visit:
         return stored if self.is_outdated else self.sent("version") or stored
 
     @property
-    def sent_back(self) -> str:
-        """What a refused form held, as JSON, so that its dialog opens again as it was typed."""
-        kept = {
-            name: value
-            for name, value in self.form.items()
+    def sent_fields(self) -> list[tuple[str, str]]:
+        """(name, value) of what a refused form held, to be sent once more with another version."""
+        return [
+            (name, value)
+            for name, value in self.form.multi_items()
             if isinstance(value, str) and name not in ("csrf", "password", "version")
-        }
+        ]
+
+    @property
+    def sent_back(self) -> str:
+        """What a refused form held, as JSON: its dialog opens again as it was typed. Nothing
+        of an outdated one, whose page asks before anything opens."""
+        kept = {} if self.is_outdated else dict(self.sent_fields)
         return msgspec.json.encode(kept).decode()
 
     @property

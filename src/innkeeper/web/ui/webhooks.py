@@ -32,6 +32,7 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
         tabs=TABS,
         version=subscriptions.version_of(rows),
         rows=_veiled(visit, rows),
+        differing=_differing(visit, _veiled(visit, rows), dict(every)),
         messages=_veiled(visit, await webhooks.list_all(visit.work, LISTED)),
         every=every,
         secret=secret,
@@ -42,6 +43,16 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
 def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
     """Rows with an address, whose query may hold a secret or a person."""
     return [{**row, "url": visit.veil_text(row["url"])} for row in rows]
+
+
+def _differing(
+    visit: Visit, rows: list[Record], titles: dict[str, str]
+) -> list[tuple[str, str, str]]:
+    """(what, as sent, as stored) of the webhook that a form creates or deletes."""
+    what = visit.sent("what")
+    stored = [row["url"] for row in rows if f"{row['kind']}:{row['friendly_id']}" == what]
+    sent = "No webhook" if visit.sent("action") == "delete" else visit.sent("url")
+    return [(titles.get(what, what), sent, stored[0] if stored else "No webhook")]
 
 
 async def change(visit: Visit) -> Response:

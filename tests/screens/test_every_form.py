@@ -1,0 +1,412 @@
+"""F21: every form of the screens that edits what is stored carries its version, and one that comes
+too late shows both and asks."""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from calling import Api
+from logging_in import invited
+from sites import Site
+from visiting import Person, field
+
+from innkeeper.rules.access import Role
+from innkeeper.web.ui.routes import PAGES
+
+EVERYBODY = {"filterGroups": [{"entity": "guest"}]}
+ASKED = "Somebody else changed this meanwhile"
+
+CREATES = "it creates; what exists already is refused (409)"
+ONE_SHOT = "it does something once, and replaces nothing that somebody typed"
+DELETES = "it deletes after a confirmation"
+UNVERSIONED = {
+    # (page, what its form sends as `action`)
+    ("/guests/{guest}/access", ""): ONE_SHOT,
+    ("/guests/{guest}/erase", ""): DELETES,
+    ("/segments/new", ""): CREATES,
+    ("/segments/{segment}", "start"): ONE_SHOT,
+    ("/segments/{segment}", "pause"): ONE_SHOT,
+    ("/segments/{segment}", "run"): ONE_SHOT,
+    ("/segments/{segment}", "delete"): DELETES + ", which lists what uses it as it is then",
+    ("/traits/new", ""): CREATES,
+    ("/traits/of/{trait}", "delete"): DELETES + ", refused while anything asks for it",
+    ("/exports/new", ""): CREATES,
+    ("/exports/{export}", "run"): ONE_SHOT,
+    ("/exports/{export}", "delete"): DELETES,
+    ("/imports", ""): CREATES,
+    ("/quarantine", ""): ONE_SHOT,
+    ("/quarantine", "discard"): ONE_SHOT,
+    ("/settings", "create"): CREATES,
+    ("/settings", "revoke"): DELETES,
+    ("/settings/oauth", "create"): CREATES,
+    ("/settings/oauth", "revoke"): DELETES,
+    ("/settings/aliases", "create"): CREATES,
+    ("/settings/aliases", "remove"): DELETES,
+    ("/settings/points-of-sale", ""): CREATES,
+    ("/settings/points-of-sale", "delete"): DELETES + ", which lists what uses it as it is then",
+    ("/settings/users", "invite"): CREATES,
+    ("/settings/webhooks", "again"): ONE_SHOT,
+    ("/settings/workspace", ""): DELETES,
+}
+"""Forms without a version, and why."""
+
+
+@dataclass
+class Form:
+    """A form of a page."""
+
+    action: str
+    fields: dict[str, str]
+    buttons: list[str]
+    """What its buttons send as `action` or `do`."""
+
+
+class _Forms(HTMLParser):
+    """The forms of a page that are posted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Form] = []
+        self._open: Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "form" and given.get("method") == "post":
+            self._open = Form(given.get("action") or "", {}, [])
+            self.found.append(self._open)
+        if self._open is None:
+            return
+        name, value = given.get("name"), given.get("value") or ""
+        if tag == "button" and name in ("action", "do"):
+            self._open.buttons.append(value)
+        elif tag == "input" and name and given.get("type") not in ("checkbox", "radio"):
+            self._open.fields[name] = value
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._open = None
+
+
+def forms(text: str) -> list[Form]:
+    parser = _Forms()
+    parser.feed(text)
+    return parser.found
+
+
+def page_of(path: str) -> str:
+    """The declared page that a path of a workspace leads to; a fixed one before a pattern."""
+    every = sorted((page.path for page in PAGES if page.post), key=lambda each: each.count("{"))
+    for pattern in every:
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
+            return pattern
+    raise AssertionError(path)
+
+
+@pytest.fixture
+def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
+    """A page with its forms for every declared page that takes one."""
+    one, other = api.guest(firstName="Ann"), api.guest(firstName="Bea")
+    third = api.guest(firstName="Cleo")
+    merged = {"survivor": one["ref"], "absorbed": third["ref"]}
+    merge = api.post("/innkeeper/v1/merges", json=merged).json()["ref"]
+    extension = api.extension(one, name="ext", tier="Gold")["ref"]
+    for name, webhook in (("Crew", None), ("Told", "https://example.com/hook")):
+        body = {"name": name, "definition": EVERYBODY, "webhook": webhook}
+        assert api.post("/innkeeper/v1/segments", json=body).is_success
+    api.post("/innkeeper/v1/exports", json={"name": "Letters", "segment": "crew"})
+    api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
+    upload = owner.http.post(
+        "/w/live/imports",
+        data={"csrf": owner.csrf, "holds": "guests"},
+        files={"file": ("a.csv", b"E-mail,Town\na@example.com,Cork\n")},
+    )
+    invited(site, f"somebody-{one['ref']}@example.com", Role.ANALYST)
+    site.key()
+    owner.post("/settings/oauth", action="create", name="x")
+    key = re.search(r'"client_key" value="(\w+)"', owner.get("/settings").text)
+    assert key is not None
+    owner.post("/settings/aliases", action="create", alias="ctx-forms", client_key=key[1])
+    owner.post("/settings/points-of-sale", name="till-1")
+    guest = f"/guests/{one['ref']}"
+    return {
+        "/guests/{guest}/access": guest,
+        "/guests/{guest}/erase": guest,
+        "/guests/{guest}/edit": f"{guest}/edit",
+        "/guests/{guest}/extensions/{extension}": f"{guest}/extensions/{extension}",
+        "/guests/{guest}/merge": f"{guest}/merge?other={other['ref']}",
+        "/merges/{merge}/undo": f"/merges/{merge}/undo",
+        "/segments/new": "/segments/new",
+        "/segments/{segment}/edit": "/segments/crew/edit",
+        "/segments/{segment}": "/segments/crew",
+        "/traits/new": "/traits/new",
+        "/traits/of/{trait}/edit": "/traits/of/bought/edit",
+        "/traits/of/{trait}": "/traits/of/bought",
+        "/exports/new": "/exports/new",
+        "/exports/{export}/edit": "/exports/letters/edit",
+        "/exports/{export}": "/exports/letters",
+        "/imports": "/imports",
+        "/imports/{import}": upload.headers["location"].removeprefix("/w/live"),
+        "/quarantine": "/quarantine",
+        "/settings": "/settings",
+        "/settings/oauth": "/settings",
+        "/settings/aliases": "/settings",
+        "/settings/points-of-sale": "/settings/points-of-sale",
+        "/settings/users": "/settings/users",
+        "/settings/workspace": "/settings/workspace",
+        "/settings/webhooks": "/settings/webhooks",
+        "/settings/identity-rules": "/settings/identity-rules",
+    }
+
+
+def test_f21_every_form_has_a_version_or_a_reason_to_have_none(
+    owner: Person, examples: dict[str, str]
+) -> None:
+    assert examples.keys() == {page.path for page in PAGES if page.post}, "each has an example"
+    versioned, bare = set(), set()
+    for path in dict.fromkeys(examples.values()):
+        answer = owner.get(path)
+        assert answer.status_code == 200, path
+        here = path.partition("?")[0]
+        for form in forms(answer.text):
+            if form.action in ("/logout", "/theme"):
+                continue
+            page = page_of((form.action or here).partition("?")[0].removeprefix("/w/live"))
+            # A form with several buttons sends one of them; its version goes with each.
+            words = [form.fields["action"]] if "action" in form.fields else form.buttons
+            if form.fields.get("version"):
+                versioned.add(page)
+                continue
+            for word in words if "/edit" not in page and "/new" not in page and words else [""]:
+                bare.add((page, word))
+    unexplained = bare - UNVERSIONED.keys()
+    assert not unexplained
+    assert versioned >= {
+        "/guests/{guest}/edit",
+        "/guests/{guest}/extensions/{extension}",
+        "/guests/{guest}/merge",
+        "/merges/{merge}/undo",
+        "/segments/{segment}/edit",
+        "/traits/of/{trait}/edit",
+        "/exports/{export}/edit",
+        "/imports/{import}",
+        "/settings",
+        "/settings/users",
+        "/settings/webhooks",
+        "/settings/identity-rules",
+    }
+
+
+def test_f21_every_form_with_a_version_asks_when_it_comes_too_late(
+    owner: Person, examples: dict[str, str]
+) -> None:
+    asked = set()
+    for path in dict.fromkeys(examples.values()):
+        for form in forms(owner.get(path).text):
+            if not form.fields.get("version"):
+                continue
+            target = (form.action or f"/w/live{path}").removeprefix("/w/live")
+            sent = {"action": "change", "do": "save", **form.fields, "version": "another"}
+            if "/imports/" in path:
+                sent["action"] = "start"
+            if "identity-rules" in path:
+                sent["action"] = "guards" if "group_limit" in sent else "save"
+            if "/extensions/" in path:
+                sent |= {"action": sent["action"] if sent["action"] == "delete" else "save"}
+            page = page_of(target.partition("?")[0])
+            sent |= _chosen(page, sent)
+            sent.pop("csrf")
+            answer = owner.post(target, **sent)
+            assert answer.status_code == 412, (path, sent, answer.text[-2000:])
+            text = html.unescape(answer.text)
+            assert ASKED in text, path
+            assert "Take what is stored" in text, (path, "both, and a choice")
+            asked.add(page)
+    assert len(asked) == 12
+
+
+EXPORT = {"segment": "crew", "kind": "FULL_SYNC", "format": "CSV", "columns": "ref"}
+RULES = {"operator": "AND", "g0.entity": "guest", "g0.was": "guest"}
+CHOSEN: dict[str, dict[str, str]] = {
+    "/guests/{guest}/edit": {"city": "Sligo"},
+    "/segments/{segment}/edit": RULES,
+    "/traits/of/{trait}/edit": {**RULES, "entity": "order", "function": "count"},
+    "/exports/{export}/edit": EXPORT,
+    "/settings/users": {"role": "developer", "every": "yes"},
+}
+"""What a person would choose in the form of a page, where it needs that."""
+
+
+def _chosen(page: str, sent: dict[str, str]) -> dict[str, str]:
+    if page == "/guests/{guest}/merge":
+        return {"survivor": sent["one"]}
+    if page == "/settings/webhooks" and sent["action"] == "create":
+        return {"what": "segment:crew", "url": "https://example.com/mine"}
+    if page == "/settings" and sent["action"] == "scopes":
+        return {"scopes": "read"}
+    return CHOSEN.get(page, {})
+
+
+def resend(answer: httpx.Response) -> dict[str, Any]:
+    """What the button that keeps one's own sends: as the page has it."""
+    text = html.unescape(answer.text)
+    section = re.search(r'<section class="card newer".*?</section>', text, re.DOTALL)
+    assert section is not None
+    (form,) = forms(section[0])
+    assert "Save what I typed" in section[0]
+    return {name: value for name, value in form.fields.items() if name != "csrf"}
+
+
+def dialog(page: str, what: str, holds: str) -> dict[str, str]:
+    """The fields of the dialog of a kind that holds a text."""
+    found = re.findall(rf'<dialog id="{what}-[^"]*".*?</dialog>', page, re.DOTALL)
+    (text,) = [each for each in found if holds in each]
+    (form,) = forms(text)
+    return {name: value for name, value in form.fields.items() if name != "csrf"}
+
+
+def test_f21_a_role_changed_twice_shows_both_and_can_be_saved_again(
+    owner: Person, site: Site
+) -> None:
+    email = "twice@example.com"
+    invited(site, email, Role.ANALYST)
+    path = "/settings/users"
+    sent = dialog(owner.get(path).text, "user", email) | {"action": "change", "every": "yes"}
+    assert owner.post(path, **sent, role="developer").status_code == 303
+    late = owner.post(path, **sent, role="admin", disabled="yes")
+    assert late.status_code == 412
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
+    assert "Role admin developer" in text
+    assert "Access no access may log in" in text
+    again = resend(late)
+    assert (again["role"], again["disabled"], again["every"]) == ("admin", "yes", "yes")
+    assert owner.post(path, **again).status_code == 303
+    stored = dialog(owner.get(path).text, "user", email)
+    late = owner.post(path, **{**stored, "version": "another"}, action="change", role="owner")
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
+    assert "Role owner admin" in text, "one's own was saved"
+    assert "Access may log in no access" in text
+
+
+def test_f21_a_key_changed_twice_shows_both_and_can_be_saved_again(
+    owner: Person, site: Site
+) -> None:
+    key = site.key().client_key
+    sent = dialog(owner.get("/settings").text, "scopes", key)
+    assert owner.post("/settings", **sent, scopes=["read", "write"]).status_code == 303
+    late = owner.post("/settings", **sent, scopes=["read", "delete"])
+    assert late.status_code == 412
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
+    assert "Scopes read, delete read, write" in text
+    section = re.search(r'<section class="card newer".*?</section>', late.text, re.DOTALL)
+    assert section is not None
+    boxes = re.findall(r'name="scopes" value="(\w+)"', section[0])
+    assert boxes == ["read", "delete"], "every box that was chosen"
+    again = {**resend(late), "scopes": boxes}
+    assert owner.post("/settings", **again).status_code == 303
+    assert "read, delete" in owner.get("/settings").text
+
+
+def test_f21_a_token_is_not_made_twice_from_one_page(owner: Person, site: Site) -> None:
+    """The second one would end the first, which its maker has just given to a program."""
+    key = site.key().client_key
+    sent = dialog(owner.get("/settings").text, "rotate", key)
+    assert owner.post("/settings", **sent).status_code == 200
+    late = owner.post("/settings", **sent)
+    assert late.status_code == 412
+    assert "Another one" in late.text
+    assert owner.post("/settings", **resend(late)).status_code == 200
+
+
+def test_f21_a_context_id_is_not_taken_from_another_key(owner: Person, site: Site) -> None:
+    mine, theirs = site.key().client_key, site.key().client_key
+    form = {"action": "create", "alias": "ctx-two"}
+    assert owner.post("/settings/aliases", **form, client_key=theirs).status_code == 303
+    answer = owner.post("/settings/aliases", **form, client_key=mine)
+    assert answer.status_code == 409
+    assert f"ctx-two stands for {theirs}" in html.unescape(answer.text)
+
+
+@pytest.fixture
+def merging(owner: Person, api: Api) -> Callable[[], tuple[str, dict[str, str]]]:
+    """Two guests, the page that merges them, and what it would send."""
+
+    def make() -> tuple[str, dict[str, str]]:
+        one, other = api.guest(firstName="Ann"), api.guest(firstName="Bea")
+        path = f"/guests/{one['ref']}/merge?other={other['ref']}"
+        (form,) = [each for each in forms(owner.get(path).text) if "one" in each.fields]
+        sent = {name: value for name, value in form.fields.items() if name != "csrf"}
+        return path, {**sent, "survivor": other["ref"]}
+
+    return make
+
+
+def test_f21_two_people_merge_the_same_guests(
+    owner: Person, api: Api, merging: Callable[[], tuple[str, dict[str, str]]]
+) -> None:
+    path, sent = merging()
+    api.patch(f"/v2.1/guests/{sent['one']}", json={"city": "Galway"})
+    late = owner.post(path, **sent)
+    assert late.status_code == 412
+    assert ASKED in late.text
+    assert "Keep Bea, as shown before" in html.unescape(late.text)
+    assert "Galway" in late.text, "what is stored is shown"
+    version = field(late.text, "version")
+    assert version != sent["version"]
+    chosen = re.findall(r'name="survivor" value="([^"]+)" checked', late.text)
+    assert chosen == [sent["survivor"]], "the choice is kept"
+    assert owner.post(path, **{**sent, "version": version}).status_code == 303
+    # Somebody else was asked the same, and would keep the other one.
+    third = owner.post(path, **{**sent, "version": version, "survivor": sent["one"]})
+    assert third.status_code == 412
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", third.text)).split())
+    assert "Merged into Bea" in text
+    assert f"/guests/{sent['survivor']}/identity" in third.text
+    merges = api.get("/innkeeper/v1/merges", params={"guestRef": sent["survivor"]}).json()
+    assert len([row for row in merges["items"] if "undoneAt" not in row]) == 1
+
+
+def test_f21_two_people_undo_the_same_merge(
+    owner: Person, api: Api, merging: Callable[[], tuple[str, dict[str, str]]]
+) -> None:
+    _, pair = merging()
+    made = {"survivor": pair["survivor"], "absorbed": pair["one"]}
+    if made["survivor"] == made["absorbed"]:
+        made["absorbed"] = pair["other"]
+    path = f"/merges/{api.post('/innkeeper/v1/merges', json=made).json()['ref']}/undo"
+    version = field(owner.get(path).text, "version")
+    api.patch(f"/v2.1/guests/{made['survivor']}", json={"city": "Galway"})
+    late = owner.post(path, version=version)
+    assert late.status_code == 412
+    assert ASKED in late.text
+    newer = field(late.text, "version")
+    assert owner.post(path, version=newer).status_code == 303
+    third = owner.post(path, version=newer)
+    assert third.status_code == 412
+    assert f"by {owner.email}" in html.unescape(third.text)
+
+
+def test_f21_two_people_map_the_columns_of_one_import(owner: Person) -> None:
+    upload = owner.http.post(
+        "/w/live/imports",
+        data={"csrf": owner.csrf, "holds": "guests"},
+        files={"file": ("b.csv", b"E-mail,Town\na@example.com,Cork\n")},
+    )
+    path = upload.headers["location"].removeprefix("/w/live")
+    (form,) = [each for each in forms(owner.get(path).text) if "version" in each.fields]
+    sent = {name: value for name, value in form.fields.items() if name != "csrf"}
+    theirs = {**sent, "action": "start", "c0": "email", "c1": "city"}
+    assert owner.post(path, **theirs).status_code == 303
+    late = owner.post(path, **{**theirs, "c1": "state"})
+    assert late.status_code == 412
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
+    assert "Town State City" in text
+    assert "upload it again" in text
+    gone = owner.post(path, **{**sent, "action": "discard"})
+    assert gone.status_code == 412, "what is being imported is not thrown away"
+    UUID(path.rpartition("/")[2])
