@@ -1,13 +1,11 @@
 """The pool of connections of one process, lent out as `Work`."""
 
 import logging
-import select
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -94,7 +92,7 @@ class Database:
         try:
             while True:
                 connection = await self._pool.getconn()
-                if _alive(connection):
+                if connection.is_sound():
                     return connection
                 # The pool replaces what comes back closed.
                 await connection.close()
@@ -144,24 +142,6 @@ class Lent:
 class _Adapted:
     adapters = ADAPTERS
     connection = None
-
-
-def _alive(connection: PooledConnection) -> bool:
-    """Whether an idle connection is sound, without asking the server.
-
-    Nobody has asked it anything, so bytes to read mean news: mostly that it was closed.
-    """
-    if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
-        return False
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    try:
-        # A server that closes says so first, then closes: read until there is no more.
-        while poll.poll(0):
-            connection.pgconn.consume_input()
-    except psycopg.OperationalError:
-        return False
-    return not connection.closed
 
 
 def with_options(dsn: str, statement_timeout_ms: int = 0) -> str:

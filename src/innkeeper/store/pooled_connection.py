@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import select
 from functools import cached_property
 from typing import Final, TypeVar
 
@@ -35,6 +36,27 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         """A cursor for any statement whose result is read before the next one runs: a new cursor
         costs as much as the rest of a short statement."""
         return self.cursor()
+
+    def is_sound(self) -> bool:
+        """Whether an idle connection can be used, without a question to the server.
+
+        Nobody has asked it anything, so bytes to read are news: mostly that it was closed.
+        """
+        if self.closed or self.pgconn.transaction_status != TransactionStatus.IDLE:
+            return False
+        try:
+            # A server that closes says so first, then closes: read until there is no more.
+            while self._poll.poll(0):
+                self.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+        return not self.closed
+
+    @cached_property
+    def _poll(self) -> select.poll:
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return poll
 
     async def wait(
         self,

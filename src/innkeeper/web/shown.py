@@ -62,6 +62,8 @@ async def shown(
     view = call.view
     encode = call.encoder(view)
     items = [encode(record, call.base) for record in records]
+    if not (expand or view.arrays or view.extensions):
+        return items
     embedded, arrays = _views_of_children(call, expand)
     kinds = kinds_of_children(call, expand)
     read = await _read_children(work, kinds, records) if kinds else []

@@ -98,7 +98,8 @@ class Router:
         """
         node, found = self._root, dict[str, str]()
         for segment in raw_path.removeprefix("/").removesuffix("/").split("/"):
-            following = self._follow(node, unquote(segment, errors="surrogateescape"), found)
+            plain = unquote(segment, errors="surrogateescape") if "%" in segment else segment
+            following = self._follow(node, plain, found)
             if following is None:
                 return {}, {}
             node = following
