@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -141,12 +143,21 @@ def test_f19_a_demo_says_what_it_filled_and_how_to_see_it(data: Path, serve: Ser
     done = run("demo", "--guests", 3, "--data", folder)
     assert done.returncode == 0, done.stderr
     assert f"Data folder: {folder}\n" in done.stdout
-    assert f"serve --data {folder} prints the link to them." in done.stdout
+    link = folder / LINK_FILE
+    assert f"Screens: the address in {link}\n" in done.stdout
+    (start,) = re.findall("They open once the server runs. Start it: (.*)", done.stdout)
+    assert shlex.split(start)[1:] == ["serve", "--data", str(folder)]
+    # The address of the server that is to come; here it listens elsewhere, and keeps the link.
+    host, _, token = link.read_text().strip().partition("/login?link=")
+    assert host == "http://127.0.0.1:8420"
     server = serve(folder=folder)
+    assert link.read_text().strip() == f"{server.url}/login?link={token}"
+    opened = httpx.get(f"{server.url}/login?link={token}", follow_redirects=True)
+    assert opened.status_code == 200
+    assert "At least 10 characters." in opened.text
     other = run("demo", "--guests", 3, "--workspace", "live_sandbox", "--data", folder)
     assert other.returncode == 0, other.stderr
     # No terminal: the link is in a file that only its owner can read.
-    link = folder / LINK_FILE
     assert f"Screens: the address in {link}\n" in other.stdout
     address = link.read_text().strip()
     assert address.startswith(f"{server.url}/login?link=")
@@ -165,6 +176,16 @@ def test_f19_make_demo_fills_what_make_serve_serves() -> None:
     ).stdout
     assert "innkeeper serve --data /x/y" in printed
     assert "innkeeper demo --data /x/y" in printed
+
+
+def test_f19_make_demo_says_how_to_start_what_it_filled(data: Path) -> None:
+    """Without a server: it fills the folder, and says where and how it is seen."""
+    folder = data / "shop"
+    done = run("demo", "--guests", 1, "--data", folder, env={**os.environ, "MAKELEVEL": "1"})
+    assert done.returncode == 0, done.stderr
+    assert f"Data folder: {folder}\nScreens: the address in {folder / LINK_FILE}\n" in done.stdout
+    assert f"Start it: make serve DATA={folder}\n" in done.stdout
+    assert run("users", "list", "--data", folder).returncode == 0
 
 
 def test_f23_the_version_is_an_option_too() -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_PROCESSES: Final = 4
 """More would only wait for the database."""
+MADE: Final = Path(".data")
+"""The data folder of `make serve` and `make demo`."""
 ENOUGH: Final = 500
 """Guests from which a process of its own is worth its start."""
 
@@ -67,27 +70,41 @@ def demo(
 
 
 def _print_where(chosen: Settings, link: str | None) -> None:
-    """Print which database was filled, and how to see it."""
-    import shlex
+    """Print which database was filled, the address of the screens, and how to start a server."""
     import sys
 
     from innkeeper.cli.database import found_folder
-    from innkeeper.cli.startup_message import command_name, screens_address
+    from innkeeper.cli.startup_message import save_link, screens_address, server_url
     from innkeeper.store.data_folder import DataFolder
 
     if chosen.database:
         print("It is in the database that --database names.")
         return
     data = found_folder(chosen)
-    folder = DataFolder(data)
-    announced = folder.announced()
+    announced = DataFolder(data).announced()
     print(f"Data folder: {data.resolve()}")
-    if announced is not None:
-        address = screens_address(data, announced.url, link, terminal=sys.stdout.isatty())
-        print(f"Screens: {address}")
+    if announced is None and not chosen.port:
+        print(f"Screens: the server prints their address. Start it: {_start_command(data)}")
         return
-    words = [command_name(), "serve", "--data", str(data)]
-    print(f"Screens: {shlex.join(words)} prints the link to them.")
+    url = server_url(chosen.host, chosen.port) if announced is None else announced.url
+    if announced is None and link is not None:
+        save_link(data, url, link)
+    print(f"Screens: {screens_address(data, url, link, terminal=sys.stdout.isatty())}")
+    if announced is None:
+        print(f"They open once the server runs. Start it: {_start_command(data)}")
+
+
+def _start_command(data: Path) -> str:
+    """What starts the server of a data folder, in the way that this command was started."""
+    import shlex
+
+    from innkeeper.cli.startup_message import command_name
+
+    if "MAKELEVEL" in os.environ:
+        return shlex.join(
+            ["make", "serve", *([] if data.resolve() == MADE.resolve() else [f"DATA={data}"])]
+        )
+    return shlex.join([command_name(), "serve", "--data", str(data)])
 
 
 async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
@@ -100,20 +117,18 @@ async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
 
 
 async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
-    """Finish the shop; the token of a link to the screens while nobody has an account, where a
-    server runs that it leads to."""
+    """Finish the shop; the token of a link to the screens while nobody has an account."""
     from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
     from innkeeper.cli.database import found_folder
-    from innkeeper.store.data_folder import DataFolder
+    from innkeeper.cli.startup_message import saved_link
 
     async with _opened(dsn, chosen) as database:
         await stories.finish(database, workspace)
-        if chosen.database or DataFolder(found_folder(chosen)).announced() is None:
-            # The server prints one at its start, which would end ours.
+        if chosen.database:
             return None
         async with database.control("operator") as work:
-            return await users.first_link(work)
+            return await users.first_link(work, saved_link(found_folder(chosen)))
 
 
 def _told(shop: Shop, progress: Callable[[int], None]) -> dict[str, int]:

@@ -16,7 +16,14 @@ from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.identity.rekeying import upgrade
 from innkeeper.cli.job_worker import JobWorker
 from innkeeper.cli.shutdown import StopTime, StopWatch
-from innkeeper.cli.startup_message import FirstAccess, first_access, greet, saved_login
+from innkeeper.cli.startup_message import (
+    FirstAccess,
+    first_access,
+    greet,
+    saved_link,
+    saved_login,
+    server_url,
+)
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store import running_servers
@@ -67,7 +74,7 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     sweep(scratch(settings))
     Files.of(settings).sweep()
     listener = stack.enter_context(_listening(settings.host, settings.port))
-    url = _url(settings.host, listener)
+    url = server_url(settings.host, listener.getsockname()[1])
     dsn = settings.database or _embedded(settings, stack, stop_time.database)
     access = asyncio.run(_prepare(dsn, settings))
     if owns:
@@ -116,7 +123,8 @@ async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
     try:
         await stored_secrets.encrypt_plain(database)
         async with database.control("operator") as work:
-            return await first_access(work, FIRST_WORKSPACE, saved_login(settings.data))
+            data = settings.data
+            return await first_access(work, FIRST_WORKSPACE, saved_login(data), saved_link(data))
     finally:
         await database.close()
 
@@ -147,13 +155,6 @@ def _unbound(host: str, port: int, error: OSError) -> OperatorError:
     if isinstance(error, PermissionError):
         return OperatorError(f"Port {port} of {host} needs more rights: choose one from 1024 up.")
     return OperatorError(f"Innkeeper cannot listen on {host} port {port}: {error.strerror}.")
-
-
-def _url(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _answer(

@@ -18,6 +18,7 @@ from innkeeper.store.work import Work
 _EXAMPLE: Final = (
     '{"guestType":"customer","email":"jane.doe@example.com","firstName":"Jane","lastName":"Doe"}'
 )
+_LINK: Final = "/login?link="
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +35,35 @@ class FirstAccess:
     """Whether the login file holds a login that works."""
 
 
-async def first_access(work: Work, workspace: str, saved_login: str) -> FirstAccess:
+async def first_access(
+    work: Work, workspace: str, saved_login: str, saved_link: str = ""
+) -> FirstAccess:
     """Make the first key of a workspace and the first link, where there are none.
 
-    `saved_login` is the content of the login file, empty without one.
+    `saved_login` is the content of the login file and `saved_link` the token of the link in its
+    file, both empty without one.
     """
     new = await keys.first(work, workspace)
     rows = await keys.list_all(work, workspace)
     valid = [row["client_key"] for row in rows if row["revoked_at"] is None]
-    link_token = await users.first_link(work)
+    link_token = await users.first_link(work, saved_link)
     saved = new is None and await _login_works(work, saved_login)
     return FirstAccess(new, valid[0] if valid else None, link_token, saved)
 
 
 def saved_login(data: Path) -> str:
     """The content of the login file; empty without one that can be read."""
+    return _content(data / LOGIN_FILE)
+
+
+def saved_link(data: Path) -> str:
+    """The token of the link that a demo or an earlier start left in its file; empty without."""
+    return _content(data / LINK_FILE).partition(_LINK)[2]
+
+
+def _content(path: Path) -> str:
     try:
-        return (data / LOGIN_FILE).read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -85,16 +98,28 @@ def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) 
     print("\n".join(lines), flush=True)
 
 
+def server_url(host: str, port: int) -> str:
+    """The address of a server on this machine that listens there."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def screens_address(data: Path, url: str, link_token: str | None, *, terminal: bool) -> str:
     """Where the screens are, as it may be printed: a link with a token only on a terminal."""
     if not link_token:
         (data / LINK_FILE).unlink(missing_ok=True)
         return f"{url}/"
-    address = f"{url}/login?link={link_token}"
+    address = f"{url}{_LINK}{link_token}"
     if terminal:
         return address
     _write(data / LINK_FILE, address)
     return f"the address in {data / LINK_FILE}"
+
+
+def save_link(data: Path, url: str, link_token: str) -> None:
+    """Save a link for the next start of the server, which then prints it instead of another."""
+    _write(data / LINK_FILE, f"{url}{_LINK}{link_token}")
 
 
 def command_name() -> str:

@@ -65,14 +65,18 @@ OPERATOR: Final = Giver(Role.OWNER)
 """Whoever runs commands on the machine."""
 
 
-async def first_link(work: Work) -> str | None:
-    """The token of a link that makes the first owner; None once there is anybody. The link of an
-    earlier start ends."""
+async def first_link(work: Work, stored: str = "") -> str | None:
+    """The token of a link that makes the first owner; None once there is anybody. It is the
+    `stored` one while that works, else a new one, and every earlier one ends."""
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
         counted = await work.one("users.count")
         if counted is None or counted["total"]:
             return None
+        if stored:
+            row = await work.one("users.link", token_sha256=digest_of(stored), now=clock.now())
+            if row is not None and row["user_ref"] is None:
+                return stored
         return await _link(work, None)
 
 
