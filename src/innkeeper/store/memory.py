@@ -58,7 +58,10 @@ def clear_frames(error: BaseException) -> None:
     A future holds its error, the error its frames, and those the future: only the garbage collector
     would free them, which runs seldom (`collect_seldom`).
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+    cleared: set[int] = set()
+    each: BaseException | None = error
+    # An error may be its own cause: `raise error from told`, where both are one.
+    while each is not None and id(each) not in cleared:
+        cleared.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        each = each.__cause__ or each.__context__
