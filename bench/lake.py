@@ -140,7 +140,7 @@ def _by_hand(lake: Lake) -> Any:
     connection = duckdb.connect(config={"memory_limit": "1024MB"})
     connection.execute("SET TimeZone = 'UTC'")
     for name, paths in lake.snapshot.files.items():
-        full = [lake.snapshot.place.full(path) for path in paths]
+        full = [lake.snapshot.location.full(path) for path in paths]
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({full})")
     return connection
 

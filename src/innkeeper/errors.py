@@ -21,7 +21,7 @@ class Problem:
     reason: str
     # The documented text for a missing field is used for both messages and ends in a stop.
     missing: bool = False
-    place: tuple[int, int] | None = None
+    position: tuple[int, int] | None = None
     """Line and column inside a field that is a text of many lines; both count from 1."""
 
     @property
@@ -34,7 +34,7 @@ class Problem:
 
     @property
     def _where(self) -> str:
-        return f" [line: {self.place[0]}, column: {self.place[1]}]" if self.place else ""
+        return f" [line: {self.position[0]}, column: {self.position[1]}]" if self.position else ""
 
     @property
     def developer_message(self) -> str:
@@ -67,7 +67,7 @@ class ApiError(Exception):
         self.errors = list(errors) or [message]
         self.headers = headers or {}
 
-    def told(self, client_key: str) -> str:
+    def message_for(self, client_key: str) -> str:
         """The developer message for the caller with that client key."""
         return self.developer_message
 
@@ -154,7 +154,7 @@ class Unknown(NotFound):
         self.survivor = survivor
         """The guest that a retired one was merged into (identity.md 9)."""
 
-    def told(self, client_key: str) -> str:
+    def message_for(self, client_key: str) -> str:
         if self.parent is None:
             text = f"{self.what} with ref {self.ref} for client key {client_key} was not found"
             merged = f": it was merged into guest {self.survivor}"

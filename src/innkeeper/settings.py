@@ -186,7 +186,7 @@ class Settings:
     lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         1024, "Memory of one question to the lake, in MB; more goes to the disk."
     )
-    lake_upkeep_mb: Annotated[int, Meta(ge=64)] = _setting(
+    lake_maintenance_mb: Annotated[int, Meta(ge=64)] = _setting(
         96,
         "Memory of what keeps the lake fresh in the background, in MB, beside the engine itself; "
         "more goes to the disk. From 256 on it uses every core.",
@@ -248,7 +248,7 @@ class Settings:
         """Put these settings where `from_environment` of this process and its children looks."""
         os.environ[RESOLVED] = msgspec.json.encode(self._plain()).decode()
 
-    def shown(self) -> dict[str, Any]:
+    def redacted(self) -> dict[str, Any]:
         """Name to value, with secrets and the password of the database address masked."""
         plain = self._plain()
         secret = {

@@ -205,16 +205,16 @@ def test_f10_rules_that_another_process_changed(ruled: Api) -> None:
     guest = ruled.guest(phoneNumbers=[number], country="IE", identifiers=ids("null"))["ref"]
     asked = {"phoneNumber": "+353 86 123 4567"}
     assert search(ruled, **asked) == search(ruled, **told) == []
-    remembered = rulebook._remembered["live"]
+    remembered = rulebook._cache["live"]
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
     ruled.patch(f"/v2.1/guests/{guest}", json={"city": "Cork"})
     made(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
     for query in (asked, told):
-        rulebook._remembered["live"] = remembered
+        rulebook._cache["live"] = remembered
         assert search(ruled, **query) == [guest]
-    rulebook._remembered["live"] = remembered
+    rulebook._cache["live"] = remembered
     assert search(ruled, **{**asked, "phoneNumber": "+353 86 123 4568"}) == []
-    assert rulebook._remembered["live"].rules[0].name == "phone"
+    assert rulebook._cache["live"].rules[0].name == "phone"
 
 
 QUERIES = [

@@ -304,6 +304,6 @@ def test_storage_that_is_away_is_told_as_such(
     with Files.of(settings).staged() as staged, pytest.raises(Unavailable) as told:
         staged.write(b"x")
         Files.of(settings).put("live/exports/x", staged)
-    assert background.told(told.value).startswith(
+    assert background.operator_message(told.value).startswith(
         "The file storage cannot be reached. (EndpointConnectionError: Could not connect"
     )

@@ -58,7 +58,7 @@ async def send(database: Database, browser: UUID, at: datetime, **message: Any) 
     """One event, as the door records it; now and then as another process would, which
     remembers nothing, and now and then without its channel, which has to be read then."""
     if random.random() < 0.3:
-        browsers._remembered.clear()
+        browsers._cache.clear()
     if random.random() < 0.7:
         message.setdefault("channel", "WEB")
     sent = IncomingEvent(

@@ -318,7 +318,7 @@ class Merging(RuleBasedStateMachine):
         if ref in self.above:
             with pytest.raises(Unknown) as refused:
                 Site.do(act, ref, wanted)
-            assert str(self.root(ref)) in refused.value.told("key")
+            assert str(self.root(ref)) in refused.value.message_for("key")
             return
         record = Site.do(act, ref, wanted)
         plain = self.model[ref]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from innkeeper.actions.events import browsers, ingest, stream_settings
-from innkeeper.rules.sessions import Mark, Span, divided, place, span_of
+from innkeeper.rules.sessions import Mark, Span, divided, place_event, span_of
 from innkeeper.rules.stream import IncomingEvent
 from innkeeper.store.database import Database
 
@@ -48,7 +48,7 @@ def test_placing_one_by_one_equals_the_reference(events: list[Happened]) -> None
     for index, event in enumerate(events):
         mark = mark_of(event)
         held.sort(key=lambda one: (one[0].started_at, one[0].expires_at))
-        placement = place([span for span, _ in held], mark)
+        placement = place_event([span for span, _ in held], mark)
         joined = [held[place] for place in placement.joins]
         held = [one for place, one in enumerate(held) if place not in placement.joins]
         if not joined:

@@ -11,7 +11,7 @@ import pytest
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
-from innkeeper.store.destinations import BadDestination, destination_of, listed_places
+from innkeeper.store.destinations import BadDestination, allowed_destinations, destination_of
 
 
 def copy(settings: Settings, url: str, content: bytes = b"rows") -> None:
@@ -145,4 +145,4 @@ def test_s6_object_storage_below_a_listed_prefix(tmp_path: Path) -> None:
 @pytest.mark.parametrize("listed", ["exports", "/a/../b", "s3://bucket/../x"])
 def test_s6_a_list_that_cannot_be_read_stops_the_start(listed: str) -> None:
     with pytest.raises(OperatorError, match="export_destinations"):
-        listed_places(Settings(export_destinations=listed))
+        allowed_destinations(Settings(export_destinations=listed))

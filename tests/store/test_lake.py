@@ -316,7 +316,7 @@ async def test_columns_that_came_later_are_null_in_older_files(
 async def test_records_too_long_for_the_small_memory_are_flushed_all_the_same(
     dsn: str, tmp_path: Path
 ) -> None:
-    settings = Settings(database=dsn, data=tmp_path, lake_upkeep_mb=64, lake_memory_mb=256)
+    settings = Settings(database=dsn, data=tmp_path, lake_maintenance_mb=64, lake_memory_mb=256)
     database = Database(dsn, settings=settings)
     await database.open()
     try:

@@ -194,7 +194,7 @@ async def test_anything_else_is_refused_before_it_runs(sql: str) -> None:
 async def test_what_is_refused_has_a_place(sql: str, line: int, column: int) -> None:
     with pytest.raises(Invalid) as refused:
         checked(sql)
-    assert refused.value.problems[0].place == (line, column), refused.value.message
+    assert refused.value.problems[0].position == (line, column), refused.value.message
     assert f"[line: {line}, column: {column}]" in refused.value.developer_message
 
 
@@ -203,7 +203,7 @@ async def test_what_the_views_do_not_hold_has_a_place(sql: str, line: int, colum
     """Columns and types are looked at before a segment is kept."""
     with pytest.raises(Invalid) as refused:
         bound(checked(sql), sql)
-    assert refused.value.problems[0].place == (line, column), refused.value.message
+    assert refused.value.problems[0].position == (line, column), refused.value.message
 
 
 @pytest.mark.parametrize("sql", GOOD)

@@ -191,9 +191,9 @@ async def test_a_session_leaves_nothing_behind(
     snapshot, _, spark = shop
     spark.table("asked_guests", "guest_ref", ["a", "b"])
     assert spark.rows(exp.select("guest_ref").from_("asked_guests"), PATIENT) == [("a",), ("b",)]
-    assert list(snapshot.place.listed("live/scratch"))
+    assert list(snapshot.location.listed("live/scratch"))
     spark.close()
-    assert not list(snapshot.place.listed("live/scratch"))
+    assert not list(snapshot.location.listed("live/scratch"))
     async with database.work("live") as work:
         await compact(work, everything=True, grace=timedelta(0))
 

@@ -351,14 +351,14 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
     rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     stale = await rulebook.current(work)
     await rule_settings.apply(work, rules)
-    rulebook._remembered["live"] = stale
+    rulebook._cache["live"] = stale
     person = {"last_name": "LEE", "city": "cork"}
     created = await visitor(work, last_name="Byrne", city="Cork")
-    rulebook._remembered["live"] = stale
+    rulebook._cache["live"] = stale
     assert await attach(work, {"last_name": "BYRNE", "city": "CORK"}) == created
-    rulebook._remembered["live"] = stale
+    rulebook._cache["live"] = stale
     patched = await visitor(work)
-    rulebook._remembered["live"] = stale
+    rulebook._cache["live"] = stale
     await guests.patch(work, patched, {"last_name": "Walsh", "city": "Cork"})
     assert await attach(work, {"last_name": "walsh", "city": "cork"}) == patched
     await rule_changes.run_jobs(work)

@@ -39,7 +39,7 @@ def by_hand(lake: Lake, question: Question) -> set[str]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, paths in lake.snapshot.files.items():
-            full = [lake.snapshot.place.full(path) for path in paths]
+            full = [lake.snapshot.location.full(path) for path in paths]
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({full})")
         sql = question.sql.format(day=midnight(lake.snapshot.taken_at))
         return {ref for (ref,) in connection.execute(sql).fetchall()}

@@ -21,7 +21,7 @@ BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 
 async def view(work: Work, browser: UUID, minute: int, channel: str = "WEB") -> UUID:
     """A page view at a minute, by a process that remembers nothing; its guest."""
-    browsers._remembered.clear()
+    browsers._cache.clear()
     at = BASE + timedelta(minutes=minute)
     told = {"channel": channel, "pos": "default", "requested_at": at.isoformat()}
     sent = IncomingEvent(

@@ -52,16 +52,18 @@ def test_examples_fit_and_what_is_kept_is_the_letter_of_before() -> None:
         assert builder.fits(told, Traits())
         same = builder.definition(builder.of("", told, Traits()))
         assert same != told
-        assert builder.kept(same, told, Traits()) is told
-        assert builder.kept({"sql": "SELECT 1"}, told, Traits()) == {"sql": "SELECT 1"}
+        assert builder.definition_to_save(same, told, Traits()) is told
+        assert builder.definition_to_save({"sql": "SELECT 1"}, told, Traits()) == {
+            "sql": "SELECT 1"
+        }
 
 
 def test_problems_are_told_in_the_words_of_the_form() -> None:
     at = "definition.filterGroups[0].sequence[1].rules[2].values"
-    assert builder.at_place(Problem(at, "must be a number")) == (
+    assert builder.problem_in_form(Problem(at, "must be a number")) == (
         "Group 1, step 2, rule 3: values must be a number"
     )
-    assert builder.at_place(Problem("", "too slow")) == "Too slow"
+    assert builder.problem_in_form(Problem("", "too slow")) == "Too slow"
 
 
 def test_names_of_traits_become_those_of_the_api() -> None:

@@ -34,7 +34,7 @@ EMAIL = {"provider": "email", "id": "jane@example.com"}
 
 def meaning(type_: str, **message: Any) -> dict[str, Any]:
     """What a message means of which no part breaks a rule."""
-    told, parts = event_types.told(type_, message)
+    told, parts = event_types.meaning_of(type_, message)
     assert parts == []
     return told
 
@@ -42,7 +42,7 @@ def meaning(type_: str, **message: Any) -> dict[str, Any]:
 def problems(type_: str, **message: Any) -> str:
     """What keeps a message from being attached."""
     with pytest.raises(InvalidEvent) as misused:
-        event_types.told(type_, message)
+        event_types.meaning_of(type_, message)
     assert misused.value.reason == BAD_ATTRIBUTES
     return misused.value.detail
 
@@ -124,7 +124,7 @@ def test_identity_of_nobody(identifiers: Any) -> None:
 def test_parts_of_identity_that_break_a_rule() -> None:
     """They go to quarantine alone; the rest identifies."""
     bad = {"provider": "crm", "id": "7", "expiry_date": "soon"}
-    told, parts = event_types.told(
+    told, parts = event_types.meaning_of(
         "IDENTITY", {"identifiers": [EMAIL, bad], "country": "Ireland", "firstname": "Jane"}
     )
     assert (told["identifiers"], told["person"]) == ([EMAIL], {"first_name": "Jane"})
@@ -312,7 +312,7 @@ def test_f12_dates_that_cannot_be_read_are_parts(
     type_: str, message: dict[str, Any], details: list[str], kept: list[Any]
 ) -> None:
     """F12: they keep no event from being attached; each waits with its reason."""
-    meaning_, parts = event_types.told(type_, message)
+    meaning_, parts = event_types.meaning_of(type_, message)
     assert [part.detail for part in parts] == details
     assert [part.message for part in parts] == kept
     assert {part.reason for part in parts} == {BAD_MEMBER}
@@ -323,6 +323,6 @@ def test_f12_an_identity_by_nothing_but_an_id_of_unreadable_expiry() -> None:
     """Issue F12: it may have expired, so it identifies nobody; the reason names the date."""
     sent = {"identifiers": [{**EMAIL, "expiry_date": "soon"}]}
     with pytest.raises(InvalidEvent) as refused:
-        event_types.told("IDENTITY", sent)
+        event_types.meaning_of("IDENTITY", sent)
     assert refused.value.reason == BAD_ATTRIBUTES
     assert refused.value.detail == "identifiers: must be an ISO 8601 date-time"

@@ -63,7 +63,7 @@ def decided(person: dict[str, Any], guests: list[dict[str, Any]], rules: Identit
 
 
 def met(person: dict[str, Any], *rules: IdentityRule) -> list[str]:
-    return [one.rule.name for one in evidence(person, book(*rules), NOW).met]
+    return [one.rule.name for one in evidence(person, book(*rules), NOW).rule_matches]
 
 
 def test_the_provider_must_equal_the_rules_exactly() -> None:
@@ -170,16 +170,16 @@ def test_long_lists_of_values_do_not_multiply() -> None:
 )
 def test_some_values_never_identify(value: str) -> None:
     found = evidence({"identifiers": ids(CRM=value)}, book(CRM), NOW)
-    assert found.met == []
-    (stopped,) = found.stopped
+    assert found.rule_matches == []
+    (stopped,) = found.blocked
     assert (stopped.rule, stopped.reason) == ("crm", NEVER_IDENTIFIES)
     assert stopped.evidence == [{"provider": "CRM", "value": value}]
 
 
 def test_the_list_of_such_values_can_be_changed() -> None:
     mine = book(CRM, never=frozenset({"walk-in"}))
-    assert evidence({"identifiers": ids(CRM="Walk-In")}, mine, NOW).met == []
-    assert evidence({"identifiers": ids(CRM="unknown")}, mine, NOW).met != []
+    assert evidence({"identifiers": ids(CRM="Walk-In")}, mine, NOW).rule_matches == []
+    assert evidence({"identifiers": ids(CRM="unknown")}, mine, NOW).rule_matches != []
 
 
 def test_a_value_that_too_many_share_is_passed_over() -> None:
@@ -188,7 +188,7 @@ def test_a_value_that_too_many_share_is_passed_over() -> None:
     own = guest(9, identifiers=ids(email="a@x"))
     found = decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=2))
     assert (found.guest, found.rule) == (own["ref"], "email")
-    assert [(one.rule, one.reason) for one in found.stopped] == [("crm", TOO_MANY)]
+    assert [(one.rule, one.reason) for one in found.blocked] == [("crm", TOO_MANY)]
     assert decided(shared, [*crowd, own], book(CRM, EMAIL, group_limit=3)).rule == "crm"
 
 
@@ -213,7 +213,7 @@ def test_other_ids_under_one_rule_are_another_person() -> None:
     """identity.md 3: a second person on the same browser."""
 
     def known(person: dict[str, Any]) -> Any:
-        return evidence(person, book(CRM, EMAIL), NOW).met
+        return evidence(person, book(CRM, EMAIL), NOW).rule_matches
 
     ann = known({"identifiers": ids(CRM="1")})
     assert contradicts(ann, known({"identifiers": ids(CRM="2")}))

@@ -82,7 +82,7 @@ def show_settings(here: CommandContext, json: Json = False) -> None:
     from innkeeper.cli.output import show, table
 
     chosen = here.settings
-    values = chosen.shown()
+    values = chosen.redacted()
     rows = [
         {
             "name": item.name,

@@ -47,7 +47,7 @@ def reached(
     if settings.database:
         yield settings.database
         return
-    folder = DataFolder(found_folder(settings))
+    folder = DataFolder(find_folder(settings))
     if not folder.is_owned():
         _check(folder, makes)
     running = _claimed_or_running(folder, command)
@@ -66,7 +66,7 @@ def reached(
         folder.release()
 
 
-def found_folder(settings: Settings) -> Path:
+def find_folder(settings: Settings) -> Path:
     """The data folder that a command is about: the one it was told, else the default one, else that
     of the only server of this user that runs."""
     if settings.data != Settings().data:

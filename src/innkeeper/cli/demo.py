@@ -28,7 +28,7 @@ ENOUGH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class DemoPlan:
     """What a process has to know to tell its part of the stories."""
 
     dsn: str
@@ -58,8 +58,8 @@ def demo(
         now = uvloop.run(_prepared(dsn, chosen, workspace))
         with Progress(transient=True, disable=json) as bar:
             task = bar.add_task("People come and go", total=guests)
-            shop = Shop(dsn, chosen, workspace, guests, seed, now)
-            told = _told(shop, lambda done: bar.update(task, completed=done))
+            shop = DemoPlan(dsn, chosen, workspace, guests, seed, now)
+            told = _write_stories(shop, lambda done: bar.update(task, completed=done))
         link = uvloop.run(_finished(dsn, chosen, workspace))
         if json:
             show(told)
@@ -73,14 +73,14 @@ def _print_where(chosen: Settings, link: str | None) -> None:
     """Print which database was filled, the address of the screens, and how to start a server."""
     import sys
 
-    from innkeeper.cli.database import found_folder
+    from innkeeper.cli.database import find_folder
     from innkeeper.cli.startup_message import save_link, screens_address, server_url
     from innkeeper.store.data_folder import DataFolder
 
     if chosen.database:
         print("It is in the database that --database names.")
         return
-    data = found_folder(chosen)
+    data = find_folder(chosen)
     announced = DataFolder(data).announced()
     print(f"Data folder: {data.resolve()}")
     if announced is None and not chosen.port:
@@ -120,7 +120,7 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
     """Finish the shop; the token of a link to the screens while nobody has an account."""
     from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
-    from innkeeper.cli.database import found_folder
+    from innkeeper.cli.database import find_folder
     from innkeeper.cli.startup_message import saved_link
 
     async with _opened(dsn, chosen) as database:
@@ -128,10 +128,10 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
         if chosen.database:
             return None
         async with database.control("operator") as work:
-            return await users.first_link(work, saved_link(found_folder(chosen)))
+            return await users.first_link(work, saved_link(find_folder(chosen)))
 
 
-def _told(shop: Shop, progress: Callable[[int], None]) -> dict[str, int]:
+def _write_stories(shop: DemoPlan, progress: Callable[[int], None]) -> dict[str, int]:
     """All stories, told by as many processes as there are cores; how many of what."""
     processes = max(1, min(MOST_PROCESSES, os.cpu_count() or 1, shop.guests // ENOUGH))
     if processes == 1:
@@ -160,7 +160,7 @@ def _share(done: Any) -> None:
     _done = done
 
 
-def _tell_part(shop: Shop, numbers: range) -> dict[str, int]:
+def _tell_part(shop: DemoPlan, numbers: range) -> dict[str, int]:
     def count(told: int) -> None:
         with _done.get_lock():
             _done.value += 1
@@ -168,7 +168,7 @@ def _tell_part(shop: Shop, numbers: range) -> dict[str, int]:
     return _tell(shop, numbers, count)
 
 
-def _tell(shop: Shop, numbers: range, progress: Callable[[int], None]) -> dict[str, int]:
+def _tell(shop: DemoPlan, numbers: range, progress: Callable[[int], None]) -> dict[str, int]:
     import uvloop
 
     from innkeeper.actions.console import demo as stories

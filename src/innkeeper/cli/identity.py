@@ -329,9 +329,9 @@ def _read(file: Path | None) -> Any:
 
 def _show_rules(found: Any, json: bool) -> None:
     from innkeeper.cli.output import show, table
-    from innkeeper.wire.identity.identity import shown_rule
+    from innkeeper.wire.identity.identity import represent_rule
 
-    shown = [shown_rule(rule) for rule in found]
+    shown = [represent_rule(rule) for rule in found]
     if json:
         show(shown)
     else:

@@ -45,7 +45,7 @@ class Sum:
     unreadable: list[str] = field(default_factory=list)
     """Files that were not imported to their end."""
 
-    def shown(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         return {
             "records": self.records,
             **dict(sorted(self.outcomes.items())),
@@ -131,9 +131,9 @@ def import_(
     if len(total.unreadable) == len(files):
         raise typer.Exit(1)
     if json:
-        show(total.shown())
+        show(total.summary())
     else:
-        table([total.shown()], *total.shown())
+        table([total.summary()], *total.summary())
     if total.unreadable or total.failed:
         raise typer.Exit(1 if total.unreadable else 2)
 
@@ -187,7 +187,7 @@ async def _apply(
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    known = _known_by(name, layout)
+    known = _fingerprint(name, layout)
     begun = imports.begun(work, asked.what.value, known, layout.about(), again=asked.again)
     async with begun as batch:
         if batch["line"]:
@@ -309,7 +309,7 @@ def _opened(name: str, layout: "Layout") -> Iterator[IO[bytes] | Path]:
         yield stream
 
 
-def _known_by(name: str, layout: "Layout") -> Any:
+def _fingerprint(name: str, layout: "Layout") -> Any:
     """What tells a file from any other, so that a cut-off import of it goes on."""
     if name == STDIN:
         return None

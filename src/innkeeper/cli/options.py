@@ -68,7 +68,7 @@ class CommandContext:
             raise OperatorError(f"There is no {error.what.lower()} {error.ref}{stands}.") from error
 
 
-_PLACE: Final = {"data": Data, "database": Database, "config": Config}
+_DATABASE_OPTIONS: Final = {"data": Data, "database": Database, "config": Config}
 _CONTEXT: Final = inspect.Parameter(
     "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
 )
@@ -84,12 +84,12 @@ def placed(act: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
     place = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _PLACE.items()
+        for name, kind in _DATABASE_OPTIONS.items()
     ]
 
     @wraps(act)
     def run(context: typer.Context, **options: Any) -> None:
-        chosen = settings(**{name: options.pop(name) for name in _PLACE})
+        chosen = settings(**{name: options.pop(name) for name in _DATABASE_OPTIONS})
         act(CommandContext(chosen, context.command_path.partition(" ")[2]), **options)
 
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ def erase(
     """Erase a guest for good, from files at rest too; prints the receipt."""
     from innkeeper.actions.privacy import erasure, privacy
     from innkeeper.jobs.privacy import search_files
-    from innkeeper.wire.privacy.privacy import shown_receipt
+    from innkeeper.wire.privacy.privacy import represent_receipt
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase guest {guest} for good?", abort=True)
@@ -50,7 +50,7 @@ def erase(
 
     async def act(work: "Work") -> dict[str, Any]:
         receipt = await privacy.erase(work, guest, mode, suppress=suppress)
-        return {**shown_receipt(receipt), "files": await search_files(work)}
+        return {**represent_receipt(receipt), "files": await search_files(work)}
 
     _show(here.run(workspace, act), json)
 

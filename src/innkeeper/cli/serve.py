@@ -29,7 +29,7 @@ from innkeeper.settings import Settings
 from innkeeper.store import running_servers
 from innkeeper.store.data_folder import SERVE, Announcement, DataFolder
 from innkeeper.store.database import Database
-from innkeeper.store.destinations import listed_places
+from innkeeper.store.destinations import allowed_destinations
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.files import Files
 from innkeeper.store.migrate import FIRST_WORKSPACE
@@ -63,7 +63,7 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     # Refuse lists that cannot be read now, before anything depends on them.
     trusted_networks(settings.trusted_proxies)
     allowed_hosts(settings.allowed_private_hosts)
-    listed_places(settings)
+    allowed_destinations(settings)
     stop_time = StopTime(settings.stop_seconds)
     worker = JobWorker(stop_time.work)
     watch = StopWatch(stop_time, worker.terminate, stack.close)
@@ -90,7 +90,7 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     try:
         _answer(settings, listener, stack, watch, owns=owns)
     finally:
-        watch.served()
+        watch.note_end_of_service()
 
 
 def _claim(folder: DataFolder, *, embedded: bool) -> bool:

@@ -68,7 +68,7 @@ class StopWatch:
             self._started = True
             self._thread.start()
 
-    def served(self) -> None:
+    def note_end_of_service(self) -> None:
         """Nothing is served any more."""
         self._served.set()
 

@@ -128,11 +128,11 @@ def command_name() -> str:
     return "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
 
 
-def _place_words(settings: Settings) -> list[str]:
+def _database_options(settings: Settings) -> list[str]:
     """The options by which another command finds the same installation."""
     if settings.database:
         # Without its password, which must not get into a log or the history of a shell.
-        return ["--database", str(settings.shown()["database"])]
+        return ["--database", str(settings.redacted()["database"])]
     return [] if settings.data == Settings().data else ["--data", str(settings.data)]
 
 
@@ -149,7 +149,7 @@ def _login_in_file(settings: Settings, access: FirstAccess) -> tuple[str, list[s
 
 def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
     """The login as a shell word, and the lines that say where it comes from."""
-    where = _place_words(settings)
+    where = _database_options(settings)
     command = command_name()
     if access.new_key is not None:
         return f"'{access.new_key.client_key}:{access.new_key.api_token}'", [

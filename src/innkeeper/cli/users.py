@@ -68,7 +68,7 @@ def users_link(
     from innkeeper.actions.admin import users
 
     async def renew(work: Any) -> str:
-        return await users.renew_link(work, await _found(work, email))
+        return await users.renew_link(work, await _find_user(work, email))
 
     _print_link(here.control(renew), json)
 
@@ -83,7 +83,7 @@ def users_disable(
     from innkeeper.rules.access import Role
 
     async def disable(work: Any) -> None:
-        user = await _found(work, email)
+        user = await _find_user(work, email)
         row = next(row for row in await users.list_all(work) if row["ref"] == user)
         kept = {"role": Role(row["role"]), "memberships": row["workspaces"]}
         await users.change(work, user, disabled=True, **kept)
@@ -102,7 +102,7 @@ def _role(text: str) -> Any:
         raise OperatorError(f"{text} is not a role: choose {', '.join(Role)}.") from None
 
 
-async def _found(work: Any, email: str) -> UUID:
+async def _find_user(work: Any, email: str) -> UUID:
     from innkeeper.actions.admin import users
     from innkeeper.errors import OperatorError
 

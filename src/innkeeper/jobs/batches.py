@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.admin.background import told, try_each
+from innkeeper.actions.admin.background import operator_message, try_each
 from innkeeper.actions.bulk import batches, file_exports, imports
 from innkeeper.errors import Unavailable
 from innkeeper.jobs.registry import patient_task, scheduled
@@ -53,7 +53,7 @@ async def forget(work: Work) -> None:
     old = [row["ref"] for row in await batches.forgettable(work)]
     over = [
         row["ref"]
-        for row in await file_exports.kept(work)
+        for row in await file_exports.list_with_files(work)
         if row["expires_at"] is not None and row["expires_at"] < clock.now()
     ]
     try:
@@ -77,7 +77,7 @@ async def write_export(work: Work, export: str) -> None:
         await file_exports.put_off(work, known, fault)
     except Exception as fault:
         log.exception("export %s cannot be written", ref)
-        await file_exports.move(work, ref, file_exports.FAILED, fault=told(fault))
+        await file_exports.move(work, ref, file_exports.FAILED, fault=operator_message(fault))
 
 
 async def _write_export(work: Work, known: Row) -> None:
@@ -124,7 +124,9 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
         raise
     except Exception as fault:
         if may_pass(fault) and not isinstance(fault, FileNotFoundError):
-            await batches.wait(work, ref, f"It waits, and is tried again: {told(fault)}")
+            await batches.wait(
+                work, ref, f"It waits, and is tried again: {operator_message(fault)}"
+            )
             raise
         log.warning("batch %s cannot be applied", ref, exc_info=fault)
         await batches.move(work, ref, batches.ERROR, kept=True, fault=imports.reason(fault))

@@ -41,7 +41,7 @@ async def search_files(work: Work) -> dict[str, int]:
         "lake": partial(_search_lake, work),
         **{
             place.name: partial(place.files, work, wanted.guests)
-            for place in erasure.places()
+            for place in erasure.targets()
             if place.files is not None
         },
     }

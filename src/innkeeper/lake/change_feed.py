@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MERGED: Final = "merged"
 FEED: Final = "lake.from_feed"
 TAKEN: Final = "lake.from_taken"
-ASKED: Final = "lake.from_asked"
+REQUESTED_GUESTS: Final = "lake.from_asked"
 
 
 @dataclass

@@ -84,7 +84,7 @@ async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacte
     old = [file["path"] for file in files if file["name"] == CHANGES]
     prefix = (work.workspace, state["folder"])
     gone, made = await asyncio.to_thread(
-        engine.upkeep,
+        engine.run_maintenance,
         work.settings,
         place,
         lambda lent: _rewrite(lent, place, kind, files, old, prefix),

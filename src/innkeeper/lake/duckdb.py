@@ -34,7 +34,7 @@ def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Co
     """This process's DuckDB for questions, or the small one for upkeep; made when first needed."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
-    megabytes = settings.lake_upkeep_mb if upkeep else settings.lake_memory_mb
+    megabytes = settings.lake_maintenance_mb if upkeep else settings.lake_memory_mb
     threads = 1 if upkeep and megabytes < _ONE_THREAD else os.cpu_count() or 1
     key = (megabytes, place.url)
     spill = str(named(settings, f"lake-{megabytes}"))
@@ -71,7 +71,9 @@ def connected(
         connection.close()
 
 
-def upkeep(settings: Settings, place: Storage, act: "Callable[[Connection], Made]") -> Made:
+def run_maintenance(
+    settings: Settings, place: Storage, act: "Callable[[Connection], Made]"
+) -> Made:
     """What keeps the lake fresh, with little memory; `act` begins again with that of a question
     where long records need more."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend

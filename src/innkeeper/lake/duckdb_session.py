@@ -26,7 +26,7 @@ class LakeFiles(Protocol):
     @property
     def settings(self) -> "Settings": ...
     @property
-    def place(self) -> "Storage": ...
+    def location(self) -> "Storage": ...
     @property
     def files(self) -> dict[str, list[str]]: ...
     @property
@@ -45,7 +45,7 @@ class DuckSession:
         self._stack = ExitStack()
         self._made: set[str] = set()
         self.connection = connection or self._stack.enter_context(
-            engine.connected(snapshot.settings, snapshot.place)
+            engine.connected(snapshot.settings, snapshot.location)
         )
 
     def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
@@ -180,7 +180,7 @@ class DuckSession:
         return True
 
     def _files(self, paths: Iterable[str]) -> str:
-        full = [self._snapshot.place.full(path) for path in paths]
+        full = [self._snapshot.location.full(path) for path in paths]
         return f"read_parquet({engine.listed(full)}, union_by_name = true)" if full else ""
 
     def _run(self, sql: str) -> None:

@@ -26,13 +26,13 @@ def _add(
     select: exp.Select, column: ExportColumn, alias: str, shape: ExportFormat, traits: Traits
 ) -> exp.Select:
     value: exp.Expr
-    if column.known is not None:
-        value = exp.column(column.known.column, "g")
+    if column.declared is not None:
+        value = exp.column(column.declared.column, "g")
         if column.field == "ref":
             value = exp.column("guest_ref", "c")
-        elif column.known.type == TIMESTAMP and shape.format != PARQUET:
-            value = _shown_time(value, day=column.field == "date_of_birth")
-        elif shape.guarded and column.known.type == STRING:
+        elif column.declared.type == TIMESTAMP and shape.format != PARQUET:
+            value = _api_time(value, day=column.field == "date_of_birth")
+        elif shape.guarded and column.declared.type == STRING:
             value = _marked(value)
         return select.select(exp.alias_(value, column.name, quoted=True))
     if column.location == "trait":
@@ -40,7 +40,7 @@ def _add(
         rows: exp.Query = trait_values(trait)
         value = exp.column("value", alias)
         if trait.type == TIMESTAMP and shape.format != PARQUET:
-            value = _shown_time(value)
+            value = _api_time(value)
         elif shape.guarded and trait.type == STRING:
             value = _marked(value)
     elif column.location == "list":
@@ -62,7 +62,7 @@ def _add(
     return select.select(exp.alias_(value, column.name, quoted=True))
 
 
-def _shown_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:
+def _api_time(value: exp.Expr, *, day: bool = False) -> exp.Expr:
     """As the API shows it: UTC with three decimals; a day alone as a day."""
     form = "%Y-%m-%d" if day else "%Y-%m-%dT%H:%M:%S.%gZ"
     return exp.Anonymous(this="strftime", expressions=[value, exp.Literal.string(form)])

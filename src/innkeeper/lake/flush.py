@@ -85,7 +85,9 @@ async def _flush(work: Work, most: int, folder: Path) -> Flushed:
 
 def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> list[Written]:
     place = storage(settings)
-    return engine.upkeep(settings, place, lambda lent: write_lines(lent, place, prefix, lines))
+    return engine.run_maintenance(
+        settings, place, lambda lent: write_lines(lent, place, prefix, lines)
+    )
 
 
 def write_lines(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from innkeeper.lake.change_feed import ASKED, copy_lines
+from innkeeper.lake.change_feed import REQUESTED_GUESTS, copy_lines
 from innkeeper.lake.tables import BY_NAME, DAY, INSTANT, JSON, NUMBER, TABLES, LakeColumn
 from innkeeper.lake.views import FOLLOWING
 from innkeeper.rules.segment_matching import GuestRows
@@ -21,7 +21,7 @@ async def guest_rows(work: Work, guest: UUID) -> GuestRows | None:
     names = tuple(table.name for table in TABLES)
     with temporary(work.settings, "guest") as folder:
         async with work.transaction():
-            lines = await copy_lines(work, ASKED, folder, names, guests=[guest])
+            lines = await copy_lines(work, REQUESTED_GUESTS, folder, names, guests=[guest])
         tables = {name: list(_rows(name, path)) for name, path in lines.paths.items()}
     ref = str(guest)
     own = next((row for row in tables.get("guests", ()) if row["meta_ref"] == ref), None)

@@ -9,7 +9,7 @@ to harm.
 from typing import TYPE_CHECKING, Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.sql_allowlist import bound, checked, refused, told
+from innkeeper.lake.sql_allowlist import bound, checked, first_sentence, refused
 from innkeeper.lake.views import DOCUMENTED
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def write_members(lake: "SqlLake", text: str) -> int:
     except duckdb.Error as error:
         # Where it is wrong in itself, with the place.
         bound(tree, text)
-        raise refused(told(error)) from None
+        raise refused(first_sentence(error)) from None
     finally:
         connection.close()
 
@@ -74,9 +74,9 @@ def _configuration(lake: "SqlLake") -> dict[str, str | bool | int | float | list
 
 def _lock(connection: Any, lake: "SqlLake") -> None:
     """What may be read once external access is off: the lake's own files."""
-    if not lake.place.is_local:
-        connection.register_filesystem(lake.place.filesystem)
+    if not lake.location.is_local:
+        connection.register_filesystem(lake.location.filesystem)
     files = [path for paths in lake.files.values() for path in paths]
-    full = [lake.place.full(path) for path in files]
+    full = [lake.location.full(path) for path in files]
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_paths = {engine.listed(full)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from innkeeper.lake.segment_sql import ASKED, asked_only, members
+from innkeeper.lake.segment_sql import REQUESTED_GUESTS, limit_to_requested, members
 from innkeeper.lake.snapshot import Lake
 from innkeeper.lake.sql_process import find_sql_members
 from innkeeper.lake.trait_sql import trait_values
@@ -60,8 +60,8 @@ async def find_members(
     """The refs of a segment's members, or of those among `asked`, in order."""
     tree = await _prepared(lake, question)
     if asked is not None:
-        tree = asked_only(tree)
-        await lake.run(lambda session: session.table(ASKED, "guest_ref", asked))
+        tree = limit_to_requested(tree)
+        await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", asked))
     rows = await lake.rows(tree.order_by("g.guest_ref"))
     return [str(ref) for (ref,) in rows]
 

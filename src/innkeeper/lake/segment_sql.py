@@ -24,7 +24,7 @@ from innkeeper.rules.revenue import PRICES
 from innkeeper.rules.segment_matching import number_meets
 from innkeeper.rules.segments import OR, Amount, Definition, FilterGroup, FilterRule, SequenceStep
 
-ASKED: Final = "asked_guests"
+REQUESTED_GUESTS: Final = "asked_guests"
 """A table of guest refs, where only those are asked about."""
 
 
@@ -45,10 +45,10 @@ def members(definition: Definition, traits: Mapping[str, TraitSql] | None = None
     return select
 
 
-def asked_only(select: exp.Select) -> exp.Select:
+def limit_to_requested(select: exp.Select) -> exp.Select:
     """The same of those guests only that the table `asked_guests` lists."""
     return select.where(
-        exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(ASKED))
+        exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(REQUESTED_GUESTS))
     )
 
 

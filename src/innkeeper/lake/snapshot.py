@@ -33,7 +33,7 @@ class Snapshot:
 
     workspace: str
     settings: Settings
-    place: Storage
+    location: Storage
     sequence: int
     """The last flush it holds."""
     token: str
@@ -143,7 +143,7 @@ async def _snapshot(work: Work, folder: Path) -> Snapshot:
     return Snapshot(
         workspace=work.workspace,
         settings=work.settings,
-        place=storage(work.settings),
+        location=storage(work.settings),
         sequence=state["sequence"],
         token=state["snapshot"],
         taken_at=state["now"],

@@ -69,7 +69,7 @@ def _json_type(write: Any, arguments: list[exp.Expr]) -> str:
     )
 
 
-def _shown_time(write: Any, arguments: list[exp.Expr]) -> str:
+def _api_time(write: Any, arguments: list[exp.Expr]) -> str:
     value, form = arguments
     shown = _TIME_PART.sub(lambda part: _TIMES[part[0]], form.name)
     return f"DATE_FORMAT({write.sql(value)}, {write.sql(exp.Literal.string(shown))})"
@@ -78,7 +78,7 @@ def _shown_time(write: Any, arguments: list[exp.Expr]) -> str:
 _OWN: Final[dict[str, Callable[[Any, list[exp.Expr]], str]]] = {
     "json_type": _json_type,
     "json_extract_string": lambda write, given: _member(write, given, "string"),
-    "strftime": _shown_time,
+    "strftime": _api_time,
     # The rows of a table as structures in one list.
     "list": lambda write, given: f"COLLECT_LIST(STRUCT({write.sql(given[0])}.*))",
 }

@@ -34,7 +34,7 @@ class SparkQuestions:
 
     def __init__(self, snapshot: "Snapshot") -> None:
         self._snapshot = snapshot
-        self._place = snapshot.place
+        self._place = snapshot.location
         self._scratch = f"{SCRATCH}/{uuid4().hex}"
         self._spark = spark.session(snapshot.settings)
         # Holds no row: it tells types, and reads answers.

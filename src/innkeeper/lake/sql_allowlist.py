@@ -130,7 +130,7 @@ def _spelt(node: "exp.Func") -> str:
 
 def refused(reason: str, place: places.Place | None = None) -> Invalid:
     """What is wrong with the text, and where."""
-    return Invalid(Problem(FIELD, reason, place=place))
+    return Invalid(Problem(FIELD, reason, position=place))
 
 
 def bound(tree: "exp.Query", text: str) -> None:
@@ -161,7 +161,7 @@ def bound(tree: "exp.Query", text: str) -> None:
             if place is not None:
                 line, column = places.of_offset(text, skipped)
                 place = (line + place[0] - 1, place[1] + (column - 1 if place[0] == 1 else 0))
-        raise refused(told(error), place) from None
+        raise refused(first_sentence(error), place) from None
     finally:
         connection.close()
 
@@ -170,6 +170,6 @@ def _describe(connection: "Connection", text: str) -> None:
     connection.execute(f"DESCRIBE SELECT guest_ref FROM (\n{text}\n) AS asked")  # noqa: S608
 
 
-def told(error: Exception) -> str:
+def first_sentence(error: Exception) -> str:
     """What DuckDB found wrong, in its first sentence."""
     return str(error).splitlines()[0]

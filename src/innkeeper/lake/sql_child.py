@@ -36,7 +36,7 @@ def run(job: Job) -> Outcome:
         return Outcome(rows=write_members(job.lake, job.text))
     except Invalid as invalid:
         problem = invalid.problems[0]
-        return Outcome(reason=problem.reason, place=problem.place)
+        return Outcome(reason=problem.reason, position=problem.position)
     except Unavailable as error:
         return Outcome(unavailable=error.message)
     except MemoryError:

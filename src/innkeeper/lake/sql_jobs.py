@@ -51,7 +51,7 @@ class SqlLake(msgspec.Struct):
         return Settings(lake=self.url, lake_memory_mb=self.memory_mb)
 
     @property
-    def place(self) -> Storage:
+    def location(self) -> Storage:
         """Where the files are."""
         return Storage(self.url)
 
@@ -88,7 +88,7 @@ class Outcome(msgspec.Struct):
     rows: int = 0
     reason: str = ""
     """What is wrong with the text."""
-    place: tuple[int, int] | None = None
+    position: tuple[int, int] | None = None
     unavailable: str = ""
     """What is wrong elsewhere: files that cannot be reached, time that is over."""
     exceeded: Literal["", "time", "processor", "memory"] = ""

@@ -11,7 +11,7 @@ Place = tuple[int, int]
 """Line and column, from 1, counted in characters."""
 
 _MISSING: Final = re.compile(r" from \d+:(\d+)")
-_SHOWN_LINE: Final = re.compile(r"LINE (\d+): (.*)")
+_LINE_LENGTH_MAX: Final = re.compile(r"LINE (\d+): (.*)")
 
 
 def of_offset(text: str, offset: int) -> Place:
@@ -48,7 +48,7 @@ def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
     """
     shown_lines = message.split("\n")
     pairs = itertools.pairwise(shown_lines)
-    marked = ((_SHOWN_LINE.fullmatch(one), below) for one, below in pairs if "^" in below)
+    marked = ((_LINE_LENGTH_MAX.fullmatch(one), below) for one, below in pairs if "^" in below)
     pointed, below = next((pair for pair in marked if pair[0] is not None), (None, ""))
     if pointed is None:
         return None

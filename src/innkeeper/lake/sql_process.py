@@ -39,7 +39,7 @@ START_SECONDS: Final = 30.0
 """Time that a child may take beyond that of its job: a busy machine starts it slowly."""
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 _TOO_LONG: Final = Outcome(reason=f"is longer than {LONGEST} characters")
-_REMEMBERED: Final = 256
+_CACHE_SIZE: Final = 256
 _checked: OrderedDict["UUID", Outcome] = OrderedDict()
 """Outcomes of the latest checks by digest of the text: a text is checked before a connection is
 taken, and asked about again by the action that saves it."""
@@ -93,7 +93,7 @@ async def _outcome_of(text: str) -> Outcome:
         if outcome.exceeded:
             outcome.reason = "is too complex: checking it takes too long or too much memory"
         _checked[key] = outcome
-        while len(_checked) > _REMEMBERED:
+        while len(_checked) > _CACHE_SIZE:
             _checked.popitem(last=False)
     return outcome
 
@@ -102,7 +102,7 @@ def _raise_problem(outcome: Outcome) -> None:
     if outcome.unavailable:
         raise Unavailable(outcome.unavailable)
     if outcome.reason:
-        raise Invalid(Problem(FIELD, outcome.reason, place=outcome.place))
+        raise Invalid(Problem(FIELD, outcome.reason, position=outcome.position))
 
 
 async def run_job(job: Job, seconds: float) -> Outcome:
@@ -112,7 +112,7 @@ async def run_job(job: Job, seconds: float) -> Outcome:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env=environment(is_local=job.lake is None or job.lake.place.is_local),
+        env=environment(is_local=job.lake is None or job.lake.location.is_local),
     )
     try:
         sent = process.communicate(encode_job(job))

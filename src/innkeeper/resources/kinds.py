@@ -46,7 +46,7 @@ class Kind:
         """The JSON schema (2020-12) of the value as sent."""
         raise NotImplementedError
 
-    def shown(self) -> Schema:
+    def stored_schema(self) -> Schema:
         """The same as shown, where other callers may have stored what is not accepted here."""
         return self.schema()
 
@@ -76,23 +76,23 @@ class OneOf(Kind):
     any_case: bool = False
     others: tuple[str, ...] = ()
     """Words that are stored by other ways in, and shown (N-17)."""
-    known: frozenset[str] = field(init=False, repr=False)
+    accepted: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         words = (word.lower() for word in self.words) if self.any_case else self.words
-        object.__setattr__(self, "known", frozenset(words))
+        object.__setattr__(self, "accepted", frozenset(words))
 
     def read(self, value: Any) -> str:
         if isinstance(value, str) and (value.isascii() or not self.any_case):
             word = value.lower() if self.any_case else value
-            if word in self.known:
+            if word in self.accepted:
                 return value
         raise ValueRefused(NOT_VALID)
 
     def schema(self) -> Schema:
         return {"type": "string", "enum": list(self.words)}
 
-    def shown(self) -> Schema:
+    def stored_schema(self) -> Schema:
         return {"type": "string", "enum": [*self.words, *self.others]}
 
 
@@ -126,7 +126,7 @@ class NoneOf(Text):
     def schema(self) -> Schema:
         return super().schema() | {"not": {"enum": list(self.barred)}}
 
-    def shown(self) -> Schema:
+    def stored_schema(self) -> Schema:
         # v2 and events make items of the barred types.
         return super().schema()
 
@@ -161,7 +161,7 @@ EMAIL = Pattern(
 class Code(Kind):
     """A code of a known set, in any case unless `upper`, with a region when `region`."""
 
-    known: frozenset[str]
+    accepted: frozenset[str]
     upper: bool = False
     region: bool = False
     lower_in_set: bool = False
@@ -177,19 +177,19 @@ class Code(Kind):
                 raise ValueRefused(NOT_VALID)
         if not self.upper:
             code = code.lower() if self.lower_in_set else code.upper()
-        if code not in self.known:
+        if code not in self.accepted:
             raise ValueRefused(NOT_VALID)
         return value
 
     def schema(self) -> Schema:
         # Every code is listed in the case the standards write; other cases are accepted too.
         if self.region:
-            codes = "|".join(sorted({*self.known, *(code.upper() for code in self.known)}))
+            codes = "|".join(sorted({*self.accepted, *(code.upper() for code in self.accepted)}))
             region = "[-_]([A-Za-z]{2}|[0-9]{3}|[A-Za-z]{4})"
             return {"type": "string", "pattern": f"^({codes})({region})?$"}
-        return {"type": "string", "enum": sorted(self.known)}
+        return {"type": "string", "enum": sorted(self.accepted)}
 
-    def shown(self) -> Schema:
+    def stored_schema(self) -> Schema:
         # As it was sent, in any case.
         return {"type": "string"}
 

@@ -8,7 +8,7 @@ from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.stream import BAD_ATTRIBUTES, InvalidEvent, InvalidPart
 
 Message = Mapping[str, Any]
-Told = tuple[dict[str, Any], list[InvalidPart]]
+Meaning = tuple[dict[str, Any], list[InvalidPart]]
 """What an event means, as rules and actions take it, and the members that break a rule."""
 
 

@@ -12,7 +12,7 @@ from innkeeper.resources.base import Changes, Field, Resource
 from innkeeper.resources.kinds import Count, Instant, Number
 from innkeeper.resources.orders import Order, OrderItem
 from innkeeper.resources.values import ValueRefused, primitive
-from innkeeper.rules.event_members import Message, Told, id_of, reason_against, refuse
+from innkeeper.rules.event_members import Meaning, Message, id_of, reason_against, refuse
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, InvalidPart
 
 MOST_KEYS: Final = 100
@@ -20,7 +20,7 @@ MOST_KEYS: Final = 100
 MOST_PRODUCT: Final = 32 * 1024
 
 
-def read_add(message: Message) -> Told:
+def read_add(message: Message) -> Meaning:
     """`product`, the line of a cart; raises `Misused`."""
     product = message.get("product")
     if not isinstance(product, dict):
@@ -46,7 +46,7 @@ def read_add(message: Message) -> Told:
     return {"product": {**product, "item_id": item}}, parts
 
 
-def read_order_checkout(message: Message) -> Told:
+def read_order_checkout(message: Message) -> Meaning:
     """`order` and `items` as changes of the declared resources, `ext` and items' `ext` as pairs.
 
     The order has no `ordered_at` where that cannot be read. Raises `Misused`.

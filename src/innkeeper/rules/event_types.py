@@ -11,7 +11,7 @@ from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import event_orders
-from innkeeper.rules.event_members import Message, Told, id_of, refuse
+from innkeeper.rules.event_members import Meaning, Message, id_of, refuse
 from innkeeper.rules.orders import is_identifiable
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, InvalidPart
 
@@ -47,12 +47,12 @@ _LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
 
-def told(type_: str, message: Message) -> Told:
+def meaning_of(type_: str, message: Message) -> Meaning:
     """What an event of a standard type means; raises `Misused` without what it requires."""
     return _MEANINGS[type_](message) if type_ in _MEANINGS else ({}, [])
 
 
-def _search(message: Message) -> Told:
+def _search(message: Message) -> Meaning:
     _texts(message, "product_name", "product_type")
     if message["product_type"].upper() == events.FLIGHT:
         needed = ["start"] if message.get("flight_type") == "OW" else ["start", "end"]
@@ -79,7 +79,7 @@ _ENDS: Final = ("origin", "destination")
 _TRAVELLERS: Final = ("adults", "children", "infants")
 
 
-def _identity(message: Message) -> Told:
+def _identity(message: Message) -> Meaning:
     """`identifiers` and `person` (the fields of a guest)."""
     identifiers, bad = _identifiers(message.get("identifiers"))
     if not identifiers:
@@ -90,7 +90,7 @@ def _identity(message: Message) -> Told:
     return {"identifiers": identifiers, "person": person}, [*bad, *parts]
 
 
-def _confirm(message: Message) -> Told:
+def _confirm(message: Message) -> Meaning:
     products = message.get("product")
     products = [products] if isinstance(products, dict) else products
     if not isinstance(products, list) or not products:
@@ -101,15 +101,15 @@ def _confirm(message: Message) -> Told:
     return {"product": [{"item_id": one} for one in ids]}, []
 
 
-def _contacts(message: Message) -> Told:
+def _contacts(message: Message) -> Meaning:
     return _people(message, "contact", OrderContact)
 
 
-def _consumers(message: Message) -> Told:
+def _consumers(message: Message) -> Meaning:
     return _people(message, "consumer", OrderConsumer)
 
 
-def _people(message: Message, member: str, resource: type[Resource]) -> Told:
+def _people(message: Message, member: str, resource: type[Resource]) -> Meaning:
     sent = message.get(member)
     sent = [sent] if isinstance(sent, dict) else sent
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
@@ -134,7 +134,7 @@ def _people(message: Message, member: str, resource: type[Resource]) -> Told:
     return {member: people}, parts
 
 
-def _checkout(message: Message) -> Told:
+def _checkout(message: Message) -> Meaning:
     reference = id_of(message.get("reference_id"))
     status = message.get("status")
     status = status.upper() if isinstance(status, str) else status
@@ -143,7 +143,7 @@ def _checkout(message: Message) -> Told:
     return {"reference_id": reference, "status": status}, []
 
 
-def _payment(message: Message) -> Told:
+def _payment(message: Message) -> Meaning:
     sent = message.get("pay_type")
     types = {known.lower(): known for known in events.PAY_TYPES}
     if not isinstance(sent, str) or sent.lower() not in types:
@@ -153,7 +153,7 @@ def _payment(message: Message) -> Told:
     return {"pay_type": types[sent.lower()]} | card_type, []
 
 
-_MEANINGS: Final[dict[str, Callable[[Message], Told]]] = {
+_MEANINGS: Final[dict[str, Callable[[Message], Meaning]]] = {
     events.SEARCH: _search,
     events.IDENTITY: _identity,
     events.ADD: event_orders.read_add,

@@ -21,7 +21,7 @@ class ExportColumn:
     name: str
     location: str
     field: str
-    known: SegmentField | None = None
+    declared: SegmentField | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def mirror_email(changes: Changes) -> Changes:
     return {**changes, "email": email, "emails": emails}
 
 
-def told(changes: Changes) -> Record:
+def guest_fields(changes: Changes) -> Record:
     """The fields of a guest told of as a whole: null is as good as absent."""
     return present(mirror_email(present(changes)))
 

@@ -49,12 +49,12 @@ class BlockedEvidence:
 class Evidence:
     """What a record says about who it is: rules met, in their order, and what guards stopped."""
 
-    met: list[RuleMatch]
-    stopped: list[BlockedEvidence] = field(default_factory=list)
+    rule_matches: list[RuleMatch]
+    blocked: list[BlockedEvidence] = field(default_factory=list)
 
     def keys(self) -> list[UUID]:
         """Every key to look up and to lock, in one order for everybody."""
-        return in_order({key for met in self.met for key in met.keys})
+        return in_order({key for met in self.rule_matches for key in met.keys})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Decision:
     guest: UUID | None
     rule: str | None = None
     evidence: list[Evidence1] = field(default_factory=list)
-    stopped: list[BlockedEvidence] = field(default_factory=list)
+    blocked: list[BlockedEvidence] = field(default_factory=list)
 
 
 def evidence_of(person: Record, book: IdentityRules, now: datetime) -> Evidence:
@@ -125,7 +125,7 @@ def reasons(found: Evidence) -> dict[UUID, dict[str, Any] | None]:
     """Each key of some evidence, that of the first rule first, with the rule and the values behind
     it; None for keys that may not hold any more for a guest who is indexed by them."""
     why: dict[UUID, dict[str, Any] | None] = {}
-    for met in found.met:
+    for met in found.rule_matches:
         for key, parts in met.keys.items():
             told = {"rule": met.rule.name, "evidence": parts}
             why.setdefault(key, told if met.rule.always_indexed else None)
@@ -149,11 +149,11 @@ def evidence_without_rules(person: Record, book: IdentityRules, now: datetime) -
 
 def creation(found: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decision:
     """The decision to make a guest of a record that belongs to nobody."""
-    met = found.met[0] if found.met else None
-    stopped = [*found.stopped, *stopped]
+    met = found.rule_matches[0] if found.rule_matches else None
+    stopped = [*found.blocked, *stopped]
     # Without rules identifiers were looked up, but no rule was met.
     if met is None or not met.rule.name:
-        return Decision(None, stopped=stopped)
+        return Decision(None, blocked=stopped)
     return Decision(None, met.rule.name, next(iter(met.keys.values())), stopped)
 
 
@@ -167,7 +167,7 @@ def resolve(
     owners the most recently seen is meant, then the oldest, then the lowest ref (identity.md 9).
     """
     stopped: list[BlockedEvidence] = []
-    for met in found.met:
+    for met in found.rule_matches:
         by_key: dict[UUID, list[Record]] = {}
         for candidate in candidates:
             if candidate["key"] in met.keys:
@@ -186,15 +186,15 @@ def resolve(
             ]
         if owners:
             owner, parts = min(owners, key=lambda owned: _precedence(owned[0]))
-            return Decision(owner["ref"], met.rule.name, parts, [*found.stopped, *stopped])
+            return Decision(owner["ref"], met.rule.name, parts, [*found.blocked, *stopped])
     return creation(found, stopped)
 
 
 def resolve_without_rules(found: Evidence, candidates: Sequence[Record], now: datetime) -> Decision:
     """The guest that holds every identifier sent (identity.md 9, identity with zero rules)."""
-    if not found.met:
+    if not found.rule_matches:
         return creation(found)
-    sent = found.met[0].keys
+    sent = found.rule_matches[0].keys
     holders = [
         candidate
         for candidate in candidates
@@ -204,7 +204,7 @@ def resolve_without_rules(found: Evidence, candidates: Sequence[Record], now: da
         return creation(found)
     owner = min(holders, key=_precedence)
     parts = [part for parts in sent.values() for part in parts]
-    return Decision(owner["ref"], None, parts, found.stopped)
+    return Decision(owner["ref"], None, parts, found.blocked)
 
 
 def holds(guest: Record, rule: IdentityRule, key: UUID, region: str | None, now: datetime) -> bool:
@@ -244,10 +244,10 @@ def same_person(
     found = evidence_of(person, book, now)
     known = [(contact, {*evidence_of(contact, book, now).keys()}) for contact in contacts]
     for contact, keys in known:
-        for met in found.met:
+        for met in found.rule_matches:
             for key in keys & met.keys.keys():
                 return Decision(contact["guest_ref"], met.rule.name or None, met.keys[key])
-    if found.met:
+    if found.rule_matches:
         return Decision(None)
     contacts = [contact for contact, keys in known if keys]
     return Decision(names_match(person, contacts, book.never))
@@ -278,7 +278,7 @@ def countable_keys(
     record: Record, book: IdentityRules, now: datetime
 ) -> Iterator[tuple[int, UUID]]:
     """Each (position of the rule, key) by which a guest may be one with others."""
-    for met in evidence(record, book, now).met:
+    for met in evidence(record, book, now).rule_matches:
         position = book.rules.index(met.rule)
         for key in met.keys:
             yield position, key

@@ -47,7 +47,7 @@ def identifier_key(provider: str, value: str) -> UUID:
     return digest("identifier", provider, normalize.identifier(provider, value))
 
 
-def keys_as_sent(record: Record) -> Iterator[UUID]:
+def keys_with_invisible_characters(record: Record) -> Iterator[UUID]:
     """The keys that values with invisible characters had before those were taken out: what was put
     on a block list then is there under these."""
     for address in {record.get("email"), *(record.get("emails") or ())}:

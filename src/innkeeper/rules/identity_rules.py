@@ -104,7 +104,7 @@ def rule_keys(
                 if condition.provider is None
                 else identifier_key(condition.provider, value)
             )
-            yield key, [_shown(condition, shown)]
+            yield key, [_described(condition, shown)]
         return
     # In one order whatever the rule says, so that a key serves every rule with its conditions.
     parts = sorted(zip(rule.conditions, each, strict=True), key=lambda part: part[0].label)
@@ -117,7 +117,7 @@ def rule_keys(
         yield (
             digest("rule", *words),
             [
-                _shown(condition, shown)
+                _described(condition, shown)
                 for (condition, _), (_, shown) in zip(parts, combination, strict=True)
             ],
         )
@@ -171,5 +171,5 @@ def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
     return expiry is None or expiry > iso(now)
 
 
-def _shown(condition: Condition, value: str) -> Evidence1:
+def _described(condition: Condition, value: str) -> Evidence1:
     return {**condition.stored(), "value": value}

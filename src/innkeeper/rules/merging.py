@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import CUSTOMER, VISITOR, Guest, Person
 from innkeeper.resources.values import instant, iso
-from innkeeper.rules.guests import mirror_email, present, told
+from innkeeper.rules.guests import guest_fields, mirror_email, present
 from innkeeper.rules.identity_keys import identifier_key
 
 Key = TypeVar("Key", bound=Hashable)
@@ -39,7 +39,7 @@ def written(guest: Record, wish: Intent) -> Record:
         case "replace":
             # PUT clears what it does not send, `guest_type` apart (G-4).
             kept = {name: guest[name] for name in COLUMNS if name in guest}
-            return {**kept, **told(wish["changes"]), "modified_at": instant(wish["at"])}
+            return {**kept, **guest_fields(wish["changes"]), "modified_at": instant(wish["at"])}
         case "patch":
             return _changed(guest, wish["changes"], wish)
         case "upsert":

@@ -54,7 +54,7 @@ def read(text: str) -> Query:
     return Query(text, identifier=text, reference_id=text, name=text if is_name else None)
 
 
-def slips(word: str) -> set[str]:
+def typo_forms(word: str) -> set[str]:
     """What may be left of `word` when a letter, or of a long word two letters, is left out."""
     if len(word) < 3:
         return set()

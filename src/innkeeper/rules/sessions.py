@@ -78,7 +78,7 @@ def span_of(mark: Mark) -> Span:
     return Span(mark.at, mark.at, mark.expires_at, mark.at if mark.cuts else None)
 
 
-def place(spans: Sequence[Span], mark: Mark) -> Placement:
+def place_event(spans: Sequence[Span], mark: Mark) -> Placement:
     """Where a new event goes among the sessions of its browser and channel, oldest first.
 
     Sessions out of its reach may be left out of `spans`.

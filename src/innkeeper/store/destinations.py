@@ -100,12 +100,12 @@ def destination_of(settings: Settings, url: object) -> Destination:
         raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
     if "::" in url:
         raise BadDestination("must be one place: protocols cannot be chained")
-    own = _place(str(settings.data / OWN))
+    own = _parse(str(settings.data / OWN))
     if "://" in url or url.startswith("/"):
-        place = _place(url)
+        place = _parse(url)
     else:
         place = DestinationPath("", (*own.parts, *_parts(url)))
-    for root in (own, *listed_places(settings)):
+    for root in (own, *allowed_destinations(settings)):
         if root.holds(place):
             return Destination(root, place.parts[len(root.parts) :])
     raise BadDestination(
@@ -114,12 +114,12 @@ def destination_of(settings: Settings, url: object) -> Destination:
     )
 
 
-def listed_places(settings: Settings) -> list[DestinationPath]:
+def allowed_destinations(settings: Settings) -> list[DestinationPath]:
     """What the operator lists; raises `OperatorError`."""
     places = []
     for text in filter(None, map(str.strip, settings.export_destinations.split(","))):
         try:
-            place = _place(text)
+            place = _parse(text)
         except BadDestination as error:
             raise OperatorError(f"export_destinations: {text} {error}.") from None
         if not (place.scheme or text.startswith("/") or "://" in text):
@@ -128,7 +128,7 @@ def listed_places(settings: Settings) -> list[DestinationPath]:
     return places
 
 
-def _place(text: str) -> DestinationPath:
+def _parse(text: str) -> DestinationPath:
     scheme, separator, rest = text.partition("://")
     if not separator:
         return DestinationPath("", _parts(text))

@@ -136,7 +136,7 @@ class Limits:
     """Questions to the lake; each keeps a connection for its snapshot while it runs."""
     log_ins: Limiter
     """Passwords verified for browsers that nobody knows: argon2 takes 64 MB and every core."""
-    known_log_ins: Limiter
+    account_log_ins: Limiter
     """Passwords of people whose browser has logged in before, or who follow a link."""
     uploads: Limiter
     """Files that arrive by signed links."""
@@ -154,7 +154,7 @@ class Limits:
         return cls(
             questions=Limiter("questions to the lake", questions, 16, question_wait_seconds),
             log_ins=Limiter("log-ins", 1, 16),
-            known_log_ins=Limiter("log-ins", 1, 16),
+            account_log_ins=Limiter("log-ins", 1, 16),
             uploads=Limiter("uploads", 32, 0),
             downloads=Limiter("downloads", 64, 0),
             import_files=Limiter("import files", 2, 16),

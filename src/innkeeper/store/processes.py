@@ -51,11 +51,11 @@ def end_servers(cluster: Path, postmaster: int | None, patience_seconds: float =
     if postmaster is not None and postmaster in servers_in(cluster):
         for polite in (signal.SIGINT, signal.SIGQUIT):
             _send(postmaster, polite)
-            if _gone(lambda: postmaster not in servers_in(cluster), patience_seconds):
+            if _has_ended(lambda: postmaster not in servers_in(cluster), patience_seconds):
                 break
     for pid in servers_in(cluster):
         _send(pid, signal.SIGKILL)
-    _gone(lambda: not servers_in(cluster), patience_seconds)
+    _has_ended(lambda: not servers_in(cluster), patience_seconds)
 
 
 def _works_in(process: Path, cluster: Path) -> bool:
@@ -76,7 +76,7 @@ def _send(pid: int, what: signal.Signals) -> None:
         return
 
 
-def _gone(is_gone: Callable[[], bool], patience_seconds: float) -> bool:
+def _has_ended(is_gone: Callable[[], bool], patience_seconds: float) -> bool:
     deadline = time.monotonic() + patience_seconds
     while not is_gone():
         if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ _MOST_MEMBERS: Final = 16
 """Members that a gzip body may hold; programs write one."""
 
 
-def known_coding(header: bytes) -> str | None:
+def coding_of(header: bytes) -> str | None:
     """The coding that a Content-Encoding names, None for `identity`; raises `UnsupportedCoding`."""
     name = header.decode("latin-1").strip().lower()
     if name in ("", "identity"):

@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from innkeeper.errors import BadRequest, TooLarge, UnsupportedMediaType
-from innkeeper.web.content_coding import known_coding
+from innkeeper.web.content_coding import coding_of
 from innkeeper.web.request_body import FORM, ClientDisconnected, check_length, read_body
 
 MULTIPART: Final = "multipart/form-data"
@@ -59,7 +59,7 @@ def _fields(body: bytes) -> FormData:
 async def _multipart(request: Request, limit: int) -> FormData:
     headers = dict(request.scope["headers"])
     check_length(headers.get(b"content-length"), limit)
-    if known_coding(headers.get(b"content-encoding", b"")) is not None:
+    if coding_of(headers.get(b"content-encoding", b"")) is not None:
         raise BadRequest("Send the form without a content coding.")
 
     async def pieces() -> AsyncGenerator[bytes, None]:

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.types import Receive
 
 from innkeeper.errors import TooLarge, UnsupportedMediaType
-from innkeeper.web.content_coding import decoded, known_coding
+from innkeeper.web.content_coding import coding_of, decoded
 from innkeeper.wire.json_text import decode_object
 
 FORM = "application/x-www-form-urlencoded"
@@ -25,7 +25,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int
     coding = headers.get(b"content-encoding")
     if coding is None:
         return await _received(receive, headers, limit)
-    name = known_coding(coding)
+    name = coding_of(coding)
     body = await _received(receive, headers, limit)
     return body if name is None else await decoded(body, name, limit)
 

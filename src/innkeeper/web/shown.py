@@ -55,7 +55,7 @@ class ResourceRequest(EndpointRequest):
         return view_at(self.operation.dialect, path, self.compatibility)
 
 
-async def shown(
+async def represent(
     work: Work, call: ResourceRequest, records: Sequence[Record], expand: Expand
 ) -> list[dict[str, Any]]:
     """Records as the view shows them, with the children that `expand` names."""
@@ -111,7 +111,7 @@ async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str
     """What a create answers: its children as collections where the dialect wants it (VO-2)."""
     fresh = bool(record.get("fresh"))
     expand = call.view.create_expands and not fresh
-    (item,) = await shown(work, call, [record], expand)
+    (item,) = await represent(work, call, [record], expand)
     if call.view.create_expands and fresh:
         for member in call.view.children:
             item[member]["items"] = []

@@ -253,7 +253,7 @@ async def show_browser(door: Stream, call: StreamRequest) -> ApiResponse:
     if browser is None:
         raise UnknownBrowser
     guest = await door.work(call, lambda work: browsers.guest_of(work, browser))
-    return json_answer(stream.shown(call.client_key, browser, guest))
+    return json_answer(stream.represent_browser(call.client_key, browser, guest))
 
 
 async def get_event(door: Stream, call: StreamRequest) -> ApiResponse:

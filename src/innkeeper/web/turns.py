@@ -53,14 +53,14 @@ class Turns(Generic[Item, Result]):
         try:
             while waiting:
                 group = [waiting.popleft() for _ in range(min(MOST, len(waiting)))]
-                left = await self._served([one for one in group if not one[1].done()])
+                left = await self._serve_batch([one for one in group if not one[1].done()])
                 waiting.extendleft(reversed(left))
         finally:
             del self._waiting[name]
             for _, future in waiting:
                 future.cancel()
 
-    async def _served(
+    async def _serve_batch(
         self, group: list[tuple[Item, asyncio.Future[Result]]]
     ) -> list[tuple[Item, asyncio.Future[Result]]]:
         """Serve some of a group, one at least; the others."""

@@ -26,7 +26,7 @@ from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 from innkeeper.web.responses import ApiResponse, Headers, json_answer
-from innkeeper.web.shown import ResourceRequest, created, kinds_of_children, links, shown
+from innkeeper.web.shown import ResourceRequest, created, kinds_of_children, links, represent
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, ref_in
@@ -59,7 +59,7 @@ Act = Callable[[Work], Awaitable[ApiResponse]]
 def prepared(route: Route, asked: EndpointRequest) -> Act:
     """What answers a request for `route`, once it is given a connection."""
     if isinstance(route, Endpoint):
-        return partial(_special, route, asked)
+        return partial(_call_endpoint, route, asked)
     view = route.view(asked.compatibility)
     if asked.expected is not None and not view.resource.versioned and route.verb in WRITES:
         asked.expected.check(None)
@@ -69,7 +69,7 @@ def prepared(route: Route, asked: EndpointRequest) -> Act:
     return lambda work: verb(work, call)
 
 
-async def _special(route: Endpoint, asked: EndpointRequest, work: Work) -> ApiResponse:
+async def _call_endpoint(route: Endpoint, asked: EndpointRequest, work: Work) -> ApiResponse:
     if asked.expected is not None and route.writes and not route.takes_version:
         asked.expected.check(None)
     told = await route.perform(work, asked)
@@ -98,7 +98,7 @@ async def fetch(work: Work, call: ResourceRequest) -> ApiResponse:
     kinds = kinds_of_children(call, expand) if call.view.resource is Order else []
     together = {"children": kinds} if kinds else {}
     record = await _action(call)(work, **call.refs(), **together)
-    (item,) = await shown(work, call, [record], expand)
+    (item,) = await represent(work, call, [record], expand)
     if asked and call.operation.dialect.href_keeps_expand:
         item["href"] += "?expand=" + quote(call.query["expand"], safe=",")
     return json_answer(item, headers=_etag(call, record))
@@ -124,7 +124,7 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     else:
         # Where links are the rule, expanding them is all that `true` asks for (L-9).
         children = False if view.links and wanted.expand is True else wanted.expand
-        items = await shown(work, call, page.items, children)
+        items = await represent(work, call, page.items, children)
     return json_answer(items) if as_array else _page(call, wanted, page, items)
 
 
@@ -167,10 +167,10 @@ async def _write(work: Work, call: ResourceRequest) -> ApiResponse:
     changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
     given = {**call.refs(), **call.view.options, **_expected(call)}
     seen = call.view if call.personal else without_personal(call.view)
-    if verb is Verb.REPLACE and (kept := _kept(seen)):
+    if verb is Verb.REPLACE and (kept := _stored_fields(seen)):
         given["kept"] = kept
     record = await _action(call)(work, changes=changes, **given)
-    (item,) = await shown(work, call, [record], False)
+    (item,) = await represent(work, call, [record], False)
     return json_answer(item, headers=_etag(call, record))
 
 
@@ -190,7 +190,7 @@ def _action(call: ResourceRequest) -> Any:
 
 
 @cache
-def _kept(view: View) -> dict[str, Show]:
+def _stored_fields(view: View) -> dict[str, Show]:
     """How a caller sees the fields that a replace may keep: those it cannot see, as nothing."""
     return {**dict.fromkeys(view.hide, lambda _: None), **view.keep}
 

@@ -19,7 +19,7 @@ Encode = Callable[[Record, str], dict[str, Any]]
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
-def shown_instant(value: datetime | str) -> str:
+def instant_text(value: datetime | str) -> str:
     """A column's instant, or a body's, which is text already."""
     return value if isinstance(value, str) else iso(value)
 
@@ -59,7 +59,7 @@ def encoder(view: View) -> Encode:
 def _shows_of(view: View, spelt: Mapping[str, str]) -> list[tuple[str, Show]]:
     """Members whose value is shown otherwise than it is stored, of the fields `spelt` so."""
     instants = {
-        name: shown_instant
+        name: instant_text
         for name, field in view.resource.fields.items()
         if name in spelt and isinstance(field.kind, Instant) and field.column
     }

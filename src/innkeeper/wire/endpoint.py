@@ -87,7 +87,7 @@ class Endpoint:
     perform: Callable[[Work, EndpointRequest], Awaitable[EndpointResponse]]
     before: Callable[[EndpointRequest], Awaitable[None]] | None = None
     """What may take long and needs no connection: it is done before one is taken."""
-    shown: Schema | None = None
+    response_schema: Schema | None = None
     """Schema of the answer; None for 204."""
     other_media: tuple[str, ...] = ()
     """Media types of text that it may answer in place of JSON."""

@@ -18,13 +18,13 @@ def error_body(
         "message": error.message,
     }
     if not unauthorized:
-        body["developerMessage"] = error.told(client_key)
+        body["developerMessage"] = error.message_for(client_key)
     body |= {
         "moreInfoUrl": more_info_url,
         "statusCode": error.status,
         "errors": error.errors,
     }
-    places = [each.place for each in error.problems] if isinstance(error, Invalid) else []
+    places = [each.position for each in error.problems] if isinstance(error, Invalid) else []
     for line, column in filter(None, places[:1]):
         body |= {"line": line, "column": column}
     return body | {member: body[repeated] for member, repeated in extra.items()}

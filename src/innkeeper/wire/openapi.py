@@ -127,11 +127,11 @@ def _paths(compatibility: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
         item = paths.setdefault(_outside(operation.path), {})
         item[operation.method.lower()] = _operation(operation, operation.view(compatibility))
     for dialect in DIALECTS:
-        for special in dialect.specials:
+        for special in dialect.endpoints:
             item = paths.setdefault(_outside(special.path, special), {})
-            item[special.method.lower()] = _special(special, error_prefix(dialect), schemas)
+            item[special.method.lower()] = _endpoint(special, error_prefix(dialect), schemas)
             if special.body is not None:
-                body = {**special.body, "title": _special_body(special)}
+                body = {**special.body, "title": _endpoint_body(special)}
                 hoisted(body, schemas)
     for path, item in hoisted(stream_paths(), schemas).items():
         paths.setdefault(path, {}).update(item)
@@ -140,7 +140,7 @@ def _paths(compatibility: str, schemas: dict[str, Schema]) -> dict[str, Schema]:
 
 def _tags() -> list[Schema]:
     names = {_tag(operation) for operation in operations(DIALECTS)}
-    names |= {special.tag for dialect in DIALECTS for special in dialect.specials}
+    names |= {special.tag for dialect in DIALECTS for special in dialect.endpoints}
     return [{"name": name} for name in sorted(names | {STREAM_TAG})]
 
 
@@ -230,7 +230,7 @@ def _path_parameters(path: str, special: Endpoint | None = None) -> list[Schema]
     ]
 
 
-def _special_body(special: Endpoint) -> str:
+def _endpoint_body(special: Endpoint) -> str:
     return special.name[:1].upper() + special.name[1:] + "Body"
 
 
@@ -250,7 +250,7 @@ def hoisted(schema: Any, schemas: dict[str, Schema]) -> Any:
     return ref_to(title)
 
 
-def _special(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Schema:
+def _endpoint(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Schema:
     parameters = _path_parameters(special.path, special)
     for name, text in special.query.items():
         schema: Schema = {"type": "integer"} if name in _NUMBERS else {"type": "string"}
@@ -261,9 +261,12 @@ def _special(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Sche
         parameters.append(IDEMPOTENCY)
     if special.takes_version:
         parameters.append(IF_MATCH)
-    answer: Schema = {"description": "Done.", "headers": headers(*_special_headers(special))}
-    if special.shown is not None:
-        answer["content"] = {**content(hoisted(special.shown, schemas)), **_other_media(special)}
+    answer: Schema = {"description": "Done.", "headers": headers(*_endpoint_headers(special))}
+    if special.response_schema is not None:
+        answer["content"] = {
+            **content(hoisted(special.response_schema, schemas)),
+            **_other_media(special),
+        }
     statuses = set(special.failures) | ({404} if "{" in special.path else set())
     statuses |= {400, 413, 415} if special.takes_body else set()
     # What an Idempotency-Key may meet: one that is no word, or one used for another request.
@@ -280,11 +283,11 @@ def _special(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Sche
     if special.bearer:
         out["security"] = [{"bearerAuth": []}]
     if special.body is not None:
-        out["requestBody"] = {"required": True, "content": content(ref_to(_special_body(special)))}
+        out["requestBody"] = {"required": True, "content": content(ref_to(_endpoint_body(special)))}
     return out
 
 
-def _special_headers(special: Endpoint) -> Iterable[str]:
+def _endpoint_headers(special: Endpoint) -> Iterable[str]:
     if special.status in (201, 202):
         yield "Location"
     if special.takes_key:
@@ -304,7 +307,7 @@ def _responses(operation: Operation, view: View) -> Schema:
     more += ["ETag"] if view.resource.versioned and operation.verb in SHOWS_VERSION else []
     answer: Schema = {"description": "Done.", "headers": headers(*more)}
     if good != 204:
-        answer["content"] = content(_shown(operation, view))
+        answer["content"] = content(_response_schema(operation, view))
     statuses = {404} if "{" in operation.path else set()
     if operation.verb is Verb.LIST:
         statuses |= {400}
@@ -317,7 +320,7 @@ def _responses(operation: Operation, view: View) -> Schema:
     return {str(good): answer, **failures(statuses, error_prefix(operation.dialect))}
 
 
-def _shown(operation: Operation, view: View) -> Schema:
+def _response_schema(operation: Operation, view: View) -> Schema:
     """What a good answer of an operation holds."""
     name = schema_name(operation.dialect, view)
     if operation.verb is Verb.DELETE:

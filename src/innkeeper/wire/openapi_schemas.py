@@ -26,12 +26,12 @@ def schema_name(dialect: Dialect, view: View) -> str:
 def add_schemas(schemas: dict[str, Schema], operation: Operation, compatibility: str) -> None:
     """Add what an operation answers with and takes."""
     view = operation.view(compatibility)
-    _add_shown(schemas, operation.dialect, view, compatibility)
+    _add_response_schemas(schemas, operation.dialect, view, compatibility)
     if operation.verb in (Verb.CREATE, Verb.REPLACE, Verb.PATCH):
         schemas[body_name(operation, view)] = _body(operation, view)
 
 
-def _add_shown(
+def _add_response_schemas(
     schemas: dict[str, Schema], dialect: Dialect, view: View, compatibility: str
 ) -> None:
     """Add what a view shows, and the pages and collections of it."""
@@ -39,9 +39,9 @@ def _add_shown(
     if name in schemas:
         return
     if isinstance(view, PairsView):
-        schemas[name] = _pairs_shown(view)
+        schemas[name] = _response_pairs(view)
     else:
-        schemas[name] = fields_shown(view, dict(_children(dialect, view, compatibility)))
+        schemas[name] = response_fields(view, dict(_children(dialect, view, compatibility)))
     page = schemas[f"{name}Page"] = _page(view, name)
     # Embedded in its parent: a link, or a page of whole resources; an empty one may be no page.
     whole = {"type": "array", "items": ref_to(name)}
@@ -52,7 +52,7 @@ def _add_shown(
         "required": ["href"],
     }
     for child in _views_at(dialect, view, compatibility):
-        _add_shown(schemas, dialect, child, compatibility)
+        _add_response_schemas(schemas, dialect, child, compatibility)
 
 
 def _views_at(dialect: Dialect, view: View, compatibility: str) -> Iterator[View]:
@@ -115,7 +115,7 @@ def _held(view: View, group: Iterable[str]) -> Schema:
     return {"type": "object", "required": list(spelt), "properties": properties}
 
 
-def fields_shown(view: View, children: dict[str, Schema]) -> Schema:
+def response_fields(view: View, children: dict[str, Schema]) -> Schema:
     """What a view of declared fields shows; `children`: members that hold other resources."""
     properties: dict[str, Schema] = {"href": URL}
     for name, field in view.resource.fields.items():
@@ -123,7 +123,7 @@ def fields_shown(view: View, children: dict[str, Schema]) -> Schema:
             continue
         # What a view reads in its own way it shows so only where it also shows it in its own way.
         kind = view.accept.get(name, field.kind) if name in view.show else field.kind
-        schema = kind.shown()
+        schema = kind.stored_schema()
         if name == "ref":
             schema = REF
         elif name in view.show and schema.get("format") == "date":
@@ -143,7 +143,7 @@ def fields_shown(view: View, children: dict[str, Schema]) -> Schema:
     return out
 
 
-def _pairs_shown(view: PairsView) -> Schema:
+def _response_pairs(view: PairsView) -> Schema:
     instant: Schema = {"type": "string", "format": "date-time"}
     return {
         "type": "object",

@@ -29,18 +29,18 @@ V21 = Dialect(
 V2 = Dialect(
     name="v2",
     views=legacy.VIEWS,
-    specials=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *EXPORTS, *legacy.SPECIALS),
+    endpoints=(*TENANTS, *TENANT_RULES, *GUEST_CONTEXTS, *BATCHES, *EXPORTS, *legacy.ENDPOINTS),
     extra_error_members={"moreInfo": "moreInfoUrl"},
     page_before_filters=True,
     href_keeps_expand=True,
 )
 
-V4 = Dialect(name="v4", views=(), specials=SEGMENTS_V4)
+V4 = Dialect(name="v4", views=(), endpoints=SEGMENTS_V4)
 
 OURS = Dialect(
     name="innkeeper",
     views=(),
-    specials=(
+    endpoints=(
         *(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
         *(*FILES, *PRIVACY, *KEYS),
     ),

@@ -44,7 +44,7 @@ def routes(dialects: Iterable[Dialect]) -> Iterator[Route]:
     """Everything that is served, by method and path."""
     for dialect in dialects:
         yield from operations((dialect,))
-        yield from dialect.specials
+        yield from dialect.endpoints
 
 
 def operations(dialects: Iterable[Dialect]) -> Iterator[Operation]:

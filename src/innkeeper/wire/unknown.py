@@ -24,7 +24,7 @@ from innkeeper.wire.views import PairsView, Verb, View
 IGNORED: Final = b"innkeeper-ignored"
 MOST_NAMES: Final = 10
 MOST_BYTES: Final = 1024
-_OWN: Final = frozenset(OURS.specials)
+_OWN: Final = frozenset(OURS.endpoints)
 _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
 """C-9."""
 
@@ -58,7 +58,7 @@ def check_names(route: Route, asked: EndpointRequest) -> bytes:
 def _ignored(route: Operation, asked: EndpointRequest) -> list[str]:
     view, body, found = route.view(asked.compatibility), asked.body, list[str]()
     if body and not view.open_ended and not isinstance(view, PairsView):
-        known, parts = _known(view)
+        known, parts = _known_names(view)
         if not known.issuperset(body):
             found += islice((name for name in body if name not in known), MOST_NAMES)
         for name, members, many in parts:
@@ -93,7 +93,7 @@ def _header(names: Iterable[str]) -> bytes:
 
 
 @cache
-def _known(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
+def _known_names(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
     """Members of a body that mean something, or that the server owns or links; and those of them
     that hold objects, with the members of these and whether they are many."""
     fields = {

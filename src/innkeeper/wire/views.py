@@ -175,7 +175,7 @@ class Dialect:
 
     name: str
     views: tuple[View | tuple[View, View], ...]
-    specials: tuple[Endpoint, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     """Operations that are no verb of a resource."""
     extra_error_members: Mapping[str, str] = field(default_factory=dict)
     """Member -> member of the error body that it repeats."""

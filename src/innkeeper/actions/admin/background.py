@@ -20,7 +20,7 @@ ATTEMPTS: Final = 30
 """Of what cannot go on because something is away: for two hours, where that is told at once."""
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
-LONGEST_TOLD: Final = 500
+MESSAGE_LENGTH_MAX: Final = 500
 
 
 async def try_each(
@@ -73,7 +73,7 @@ def pause(
 async def put_off(work: Work, query: str, record: Record, fault: Exception) -> str:
     """Note by `query` why something that counts its `attempts` cannot go on now and raise `Later`;
     what was wrong, when it was tried often enough."""
-    attempts, error = record["attempts"] + 1, told(fault)
+    attempts, error = record["attempts"] + 1, operator_message(fault)
     at = next_attempt(attempts)
     await work.run(query, ref=record["ref"], attempts=attempts, error=error, at=at)
     if at is not None:
@@ -81,12 +81,12 @@ async def put_off(work: Work, query: str, record: Record, fault: Exception) -> s
     return error
 
 
-def told(fault: BaseException) -> str:
+def operator_message(fault: BaseException) -> str:
     """What an operator is told of a fault: ours in its words, with what was behind it."""
     if isinstance(fault, ApiError):
         why = fault.__cause__
-        return f"{fault.message} ({told(why)})" if why else fault.message
-    return f"{type(fault).__name__}: {fault}"[:LONGEST_TOLD]
+        return f"{fault.message} ({operator_message(why)})" if why else fault.message
+    return f"{type(fault).__name__}: {fault}"[:MESSAGE_LENGTH_MAX]
 
 
 async def defer(

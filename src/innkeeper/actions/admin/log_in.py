@@ -111,7 +111,7 @@ async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
         known = await _knows_browser(work, attempt)
         budgets = attempt.budgets(known=known)
         await _check_locks(work, budgets)
-    async with limits.known_log_ins if known else limits.log_ins:
+    async with limits.account_log_ins if known else limits.log_ins:
         async with lend() as work:
             row = await _count(work, attempt, budgets)
         stored = (row and row["password_hash"]) or _NOBODY
@@ -137,7 +137,7 @@ async def log_in_by_link(
         raise users.link_ended()
     if whose["user_ref"] is None:
         users.check_person(attempt.email, name)
-    async with limits.known_log_ins:
+    async with limits.account_log_ins:
         hashed = await asyncio.to_thread(_hasher.hash, attempt.password)
     async with lend() as work, work.transaction():
         user = await users.use_link(work, link, hashed, attempt.email, name)

@@ -90,7 +90,7 @@ async def change(
         named = body.get("friendlyId")
         if named not in (None, row["friendly_id"]) and segments.FRIENDLY.fullmatch(str(named)):
             problems = [*problems, Problem("friendlyId", "cannot be changed")]
-        fields = await read_settings(work, {**_sent(row), **body}, problems, row)
+        fields = await read_settings(work, {**_body_of(row), **body}, problems, row)
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if row["webhook_secret"] and fields["webhook_secret"]:
@@ -113,7 +113,7 @@ async def change(
         return written
 
 
-def _sent(row: Record) -> dict[str, Any]:
+def _body_of(row: Record) -> dict[str, Any]:
     """An export as its body would be."""
     return {
         **row["shape"],

@@ -116,7 +116,7 @@ async def _all(delivery: _Delivery, files: list[Record]) -> str | None:
         except _Turn:
             raise
         except Exception as fault:
-            error = background.told(fault)
+            error = background.operator_message(fault)
         if error is not None:
             return error[:500]
     return None
@@ -208,7 +208,7 @@ class _Copy:
 
     files: Files
     name: str
-    place: Destination
+    target: Destination
     folders: tuple[str, ...]
     is_guarded: bool
     moved: float = field(default_factory=time.monotonic)
@@ -217,10 +217,10 @@ class _Copy:
     def run(self) -> None:
         name = self.name.rpartition("/")[2]
         with self.files.open(self.name) as source:
-            self.place.copy(_Watched(source, self), self.folders, name)
+            self.target.copy(_Watched(source, self), self.folders, name)
         if self.is_guarded:
             mapping = BytesIO(MAPPING.format(entity="guests").encode())
-            self.place.copy(mapping, self.folders, name + MAPPING_SUFFIX)
+            self.target.copy(mapping, self.folders, name + MAPPING_SUFFIX)
 
 
 @dataclass

@@ -88,11 +88,11 @@ def next_name(name: str) -> str:
     return f"{folder}/{number}-{int(revision or 0) + 1}.{ending}"
 
 
-PLACES: Final = (
+TARGETS: Final = (
     ErasureTarget("segment_members", leave_segments, rows("privacy.segments_of")),
     ErasureTarget("segment_samples", deletes("segments.forget_samples")),
     ErasureTarget("webhook_messages", deletes("webhooks.forget_guests")),
     ErasureTarget("audience_exports", access=rows("privacy.audience_exports_of"), files=cut_files),
 )
-for _place in PLACES:
+for _place in TARGETS:
     register(_place)

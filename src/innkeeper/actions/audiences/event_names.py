@@ -35,7 +35,7 @@ async def find_unknown_events(work: Work, definition: Any, at: str = "definition
     if not custom:
         return []
     async with opened(work) as lake:
-        known = await known_event_types(work, lake)
+        known = await list_event_types(work, lake)
     return unknown_events(custom, known)
 
 
@@ -58,7 +58,7 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     return f"; known are {', '.join(known[:MOST_SHOWN])}" + (f" and {more} more" * (more > 0))
 
 
-async def known_event_types(work: Work, lake: Lake) -> Collection[str]:
+async def list_event_types(work: Work, lake: Lake) -> Collection[str]:
     """The standard types, those that events have, the most frequent first, and those of events that
     were removed but whose attributes keep their types."""
     from innkeeper.lake.catalogue_sql import subtypes  # noqa: PLC0415 - loads SQLGlot

@@ -41,7 +41,7 @@ from innkeeper.store.work import Work
 log = logging.getLogger(__name__)
 
 DELIVER: Final = "exports.deliver"
-KEPT: Final = timedelta(days=7)
+RETENTION: Final = timedelta(days=7)
 """How long files are kept; a guest who is erased is taken out of them at once."""
 
 
@@ -87,14 +87,16 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
             return await _finish(work, row, found, status=FAILED, errors=[told])
         if not isinstance(fault, ApiError):
             log.exception("execution %s of an export failed", execution)
-        return await _finish(work, row, found, status=FAILED, errors=[background.told(fault)])
+        return await _finish(
+            work, row, found, status=FAILED, errors=[background.operator_message(fault)]
+        )
 
 
 async def _run(
     work: Work, row: Record, execution: Record, most_rows: int, kept: list[str]
 ) -> Record:
     """Run an execution in the transaction of its snapshot; `kept` takes the names of its files."""
-    every = await traits.known(work)
+    every = await traits.list_current(work)
     shape = rules.read_shape(row["shape"], every)
     segment = await source_of(work, row)
     if segment is None:
@@ -264,7 +266,7 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
 
 async def forget_old(work: Work) -> int:
     """Remove files whose time has come; how many."""
-    rows = await work.all("exports.old", before=clock.now() - KEPT)
+    rows = await work.all("exports.old", before=clock.now() - RETENTION)
     files = Files.of(work.settings)
 
     async def forget(name: str) -> None:

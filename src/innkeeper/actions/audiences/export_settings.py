@@ -102,7 +102,7 @@ async def _shape_problems(
     problems: list[Problem] = []
     await traits.hold(work)
     try:
-        rules.read_shape(shape, await traits.known(work))
+        rules.read_shape(shape, await traits.list_current(work))
     except Invalid as invalid:
         problems += invalid.problems
     if "filter" in shape:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from innkeeper import clock
-from innkeeper.actions.audiences.event_names import known_event_types, unknown_events
+from innkeeper.actions.audiences.event_names import list_event_types, unknown_events
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
@@ -82,7 +82,7 @@ def names() -> list[tuple[str, str]]:
 async def _funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     from innkeeper.lake import reports  # noqa: PLC0415
 
-    steps = await _known_types(work, lake, given["steps"])
+    steps = await _stored_types(work, lake, given["steps"])
     rows: list[tuple[Any, ...]] = []
     for step, tree in zip(steps, reports.funnel(steps, given), strict=True):
         guests = int((await lake.rows(tree))[0][0])
@@ -91,11 +91,11 @@ async def _funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tupl
     return rows
 
 
-async def _known_types(work: Work, lake: Lake, names: Sequence[str]) -> list[str]:
+async def _stored_types(work: Work, lake: Lake, names: Sequence[str]) -> list[str]:
     """Event types as they are stored, whatever the case; raises `Invalid` for those of no event."""
     words = [name.strip().upper() for name in names]
     if not STANDARD.issuperset(words):
-        known = await known_event_types(work, lake)
+        known = await list_event_types(work, lake)
         if problems := unknown_events((("steps", word) for word in words), known):
             raise Invalid(*problems)
     return words

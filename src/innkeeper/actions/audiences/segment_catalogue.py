@@ -40,14 +40,14 @@ async def members(
     from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
 
     row = await segments.fetch(work, segment)
-    question = Question.of(row["definition"], await traits.known(work))
+    question = Question.of(row["definition"], await traits.list_current(work))
     async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
         return await count_members(lake, question, limit, offset)
 
 
 async def declared(work: Work) -> dict[str, Any]:
     """What can be said without a look at the data: as `fields`, without counts and free fields."""
-    return _catalogue(await traits.known(work), [({}, []) for _ in ENTITIES])
+    return _catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])
 
 
 async def fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
@@ -57,7 +57,7 @@ async def fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any
     """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
-    known = await traits.known(work)
+    known = await traits.list_current(work)
     found = []
     async with opened(work) as lake:
         for entity in ENTITIES.values():
@@ -125,7 +125,7 @@ async def values(
     if known is None:
         raise Invalid(Problem("entity", f"value must be one of {','.join(ENTITIES)}"))
     if location == TRAIT and known.name == "guest":
-        rows = _trait_texts(await traits.known(work), field)
+        rows = _trait_texts(await traits.list_current(work), field)
     else:
         rows = catalogue_sql.values(known, subtype, location, snake(field), field)
     if rows is None:

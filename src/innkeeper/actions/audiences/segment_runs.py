@@ -30,7 +30,7 @@ SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 MOST_TOUCHED: Final = 20_000
 """Changed guests from which on a Live segment is calculated whole."""
-TOLD_AT_ONCE: Final = 1000
+NOTIFICATION_SIZE: Final = 1000
 """Guests in one message of entries and exits."""
 
 
@@ -110,7 +110,7 @@ async def _relative(work: Work, row: Row) -> bool:
     from innkeeper.lake.segment_members import Question  # noqa: PLC0415 - loads SQLGlot
 
     try:
-        return Question.of(row["definition"], await traits.known(work)).relative
+        return Question.of(row["definition"], await traits.list_current(work)).relative
     except ApiError:
         return False
 
@@ -142,7 +142,7 @@ async def _recorded(
     try:
         ended |= await _calculate(work, row, store=store, asked=asked, quiet=quiet)
     except Exception as fault:
-        ended |= {"state": FAILED, "error": _told(fault)}
+        ended |= {"state": FAILED, "error": _notify(fault)}
         if not isinstance(fault, ApiError):
             log.exception("segment %s cannot be calculated", row["ref"])
         # The job tries again; what changed is not forgotten before that.
@@ -181,7 +181,7 @@ async def _calculate(
         find_members,
     )
 
-    question = Question.of(row["definition"], await traits.known(work))
+    question = Question.of(row["definition"], await traits.list_current(work))
     async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
@@ -234,19 +234,19 @@ async def tell(work: Work, segment: Row, change: str, guests: Sequence[UUID]) ->
     """Tell who wants to know that guests `entered` or `departed`."""
     if not segment["webhook"]:
         return
-    for start in range(0, len(guests), TOLD_AT_ONCE):
+    for start in range(0, len(guests), NOTIFICATION_SIZE):
         message = {
             "event": f"segment.{change}",
             "segmentRef": segment["ref"],
             "friendlyId": segment["friendly_id"],
             "segmentName": segment["name"],
-            "guests": guests[start : start + TOLD_AT_ONCE],
+            "guests": guests[start : start + NOTIFICATION_SIZE],
             "at": clock.now(),
         }
         await webhooks.put(work, segment["webhook"], segment["webhook_secret"], message)
 
 
-def _told(fault: Exception) -> str:
+def _notify(fault: Exception) -> str:
     return fault.message if isinstance(fault, ApiError) else type(fault).__name__
 
 

@@ -96,7 +96,7 @@ async def change(
         named = body.get("friendlyId")
         if named not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(named)):
             problems = [*problems, Problem("friendlyId", "cannot be changed")]
-        fields = await _checked(work, {**_sent(row), **body}, problems, row["definition"])
+        fields = await _checked(work, {**_body_of(row), **body}, problems, row["definition"])
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if fields["webhook"] == row["webhook"]:
@@ -197,7 +197,7 @@ async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
 
 async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -> Verdict:
     """The same of a definition that need not be kept; raises `Invalid` as well."""
-    known = await traits.known(work)
+    known = await traits.list_current(work)
     definition = segment_reading.read(body, known)
     if definition.sql is not None:
         raise Conflict("A segment written in SQL has no rules to explain.")
@@ -223,7 +223,7 @@ async def preview(
 
     problems = [*problems, *await find_unknown_events(work, definition)]
     try:
-        question = Question.of(definition, await traits.known(work))
+        question = Question.of(definition, await traits.list_current(work))
         if question.definition.sql is not None:
             await sql_process.check_sql(question.definition.sql)
     except Invalid as invalid:
@@ -252,7 +252,7 @@ async def check(work: Work, definition: Any, stored: Any = None) -> None:
     """Raises `Invalid` for a definition that could not be asked; `stored` has been checked."""
     if not isinstance(definition, Mapping):
         raise Invalid(Problem("definition", "must be an object"))
-    read = segment_reading.read(definition, await traits.known(work))
+    read = segment_reading.read(definition, await traits.list_current(work))
     if read.sql is not None and definition != stored:
         await sql_process.check_sql(read.sql)
 
@@ -307,7 +307,7 @@ def web_address_problems(work: Work, field: str, url: Any) -> list[Problem]:
     return []
 
 
-def _sent(row: Record) -> dict[str, Any]:
+def _body_of(row: Record) -> dict[str, Any]:
     return {
         "name": row["name"],
         "friendlyId": row["friendly_id"],

@@ -29,7 +29,7 @@ async def look(work: Work, name: str) -> Record:
     are the most frequent with their guests, `sample` the greatest, or of texts any, with the refs
     of their guests; numbers have `least`, `average` and `greatest` besides. Raises `Unknown`.
     """
-    every = await traits.known(work)
+    every = await traits.list_current(work)
     if name not in every:
         raise Unknown("Trait", name)
     return await _look(work, every.trait(name))

@@ -25,7 +25,7 @@ RECALCULATE: Final = "segments.recalculate"
 """The task that calculates a Live segment whole."""
 
 
-async def known(work: Work) -> Traits:
+async def list_current(work: Work) -> Traits:
     """Every trait there is, as of now."""
     now = clock.now()
     own = {
@@ -102,7 +102,7 @@ async def put(
         if row is None:
             raise RuntimeError(f"trait {name} was not stored")
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
-        every = await known(work)
+        every = await list_current(work)
         for segment in await work.all("segments.list", parts=_SEGMENTS):
             if name not in usage.named(segment["definition"]):
                 continue
@@ -141,7 +141,7 @@ async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str,
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
-    every = await known(work)
+    every = await list_current(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
     wanted = [name for name in names if name in every]

@@ -37,7 +37,7 @@ TURN_SECONDS: Final = 15.0
 ATTEMPTS: Final = 14
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
-KEPT: Final = timedelta(days=7)
+RETENTION: Final = timedelta(days=7)
 
 
 async def put(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
@@ -67,7 +67,7 @@ async def queue_due(work: Work) -> int:
             queue=background.DELIVERIES,
             url=row["url"],
         )
-    await work.run("webhooks.forget", before=clock.now() - KEPT)
+    await work.run("webhooks.forget", before=clock.now() - RETENTION)
     return queued
 
 
@@ -111,7 +111,7 @@ async def _send(settings: Settings, message: Row) -> str | None:
         secret = stored_secrets.webhook_secret(settings, message["secret"])
     except Exception as fault:
         # Of this message alone: it counts as an attempt, and those behind it get theirs.
-        return background.told(fault)
+        return background.operator_message(fault)
     headers = {
         "Content-Type": "application/json",
         SIGNATURE: signature(secret, stamp, body),

@@ -125,10 +125,10 @@ async def _in_runs(
         elif kind is OrderDelete:
             await removals.delete_orders(work, tally, run)
         else:
-            await IN_CROWD[kind](await GuestBatch.of(work, source, version), tally, run)
+            await GUEST_WRITERS[kind](await GuestBatch.of(work, source, version), tally, run)
 
 
-IN_CROWD: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[None]]]] = {
+GUEST_WRITERS: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[None]]]] = {
     GuestWrite: guest_records.write,
     OrderWrite: order_records.write,
     GuestDelete: removals.delete_guests,

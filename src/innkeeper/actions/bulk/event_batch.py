@@ -137,7 +137,7 @@ async def _record(work: Work, sent: IncomingEvent, ref: UUID) -> str:
         browser = _uuid(sent.message.get("browser_id"))
         if browser is None:
             raise
-        await browsers.create_unless_known(work, browser)
+        await browsers.create_if_absent(work, browser)
         taken = await retrying(lambda: ingest.record(work, sent, ref))
     return "created" if taken is not None and taken.attached else "quarantined"
 
@@ -148,7 +148,7 @@ async def _browser_of(
     """The browser of an event that names a person instead: one for each, who says so there."""
     browser = uuid5(_NAMES, str(identifier_key(identifier["provider"], identifier["id"])))
     if await work.one("browsers.fetch", ref=browser) is None:
-        await browsers.create_unless_known(work, browser)
+        await browsers.create_if_absent(work, browser)
         kept: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
         said = {**kept, "type": "IDENTITY", "browser_id": str(browser)}
         ref = uuid5(browser, "identity")

@@ -167,7 +167,7 @@ async def put_off(work: Work, export: Record, fault: Exception) -> None:
     await move(work, export["ref"], FAILED, fault=told)
 
 
-async def kept(work: Work) -> list[Row]:
+async def list_with_files(work: Work) -> list[Row]:
     """Exports whose file is kept: ref, created_at, expires_at."""
     return await work.all("exports_files.kept")
 

@@ -160,14 +160,16 @@ class GuestBatch:
             return identity.resolve(found, candidates, self.book, self.now)
         return identity.resolve_without_rules(found, candidates, self.now)
 
-    def known(self, ref: UUID) -> GuestState:
+    def state_of(self, ref: UUID) -> GuestState:
         """A guest of the crowd; raises KeyError."""
         return self._guests[ref]
 
     def create(self, changes: Changes) -> UUID:
         """A new guest, `guest_type` included; `first_seen` and `last_seen` may be told."""
-        guest = ledger.new({name: told for name, told in changes.items() if name not in _TOLD})
-        for name in _TOLD:
+        guest = ledger.new(
+            {name: told for name, told in changes.items() if name not in _GUEST_TIMES}
+        )
+        for name in _GUEST_TIMES:
             if changes.get(name) is not None:
                 guest[name] = instant(changes[name])
         keys = guest_keys(guest, self.book.keys(guest) if self._indexes else ())
@@ -216,7 +218,7 @@ class GuestBatch:
         about = source or self._source
         tail = (about.name, about.ref, self.work.actor, self.now)
         self._joins.append((ref, decision.rule, Json(decision.evidence), *tail))
-        for stopped in decision.stopped:
+        for stopped in decision.blocked:
             told = (stopped.rule, stopped.reason, Json(stopped.evidence), [ref])
             self._guarded.append((*told, *tail))
 
@@ -331,7 +333,7 @@ class GuestBatch:
                 owners.append(ref)
 
 
-_TOLD: Final = ("first_seen", "last_seen")
+_GUEST_TIMES: Final = ("first_seen", "last_seen")
 
 
 def _row(guest: Record) -> tuple[Any, ...]:

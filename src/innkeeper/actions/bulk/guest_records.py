@@ -31,7 +31,7 @@ async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) 
     if any(what.groups for _, what in entries):
         await crowd.read_groups()
     for position, ((entry, what), found) in enumerate(zip(entries, evidence, strict=True)):
-        if not found.met:
+        if not found.rule_matches:
             tally.fail(entry, rules.NO_IDENTITY)
         elif position in blocked:
             tally.fail(entry, rules.SUPPRESSED)
@@ -56,7 +56,7 @@ async def _one(crowd: GuestBatch, what: GuestWrite, found: Evidence) -> str | Re
             return _create(crowd, what, {"guest_type": VISITOR, **changes}, decision)
         if what.mode == "create":
             return rules.EXISTS
-        merges = crowd.rehearses and crowd.known(decision.guest).of_file
+        merges = crowd.rehearses and crowd.state_of(decision.guest).of_file
         outcome = await _change(crowd, decision.guest, changes, what.groups, decision)
         return "merged" if merges else outcome
     except RecordRejected as refused:
@@ -96,7 +96,7 @@ async def _change(
 
 async def holder_of(crowd: GuestBatch, guest: UUID) -> UUID:
     """Whose data extensions a record writes: those of the guest that callers see."""
-    row = crowd.known(guest).stored
+    row = crowd.state_of(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None
     if survivor is None:
         return guest

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit
-from innkeeper.actions.admin.background import told
+from innkeeper.actions.admin.background import operator_message
 from innkeeper.actions.bulk import batches, engine
 from innkeeper.actions.bulk.batches import Holds
 from innkeeper.actions.bulk.guest_batch import RecordSource
@@ -123,7 +123,7 @@ def reason(fault: Exception) -> str:
         return str(fault)
     if isinstance(fault, FileNotFoundError):
         return "The file is not in storage any more: send it again."
-    return f"A record cannot be imported ({told(fault)}). The log of the server tells more."
+    return f"A record cannot be imported ({operator_message(fault)}). See the server's log."
 
 
 async def apply(

@@ -101,7 +101,7 @@ class OrderBatch:
             return None
         return min(near, key=lambda one: (abs(one.ordered_at - ordered_at), one.created_at))
 
-    def place(self, changes: Changes, placed: OrderState | None) -> OrderState:
+    def put_order(self, changes: Changes, placed: OrderState | None) -> OrderState:
         """The order that a record is about, `placed` as `find` found it, changed by it; or new."""
         told = {name: value for name, value in changes.items() if name not in COLUMNS}
         if placed is None:

@@ -31,10 +31,10 @@ _NAMES: Final = frozenset({"first_name", "last_name"})
 class Party:
     """A contact or consumer, read as far as it is the same whatever is stored."""
 
-    told: PersonRecord
+    record: PersonRecord
     body: Record
     """Its fields as the order keeps them."""
-    found: Evidence
+    stored: Evidence
 
 
 async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) -> None:
@@ -44,8 +44,8 @@ async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) 
     everybody = [person for several in people for person in several]
     blocked = await _blocked(crowd, people)
     await till.gather(what.changes["reference_id"] for _, what in entries)
-    await crowd.gather(person.found for person in everybody)
-    if any(person.told.groups for person in everybody):
+    await crowd.gather(person.stored for person in everybody)
+    if any(person.record.groups for person in everybody):
         await crowd.read_groups()
     for position, (entry, what) in enumerate(entries):
         order = till.find(what.changes)
@@ -77,7 +77,7 @@ def _people(crowd: GuestBatch, what: OrderWrite) -> list[Party]:
 async def _blocked(crowd: GuestBatch, people: Sequence[Sequence[Party]]) -> set[int]:
     """Positions of the records that tell of somebody who is suppressed."""
     flat = [
-        (position, person.told.changes)
+        (position, person.record.changes)
         for position, several in enumerate(people)
         for person in several
     ]
@@ -120,7 +120,7 @@ async def _one(
     # Everything that can refuse a record comes before the first change.
     for person in people:
         await _check_groups(crowd, person)
-    order = till.place(what.changes, known)
+    order = till.put_order(what.changes, known)
     changed = order.changed
     items, of_items = till.put_items(order, what.items, is_row=what.is_row)
     changed |= of_items
@@ -131,7 +131,7 @@ async def _one(
     named = [*reversed(order.items), *reversed(items)] if consumers else []
     uses = {item.body.get("reference_id"): item.ref for item in named}
     for consumer in consumers:
-        used = [uses[item] for item in consumer.told.items]
+        used = [uses[item] for item in consumer.record.items]
         changed |= await _consumer(crowd, order, consumer, contact, used)
     if known is None:
         return "created"
@@ -168,25 +168,30 @@ async def _attach(
     crowd: GuestBatch, order: OrderState, person: Party, role: Role, contact: Party | None = None
 ) -> UUID:
     """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
-    decision = crowd.decide(person.found)
-    by_rule = bool(person.found.met) and bool(crowd.book.rules)
+    decision = crowd.decide(person.stored)
+    by_rule = bool(person.stored.rule_matches) and bool(crowd.book.rules)
     is_customer = role == "contact" and crowd.work.settings.contact_is_customer
     guest = decision.guest
-    if guest is None and contact is not None and not person.found.met and contact.found.met:
+    if (
+        guest is None
+        and contact is not None
+        and not person.stored.rule_matches
+        and contact.stored.rule_matches
+    ):
         guest = _namesake(crowd, person, order, contact)
         if guest is not None:
             await crowd.meet([guest])
     if guest is None:
         kind = CUSTOMER if is_customer or by_rule else _kind(crowd, person, role)
-        guest = crowd.create({**person.told.changes, "guest_type": kind})
+        guest = crowd.create({**person.record.changes, "guest_type": kind})
     else:
         customer = is_customer or by_rule
         wish = intent("join", crowd.now, person=person.body, customer=customer)
         await crowd.write(guest, wish)
-    if person.told.groups:
+    if person.record.groups:
         holder = await holder_of(crowd, guest)
         await crowd.read_groups([holder])
-        crowd.put_groups(holder, person.told.groups)
+        crowd.put_groups(holder, person.record.groups)
     crowd.note(guest, decision, RecordSource(SOURCES[role], order.ref))
     return guest
 
@@ -214,12 +219,12 @@ def _kind(crowd: GuestBatch, person: Party, role: Role) -> str:
 
 async def _check_groups(crowd: GuestBatch, person: Party) -> None:
     """Raises `Refused` for data extensions that the guest cannot have."""
-    if not person.told.groups:
+    if not person.record.groups:
         return
-    guest = crowd.decide(person.found).guest
+    guest = crowd.decide(person.stored).guest
     if guest is None:
-        rules.check_groups({}, person.told.groups)
+        rules.check_groups({}, person.record.groups)
         return
     holder = await holder_of(crowd, guest)
     await crowd.read_groups([holder])
-    crowd.put_groups(holder, person.told.groups, dry=True)
+    crowd.put_groups(holder, person.record.groups, dry=True)

@@ -28,8 +28,8 @@ async def delete_guests(
     await crowd.gather(evidence)
     chosen: list[tuple[BatchRecord, GuestDelete, UUID]] = []
     for (entry, what), found in zip(entries, evidence, strict=True):
-        guest = crowd.decide(found).guest if found.met else None
-        if not found.met:
+        guest = crowd.decide(found).guest if found.rule_matches else None
+        if not found.rule_matches:
             tally.fail(entry, rules.TOO_LITTLE)
         elif guest is None:
             tally.fail(entry, rules.NO_GUEST)
@@ -77,7 +77,7 @@ async def delete_orders(
 
 async def _migrate(crowd: GuestBatch, what: GuestMigration) -> str | RecordError:
     source, target = crowd.evidence(what.source), crowd.evidence(what.target)
-    if not (source.met and target.met):
+    if not (source.rule_matches and target.rule_matches):
         return rules.NO_IDENTITY
     await crowd.gather([source, target])
     into: Decision = crowd.decide(target)
@@ -121,6 +121,6 @@ async def _delete_order(work: Work, what: OrderDelete) -> UUID | RecordError:
 
 
 def _root(crowd: GuestBatch, guest: UUID) -> UUID:
-    row = crowd.known(guest).stored
+    row = crowd.state_of(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None
     return survivor or guest

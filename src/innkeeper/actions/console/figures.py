@@ -16,7 +16,7 @@ from innkeeper.store.work import Work
 KEEP_SECONDS: Final = 30.0
 """Time for which figures are shown again: they read whole tables."""
 PERIODS: Final = {"7": 7, "30": 30, "90": 90, "365": 365}
-_kept: dict[tuple[str, str], tuple[float, "Figures"]] = {}
+_cached: dict[tuple[str, str], tuple[float, "Figures"]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Figures:
 async def read(work: Work, period: str) -> Figures:
     """The figures of the last `period` days, at most half a minute old."""
     key = (work.workspace, period)
-    known = _kept.get(key)
+    known = _cached.get(key)
     if known is not None and known[0] > time.monotonic():
         return known[1]
     found = await _read(work, PERIODS[period])
-    _kept[key] = (time.monotonic() + KEEP_SECONDS, found)
+    _cached[key] = (time.monotonic() + KEEP_SECONDS, found)
     return found
 
 

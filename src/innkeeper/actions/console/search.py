@@ -8,7 +8,7 @@ from uuid import UUID
 from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
-from innkeeper.rules.search import Query, cost, read, slips
+from innkeeper.rules.search import Query, cost, read, typo_forms
 from innkeeper.store.work import Work
 
 MOST: Final = 1000
@@ -46,7 +46,7 @@ async def guests_by(
         return await _all(work, guest_type, limit, offset)
     found: dict[UUID, tuple[int, str]] = {}
     is_more = False
-    for kind, rows in await _found(work, query, personal):
+    for kind, rows in await _results(work, query, personal):
         is_more = is_more or len(rows) >= MOST
         for row in rows:
             found.setdefault(row["guest_ref"], (row["cost"], kind))
@@ -95,7 +95,7 @@ async def _all(work: Work, guest_type: str | None, limit: int, offset: int) -> H
     return Hits(await lines(work, [row["ref"] for row in rows]), total, of_type)
 
 
-async def _found(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:
+async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:
     """What each meaning of a query finds, the surest first."""
     found: list[tuple[str, list[Record]]] = []
     if query.ref is not None:
@@ -147,7 +147,7 @@ async def _by_name(work: Work, name: str) -> list[Record]:
     words = sorted(found, key=len, reverse=True)[:4]
     if not words:
         return []
-    pairs = [(word, slip) for word in words for slip in slips(word)]
+    pairs = [(word, slip) for word in words for slip in typo_forms(word)]
     near = await work.all(
         "search.close_words",
         words=words,

@@ -66,7 +66,7 @@ async def begin(work: Work, arrival: IncomingRecord, reach: timedelta) -> UUID |
     rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
     row = rows[0]
     if row["number"] is None:
-        return None if row["browser_ref"] is None else browsers.found_in(rows)
+        return None if row["browser_ref"] is None else browsers.browser_from_rows(rows)
     owner: UUID = row["owner"]
     kept.guest = owner
     version = row["browser_version"]
@@ -80,7 +80,7 @@ class AppendStep:
     """One of several events that go on with a session, one after the other."""
 
     arrival: IncomingRecord
-    kept: SessionState
+    state: SessionState
     """The session as the event leaves it."""
     body: Mapping[str, Any]
     after: Browser
@@ -98,8 +98,8 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     the live guest of the browser. None as for `append`."""
     last, arrivals = steps[-1], [step.arrival for step in steps]
     params = {
-        **_params(last.arrival, last.body, last.kept),
-        "session_version": steps[0].kept.version,
+        **_params(last.arrival, last.body, last.state),
+        "session_version": steps[0].state.version,
         "count": len(steps),
         "refs": [arrival.ref for arrival in arrivals],
         "times": [arrival.mark.at for arrival in arrivals],

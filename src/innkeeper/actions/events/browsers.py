@@ -12,7 +12,7 @@ from innkeeper.errors import Conflict, UnknownBrowser
 from innkeeper.rules.sessions import CutBy, Span
 from innkeeper.store.work import Row, Work
 
-REMEMBERED: Final = 4096
+CACHE_SIZE: Final = 4096
 """Browsers of which a process remembers the current session."""
 SMALL: Final = 2000
 """Characters of what is known of a session up to which it is remembered."""
@@ -74,7 +74,7 @@ async def guest_of(work: Work, browser: UUID) -> UUID:
 
 
 # The longest unused first.
-_remembered: OrderedDict[tuple[str, UUID], Browser] = OrderedDict()
+_cache: OrderedDict[tuple[str, UUID], Browser] = OrderedDict()
 
 
 def remember(work: Work, browser: Browser) -> None:
@@ -86,22 +86,22 @@ def remember(work: Work, browser: Browser) -> None:
     (session,) = browser.sessions
     key = (work.workspace, browser.ref)
     if session.cart is not None or len(str(session.about)) > SMALL:
-        _remembered.pop(key, None)
+        _cache.pop(key, None)
         return
-    _remembered[key] = browser
-    _remembered.move_to_end(key)
-    if len(_remembered) > REMEMBERED:
-        _remembered.popitem(last=False)
+    _cache[key] = browser
+    _cache.move_to_end(key)
+    if len(_cache) > CACHE_SIZE:
+        _cache.popitem(last=False)
 
 
 def forget(work: Work, browser: UUID) -> None:
     """What was remembered of a browser is out of date."""
-    _remembered.pop((work.workspace, browser), None)
+    _cache.pop((work.workspace, browser), None)
 
 
-def remembered(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
+def cached_browser(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
     """A browser with its current session, if an event at `at` goes on with that for certain."""
-    found = _remembered.get((work.workspace, browser))
+    found = _cache.get((work.workspace, browser))
     return found if found is not None and goes_on(found, channel, at) else None
 
 
@@ -119,10 +119,10 @@ async def state(
     neighbours."""
     until = at + reach
     rows = await work.all("browsers.state", browser=browser, channel=channel, at=at, until=until)
-    return found_in(rows) if rows else None
+    return browser_from_rows(rows) if rows else None
 
 
-def found_in(rows: Sequence[Row]) -> Browser:
+def browser_from_rows(rows: Sequence[Row]) -> Browser:
     """A browser as rows of `browsers.state` tell it."""
     row = rows[0]
     return Browser(
@@ -158,7 +158,7 @@ async def lock(
     return True
 
 
-async def create_unless_known(work: Work, browser: UUID) -> None:
+async def create_if_absent(work: Work, browser: UUID) -> None:
     """A browser that chose its own id, as bots do (stream-api.md 9)."""
     try:
         await create(work, browser)

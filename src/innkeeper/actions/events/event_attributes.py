@@ -6,9 +6,9 @@ from innkeeper.resources.events import MAX_EXT
 from innkeeper.rules.stream import kind_of
 from innkeeper.store.work import Work
 
-KEPT: Final = 1000
+CACHE_SIZE: Final = 1000
 """Event types remembered by a process; one more starts over."""
-_remembered: dict[tuple[str, str], dict[str, str]] = {}
+_cache: dict[tuple[str, str], dict[str, str]] = {}
 
 
 async def kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
@@ -17,7 +17,7 @@ async def kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
         return {}
     sent = {name: kind for name, value in ext.items() if (kind := kind_of(value))}
     key = (work.workspace, type_)
-    known = _remembered.get(key, {})
+    known = _cache.get(key, {})
     # One that differs is asked for again: the workspace may have been reset.
     asked = {name: kind for name, kind in sent.items() if known.get(name) != kind}
     if not asked:
@@ -26,10 +26,10 @@ async def kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
     names = list(asked)
     await work.run("events.learn_kinds", type=type_, names=names, kinds=list(asked.values()))
     rows = await work.all("events.kinds", type=type_, names=names)
-    if len(_remembered) >= KEPT:
-        _remembered.clear()
-    merged = _remembered[key] = {**known, **{row["name"]: row["kind"] for row in rows}}
-    if len(merged) > KEPT:
+    if len(_cache) >= CACHE_SIZE:
+        _cache.clear()
+    merged = _cache[key] = {**known, **{row["name"]: row["kind"] for row in rows}}
+    if len(merged) > CACHE_SIZE:
         # Names made up for each event: not worth remembering.
-        del _remembered[key]
+        del _cache[key]
     return merged

@@ -33,7 +33,7 @@ from innkeeper.resources import events
 from innkeeper.rules import carts, event_types, missing_events, stream
 from innkeeper.rules.merging import intent
 from innkeeper.rules.missing_events import QuarantinedEvent
-from innkeeper.rules.sessions import Mark, place
+from innkeeper.rules.sessions import Mark, place_event
 from innkeeper.rules.stream import IncomingEvent, InvalidEvent, ParsedEvent, StreamConfiguration
 from innkeeper.store.work import Work
 
@@ -62,7 +62,7 @@ class Ingested:
 class _Incoming:
     """An event that is being recorded."""
 
-    sent: IncomingEvent
+    event: IncomingEvent
     reading: ParsedEvent
     browser: UUID
     ref: UUID
@@ -87,7 +87,7 @@ async def record(
             return taken
     for _ in range(LOCKED_ATTEMPTS):
         taken = await _attempt(work, event, _under_lock)
-        if taken is not None or (replay and not await quarantine.waits(work, event.ref)):
+        if taken is not None or (replay and not await quarantine.is_pending(work, event.ref)):
             return taken
     raise Unavailable
 
@@ -123,7 +123,7 @@ async def _step(
     channel, at = event.reading.channel, event.reading.at
     await partitions.make_room(work, event.config.version, at)
     if before is None:
-        before = browsers.remembered(work, event.browser, channel, at)
+        before = browsers.cached_browser(work, event.browser, channel, at)
     if before is None or not browsers.goes_on(before, channel, at):
         return None
     arrival = await _arrived(work, event, before)
@@ -155,14 +155,14 @@ async def _attempt(
     except StateSuperseded:
         taken = None
     except (InvalidEvent, Invalid) as error:
-        problem = error if isinstance(error, InvalidEvent) else _told(error)
+        problem = error if isinstance(error, InvalidEvent) else _meaning_of(error)
         taken = await _quarantined(work, event, problem)
     if taken is None:
         event.config = await stream_settings.read(work)
     return taken
 
 
-def _told(error: Invalid) -> InvalidEvent:
+def _meaning_of(error: Invalid) -> InvalidEvent:
     return InvalidEvent(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
 
 
@@ -180,7 +180,7 @@ async def _quarantined(work: Work, event: _Incoming, problem: InvalidEvent) -> I
 
 
 async def _keep(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
-    return await quarantine.keep(work, problem, event.sent, event.reading, event.ref, event.config)
+    return await quarantine.keep(work, problem, event.event, event.reading, event.ref, event.config)
 
 
 async def _keep_of_cart(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
@@ -193,7 +193,7 @@ async def _keep_of_cart(work: Work, event: _Incoming, problem: InvalidEvent) -> 
             return False
         known = await browsers.state(work, *where)
         if known is not None:
-            late = QuarantinedEvent(event.ref, reading.type, reading.at, event.sent.message)
+            late = QuarantinedEvent(event.ref, reading.type, reading.at, event.event.message)
             await incomplete_orders.link_late(work, late, known.sessions, reading.channel)
     return True
 
@@ -201,7 +201,7 @@ async def _keep_of_cart(work: Work, event: _Incoming, problem: InvalidEvent) -> 
 async def _quickly(work: Work, event: _Incoming) -> Ingested | None:
     """An event that is written by one statement; None when that came too late, or it is not."""
     reading = event.reading
-    known = browsers.remembered(work, event.browser, reading.channel, reading.at)
+    known = browsers.cached_browser(work, event.browser, reading.channel, reading.at)
     if known is None:
         begun = await _begun(work, event)
         if isinstance(begun, UUID):
@@ -219,7 +219,7 @@ async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
     they happened are written without reading it: the live guest. Else the browser, as it was
     read instead; None when it was not."""
     reading = event.reading
-    if reading.channel is None or not (reading.point_of_sale or event.sent.site is not None):
+    if reading.channel is None or not (reading.point_of_sale or event.event.site is not None):
         return None
     try:
         arrival = await _arrived(work, event, browsers.unread(event.browser))
@@ -233,11 +233,11 @@ async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
 
 async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> IncomingRecord:
     """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
-    reading, sent = event.reading, event.sent
+    reading, sent = event.reading, event.event
     browser = known or await _browser(work, event)
     stream.check_name(reading.type)
     point = event.config.point_of_sale(reading.point_of_sale, sent.site, browser.point_of_sale)
-    meaning, parts = event_types.told(reading.type, sent.message)
+    meaning, parts = event_types.meaning_of(reading.type, sent.message)
     arbitrary = stream.arbitrary(sent.message)
     if "ext" in arbitrary:
         arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
@@ -258,7 +258,7 @@ async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -
         user_agent=sent.user_agent,
         settings=event.config.version,
         browser=browser,
-        placement=place([session.span for session in browser.sessions], mark),
+        placement=place_event([session.span for session in browser.sessions], mark),
     )
     carts.check_room([session.cart for session in arrival.joined], arrival.type, meaning)
     return arrival
@@ -269,7 +269,7 @@ async def _browser(work: Work, event: _Incoming) -> Browser:
     reach = event.config.longest_timeout
     found = await browsers.state(work, event.browser, channel, at, reach)
     if found is None and channel == events.BOT:
-        await browsers.create_unless_known(work, event.browser)
+        await browsers.create_if_absent(work, event.browser)
         found = await browsers.state(work, event.browser, channel, at, reach)
     if found is None:
         raise UnknownBrowser
@@ -315,7 +315,7 @@ async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
         if change is not None:
             await order_completion.complete(work, arrival, change)
         for part in arrival.parts:
-            await quarantine.keep_part(work, part, arrival, event.sent)
+            await quarantine.keep_part(work, part, arrival, event.event)
         if event.replay:
             await quarantine.done(work, event.ref)
     return Ingested(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))

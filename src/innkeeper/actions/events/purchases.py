@@ -54,7 +54,7 @@ async def _checkout(work: Work, arrival: IncomingRecord, bought: carts.CartPurch
         "payment_type": bought.payment,
     }
     # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
-    order = await _place(work, arrival, changes | (priced if bought.lines else {}))
+    order = await _put_order(work, arrival, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
         await orders.patch(work, order["ref"], present(priced))
     lines = [ItemRecord(event_orders.item_of(line)) for line in bought.lines.values()]
@@ -91,7 +91,9 @@ async def _order_checkout(work: Work, arrival: IncomingRecord) -> None:
         raise InvalidEvent(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
     meaning = arrival.meaning
     # One whose date cannot be read was made when the event happened.
-    order = await _place(work, arrival, {"ordered_at": iso(arrival.mark.at), **meaning["order"]})
+    order = await _put_order(
+        work, arrival, {"ordered_at": iso(arrival.mark.at), **meaning["order"]}
+    )
     currency = order.get("currency_code")
     lines = []
     for sent in meaning["items"]:
@@ -113,7 +115,7 @@ async def _payment(work: Work, arrival: IncomingRecord) -> None:
         await orders.patch(work, UUID(refs[-1]), paid)
 
 
-async def _place(work: Work, arrival: IncomingRecord, changes: Changes) -> Record:
+async def _put_order(work: Work, arrival: IncomingRecord, changes: Changes) -> Record:
     where: Changes = {"point_of_sale": arrival.point_of_sale}
     if arrival.channel in CHANNELS:
         where["channel"] = arrival.channel

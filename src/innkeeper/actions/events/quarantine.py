@@ -171,7 +171,7 @@ async def _page(
     )
     if rows:
         total: int = rows[0]["total"]
-        return Page([_told(row) for row in rows], total)
+        return Page([_problem_of(row) for row in rows], total)
     counted = await work.one(
         "quarantine.count", parts={"filters": selection.filters}, **selection.params
     )
@@ -206,7 +206,7 @@ async def hold(work: Work, ref: UUID) -> Row | None:
     return await work.one("quarantine.lock", ref=ref)
 
 
-async def waits(work: Work, ref: UUID) -> bool:
+async def is_pending(work: Work, ref: UUID) -> bool:
     """Whether one still waits."""
     return bool(await work.all("quarantine.list", **_named(ref)))
 
@@ -253,6 +253,6 @@ def _named(ref: UUID) -> dict[str, Any]:
     }
 
 
-def _told(row: Row) -> Record:
+def _problem_of(row: Row) -> Record:
     row.pop("total")
     return {**row, "what": WHOLE if row["event_ref"] is None else PART}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from innkeeper.actions.admin.background import told
+from innkeeper.actions.admin.background import operator_message
 from innkeeper.actions.events import event_attributes, ingest, quarantine
 from innkeeper.actions.events.quarantine import Selection
 from innkeeper.errors import ApiError
@@ -63,7 +63,9 @@ async def _again(work: Work, ref: UUID) -> str | None:
             raise
         if not isinstance(fault, ApiError):
             log.exception("event %s in quarantine cannot be replayed", ref)
-        await work.run("quarantine.failed", ref=ref, reason=row["reason"], detail=told(fault))
+        await work.run(
+            "quarantine.failed", ref=ref, reason=row["reason"], detail=operator_message(fault)
+        )
         return str(row["reason"])
     if taken is None:
         return ""

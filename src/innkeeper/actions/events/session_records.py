@@ -170,7 +170,7 @@ def _cart(cart: carts.Cart | None, arrival: IncomingRecord) -> carts.Cart | None
 def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
     if row["type"] not in CART_TYPES:
         return cart
-    meaning, _ = event_types.told(row["type"], row["body"].get("data", {}))
+    meaning, _ = event_types.meaning_of(row["type"], row["body"].get("data", {}))
     return carts.applied(cart, row["type"], meaning, row["at"])
 
 

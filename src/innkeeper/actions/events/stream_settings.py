@@ -12,12 +12,12 @@ from innkeeper.rules.audited import SITE
 from innkeeper.rules.stream import ConfiguredPointOfSale, StreamConfiguration
 from innkeeper.store.work import Row, Work
 
-_remembered: dict[str, StreamConfiguration] = {}
+_cache: dict[str, StreamConfiguration] = {}
 
 
 async def current(work: Work) -> StreamConfiguration:
     """The configuration as this process last read it."""
-    known = _remembered.get(work.workspace)
+    known = _cache.get(work.workspace)
     return await read(work) if known is None else known
 
 
@@ -26,7 +26,7 @@ async def read(work: Work) -> StreamConfiguration:
     row = await work.one("events.settings")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no stream settings")
-    found = _remembered[work.workspace] = StreamConfiguration(
+    found = _cache[work.workspace] = StreamConfiguration(
         version=row["version"],
         points_of_sale={
             one["name"]: ConfiguredPointOfSale(

@@ -18,7 +18,7 @@ from innkeeper.refs import new_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import instant, iso
-from innkeeper.rules.guests import told
+from innkeeper.rules.guests import guest_fields
 from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import COLUMNS, Intent, written
@@ -65,7 +65,7 @@ def new(changes: Changes) -> Record:
     """A guest that is told of as a whole, `guest_type` included, ready to be stored."""
     now = clock.now()
     return {
-        **told(changes),
+        **guest_fields(changes),
         "ref": new_ref(),
         "first_seen": now,
         "last_seen": now,

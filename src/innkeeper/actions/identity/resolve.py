@@ -109,7 +109,9 @@ async def attach_quickly(
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
     found = identity.evidence_of(fields, book, clock.now())
-    if found.stopped or (role == "consumer" and not (found.met or fields.get("identifiers"))):
+    if found.blocked or (
+        role == "consumer" and not (found.rule_matches or fields.get("identifiers"))
+    ):
         return None
     rows = await work.all(
         "identity.attach_person",
@@ -133,7 +135,7 @@ async def attach_quickly(
     decision, candidates = _decision(found, rows, book)
     row = next((row for row in candidates if row["ref"] == decision.guest), None)
     joins_as_customer = _is_customer(work, role) or _by_rule(found, book)
-    if row is None or decision.stopped or _wish(row, fields, joins_as_customer) is not None:
+    if row is None or decision.blocked or _change_of(row, fields, joins_as_customer) is not None:
         return None
     source = {"source": SOURCES[role], "actor": work.actor}
     return Attached(row["ref"], {**_reason(decision), **source})
@@ -174,7 +176,11 @@ async def _resolved(
         by_rule = _by_rule(found, book)
         row = next((row for row in candidates if row["ref"] == decision.guest), None)
         joins_as_customer = _is_customer(work, role) or by_rule
-        if row is None and role == "consumer" and not (found.met or fields.get("identifiers")):
+        if (
+            row is None
+            and role == "consumer"
+            and not (found.rule_matches or fields.get("identifiers"))
+        ):
             namesake = identity.names_match(fields, order_contacts, book.never)
             row = await work.one("merges.guest", ref=namesake) if namesake else None
             joins_as_customer = False
@@ -184,14 +190,14 @@ async def _resolved(
             return row["ref"]  # type: ignore[no-any-return]
         created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
         if await ledger.insert(work, created, book, {**_reason(decision), **source}):
-            await _note_stopped(work, created["ref"], decision, source)
+            await _record_blocked(work, created["ref"], decision, source)
             return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
 
 
 def _by_rule(found: Evidence, book: IdentityRules) -> bool:
     """Whether a rule is met, and not merely an identifier told."""
-    return bool(found.met) and bool(book.rules)
+    return bool(found.rule_matches) and bool(book.rules)
 
 
 def _is_customer(work: Work, role: Role) -> bool:
@@ -215,7 +221,7 @@ async def decide(
 ) -> tuple[Evidence | None, Decision, list[Row]]:
     """Evidence, its keys locked, candidates, decision; no evidence when `book` is out of date."""
     found = identity.evidence_of(fields, book, clock.now())
-    if not found.met:
+    if not found.rule_matches:
         return found, identity.creation(found), []
     rows = await work.all("identity.candidates", **_looked_up(found, book))
     if rows[0]["version"] != book.version:
@@ -264,7 +270,7 @@ async def identify(
 
     Raises `Unknown` when the guest was deleted. Call it in the transaction that stores the event.
     """
-    fields = _sent(identifiers, person)
+    fields = _identity_fields(identifiers, person)
     book = await rulebook.current(work)
     while True:
         found, decision, rows = await decide(work, fields, book)
@@ -302,13 +308,15 @@ async def _meant(
         await _absorb_visitor(work, current, decision, book, source)
         owner = next(row for row in rows if row["ref"] == decision.guest)
         return owner["ref"], owner["survivor_ref"]
-    if decision.guest is None and identity.contradicts(_known_by(current, book), found.met):
+    if decision.guest is None and identity.contradicts(
+        _matched_by(current, book), found.rule_matches
+    ):
         created = ledger.new({**fields, "guest_type": CUSTOMER})
         return (created["ref"], None) if await ledger.insert(work, created, book) else None
     return current["ref"], current["survivor_ref"]
 
 
-def _sent(identifiers: Sequence[Record], person: Record) -> Record:
+def _identity_fields(identifiers: Sequence[Record], person: Record) -> Record:
     """What an IDENTITY event tells, as fields of a guest."""
     known = Guest.fields.keys() - COLUMNS
     fields = {name: value for name, value in person.items() if name in known and value}
@@ -324,25 +332,25 @@ async def _absorb_visitor(
         await merges.absorb(work, decision.guest, current["ref"], source=source, **why)
 
 
-def _known_by(guest: Row, book: IdentityRules) -> list[RuleMatch]:
-    return identity.evidence(ledger.own_record(guest), book, clock.now()).met
+def _matched_by(guest: Row, book: IdentityRules) -> list[RuleMatch]:
+    return identity.evidence(ledger.own_record(guest), book, clock.now()).rule_matches
 
 
 def _is_anonymous(guest: Row, book: IdentityRules) -> bool:
     """Whether a guest is nobody yet: a visitor whom no rule, or without rules no id, knows."""
     own = ledger.own_record(guest)
-    known = identity.evidence_of(own, book, clock.now()).met
+    known = identity.evidence_of(own, book, clock.now()).rule_matches
     return own["guest_type"] == VISITOR and not known
 
 
 async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
     """Step 6: what attaching adds to the guest, and to those that stand for it."""
-    wish = _wish(row, fields, customer)
+    wish = _change_of(row, fields, customer)
     if wish is not None:
         await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
 
 
-def _wish(row: Row, fields: Record, customer: bool) -> Intent | None:
+def _change_of(row: Row, fields: Record, customer: bool) -> Intent | None:
     """What attaching writes to a guest; None when it changes nothing and nobody stands for it."""
     wish = intent("join", clock.now(), person=fields, customer=customer)
     if row["survivor_ref"] is None and row["own"] is None:
@@ -366,13 +374,13 @@ async def _note(work: Work, guest: UUID, decision: Decision, source: dict[str, A
         **_reason(decision),
         **source,
     )
-    await _note_stopped(work, guest, decision, source)
+    await _record_blocked(work, guest, decision, source)
 
 
-async def _note_stopped(
+async def _record_blocked(
     work: Work, guest: UUID, decision: Decision, source: dict[str, Any]
 ) -> None:
-    for stopped in decision.stopped:
+    for stopped in decision.blocked:
         await work.run(
             "identity.note_guarded",
             rule=stopped.rule,

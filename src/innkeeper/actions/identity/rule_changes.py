@@ -32,7 +32,7 @@ BATCH: Final = 2000
 PAUSE_SECONDS: Final = 0.05
 SAMPLES: Final = 10
 """Groups that a preview shows: the largest, and as many others."""
-SHOWN: Final = 20
+PREVIEW_SIZE: Final = 20
 """Guests that are named of a group that a guard stopped."""
 TOO_LARGE: Final = "the group would be too large"
 SOURCE: Final = "rule change"
@@ -98,8 +98,8 @@ async def preview(work: Work, wanted: Sequence[IdentityRule] | None = None) -> R
             "guests": planned.guests,
             "merging": planned.merging,
             "groups": len(planned.groups),
-            "largest": [await _shown(work, book, group) for group in by_size[:SAMPLES]],
-            "samples": [await _shown(work, book, each) for each in others[::step][:SAMPLES]],
+            "largest": [await _preview_of(work, book, group) for group in by_size[:SAMPLES]],
+            "samples": [await _preview_of(work, book, each) for each in others[::step][:SAMPLES]],
             "guarded": [
                 {
                     "reason": guarded.reason,
@@ -168,7 +168,7 @@ def _grouped(
             row["live"] for row in survivor_first(about[member] for member in members)
         )
         if size > book.group_limit:
-            too_large.append(Guarded(TOO_LARGE, None, [survivor, *others][:SHOWN], size))
+            too_large.append(Guarded(TOO_LARGE, None, [survivor, *others][:PREVIEW_SIZE], size))
         else:
             groups.append(MergedGroup(survivor, [first[other] for other in others]))
     return sorted(groups, key=lambda group: group.survivor), too_large
@@ -337,7 +337,7 @@ async def _evidence(work: Work, book: IdentityRules, joined: Joined) -> list[Evi
     return next((parts for key, parts in keys if key == joined.key), [])
 
 
-async def _shown(work: Work, book: IdentityRules, group: MergedGroup) -> Record:
+async def _preview_of(work: Work, book: IdentityRules, group: MergedGroup) -> Record:
     return {
         "survivor": group.survivor,
         "size": len(group.absorbed) + 1,

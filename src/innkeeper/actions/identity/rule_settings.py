@@ -101,10 +101,10 @@ async def apply(
 
 async def guards(work: Work) -> Record:
     """`group_limit`, `region` and the values that `never` identify."""
-    return shown_guards(await rulebook.read(work))
+    return guards_in_force(await rulebook.read(work))
 
 
-def shown_guards(book: IdentityRules) -> Record:
+def guards_in_force(book: IdentityRules) -> Record:
     """What guards go by, as callers see it."""
     return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
 
@@ -122,7 +122,7 @@ async def set_guards(
     """
     async with work.transaction():
         await _locked(work, expected)
-        before = shown_guards(await rulebook.read(work))
+        before = guards_in_force(await rulebook.read(work))
         wanted = before | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
         region = wanted["region"]
@@ -141,7 +141,7 @@ async def set_guards(
             never_removed=sorted(built_in - never),
         )
         await _changed(work)
-        after = shown_guards(await rulebook.read(work))
+        after = guards_in_force(await rulebook.read(work))
         await _record_guards(work, before, after)
         return after
 

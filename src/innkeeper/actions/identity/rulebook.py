@@ -9,12 +9,12 @@ from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.placeholders import PLACEHOLDERS
 from innkeeper.store.work import Work
 
-_remembered: dict[str, IdentityRules] = {}
+_cache: dict[str, IdentityRules] = {}
 
 
 async def current(work: Work) -> IdentityRules:
     """The rulebook as this process last read it: compare its version before relying on it."""
-    book = _remembered.get(work.workspace)
+    book = _cache.get(work.workspace)
     return await read(work) if book is None else book
 
 
@@ -23,7 +23,7 @@ async def read(work: Work) -> IdentityRules:
     row = await work.one("identity.rulebook")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no identity settings")
-    book = _remembered[work.workspace] = IdentityRules(
+    book = _cache[work.workspace] = IdentityRules(
         version=row["version"],
         rules=tuple(IdentityRule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
         never=frozenset(PLACEHOLDERS).union(row["never_added"]).difference(row["never_removed"]),

@@ -19,10 +19,10 @@ from innkeeper.actions.identity import rulebook
 from innkeeper.errors import Invalid, LinkExpired, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import NEVER_IDENTIFIES, identifying_keys
-from innkeeper.rules.identity_keys import keys_as_sent
+from innkeeper.rules.identity_keys import keys_with_invisible_characters
 from innkeeper.store.work import Row, Work
 
-REMEMBERED_SECONDS: Final = 2.0
+CACHE_SECONDS: Final = 2.0
 """How long other processes may go on after the first identifier was suppressed."""
 
 REFUSED: Final = Counter(
@@ -122,7 +122,7 @@ async def digests_of(work: Work, keys: Iterable[UUID]) -> list[bytes]:
 
 async def _keys(work: Work, person: Record) -> list[UUID]:
     book = await rulebook.current(work)
-    return [*identifying_keys(person, book), *keys_as_sent(person)]
+    return [*identifying_keys(person, book), *keys_with_invisible_characters(person)]
 
 
 async def _is_empty(work: Work) -> bool:
@@ -133,7 +133,7 @@ async def _is_empty(work: Work) -> bool:
     if row is None or row["some"]:
         _empty_until.pop(place, None)
         return False
-    _empty_until[place] = time.monotonic() + REMEMBERED_SECONDS
+    _empty_until[place] = time.monotonic() + CACHE_SECONDS
     return True
 
 

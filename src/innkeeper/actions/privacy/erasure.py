@@ -77,23 +77,23 @@ def rows(query: str) -> Access:
     return access
 
 
-_PLACES: Final[dict[str, ErasureTarget]] = {}
+_TARGETS: Final[dict[str, ErasureTarget]] = {}
 _MODULES: Final = ("innkeeper.actions.audiences.erased_guests",)
 """Modules that register places; imported when they are needed, since some import this one."""
 
 
 def register(place: ErasureTarget) -> None:
     """Make a place known; a name stands for one place."""
-    if place.name in _PLACES:
+    if place.name in _TARGETS:
         raise ValueError(f"two places are called {place.name}")
-    _PLACES[place.name] = place
+    _TARGETS[place.name] = place
 
 
-def places() -> list[ErasureTarget]:
+def targets() -> list[ErasureTarget]:
     """Every place, those that others refer to last."""
     for module in _MODULES:
         import_module(module)
-    return list(_PLACES.values())
+    return list(_TARGETS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ async def erase(
         what = Erasure(guests, orders)
         removed = {}
         if guests:
-            for place in places():
+            for place in targets():
                 if place.erase is not None and (many := await place.erase(work, what)):
                     removed[place.name] = many
         await _remember(work, keys, guests)

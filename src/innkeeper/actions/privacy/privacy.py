@@ -57,7 +57,7 @@ async def access(work: Work, guest: UUID) -> dict[str, Any]:
         root = await _root(work, guest)
         group = [row["ref"] for row in await work.all("merges.group", guest=root)]
         held = {}
-        for place in erasure.places():
+        for place in erasure.targets():
             if place.access is not None:
                 held[place.name] = await place.access(work, group)
         await audit.note(work, "privacy.access", root, salted=await erasure.subject(work, root))

@@ -37,7 +37,7 @@ class _Kind:
 
     column: str
     parts: Mapping[str, Sequence[str]]
-    kept: Callable[[list[Record]], list[Record]] = field(default=list)
+    select: Callable[[list[Record]], list[Record]] = field(default=list)
 
 
 _PERSON: Final = {"person_columns": ["order_people.columns"]}
@@ -68,7 +68,7 @@ def parts_of(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
 def taken(row: Row, kinds: Iterable[type[Resource]]) -> Children:
     """The children in a row that was read with `parts_of`, taken out of it."""
     return {
-        kind: KINDS[kind].kept([_restored(child) for child in row.pop(KINDS[kind].column) or ()])
+        kind: KINDS[kind].select([_restored(child) for child in row.pop(KINDS[kind].column) or ()])
         for kind in kinds
     }
 

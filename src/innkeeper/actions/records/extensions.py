@@ -61,7 +61,7 @@ class Extensions:
     async def fetch(self, work: Work, name: str, **ref: UUID) -> Record:
         """The extension of that name: its `default` key, else the oldest (VX-8)."""
         rows = await self.of_one(work, ref[self.parent])
-        return shown(rows, name) or self.unknown(ref[self.parent], name)
+        return newest_extension(rows, name) or self.unknown(ref[self.parent], name)
 
     async def list_(self, work: Work, wanted: PageRequest, **ref: UUID) -> Page:
         """A page of a parent's extensions, one a name, oldest first."""
@@ -203,7 +203,7 @@ class Extensions:
         """Write what `change` makes of the stored row: its pairs, and whether it shows single."""
         async with work.transaction():
             siblings = await self.locked(work, parent)
-            stored = shown(siblings, name) or self.unknown(parent, name)
+            stored = newest_extension(siblings, name) or self.unknown(parent, name)
             pairs, single = change(stored)
             check_pairs(name, pairs, siblings if unique_keys else ())
             return await self.store(work, parent, stored, pairs, single)
@@ -252,7 +252,7 @@ def check_pairs(name: str, pairs: Mapping[str, Any], siblings: Iterable[Record])
         raise Invalid(*problems)
 
 
-def shown(rows: Iterable[Record], name: str) -> Record | None:
+def newest_extension(rows: Iterable[Record], name: str) -> Record | None:
     """Of the rows under `name` the one v2.1 shows (VX-8); `rows` are oldest first."""
     named = [row for row in rows if row["name"] == name]
     return next((row for row in named if row["key"] == DEFAULT_KEY), named[0] if named else None)
@@ -261,4 +261,4 @@ def shown(rows: Iterable[Record], name: str) -> Record | None:
 def one_a_name(rows: list[Record]) -> list[Record]:
     """Of each name the one v2.1 shows (VX-8), oldest first."""
     names = dict.fromkeys(row["name"] for row in rows)
-    return [record for name in names if (record := shown(rows, name))]
+    return [record for name in names if (record := newest_extension(rows, name))]

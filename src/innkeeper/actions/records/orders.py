@@ -32,19 +32,19 @@ async def create(
     """
     linked = guest or contact
     if linked is None:
-        return await _place(work, changes)
+        return await _create_or_match(work, changes)
     async with work.transaction():
         row = await work.one("guests.fetch", ref=linked)
         if row is None or row["survivor_ref"] is not None:
             if guest is None:
                 raise Invalid(Problem("guestRef", NOT_VALID))
             raise Unknown(Guest.singular, guest)
-        order = await _place(work, changes)
+        order = await _create_or_match(work, changes)
         await CONTACTS.link(work, order["ref"], flat(row))
     return {**order, "fresh": False}
 
 
-async def _place(work: Work, changes: Changes) -> Record:
+async def _create_or_match(work: Work, changes: Changes) -> Record:
     """One round trip: a function of the database locks out twins, searches and writes."""
     told = {name: value for name, value in changes.items() if name not in COLUMNS}
     reference_id = changes["reference_id"]

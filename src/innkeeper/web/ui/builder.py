@@ -11,7 +11,7 @@ from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import segment_reading
 from innkeeper.web.ui.draft import SEQUENCE, Draft, GroupRow, RuleRow, StepRow
 
-_PLACE: Final = re.compile(
+_PROBLEM_POSITION: Final = re.compile(
     r"(?:definition\.)?filterGroups\[(\d+)\]\.?(?:sequence\[(\d+)\]\.?)?(?:rules\[(\d+)\]\.?)?(.*)"
 )
 
@@ -26,7 +26,9 @@ def definition(draft: Draft) -> dict[str, Any]:
     return {"operator": draft.operator, "filterGroups": groups}
 
 
-def kept(told: Mapping[str, Any], before: Mapping[str, Any], traits: Mapping[str, str]) -> Any:
+def definition_to_save(
+    told: Mapping[str, Any], before: Mapping[str, Any], traits: Mapping[str, str]
+) -> Any:
     """The definition to keep: `before` to the letter where `told` asks for the same."""
     return before if _same(told, before, traits) else told
 
@@ -43,10 +45,10 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any], traits: Mapping[str,
         return False
 
 
-def at_place(problem: Problem) -> str:
+def problem_in_form(problem: Problem) -> str:
     """A problem of a definition in the words of the form: `Group 1, step 2, rule 1: …`."""
-    found = _PLACE.fullmatch(problem.field)
-    if problem.place or found is None:
+    found = _PROBLEM_POSITION.fullmatch(problem.field)
+    if problem.position or found is None:
         return problem.reason[:1].upper() + problem.reason[1:]
     words = ("Group", "step", "rule")
     numbers = [
@@ -179,7 +181,7 @@ def row_of(entity: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> R
         kind = traits.get(name, kind)
     row = RuleRow(f"{location}:{name}:{kind}", str(told["comparator"]).strip().lower())
     given = told.get("values")
-    values = [_shown(row, value) for value in (given if isinstance(given, list) else [given])]
+    values = [_input_value(row, value) for value in (given if isinstance(given, list) else [given])]
     if row.has_many:
         row.first = ", ".join(values)
     elif row.inputs:
@@ -189,7 +191,7 @@ def row_of(entity: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> R
     return row
 
 
-def _shown(row: RuleRow, value: Any) -> str:
+def _input_value(row: RuleRow, value: Any) -> str:
     """A value as its input holds it: of an instant the day, since days are compared."""
     if value is None:
         return ""

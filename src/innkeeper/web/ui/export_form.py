@@ -36,21 +36,21 @@ DESTINATIONS: Final = (
     ("FOLDER", "A folder or a bucket"),
     ("WEBHOOK", "A web address, in batches"),
 )
-KEPT: Final = "="
+UNCHANGED: Final = "="
 """In place of a segment: the filter stays as it is."""
 _USUAL: Final = ("ref", "firstName", "lastName", "email", "city", "country")
 
 
 async def new(visit: Visit) -> Response:
     """The form, with what was typed when it was refused."""
-    usual = {"columns": list(_USUAL), "segment": visit.asked("segment"), "header": True}
+    usual = {"columns": list(_USUAL), "segment": visit.query_text("segment"), "header": True}
     return await _form(visit, None, usual)
 
 
 async def edit(visit: Visit) -> Response:
     """The form with an export in it."""
     row = await audience_exports.fetch(visit.work, visit.request.path_params["export"])
-    return await _form(visit, row, await _told(visit, row))
+    return await _form(visit, row, await _draft_of(visit, row))
 
 
 async def create(visit: Visit) -> Response:
@@ -59,7 +59,7 @@ async def create(visit: Visit) -> Response:
     note = f"{row['name']} was created."
     if row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])
-    return await _kept(visit, row, note)
+    return await _stored_secret(visit, row, note)
 
 
 def _secret_note(visit: Visit, stored: str) -> str:
@@ -76,17 +76,17 @@ async def save(visit: Visit) -> Response:
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])
-    return await _kept(visit, row, note)
+    return await _stored_secret(visit, row, note)
 
 
-async def _kept(visit: Visit, row: Record, note: str) -> Response:
-    if visit.sent("run"):
+async def _stored_secret(visit: Visit, row: Record, note: str) -> Response:
+    if visit.form_text("run"):
         await audience_exports.start(visit.work, row["ref"])
         note += " It is being run."
     return visit.go(f"/exports/{row['friendly_id']}", note)
 
 
-async def _told(visit: Visit, row: Record) -> dict[str, Any]:
+async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
     """What the form holds of an export."""
     shape = row["shape"]
     segment = await audience_exports.source_of(visit.work, row)
@@ -108,7 +108,7 @@ async def _told(visit: Visit, row: Record) -> dict[str, Any]:
         "template": msgspec.json.format(msgspec.json.encode(template), indent=2).decode()
         if template
         else "",
-        "filter": KEPT if shape.get("filter") else "",
+        "filter": UNCHANGED if shape.get("filter") else "",
         "destination": place.get("type", ""),
         "url": place.get("url", ""),
         "webhook": row["webhook"] or "",
@@ -119,15 +119,15 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
     again = visit.fault is not None
     stored = told
     if again:
-        told = {name: visit.sent(name) for name in visit.form}
-        boxes = {name: visit.sent(name) == "yes" for name in ("header", "guarded")}
+        told = {name: visit.form_text(name) for name in visit.form}
+        boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded")}
         told |= {"columns": visit.form.getlist("columns"), **boxes}
     is_whole = again or visit.is_part
     offered = segment_catalogue.fields if is_whole else segment_catalogue.declared
     catalogue = await offered(visit.work)
     known = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
     is_gone = row is not None and row["segment_ref"] is None
-    kept = [(KEPT, "As it is now")] if row is not None and row["shape"].get("filter") else []
+    kept = [(UNCHANGED, "As it is now")] if row is not None and row["shape"].get("filter") else []
     return visit.show(
         "export_form.html",
         row=row,
@@ -172,26 +172,26 @@ def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 async def _body(visit: Visit) -> dict[str, Any]:
     """What an API client would send for what was typed; None where nothing was."""
-    form, kind = visit.sent("format") or CSV, visit.sent("destination")
-    schedule, template = visit.sent("schedule"), visit.sent("template")
+    form, kind = visit.form_text("format") or CSV, visit.form_text("destination")
+    schedule, template = visit.form_text("schedule"), visit.form_text("template")
     body: dict[str, Any] = {
-        "name": visit.sent("name"),
-        "segment": visit.sent("segment") or None,
-        "definitionType": visit.sent("kind"),
+        "name": visit.form_text("name"),
+        "segment": visit.form_text("segment") or None,
+        "definitionType": visit.form_text("kind"),
         "format": form,
         "columns": [str(each) for each in visit.form.getlist("columns")],
-        "delimiter": (visit.sent("delimiter") or ",") if form == CSV else None,
-        "header": visit.sent("header") == "yes" if form == CSV else None,
-        "guarded": visit.sent("guarded") == "yes" if form == CSV else None,
+        "delimiter": (visit.form_text("delimiter") or ",") if form == CSV else None,
+        "header": visit.form_text("header") == "yes" if form == CSV else None,
+        "guarded": visit.form_text("guarded") == "yes" if form == CSV else None,
         "template": None,
-        "schedule": (visit.sent("cron") if schedule == "cron" else schedule) or None,
-        "destination": {"type": kind, "url": visit.sent("url")} if kind else None,
-        "webhook": visit.sent("webhook") or None,
+        "schedule": (visit.form_text("cron") if schedule == "cron" else schedule) or None,
+        "destination": {"type": kind, "url": visit.form_text("url")} if kind else None,
+        "webhook": visit.form_text("webhook") or None,
     }
     if template and form != CSV:
         body |= {"template": _json(template), "columns": None}
-    if visit.sent("filter") != KEPT:
-        chosen = visit.sent("filter")
+    if visit.form_text("filter") != UNCHANGED:
+        chosen = visit.form_text("filter")
         narrower = await segments.fetch(visit.work, chosen) if chosen else None
         body["filter"] = narrower["definition"] if narrower else None
     return body

@@ -65,7 +65,7 @@ async def one(visit: Visit) -> Response:
 
 async def act(visit: Visit) -> Response:
     """Run or delete an export."""
-    name, action = visit.request.path_params["export"], visit.sent("action")
+    name, action = visit.request.path_params["export"], visit.form_text("action")
     row = await audience_exports.fetch(visit.work, name)
     if action not in ("run", "delete"):
         raise BadRequest("Unknown action.")

@@ -36,7 +36,7 @@ async def show(visit: Visit) -> Response:
     if visit.fault is None:
         rows = [(key, said(value), _type(value)) for key, value in stored["pairs"].items()]
     else:
-        rows = [(key, text, kind) for key, text, kind in _sent(visit) if key or text]
+        rows = [(key, text, kind) for key, text, kind in _form_rows(visit) if key or text]
     wrong = {problem.field: problem.reason for problem in getattr(visit.fault, "problems", ())}
     return visit.show(
         "guest_extension.html",
@@ -58,7 +58,7 @@ def _version(stored: Record) -> str:
 
 def _differing(visit: Visit, pairs: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(key, as typed, as stored) of the pairs that differ."""
-    typed = {key: text for key, text, _ in _sent(visit) if key}
+    typed = {key: text for key, text, _ in _form_rows(visit) if key}
     now = {key: said(value) for key, value in pairs.items()}
     every = dict.fromkeys([*typed, *now])
     rows = [(key, typed.get(key, ""), now.get(key, "")) for key in every]
@@ -72,9 +72,9 @@ async def save(visit: Visit) -> Response:
     stored, ref = await _stored(visit, guest), guest["ref"]
     visit.check_version(_version(stored))
     about = audit.AuditSubject(audit.GUEST, str(ref))
-    name = stored["name"] or visit.sent("extension_name")
+    name = stored["name"] or visit.form_text("extension_name")
     back = f"/guests/{ref}/properties"
-    if visit.sent("action") == "delete" and stored["name"]:
+    if visit.form_text("action") == "delete" and stored["name"]:
         await _KEYED.delete(visit.work, name, stored["ref"], guest=ref)
         gone = {key: [value, None] for key, value in stored["pairs"].items()}
         await audit.note(
@@ -105,10 +105,10 @@ async def _stored(visit: Visit, guest: Record) -> Record:
     raise NotFound
 
 
-def _sent(visit: Visit) -> list[tuple[str, str, str]]:
+def _form_rows(visit: Visit) -> list[tuple[str, str, str]]:
     """(key, text, type) of each row."""
     return [
-        (visit.sent(f"k{at}"), visit.sent(f"v{at}"), visit.sent(f"t{at}"))
+        (visit.form_text(f"k{at}"), visit.form_text(f"v{at}"), visit.form_text(f"t{at}"))
         for at in range(MOST)
         if f"k{at}" in visit.form
     ]
@@ -118,7 +118,7 @@ def _pairs(visit: Visit) -> dict[str, Any]:
     """The pairs as an API client would send them; raises `Invalid`."""
     pairs: dict[str, Any] = {}
     problems = []
-    for key, text, kind in _sent(visit):
+    for key, text, kind in _form_rows(visit):
         if not key and not text:
             continue
         if not key or key in pairs:

@@ -20,12 +20,12 @@ from innkeeper.wire.views import Verb
 
 _TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})
 # What mirrors another field, or is kept only because older clients sent it.
-_KEPT: Final = frozenset({"email", "phone", "zip_code", "identity_status"})
+_NOT_CLEARED: Final = frozenset({"email", "phone", "zip_code", "identity_status"})
 EDITABLE: Final = tuple(
     name
     for name, field in Guest.fields.items()
     if not field.owned
-    and name not in _KEPT
+    and name not in _NOT_CLEARED
     and not isinstance(field.kind, Instant | Opaque)
     and not (isinstance(field.kind, ListOf) and isinstance(field.kind.element, ObjectOf | Opaque))
 )
@@ -50,7 +50,7 @@ async def show(visit: Visit) -> Response:
     for name in EDITABLE:
         if name in hidden and not guest.get(name):
             continue
-        value = visit.sent(name) if visit.fault else _text(guest.get(name))
+        value = visit.form_text(name) if visit.fault else _text(guest.get(name))
         rows.append((name, value, is_list(name), choices(name), Guest.fields[name].doc))
     wrong = {}
     for problem in getattr(visit.fault, "problems", ()):
@@ -95,7 +95,7 @@ def _body(visit: Visit, guest: Record) -> dict[str, Any]:
     for name in EDITABLE:
         if name not in visit.form:
             continue
-        text = visit.sent(name).replace("\r\n", "\n")
+        text = visit.form_text(name).replace("\r\n", "\n")
         if text == _text(guest.get(name)):
             continue
         value: Any = text or None

@@ -38,8 +38,8 @@ TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
 
 async def find(visit: Visit) -> Response:
     """The search. Its filter is Customer until another is chosen, as in the vendor's product."""
-    q = visit.asked("q")
-    wanted = visit.asked("type", CUSTOMER).lower()
+    q = visit.query_text("q")
+    wanted = visit.query_text("type", CUSTOMER).lower()
     if wanted not in TYPES:
         wanted = ALL
     hits = await search.guests_by(
@@ -112,7 +112,7 @@ async def overview(visit: Visit) -> Response:
 
 async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, bool, str | None]]:
     """(name, value, whether it is still to come, currency) of the traits that a page shows."""
-    every = await traits.known(visit.work)
+    every = await traits.list_current(visit.work)
     bought = bool(found.get("orderCount")) and not visit.is_part
     shown = []
     for name, value in found.items():
@@ -164,7 +164,7 @@ async def properties(visit: Visit) -> Response:
     return visit.show(
         "guest_properties.html",
         **frame,
-        fields=_shown_fields(visit.veil(guest, Guest)),
+        fields=_header_fields(visit.veil(guest, Guest)),
         extensions=await _extensions(visit, guest["ref"]),
     )
 
@@ -172,7 +172,7 @@ async def properties(visit: Visit) -> Response:
 async def erase(visit: Visit) -> Response:
     """Remove a guest for good, once its ref was typed."""
     ref = visit.ref("guest")
-    if visit.sent("confirm") != str(ref):
+    if visit.form_text("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
     await guests.fetch(visit.work, ref)
     await erasure.erase(visit.work, [ref])
@@ -182,8 +182,8 @@ async def erase(visit: Visit) -> Response:
 async def access(visit: Visit) -> Response:
     """All that is held on a guest as a file, once its ref was typed; that is in the audit log."""
     visit.need(Right.PERSONAL)
-    ref, form = visit.ref("guest"), visit.sent("format")
-    if visit.sent("confirm") != str(ref):
+    ref, form = visit.ref("guest"), visit.form_text("format")
+    if visit.form_text("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
     held = await held_on(visit.work, ref)
     if form == "html":
@@ -193,7 +193,7 @@ async def access(visit: Visit) -> Response:
     return file(f"guest-{ref}.json", content)
 
 
-def _shown_fields(guest: Record) -> list[tuple[str, str, Any]]:
+def _header_fields(guest: Record) -> list[tuple[str, str, Any]]:
     """(name, how it reads, value) of the fields that the header does not show."""
     skipped = {"ref", "identifiers"}
     return [

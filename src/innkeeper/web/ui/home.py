@@ -13,7 +13,7 @@ CHOICES: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365",
 
 async def show(visit: Visit) -> Response:
     """Totals and charts of a period."""
-    period = visit.asked("period", "30")
+    period = visit.query_text("period", "30")
     period = period if period in figures.PERIODS else "30"
     found = await figures.read(visit.work, period)
     everyone = sum(found.guests.values())

@@ -57,7 +57,7 @@ async def show(visit: Visit) -> Response:
     return visit.show(
         "guest_identity.html",
         **frame,
-        why=_evidence_shown(visit, why),
+        why=_masked_evidence(visit, why),
         records={ref: visit.veil(record, Guest) for ref, record in records.items()},
         nodes=[(node, visit.veil(node.guest, Guest)) for node in nodes],
         edges=edges,
@@ -81,7 +81,7 @@ async def confirm_undo(visit: Visit) -> Response:
         **found,
         version=_version_of_undo(found),
         differing=[("The merge", "Undone, as it was shown", "Undone, as it is shown below")],
-        changes=[(name, *_shown(visit, name, old, new)) for name, old, new in changes],
+        changes=[(name, *_node_of(visit, name, old, new)) for name, old, new in changes],
         survivor=visit.veil(found["after"], Guest),
         absorbed=visit.veil(found["released"], Guest),
     )
@@ -110,14 +110,14 @@ async def confirm_merge(visit: Visit) -> Response:
         if not all(each["is_live"] for each in pair):
             return _stale_merge(visit, pair)
     one = await guests.fetch(visit.work, visit.ref("guest"))
-    asked = visit.sent("other") if visit.is_outdated else visit.asked("other")
-    asked = visit.sent("one") if asked == str(one["ref"]) else asked
+    asked = visit.form_text("other") if visit.is_outdated else visit.query_text("other")
+    asked = visit.form_text("one") if asked == str(one["ref"]) else asked
     found = await search.guests_by(visit.work, asked, limit=20)
     others = [each for each in found.items if each["ref"] != one["ref"]]
     if asked and len(others) == 1:
         other = await guests.fetch(visit.work, others[0]["ref"])
         pair = sorted([one, other], key=lambda each: each["created_at"])
-        kept = visit.sent("survivor") or str(pair[0]["ref"])
+        kept = visit.form_text("survivor") or str(pair[0]["ref"])
         named = {str(each["ref"]): called(each) for each in pair}
         choice = f"Keep {named.get(kept, 'neither')}, as shown before"
         return visit.show(
@@ -129,13 +129,13 @@ async def confirm_merge(visit: Visit) -> Response:
             version=_version_of(pair),
             differing=[("The guests", choice, "As shown below")],
         )
-    return visit.show("merge_pick.html", guest=one, others=others, asked=visit.asked("other"))
+    return visit.show("merge_pick.html", guest=one, others=others, asked=visit.query_text("other"))
 
 
 async def merge(visit: Visit) -> Response:
     """Make two guests one."""
-    pair = [_sent_ref(visit, name) for name in ("one", "other")]
-    survivor = _sent_ref(visit, "survivor")
+    pair = [_form_ref(visit, name) for name in ("one", "other")]
+    survivor = _form_ref(visit, "survivor")
     if survivor not in pair:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
@@ -162,7 +162,7 @@ def _version_of_undo(found: Record) -> str:
 async def _sent_pair(visit: Visit) -> list[Record]:
     """The guests that a refused form would merge, each with whether it `is_live`, and who stands
     for it."""
-    refs = [_sent_ref(visit, name) for name in ("one", "other")]
+    refs = [_form_ref(visit, name) for name in ("one", "other")]
     states = {row["ref"]: row["survivor_ref"] for row in await merges.survivors(visit.work, refs)}
     wanted = [*refs, *(ref for ref in states.values() if ref)]
     lines = {each["ref"]: each for each in await search.lines(visit.work, wanted)}
@@ -179,7 +179,7 @@ def _stale_merge(visit: Visit, pair: list[Record]) -> Response:
     """Instead of the form, when a guest of it was merged or deleted meanwhile."""
     rows, path = [], visit.url("/guests")
     for each in pair:
-        kept = "Keep" if str(each["ref"]) == visit.sent("survivor") else "Merge into the other"
+        kept = "Keep" if str(each["ref"]) == visit.form_text("survivor") else "Merge into the other"
         stored = "As before" if each["is_live"] else "Deleted"
         if each["above"]:
             stored = f"Merged into {called(each['above'])}"
@@ -254,13 +254,13 @@ def _different(pair: list[Record]) -> list[str]:
     ]
 
 
-def _shown(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:
+def _node_of(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:
     return tuple(  # type: ignore[return-value]
         None if value is None else visit.veil({name: value}, Guest)[name] for value in (old, new)
     )
 
 
-def _evidence_shown(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
+def _masked_evidence(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
     """The explanation, its values masked for those who may not see them."""
     if visit.personal:
         return why
@@ -271,9 +271,9 @@ def _evidence_shown(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
     return why
 
 
-def _sent_ref(visit: Visit, name: str) -> UUID:
+def _form_ref(visit: Visit, name: str) -> UUID:
     try:
-        return UUID(visit.sent(name))
+        return UUID(visit.form_text(name))
     except ValueError:
         raise Invalid(Problem(name, "a guest ref")) from None
 

@@ -26,9 +26,9 @@ async def show(
     """The rules in force, or those that were typed with what they would do."""
     book = await rule_settings.book(visit.work)
     in_force = list(book.rules)
-    of_guards = visit.sent("action") == GUARDS
+    of_guards = visit.form_text("action") == GUARDS
     if wanted is None and visit.fault is not None and not of_guards:
-        rows = _sent_rows(visit)
+        rows = _form_rows(visit)
     else:
         rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
     jobs = await rule_settings.jobs(visit.work, PageRequest(limit=5))
@@ -39,10 +39,10 @@ async def show(
         is_changed=wanted is not None and wanted != in_force,
         preview=_veiled(visit, preview),
         version=str(book.version),
-        differing=_differing(visit, rows, in_force, of_guards, rule_settings.shown_guards(book)),
+        differing=_differing(visit, rows, in_force, of_guards, rule_settings.guards_in_force(book)),
         jobs=jobs.items,
         fields=FIELD_NAMES,
-        guards=_sent_guards(visit) if of_guards else await rule_settings.guards(visit.work),
+        guards=_form_guards(visit) if of_guards else await rule_settings.guards(visit.work),
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
         guarded=(await rule_settings.guarded(visit.work, PageRequest(limit=10))).items,
     )
@@ -51,11 +51,11 @@ async def show(
 async def change(visit: Visit) -> Response:
     """Preview typed rules, or put them in force, merging existing guests or not; or change what
     guards go by."""
-    if visit.sent("action") == GUARDS:
+    if visit.form_text("action") == GUARDS:
         return await _change_guards(visit)
-    body = [_body(row) for row in _sent_rows(visit)]
+    body = [_body(row) for row in _form_rows(visit)]
     wanted = read_rules({"rules": body}) or []
-    action = visit.sent("action")
+    action = visit.form_text("action")
     if action == "preview":
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
     if action == "apply":
@@ -69,7 +69,7 @@ async def change(visit: Visit) -> Response:
 
 async def _change_guards(visit: Visit) -> Response:
     """Put the limit, the country and the list that were typed in force."""
-    sent = _sent_guards(visit)
+    sent = _form_guards(visit)
     limit = sent["group_limit"]
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
         raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
@@ -78,11 +78,11 @@ async def _change_guards(visit: Visit) -> Response:
     return visit.go("/settings/identity-rules", "The guards are in force.")
 
 
-def _sent_guards(visit: Visit) -> dict[str, Any]:
+def _form_guards(visit: Visit) -> dict[str, Any]:
     return {
-        "group_limit": visit.sent("group_limit"),
-        "region": visit.sent("region").upper(),
-        "never": [line for line in visit.sent("never").splitlines() if line.strip()],
+        "group_limit": visit.form_text("group_limit"),
+        "region": visit.form_text("region").upper(),
+        "never": [line for line in visit.form_text("never").splitlines() if line.strip()],
     }
 
 
@@ -95,7 +95,7 @@ def _differing(
 ) -> list[tuple[str, str, str]]:
     """(what, as typed, as stored) of what differs from what is in force."""
     if of_guards:
-        sent = _sent_guards(visit)
+        sent = _form_guards(visit)
         pairs = [
             ("Most guests", str(sent["group_limit"]), str(guards["group_limit"])),
             ("Country", sent["region"] or "", guards["region"] or ""),
@@ -128,7 +128,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _sent_rows(visit: Visit) -> list[dict[str, str]]:
+def _form_rows(visit: Visit) -> list[dict[str, str]]:
     names = [str(each).strip() for each in visit.form.getlist("rule_name")]
     conditions = [str(each).strip() for each in visit.form.getlist("rule_conditions")]
     rows = zip(names[:ROWS], conditions[:ROWS], strict=False)

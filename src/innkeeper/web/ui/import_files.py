@@ -29,7 +29,7 @@ from innkeeper.wire.naming import camel
 
 SAMPLE: Final = 200
 """Rows that a suggestion looks at."""
-SHOWN: Final = 3
+SAMPLE_ROWS: Final = 3
 MOST_COLUMNS: Final = 200
 """Columns that a page lets choose; others become what is suggested."""
 HEAD_BYTES: Final = 1 << 20
@@ -122,7 +122,7 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
         stream = _head(expanded(source))
         if about["format"] == "ndjson":
             found = []
-            for _, text in islice(lines(stream), SHOWN):
+            for _, text in islice(lines(stream), SAMPLE_ROWS):
                 try:
                     found.append(batch_records.json_of(text))
                 except RecordRejected:
@@ -162,7 +162,7 @@ def first_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
     return mapping_of(holds, {**told, "encoding": encoding})
 
 
-def mapping_sent(
+def form_mapping(
     holds: str, table: Sample, form: Mapping[str, Any], first: ColumnMapping
 ) -> ColumnMapping:
     """The mapping that the form tells; raises OperatorError for a target that does not exist."""
@@ -194,7 +194,7 @@ def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Previe
         targets = mapping.columns.get(name, ())
         examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
         column = PreviewColumn(name, ",".join(targets), mapping.formats.get(name, ""))
-        column.examples = list(examples)[:SHOWN]
+        column.examples = list(examples)[:SAMPLE_ROWS]
         column.is_date = (
             any(isinstance(kind_of(holds, target), Instant | Day) for target in targets)
             and holds != "events"
@@ -239,9 +239,9 @@ def _fields(of: str, holds: str) -> list[str]:
 def preview(holds: str, table: Sample, mapping: ColumnMapping | None) -> list[Record]:
     """What the first rows become."""
     if mapping is None:
-        return table.rows[:SHOWN]
+        return table.rows[:SAMPLE_ROWS]
     found: list[Record] = []
-    for row in table.rows[:SHOWN]:
+    for row in table.rows[:SAMPLE_ROWS]:
         try:
             found.append(mapping.value(holds, row))
         except Unfit as unfit:

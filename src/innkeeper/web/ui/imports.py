@@ -54,7 +54,7 @@ async def every(visit: Visit) -> Response:
 
 async def upload(visit: Visit) -> Response:
     """Keep a file; nothing of it is applied yet."""
-    sent, holds = visit.form.get("file"), cast(batches.Holds, visit.sent("holds"))
+    sent, holds = visit.form.get("file"), cast(batches.Holds, visit.form_text("holds"))
     if holds not in dict(HOLDS):
         raise BadRequest("Say what the file holds.")
     if not isinstance(sent, UploadFile) or not sent.filename:
@@ -82,7 +82,7 @@ async def one(visit: Visit, tried: Record | None = None) -> Response:
         "import.html",
         row=row,
         differing=_differing(visit, row),
-        failures=[_told(each) for each in failures],
+        failures=[_rejection_of(each) for each in failures],
         running=row["finished_at"] is None and row["state"] != batches.UPLOADING,
     )
 
@@ -92,10 +92,10 @@ def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
     if not visit.is_outdated:
         return []
     stored = (row["about"].get("mapping") or {}).get("columns") or {}
-    rows = [("The import", SENT_ACTIONS.get(visit.sent("action"), ""), import_state(row))]
+    rows = [("The import", SENT_ACTIONS.get(visit.form_text("action"), ""), import_state(row))]
     for at in range(import_files.MOST_COLUMNS):
-        column = visit.sent(f"n{at}")
-        sent, kept = visit.sent(f"c{at}"), stored.get(column) or []
+        column = visit.form_text(f"n{at}")
+        sent, kept = visit.form_text(f"c{at}"), stored.get(column) or []
         kept = ",".join(kept) if isinstance(kept, list) else str(kept)
         if column and sent != kept:
             rows.append((column, _target_said(sent), _target_said(kept)))
@@ -147,7 +147,7 @@ async def _mapped(
         return table, first, ""
     try:
         sent = await anyio.to_thread.run_sync(
-            import_files.mapping_sent, holds, table, visit.form, first
+            import_files.form_mapping, holds, table, visit.form, first
         )
         return table, sent, ""
     except OperatorError as error:
@@ -169,7 +169,7 @@ async def _providers(visit: Visit) -> list[str]:
 async def act(visit: Visit) -> Response:
     """Look again, try, begin, or give up."""
     row = await imports.fetch(visit.work, visit.ref("import"))
-    action, path = visit.sent("action"), f"/imports/{row['ref']}"
+    action, path = visit.form_text("action"), f"/imports/{row['ref']}"
     visit.check_version(version_of(row))
     if row["state"] != batches.UPLOADING:
         raise BadRequest("This import was begun already.")
@@ -232,11 +232,11 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
         "whole": whole and records < TRIED,
         "outcomes": outcomes,
         "failed": failed,
-        "failures": [_told(each) for each in shown],
+        "failures": [_rejection_of(each) for each in shown],
     }
 
 
-def _told(failure: Record) -> Record:
+def _rejection_of(failure: Record) -> Record:
     """A refused record: its line, and why in words that name fields and never quote them."""
     return {
         "line": failure["line"],
@@ -261,7 +261,7 @@ async def _reject_lines(lend: Lend, ref: UUID) -> Body:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["line", "reason"])
     async for failure in batches.failures_lent(lend, ref):
-        told = _told(failure)
+        told = _rejection_of(failure)
         writer.writerow([told["line"], guarded("; ".join(map(str, told["reasons"])))])
         if text.tell() >= BLOCK_BYTES:
             yield text.getvalue().encode()

@@ -31,7 +31,7 @@ REMEDIES: Final = {
 
 async def show(visit: Visit) -> Response:
     """What waits, by reason."""
-    reason, order = visit.asked("reason"), visit.asked("order")
+    reason, order = visit.query_text("reason"), visit.query_text("order")
     selection = Selection(reason or None, order=ref_of(order) if order else None)
     wanted = PageRequest(visit.offset, PAGE_SIZE)
     page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
@@ -57,13 +57,13 @@ async def message(visit: Visit) -> Response:
 
 async def act(visit: Visit) -> Response:
     """Replay one, those of a reason, or all; or give one up."""
-    reason, ref = visit.sent("reason") or None, visit.sent("ref")
-    order = visit.sent("order") or None
+    reason, ref = visit.form_text("reason") or None, visit.form_text("ref")
+    order = visit.form_text("order") or None
     try:
         refs = [UUID(ref)] if ref else None
     except ValueError:
         raise Invalid(Problem("ref", "the ref of an event")) from None
-    if visit.sent("action") == "discard" and refs:
+    if visit.form_text("action") == "discard" and refs:
         await quarantine.discard(visit.work, refs[0])
         await audit.note(visit.work, "quarantine.discard", ref=ref)
         return visit.go("/quarantine", "The event was given up.", reason=reason, order=order)

@@ -46,7 +46,7 @@ _LONGEST: Final = {
     "month": timedelta(days=31),
     "year": timedelta(days=366),
 }
-_ASKED: Final = ("from", "to", "timeZone", "interval", "currency", "limit", "steps")
+_PARAMETERS: Final = ("from", "to", "timeZone", "interval", "currency", "limit", "steps")
 
 
 async def first(visit: Visit) -> Response:
@@ -57,7 +57,7 @@ async def first(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """A report, with what may be chosen; the page asks for its rows once it is there."""
     name = visit.request.path_params["report"]
-    asked = _asked(visit, name)
+    asked = _parameters(visit, name)
     fault = None
     try:
         found = reports.described(name, asked, most_periods=MOST_BARS)
@@ -89,7 +89,7 @@ async def show(visit: Visit) -> Response:
 async def csv(visit: Visit) -> Response:
     """The rows as a file."""
     name = visit.request.path_params["report"]
-    found = _veiled(visit, await reports.run(visit.work, name, _asked(visit, name)))
+    found = _veiled(visit, await reports.run(visit.work, name, _parameters(visit, name)))
     days = f"{found['first_day']}-{found['last_day']}"
     headers = {
         "content-disposition": f'attachment; filename="{name}-{days}.csv"',
@@ -109,8 +109,8 @@ def _ordered() -> list[str]:
     return sorted(every, key=lambda name: [*TITLES, name].index(name))
 
 
-def _asked(visit: Visit, name: str) -> dict[str, str]:
-    asked = {key: visit.asked(key).strip() for key in _ASKED}
+def _parameters(visit: Visit, name: str) -> dict[str, str]:
+    asked = {key: visit.query_text(key).strip() for key in _PARAMETERS}
     if name in OVER_TIME and not asked["interval"]:
         asked["interval"] = "week"
     return asked

@@ -42,7 +42,7 @@ async def one(visit: Visit) -> Response:
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     runs = await segment_runs.runs(visit.work, row["ref"])
     sizes = [run for run in reversed(runs) if run["rows"] is not None]
-    known = await traits.known(visit.work)
+    known = await traits.list_current(visit.work)
     return visit.show(
         "segment.html",
         row=row,
@@ -84,7 +84,7 @@ def veil_rules(visit: Visit, rules: Iterable[RuleRow]) -> None:
 async def act(visit: Visit) -> Response:
     """Start, pause, run or delete a segment."""
     name = visit.request.path_params["segment"]
-    action = visit.sent("action")
+    action = visit.form_text("action")
     if action not in ACTIONS:
         raise BadRequest("Unknown action.")
     row = await segments.fetch(visit.work, name)
@@ -95,7 +95,7 @@ async def act(visit: Visit) -> Response:
         note = ran["error"] or f"{ran['rows']:,} guests are in it now."
         return visit.go(f"/segments/{name}", note)
     if action == "delete":
-        await segments.delete(visit.work, row["ref"], accepted=visit.sent("uses"))
+        await segments.delete(visit.work, row["ref"], accepted=visit.form_text("uses"))
         return visit.go("/segments", f"{row['name']} was deleted.")
     if action == "start":
         await segments.start(visit.work, row["ref"])
@@ -110,7 +110,7 @@ async def why(visit: Visit) -> Response:
     guest = ref_of(visit.request.path_params["guest"])
     verdict = await segments.explain(visit.work, row["ref"], guest)
     found = await people(visit, [str(guest)])
-    known = await traits.known(visit.work)
+    known = await traits.list_current(visit.work)
     return visit.show(
         "segment_why.html",
         row=row,
@@ -126,17 +126,17 @@ async def why(visit: Visit) -> Response:
 async def new(visit: Visit) -> Response:
     """The builder, empty or with an example; the page asks for its count once it is there."""
     draft = Draft(groups=[GroupRow()])
-    if visit.asked("mode") == "sql":
+    if visit.query_text("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
-    elif visit.asked("from") in EXAMPLES:
-        draft = builder.of(*EXAMPLES[visit.asked("from")], {})
+    elif visit.query_text("from") in EXAMPLES:
+        draft = builder.of(*EXAMPLES[visit.query_text("from")], {})
     return await _quickly(visit, draft, None)
 
 
 async def edit(visit: Visit) -> Response:
     """The builder with a segment in it; not with one of which it would lose something."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
-    known = await traits.known(visit.work)
+    known = await traits.list_current(visit.work)
     if not builder.fits(row["definition"], known):
         return visit.go(f"/segments/{row['friendly_id']}")
     return await _quickly(visit, builder.of(row["name"], row["definition"], known), row)
@@ -144,11 +144,17 @@ async def edit(visit: Visit) -> Response:
 
 async def values(visit: Visit) -> Response:
     """Frequent values of a field, for the input that asks; none to who may not see them."""
-    entity, kind, field = (visit.asked(name) for name in ("entity", "type", "field"))
+    entity, kind, field = (visit.query_text(name) for name in ("entity", "type", "field"))
     location, _, rest = field.partition(":")
     found = []
     if visit.personal:
-        told = (entity, kind or None, location, rest.rpartition(":")[0], visit.asked("contains"))
+        told = (
+            entity,
+            kind or None,
+            location,
+            rest.rpartition(":")[0],
+            visit.query_text("contains"),
+        )
         found = (await segment_catalogue.values(visit.work, *told))["values"]
     return visit.show("segment_values.html", values=found)
 
@@ -164,15 +170,17 @@ async def save(visit: Visit) -> Response:
     draft = draft_form.read(visit.form)
     friendly = visit.request.path_params.get("segment")
     row = await segments.fetch(visit.work, friendly) if friendly else None
-    if visit.sent("do") != "save":
+    if visit.form_text("do") != "save":
         return await _builder(visit, draft, row=row)
     body: dict[str, Any] = {"name": draft.name, "definition": builder.definition(draft)}
     try:
         if row is None:
             kept = await segments.create(visit.work, body)
         else:
-            known = await traits.known(visit.work)
-            body["definition"] = builder.kept(body["definition"], row["definition"], known)
+            known = await traits.list_current(visit.work)
+            body["definition"] = builder.definition_to_save(
+                body["definition"], row["definition"], known
+            )
             kept = await segments.change(visit.work, row["ref"], body, visit.expected)
     except ApiError as error:
         if error.status not in (400, 409, 412):
@@ -186,7 +194,7 @@ async def save(visit: Visit) -> Response:
 async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
     """The builder without what only the lake knows: the page asks for that next."""
     catalogue = await segment_catalogue.declared(visit.work)
-    return _shown(visit, draft, catalogue, row=row, is_first=True)
+    return _page_of(visit, draft, catalogue, row=row, is_first=True)
 
 
 async def _builder(
@@ -195,7 +203,7 @@ async def _builder(
     catalogue = await segment_catalogue.fields(visit.work, draft.entities)
     definition = builder.definition(draft)
     found, problems, verdict = None, [], None
-    word, _, guest = visit.sent("do").partition(":")
+    word, _, guest = visit.form_text("do").partition(":")
     try:
         found = await segments.preview(visit.work, definition)
         if word == "why":
@@ -204,7 +212,7 @@ async def _builder(
         problems = list(invalid.problems)
     except ApiError as error:
         problems = [Problem("", error.message)]
-    return _shown(
+    return _page_of(
         *(visit, draft, catalogue),
         row=row,
         refused=refused,
@@ -216,7 +224,7 @@ async def _builder(
     )
 
 
-def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -> Response:
+def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -> Response:
     row = more.get("row")
     stored = None
     if row is not None and visit.is_outdated:
@@ -231,7 +239,7 @@ def _shown(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any) -
         labels=dict(COUNTS),
         total_labels=dict(TOTALS),
         entities={each["name"]: each for each in catalogue["entities"]},
-        at_place=builder.at_place,
+        at_place=builder.problem_in_form,
         words=WORDS,
         counts=COUNTS,
         totals=TOTALS,

@@ -44,16 +44,16 @@ async def points_of_sale(visit: Visit) -> Response:
 
 async def change_point_of_sale(visit: Visit) -> Response:
     """Create or delete one."""
-    name = visit.sent("name")
-    if visit.sent("action") == "delete":
+    name = visit.form_text("name")
+    if visit.form_text("action") == "delete":
         uses = (await usage.of_points_of_sale(visit.work)).get(name, [])
-        usage.refuse_unless_accepted(f"Point of sale {name}", uses, visit.sent("uses"))
+        usage.refuse_unless_accepted(f"Point of sale {name}", uses, visit.form_text("uses"))
         await configuration.delete_point_of_sale(visit.work, name)
         return visit.go("/settings/points-of-sale", f"{name} was deleted.")
     changes: dict[str, Any] = {}
     problems = []
     for field_name in ("name", "market", "brand", "language", "timeout_minutes"):
-        text = visit.sent(field_name)
+        text = visit.form_text(field_name)
         if not text:
             continue
         kind = PointOfSale.fields[field_name].kind
@@ -73,7 +73,7 @@ async def change_point_of_sale(visit: Visit) -> Response:
 async def people(visit: Visit, link: str = "", who: str = "") -> Response:
     """Who may log in; the link of somebody who was just invited, once."""
     found = await users.list_all(visit.work)
-    named = [each for each in found if str(each["ref"]) == visit.sent("user")]
+    named = [each for each in found if str(each["ref"]) == visit.form_text("user")]
     return visit.show(
         "settings_users.html",
         tabs=TABS,
@@ -92,35 +92,41 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
 def _differing(visit: Visit, person: Record) -> list[tuple[str, str, str]]:
     """(what, as sent, as stored) of what a form changes of somebody."""
     every = "every workspace"
-    sent = every if visit.sent("every") == "yes" else ", ".join(visit.sent_all("workspaces"))
+    sent = every if visit.form_text("every") == "yes" else ", ".join(visit.form_texts("workspaces"))
     stored = every if person["workspaces"] is None else ", ".join(person["workspaces"])
     access = {True: "no access", False: "may log in"}
     return [
         ("Who", person["email"], person["email"]),
-        ("Role", visit.sent("role"), person["role"]),
+        ("Role", visit.form_text("role"), person["role"]),
         ("Workspaces", sent, stored),
-        ("Access", access[visit.sent("disabled") == "yes"], access[bool(person["disabled_at"])]),
+        (
+            "Access",
+            access[visit.form_text("disabled") == "yes"],
+            access[bool(person["disabled_at"])],
+        ),
     ]
 
 
 async def change_people(visit: Visit) -> Response:
     """Invite somebody, change a role, renew a link, take access away."""
-    action, by = visit.sent("action"), visit.person.giver
-    memberships = None if visit.sent("every") == "yes" else visit.sent_all("workspaces")
+    action, by = visit.form_text("action"), visit.person.giver
+    memberships = None if visit.form_text("every") == "yes" else visit.form_texts("workspaces")
     if action == "invite":
-        email = visit.sent("email")
+        email = visit.form_text("email")
         token = await users.invite(
-            *(visit.work, email, visit.sent("name") or email, _role(visit), memberships), by=by
+            *(visit.work, email, visit.form_text("name") or email, _role(visit), memberships), by=by
         )
         return await people(visit, f"{visit.link_base}/login?link={token}", email)
     try:
-        user = UUID(visit.sent("user"))
+        user = UUID(visit.form_text("user"))
     except ValueError:
         raise Invalid(Problem("user", "a user")) from None
     if action == "link":
         token = await users.renew_link(visit.work, user, by=by)
-        return await people(visit, f"{visit.link_base}/login?link={token}", visit.sent("email"))
-    disabled = visit.sent("disabled") == "yes"
+        return await people(
+            visit, f"{visit.link_base}/login?link={token}", visit.form_text("email")
+        )
+    disabled = visit.form_text("disabled") == "yes"
     await users.change(
         *(visit.work, user),
         role=_role(visit),
@@ -141,16 +147,16 @@ async def workspace(visit: Visit) -> Response:
         retention=(
             ("Visitors without orders", kept.visitor_retention_days, "visitor_retention_days"),
             ("Batches and what failed in them", kept.batch_days, "batch_days"),
-            ("Files of audience exports", export_runs.KEPT.days, ""),
-            ("Messages of webhooks", webhooks.KEPT.days, ""),
+            ("Files of audience exports", export_runs.RETENTION.days, ""),
+            ("Messages of webhooks", webhooks.RETENTION.days, ""),
         ),
     )
 
 
 async def reset(visit: Visit) -> Response:
     """Empty a sandbox, once its name was typed."""
-    name = visit.sent("workspace")
-    if not visit.is_sandbox or name != visit.workspace or visit.sent("confirm") != name:
+    name = visit.form_text("workspace")
+    if not visit.is_sandbox or name != visit.workspace or visit.form_text("confirm") != name:
         raise BadRequest("Type the name of this sandbox to empty it.")
     await workspaces.reset(visit.work, name)
     return visit.go("/settings/workspace", f"{name} is empty now. Its keys stay.")
@@ -158,7 +164,7 @@ async def reset(visit: Visit) -> Response:
 
 async def log(visit: Visit) -> Response:
     """Who changed what."""
-    chosen = {name: visit.asked(name) for name in ("actor", "action", "subject")}
+    chosen = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
     page = await audit.list_(
         visit.work,
         workspace=visit.workspace,
@@ -208,7 +214,7 @@ def _as_of_guest(visit: Visit, name: str, value: Any) -> Any:
 
 def _role(visit: Visit) -> Role:
     try:
-        return Role(visit.sent("role"))
+        return Role(visit.form_text("role"))
     except ValueError:
         raise Invalid(Problem("role", "one of " + ", ".join(Role))) from None
 

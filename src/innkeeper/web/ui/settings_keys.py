@@ -36,45 +36,45 @@ async def show(
         default_scopes=DEFAULT_SCOPES & giveable,
         versions=(versions := await keys.versioned(visit.work, visit.workspace)),
         differing=[row for key in live for row in _differing(visit, key)],
-        resend=versions.get(visit.sent("client_key"), ""),
+        resend=versions.get(visit.form_text("client_key"), ""),
         rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
     )
 
 
 def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
     """(what, as sent, as stored) of what a form changes of the key that it names."""
-    if key["client_key"] != visit.sent("client_key"):
+    if key["client_key"] != visit.form_text("client_key"):
         return []
     name = key["name"] or key["client_key"]
     rows = [("Key", name, name)]
-    if visit.sent("action") == "compatibility":
-        rows.append(("Compatibility", visit.sent("compatibility"), key["compatibility"]))
-    if visit.sent("action") == "scopes":
+    if visit.form_text("action") == "compatibility":
+        rows.append(("Compatibility", visit.form_text("compatibility"), key["compatibility"]))
+    if visit.form_text("action") == "scopes":
         may = ", ".join(in_order(keys.scopes_in(key)))
-        rows.append(("Scopes", ", ".join(visit.sent_all("scopes")), may))
-    if visit.sent("action") == "rotate":
+        rows.append(("Scopes", ", ".join(visit.form_texts("scopes")), may))
+    if visit.form_text("action") == "rotate":
         rows.append(("API token", "Another one", "Perhaps another one already: ask who made it"))
     return rows
 
 
 async def change(visit: Visit) -> Response:
     """Create, rotate, change or revoke a key of this workspace."""
-    action, client_key = visit.sent("action"), visit.sent("client_key")
+    action, client_key = visit.form_text("action"), visit.form_text("client_key")
     known = {row["client_key"]: row for row in await keys.list_all(visit.work, visit.workspace)}
     if action != "create" and client_key not in known:
         raise BadRequest("There is no such key in this workspace.")
     may_give, expected = scopes_of_role(visit.person.role), visit.expected
     if action == "create":
-        name = visit.sent("name")[:100]
+        name = visit.form_text("name")[:100]
         fresh = await keys.create(
             *(visit.work, visit.workspace, _compatibility(visit), name),
-            scopes=read_scopes(visit.sent_all("scopes")),
+            scopes=read_scopes(visit.form_texts("scopes")),
             by=may_give,
         )
     elif action == "rotate":
         fresh = await keys.rotate(visit.work, client_key, by=may_give, expected=expected)
     elif action == "scopes":
-        scopes = read_scopes(visit.sent_all("scopes"))
+        scopes = read_scopes(visit.form_texts("scopes"))
         await keys.set_scopes(visit.work, client_key, scopes, by=may_give, expected=expected)
         return visit.go("/settings", f"The key may {', '.join(in_order(scopes))} now.")
     elif action == "compatibility":
@@ -90,16 +90,16 @@ async def change(visit: Visit) -> Response:
 
 
 def _compatibility(visit: Visit) -> keys.Compatibility:
-    return "official" if visit.sent("compatibility") == "official" else "open"
+    return "official" if visit.form_text("compatibility") == "official" else "open"
 
 
 async def change_client(visit: Visit) -> Response:
     """Create or revoke an OAuth key of this workspace."""
-    action, client_id = visit.sent("action"), visit.sent("client_id")
+    action, client_id = visit.form_text("action"), visit.form_text("client_id")
     if action == "create":
         # What it reads are guests.
         visit.need(Right.PERSONAL)
-        made = await oauth.create(visit.work, visit.workspace, visit.sent("name")[:100])
+        made = await oauth.create(visit.work, visit.workspace, visit.form_text("name")[:100])
         return await show(visit, client=made)
     known = {row["client_id"] for row in await oauth.list_all(visit.work, visit.workspace)}
     if action != "revoke" or client_id not in known:
@@ -110,12 +110,12 @@ async def change_client(visit: Visit) -> Response:
 
 async def change_alias(visit: Visit) -> Response:
     """Let a context id stand for a key of this workspace, or no longer."""
-    alias, client_key = visit.sent("alias"), visit.sent("client_key")
+    alias, client_key = visit.form_text("alias"), visit.form_text("client_key")
     own = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
     stands_for = {row["alias"]: row["client_key"] for row in await keys.aliases(visit.work)}
     if not alias or client_key not in own or stands_for.get(alias, client_key) not in own:
         raise BadRequest("Name a context id, and a key of this workspace.")
-    if visit.sent("action") == "remove":
+    if visit.form_text("action") == "remove":
         await keys.forget_alias(visit.work, alias)
         return visit.go("/settings", f"{alias} stands for no key any more.")
     await keys.name_key(visit.work, alias, client_key, only_new=True)

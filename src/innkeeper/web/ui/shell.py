@@ -116,22 +116,22 @@ class Visit:
         """The ref in the path; raises `NotFound` when it is none."""
         return ref_of(self.request.path_params[name])
 
-    def asked(self, name: str, default: str = "") -> str:
+    def query_text(self, name: str, default: str = "") -> str:
         return self.request.query_params.get(name, default)
 
-    def sent(self, name: str, default: str = "") -> str:
+    def form_text(self, name: str, default: str = "") -> str:
         """A text field of the form, trimmed."""
         value = self.form.get(name, default)
         return value.strip() if isinstance(value, str) else default
 
-    def sent_all(self, name: str) -> list[str]:
+    def form_texts(self, name: str) -> list[str]:
         """Every value of a field of the form that may be sent several times."""
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
 
     @property
     def expected(self) -> Expected | None:
         """The version of what the form was made of; None where it carries none."""
-        version = self.sent("version")
+        version = self.form_text("version")
         return Expected(frozenset({version})) if version else None
 
     @property
@@ -147,10 +147,10 @@ class Visit:
     def version(self, stored: str) -> str:
         """The version that a form carries: what it was made of while it is typed in, and what is
         stored as soon as that was shown."""
-        return stored if self.is_outdated else self.sent("version") or stored
+        return stored if self.is_outdated else self.form_text("version") or stored
 
     @property
-    def sent_fields(self) -> list[tuple[str, str]]:
+    def form_fields(self) -> list[tuple[str, str]]:
         """(name, value) of what a refused form held, to be sent once more with another version."""
         return [
             (name, value)
@@ -159,10 +159,10 @@ class Visit:
         ]
 
     @property
-    def sent_back(self) -> str:
+    def refused_form(self) -> str:
         """What a refused form held, as JSON: its dialog opens again as it was typed. Nothing
         of an outdated one, whose page asks before anything opens."""
-        kept = {} if self.is_outdated else dict(self.sent_fields)
+        kept = {} if self.is_outdated else dict(self.form_fields)
         return msgspec.json.encode(kept).decode()
 
     @property
@@ -172,7 +172,7 @@ class Visit:
 
     @property
     def offset(self) -> int:
-        text = self.asked("offset", "0")
+        text = self.query_text("offset", "0")
         return min(int(text), 10**6) if text.isdecimal() and text.isascii() else 0
 
     def url(self, path: str = "/", **query: Any) -> str:

@@ -34,13 +34,13 @@ DATES: Final = (
 async def show(visit: Visit) -> Response:
     """Sessions by channel, interaction and date; `open` names the one whose events show."""
     guest, frame = await opened(visit)
-    wanted = visit.asked("open")
+    wanted = visit.query_text("open")
     found = await sessions.of_guest(
         visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
     )
     is_own = any(str(each["ref"]) == wanted for each in found.sessions)
     events = await sessions.headlines(visit.work, UUID(wanted), EVENTS) if is_own else []
-    chosen = {name: visit.asked(name) for name in ("channel", "interaction", "date")}
+    chosen = {name: visit.query_text(name) for name in ("channel", "interaction", "date")}
     shown = [visit.veil(each, Session) for each in found.sessions if _matches(each, chosen)]
     channels = sorted({each["channel"] for each in found.sessions})
     return visit.show(
@@ -54,7 +54,7 @@ async def show(visit: Visit) -> Response:
         interactions=[("", "Every outcome"), *((each, each.title()) for each in INTERACTIONS)],
         dates=DATES,
         open=wanted,
-        events={wanted: [_told(visit, event) for event in reversed(events)]},
+        events={wanted: [_described(visit, event) for event in reversed(events)]},
     )
 
 
@@ -90,7 +90,7 @@ def _channel(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _told(visit: Visit, event: Record) -> Record:
+def _described(visit: Visit, event: Record) -> Record:
     """An event with a line that says what it was about."""
     names = ("product", "product_name", "reference_id", "email")
     words = [event["product"] or event["page"], *(event[name] for name in names[1:])]

@@ -156,7 +156,7 @@ def of(name: str, told: Mapping[str, Any]) -> TraitDraft:
     )
 
 
-def kept(told: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+def definition_to_save(told: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
     """The definition to keep: `before` to the letter where `told` means the same."""
     return before if _same(told, before) else told
 

@@ -19,7 +19,7 @@ from innkeeper.web.ui.segments import people, veil_rules
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.web.ui.trait_form import TraitDraft
 
-PLACES: Final = ("name", "entity", "function", "field", "currency")
+POSITIONS: Final = ("name", "entity", "function", "field", "currency")
 """Fields of the form that have a place of their own for what is wrong with them."""
 
 
@@ -65,7 +65,7 @@ async def one(visit: Visit) -> Response:
 async def act(visit: Visit) -> Response:
     """Delete a trait; refused while somebody asks for it."""
     name = visit.request.path_params["trait"]
-    if visit.sent("action") != "delete":
+    if visit.form_text("action") != "delete":
         raise BadRequest("Unknown action.")
     await traits.delete(visit.work, name)
     return visit.go("/traits", f"{name} was deleted.")
@@ -73,7 +73,7 @@ async def act(visit: Visit) -> Response:
 
 async def new(visit: Visit) -> Response:
     """An empty form; the page asks for its values once it is there."""
-    return await _shown(visit, TraitDraft(), None, is_first=True)
+    return await _page_of(visit, TraitDraft(), None, is_first=True)
 
 
 async def edit(visit: Visit) -> Response:
@@ -82,7 +82,7 @@ async def edit(visit: Visit) -> Response:
     if not trait_form.fits(row["definition"]):
         return visit.go(f"/traits/of/{row['name']}")
     draft = trait_form.of(row["name"], row["definition"])
-    return await _shown(visit, draft, row, is_first=True)
+    return await _page_of(visit, draft, row, is_first=True)
 
 
 async def save(visit: Visit) -> Response:
@@ -90,25 +90,25 @@ async def save(visit: Visit) -> Response:
     row = await _own(visit) if "trait" in visit.request.path_params else None
     draft = trait_form.read(visit.form)
     told = trait_form.definition(draft)
-    if visit.sent("do") != "save":
+    if visit.form_text("do") != "save":
         try:
-            return await _shown(
+            return await _page_of(
                 visit, draft, row, look=await trait_values.preview(visit.work, told)
             )
         except Invalid as invalid:
-            return await _shown(visit, draft, row, problems=invalid.problems)
+            return await _page_of(visit, draft, row, problems=invalid.problems)
     name = row["name"] if row else trait_form.code_name(draft.name)
     try:
         if row:
-            kept = trait_form.kept(told, row["definition"])
+            kept = trait_form.definition_to_save(told, row["definition"])
             await traits.put(visit.work, name, kept, visit.expected)
-        elif name in await traits.known(visit.work):
+        elif name in await traits.list_current(visit.work):
             raise Conflict(f"There is a trait {name} already.")
         else:
             await traits.put(visit.work, name, told, only_new=True)
     except Outdated as outdated:
         visit.fault = outdated
-        shown = await _shown(visit, draft, await _own(visit), is_first=True)
+        shown = await _page_of(visit, draft, await _own(visit), is_first=True)
         shown.status_code = outdated.status
         return shown
     except (Invalid, Conflict) as refused:
@@ -124,7 +124,7 @@ async def _refused(
         problems = list(error.problems)
     else:
         problems = [Problem("" if row else "name", error.message)]
-    shown = await _shown(visit, draft, row, problems=problems, is_first=True)
+    shown = await _page_of(visit, draft, row, problems=problems, is_first=True)
     shown.status_code = error.status
     return shown
 
@@ -136,7 +136,7 @@ async def _own(visit: Visit) -> Record:
     return row
 
 
-async def _shown(
+async def _page_of(
     visit: Visit,
     draft: TraitDraft,
     row: Record | None,
@@ -153,7 +153,7 @@ async def _shown(
     wrong = {
         each.field: f"{each.reason[:1].upper()}{each.reason[1:]}"
         for each in problems
-        if each.field in PLACES
+        if each.field in POSITIONS
     }
     return visit.show(
         "trait_form.html",
@@ -168,7 +168,7 @@ async def _shown(
         code_name=trait_form.code_name(draft.name),
         wrong=wrong,
         # Of one that was just refused the page says why, before it asks for values.
-        others=[_at_place(each) for each in problems if each.field not in PLACES],
+        others=[_problem_in_form(each) for each in problems if each.field not in POSITIONS],
         is_first=is_first and not problems,
         refused=is_first and bool(problems),
         **await _looked(visit, look),
@@ -182,9 +182,9 @@ def _differing(draft: TraitDraft, row: Record) -> list[tuple[str, str, str]]:
     return [each for each in rows if each[1] != each[2]]
 
 
-def _at_place(problem: Problem) -> str:
+def _problem_in_form(problem: Problem) -> str:
     """A problem of the rules, which are read as those of a segment with one group."""
-    words = builder.at_place(problem).removeprefix("Group 1, ").removeprefix("Group 1: ")
+    words = builder.problem_in_form(problem).removeprefix("Group 1, ").removeprefix("Group 1: ")
     return words[:1].upper() + words[1:]
 
 

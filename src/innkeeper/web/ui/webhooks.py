@@ -49,26 +49,26 @@ def _differing(
     visit: Visit, rows: list[Record], titles: dict[str, str]
 ) -> list[tuple[str, str, str]]:
     """(what, as sent, as stored) of the webhook that a form creates or deletes."""
-    what = visit.sent("what")
+    what = visit.form_text("what")
     stored = [row["url"] for row in rows if f"{row['kind']}:{row['friendly_id']}" == what]
-    sent = "No webhook" if visit.sent("action") == "delete" else visit.sent("url")
+    sent = "No webhook" if visit.form_text("action") == "delete" else visit.form_text("url")
     return [(titles.get(what, what), sent, stored[0] if stored else "No webhook")]
 
 
 async def change(visit: Visit) -> Response:
     """Tell an address, tell it no longer, send a message again."""
-    action = visit.sent("action")
-    kind, _, friendly = visit.sent("what").partition(":")
+    action = visit.form_text("action")
+    kind, _, friendly = visit.form_text("what").partition(":")
     if action == "create":
-        url = visit.sent("url")
+        url = visit.form_text("url")
         secret = await subscriptions.put(visit.work, kind, friendly, url, visit.expected)
         return await show(visit, secret, url)
     if action == "delete":
         await subscriptions.remove(visit.work, kind, friendly, visit.expected)
         return visit.go("/settings/webhooks", "The address is told no more.")
-    if action != "again" or not visit.sent("sequence").isdecimal():
+    if action != "again" or not visit.form_text("sequence").isdecimal():
         raise BadRequest("Unknown action.")
-    await subscriptions.again(visit.work, int(visit.sent("sequence")[:18]))
+    await subscriptions.again(visit.work, int(visit.form_text("sequence")[:18]))
     return visit.go("/settings/webhooks", "The message is sent again within seconds.")
 
 

@@ -27,7 +27,7 @@ LONGEST_NAME: Final = 100
 COMPATIBILITIES: Final = ("open", "official")
 
 
-def shown(row: Record, base: str) -> dict[str, Any]:
+def represent(row: Record, base: str) -> dict[str, Any]:
     """A key without its token."""
     item = {
         "href": f"{base}{PATH}/{row['client_key']}",
@@ -46,7 +46,7 @@ def shown(row: Record, base: str) -> dict[str, Any]:
 async def list_keys(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Every key of the workspace, revoked ones too."""
     rows = await keys.list_all(work, work.workspace)
-    return EndpointResponse({"items": [shown(row, asked.base) for row in rows]})
+    return EndpointResponse({"items": [represent(row, asked.base) for row in rows]})
 
 
 async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -58,7 +58,7 @@ async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
             work, work.workspace, compatibility, name, scopes=scopes, by=asked.scopes
         )
         row = await _own(work, made.client_key)
-    body = {**shown(row, asked.base), "apiToken": made.api_token}
+    body = {**represent(row, asked.base), "apiToken": made.api_token}
     return EndpointResponse(body, 201, body["href"])
 
 
@@ -69,7 +69,7 @@ async def rotate_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
         if row["revoked_at"] is not None:
             raise Conflict("The key was revoked: create another one.")
         made = await keys.rotate(work, row["client_key"], by=asked.scopes)
-    return EndpointResponse({**shown(row, asked.base), "apiToken": made.api_token})
+    return EndpointResponse({**represent(row, asked.base), "apiToken": made.api_token})
 
 
 async def revoke_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -141,7 +141,7 @@ KEYS: Final = (
         summary="List API keys",
         tag=TAG,
         perform=list_keys,
-        shown=items_of(_KEY),
+        response_schema=items_of(_KEY),
     ),
     Endpoint(
         method="POST",
@@ -155,7 +155,7 @@ KEYS: Final = (
             compatibility={**one_of(*COMPATIBILITIES), "default": "open"},
             scopes={**_SCOPES, "default": in_order(DEFAULT_SCOPES)},
         ),
-        shown=_KEY,
+        response_schema=_KEY,
         status=201,
         # A stored answer would hold the token.
         own_transactions=True,
@@ -167,7 +167,7 @@ KEYS: Final = (
         summary="Give an API key another token",
         tag=TAG,
         perform=rotate_key,
-        shown=_KEY,
+        response_schema=_KEY,
         parameters=_PARAMETERS,
         failures=frozenset({409}),
         own_transactions=True,

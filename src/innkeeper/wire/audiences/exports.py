@@ -70,14 +70,14 @@ async def check_early(asked: EndpointRequest) -> None:
 
 def _seen(row: Record, asked: EndpointRequest) -> dict[str, Any]:
     """An export as the caller may see it: without values of personal fields in its filter."""
-    body = shown(row, asked.base)
+    body = represent(row, asked.base)
     return body if asked.personal else without_personal(body)
 
 
 async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the export, and the secret that its messages are signed with, once."""
     row = await audience_exports.create(work, asked.body or {}, asked.problems)
-    body = shown(row, asked.base)
+    body = represent(row, asked.base)
     if row["webhook_secret"]:
         body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
     return EndpointResponse(body, 201, body["href"], etag=etag_of(row))
@@ -94,7 +94,7 @@ async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     row = await audience_exports.change(
         work, _export(asked), asked.body or {}, asked.expected, asked.problems
     )
-    return EndpointResponse(shown(row, asked.base), etag=etag_of(row))
+    return EndpointResponse(represent(row, asked.base), etag=etag_of(row))
 
 
 async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -134,7 +134,7 @@ async def files(work: Work, asked: EndpointRequest) -> EndpointResponse:
     )
 
 
-def shown(row: Record, base: str) -> dict[str, Any]:
+def represent(row: Record, base: str) -> dict[str, Any]:
     """An export."""
     item = {
         "ref": row["ref"],
@@ -252,7 +252,7 @@ _REPORTED: Final[dict[str, Schema]] = {
     **dict.fromkeys(("datasetDate", "startTime", "endTime"), or_absent(INSTANT)),
 }
 _REPORT: Final = named("ExportReport", an_object(("executionRef", "status"), **_REPORTED))
-_PROGRESS_SHOWN: Final[dict[str, Schema]] = {
+_PROGRESS_SCHEMA: Final[dict[str, Schema]] = {
     "attempts": WHOLE,
     "error": or_absent(TEXT),
     "nextAttemptAt": or_absent(INSTANT),
@@ -264,7 +264,7 @@ _PROGRESS_SHOWN: Final[dict[str, Schema]] = {
 }
 _EXECUTION: Final = named(
     "ExportExecution",
-    an_object(("executionRef", "status"), **_REPORTED, **_PROGRESS_SHOWN),
+    an_object(("executionRef", "status"), **_REPORTED, **_PROGRESS_SCHEMA),
 )
 _EXPORT: Final = named(
     "AudienceExport",
@@ -290,7 +290,7 @@ def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) ->
         summary=summary,
         tag=TAG,
         perform=perform,
-        shown=shown_as,
+        response_schema=shown_as,
         parameters=_NAMES,
         bearer=True,
         failures=frozenset({400}) if perform is one else frozenset(),
@@ -336,7 +336,7 @@ EXPORTS: Final = (
 """A1 to A3 (rest-v2.1.md 10)."""
 
 OWN_EXPORTS: Final = (
-    _own("GET", "", "listExports", "List exports", list_all, shown=items_of(_EXPORT)),
+    _own("GET", "", "listExports", "List exports", list_all, response_schema=items_of(_EXPORT)),
     _own(
         "POST",
         "",
@@ -345,11 +345,19 @@ OWN_EXPORTS: Final = (
         create,
         before=check_early,
         body=definitions.EXPORT | {"required": ["name", "segment"]},
-        shown=_EXPORT,
+        response_schema=_EXPORT,
         status=201,
         has_etag=True,
     ),
-    _own("GET", "/{export}", "fetchExport", "Fetch an export", fetch, shown=_EXPORT, has_etag=True),
+    _own(
+        "GET",
+        "/{export}",
+        "fetchExport",
+        "Fetch an export",
+        fetch,
+        response_schema=_EXPORT,
+        has_etag=True,
+    ),
     _own(
         "PATCH",
         "/{export}",
@@ -358,7 +366,7 @@ OWN_EXPORTS: Final = (
         change,
         before=check_early,
         body=definitions.EXPORT,
-        shown=_EXPORT,
+        response_schema=_EXPORT,
         has_etag=True,
         takes_version=True,
     ),
@@ -371,14 +379,16 @@ OWN_EXPORTS: Final = (
         status=204,
         takes_version=True,
     ),
-    _own("POST", "/{export}/run", "runExport", "Run now", start, shown=_REPORT, status=202),
+    _own(
+        "POST", "/{export}/run", "runExport", "Run now", start, response_schema=_REPORT, status=202
+    ),
     _own(
         "GET",
         "/{export}/executions",
         "listExportExecutions",
         "List executions",
         executions,
-        shown=items_of(_EXECUTION),
+        response_schema=items_of(_EXECUTION),
     ),
     _own(
         "GET",
@@ -386,7 +396,7 @@ OWN_EXPORTS: Final = (
         "listExportFiles",
         "Files of one execution",
         files,
-        shown=_LISTING,
+        response_schema=_LISTING,
         failures=frozenset({400}),
     ),
 )

@@ -82,7 +82,7 @@ _ROW: Final[Schema] = {
     "additionalProperties": {"type": ["string", "number", "null"]},
     "description": "A value for each of `columns`.",
 }
-_SHOWN: Final = named(
+_REPORT_SCHEMA: Final = named(
     "Report",
     an_object(
         ("report", "title", "timeZone", "from", "to", "columns", "rows"),
@@ -103,7 +103,9 @@ REPORTS: Final = (
         summary="List reports",
         tag=TAG,
         perform=list_all,
-        shown=items_of(an_object(("name", "title", "href"), name=TEXT, title=TEXT, href=URL)),
+        response_schema=items_of(
+            an_object(("name", "title", "href"), name=TEXT, title=TEXT, href=URL)
+        ),
     ),
     Endpoint(
         method="GET",
@@ -112,7 +114,7 @@ REPORTS: Final = (
         summary="A report, as JSON or CSV",
         tag=TAG,
         perform=fetch,
-        shown=_SHOWN,
+        response_schema=_REPORT_SCHEMA,
         other_media=("text/csv",),
         parameters={"report": "reportName"},
         query={

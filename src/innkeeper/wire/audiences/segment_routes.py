@@ -177,7 +177,7 @@ _OF_GUEST: Final = an_object(
 )
 
 
-def _special(method: str, path: str, name: str, summary: str, **more: object) -> Endpoint:
+def _endpoint(method: str, path: str, name: str, summary: str, **more: object) -> Endpoint:
     parameters = {"segment": "segmentRef", "trait": "traitName", "guest": "guestRef"}
     given: dict[str, object] = {"tag": TAG, "parameters": parameters, **more}
     return Endpoint(method=method, path=path, name=name, summary=summary, **given)  # type: ignore[arg-type]
@@ -186,24 +186,31 @@ def _special(method: str, path: str, name: str, summary: str, **more: object) ->
 _ONE: Final = OWN + "/{segment}"
 
 SEGMENTS_V4: Final = (
-    _special(
-        "GET", V4, "listSegmentDefinitions", "List segments", perform=wire.list_v4, shown=_SEGMENTS
+    _endpoint(
+        "GET",
+        V4,
+        "listSegmentDefinitions",
+        "List segments",
+        perform=wire.list_v4,
+        response_schema=_SEGMENTS,
     ),
-    _special(
+    _endpoint(
         "GET",
         V4 + "/{segment}",
         "fetchSegmentDefinition",
         "Fetch a segment",
         perform=wire.fetch,
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
         has_etag=True,
     ),
 )
 """What the vendor's clients read (segmentation-and-export.md 1.3)."""
 
 OWN_SEGMENTS: Final = (
-    _special("GET", OWN, "listSegments", "List segments", perform=wire.list_v4, shown=_SEGMENTS),
-    _special(
+    _endpoint(
+        "GET", OWN, "listSegments", "List segments", perform=wire.list_v4, response_schema=_SEGMENTS
+    ),
+    _endpoint(
         "POST",
         OWN,
         "createSegment",
@@ -211,11 +218,11 @@ OWN_SEGMENTS: Final = (
         perform=wire.create,
         before=wire.check_early,
         body=SEGMENT | {"required": ["name", "definition"]},
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
         status=201,
         has_etag=True,
     ),
-    _special(
+    _endpoint(
         "POST",
         OWN + "/preview",
         "previewSegment",
@@ -223,25 +230,25 @@ OWN_SEGMENTS: Final = (
         perform=wire.preview,
         before=wire.check_early,
         body=an_object(("definition",), definition=SEGMENT_DEFINITION),
-        shown=_PREVIEW,
+        response_schema=_PREVIEW,
         own_transactions=True,
         failures=frozenset({503}),
     ),
-    _special(
+    _endpoint(
         "GET",
         OWN + "/fields",
         "listSegmentFields",
         "What segments may ask",
         perform=wire.fields,
-        shown=_FIELDS,
+        response_schema=_FIELDS,
     ),
-    _special(
+    _endpoint(
         "GET",
         OWN + "/values",
         "listSegmentValues",
         "Frequent values of a field",
         perform=wire.values,
-        shown=_VALUES,
+        response_schema=_VALUES,
         needs=frozenset({"entity", "field"}),
         query={
             "entity": "guest, session, event, order or order_item.",
@@ -252,16 +259,16 @@ OWN_SEGMENTS: Final = (
         },
         failures=frozenset({400}),
     ),
-    _special(
+    _endpoint(
         "GET",
         _ONE,
         "fetchSegment",
         "Fetch a segment",
         perform=wire.fetch,
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
         has_etag=True,
     ),
-    _special(
+    _endpoint(
         "PATCH",
         _ONE,
         "changeSegment",
@@ -269,12 +276,12 @@ OWN_SEGMENTS: Final = (
         perform=wire.change,
         before=wire.check_early,
         body=SEGMENT_CHANGE,
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
         has_etag=True,
         takes_version=True,
         failures=frozenset({409}),
     ),
-    _special(
+    _endpoint(
         "DELETE",
         _ONE,
         "deleteSegment",
@@ -284,97 +291,97 @@ OWN_SEGMENTS: Final = (
         takes_version=True,
         failures=frozenset({409}),
     ),
-    _special(
+    _endpoint(
         "POST",
         _ONE + "/start",
         "startSegment",
         "Publish: calculate, then keep it Live",
         perform=wire.start,
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
         status=202,
     ),
-    _special(
+    _endpoint(
         "POST",
         _ONE + "/pause",
         "pauseSegment",
         "Stop calculating",
         perform=wire.pause,
-        shown=_SEGMENT,
+        response_schema=_SEGMENT,
     ),
-    _special(
+    _endpoint(
         "POST",
         _ONE + "/run",
         "runSegment",
         "Calculate now",
         perform=wire.run,
-        shown=_RUN,
+        response_schema=_RUN,
         own_transactions=True,
     ),
-    _special(
+    _endpoint(
         "GET",
         _ONE + "/runs",
         "listSegmentRuns",
         "List runs, newest first",
         perform=wire.runs,
-        shown=items_of(_RUN),
+        response_schema=items_of(_RUN),
     ),
-    _special(
+    _endpoint(
         "GET",
         _ONE + "/revisions",
         "listSegmentRevisions",
         "What the segment was",
         perform=wire.revisions,
-        shown=items_of(_REVISION),
+        response_schema=items_of(_REVISION),
     ),
-    _special(
+    _endpoint(
         "GET",
         _ONE + "/guests",
         "listSegmentGuests",
         "Guests in the segment now",
         perform=wire.members,
-        shown=an_object(("totalCount", "items"), totalCount=WHOLE, items=array_of(REF)),
+        response_schema=an_object(("totalCount", "items"), totalCount=WHOLE, items=array_of(REF)),
         failures=frozenset({400}),
         query={"offset": "Guests to skip.", "limit": "Guests on the page, 100 unless told."},
     ),
-    _special(
+    _endpoint(
         "GET",
         _ONE + "/guests/{guest}",
         "explainSegmentGuest",
         "Whether a guest is in the segment, and why",
         perform=wire.explain,
-        shown=_VERDICT,
+        response_schema=_VERDICT,
         failures=frozenset({409}),
     ),
-    _special(
+    _endpoint(
         "GET",
         TRAITS,
         "listTraits",
         "List computed traits",
         perform=wire.list_traits,
-        shown=items_of(_TRAIT),
+        response_schema=items_of(_TRAIT),
     ),
-    _special(
+    _endpoint(
         "GET",
         TRAITS + "/{trait}",
         "fetchTrait",
         "Fetch a computed trait",
         perform=wire.fetch_trait,
-        shown=_TRAIT,
+        response_schema=_TRAIT,
         has_etag=True,
     ),
-    _special(
+    _endpoint(
         "PUT",
         TRAITS + "/{trait}",
         "putTrait",
         "Define a computed trait",
         perform=wire.put_trait,
         body=TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]},
-        shown=_TRAIT,
+        response_schema=_TRAIT,
         has_etag=True,
         takes_version=True,
         failures=frozenset({409}),
     ),
-    _special(
+    _endpoint(
         "DELETE",
         TRAITS + "/{trait}",
         "deleteTrait",
@@ -384,13 +391,13 @@ OWN_SEGMENTS: Final = (
         takes_version=True,
         failures=frozenset({409}),
     ),
-    _special(
+    _endpoint(
         "GET",
         "/innkeeper/v1/guests/{guest}/traits",
         "fetchGuestTraits",
         "Computed traits and Live segments of a guest",
         perform=wire.traits_of_guest,
-        shown=_OF_GUEST,
+        response_schema=_OF_GUEST,
     ),
 )
 """Everything else that segments can do, under our own paths."""

@@ -25,7 +25,7 @@ TRAITS: Final = "/innkeeper/v1/traits"
 MOST: Final = 10_000
 
 
-def shown(row: Record, asked: EndpointRequest, client_key: str) -> dict[str, Any]:
+def represent(row: Record, asked: EndpointRequest, client_key: str) -> dict[str, Any]:
     """A segment in the vendor's form (1.3), with what is ours beside it."""
     base = asked.base
     href = f"{base}{V4}/{row['ref']}"
@@ -80,14 +80,14 @@ def _record(row: Record, *names: str) -> dict[str, Any]:
 
 async def list_v4(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """`{href, items}`: every segment."""
-    items = [shown(row, asked, work.actor) for row in await segments.list_all(work)]
+    items = [represent(row, asked, work.actor) for row in await segments.list_all(work)]
     return EndpointResponse({"href": asked.base + V4, "items": items})
 
 
 async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """One segment by ref or friendly id."""
     row = await segments.fetch(work, _segment(asked))
-    return EndpointResponse(shown(row, asked, work.actor), etag=etag_of(row))
+    return EndpointResponse(represent(row, asked, work.actor), etag=etag_of(row))
 
 
 async def check_early(asked: EndpointRequest) -> None:
@@ -99,7 +99,7 @@ async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
     require_for_definition(asked.body, asked.scopes)
     row = await segments.create(work, asked.body or {}, asked.problems)
-    body = shown(row, asked, work.actor) | _secret(work, row)
+    body = represent(row, asked, work.actor) | _secret(work, row)
     return EndpointResponse(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
 
 
@@ -109,7 +109,9 @@ async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
     row = await segments.change(
         work, _segment(asked), asked.body or {}, asked.expected, asked.problems
     )
-    return EndpointResponse(shown(row, asked, work.actor) | _secret(work, row), etag=etag_of(row))
+    return EndpointResponse(
+        represent(row, asked, work.actor) | _secret(work, row), etag=etag_of(row)
+    )
 
 
 async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -121,12 +123,14 @@ async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def start(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the segment, which is Publishing."""
     row = await segments.start(work, _segment(asked))
-    return EndpointResponse(shown(row, asked, work.actor), 202)
+    return EndpointResponse(represent(row, asked, work.actor), 202)
 
 
 async def pause(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the segment, which is Paused."""
-    return EndpointResponse(shown(await segments.pause(work, _segment(asked)), asked, work.actor))
+    return EndpointResponse(
+        represent(await segments.pause(work, _segment(asked)), asked, work.actor)
+    )
 
 
 async def run(work: Work, asked: EndpointRequest) -> EndpointResponse:

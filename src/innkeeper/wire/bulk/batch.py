@@ -46,14 +46,14 @@ async def allocate(work: Work, asked: EndpointRequest) -> EndpointResponse:
     if problems or ref is None:
         raise Invalid(*problems)
     batch = await batches.allocate(work, ref, checksum=checksum, size=size)
-    return EndpointResponse(await _shown(work, batch, asked.base, upload=True))
+    return EndpointResponse(await _represent(work, batch, asked.base, upload=True))
 
 
 async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """200 with the status, in the words of the older endpoint."""
     batch = await _one(work, asked)
     plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
-    return EndpointResponse(await _shown(work, plain, asked.base))
+    return EndpointResponse(await _represent(work, plain, asked.base))
 
 
 async def inspect(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -133,7 +133,9 @@ def number_of(query: Any, name: str, default: int, least: int, problems: list[Pr
     return default
 
 
-async def _shown(work: Work, batch: Record, base: str, *, upload: bool = False) -> dict[str, Any]:
+async def _represent(
+    work: Work, batch: Record, base: str, *, upload: bool = False
+) -> dict[str, Any]:
     ref = batch["ref"]
     status: dict[str, Any] = {"code": batch["state"]}
     if batch["state"] == batches.ERROR and batch["failed"]:
@@ -153,7 +155,7 @@ async def _shown(work: Work, batch: Record, base: str, *, upload: bool = False) 
 
 
 async def _inspected(work: Work, batch: Record, base: str) -> dict[str, Any]:
-    return {**await _shown(work, batch, base), "totalRecords": batch["records"]}
+    return {**await _represent(work, batch, base), "totalRecords": batch["records"]}
 
 
 async def upload_link(work: Work, batch: UUID, base: str) -> dict[str, str]:
@@ -224,7 +226,7 @@ BATCHES: Final = (
             },
             "required": ["checksum", "size"],
         },
-        shown=_BATCH,
+        response_schema=_BATCH,
         failures=frozenset({409}),
     ),
     Endpoint(
@@ -234,7 +236,7 @@ BATCHES: Final = (
         summary="Fetch the status of a batch",
         tag=TAG,
         perform=fetch,
-        shown=_BATCH,
+        response_schema=_BATCH,
     ),
     Endpoint(
         method="GET",
@@ -243,7 +245,7 @@ BATCHES: Final = (
         summary="Fetch the exact status of a batch",
         tag=TAG,
         perform=inspect,
-        shown=_INSPECTED,
+        response_schema=_INSPECTED,
     ),
     Endpoint(
         method="GET",
@@ -252,7 +254,7 @@ BATCHES: Final = (
         summary="List batches",
         tag=TAG,
         perform=inspect_all,
-        shown=page_of(_INSPECTED),
+        response_schema=page_of(_INSPECTED),
         query={
             "status": "Statuses, separated by commas; none shows all.",
             "createdBefore": "Only those allocated before this instant.",

@@ -81,7 +81,7 @@ ITEM: Final = _plan(
     },
     {"passenger_type_code": "consumerTypeCode"},
 )
-TOLD: Final = {**GUEST, "guestType": ("guest_type", None, False)}
+PERSON: Final = {**GUEST, "guestType": ("guest_type", None, False)}
 """A contact or consumer is shaped like a guest; what type of guest it is the order decides."""
 NEEDED: Final = {
     "upsert": ("referenceId", "channel", "pointOfSale", "orderedAt"),

@@ -29,7 +29,7 @@ from innkeeper.wire.bulk.batch_plans import (
     NEEDED_OF_ITEMS,
     ORDER,
     OWN_GUEST,
-    TOLD,
+    PERSON,
     Plan,
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
@@ -146,7 +146,7 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.Orde
     problems += [missing(name) for name in NEEDED[mode] if value.get(name) is None]
     if mode == "insert" and changes.get("payment_type") == "Card" and "card_type" not in changes:
         problems.append(missing("cardType"))
-    contact = _told(rest.get("contact"), "contact", problems)
+    contact = _person_record(rest.get("contact"), "contact", problems)
     items: list[ItemRecord] = []
     consumers: list[PersonRecord] = []
     if mode == "insert":
@@ -159,7 +159,7 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.Orde
     elif rest.get("orderItems"):
         problems.append(Problem("orderItems", "is not supported by upsert"))
     for index, one in enumerate(_listed(rest.get("consumers"), "consumers", problems)):
-        consumers.append(_told(one, f"consumers[{index}]", problems, uses_items=True))
+        consumers.append(_person_record(one, f"consumers[{index}]", problems, uses_items=True))
     groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, problems)
     if len(groups) > 1:
         problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
@@ -193,7 +193,7 @@ def _item(value: Any, at: str, problems: list[Problem]) -> ItemRecord:
     return ItemRecord(_present(changes), groups[0] if groups else None)
 
 
-def _told(
+def _person_record(
     value: Any, at: str, problems: list[Problem], *, uses_items: bool = False
 ) -> PersonRecord:
     if value is None:
@@ -204,7 +204,7 @@ def _told(
         return PersonRecord({})
     found: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
-    changes, rest = _members(TOLD, value, nested, found)
+    changes, rest = _members(PERSON, value, nested, found)
     groups = _groups(rest.get("extensions"), _EXTENSION, found)
     items = []
     for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", found)):
@@ -220,7 +220,7 @@ def _told(
 def guest_delete(value: dict[str, Any], mode: str) -> Operation:
     """Whom to remove: identifiers, or attributes that identify (batch-api.md 9)."""
     problems: list[Problem] = []
-    changes, _ = _members({**GUEST, **TOLD}, value, ("extensions",), problems)
+    changes, _ = _members({**GUEST, **PERSON}, value, ("extensions",), problems)
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.GuestDelete(mode, _present(changes))
@@ -295,7 +295,7 @@ def _members(
             if spelt in nested:
                 rest[spelt] = given
             else:
-                problems.append(Problem(_shown(spelt), _UNKNOWN))
+                problems.append(Problem(_loggable_name(spelt), _UNKNOWN))
             continue
         name, kind, clearable = known
         if kind is None:
@@ -354,6 +354,6 @@ def _present(changes: Changes) -> Record:
     return {name: value for name, value in changes.items() if value is not None}
 
 
-def _shown(name: str) -> str:
+def _loggable_name(name: str) -> str:
     """A member's name as a log may hold it."""
     return name[:100].replace("\x00", "").encode(errors="replace").decode()

@@ -11,7 +11,7 @@ from innkeeper.resources.kinds import Count, Instant, Kind, Number
 from innkeeper.resources.orders import Order, OrderItem
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Row
-from innkeeper.wire.encode import shown_instant
+from innkeeper.wire.encode import instant_text
 from innkeeper.wire.naming import camel
 
 Value = dict[str, Any]
@@ -116,7 +116,7 @@ def _fields(resource: type[Resource], record: Mapping[str, Any]) -> Value:
         told = record.get(name)
         if told is not None and name != "extra":
             instant = isinstance(field.kind, Instant)
-            value[_SPELT.get(name, camel(name))] = shown_instant(told) if instant else told
+            value[_SPELT.get(name, camel(name))] = instant_text(told) if instant else told
     return value
 
 

@@ -259,7 +259,7 @@ FILES: Final = (
             checksum=TEXT,
             size={"anyOf": [WHOLE, TEXT]},
         ),
-        shown=_IMPORT,
+        response_schema=_IMPORT,
         status=201,
     ),
     Endpoint(
@@ -269,7 +269,7 @@ FILES: Final = (
         summary="List imports",
         tag=TAG,
         perform=list_imports,
-        shown=_paged(_IMPORT),
+        response_schema=_paged(_IMPORT),
         query=PAGING,
         failures=frozenset({400}),
     ),
@@ -280,7 +280,7 @@ FILES: Final = (
         summary="Fetch an import",
         tag=TAG,
         perform=fetch_import,
-        shown=_IMPORT,
+        response_schema=_IMPORT,
     ),
     Endpoint(
         method="POST",
@@ -290,7 +290,7 @@ FILES: Final = (
         tag=TAG,
         perform=create_export,
         body=an_object(("entity",), **_FILE),
-        shown=_EXPORT,
+        response_schema=_EXPORT,
         status=201,
     ),
     Endpoint(
@@ -300,7 +300,7 @@ FILES: Final = (
         summary="List exports",
         tag=TAG,
         perform=list_exports,
-        shown=_paged(_EXPORT),
+        response_schema=_paged(_EXPORT),
         query=PAGING,
         failures=frozenset({400}),
     ),
@@ -311,6 +311,6 @@ FILES: Final = (
         summary="Fetch an export",
         tag=TAG,
         perform=fetch_export,
-        shown=_EXPORT,
+        response_schema=_EXPORT,
     ),
 )

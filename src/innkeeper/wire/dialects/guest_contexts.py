@@ -17,7 +17,7 @@ from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.naming import camel
-from innkeeper.wire.openapi_schemas import fields_shown
+from innkeeper.wire.openapi_schemas import response_fields
 from innkeeper.wire.schemas import (
     INSTANT,
     REF,
@@ -63,7 +63,7 @@ async def fetch_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
         }
         for order in found.orders
     ]
-    body["dataExtensions"] = [_shown(extension, base) for extension in found.extensions]
+    body["dataExtensions"] = [_represent(extension, base) for extension in found.extensions]
     body["sessions"] = [
         {
             **_behaviour(session),
@@ -82,7 +82,7 @@ def _behaviour(record: Record) -> dict[str, Any]:
     }
 
 
-def _shown(extension: Record, base: str) -> dict[str, Any]:
+def _represent(extension: Record, base: str) -> dict[str, Any]:
     return {
         "href": _extension(extension, base)["href"],
         "ref": extension["ref"],
@@ -109,13 +109,13 @@ async def find_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
 
 def _fields_of(resource: type[Resource]) -> dict[str, Schema]:
     return {
-        _SPELT.get(name) or camel(name): field.kind.shown() | {"description": field.doc}
+        _SPELT.get(name) or camel(name): field.kind.stored_schema() | {"description": field.doc}
         for name, field in resource.fields.items()
     }
 
 
 _LINKS: Final = dict.fromkeys(("contacts", "consumers", "orderItems"), ref_to("Link"))
-_ORDER: Final = fields_shown(
+_ORDER: Final = response_fields(
     legacy.ORDER, _LINKS | {"orderItems": array_of(ref_to(f"V2{OrderItem.__name__}"))}
 )
 _EXTENSION: Final = an_object(
@@ -133,7 +133,7 @@ _SESSION: Final = an_object(
     **_fields_of(Session),
     events=array_of(named("GuestContextEvent", an_object(("ref", "type"), **_fields_of(Event)))),
 )
-_CONTEXT: Final = fields_shown(
+_CONTEXT: Final = response_fields(
     legacy.GUEST,
     {
         "orders": array_of(named("GuestContextOrder", _ORDER)),
@@ -151,7 +151,7 @@ GUEST_CONTEXTS: Final = (
         tag=TAG,
         perform=fetch_context,
         query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
-        shown=named("GuestContext", _CONTEXT),
+        response_schema=named("GuestContext", _CONTEXT),
     ),
     Endpoint(
         method="GET",
@@ -162,7 +162,7 @@ GUEST_CONTEXTS: Final = (
         perform=find_context,
         query={"browserRef": "The browser's id."},
         needs=frozenset({"browserRef"}),
-        shown=an_object(("items",), href=URL, ref=REF, items=array_of(REFERENCE)),
+        response_schema=an_object(("items",), href=URL, ref=REF, items=array_of(REFERENCE)),
         failures=frozenset({400}),
     ),
 )

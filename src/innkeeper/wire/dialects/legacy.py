@@ -141,11 +141,11 @@ def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
         tag=f"{view.resource.__name__} (v2)",
         perform=delete_all,
         parameters={"name": "dataExtensionName"},
-        shown=nothing,
+        response_schema=nothing,
     )
 
 
-SPECIALS: Final = (
+ENDPOINTS: Final = (
     _delete_all(OF_GUESTS, GUEST_EXTENSION),
     _delete_all(OF_ORDERS, ORDER_EXTENSION),
 )

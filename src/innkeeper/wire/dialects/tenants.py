@@ -25,7 +25,7 @@ POINT_OF_SALE: Final = View(
 """Read by the same decoder as resources; not routed as one, since it has neither ref nor pages."""
 
 
-def _shown(record: Record) -> dict[str, Any]:
+def _represent(record: Record) -> dict[str, Any]:
     return {
         wire_name(POINT_OF_SALE, name): record[name]
         for name in PointOfSale.fields
@@ -57,7 +57,9 @@ async def fetch_configuration(work: Work, _: EndpointRequest) -> EndpointRespons
 
 async def list_points_of_sale(work: Work, _: EndpointRequest) -> EndpointResponse:
     """All of them, as a bare array."""
-    return EndpointResponse([_shown(record) for record in await configuration.points_of_sale(work)])
+    return EndpointResponse(
+        [_represent(record) for record in await configuration.points_of_sale(work)]
+    )
 
 
 async def create_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -65,7 +67,7 @@ async def create_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointRe
     changes = decode(POINT_OF_SALE, Verb.CREATE, asked.body or {})
     created = await configuration.create_point_of_sale(work, changes)
     location = f"{asked.base}{PATH}/{quote(created['name'], safe='')}"
-    return EndpointResponse(_done(created["name"], 201) | _shown(created), 201, location)
+    return EndpointResponse(_done(created["name"], 201) | _represent(created), 201, location)
 
 
 async def delete_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -75,15 +77,15 @@ async def delete_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointRe
     return EndpointResponse(_done(name))
 
 
-_SENT: Final[dict[str, Schema]] = {
+_REQUEST_SCHEMA: Final[dict[str, Schema]] = {
     spelt: kind.schema() | {"description": field.doc}
     for spelt, (field, kind) in writable(POINT_OF_SALE).items()
 }
 _MEMBERS: Final[dict[str, Schema]] = {
-    spelt: kind.shown() | {"description": field.doc}
+    spelt: kind.stored_schema() | {"description": field.doc}
     for spelt, (field, kind) in writable(POINT_OF_SALE).items()
 }
-_SHOWN: Final = named("PointOfSale", an_object(("name",), **_MEMBERS))
+_RESPONSE_SCHEMA: Final = named("PointOfSale", an_object(("name",), **_MEMBERS))
 _CONFIGURATION: Final = an_object(
     ("settings", "configurations"),
     settings=an_object(
@@ -104,7 +106,7 @@ TENANTS: Final = (
         summary="Fetch the settings of the workspace",
         tag=TAG,
         perform=fetch_configuration,
-        shown=_CONFIGURATION,
+        response_schema=_CONFIGURATION,
     ),
     Endpoint(
         method="GET",
@@ -113,7 +115,7 @@ TENANTS: Final = (
         summary="List points of sale",
         tag=TAG,
         perform=list_points_of_sale,
-        shown=array_of(_SHOWN),
+        response_schema=array_of(_RESPONSE_SCHEMA),
     ),
     Endpoint(
         method="POST",
@@ -122,8 +124,8 @@ TENANTS: Final = (
         summary="Create a point of sale",
         tag=TAG,
         perform=create_point_of_sale,
-        body=an_object(("name",), **_SENT),
-        shown=an_object(tuple(DONE), **(_MEMBERS | DONE)),
+        body=an_object(("name",), **_REQUEST_SCHEMA),
+        response_schema=an_object(tuple(DONE), **(_MEMBERS | DONE)),
         status=201,
     ),
     Endpoint(
@@ -133,6 +135,6 @@ TENANTS: Final = (
         summary="Delete a point of sale",
         tag=TAG,
         perform=delete_point_of_sale,
-        shown=an_object(tuple(DONE), **DONE),
+        response_schema=an_object(tuple(DONE), **DONE),
     ),
 )

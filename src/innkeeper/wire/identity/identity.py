@@ -110,7 +110,7 @@ def read_rules(body: dict[str, Any], *, is_needed: bool = False) -> list[Identit
     return None if sent is None else rules
 
 
-def shown_rule(rule: IdentityRule) -> dict[str, Any]:
+def represent_rule(rule: IdentityRule) -> dict[str, Any]:
     """A rule as clients read it; `fields` only where it has some."""
     providers = [one.provider for one in rule.conditions if one.provider is not None]
     fields = [camel(one.field) for one in rule.conditions if one.field is not None]
@@ -119,7 +119,7 @@ def shown_rule(rule: IdentityRule) -> dict[str, Any]:
     )
 
 
-def shown(record: Record, base: str) -> dict[str, Any]:
+def represent(record: Record, base: str) -> dict[str, Any]:
     """A record of ours: camelCase, guests as links, instants as text, nothing that is null."""
     out: dict[str, Any] = {}
     for name, value in record.items():
@@ -142,7 +142,7 @@ def shown(record: Record, base: str) -> dict[str, Any]:
 
 def _plain(value: Any, base: str) -> Any:
     if isinstance(value, dict):
-        return shown(value, base)
+        return represent(value, base)
     if isinstance(value, list):
         return [_plain(one, base) for one in value]
     return iso(value) if hasattr(value, "isoformat") else value
@@ -157,7 +157,7 @@ def _guest(ref: Any, base: str) -> dict[str, str]:
 
 
 def _merge(row: Record, base: str) -> dict[str, Any]:
-    return {"href": f"{base}{OWN}/merges/{row['ref']}", **shown(row, base)}
+    return {"href": f"{base}{OWN}/merges/{row['ref']}", **represent(row, base)}
 
 
 def _body(asked: EndpointRequest) -> dict[str, Any]:
@@ -174,14 +174,14 @@ def _page(
 
 async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The rules in the order in which they are tried, as a bare array."""
-    return EndpointResponse([shown_rule(rule) for rule in await rule_settings.rules(work)])
+    return EndpointResponse([represent_rule(rule) for rule in await rule_settings.rules(work)])
 
 
 async def create_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """201 with the rule, tried last."""
     rule = await rule_settings.add_rule(work, read_rule(_body(asked)))
     location = f"{asked.base}{RULES}/{quote(rule.name, safe='')}"
-    return EndpointResponse(_done(rule.name, 201) | shown_rule(rule), 201, location)
+    return EndpointResponse(_done(rule.name, 201) | represent_rule(rule), 201, location)
 
 
 async def delete_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -201,12 +201,12 @@ async def own_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
 
 
 def _rules(book: IdentityRules) -> EndpointResponse:
-    rules = [shown_rule(rule) for rule in book.rules]
+    rules = [represent_rule(rule) for rule in book.rules]
     return EndpointResponse({"rules": rules}, etag=etag(str(book.version)))
 
 
 def _guards(book: IdentityRules, asked: EndpointRequest) -> EndpointResponse:
-    guards = shown(rule_settings.shown_guards(book), asked.base)
+    guards = represent(rule_settings.guards_in_force(book), asked.base)
     return EndpointResponse(guards, etag=etag(str(book.version)))
 
 
@@ -245,7 +245,7 @@ async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
     told = await rule_changes.preview(work, _rules_sent(asked))
     guests = told.pop("guests")
-    out = {"guests": guests, **shown(told, asked.base)}
+    out = {"guests": guests, **represent(told, asked.base)}
     return EndpointResponse(out)
 
 
@@ -253,13 +253,13 @@ async def apply(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
     job = await rule_settings.apply(work, _rules_sent(asked), asked.expected)
     location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
-    return EndpointResponse({"href": location, **shown(job, asked.base)}, 202, location)
+    return EndpointResponse({"href": location, **represent(job, asked.base)}, 202, location)
 
 
 async def list_jobs(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Rule changes, newest first."""
     page = await rule_settings.jobs(work, pagination.wanted(_LIST, asked.query))
-    items = [shown(row, asked.base) for row in page.items]
+    items = [represent(row, asked.base) for row in page.items]
     return _page(_LIST, asked, f"{OWN}/identity/jobs", page.total, items)
 
 
@@ -268,7 +268,7 @@ async def fetch_job(work: Work, asked: EndpointRequest) -> EndpointResponse:
     ref = asked.refs()["job"]
     job = await rule_settings.job(work, ref)
     href = f"{asked.base}{OWN}/identity/jobs/{ref}"
-    return EndpointResponse({"href": href, **shown(job, asked.base)})
+    return EndpointResponse({"href": href, **represent(job, asked.base)})
 
 
 async def fetch_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -312,7 +312,7 @@ async def change_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
 async def list_guarded(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """What guards kept from identifying, newest first."""
     page = await rule_settings.guarded(work, pagination.wanted(_LIST, asked.query))
-    items = [shown(row, asked.base) for row in page.items]
+    items = [represent(row, asked.base) for row in page.items]
     return _page(_LIST, asked, f"{OWN}/identity/guarded", page.total, items)
 
 
@@ -320,7 +320,7 @@ async def why(work: Work, asked: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
     told = await merges.why(work, **asked.refs())
     rows = {"merges": [_merge(row, asked.base) for row in told.pop("merges")]}
-    return EndpointResponse(shown(told, asked.base) | rows)
+    return EndpointResponse(represent(told, asked.base) | rows)
 
 
 async def history(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -328,7 +328,7 @@ async def history(work: Work, asked: EndpointRequest) -> EndpointResponse:
     events = await merges.history(work, **asked.refs())
     return EndpointResponse(
         [
-            shown({**event, "merge": None}, asked.base)
+            represent({**event, "merge": None}, asked.base)
             | {"merge": _merge(event["merge"], asked.base)}
             for event in events
         ]

@@ -156,7 +156,7 @@ TENANT_RULES: Final = (
         "listIdentityRules",
         "List identity rules",
         identity.list_rules,
-        shown=array_of(_RULE),
+        response_schema=array_of(_RULE),
     ),
     _tenant(
         "POST",
@@ -165,7 +165,7 @@ TENANT_RULES: Final = (
         "Create an identity rule",
         identity.create_rule,
         body=_RULE | {"title": "CreateIdentityRuleBody", "required": ["identityRule"]},
-        shown=an_object((*_RULE["required"], *DONE), **_RULE["properties"], **DONE),
+        response_schema=an_object((*_RULE["required"], *DONE), **_RULE["properties"], **DONE),
         status=201,
         failures=frozenset({409}),
     ),
@@ -175,7 +175,7 @@ TENANT_RULES: Final = (
         "deleteIdentityRule",
         "Delete an identity rule",
         identity.delete_rule,
-        shown=an_object(tuple(DONE), **DONE),
+        response_schema=an_object(tuple(DONE), **DONE),
     ),
 )
 
@@ -186,7 +186,7 @@ OWN_IDENTITY: Final = (
         "fetchIdentityRules",
         "Fetch the identity rules in order",
         identity.own_rules,
-        shown=_RULES,
+        response_schema=_RULES,
         has_etag=True,
     ),
     _own(
@@ -196,7 +196,7 @@ OWN_IDENTITY: Final = (
         "Replace the identity rules",
         identity.replace_rules,
         body=_RULES,
-        shown=_RULES,
+        response_schema=_RULES,
         has_etag=True,
         takes_version=True,
     ),
@@ -207,7 +207,7 @@ OWN_IDENTITY: Final = (
         "Reorder the identity rules",
         identity.reorder_rules,
         body=an_object(("identityRules",), identityRules=array_of(TEXT)),
-        shown=_RULES,
+        response_schema=_RULES,
         has_etag=True,
         takes_version=True,
     ),
@@ -218,7 +218,7 @@ OWN_IDENTITY: Final = (
         "Preview what rules would merge",
         identity.preview,
         body=an_object(rules=array_of(_RULE)),
-        shown=_PREVIEW,
+        response_schema=_PREVIEW,
     ),
     _own(
         "POST",
@@ -227,7 +227,7 @@ OWN_IDENTITY: Final = (
         "Apply rules to existing guests",
         identity.apply,
         body=an_object(rules=array_of(_RULE)),
-        shown=_JOB,
+        response_schema=_JOB,
         status=202,
         takes_version=True,
     ),
@@ -237,7 +237,7 @@ OWN_IDENTITY: Final = (
         "listIdentityJobs",
         "List rule changes",
         identity.list_jobs,
-        shown=page_of(_JOB),
+        response_schema=page_of(_JOB),
         query=PAGING,
     ),
     _own(
@@ -246,7 +246,7 @@ OWN_IDENTITY: Final = (
         "fetchIdentityJob",
         "Fetch a rule change",
         identity.fetch_job,
-        shown=_JOB,
+        response_schema=_JOB,
     ),
     _own(
         "GET",
@@ -254,7 +254,7 @@ OWN_IDENTITY: Final = (
         "fetchIdentityGuards",
         "Fetch what guards go by",
         identity.fetch_guards,
-        shown=_GUARDS,
+        response_schema=_GUARDS,
         has_etag=True,
     ),
     _own(
@@ -264,7 +264,7 @@ OWN_IDENTITY: Final = (
         "Change what guards go by",
         identity.change_guards,
         body=_GUARD_CHANGES,
-        shown=_GUARDS,
+        response_schema=_GUARDS,
         has_etag=True,
         takes_version=True,
     ),
@@ -274,7 +274,7 @@ OWN_IDENTITY: Final = (
         "listIdentityGuarded",
         "List what guards stopped",
         identity.list_guarded,
-        shown=page_of(_GUARDED),
+        response_schema=page_of(_GUARDED),
         query=PAGING,
     ),
     _own(
@@ -283,7 +283,7 @@ OWN_IDENTITY: Final = (
         "explainGuest",
         "Explain why a guest is who it is",
         identity.why,
-        shown=_WHY,
+        response_schema=_WHY,
     ),
     _own(
         "GET",
@@ -291,7 +291,7 @@ OWN_IDENTITY: Final = (
         "listGuestHistory",
         "List merges and undos of a guest",
         identity.history,
-        shown=array_of(
+        response_schema=array_of(
             an_object(("event", "at", "by"), event=TEXT, at=INSTANT, by=TEXT, merge=_MERGE)
         ),
     ),
@@ -301,7 +301,7 @@ OWN_IDENTITY: Final = (
         "listMerges",
         "List merges",
         identity.list_merges,
-        shown=page_of(_MERGE),
+        response_schema=page_of(_MERGE),
         query={"guestRef": "Only those of this guest.", **PAGING},
     ),
     _own(
@@ -311,11 +311,16 @@ OWN_IDENTITY: Final = (
         "Merge two guests",
         identity.create_merge,
         body=an_object(("survivor", "absorbed"), survivor=TEXT, absorbed=TEXT),
-        shown=_MERGE,
+        response_schema=_MERGE,
         status=201,
     ),
     _own(
-        "GET", "/merges/{merge}", "fetchMerge", "Fetch a merge", identity.fetch_merge, shown=_MERGE
+        "GET",
+        "/merges/{merge}",
+        "fetchMerge",
+        "Fetch a merge",
+        identity.fetch_merge,
+        response_schema=_MERGE,
     ),
     _own(
         "POST",
@@ -323,6 +328,6 @@ OWN_IDENTITY: Final = (
         "undoMerge",
         "Undo a merge",
         identity.undo_merge,
-        shown=_MERGE,
+        response_schema=_MERGE,
     ),
 )

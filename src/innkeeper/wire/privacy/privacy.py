@@ -51,7 +51,7 @@ async def erase(work: Work, asked: EndpointRequest) -> EndpointResponse:
     if problems or guest is None:
         raise Invalid(*problems)
     receipt = await privacy.erase(work, guest, mode, suppress=suppress)
-    return EndpointResponse(shown_receipt(receipt), 201)
+    return EndpointResponse(represent_receipt(receipt), 201)
 
 
 async def access(work: Work, asked: EndpointRequest) -> EndpointResponse:
@@ -81,7 +81,7 @@ async def totals(work: Work, _: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(plain(await block_list.totals(work)))
 
 
-def shown_receipt(receipt: Receipt) -> dict[str, Any]:
+def represent_receipt(receipt: Receipt) -> dict[str, Any]:
     """A receipt of one person."""
     return {
         "at": receipt.at,
@@ -149,7 +149,7 @@ PRIVACY: Final = (
             mode={**one_of(*privacy.MODES), "default": GDPR_DELETE},
             suppress={**FLAG, "default": False},
         ),
-        shown=_RECEIPT,
+        response_schema=_RECEIPT,
         status=201,
         failures=frozenset({404}),
     ),
@@ -160,7 +160,7 @@ PRIVACY: Final = (
         summary="Fetch all that is held on a guest",
         tag=TAG,
         perform=access,
-        shown=an_object(
+        response_schema=an_object(
             ("guest", "guests", "workspace", "at", "held"),
             guest=REF,
             guests=array_of(REF),
@@ -177,7 +177,7 @@ PRIVACY: Final = (
         tag=TAG,
         perform=suppress,
         body=_PERSON,
-        shown=an_object(("added",), added=WHOLE),
+        response_schema=an_object(("added",), added=WHOLE),
         status=201,
     ),
     Endpoint(
@@ -188,7 +188,7 @@ PRIVACY: Final = (
         tag=TAG,
         perform=release,
         body=_PERSON,
-        shown=an_object(("removed",), removed=WHOLE),
+        response_schema=an_object(("removed",), removed=WHOLE),
         status=201,
     ),
     Endpoint(
@@ -198,6 +198,6 @@ PRIVACY: Final = (
         summary="Count what is kept from coming back",
         tag=TAG,
         perform=totals,
-        shown=an_object(("suppressed", "refused"), suppressed=WHOLE, refused=WHOLE),
+        response_schema=an_object(("suppressed", "refused"), suppressed=WHOLE, refused=WHOLE),
     ),
 )

@@ -6,12 +6,12 @@ from uuid import UUID
 from innkeeper.actions.privacy import privacy
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work
-from innkeeper.wire.privacy.upload_search import found_in_uploads
+from innkeeper.wire.privacy.upload_search import find_in_uploads
 
 
 async def held_on(work: Work, guest: UUID) -> dict[str, Any]:
     """What `privacy.access` finds, with `uploads`; raises `Unknown`."""
     found = await privacy.access(work, guest)
-    uploads = await found_in_uploads(work, Files.of(work.settings), guest)
+    uploads = await find_in_uploads(work, Files.of(work.settings), guest)
     found["held"]["uploads"] = uploads
     return found

@@ -28,7 +28,7 @@ ASK_AGAIN: Final = "somebody in this file was erased: upload it again without th
 
 async def search_exports(work: Work) -> int:
     """Remove every export: each may hold who was erased. How many there were."""
-    kept = [row["ref"] for row in await file_exports.kept(work)]
+    kept = [row["ref"] for row in await file_exports.list_with_files(work)]
     await try_each(kept, partial(file_exports.remove, work), "removing an export")
     return len(kept)
 
@@ -56,7 +56,7 @@ async def search_uploads(
     return changed
 
 
-async def found_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[str, Any]]:
+async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[str, Any]]:
     """Records of waiting uploads that tell of a guest or of those merged into it."""
     book = await rulebook.read(work)
     keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))

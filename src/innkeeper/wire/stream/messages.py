@@ -28,7 +28,7 @@ def created(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
     return {**_head("OK", client_key), "ref": browser, "customer_ref": guest}
 
 
-def shown(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
+def represent_browser(client_key: str, browser: UUID, guest: UUID) -> dict[str, Any]:
     """The answer to browser show (section 3)."""
     return {**_head("OK", client_key), "ref": browser, "customer": {"ref": guest}}
 
@@ -59,7 +59,7 @@ def flow_error(error: ApiError, client_key: str, more_info_url: str) -> dict[str
     return (
         body
         if isinstance(error, Unauthorized)
-        else body | {"developerMessage": error.told(client_key)}
+        else body | {"developerMessage": error.message_for(client_key)}
     )
 
 

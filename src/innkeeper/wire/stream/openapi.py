@@ -95,7 +95,7 @@ def _operation(route: StreamRoute) -> Schema:
 
 
 def _responses(route: StreamRoute) -> Schema:
-    shown = content(route.shown or {"type": "string"}, route.media)
+    shown = content(route.response_schema or {"type": "string"}, route.media)
     responses: Schema = {str(route.status): _good("Done.", shown)}
     if "callback" in route.query:
         script = content({"type": "string"}, "application/javascript")

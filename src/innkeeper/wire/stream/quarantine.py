@@ -46,7 +46,7 @@ _LIST: Final = View(
 )
 
 
-def _shown(record: Record) -> dict[str, Any]:
+def _represent(record: Record) -> dict[str, Any]:
     return {
         camel(name): iso(value) if hasattr(value, "isoformat") else value
         for name, value in record.items()
@@ -64,7 +64,7 @@ async def list_quarantine(work: Work, asked: EndpointRequest) -> EndpointRespons
         by = wanted.filters
         selection = Selection(by.get("reason"), order=by.get("order_ref"))
         page = await quarantine.list_(work, wanted, selection)
-    items = [_shown(record) for record in page.items]
+    items = [_represent(record) for record in page.items]
     url = asked.base + PATH
     body = pagination.envelope(_LIST, url, asked.query, wanted, page.total, items)
     reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
@@ -140,7 +140,7 @@ QUARANTINE: Final = (
             "orderRef": "Only those that this order was made without.",
             **PAGING,
         },
-        shown=page_of(_ITEM, reasons=COUNTS),
+        response_schema=page_of(_ITEM, reasons=COUNTS),
         failures=frozenset({400}),
     ),
     Endpoint(
@@ -151,7 +151,7 @@ QUARANTINE: Final = (
         tag=TAG,
         perform=replay,
         body=_SELECTION,
-        shown=an_object(
+        response_schema=an_object(
             ("attached", "waiting", "reasons"), attached=WHOLE, waiting=WHOLE, reasons=COUNTS
         ),
         own_transactions=True,

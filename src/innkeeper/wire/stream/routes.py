@@ -29,7 +29,7 @@ class StreamRoute:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Schema | None = None
     status: int = 200
-    shown: Schema | None = None
+    response_schema: Schema | None = None
     """Of a JSON answer."""
     media: str = "application/json"
     failures: tuple[int, ...] = ()
@@ -64,7 +64,7 @@ _HEAD: Final = {"status": TEXT, "version": TEXT, "client_key": TEXT, "ref": REF}
 _CREATED: Final = named(
     "StreamCreated", an_object((*_HEAD, "customer_ref"), **_HEAD, customer_ref=REF)
 )
-_SHOWN: Final = named(
+_BROWSER_SCHEMA: Final = named(
     "StreamBrowser",
     an_object((*_HEAD, "customer"), **_HEAD, customer=an_object(("ref",), ref=REF)),
 )
@@ -130,7 +130,7 @@ _EVENT_FAILURES: Final = (400, 401, 403, 404, 413, 415)
 
 
 def _browsers(edge: bool) -> Iterator[StreamRoute]:
-    base, suffix, where = _place(edge)
+    base, suffix, where = _prefix(edge)
     query = {**(_CONTEXT if edge else _KEY), **_CALLBACK}
     yield StreamRoute(
         method="GET",
@@ -141,7 +141,7 @@ def _browsers(edge: bool) -> Iterator[StreamRoute]:
         edge=edge,
         query=query,
         status=201,
-        shown=_CREATED,
+        response_schema=_CREATED,
         failures=(400, 401),
     )
     yield StreamRoute(
@@ -152,20 +152,20 @@ def _browsers(edge: bool) -> Iterator[StreamRoute]:
         summary=f"Show whose browser it is{where}",
         edge=edge,
         query=query,
-        shown=_SHOWN,
+        response_schema=_BROWSER_SCHEMA,
         failures=(400, 401, 404),
     )
 
 
 def _events(edge: bool) -> Iterator[StreamRoute]:
-    base, suffix, where = _place(edge)
+    base, suffix, where = _prefix(edge)
     credential = {**_CONTEXT, **_SITE} if edge else _KEY
     for path, name in (("event/create.json", "createEvent"), ("events", "sendEvent")):
         shared: dict[str, Any] = {
             "path": f"{base}/v1.2/{path}",
             "edge": edge,
             "status": 201,
-            "shown": _CREATED,
+            "response_schema": _CREATED,
         }
         yield StreamRoute(
             method="GET",
@@ -188,14 +188,14 @@ def _events(edge: bool) -> Iterator[StreamRoute]:
         )
 
 
-def _place(edge: bool) -> tuple[str, str, str]:
+def _prefix(edge: bool) -> tuple[str, str, str]:
     """What paths start with on the direct or the edge paths, and names and summaries end in."""
     return (EDGE, "AtEdge", " (edge)") if edge else ("", "", "")
 
 
 def _flows() -> Iterator[StreamRoute]:
     no_decision = "Ask for a decision: always the empty one"
-    shared: dict[str, Any] = {"flow": True, "shown": _NO_DECISION}
+    shared: dict[str, Any] = {"flow": True, "response_schema": _NO_DECISION}
     yield StreamRoute(
         method="POST",
         path="/v2/callFlows",
