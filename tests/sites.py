@@ -17,6 +17,7 @@ from databases import cloned
 
 from innkeeper.actions.admin import keys, workspaces
 from innkeeper.jobs.worker import work_jobs
+from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
@@ -63,9 +64,11 @@ class Site:
     def key(self, workspace: str = "live", compatibility: Any = "open") -> keys.NewKey:
         return self.control(lambda work: keys.create(work, workspace, compatibility))
 
-    def api(self, workspace: str = "live", compatibility: str = "open") -> Api:
-        """The API with a new key."""
-        key = self.key(workspace, compatibility)
+    def api(self, workspace: str = "live", compatibility: Any = "open") -> Api:
+        """The API with a new key of every scope."""
+        key = self.control(
+            lambda work: keys.create(work, workspace, compatibility, scopes=EVERY_SCOPE)
+        )
         return Api(self.url, key.client_key, key.api_token, compatibility=compatibility)
 
     def run_worker(self) -> None:

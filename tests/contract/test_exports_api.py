@@ -24,7 +24,13 @@ from test_segments_api import guests_where, jobs, made, order, person, rule
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import background, oauth
-from innkeeper.actions.audiences import audience_exports, deliveries, export_runs, webhooks
+from innkeeper.actions.audiences import (
+    audience_exports,
+    deliveries,
+    export_runs,
+    webhooks,
+    workspace_share,
+)
 from innkeeper.jobs import worker
 from innkeeper.store.work import Work
 
@@ -222,6 +228,15 @@ def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, sit
         rows = list(csv.reader(io.StringIO(gzip.decompress(content).decode(), newline="")))
         assert sorted(rows[1:]) == sorted([cell, cell, "-3"] for cell in told)
         assert delivered(jobs, UUID(execution["executionRef"]))
+        listed = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
+        links = [file.get("mapping") for file in listed["exports"]]
+        assert all(links) is bool(more)
+        if more:
+            given = httpx.get(links[0])
+            assert tomllib.loads(given.text) == {"entity": "guests", "guarded": True}
+            saved_as = given.headers["content-disposition"]
+            assert saved_as.endswith('0000.csv.gz.mapping.toml"')
+            assert httpx.get(links[0].partition("?")[0]).status_code == 403
         place = site.settings.data / "exports" / name / name / execution["executionRef"]
         beside = place / "0000.csv.gz.mapping.toml"
         assert beside.exists() is bool(more)
@@ -492,7 +507,7 @@ def test_destinations_that_are_down_delay_only_themselves(
 ) -> None:
     """Issue 6: more of them than slots for deliveries, and a job of another kind."""
     monkeypatch.setattr(deliveries, "POST_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(deliveries, "SLOTS", 4)
+    monkeypatch.setattr(workspace_share, "SLOTS", 8)  # four of one workspace
     monkeypatch.setattr(deliveries, "FAILING_SLOTS", 3)
     monkeypatch.setattr(worker, "CONCURRENCY", 1)
     api.guest()
@@ -505,7 +520,7 @@ def test_destinations_that_are_down_delay_only_themselves(
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        down = [to(f"http://127.0.0.1:{port}/{number}", f"down_{number}") for number in range(6)]
+        down = [to(f"http://127.0.0.1:{port}/{number}", f"down_{number}") for number in range(10)]
         for export in down:
             run(api, jobs, export)
         # They did not take what was sent before, an hour ago.

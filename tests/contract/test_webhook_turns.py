@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.audiences import webhooks, workspace_share
-from innkeeper.actions.audiences.workspace_share import WORKSPACE_SLOTS, workspace_slot
+from innkeeper.actions.audiences.workspace_share import SLOTS, workspace_slot
 from innkeeper.store.work import Work
 
 __all__ = ["jobs", "receiver"]
@@ -139,12 +139,39 @@ def test_s5_messages_to_one_address_keep_their_order_and_a_long_turn_ends(
     assert numbers == sorted(numbers)
 
 
-def test_s5_one_workspace_never_takes_every_slot() -> None:
+@pytest.mark.parametrize("workspaces", [1, 2, 5, 20])
+def test_s5_slow_addresses_of_several_workspaces_leave_slots_to_others(workspaces: int) -> None:
+    """S5: 64 slow addresses of each; another workspace has a slot all the same."""
     with ExitStack() as stack:
-        taken = [stack.enter_context(workspace_slot("one")) for _ in range(WORKSPACE_SLOTS + 2)]
-        assert taken == [True] * WORKSPACE_SLOTS + [False] * 2
+        taken = [
+            stack.enter_context(workspace_slot(f"slow{number % workspaces}"))
+            for number in range(64 * workspaces)
+        ]
+        share = SLOTS // (workspaces + 1)
+        assert share * workspaces <= sum(taken) < SLOTS
         assert stack.enter_context(workspace_slot("another"))
-    assert workspace_share._under_way.total() == 0
+    assert workspace_share._under_way == {}
+
+
+def test_s5_an_address_without_a_slot_asks_again_later(
+    api: Api, jobs: Any, receiver: Receiver
+) -> None:
+    """S5: not at once, for the queue is in order of arrival and later jobs would wait."""
+    queue(jobs, receiver.url)
+
+    async def turn(work: Work) -> webhooks.Turn:
+        @asynccontextmanager
+        async def lend() -> AsyncIterator[Work]:
+            yield work
+
+        return await webhooks.send_to(lend, receiver.url)
+
+    with ExitStack() as stack:
+        while stack.enter_context(workspace_slot("live")):
+            pass
+        assert jobs(turn) == webhooks.Turn(0, workspace_share.SOON)
+    assert not receiver.got
+    assert jobs(turn) == webhooks.Turn(1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from streams import Page
 from visiting import Person
 
 from innkeeper.store.database import Database
-from innkeeper.web.ui import rendering
+from innkeeper.web.ui import orders, rendering
 from innkeeper.web.ui.attributes import WholeAttributes
 from innkeeper.web.ui.bounded import ROWS, TEXT_CHARACTERS
 from innkeeper.web.ui.import_files import MOST_COLUMNS
@@ -296,3 +296,31 @@ def test_s1_what_a_session_keeps_has_a_bound(api: Api) -> None:
     assert {name.partition(".")[0] for name in session["customData"]} == {"0", "1", "latest"}
     assert session["customData"]["latest"] == 1
     assert all(event["arbitraryData"]["session_data"] for event in session["events"])
+
+
+def test_s1_an_order_of_many_items_is_read_in_part(
+    owner: Person, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S1: a page reads as many parts as it shows; the file has all."""
+    monkeypatch.setattr(orders, "ROWS", 2)
+    order = {"referenceId": "M-1", "orderedAt": "2026-10-02T10:00:00.000Z", "status": "PURCHASED"}
+    order |= {"currencyCode": "EUR", "price": 1, "channel": "WEB", "pointOfSale": "default"}
+    ref = made(api.post("/v2.1/orders", json=order))["ref"]
+    for number in range(3):
+        item = {"name": f"Kettle {number}", "type": "X", "price": 1, "currencyCode": "EUR"}
+        made(api.post(f"/v2.1/orders/{ref}/orderItems", json={**item, "status": "PURCHASED"}))
+    page = owner.get(f"/orders/{ref}").text
+    assert page.count("<strong>Kettle") == 2
+    assert "The first 2 of 3." in page
+    assert len(owner.get(f"/orders/{ref}/file").json()["items"]) == 3
+
+
+def test_s1_the_audit_log(owner: Person, api: Api) -> None:
+    """S1: rows show the beginning of a value, the file of the same page all of it."""
+    ref = made(api.post("/v2.1/guests", json={"guestType": "customer"}))["ref"]
+    assert owner.post(f"/guests/{ref}/edit", last_name=LONG).status_code == 303
+    page = owner.get(f"/settings/audit-log?subject={ref}").text
+    assert len(page) < LARGEST
+    assert LONG not in page
+    (row,) = [row for row in download(owner, page) if row["action"] == "guest.edit"]
+    assert {"field": "last_name", "before": None, "after": LONG} in row["changes"]

@@ -56,8 +56,8 @@ async def send(work: Work) -> None:
 async def send_to(lend: Lend, url: str) -> None:
     """Messages to one address, in their order; others have a slot between its turns."""
     turn = await webhooks.send_to(lend, url)
-    if turn.is_over:
-        raise RetryAt(clock.now())
+    if turn.pause is not None:
+        raise RetryAt(clock.now() + turn.pause)
 
 
 @task(PUBLISH)

@@ -39,8 +39,9 @@ class Person(Resource):
     passport_number = Field(Text(), "Passport number.", personal=True)
     passport_expiry = Field(Instant(), "When the passport expires.", personal=True)
     street = Field(ListOf(Text(), MOST_LINES), "Street address, a line an element.", personal=True)
-    city = Field(Text(), "City.")
-    state = Field(Text(), "State or region.")
+    city = Field(Text(), "City.", personal=True)
+    state = Field(Text(), "State or region.", personal=True)
+    # Not personal, as language and gender are not: it is shared by too many to locate anybody.
     country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.")
     post_code = Field(Text(), "Post code.", personal=True)
     identifiers = Field(IDENTIFIERS, "Who this is to other systems.", personal=True)

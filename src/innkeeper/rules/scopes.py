@@ -23,7 +23,7 @@ SCOPES: Final[dict[Scope, str]] = {
     Scope.WRITE: "Create and change; send events, batches and imports.",
     Scope.DELETE: "Delete and erase.",
     Scope.PERSONAL_DATA: "See, filter by and hand on what names or locates a person.",
-    Scope.ADMINISTRATION: "Manage API keys.",
+    Scope.ADMINISTRATION: "Manage API keys, and change identity rules and guards.",
 }
 EVERY_SCOPE: Final = frozenset(Scope)
 DEFAULT_SCOPES: Final = EVERY_SCOPE - {Scope.ADMINISTRATION}

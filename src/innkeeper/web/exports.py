@@ -12,6 +12,7 @@ from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import ApiError, NotFound, Unauthorized
+from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
@@ -34,7 +35,11 @@ class ExportApp:
     def routes(self) -> list[BaseRoute]:
         link = signed_urls.PREFIX + "/{workspace}/{ref}/export/{number}"
         tokens = [Route(path, self.token, methods=["POST"]) for path in TOKEN_PATHS]
-        return [*tokens, Route(link, self.download, methods=["GET"])]
+        return [
+            *tokens,
+            Route(link, self.download, methods=["GET"]),
+            Route(f"{link}/mapping", self.mapping, methods=["GET"]),
+        ]
 
     async def token(self, request: Request) -> Response:
         """A bearer token for a client's id and secret (AU-6); errors as RFC 6749 has them."""
@@ -57,6 +62,25 @@ class ExportApp:
 
     async def download(self, request: Request) -> Response:
         """A file of an export."""
+        name, saved_as = await self._linked(request)
+        gzipped = name.endswith(".gz")
+        media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
+        stored = partial(stored_file, self.files, name)
+        return Download(self.database.limits.downloads, stored, media, saved_as)
+
+    async def mapping(self, request: Request) -> Response:
+        """The mapping beside a file whose cells are marked, so that an import takes the marks off
+        (S9); only listings of guarded exports hold a link to it."""
+        _, saved_as = await self._linked(request)
+        name = f"{saved_as}{MAPPING_SUFFIX}"
+        headers = {
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+        }
+        return Response(MAPPING.format(entity="guests"), 200, headers, "application/toml")
+
+    async def _linked(self, request: Request) -> tuple[str, str]:
+        """Where the file of a signed link is stored, and the name that it is saved as."""
         workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
         number = request.path_params["number"]
         if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
@@ -67,11 +91,7 @@ class ExportApp:
             await signed_urls.check(work, "GET", request.url.path, request.query_params)
         async with self.database.work(workspace, "download") as work:
             name = await audience_exports.file_name(work, ref, int(number))
-        gzipped = name.endswith(".gz")
-        media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
-        saved_as = f"{ref}-{name.rpartition('/')[2]}"
-        stored = partial(stored_file, self.files, name)
-        return Download(self.database.limits.downloads, stored, media, saved_as)
+        return name, f"{ref}-{name.rpartition('/')[2]}"
 
 
 def _oauth_error(status: int, code: str) -> Response:

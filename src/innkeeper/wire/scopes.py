@@ -24,6 +24,7 @@ _OF_METHOD: Final[Mapping[str, Scope]] = {
 _READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
 _WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
 _ADMINISTRATION: Final = frozenset({Scope.ADMINISTRATION})
+_CHANGE_RULES: Final = frozenset({Scope.WRITE, Scope.ADMINISTRATION})
 
 _FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
 """Filters by personal fields that are not named like a field."""
@@ -58,6 +59,13 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "fetchFileExport": _READ_PERSONAL,
     # The end of a person's data
     "eraseGuest": frozenset({Scope.DELETE}),
+    # Who is whom: changes of identity rules may merge every guest with another
+    "createIdentityRule": _CHANGE_RULES,
+    "deleteIdentityRule": frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
+    "replaceIdentityRules": _CHANGE_RULES,
+    "reorderIdentityRules": _CHANGE_RULES,
+    "applyIdentityRules": _CHANGE_RULES,
+    "changeIdentityGuards": _CHANGE_RULES,
     # Who may call
     "listKeys": _ADMINISTRATION,
     "createKey": _ADMINISTRATION,

@@ -264,7 +264,10 @@ async def _listing(work: Work, row: Record, execution: Record) -> Record:
         path = f"{signed_urls.PREFIX}/{work.workspace}/{execution['ref']}/export/{file['number']}"
         signed = await signed_urls.sign(work, "GET", path)
         expiry = min(expiry, signed["expiry"])
-        files.append({**file, "href": signed["href"]})
+        mapping = None
+        if row["shape"].get("guarded"):
+            mapping = (await signed_urls.sign(work, "GET", f"{path}/mapping"))["href"]
+        files.append({**file, "href": signed["href"], "mapping": mapping})
     return {"export": row, "execution": execution, "expire_at": expiry, "files": files}
 
 

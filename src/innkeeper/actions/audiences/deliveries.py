@@ -30,10 +30,9 @@ from innkeeper.store.external_calls import outside, within
 from innkeeper.store.files import Files
 from innkeeper.store.work import Lend
 
-SLOTS: Final = 64
-"""Deliveries at once in one process."""
-FAILING_SLOTS: Final = 32
-"""How many of them to destinations that did not take the last one."""
+FAILING_SLOTS: Final = 16
+"""How many of the slots of `workspace_share` go to destinations that did not take the last one:
+fewer than a workspace that is alone has."""
 POST_SECONDS: Final = 30.0
 """How long one request may take, from the look-up of the name to the status of the response."""
 BATCH: Final = 500

@@ -19,7 +19,7 @@ import msgspec
 
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
-from innkeeper.actions.audiences.workspace_share import workspace_slot
+from innkeeper.actions.audiences.workspace_share import SOON, workspace_slot
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
@@ -52,8 +52,8 @@ class Turn:
 
     sent: int
     """Messages that arrived."""
-    is_over: bool
-    """Whether more are due, for which its time did not suffice."""
+    pause: timedelta | None = None
+    """After what time the next turn is; None when nothing is due."""
 
 
 async def queue_due(work: Work) -> int:
@@ -79,16 +79,16 @@ async def send_to(lend: Lend, url: str) -> Turn:
             async with lend() as work:
                 message = await work.one("webhooks.next", url=url)
             if message is None or message["due_at"] > clock.now():
-                return Turn(sent, is_over=False)
+                return Turn(sent)
             if not sent and not stack.enter_context(workspace_slot(work.workspace)):
-                return Turn(sent, is_over=True)
+                return Turn(sent, SOON)
             if time.monotonic() - began > TURN_SECONDS:
-                return Turn(sent, is_over=True)
+                return Turn(sent, timedelta(0))
             error = await _send(work.settings, message)
             async with lend() as work:
                 await _note(work, message, error)
             if error is not None:
-                return Turn(sent, is_over=False)
+                return Turn(sent)
             sent += 1
 
 

@@ -83,6 +83,7 @@ async def download(visit: Visit) -> Response:
     execution, number = visit.ref("execution"), visit.request.path_params["number"]
     found = await audience_exports.listing(visit.work, execution)
     links: dict[str, Record] = {str(file["number"]): file for file in found["files"]}
+    links |= {f"{file['number']}.mapping": file for file in found["files"] if file["mapping"]}
     if number not in links or found["export"]["friendly_id"] != _named(visit):
         raise NotFound
     await audit.note(
@@ -90,7 +91,8 @@ async def download(visit: Visit) -> Response:
         about=audit.AuditSubject("export", _named(visit)),
         execution=str(execution),
     )
-    return RedirectResponse(links[number]["href"], 303)
+    which = "mapping" if number.endswith(".mapping") else "href"
+    return RedirectResponse(links[number][which], 303)
 
 
 def _named(visit: Visit) -> str:

@@ -146,8 +146,8 @@ async def _mapped(
     if "c0" not in visit.form:
         return table, first, ""
     try:
-        sent = await anyio.to_thread.run_sync(
-            import_files.form_mapping, holds, table, visit.form, first
+        sent = await _in_thread(
+            *(visit, import_files.form_mapping, holds, table, visit.form, first)
         )
         return table, sent, ""
     except OperatorError as error:

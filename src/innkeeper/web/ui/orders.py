@@ -13,6 +13,7 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.actions.records.paging import EVERYTHING, PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.web.ui.bounded import ROWS
 from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.guests import opened
@@ -33,7 +34,7 @@ async def of_guest(visit: Visit) -> Response:
 
 async def one(visit: Visit) -> Response:
     """An order with its items, people and extensions."""
-    found = await _whole(visit)
+    found = await _parts(visit, PageRequest(limit=ROWS))
     guest = next((each["guest_ref"] for each in [*found.contacts, *found.consumers]), None)
     waiting = await quarantine.of_order(visit.work, found.order["ref"])
     return visit.show(
@@ -43,6 +44,7 @@ async def one(visit: Visit) -> Response:
         waiting=waiting,
         is_incomplete=not all(each.is_part for each in waiting),
         items=found.items,
+        totals=found.totals,
         of_items=found.of_items,
         people=[("Contacts", found.contacts), ("Consumers", found.consumers)],
         extensions=found.extensions,
@@ -52,7 +54,7 @@ async def one(visit: Visit) -> Response:
 
 async def file(visit: Visit) -> Response:
     """All of an order as a file."""
-    found = await _whole(visit)
+    found = await _parts(visit, EVERYTHING)
     items = [{**each, "extensions": found.of_items.get(each["ref"], [])} for each in found.items]
     parts = {"items": items, "contacts": found.contacts, "consumers": found.consumers}
     whole = {**found.order, **parts, "extensions": found.extensions}
@@ -61,7 +63,7 @@ async def file(visit: Visit) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class _OrderPage:
-    """An order with all its parts, as the visitor may see them."""
+    """An order with its parts, as the visitor may see them."""
 
     order: Record
     items: list[Record]
@@ -69,23 +71,27 @@ class _OrderPage:
     contacts: list[Record]
     consumers: list[Record]
     extensions: list[Record]
+    totals: dict[str, int]
+    """How many parts of each kind there are in all."""
 
 
-async def _whole(visit: Visit) -> _OrderPage:
+async def _parts(visit: Visit, wanted: PageRequest) -> _OrderPage:
+    """An order with so many of each of its parts."""
     ref = visit.ref("order")
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
-    found = (await order_items.list_(visit.work, EVERYTHING, order=ref)).items
-    items = [visit.veil(each, OrderItem) for each in found]
-    contacts = (await CONTACTS.list_(visit.work, EVERYTHING, order=ref)).items
-    consumers = (await CONSUMERS.list_(visit.work, EVERYTHING, order=ref)).items
+    found = await order_items.list_(visit.work, wanted, order=ref)
+    items = [visit.veil(each, OrderItem) for each in found.items]
+    contacts = await CONTACTS.list_(visit.work, wanted, order=ref)
+    consumers = await CONSUMERS.list_(visit.work, wanted, order=ref)
     of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
     return _OrderPage(
         order,
         items,
         {ref: visit.veil_extensions(each) for ref, each in of_items.items()},
-        [visit.veil(each, OrderContact) for each in contacts],
-        [visit.veil(each, OrderConsumer) for each in consumers],
+        [visit.veil(each, OrderContact) for each in contacts.items],
+        [visit.veil(each, OrderConsumer) for each in consumers.items],
         visit.veil_extensions(await OF_ORDERS.of_one(visit.work, ref)),
+        {"Items": found.total, "Contacts": contacts.total, "Consumers": consumers.total},
     )
 
 

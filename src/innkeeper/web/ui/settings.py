@@ -8,6 +8,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.actions.console import search
+from innkeeper.actions.records.paging import Page
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
@@ -15,6 +16,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
+from innkeeper.web.ui.downloads import json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -164,16 +166,7 @@ async def reset(visit: Visit) -> Response:
 
 async def log(visit: Visit) -> Response:
     """Who changed what."""
-    chosen = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
-    page = await audit.list_(
-        visit.work,
-        workspace=visit.workspace,
-        actor=chosen["actor"] or None,
-        action=chosen["action"] or None,
-        subject=chosen["subject"].strip() or None,
-        limit=PAGE_SIZE,
-        offset=visit.offset,
-    )
+    chosen, page = await _audit_page(visit)
     words = await audit.words(visit.work, visit.workspace)
     return visit.show(
         "settings_audit.html",
@@ -184,6 +177,37 @@ async def log(visit: Visit) -> Response:
         guests=await _guests(visit, page.items),
         changes=[_changes(visit, row) for row in page.items],
     )
+
+
+async def log_file(visit: Visit) -> Response:
+    """The rows of a page of the log with all of their values, as a file."""
+    _, page = await _audit_page(visit)
+    rows = [
+        {
+            **{name: row[name] for name in ("at", "actor", "action", "subject", "details")},
+            "changes": [
+                {"field": name, "before": before, "after": after}
+                for name, before, after in _changes(visit, row)
+            ],
+        }
+        for row in page.items
+    ]
+    return await json_file("audit-log", rows)
+
+
+async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
+    """What was chosen of the log, and the page of it that was asked for."""
+    chosen = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
+    page = await audit.list_(
+        visit.work,
+        workspace=visit.workspace,
+        actor=chosen["actor"] or None,
+        action=chosen["action"] or None,
+        subject=chosen["subject"].strip() or None,
+        limit=PAGE_SIZE,
+        offset=visit.offset,
+    )
+    return chosen, page
 
 
 async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:
@@ -227,4 +251,5 @@ PAGES: Final = (
     PageRoute("/settings/users", people, change_people, right=Right.USERS, post_right=Right.USERS),
     PageRoute("/settings/workspace", workspace, reset, post_right=Right.RESET),
     PageRoute("/settings/audit-log", log, right=Right.AUDIT),
+    PageRoute("/settings/audit-log/file", log_file, right=Right.AUDIT),
 )

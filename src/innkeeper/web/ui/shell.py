@@ -16,7 +16,7 @@ from innkeeper.actions.admin import users, workspaces
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError, Outdated
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may
-from innkeeper.rules.masking import masked_free, masked_line, masked_record
+from innkeeper.rules.masking import masked_addresses, masked_free, masked_line, masked_record
 from innkeeper.rules.versions import Expected
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
@@ -90,6 +90,13 @@ class Visit:
     def veil_value(self, value: Any) -> Any:
         """JSON that nobody declared, as this visitor may see it."""
         return value if self.personal else masked_free(value)
+
+    def staff(self, actor: str) -> str:
+        """Who did something, as this visitor may see it: addresses of users only those may see who
+        manage users."""
+        if self.may(Right.USERS) or actor == self.person.email:
+            return actor
+        return masked_addresses(actor)
 
     @property
     def is_sandbox(self) -> bool:

@@ -168,6 +168,7 @@ def _listing(found: Record, work: Work, base: str) -> dict[str, Any]:
         "exports": [
             {"url": base + file["href"], "sizeKB": size}
             | ({"deltaAction": file["delta_action"]} if file["delta_action"] else {})
+            | ({"mapping": base + file["mapping"]} if file["mapping"] else {})
             for file, size in zip(found["files"], sizes, strict=True)
         ],
     }
@@ -212,7 +213,11 @@ def _export(asked: EndpointRequest) -> UUID | str:
 
 
 _FILE: Final = an_object(
-    ("url", "sizeKB"), url=URL, sizeKB=WHOLE, deltaAction=one_of("add", "remove")
+    ("url", "sizeKB"),
+    url=URL,
+    sizeKB=WHOLE,
+    deltaAction=one_of("add", "remove"),
+    mapping={**URL, "description": "Of a guarded export: the mapping to import the file with."},
 )
 _LISTING: Final = named(
     "ExportListing",
