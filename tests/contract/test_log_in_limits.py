@@ -170,7 +170,7 @@ def test_s3_hashing_holds_no_connection(site: Site, email: str) -> None:
             await wait_until("the slot to be taken", lambda: not limits.log_ins.free)
             for _ in range(20):
                 async with database.work("live") as work:
-                    assert await work.one("probes.ping") is not None
+                    assert await work.one("health.ping") is not None
                 await asyncio.sleep(0.01)
             assert not trying.done()
             stop.set()

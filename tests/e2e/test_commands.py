@@ -207,7 +207,7 @@ def test_f23_jobs_are_listed_with_the_time_they_finished(data: Path, serve: Serv
 
     def finished() -> list[dict[str, Any]]:
         rows = json.loads(run("jobs", "list", "--json", "--data", data).stdout)
-        own = [row for row in rows if row["task"] == "exports_files.write"]
+        own = [row for row in rows if row["task"] == "file_exports.write"]
         return [row for row in own if row["status"] == "succeeded"]
 
     (job,) = until("the job", finished)

@@ -216,7 +216,7 @@ def test_an_erased_person_leaves_no_byte_behind(
     exports = api.get(exported["href"]).json()
     assert exports["status"] == "waiting"
     by_hand = command("jobs", "list")
-    assert "exports_files.write" in by_hand
+    assert "file_exports.write" in by_hand
     run_jobs(server)
     bystander = made(api.post("/v2.1/guests", json={"guestType": "visitor", "city": "bystander"}))
     executions = plant_audiences(api, server, guest)

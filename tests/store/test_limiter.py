@@ -32,7 +32,7 @@ async def every_connection(database: Database) -> int:
     lent = [database.work("live") for _ in range(POOL)]
     works = [await each.__aenter__() for each in lent]
     for work in works:
-        assert await work.one("probes.ping") is not None
+        assert await work.one("health.ping") is not None
     for each in lent:
         await each.__aexit__()
     return len(works)
@@ -87,9 +87,9 @@ async def test_s3_a_released_connection_is_anothers_and_another_comes_back(
         mine = work.connection
         async with work.released():
             with pytest.raises(AttributeError):
-                await work.one("probes.ping")
+                await work.one("health.ping")
             assert await every_connection(small) == POOL
-        assert await work.one("probes.ping") is not None
+        assert await work.one("health.ping") is not None
         # What has begun keeps its connection.
         mine = work.connection
         async with work.transaction(), work.released():
@@ -99,7 +99,7 @@ async def test_s3_a_released_connection_is_anothers_and_another_comes_back(
         with pytest.raises(ValueError, match="slow"):
             async with work.released():
                 raise ValueError("slow things fail")
-        assert await work.one("probes.ping") is not None
+        assert await work.one("health.ping") is not None
 
 
 async def test_s3_slots_are_handed_on_in_order_and_lost_by_nobody() -> None:

@@ -288,7 +288,7 @@ async def test_a_fault_in_turn_undoes_the_transaction(work: Work) -> None:
         async with work.transaction():
             await _rule(work, 2)
             await work.in_turn(
-                ("suppression.find", {"digests": [b""]}),
+                ("block_list.find", {"digests": [b""]}),
                 ("order_writes.of_reference", {"key": uuid4(), "reference_id": "\x00"}),
             )
     assert await _positions(work) == [1]

@@ -43,7 +43,7 @@ async def _named(query: str, work: Work) -> list[Row]:
 
 UNFINISHED: Final = (
     Unfinished(batches.TASK, "batch", partial(_named, "batches.unfinished")),
-    Unfinished(file_exports.TASK, "export", partial(_named, "exports_files.unfinished")),
+    Unfinished(file_exports.TASK, "export", partial(_named, "file_exports.unfinished")),
     Unfinished(
         audience_exports.RUN,
         "execution",

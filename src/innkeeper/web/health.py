@@ -41,7 +41,7 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
 
     async def ready(_: Request) -> Response:
         async with database.control() as work:
-            if await work.one("probes.ping") is None:
+            if await work.one("health.ping") is None:
                 raise Unavailable
         return _json({"status": "ready"})
 

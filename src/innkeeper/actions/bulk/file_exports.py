@@ -18,7 +18,7 @@ from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
 
 Entity = Literal["guests", "orders", "events"]
-TASK: Final = "exports_files.write"
+TASK: Final = "file_exports.write"
 """The background task that writes an export."""
 SINGULAR: Final = "Export"
 PAGE: Final = 1000
@@ -43,7 +43,7 @@ GuestPage = list[tuple[Record, list[Row]]]
 
 async def guests(work: Work) -> AsyncIterator[GuestPage]:
     """Every live guest, each with its data extensions. Use it in `one_moment`."""
-    async for rows in _pages(work, "exports_files.guests"):
+    async for rows in _pages(work, "file_exports.guests"):
         refs = [row["ref"] for row in rows]
         found = _by(await work.all("privacy.extensions", guests=refs), "guest_ref")
         yield [(flat(row), found[row["ref"]]) for row in rows]
@@ -51,7 +51,7 @@ async def guests(work: Work) -> AsyncIterator[GuestPage]:
 
 async def orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]]:
     """Every order, each page with what belongs to its orders. Use it in `one_moment`."""
-    async for rows in _pages(work, "exports_files.orders"):
+    async for rows in _pages(work, "file_exports.orders"):
         refs = [row["ref"] for row in rows]
         people = {
             name: await work.all(
@@ -65,9 +65,9 @@ async def orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]
             consumers=_by(people["consumers"], "order_ref"),
             extensions=_by(await work.all("order_writes.extensions", orders=refs), "order_ref"),
             item_extensions=_by(
-                await work.all("exports_files.item_extensions", orders=refs), "order_item_ref"
+                await work.all("file_exports.item_extensions", orders=refs), "order_item_ref"
             ),
-            uses=_by(await work.all("exports_files.uses", orders=refs), "ref"),
+            uses=_by(await work.all("file_exports.uses", orders=refs), "ref"),
         )
         yield [flat(row) for row in rows], parts
 
@@ -76,7 +76,7 @@ async def events(work: Work) -> AsyncIterator[list[Row]]:
     """Every event by its time. Use it in `one_moment`."""
     at, ref = None, None
     while True:
-        rows = await work.all("exports_files.events", after_at=at, after_ref=ref, limit=PAGE)
+        rows = await work.all("file_exports.events", after_at=at, after_ref=ref, limit=PAGE)
         if not rows:
             return
         yield rows
@@ -86,13 +86,13 @@ async def events(work: Work) -> AsyncIterator[list[Row]]:
 async def one_moment(work: Work, act: Callable[[], Awaitable[None]]) -> None:
     """Do something that sees the data as it is at one moment, and changes nothing."""
     async with work.transaction():
-        await work.run("exports_files.one_moment")
+        await work.run("file_exports.one_moment")
         await act()
 
 
 async def total(work: Work, entity: Entity) -> int:
     """About how many there are, for a progress bar."""
-    row = await work.one(f"exports_files.{entity}_total")
+    row = await work.one(f"file_exports.{entity}_total")
     return int(row["total"] or 0) if row else 0
 
 
@@ -100,14 +100,14 @@ async def pairs(work: Work, entity: Entity) -> list[Row]:
     """Every pair of the data extensions of an entity: name, key, pair, kinds of values."""
     if entity == "events":
         return []
-    return await work.all(f"exports_files.{entity[:-1]}_pairs")
+    return await work.all(f"file_exports.{entity[:-1]}_pairs")
 
 
 async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> Record:
     """An export, to be written in the background."""
     async with work.transaction():
         row = await work.one(
-            "exports_files.create",
+            "file_exports.create",
             ref=uuid4(),
             entity=entity,
             format=form,
@@ -123,7 +123,7 @@ async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> 
 
 async def fetch(work: Work, export: UUID) -> Record:
     """One export; raises `Unknown`."""
-    row = await work.one("exports_files.fetch", ref=export)
+    row = await work.one("file_exports.fetch", ref=export)
     if row is None:
         raise Unknown(SINGULAR, export)
     return row
@@ -131,7 +131,7 @@ async def fetch(work: Work, export: UUID) -> Record:
 
 async def list_(work: Work, limit: int = 100, offset: int = 0) -> Page:
     """A page of exports, newest first."""
-    rows = await work.all("exports_files.list", limit=limit, offset=offset)
+    rows = await work.all("file_exports.list", limit=limit, offset=offset)
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
@@ -148,7 +148,7 @@ async def move(
     now = clock.now()
     finished = state in (DONE, FAILED)
     await work.run(
-        "exports_files.set_state",
+        "file_exports.set_state",
         ref=export,
         state=state,
         records=records,
@@ -163,22 +163,22 @@ async def move(
 async def put_off(work: Work, export: Record, fault: Exception) -> None:
     """Note why an export cannot be written now and raise `Later`; or it has failed, after so many
     attempts."""
-    told = await background.put_off(work, "exports_files.put_off", export, fault)
+    told = await background.put_off(work, "file_exports.put_off", export, fault)
     await move(work, export["ref"], FAILED, fault=told)
 
 
 async def list_with_files(work: Work) -> list[Row]:
     """Exports whose file is kept: ref, created_at, expires_at."""
-    return await work.all("exports_files.kept")
+    return await work.all("file_exports.kept")
 
 
 async def remove(work: Work, export: UUID) -> None:
     """Remove the file of an export. Where that fails it stays among those that are `kept`, and a
     job that writes it finds that it is not wanted any more."""
-    await work.run("exports_files.removed", ref=export)
+    await work.run("file_exports.removed", ref=export)
     name = file_name(work.workspace, export)
     await asyncio.to_thread(Files.of(work.settings).remove, name)
-    await work.run("exports_files.gone", ref=export)
+    await work.run("file_exports.gone", ref=export)
 
 
 def file_name(workspace: str, export: UUID) -> str:

@@ -60,7 +60,7 @@ async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = T
         return set()
     each = [await digests_of(work, await _keys(work, person)) for person in people]
     every = sorted({digest for digests in each for digest in digests})
-    rows = await work.all("suppression.find", digests=every)
+    rows = await work.all("block_list.find", digests=every)
     known = {bytes(row["digest"]) for row in rows}
     found = {position for position, digests in enumerate(each) if not known.isdisjoint(digests)}
     for position in sorted(found) if count else ():
@@ -70,7 +70,7 @@ async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = T
 
 async def _refuse(work: Work, digests: Sequence[bytes]) -> bool:
     """Count a refusal if any of them is on the list; whether one is."""
-    refused = bool(await work.all("suppression.refuse", digests=digests))
+    refused = bool(await work.all("block_list.refuse", digests=digests))
     if refused:
         REFUSED.inc()
     return refused
@@ -82,7 +82,7 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
     now = clock.now()
     _empty_until.clear()
     return await work.run(
-        "suppression.add", digests=digests, reason=reason, actor=work.actor, now=now
+        "block_list.add", digests=digests, reason=reason, actor=work.actor, now=now
     )
 
 
@@ -102,14 +102,14 @@ async def release_person(work: Work, person: Record) -> int:
     """Take what a person is identified by off the list; how many digests there were."""
     async with work.transaction():
         digests = await digests_of(work, await _keys(work, person))
-        removed = await work.run("suppression.remove", digests=digests)
+        removed = await work.run("block_list.remove", digests=digests)
         await audit.note(work, "privacy.release", None, digests=removed)
     return removed
 
 
 async def totals(work: Work) -> Row:
     """How many digests are on the list (`suppressed`), and how often one was `refused`."""
-    row = await work.one("suppression.totals")
+    row = await work.one("block_list.totals")
     assert row is not None  # noqa: S101 - an aggregate has a row
     return row
 
@@ -129,7 +129,7 @@ async def _is_empty(work: Work) -> bool:
     place = (_installation(work), work.workspace)
     if _empty_until.get(place, 0.0) > time.monotonic():
         return True
-    row = await work.one("suppression.any")
+    row = await work.one("block_list.any")
     if row is None or row["some"]:
         _empty_until.pop(place, None)
         return False

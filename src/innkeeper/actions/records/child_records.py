@@ -33,7 +33,7 @@ INSTANTS: Final = ("ordered_at", "created_at", "modified_at")
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of child: its query `families.{column}`, the parts that needs, what is kept."""
+    """One kind of child: its query `child_records.{column}`, the parts that needs, what is kept."""
 
     column: str
     parts: Mapping[str, Sequence[str]]
@@ -62,7 +62,7 @@ def parts_of(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
     for kind in kinds:
         found |= KINDS[kind].parts
-    return {**found, "children": [f"families.{KINDS[kind].column}" for kind in kinds]}
+    return {**found, "children": [f"child_records.{KINDS[kind].column}" for kind in kinds]}
 
 
 def taken(row: Row, kinds: Iterable[type[Resource]]) -> Children:
@@ -77,7 +77,7 @@ async def of_many(
     work: Work, parents: Iterable[UUID], kinds: Collection[type[Resource]]
 ) -> dict[UUID, Children]:
     """The children of several parents, by parent, in one round trip."""
-    rows = await work.all("families.of_many", parts=parts_of(kinds), parents=list(parents))
+    rows = await work.all("child_records.of_many", parts=parts_of(kinds), parents=list(parents))
     return {row["ref"]: taken(row, kinds) for row in rows}
 
 

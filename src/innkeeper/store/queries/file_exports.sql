@@ -1,87 +1,87 @@
--- exports_files.one_moment
+-- file_exports.one_moment
 -- Everything that follows in this transaction sees the data as it is now.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
--- exports_files.guests
+-- file_exports.guests
 -- The next live guests in ref order.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at
 FROM {ws}.guests WHERE survivor_ref IS NULL AND (%(after)s::uuid IS NULL OR ref > %(after)s)
 ORDER BY ref LIMIT %(limit)s
 
--- exports_files.guests_total
+-- file_exports.guests_total
 -- How many there are.
 SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 
--- exports_files.guest_pairs
+-- file_exports.guest_pairs
 -- Every pair that data extensions of guests have: name, key, pair and the types of its values.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
     SELECT name, key, each.pair, jsonb_typeof(each.told) AS kind
     FROM {ws}.guest_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, told)
 ) AS told GROUP BY name, key, pair ORDER BY name, key, pair
 
--- exports_files.orders
+-- file_exports.orders
 -- The next orders in ref order.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at
 FROM {ws}.orders WHERE %(after)s::uuid IS NULL OR ref > %(after)s
 ORDER BY ref LIMIT %(limit)s
 
--- exports_files.orders_total
+-- file_exports.orders_total
 -- How many there are.
 SELECT coalesce(sum(orders), 0)::bigint AS total FROM {ws}.order_counts
 
--- exports_files.uses
+-- file_exports.uses
 -- Which items consumers of orders use, by the items' referenceIds.
 SELECT u.order_consumer_ref AS ref, i.body ->> 'reference_id' AS reference_id
 FROM {ws}.order_consumer_items AS u
 JOIN {ws}.order_items AS i ON i.ref = u.order_item_ref
 WHERE i.order_ref = ANY (%(orders)s::uuid[]) ORDER BY u.position
 
--- exports_files.item_extensions
+-- file_exports.item_extensions
 -- The data extensions of items of orders.
 SELECT e.order_item_ref, e.name, e.key, e.pairs
 FROM {ws}.order_item_extensions AS e JOIN {ws}.order_items AS i ON i.ref = e.order_item_ref
 WHERE i.order_ref = ANY (%(orders)s::uuid[])
 
--- exports_files.order_pairs
+-- file_exports.order_pairs
 -- Every pair that data extensions of orders have.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
     SELECT name, key, each.pair, jsonb_typeof(each.told) AS kind
     FROM {ws}.order_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, told)
 ) AS told GROUP BY name, key, pair ORDER BY name, key, pair
 
--- exports_files.events
+-- file_exports.events
 -- The next events in the order of their time.
 SELECT ref, at, guest_ref, browser_ref, type, channel, point_of_sale, body
 FROM {ws}.events
 WHERE %(after_at)s::timestamptz IS NULL OR (at, ref) > (%(after_at)s, %(after_ref)s::uuid)
 ORDER BY at, ref LIMIT %(limit)s
 
--- exports_files.events_total
+-- file_exports.events_total
 -- About how many there are.
 SELECT greatest(sum(c.reltuples), 0)::bigint AS total
 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = '{ws}.events'::regclass
 
--- exports_files.create
+-- file_exports.create
 -- An export that waits to be written.
 INSERT INTO {ws}.file_exports (ref, entity, format, compressed, state, actor, created_at)
 VALUES (%(ref)s, %(entity)s, %(format)s, %(compressed)s, 'waiting', %(actor)s, %(now)s)
 RETURNING ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at
 
--- exports_files.fetch
+-- file_exports.fetch
 -- One export.
 SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at
 FROM {ws}.file_exports WHERE ref = %(ref)s
 
--- exports_files.list
+-- file_exports.list
 -- A page of exports, newest first, each row with the number of all.
 SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at, count(*) OVER () AS total
 FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
--- exports_files.set_state
+-- file_exports.set_state
 -- Move an export on.
 UPDATE {ws}.file_exports
 SET state = %(state)s, records = %(records)s, size = %(size)s, fault = %(fault)s,
@@ -89,25 +89,25 @@ SET state = %(state)s, records = %(records)s, size = %(size)s, fault = %(fault)s
     expires_at = %(expires)s, next_attempt_at = NULL
 WHERE ref = %(ref)s
 
--- exports_files.put_off
+-- file_exports.put_off
 -- An export that could not go on, and when it is tried again.
 UPDATE {ws}.file_exports
 SET attempts = %(attempts)s, fault = %(error)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
--- exports_files.unfinished
+-- file_exports.unfinished
 -- Exports that are to be written.
 SELECT ref FROM {ws}.file_exports WHERE state IN ('waiting', 'writing') ORDER BY created_at, ref
 
--- exports_files.kept
+-- file_exports.kept
 -- Exports whose file is kept, or may be: one that is removed has its size until its file is gone.
 SELECT ref, created_at, expires_at FROM {ws}.file_exports
 WHERE state IN ('done', 'writing') OR (state = 'removed' AND size IS NOT NULL)
 
--- exports_files.removed
+-- file_exports.removed
 -- The file of an export is not to be had any more.
 UPDATE {ws}.file_exports SET state = 'removed' WHERE ref = %(ref)s
 
--- exports_files.gone
+-- file_exports.gone
 -- The file of a removed export is gone.
 UPDATE {ws}.file_exports SET size = NULL WHERE ref = %(ref)s

@@ -1,27 +1,27 @@
--- suppression.any
+-- block_list.any
 -- Whether anything is suppressed at all.
 SELECT EXISTS (SELECT FROM {ws}.suppressed) AS some
 
--- suppression.refuse
+-- block_list.refuse
 -- Which of these digests are suppressed; each is counted as refused once more.
 UPDATE {ws}.suppressed SET refused = refused + 1
 WHERE digest = ANY (%(digests)s::bytea[])
 RETURNING digest
 
--- suppression.find
+-- block_list.find
 -- Which of these digests are suppressed.
 SELECT digest FROM {ws}.suppressed WHERE digest = ANY (%(digests)s::bytea[])
 
--- suppression.add
+-- block_list.add
 -- Suppress digests.
 INSERT INTO {ws}.suppressed (digest, reason, actor, created_at)
 SELECT digest, %(reason)s, %(actor)s, %(now)s FROM unnest(%(digests)s::bytea[]) AS new (digest)
 ON CONFLICT (digest) DO NOTHING
 
--- suppression.remove
+-- block_list.remove
 -- Let identifiers come back.
 DELETE FROM {ws}.suppressed WHERE digest = ANY (%(digests)s::bytea[])
 
--- suppression.totals
+-- block_list.totals
 -- How many digests there are, and how often something was refused.
 SELECT count(*) AS suppressed, coalesce(sum(refused), 0)::bigint AS refused FROM {ws}.suppressed

@@ -1,3 +1,3 @@
--- probes.ping
+-- health.ping
 -- Whether the database answers.
 SELECT true AS up

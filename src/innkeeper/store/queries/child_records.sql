@@ -1,15 +1,15 @@
--- families.of_many
+-- child_records.of_many
 -- The children of several parents, a row a parent.
 SELECT parent.ref {children} FROM unnest(%(parents)s::uuid[]) AS parent (ref)
 
--- families.order_items
+-- child_records.order_items
 -- Column: the items of an order, oldest first.
 , (SELECT json_agg(found) FROM (
     SELECT {item_columns} FROM {ws}.order_items AS i JOIN {ws}.orders AS o ON o.ref = i.order_ref
     WHERE i.order_ref = parent.ref ORDER BY i.created_at, i.ref
 ) AS found) AS order_items
 
--- families.order_contacts
+-- child_records.order_contacts
 -- Column: the contacts of an order, oldest first.
 , (SELECT json_agg(found) FROM (
     SELECT {person_columns}
@@ -17,7 +17,7 @@ SELECT parent.ref {children} FROM unnest(%(parents)s::uuid[]) AS parent (ref)
     WHERE p.order_ref = parent.ref ORDER BY p.created_at, p.ref
 ) AS found) AS order_contacts
 
--- families.order_consumers
+-- child_records.order_consumers
 -- Column: the consumers of an order with the items they use, oldest first.
 , (SELECT json_agg(found) FROM (
     SELECT {person_columns} {used_items}
@@ -25,7 +25,7 @@ SELECT parent.ref {children} FROM unnest(%(parents)s::uuid[]) AS parent (ref)
     WHERE p.order_ref = parent.ref ORDER BY p.created_at, p.ref
 ) AS found) AS order_consumers
 
--- families.extensions
+-- child_records.extensions
 -- Column: the data extensions of a guest, an order or an item, oldest first.
 , (SELECT json_agg(found) FROM (
     SELECT {columns} FROM {table} WHERE {column} = parent.ref ORDER BY created_at, name, key
