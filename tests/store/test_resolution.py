@@ -251,6 +251,8 @@ class Counted:
                 return await super().execute(*given, **more)
 
         work.connection.cursor_factory = Counting
+        # Made anew when it is used next.
+        vars(work.connection).pop("reused_cursor", None)
 
 
 async def test_undoing_a_merge_takes_as_many_statements_whatever_the_orders(work: Work) -> None:
@@ -264,7 +266,7 @@ async def test_undoing_a_merge_takes_as_many_statements_whatever_the_orders(work
         assert "identifiers" not in await guests.fetch(work, survivor)
         assert len((await guests.fetch(work, absorbed))["identifiers"]) == 1 + many // 10
         await guests.delete(work, absorbed)
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0
 
 
 async def merged_with_orders(work: Work, many: int) -> tuple[UUID, UUID, UUID]:

@@ -26,6 +26,8 @@ def statements(work: Work) -> list[Any]:
             return await super().execute(*given, **more)
 
     work.connection.cursor_factory = Noting
+    # Made anew when it is used next.
+    vars(work.connection).pop("reused_cursor", None)
     return sent
 
 
