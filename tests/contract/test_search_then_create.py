@@ -11,8 +11,8 @@ from sites import Site
 from streams import work_on
 
 from innkeeper.actions.identity import rulebook
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.store.work import Work
 
 OWN = "/innkeeper/v1"

@@ -29,8 +29,8 @@ from hypothesis.stateful import (
 
 from innkeeper import clock
 from innkeeper.actions.identity import merges, resolve, rule_settings
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import extensions, guests
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database

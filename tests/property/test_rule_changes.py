@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work

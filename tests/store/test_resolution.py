@@ -15,9 +15,9 @@ from waiting import wait_until
 
 from innkeeper import clock
 from innkeeper.actions.identity import merges, resolve, rule_changes, rule_settings, rulebook
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.settings import Settings

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from innkeeper.actions.records.paging import PageRequest
+from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION
 from innkeeper.wire.pagination import NoHit, envelope, expansion, parse_query, wanted

@@ -248,7 +248,7 @@ def guarded(
 ) -> None:
     """List what guards kept from identifying, newest first, each with its reason."""
     from innkeeper.actions.identity import rule_settings
-    from innkeeper.actions.records.paging import PageRequest
+    from innkeeper.actions.paging import PageRequest
     from innkeeper.cli.output import show, table
 
     page = here.run(

@@ -162,7 +162,7 @@ def quarantine_list(
 ) -> None:
     """List what waits in quarantine, oldest first."""
     from innkeeper.actions.events import quarantine as actions
-    from innkeeper.actions.records.paging import PageRequest
+    from innkeeper.actions.paging import PageRequest
 
     wanted, selection = PageRequest(limit=limit), actions.Selection(reason)
     page = here.run(workspace, lambda work: actions.list_(work, wanted, selection))

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.paging import MAX_LIMIT, PageRequest
 from innkeeper.actions.records import child_records, extensions
-from innkeeper.actions.records.paging import MAX_LIMIT, PageRequest
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.orders import Order

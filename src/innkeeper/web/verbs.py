@@ -6,11 +6,11 @@ from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
 
+from innkeeper.actions.paging import EVERYTHING, Page, PageRequest
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import EVERYTHING, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest, GuestExtension

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper import __version__
-from innkeeper.actions.records.paging import DEFAULT_LIMIT
+from innkeeper.actions.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.endpoint import TEXT_PARAMETERS, Endpoint
 from innkeeper.wire.naming import camel

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
-from innkeeper.actions.records.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day
 from innkeeper.resources.values import ValueRefused, storable

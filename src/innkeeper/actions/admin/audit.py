@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.records.paging import Page
+from innkeeper.actions.paging import Page
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import AuditedKind, differences
 from innkeeper.rules.identity_keys import digest

@@ -11,7 +11,7 @@ from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import engine
 from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
-from innkeeper.actions.records.paging import Page
+from innkeeper.actions.paging import Page
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import BatchRecord

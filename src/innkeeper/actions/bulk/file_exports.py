@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
-from innkeeper.actions.records.paging import Page, flat
+from innkeeper.actions.paging import Page, flat
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import FILE_EXPORT

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.records.paging import flat
+from innkeeper.actions.paging import flat
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, typo_forms

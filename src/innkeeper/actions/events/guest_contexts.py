@@ -6,9 +6,9 @@ from uuid import UUID
 
 from innkeeper.actions.events import sessions
 from innkeeper.actions.events.sessions import Behaviour
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 

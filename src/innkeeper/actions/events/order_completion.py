@@ -5,9 +5,9 @@ from uuid import UUID
 
 from innkeeper.actions.events import purchases, quarantine, session_records
 from innkeeper.actions.events.incoming import IncomingRecord
+from innkeeper.actions.paging import flat
 from innkeeper.actions.records import guests, order_items, orders
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.events import CHECKOUT
 from innkeeper.resources.guests import Person

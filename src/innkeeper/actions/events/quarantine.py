@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.events.incoming import IncomingRecord
-from innkeeper.actions.records.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent

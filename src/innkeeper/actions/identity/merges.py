@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.actions.records.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest

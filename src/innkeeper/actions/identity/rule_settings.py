@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.identity import rulebook
-from innkeeper.actions.records.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES

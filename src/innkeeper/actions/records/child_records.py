@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.actions.paging import flat
 from innkeeper.actions.records.extensions import (
     OF_GUESTS,
     OF_ORDER_ITEMS,
@@ -13,7 +14,6 @@ from innkeeper.actions.records.extensions import (
     Extensions,
     one_a_name,
 )
-from innkeeper.actions.records.paging import flat
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import GuestExtension
 from innkeeper.resources.orders import (

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.identity import ledger, rulebook
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.actions.privacy import block_list, erasure
 from innkeeper.actions.records import guest_filters
 from innkeeper.actions.records.guest_filters import ListQuery
-from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from innkeeper.actions.paging import Page, PageRequest
 from innkeeper.actions.records.extensions import Extensions, check_pairs
-from innkeeper.actions.records.paging import Page, PageRequest
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import GuestExtension

@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.records import orders
-from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.orders import OrderConsumer, OrderItem

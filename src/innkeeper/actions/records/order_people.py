@@ -13,8 +13,8 @@ from innkeeper.actions.identity.resolve import (
     attach,
     attach_quickly,
 )
+from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.privacy import block_list
-from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact

@@ -5,9 +5,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from innkeeper import clock
+from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.records import child_records, guests
 from innkeeper.actions.records.order_people import CONTACTS
-from innkeeper.actions.records.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest

@@ -10,11 +10,11 @@ from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.console import search
 from innkeeper.actions.events import sessions
 from innkeeper.actions.identity import merges
+from innkeeper.actions.paging import Page as ExtensionsPage
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.privacy import erasure
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
-from innkeeper.actions.records.paging import Page as ExtensionsPage
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
 from innkeeper.resources.segments import TRAIT

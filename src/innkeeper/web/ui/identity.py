@@ -6,8 +6,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from innkeeper.actions.console import search
-from innkeeper.actions.identity import merges, previews
+from innkeeper.actions.console import previews, search
+from innkeeper.actions.identity import merges
 from innkeeper.actions.records import guests
 from innkeeper.errors import Conflict, Invalid, Outdated, Problem
 from innkeeper.resources.base import Record

@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from innkeeper.actions.identity import rule_changes, rule_settings
-from innkeeper.actions.records.paging import PageRequest
+from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right

@@ -7,10 +7,10 @@ from uuid import UUID
 from starlette.responses import Response
 
 from innkeeper.actions.events import quarantine
+from innkeeper.actions.paging import EVERYTHING, PageRequest
 from innkeeper.actions.records import order_items, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.actions.records.paging import EVERYTHING, PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.web.ui.bounded import ROWS

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.events import quarantine, replays
 from innkeeper.actions.events.quarantine import Selection
-from innkeeper.actions.records.paging import PageRequest
+from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked

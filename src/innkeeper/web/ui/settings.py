@@ -8,7 +8,7 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit, configuration, users, workspaces
 from innkeeper.actions.audiences import export_runs, usage, webhooks
 from innkeeper.actions.console import search
-from innkeeper.actions.records.paging import Page
+from innkeeper.actions.paging import Page
 from innkeeper.errors import BadRequest, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from innkeeper.actions.bulk import batches, signed_urls
-from innkeeper.actions.records.paging import MAX_LIMIT
+from innkeeper.actions.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
-from innkeeper.actions.records.paging import MAX_LIMIT
+from innkeeper.actions.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources import definitions
 from innkeeper.resources.base import Record

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from innkeeper.actions.events import sessions
 from innkeeper.actions.identity import merges
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, orders
-from innkeeper.actions.records.paging import PageRequest
 from innkeeper.resources.base import Record
 from innkeeper.rules.versions import ROW_VERSION
 from innkeeper.store.work import Work
