@@ -131,7 +131,7 @@ class Watched:
 
     def _console(self, message) -> None:
         # A form that is refused is shown again, with the status that says so.
-        refused = re.search("status of 4(00|09)", message.text)
+        refused = re.search("status of 4(00|09|12)", message.text)
         if message.type in ("error", "warning") and not refused:
             self.faults.append(message.text)
 
