@@ -20,16 +20,16 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     checkout, put_back = Database.checkout, Database.put_back
     started = asyncio.create_subprocess_exec
 
-    async def counted_checkout(database: Database) -> Any:
+    async def counted_checkout(database: Database, **more: Any) -> Any:
         nonlocal lent
-        connection = await checkout(database)
+        connection = await checkout(database, **more)
         lent += 1
         return connection
 
-    async def counted_put_back(database: Database, connection: Any) -> None:
+    async def counted_put_back(database: Database, connection: Any, **more: Any) -> None:
         nonlocal lent
         lent -= 1
-        await put_back(database, connection)
+        await put_back(database, connection, **more)
 
     async def counted_start(*words: Any, **more: Any) -> Any:
         found.append(lent)

@@ -1,6 +1,7 @@
 """S3: nothing holds a connection of the pool while it waits for something slow."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from waiting import wait_until
 from innkeeper.actions.audiences import reports
 from innkeeper.errors import Unavailable
 from innkeeper.lake.locks import alone
+from innkeeper.lake.snapshot import opened
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
 
@@ -78,6 +80,22 @@ async def test_s3_questions_never_take_all_of_a_pool(dsn: str) -> None:
     """They keep their connection while they run, so there are fewer of them than connections."""
     free = {size: Database(dsn, pool_size=size).limits.questions.free for size in (1, 2, 4, 8, 64)}
     assert free == {1: 1, 2: 1, 4: 2, 8: 2, 64: 2}
+
+
+async def test_s3_a_question_that_runs_holds_no_connection_of_the_pool(small: Database) -> None:
+    """S3: as many questions as may run at once, and all of the pool is free."""
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            work = await stack.enter_async_context(small.work("live"))
+            await stack.enter_async_context(opened(work))
+            assert await work.one("probes.ping") is not None
+        assert small.limits.questions.free == 0
+        assert await every_connection(small) == POOL
+    # Inside a transaction it stays with that one's snapshot.
+    async with small.work("live") as work, work.transaction():
+        mine = work.connection
+        async with opened(work):
+            assert work.connection is mine
 
 
 async def test_s3_a_released_connection_is_anothers_and_another_comes_back(

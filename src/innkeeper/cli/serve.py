@@ -105,9 +105,9 @@ def _claim(folder: DataFolder, *, embedded: bool) -> bool:
 
 
 def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
-    # Each process has its pool, its listener and two for large bodies; commands and backups come
-    # on top.
-    connections = max(100, settings.workers * (settings.pool_size + 3) + 20)
+    # Each process has its pool, its listener, two for large bodies and two for questions of either;
+    # commands and backups come on top.
+    connections = max(100, settings.workers * (settings.pool_size + 7) + 20)
     server = EmbeddedServer(settings.data, connections, stop_seconds)
     stack.callback(server.stop)
     dsn = server.start()

@@ -111,7 +111,7 @@ async def opened(work: Work, engine: str | None = None) -> AsyncIterator[Lake]:
         if not held and (await _state(work))["waiting"] >= LONG_TAIL:
             await flush_all(work)
         with temporary(work.settings, "tail") as folder:
-            async with work.transaction():
+            async with work.apart(), work.transaction():
                 if held:
                     # Its statements have snapshots of their own: keep flushes out between them.
                     await work.one("lake.hold", lock=lock_number(work, FLUSH))

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.driver_errors import Contended
-from innkeeper.store.limiter import Limits
+from innkeeper.store.limiter import QUESTIONS_AT_ONCE, Limits
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries, schema_of
 from innkeeper.store.work import ADAPTERS, Work
@@ -44,25 +44,9 @@ class Database:
         self.limits = Limits.of(pool_size, question_wait_seconds)
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
-        self._pool: AsyncConnectionPool[PooledConnection] = AsyncConnectionPool(
-            conninfo=with_options(dsn, statement_timeout_ms),
-            connection_class=PooledConnection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "context": _Adapted(),
-                "prepare_threshold": 2,
-            },
-            min_size=min(2, pool_size),
-            max_size=pool_size,
-            timeout=WAIT_SECONDS,
-            max_waiting=pool_size * WAITING_PER_CONNECTION,
-            # Attempts of the pool's own grow apart to minutes: rather give up soon, since
-            # the next caller makes it try again.
-            reconnect_timeout=2.0,
-            open=False,
-            name="innkeeper",
-        )
+        self._pool = _pool(with_options(dsn, statement_timeout_ms), min(2, pool_size), pool_size)
+        # Those of questions: a snapshot of the lake may last for minutes.
+        self._apart = _pool(with_options(dsn, statement_timeout_ms), 0, QUESTIONS_AT_ONCE)
 
     async def open(self) -> None:
         """Connect; raises Unavailable when the database does not answer."""
@@ -72,9 +56,11 @@ class Database:
         except PoolTimeout as error:
             await self._pool.close()
             raise Unavailable("The database cannot be reached.") from error
+        await self._apart.open()
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._apart.close()
         await self._pool.close()
 
     def work(self, workspace: str, actor: str = "system") -> "Lent":
@@ -88,28 +74,53 @@ class Database:
         """A connection for what belongs to no workspace: keys, workspaces."""
         return Lent(self, "", self._control, actor)
 
-    async def checkout(self) -> PooledConnection:
+    async def checkout(self, *, apart: bool = False) -> PooledConnection:
+        """A connection; `apart`: one for a question to the lake, of a pool of its own."""
+        pool = self._apart if apart else self._pool
         try:
             while True:
-                connection = await self._pool.getconn()
+                connection = await pool.getconn()
                 if connection.is_sound():
                     return connection
                 # The pool replaces what comes back closed.
                 await connection.close()
-                await self._pool.putconn(connection)
+                await pool.putconn(connection)
         except TooManyRequests as error:
             raise Unavailable("Too many requests wait for the database.") from error
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise Unavailable() from error
 
-    async def put_back(self, connection: PooledConnection) -> None:
+    async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None:
         """Return what `checkout` lent."""
-        await self._pool.putconn(connection)
+        await (self._apart if apart else self._pool).putconn(connection)
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
         return self._settings
+
+
+def _pool(conninfo: str, least: int, most: int) -> AsyncConnectionPool[PooledConnection]:
+    """A pool that is not open yet, of `least` connections or more."""
+    return AsyncConnectionPool(
+        conninfo=conninfo,
+        connection_class=PooledConnection,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "context": _Adapted(),
+            "prepare_threshold": 2,
+        },
+        min_size=least,
+        max_size=most,
+        timeout=WAIT_SECONDS,
+        max_waiting=most * WAITING_PER_CONNECTION,
+        # Attempts of the pool's own grow apart to minutes: rather give up soon, since
+        # the next caller makes it try again.
+        reconnect_timeout=2.0,
+        open=False,
+        name="innkeeper",
+    )
 
 
 class Lent:

@@ -133,7 +133,7 @@ class Limits:
     """How much of each kind of slow work one process does at a time."""
 
     questions: Limiter
-    """Questions to the lake; each keeps a connection for its snapshot while it runs."""
+    """Questions to the lake; each has a connection of a pool apart for its snapshot."""
     log_ins: Limiter
     """Passwords verified for browsers that nobody knows: argon2 takes 64 MB and every core."""
     account_log_ins: Limiter

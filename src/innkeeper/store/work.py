@@ -91,9 +91,9 @@ class Lender(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    async def checkout(self) -> PooledConnection: ...
+    async def checkout(self, *, apart: bool = False) -> PooledConnection: ...
 
-    async def put_back(self, connection: PooledConnection) -> None: ...
+    async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None: ...
 
 
 class Work:
@@ -173,6 +173,24 @@ class Work:
             async with self.released():
                 await stack.enter_async_context(slots)
             yield
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[None]:
+        """Use a connection of the questions', and lend the own one to others meanwhile.
+
+        As `released`, but for what needs a connection for long. Take a slot of `limits.questions`
+        first: there are as many connections as slots.
+        """
+        async with self.released():
+            if hasattr(self, "connection"):
+                yield
+                return
+            self.connection = connection = await self._lender.checkout(apart=True)
+            try:
+                yield
+            finally:
+                del self.connection
+                await self._lender.put_back(connection, apart=True)
 
     async def give_back(self) -> None:
         """Return the connection, if there is one, to where it was lent."""
