@@ -309,8 +309,14 @@ def test_why_tells_every_joined_record(api: Api) -> None:
     assert told["guest"] == guest
     assert {one["ref"] for one in told["guests"]} == {survivor["ref"], absorbed["ref"]}
     assert told["merges"] == [merge]
-    (joined,) = told["joined"]
+    joined, *made = told["joined"]
     assert joined.pop("joinedAt").endswith("Z")
+    # The guests were posted themselves, she by her address, the other by nothing (F5).
+    assert [(one["guest"]["ref"], one.get("rule"), one["source"]) for one in made] == [
+        (absorbed["ref"], None, "guest"),
+        (survivor["ref"], "email", "guest"),
+    ]
+    assert {one["actor"] for one in made} == {api.client_key}
     assert joined == {
         "guest": guest,
         "rule": "email",

@@ -118,14 +118,19 @@ def doors(api: Api, site: Site) -> Doors:
     return Doors(api, Batches(api, site.settings))
 
 
-def reasons(api: Api) -> list[tuple[Any, Any]]:
-    """(rule, evidence) of each record that joined Jane by a rule."""
+def jane(api: Api) -> str:
+    """The ref of the one guest who is Jane."""
     (ref,) = [
         guest["ref"]
         for guest in api.get("/v2.1/guests").json()["items"]
         if any(one["id"].lower() == MAIL for one in guest.get("identifiers", ()))
     ]
-    told = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
+    return str(ref)
+
+
+def reasons(api: Api) -> list[tuple[Any, Any]]:
+    """(rule, evidence) of each record that joined Jane by a rule."""
+    told = made(api.get(f"/innkeeper/v1/guests/{jane(api)}/identity"), 200)
     return [(row["rule"], row["evidence"]) for row in told["joined"] if "rule" in row]
 
 
@@ -141,7 +146,93 @@ def test_f5_who_is_known_is_explained(doors: Doors, way: Callable[[Doors], None]
     """F5: and those by which a later record joined her."""
     doors.api.guest(identifiers=[{"provider": "email", "id": MAIL.upper()}])
     way(doors)
-    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])]
+    assert reasons(doors.api) == [
+        ("email", [{"provider": "email", "value": value}]) for value in (MAIL, MAIL.upper())
+    ]
+
+
+FIRST: tuple[Callable[[Doors], None], ...] = (
+    *(Doors.guest, Doors.contact_quick, Doors.batch_guest, Doors.batch_order),
+    *(Doors.import_lines, Doors.identity),
+)
+"""A way of each kind."""
+
+
+@pytest.mark.parametrize("later", [Doors.contact_slow, Doors.legacy_contact])
+@pytest.mark.parametrize("first", FIRST)
+def test_f5_the_answer_is_the_same_by_whatever_way_she_came_first(
+    doors: Doors, first: Callable[[Doors], None], later: Callable[[Doors], None]
+) -> None:
+    """F5: the record that made her, and the one that joined her."""
+    first(doors)
+    later(doors)
+    assert reasons(doors.api) == [("email", [{"provider": "email", "value": MAIL}])] * 2
+
+
+UNKNOWN = {"firstName": "Jane", "lastName": "Doe", "identifiers": [NULL]}
+"""Jane by a value that never identifies; a batch takes no guest of that kind (batch-api.md 5)."""
+BY_NOTHING: dict[str, Callable[[Doors], object]] = {
+    "guest": lambda doors: doors.api.guest(**UNKNOWN),
+    "guest without a value": lambda doors: doors.api.guest(firstName="Jane"),
+    "contact": lambda doors: new_person(doors.api, new_order(doors.api), "contacts", **UNKNOWN),
+    "consumer": lambda doors: new_person(doors.api, new_order(doors.api), "consumers", **UNKNOWN),
+    "batch": lambda doors: doors.batches.apply(
+        record(
+            "order",
+            "upsert",
+            {**ORDER, "channel": "WEB", "pointOfSale": "default", "contact": UNKNOWN},
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("way", BY_NOTHING)
+def test_f5_who_is_new_by_no_rule_is_listed(doors: Doors, way: str) -> None:
+    """F5: one row, without a rule, for the record that made her."""
+    BY_NOTHING[way](doors)
+    (guest,) = doors.api.get("/v2.1/guests").json()["items"]
+    (row,) = joined(doors.api, guest["ref"])
+    assert ("rule" in row, row["evidence"]) == (False, [])
+
+
+def joined(api: Api, ref: str) -> list[dict[str, Any]]:
+    """The records that made a guest or joined it, not those of guests that were merged into it."""
+    told = made(api.get(f"/innkeeper/v1/guests/{ref}/identity"), 200)
+    return [row for row in told["joined"] if row["guest"]["ref"] == ref]
+
+
+@pytest.mark.parametrize("way", [*FIRST, Doors.order_checkout])
+def test_f5_the_answer_stays_whatever_changes(
+    doors: Doors, site: Site, way: Callable[[Doors], None]
+) -> None:
+    """F5: it is why she is a guest, not what she would be known by today."""
+    api = doors.api
+    way(doors)
+    ref = jane(api)
+    before = joined(api, ref)
+    assert before[-1]["evidence"] == [{"provider": "email", "value": MAIL}]
+    path, rules = f"/v2.1/guests/{ref}", "/innkeeper/v1/identity/rules"
+    old = api.get(rules).json()
+    try:
+        by_name = {"identityRule": "name", "providers": [], "fields": ["firstName", "lastName"]}
+        made(api.put(rules, json={"rules": [by_name, *old["rules"]]}), 200)
+        assert joined(api, ref) == before
+        made(api.put("/innkeeper/v1/identity/rules", json={"rules": [by_name]}), 200)
+        assert joined(api, ref) == before
+    finally:
+        made(api.put(rules, json=old), 200)
+    other = [{"provider": "email", "id": "other@example.com"}]
+    made(api.patch(path, json={"identifiers": other, "email": "other@example.com"}), 200)
+    assert joined(api, ref) == before
+    third = api.guest(firstName="Tom", email="tom@example.com", identifiers=[NULL])
+    pair = {"survivor": third["ref"], "absorbed": ref}
+    merge = made(api.post("/innkeeper/v1/merges", json=pair))
+    whole = made(api.get(f"/innkeeper/v1/guests/{third['ref']}/identity"), 200)["joined"]
+    assert [row for row in whole if row["guest"]["ref"] == ref] == before
+    made(api.post(f"{merge['href']}/undo"), 200)
+    assert joined(api, ref) == before
+    made(api.put(path, json={"guestType": "customer", "lastName": "Doe"}), 200)
+    assert joined(api, ref) == before
 
 
 def test_f5_an_order_of_an_event_is_listed(doors: Doors) -> None:

@@ -157,6 +157,16 @@ def creation(found: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decisi
     return Decision(None, met.rule.name, next(iter(met.keys.values())), stopped)
 
 
+def creation_reason(person: Record, book: IdentityRules, now: datetime) -> Decision:
+    """The same of a guest that is posted, for whom nobody is looked up. It stops at the first rule
+    that is met, since guests are posted often."""
+    for rule in book.rules:
+        for _, parts in rule_keys(person, rule, book.region, now):
+            if not any(identifies_nobody(part["value"], book.never) for part in parts):
+                return Decision(None, rule.name, parts)
+    return Decision(None)
+
+
 def resolve(
     found: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:

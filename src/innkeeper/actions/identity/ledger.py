@@ -75,12 +75,17 @@ def new(changes: Changes) -> Record:
 
 
 async def insert(
-    work: Work, guest: Record, book: IdentityRules, joined: Mapping[str, Any] | None = None
+    work: Work,
+    guest: Record,
+    book: IdentityRules,
+    joined: Mapping[str, Any] | None = None,
+    reason: Mapping[str, Any] | None = None,
 ) -> str | None:
     """Store a new guest with its keys, in one statement; the version of its row, or None when
     `book` is out of date.
 
-    `joined`: the record that made it, as `identity.note_created` notes it.
+    `joined`: the record that made it, as `identity.note_created` notes it. `reason`: why it is a
+    guest, where no record made it.
     """
     created = await work.one(
         "guests.create",
@@ -91,6 +96,7 @@ async def insert(
         keys=guest_keys(guest, book.keys(guest)),
         now=guest["created_at"],
         version=book.version,
+        reason=reason and Json(reason),
         **(joined or {}),
     )
     return str(created[ROW_VERSION]) if created else None

@@ -172,21 +172,31 @@ async def group(work: Work, guest: UUID) -> list[UUID]:
 
 
 async def why(work: Work, guest: UUID) -> dict[str, Any]:
-    """Why a guest is who it is: merges in force, and every record that joined it or a guest it
-    stands for, newest first. Raises `Unknown`; a retired guest's names the survivor.
+    """Why a guest is who it is: merges in force, and every record that made or joined it or a guest
+    it stands for, newest first. Raises `Unknown`; a retired guest's names the survivor.
 
-    Of a guest that no record joined it says by what rule and values the guest is known now.
+    Of a guest of whom nothing is stored it says by what rule and values the guest is known now.
     """
     members = await _members(work, guest)
     joined = await work.all("merges.joins", guests=members, limit=MOST_JOINS)
     if len(joined) < MOST_JOINS:
+        made = await work.all("merges.creations", guests=members, limit=MOST_JOINS - len(joined))
+        joined += [_creation(row) for row in made]
         joined += await _current_reasons(work, {*members} - {row["guest_ref"] for row in joined})
+        joined.sort(key=lambda each: each["joined_at"], reverse=True)
     return {
         "guest": guest,
         "guests": members,
         "merges": await work.all("merges.in_force", guest=guest),
         "joined": joined,
     }
+
+
+def _creation(row: Row) -> Row:
+    """Why a guest that was posted is a guest, as of a record that joined it."""
+    reason: Row = {"rule": None, **row["creation_reason"]}
+    at = {"guest_ref": row["guest_ref"], "joined_at": row["created_at"]}
+    return {**at, **reason, "source": AS_GUEST, "source_ref": None}
 
 
 async def _current_reasons(work: Work, guests: Collection[UUID]) -> list[Row]:

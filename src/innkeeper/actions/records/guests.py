@@ -13,6 +13,8 @@ from innkeeper.actions.records.guest_filters import ListQuery
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
+from innkeeper.rules.identity import creation_reason
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import intent
 from innkeeper.rules.orders import Show
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
@@ -40,10 +42,17 @@ async def create(work: Work, changes: Changes) -> Record:
     await block_list.refuse_blocked(work, changes)
     guest = ledger.new(changes)
     book = await rulebook.current(work)
-    while not (version := await ledger.insert(work, guest, book)):
+    while not (version := await ledger.insert(work, guest, book, None, _reason(work, guest, book))):
         book = await rulebook.read(work)
     guest[ROW_VERSION] = version
     return guest
+
+
+def _reason(work: Work, guest: Record, book: IdentityRules) -> Record:
+    """Why it is a guest, by the rules in force: what is stored of it stays, whatever changes."""
+    decided = creation_reason(guest, book, guest["created_at"])
+    rule = {"rule": decided.rule} if decided.rule else {}
+    return {**rule, "evidence": decided.evidence, "actor": work.actor}
 
 
 async def fetch(work: Work, guest: UUID) -> Record:

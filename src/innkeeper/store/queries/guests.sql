@@ -2,8 +2,8 @@
 -- A new guest and its keys; no row when the rules that its keys follow are out of date.
 WITH created AS (
     INSERT INTO {ws}.guests
-        (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
-    SELECT %(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s
+        (ref, guest_type, body, first_seen, last_seen, created_at, modified_at, creation_reason)
+    SELECT %(ref)s, %(guest_type)s, %(body)s, %(now)s, %(now)s, %(now)s, %(now)s, %(reason)s
     FROM {ws}.identity_settings WHERE version = %(version)s
     RETURNING ref, xmin::text AS row_version
 ), keyed AS (

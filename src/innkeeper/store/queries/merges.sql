@@ -143,6 +143,12 @@ SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at
 FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
 ORDER BY joined_at DESC, guest_ref, sequence DESC LIMIT %(limit)s
 
+-- merges.creations
+-- Why guests that were posted are guests, the latest first.
+SELECT ref AS guest_ref, creation_reason, created_at FROM {ws}.guests
+WHERE ref = ANY (%(guests)s::uuid[]) AND creation_reason IS NOT NULL
+ORDER BY created_at DESC, ref DESC LIMIT %(limit)s
+
 -- merges.guest
 -- One guest with what merges know of it.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own

@@ -220,9 +220,15 @@ SELECT guest_ref, source_ref, merges, intent FROM {ws}.guest_journal
 WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
 
 -- privacy.joins
--- Why records joined guests.
-SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM {ws}.guest_joins
-WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
+-- Why records joined guests, and why those that were posted are guests.
+SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM (
+    SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at, sequence
+    FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION ALL
+    SELECT ref, creation_reason ->> 'rule', creation_reason -> 'evidence', 'guest', NULL,
+        creation_reason ->> 'actor', created_at, 0
+    FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[]) AND creation_reason IS NOT NULL
+) AS joins ORDER BY sequence, guest_ref
 
 -- privacy.guarded
 -- What guards stopped of guests.
