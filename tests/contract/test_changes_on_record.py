@@ -458,10 +458,10 @@ def _run(site: Site, name: str, words: str) -> None:
 
 def test_f22_no_operation_and_no_command_is_left_out() -> None:
     operations = {
-        special.name
+        endpoint.name
         for dialect in DIALECTS
-        for special in dialect.specials
-        if special.method != "GET"
+        for endpoint in dialect.endpoints
+        if endpoint.method != "GET"
     }
     assert operations == {step.name for step in HTTP} | NO_CONFIGURATION.keys()
     commands = {step.name for step in COMMANDS} | OTHER_COMMANDS.keys()
