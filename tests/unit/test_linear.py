@@ -230,6 +230,19 @@ def test_f1_our_cookies_arrive_beside_quoted_ones() -> None:
     assert other == sent[1]
 
 
+def test_s2_very_many_cookies_take_no_step_each() -> None:
+    """S2: ours arrive beside 30,000 of others, in as many steps of Python as beside 5,000; a name
+    that ends like ours is none of ours."""
+
+    def read(many: int) -> dict[str, str]:
+        value = b"a;" * many + b" xinnkeeper_login=no; innkeeper_login=secret;b=c" + b";d=e" * 9
+        ((_, cookies),) = plain_cookies([(b"cookie", value)])
+        return cookie_parser(cookies.decode())
+
+    assert read(30_000) == read(5_000) == {"innkeeper_login": "secret"}
+    assert lines_of(lambda: read(30_000)) == lines_of(lambda: read(5_000))
+
+
 # Bodies
 
 
@@ -240,6 +253,17 @@ def test_f1_our_cookies_arrive_beside_quoted_ones() -> None:
 @pytest.mark.parametrize("start", [b"", b'{"a":', b'{"a":"', b'{"a":1e'])
 def test_f1_json(start: bytes, repeated: bytes) -> None:
     assert_linear(tolerant(lambda rest: decode_object(start + rest)), repeated)
+
+
+def test_s2_members_are_counted_outside_of_strings_alone() -> None:
+    """S2: as the standard library's tokens, in any order; at the limit they pass, above it not."""
+    for inside in (b",:[{", b'\\"' * 9_000, b"\\\\", b"x" * 9_000):
+        text = b'["' + inside + b'"' + b",0" * 39_999 + b"]"
+        _check_members(text)
+        with pytest.raises(Invalid):
+            _check_members(text + b",")
+    for open_ended in (b'"\\', b'"x', b"\\"):
+        _check_members(b'["a"' + b",0" * 39_999 + open_ended)
 
 
 @pytest.mark.parametrize("repeated", [b'"', b'\\"', b"\\", b",", b'",', b'"a\\"', b'["a":', b'{"'])

@@ -27,7 +27,7 @@ from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.base_url import base_url
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
-from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
+from innkeeper.web.large_bodies import LargeBodies, is_large
 from innkeeper.web.observability import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.rate_limit import Throttle
 from innkeeper.web.request_body import ClientDisconnected, json_object, read_body
@@ -133,7 +133,7 @@ class Api:
         raw = b""
         if route.takes_body:
             raw = await read_body(receive, headers, self._settings.max_body_bytes)
-        if len(raw) <= LARGE_BYTES:
+        if not is_large(raw):
             return await self._perform(self._database, request, caller, route, parameters, raw)
         return await self._large.run(
             lambda database: self._perform(database, request, caller, route, parameters, raw)

@@ -53,8 +53,12 @@ class Cors:
         )
 
 
+_LONGEST_LIST: Final = 4096
+"""Bytes of a list of header names that are looked at."""
+
+
 def _allowed_headers(requested: bytes | None) -> bytes:
     """The usual names, then every valid one of `requested` that is not among them."""
-    names = [name.strip(b" \t") for name in (requested or b"").split(b",")]
+    names = [name.strip(b" \t") for name in (requested or b"")[:_LONGEST_LIST].split(b",")]
     added = [name for name in names if _HEADER_NAME.fullmatch(name) and name.lower() not in _USUAL]
     return b", ".join([REQUEST_HEADERS.encode(), *added])

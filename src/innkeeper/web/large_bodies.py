@@ -15,15 +15,25 @@ from prometheus_client import Counter
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
+from innkeeper.wire.json_text import count_marks
 
 LARGE_BYTES: Final = 32 * 1024
 """Largest body that is dealt with on the event loop of the server."""
+MANY_MARKS: Final = 2_000
+"""Most marks of JSON, about two a member, of a body over 4 KB that is on the loop."""
+_COUNTED_BYTES: Final = 4 * 1024
 AT_ONCE: Final = 2
 WAITING: Final = 64
 _JOIN_SECONDS: Final = 5.0
 LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with bodies over 32 KB.")
 
 Result = TypeVar("Result")
+
+
+def is_large(body: bytes) -> bool:
+    """Whether a body is dealt with in the thread rather than on the event loop."""
+    size = len(body)
+    return size > LARGE_BYTES or (size > _COUNTED_BYTES and count_marks(body) > MANY_MARKS)
 
 
 class LargeBodies:

@@ -35,7 +35,7 @@ from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
-from innkeeper.web.large_bodies import LARGE_BYTES, LargeBodies
+from innkeeper.web.large_bodies import LargeBodies, is_large
 from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.request_body import ClientDisconnected, read_body
 from innkeeper.web.responses import ApiResponse, json_answer
@@ -155,7 +155,7 @@ class Stream:
         else:
             call.message = await read_body(receive, call.headers, self._settings.max_body_bytes)
         act = ACTS[route.act]
-        if call.message is None or len(call.message) <= LARGE_BYTES:
+        if call.message is None or not is_large(call.message):
             return await act(self, call)
         return await self._large.run(lambda database: act(self._beside(database), call))
 

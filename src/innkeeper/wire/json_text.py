@@ -27,8 +27,10 @@ MOST_MEMBERS: Final = 40_000
 """Members, elements, objects and arrays that a JSON text over 32 KB may hold: to build more takes
 the interpreter tens of milliseconds in which nothing else runs."""
 _MARKS: Final = b",:[{"
-# A string, which may not end, or a mark.
-_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[,:\[{]', re.DOTALL)
+_QUOTE: Final = ord('"')
+_OUTSIDE: Final = re.compile(rb'[",:\[{]')
+# Part of a string: a bounded number of steps, since a regular expression lets no thread run.
+_INSIDE: Final = re.compile(rb'(?:[^"\\]+|\\.){0,4096}', re.DOTALL)
 
 encode = _encoder.encode
 
@@ -58,19 +60,41 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def count_marks(text: bytes) -> int:
+    """At least as many as a JSON text has members, elements, objects and arrays."""
+    return sum(map(text.count, _MARKS))
+
+
 def _check_members(text: bytes) -> None:
     """Raise `Invalid` for a text with more than `MOST_MEMBERS`; JSON or not, in linear time.
 
     The marks in strings count for nothing, but are looked at only when there are as many: a step of
     Python each, so that other threads run meanwhile.
     """
-    if sum(text.count(mark) for mark in _MARKS) <= MOST_MEMBERS:
+    if count_marks(text) <= MOST_MEMBERS:
         return
-    found = 0
-    for token in _TOKEN.finditer(text):
-        found += text[token.start()] in _MARKS
+    found = position = 0
+    while mark := _OUTSIDE.search(text, position):
+        position = mark.end()
+        if mark[0] == b'"':
+            position = _string_end(text, position)
+            continue
+        found += 1
         if found > MOST_MEMBERS:
             raise Invalid(Problem("body", f"must have at most {MOST_MEMBERS} members"))
+
+
+def _string_end(text: bytes, position: int) -> int:
+    """Where the string that goes on at `position` ends; of one that does not, the text's end."""
+    while part := _INSIDE.match(text, position):
+        if part.end() == len(text):
+            break
+        if text[part.end()] == _QUOTE:
+            return part.end() + 1
+        if part.end() == position:  # a backslash that ends the text
+            break
+        position = part.end()
+    return len(text)
 
 
 def _position(text: bytes, fault: str) -> int:
