@@ -42,7 +42,7 @@ EVERYTHING: Final = PageRequest(limit=2**31 - 1)
 
 async def read_page(
     work: Work,
-    wanted: PageRequest,
+    page_request: PageRequest,
     resource: str,
     parts: Mapping[str, Sequence[str]],
     counted: str = "count",
@@ -55,13 +55,13 @@ async def read_page(
     rows = await work.all(
         f"{resource}.list",
         parts={**parts, "total": [f"{resource}.{counted}"]},
-        limit=wanted.limit,
-        offset=wanted.offset,
+        limit=page_request.limit,
+        offset=page_request.offset,
         **params,
     )
     if rows:
         return Page([flat(row) for row in rows], rows[0]["total"])
-    if not wanted.offset:
+    if not page_request.offset:
         return Page([], 0)
     # The page lies behind the last row, whose number it must tell all the same.
     own = {name: part for name, part in parts.items() if name in ("filters", "table")}

@@ -138,7 +138,7 @@ def import_(
         raise typer.Exit(1 if total.unreadable else 2)
 
 
-def _run(asked: ImportOptions, files: Sequence[str]) -> Sum:
+def _run(options: ImportOptions, files: Sequence[str]) -> Sum:
     from innkeeper.store.memory import collect_seldom
 
     total = Sum()
@@ -147,36 +147,36 @@ def _run(asked: ImportOptions, files: Sequence[str]) -> Sum:
         collect_seldom()
         for name in files:
             try:
-                await _one(work, asked, name, total)
+                await _one(work, options, name, total)
             except OperatorError as error:
                 # The other files are imported all the same.
                 print(f"innkeeper: {error}", file=sys.stderr)
                 total.unreadable.append(name)
 
-    asked.here.run(asked.workspace, act)
+    options.here.run(options.workspace, act)
     return total
 
 
-async def _one(work: "Work", asked: ImportOptions, name: str, total: Sum) -> None:
+async def _one(work: "Work", options: ImportOptions, name: str, total: Sum) -> None:
     from innkeeper.store.readers import Unreadable
 
-    layout = _layout(asked, name)
+    layout = _layout(options, name)
     with ExitStack() as stack:
         source = stack.enter_context(_opened(name, layout))
-        rejects = _rejects(asked, name)
-        bar = stack.enter_context(_progress(asked, name, source))
+        rejects = _rejects(options, name)
+        bar = stack.enter_context(_progress(options, name, source))
         try:
-            if asked.rehearse:
+            if options.rehearse:
                 await _rehearse(work, layout, source, rejects, bar, total)
             else:
-                await _apply(work, asked, name, layout, source, rejects, bar, total)
+                await _apply(work, options, name, layout, source, rejects, bar, total)
         except Unreadable as error:
             raise OperatorError(f"{name} cannot be read: {error}.") from error
 
 
 async def _apply(
     work: "Work",
-    asked: ImportOptions,
+    options: ImportOptions,
     name: str,
     layout: "Layout",
     source: IO[bytes] | Path,
@@ -188,7 +188,7 @@ async def _apply(
     from innkeeper.store.readers import ahead
 
     known = _fingerprint(name, layout)
-    begun = imports.begun(work, asked.what.value, known, layout.about(), again=asked.again)
+    begun = imports.begun(work, options.what.value, known, layout.about(), again=options.again)
     async with begun as batch:
         if batch["line"]:
             print(f"innkeeper: going on after line {batch['line']}", file=sys.stderr)
@@ -217,11 +217,11 @@ async def _rehearse(
 
     with _Rejects(rejects) as file:
 
-        async def told(tally: "Outcomes", entries: Sequence["BatchRecord"]) -> None:
+        async def told(outcomes: "Outcomes", entries: Sequence["BatchRecord"]) -> None:
             total.records += len(entries)
-            total.outcomes.update(tally.outcomes)
-            total.failed += len(tally.failures)
-            for failure in sorted(tally.failures, key=lambda one: one.line):
+            total.outcomes.update(outcomes.outcomes)
+            total.failed += len(outcomes.failures)
+            for failure in sorted(outcomes.failures, key=lambda one: one.line):
                 file.add(failure)
             bar(total.records)
 
@@ -268,16 +268,16 @@ class _Rejects:
         self._file.write(encode(line) + b"\n")
 
 
-def _layout(asked: ImportOptions, name: str) -> "Layout":
+def _layout(options: ImportOptions, name: str) -> "Layout":
     """How a file is made, by its name and its mapping; raises OperatorError."""
     from innkeeper.wire.bulk.batch_files import Layout, guessed_format
     from innkeeper.wire.bulk.mapping import read_mapping
 
     guessed, compressed = guessed_format(name)
-    form = asked.form or guessed
+    form = options.form or guessed
     if form is None:
         raise OperatorError(f"Nothing tells what {name} is: say --format ndjson, csv or parquet.")
-    path = asked.mapping
+    path = options.mapping
     beside = Path(name + SUGGESTED)
     if path is None and name != STDIN and beside.is_file():
         path = beside
@@ -287,8 +287,8 @@ def _layout(asked: ImportOptions, name: str) -> "Layout":
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
-        mapping = read_mapping(asked.what.value, text, str(path))
-    return Layout(asked.what.value, form, compressed, mapping)
+        mapping = read_mapping(options.what.value, text, str(path))
+    return Layout(options.what.value, form, compressed, mapping)
 
 
 @contextmanager
@@ -318,18 +318,18 @@ def _fingerprint(name: str, layout: "Layout") -> Any:
     return [str(path), stat.st_size, stat.st_mtime_ns, layout.about()]
 
 
-def _rejects(asked: ImportOptions, name: str) -> Path:
-    if asked.rejects is not None:
-        return asked.rejects
+def _rejects(options: ImportOptions, name: str) -> Path:
+    if options.rejects is not None:
+        return options.rejects
     return Path("stdin" + REJECTS if name == STDIN else name + REJECTS)
 
 
 @contextmanager
 def _progress(
-    asked: ImportOptions, name: str, source: IO[bytes] | Path
+    options: ImportOptions, name: str, source: IO[bytes] | Path
 ) -> Iterator[Callable[[int], None]]:
     """A bar that follows the file's bytes: records, their rate, the time that remains."""
-    if asked.quiet:
+    if options.quiet:
         yield lambda _: None
         return
     from rich.console import Console
@@ -364,7 +364,7 @@ def _progress(
         yield follow
 
 
-def _suggest(asked: ImportOptions, name: str) -> None:
+def _suggest(options: ImportOptions, name: str) -> None:
     """Write a mapping beside a file."""
     from itertools import islice
 
@@ -375,7 +375,7 @@ def _suggest(asked: ImportOptions, name: str) -> None:
     from innkeeper.wire.bulk.suggestion import suggested
 
     guessed, _ = guessed_format(name)
-    form = asked.form or guessed
+    form = options.form or guessed
     if form not in ("csv", "parquet") or name == STDIN:
         raise OperatorError("A mapping is suggested for CSV and Parquet files.")
     if form == "parquet":
@@ -385,8 +385,8 @@ def _suggest(asked: ImportOptions, name: str) -> None:
         with Path(name).open("rb") as file:
             rows = [row for _, row in islice(csv_rows(expanded(file)), _SAMPLE)]
             columns = list(rows[0]) if rows else []
-    path = asked.mapping or Path(name + SUGGESTED)
+    path = options.mapping or Path(name + SUGGESTED)
     if path.exists():
         raise OperatorError(f"{path} is there already: remove it for another suggestion.")
-    path.write_text(suggested(asked.what.value, columns, rows), encoding="utf-8")
+    path.write_text(suggested(options.what.value, columns, rows), encoding="utf-8")
     print(f"{path}: edit it, then import {name} again.")

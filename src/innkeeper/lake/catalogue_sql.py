@@ -127,11 +127,11 @@ def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
 
 
 def ranked_by_currency(
-    entity: Entity, known: SegmentField, subtype: str | None, part: str, most: int
+    entity: Entity, field: SegmentField, subtype: str | None, part: str, most: int
 ) -> exp.Select:
     """(value, rows, currency) of a money field: the most frequent of each currency, since the same
     number is another amount in another currency."""
-    amount = exp.cast(exp.column(known.column, "t"), "VARCHAR")
+    amount = exp.cast(exp.column(field.column, "t"), "VARCHAR")
     currency = exp.column("core_currency_code", "t")
     rows = _of(
         entity, exp.select(exp.alias_(amount, "value"), exp.alias_(currency, "currency")), subtype

@@ -121,11 +121,11 @@ def keys_with_field(name: str, person: Record, book: IdentityRules) -> list[UUID
     )
 
 
-def reasons(found: Evidence) -> dict[UUID, dict[str, Any] | None]:
+def reasons(evidence: Evidence) -> dict[UUID, dict[str, Any] | None]:
     """Each key of some evidence, that of the first rule first, with the rule and the values behind
     it; None for keys that may not hold any more for a guest who is indexed by them."""
     why: dict[UUID, dict[str, Any] | None] = {}
-    for met in found.rule_matches:
+    for met in evidence.rule_matches:
         for key, parts in met.keys.items():
             told = {"rule": met.rule.name, "evidence": parts}
             why.setdefault(key, told if met.rule.always_indexed else None)
@@ -147,10 +147,10 @@ def evidence_without_rules(person: Record, book: IdentityRules, now: datetime) -
     )
 
 
-def creation(found: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decision:
+def creation(evidence: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decision:
     """The decision to make a guest of a record that belongs to nobody."""
-    met = found.rule_matches[0] if found.rule_matches else None
-    stopped = [*found.blocked, *stopped]
+    met = evidence.rule_matches[0] if evidence.rule_matches else None
+    stopped = [*evidence.blocked, *stopped]
     # Without rules identifiers were looked up, but no rule was met.
     if met is None or not met.rule.name:
         return Decision(None, blocked=stopped)
@@ -168,7 +168,7 @@ def creation_reason(person: Record, book: IdentityRules, now: datetime) -> Decis
 
 
 def resolve(
-    found: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
+    evidence: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:
     """The first rule, in order, by which a candidate is the person; else create (ID-1 to ID-4).
 
@@ -177,7 +177,7 @@ def resolve(
     owners the most recently seen is meant, then the oldest, then the lowest ref (identity.md 9).
     """
     stopped: list[BlockedEvidence] = []
-    for met in found.rule_matches:
+    for met in evidence.rule_matches:
         by_key: dict[UUID, list[Record]] = {}
         for candidate in candidates:
             if candidate["key"] in met.keys:
@@ -196,25 +196,27 @@ def resolve(
             ]
         if owners:
             owner, parts = min(owners, key=lambda owned: _precedence(owned[0]))
-            return Decision(owner["ref"], met.rule.name, parts, [*found.blocked, *stopped])
-    return creation(found, stopped)
+            return Decision(owner["ref"], met.rule.name, parts, [*evidence.blocked, *stopped])
+    return creation(evidence, stopped)
 
 
-def resolve_without_rules(found: Evidence, candidates: Sequence[Record], now: datetime) -> Decision:
+def resolve_without_rules(
+    evidence: Evidence, candidates: Sequence[Record], now: datetime
+) -> Decision:
     """The guest that holds every identifier sent (identity.md 9, identity with zero rules)."""
-    if not found.rule_matches:
-        return creation(found)
-    sent = found.rule_matches[0].keys
+    if not evidence.rule_matches:
+        return creation(evidence)
+    sent = evidence.rule_matches[0].keys
     holders = [
         candidate
         for candidate in candidates
         if sent.keys() <= {key for key, _ in _identifier_keys(candidate, now)}
     ]
     if not holders:
-        return creation(found)
+        return creation(evidence)
     owner = min(holders, key=_precedence)
     parts = [part for parts in sent.values() for part in parts]
-    return Decision(owner["ref"], None, parts, found.blocked)
+    return Decision(owner["ref"], None, parts, evidence.blocked)
 
 
 def holds(guest: Record, rule: IdentityRule, key: UUID, region: str | None, now: datetime) -> bool:

@@ -32,31 +32,31 @@ def intent(verb: Verb, at: datetime, **more: Any) -> Intent:
     return {"verb": verb, "at": iso(at), **more}
 
 
-def written(guest: Record, wish: Intent) -> Record:
+def written(guest: Record, change: Intent) -> Record:
     """The guest after a write; the very same record when nothing changes."""
     changes: Changes
-    match wish["verb"]:
+    match change["verb"]:
         case "replace":
             # PUT clears what it does not send, `guest_type` apart (G-4).
             kept = {name: guest[name] for name in COLUMNS if name in guest}
-            return {**kept, **guest_fields(wish["changes"]), "modified_at": instant(wish["at"])}
+            return {**kept, **guest_fields(change["changes"]), "modified_at": instant(change["at"])}
         case "patch":
-            return _changed(guest, wish["changes"], wish)
+            return _changed(guest, change["changes"], change)
         case "upsert":
-            changes = upserted(guest, wish["changes"])
-            return _changed(guest, changes, wish) if changes else guest
+            changes = upserted(guest, change["changes"])
+            return _changed(guest, changes, change) if changes else guest
         case "join":
-            changes = joined(guest, wish["person"])
+            changes = joined(guest, change["person"])
         case "identify":
-            changes = identified(guest, wish["person"])
+            changes = identified(guest, change["person"])
         case "see":
-            seen = instant(wish["at"])
+            seen = instant(change["at"])
             return guest if seen <= guest["last_seen"] else {**guest, "last_seen": seen}
         case verb:
             raise ValueError(f"{verb} is no verb of an intent")
-    if wish["customer"] and guest["guest_type"] == VISITOR:
+    if change["customer"] and guest["guest_type"] == VISITOR:
         changes["guest_type"] = CUSTOMER
-    return _changed(guest, changes, wish) if changes else guest
+    return _changed(guest, changes, change) if changes else guest
 
 
 def joined(guest: Record, person: Record) -> Changes:
@@ -116,14 +116,14 @@ def _more_identifiers(guest: Record, person: Record) -> Changes:
     return {"identifiers": held + more} if more else {}
 
 
-def _changed(guest: Record, changes: Changes, wish: Intent) -> Record:
-    return present({**guest, **mirror_email(changes), "modified_at": instant(wish["at"])})
+def _changed(guest: Record, changes: Changes, change: Intent) -> Record:
+    return present({**guest, **mirror_email(changes), "modified_at": instant(change["at"])})
 
 
-def repeated(guest: Record, wishes: Iterable[Intent]) -> Record:
+def repeated(guest: Record, changes: Iterable[Intent]) -> Record:
     """The guest after several writes, in their order."""
-    for wish in wishes:
-        guest = written(guest, wish)
+    for change in changes:
+        guest = written(guest, change)
     return guest
 
 

@@ -136,9 +136,9 @@ class ParsedEvent:
     parts: list[InvalidPart] = field(default_factory=list)
 
 
-def read(sent: IncomingEvent) -> ParsedEvent:
+def read(event: IncomingEvent) -> ParsedEvent:
     """The members that place an event; raises `BadRequest` without `browser_id` or `type`."""
-    message = sent.message
+    message = event.message
     for name in ("browser_id", "type"):
         value = message.get(name)
         if not isinstance(value, str) or not value.strip():
@@ -149,7 +149,7 @@ def read(sent: IncomingEvent) -> ParsedEvent:
     reading = ParsedEvent(
         type=message["type"].strip().upper(),
         browser=UUID(browser) if _UUID.fullmatch(browser) else None,
-        at=event_time(client_time, sent.received_at),
+        at=event_time(client_time, event.received_at),
         channel=_word(message.get("channel")),
         point_of_sale=_text(message.get("pos")),
     )

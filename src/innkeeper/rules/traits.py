@@ -193,10 +193,10 @@ def _read_group(body: Mapping[str, Any], problems: list[Problem]) -> FilterGroup
     return group
 
 
-def _value_problems(function: str, known: SegmentField, currency: Any) -> Iterator[Problem]:
-    if function in ("sum", "average") and known.type != NUMBER:
+def _value_problems(function: str, field: SegmentField, currency: Any) -> Iterator[Problem]:
+    if function in ("sum", "average") and field.type != NUMBER:
         yield Problem("field", "must be a number")
-    if known.name in MONEY and not CURRENCY.fullmatch(str(currency)):
+    if field.name in MONEY and not CURRENCY.fullmatch(str(currency)):
         yield Problem("currency", "must be an ISO 4217 code: currencies are never added")
 
 

@@ -56,23 +56,30 @@ KEYED: Final[dict[type[Resource], Any]] = {
 Act = Callable[[Work], Awaitable[ApiResponse]]
 
 
-def prepared(route: Route, asked: EndpointRequest) -> Act:
+def prepared(route: Route, request: EndpointRequest) -> Act:
     """What answers a request for `route`, once it is given a connection."""
     if isinstance(route, Endpoint):
-        return partial(_call_endpoint, route, asked)
-    view = route.view(asked.compatibility)
-    if asked.expected is not None and not view.resource.versioned and route.verb in WRITES:
-        asked.expected.check(None)
-    parts = (asked.path, asked.query, asked.body, asked.base, asked.compatibility, asked.scopes)
-    call = ResourceRequest(*parts, asked.expected, route, view)
+        return partial(_call_endpoint, route, request)
+    view = route.view(request.compatibility)
+    if request.expected is not None and not view.resource.versioned and route.verb in WRITES:
+        request.expected.check(None)
+    parts = (
+        request.path,
+        request.query,
+        request.body,
+        request.base,
+        request.compatibility,
+        request.scopes,
+    )
+    call = ResourceRequest(*parts, request.expected, route, view)
     verb = VERBS[route.verb]
     return lambda work: verb(work, call)
 
 
-async def _call_endpoint(route: Endpoint, asked: EndpointRequest, work: Work) -> ApiResponse:
-    if asked.expected is not None and route.writes and not route.takes_version:
-        asked.expected.check(None)
-    told = await route.perform(work, asked)
+async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) -> ApiResponse:
+    if request.expected is not None and route.writes and not route.takes_version:
+        request.expected.check(None)
+    told = await route.perform(work, request)
     headers = [(b"location", told.location.encode())] if told.location else []
     if told.etag is not None:
         headers.append((b"etag", told.etag.encode()))
@@ -207,14 +214,14 @@ def _linked(call: ResourceRequest) -> dict[str, Any]:
 
 
 def _page(
-    call: ResourceRequest, wanted: PageRequest, page: Page, items: list[dict[str, Any]]
+    call: ResourceRequest, page_request: PageRequest, page: Page, items: list[dict[str, Any]]
 ) -> ApiResponse:
     return json_answer(
         pagination.envelope(
             call.view,
             call.url(),
             call.query,
-            wanted,
+            page_request,
             page.total,
             items,
             call.operation.dialect.page_before_filters,

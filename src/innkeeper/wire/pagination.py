@@ -31,9 +31,9 @@ LISTS: Final = ("expand", "name")
 class NoHit(Exception):
     """A filter that nothing stored can meet: the page that was asked for is empty (CT-8)."""
 
-    def __init__(self, wanted: PageRequest) -> None:
+    def __init__(self, page_request: PageRequest) -> None:
         super().__init__()
-        self.wanted = wanted
+        self.wanted = page_request
 
 
 def parse_query(raw: bytes) -> dict[str, str]:

@@ -29,34 +29,34 @@ _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
 """C-9."""
 
 
-def check_names(route: Route, asked: EndpointRequest) -> bytes:
+def check_names(route: Route, request: EndpointRequest) -> bytes:
     """The value of the header for what is ignored; empty where all is known.
 
     Where the operation is one of ours, raises `Invalid`; if it takes a body, it is left to raise
     `Asked.problems` with what is wrong with values.
     """
     if isinstance(route, Operation):
-        names = _ignored(route, asked) if asked.query or asked.body else None
+        names = _ignored(route, request) if request.query or request.body else None
         return _header(names) if names else b""
     schema = route.body or {}
     if route in _OWN:
         problems = [
             Problem(name[:LONGEST_NAME], f"is not a known parameter{suggestion(name, route.query)}")
-            for name in islice((name for name in asked.query if name not in route.query), 10)
+            for name in islice((name for name in request.query if name not in route.query), 10)
         ]
-        problems += unknown_members(asked.body, schema) if asked.body and route.body else []
+        problems += unknown_members(request.body, schema) if request.body and route.body else []
         if problems and route.body is None:
             raise Invalid(*problems)
-        asked.problems = tuple(problems)
+        request.problems = tuple(problems)
         return b""
-    names = [name for name in asked.query if name not in route.query]
-    members: Iterable[str] = unknown_paths(asked.body, schema) if asked.body and schema else ()
+    names = [name for name in request.query if name not in route.query]
+    members: Iterable[str] = unknown_paths(request.body, schema) if request.body and schema else ()
     members = (name for name in members if name not in _SERVER_OWNED)
     return _header([*islice(members, MOST_NAMES), *names])
 
 
-def _ignored(route: Operation, asked: EndpointRequest) -> list[str]:
-    view, body, found = route.view(asked.compatibility), asked.body, list[str]()
+def _ignored(route: Operation, request: EndpointRequest) -> list[str]:
+    view, body, found = route.view(request.compatibility), request.body, list[str]()
     if body and not view.open_ended and not isinstance(view, PairsView):
         known, parts = _known_names(view)
         if not known.issuperset(body):
@@ -64,9 +64,9 @@ def _ignored(route: Operation, asked: EndpointRequest) -> list[str]:
         for name, members, many in parts:
             if (value := body.get(name)) is not None:
                 _add_ignored(found, name, value, members, many)
-    if asked.query:
+    if request.query:
         parameters = _parameters(view, route.verb)
-        found += [name for name in asked.query if name not in parameters]
+        found += [name for name in request.query if name not in parameters]
     return found
 
 

@@ -263,15 +263,15 @@ async def apply_chunk(
     """Apply some records and note it; the batch as it is then."""
     noted = batch
 
-    async def keep(tally: Outcomes, done: Sequence[BatchRecord]) -> None:
+    async def keep(outcomes: Outcomes, done: Sequence[BatchRecord]) -> None:
         nonlocal noted
-        noted = await note(work, batch, tally, done)
+        noted = await note(work, batch, outcomes, done)
 
     await engine.apply(work, entries, source, keep)
     return noted
 
 
-async def note(work: Work, batch: Row, tally: Outcomes, done: Sequence[BatchRecord]) -> Record:
+async def note(work: Work, batch: Row, outcomes: Outcomes, done: Sequence[BatchRecord]) -> Record:
     """Note what some records did, in the transaction that did it; raises `Moved`."""
     row = await work.one(
         "batches.progress",
@@ -281,16 +281,16 @@ async def note(work: Work, batch: Row, tally: Outcomes, done: Sequence[BatchReco
         first=done[0].line,
         line=done[-1].line,
         records=len(done),
-        failed=len(tally.failures),
-        outcomes=Json(dict(tally.outcomes)),
+        failed=len(outcomes.failures),
+        outcomes=Json(dict(outcomes.outcomes)),
         now=clock.now(),
     )
     if row is None:
         raise FileRewritten
-    if tally.failures:
+    if outcomes.failures:
         failed = (
             (row["ref"], one.line, one.ref, one.fault.code, one.fault.message, [*one.fault.errors])
-            for one in tally.failures
+            for one in outcomes.failures
         )
         await work.copy_in("batches.copy_failures", failed)
     return row

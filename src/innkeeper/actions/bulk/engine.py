@@ -63,11 +63,11 @@ async def apply(
 async def _record_events(
     work: Work, entries: Sequence[BatchRecord], keep: Keep, *, rehearse: bool
 ) -> None:
-    tally = Outcomes()
+    outcomes = Outcomes()
     told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventRecord)]
-    await event_batch.write(work, tally, told, rehearse=rehearse)
+    await event_batch.write(work, outcomes, told, rehearse=rehearse)
     async with work.transaction():
-        await keep(tally, entries)
+        await keep(outcomes, entries)
 
 
 async def _apply(
@@ -77,9 +77,9 @@ async def _apply(
         async with work.transaction():
             begun = await work.one("batches.begin_chunk")
             assert begun is not None  # noqa: S101 - a workspace has identity settings
-            tally = Outcomes()
-            await _in_runs(work, entries, source, tally, begun["version"])
-            await keep(tally, entries)
+            outcomes = Outcomes()
+            await _in_runs(work, entries, source, outcomes, begun["version"])
+            await keep(outcomes, entries)
 
     try:
         await retrying(once)
@@ -109,23 +109,27 @@ async def _halved(
 
 
 async def _refused(work: Work, entry: BatchRecord, keep: Keep) -> None:
-    tally = Outcomes()
-    tally.fail(entry, rules.INTERNAL)
+    outcomes = Outcomes()
+    outcomes.fail(entry, rules.INTERNAL)
     async with work.transaction():
-        await keep(tally, [entry])
+        await keep(outcomes, [entry])
 
 
 async def _in_runs(
-    work: Work, entries: Sequence[BatchRecord], source: RecordSource, tally: Outcomes, version: UUID
+    work: Work,
+    entries: Sequence[BatchRecord],
+    source: RecordSource,
+    outcomes: Outcomes,
+    version: UUID,
 ) -> None:
     for kind, run in _runs(entries):
         if kind is RecordError:
             for entry, fault in run:
-                tally.fail(entry, fault)
+                outcomes.fail(entry, fault)
         elif kind is OrderDelete:
-            await removals.delete_orders(work, tally, run)
+            await removals.delete_orders(work, outcomes, run)
         else:
-            await GUEST_WRITERS[kind](await GuestBatch.of(work, source, version), tally, run)
+            await GUEST_WRITERS[kind](await GuestBatch.of(work, source, version), outcomes, run)
 
 
 GUEST_WRITERS: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[None]]]] = {

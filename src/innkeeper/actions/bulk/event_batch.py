@@ -37,7 +37,7 @@ _encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="num
 
 async def write(
     work: Work,
-    tally: Outcomes,
+    outcomes: Outcomes,
     entries: Sequence[tuple[BatchRecord, EventRecord]],
     *,
     rehearse: bool = False,
@@ -46,7 +46,7 @@ async def write(
     never = (await rulebook.current(work)).never
     if rehearse:
         for entry, what in entries:
-            _note(tally, entry, _checked(what.message, never) or "created")
+            _note(outcomes, entry, _checked(what.message, never) or "created")
         return
     people = [{"identifiers": _identifiers(what.message)} for _, what in entries]
     blocked = await block_list.blocked_among(work, people)
@@ -56,16 +56,16 @@ async def write(
         for position, (entry, what) in enumerate(entries):
             refused = position in blocked
             outcome = rules.SUPPRESSED if refused else await _one(work, what.message, never)
-            _note(tally, entry, outcome)
+            _note(outcomes, entry, outcome)
     finally:
         await work.one("batches.flush_at_once")
 
 
-def _note(tally: Outcomes, entry: BatchRecord, outcome: str | RecordError) -> None:
+def _note(outcomes: Outcomes, entry: BatchRecord, outcome: str | RecordError) -> None:
     if isinstance(outcome, RecordError):
-        tally.fail(entry, outcome)
+        outcomes.fail(entry, outcome)
     else:
-        tally.count(outcome)
+        outcomes.count(outcome)
 
 
 def _checked(message: dict[str, Any], never: Collection[str]) -> RecordError | None:
@@ -129,16 +129,16 @@ def _person(
     return next(every, rules.NO_IDENTITY)
 
 
-async def _record(work: Work, sent: IncomingEvent, ref: UUID) -> str:
+async def _record(work: Work, event: IncomingEvent, ref: UUID) -> str:
     try:
-        taken = await retrying(lambda: ingest.record(work, sent, ref))
+        taken = await retrying(lambda: ingest.record(work, event, ref))
     except UnknownBrowser:
         # History of another system: its browsers are new here.
-        browser = _uuid(sent.message.get("browser_id"))
+        browser = _uuid(event.message.get("browser_id"))
         if browser is None:
             raise
         await browsers.create_if_absent(work, browser)
-        taken = await retrying(lambda: ingest.record(work, sent, ref))
+        taken = await retrying(lambda: ingest.record(work, event, ref))
     return "created" if taken is not None and taken.attached else "quarantined"
 
 

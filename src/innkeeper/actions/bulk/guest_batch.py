@@ -146,19 +146,19 @@ class GuestBatch:
             for row in await self.work.all(f"{self._store}.extensions", refs=list(wanted)):
                 wanted[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
-    def decide(self, found: Evidence) -> Decision:
+    def decide(self, evidence: Evidence) -> Decision:
         """The guest that evidence leads to, of those gathered and those new."""
-        keys = found.keys()
+        keys = evidence.keys()
         candidates = [
             {**self._own(self._guests[ref]), "key": key}
             for key in keys
             for ref in self._owners.get(key, ())
         ]
         if not candidates:
-            return identity.creation(found)
+            return identity.creation(evidence)
         if self.book.rules:
-            return identity.resolve(found, candidates, self.book, self.now)
-        return identity.resolve_without_rules(found, candidates, self.now)
+            return identity.resolve(evidence, candidates, self.book, self.now)
+        return identity.resolve_without_rules(evidence, candidates, self.now)
 
     def state_of(self, ref: UUID) -> GuestState:
         """A guest of the crowd; raises KeyError."""
@@ -178,13 +178,13 @@ class GuestBatch:
         self._own_keys(ref, keys)
         return ref
 
-    async def write(self, ref: UUID, wish: Intent) -> bool:
+    async def write(self, ref: UUID, change: Intent) -> bool:
         """Carry out a write; whether it changed anything."""
         known = self._guests[ref]
         if known.grouped and not self._source.rehearse:
-            await self._reach(ref, known, wish)
+            await self._reach(ref, known, change)
             return True
-        after = written(known.seen, wish)
+        after = written(known.seen, change)
         if after is known.seen:
             return False
         keyed = self._indexes or any(after.get(n) != known.seen.get(n) for n in _INDEXED)
@@ -304,23 +304,23 @@ class GuestBatch:
                 now=self.now,
             )
 
-    async def _reach(self, ref: UUID, known: GuestState, wish: Intent) -> None:
+    async def _reach(self, ref: UUID, state: GuestState, change: Intent) -> None:
         """A write to a guest of a merged group, by the ledger; then see what became of it."""
-        assert known.stored is not None  # noqa: S101 - a new guest is in no group
-        await ledger.reach(self.work, ref, wish, root=known.stored["survivor_ref"])
-        first_seen = (wish.get("changes") or {}).get("first_seen")
+        assert state.stored is not None  # noqa: S101 - a new guest is in no group
+        await ledger.reach(self.work, ref, change, root=state.stored["survivor_ref"])
+        first_seen = (change.get("changes") or {}).get("first_seen")
         if first_seen is not None:
             moment = instant(first_seen)
             await self.work.run("guest_writes.first_seen", ref=ref, first_seen=moment)
         for row in await self.work.all(f"{self._store}.read", refs=[ref]):
-            known.stored, known.seen = row, ledger.seen_record(row)
+            state.stored, state.seen = row, ledger.seen_record(row)
             self._own_keys(ref, self._keys_of(row))
 
-    def _own(self, known: GuestState) -> Record:
+    def _own(self, state: GuestState) -> Record:
         """A guest as matching sees it: as it would be without any merge."""
-        if known.grouped and known.stored is not None:
-            return ledger.own_record(known.stored)
-        return known.seen
+        if state.grouped and state.stored is not None:
+            return ledger.own_record(state.stored)
+        return state.seen
 
     def _keys_of(self, row: Row) -> list[UUID]:
         record = ledger.own_record(row)

@@ -62,9 +62,9 @@ class OrderState:
 class OrderBatch:
     """Call `gather`, then `place` and add pieces, then `flush`, in one transaction."""
 
-    def __init__(self, crowd: GuestBatch) -> None:
-        self._crowd = crowd
-        self._work = crowd.work
+    def __init__(self, guest_batch: GuestBatch) -> None:
+        self._crowd = guest_batch
+        self._work = guest_batch.work
         self._keys: dict[str, UUID] = {}
         self._orders: dict[str, list[OrderState]] = defaultdict(list)
         self._groups: dict[tuple[UUID, str, str], Body] = {}

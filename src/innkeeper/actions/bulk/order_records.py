@@ -37,44 +37,44 @@ class Party:
     stored: Evidence
 
 
-async def write(crowd: GuestBatch, tally: Outcomes, entries: Sequence[Written]) -> None:
+async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[Written]) -> None:
     """Carry out order writes in their order; what fails does so alone."""
-    till = OrderBatch(crowd)
-    people = [_people(crowd, what) for _, what in entries]
+    order_batch = OrderBatch(guest_batch)
+    people = [_people(guest_batch, what) for _, what in entries]
     everybody = [person for several in people for person in several]
-    blocked = await _blocked(crowd, people)
-    await till.gather(what.changes["reference_id"] for _, what in entries)
-    await crowd.gather(person.stored for person in everybody)
+    blocked = await _blocked(guest_batch, people)
+    await order_batch.gather(what.changes["reference_id"] for _, what in entries)
+    await guest_batch.gather(person.stored for person in everybody)
     if any(person.record.groups for person in everybody):
-        await crowd.read_groups()
+        await guest_batch.read_groups()
     for position, (entry, what) in enumerate(entries):
-        order = till.find(what.changes)
+        order = order_batch.find(what.changes)
         fault = _fault(what, people[position], order, blocked=position in blocked)
         if fault is None:
             try:
-                outcome = await _one(crowd, till, what, order, people[position])
+                outcome = await _one(guest_batch, order_batch, what, order, people[position])
             except RecordRejected as refused:
                 fault = refused.fault
         if fault is None:
-            tally.count(outcome)
+            outcomes.count(outcome)
         else:
-            tally.fail(entry, fault)
-    await crowd.flush()
-    await till.flush()
+            outcomes.fail(entry, fault)
+    await guest_batch.flush()
+    await order_batch.flush()
 
 
-def _people(crowd: GuestBatch, what: OrderWrite) -> list[Party]:
+def _people(guest_batch: GuestBatch, what: OrderWrite) -> list[Party]:
     """The contact, then the consumers."""
     every = []
     for told in (what.contact, *what.consumers):
         # Read as the kinds of an order's person are: nothing is to be checked again.
         fields = mirror_email(told.changes)
         body = {name: fields[name] for name in Person.fields if fields.get(name) is not None}
-        every.append(Party(told, body, crowd.evidence(told.changes)))
+        every.append(Party(told, body, guest_batch.evidence(told.changes)))
     return every
 
 
-async def _blocked(crowd: GuestBatch, people: Sequence[Sequence[Party]]) -> set[int]:
+async def _blocked(guest_batch: GuestBatch, people: Sequence[Sequence[Party]]) -> set[int]:
     """Positions of the records that tell of somebody who is suppressed."""
     flat = [
         (position, person.record.changes)
@@ -82,7 +82,7 @@ async def _blocked(crowd: GuestBatch, people: Sequence[Sequence[Party]]) -> set[
         for person in several
     ]
     found = await block_list.blocked_among(
-        crowd.work, [changes for _, changes in flat], count=not crowd.rehearses
+        guest_batch.work, [changes for _, changes in flat], count=not guest_batch.rehearses
     )
     return {flat[index][0] for index in found}
 
@@ -111,39 +111,39 @@ def _fault(
 
 
 async def _one(
-    crowd: GuestBatch,
-    till: OrderBatch,
+    guest_batch: GuestBatch,
+    order_batch: OrderBatch,
     what: OrderWrite,
-    known: OrderState | None,
+    state: OrderState | None,
     people: Sequence[Party],
 ) -> str:
     # Everything that can refuse a record comes before the first change.
     for person in people:
-        await _check_groups(crowd, person)
-    order = till.put_order(what.changes, known)
+        await _check_groups(guest_batch, person)
+    order = order_batch.put_order(what.changes, state)
     changed = order.changed
-    items, of_items = till.put_items(order, what.items, is_row=what.is_row)
+    items, of_items = order_batch.put_items(order, what.items, is_row=what.is_row)
     changed |= of_items
-    changed |= till.put_group(order, what.group)
+    changed |= order_batch.put_group(order, what.group)
     contact, *consumers = people
-    changed |= await _contact(crowd, order, contact)
+    changed |= await _contact(guest_batch, order, contact)
     # Of items with one referenceId a consumer uses the first line of its own record.
     named = [*reversed(order.items), *reversed(items)] if consumers else []
     uses = {item.body.get("reference_id"): item.ref for item in named}
     for consumer in consumers:
         used = [uses[item] for item in consumer.record.items]
-        changed |= await _consumer(crowd, order, consumer, contact, used)
-    if known is None:
+        changed |= await _consumer(guest_batch, order, consumer, contact, used)
+    if state is None:
         return "created"
     return "updated" if changed else "unchanged"
 
 
-async def _contact(crowd: GuestBatch, order: OrderState, person: Party) -> bool:
+async def _contact(guest_batch: GuestBatch, order: OrderState, person: Party) -> bool:
     """The contact of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.contacts):
         return False
-    guest = await _attach(crowd, order, person, "contact")
-    root = await holder_of(crowd, guest)
+    guest = await _attach(guest_batch, order, person, "contact")
+    root = await holder_of(guest_batch, guest)
     for known in order.contacts:
         if root == known.root:
             known.body = {**known.body, **person.body}
@@ -154,23 +154,27 @@ async def _contact(crowd: GuestBatch, order: OrderState, person: Party) -> bool:
 
 
 async def _consumer(
-    crowd: GuestBatch, order: OrderState, person: Party, contact: Party, items: list[UUID]
+    guest_batch: GuestBatch, order: OrderState, person: Party, contact: Party, items: list[UUID]
 ) -> bool:
     """A consumer of a record on its order, once; whether that changes anything."""
     if any(known.body == person.body for known in order.consumers):
         return False
-    guest = await _attach(crowd, order, person, "consumer", contact)
+    guest = await _attach(guest_batch, order, person, "consumer", contact)
     order.consumers.append(OrderPart(new_ref(), person.body, fresh=True, guest=guest, uses=items))
     return True
 
 
 async def _attach(
-    crowd: GuestBatch, order: OrderState, person: Party, role: Role, contact: Party | None = None
+    guest_batch: GuestBatch,
+    order: OrderState,
+    person: Party,
+    role: Role,
+    contact: Party | None = None,
 ) -> UUID:
     """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
-    decision = crowd.decide(person.stored)
-    by_rule = bool(person.stored.rule_matches) and bool(crowd.book.rules)
-    is_customer = role == "contact" and crowd.work.settings.contact_is_customer
+    decision = guest_batch.decide(person.stored)
+    by_rule = bool(person.stored.rule_matches) and bool(guest_batch.book.rules)
+    is_customer = role == "contact" and guest_batch.work.settings.contact_is_customer
     guest = decision.guest
     if (
         guest is None
@@ -178,53 +182,55 @@ async def _attach(
         and not person.stored.rule_matches
         and contact.stored.rule_matches
     ):
-        guest = _namesake(crowd, person, order, contact)
+        guest = _namesake(guest_batch, person, order, contact)
         if guest is not None:
-            await crowd.meet([guest])
+            await guest_batch.meet([guest])
     if guest is None:
-        kind = CUSTOMER if is_customer or by_rule else _kind(crowd, person, role)
-        guest = crowd.create({**person.record.changes, "guest_type": kind})
+        kind = CUSTOMER if is_customer or by_rule else _kind(guest_batch, person, role)
+        guest = guest_batch.create({**person.record.changes, "guest_type": kind})
     else:
         customer = is_customer or by_rule
-        wish = intent("join", crowd.now, person=person.body, customer=customer)
-        await crowd.write(guest, wish)
+        change = intent("join", guest_batch.now, person=person.body, customer=customer)
+        await guest_batch.write(guest, change)
     if person.record.groups:
-        holder = await holder_of(crowd, guest)
-        await crowd.read_groups([holder])
-        crowd.put_groups(holder, person.record.groups)
-    crowd.note(guest, decision, RecordSource(SOURCES[role], order.ref))
+        holder = await holder_of(guest_batch, guest)
+        await guest_batch.read_groups([holder])
+        guest_batch.put_groups(holder, person.record.groups)
+    guest_batch.note(guest, decision, RecordSource(SOURCES[role], order.ref))
     return guest
 
 
-def _namesake(crowd: GuestBatch, person: Party, order: OrderState, contact: Party) -> UUID | None:
+def _namesake(
+    guest_batch: GuestBatch, person: Party, order: OrderState, contact: Party
+) -> UUID | None:
     """An identified contact of the same name (batch-api.md 8, consumer rule)."""
     if person.body.get("identifiers"):
         return None
     contacts = [{**one.body, "guest_ref": one.guest} for one in order.contacts]
     mine = [one for one in contacts if one["guest_ref"] is not None]
     named = [one for one in mine if _same(one, contact)]
-    return identity.names_match(person.body, named, crowd.book.never)
+    return identity.names_match(person.body, named, guest_batch.book.never)
 
 
 def _same(one: Record, contact: Party) -> bool:
     return all(one.get(name) == contact.body.get(name) for name in _NAMES)
 
 
-def _kind(crowd: GuestBatch, person: Party, role: Role) -> str:
+def _kind(guest_batch: GuestBatch, person: Party, role: Role) -> str:
     """What a guest is who has not enough identity (batch-api.md 8, consumer rule)."""
     names_only = set(person.body) <= _NAMES
-    travels = role == "consumer" and (names_only or crowd.work.settings.travel_tenant)
+    travels = role == "consumer" and (names_only or guest_batch.work.settings.travel_tenant)
     return TRAVELLER if travels else VISITOR
 
 
-async def _check_groups(crowd: GuestBatch, person: Party) -> None:
+async def _check_groups(guest_batch: GuestBatch, person: Party) -> None:
     """Raises `Refused` for data extensions that the guest cannot have."""
     if not person.record.groups:
         return
-    guest = crowd.decide(person.stored).guest
+    guest = guest_batch.decide(person.stored).guest
     if guest is None:
         rules.check_groups({}, person.record.groups)
         return
-    holder = await holder_of(crowd, guest)
-    await crowd.read_groups([holder])
-    crowd.put_groups(holder, person.record.groups, dry=True)
+    holder = await holder_of(guest_batch, guest)
+    await guest_batch.read_groups([holder])
+    guest_batch.put_groups(holder, person.record.groups, dry=True)

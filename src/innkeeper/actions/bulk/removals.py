@@ -21,76 +21,78 @@ REACH: Final = timedelta(hours=24)
 
 
 async def delete_guests(
-    crowd: GuestBatch, tally: Outcomes, entries: Sequence[tuple[BatchRecord, GuestDelete]]
+    guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[tuple[BatchRecord, GuestDelete]]
 ) -> None:
     """Remove guests: of several matches the first, those with an open session not at all."""
-    evidence = [crowd.evidence(what.person) for _, what in entries]
-    await crowd.gather(evidence)
+    evidence = [guest_batch.evidence(what.person) for _, what in entries]
+    await guest_batch.gather(evidence)
     chosen: list[tuple[BatchRecord, GuestDelete, UUID]] = []
     for (entry, what), found in zip(entries, evidence, strict=True):
-        guest = crowd.decide(found).guest if found.rule_matches else None
+        guest = guest_batch.decide(found).guest if found.rule_matches else None
         if not found.rule_matches:
-            tally.fail(entry, rules.TOO_LITTLE)
+            outcomes.fail(entry, rules.TOO_LITTLE)
         elif guest is None:
-            tally.fail(entry, rules.NO_GUEST)
+            outcomes.fail(entry, rules.NO_GUEST)
         else:
-            root = _root(crowd, guest)
+            root = _root(guest_batch, guest)
             chosen.append((entry, what, root))
-            crowd.leave(root)
-    crowd.forget()
-    busy = await erasure.with_open_sessions(crowd.work, [root for *_, root in chosen])
+            guest_batch.leave(root)
+    guest_batch.forget()
+    busy = await erasure.with_open_sessions(guest_batch.work, [root for *_, root in chosen])
     for entry, _, root in chosen:
         if root in busy:
-            tally.fail(entry, rules.SESSION_OPEN)
+            outcomes.fail(entry, rules.SESSION_OPEN)
     for mode in rules.REMOVALS:
         roots = [root for _, what, root in chosen if what.mode == mode and root not in busy]
         if roots:
-            await erasure.erase(crowd.work, roots, mode)
-            tally.outcomes["deleted"] += len(roots)
+            await erasure.erase(guest_batch.work, roots, mode)
+            outcomes.outcomes["deleted"] += len(roots)
 
 
 async def migrate(
-    crowd: GuestBatch, tally: Outcomes, entries: Sequence[tuple[BatchRecord, GuestMigration]]
+    guest_batch: GuestBatch,
+    outcomes: Outcomes,
+    entries: Sequence[tuple[BatchRecord, GuestMigration]],
 ) -> None:
     """Merge guests into others, one record at a time: each changes whom the next one finds."""
     for entry, what in entries:
-        outcome = await _migrate(crowd, what)
-        crowd.forget()
+        outcome = await _migrate(guest_batch, what)
+        guest_batch.forget()
         if isinstance(outcome, RecordError):
-            tally.fail(entry, outcome)
+            outcomes.fail(entry, outcome)
         else:
-            tally.count(outcome)
+            outcomes.count(outcome)
 
 
 async def delete_orders(
-    work: Work, tally: Outcomes, entries: Sequence[tuple[BatchRecord, OrderDelete]]
+    work: Work, outcomes: Outcomes, entries: Sequence[tuple[BatchRecord, OrderDelete]]
 ) -> None:
     """Remove orders, each with all that is part of it."""
     for entry, what in entries:
         outcome = await _delete_order(work, what)
         if isinstance(outcome, RecordError):
-            tally.fail(entry, outcome)
+            outcomes.fail(entry, outcome)
         else:
             await work.run("order_writes.delete", ref=outcome)
-            tally.count("deleted")
+            outcomes.count("deleted")
 
 
-async def _migrate(crowd: GuestBatch, what: GuestMigration) -> str | RecordError:
-    source, target = crowd.evidence(what.source), crowd.evidence(what.target)
+async def _migrate(guest_batch: GuestBatch, what: GuestMigration) -> str | RecordError:
+    source, target = guest_batch.evidence(what.source), guest_batch.evidence(what.target)
     if not (source.rule_matches and target.rule_matches):
         return rules.NO_IDENTITY
-    await crowd.gather([source, target])
-    into: Decision = crowd.decide(target)
-    guest = crowd.decide(source).guest
+    await guest_batch.gather([source, target])
+    into: Decision = guest_batch.decide(target)
+    guest = guest_batch.decide(source).guest
     if guest is None or into.guest is None:
         return rules.NO_GUEST
-    roots = [_root(crowd, guest), _root(crowd, into.guest)]
+    roots = [_root(guest_batch, guest), _root(guest_batch, into.guest)]
     if roots[0] == roots[1]:
         return "unchanged"
-    if await erasure.with_open_sessions(crowd.work, roots[:1]):
+    if await erasure.with_open_sessions(guest_batch.work, roots[:1]):
         return rules.MIGRATES_OPEN
     await merges.absorb(
-        crowd.work,
+        guest_batch.work,
         into.guest,
         guest,
         rule=into.rule,
@@ -120,7 +122,7 @@ async def _delete_order(work: Work, what: OrderDelete) -> UUID | RecordError:
     return ref
 
 
-def _root(crowd: GuestBatch, guest: UUID) -> UUID:
-    row = crowd.state_of(guest).stored
+def _root(guest_batch: GuestBatch, guest: UUID) -> UUID:
+    row = guest_batch.state_of(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None
     return survivor or guest

@@ -33,36 +33,36 @@ BEGINS_UNREAD: Final = {
 }
 
 
-async def append(work: Work, arrival: IncomingRecord) -> UUID | None:
+async def append(work: Work, record: IncomingRecord) -> UUID | None:
     """Write a plain event in one statement; the live guest of the browser.
 
     None when it was decided by what is out of date, and nothing was written.
     """
-    kept, body = session_records.plain(arrival)
-    written = await _append(work, arrival, body, kept, begins=arrival.begins)
+    kept, body = session_records.plain(record)
+    written = await _append(work, record, body, kept, begins=record.begins)
     if written is None:
-        browsers.forget(work, arrival.browser.ref)
+        browsers.forget(work, record.browser.ref)
         return None
     root: UUID = written["root"]
-    if arrival.is_latest:
-        version = arrival.browser.version + arrival.begins
-        known = replace(arrival.browser, root=root, version=version)
-        browsers.remember(work, _after(arrival, known, kept, written["version"]))
+    if record.is_latest:
+        version = record.browser.version + record.begins
+        known = replace(record.browser, root=root, version=version)
+        browsers.remember(work, _after(record, known, kept, written["version"]))
     else:
-        browsers.forget(work, arrival.browser.ref)
+        browsers.forget(work, record.browser.ref)
     return root
 
 
-async def begin(work: Work, arrival: IncomingRecord, reach: timedelta) -> UUID | Browser | None:
+async def begin(work: Work, record: IncomingRecord, reach: timedelta) -> UUID | Browser | None:
     """Write a plain event of an unread browser in one statement, if it begins a session after all
     others; the live guest of the browser.
 
     Else nothing is written, and that statement reads the browser, with the sessions in `reach` of
     the event; None when there is none.
     """
-    kept, body = session_records.plain(arrival)
-    unread = {"guest": None, "session_guest": None, "until": arrival.mark.at + reach}
-    params = {**_params(arrival, body, kept), **unread}
+    kept, body = session_records.plain(record)
+    unread = {"guest": None, "session_guest": None, "until": record.mark.at + reach}
+    params = {**_params(record, body, kept), **unread}
     rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
     row = rows[0]
     if row["number"] is None:
@@ -70,8 +70,8 @@ async def begin(work: Work, arrival: IncomingRecord, reach: timedelta) -> UUID |
     owner: UUID = row["owner"]
     kept.guest = owner
     version = row["browser_version"]
-    known = replace(arrival.browser, guest=owner, root=owner, version=version)
-    browsers.remember(work, _after(arrival, known, kept, row["number"]))
+    known = replace(record.browser, guest=owner, root=owner, version=version)
+    browsers.remember(work, _after(record, known, kept, row["number"]))
     return owner
 
 
@@ -87,10 +87,10 @@ class AppendStep:
     """The browser as the next event finds it."""
 
 
-def step(arrival: IncomingRecord) -> AppendStep:
+def step(record: IncomingRecord) -> AppendStep:
     """A plain event that goes on with the latest session, before it is written."""
-    kept, body = session_records.plain(arrival)
-    return AppendStep(arrival, kept, body, _after(arrival, arrival.browser, kept, kept.version + 1))
+    kept, body = session_records.plain(record)
+    return AppendStep(record, kept, body, _after(record, record.browser, kept, kept.version + 1))
 
 
 async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
@@ -117,57 +117,57 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     return root
 
 
-def _after(arrival: IncomingRecord, known: Browser, kept: SessionState, version: int) -> Browser:
+def _after(record: IncomingRecord, known: Browser, state: SessionState, version: int) -> Browser:
     """A browser with its session, which an event made the version of."""
     session = StoredSession(
-        kept.ref,
-        kept.guest,
+        state.ref,
+        state.guest,
         known.root,
         version,
-        kept.span,
-        kept.cut_by,
-        kept.events,
-        kept.about,
-        kept.cart,
+        state.span,
+        state.cut_by,
+        state.events,
+        state.about,
+        state.cart,
     )
-    channel, point = arrival.channel, arrival.point_of_sale
+    channel, point = record.channel, record.point_of_sale
     return replace(known, channel=channel, point_of_sale=point, sessions=[session])
 
 
-async def write(work: Work, arrival: IncomingRecord) -> bool:
+async def write(work: Work, record: IncomingRecord) -> bool:
     """Write any event; call it in a transaction that holds the browser.
 
     False when another configuration is in force by now.
     """
-    browsers.forget(work, arrival.browser.ref)
-    if not arrival.begins:
-        near = {session.ref for session in arrival.near}
+    browsers.forget(work, record.browser.ref)
+    if not record.begins:
+        near = {session.ref for session in record.near}
         await work.run("sessions.touch", refs=list(near))
-        _raise_versions(arrival, near)
-        if arrival.is_elsewhere:
+        _raise_versions(record, near)
+        if record.is_elsewhere:
             await work.run(
                 "browsers.note",
-                ref=arrival.browser.ref,
-                channel=arrival.channel,
-                point_of_sale=arrival.point_of_sale,
+                ref=record.browser.ref,
+                channel=record.channel,
+                point_of_sale=record.point_of_sale,
             )
-    if arrival.is_plain:
-        kept, body = session_records.plain(arrival)
-        return bool(await _append(work, arrival, body, kept, begins=arrival.begins))
-    return await _write_anew(work, arrival)
+    if record.is_plain:
+        kept, body = session_records.plain(record)
+        return bool(await _append(work, record, body, kept, begins=record.begins))
+    return await _write_anew(work, record)
 
 
-async def _write_anew(work: Work, arrival: IncomingRecord) -> bool:
+async def _write_anew(work: Work, record: IncomingRecord) -> bool:
     """Write the sessions that an event joins or splits, as their events make them."""
     now = clock.now()
-    anew, gone = await session_records.folded(work, arrival)
-    known = {session.ref for session in arrival.joined}
+    anew, gone = await session_records.folded(work, record)
+    known = {session.ref for session in record.joined}
     for kept, members in anew:
-        mine = next((row for row in members if row["ref"] == arrival.ref), None)
+        mine = next((row for row in members if row["ref"] == record.ref), None)
         if mine is None:
-            about: dict[str, Any] = {"browser": arrival.browser.ref, "channel": arrival.channel}
+            about: dict[str, Any] = {"browser": record.browser.ref, "channel": record.channel}
             await work.run("sessions.put", **about, **kept.params(now))
-        elif not await _append(work, arrival, mine["body"], kept, begins=kept.ref not in known):
+        elif not await _append(work, record, mine["body"], kept, begins=kept.ref not in known):
             return False
     for kept, members in anew:
         moved = [row for row in members if row["session_ref"] not in (kept.ref, None)]
@@ -185,13 +185,13 @@ async def _write_anew(work: Work, arrival: IncomingRecord) -> bool:
     return True
 
 
-async def cut_for_another(work: Work, arrival: IncomingRecord, now: datetime) -> None:
+async def cut_for_another(work: Work, record: IncomingRecord, now: datetime) -> None:
     """Another person is at the browser: what goes on ends, and this event begins a session.
 
     Call it in a transaction that holds the browser.
     """
-    at = arrival.mark.at
-    rows = await work.all("sessions.open_of_browser", browser=arrival.browser.ref, at=at)
+    at = record.mark.at
+    rows = await work.all("sessions.open_of_browser", browser=record.browser.ref, at=at)
     for row in rows:
         await work.run(
             "sessions.cut",
@@ -201,51 +201,51 @@ async def cut_for_another(work: Work, arrival: IncomingRecord, now: datetime) ->
             revenue=carts.abandoned_revenue(row["cart"]),
             now=now,
         )
-    _raise_versions(arrival, {row["ref"] for row in rows})
-    arrival.placement = Placement()
+    _raise_versions(record, {row["ref"] for row in rows})
+    record.placement = Placement()
 
 
-def _raise_versions(arrival: IncomingRecord, refs: set[UUID]) -> None:
+def _raise_versions(record: IncomingRecord, refs: set[UUID]) -> None:
     """Know of sessions that this transaction has written itself."""
     known = [
         replace(session, version=session.version + 1) if session.ref in refs else session
-        for session in arrival.browser.sessions
+        for session in record.browser.sessions
     ]
-    arrival.browser = replace(arrival.browser, sessions=known)
+    record.browser = replace(record.browser, sessions=known)
 
 
 async def _append(
     work: Work,
-    arrival: IncomingRecord,
+    record: IncomingRecord,
     body: Mapping[str, Any],
-    kept: SessionState,
+    state: SessionState,
     *,
     begins: bool,
 ) -> Row | None:
     parts = _BEGINS if begins else _GOES_ON
-    return await work.one("events.append", parts=parts, **_params(arrival, body, kept))
+    return await work.one("events.append", parts=parts, **_params(record, body, state))
 
 
-def _params(arrival: IncomingRecord, body: Mapping[str, Any], kept: SessionState) -> dict[str, Any]:
+def _params(record: IncomingRecord, body: Mapping[str, Any], state: SessionState) -> dict[str, Any]:
     """What `events.append` writes, and what must not have changed since it was read."""
-    near = arrival.near
+    near = record.near
     return {
-        "browser": arrival.browser.ref,
-        "browser_guest": arrival.browser.guest,
-        "version": arrival.browser.version,
-        "settings": arrival.settings,
-        "ref": arrival.ref,
-        "at": arrival.mark.at,
-        "guest": arrival.guest,
-        "type": arrival.type,
-        "channel": arrival.channel,
-        "point_of_sale": arrival.point_of_sale,
-        "reach": int(arrival.mark.reach.total_seconds()),
-        "cuts": arrival.mark.cuts,
+        "browser": record.browser.ref,
+        "browser_guest": record.browser.guest,
+        "version": record.browser.version,
+        "settings": record.settings,
+        "ref": record.ref,
+        "at": record.mark.at,
+        "guest": record.guest,
+        "type": record.type,
+        "channel": record.channel,
+        "point_of_sale": record.point_of_sale,
+        "reach": int(record.mark.reach.total_seconds()),
+        "cuts": record.mark.cuts,
         "body": Json(body),
-        "received_at": arrival.received_at,
+        "received_at": record.received_at,
         "near": [session.ref for session in near],
         "near_versions": [session.version for session in near],
         "count": 1,
-        **kept.params(clock.now()),
+        **state.params(clock.now()),
     }

@@ -11,29 +11,29 @@ from innkeeper.rules.missing_events import INCOMPLETE, Checkout, QuarantinedEven
 from innkeeper.store.work import Json, Row, Work
 
 
-async def find_missing(work: Work, arrival: IncomingRecord) -> list[QuarantinedEvent]:
+async def find_missing(work: Work, record: IncomingRecord) -> list[QuarantinedEvent]:
     """What waits in quarantine of the cart of a CHECKOUT."""
-    waiting = await quarantine.of_cart(work, arrival.browser.ref, arrival.mark.at)
+    waiting = await quarantine.of_cart(work, record.browser.ref, record.mark.at)
     if not waiting:
         return []
     checkout = Checkout(
-        arrival.meaning["reference_id"],
-        arrival.channel,
-        arrival.session_start,
-        arrival.mark.reach,
-        await session_records.events_before(work, arrival),
+        record.meaning["reference_id"],
+        record.channel,
+        record.session_start,
+        record.mark.reach,
+        await session_records.events_before(work, record),
     )
     return missing_from(checkout, waiting)
 
 
 async def link(
-    work: Work, arrival: IncomingRecord, order: UUID, missing: Sequence[QuarantinedEvent]
+    work: Work, record: IncomingRecord, order: UUID, missing: Sequence[QuarantinedEvent]
 ) -> None:
     """Note what an order lacks, and flag its CHECKOUT where that is a whole event."""
     if missing:
         await quarantine.link(work, [one.ref for one in missing], order)
     if not all(one.is_part for one in missing):
-        arrival.noted.setdefault("flags", []).append(INCOMPLETE)
+        record.noted.setdefault("flags", []).append(INCOMPLETE)
 
 
 async def link_late(

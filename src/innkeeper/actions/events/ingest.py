@@ -133,16 +133,16 @@ async def _step(
 
 
 async def _incoming(
-    work: Work, sent: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
+    work: Work, event: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
 ) -> _Incoming:
-    reading = stream.read(sent)
+    reading = stream.read(event)
     if reading.browser is None:
         raise UnknownBrowser
-    for person in event_types.named_in(reading.type, sent.message):
+    for person in event_types.named_in(reading.type, event.message):
         await block_list.refuse_blocked(work, person)
-    kinds = await event_attributes.kinds(work, reading.type, sent.message.get("ext"))
+    kinds = await event_attributes.kinds(work, reading.type, event.message.get("ext"))
     config = await (stream_settings.read if replay else stream_settings.current)(work)
-    return _Incoming(sent, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+    return _Incoming(event, reading, reading.browser, ref or uuid4(), kinds, config, replay)
 
 
 async def _attempt(
@@ -276,14 +276,14 @@ async def _browser(work: Work, event: _Incoming) -> Browser:
     return found
 
 
-def _needs_lock(arrival: IncomingRecord) -> bool:
+def _needs_lock(record: IncomingRecord) -> bool:
     """Whether more than one statement has to be written."""
     return (
-        arrival.type in _UNDER_LOCK
-        or bool(arrival.parts)
-        or not arrival.is_quick
+        record.type in _UNDER_LOCK
+        or bool(record.parts)
+        or not record.is_quick
         # To be seen is a write to a guest, which merges must know of.
-        or (arrival.begins and arrival.browser.in_group)
+        or (record.begins and record.browser.in_group)
     )
 
 
@@ -321,19 +321,19 @@ async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
     return Ingested(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
 
 
-async def _identified(work: Work, arrival: IncomingRecord) -> UUID:
+async def _identified(work: Work, record: IncomingRecord) -> UUID:
     """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
-    browser = arrival.browser
-    meaning: dict[str, Any] = arrival.meaning
+    browser = record.browser
+    meaning: dict[str, Any] = record.meaning
     guest = await resolve.identify(
-        work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=arrival.ref
+        work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=record.ref
     )
     rows = await work.all("browsers.roots", refs=[guest, browser.guest])
     roots = {row["ref"]: row["root"] for row in rows}
     if guest != browser.guest:
         await work.run("browsers.relink", ref=browser.ref, guest=guest)
-        arrival.browser = replace(browser, version=browser.version + 1)
+        record.browser = replace(browser, version=browser.version + 1)
     if roots[guest] != roots[browser.guest]:
-        await append.cut_for_another(work, arrival, clock.now())
-    arrival.guest = guest
+        await append.cut_for_another(work, record, clock.now())
+    record.guest = guest
     return roots[guest]  # type: ignore[no-any-return]

@@ -32,26 +32,26 @@ class Completion:
     after: CartPurchase
 
 
-async def find(work: Work, arrival: IncomingRecord, held: Row | None) -> Completion | None:
+async def find(work: Work, record: IncomingRecord, held: Row | None) -> Completion | None:
     """What an event changes of an order that was made without it, before it is written; None if
     nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
 
     Call it in the event's transaction.
     """
     order: UUID | None = held["order_ref"] if held else None
-    is_late = held is None and arrival.type != CHECKOUT
-    if arrival.is_plain or arrival.type not in TYPES or not (order or is_late):
+    is_late = held is None and record.type != CHECKOUT
+    if record.is_plain or record.type not in TYPES or not (order or is_late):
         return None
-    found = await session_records.carts_at_checkout(work, arrival, order)
+    found = await session_records.carts_at_checkout(work, record, order)
     if found is None:
         return None
     checkout, before, after = found
     order = UUID(checkout["body"]["order"])
-    owner = next(one.root for one in arrival.joined if one.ref == checkout["session_ref"])
+    owner = next(one.root for one in record.joined if one.ref == checkout["session_ref"])
     return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
 
 
-async def complete(work: Work, arrival: IncomingRecord, change: Completion) -> None:
+async def complete(work: Work, record: IncomingRecord, change: Completion) -> None:
     """Change the order to what its CHECKOUT would have bought; call it once the event is written.
 
     A price that somebody else has set stays.
@@ -61,7 +61,7 @@ async def complete(work: Work, arrival: IncomingRecord, change: Completion) -> N
         return
     order = flat(row)
     waiting = [
-        one for one in await quarantine.of_order(work, order["ref"]) if one.ref != arrival.ref
+        one for one in await quarantine.of_order(work, order["ref"]) if one.ref != record.ref
     ]
     await _remove_items(work, order, change)
     lines = [ItemRecord(event_orders.item_of(line)) for line in change.after.lines.values()]

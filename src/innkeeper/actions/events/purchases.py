@@ -30,31 +30,31 @@ _OWNED: Final = frozenset(name for name, field in OrderItem.fields.items() if fi
 _WHO: Final = ("first_name", "last_name", "emails", "identifiers")
 
 
-async def settle(work: Work, arrival: IncomingRecord, cart: carts.Cart | None) -> None:
+async def settle(work: Work, record: IncomingRecord, cart: carts.Cart | None) -> None:
     """Make or change the order that an event means; `cart` is the cart before it.
 
     Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
     """
-    match arrival.type:
+    match record.type:
         case events.CHECKOUT:
-            await _checkout(work, arrival, carts.purchase(cart))
+            await _checkout(work, record, carts.purchase(cart))
         case events.ORDER_CHECKOUT:
-            await _order_checkout(work, arrival)
+            await _order_checkout(work, record)
         case events.PAYMENT:
-            await _payment(work, arrival)
+            await _payment(work, record)
 
 
-async def _checkout(work: Work, arrival: IncomingRecord, bought: carts.CartPurchase) -> None:
-    missing = await incomplete_orders.find_missing(work, arrival)
-    priced = _priced(arrival, bought, is_known=not any(one.decides_price for one in missing))
+async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurchase) -> None:
+    missing = await incomplete_orders.find_missing(work, record)
+    priced = _priced(record, bought, is_known=not any(one.decides_price for one in missing))
     changes: Changes = {
-        "reference_id": arrival.meaning["reference_id"],
-        "ordered_at": iso(arrival.mark.at),
-        "status": arrival.meaning["status"],
+        "reference_id": record.meaning["reference_id"],
+        "ordered_at": iso(record.mark.at),
+        "status": record.meaning["status"],
         "payment_type": bought.payment,
     }
     # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
-    order = await _put_order(work, arrival, changes | (priced if bought.lines else {}))
+    order = await _put_order(work, record, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
         await orders.patch(work, order["ref"], present(priced))
     lines = [ItemRecord(event_orders.item_of(line)) for line in bought.lines.values()]
@@ -62,15 +62,15 @@ async def _checkout(work: Work, arrival: IncomingRecord, bought: carts.CartPurch
     for person in await new_people(work, CONTACTS, order, bought.contacts):
         await CONTACTS.create(work, order["ref"], person)
     if not bought.contacts and (bought.lines or not await _has_contact(work, order)):
-        await _own_contact(work, arrival, order)
+        await _own_contact(work, record, order)
     await put_consumers(work, order, bought.consumers, items)
-    await incomplete_orders.link(work, arrival, order["ref"], missing)
+    await incomplete_orders.link(work, record, order["ref"], missing)
 
 
-def _priced(arrival: IncomingRecord, bought: carts.CartPurchase, *, is_known: bool) -> Changes:
+def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_known: bool) -> Changes:
     """Price and currency of an order; without a price where it is not known."""
-    about = arrival.joined[-1].about if arrival.joined else {}
-    currency = bought.currency or defaults(arrival.message, about).get("currency")
+    about = record.joined[-1].about if record.joined else {}
+    currency = bought.currency or defaults(record.message, about).get("currency")
     return {"currency_code": currency} | ({"price": bought.price} if is_known else {})
 
 
@@ -85,15 +85,13 @@ async def put_consumers(
         await CONSUMERS.accompany(work, order["ref"], told)
 
 
-async def _order_checkout(work: Work, arrival: IncomingRecord) -> None:
+async def _order_checkout(work: Work, record: IncomingRecord) -> None:
     """A whole order in one event, for a guest who is a customer already."""
-    if arrival.browser.root_type != CUSTOMER:
+    if record.browser.root_type != CUSTOMER:
         raise InvalidEvent(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
-    meaning = arrival.meaning
+    meaning = record.meaning
     # One whose date cannot be read was made when the event happened.
-    order = await _put_order(
-        work, arrival, {"ordered_at": iso(arrival.mark.at), **meaning["order"]}
-    )
+    order = await _put_order(work, record, {"ordered_at": iso(record.mark.at), **meaning["order"]})
     currency = order.get("currency_code")
     lines = []
     for sent in meaning["items"]:
@@ -102,25 +100,25 @@ async def _order_checkout(work: Work, arrival: IncomingRecord) -> None:
         lines.append(ItemRecord({"currency_code": currency, "type": "OTHER", **told}, group))
     await put_items(work, order, lines)
     await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
-    await _own_contact(work, arrival, order)
+    await _own_contact(work, record, order)
 
 
-async def _payment(work: Work, arrival: IncomingRecord) -> None:
+async def _payment(work: Work, record: IncomingRecord) -> None:
     """How the session's last order was paid; before CHECKOUT the cart remembers it."""
-    refs = [ref for session in arrival.joined for ref in session.about.get("orders", ())]
+    refs = [ref for session in record.joined for ref in session.about.get("orders", ())]
     if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
-        paid = {"payment_type": arrival.meaning["pay_type"]}
-        if "card_type" in arrival.meaning:
-            paid["card_type"] = arrival.meaning["card_type"]
+        paid = {"payment_type": record.meaning["pay_type"]}
+        if "card_type" in record.meaning:
+            paid["card_type"] = record.meaning["card_type"]
         await orders.patch(work, UUID(refs[-1]), paid)
 
 
-async def _put_order(work: Work, arrival: IncomingRecord, changes: Changes) -> Record:
-    where: Changes = {"point_of_sale": arrival.point_of_sale}
-    if arrival.channel in CHANNELS:
-        where["channel"] = arrival.channel
+async def _put_order(work: Work, record: IncomingRecord, changes: Changes) -> Record:
+    where: Changes = {"point_of_sale": record.point_of_sale}
+    if record.channel in CHANNELS:
+        where["channel"] = record.channel
     order = await orders.create(work, {**where, **present(changes)})
-    arrival.noted["order"] = str(order["ref"])
+    record.noted["order"] = str(order["ref"])
     return order
 
 
@@ -189,15 +187,15 @@ async def _has_contact(work: Work, order: Record) -> bool:
     return bool((await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]])
 
 
-async def _own_contact(work: Work, arrival: IncomingRecord, order: Record) -> None:
+async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> None:
     """The session's guest as the contact; a visitor stays one, and the event is flagged."""
-    root = arrival.browser.root
+    root = record.browser.root
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
-        arrival.noted.setdefault("flags", []).append(VISITOR_CONTACT)
-    known = await work.one("order_people.is_contact", order=order["ref"], guest=arrival.guest)
+        record.noted.setdefault("flags", []).append(VISITOR_CONTACT)
+    known = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
     if known is None:
-        await CONTACTS.record(work, order["ref"], arrival.guest, person_of(guest))
+        await CONTACTS.record(work, order["ref"], record.guest, person_of(guest))
 
 
 async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:

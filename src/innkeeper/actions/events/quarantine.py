@@ -55,7 +55,7 @@ class Selection:
 async def keep(
     work: Work,
     problem: InvalidEvent,
-    sent: IncomingEvent,
+    event: IncomingEvent,
     reading: ParsedEvent,
     ref: UUID,
     config: StreamConfiguration,
@@ -69,11 +69,11 @@ async def keep(
             at=reading.at,
             reason=problem.reason,
             detail=problem.detail,
-            message=Json(sent.message),
-            came=Json(sent.came()),
+            message=Json(event.message),
+            came=Json(event.came()),
             type=reading.type[:255],
             browser=reading.browser,
-            received_at=sent.received_at,
+            received_at=event.received_at,
             settings=config.version,
             order=None,
         )
@@ -87,23 +87,23 @@ async def keep_on(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
 
 
 async def keep_part(
-    work: Work, part: InvalidPart, arrival: IncomingRecord, sent: IncomingEvent
+    work: Work, part: InvalidPart, record: IncomingRecord, event: IncomingEvent
 ) -> None:
     """Keep what an event was stripped of. Call it in the event's transaction."""
     await work.run(
         "quarantine.keep",
         ref=uuid4(),
-        event=arrival.ref,
-        at=arrival.mark.at,
+        event=record.ref,
+        at=record.mark.at,
         reason=part.reason,
         detail=part.detail,
         message=Json(part.message),
-        came=Json(sent.came()),
-        type=arrival.type,
-        browser=arrival.browser.ref,
-        received_at=sent.received_at,
-        settings=arrival.settings,
-        order=arrival.noted.get("order"),
+        came=Json(event.came()),
+        type=record.type,
+        browser=record.browser.ref,
+        received_at=event.received_at,
+        settings=record.settings,
+        order=record.noted.get("order"),
     )
 
 
@@ -138,15 +138,15 @@ def _waiting(row: Row) -> QuarantinedEvent:
     return QuarantinedEvent(row["ref"], row["type"], row["event_at"], row["message"], is_part)
 
 
-async def list_(work: Work, wanted: PageRequest, selection: Selection) -> Page:
+async def list_(work: Work, page_request: PageRequest, selection: Selection) -> Page:
     """A page of what waits, oldest first."""
-    return await _page(work, "quarantine.list", wanted, selection)
+    return await _page(work, "quarantine.list", page_request, selection)
 
 
-async def list_cut(work: Work, wanted: PageRequest, selection: Selection, most: int) -> Page:
+async def list_cut(work: Work, page_request: PageRequest, selection: Selection, most: int) -> Page:
     """The same with at most so many characters of each message, as text: `beginning`, and
     `message` where that is all of it."""
-    return await _page(work, "quarantine.list_cut", wanted, selection, most=most)
+    return await _page(work, "quarantine.list_cut", page_request, selection, most=most)
 
 
 async def text(work: Work, ref: UUID) -> str:
@@ -158,14 +158,14 @@ async def text(work: Work, ref: UUID) -> str:
 
 
 async def _page(
-    work: Work, query: str, wanted: PageRequest, selection: Selection, **more: int
+    work: Work, query: str, page_request: PageRequest, selection: Selection, **more: int
 ) -> Page:
     parts = {"filters": selection.filters, "total": ["quarantine.count"]}
     rows = await work.all(
         query,
         parts=parts,
-        limit=wanted.limit,
-        offset=wanted.offset,
+        limit=page_request.limit,
+        offset=page_request.offset,
         **selection.params,
         **more,
     )

@@ -50,83 +50,83 @@ class SessionState:
         }
 
 
-def plain(arrival: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
+def plain(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
     """The session that a plain event begins or goes on with, and the event as kept."""
-    if arrival.begins:
-        about = sessions.opened_by(arrival.user_agent)
-        body = arrival.body(about)
-        cut_by: sessions.CutBy | None = "force" if arrival.mark.cuts else None
+    if record.begins:
+        about = sessions.opened_by(record.user_agent)
+        body = record.body(about)
+        cut_by: sessions.CutBy | None = "force" if record.mark.cuts else None
         kept = SessionState(
             uuid4(),
-            arrival.guest,
+            record.guest,
             0,
-            sessions.span_of(arrival.mark),
+            sessions.span_of(record.mark),
             cut_by,
             1,
-            sessions.with_event(about, body, arrival.point_of_sale, first=True, last=True),
-            _cart(None, arrival),
+            sessions.with_event(about, body, record.point_of_sale, first=True, last=True),
+            _cart(None, record),
         )
         return kept, body
-    session, at = arrival.joined[0], arrival.mark.at
-    body = arrival.body(session.about)
+    session, at = record.joined[0], record.mark.at
+    body = record.body(session.about)
     kept = SessionState(
         session.ref,
         session.guest,
         session.version,
-        session.span.with_mark(arrival.mark),
-        "force" if arrival.mark.cuts else session.cut_by,
+        session.span.with_mark(record.mark),
+        "force" if record.mark.cuts else session.cut_by,
         session.events + 1,
         sessions.with_event(
             session.about,
             body,
-            arrival.point_of_sale,
+            record.point_of_sale,
             first=at < session.span.started_at,
             last=at >= session.span.last_at,
         ),
-        _cart(session.cart, arrival),
+        _cart(session.cart, record),
     )
     return kept, body
 
 
-async def cart_before(work: Work, arrival: IncomingRecord) -> carts.Cart | None:
+async def cart_before(work: Work, record: IncomingRecord) -> carts.Cart | None:
     """The cart as an event finds it, by the time of what happened before it."""
-    if arrival.begins:
+    if record.begins:
         return None
-    if arrival.is_plain:
-        return arrival.joined[0].cart
+    if record.is_plain:
+        return record.joined[0].cart
     cart: carts.Cart | None = None
-    for row in await _rows(work, arrival.joined):
-        if row["at"] <= arrival.mark.at:
+    for row in await _rows(work, record.joined):
+        if row["at"] <= record.mark.at:
             cart = _cart_with(cart, row)
     return cart
 
 
 async def events_before(
-    work: Work, arrival: IncomingRecord
+    work: Work, record: IncomingRecord
 ) -> list[tuple[datetime, str, Mapping[str, Any]]]:
     """Time, type and members of the events of an event's session that came before it."""
-    rows = [] if arrival.begins else await _rows(work, arrival.joined)
+    rows = [] if record.begins else await _rows(work, record.joined)
     return [
         (row["at"], row["type"], row["body"].get("data", {}))
         for row in rows
-        if row["at"] <= arrival.mark.at
+        if row["at"] <= record.mark.at
     ]
 
 
 async def carts_at_checkout(
-    work: Work, arrival: IncomingRecord, order: UUID | None
+    work: Work, record: IncomingRecord, order: UUID | None
 ) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
     """The CHECKOUT that made an order, or without one the first after an event, with its cart
     without the event and with it; None where the event is not of its session, or came after it."""
-    rows = [] if arrival.begins else await _rows(work, arrival.joined)
-    checkout = next((row for row in rows if _made(row, order, arrival.mark.at)), None)
+    rows = [] if record.begins else await _rows(work, record.joined)
+    checkout = next((row for row in rows if _made(row, order, record.mark.at)), None)
     if checkout is None:
         return None
-    every = _with_arrival(rows, arrival)
+    every = _with_arrival(rows, record)
     for group in sessions.divided([_mark(row) for row in every]):
         members = [every[index] for index in group]
         refs = {row["ref"] for row in members}
-        if refs >= {checkout["ref"], arrival.ref}:
+        if refs >= {checkout["ref"], record.ref}:
             own = [row for row in rows if row["session_ref"] == checkout["session_ref"]]
             return checkout, _cart_until(own, checkout), _cart_until(members, checkout)
     return None
@@ -161,10 +161,10 @@ def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
     return cart
 
 
-def _cart(cart: carts.Cart | None, arrival: IncomingRecord) -> carts.Cart | None:
-    if arrival.type not in CART_TYPES:
+def _cart(cart: carts.Cart | None, record: IncomingRecord) -> carts.Cart | None:
+    if record.type not in CART_TYPES:
         return cart
-    return carts.applied(cart, arrival.type, arrival.meaning, arrival.mark.at)
+    return carts.applied(cart, record.type, record.meaning, record.mark.at)
 
 
 def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
@@ -175,23 +175,23 @@ def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
 
 
 async def folded(
-    work: Work, arrival: IncomingRecord
+    work: Work, record: IncomingRecord
 ) -> tuple[list[tuple[SessionState, list[Row]]], list[UUID]]:
     """The sessions that an event and those it joins fall into, oldest first, each with all its
     events; and the refs of sessions that are no more."""
-    rows = _with_arrival(await _rows(work, arrival.joined), arrival)
+    rows = _with_arrival(await _rows(work, record.joined), record)
     marks = [_mark(row) for row in rows]
-    origins = {session.ref: session for session in arrival.joined}
-    free = [session.ref for session in arrival.joined]
+    origins = {session.ref: session for session in record.joined}
+    free = [session.ref for session in record.joined]
     anew: list[tuple[SessionState, list[Row]]] = []
     for group in sessions.divided(marks):
         members = [rows[index] for index in group]
-        origin = origins.get(members[0]["session_ref"], arrival.joined[0])
+        origin = origins.get(members[0]["session_ref"], record.joined[0])
         ref = free.pop(0) if free else uuid4()
         span = sessions.span_of_all([marks[index] for index in group])
         version = origins[ref].version if ref in origins else 0
         anew.append((_folded(ref, version, origin, span, members), members))
-    _keep_cut(anew[-1][0], arrival.joined[-1])
+    _keep_cut(anew[-1][0], record.joined[-1])
     return anew, free
 
 
@@ -205,18 +205,18 @@ async def _rows(work: Work, joined: Sequence[StoredSession]) -> list[Row]:
     )
 
 
-def _with_arrival(rows: Iterable[Row], arrival: IncomingRecord) -> list[Row]:
+def _with_arrival(rows: Iterable[Row], record: IncomingRecord) -> list[Row]:
     """Rows with the new event in its place: after all that happened at its time or before."""
-    about = arrival.joined[0].about
+    about = record.joined[0].about
     own: Row = {
-        "ref": arrival.ref,
-        "at": arrival.mark.at,
+        "ref": record.ref,
+        "at": record.mark.at,
         "session_ref": None,
-        "type": arrival.type,
-        "point_of_sale": arrival.point_of_sale,
-        "reach": arrival.mark.reach.total_seconds(),
-        "cuts": arrival.mark.cuts,
-        "body": arrival.body(about),
+        "type": record.type,
+        "point_of_sale": record.point_of_sale,
+        "reach": record.mark.reach.total_seconds(),
+        "cuts": record.mark.cuts,
+        "body": record.body(about),
     }
     return sorted([*rows, own], key=lambda row: row["at"])
 

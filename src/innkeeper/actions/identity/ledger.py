@@ -102,7 +102,9 @@ async def insert(
     return str(created[ROW_VERSION]) if created else None
 
 
-async def write(work: Work, guest: UUID, wish: Intent, expected: Expected | None = None) -> Record:
+async def write(
+    work: Work, guest: UUID, change: Intent, expected: Expected | None = None
+) -> Record:
     """A caller's write to a live guest; raises `Unknown`, naming the survivor of a retired one,
     and `Outdated` where the caller expects another version.
 
@@ -112,10 +114,10 @@ async def write(work: Work, guest: UUID, wish: Intent, expected: Expected | None
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
     expect(expected, row)
-    return await _write_one(work, row, wish, guest, [], await _book(work, row))
+    return await _write_one(work, row, change, guest, [], await _book(work, row))
 
 
-async def reach(work: Work, guest: UUID, wish: Intent, root: UUID | None = None) -> None:
+async def reach(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:
     """A write that evidence leads to `guest`, live or absorbed, and so to its survivor.
 
     `root`: the survivor as last seen, which saves a question. Raises `Unknown` for a guest that
@@ -123,7 +125,7 @@ async def reach(work: Work, guest: UUID, wish: Intent, root: UUID | None = None)
     """
     book, path = await locked_path(work, guest, root)
     for row in path:
-        await _write_one(work, row, wish, guest, row["merges"], book)
+        await _write_one(work, row, change, guest, row["merges"], book)
 
 
 async def locked_path(
@@ -156,11 +158,11 @@ async def _book(work: Work, row: Row) -> IdentityRules:
 
 
 async def _write_one(
-    work: Work, row: Row, wish: Intent, source: UUID, merges: list[UUID], book: IdentityRules
+    work: Work, row: Row, change: Intent, source: UUID, merges: list[UUID], book: IdentityRules
 ) -> Record:
     """A write as it arrives at one guest of a locked group; what callers see of it then."""
     before = seen_record(row)
-    after = written(before, wish)
+    after = written(before, change)
     own = row["own"]
     version = row.get(ROW_VERSION)
     if own is None:
@@ -168,9 +170,9 @@ async def _write_one(
             version = await store(work, after, None, book)
         return {**after, ROW_VERSION: version}
     if not merges:
-        own = {"base": own["base"], "now": state_of(written(own_record(row), wish))}
+        own = {"base": own["base"], "now": state_of(written(own_record(row), change))}
     # Noted even where it changes nothing now: once another write is undone, it may.
-    version = await store(work, after, own, book, intent=Json(wish), source=source, merges=merges)
+    version = await store(work, after, own, book, intent=Json(change), source=source, merges=merges)
     return {**after, ROW_VERSION: version}
 
 

@@ -156,11 +156,13 @@ async def fetch(work: Work, merge: UUID) -> Record:
     return row
 
 
-async def list_(work: Work, wanted: PageRequest, guest: UUID | None = None) -> Page:
+async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:
     """A page of merges, undone ones too, newest first; those of one guest when it is named."""
-    rows = await work.all("merges.list", guest=guest, limit=wanted.limit, offset=wanted.offset)
+    rows = await work.all(
+        "merges.list", guest=guest, limit=page_request.limit, offset=page_request.offset
+    )
     total = rows[0]["total"] if rows else 0
-    if not rows and wanted.offset:
+    if not rows and page_request.offset:
         first = await work.one("merges.list", guest=guest, limit=1, offset=0)
         total = first["total"] if first else 0
     return Page(rows, total)

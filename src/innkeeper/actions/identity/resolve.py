@@ -142,20 +142,20 @@ async def attach_quickly(
 
 
 def _written_at_once(
-    work: Work, fields: Record, role: Role, found: Evidence, book: IdentityRules
+    work: Work, fields: Record, role: Role, evidence: Evidence, book: IdentityRules
 ) -> dict[str, Any]:
     """Parameters of a look that writes: the guest to make when nobody has a key, and what one who
     has a key must know already to be joined."""
-    by_rule = _by_rule(found, book)
+    by_rule = _by_rule(evidence, book)
     created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
-    reasons = identity.reasons(found) if by_rule else {}
+    reasons = identity.reasons(evidence) if by_rule else {}
     return {
-        "wanted": list(reasons) or found.keys(),
+        "wanted": list(reasons) or evidence.keys(),
         "ref": created["ref"],
         "guest_type": created["guest_type"],
         "body": Json(ledger.members(created)),
         "guest_keys": guest_keys(created, book.keys(created)),
-        **_reason(identity.creation(found)),
+        **_reason(identity.creation(evidence)),
         "reasons": Json(list(reasons.values())),
         "members": list(mirror_email(fields).keys() - {"identifiers"}),
         "identifiers": Json(fields.get("identifiers", [])),
@@ -195,9 +195,9 @@ async def _resolved(
         book = await rulebook.read(work)
 
 
-def _by_rule(found: Evidence, book: IdentityRules) -> bool:
+def _by_rule(evidence: Evidence, book: IdentityRules) -> bool:
     """Whether a rule is met, and not merely an identifier told."""
-    return bool(found.rule_matches) and bool(book.rules)
+    return bool(evidence.rule_matches) and bool(book.rules)
 
 
 def _is_customer(work: Work, role: Role) -> bool:
@@ -229,21 +229,23 @@ async def decide(
     return found, *_decision(found, rows, book)
 
 
-def _looked_up(found: Evidence, book: IdentityRules) -> dict[str, Any]:
+def _looked_up(evidence: Evidence, book: IdentityRules) -> dict[str, Any]:
     """Parameters of a look at who has a key of some evidence."""
-    keys = found.keys()
+    keys = evidence.keys()
     locks = sorted(lock_of(key) for key in keys)
     return {"locks": locks, "keys": keys, "most": book.group_limit + 1}
 
 
-def _decision(found: Evidence, rows: list[Row], book: IdentityRules) -> tuple[Decision, list[Row]]:
+def _decision(
+    evidence: Evidence, rows: list[Row], book: IdentityRules
+) -> tuple[Decision, list[Row]]:
     """What follows of the rows of a look, and those of them that are guests."""
     now = clock.now()
     rows = [row for row in rows if row["ref"] is not None]
     candidates = [{**ledger.own_record(row), "key": row["key"]} for row in rows]
     if book.rules:
-        return identity.resolve(found, candidates, book, now), rows
-    return identity.resolve_without_rules(found, candidates, now), rows
+        return identity.resolve(evidence, candidates, book, now), rows
+    return identity.resolve_without_rules(evidence, candidates, now), rows
 
 
 async def identify(
@@ -286,8 +288,8 @@ async def identify(
             continue
         target, root = meant
         customer = _by_rule(found, book)
-        wish = intent("identify", clock.now(), person=fields, customer=customer)
-        await ledger.reach(work, target, wish, root=root)
+        change = intent("identify", clock.now(), person=fields, customer=customer)
+        await ledger.reach(work, target, change, root=root)
         await _note(work, target, decision, _source(work, source, source_ref))
         return target
 
@@ -296,7 +298,7 @@ async def _meant(
     work: Work,
     current: Row,
     fields: Record,
-    found: Evidence,
+    evidence: Evidence,
     decision: Decision,
     rows: list[Row],
     book: IdentityRules,
@@ -309,7 +311,7 @@ async def _meant(
         owner = next(row for row in rows if row["ref"] == decision.guest)
         return owner["ref"], owner["survivor_ref"]
     if decision.guest is None and identity.contradicts(
-        _matched_by(current, book), found.rule_matches
+        _matched_by(current, book), evidence.rule_matches
     ):
         created = ledger.new({**fields, "guest_type": CUSTOMER})
         return (created["ref"], None) if await ledger.insert(work, created, book) else None
@@ -345,19 +347,19 @@ def _is_anonymous(guest: Row, book: IdentityRules) -> bool:
 
 async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
     """Step 6: what attaching adds to the guest, and to those that stand for it."""
-    wish = _change_of(row, fields, customer)
-    if wish is not None:
-        await ledger.reach(work, row["ref"], wish, root=row["survivor_ref"])
+    change = _change_of(row, fields, customer)
+    if change is not None:
+        await ledger.reach(work, row["ref"], change, root=row["survivor_ref"])
 
 
 def _change_of(row: Row, fields: Record, customer: bool) -> Intent | None:
     """What attaching writes to a guest; None when it changes nothing and nobody stands for it."""
-    wish = intent("join", clock.now(), person=fields, customer=customer)
+    change = intent("join", clock.now(), person=fields, customer=customer)
     if row["survivor_ref"] is None and row["own"] is None:
         seen = ledger.seen_record(row)
-        if written(seen, wish) is seen:
+        if written(seen, change) is seen:
             return None
-    return wish
+    return change
 
 
 def _source(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:

@@ -178,9 +178,9 @@ def _never(wanted: Changes, built_in: set[str], problems: list[Problem]) -> set[
 _SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
-async def guarded(work: Work, wanted: PageRequest) -> Page:
+async def guarded(work: Work, page_request: PageRequest) -> Page:
     """A page of what guards kept from identifying, newest first, each with its reason."""
-    rows = await work.all("identity.guarded", limit=wanted.limit, offset=wanted.offset)
+    rows = await work.all("identity.guarded", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
@@ -192,9 +192,9 @@ async def job(work: Work, ref: UUID) -> Record:
     return row
 
 
-async def jobs(work: Work, wanted: PageRequest) -> Page:
+async def jobs(work: Work, page_request: PageRequest) -> Page:
     """A page of rule changes, newest first."""
-    rows = await work.all("identity.jobs", limit=wanted.limit, offset=wanted.offset)
+    rows = await work.all("identity.jobs", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total_jobs"] if rows else 0)
 
 

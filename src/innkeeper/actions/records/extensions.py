@@ -63,9 +63,9 @@ class Extensions:
         rows = await self.of_one(work, ref[self.parent])
         return newest_extension(rows, name) or self.unknown(ref[self.parent], name)
 
-    async def list_(self, work: Work, wanted: PageRequest, **ref: UUID) -> Page:
+    async def list_(self, work: Work, page_request: PageRequest, **ref: UUID) -> Page:
         """A page of a parent's extensions, one a name, oldest first."""
-        return wanted.page_of(one_a_name(await self.of_one(work, ref[self.parent])))
+        return page_request.page_of(one_a_name(await self.of_one(work, ref[self.parent])))
 
     async def of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
         """The extensions of several parents, one a name, by parent."""

@@ -61,37 +61,41 @@ async def fetch(work: Work, guest: UUID) -> Record:
     return flat(_live(row, guest))
 
 
-async def list_(work: Work, wanted: PageRequest) -> Page:
+async def list_(work: Work, page_request: PageRequest) -> Page:
     """A page of live guests, and how many there are in all (G-8 to G-13)."""
-    if not wanted.filters.keys() & guest_filters.BY_RULES:
-        page, _ = await _list(work, wanted, guest_filters.of(wanted.filters))
+    if not page_request.filters.keys() & guest_filters.BY_RULES:
+        page, _ = await _list(work, page_request, guest_filters.of(page_request.filters))
         return page
     book = await rulebook.current(work)
     while True:
-        page, version = await _list(work, wanted, guest_filters.of(wanted.filters, book))
+        page, version = await _list(
+            work, page_request, guest_filters.of(page_request.filters, book)
+        )
         if version == book.version:
             return page
         book = await rulebook.read(work)
 
 
-async def _list(work: Work, wanted: PageRequest, query: ListQuery) -> tuple[Page, UUID | None]:
+async def _list(
+    work: Work, page_request: PageRequest, query: ListQuery
+) -> tuple[Page, UUID | None]:
     """The page, and the version of the identity rules in force if its filters follow them."""
     # Counted types answer for the two lists that may be long; any other filter is counted.
     filters, params = query.parts, query.params
     total = {(): "guests.count_all", ("guests.by_guest_type",): "guests.count_type"}.get(
         tuple(filters), "guests.count"
     )
-    order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in wanted.sort]
+    order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in page_request.sort]
     rows = await work.all(
-        "guests.list" if wanted.offset <= DEEP else "guests.list_deep",
+        "guests.list" if page_request.offset <= DEEP else "guests.list_deep",
         parts={
             "filters": filters,
             "total": [total],
             "version": ["guests.version"] if query.follows_rules else [],
             "order": [*order, *query.order, "guests.sort_last"],
         },
-        limit=wanted.limit,
-        offset=wanted.offset,
+        limit=page_request.limit,
+        offset=page_request.offset,
         **params,
     )
     if rows:
@@ -101,7 +105,7 @@ async def _list(work: Work, wanted: PageRequest, query: ListQuery) -> tuple[Page
         return Page([flat(row) for row in rows], count), version
     in_force = await work.one("identity.version") if query.follows_rules else None
     count = 0
-    if wanted.offset:
+    if page_request.offset:
         # The page lies behind the last row, whose number it must tell all the same.
         parts = {"filters": filters} if total == "guests.count" else {}
         counted = await work.one(total, parts=parts, **params)
@@ -120,10 +124,10 @@ async def replace(
     await block_list.refuse_blocked(work, changes)
     async with work.transaction():
         if kept:
-            wish = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
+            change = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
         else:
-            wish = intent("replace", clock.now(), changes=changes)
-        return await ledger.write(work, guest, wish, expected)
+            change = intent("replace", clock.now(), changes=changes)
+        return await ledger.write(work, guest, change, expected)
 
 
 def _cleared(kept: Collection[str]) -> Changes:
@@ -141,8 +145,8 @@ async def patch(
     """PATCH: only the fields sent change; null clears (G-5)."""
     await block_list.refuse_blocked(work, changes)
     async with work.transaction():
-        wish = intent("patch", clock.now(), changes=changes)
-        return await ledger.write(work, guest, wish, expected)
+        change = intent("patch", clock.now(), changes=changes)
+        return await ledger.write(work, guest, change, expected)
 
 
 async def delete(work: Work, guest: UUID, expected: Expected | None = None) -> None:

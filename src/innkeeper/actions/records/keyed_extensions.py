@@ -35,10 +35,10 @@ class KeyedExtensions:
         rows = await self.rows.of_one(work, ref[self.rows.parent])
         return _one(rows, name, data_extension)
 
-    async def list_(self, work: Work, wanted: PageRequest, name: str, **ref: UUID) -> Page:
+    async def list_(self, work: Work, page_request: PageRequest, name: str, **ref: UUID) -> Page:
         """A page of the keys under a name; none is an empty page (VX-7)."""
         rows = await self.rows.of_one(work, ref[self.rows.parent])
-        return wanted.page_of(_named(rows, name))
+        return page_request.page_of(_named(rows, name))
 
     async def replace(
         self, work: Work, name: str, data_extension: UUID, *, changes: Changes, **ref: UUID

@@ -52,7 +52,7 @@ async def fetch(work: Work, order_item: UUID) -> Record:
 
 async def list_(
     work: Work,
-    wanted: PageRequest,
+    page_request: PageRequest,
     order: UUID | None = None,
     order_consumer: UUID | None = None,
     guest: UUID | None = None,
@@ -63,7 +63,7 @@ async def list_(
     owner = "order_items.by_order" if order_consumer is None else "order_items.by_consumer"
     page = await read_page(
         work,
-        wanted,
+        page_request,
         "order_items",
         {**_READ, "filters": [owner]},
         order=order,

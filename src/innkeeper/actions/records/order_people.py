@@ -87,9 +87,9 @@ class People:
             raise Unknown(self.resource.singular, wanted)
         return flat(row)
 
-    async def list_(self, work: Work, wanted: PageRequest, order: UUID) -> Page:
+    async def list_(self, work: Work, page_request: PageRequest, order: UUID) -> Page:
         """A page of an order's people of this kind, oldest first."""
-        page = await read_page(work, wanted, "order_people", self._parts(), order=order)
+        page = await read_page(work, page_request, "order_people", self._parts(), order=order)
         if not page.total:
             await _hold(work, order)
         return page

@@ -84,12 +84,12 @@ async def fetch(
     return {**flat(row), "children": found} if children else flat(row)
 
 
-async def list_(work: Work, wanted: PageRequest, guest: UUID | None = None) -> Page:
+async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:
     """A page of orders, all or those of a guest or referenceId (O-6 to O-8).
 
     With `guest`, the orders of that live guest by the time they were ordered (N-18).
     """
-    filters, sort = dict(wanted.filters), wanted.sort
+    filters, sort = dict(page_request.filters), page_request.sort
     if guest is not None:
         filters["guest_ref"] = guest
         sort = (("ordered_at", False),)
@@ -103,7 +103,7 @@ async def list_(work: Work, wanted: PageRequest, guest: UUID | None = None) -> P
         "order": [*order, "orders.sort_last"],
     }
     counted = "count" if filters else "count_all"
-    page = await read_page(work, wanted, "orders", parts, counted, **filters)
+    page = await read_page(work, page_request, "orders", parts, counted, **filters)
     if not page.total and guest is not None:
         await guests.fetch(work, guest)
     return page

@@ -75,14 +75,14 @@ class _OrderPage:
     """How many parts of each kind there are in all."""
 
 
-async def _parts(visit: Visit, wanted: PageRequest) -> _OrderPage:
+async def _parts(visit: Visit, page_request: PageRequest) -> _OrderPage:
     """An order with so many of each of its parts."""
     ref = visit.ref("order")
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
-    found = await order_items.list_(visit.work, wanted, order=ref)
+    found = await order_items.list_(visit.work, page_request, order=ref)
     items = [visit.veil(each, OrderItem) for each in found.items]
-    contacts = await CONTACTS.list_(visit.work, wanted, order=ref)
-    consumers = await CONSUMERS.list_(visit.work, wanted, order=ref)
+    contacts = await CONTACTS.list_(visit.work, page_request, order=ref)
+    consumers = await CONSUMERS.list_(visit.work, page_request, order=ref)
     of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
     return _OrderPage(
         order,

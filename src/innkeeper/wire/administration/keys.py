@@ -43,39 +43,39 @@ def represent(row: Record, base: str) -> dict[str, Any]:
     return item
 
 
-async def list_keys(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_keys(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every key of the workspace, revoked ones too."""
     rows = await keys.list_all(work, work.workspace)
-    return EndpointResponse({"items": [represent(row, asked.base) for row in rows]})
+    return EndpointResponse({"items": [represent(row, request.base) for row in rows]})
 
 
-async def create_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_key(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the key and its token, which is shown this once."""
-    name, compatibility, sent = _read(asked.body or {}, asked.problems)
-    scopes = DEFAULT_SCOPES & asked.scopes if sent is None else sent
+    name, compatibility, sent = _read(request.body or {}, request.problems)
+    scopes = DEFAULT_SCOPES & request.scopes if sent is None else sent
     async with work.transaction():
         made = await keys.create(
-            work, work.workspace, compatibility, name, scopes=scopes, by=asked.scopes
+            work, work.workspace, compatibility, name, scopes=scopes, by=request.scopes
         )
         row = await _own(work, made.client_key)
-    body = {**represent(row, asked.base), "apiToken": made.api_token}
+    body = {**represent(row, request.base), "apiToken": made.api_token}
     return EndpointResponse(body, 201, body["href"])
 
 
-async def rotate_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def rotate_key(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the key and its new token; the old one ends."""
     async with work.transaction():
-        row = await _own(work, asked.path["client_key"])
+        row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is not None:
             raise Conflict("The key was revoked: create another one.")
-        made = await keys.rotate(work, row["client_key"], by=asked.scopes)
-    return EndpointResponse({**represent(row, asked.base), "apiToken": made.api_token})
+        made = await keys.rotate(work, row["client_key"], by=request.scopes)
+    return EndpointResponse({**represent(row, request.base), "apiToken": made.api_token})
 
 
-async def revoke_key(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def revoke_key(work: Work, request: EndpointRequest) -> EndpointResponse:
     """204; calls with the key are refused from now on."""
     async with work.transaction():
-        row = await _own(work, asked.path["client_key"])
+        row = await _own(work, request.path["client_key"])
         if row["revoked_at"] is None:
             await keys.revoke(work, row["client_key"])
     return EndpointResponse(status=204)

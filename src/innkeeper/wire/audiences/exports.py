@@ -36,76 +36,76 @@ OWN: Final = "/innkeeper/v1/exports"
 TAG: Final = "Audience exports"
 
 
-async def latest(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def latest(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A1."""
     return EndpointResponse(
-        _listing(await audience_exports.latest(work, _export(asked)), work, asked.base)
+        _listing(await audience_exports.latest(work, _export(request)), work, request.base)
     )
 
 
-async def reports(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def reports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A2: a bare array."""
-    row, executions = await audience_exports.finished(work, _export(asked))
+    row, executions = await audience_exports.finished(work, _export(request))
     return EndpointResponse([_report(row, execution, work) for execution in executions])
 
 
-async def one(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def one(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A3."""
-    execution: UUID = asked.refs()["execution"]
+    execution: UUID = request.refs()["execution"]
     return EndpointResponse(
-        _listing(await audience_exports.listing(work, execution), work, asked.base)
+        _listing(await audience_exports.listing(work, execution), work, request.base)
     )
 
 
-async def list_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_all(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every export."""
     rows = await audience_exports.list_all(work)
-    return EndpointResponse({"items": [_seen(row, asked) for row in rows]})
+    return EndpointResponse({"items": [_seen(row, request) for row in rows]})
 
 
-async def check_early(asked: EndpointRequest) -> None:
+async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a filter before a connection is taken."""
-    await segments.check_early((asked.body or {}).get("filter"))
+    await segments.check_early((request.body or {}).get("filter"))
 
 
-def _seen(row: Record, asked: EndpointRequest) -> dict[str, Any]:
+def _seen(row: Record, request: EndpointRequest) -> dict[str, Any]:
     """An export as the caller may see it: without values of personal fields in its filter."""
-    body = represent(row, asked.base)
-    return body if asked.personal else without_personal(body)
+    body = represent(row, request.base)
+    return body if request.personal else without_personal(body)
 
 
-async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the export, and the secret that its messages are signed with, once."""
-    row = await audience_exports.create(work, asked.body or {}, asked.problems)
-    body = represent(row, asked.base)
+    row = await audience_exports.create(work, request.body or {}, request.problems)
+    body = represent(row, request.base)
     if row["webhook_secret"]:
         body["webhookSecret"] = webhook_secret(work.settings, row["webhook_secret"])
     return EndpointResponse(body, 201, body["href"], etag=etag_of(row))
 
 
-async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One export."""
-    row = await audience_exports.fetch(work, _export(asked))
-    return EndpointResponse(_seen(row, asked), etag=etag_of(row))
+    row = await audience_exports.fetch(work, _export(request))
+    return EndpointResponse(_seen(row, request), etag=etag_of(row))
 
 
-async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def change(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The export as it is then; members that are not sent stay, null clears one."""
     row = await audience_exports.change(
-        work, _export(asked), asked.body or {}, asked.expected, asked.problems
+        work, _export(request), request.body or {}, request.expected, request.problems
     )
-    return EndpointResponse(represent(row, asked.base), etag=etag_of(row))
+    return EndpointResponse(represent(row, request.base), etag=etag_of(row))
 
 
-async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def delete(work: Work, request: EndpointRequest) -> EndpointResponse:
     """204."""
-    await audience_exports.delete(work, _export(asked), asked.expected)
+    await audience_exports.delete(work, _export(request), request.expected)
     return EndpointResponse(status=204)
 
 
-async def start(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def start(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the execution, which runs in the background."""
-    execution = await audience_exports.start(work, _export(asked))
+    execution = await audience_exports.start(work, _export(request))
     row = await audience_exports.fetch(work, execution["export_ref"])
     return EndpointResponse(_report(row, execution, work), 202)
 
@@ -116,9 +116,9 @@ _PROGRESS: Final = (
 )
 
 
-async def executions(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def executions(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every execution with its delivery, newest first."""
-    row, every = await audience_exports.executions(work, _export(asked))
+    row, every = await audience_exports.executions(work, _export(request))
     items = []
     for execution in every:
         own = {camel(name): _plain(execution[name]) for name in _PROGRESS}
@@ -126,11 +126,11 @@ async def executions(work: Work, asked: EndpointRequest) -> EndpointResponse:
     return EndpointResponse({"items": items})
 
 
-async def files(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def files(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The listing of one execution, for who has an API key."""
-    execution: UUID = asked.refs()["execution"]
+    execution: UUID = request.refs()["execution"]
     return EndpointResponse(
-        _listing(await audience_exports.listing(work, execution), work, asked.base)
+        _listing(await audience_exports.listing(work, execution), work, request.base)
     )
 
 
@@ -207,8 +207,8 @@ def _plain(value: Any) -> Any:
     return iso(value) if hasattr(value, "tzinfo") else value
 
 
-def _export(asked: EndpointRequest) -> UUID | str:
-    text = asked.path["export"]
+def _export(request: EndpointRequest) -> UUID | str:
+    text = request.path["export"]
     return ref_in(text) or text
 
 

@@ -26,22 +26,22 @@ PATH: Final = "/innkeeper/v1/reports"
 TAG: Final = "Reports"
 
 
-async def list_all(_: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_all(_: Work, request: EndpointRequest) -> EndpointResponse:
     """Every report there is."""
     items = [
-        {"name": name, "title": title, "href": f"{asked.base}{PATH}/{name}"}
+        {"name": name, "title": title, "href": f"{request.base}{PATH}/{name}"}
         for name, title in reports.names()
     ]
     return EndpointResponse({"items": items})
 
 
-async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One report."""
-    form = asked.query.get("format", "json")
+    form = request.query.get("format", "json")
     if form not in ("json", "csv"):
         raise Invalid(Problem("format", "value must be one of json,csv"))
-    found = await reports.run(work, asked.path["report"], asked.query)
-    if not asked.personal:
+    found = await reports.run(work, request.path["report"], request.query)
+    if not request.personal:
         found["rows"] = [masked_row(row) for row in found["rows"]]
     if form == "csv":
         return EndpointResponse(content=as_csv(found), content_type="text/csv; charset=utf-8")

@@ -25,9 +25,9 @@ TRAITS: Final = "/innkeeper/v1/traits"
 MOST: Final = 10_000
 
 
-def represent(row: Record, asked: EndpointRequest, client_key: str) -> dict[str, Any]:
+def represent(row: Record, request: EndpointRequest, client_key: str) -> dict[str, Any]:
     """A segment in the vendor's form (1.3), with what is ours beside it."""
-    base = asked.base
+    base = request.base
     href = f"{base}{V4}/{row['ref']}"
     item: dict[str, Any] = {
         "clientKey": client_key,
@@ -42,7 +42,7 @@ def represent(row: Record, asked: EndpointRequest, client_key: str) -> dict[str,
         "lastRunAt": row["last_run_at"],
         "lastLiveAt": row["last_live_at"],
         "sample": row["sample"],
-        "definition": _definition_of(row, asked),
+        "definition": _definition_of(row, request),
         "executions": {"href": f"{base}{OWN}/{row['ref']}/runs"},
         "revisions": {"href": f"{base}{OWN}/{row['ref']}/revisions"},
         "revision": row["revision"],
@@ -78,98 +78,98 @@ def _record(row: Record, *names: str) -> dict[str, Any]:
     return {camel(name): _plain(row[name]) for name in names if row.get(name) is not None}
 
 
-async def list_v4(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_v4(work: Work, request: EndpointRequest) -> EndpointResponse:
     """`{href, items}`: every segment."""
-    items = [represent(row, asked, work.actor) for row in await segments.list_all(work)]
-    return EndpointResponse({"href": asked.base + V4, "items": items})
+    items = [represent(row, request, work.actor) for row in await segments.list_all(work)]
+    return EndpointResponse({"href": request.base + V4, "items": items})
 
 
-async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One segment by ref or friendly id."""
-    row = await segments.fetch(work, _segment(asked))
-    return EndpointResponse(represent(row, asked, work.actor), etag=etag_of(row))
+    row = await segments.fetch(work, _segment(request))
+    return EndpointResponse(represent(row, request, work.actor), etag=etag_of(row))
 
 
-async def check_early(asked: EndpointRequest) -> None:
+async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a body before a connection is taken."""
-    await segments.check_early((asked.body or {}).get("definition"))
+    await segments.check_early((request.body or {}).get("definition"))
 
 
-async def create(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the Draft; the secret that its webhook's messages are signed with, once."""
-    require_for_definition(asked.body, asked.scopes)
-    row = await segments.create(work, asked.body or {}, asked.problems)
-    body = represent(row, asked, work.actor) | _secret(work, row)
-    return EndpointResponse(body, 201, f"{asked.base}{OWN}/{row['ref']}", etag=etag_of(row))
+    require_for_definition(request.body, request.scopes)
+    row = await segments.create(work, request.body or {}, request.problems)
+    body = represent(row, request, work.actor) | _secret(work, row)
+    return EndpointResponse(body, 201, f"{request.base}{OWN}/{row['ref']}", etag=etag_of(row))
 
 
-async def change(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def change(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the segment as it is now."""
-    require_for_definition(asked.body, asked.scopes)
+    require_for_definition(request.body, request.scopes)
     row = await segments.change(
-        work, _segment(asked), asked.body or {}, asked.expected, asked.problems
+        work, _segment(request), request.body or {}, request.expected, request.problems
     )
     return EndpointResponse(
-        represent(row, asked, work.actor) | _secret(work, row), etag=etag_of(row)
+        represent(row, request, work.actor) | _secret(work, row), etag=etag_of(row)
     )
 
 
-async def delete(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def delete(work: Work, request: EndpointRequest) -> EndpointResponse:
     """204."""
-    await segments.delete(work, _segment(asked), expected=asked.expected)
+    await segments.delete(work, _segment(request), expected=request.expected)
     return EndpointResponse(status=204)
 
 
-async def start(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def start(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the segment, which is Publishing."""
-    row = await segments.start(work, _segment(asked))
-    return EndpointResponse(represent(row, asked, work.actor), 202)
+    row = await segments.start(work, _segment(request))
+    return EndpointResponse(represent(row, request, work.actor), 202)
 
 
-async def pause(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def pause(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the segment, which is Paused."""
     return EndpointResponse(
-        represent(await segments.pause(work, _segment(asked)), asked, work.actor)
+        represent(await segments.pause(work, _segment(request)), request, work.actor)
     )
 
 
-async def run(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def run(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the run, failed or not."""
-    return EndpointResponse(_run(await segment_runs.run(work, _segment(asked))))
+    return EndpointResponse(_run(await segment_runs.run(work, _segment(request))))
 
 
-async def runs(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def runs(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every run, newest first."""
-    rows = await segment_runs.runs(work, _segment(asked))
+    rows = await segment_runs.runs(work, _segment(request))
     return EndpointResponse({"items": [_run(row) for row in rows]})
 
 
-async def revisions(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def revisions(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the segment was, newest first."""
-    rows = await segments.revisions(work, _segment(asked))
+    rows = await segments.revisions(work, _segment(request))
     names = ("revision", "name", "definition", "modified_by", "modified_at")
-    items = [_record({**row, "definition": _definition_of(row, asked)}, *names) for row in rows]
+    items = [_record({**row, "definition": _definition_of(row, request)}, *names) for row in rows]
     return EndpointResponse({"items": items})
 
 
-async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """How many guests a definition would hold."""
-    require_for_definition(asked.body, asked.scopes)
-    found = await segments.preview(work, _definition(asked), asked.problems)
+    require_for_definition(request.body, request.scopes)
+    found = await segments.preview(work, _definition(request), request.problems)
     return EndpointResponse({**found, "share": _share(found["size"], found["total"])})
 
 
-async def members(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def members(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Refs of the guests in the segment now, asked of the lake."""
-    offset, limit = _window(asked)
-    size, items = await segment_catalogue.members(work, _segment(asked), limit, offset)
+    offset, limit = _window(request)
+    size, items = await segment_catalogue.members(work, _segment(request), limit, offset)
     return EndpointResponse({"totalCount": size, "items": items})
 
 
-async def explain(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def explain(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Whether a guest is in the segment now, and why."""
-    guest: UUID = asked.refs()["guest"]
-    verdict = await segments.explain(work, _segment(asked), guest)
+    guest: UUID = request.refs()["guest"]
+    verdict = await segments.explain(work, _segment(request), guest)
     return EndpointResponse(_verdict(verdict))
 
 
@@ -178,69 +178,69 @@ async def fields(work: Work, _: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(await segment_catalogue.fields(work))
 
 
-async def values(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The most frequent values of a field, with their shares."""
     for name in ("entity", "field"):
-        if not asked.query.get(name):
+        if not request.query.get(name):
             raise Invalid(Problem(name, "may not be null.", missing=True))
-    if not asked.personal:
-        where = asked.query.get("location", CORE)
+    if not request.personal:
+        where = request.query.get("location", CORE)
         # Values are texts, whatever the field is.
-        field = asked.query["field"]
+        field = request.query["field"]
         if is_personal(field, where, STRING) or (where == CORE and is_page_address(field)):
             refuse_lacking({Scope.PERSONAL_DATA})
     found = await segment_catalogue.values(
         work,
-        asked.query["entity"],
-        asked.query.get("type"),
-        asked.query.get("location", "core"),
-        asked.query["field"],
-        asked.query.get("contains", ""),
+        request.query["entity"],
+        request.query.get("type"),
+        request.query.get("location", "core"),
+        request.query["field"],
+        request.query.get("contains", ""),
     )
     return EndpointResponse(found)
 
 
-async def list_traits(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_traits(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every computed trait."""
     items = [
         {
             **_record(row, "name", "type", "doc", "builtin", "modified_at"),
-            **_with_definition(row, asked),
+            **_with_definition(row, request),
         }
         for row in await traits.list_all(work)
     ]
     return EndpointResponse({"items": items})
 
 
-async def fetch_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One computed trait, built in or not."""
-    return _trait(await traits.fetch(work, asked.refs()["trait"]), asked)
+    return _trait(await traits.fetch(work, request.refs()["trait"]), request)
 
 
-async def put_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def put_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the trait."""
-    require_for_definition(asked.body, asked.scopes)
-    name, body = asked.path["trait"], asked.body or {}
-    row = await traits.put(work, name, body, asked.expected, problems=asked.problems)
-    return _trait(row, asked)
+    require_for_definition(request.body, request.scopes)
+    name, body = request.path["trait"], request.body or {}
+    row = await traits.put(work, name, body, request.expected, problems=request.problems)
+    return _trait(row, request)
 
 
-def _trait(row: Record, asked: EndpointRequest) -> EndpointResponse:
+def _trait(row: Record, request: EndpointRequest) -> EndpointResponse:
     doc = {"doc": row["doc"]} if row.get("doc") else {}
     item = _record(row, "name", "type", "builtin", "modified_at") | doc
     etag = etag_of(row) if "modified_at" in row else None
-    return EndpointResponse(item | _with_definition(row, asked), etag=etag)
+    return EndpointResponse(item | _with_definition(row, request), etag=etag)
 
 
-async def delete_trait(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def delete_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
     """204."""
-    await traits.delete(work, asked.refs()["trait"], asked.expected)
+    await traits.delete(work, request.refs()["trait"], request.expected)
     return EndpointResponse(status=204)
 
 
-async def traits_of_guest(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def traits_of_guest(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every computed trait of a guest, and the Live segments that hold it."""
-    guest: UUID = asked.refs()["guest"]
+    guest: UUID = request.refs()["guest"]
     await fetch_guest(work, guest)
     found = await traits.of_guest(work, guest)
     rows = await segments.of_guest(work, guest)
@@ -252,8 +252,8 @@ async def traits_of_guest(work: Work, asked: EndpointRequest) -> EndpointRespons
     )
 
 
-def _segment(asked: EndpointRequest) -> UUID | str:
-    text = asked.path["segment"]
+def _segment(request: EndpointRequest) -> UUID | str:
+    text = request.path["segment"]
     return ref_in(text) or text
 
 
@@ -262,12 +262,12 @@ def _secret(work: Work, row: Record) -> dict[str, Any]:
     return {"webhookSecret": webhook_secret(work.settings, stored)} if stored else {}
 
 
-def _definition_of(row: Record, asked: EndpointRequest) -> Any:
-    return row["definition"] if asked.personal else without_personal(row["definition"])
+def _definition_of(row: Record, request: EndpointRequest) -> Any:
+    return row["definition"] if request.personal else without_personal(row["definition"])
 
 
-def _with_definition(row: Record, asked: EndpointRequest) -> dict[str, Any]:
-    return {"definition": _definition_of(row, asked)} if "definition" in row else {}
+def _with_definition(row: Record, request: EndpointRequest) -> dict[str, Any]:
+    return {"definition": _definition_of(row, request)} if "definition" in row else {}
 
 
 def _run(row: Record) -> dict[str, Any]:
@@ -295,17 +295,17 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _definition(asked: EndpointRequest) -> dict[str, Any]:
-    definition = (asked.body or {}).get("definition")
+def _definition(request: EndpointRequest) -> dict[str, Any]:
+    definition = (request.body or {}).get("definition")
     if not isinstance(definition, dict):
-        raise Invalid(*asked.problems, Problem("definition", "must be an object"))
+        raise Invalid(*request.problems, Problem("definition", "must be an object"))
     return definition
 
 
-def _window(asked: EndpointRequest) -> tuple[int, int]:
+def _window(request: EndpointRequest) -> tuple[int, int]:
     window = []
     for name, default in (("offset", 0), ("limit", 100)):
-        text = asked.query.get(name, str(default))
+        text = request.query.get(name, str(default))
         if not (text.isascii() and text.isdigit()) or len(text) > 12:
             raise Invalid(Problem(name, "must be a whole number"))
         window.append(int(text))

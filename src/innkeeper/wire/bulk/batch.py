@@ -36,35 +36,35 @@ PLAIN: Final = {batches.FILE_UPLOADED: batches.PROCESSING}
 """What the plain endpoint shows in place of what only inspect tells (batch-api.md 4)."""
 
 
-async def allocate(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def allocate(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with where to upload; again for the same file, with a fresh link."""
-    body = asked.body or {}
-    ref = ref_in(asked.path["batch"])
+    body = request.body or {}
+    ref = ref_in(request.path["batch"])
     problems = [] if ref else [Problem("batchRef", NOT_VALID)]
     checksum = checksum_of(body.get("checksum"), problems)
     size = size_of(body.get("size"), work.settings.max_upload_bytes, problems)
     if problems or ref is None:
         raise Invalid(*problems)
     batch = await batches.allocate(work, ref, checksum=checksum, size=size)
-    return EndpointResponse(await _represent(work, batch, asked.base, upload=True))
+    return EndpointResponse(await _represent(work, batch, request.base, upload=True))
 
 
-async def fetch(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the status, in the words of the older endpoint."""
-    batch = await _one(work, asked)
+    batch = await _one(work, request)
     plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
-    return EndpointResponse(await _represent(work, plain, asked.base))
+    return EndpointResponse(await _represent(work, plain, request.base))
 
 
-async def inspect(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def inspect(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the status, and how many records were read."""
-    batch = await _one(work, asked)
-    return EndpointResponse(await _inspected(work, batch, asked.base))
+    batch = await _one(work, request)
+    return EndpointResponse(await _inspected(work, batch, request.base))
 
 
-async def inspect_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def inspect_all(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a page of the uploads that are remembered, newest first."""
-    query, problems = asked.query, list[Problem]()
+    query, problems = request.query, list[Problem]()
     states = [word for word in query.get("status", "").split(",") if word]
     if not set(states) <= set(batches.STATES):
         problems.append(Problem("status", f"value must be one of {','.join(batches.STATES)}"))
@@ -81,12 +81,12 @@ async def inspect_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
         raise Invalid(*problems)
     limit = min(limit, MAX_LIMIT)
     page = await batches.list_(work, states=states, limit=limit, offset=offset, **window)
-    items = [await _inspected(work, batch, asked.base) for batch in page.items]
-    return EndpointResponse(_page(asked, items, page.total, offset, limit))
+    items = [await _inspected(work, batch, request.base) for batch in page.items]
+    return EndpointResponse(_page(request, items, page.total, offset, limit))
 
 
-async def _one(work: Work, asked: EndpointRequest) -> Record:
-    ref: UUID = asked.refs()["batch"]
+async def _one(work: Work, request: EndpointRequest) -> Record:
+    ref: UUID = request.refs()["batch"]
     batch = await batches.fetch(work, ref)
     if batch["holds"] != "batch":
         raise batches.unknown(ref)
@@ -172,12 +172,12 @@ async def log_link(work: Work, batch: UUID, base: str) -> str:
 
 
 def _page(
-    asked: EndpointRequest, items: list[dict[str, Any]], total: int, offset: int, limit: int
+    request: EndpointRequest, items: list[dict[str, Any]], total: int, offset: int, limit: int
 ) -> dict[str, Any]:
-    kept = {name: asked.query[name] for name in _QUERY if name in asked.query}
+    kept = {name: request.query[name] for name in _QUERY if name in request.query}
 
     def link(at: int) -> str:
-        return f"{asked.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **kept})}"
+        return f"{request.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **kept})}"
 
     out: dict[str, Any] = {
         "href": link(offset),

@@ -37,10 +37,10 @@ IMPORTS: Final = "/innkeeper/v1/imports"
 EXPORTS: Final = "/innkeeper/v1/fileExports"
 
 
-async def create_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_import(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with where to upload the file."""
-    body = asked.body or {}
-    problems = [*asked.problems]
+    body = request.body or {}
+    problems = [*request.problems]
     entity = _word(body, "entity", ENTITIES, None, problems)
     form = _word(body, "format", FORMATS, "ndjson", problems)
     compressed = _flag(body, "compressed", form != "parquet", problems)
@@ -63,52 +63,52 @@ async def create_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
     layout = Layout(entity, form, compressed, mapping)
     holds: Any = entity
     made = await imports.create(work, holds, layout.about(), checksum, size, rehearsal=dry_run)
-    shown = await _import(work, made, asked.base)
+    shown = await _import(work, made, request.base)
     return EndpointResponse(shown, 201, shown["href"])
 
 
-async def fetch_import(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_import(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with how far an import is."""
     return EndpointResponse(
-        await _import(work, await imports.fetch(work, asked.refs()["import"]), asked.base)
+        await _import(work, await imports.fetch(work, request.refs()["import"]), request.base)
     )
 
 
-async def list_imports(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_imports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a page of imports, newest first."""
-    limit, offset = _window(asked)
+    limit, offset = _window(request)
     page = await batches.list_(work, envelopes=False, limit=limit, offset=offset)
-    items = [await _import(work, one, asked.base) for one in page.items]
+    items = [await _import(work, one, request.base) for one in page.items]
     return EndpointResponse(
         {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
     )
 
 
-async def create_export(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_export(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the export, which is written in the background."""
-    body = asked.body or {}
-    problems = [*asked.problems]
+    body = request.body or {}
+    problems = [*request.problems]
     entity: Any = _word(body, "entity", ENTITIES, None, problems)
     form = _word(body, "format", FORMATS, "ndjson", problems)
     compressed = _flag(body, "compressed", form != "parquet", problems)
     if problems:
         raise Invalid(*problems)
     made = await file_exports.create(work, entity, form, compressed=compressed)
-    shown = await _export(work, made, asked.base)
+    shown = await _export(work, made, request.base)
     return EndpointResponse(shown, 201, shown["href"])
 
 
-async def fetch_export(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_export(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with an export, and once it is written where to fetch it."""
-    found = await file_exports.fetch(work, asked.refs()["file_export"])
-    return EndpointResponse(await _export(work, found, asked.base))
+    found = await file_exports.fetch(work, request.refs()["file_export"])
+    return EndpointResponse(await _export(work, found, request.base))
 
 
-async def list_exports(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_exports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a page of exports, newest first."""
-    limit, offset = _window(asked)
+    limit, offset = _window(request)
     page = await file_exports.list_(work, limit=limit, offset=offset)
-    items = [await _export(work, one, asked.base) for one in page.items]
+    items = [await _export(work, one, request.base) for one in page.items]
     return EndpointResponse(
         {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
     )
@@ -187,10 +187,10 @@ def _flag(body: Mapping[str, Any], name: str, default: bool, problems: list[Prob
     return told
 
 
-def _window(asked: EndpointRequest) -> tuple[int, int]:
+def _window(request: EndpointRequest) -> tuple[int, int]:
     problems: list[Problem] = []
-    limit = min(number_of(asked.query, "limit", MAX_LIMIT, 1, problems), MAX_LIMIT)
-    offset = number_of(asked.query, "offset", 0, 0, problems)
+    limit = min(number_of(request.query, "limit", MAX_LIMIT, 1, problems), MAX_LIMIT)
+    offset = number_of(request.query, "offset", 0, 0, problems)
     if problems:
         raise Invalid(*problems)
     return limit, offset

@@ -50,11 +50,11 @@ def window(expand: str) -> tuple[int, int]:
     return 0, ORDERS
 
 
-async def fetch_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_context(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the guest, `orders`, `dataExtensions` and `sessions`."""
-    offset, limit = window(asked.query.get("expand", ""))
-    found = await guest_contexts.fetch(work, asked.refs()["guest"], offset, limit)
-    base = asked.base
+    offset, limit = window(request.query.get("expand", ""))
+    found = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
+    base = request.base
     body = _guest(found.guest, base)
     body["orders"] = [
         {
@@ -94,16 +94,16 @@ def _represent(extension: Record, base: str) -> dict[str, Any]:
     }
 
 
-async def find_context(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def find_context(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the guest behind a browser, as `ref` and as the one of `items`; or no items."""
-    browser = asked.query.get("browserRef")
+    browser = request.query.get("browserRef")
     if browser is None:
         raise Invalid(missing("browserRef"))
     ref = ref_in(browser)
     guest = await guest_contexts.of_browser(work, ref) if ref else None
     if guest is None:
         return EndpointResponse({"items": []})
-    link = {"href": f"{asked.base}{PATH}/{guest}", "ref": guest}
+    link = {"href": f"{request.base}{PATH}/{guest}", "ref": guest}
     return EndpointResponse({**link, "items": [link]})
 
 

@@ -128,8 +128,8 @@ def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
     """DELETE of every extension of a name (VU-3)."""
     actions = KeyedExtensions(rows)
 
-    async def delete_all(work: Work, asked: EndpointRequest) -> EndpointResponse:
-        await actions.delete_all(work, **asked.refs())
+    async def delete_all(work: Work, request: EndpointRequest) -> EndpointResponse:
+        await actions.delete_all(work, **request.refs())
         return EndpointResponse()
 
     nothing: Schema = {"type": "null"}

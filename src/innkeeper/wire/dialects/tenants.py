@@ -62,18 +62,18 @@ async def list_points_of_sale(work: Work, _: EndpointRequest) -> EndpointRespons
     )
 
 
-async def create_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_point_of_sale(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the point of sale and the vendor's word that it was made."""
-    changes = decode(POINT_OF_SALE, Verb.CREATE, asked.body or {})
+    changes = decode(POINT_OF_SALE, Verb.CREATE, request.body or {})
     created = await configuration.create_point_of_sale(work, changes)
-    location = f"{asked.base}{PATH}/{quote(created['name'], safe='')}"
+    location = f"{request.base}{PATH}/{quote(created['name'], safe='')}"
     return EndpointResponse(_done(created["name"], 201) | _represent(created), 201, location)
 
 
-async def delete_point_of_sale(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def delete_point_of_sale(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a body: a typed client parses one after this DELETE."""
-    name = asked.path["name"]
-    await configuration.delete_point_of_sale(work, asked.refs()["name"])
+    name = request.path["name"]
+    await configuration.delete_point_of_sale(work, request.refs()["name"])
     return EndpointResponse(_done(name))
 
 

@@ -160,16 +160,16 @@ def _merge(row: Record, base: str) -> dict[str, Any]:
     return {"href": f"{base}{OWN}/merges/{row['ref']}", **represent(row, base)}
 
 
-def _body(asked: EndpointRequest) -> dict[str, Any]:
-    return asked.body or {}
+def _body(request: EndpointRequest) -> dict[str, Any]:
+    return request.body or {}
 
 
 def _page(
-    view: View, asked: EndpointRequest, path: str, total: int, items: Sequence[Any]
+    view: View, request: EndpointRequest, path: str, total: int, items: Sequence[Any]
 ) -> EndpointResponse:
-    url = asked.base + path
-    wanted = pagination.wanted(view, asked.query)
-    return EndpointResponse(pagination.envelope(view, url, asked.query, wanted, total, items))
+    url = request.base + path
+    wanted = pagination.wanted(view, request.query)
+    return EndpointResponse(pagination.envelope(view, url, request.query, wanted, total, items))
 
 
 async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
@@ -177,17 +177,17 @@ async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     return EndpointResponse([represent_rule(rule) for rule in await rule_settings.rules(work)])
 
 
-async def create_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the rule, tried last."""
-    rule = await rule_settings.add_rule(work, read_rule(_body(asked)))
-    location = f"{asked.base}{RULES}/{quote(rule.name, safe='')}"
+    rule = await rule_settings.add_rule(work, read_rule(_body(request)))
+    location = f"{request.base}{RULES}/{quote(rule.name, safe='')}"
     return EndpointResponse(_done(rule.name, 201) | represent_rule(rule), 201, location)
 
 
-async def delete_rule(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def delete_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a body: a typed client parses one after this DELETE."""
-    await rule_settings.delete_rule(work, asked.refs()["name"])
-    return EndpointResponse(_done(asked.path["name"]))
+    await rule_settings.delete_rule(work, request.refs()["name"])
+    return EndpointResponse(_done(request.path["name"]))
 
 
 def _done(name: str, status: int = 200) -> dict[str, Any]:
@@ -205,75 +205,75 @@ def _rules(book: IdentityRules) -> EndpointResponse:
     return EndpointResponse({"rules": rules}, etag=etag(str(book.version)))
 
 
-def _guards(book: IdentityRules, asked: EndpointRequest) -> EndpointResponse:
-    guards = represent(rule_settings.guards_in_force(book), asked.base)
+def _guards(book: IdentityRules, request: EndpointRequest) -> EndpointResponse:
+    guards = represent(rule_settings.guards_in_force(book), request.base)
     return EndpointResponse(guards, etag=etag(str(book.version)))
 
 
-async def replace_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def replace_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Put another list of rules in force."""
-    wanted = _rules_sent(asked, is_needed=True) or []
+    wanted = _rules_sent(request, is_needed=True) or []
     async with work.transaction():
-        await rule_settings.replace_rules(work, wanted, asked.expected)
+        await rule_settings.replace_rules(work, wanted, request.expected)
         return _rules(await rule_settings.book(work))
 
 
-def _rules_sent(asked: EndpointRequest, *, is_needed: bool = False) -> list[IdentityRule] | None:
+def _rules_sent(request: EndpointRequest, *, is_needed: bool = False) -> list[IdentityRule] | None:
     """The rules of a body, whose unknown members `read_rules` names too, and of a query none."""
     try:
-        rules = read_rules(_body(asked), is_needed=is_needed)
+        rules = read_rules(_body(request), is_needed=is_needed)
     except Invalid as invalid:
-        raise Invalid(*dict.fromkeys((*asked.problems, *invalid.problems))) from None
-    if asked.problems:
-        raise Invalid(*asked.problems)
+        raise Invalid(*dict.fromkeys((*request.problems, *invalid.problems))) from None
+    if request.problems:
+        raise Invalid(*request.problems)
     return rules
 
 
-async def reorder_rules(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def reorder_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The same rules in another order."""
-    names = _body(asked).get("identityRules")
-    problems = [*asked.problems]
+    names = _body(request).get("identityRules")
+    problems = [*request.problems]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         problems.append(Problem("identityRules", "must be an array of names"))
         raise Invalid(*problems)
     async with work.transaction():
-        await rule_settings.reorder_rules(work, names, asked.expected, problems)
+        await rule_settings.reorder_rules(work, names, request.expected, problems)
         return _rules(await rule_settings.book(work))
 
 
-async def preview(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
-    told = await rule_changes.preview(work, _rules_sent(asked))
+    told = await rule_changes.preview(work, _rules_sent(request))
     guests = told.pop("guests")
-    out = {"guests": guests, **represent(told, asked.base)}
+    out = {"guests": guests, **represent(told, request.base)}
     return EndpointResponse(out)
 
 
-async def apply(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def apply(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
-    job = await rule_settings.apply(work, _rules_sent(asked), asked.expected)
-    location = f"{asked.base}{OWN}/identity/jobs/{job['ref']}"
-    return EndpointResponse({"href": location, **represent(job, asked.base)}, 202, location)
+    job = await rule_settings.apply(work, _rules_sent(request), request.expected)
+    location = f"{request.base}{OWN}/identity/jobs/{job['ref']}"
+    return EndpointResponse({"href": location, **represent(job, request.base)}, 202, location)
 
 
-async def list_jobs(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_jobs(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Rule changes, newest first."""
-    page = await rule_settings.jobs(work, pagination.wanted(_LIST, asked.query))
-    items = [represent(row, asked.base) for row in page.items]
-    return _page(_LIST, asked, f"{OWN}/identity/jobs", page.total, items)
+    page = await rule_settings.jobs(work, pagination.wanted(_LIST, request.query))
+    items = [represent(row, request.base) for row in page.items]
+    return _page(_LIST, request, f"{OWN}/identity/jobs", page.total, items)
 
 
-async def fetch_job(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_job(work: Work, request: EndpointRequest) -> EndpointResponse:
     """How far a rule change is."""
-    ref = asked.refs()["job"]
+    ref = request.refs()["job"]
     job = await rule_settings.job(work, ref)
-    href = f"{asked.base}{OWN}/identity/jobs/{ref}"
-    return EndpointResponse({"href": href, **represent(job, asked.base)})
+    href = f"{request.base}{OWN}/identity/jobs/{ref}"
+    return EndpointResponse({"href": href, **represent(job, request.base)})
 
 
-async def fetch_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What guards go by."""
-    return _guards(await rule_settings.book(work), asked)
+    return _guards(await rule_settings.book(work), request)
 
 
 def _is_texts(value: Any) -> bool:
@@ -294,9 +294,9 @@ _GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
 """Member -> (what it changes, whether a value will do)."""
 
 
-async def change_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def change_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Change some of what guards go by; null restores a default."""
-    body, problems = _body(asked), [*asked.problems]
+    body, problems = _body(request), [*request.problems]
     changes: dict[str, Any] = {}
     for spelt, (name, is_right) in _GUARD_MEMBERS.items():
         if spelt in body:
@@ -305,40 +305,40 @@ async def change_guards(work: Work, asked: EndpointRequest) -> EndpointResponse:
             else:
                 problems.append(Problem(spelt, NOT_VALID))
     async with work.transaction():
-        await rule_settings.set_guards(work, changes, asked.expected, problems)
-        return _guards(await rule_settings.book(work), asked)
+        await rule_settings.set_guards(work, changes, request.expected, problems)
+        return _guards(await rule_settings.book(work), request)
 
 
-async def list_guarded(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_guarded(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What guards kept from identifying, newest first."""
-    page = await rule_settings.guarded(work, pagination.wanted(_LIST, asked.query))
-    items = [represent(row, asked.base) for row in page.items]
-    return _page(_LIST, asked, f"{OWN}/identity/guarded", page.total, items)
+    page = await rule_settings.guarded(work, pagination.wanted(_LIST, request.query))
+    items = [represent(row, request.base) for row in page.items]
+    return _page(_LIST, request, f"{OWN}/identity/guarded", page.total, items)
 
 
-async def why(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def why(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
-    told = await merges.why(work, **asked.refs())
-    rows = {"merges": [_merge(row, asked.base) for row in told.pop("merges")]}
-    return EndpointResponse(represent(told, asked.base) | rows)
+    told = await merges.why(work, **request.refs())
+    rows = {"merges": [_merge(row, request.base) for row in told.pop("merges")]}
+    return EndpointResponse(represent(told, request.base) | rows)
 
 
-async def history(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def history(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every merge and undo that touched a guest, oldest first."""
-    events = await merges.history(work, **asked.refs())
+    events = await merges.history(work, **request.refs())
     return EndpointResponse(
         [
-            represent({**event, "merge": None}, asked.base)
-            | {"merge": _merge(event["merge"], asked.base)}
+            represent({**event, "merge": None}, request.base)
+            | {"merge": _merge(event["merge"], request.base)}
             for event in events
         ]
     )
 
 
-async def create_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def create_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the merge."""
-    body = _body(asked)
-    refs, problems = {}, [*asked.problems]
+    body = _body(request)
+    refs, problems = {}, [*request.problems]
     for name in ("survivor", "absorbed"):
         sent = body.get(name)
         sent = sent.get("ref") if isinstance(sent, dict) else sent
@@ -351,26 +351,26 @@ async def create_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
             refs[name] = ref
     if problems:
         raise Invalid(*problems)
-    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), asked.base)
+    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request.base)
     return EndpointResponse(told, 201, told["href"])
 
 
-async def list_merges(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_merges(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Merges, undone ones too, newest first."""
     try:
-        wanted = pagination.wanted(_MERGES, asked.query)
+        wanted = pagination.wanted(_MERGES, request.query)
     except pagination.NoHit:
-        return _page(_LIST, asked, f"{OWN}/merges", 0, [])
+        return _page(_LIST, request, f"{OWN}/merges", 0, [])
     page = await merges.list_(work, wanted, wanted.filters.get("guest"))
-    items = [_merge(row, asked.base) for row in page.items]
-    return _page(_MERGES, asked, f"{OWN}/merges", page.total, items)
+    items = [_merge(row, request.base) for row in page.items]
+    return _page(_MERGES, request, f"{OWN}/merges", page.total, items)
 
 
-async def fetch_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def fetch_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One merge."""
-    return EndpointResponse(_merge(await merges.fetch(work, **asked.refs()), asked.base))
+    return EndpointResponse(_merge(await merges.fetch(work, **request.refs()), request.base))
 
 
-async def undo_merge(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def undo_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The merge, undone."""
-    return EndpointResponse(_merge(await merges.undo(work, **asked.refs()), asked.base))
+    return EndpointResponse(_merge(await merges.undo(work, **request.refs()), request.base))

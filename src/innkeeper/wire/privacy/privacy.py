@@ -33,11 +33,11 @@ TAG: Final = "Privacy"
 PATH: Final = "/innkeeper/v1/privacy"
 
 
-async def erase(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def erase(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the receipt."""
-    body = asked.body or {}
+    body = request.body or {}
     told, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
-    problems = [*asked.problems]
+    problems = [*request.problems]
     guest = ref_in(told) if isinstance(told, str) else None
     if told is None:
         problems.append(missing("guestRef"))
@@ -54,25 +54,25 @@ async def erase(work: Work, asked: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(represent_receipt(receipt), 201)
 
 
-async def access(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def access(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with all that is held on a guest."""
-    return EndpointResponse(plain(await held_on(work, asked.refs()["guest"])))
+    return EndpointResponse(plain(await held_on(work, request.refs()["guest"])))
 
 
-async def suppress(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def suppress(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with how many digests are new on the block list."""
-    problems = [*asked.problems]
-    reason = (asked.body or {}).get("reason", "asked for")
+    problems = [*request.problems]
+    reason = (request.body or {}).get("reason", "asked for")
     if not isinstance(reason, str) or len(reason) > 255:
         problems.append(Problem("reason", "size must be between 0 and 255"))
-    person = _person(asked.body or {}, problems)
+    person = _person(request.body or {}, problems)
     added = await block_list.suppress_person(work, person, reason)
     return EndpointResponse({"added": added}, 201)
 
 
-async def release(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def release(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with how many digests left the block list."""
-    person = _person(asked.body or {}, asked.problems)
+    person = _person(request.body or {}, request.problems)
     return EndpointResponse({"removed": await block_list.release_person(work, person)}, 201)
 
 

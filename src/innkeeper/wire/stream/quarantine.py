@@ -54,10 +54,10 @@ def _represent(record: Record) -> dict[str, Any]:
     }
 
 
-async def list_quarantine(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def list_quarantine(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A page of what waits, oldest first, and how many wait by reason."""
     try:
-        wanted = pagination.wanted(_LIST, asked.query)
+        wanted = pagination.wanted(_LIST, request.query)
     except pagination.NoHit as none:
         wanted, page = none.wanted, quarantine.NOTHING
     else:
@@ -65,23 +65,23 @@ async def list_quarantine(work: Work, asked: EndpointRequest) -> EndpointRespons
         selection = Selection(by.get("reason"), order=by.get("order_ref"))
         page = await quarantine.list_(work, wanted, selection)
     items = [_represent(record) for record in page.items]
-    url = asked.base + PATH
-    body = pagination.envelope(_LIST, url, asked.query, wanted, page.total, items)
+    url = request.base + PATH
+    body = pagination.envelope(_LIST, url, request.query, wanted, page.total, items)
     reasons = {row["reason"]: row["waiting"] for row in await quarantine.reasons(work)}
     return EndpointResponse({**body, "reasons": reasons})
 
 
-async def replay(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def replay(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with how many are attached now, and why others still wait."""
-    done = await replays.replay(work, _selection(asked.body or {}, asked.problems))
+    done = await replays.replay(work, _selection(request.body or {}, request.problems))
     return EndpointResponse(
         {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
     )
 
 
-async def discard(work: Work, asked: EndpointRequest) -> EndpointResponse:
+async def discard(work: Work, request: EndpointRequest) -> EndpointResponse:
     """204: one is given up for good."""
-    await quarantine.discard(work, asked.refs()["quarantined"])
+    await quarantine.discard(work, request.refs()["quarantined"])
     return EndpointResponse(status=204)
 
 
