@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from calling import Api
-from streams import JANE, Page, ago, product, quarantine, replay
+from streams import JANE, Page, ago, product, quarantine, replay, replayed
 from test_stream_carts import orders, parts
 from test_stream_quarantine import no_points_left, point
 
@@ -145,6 +145,30 @@ def test_f16_parts_are_linked_and_take_nothing_from_the_price(api: Api, page: Pa
         "ADD_CONTACTS",
         "CHECKOUT",
     }
+
+
+def test_f16_a_replay_names_the_orders(api: Api, page: Page) -> None:
+    """Issue F16: of each that is tried, the order that it made or changed, or that lacks it yet."""
+    add = page("ADD", product=product("1", 3), pos="new")["ref"]
+    first = checkout(page, "B-1")
+    view = page("VIEW", pos="new")["ref"]
+    click = page("CLICK")["ref"]
+    second = page("CHECKOUT", reference_id="B-2", status="PURCHASED", pos="new")["ref"]
+    reserved = "reserved name"
+    unknown = "unknown point of sale"
+    assert replayed(api)["items"] == [
+        {"ref": add, "reason": unknown, "orderRef": first["ref"]},
+        {"ref": view, "reason": unknown},
+        {"ref": click, "reason": reserved},
+        {"ref": second, "reason": unknown},
+    ]
+    point(api, "new")
+    assert replayed(api)["items"] == [
+        {"ref": add, "orderRef": first["ref"]},
+        {"ref": view},
+        {"ref": click, "reason": reserved},
+        {"ref": second, "orderRef": order(page, "B-2")["ref"]},
+    ]
 
 
 def test_f16_each_order_lacks_its_own(api: Api, page: Page) -> None:

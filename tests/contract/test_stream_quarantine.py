@@ -130,7 +130,9 @@ def test_a_replay_with_an_idempotency_key(api: Api, page: Page) -> None:
     page("CLICK")
     point(api, "new")
     answer = api.post(f"{PATH}/replay", json={}, headers={"Idempotency-Key": "once"})
-    assert answer.json() == {"attached": 1, "waiting": 1, "reasons": {"reserved name": 1}}
+    body = answer.json()
+    assert len(body.pop("items")) == 2
+    assert body == {"attached": 1, "waiting": 1, "reasons": {"reserved name": 1}}
 
 
 @pytest.mark.parametrize("wrong", [{"refs": "x"}, {"refs": ["x"]}, {"refs": [1]}, {"reason": 1}])

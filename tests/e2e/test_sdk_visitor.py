@@ -100,6 +100,7 @@ def test_quarantine_at_the_command_line(shop: Api, running: Innkeeper) -> None:
     assert run("points-of-sale", "create", "later", *where).returncode == 0
     assert run("quarantine", "replay", ref, *where).stdout.startswith("1 attached, 0 still wait.")
     done = json.loads(run("quarantine", "replay", "--json", *where).stdout)
+    assert [one["reason"] for one in done.pop("items")] == ["reserved name"]
     assert done == {"attached": 0, "waiting": 1, "reasons": {"reserved name": 1}}
     assert types(page.session) == ["VIEW"]
     points = json.loads(run("points-of-sale", "list", "--json", *where).stdout)

@@ -188,7 +188,11 @@ def quarantine_replay(
     selection = Selection(reason, refs or None)
     done = here.run(workspace, lambda work: replays.replay(work, selection))
     if json:
-        show({"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons})
+        items = [
+            {"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items
+        ]
+        counts = {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
+        show({**counts, "items": items})
         return
     print(f"{done.attached} attached, {done.waiting} still wait.")
     for why, count in sorted(done.reasons.items()):

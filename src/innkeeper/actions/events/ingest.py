@@ -56,6 +56,8 @@ class Ingested:
     quarantined: tuple[str, ...] = ()
     """Reasons for which it, or a part of it, went to quarantine."""
     attached: bool = True
+    order: UUID | None = None
+    """The order that it made or changed, of an event that was written under a lock."""
 
 
 @dataclass(slots=True)
@@ -318,7 +320,10 @@ async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
             await quarantine.keep_part(work, part, arrival, event.event)
         if event.replay:
             await quarantine.done(work, event.ref)
-    return Ingested(event.ref, guest, tuple(dict.fromkeys(part.reason for part in arrival.parts)))
+    reasons = tuple(dict.fromkeys(part.reason for part in arrival.parts))
+    made = arrival.noted.get("order")
+    order = UUID(made) if made else change.order if change is not None else None
+    return Ingested(event.ref, guest, reasons, order=order)
 
 
 async def _identified(work: Work, record: IncomingRecord) -> UUID:

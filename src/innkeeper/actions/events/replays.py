@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from innkeeper.actions.admin.background import operator_message
@@ -16,6 +17,8 @@ from innkeeper.store.work import Json, Row, Work
 
 log = logging.getLogger(__name__)
 
+MOST_ITEMS: Final = 100
+
 
 @dataclass(slots=True)
 class Replayed:
@@ -25,6 +28,19 @@ class Replayed:
     waiting: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Of those that still wait."""
+    items: list["ReplayedItem"] = field(default_factory=list)
+    """The first `MOST_ITEMS` of them, in order of arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedItem:
+    """What came of one that waited: a whole event, or a part of one."""
+
+    ref: UUID
+    reason: str | None = None
+    """Why it still waits; None when it is attached."""
+    order: UUID | None = None
+    """The order that it made or changed, or that is made without it as long as it waits."""
 
 
 async def replay(work: Work, selection: Selection) -> Replayed:
@@ -35,27 +51,31 @@ async def replay(work: Work, selection: Selection) -> Replayed:
     found = Replayed()
     for ref in await quarantine.waiting(work, selection):
 
-        async def once(ref: UUID = ref) -> str | None:
+        async def once(ref: UUID = ref) -> ReplayedItem | None:
             return await _again(work, ref)
 
-        reason = await retrying(once)
-        if reason == "":
+        item = await retrying(once)
+        if item is None:
             continue
-        if reason is None:
+        if item.reason is None:
             found.attached += 1
         else:
             found.waiting += 1
-            found.reasons[reason] = found.reasons.get(reason, 0) + 1
+            found.reasons[item.reason] = found.reasons.get(item.reason, 0) + 1
+        if len(found.items) < MOST_ITEMS:
+            found.items.append(item)
     return found
 
 
-async def _again(work: Work, ref: UUID) -> str | None:
-    """None when it is attached, else why it still waits; empty when it waits no more."""
+async def _again(work: Work, ref: UUID) -> ReplayedItem | None:
+    """What came of one; None when it waits no more."""
     row = await _waiting(work, ref)
     if row is None:
-        return ""
+        return None
+    order = row["order_ref"]
     if row["event_ref"] is not None:
-        return await _part(work, ref)
+        reason = await _part(work, ref)
+        return None if reason == "" else ReplayedItem(ref, reason, order)
     try:
         taken = await ingest.record(work, quarantine.came_as(row), ref, replay=True)
     except Exception as fault:
@@ -66,14 +86,16 @@ async def _again(work: Work, ref: UUID) -> str | None:
         await work.run(
             "quarantine.failed", ref=ref, reason=row["reason"], detail=operator_message(fault)
         )
-        return str(row["reason"])
+        return ReplayedItem(ref, str(row["reason"]), order)
     if taken is None:
-        return ""
-    return None if taken.attached else taken.quarantined[0]
+        return None
+    reason = None if taken.attached else taken.quarantined[0]
+    return ReplayedItem(ref, reason, taken.order or order)
 
 
 async def _part(work: Work, ref: UUID) -> str | None:
-    """Give an event back a part of its `ext`, as far as the rules allow now."""
+    """Give an event back a part of its `ext`, as far as the rules allow now: None when it is
+    attached, else why it still waits; empty when it waits no more."""
     async with work.transaction():
         row = await quarantine.hold(work, ref)
         if row is None:

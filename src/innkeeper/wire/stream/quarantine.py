@@ -72,10 +72,18 @@ async def list_quarantine(work: Work, request: EndpointRequest) -> EndpointRespo
 
 
 async def replay(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with how many are attached now, and why others still wait."""
+    """200 with how many are attached now, why others still wait, and the first of them."""
     done = await replays.replay(work, _selection(request.body or {}, request.problems))
     return EndpointResponse(
-        {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
+        {
+            "attached": done.attached,
+            "waiting": done.waiting,
+            "reasons": done.reasons,
+            "items": [
+                _represent({"ref": one.ref, "reason": one.reason, "order_ref": one.order})
+                for one in done.items
+            ],
+        }
     )
 
 
@@ -122,6 +130,18 @@ _ITEM: Final = named(
         orderRef={**TEXT, "description": "The order that was made without it."},
     ),
 )
+_REPLAYED: Final = named(
+    "ReplayedEvent",
+    an_object(
+        ("ref",),
+        ref=TEXT,
+        reason={**TEXT, "description": "Why it still waits; absent when it is attached."},
+        orderRef={
+            **TEXT,
+            "description": "The order that it made or changed, or that lacks it while it waits.",
+        },
+    ),
+)
 _SELECTION: Final = an_object(
     reason={**TEXT, "description": "Only those kept for this reason."},
     refs={**array_of(REF), "description": "Only these; all when neither is named."},
@@ -152,7 +172,11 @@ QUARANTINE: Final = (
         perform=replay,
         body=_SELECTION,
         response_schema=an_object(
-            ("attached", "waiting", "reasons"), attached=WHOLE, waiting=WHOLE, reasons=COUNTS
+            ("attached", "waiting", "reasons", "items"),
+            attached=WHOLE,
+            waiting=WHOLE,
+            reasons=COUNTS,
+            items=array_of(_REPLAYED),
         ),
         own_transactions=True,
     ),
