@@ -121,7 +121,7 @@ LISTS = (
 )
 OPERATIONS = {
     route.name: route
-    for route in OURS.specials
+    for route in OURS.endpoints
     if route.body is not None and route.path.startswith(OWN)
 }
 

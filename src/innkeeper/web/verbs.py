@@ -125,7 +125,7 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     )
     if as_array and not paged:
         wanted = EVERYTHING
-    page = await _action(call)(work, wanted=wanted, **call.refs())
+    page = await _action(call)(work, page_request=wanted, **call.refs())
     if view.links and not wanted.expand:
         items = links(view, page.items, call.base)
     else:
