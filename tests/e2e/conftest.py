@@ -63,10 +63,10 @@ def official_api(running: Innkeeper) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Path | None]:
+def cluster() -> Iterator[Path]:
     """A migrated database in which nobody ever was, for servers that start in an empty folder.
 
-    Making and migrating one takes a third of a first start, of which tests/e2e/test_launcher.py is.
+    Making and migrating one takes a third of a first start. Tests of that are marked `first_start`.
     """
     with data_folder() as folder:
         embedded = EmbeddedServer(folder)
@@ -84,16 +84,26 @@ def takes_cluster(folder: Path, words: tuple[object, ...], options: dict[str, An
 
 
 @pytest.fixture
-def serve(data: Path, tmp_path: Path, cluster: Path | None) -> Iterator[Serve]:
-    """Start a server on a free port; whatever still runs at the end of the test is stopped."""
+def serve(
+    data: Path, tmp_path: Path, cluster: Path, request: pytest.FixtureRequest
+) -> Iterator[Serve]:
+    """Start a server on a free port; whatever still runs at the end of the test is stopped.
+
+    `jobs=False`: without the process that runs background jobs, of which the test is not.
+    """
+    copied = request.node.get_closest_marker("first_start") is None
+    forked = request.node.get_closest_marker("installed") is None
     started: list[Innkeeper] = []
 
-    def start(*words: object, folder: Path = data, **options: Any) -> Innkeeper:
-        if cluster is not None and takes_cluster(folder, words, options):
+    def start(*words: object, folder: Path = data, jobs: bool = True, **options: Any) -> Innkeeper:
+        if not jobs:
+            options["env"] = {**options.get("env", {}), "INNKEEPER_JOBS": "false"}
+        if copied and takes_cluster(folder, words, options):
             folder.mkdir(parents=True, exist_ok=True)
             # The server's files belong to a user of its own.
             subprocess.run(["cp", "-a", cluster, folder / cluster.name], check=True)
-        one = launch(folder, tmp_path / f"log{len(started)}", *words, **options)
+        log = tmp_path / f"log{len(started)}"
+        one = launch(folder, log, *words, **{"forked": forked, **options})
         started.append(one)
         return one
 

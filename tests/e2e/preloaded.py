@@ -18,22 +18,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 _MESSAGE_BYTES: Final = 1 << 20
 _OPTIONS: Final = frozenset({"env", "cwd", "timeout"})
-_REAL: Final = frozenset({"serve", "version", "--version"})
-"""Commands that are started as installed."""
+_REAL: Final = frozenset({"version", "--version"})
+"""Commands that are started as installed; so is a server that starts processes that import."""
 _AT_START: Final = ("PYTHON", "LC_", "LANG", "TMPDIR")
 """Variables that an interpreter reads when it starts."""
 
 
-def can_run(words: tuple[object, ...], options: Mapping[str, Any]) -> bool:
+def can_run(words: Sequence[object], options: Mapping[str, Any]) -> bool:
     """Whether a forked process does the same as the installed command."""
     environment = options.get("env") or os.environ
     differ = {
@@ -45,40 +45,89 @@ def can_run(words: tuple[object, ...], options: Mapping[str, Any]) -> bool:
         sys.platform == "linux"
         and options.keys() <= _OPTIONS
         and not _REAL & set(map(str, words[:1]))
+        and "--workers" not in words
         and not any(name.startswith(_AT_START) for name in differ)
     )
 
 
+class Forked:
+    """A forked command, with what tests use of `subprocess.Popen`."""
+
+    def __init__(
+        self, arguments: Sequence[str], options: Mapping[str, Any], output: int, errors: int
+    ) -> None:
+        request = {
+            "arguments": arguments,
+            "environment": dict(options.get("env") or os.environ),
+            "folder": str(options.get("cwd") or os.getcwd()),
+        }
+        self.args = arguments
+        self.returncode: int | None = None
+        self.stdout: IO[str] | None = None
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._connection.connect(_parent())
+        with open(os.devnull) as nothing:
+            files = [nothing.fileno(), output, errors]
+            socket.send_fds(self._connection, [json.dumps(request).encode()], files)
+        self.pid = int(self._connection.recv(_MESSAGE_BYTES))
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, once it has ended."""
+        if self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                self.returncode = int(self._connection.recv(_MESSAGE_BYTES))
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0) from None
+            self._connection.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit status; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0.0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(command: str, words: Sequence[object], log: IO[str], **options: Any) -> Forked:
+    """Start `innkeeper …`, with its output in a pipe and its errors in a file."""
+    reader, writer = os.pipe()
+    try:
+        started = Forked([command, *map(str, words)], options, writer, log.fileno())
+    finally:
+        os.close(writer)
+    started.stdout = os.fdopen(reader)
+    return started
+
+
 def run(
-    command: str, words: tuple[object, ...], options: Mapping[str, Any]
+    command: str, words: Sequence[object], options: Mapping[str, Any]
 ) -> subprocess.CompletedProcess[str]:
     """Run `innkeeper …` to its end, as `subprocess.run` does with its output captured."""
-    request = {
-        "arguments": [command, *map(str, words)],
-        "environment": dict(options.get("env") or os.environ),
-        "folder": str(options.get("cwd") or os.getcwd()),
-    }
-    with (
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as errors,
-        open(os.devnull) as nothing,
-        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection,
-    ):
-        connection.connect(_parent())
-        files = [nothing.fileno(), out.fileno(), errors.fileno()]
-        socket.send_fds(connection, [json.dumps(request).encode()], files)
-        pid = int(connection.recv(_MESSAGE_BYTES))
-        connection.settimeout(options.get("timeout"))
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        arguments = [command, *map(str, words)]
+        process = Forked(arguments, options, output.fileno(), errors.fileno())
         try:
-            status = int(connection.recv(_MESSAGE_BYTES))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(request["arguments"], connection.gettimeout()) from None
+            status = process.wait(options.get("timeout"))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
         printed = []
-        for file in (out, errors):
+        for file in (output, errors):
             file.seek(0)
             printed.append(file.read().decode().replace("\r\n", "\n"))
-        return subprocess.CompletedProcess(request["arguments"], status, *printed)
+        return subprocess.CompletedProcess(arguments, status, *printed)
 
 
 @cache
@@ -150,13 +199,13 @@ def _become(request: Mapping[str, Any], files: list[int]) -> None:
 
 
 def _import_commands() -> None:
-    """Import what commands import when they run, but for engines and what answers requests."""
+    """Import what commands and a server of one process import when they run, but for engines."""
     import innkeeper
 
     for module in pkgutil.walk_packages(innkeeper.__path__, "innkeeper."):
-        if not re.search(r"__main__|spark|\.web", module.name):
+        if not re.search(r"__main__|spark", module.name):
             importlib.import_module(module.name)
-    for name in ("rich.progress", "rich.table"):
+    for name in ("rich.progress", "rich.table", "uvicorn"):
         importlib.import_module(name)
     from innkeeper.cli.app import app
 

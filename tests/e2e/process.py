@@ -27,14 +27,13 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `innkeeper …` to its end."""
     options = {"timeout": PATIENCE_SECONDS, **options}
-    if command == (COMMAND,) and preloaded.can_run(words, options):
+    if command == (COMMAND,) and words[0] != "serve" and preloaded.can_run(words, options):
         return preloaded.run(str(COMMAND), words, options)
     return subprocess.run(
         [*map(str, command), *map(str, words)],
         capture_output=True,
-        text=True,
         check=False,
-        **options,
+        **{"text": True, **options},
     )
 
 
@@ -54,7 +53,7 @@ def decoded(printed: str) -> Any:
 class Innkeeper:
     """One running server; `client_key` and `token` as it printed them, the token once."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | preloaded.Forked
     data: Path
     log: Path
     printed: str = ""
@@ -112,21 +111,30 @@ class Innkeeper:
 
 
 def launch(folder: Path, log: Path, *words: object, **options: Any) -> Innkeeper:
-    """Start a server on a free port, and wait until it answers."""
+    """Start a server on a free port, and wait until it answers.
+
+    `forked`: its process is forked from one that has imported Innkeeper, where that is possible.
+    """
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("INNKEEPER_")
     }
     environment |= options.pop("env", {})
     command = options.pop("command", [COMMAND])
+    forked = options.pop("forked", False)
+    words = ("serve", "--port", "0", "--data", folder, *words)
+    options["env"] = environment
+    process: subprocess.Popen[str] | preloaded.Forked
     with log.open("w") as errors:
-        process = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--data", folder, *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            **options,
-        )
+        if forked and command == [COMMAND] and preloaded.can_run(words, options):
+            process = preloaded.start(str(COMMAND), words, errors, **options)
+        else:
+            process = subprocess.Popen(
+                [*command, *map(str, words)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                **options,
+            )
     one = Innkeeper(process, folder, log)
     try:
         read_greeting(one)

@@ -25,7 +25,7 @@ def _status(url: str, key: str, token: str) -> int:
 
 
 def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
-    server = serve("--workers", 2)
+    server = serve("--workers", 2, jobs=False)
     answer = run("keys", "create", "--json", "--compatibility", "official", "--data", server.data)
     key = json.loads(answer.stdout)
     assert sorted(key) == ["apiToken", "clientKey", "compatibility", "scopes"]
@@ -48,9 +48,9 @@ def test_keys_while_the_server_runs_take_effect_at_once(serve: Serve) -> None:
 
 
 def test_keys_made_while_no_server_runs_open_it(data: Path, serve: Serve) -> None:
-    serve().stop()
+    serve(jobs=False).stop()
     key = json.loads(run("keys", "create", "--json", "--data", data).stdout)
-    server = serve()
+    server = serve(jobs=False)
     assert _status(server.url, key["clientKey"], key["apiToken"]) == 200
 
 
@@ -94,7 +94,7 @@ def test_f19_a_wrong_folder_makes_no_database(tmp_path: Path, words: list[str]) 
 def test_f19_a_restore_makes_one_in_an_empty_folder_alone(
     data: Path, tmp_path: Path, serve: Serve
 ) -> None:
-    server = serve()
+    server = serve(jobs=False)
     ref = server.create_guest("a@example.com")
     dump, wrong, into = (tmp_path / name for name in ("dump", "photos", "into"))
     assert run("db", "dump", dump, "--data", data).returncode == 0
@@ -110,7 +110,7 @@ def test_f19_a_restore_makes_one_in_an_empty_folder_alone(
     shutil.copy(data / "secrets.key", into)
     restored = run("db", "restore", dump, "--data", into)
     assert restored.returncode == 0, restored.stderr
-    again = serve(folder=into)
+    again = serve(folder=into, jobs=False)
     again.client_key, again.token = server.client_key, server.token
     assert again.has_guest(ref)
 
@@ -124,12 +124,12 @@ def test_f19_a_command_that_is_told_no_folder_finds_the_running_server(
     nothing = run("keys", "list", env=environment)
     assert nothing.returncode == 1
     assert "There is no database in" in nothing.stderr
-    server = serve(env=state)
+    server = serve(env=state, jobs=False)
     found = run("keys", "list", "--json", env=environment)
     assert found.returncode == 0, found.stderr
     assert [row["clientKey"] for row in json.loads(found.stdout)] == [server.client_key]
     assert found.stderr == f"innkeeper: using the server at {server.url}, --data {data}\n"
-    serve(folder=tmp_path / "second", env=state)
+    serve(folder=tmp_path / "second", env=state, jobs=False)
     several = run("keys", "list", env=environment)
     assert several.returncode == 1
     assert "Several servers run: choose one with --data, of " in several.stderr
@@ -150,7 +150,7 @@ def test_f19_a_demo_says_what_it_filled_and_how_to_see_it(data: Path, serve: Ser
     # The address of the server that is to come; here it listens elsewhere, and keeps the link.
     host, _, token = link.read_text().strip().partition("/login?link=")
     assert host == "http://127.0.0.1:8420"
-    server = serve(folder=folder)
+    server = serve(folder=folder, jobs=False)
     assert link.read_text().strip() == f"{server.url}/login?link={token}"
     opened = httpx.get(f"{server.url}/login?link={token}", follow_redirects=True)
     assert opened.status_code == 200
@@ -193,7 +193,7 @@ def test_f23_the_version_is_an_option_too() -> None:
 
 
 def test_f23_an_empty_list_says_so(data: Path, serve: Serve) -> None:
-    serve()
+    serve(jobs=False)
     for words in (["users", "list"], ["segments", "list"], ["audience-exports", "list"]):
         done = run(*words, "--data", data)
         assert (done.returncode, done.stdout) == (0, "Nothing is listed here.\n"), done.stderr
@@ -220,19 +220,19 @@ def test_f23_the_hint_to_rotate_a_key_can_be_pasted(
 ) -> None:
     """With the options by which a command finds the same installation, quoted for a shell."""
     folder = data / "two words"
-    serve(folder=folder).stop()
+    serve(folder=folder, jobs=False).stop()
     (folder / LOGIN_FILE).unlink(missing_ok=True)
-    server = serve(folder=folder)
+    server = serve(folder=folder, jobs=False)
     words = f"keys rotate {server.client_key} --data '{folder}'"
     assert words in server.printed
-    serve("--database", empty_dsn, folder=data / "other").stop()
+    serve("--database", empty_dsn, folder=data / "other", jobs=False).stop()
     (data / "other" / LOGIN_FILE).unlink(missing_ok=True)
-    given = serve("--database", empty_dsn, folder=data / "other")
+    given = serve("--database", empty_dsn, folder=data / "other", jobs=False)
     assert f"keys rotate {given.client_key} --database '{empty_dsn}'" in given.printed
 
 
 def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve) -> None:
-    serve().stop()
+    serve(jobs=False).stop()
     commands = [
         subprocess.Popen(
             [COMMAND, "keys", "create", "--json", "--data", data],
@@ -248,7 +248,7 @@ def test_commands_without_a_server_wait_for_each_other(data: Path, serve: Serve)
 
 
 def test_workspaces_are_listed_created_reset(data: Path, serve: Serve) -> None:
-    server = serve()
+    server = serve(jobs=False)
     made = json.loads(run("workspaces", "create", "hotel", "--json", "--data", data).stdout)
     assert [row["workspace"] for row in made] == ["hotel", "hotel_sandbox"]
     listed = json.loads(run("workspaces", "list", "--json", "--data", data).stdout)
@@ -348,7 +348,7 @@ def test_what_the_operator_must_put_right_is_one_sentence(words: list[str], said
 
 def test_s10_secrets_are_rotated_while_the_server_runs(serve: Serve) -> None:
     """A link signed before is good after, also in the next process."""
-    server = serve()
+    server = serve(jobs=False)
     body = {"checksum": "5d41402abc4b2a76b9719d911017c592", "size": 5}
     ref = "0b9a4e4a-6f3f-4b8e-9f1e-1f7b0e7f0a10"
     href = server.client.put(f"/v2/batches/{ref}", json=body).json()["location"]["href"]
@@ -359,7 +359,7 @@ def test_s10_secrets_are_rotated_while_the_server_runs(serve: Serve) -> None:
     assert (server.data / "secrets.key").read_text().split()[1:] == key.split()
     assert httpx.put(href, content=b"hello").status_code == 200
     server.stop()
-    again = serve()
+    again = serve(jobs=False)
     again.client_key, again.token = server.client_key, server.token
     answer = again.client.put(f"/v2/batches/{ref[:-1]}1", json=body).json()
     assert httpx.put(answer["location"]["href"], content=b"hello").status_code == 200

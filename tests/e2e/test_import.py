@@ -23,7 +23,7 @@ import psycopg
 import pytest
 from calling import Api
 from people import distinct, lines, people
-from process import COMMAND, Innkeeper
+from process import COMMAND, Innkeeper, run
 from waiting import until
 
 from innkeeper.actions.admin import workspaces
@@ -62,8 +62,8 @@ class Place:
         return [str(word) for word in (COMMAND, *words, *there)]
 
     def run(self, *words: object, **options: Any) -> subprocess.CompletedProcess[Any]:
-        settings = {"capture_output": True, "text": True, "timeout": 3600}
-        return subprocess.run(self.words(*words), check=False, **settings | options)
+        command, *given = self.words(*words)
+        return run(*given, command=(Path(command),), **{"timeout": 3600, **options})
 
     def imported(self, *words: object, **options: Any) -> dict[str, int]:
         """What `innkeeper import …` tells."""

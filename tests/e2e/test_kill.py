@@ -17,10 +17,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import pytest
 from calling import Api, Line
 from process import Innkeeper, Serve
 from waiting import until
 
+pytestmark = pytest.mark.installed
 ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 2
 CREATES = 2000 if os.environ.get("INNKEEPER_LONG") else 800
 CALLERS = 16

@@ -20,11 +20,7 @@ from waiting import PATIENCE_SECONDS, until
 
 ROOT = os.geteuid() == 0
 LINUX = sys.platform == "linux"
-
-
-@pytest.fixture
-def cluster() -> None:
-    """Here a server makes the database of its first start."""
+pytestmark = pytest.mark.installed
 
 
 def _again(serve: Serve, before: Innkeeper) -> Innkeeper:
@@ -40,6 +36,7 @@ def _gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.first_start
 def test_first_start_prints_a_line_that_creates_a_guest(serve: Serve) -> None:
     server = serve()
     line = server.printed.splitlines()[-1]
@@ -75,6 +72,7 @@ def test_a_clean_stop_ends_everything_and_loses_nothing(serve: Serve, tmp_path: 
     assert f"keys rotate {first.client_key}" in third.printed
 
 
+@pytest.mark.first_start
 def test_s10_the_first_login_is_in_a_file_when_the_output_is_no_terminal(serve: Serve) -> None:
     """What reads a log or a pipe finds no secret in it, but the file that holds it."""
     server = serve()
@@ -274,6 +272,7 @@ class TestAsAnOrdinaryUser:
         os.chown(data, options["user"], options["group"])
         return options
 
+    @pytest.mark.first_start
     def test_it_serves(self, serve: Serve, data: Path, nobody: dict[str, object]) -> None:
         first = serve(env={"HOME": str(data)}, **nobody)
         assert os.stat(f"/proc/{first.postmaster}").st_uid == nobody["user"]

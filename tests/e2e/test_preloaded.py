@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import preloaded
 import pytest
-from process import COMMAND, run
+from process import COMMAND, Serve, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="commands are forked on Linux only")
 
@@ -62,4 +63,18 @@ def test_f24_how_the_interpreter_starts_needs_a_start() -> None:
     assert preloaded.can_run(("keys", "list"), {"env": {**os.environ, "INNKEEPER_DATA": "/x"}})
     assert not preloaded.can_run(("keys", "list"), {"env": {**os.environ, "PYTHONUTF8": "0"}})
     assert not preloaded.can_run(("keys", "list"), {"user": 65534})
-    assert not preloaded.can_run(("serve",), {})
+    assert preloaded.can_run(("serve",), {})
+    assert not preloaded.can_run(("serve", "--workers", 2), {})
+
+
+def test_f24_a_forked_server_is_a_process_that_signals_reach(serve: Serve) -> None:
+    """It ends with the status of the installed one, stopped and killed."""
+    server = serve(jobs=False)
+    assert isinstance(server.process, preloaded.Forked)
+    assert server.process.poll() is None
+    ref = server.create_guest("a@example.com")
+    assert server.stop(signal.SIGTERM) == 0
+    again = serve(jobs=False)
+    again.client_key, again.token = server.client_key, server.token
+    assert again.has_guest(ref)
+    assert again.stop(signal.SIGKILL) == -signal.SIGKILL

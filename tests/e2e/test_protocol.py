@@ -14,7 +14,7 @@ LIMIT = 65_536
 
 @pytest.fixture
 def server(serve: Serve) -> Innkeeper:
-    return serve()
+    return serve(jobs=False)
 
 
 def _exchange(server: Innkeeper, *pieces: bytes) -> tuple[int, dict[str, object]]:

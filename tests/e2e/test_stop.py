@@ -26,6 +26,7 @@ from innkeeper.actions.bulk import batches, file_exports
 from innkeeper.store.data_folder import DataFolder
 from innkeeper.store.work import Work
 
+pytestmark = pytest.mark.installed
 ENVIRONMENT = {
     "INNKEEPER_STOP_SECONDS": "6",
     # So that nothing else ends what hangs.

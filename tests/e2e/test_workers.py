@@ -15,7 +15,7 @@ CLIENTS = 32
 
 def test_a_repeated_post_is_one_whichever_process_gets_it(serve: Serve) -> None:
     """Each on a connection of its own, most of them at once."""
-    server = serve("--workers", 3)
+    server = serve("--workers", 3, jobs=False)
     with Api(server.url, server.client_key, server.token) as api:
 
         def one(number: int) -> tuple[int, Any]:
@@ -31,7 +31,7 @@ def test_a_repeated_post_is_one_whichever_process_gets_it(serve: Serve) -> None:
 
 def test_totals_and_pages_agree_over_processes(serve: Serve) -> None:
     """What one process has acknowledged all of them show."""
-    server = serve("--workers", 3)
+    server = serve("--workers", 3, jobs=False)
     with Api(server.url, server.client_key, server.token) as api:
 
         def one(number: int) -> None:
@@ -50,7 +50,7 @@ def test_totals_and_pages_agree_over_processes(serve: Serve) -> None:
 def test_events_of_many_clients_are_there_once_in_one_session(serve: Serve) -> None:
     """stream-api.md 5: whichever process takes an event, each (browser, channel) has one session,
     and every acknowledged event is in its own once."""
-    server = serve("--workers", 2)
+    server = serve("--workers", 2, jobs=False)
     with Api(server.url, server.client_key, server.token) as api:
         pages = [Page(api) for _ in range(3)]
         kinds: list[dict[str, Any]] = [
