@@ -270,7 +270,7 @@ def test_answers_are_not_cached_nor_guessed(api: Api, anonymous: Api) -> None:
 
 @pytest.mark.parametrize("compatibility", ["open", "official"])
 def test_the_description_is_valid(anonymous: Api, compatibility: str) -> None:
-    """OpenAPI 3.1, by an independent validator."""
+    """F18: OpenAPI 3.1, by an independent validator."""
     answer = anonymous.get(f"/openapi.json?compatibility={compatibility}")
     assert answer.headers["content-type"] == "application/json"
     document: dict[str, Any] = answer.json()

@@ -72,21 +72,18 @@ def test_the_declaration_is_the_documented_list() -> None:
     assert {spelt(name) for name, field in Guest.fields.items() if field.owned} == OWNED
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        pytest.param(name, value, id=f"{name}={value!r}")
-        for name, field in FIELDS.items()
-        if name != "gender"
-        for value in wrong_types(field)
-    ],
-)
-def test_a_wrong_type_is_refused(official: Api, method: str, name: str, value: Any) -> None:
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "gender"])
+def test_a_wrong_type_is_refused(official: Api, name: str) -> None:
     """errors.md 2: `field: reason`, in every verb that takes a body."""
-    path = "/v2.1/guests" if method == "POST" else official.guest()["href"]
-    answer = official.request(method, path, json={"guestType": "visitor", name: value})
-    assert (answer.status_code, answer.json()) == (400, invalid(name, reason(FIELDS[name])))
+    href = official.guest()["href"]
+    answers = {}
+    for value in wrong_types(FIELDS[name]):
+        for method in ("POST", "PUT", "PATCH"):
+            path = "/v2.1/guests" if method == "POST" else href
+            answer = official.request(method, path, json={"guestType": "visitor", name: value})
+            answers[method, repr(value)] = (answer.status_code, answer.json())
+    assert answers
+    assert answers == dict.fromkeys(answers, (400, invalid(name, reason(FIELDS[name]))))
 
 
 @pytest.mark.parametrize("name", FIELDS)
