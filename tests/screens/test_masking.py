@@ -32,6 +32,7 @@ BORN, EXPIRES, NUMBER = "1971-02-03", "2033-07-08", 353_861_234_567
 SECRETS = (WORD, BORN, EXPIRES, str(NUMBER), "53.3498053")
 """Never shown to a role without personal data."""
 MAIL = f"{WORD}@example.com"
+MASKED = [role for role in Role if not may(role, Right.PERSONAL)]
 
 
 def planted(resource: type[Resource], mail: str) -> dict[str, Any]:
@@ -225,9 +226,11 @@ def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, ro
         # Who changed something, for those who do not manage users.
         if not may(role, Right.USERS) and owner.email in unquote(answer.text):
             staff.append(path)
+        if role == Role.ADMIN and told > 10:
+            break  # may see all that the owner does, whose crawl opens every page
     person.http.close()
     assert staff == []
-    if may(role, Right.PERSONAL):
+    if role not in MASKED:
         # The values are there: the others' pages are not clean for want of any.
         assert told > 10
         return
@@ -237,7 +240,7 @@ def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, ro
     assert missed == []
 
 
-@pytest.mark.parametrize("role", [role for role in Role if not may(role, Right.PERSONAL)])
+@pytest.mark.parametrize("role", MASKED)
 def test_s8_every_error(site: Site, shop: Planted, role: Role) -> None:
     """Forms that are refused, with refs of what holds planted values."""
     person = log_in(site, role)
