@@ -4,6 +4,7 @@
 """
 
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import typer
 from innkeeper import errors
 from innkeeper.cli.app import app
 from innkeeper.settings import Settings
+from innkeeper.wire.openapi import description
 
 FOLDER = Path(__file__).parent
 SHARED = {"help", "data", "database", "config", "json"}
@@ -25,11 +27,34 @@ def pages() -> dict[str, str]:
         "settings.md": _page("Settings", _settings()),
         "commands.md": _page("Commands", _commands()),
         "errors.md": _page("Errors", _errors()),
+        "openapi.json": _openapi(),
     }
 
 
 def _page(title: str, lines: Iterator[str]) -> str:
     return "\n".join([f"# {title}", "", NOTE, "", *lines]).rstrip() + "\n"
+
+
+def _openapi() -> str:
+    """The API description of the vendor's official dialect, an operation or component a line, so
+    that a change shows as the lines it changes."""
+    members = {**description("official", ""), "paths": {}, "components": {}}
+    whole = description("official", "")
+    paths = ",\n".join(
+        f"{json.dumps(path)}: {json.dumps(item)}" for path, item in whole["paths"].items()
+    )
+    components = ",\n".join(
+        f"{json.dumps(kind)}: {{\n"
+        + ",\n".join(f"{json.dumps(name)}: {json.dumps(one)}" for name, one in named.items())
+        + "\n}"
+        for kind, named in whole["components"].items()
+    )
+    return (
+        json.dumps(members)
+        .replace('"paths": {}', f'"paths": {{\n{paths}\n}}')
+        .replace('"components": {}', f'"components": {{\n{components}\n}}')
+        + "\n"
+    )
 
 
 def _settings() -> Iterator[str]:

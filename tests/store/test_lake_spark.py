@@ -27,7 +27,8 @@ from innkeeper.lake import catalogue_sql, engines, reports
 from innkeeper.lake.compaction import compact
 from innkeeper.lake.export_files import write_file
 from innkeeper.lake.flush import flush_all
-from innkeeper.lake.snapshot import LakeSession, Snapshot, opened
+from innkeeper.lake.session import LakeSession, Snapshot
+from innkeeper.lake.snapshot import opened
 from innkeeper.lake.tables import TABLES
 from innkeeper.lake.trait_sql import trait_values
 from innkeeper.resources.segments import ENTITIES

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from innkeeper.lake.change_feed import Lines
     from innkeeper.lake.files import Storage
-    from innkeeper.lake.snapshot import Form
+    from innkeeper.lake.session import Form
     from innkeeper.settings import Settings
 
 

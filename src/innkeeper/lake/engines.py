@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from innkeeper.settings import DUCKDB, SPARK, Settings
 
 if TYPE_CHECKING:
-    from innkeeper.lake.snapshot import LakeSession, Snapshot
+    from innkeeper.lake.session import LakeSession, Snapshot
 
 
 def session(snapshot: "Snapshot", engine: str | None = None) -> "LakeSession":

@@ -11,7 +11,7 @@ from sqlglot import exp
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.export_sql import CHOSEN, export_rows
 from innkeeper.lake.files import storage
-from innkeeper.lake.snapshot import Form, LakeSession, Snapshot
+from innkeeper.lake.session import Form, LakeSession, Snapshot
 from innkeeper.resources.exports import CSV, JSON, PARQUET
 from innkeeper.rules.exports import ExportFormat, filled
 from innkeeper.rules.traits import Traits

@@ -1,20 +1,19 @@
 """Opening the lake: files, tail and merges of one moment, held until the question is answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from innkeeper.lake import engines
 from innkeeper.lake.change_feed import FEED, MERGED, Lines, copy_lines
-from innkeeper.lake.files import Storage, storage
+from innkeeper.lake.files import storage
 from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import FLUSH, lock_number, readers_lock
+from innkeeper.lake.session import LakeSession, Snapshot
 from innkeeper.lake.tables import CHANGES, TABLES
-from innkeeper.settings import Settings
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Row, Work
 
@@ -25,61 +24,6 @@ Result = TypeVar("Result")
 
 LONG_TAIL: Final = 20_000
 """Changes waiting from which on a question flushes first: files are faster than a long tail."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a question sees: every change committed before it, and none after."""
-
-    workspace: str
-    settings: Settings
-    location: Storage
-    sequence: int
-    """The last flush it holds."""
-    token: str
-    """The snapshot of PostgreSQL it is: what an export calls its sequence."""
-    taken_at: datetime
-    files: dict[str, list[str]]
-    """Table -> paths, oldest first."""
-    old: dict[str, list[str]]
-    """Kind -> paths of files of refs whose rows in earlier files are old."""
-    tail: Lines
-    merged: bool
-    """Whether any guest stands for another."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """How rows lie in a file, whichever engine found them."""
-
-    options: str
-    """Of DuckDB's COPY, which writes it."""
-    as_text: bool = False
-    """Whether each row is JSON as text, in a member `data`."""
-
-
-class LakeSession(Protocol):
-    """An engine with the views of one snapshot, used from one thread at a time."""
-
-    def rows(self, question: "exp.Query", seconds: float) -> list[tuple[Any, ...]]:
-        """The answer; raises `Unavailable` after `seconds`."""
-
-    def table(self, name: str, column: str, texts: Collection[str]) -> None:
-        """A table of one column of text, for questions to name; in place of an earlier one."""
-
-    def load(self, name: str, column: str, path: Path) -> None:
-        """The same of a local file of plain words, one a line."""
-
-    def copy(self, question: "exp.Query", path: Path, form: Form, seconds: float) -> int:
-        """Write an answer to a local file; how many rows."""
-
-    def batches(
-        self, question: "exp.Query", size: int, seconds: float
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """The answer, some rows at a time."""
-
-    def close(self) -> None:
-        """Forget the snapshot."""
 
 
 @dataclass

@@ -23,7 +23,7 @@ from innkeeper.lake.views import closure, view_sql
 if TYPE_CHECKING:
     from sqlglot import exp
 
-    from innkeeper.lake.snapshot import Form, Snapshot
+    from innkeeper.lake.session import Form, Snapshot
 
 SCRATCH: Final = "scratch"
 _REF: Final = LakeColumn("ref", TEXT)

@@ -10,7 +10,7 @@ from innkeeper.lake.files import Storage, storage
 from innkeeper.settings import Settings
 
 if TYPE_CHECKING:
-    from innkeeper.lake.snapshot import Snapshot
+    from innkeeper.lake.session import Snapshot
 
 FIELD: Final = "definition.sql"
 LONGEST: Final = 32 * 1024

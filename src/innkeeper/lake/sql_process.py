@@ -24,7 +24,7 @@ from innkeeper.store.limiter import Limiter
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from innkeeper.lake.snapshot import Snapshot
+    from innkeeper.lake.session import Snapshot
 
 CHECKS: Final = Limiter("checks of SQL", at_once=2, waiting=16)
 """Texts that one process has checked at a time."""

@@ -25,8 +25,14 @@ from innkeeper.resources.orders import (
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
+from innkeeper.web.representation import (
+    ResourceRequest,
+    created,
+    kinds_of_children,
+    links,
+    represent,
+)
 from innkeeper.web.responses import ApiResponse, Headers, json_answer
-from innkeeper.web.shown import ResourceRequest, created, kinds_of_children, links, represent
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, ref_in

@@ -1,0 +1,132 @@
+"""How the tree is kept: unique class names, plain words, no circles, SQL where it belongs.
+
+Where the tree does not hold a rule yet, a list or a count says how far: it only shrinks.
+"""
+
+import ast
+import re
+from collections import Counter, defaultdict
+from functools import cache
+from pathlib import Path
+
+import innkeeper
+from innkeeper.store.queries import catalogue
+
+ROOT = Path(innkeeper.__file__).parent
+REFUSED = frozenset(
+    {
+        *("told", "asked", "met", "known", "gone", "kept", "wish", "found", "sent", "shown"),
+        *("crowd", "till", "tally", "door", "spot", "slip", "news", "shop", "turns", "places"),
+        *("served", "specials", "stopped", "remembered"),
+    }
+)
+"""Participles used as nouns, and metaphors: a name says what a thing is."""
+REFUSED_LEFT = 773
+CAMEL_CASE_LEFT = 36
+"""Wire names in `actions`, which is to know snake_case alone."""
+QUERIES_IN_WEB = frozenset({"health.ping", "quarantine.discard"})
+"""The readiness check, and the name of an audit row."""
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Path below the package -> syntax tree."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
+def defined_names(tree: ast.Module) -> list[str]:
+    """Every name that a module defines: functions, classes, parameters, variables, attributes."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+    return names
+
+
+def words_of(name: str) -> set[str]:
+    """`is_known` -> {is, known}; `NotFound` -> {not, found}, which HTTP says."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)}
+
+
+def constants(tree: ast.Module) -> list[str]:
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_refused_words_grow_fewer() -> None:
+    used = [
+        f"{path}: {name}"
+        for path, tree in trees().items()
+        for name in defined_names(tree)
+        if words_of(name) & REFUSED and name != "NotFound"
+    ]
+    assert len(used) <= REFUSED_LEFT, "\n".join(used)
+
+
+def test_class_names_are_unique() -> None:
+    counts = Counter(
+        node.name
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_web_names_no_query() -> None:
+    queries = set(catalogue())
+    used = {
+        text
+        for path, tree in trees().items()
+        if path.startswith("web/")
+        for text in constants(tree)
+        if text in queries
+    }
+    assert used == QUERIES_IN_WEB
+
+
+def test_actions_know_no_wire_names() -> None:
+    camel = [
+        f"{path}: {text}"
+        for path, tree in trees().items()
+        if path.startswith("actions/") and "/demo" not in path
+        for text in constants(tree)
+        if re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", text)
+    ]
+    assert len(camel) <= CAMEL_CASE_LEFT, "\n".join(camel)
+
+
+def imports_within(package: str) -> dict[str, set[str]]:
+    """Module of a package -> modules of the same package that it imports."""
+    start = f"innkeeper.{package}."
+    imported = defaultdict(set)
+    for path, tree in trees().items():
+        if not path.startswith(f"{package}/"):
+            continue
+        module = Path(path).stem
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                for name in names:
+                    if name.startswith(start):
+                        imported[module].add(name.removeprefix(start).split(".")[0])
+        imported[module].discard(module)
+    return imported
+
+
+def test_modules_of_the_lake_import_without_circles() -> None:
+    left = imports_within("lake")
+    while lowest := [name for name, others in left.items() if not others & left.keys()]:
+        for name in lowest:
+            del left[name]
+    assert {name: sorted(others & left.keys()) for name, others in left.items()} == {}
