@@ -119,7 +119,7 @@ async def evaluate(dsn: str) -> None:
         print(f"{'rules':32}{'guests':>8}{'precision':>12}{'recall':>9}{'seconds':>9}")
         for title, rules in RULES.items():
             started = time.perf_counter()
-            await rule_settings.apply(work, rules)
+            await rule_settings.apply_rules(work, rules)
             await rule_changes.run_jobs(work)
             took = time.perf_counter() - started
             grouped = await groups(work, names)

@@ -130,7 +130,7 @@ def test_applying_equals_an_oracle_and_the_preview(site: None) -> None:
             oracle = expected(made)
             shown = await rule_changes.preview(work, RULES)
             assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-            await rule_settings.apply(work, RULES)
+            await rule_settings.apply_rules(work, RULES)
             assert await rule_changes.run_jobs(work)
             assert await standing(work) == oracle
             merged = [(ref, live) for ref, live in oracle.items() if ref != live]
@@ -164,7 +164,7 @@ def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
         ]
         made = await begin(work, drawn)
         oracle = expected([*made[:4], {**made[4], "last_name": "walsh"}, made[5]])
-        job = await rule_settings.apply(work, RULES)
+        job = await rule_settings.apply_rules(work, RULES)
         for steps in (1, 2):
             left = steps
 
@@ -178,7 +178,7 @@ def test_a_job_that_was_cut_off_goes_on(site: None) -> None:
                 await rule_changes.run_jobs(work, cut)
         assert await rule_changes.run_jobs(work)
         assert await standing(work) == oracle
-        done = await rule_settings.job(work, job["ref"])
+        done = await rule_settings.fetch_job(work, job["ref"])
         assert (done["state"], done["merged"]) == ("done", 3)
 
     Site.do(run)
@@ -197,10 +197,10 @@ def test_a_group_over_the_limit_stays_apart_and_is_listed(site: None) -> None:
         made = await begin(work, drawn)
         await rule_settings.set_guards(work, {"group_limit": 4})
         assert (await rule_changes.preview(work, RULES))["merging"] == 0
-        await rule_settings.apply(work, RULES)
+        await rule_settings.apply_rules(work, RULES)
         await rule_changes.run_jobs(work)
         assert await standing(work) == {guest["ref"]: guest["ref"] for guest in made}
-        (entry,) = (await rule_settings.guarded(work, PageRequest())).items
+        (entry,) = (await rule_settings.list_guarded(work, PageRequest())).items
         assert entry["reason"] == "the group would be too large: 6"
         assert set(entry["guests"]) == {guest["ref"] for guest in made}
 

@@ -352,7 +352,7 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
     await visitor(work, last_name="Lee", city="Cork")
     rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     stale = await rulebook.current(work)
-    await rule_settings.apply(work, rules)
+    await rule_settings.apply_rules(work, rules)
     rulebook._cache["live"] = stale
     person = {"last_name": "LEE", "city": "cork"}
     created = await visitor(work, last_name="Byrne", city="Cork")
@@ -412,7 +412,7 @@ async def test_an_identity_somebody_has_absorbs_the_anonymous_guest(work: Work) 
     assert retired.value.survivor == existing
     record = await guests.fetch(work, existing)
     assert (record["state"], record.get("city")) == ("Munster", None)
-    told = await merges.why(work, existing)
+    told = await merges.explain(work, existing)
     (merge,) = told["merges"]
     assert (merge["rule"], merge["source"]) == ("email", "IDENTITY event")
     await merges.undo(work, merge["ref"])

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, TypeVar
 
-from innkeeper.actions.identity.rekeying import make_keys_again
+from innkeeper.actions.identity.rekeying import renew_keys
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store import running_servers
@@ -123,7 +123,7 @@ def run(
         database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=settings)
         await database.open()
         try:
-            await make_keys_again(database)
+            await renew_keys(database)
             async with database.control("operator") as work:
                 if workspace is None:
                     return await action(work)

@@ -37,7 +37,7 @@ def rules_list(
     """List the rules in the order they are tried."""
     from innkeeper.actions.identity import rule_settings
 
-    found = here.run(workspace, rule_settings.rules)
+    found = here.run(workspace, rule_settings.list_rules)
     _show_rules(found, json)
 
 
@@ -142,13 +142,13 @@ def apply(
     wanted = _read(rules)
 
     async def act(work: Work) -> dict[str, Any]:
-        job = await rule_settings.apply(work, wanted)
+        job = await rule_settings.apply_rules(work, wanted)
         with _bar(json) as told:
             while not await rule_changes.run_jobs(work, told):
                 # The server is at it: look on.
-                told(await rule_settings.job(work, job["ref"]))
+                told(await rule_settings.fetch_job(work, job["ref"]))
                 await _pause()
-        return await rule_settings.job(work, job["ref"])
+        return await rule_settings.fetch_job(work, job["ref"])
 
     job = here.run(workspace, act)
     if json:
@@ -170,7 +170,7 @@ def why(
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
-    told = here.run(workspace, lambda work: merges.why(work, guest))
+    told = here.run(workspace, lambda work: merges.explain(work, guest))
     if json:
         show(told)
         return
@@ -253,7 +253,7 @@ def guarded(
 
     page = here.run(
         workspace,
-        lambda work: rule_settings.guarded(work, PageRequest(limit=limit)),
+        lambda work: rule_settings.list_guarded(work, PageRequest(limit=limit)),
     )
     if json:
         show(page.items)
@@ -300,7 +300,7 @@ def guards(
 
     async def act(work: Work) -> dict[str, Any]:
         return await (
-            rule_settings.set_guards(work, changes) if changes else rule_settings.guards(work)
+            rule_settings.set_guards(work, changes) if changes else rule_settings.fetch_guards(work)
         )
 
     told = here.run(workspace, act)

@@ -131,7 +131,9 @@ class GuestBatch:
             others = [ref for ref in wanted if ref not in live]
             rows += await self.work.all(f"{self._store}.read", refs=others)
         for row in rows:
-            self._guests[row["ref"]] = GuestState(row, ledger.seen_record(row), self._keys_of(row))
+            self._guests[row["ref"]] = GuestState(
+                row, ledger.visible_record(row), self._keys_of(row)
+            )
 
     async def read_groups(self, refs: Iterable[UUID] | None = None) -> None:
         """Read the data extensions of guests that are to get some, or of all that are known."""
@@ -166,7 +168,7 @@ class GuestBatch:
 
     def create(self, changes: Changes) -> UUID:
         """A new guest, `guest_type` included; `first_seen` and `last_seen` may be told."""
-        guest = ledger.new(
+        guest = ledger.new_guest(
             {name: told for name, told in changes.items() if name not in _GUEST_TIMES}
         )
         for name in _GUEST_TIMES:
@@ -264,7 +266,7 @@ class GuestBatch:
             f"{self._store}.rewrite",
             refs=[guest["ref"] for guest in seen],
             types=[guest["guest_type"] for guest in seen],
-            bodies=[Json(ledger.members(guest)) for guest in seen],
+            bodies=[Json(ledger.body_members(guest)) for guest in seen],
             first=[guest["first_seen"] for guest in seen],
             last=[guest["last_seen"] for guest in seen],
             modified=[guest["modified_at"] for guest in seen],
@@ -307,13 +309,13 @@ class GuestBatch:
     async def _reach(self, ref: UUID, state: GuestState, change: Intent) -> None:
         """A write to a guest of a merged group, by the ledger; then see what became of it."""
         assert state.stored is not None  # noqa: S101 - a new guest is in no group
-        await ledger.reach(self.work, ref, change, root=state.stored["survivor_ref"])
+        await ledger.write_group(self.work, ref, change, root=state.stored["survivor_ref"])
         first_seen = (change.get("changes") or {}).get("first_seen")
         if first_seen is not None:
             moment = instant(first_seen)
             await self.work.run("guest_writes.first_seen", ref=ref, first_seen=moment)
         for row in await self.work.all(f"{self._store}.read", refs=[ref]):
-            state.stored, state.seen = row, ledger.seen_record(row)
+            state.stored, state.seen = row, ledger.visible_record(row)
             self._own_keys(ref, self._keys_of(row))
 
     def _own(self, state: GuestState) -> Record:
@@ -340,7 +342,7 @@ def _row(guest: Record) -> tuple[Any, ...]:
     return (
         guest["ref"],
         guest["guest_type"],
-        Json(ledger.members(guest)),
+        Json(ledger.body_members(guest)),
         guest["first_seen"],
         guest["last_seen"],
         guest["created_at"],

@@ -32,7 +32,7 @@ async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
 async def undo(work: Work, merge: UUID) -> dict[str, Any]:
     """Undo a merge: the survivor `before` and `after` it, who was `released`, and how many orders
     and sessions each has. Raises what `merges.undo` raises. Call it in a transaction."""
-    await merges.hold(work, merge)
+    await merges.lock_merge(work, merge)
     row = await merges.fetch(work, merge)
     survivor = await _live(work, row["survivor_ref"])
     found = {

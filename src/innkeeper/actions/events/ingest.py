@@ -310,7 +310,7 @@ async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
         # After IDENTITY a session may be of a guest who was not there when it began.
         if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
             wish = intent("see", arrival.session_start)
-            await ledger.reach(work, arrival.guest, wish, root=guest)
+            await ledger.write_group(work, arrival.guest, wish, root=guest)
         change = await order_completion.find(work, arrival, held)
         if not await append.write(work, arrival):
             raise StateSuperseded

@@ -26,7 +26,7 @@ from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Row, Work
 
 
-def seen_record(row: Row) -> Record:
+def visible_record(row: Row) -> Record:
     """A row as the record that callers see; columns that only merging knows are left out."""
     return {**row["body"], **{name: row[name] for name in COLUMNS}}
 
@@ -34,11 +34,11 @@ def seen_record(row: Row) -> Record:
 def own_record(row: Row) -> Record:
     """A row as the record it would be had nothing been merged into it."""
     if row["own"] is None:
-        return seen_record(row)
-    return restored(row, row["own"]["now"])
+        return visible_record(row)
+    return restore_record(row, row["own"]["now"])
 
 
-def restored(row: Row, state: Mapping[str, Any]) -> Record:
+def restore_record(row: Row, state: Mapping[str, Any]) -> Record:
     """The record of a kept state of a row."""
     columns = {name: row[name] for name in COLUMNS}
     columns["guest_type"] = state["guest_type"]
@@ -52,16 +52,16 @@ def state_of(record: Record) -> dict[str, Any]:
         "guest_type": record["guest_type"],
         "last_seen": iso(record["last_seen"]),
         "modified_at": iso(record["modified_at"]),
-        "body": members(record),
+        "body": body_members(record),
     }
 
 
-def members(record: Record) -> dict[str, Any]:
+def body_members(record: Record) -> dict[str, Any]:
     """The members of a guest that live in the row's body."""
     return {name: value for name, value in record.items() if name not in COLUMNS}
 
 
-def new(changes: Changes) -> Record:
+def new_guest(changes: Changes) -> Record:
     """A guest that is told of as a whole, `guest_type` included, ready to be stored."""
     now = clock.now()
     return {
@@ -74,11 +74,11 @@ def new(changes: Changes) -> Record:
     }
 
 
-async def insert(
+async def insert_guest(
     work: Work,
     guest: Record,
     book: IdentityRules,
-    joined: Mapping[str, Any] | None = None,
+    join: Mapping[str, Any] | None = None,
     reason: Mapping[str, Any] | None = None,
 ) -> str | None:
     """Store a new guest with its keys, in one statement; the version of its row, or None when
@@ -89,20 +89,20 @@ async def insert(
     """
     created = await work.one(
         "guests.create",
-        parts={"noted": ["identity.note_created"]} if joined else {},
+        parts={"noted": ["identity.note_created"]} if join else {},
         ref=guest["ref"],
         guest_type=guest["guest_type"],
-        body=Json(members(guest)),
+        body=Json(body_members(guest)),
         keys=guest_keys(guest, book.keys(guest)),
         now=guest["created_at"],
         version=book.version,
         reason=reason and Json(reason),
-        **(joined or {}),
+        **(join or {}),
     )
     return str(created[ROW_VERSION]) if created else None
 
 
-async def write(
+async def write_guest(
     work: Work, guest: UUID, change: Intent, expected: Expected | None = None
 ) -> Record:
     """A caller's write to a live guest; raises `Unknown`, naming the survivor of a retired one,
@@ -117,18 +117,18 @@ async def write(
     return await _write_one(work, row, change, guest, [], await _book(work, row))
 
 
-async def reach(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:
+async def write_group(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:
     """A write that evidence leads to `guest`, live or absorbed, and so to its survivor.
 
     `root`: the survivor as last seen, which saves a question. Raises `Unknown` for a guest that
     was deleted meanwhile. Call it in a transaction.
     """
-    book, path = await locked_path(work, guest, root)
+    book, path = await lock_path(work, guest, root)
     for row in path:
         await _write_one(work, row, change, guest, row["merges"], book)
 
 
-async def locked_path(
+async def lock_path(
     work: Work, guest: UUID, root: UUID | None = None
 ) -> tuple[IdentityRules, list[Row]]:
     """The guest and those above it, up to the live one, whose lock holds the whole group."""
@@ -161,24 +161,26 @@ async def _write_one(
     work: Work, row: Row, change: Intent, source: UUID, merges: list[UUID], book: IdentityRules
 ) -> Record:
     """A write as it arrives at one guest of a locked group; what callers see of it then."""
-    before = seen_record(row)
+    before = visible_record(row)
     after = written(before, change)
     own = row["own"]
     version = row.get(ROW_VERSION)
     if own is None:
         if after is not before:
-            version = await store(work, after, None, book)
+            version = await store_guest(work, after, None, book)
         return {**after, ROW_VERSION: version}
     if not merges:
         own = {"base": own["base"], "now": state_of(written(own_record(row), change))}
     # Noted even where it changes nothing now: once another write is undone, it may.
-    version = await store(work, after, own, book, intent=Json(change), source=source, merges=merges)
+    version = await store_guest(
+        work, after, own, book, intent=Json(change), source=source, merges=merges
+    )
     return {**after, ROW_VERSION: version}
 
 
-async def store(
+async def store_guest(
     work: Work,
-    seen: Record,
+    visible: Record,
     own: Mapping[str, Any] | None,
     book: IdentityRules,
     *,
@@ -188,17 +190,17 @@ async def store(
 ) -> str | None:
     """Write both states of a guest, the keys of both, and a journal entry if there is one; the
     version of its row then."""
-    keys = [*guest_keys(seen, book.keys(seen))]
+    keys = [*guest_keys(visible, book.keys(visible))]
     if own is not None:
-        alone = {**seen, **dict.fromkeys(members(seen)), **own["now"]["body"]}
+        alone = {**visible, **dict.fromkeys(body_members(visible)), **own["now"]["body"]}
         keys += guest_keys(alone, book.keys(alone))
     rewritten = await work.one(
         "merges.rewrite",
-        ref=seen["ref"],
-        guest_type=seen["guest_type"],
-        body=Json(members(seen)),
-        last_seen=seen["last_seen"],
-        modified_at=seen["modified_at"],
+        ref=visible["ref"],
+        guest_type=visible["guest_type"],
+        body=Json(body_members(visible)),
+        last_seen=visible["last_seen"],
+        modified_at=visible["modified_at"],
         own=None if own is None else Json(own),
         keys=sorted({*keys}),
         intent=intent,

@@ -99,7 +99,7 @@ async def undo(work: Work, merge: UUID) -> Record:
             raise Unknown("Merge", merge)
         above = await work.one("merges.guest", ref=row["survivor_ref"])
         root = above["survivor_ref"] if above else None
-        book, path = await ledger.locked_path(work, row["survivor_ref"], root)
+        book, path = await ledger.lock_path(work, row["survivor_ref"], root)
         # The group is locked now: is the merge still in force?
         row = await work.one("merges.fetch", ref=merge)
         if row is None or row["undone_at"] is not None:
@@ -116,12 +116,12 @@ async def undo(work: Work, merge: UUID) -> Record:
             own = guest["own"]
             if guest["ref"] in still:
                 journal = await work.all("merges.journal", guest=guest["ref"])
-                base = ledger.restored(guest, own["base"])
+                base = ledger.restore_record(guest, own["base"])
                 seen = repeated(base, (entry["intent"] for entry in journal))
             else:
                 seen, own = ledger.own_record(guest), None
                 await work.run("merges.drop_journal", guest=guest["ref"])
-            await ledger.store(work, seen, own, book)
+            await ledger.store_guest(work, seen, own, book)
         await _record(work, "merge.undo", row)
     return undone or row
 
@@ -131,7 +131,7 @@ async def survivors(work: Work, guests: Sequence[UUID]) -> list[Record]:
     return await work.all("merges.two", refs=list(guests))
 
 
-async def hold_live(work: Work, guests: Sequence[UUID]) -> bool:
+async def lock_live_guests(work: Work, guests: Sequence[UUID]) -> bool:
     """Lock live guests until the transaction ends; whether all of them exist and are live."""
     # Looked at before they are locked, as `create` does.
     for query in ("merges.two", "merges.lock_two"):
@@ -141,11 +141,11 @@ async def hold_live(work: Work, guests: Sequence[UUID]) -> bool:
     return True
 
 
-async def hold(work: Work, merge: UUID) -> None:
+async def lock_merge(work: Work, merge: UUID) -> None:
     """Lock the guests that undoing a merge changes until the transaction ends; raises `Unknown`."""
     row = await fetch(work, merge)
     above = await work.one("merges.guest", ref=row["survivor_ref"])
-    await ledger.locked_path(work, row["survivor_ref"], above["survivor_ref"] if above else None)
+    await ledger.lock_path(work, row["survivor_ref"], above["survivor_ref"] if above else None)
 
 
 async def fetch(work: Work, merge: UUID) -> Record:
@@ -168,12 +168,12 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
     return Page(rows, total)
 
 
-async def group(work: Work, guest: UUID) -> list[UUID]:
+async def group_refs(work: Work, guest: UUID) -> list[UUID]:
     """A guest and all that it stands for: whose orders, sessions and events are its own."""
     return [row["ref"] for row in await work.all("merges.group", guest=guest)]
 
 
-async def why(work: Work, guest: UUID) -> dict[str, Any]:
+async def explain(work: Work, guest: UUID) -> dict[str, Any]:
     """Why a guest is who it is: merges in force, and every record that made or joined it or a guest
     it stands for, newest first. Raises `Unknown`; a retired guest's names the survivor.
 
@@ -233,7 +233,7 @@ async def _members(work: Work, guest: UUID) -> list[UUID]:
     row = await work.one("guests.fetch", ref=guest)
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
-    return await group(work, guest)
+    return await group_refs(work, guest)
 
 
 async def _merge(
@@ -244,7 +244,7 @@ async def _merge(
     evidence: Sequence[Evidence1],
     source: str,
 ) -> Record:
-    state = ledger.state_of(ledger.seen_record(survivor))
+    state = ledger.state_of(ledger.visible_record(survivor))
     row = await work.one(
         "merges.create",
         ref=uuid4(),

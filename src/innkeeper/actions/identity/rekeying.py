@@ -20,12 +20,12 @@ async def upgrade(dsn: str) -> None:
     database = Database(dsn, pool_size=1, statement_timeout_ms=0)
     await database.open()
     try:
-        await make_keys_again(database)
+        await renew_keys(database)
     finally:
         await database.close()
 
 
-async def make_keys_again(database: Database) -> None:
+async def renew_keys(database: Database) -> None:
     """Give the guests of every workspace the keys of this code, unless they have them already.
 
     Whoever answers requests comes after this: a guest with keys of another form is not found by the
@@ -61,5 +61,5 @@ async def _make_again(work: Work) -> None:
 
 def _keys(row: Row, book: IdentityRules) -> list[UUID]:
     """The keys of a guest as callers see it, and as it would be without merges."""
-    records = (ledger.seen_record(row), ledger.own_record(row))
+    records = (ledger.visible_record(row), ledger.own_record(row))
     return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

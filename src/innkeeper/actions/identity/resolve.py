@@ -38,7 +38,7 @@ async def attach(
     *,
     role: Role,
     order: UUID,
-    given: UUID | None = None,
+    named_guest: UUID | None = None,
     order_contacts: Sequence[Record] = (),
 ) -> UUID:
     """The guest an order's contact or consumer belongs to, found or created (rest-v2.1.md 8).
@@ -53,18 +53,18 @@ async def attach(
     contact; it holds the identity keys of the person until that ends.
     """
     fields = {name: person[name] for name in Person.fields if person.get(name)}
-    if given is not None:
-        row = await work.one("merges.guest", ref=given)
+    if named_guest is not None:
+        row = await work.one("merges.guest", ref=named_guest)
         if row is None or row["survivor_ref"] is not None:
             raise Invalid(Problem("guest.href", NOT_VALID))
-        decision, guest = Decision(given), given
+        decision, guest = Decision(named_guest), named_guest
         await _join(work, row, fields, _is_customer(work, role))
         await _note(work, guest, decision, _source(work, SOURCES[role], order))
         return guest
     return await _resolved(work, fields, role, order, order_contacts)
 
 
-async def accompany(
+async def attach_event_consumer(
     work: Work, person: Record, order: UUID, order_contacts: Sequence[Record]
 ) -> UUID:
     """The guest of a consumer whom an event tells of. No identity rule is run for one: it is a
@@ -81,8 +81,8 @@ async def accompany(
         await _note(work, companion.guest, companion, source)
         return companion.guest
     told = {name: value for name, value in fields.items() if name not in ("emails", "identifiers")}
-    traveller = ledger.new({**told, "guest_type": TRAVELLER})
-    while not await ledger.insert(work, traveller, book, {**_reason(companion), **source}):
+    traveller = ledger.new_guest({**told, "guest_type": TRAVELLER})
+    while not await ledger.insert_guest(work, traveller, book, {**_reason(companion), **source}):
         book = await rulebook.read(work)
     return traveller["ref"]  # type: ignore[no-any-return]
 
@@ -97,8 +97,8 @@ class Attached:
     stored already."""
 
 
-async def attach_quickly(
-    work: Work, person: Record, *, role: Role, order: UUID, ref: UUID, told: Json, now: datetime
+async def attach_directly(
+    work: Work, person: Record, *, role: Role, order: UUID, ref: UUID, record: Json, now: datetime
 ) -> Attached | None:
     """`attach` where no transaction is needed: nobody knows the person, or a guest does who learns
     nothing from it. None when more is to be done, and nothing is written.
@@ -120,7 +120,7 @@ async def attach_quickly(
         version=book.version,
         is_contact=role == "contact",
         person=ref,
-        told=told,
+        told=record,
         order=order,
         source=SOURCES[role],
         actor=work.actor,
@@ -147,13 +147,13 @@ def _written_at_once(
     """Parameters of a look that writes: the guest to make when nobody has a key, and what one who
     has a key must know already to be joined."""
     by_rule = _by_rule(evidence, book)
-    created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
+    created = ledger.new_guest({**fields, "guest_type": _type(work, role, by_rule)})
     reasons = identity.reasons(evidence) if by_rule else {}
     return {
         "wanted": list(reasons) or evidence.keys(),
         "ref": created["ref"],
         "guest_type": created["guest_type"],
-        "body": Json(ledger.members(created)),
+        "body": Json(ledger.body_members(created)),
         "guest_keys": guest_keys(created, book.keys(created)),
         **_reason(identity.creation(evidence)),
         "reasons": Json(list(reasons.values())),
@@ -188,8 +188,8 @@ async def _resolved(
             await _join(work, row, fields, joins_as_customer)
             await _note(work, row["ref"], decision, source)
             return row["ref"]  # type: ignore[no-any-return]
-        created = ledger.new({**fields, "guest_type": _type(work, role, by_rule)})
-        if await ledger.insert(work, created, book, {**_reason(decision), **source}):
+        created = ledger.new_guest({**fields, "guest_type": _type(work, role, by_rule)})
+        if await ledger.insert_guest(work, created, book, {**_reason(decision), **source}):
             await _record_blocked(work, created["ref"], decision, source)
             return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
@@ -289,7 +289,7 @@ async def identify(
         target, root = meant
         customer = _by_rule(found, book)
         change = intent("identify", clock.now(), person=fields, customer=customer)
-        await ledger.reach(work, target, change, root=root)
+        await ledger.write_group(work, target, change, root=root)
         await _note(work, target, decision, _source(work, source, source_ref))
         return target
 
@@ -313,8 +313,8 @@ async def _meant(
     if decision.guest is None and identity.contradicts(
         _matched_by(current, book), evidence.rule_matches
     ):
-        created = ledger.new({**fields, "guest_type": CUSTOMER})
-        return (created["ref"], None) if await ledger.insert(work, created, book) else None
+        created = ledger.new_guest({**fields, "guest_type": CUSTOMER})
+        return (created["ref"], None) if await ledger.insert_guest(work, created, book) else None
     return current["ref"], current["survivor_ref"]
 
 
@@ -349,14 +349,14 @@ async def _join(work: Work, row: Row, fields: Record, customer: bool) -> None:
     """Step 6: what attaching adds to the guest, and to those that stand for it."""
     change = _change_of(row, fields, customer)
     if change is not None:
-        await ledger.reach(work, row["ref"], change, root=row["survivor_ref"])
+        await ledger.write_group(work, row["ref"], change, root=row["survivor_ref"])
 
 
 def _change_of(row: Row, fields: Record, customer: bool) -> Intent | None:
     """What attaching writes to a guest; None when it changes nothing and nobody stands for it."""
     change = intent("join", clock.now(), person=fields, customer=customer)
     if row["survivor_ref"] is None and row["own"] is None:
-        seen = ledger.seen_record(row)
+        seen = ledger.visible_record(row)
         if written(seen, change) is seen:
             return None
     return change

@@ -41,7 +41,7 @@ Progress = Callable[[Record], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class GroupMember:
     """A live guest that becomes part of a group, and the shared key that says so."""
 
     guest: UUID
@@ -56,11 +56,11 @@ class MergedGroup:
     """Live guests that become one."""
 
     survivor: UUID
-    absorbed: list[Joined]
+    absorbed: list[GroupMember]
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
+class GuardedGroup:
     """Guests that stay apart, and why."""
 
     reason: str
@@ -76,7 +76,7 @@ class Plan:
 
     guests: int
     groups: list[MergedGroup]
-    guarded: list[Guarded]
+    guarded: list[GuardedGroup]
 
     @property
     def merging(self) -> int:
@@ -84,11 +84,11 @@ class Plan:
         return sum(len(group.absorbed) for group in self.groups)
 
 
-async def preview(work: Work, wanted: Sequence[IdentityRule] | None = None) -> Record:
+async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Record:
     """What applying rules, or those in force, would merge: counts, largest groups, samples."""
     book = await rulebook.read(work)
-    if wanted is not None:
-        book = replace(book, rules=tuple(wanted))
+    if rules is not None:
+        book = replace(book, rules=tuple(rules))
     async with work.transaction():
         planned = await plan(work, book)
         by_size = sorted(planned.groups, key=lambda group: (-len(group.absorbed), group.survivor))
@@ -144,9 +144,9 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
 
 def _grouped(
     shared: list[Row], standing: dict[UUID, Row], book: IdentityRules
-) -> tuple[list[MergedGroup], list[Guarded]]:
+) -> tuple[list[MergedGroup], list[GuardedGroup]]:
     """Groups of live guests that share keys, and those too large to be one."""
-    first: dict[UUID, Joined] = {}
+    first: dict[UUID, GroupMember] = {}
     holders: dict[UUID, set[UUID]] = defaultdict(set)
     sharing: list[list[UUID]] = []
     for row in shared:
@@ -158,17 +158,19 @@ def _grouped(
         if len(live) > 1:
             sharing.append(list(live))
             for one, owner in live.items():
-                first.setdefault(one, Joined(one, book.rules[row["rule"]], row["key"], owner))
+                first.setdefault(one, GroupMember(one, book.rules[row["rule"]], row["key"], owner))
     about = {row["live"]: row for row in standing.values()}
     groups: list[MergedGroup] = []
-    too_large: list[Guarded] = []
+    too_large: list[GuardedGroup] = []
     for members in groups_of(sharing):
         size = sum(len(holders[member]) for member in members)
         survivor, *others = (
             row["live"] for row in survivor_first(about[member] for member in members)
         )
         if size > book.group_limit:
-            too_large.append(Guarded(TOO_LARGE, None, [survivor, *others][:PREVIEW_SIZE], size))
+            too_large.append(
+                GuardedGroup(TOO_LARGE, None, [survivor, *others][:PREVIEW_SIZE], size)
+            )
         else:
             groups.append(MergedGroup(survivor, [first[other] for other in others]))
     return sorted(groups, key=lambda group: group.survivor), too_large
@@ -248,7 +250,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
         pairs = [
             (key, row["ref"])
             for row in rows
-            for key in book.keys(ledger.own_record(row)) | book.keys(ledger.seen_record(row))
+            for key in book.keys(ledger.own_record(row)) | book.keys(ledger.visible_record(row))
         ]
         done += len(rows)
         async with work.transaction():
@@ -281,7 +283,7 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
         )
     done, merged = 0, job["merged"]
 
-    async def absorb(pair: tuple[UUID, Joined]) -> None:
+    async def absorb(pair: tuple[UUID, GroupMember]) -> None:
         nonlocal done, merged
         survivor, joined = pair
         done += 1
@@ -322,13 +324,13 @@ async def _standing(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
     return {row["ref"]: row for row in rows}
 
 
-async def _too_many(work: Work, book: IdentityRules, row: Row) -> Guarded:
+async def _too_many(work: Work, book: IdentityRules, row: Row) -> GuardedGroup:
     rule, owners = book.rules[row["rule"]], row["owners"]
-    parts = await _evidence(work, book, Joined(owners[0], rule, row["key"], owners[0]))
-    return Guarded(TOO_MANY, rule, owners, row["guests"], parts)
+    parts = await _evidence(work, book, GroupMember(owners[0], rule, row["key"], owners[0]))
+    return GuardedGroup(TOO_MANY, rule, owners, row["guests"], parts)
 
 
-async def _evidence(work: Work, book: IdentityRules, joined: Joined) -> list[Evidence1]:
+async def _evidence(work: Work, book: IdentityRules, joined: GroupMember) -> list[Evidence1]:
     """The values behind the key by which a guest joins its group."""
     row = await work.one("merges.guest", ref=joined.holder)
     if row is None:

@@ -23,7 +23,7 @@ TASK: Final = "identity.run"
 SINGULAR: Final = "Identity rule"
 
 
-async def rules(work: Work) -> list[IdentityRule]:
+async def list_rules(work: Work) -> list[IdentityRule]:
     """The rules in the order in which they are tried."""
     return list((await rulebook.read(work)).rules)
 
@@ -71,23 +71,23 @@ async def reorder_rules(
     return ordered
 
 
-async def book(work: Work) -> IdentityRules:
+async def read_rules(work: Work) -> IdentityRules:
     """Rules and guards as they are now, with the version that changes with either."""
     return await rulebook.read(work)
 
 
 async def replace_rules(
-    work: Work, wanted: Sequence[IdentityRule], expected: Expected | None = None
+    work: Work, new_rules: Sequence[IdentityRule], expected: Expected | None = None
 ) -> list[IdentityRule]:
     """Another list of rules; existing guests are found by them but not merged."""
     async with work.transaction():
         known = await _locked(work, expected)
-        await _store(work, known, wanted, merging=False, verb="save")
-    return list(wanted)
+        await _store(work, known, new_rules, merging=False, verb="save")
+    return list(new_rules)
 
 
-async def apply(
-    work: Work, wanted: Sequence[IdentityRule] | None = None, expected: Expected | None = None
+async def apply_rules(
+    work: Work, new_rules: Sequence[IdentityRule] | None = None, expected: Expected | None = None
 ) -> Record:
     """Put rules in force, or keep those there are, and merge existing guests by them.
 
@@ -95,16 +95,16 @@ async def apply(
     """
     async with work.transaction():
         known = await _locked(work, expected)
-        wanted = known if wanted is None else wanted
-        return await _store(work, known, wanted, merging=True, verb="apply")
+        new_rules = known if new_rules is None else new_rules
+        return await _store(work, known, new_rules, merging=True, verb="apply")
 
 
-async def guards(work: Work) -> Record:
+async def fetch_guards(work: Work) -> Record:
     """`group_limit`, `region` and the values that `never` identify."""
-    return guards_in_force(await rulebook.read(work))
+    return represent_guards(await rulebook.read(work))
 
 
-def guards_in_force(book: IdentityRules) -> Record:
+def represent_guards(book: IdentityRules) -> Record:
     """What guards go by, as callers see it."""
     return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
 
@@ -122,7 +122,7 @@ async def set_guards(
     """
     async with work.transaction():
         await _locked(work, expected)
-        before = guards_in_force(await rulebook.read(work))
+        before = represent_guards(await rulebook.read(work))
         wanted = before | changes
         limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
         region = wanted["region"]
@@ -141,7 +141,7 @@ async def set_guards(
             never_removed=sorted(built_in - never),
         )
         await _changed(work)
-        after = guards_in_force(await rulebook.read(work))
+        after = represent_guards(await rulebook.read(work))
         await _record_guards(work, before, after)
         return after
 
@@ -178,13 +178,13 @@ def _never(wanted: Changes, built_in: set[str], problems: list[Problem]) -> set[
 _SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
-async def guarded(work: Work, page_request: PageRequest) -> Page:
+async def list_guarded(work: Work, page_request: PageRequest) -> Page:
     """A page of what guards kept from identifying, newest first, each with its reason."""
     rows = await work.all("identity.guarded", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
-async def job(work: Work, ref: UUID) -> Record:
+async def fetch_job(work: Work, ref: UUID) -> Record:
     """How far a rule change is: state, done of total guests, merged; raises `Unknown`."""
     row = await work.one("identity.job", ref=ref)
     if row is None:
@@ -192,7 +192,7 @@ async def job(work: Work, ref: UUID) -> Record:
     return row
 
 
-async def jobs(work: Work, page_request: PageRequest) -> Page:
+async def list_jobs(work: Work, page_request: PageRequest) -> Page:
     """A page of rule changes, newest first."""
     rows = await work.all("identity.jobs", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total_jobs"] if rows else 0)

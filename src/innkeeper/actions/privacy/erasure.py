@@ -179,7 +179,7 @@ async def _receipt(
 async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
     """Everything that guests are known by, as they are and as they would be without merges."""
     book = await rulebook.current(work)
-    records: list[Record] = [ledger.seen_record(row) for row in group]
+    records: list[Record] = [ledger.visible_record(row) for row in group]
     records += [ledger.own_record(row) for row in group if row["own"] is not None]
     return sorted({key for record in records for key in identifying_keys(record, book)})
 

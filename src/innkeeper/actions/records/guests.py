@@ -40,9 +40,11 @@ def flat(row: Record) -> Record:
 async def create(work: Work, changes: Changes) -> Record:
     """A new guest, whoever exists already (G-1), but for who is on the block list."""
     await block_list.refuse_blocked(work, changes)
-    guest = ledger.new(changes)
+    guest = ledger.new_guest(changes)
     book = await rulebook.current(work)
-    while not (version := await ledger.insert(work, guest, book, None, _reason(work, guest, book))):
+    while not (
+        version := await ledger.insert_guest(work, guest, book, None, _reason(work, guest, book))
+    ):
         book = await rulebook.read(work)
     guest[ROW_VERSION] = version
     return guest
@@ -127,7 +129,7 @@ async def replace(
             change = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
         else:
             change = intent("replace", clock.now(), changes=changes)
-        return await ledger.write(work, guest, change, expected)
+        return await ledger.write_guest(work, guest, change, expected)
 
 
 def _cleared(kept: Collection[str]) -> Changes:
@@ -146,7 +148,7 @@ async def patch(
     await block_list.refuse_blocked(work, changes)
     async with work.transaction():
         change = intent("patch", clock.now(), changes=changes)
-        return await ledger.write(work, guest, change, expected)
+        return await ledger.write_guest(work, guest, change, expected)
 
 
 async def delete(work: Work, guest: UUID, expected: Expected | None = None) -> None:

@@ -9,9 +9,9 @@ from innkeeper import clock
 from innkeeper.actions.identity.resolve import (
     SOURCES,
     Role,
-    accompany,
     attach,
-    attach_quickly,
+    attach_directly,
+    attach_event_consumer,
 )
 from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.privacy import block_list
@@ -61,7 +61,9 @@ class People:
         """
         if await work.one("order_people.is_contact", order=order, guest=guest["ref"]) is None:
             person = person_of(guest)
-            given = await attach(work, person, role="contact", order=order, given=guest["ref"])
+            given = await attach(
+                work, person, role="contact", order=order, named_guest=guest["ref"]
+            )
             await self._insert(work, order, given, person)
 
     async def accompany(self, work: Work, order: UUID, changes: Changes) -> None:
@@ -70,7 +72,9 @@ class People:
         check_identifiable(changes)
         await self._check_items(work, order, changes)
         contacts = await _contacts(work, order)
-        await self._insert(work, order, await accompany(work, changes, order, contacts), changes)
+        await self._insert(
+            work, order, await attach_event_consumer(work, changes, order, contacts), changes
+        )
 
     async def record(self, work: Work, order: UUID, guest: UUID, person: Changes) -> None:
         """Put a known guest on an order as it is, even one that others stand for; the guest
@@ -139,13 +143,13 @@ class People:
     async def _created_quickly(self, work: Work, order: UUID, person: Changes) -> Record | None:
         """A person who is somebody new, or whom a guest is known to be; None for any other."""
         created = _new(work, order, person)
-        found = await attach_quickly(
+        found = await attach_directly(
             work,
             person,
             role=self.role,
             order=order,
             ref=created["ref"],
-            told=self._body(person),
+            record=self._body(person),
             now=created["created_at"],
         )
         if found is None:
@@ -229,7 +233,7 @@ class People:
             person,
             role=self.role,
             order=order,
-            given=UUID(named) if named else None,
+            named_guest=UUID(named) if named else None,
             order_contacts=contacts,
         )
 

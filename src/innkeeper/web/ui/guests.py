@@ -66,7 +66,7 @@ async def opened(visit: Visit) -> tuple[Record, dict[str, Any]]:
     ref = visit.ref("guest")
     guest = await guests.fetch(visit.work, ref)
     of_guest = await orders.list_(visit.work, PageRequest(limit=1), guest=ref)
-    members = await merges.group(visit.work, ref)
+    members = await merges.group_refs(visit.work, ref)
     tabs = [
         ("", "Overview", None),
         ("/timeline", "Timeline", None),

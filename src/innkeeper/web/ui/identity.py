@@ -49,7 +49,7 @@ class Edge:
 async def show(visit: Visit) -> Response:
     """The group as a picture, why it is one, its history, and who else this may be."""
     guest, frame = await opened(visit)
-    why = await merges.why(visit.work, guest["ref"])
+    why = await merges.explain(visit.work, guest["ref"])
     why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
     refs = why["guests"][: MERGES + 1]
     records = {each["ref"]: each for each in await search.lines(visit.work, refs)}
@@ -140,7 +140,7 @@ async def merge(visit: Visit) -> Response:
         raise Invalid(Problem("survivor", "one of the two guests"))
     absorbed = pair[1] if survivor == pair[0] else pair[0]
     if visit.expected is not None:
-        if not await merges.hold_live(visit.work, pair):
+        if not await merges.lock_live_guests(visit.work, pair):
             raise Outdated(None)
         visit.check_version(_version_of([await guests.fetch(visit.work, ref) for ref in pair]))
     await merges.create(visit.work, survivor, absorbed)

@@ -24,14 +24,14 @@ async def show(
     visit: Visit, wanted: list[IdentityRule] | None = None, preview: Any = None
 ) -> Response:
     """The rules in force, or those that were typed with what they would do."""
-    book = await rule_settings.book(visit.work)
+    book = await rule_settings.read_rules(visit.work)
     in_force = list(book.rules)
     of_guards = visit.form_text("action") == GUARDS
     if wanted is None and visit.fault is not None and not of_guards:
         rows = _form_rows(visit)
     else:
         rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
-    jobs = await rule_settings.jobs(visit.work, PageRequest(limit=5))
+    jobs = await rule_settings.list_jobs(visit.work, PageRequest(limit=5))
     return visit.show(
         "settings_rules.html",
         tabs=TABS,
@@ -39,12 +39,14 @@ async def show(
         is_changed=wanted is not None and wanted != in_force,
         preview=_veiled(visit, preview),
         version=str(book.version),
-        differing=_differing(visit, rows, in_force, of_guards, rule_settings.guards_in_force(book)),
+        differing=_differing(
+            visit, rows, in_force, of_guards, rule_settings.represent_guards(book)
+        ),
         jobs=jobs.items,
         fields=FIELD_NAMES,
-        guards=_form_guards(visit) if of_guards else await rule_settings.guards(visit.work),
+        guards=_form_guards(visit) if of_guards else await rule_settings.fetch_guards(visit.work),
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
-        guarded=(await rule_settings.guarded(visit.work, PageRequest(limit=10))).items,
+        guarded=(await rule_settings.list_guarded(visit.work, PageRequest(limit=10))).items,
     )
 
 
@@ -59,7 +61,7 @@ async def change(visit: Visit) -> Response:
     if action == "preview":
         return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
     if action == "apply":
-        await rule_settings.apply(visit.work, wanted, visit.expected)
+        await rule_settings.apply_rules(visit.work, wanted, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
         await rule_settings.replace_rules(visit.work, wanted, visit.expected)

@@ -174,7 +174,7 @@ def _page(
 
 async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The rules in the order in which they are tried, as a bare array."""
-    return EndpointResponse([represent_rule(rule) for rule in await rule_settings.rules(work)])
+    return EndpointResponse([represent_rule(rule) for rule in await rule_settings.list_rules(work)])
 
 
 async def create_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -197,7 +197,7 @@ def _done(name: str, status: int = 200) -> dict[str, Any]:
 
 async def own_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The rules in order."""
-    return _rules(await rule_settings.book(work))
+    return _rules(await rule_settings.read_rules(work))
 
 
 def _rules(book: IdentityRules) -> EndpointResponse:
@@ -206,7 +206,7 @@ def _rules(book: IdentityRules) -> EndpointResponse:
 
 
 def _guards(book: IdentityRules, request: EndpointRequest) -> EndpointResponse:
-    guards = represent(rule_settings.guards_in_force(book), request.base)
+    guards = represent(rule_settings.represent_guards(book), request.base)
     return EndpointResponse(guards, etag=etag(str(book.version)))
 
 
@@ -215,7 +215,7 @@ async def replace_rules(work: Work, request: EndpointRequest) -> EndpointRespons
     wanted = _rules_sent(request, is_needed=True) or []
     async with work.transaction():
         await rule_settings.replace_rules(work, wanted, request.expected)
-        return _rules(await rule_settings.book(work))
+        return _rules(await rule_settings.read_rules(work))
 
 
 def _rules_sent(request: EndpointRequest, *, is_needed: bool = False) -> list[IdentityRule] | None:
@@ -238,7 +238,7 @@ async def reorder_rules(work: Work, request: EndpointRequest) -> EndpointRespons
         raise Invalid(*problems)
     async with work.transaction():
         await rule_settings.reorder_rules(work, names, request.expected, problems)
-        return _rules(await rule_settings.book(work))
+        return _rules(await rule_settings.read_rules(work))
 
 
 async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -251,14 +251,14 @@ async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def apply(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
-    job = await rule_settings.apply(work, _rules_sent(request), request.expected)
+    job = await rule_settings.apply_rules(work, _rules_sent(request), request.expected)
     location = f"{request.base}{OWN}/identity/jobs/{job['ref']}"
     return EndpointResponse({"href": location, **represent(job, request.base)}, 202, location)
 
 
 async def list_jobs(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Rule changes, newest first."""
-    page = await rule_settings.jobs(work, pagination.wanted(_LIST, request.query))
+    page = await rule_settings.list_jobs(work, pagination.wanted(_LIST, request.query))
     items = [represent(row, request.base) for row in page.items]
     return _page(_LIST, request, f"{OWN}/identity/jobs", page.total, items)
 
@@ -266,14 +266,14 @@ async def list_jobs(work: Work, request: EndpointRequest) -> EndpointResponse:
 async def fetch_job(work: Work, request: EndpointRequest) -> EndpointResponse:
     """How far a rule change is."""
     ref = request.refs()["job"]
-    job = await rule_settings.job(work, ref)
+    job = await rule_settings.fetch_job(work, ref)
     href = f"{request.base}{OWN}/identity/jobs/{ref}"
     return EndpointResponse({"href": href, **represent(job, request.base)})
 
 
 async def fetch_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What guards go by."""
-    return _guards(await rule_settings.book(work), request)
+    return _guards(await rule_settings.read_rules(work), request)
 
 
 def _is_texts(value: Any) -> bool:
@@ -306,19 +306,19 @@ async def change_guards(work: Work, request: EndpointRequest) -> EndpointRespons
                 problems.append(Problem(spelt, NOT_VALID))
     async with work.transaction():
         await rule_settings.set_guards(work, changes, request.expected, problems)
-        return _guards(await rule_settings.book(work), request)
+        return _guards(await rule_settings.read_rules(work), request)
 
 
 async def list_guarded(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What guards kept from identifying, newest first."""
-    page = await rule_settings.guarded(work, pagination.wanted(_LIST, request.query))
+    page = await rule_settings.list_guarded(work, pagination.wanted(_LIST, request.query))
     items = [represent(row, request.base) for row in page.items]
     return _page(_LIST, request, f"{OWN}/identity/guarded", page.total, items)
 
 
 async def why(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
-    told = await merges.why(work, **request.refs())
+    told = await merges.explain(work, **request.refs())
     rows = {"merges": [_merge(row, request.base) for row in told.pop("merges")]}
     return EndpointResponse(represent(told, request.base) | rows)
 
