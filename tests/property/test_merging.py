@@ -238,9 +238,9 @@ class Merging(RuleBasedStateMachine):
         start = clock.now()
         if ref in self.above:
             with pytest.raises(Invalid):
-                Site.do(resolve.attach, person, role="contact", order=uuid4(), given=ref)
+                Site.do(resolve.attach, person, role="contact", order=uuid4(), named_guest=ref)
             return
-        got = Site.do(resolve.attach, person, role="contact", order=uuid4(), given=ref)
+        got = Site.do(resolve.attach, person, role="contact", order=uuid4(), named_guest=ref)
         assert got == ref
         self.model[ref].join(person, True, (start, clock.now()))
 

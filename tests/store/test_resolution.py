@@ -333,7 +333,7 @@ async def test_a_retired_or_unknown_guest_cannot_be_given(work: Work) -> None:
     await merges.create(work, one, other)
     for given in (other, uuid4()):
         with pytest.raises(Invalid, match=r"guest\.href"):
-            await attach(work, ANN, given=given)
+            await attach(work, ANN, named_guest=given)
 
 
 async def test_without_rules_a_guest_holds_every_identifier_or_is_made(work: Work) -> None:
