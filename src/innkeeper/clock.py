@@ -1,4 +1,4 @@
-"""The one source of the current time, in UTC, at the resolution the API shows."""
+"""The current time: UTC, in milliseconds, as the API shows instants."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,20 +6,20 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
-_pretended: Final[ContextVar[datetime | None]] = ContextVar("pretended", default=None)
+_simulated: Final[ContextVar[datetime | None]] = ContextVar("simulated", default=None)
 
 
 def now() -> datetime:
-    """The current instant in UTC, cut to milliseconds (rule C-8 shows three decimals)."""
-    instant = _pretended.get() or datetime.now(UTC)
+    """Return the current instant in UTC, truncated to milliseconds (C-8: three decimals)."""
+    instant = _simulated.get() or datetime.now(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 @contextmanager
-def pretending(instant: datetime) -> Iterator[None]:
-    """Let it be another time for this task: a demo's past happens as the present does."""
-    token = _pretended.set(instant)
+def simulated(instant: datetime) -> Iterator[None]:
+    """Make `now` return `instant` within this task; the demo writes its history this way."""
+    token = _simulated.set(instant)
     try:
         yield
     finally:
-        _pretended.reset(token)
+        _simulated.reset(token)

@@ -1,35 +1,35 @@
-"""Every error a caller can meet: status, message and developer message side by side.
+"""Errors that callers see, each with its status, message and developer message.
 
-Raise one anywhere; `web` asks the dialect for its body (wire/error_body.py) and nothing else
-catches them. The texts are those of contract errors.md section 2.
+Raise one anywhere. Only `web` catches them, and renders them in the body of the caller's dialect
+(wire/error_body.py). The texts follow contract errors.md section 2.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-MOST_USES = 20
-"""Uses that an error lists by name."""
+USES_LISTED_MAX = 20
+"""Most uses that an InUse error lists by name."""
 DOES_NOT_EXIST = "The specified resource does not exist."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a request: the field as its caller spells it, and why (ER-3)."""
+    """One fault of a request: the field, spelt as the caller spells it, and the reason (ER-3)."""
 
     field: str
     reason: str
-    # The documented text for a missing field is used for both messages and ends in a stop.
+    # The documented text of a missing field ends in a full stop and serves as both messages.
     missing: bool = False
     position: tuple[int, int] | None = None
-    """Line and column inside a field that is a text of many lines; both count from 1."""
+    """Line and column inside a field of several lines, such as SQL; both count from 1."""
 
     @property
     def message(self) -> str:
         return f"{self.field}: {self.reason}{self._where}"
 
     def moved(self, before: str, after: str) -> "Problem":
-        """The same of a field whose path starts otherwise where it was sent."""
+        """Return the problem with the prefix `before` of its field replaced by `after`."""
         return replace(self, field=after + self.field.removeprefix(before))
 
     @property
@@ -44,12 +44,12 @@ class Problem:
 
 
 def missing(field: str) -> Problem:
-    """The problem of a required field that was not sent (I-6)."""
+    """Return the problem of a required field that is missing (I-6)."""
     return Problem(field, "may not be null.", missing=True)
 
 
 class ApiError(Exception):
-    """An answer below 600 that is not what the caller hoped for."""
+    """Base class of errors that become an HTTP response."""
 
     status: ClassVar[int] = 500
 
@@ -68,7 +68,7 @@ class ApiError(Exception):
         self.headers = headers or {}
 
     def message_for(self, client_key: str) -> str:
-        """The developer message for the caller with that client key."""
+        """Return the developer message for a caller with that client key."""
         return self.developer_message
 
 
@@ -105,7 +105,7 @@ class BadRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """Credentials are missing or wrong: one answer for every cause (AU-4)."""
+    """Credentials are missing or wrong; the response is the same for every cause (AU-4)."""
 
     status = 401
 
@@ -118,7 +118,7 @@ class Unauthorized(ApiError):
 
 
 class LinkExpired(ApiError):
-    """A signed link that has expired, or that nobody signed."""
+    """A signed link has expired or has no valid signature."""
 
     status = 403
 
@@ -133,9 +133,10 @@ class NotFound(ApiError):
 
 
 class Unknown(NotFound):
-    """No live resource has that ref, or no extension of its parent that name.
+    """No resource has that ref, or its parent has no extension of that name.
 
-    The documented text names the caller's client key, which only the edge knows: see `told`.
+    The documented text contains the caller's client key, which only `web` knows: see
+    `message_for`.
     """
 
     def __init__(
@@ -148,11 +149,11 @@ class Unknown(NotFound):
     ) -> None:
         super().__init__()
         self.what = what
-        # A path may hold bytes that are no text: they cannot be told of either.
+        # A path may hold bytes that are not valid UTF-8; they cannot be sent back either.
         self.ref = str(ref).encode(errors="replace").decode()
         self.parent = parent
         self.survivor = survivor
-        """The guest that a retired one was merged into (identity.md 9)."""
+        """The guest that this guest was merged into (identity.md 9)."""
 
     def message_for(self, client_key: str) -> str:
         if self.parent is None:
@@ -167,7 +168,8 @@ class Unknown(NotFound):
 
 
 class UnknownBrowser(ApiError):
-    """No browser has that id: the tag pages start over on exactly this (stream-api.md 4)."""
+    """No browser has that id. Tags in web pages react to this exact message by requesting a new id
+    (stream-api.md 4)."""
 
     status = 404
 
@@ -176,7 +178,7 @@ class UnknownBrowser(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The path exists, the method does not."""
+    """The path exists but does not allow the method."""
 
     status = 405
 
@@ -189,39 +191,39 @@ class MethodNotAllowed(ApiError):
 
 
 class Conflict(ApiError):
-    """What is to be created exists, or an idempotency key was used for something else."""
+    """The resource to create exists, or an idempotency key was used for a different request."""
 
     status = 409
 
 
 class InUse(Conflict):
-    """Others use what is to be deleted: `errors` names each of them."""
+    """The resource to delete is used by others, which `errors` lists."""
 
     def __init__(self, what: str, uses: Sequence[str]) -> None:
         if not uses:
-            text = f"{what} is used no longer. Look again before it is deleted."
+            text = f"{what} is no longer in use. Reload it, then delete it."
             super().__init__(text)
             return
-        shown = [*uses[:MOST_USES]]
-        if len(uses) > len(shown):
-            shown.append(f"{len(uses) - len(shown):,} more use it.")
+        listed = [*uses[:USES_LISTED_MAX]]
+        if len(uses) > len(listed):
+            listed.append(f"{len(uses) - len(listed):,} more use it.")
         super().__init__(
-            f"{what} is in use. {' '.join(shown)}",
+            f"{what} is in use. {' '.join(listed)}",
             "Change or delete what uses it first: `errors` lists each.",
-            errors=shown,
+            errors=listed,
         )
 
 
 class Outdated(ApiError):
-    """It was changed since the caller read it: `If-Match` names no version that it has now."""
+    """The resource has changed since the caller read it: `If-Match` does not name its version."""
 
     status = 412
 
     def __init__(self, version: str | None) -> None:
-        told = "It has no version." if version is None else f"Its version is {version} now."
+        state = "It has no version." if version is None else f"Its version is now {version}."
         super().__init__(
             "The resource was changed since it was read.",
-            f"{told} Fetch it again and repeat the change, or send no If-Match.",
+            f"{state} Fetch it again and repeat the change, or leave out If-Match.",
             headers={} if version is None else {"ETag": f'"{version}"'},
         )
         self.version = version
@@ -243,19 +245,19 @@ class UriTooLong(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The Content-Type is none that the endpoint reads (CT-3)."""
+    """The endpoint does not accept the Content-Type (CT-3)."""
 
     status = 415
 
-    def __init__(self, media_type: str, wanted: str = "application/json") -> None:
+    def __init__(self, media_type: str, accepted: str = "application/json") -> None:
         super().__init__(
             "The media type of the request is not supported.",
-            f"Send Content-Type: {wanted} instead of {media_type[:100]}.",
+            f"Send Content-Type: {accepted} instead of {media_type[:100]}.",
         )
 
 
 class UnsupportedCoding(ApiError):
-    """The Content-Encoding is none that request bodies are read in."""
+    """Request bodies are not accepted in that Content-Encoding."""
 
     status = 415
 
@@ -268,7 +270,7 @@ class UnsupportedCoding(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """The client key calls faster than the operator allows (RL-2)."""
+    """The client key sends more requests than the operator allows (RL-2)."""
 
     status = 429
 
@@ -281,7 +283,7 @@ class TooManyRequests(ApiError):
 
 
 class ServerFault(ApiError):
-    """A fault of ours; its cause is in the log under the request id, never in the answer."""
+    """An internal error. The log has its cause, under the request id; the response never has."""
 
     status = 500
 
@@ -290,7 +292,7 @@ class ServerFault(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database cannot be reached, or every connection or slot stayed busy: retry soon."""
+    """The database is unreachable, or every connection or slot is busy; the caller may retry."""
 
     status = 503
 
@@ -301,4 +303,4 @@ class Unavailable(ApiError):
 
 
 class OperatorError(Exception):
-    """Something the person at the command line must put right, told in one sentence."""
+    """A mistake that the operator must correct; the message is one sentence for the terminal."""

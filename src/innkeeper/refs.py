@@ -1,4 +1,4 @@
-"""Refs: how UUIDs are made where a dozen are needed for each record of an import."""
+"""Fast UUIDs for refs: an import needs a dozen of them for each record."""
 
 import os
 from collections.abc import Callable
@@ -12,13 +12,13 @@ _BITS_4: Final = 0x4000 << 64 | 0x8000 << 48
 
 
 def ref_of(number: int) -> UUID:
-    """`UUID(int=number)`, a number of 128 bits, in a third of its time."""
-    made = UUID.__new__(UUID)
-    _set_number(made, number)
-    _set_is_safe(made, SafeUUID.unknown)
-    return made
+    """Return `UUID(int=number)` of a 128-bit number, in a third of the constructor's time."""
+    ref = UUID.__new__(UUID)
+    _set_number(ref, number)
+    _set_is_safe(ref, SafeUUID.unknown)
+    return ref
 
 
 def new_ref() -> UUID:
-    """A random ref (version 4)."""
+    """Return a random ref (UUID version 4)."""
     return ref_of(int.from_bytes(os.urandom(16)) & _VARIANT_4 | _BITS_4)

@@ -1,4 +1,4 @@
-"""Every setting of Innkeeper, declared once: name, type, default and help text."""
+"""Settings: name, type, default and help text of each, and where values are read from."""
 
 import os
 import tomllib
@@ -15,8 +15,8 @@ from platformdirs import user_config_path, user_data_path
 from innkeeper.errors import OperatorError
 
 PREFIX = "INNKEEPER_"
-# How `serve` hands its settings to itself and its workers: never the command line, which
-# every user of the machine can read, since the database address may hold a password.
+# `serve` passes its settings to its child processes in this environment variable. A command line
+# would show the password in the database address to every user of the machine.
 RESOLVED = PREFIX + "SETTINGS_JSON"
 
 MASK = "***"
@@ -32,7 +32,7 @@ def _setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One setting as the documentation and `innkeeper settings` show it."""
+    """One setting, as the documentation and `innkeeper settings` show it."""
 
     name: str
     type: Any
@@ -46,57 +46,57 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one run; build them with `load`, which checks every value."""
+    """The settings of one process. Create them with `load`, which validates every value."""
 
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: Annotated[int, Meta(ge=0, le=65535)] = _setting(
-        8420, "Port to listen on; 0 takes a free one."
+        8420, "Port to listen on; 0 picks a free one."
     )
     data: Path = field(
         default_factory=lambda: user_data_path("innkeeper", appauthor=False),
-        metadata={"help": "Folder that holds the embedded database and the run's small files."},
+        metadata={"help": "Folder of the embedded database and of Innkeeper's other files."},
     )
     database: str = _setting(
-        "", "Address of a PostgreSQL server (postgresql://…); empty runs the embedded one."
+        "", "Address of a PostgreSQL server (postgresql://…); empty starts the embedded one."
     )
-    workers: Annotated[int, Meta(ge=1, le=256)] = _setting(1, "Processes that answer requests.")
+    workers: Annotated[int, Meta(ge=1, le=256)] = _setting(1, "Processes that serve requests.")
     jobs: bool = _setting(True, "Whether `serve` also starts a process that runs background jobs.")
     public_url: str = _setting(
-        "", "URL that links in answers start with; empty follows the caller's Host header."
+        "", "Base URL of links in responses; empty uses the request's Host header."
     )
     max_body_bytes: Annotated[int, Meta(ge=1024)] = _setting(
         1_048_576, "Largest request body, in bytes."
     )
     max_connections: Annotated[int, Meta(ge=1)] = _setting(
         1000,
-        "Connections that each process holds; over it the one that waits longest for a request "
-        "is closed, or a new one answered 503.",
+        "Client connections of each process. Beyond that, the connection that has been idle "
+        "longest is closed, or a new one gets 503.",
     )
     head_seconds: Annotated[float, Meta(gt=0)] = _setting(
         10.0, "Seconds in which a request's line and headers must arrive."
     )
     body_seconds: Annotated[float, Meta(gt=0)] = _setting(
-        30.0, "Seconds in which a request's body must arrive, and one more for every 16 KB of it."
+        30.0, "Seconds in which a request's body must arrive, plus one for every 16 KB of it."
     )
     response_seconds: Annotated[float, Meta(gt=0)] = _setting(
         60.0,
-        "Seconds for which a client may leave a response unread, and one more for every 16 KB.",
+        "Seconds for which a client may leave a response unread, plus one for every 16 KB.",
     )
     keep_alive_seconds: Annotated[int, Meta(ge=1)] = _setting(
         5, "Seconds for which a connection stays open between two requests."
     )
     trusted_proxies: str = _setting(
         "127.0.0.0/8,::1/128",
-        "Addresses or networks of proxies in front, separated by commas, whose X-Forwarded-For "
-        "names the caller: log-ins are limited by it.",
+        "Addresses or networks of reverse proxies, separated by commas. Their X-Forwarded-For "
+        "names the caller, by which log-ins are limited.",
     )
     stop_seconds: Annotated[float, Meta(ge=2)] = _setting(
         30.0,
-        "Seconds in which `serve` ends once it is told to stop: requests and jobs under way have "
-        "half of them, then they are cut off.",
+        "Seconds in which `serve` stops after a signal. Running requests and jobs get half of "
+        "them, then they are cancelled.",
     )
     more_info_url: str = _setting(
-        "https://support.sitecore.com", "Value of moreInfoUrl in error answers."
+        "https://support.sitecore.com", "Value of moreInfoUrl in error responses."
     )
     pool_size: Annotated[int, Meta(ge=1, le=1000)] = _setting(
         8, "Database connections of each process."
@@ -104,67 +104,65 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least severe level that is logged: debug, info, warning or error."
     )
-    log_format: Literal["json", "text"] = _setting("json", "Shape of log lines: json or text.")
+    log_format: Literal["json", "text"] = _setting("json", "Format of log lines: json or text.")
     metrics_token: str = _setting(
         "",
-        "Bearer token that reads /metrics from other machines; empty leaves it to this machine.",
+        "Bearer token for /metrics from other machines; empty allows only this machine.",
         secret=True,
     )
-    metrics_open: bool = _setting(False, "Whether everybody may read /metrics.")
+    metrics_open: bool = _setting(False, "Whether anyone may read /metrics.")
     secrets_key: str = _setting(
         "",
         "Keys that encrypt the secrets in the database, newest first, separated by commas; empty "
-        "keeps one in the file secrets.key of the data folder. The same on every machine.",
+        "stores one in the file secrets.key of the data folder. Use the same on every machine.",
         secret=True,
     )
     allowed_private_hosts: str = _setting(
         "",
-        "Names, addresses or networks (10.0.0.0/8) that are not public and to which webhooks and "
-        "deliveries may go nevertheless, separated by commas; empty allows none.",
+        "Private host names, addresses or networks (10.0.0.0/8) that webhooks and deliveries may "
+        "connect to, separated by commas; empty allows none.",
     )
     export_destinations: str = _setting(
         "",
-        "Folders and URLs (s3://bucket/exports) that audience exports may be delivered to, and "
-        "below, separated by commas; the folder `exports` of the data folder always may.",
+        "Folders and URLs (s3://bucket/exports) that audience exports may be delivered to, with "
+        "everything below them, separated by commas. The folder `exports` of the data folder is "
+        "always allowed.",
     )
     cors_origins: str = _setting(
-        "*", "Origins whose browsers may call, separated by commas; * allows all."
+        "*", "Origins that browsers may call the API from, separated by commas; * allows all."
     )
-    contact_is_customer: bool = _setting(
-        True, "Whether being a contact of an order makes a guest a customer."
-    )
+    contact_is_customer: bool = _setting(True, "Whether a contact of an order becomes a customer.")
     travel_tenant: bool = _setting(
-        False, "Whether a consumer of an order who gives no identity becomes a traveller."
+        False, "Whether a consumer of an order without an identity becomes a traveller."
     )
     force_close: bool = _setting(
         False,
-        "Whether a FORCE_CLOSE event ends its session at every point of sale, not only at test "
-        "ones.",
+        "Whether a FORCE_CLOSE event ends its session at every point of sale; otherwise only at "
+        "those for tests.",
     )
     visitor_retention_days: Annotated[int, Meta(ge=0)] = _setting(
         183,
-        "Days after which a visitor without orders who was not seen again is forgotten; 0 never "
-        "forgets.",
+        "Days of inactivity after which a visitor without orders is deleted; 0 never deletes.",
     )
     idempotency_hours: Annotated[int, Meta(ge=1, le=8760)] = _setting(
-        24, "Hours for which an Idempotency-Key is remembered."
+        24, "Hours for which an Idempotency-Key is stored."
     )
     files: str = _setting(
         "",
-        "Where uploads and exports are kept: a folder, or an address such as s3://bucket/prefix "
-        "(extra `s3`); empty keeps them in the data folder.",
+        "Where uploads and exports are stored: a folder, or a URL such as s3://bucket/prefix "
+        "(extra `s3`); empty stores them in the data folder.",
     )
     max_upload_bytes: Annotated[int, Meta(ge=1024)] = _setting(
         52_428_800, "Largest file of a batch or import over HTTP, in bytes."
     )
     batch_days: Annotated[int, Meta(ge=1, le=3650)] = _setting(
-        30, "Days for which batches, what failed in them and finished exports are remembered."
+        30, "Days for which batches, their failed records and finished exports are stored."
     )
     batch_tracking: bool = _setting(
-        False, "Whether batches may hold records of the old schema `tracking`: stream events."
+        False, "Whether batches accept records of the old schema `tracking`: stream events."
     )
     rate_limit: Annotated[float, Meta(ge=0)] = _setting(
-        0.0, "Requests a second that each process allows one client key; 0 sets no limit."
+        0.0, "Requests per second that each process allows a client key; 0 sets no limit."
     )
     statement_timeout_ms: Annotated[int, Meta(ge=0)] = _setting(
         30_000, "Milliseconds after which a database statement is cancelled; 0 never cancels."
@@ -173,42 +171,42 @@ class Settings:
     lake: str = _setting(
         "",
         "Folder, or fsspec URL such as s3://bucket/path, of the lake's files; "
-        "empty keeps them in the data folder.",
+        "empty stores them in the data folder.",
     )
     lake_engine: Literal["duckdb", "spark"] = _setting(
         DUCKDB,
-        "What answers questions to the lake: duckdb, inside the server, or spark (extra `spark`, "
-        "Java 17).",
+        "Engine that runs queries over the lake: duckdb, inside the server, or spark (extra "
+        "`spark`, Java 17).",
     )
     lake_spark_master: str = _setting(
         "local[*]", "Address of the Spark cluster, such as spark://host:7077 or yarn."
     )
     lake_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
-        1024, "Memory of one question to the lake, in MB; more goes to the disk."
+        1024, "Memory of one query over the lake, in MB; beyond that it spills to disk."
     )
     lake_maintenance_mb: Annotated[int, Meta(ge=64)] = _setting(
         96,
-        "Memory of what keeps the lake fresh in the background, in MB, beside the engine itself; "
-        "more goes to the disk. From 256 on it uses every core.",
+        "Memory of flushes and compactions of the lake, in MB, in addition to the engine's own; "
+        "beyond that they spill to disk. From 256 on they use every core.",
     )
     lake_query_seconds: Annotated[int, Meta(ge=1)] = _setting(
-        120, "Seconds after which a question to the lake is cut off."
+        120, "Seconds after which a query over the lake is cancelled."
     )
     sql_memory_mb: Annotated[int, Meta(ge=64)] = _setting(
         128,
-        "Memory of one question that users wrote in SQL, in MB, beside the engine; more goes "
-        "to the disk.",
+        "Memory of one query that users wrote in SQL, in MB, in addition to the engine's own; "
+        "beyond that it spills to disk.",
     )
     sql_segment_seconds: Annotated[int, Meta(ge=1)] = _setting(
-        30, "Seconds after which a segment written in SQL is cut off."
+        30, "Seconds after which a segment written in SQL is cancelled."
     )
     live_segment_seconds: Annotated[int, Meta(ge=1, le=3600)] = _setting(
-        5, "Seconds between flushes of the lake, after which Live segments are up to date."
+        5, "Seconds between flushes of the lake, each of which updates Live segments."
     )
 
     @classmethod
     def declarations(cls) -> list[Declaration]:
-        """Every setting, in the order in which it is declared."""
+        """Return every setting, in the order of declaration."""
         hints = get_type_hints(cls, include_extras=True)
         defaults = cls()
         return [
@@ -223,9 +221,9 @@ class Settings:
         environment: Mapping[str, str] | None = None,
         **overrides: Any,
     ) -> "Settings":
-        """Defaults, then the file, then the environment, then `overrides` that are not None.
+        """Read settings: defaults, then the file, the environment, and `overrides` not None.
 
-        Raises OperatorError that names the setting, where it came from and what is wrong.
+        Later sources win. Raises OperatorError that names the setting, its source and the fault.
         """
         environment = os.environ if environment is None else environment
         hints = get_type_hints(cls, include_extras=True)
@@ -238,18 +236,18 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """What the parent process resolved, or without a parent what `load` finds."""
+        """Read the settings that the parent process resolved; without a parent, `load` them."""
         resolved = os.environ.get(RESOLVED)
         if resolved is None:
             return cls.load()
         return cls.load(environment={}, config="", **msgspec.json.decode(resolved))
 
     def to_environment(self) -> None:
-        """Put these settings where `from_environment` of this process and its children looks."""
+        """Store these settings for `from_environment` of this process and its children."""
         os.environ[RESOLVED] = msgspec.json.encode(self._plain()).decode()
 
     def redacted(self) -> dict[str, Any]:
-        """Name to value, with secrets and the password of the database address masked."""
+        """Return name -> value, with secrets and the database password masked."""
         plain = self._plain()
         secret = {
             item.name: MASK
@@ -263,7 +261,7 @@ class Settings:
 
 
 def masked(dsn: str) -> str:
-    """A database address without its password, in either of PostgreSQL's two spellings."""
+    """Return a database address with its password masked: a URL, or `key=value` pairs."""
     if "://" in dsn:
         parts = urlsplit(dsn)
         if parts.password is not None:
@@ -276,7 +274,7 @@ def masked(dsn: str) -> str:
         return urlunsplit(parts._replace(query=query))
     if "password" not in dsn:
         return dsn
-    # Values may be quoted and hold spaces, so nothing after the word is shown.
+    # Values may be quoted and contain spaces, so everything after the word is left out.
     return dsn[: dsn.index("password")] + f"password={MASK}"
 
 
@@ -287,7 +285,7 @@ def _help(item: Any) -> str:
 def _sources(
     config: Path | str | None, environment: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any, str]]:
-    """(name, value, where it came from), weakest source first."""
+    """Yield (name, value, source), the source of lowest priority first."""
     if config is None:
         config = environment.get(PREFIX + "CONFIG") or _default_file()
     if config:
@@ -329,6 +327,6 @@ def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
     try:
         converted = msgspec.convert(value, kind, strict=not isinstance(value, str))
     except msgspec.ValidationError as error:
-        shown = masked(value) if name == "database" and isinstance(value, str) else value
-        raise OperatorError(f"{source} sets {name} to {shown!r}: {error}.") from error
+        printable = masked(value) if name == "database" and isinstance(value, str) else value
+        raise OperatorError(f"{source} sets {name} to {printable!r}: {error}.") from error
     return converted

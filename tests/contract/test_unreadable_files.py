@@ -182,7 +182,7 @@ def test_f2_one_that_waits_for_storage_says_so(batches: Batches, site: Site) -> 
         batches.work()
         waiting = batches.api.get(made["href"]).json()
     assert waiting["status"] == "processing"
-    assert waiting["fault"].startswith("It waits, and is tried again: NotADirectoryError")
+    assert waiting["fault"].startswith("Waiting to try again: NotADirectoryError")
     site.pass_time()
     batches.work()
     done = batches.api.get(made["href"]).json()

@@ -19,7 +19,7 @@ MANY = 12  # By chance they stand in order once in 479,001,600 times.
 async def test_parts_of_an_order_stand_in_the_order_they_were_made(work: Work) -> None:
     """L-10, though all of it is made in one moment."""
     names = [f"part {number}" for number in range(MANY)]
-    with clock.pretending(datetime(2026, 3, 1, tzinfo=UTC)):
+    with clock.simulated(datetime(2026, 3, 1, tzinfo=UTC)):
         order = (await orders.create(work, ORDER))["ref"]
         for name in names:
             await order_items.create(work, order, {"name": name})

@@ -1,6 +1,6 @@
-"""Background work: thin tasks that call actions, on a queue in the same PostgreSQL.
+"""Background jobs: thin tasks that call actions, queued in the same PostgreSQL database.
 
-Write a task beside its like in this package and add its module to `worker.MODULES`:
+Add a task to the module of its subject, and a new module to `worker.MODULES`:
 
     @task("imports.run")
     async def run_import(work: Work, ref: str) -> None: ...

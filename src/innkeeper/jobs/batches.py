@@ -1,4 +1,4 @@
-"""Uploaded files applied in the background, and old ones forgotten."""
+"""Tasks that apply uploaded files, write export files and delete old ones."""
 
 import asyncio
 import logging
@@ -22,15 +22,17 @@ from innkeeper.wire.bulk.export_files import write
 log = logging.getLogger("innkeeper.jobs")
 
 MOST_EXPANSION: Final = 100
-"""How many times as large as the largest upload a file may be once it is expanded."""
+"""Largest size of a decompressed file, as a multiple of the largest upload."""
 _ATTEMPTS: Final = 1000
-"""Rewrites of one file that a run follows."""
+"""Times that one run starts over because an erasure rewrote the file."""
 
 
 @patient_task(batches.TASK)
 async def apply(work: Work, batch: str) -> None:
-    """Apply a batch; cut off, or while storage is away, it goes on later where it stopped. Nothing
-    when somebody is at it."""
+    """Apply a batch, or return if another job is applying it.
+
+    An interrupted run, or one without storage, continues later after the last committed line.
+    """
     ref = UUID(batch)
     if not await batches.claim(work, ref):
         return
@@ -42,58 +44,59 @@ async def apply(work: Work, batch: str) -> None:
 
 @scheduled("23 3 * * *", "batches.forget")
 async def forget(work: Work) -> None:
-    """Forget batches of more days ago than the settings say, and files that nobody waits for."""
+    """Delete batches older than `batch_days` with their files, and expired export files."""
     files = Files.of(work.settings)
 
-    # First the file: one that cannot be removed now is known, and removed tomorrow.
+    # The file goes before its row: the row of a file that cannot be deleted now brings it up again
+    # tomorrow.
     async def forget_batch(ref: UUID) -> None:
         await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
         await batches.forget(work, ref)
 
     old = [row["ref"] for row in await batches.forgettable(work)]
-    over = [
+    expired = [
         row["ref"]
         for row in await file_exports.list_with_files(work)
         if row["expires_at"] is not None and row["expires_at"] < clock.now()
     ]
     try:
-        await try_each(old, forget_batch, "forgetting a batch")
+        await try_each(old, forget_batch, "deleting a batch")
     finally:
-        await try_each(over, partial(file_exports.remove, work), "removing an export")
+        await try_each(expired, partial(file_exports.remove, work), "deleting an export")
 
 
 @patient_task(file_exports.TASK)
 async def write_export(work: Work, export: str) -> None:
-    """Write an export; cut off, or while storage is away, it is written again from the start."""
+    """Write an export; an interrupted run, or one without storage, starts again from the start."""
     ref = UUID(export)
-    known = await file_exports.fetch(work, ref)
-    if known["state"] not in ("waiting", "writing"):
+    row = await file_exports.fetch(work, ref)
+    if row["state"] not in ("waiting", "writing"):
         return
-    if known["state"] == "waiting":
+    if row["state"] == "waiting":
         await file_exports.move(work, ref, "writing")
     try:
-        await _write_export(work, known)
+        await _write_export(work, row)
     except (Unavailable, OSError) as fault:
-        await file_exports.put_off(work, known, fault)
+        await file_exports.put_off(work, row, fault)
     except Exception as fault:
         log.exception("export %s cannot be written", ref)
         await file_exports.move(work, ref, file_exports.FAILED, fault=operator_message(fault))
 
 
-async def _write_export(work: Work, known: Row) -> None:
-    ref = known["ref"]
+async def _write_export(work: Work, row: Row) -> None:
+    ref = row["ref"]
     files, name = Files.of(work.settings), file_exports.file_name(work.workspace, ref)
     with files.staged() as staged:
-        form, compressed = known["format"], known["compressed"]
-        many = await write(work, known["entity"], form, staged, compressed=compressed)
+        form, compressed = row["format"], row["compressed"]
+        count = await write(work, row["entity"], form, staged, compressed=compressed)
         size = staged.tell()
         put, undo = partial(files.put, name, staged), partial(files.remove, name)
         await within(seconds_to_put(size), name, put, undo=undo)
     if (await file_exports.fetch(work, ref))["state"] != "writing":
-        # Somebody was erased meanwhile, and may be in it.
+        # A guest was erased meanwhile, and the file may contain that guest.
         await asyncio.to_thread(files.remove, name)
         return
-    await file_exports.move(work, ref, file_exports.DONE, records=many, size=size)
+    await file_exports.move(work, ref, file_exports.DONE, records=count, size=size)
 
 
 async def _apply(work: Work, ref: UUID) -> None:
@@ -113,9 +116,10 @@ async def _apply(work: Work, ref: UUID) -> None:
 
 
 async def _read(work: Work, files: Files, batch: Row) -> None:
-    """Apply a file to its end, or end its batch with the reason why it cannot be applied.
+    """Apply a file to its end, or fail its batch with the reason.
 
-    What may pass (storage or the database is away) is noted and raised: the job runs again.
+    A fault that may be temporary (storage or the database is unreachable) is stored with the batch
+    and raised, so that the job runs again.
     """
     ref = batch["ref"]
     try:
@@ -124,9 +128,7 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
         raise
     except Exception as fault:
         if may_pass(fault) and not isinstance(fault, FileNotFoundError):
-            await batches.wait(
-                work, ref, f"It waits, and is tried again: {operator_message(fault)}"
-            )
+            await batches.wait(work, ref, f"Waiting to try again: {operator_message(fault)}")
             raise
         log.warning("batch %s cannot be applied", ref, exc_info=fault)
         await batches.move(work, ref, batches.ERROR, kept=True, fault=imports.reason(fault))
@@ -138,7 +140,7 @@ async def _apply_file(work: Work, files: Files, batch: Row) -> None:
     layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     async with files.fetched(batches.upload_name(work.workspace, batch["ref"])) as path:
         if not batch["line"]:
-            # Before anything of it is applied: a broken file is refused whole.
+            # Checked before the first record is applied, so that a damaged file changes nothing.
             most = MOST_EXPANSION * work.settings.max_upload_bytes
             await asyncio.to_thread(layout.check, path, most)
         with layout.opened(path) as source:

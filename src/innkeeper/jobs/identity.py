@@ -1,4 +1,4 @@
-"""Rule changes carried through the existing guests."""
+"""The task that applies changes of identity rules to existing guests."""
 
 import asyncio
 
@@ -10,9 +10,9 @@ from innkeeper.store.work import Work
 
 @task(TASK)
 async def run(work: Work) -> None:
-    """Run what is waiting in this workspace; cut off, it goes on where it stopped."""
+    """Run the pending rule changes of a workspace; an interrupted one continues where it ended."""
     while True:
         if await rule_changes.run_jobs(work):
             return
-        # A command is at it: wait, in case it is cut off.
+        # A command is running it. Wait, in case the command is interrupted.
         await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""The lake kept fresh: flush, compaction; Live segments; messages to other systems."""
+"""Tasks of the lake, Live segments, webhooks and audience exports."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -23,11 +23,11 @@ from innkeeper.store.work import Lend, Work
 
 @scheduled("* * * * * */5", "lake.flush")
 async def flush(work: Work) -> None:
-    """Flush what changed, and look at it with every Live segment."""
+    """Flush changed rows to the lake and update every Live segment, if the pause is over."""
     row = await work.one("lake.waiting")
     if row is None:
         return
-    # Half a tick sooner: a tick that comes a moment early must not wait for the next.
+    # Half a tick less, so that a tick that comes slightly early is not skipped.
     pause = timedelta(seconds=work.settings.live_segment_seconds - 2.5)
     recently = row["flushed_at"] is not None and row["flushed_at"] + pause > clock.now()
     if (row["waiting"] or row["touched"]) and not recently:
@@ -36,25 +36,25 @@ async def flush(work: Work) -> None:
 
 @scheduled("*/10 * * * *", "lake.compact")
 async def compact(work: Work) -> None:
-    """Keep files few, and free of what is old."""
+    """Merge the lake's files and drop replaced and deleted rows."""
     await compaction.compact(work)
 
 
 @scheduled("0 0 * * *", "segments.nightly")
 async def nightly(work: Work) -> None:
-    """At midnight UTC days have passed: every Live segment is calculated whole."""
+    """Recalculate every Live segment at midnight UTC, when conditions on days change."""
     await segment_runs.nightly(work)
 
 
 @scheduled("* * * * * */5", "webhooks.send")
 async def send(work: Work) -> None:
-    """A job for each address that has messages due."""
+    """Queue a job for each URL that has messages due."""
     await webhooks.queue_due(work)
 
 
 @lending_task(webhooks.SEND)
 async def send_to(lend: Lend, url: str) -> None:
-    """Messages to one address, in their order; others have a slot between its turns."""
+    """Send messages to one URL, in order; other URLs get the slot between its turns."""
     turn = await webhooks.send_to(lend, url)
     if turn.pause is not None:
         raise RetryAt(clock.now() + turn.pause)
@@ -68,31 +68,31 @@ async def publish(work: Work, segment: str) -> None:
 
 @task(RECALCULATE)
 async def recalculate(work: Work, segment: str) -> None:
-    """Calculate a Live segment whole: a trait that it asks for means something else now."""
+    """Recalculate a Live segment after one of its traits was redefined."""
     await segment_runs.recalculate(work, UUID(segment))
 
 
 @patient_task(RUN)
 async def run_export(work: Work, execution: str) -> None:
-    """One execution of an export; cut off, it starts anew, and while storage is away, later."""
+    """Run one execution of an export; an interrupted run starts again, without storage later."""
     await export_runs.run(work, UUID(execution))
 
 
 @lending_task(DELIVER)
 async def deliver(lend: Lend, execution: str) -> None:
-    """Files of an execution to their destination, again until they are there or given up."""
-    again = await deliveries.deliver(lend, UUID(execution))
-    if again is not None:
-        raise RetryAt(again)
+    """Deliver the files of an execution, with retries until it succeeds or is cancelled."""
+    retry_at = await deliveries.deliver(lend, UUID(execution))
+    if retry_at is not None:
+        raise RetryAt(retry_at)
 
 
 @scheduled("* * * * *", "exports.due")
 async def exports_due(work: Work) -> None:
-    """Exports whose time has come."""
+    """Start the exports that are due."""
     await audience_exports.start_due(work)
 
 
 @scheduled("23 3 * * *", "exports.forget")
 async def exports_forget(work: Work) -> None:
-    """Files of exports that are kept no longer."""
+    """Delete files of exports whose retention has ended."""
     await export_runs.forget_old(work)

@@ -1,4 +1,4 @@
-"""What erasure leaves to the background: files at rest."""
+"""The task that removes erased guests from stored files: uploads, exports and the lake."""
 
 import asyncio
 import logging
@@ -21,41 +21,41 @@ _PAUSE_SECONDS: Final = 1.0
 _ATTEMPTS: Final = 60
 
 
-# On a schedule rather than queued by each erasure: one that commits while a search is under way
-# is found by the next, and erasures do not wait for each other to queue it.
+# Scheduled rather than queued by each erasure: an erasure that commits during a search is handled
+# by the next search, and erasures do not wait for each other to queue one.
 @scheduled("* * * * * */5", "privacy.files")
 async def search(work: Work) -> None:
-    """Take who was erased out of uploads, exports and the lake."""
+    """Remove erased guests from uploads, exports and the lake."""
     await search_files(work)
 
 
 async def search_files(work: Work) -> dict[str, int]:
-    """Search everything at rest; how many files changed, by place."""
-    wanted = await privacy.wanted(work)
-    if wanted is None:
+    """Search all stored files; return target name -> number of files changed."""
+    erased = await privacy.wanted(work)
+    if erased is None:
         return {}
     files = Files.of(work.settings)
     searches: dict[str, Callable[[], Awaitable[int]]] = {
-        "uploads": partial(_search_uploads, work, files, wanted.digests),
+        "uploads": partial(_search_uploads, work, files, erased.digests),
         "exports": partial(search_exports, work),
         "lake": partial(_search_lake, work),
         **{
-            place.name: partial(place.files, work, wanted.guests)
-            for place in erasure.targets()
-            if place.files is not None
+            target.name: partial(target.files, work, erased.guests)
+            for target in erasure.targets()
+            if target.files is not None
         },
     }
-    found: dict[str, int] = {}
+    changed: dict[str, int] = {}
 
-    async def look_in(name: str) -> None:
-        if many := await searches[name]():
-            found[name] = many
+    async def search_target(name: str) -> None:
+        if count := await searches[name]():
+            changed[name] = count
 
-    # A place that cannot be searched now keeps nobody in the others; all are searched again.
-    await try_each(searches, look_in, "searching files for erased guests")
-    await audit.note(work, "privacy.files", None, changed=found)
-    await privacy.searched(work, wanted)
-    return found
+    # A target that fails does not stop the others; then all of them are searched again.
+    await try_each(searches, search_target, "searching files for erased guests")
+    await audit.note(work, "privacy.files", None, changed=changed)
+    await privacy.searched(work, erased)
+    return changed
 
 
 async def _search_uploads(work: Work, files: Files, digests: frozenset[bytes]) -> int:
@@ -63,11 +63,11 @@ async def _search_uploads(work: Work, files: Files, digests: frozenset[bytes]) -
 
 
 async def _search_lake(work: Work) -> int:
-    """Write the lake's files again without who was erased; how many were dropped."""
+    """Rewrite the lake's files without erased guests; return how many files were dropped."""
     for _ in range(_ATTEMPTS):
         done = await compaction.erase(work)
         if done is not None:
             return done.dropped
-        # Another process compacts: what it read before the erasure is compacted again.
+        # Another process is compacting, and may have read files before the erasure: try again.
         await asyncio.sleep(_PAUSE_SECONDS)
     raise TimeoutError("the lake was busy for too long")

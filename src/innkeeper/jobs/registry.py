@@ -1,4 +1,4 @@
-"""The task board: how functions become jobs, and how each run gets its connection."""
+"""Decorators that register functions as tasks, their retries, and the connection of each run."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,8 +17,8 @@ P = ParamSpec("P")
 Task = Callable[Concatenate[Work, P], Awaitable[None]]
 LendingTask = Callable[Concatenate[Lend, P], Awaitable[None]]
 
-BOARD: Final = Blueprint()
-# A job that a stopping or dying worker cut off must come back, so that every task has one.
+TASKS: Final = Blueprint()
+# Every task has a retry strategy: a job that was cancelled with its worker must run again.
 MOST_ATTEMPTS: Final = 10
 RETRY: Final = RetryStrategy(max_attempts=MOST_ATTEMPTS, exponential_wait=2)
 LONGEST_PAUSE: Final = 300
@@ -29,8 +29,11 @@ log = logging.getLogger("innkeeper.jobs")
 
 
 class _Scheduled(BaseRetryStrategy):
-    """Runs again soon after a fault, and while it waits the next tick does not come: tasks that
-    run often wait a minute at most."""
+    """Retry a scheduled task with increasing pauses of at most `longest` seconds.
+
+    The next tick is skipped while a retry is pending, so tasks that run often wait a minute at
+    most.
+    """
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -42,8 +45,10 @@ class _Scheduled(BaseRetryStrategy):
 
 
 class _Patience(BaseRetryStrategy):
-    """Runs again when the job says so, and after a fault that it did not foresee; without end,
-    since the job knows when to give up."""
+    """Retry at the time of a raised `RetryAt`, and after other faults with increasing pauses.
+
+    There is no last attempt: the job itself decides when to stop.
+    """
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         if isinstance(exception, RetryAt):
@@ -52,13 +57,13 @@ class _Patience(BaseRetryStrategy):
 
 
 def task(name: str, retry: BaseRetryStrategy = RETRY) -> Callable[[Task[P]], Task[P]]:
-    """Register a task under a name; it runs with a `Work` of the workspace it was queued for.
+    """Register a task under a name; it gets a `Work` of the workspace that it was queued for.
 
-    It may run again after a crash or an error, so it must be able to go on where it stopped.
+    It runs again after a crash or an error, so it must be able to continue from what is committed.
     """
 
     def register(function: Task[P]) -> Task[P]:
-        @BOARD.task(name=name, retry=retry, pass_context=True)
+        @TASKS.task(name=name, retry=retry, pass_context=True)
         async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
             await _in_workspace(context, workspace, name, function, args)
 
@@ -68,16 +73,18 @@ def task(name: str, retry: BaseRetryStrategy = RETRY) -> Callable[[Task[P]], Tas
 
 
 def patient_task(name: str) -> Callable[[Task[P]], Task[P]]:
-    """A `task` that runs again at the time of the `Later` that it raises."""
+    """Register a `task` that runs again at the time of the `RetryAt` that it raises."""
     return task(name, _Patience())
 
 
 def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:
-    """A `patient_task` that borrows connections for as long as it needs each, and holds none while
-    it waits for others; it gets what lends them."""
+    """Register a `patient_task` that gets a function that lends connections.
+
+    It holds a connection only while it uses it, and none while it waits for another system.
+    """
 
     def register(function: LendingTask[P]) -> LendingTask[P]:
-        @BOARD.task(name=name, retry=_Patience(), pass_context=True)
+        @TASKS.task(name=name, retry=_Patience(), pass_context=True)
         async def run(context: JobContext, /, workspace: str, **args: Any) -> None:
             database: Database = context.additional_context[DATABASE]
             act: Callable[..., Awaitable[None]] = function
@@ -91,16 +98,16 @@ def lending_task(name: str) -> Callable[[LendingTask[P]], LendingTask[P]]:
 def scheduled(cron: str, name: str) -> Callable[[Task[[]]], Task[[]]]:
     """Register a task that runs for every workspace on a schedule (cron, UTC).
 
-    Runs do not overlap: one still under way lets the next wait, and only one waits. A workspace
-    where it fails holds up no other. A task that runs at least hourly is not run again for that:
-    its next tick is soon enough, and comes on time everywhere.
+    Runs do not overlap: at most one waits for the current one. A failure in one workspace does not
+    affect the others. A task that runs at least hourly is not retried: its next tick comes soon
+    enough, and a retry would delay it in every workspace.
     """
     is_often = cron.startswith("*")
     retry = _Scheduled(_SHORT_PAUSE if is_often else LONGEST_PAUSE)
 
     def register(function: Task[[]]) -> Task[[]]:
-        @BOARD.periodic(cron=cron)
-        @BOARD.task(name=name, retry=retry, pass_context=True, queueing_lock=name, lock=name)
+        @TASKS.periodic(cron=cron)
+        @TASKS.task(name=name, retry=retry, pass_context=True, queueing_lock=name, lock=name)
         async def run(context: JobContext, /, timestamp: int) -> None:
             database: Database = context.additional_context[DATABASE]
             async with database.control("job") as work:

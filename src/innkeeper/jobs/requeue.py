@@ -1,7 +1,8 @@
-"""Work that is unfinished though no job is at it: its job was lost, so it is queued again.
+"""Queue unfinished work again whose job was lost.
 
-Every minute, in each workspace. Whatever an `Unfinished` lists either has a job that waits or
-runs, or gets one here; what cannot go on ends with a reason instead (`batches.end_interrupted`).
+Runs every minute, in each workspace. Each row that an `Unfinished` finds either has a pending or
+running job, or gets one. Imports that cannot continue fail with a reason instead
+(`batches.end_interrupted`).
 """
 
 import logging
@@ -26,13 +27,13 @@ def _no_lock(work: Work, row: Row) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A kind of work that a task does in the background."""
+    """A kind of background work: its task, and the query for its unfinished rows."""
 
     task: str
     member: str
-    """The argument of the task that names what it works on; empty for a task without one."""
+    """The task's argument that holds the row's ref; empty for a task without arguments."""
     find: Callable[[Work], Awaitable[list[Row]]]
-    """What of it is unfinished, each with its `ref`."""
+    """Returns the unfinished rows, each with its `ref`."""
     lock: Callable[[Work, Row], str | None] = _no_lock
     queue: str = "default"
 
@@ -69,15 +70,18 @@ UNFINISHED: Final = (
 
 @scheduled("* * * * *", "jobs.requeue")
 async def requeue(work: Work) -> None:
-    """Queue again what has no job, and end imports whose command was killed."""
-    await try_each(UNFINISHED, partial(requeue_kind, work), "queueing again")
-    if ended := await batches.end_interrupted(work):
-        log.warning("%d imports of %s were interrupted", ended, work.workspace)
+    """Queue unfinished work that has no job, and fail imports whose command was killed."""
+    await try_each(UNFINISHED, partial(requeue_kind, work), "queueing lost jobs again")
+    if interrupted := await batches.end_interrupted(work):
+        log.warning("%d imports of %s were interrupted", interrupted, work.workspace)
 
 
 async def requeue_kind(work: Work, kind: Unfinished) -> None:
-    """Queue what is unfinished and has no job. Looked for in this order: a job that ends in between
-    leaves nothing to do to the one that is queued for nothing."""
+    """Queue the unfinished rows of one kind that have no job.
+
+    Rows are read before jobs. If a job ends in between, the job queued here has nothing to do;
+    in the other order, unfinished work would be missed.
+    """
     rows = await kind.find(work)
     if not rows:
         return

@@ -1,4 +1,4 @@
-"""The worker: the process that runs background jobs, started by `serve` or by hand."""
+"""The worker process that runs background jobs, started by `serve` or by `jobs run`."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from procrastinate.worker import Worker
 
 from innkeeper.actions.admin.background import DELIVERIES
 from innkeeper.actions.audiences import workspace_share
-from innkeeper.jobs.registry import BOARD, DATABASE
+from innkeeper.jobs.registry import DATABASE, TASKS
 from innkeeper.jobs.worker_locks import WorkerLock
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, with_options
@@ -35,34 +35,34 @@ MODULES: Final = (
 )
 """Every module that registers tasks."""
 CONCURRENCY: Final = 4
-"""Jobs that run at once in one worker, beside deliveries."""
+"""Jobs that run at once in one worker, in addition to deliveries."""
 _CANCEL_SHARE: Final = 0.4
 _END_SHARE: Final = 0.5
-"""Shares of `stop_seconds` after which jobs under way are cancelled and queued again, and after
-which the process ends whatever its threads wait for."""
+"""Shares of `stop_seconds` after which running jobs are cancelled and queued again, and after
+which the process exits even if threads still wait."""
 LOST: Final = 75
-"""The exit status of a worker that must not go on: others take its jobs for left behind."""
+"""Exit status of a worker that must stop because other workers may requeue its jobs."""
 _CONNECTIONS: Final = 4
-"""For deliveries, which hold one for a moment only, and for upkeep."""
-_LOOK_SECONDS: Final = 0.05
+"""Pool connections for deliveries, which hold one only briefly, and for maintenance."""
+_IDLE_CHECK_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 5.0
 _POLL_SECONDS_ONCE: Final = 0.2
 _PRUNE_SECONDS: Final = 7 * 86400.0
-"""Longer than any silence: `presence` decides who is gone."""
+"""Longer than any outage, so that `worker_locks` alone decides which workers are dead."""
 
 
 def queue_of(dsn: str) -> procrastinate.App:
-    """The queue in the database, with every task registered."""
+    """Return the job queue of a database, with every task registered."""
     for module in MODULES:
         import_module(module)
     connector = procrastinate.PsycopgConnector(conninfo=jobs_path(dsn), min_size=1, max_size=6)
     app = procrastinate.App(connector=connector)
-    app.add_tasks_from(BOARD, namespace="")
+    app.add_tasks_from(TASKS, namespace="")
     return app
 
 
 def jobs_path(dsn: str) -> str:
-    """The address for connections that find the queue's tables without their schema."""
+    """Return the database address with the queue's schema as search path."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
 
     dsn = with_options(dsn)
@@ -73,23 +73,24 @@ def jobs_path(dsn: str) -> str:
 async def work_jobs(
     settings: Settings, *, once: bool = False, lost: Callable[[], None] = lambda: None
 ) -> None:
-    """Run jobs until told to stop; with `once`, until nothing is due that was not scheduled since.
+    """Run jobs until a stop signal; with `once`, until no job is due, except scheduled ones that
+    were added meanwhile.
 
-    `lost` is called, from another thread, when the database is out of reach for so long that
-    another worker may begin the jobs of this one again.
+    `lost` is called from another thread when the database has been unreachable for so long that
+    another worker may requeue the jobs of this one.
     """
     database = Database(settings.database, CONCURRENCY + 1 + _CONNECTIONS, 0, settings)
     await database.open()
     try:
         async with queue_of(settings.database).open_async() as queue:
-            with WorkerLock(jobs_path(settings.database), lost) as presence:
-                await _run(queue, database, presence, once=once)
+            with WorkerLock(jobs_path(settings.database), lost) as lock:
+                await _run(queue, database, lock, once=once)
     finally:
         await database.close()
 
 
 async def _run(
-    queue: procrastinate.App, database: Database, presence: WorkerLock, *, once: bool
+    queue: procrastinate.App, database: Database, lock: WorkerLock, *, once: bool
 ) -> None:
     lanes = {"default": CONCURRENCY, DELIVERIES: workspace_share.SLOTS}
     workers = [_worker(queue, name, slots, database, once=once) for name, slots in lanes.items()]
@@ -108,15 +109,15 @@ async def _run(
     async with database.control("jobs") as work:
         last = await work.one("jobs.last")
     with on_stop(stop_in_time):
-        running = [asyncio.create_task(_ended(worker)) for worker in workers]
-        ids = [await _registered(each, task) for each, task in zip(workers, running, strict=True)]
+        running = [asyncio.create_task(_run_worker(worker)) for worker in workers]
+        ids = [await _worker_id(each, task) for each, task in zip(workers, running, strict=True)]
         for each in ids:
-            presence.add(each)
+            lock.add(each)
         if once and last is not None:
             async with database.control("jobs") as work:
                 await _until_idle(work, ids, last["id"], running)
             stop()
-        # One that ends for a fault of its own ends all: whoever started us starts us anew.
+        # If one worker fails, all of them stop: the parent process starts a new process.
         await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         stop()
         await asyncio.gather(*running)
@@ -138,17 +139,17 @@ def _worker(
     )
 
 
-async def _ended(worker: Worker) -> None:
-    """Run a worker to its end."""
+async def _run_worker(worker: Worker) -> None:
+    """Run a worker until it stops."""
     await worker.run()  # type: ignore[no-untyped-call]
 
 
-async def _registered(worker: Worker, running: asyncio.Task[None]) -> int:
-    """The id that a worker got."""
+async def _worker_id(worker: Worker, running: asyncio.Task[None]) -> int:
+    """Wait until a worker is registered and return its id."""
     while worker.worker_id is None:
         if running.done():
             await running
-            raise RuntimeError("a worker ended before it began")
+            raise RuntimeError("a worker ended before it was registered")
         await asyncio.sleep(0.001)
     return worker.worker_id
 
@@ -156,28 +157,28 @@ async def _registered(worker: Worker, running: asyncio.Task[None]) -> int:
 async def _until_idle(
     work: Work, workers: Sequence[int], last: int, running: Sequence[asyncio.Task[None]]
 ) -> None:
-    """Wait until nothing is due and nothing is under way here, or a worker has ended."""
+    """Wait until no job is due or running here, or a worker has ended."""
     while not any(task.done() for task in running):
-        found = await work.one("jobs.left", workers=workers, last=last)
-        if found is not None and not found["any"]:
+        row = await work.one("jobs.left", workers=workers, last=last)
+        if row is not None and not row["any"]:
             return
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_IDLE_CHECK_SECONDS)
 
 
 def end_at_once() -> None:
-    """End this process without another step."""
+    """Exit this process immediately, without cleanup."""
     os._exit(LOST)
 
 
 def main() -> None:
-    """The process that `serve` starts: settings from the environment, ends with its parent."""
+    """Run the worker that `serve` starts: settings from the environment, ends with its parent."""
     parent = int(os.environ.get("INNKEEPER_PARENT", "0"))
     follow = follow_parent(signal.SIGTERM, parent) if parent else None
     if follow is not None:
         follow()
     settings = Settings.from_environment()
     configure_logs(settings.log_level, settings.log_format)
-    # Two lines a job, with its arguments, are for a developer only.
+    # The queue logs two lines a job, with its arguments: useful to developers only.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     collect_seldom()
     asyncio.run(work_jobs(settings, lost=end_at_once))

@@ -1,9 +1,9 @@
-"""Which workers live: each holds a lock in the database; the jobs of who is gone are taken back.
+"""Advisory locks that show which workers are alive; jobs of dead workers are queued again.
 
-The lock belongs to a connection, which ends with its process: the database frees it at once when
-a worker is killed, and keeps it however busy one that lives is. A worker is gone when its lock is
-free and it has told nothing for some seconds. One that lost its connection and gets no other ends
-itself before that, so that no job of a live worker is taken.
+A lock belongs to a connection, and the connection to a process. The database releases the lock at
+once when a worker is killed, and holds it however busy a live worker is. A worker counts as dead
+when its lock is free and its heartbeat has been missing for some seconds. A worker that loses its
+connection and cannot reconnect exits before that, so that no job of a live worker is requeued.
 """
 
 import logging
@@ -21,12 +21,14 @@ from innkeeper.store.queries import Queries
 
 BEAT_SECONDS: Final = 2.0
 SILENT_SECONDS: Final = 10.0
-"""A worker whose lock is free is gone once it has told nothing for so long, as we saw ourselves."""
+"""Seconds without a heartbeat, measured by our own clock, after which a worker whose lock is free
+counts as dead."""
 FENCE_SECONDS: Final = 5.0
-"""So long after its lock was lost a worker ends; it notices and tries to connect within 4 more."""
+"""Seconds after losing its lock at which a worker exits; noticing and reconnecting takes up to 4
+more."""
 LOCKS: Final = 1_481_909
-"""The number that keeps these advisory locks apart from all others."""
-# A connection to a machine that is gone is noticed by both ends: by us first.
+"""First key of these advisory locks, which separates them from all others."""
+# Both ends detect a connection to a dead machine; our end does so first.
 _OURS: Final = {
     "connect_timeout": 2,
     "keepalives_idle": 5,
@@ -40,9 +42,10 @@ log = logging.getLogger("innkeeper.jobs")
 
 
 class WorkerLock:
-    """Tells that the workers of this process live, from a thread that no job holds up.
+    """Holds the locks of this process's workers and sends heartbeats, in a thread of its own.
 
-    `lost` is called from it when this process may be taken for gone: it must end.
+    `lost` is called from that thread when other workers may consider this process dead: it must
+    exit.
     """
 
     def __init__(
@@ -54,16 +57,17 @@ class WorkerLock:
         options = conninfo_to_dict(dsn).get("options") or ""
         self._dsn = make_conninfo(dsn, options=f"{options} {_THEIRS}", **_OURS)
         self._lost = lost
-        self._silent = silent_seconds
+        self._silent_seconds = silent_seconds
         self._queries = Queries(None)
         self._workers: dict[int, bool] = {}
-        """Our workers, and whether this connection holds their locks."""
-        self._seen: dict[int, tuple[datetime, float]] = {}
+        """Our workers: id -> whether this connection holds its lock."""
+        self._silent_workers: dict[int, tuple[datetime, float]] = {}
+        """Workers without a lock: id -> last heartbeat, and when we first saw it (monotonic)."""
         self._connection: psycopg.Connection | None = None
-        self._alone_since: float | None = None
+        self._disconnected_since: float | None = None
         self._ended = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="worker locks", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -81,25 +85,25 @@ class WorkerLock:
         self.close()
 
     def add(self, worker: int) -> None:
-        """A worker of this process, from now on."""
+        """Add a worker of this process."""
         self._workers[worker] = False
         self._wake.set()
 
     def beat(self) -> None:
-        """Hold our locks, tell that we live, take back the jobs of who is gone.
+        """Take our locks, send a heartbeat, and requeue the jobs of dead workers.
 
         Raises psycopg.Error.
         """
         connection = self._connected()
         for worker, held in list(self._workers.items()):
             if not held:
-                answer = self._all("jobs.hold", locks=LOCKS, worker=worker)
-                self._workers[worker] = bool(answer[0][0])
+                rows = self._all("jobs.hold", locks=LOCKS, worker=worker)
+                self._workers[worker] = bool(rows[0][0])
         connection.execute(self._queries.text("jobs.beat"), {"workers": list(self._workers)})
-        self._take_back(connection)
+        self._requeue_lost_jobs(connection)
 
     def close(self) -> None:
-        """Let go of the locks."""
+        """Release the locks by closing the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -108,34 +112,39 @@ class WorkerLock:
         while not self._ended.is_set():
             try:
                 self.beat()
-                self._alone_since = None
+                self._disconnected_since = None
             except psycopg.Error as error:
-                log.warning("cannot tell that this worker lives: %s", error)
+                log.warning("the heartbeat of this worker failed: %s", error)
                 self._fence()
             self._wake.wait(BEAT_SECONDS)
             self._wake.clear()
 
     def _fence(self) -> None:
-        """End before others take us for gone. With the connection up the lock is held still."""
+        """Exit before other workers consider this one dead.
+
+        While the connection is open, the lock is still held and nothing needs to be done.
+        """
         if self._connection is not None and not self._connection.closed:
             return
         self.close()
         now = time.monotonic()
-        self._alone_since = self._alone_since or now
-        if self._workers and now - self._alone_since >= FENCE_SECONDS:
-            log.error("the database cannot be reached: this worker ends, its jobs run again")
+        self._disconnected_since = self._disconnected_since or now
+        if self._workers and now - self._disconnected_since >= FENCE_SECONDS:
+            log.error("the database is unreachable: this worker stops, its jobs run again")
             self._lost()
 
-    def _take_back(self, connection: psycopg.Connection) -> None:
-        """Queue again what workers that are gone were at; nobody else does so at the same time."""
+    def _requeue_lost_jobs(self, connection: psycopg.Connection) -> None:
+        """Queue the jobs of dead workers again; the lock lets one worker at a time do so."""
         now = time.monotonic()
         silent = dict(self._all("jobs.unheld", locks=LOCKS))
-        self._seen = {
-            worker: seen if (seen := self._seen.get(worker)) and seen[0] == at else (at, now)
+        self._silent_workers = {
+            worker: last
+            if (last := self._silent_workers.get(worker)) and last[0] == at
+            else (at, now)
             for worker, at in silent.items()
         }
-        for worker, (at, since) in self._seen.items():
-            if worker in self._workers or now - since < self._silent:
+        for worker, (at, since) in self._silent_workers.items():
+            if worker in self._workers or now - since < self._silent_seconds:
                 continue
             with connection.transaction():
                 if self._all("jobs.gone", locks=LOCKS, worker=worker, at=at):
@@ -146,7 +155,7 @@ class WorkerLock:
 
     def _retry(self, worker: int | None) -> None:
         for job, task, _ in self._all("jobs.take_back", worker=worker):
-            log.warning("job %s (%s) was cut off and runs again", job, task)
+            log.warning("job %s (%s) was interrupted and runs again", job, task)
 
     def _all(self, query: str, **params: Any) -> list[tuple[Any, ...]]:
         return self._connected().execute(self._queries.text(query), params).fetchall()

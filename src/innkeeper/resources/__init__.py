@@ -1,1 +1,1 @@
-"""What exists: typed declarations of every resource. No I/O."""
+"""Typed declarations of every resource and of the values that fields accept. No I/O."""

@@ -1,7 +1,7 @@
-"""The shape of a declaration: a resource is a class, its fields are attributes.
+"""Base classes of declarations: a resource is a class, its fields are class attributes.
 
 Everything that walks a declaration (decoder, encoder, OpenAPI, imports, the segment builder,
-test strategies) reads `Resource.fields`, in the order they are written.
+test strategies) reads `Resource.fields`, in the order of declaration.
 """
 
 import re
@@ -13,18 +13,19 @@ from innkeeper.resources.kinds import Instant, Kind, Text
 Record = dict[str, Any]
 """A resource as the store returns it: field names in snake_case, absent fields left out."""
 Changes = dict[str, Any]
-"""What a caller wants different: absent means unchanged, None means clear."""
+"""Changes that a caller requests: an absent field stays as it is, None clears it."""
 
 
 @dataclass(eq=False)
 class Field:
-    """One member of a resource.
+    """One field of a resource.
 
     `required`: must be present on create. `fixed`: cannot change after create. `owned`: set by
-    the server; accepted and ignored when sent (C-9). `clearable`: null and PUT may remove it.
-    `column`: has a column of its own instead of a member in the row's body. `personal`: names
-    or locates a person, so roles without that right see it masked. `page_address`: the address of
-    a page, whose query may do so. `free`: JSON that nobody declared, which may do so as well.
+    the server; accepted and ignored in requests (C-9). `clearable`: null and PUT may remove it.
+    `column`: has a column of its own instead of a member in the row's body. `personal`: identifies
+    or locates a person, so roles without the right to personal data see it masked.
+    `page_address`: the URL of a page, whose query may contain personal data. `free`: JSON without
+    declared members, which may contain personal data as well.
     """
 
     kind: Kind
@@ -44,12 +45,12 @@ class Field:
 
 
 def ref_of(what: str) -> Field:
-    """The public UUID of a resource."""
+    """Declare the public UUID of a resource."""
     return Field(Text(), f"Reference of the {what}: a UUID.", owned=True, column=True)
 
 
 def instant_at(doc: str) -> Field:
-    """A server-owned instant with a column of its own."""
+    """Declare an instant that the server sets, with a column of its own."""
     return Field(Instant(), doc, owned=True, column=True)
 
 
@@ -57,13 +58,13 @@ class Resource:
     """Base of every declaration."""
 
     singular: ClassVar[str]
-    """As in error texts: `Guest`, `Order item`."""
+    """The name in error texts: `Guest`, `Order item`."""
     fields: ClassVar[dict[str, Field]]
     """Every field by name, in order of declaration."""
     versioned: ClassVar[bool] = False
-    """Answers carry its version as ETag, and writes heed If-Match."""
+    """Whether responses have its version as ETag, and writes check If-Match."""
     pairs: ClassVar[bool] = False
-    """Holds free pairs instead of declared fields: a data extension."""
+    """Whether it holds free key-value pairs instead of declared fields: a data extension."""
 
     def __init_subclass__(cls) -> None:
         cls.fields = {

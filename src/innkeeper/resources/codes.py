@@ -1,4 +1,4 @@
-"""Code sets that fields are checked against; a test holds them against an independent source."""
+"""Sets of standard codes that fields accept; a test compares them with an independent source."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a workspace is configured with, as far as callers see it: points of sale."""
+"""Declaration of points of sale, the part of a workspace's configuration that has fields."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ DEFAULT_TIMEOUT: Final = 20
 
 
 class PointOfSale(Resource):
-    """Where sessions and orders come from: a shop, a site, an app."""
+    """A point of sale: the shop, site or app where sessions and orders take place."""
 
     singular = "Point of sale"
 

@@ -1,8 +1,7 @@
-"""The shapes of what callers define: segments, traits, exports, identity rules, import mappings.
+"""JSON schemas of what callers define: segments, traits, exports, identity rules, mappings.
 
-Each is a JSON schema of the members that there are. The API description shows it, and
-`rules/members.py` refuses what is no member of it. What values are allowed is checked by the
-readers of `rules/`.
+Each schema lists the allowed members. The OpenAPI description contains it, and `rules/members.py`
+rejects other members. Which values are allowed is checked by the readers in `rules/`.
 """
 
 from typing import Final
@@ -24,21 +23,21 @@ def _list_of(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _said(schema: Schema, description: str) -> Schema:
+def _described(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
-_VALUES: Final = _said(_ANY, "What to compare with: an array, or one value alone.")
-_TYPE: Final = _said({"anyOf": [_TEXT, _TEXTS]}, "Only rows of these subtypes.")
-_ENTITY: Final = _said(_TEXT, "guest, session, event, order or order_item.")
-_OPERATOR: Final = _said(_TEXT, "AND or OR.")
+_VALUES: Final = _described(_ANY, "What to compare with: an array, or one value alone.")
+_TYPE: Final = _described({"anyOf": [_TEXT, _TEXTS]}, "Only rows of these subtypes.")
+_ENTITY: Final = _described(_TEXT, "guest, session, event, order or order_item.")
+_OPERATOR: Final = _described(_TEXT, "AND or OR.")
 
 RULE: Final = _closed(
     "SegmentRule",
-    location=_said(_TEXT, "core, identifier, trait, custom, ext, or a data extension's name."),
-    field=_said(_TEXT, "Name of the field."),
-    comparator=_said(_TEXT, "As docs/segments.md lists them."),
-    comparatorDataType=_said(_TEXT, "string, number, boolean or timestamp."),
+    location=_described(_TEXT, "core, identifier, trait, custom, ext, or a data extension's name."),
+    field=_described(_TEXT, "Name of the field."),
+    comparator=_described(_TEXT, "As docs/segments.md lists them."),
+    comparatorDataType=_described(_TEXT, "string, number, boolean or timestamp."),
     values=_VALUES,
 )
 AMOUNT: Final = _closed(
@@ -67,7 +66,7 @@ GROUP: Final = _closed(
     type=_TYPE,
     ruleOperator=_OPERATOR,
     rules=_list_of(RULE),
-    filterGroupType=_said(_TEXT, "INCLUDE or EXCLUDE."),
+    filterGroupType=_described(_TEXT, "INCLUDE or EXCLUDE."),
     count=AMOUNT,
     sum=TOTAL,
     sequence=_list_of(STEP),
@@ -76,8 +75,8 @@ SEGMENT_DEFINITION: Final = _closed(
     "SegmentDefinition",
     filterGroups=_list_of(GROUP),
     operator=_OPERATOR,
-    retired=_said(_FLAG, "Whether guests that were merged into another count as well."),
-    sql=_said(_TEXT, "A SELECT statement in place of groups."),
+    retired=_described(_FLAG, "Whether guests that were merged into another count as well."),
+    sql=_described(_TEXT, "A SELECT statement instead of groups."),
 )
 _FRIENDLY_ID: Final[Schema] = {**_TEXT, "pattern": "^[a-z0-9_]{1,128}$"}
 _WEBHOOK: Final[Schema] = {"anyOf": [{**_TEXT, "format": "uri"}, {"type": "null"}]}
@@ -101,12 +100,12 @@ TRAIT: Final = _closed(
     type=_TYPE,
     ruleOperator=_OPERATOR,
     rules=_list_of(RULE),
-    function=_said(_TEXT, "count, sum, average, least, greatest, latest or most_common."),
+    function=_described(_TEXT, "count, sum, average, least, greatest, latest or most_common."),
     field=_TEXT,
     currency=_TEXT,
 )
 DESTINATION: Final = _closed(
-    "ExportDestination", type=_said(_TEXT, "FOLDER or WEBHOOK."), url=_TEXT
+    "ExportDestination", type=_described(_TEXT, "FOLDER or WEBHOOK."), url=_TEXT
 )
 _ABSENT: Final[Schema] = {"type": "null"}
 
@@ -120,7 +119,7 @@ EXPORT: Final[Schema] = {
     "properties": {
         "name": _TEXT,
         "friendlyId": _FRIENDLY_ID,
-        "segment": _said(_TEXT, "Ref or friendly id of a segment."),
+        "segment": _described(_TEXT, "Ref or friendly id of a segment."),
         "definitionType": {**_TEXT, "enum": [FULL_SYNC, DELTA]},
         "format": {**_TEXT, "enum": ["CSV", "JSON", "NDJSON", "PARQUET"]},
         "columns": _or_null(_TEXTS),
@@ -128,9 +127,9 @@ EXPORT: Final[Schema] = {
         "delimiter": {**_TEXT, "enum": [",", "|"]},
         "header": _FLAG,
         "quote": _FLAG,
-        "guarded": _said(_FLAG, "CSV: mark texts that look like formulas."),
+        "guarded": _described(_FLAG, "CSV: mark texts that look like formulas."),
         "filter": _or_null(SEGMENT_DEFINITION),
-        "schedule": _or_null(_said(_TEXT, "DAILY, WEEKLY or a cron line, UTC.")),
+        "schedule": _or_null(_described(_TEXT, "DAILY, WEEKLY or a cron line, UTC.")),
         "destination": _or_null(DESTINATION),
         "webhook": _WEBHOOK,
     },
@@ -138,22 +137,26 @@ EXPORT: Final[Schema] = {
 MAPPING: Final = _closed(
     "ImportMapping",
     entity=_TEXT,
-    columns=_said(
+    columns=_described(
         {"type": "object", "additionalProperties": {"anyOf": [_TEXT, _TEXTS]}},
         "Column -> field, or fields.",
     ),
-    formats=_said({"type": "object", "additionalProperties": _TEXT}, "Column -> form of dates."),
-    values=_said(
-        {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {}}},
-        "Column -> word -> value to take instead.",
+    formats=_described(
+        {"type": "object", "additionalProperties": _TEXT}, "Column -> format of dates."
     ),
-    types=_said({"type": "object", "additionalProperties": _TEXT}, "Column -> number or boolean."),
-    constants=_said({"type": "object", "additionalProperties": {}}, "Field -> value of all."),
+    values=_described(
+        {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {}}},
+        "Column -> word -> value to use instead.",
+    ),
+    types=_described(
+        {"type": "object", "additionalProperties": _TEXT}, "Column -> number or boolean."
+    ),
+    constants=_described({"type": "object", "additionalProperties": {}}, "Field -> value of all."),
     delimiter=_TEXT,
     encoding=_TEXT,
-    guarded=_said(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
+    guarded=_described(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
-"""Columns of a file -> fields of records."""
+"""A mapping from the columns of a file to the fields of records."""
 IDENTITY_RULES: Final = _closed(
     "IdentityRules",
     rules=_list_of(_closed("IdentityRule", identityRule=_TEXT, providers=_TEXTS, fields=_TEXTS)),

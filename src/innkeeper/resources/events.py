@@ -1,4 +1,4 @@
-"""Behaviour: browsers, sessions and events, and the names that mean something (stream-api.md)."""
+"""Declarations of sessions and events, and the names of event types (stream-api.md)."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ STANDARD: Final = frozenset(
         *(CLEAR_CART, ORDER_CHECKOUT, FORM, FORCE_CLOSE),
     }
 )
-"""Types that callers may send and that mean something (stream-api.md 4.2)."""
+"""Event types with a meaning of their own that callers may send (stream-api.md 4.2)."""
 RESERVED_PREFIX: Final = "SC_"
 RESERVED: Final = frozenset(
     {
@@ -38,41 +38,41 @@ RESERVED: Final = frozenset(
         *("ORDER_CHECKOUT", "FORM", "FORCE_CLOSE", "TRACKING"),
     }
 )
-"""Names that no custom event may have."""
+"""Names that custom events may not use."""
 CART_TYPES: Final = frozenset(
     {ADD, ADD_CONTACTS, ADD_CONSUMERS, CONFIRM, CHECKOUT, PAYMENT, CLEAR_CART, ORDER_CHECKOUT}
 )
-"""Types that change the cart of their session."""
+"""Event types that change the cart of their session."""
 
 WEB: Final = "WEB"
 BOT: Final = "BOT"
 OFFLINE: Final = "OFFLINE"
 CHANNELS: Final = (*ORDER_CHANNELS, BOT)
-"""Channels that documents name; bots send theirs in lower case."""
+"""Documented channels; bots send theirs in lower case."""
 CHECKOUT_STATUSES: Final = ("PURCHASED", "PAYMENT_PENDING", "CONFIRMED", "CANCELLED", "REFUNDED")
 PAY_TYPES: Final = ("Card", "PayPal", "Voucher", "Other", "Cancelled")
 FLIGHT: Final = "FLIGHT"
 MAX_EXT: Final = 50
-"""Attributes in `ext` (stream-api.md 4.3)."""
+"""Most attributes in `ext` (stream-api.md 4.3)."""
 LONGEST_TYPE: Final = 100
 
 OPEN: Final = "OPEN"
 CLOSED: Final = "CLOSED"
-# What became of a session's cart; CLOSED as well, after CLEAR_CART.
+# Outcomes of a session's cart; CLOSED is one too, after CLEAR_CART.
 BROWSED: Final = "BROWSED"
 CONVERTED: Final = "CONVERTED"
 ABANDONED: Final = "ABANDONED"
 
 
 class Session(Resource):
-    """What one browser did on one channel without a long pause (identity.md 8)."""
+    """The events of one browser on one channel without a long pause (identity.md 8)."""
 
     guest_ref = Field(Text(), "The guest whose session it is.", owned=True, column=True)
     browser_ref = Field(Text(), "The browser it happened in.", owned=True, column=True)
-    status = Field(Text(), "OPEN, or CLOSED once it is over.", owned=True)
+    status = Field(Text(), "OPEN, or CLOSED when it has ended.", owned=True)
     session_type = Field(Text(), "WEB, or another family of channels.", owned=True)
-    cart_type = Field(Text(), "BROWSED, CONVERTED, ABANDONED or CLOSED once it is over.")
-    abandoned_revenue = Field(Opaque(), "Price of what was left in an abandoned cart.")
+    cart_type = Field(Text(), "BROWSED, CONVERTED, ABANDONED or CLOSED, set when it ends.")
+    abandoned_revenue = Field(Opaque(), "Price of the items in an abandoned cart.")
     started_at = instant_at("When its first event happened.")
     ended_at = instant_at("When its last event happened.")
     duration = Field(Number(), "Seconds from the first to the last event.", owned=True)
@@ -81,20 +81,20 @@ class Session(Resource):
     currency_code = Field(Text(), "Currency of its last event.")
     language = Field(Text(), "Language of its last event.")
     referer = Field(Text(), "Page that led here, on another host.", page_address=True)
-    operating_system = Field(Text(), "As the browser tells.")
-    user_agent = Field(Text(), "As the browser tells.")
+    operating_system = Field(Text(), "As the browser reports it.")
+    user_agent = Field(Text(), "As the browser reports it.")
     first_page_uri = Field(Text(), "Page of the first event.", page_address=True)
     last_page_uri = Field(Text(), "Page of the last event.", page_address=True)
     utm_attributes = Field(Opaque(), "Parameters of the campaign that led here.")
-    custom_data = Field(Opaque(), "Whatever `session_data` told.", free=True)
-    orders = Field(Opaque(), "Refs of the orders that came of it.")
+    custom_data = Field(Opaque(), "Values of `session_data`.", free=True)
+    orders = Field(Opaque(), "Refs of the orders that it led to.")
     ref = ref_of("session")
     created_at = instant_at("When its first event was received.")
     modified_at = instant_at("When it was last written.")
 
 
 class Event(Resource):
-    """One thing that happened (identity.md 8)."""
+    """One event of a session (identity.md 8)."""
 
     type = Field(Text(), "VIEW, SEARCH, a custom name …", column=True)
     status = Field(Text(), "PROCESSED.", owned=True)
@@ -106,7 +106,7 @@ class Event(Resource):
     language = Field(Text(), "Language.")
     page = Field(Text(), "Page.", page_address=True)
     arbitrary_data = Field(
-        Opaque(), "All other members that were sent; `ext` is one of them.", free=True
+        Opaque(), "All other members of the request; `ext` is one of them.", free=True
     )
     ref = ref_of("event")
     created_at = instant_at("When it happened.")

@@ -7,10 +7,10 @@ JSON: Final = "JSON"
 NDJSON: Final = "NDJSON"
 PARQUET: Final = "PARQUET"
 FORMATS: Final = (CSV, JSON, NDJSON, PARQUET)
-"""JSON wraps each guest as text, `{"data": "…"}`, as the vendor's files do (rest-v2.1.md 10)."""
+"""JSON holds each guest as a string, `{"data": "…"}`, like the vendor's files (rest-v2.1.md 10)."""
 DELIMITERS: Final = (",", "|")
 MOST_ROWS: Final = 500_000
-"""Records of one file; more make several (2.2)."""
+"""Most records of one file; more are split into several (2.2)."""
 
 FULL_SYNC: Final = "FULL_SYNC"
 DELTA: Final = "DELTA"
@@ -26,8 +26,8 @@ FAILED: Final = "FAILED"
 FINISHED: Final = frozenset({SUCCESS, FAILED})
 
 LISTS: Final = ("identifiers", "orders", "order_items", "sessions", "events")
-"""Columns that hold all a guest has of something, in JSON formats."""
+"""Columns that hold a list of all of a guest's rows of one kind, in JSON formats."""
 DAILY: Final = "DAILY"
 WEEKLY: Final = "WEEKLY"
 CRONS: Final = {DAILY: "30 0 * * *", WEEKLY: "30 0 * * 1"}
-"""Half an hour after the nightly calculation, in UTC."""
+"""Cron lines, UTC: half an hour after the nightly calculation of segments."""

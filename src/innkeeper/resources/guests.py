@@ -1,4 +1,4 @@
-"""Guests: the people of a workspace, and their data extensions (rest-v2.1.md 3 and 4)."""
+"""Declarations of guests and their data extensions (rest-v2.1.md 3 and 4)."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ TRAVELLER: Final = "traveller"
 
 
 class Person(Resource):
-    """What guests, order contacts and order consumers have in common."""
+    """Fields that guests, order contacts and order consumers share."""
 
     title = Field(Text(), "Form of address, e.g. Ms, Dr, Capt.", personal=True)
     first_name = Field(Text(), "First name.", personal=True)
@@ -41,14 +41,14 @@ class Person(Resource):
     street = Field(ListOf(Text(), MOST_LINES), "Street address, a line an element.", personal=True)
     city = Field(Text(), "City.", personal=True)
     state = Field(Text(), "State or region.", personal=True)
-    # Not personal, as language and gender are not: it is shared by too many to locate anybody.
+    # Not personal, like language and gender: too many people share it to locate anyone.
     country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.")
     post_code = Field(Text(), "Post code.", personal=True)
-    identifiers = Field(IDENTIFIERS, "Who this is to other systems.", personal=True)
+    identifiers = Field(IDENTIFIERS, "Ids of this person in other systems.", personal=True)
 
 
 class Guest(Person):
-    """A person as one organisation knows them."""
+    """A person, as one organisation knows that person."""
 
     versioned = True
     guest_type = Field(
@@ -62,9 +62,11 @@ class Guest(Person):
     language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
     phone = Field(Text(), "Phone number, as older clients send it.", personal=True)
     zip_code = Field(Text(), "Post code, as older clients send it.", personal=True)
-    identity_status = Field(Text(), "Deprecated; kept as sent.")
+    identity_status = Field(Text(), "Deprecated; stored as sent.")
     subscriptions = Field(
-        ListOf(Opaque(), MOST_LINES), "Subscriptions of older clients; kept as sent.", personal=True
+        ListOf(Opaque(), MOST_LINES),
+        "Subscriptions of older clients; stored as sent.",
+        personal=True,
     )
     first_seen = instant_at("When the guest was first seen.")
     last_seen = instant_at("When the guest was last seen.")
@@ -74,7 +76,7 @@ class Guest(Person):
 
 
 class GuestExtension(Resource):
-    """Free pairs under a name, kept with a guest."""
+    """Free key-value pairs of a guest, under a name."""
 
     singular = "Data extension"
     pairs = True
@@ -85,10 +87,10 @@ EXTENSION_NAMES: Final = ("ext", "ext1", "ext2", "ext3", "ext4", "ext5")
 DEFAULT_KEY: Final = "default"
 """The key of every extension that v2.1 writes (X-9)."""
 MAX_PAIRS: Final = 100
-"""Pairs in one extension (X-5)."""
+"""Most pairs in one extension (X-5)."""
 MAX_EXTENSIONS: Final = 100
-"""Extensions of one guest for an `open` key (N-13)."""
+"""Most extensions of one guest, for an `open` key (N-13)."""
 RESERVED: Final = frozenset(
     {"name", "key", "ref", "href", "createdAt", "modifiedAt", "guest", "order", "orderItem"}
 )
-"""Members of an extension's body that are never pairs (X-8)."""
+"""Members of an extension's body that do not count as pairs (X-8)."""

@@ -1,7 +1,7 @@
 """Kinds of values: what each accepts, how it is stored, and its JSON schema.
 
-`read` takes a decoded JSON value and returns what is stored: JSON again, so that a record's
-body goes into the database as it is. It raises `Refused`.
+`read` takes a decoded JSON value and returns the value to store, which is JSON again, so that a
+record's body goes into the database as it is. It raises `ValueRefused`.
 """
 
 import re
@@ -28,26 +28,27 @@ Schema = dict[str, Any]
 
 
 def or_null(schema: Schema) -> Schema:
-    """The schema of a member that null clears."""
+    """Return the schema of a member that may also be null, which clears it."""
     if "enum" in schema:
         return {**schema, "type": ["string", "null"], "enum": [*schema["enum"], None]}
-    # Beside a format or a pattern, generators take "" for good where null may stand too.
+    # Not a list of types: with a format or a pattern, code generators would then accept "" too.
     return {"anyOf": [schema, {"type": "null"}]} if schema else schema
 
 
 class Kind:
-    """What values a field may hold."""
+    """Base class: the values that a field accepts."""
 
     def read(self, value: Any) -> Any:
-        """The stored form of a decoded JSON value; raises `Refused`."""
+        """Return the value to store for a decoded JSON value; raises `ValueRefused`."""
         raise NotImplementedError
 
     def schema(self) -> Schema:
-        """The JSON schema (2020-12) of the value as sent."""
+        """Return the JSON schema (2020-12) of the value in requests."""
         raise NotImplementedError
 
     def stored_schema(self) -> Schema:
-        """The same as shown, where other callers may have stored what is not accepted here."""
+        """Return the JSON schema of the value in responses, where more may have been stored by
+        other APIs than requests accept."""
         return self.schema()
 
 
@@ -70,12 +71,12 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class OneOf(Kind):
-    """One of a closed set of words; with `any_case` in any spelling, stored as sent."""
+    """One of a closed set of words, stored as sent; with `any_case`, in any case."""
 
     words: tuple[str, ...]
     any_case: bool = False
     others: tuple[str, ...] = ()
-    """Words that are stored by other ways in, and shown (N-17)."""
+    """Words that only other APIs store, and that responses may contain (N-17)."""
     accepted: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +114,7 @@ class Spelt(Kind):
 
 @dataclass(frozen=True)
 class NoneOf(Text):
-    """Free text but for some barred words (I-1)."""
+    """Any text except some barred words (I-1)."""
 
     barred: tuple[str, ...] = ()
 
@@ -127,7 +128,7 @@ class NoneOf(Text):
         return super().schema() | {"not": {"enum": list(self.barred)}}
 
     def stored_schema(self) -> Schema:
-        # v2 and events make items of the barred types.
+        # v2 and events create items of the barred types.
         return super().schema()
 
 
@@ -147,19 +148,19 @@ class Pattern(Kind):
         return {"type": "string", "pattern": f"^{self.expression}$"}
 
 
-# The same addresses as `[^\s@]+@[^\s@]+\.[^\s@]+`, in one way only: that one takes hours for a
-# long row of stops.
-# White space is spelt out, since what `\s` means depends on the language that reads it.
+# Accepts the same addresses as `[^\s@]+@[^\s@]+\.[^\s@]+`, but in linear time: that expression
+# backtracks for hours over a long row of dots.
+# White space is listed, since the meaning of `\s` depends on the regular expression engine.
 _SPACE: Final = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 EMAIL = Pattern(
     rf"[^@{_SPACE}]+@[^@{_SPACE}][^.@{_SPACE}]*\.[^@{_SPACE}]+", "not a well-formed email address"
 )
-"""G-16: what the vendor's SDKs accept; stored and echoed as sent."""
+"""G-16: what the vendor's SDKs accept; stored and returned as sent."""
 
 
 @dataclass(frozen=True)
 class Code(Kind):
-    """A code of a known set, in any case unless `upper`, with a region when `region`."""
+    """A code of the set `accepted`, in any case unless `upper`, with a region if `region`."""
 
     accepted: frozenset[str]
     upper: bool = False
@@ -167,7 +168,7 @@ class Code(Kind):
     lower_in_set: bool = False
 
     def read(self, value: Any) -> str:
-        # Letters of other alphabets may have a case within ASCII: ß is SS.
+        # A letter outside ASCII may become ASCII when its case changes: ß becomes SS.
         if not isinstance(value, str) or not value.isascii():
             raise ValueRefused(NOT_VALID)
         code = value
@@ -182,7 +183,7 @@ class Code(Kind):
         return value
 
     def schema(self) -> Schema:
-        # Every code is listed in the case the standards write; other cases are accepted too.
+        # Lists each code in the case of its standard; other cases are accepted too.
         if self.region:
             codes = "|".join(sorted({*self.accepted, *(code.upper() for code in self.accepted)}))
             region = "[-_]([A-Za-z]{2}|[0-9]{3}|[A-Za-z]{4})"
@@ -190,7 +191,7 @@ class Code(Kind):
         return {"type": "string", "enum": sorted(self.accepted)}
 
     def stored_schema(self) -> Schema:
-        # As it was sent, in any case.
+        # Stored as sent, in any case.
         return {"type": "string"}
 
 
@@ -212,7 +213,7 @@ class Instant(Kind):
 
 @dataclass(frozen=True)
 class Day(Kind):
-    """A calendar day, kept as written whatever time or offset follows it (N-8)."""
+    """A calendar day, stored as written; a time or offset after it is ignored (N-8)."""
 
     past: bool = False
 
@@ -229,7 +230,7 @@ class Day(Kind):
 
 @dataclass(frozen=True)
 class Number(Kind):
-    """Any number that a double can hold, echoed as it was sent."""
+    """Any number within the range of a double, returned exactly as sent."""
 
     def read(self, value: Any) -> int | Decimal:
         return number(value)
@@ -243,10 +244,10 @@ class Count(Kind):
     """A whole number from 1 to the largest int32 (I-3)."""
 
     def read(self, value: Any) -> int:
-        # JSON knows one kind of number: 2.0 is as whole as 2.
-        # Only within reach: the digits of 1e999999999 would fill the memory.
-        is_near = isinstance(value, Decimal) and value.copy_abs() <= INT32
-        if is_near and value == value.to_integral_value():
+        # JSON has one kind of number: 2.0 is a whole number like 2.
+        # Only small numbers are converted: the digits of 1e999999999 would fill the memory.
+        is_small = isinstance(value, Decimal) and value.copy_abs() <= INT32
+        if is_small and value == value.to_integral_value():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueRefused("must be an integer")
@@ -275,7 +276,7 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """An array of at most `longest` elements that are all of one kind."""
+    """An array of at most `longest` elements of one kind."""
 
     element: Kind
     longest: int | None = None
@@ -300,30 +301,30 @@ class ListOf(Kind):
 
 @dataclass(frozen=True)
 class ObjectOf(Kind):
-    """An object with members of known kinds; members it does not know are dropped.
+    """An object whose members have kinds of their own; other members are dropped.
 
-    Members are spelt as on the wire, there and in the store: the few parts there are
-    (identifiers, subscriptions, flight segments) are one with their spelling.
+    Members have the same names in the database as in JSON, in camelCase: identifiers,
+    subscriptions and flight segments.
     """
 
     members: Mapping[str, Kind]
     required: frozenset[str] = frozenset()
     open_ended: bool = False
-    """Keep unknown members as they came, for parts that no document lists in full."""
+    """Whether to store other members as sent, for objects that are not documented in full."""
 
     def read(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValueRefused("must be an object")
         read: dict[str, Any] = dict(opaque(value)) if self.open_ended else {}
         for name, kind in self.members.items():
-            given = value.get(name)
-            if given is None:
+            member = value.get(name)
+            if member is None:
                 if name in self.required:
                     raise ValueRefused("may not be null.", f".{name}")
                 read.pop(name, None)
                 continue
             try:
-                read[name] = kind.read(given)
+                read[name] = kind.read(member)
             except ValueRefused as refused:
                 raise ValueRefused(refused.reason, f".{name}{refused.at}") from None
         return read
@@ -342,7 +343,7 @@ class ObjectOf(Kind):
 
 @dataclass(frozen=True)
 class Opaque(Kind):
-    """JSON we keep and echo but do not look into."""
+    """Any JSON, stored and returned as sent, never interpreted."""
 
     def read(self, value: Any) -> Any:
         return opaque(value)
@@ -352,9 +353,9 @@ class Opaque(Kind):
 
 
 MOST_IDENTITIES = 200
-"""Identifiers, addresses or numbers of one person in one request: each takes a lock."""
+"""Most identifiers, e-mail addresses or phone numbers of a person in a request: each is locked."""
 MOST_LINES = 1000
-"""Elements of other lists."""
+"""Most elements of other lists."""
 IDENTIFIERS = ListOf(
     ObjectOf(
         {"provider": Text(), "id": Text(), "expiryDate": Instant()},
@@ -362,4 +363,4 @@ IDENTIFIERS = ListOf(
     ),
     MOST_IDENTITIES,
 )
-"""Who a guest is to other systems: {provider, id, expiryDate?} (identity.md 5)."""
+"""Ids of a guest in other systems: {provider, id, expiryDate?} (identity.md 5)."""

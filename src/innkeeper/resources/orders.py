@@ -1,4 +1,4 @@
-"""Orders: what was bought, by whom and for whom (rest-v2.1.md 5 to 9)."""
+"""Declarations of orders, their items, contacts and consumers (rest-v2.1.md 5 to 9)."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ CHANNELS: Final = (
 )
 STATUSES: Final = (
     *("BROWSED", "CANCELLED", "CONFIRMED", "DECLINED"),
-    # Misspelt by the vendor, and kept so.
+    # Spelt as in the vendor's API.
     *("PARTIALY_CONFIRMED", "PARTIALY_REFUNDED"),
     *("PAYMENT_PENDING", "PENDING", "PURCHASED", "REFUNDED", "RESERVED", "SEARCHED", "UNKNOWN"),
 )
@@ -37,9 +37,9 @@ BARRED_TYPES: Final = (
     *("FLIGHT", "HOTEL", "MORTGAGE", "MORTGAGE_APPLICATION", "LOAN_APPLICATION"),
     *("PERSONAL_LOAN", "RAIL"),
 )
-"""Item types that v2.1 leaves to v2 and to events (I-1, I-2)."""
+"""Item types that v2.1 does not accept; v2 and events create them (I-1, I-2)."""
 EXTENSION_NAME: Final = "ext"
-"""The only extension that v2.1 gives an order or an item (E-1)."""
+"""The only extension name of an order or an item in v2.1 (E-1)."""
 
 _REF: Final = re.compile(r"(?:.*/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?", re.I | re.A)
 _LINK_SCHEMA: Final[Schema] = {
@@ -51,7 +51,7 @@ _LINK_SCHEMA: Final[Schema] = {
 
 @dataclass(frozen=True)
 class Link(Kind):
-    """`{"href": URL}` of another resource, kept as its ref in lower case (VC-4)."""
+    """`{"href": URL}` of another resource, stored as its ref in lower case (VC-4)."""
 
     def read(self, value: Any) -> str:
         href = value.get("href") if isinstance(value, dict) else None
@@ -66,7 +66,7 @@ class Link(Kind):
 
 @dataclass(frozen=True)
 class Links(Kind):
-    """`{"items": [{"href": URL}, …]}`, kept as refs without repeats."""
+    """`{"items": [{"href": URL}, …]}`, stored as refs without repeats."""
 
     def read(self, value: Any) -> list[str]:
         items = value.get("items", []) if isinstance(value, dict) else None
@@ -83,7 +83,7 @@ class Links(Kind):
 
 
 class Order(Resource):
-    """A purchase; every part of it is a resource of its own."""
+    """A purchase; its items, contacts and consumers are resources of their own."""
 
     versioned = True
     ordered_at = Field(
@@ -119,7 +119,7 @@ FLIGHT_SEGMENT: Final = ObjectOf(
         "id": Text(),
         "origin": Text(),
         "destination": Text(),
-        # Local times that end in Z all the same: never converted.
+        # Local times, although they end in Z: never converted.
         "departureDateTime": Text(),
         "arrivalDateTime": Text(),
         "flightNumber": Text(),
@@ -158,16 +158,14 @@ class OrderItem(Resource):
     channel = Field(Text(), "How the customer came.")
     flight_segments = Field(ListOf(FLIGHT_SEGMENT), "The flights of a FLIGHT item.")
     passenger_type_code = Field(Text(), "Type of passenger, e.g. ADT.")
-    extra = Field(
-        Opaque(), "Members of v2's typed items that no document lists; kept as sent.", free=True
-    )
+    extra = Field(Opaque(), "Undocumented members of v2's typed items; stored as sent.", free=True)
     ref = ref_of("order item")
     created_at = instant_at("When the item was created here.")
     modified_at = instant_at("When the item was last written.")
 
 
 class OrderPerson(Person):
-    """What contacts and consumers share: a person as the order tells of them."""
+    """Fields that contacts and consumers share: a person, as the order describes them."""
 
     gender = Field(OneOf(("male", "female", "unknown")), "Gender.")
     date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
@@ -177,27 +175,27 @@ class OrderPerson(Person):
 
 
 class OrderContact(OrderPerson):
-    """A person whom an order belongs to."""
+    """A person who placed an order."""
 
     ref = ref_of("order contact")
 
 
 class OrderConsumer(OrderPerson):
-    """A person who uses items of an order."""
+    """A person who uses items of an order, such as a passenger."""
 
     order_items = Field(Links(), "The items this person uses.", column=True)
     ref = ref_of("order consumer")
 
 
 class OrderExtension(Resource):
-    """Free pairs kept with an order."""
+    """Free key-value pairs of an order."""
 
     singular = "Data extension"
     pairs = True
 
 
 class OrderItemExtension(Resource):
-    """Free pairs kept with an order item."""
+    """Free key-value pairs of an order item."""
 
     singular = "Data extension"
     pairs = True

@@ -1,6 +1,6 @@
-"""Segments: what they may ask, how, and the states they go through (segmentation-and-export.md 1).
+"""Entities, fields, comparators and statuses of segments (segmentation-and-export.md 1).
 
-Fields come from the declarations of resources; a field that is new there can be asked for here.
+Fields come from the declarations of resources: a new field there is available to segments here.
 """
 
 import re
@@ -24,7 +24,7 @@ CORE: Final = "core"
 IDENTIFIER: Final = "identifier"
 TRAIT: Final = "trait"
 CUSTOM: Final = "custom"
-"""Places that are no data extension; every other location is the name of one."""
+"""Locations of fields that are not a data extension; any other location is the name of one."""
 EXT: Final = "ext"
 
 RETIRED: Final = "RETIRED"
@@ -43,19 +43,19 @@ class SegmentField:
 
 @dataclass(frozen=True)
 class Entity:
-    """What a group of rules is about."""
+    """The kind of row that a filter group tests."""
 
     name: str
     table: str
     at: str
-    """The column that tells when it happened."""
+    """The column with the time at which it happened."""
     owner: str
-    """The column that a data extension names."""
+    """The column that data extensions are joined by."""
     fields: Mapping[str, SegmentField]
     subtypes: tuple[str, ...] = ()
-    """Those that exist before any data does."""
+    """Subtypes that exist without any data."""
     custom: bool = False
-    """Whether it has free members in JSON."""
+    """Whether rows have undeclared members in JSON."""
 
 
 _COLUMNS: Final = {
@@ -70,7 +70,7 @@ _COLUMNS: Final = {
     "browser_ref": "browser_ref",
     "session_ref": "session_ref",
 }
-"""Columns of the lake that are not named after their field."""
+"""Field -> column of the lake, where the column is not `core_` and the field's name."""
 
 
 def _typed(kind: Kind) -> tuple[str, bool] | None:
@@ -84,16 +84,16 @@ def _typed(kind: Kind) -> tuple[str, bool] | None:
 
 
 def _fields(resource: type[Resource], *without: str) -> dict[str, SegmentField]:
-    found = {}
+    fields = {}
     for name, field in resource.fields.items():
         typed = _typed(field.kind)
         if typed is not None and name not in without:
-            found[name] = SegmentField(name, _COLUMNS.get(name, f"core_{name}"), *typed, field.doc)
-    return found
+            fields[name] = SegmentField(name, _COLUMNS.get(name, f"core_{name}"), *typed, field.doc)
+    return fields
 
 
 _REVENUE: Final = SegmentField(
-    "abandoned_revenue", "core_abandoned_revenue", NUMBER, doc="Price of what was left in a cart."
+    "abandoned_revenue", "core_abandoned_revenue", NUMBER, doc="Price of the items left in a cart."
 )
 
 ENTITIES: Final = {
@@ -131,7 +131,7 @@ ENTITIES: Final = {
 
 @dataclass(frozen=True)
 class Comparator:
-    """A way to compare: the test it is, for which types, with how many values."""
+    """A comparison: its test, the data types it accepts, and how many values it takes."""
 
     name: str
     test: str
@@ -139,7 +139,7 @@ class Comparator:
     least: int = 1
     most: int = 1
     negative: bool = False
-    """The complement of its test: true as well where there is no value at all."""
+    """Whether it negates its test; then it also matches rows without a value."""
 
 
 def _both(
@@ -179,15 +179,15 @@ COMPARATORS: Final = {
         Comparator("is after", "after", (TIMESTAMP,)),
     )
 }
-"""Those of 1.2 with those that 9 adds; days are whole UTC days."""
+"""The comparators of 1.2 and those that 9 adds; days are whole UTC days."""
 COUNTING: Final = frozenset({"equal", "less", "at_most", "greater", "at_least", "between"})
-"""Tests that a count or a sum may be put to."""
+"""Tests that a count or a sum accepts."""
 
 UNITS: Final = {"day": 1, "days": 1, "week": 7, "weeks": 7, "month": -1, "months": -1} | {
     "year": -12,
     "years": -12,
 }
-"""Units of the past and the next: days, or months where negative."""
+"""Unit of a relative period -> its length in days, or in months if negative."""
 
 DRAFT: Final = "DRAFT"
 PUBLISHING: Final = "PUBLISHING"
@@ -201,7 +201,7 @@ NEXT: Final[Mapping[str, frozenset[str]]] = {
     LIVE: frozenset({PAUSED}),
     PAUSED: frozenset({PUBLISHING}),
 }
-"""Status -> those that may follow (1.1)."""
+"""Status -> statuses that may follow it (1.1)."""
 EDITABLE: Final = frozenset({DRAFT, PAUSED})
 """Statuses in which a segment may be changed or deleted: a Live one may not (1.1)."""
 
@@ -209,5 +209,5 @@ _UPPER: Final = re.compile(r"(?<!^)([A-Z])")
 
 
 def snake(name: str) -> str:
-    """A field as clients spell it, as declarations do: `firstName` is `first_name`."""
+    """Return a field name in the spelling of declarations: `firstName` becomes `first_name`."""
     return _UPPER.sub(r"_\1", name).lower()

@@ -1,6 +1,6 @@
-"""Values as they come in JSON: what can be stored at all, and how numbers and instants are.
+"""Check and convert values from JSON: storable text, numbers, instants.
 
-What cannot raises `Refused` with a reason in the style of contract errors.md section 2.
+Functions raise `ValueRefused` with a reason in the style of contract errors.md section 2.
 """
 
 import re
@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 MAX_TEXT_BYTES: Final = 32 * 1024
-"""Longest string value in bytes of UTF-8 (RL-4)."""
+"""Longest string in bytes of UTF-8 (RL-4)."""
 MAX_KEY: Final = 255
 """Longest member name of a data extension in characters (RL-4)."""
 INT32: Final = 2**31 - 1
 LARGEST_NUMBER: Final = Decimal("1.7976931348623157E+308")
 SMALLEST_EXPONENT: Final = -400
 DEEPEST: Final = 100
-"""Most levels of arrays and objects in JSON that is kept without looking into it."""
+"""Most nested levels of arrays and objects in JSON that is stored as sent."""
 
 NOT_VALID = "not a valid value"
 NOT_AN_INSTANT = "must be an ISO 8601 date-time"
@@ -25,17 +25,18 @@ UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
 
 
 class ValueRefused(ValueError):
-    """A value that its kind does not accept; the argument is the reason."""
+    """A value was rejected by its kind; the first argument is the reason."""
 
     def __init__(self, reason: str, at: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.at = at
-        """Where inside the value, e.g. `[0].provider`; empty for the value itself."""
+        """Path inside the value, e.g. `[0].provider`; empty for the value itself."""
 
 
 def storable(text: str) -> str:
-    """`text`, unless PostgreSQL could not keep it (CT-8) or it is over the limit (RL-4)."""
+    """Return `text`; raises `ValueRefused` if PostgreSQL cannot store it (CT-8) or it is longer
+    than the limit (RL-4)."""
     if "\x00" in text:
         raise ValueRefused(UNSTORABLE)
     if len(text) * 4 > MAX_TEXT_BYTES or not text.isascii():
@@ -49,7 +50,7 @@ def storable(text: str) -> str:
 
 
 def number(value: Any) -> int | Decimal:
-    """A number exactly as it was written: 12 stays 12 and 12.0 stays 12.0."""
+    """Return a number exactly as written: 12 stays 12 and 12.0 stays 12.0."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueRefused("must be a number")
     if isinstance(value, int):
@@ -57,15 +58,15 @@ def number(value: Any) -> int | Decimal:
             raise ValueRefused("number is too large")
         return value
     exponent = value.as_tuple().exponent
-    # copy_abs, since abs rounds and overflows.
+    # copy_abs, because abs rounds and overflows.
     if not isinstance(exponent, int) or value.copy_abs() > LARGEST_NUMBER:
         raise ValueRefused("number is too large")
     if exponent < SMALLEST_EXPONENT:
         raise ValueRefused("number is too precise")
     if not value:
-        # jsonb knows no negative zero.
+        # jsonb has no negative zero.
         value = value.copy_abs()
-    # jsonb turns 1e3 into 1000: do so before the answer shows it.
+    # jsonb turns 1e3 into 1000; do the same, so that the response equals what is stored.
     return Decimal(format(value, "f")) if exponent > 0 or "E" in str(value) else value
 
 
@@ -79,23 +80,23 @@ _USUAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z", 
 
 
 def instant(value: Any) -> datetime:
-    """The UTC instant that a text names (C-8): ISO 8601, also as PostgreSQL prints it.
+    """Parse a date-time as a UTC instant (C-8): ISO 8601, also as PostgreSQL prints it.
 
-    A space may stand for the `T`, a comma for the point of the fraction, and an offset may have
-    hours only, or seconds, as local times of the 19th century do. Without an offset the text is
-    UTC already.
+    A space may replace the `T`, a comma the decimal point, and an offset may consist of hours
+    only or include seconds, as local times of the 19th century do. A text without an offset is
+    UTC.
     """
     if isinstance(value, str) and _USUAL.fullmatch(value):
-        # As `iso` writes it, so as every stored text is: in a fifth of the time.
+        # The format of `iso`, and so of every stored text: parsed here in a fifth of the time.
         try:
             return datetime.fromisoformat(value)
         except ValueError:
-            pass  # a leap second, or no such day
+            pass  # a leap second, or a day that does not exist
     match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueRefused(NOT_AN_INSTANT)
     day, minutes, seconds, fraction, offset = match.groups()
-    # RFC 3339 allows a leap second, datetime does not: the last instant before it.
+    # RFC 3339 allows a leap second, datetime does not: use the last instant before it.
     if seconds == "60":
         seconds, fraction = "59", "999"
     try:
@@ -110,7 +111,7 @@ def instant(value: Any) -> datetime:
 
 
 def _east(digits: str) -> timedelta:
-    """An offset of its digits: hours, minutes, seconds; raises `ValueError`."""
+    """Return the offset written in digits: hours, minutes, seconds; raises `ValueError`."""
     hours, minutes, seconds = (int(digits[index : index + 2] or 0) for index in (0, 2, 4))
     if hours > 23 or minutes > 59 or seconds > 59:
         raise ValueError(digits)
@@ -119,9 +120,9 @@ def _east(digits: str) -> timedelta:
 
 @lru_cache(4096)
 def iso(moment: datetime) -> str:
-    """`2024-01-01T16:17:16.000Z`: always UTC with three decimals (C-8).
+    """Format an instant as `2024-01-01T16:17:16.000Z`: UTC with three decimals (C-8).
 
-    Remembered, since a record's instants are mostly equal and a list shows hundreds of them.
+    Cached, because the instants of a record are mostly equal and a list has hundreds of them.
     """
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
@@ -129,7 +130,7 @@ def iso(moment: datetime) -> str:
 
 
 def opaque(value: Any, depth: int = DEEPEST) -> Any:
-    """Any JSON, checked only for what cannot be stored."""
+    """Return any JSON value; raises `ValueRefused` only for what cannot be stored."""
     if isinstance(value, str):
         return storable(value)
     if not depth and isinstance(value, dict | list):
@@ -147,7 +148,7 @@ PRIMITIVE_SCHEMA: Final[dict[str, Any]] = {"type": ["string", "boolean", "number
 
 
 def primitive(value: Any) -> str | bool | int | Decimal:
-    """The value of a data extension's pair (X-4): string, boolean or number."""
+    """Return the value of a data extension's pair (X-4): string, boolean or number."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, bool):

@@ -108,7 +108,7 @@ async def _tell(work: Work, steps: Iterable[DemoStep]) -> None:
     known: dict[int, UUID] = {}
     async with work.transaction():
         for step in steps:
-            with clock.pretending(step.at):
+            with clock.simulated(step.at):
                 if step.kind == "event":
                     await _event(work, step, known)
                 elif step.kind == "order":
@@ -160,7 +160,7 @@ async def _extras(work: Work) -> None:
     for turn, members in enumerate(wrong):
         at = clock.now() - timedelta(hours=3 * turn + 1)
         message = {"channel": "WEB", "browser_id": str(browser), **members}
-        with clock.pretending(at):
+        with clock.simulated(at):
             await ingest.record(work, IncomingEvent(message, at))
 
 
