@@ -78,7 +78,7 @@ def test_s1_long_targets(server: Innkeeper) -> None:
     targets = {
         "path": b"/v2.1/guests/" + b"%41" * 4096,
         "long query": b"/v2.1/guests?name=" + b"%41" * 4096,
-        "many parameters": b"/login?" + b"a&" * 300,
+        "many parameters": b"/healthz?" + b"a&" * 300,
         "many parameters beside a message": b"/v1.2/events?message={}&" + b"a&" * 300,
         "message that does not end": b"/v1.2/events?message={%22" + b"%41&" * 4096,
         "no message": b"/v1.2/browser/create.json?message={%22" + b"%41&" * 4096,
@@ -88,6 +88,8 @@ def test_s1_long_targets(server: Innkeeper) -> None:
         assert status == 414, name
         said = json.loads(body)
         assert said.get("code", said.get("error_code")) == 414, name
+    status, _, body = _response(server, b"GET /login?" + b"a&" * 300 + end)
+    assert (status, body[:15]) == (414, b"<!doctype html>"), "screens answer with a page"
     status, _, body = _response(
         server, b'GET /v1.2/events?message={"a":"' + b"%41&" * 4096 + b'"}' + end
     )

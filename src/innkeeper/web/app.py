@@ -1,6 +1,6 @@
 """The application: what opens at start, and which door a request goes to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -10,7 +10,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from innkeeper.actions.admin.keys import CHANNEL
-from innkeeper.errors import ApiError, BadRequest, MethodNotAllowed, NotFound, ServerFault
+from innkeeper.errors import (
+    ApiError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServerFault,
+    UriTooLong,
+)
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
@@ -31,6 +38,7 @@ from innkeeper.web.ui.problems import is_screen, problem
 from innkeeper.web.uploads import Uploads
 from innkeeper.wire.error_body import error_body
 from innkeeper.wire.json_text import encode
+from innkeeper.wire.request_target import check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
 # People and clients would rather hear soon that the lake is busy.
@@ -59,6 +67,27 @@ class App:
         else:
             scope["headers"] = plain_cookies(scope["headers"])
             await self._rest(scope, receive, send)
+
+
+class TargetLimits:
+    """Answers a path or query over the limits as any other error of this application."""
+
+    def __init__(
+        self, app: ASGIApp, answer_error: Callable[[Request, Exception], Awaitable[Response]]
+    ) -> None:
+        self._app = app
+        self._answer_error = answer_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                check_path(scope.get("raw_path") or b"")
+                check_query(scope["query_string"])
+            except UriTooLong as error:
+                response = await self._answer_error(Request(scope), error)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -108,7 +137,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     return App(
         Api(resolved, database, keyring, large),
         Stream(resolved, database, keyring, large),
-        BrowserSecurity(RequestLog(rest, routes), resolved),
+        BrowserSecurity(RequestLog(TargetLimits(rest, answer_error), routes), resolved),
     )
 
 

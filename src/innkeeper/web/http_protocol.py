@@ -16,9 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from innkeeper.errors import UriTooLong
 from innkeeper.web.browser_security import STRICT, Headers
 from innkeeper.web.connections import CLOSED, Connection, ConnectionLimits, watch_of
-from innkeeper.web.request_head import single_slashes
+from innkeeper.web.request_head import is_screen_path, single_slashes
 from innkeeper.web.single_write import SingleWrite
-from innkeeper.wire.request_target import check_path, check_query
+from innkeeper.wire.request_target import MAX_PATH_BYTES, check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
 # Request line and headers, in bytes; far above what any client sends.
@@ -64,15 +64,18 @@ class HeadTooLarge(Exception):
 def check_target(url: bytes) -> None:
     """Raise `UriTooLong` for a path or query over the limits.
 
-    The query of a stream may hold a message, so the stream checks the rest of it itself.
+    The query of a stream may hold a message, so the stream checks the rest of it itself; screens
+    answer with a page.
     """
     path, _, query = url.partition(b"?")
-    check_path(path)
     try:
+        check_path(path)
         check_query(query)
     except UriTooLong:
-        if not is_stream(single_slashes(path).decode("latin-1")):
-            raise
+        named = single_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
+        if is_screen_path(named) or (len(path) <= MAX_PATH_BYTES and is_stream(named)):
+            return
+        raise
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):

@@ -55,3 +55,8 @@ def _unquoted_cookies(value: bytes) -> bytes:
 
 def _own_cookies(value: bytes) -> bytes:
     return b"; ".join(_OWN_COOKIE.findall(value))
+
+
+def is_screen_path(path: str) -> bool:
+    """Whether people open this path, so that its errors are pages."""
+    return path in ("/", "/login", "/logout", "/w", "/ui") or path.startswith(("/w/", "/ui/"))

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper.errors import ApiError, Unknown
+from innkeeper.web.request_head import is_screen_path
 from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 
@@ -28,8 +29,7 @@ class RightMissing(ApiError):
 
 def is_screen(request: Request) -> bool:
     """Whether a person looks at this path; one that nobody serves is told in what it asks for."""
-    path = request.scope["path"]
-    if path in ("/", "/login", "/logout", "/w", "/ui") or path.startswith(("/w/", "/ui/")):
+    if is_screen_path(request.scope["path"]):
         return True
     return "endpoint" not in request.scope and "text/html" in request.headers.get("accept", "")
 
