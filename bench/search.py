@@ -74,7 +74,7 @@ async def _timed(work: Work, known: list[Known]) -> dict[str, list[float]]:
     for kind, ask in asks.items():
 
         async def once(ask: Callable[[], str] = ask) -> Any:
-            return await search.guests_by(work, ask())
+            return await search.find_guests(work, ask())
 
         found[kind] = await _rounds(once)
     return found

@@ -58,5 +58,5 @@ async def send_due(work: Work) -> int:
         yield work
 
     rows = await work.all("webhooks.addresses", now=clock.now())
-    turns = [await webhooks.send_to(lend, row["url"]) for row in rows]
-    return sum(turn.sent for turn in turns)
+    turns = [await webhooks.send_due_messages(lend, row["url"]) for row in rows]
+    return sum(turn.delivered for turn in turns)

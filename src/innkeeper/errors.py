@@ -117,8 +117,8 @@ class Unauthorized(ApiError):
         )
 
 
-class LinkExpired(ApiError):
-    """A signed link has expired or has no valid signature."""
+class Forbidden(ApiError):
+    """A caller who may not do this, or a signed link that is invalid or has expired."""
 
     status = 403
 

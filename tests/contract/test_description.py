@@ -422,7 +422,7 @@ def visit_files(tour: Tour, site: Site) -> None:
 def visit_streams(tour: Tour, site: Site) -> None:
     api, key = tour.api, tour.api.client_key
     context = f"tour-{uuid4().hex}"
-    site.control(lambda work: keys.name_key(work, context, key))
+    site.control(lambda work: keys.set_alias(work, context, key))
     with Api(api.url) as web:
 
         def page(name: str, *values: str, **more: Any) -> Any:

@@ -124,7 +124,7 @@ def test_a_search_that_was_cut_off_goes_on(
             jobs(search_files)
     api.delete(f"/v2.1/guests/{guests[2]}")
     with monkeypatch.context() as patched:
-        patched.setattr(erased_guests, "_forget_replaced", killed)
+        patched.setattr(erased_guests, "_remove_replaced", killed)
         with pytest.raises(Killed):
             jobs(search_files)
     jobs(search_files)

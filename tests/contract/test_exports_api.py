@@ -634,10 +634,10 @@ def test_files_are_kept_for_a_week(api: Api, jobs: Any) -> None:
     api.guest()
     export = exported(api, made(api, guests_where(rule("ref", "is not null"))))
     execution = run(api, jobs, export)
-    assert jobs(export_runs.forget_old) == 0
+    assert jobs(export_runs.remove_expired_files) == 0
     old = "UPDATE ws_live.export_executions SET finished_at = now() - interval '8 days'"
     jobs(lambda work: work.connection.execute(old))
-    assert jobs(export_runs.forget_old) == 1
+    assert jobs(export_runs.remove_expired_files) == 1
     listing = api.get(f"{OWN}/executions/{execution['executionRef']}/files").json()
     assert listing["exports"] == []
 

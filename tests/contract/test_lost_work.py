@@ -290,7 +290,7 @@ class TestApart:
 
             async def put(work: Work) -> None:
                 for url in (nowhere, receiver.url):
-                    await webhooks.put(work, url, "secret", {"to": url})
+                    await webhooks.queue_message(work, url, "secret", {"to": url})
 
             jobs(put)
             assert jobs(send_due) == 1
@@ -311,7 +311,7 @@ class TestApart:
             publish(api, jobs, each)
         connection.execute("DELETE FROM ws_live.segment_members")
         with refusing(connection, "segment_members", f"NEW.segment_ref = '{bad['ref']}'"):
-            jobs(segment_runs.nightly)
+            jobs(segment_runs.recalculate_all_live)
         newest = [
             api.get(f"/innkeeper/v1/segments/{each['ref']}/runs").json()["items"][0]
             for each in (bad, good)

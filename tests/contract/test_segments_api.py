@@ -360,7 +360,7 @@ def test_the_night_moves_days_on(api: Api, jobs: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Question, "tree", lambda self, at: now(self, at + later))
     jobs(segment_runs.refresh)
     assert api.get(f"{OWN}/{created['ref']}").json()["size"] == 1
-    jobs(segment_runs.nightly)
+    jobs(segment_runs.recalculate_all_live)
     stored = api.get(f"{OWN}/{created['ref']}").json()
     assert (stored["size"], stored["change"]) == (0, {"guests": -1, "share": -1})
     (run, *_) = api.get(f"{OWN}/{created['ref']}/runs").json()["items"]

@@ -33,7 +33,7 @@ def web(api: Api) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def context_id(site: Site, open_key_api: Api) -> str:
     """A context id that stands for the client key of `api` (section 1)."""
-    site.control(lambda work: keys.name_key(work, "ctx-test", open_key_api.client_key))
+    site.control(lambda work: keys.set_alias(work, "ctx-test", open_key_api.client_key))
     return "ctx-test"
 
 
@@ -424,10 +424,10 @@ def test_aliases_open_the_edge_only(web: Api, context_id: str) -> None:
 
 def test_an_alias_ends_at_once(site: Site, api: Api, web: Api) -> None:
     """Section 1: aliases are configuration, effective at once."""
-    site.control(lambda work: keys.name_key(work, "ctx-short", api.client_key))
+    site.control(lambda work: keys.set_alias(work, "ctx-short", api.client_key))
     path = "/v1/events/v1.2/browser/create.json?sitecoreContextId=ctx-short"
     assert web.get(path).status_code == 201
-    site.control(lambda work: keys.forget_alias(work, "ctx-short"))
+    site.control(lambda work: keys.delete_alias(work, "ctx-short"))
     assert any(web.get(path).status_code == 401 for _ in range(50))
 
 

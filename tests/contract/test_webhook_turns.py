@@ -70,7 +70,7 @@ def queue(jobs: Any, url: str, workspace: str = "live") -> None:
 
     async def act(work: Work) -> None:
         secret = stored_secrets.new_webhook_secret(work)
-        await webhooks.put(work, url, secret, {"event": uuid4()})
+        await webhooks.queue_message(work, url, secret, {"event": uuid4()})
         await webhooks.queue_due(work)
 
     jobs(act, workspace)
@@ -159,19 +159,19 @@ def test_s5_an_address_without_a_slot_asks_again_later(
     """S5: not at once, for the queue is in order of arrival and later jobs would wait."""
     queue(jobs, receiver.url)
 
-    async def turn(work: Work) -> webhooks.Turn:
+    async def turn(work: Work) -> webhooks.SendResult:
         @asynccontextmanager
         async def lend() -> AsyncIterator[Work]:
             yield work
 
-        return await webhooks.send_to(lend, receiver.url)
+        return await webhooks.send_due_messages(lend, receiver.url)
 
     with ExitStack() as stack:
         while stack.enter_context(workspace_slot("live")):
             pass
-        assert jobs(turn) == webhooks.Turn(0, workspace_share.SOON)
+        assert jobs(turn) == webhooks.SendResult(0, workspace_share.SOON)
     assert not receiver.got
-    assert jobs(turn) == webhooks.Turn(1)
+    assert jobs(turn) == webhooks.SendResult(1)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ async def test_use_is_noted_at_most_once_a_minute(control: Work) -> None:
 async def test_many_processes_make_one_first_key(database: Database) -> None:
     async def ask() -> keys.NewKey | None:
         async with database.control() as control:
-            return await keys.first(control, "live")
+            return await keys.create_first(control, "live")
 
     made = await asyncio.gather(*(ask() for _ in range(8)))
     assert len([key for key in made if key is not None]) == 1

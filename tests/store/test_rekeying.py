@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from innkeeper.actions.console.search import guests_by
+from innkeeper.actions.console.search import find_guests
 from innkeeper.actions.identity import rekeying, rule_settings
 from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_people import CONTACTS
@@ -192,7 +192,7 @@ def test_words_of_the_search_are_made_again(old: str) -> None:
     assert rows == [("#12345678",), ("doe",), ("jane",)]
     assert execute(old, "SELECT word FROM ws_live.name_words ORDER BY 1") == [("doe",), ("jane",)]
     for text in ("Jane", "jane d\u00adoe", "01 234 5678", PHONE):
-        hits = act(old, lambda work, text=text: guests_by(work, text))
+        hits = act(old, lambda work, text=text: find_guests(work, text))
         assert [hit["ref"] for hit in hits.items] == [jane], text
     # As the trigger does it from now on, and takes it away again.
     execute(old, f"DELETE FROM ws_live.guests WHERE ref = '{jane}'")

@@ -128,7 +128,7 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
         if chosen.database:
             return None
         async with database.control("operator") as work:
-            return await users.first_link(work, saved_link(find_folder(chosen)))
+            return await users.first_owner_link(work, saved_link(find_folder(chosen)))
 
 
 def _write_stories(shop: DemoPlan, progress: Callable[[int], None]) -> dict[str, int]:
@@ -175,7 +175,7 @@ def _tell(shop: DemoPlan, numbers: range, progress: Callable[[int], None]) -> di
 
     async def tell() -> dict[str, int]:
         async with _opened(shop.dsn, shop.settings) as database:
-            return await stories.tell(
+            return await stories.write_stories(
                 database, shop.workspace, numbers, shop.seed, shop.now, progress
             )
 

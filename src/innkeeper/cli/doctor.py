@@ -67,7 +67,7 @@ def _health(here: CommandContext) -> list[dict[str, Any]]:
             "Start the server, or run `innkeeper db migrate`.",
         )
     ]
-    counts = here.control(background.counts)
+    counts = here.control(background.count_jobs)
     failed = counts.get("failed", 0)
     rows.append(
         row("background jobs", failed > 0, f"{failed} failed.", "See `innkeeper jobs list`.")

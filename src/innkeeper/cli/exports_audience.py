@@ -56,7 +56,7 @@ def exports_executions(
     from innkeeper.actions.audiences import audience_exports
     from innkeeper.cli.output import show, table
 
-    _, rows = here.run(workspace, lambda work: audience_exports.executions(work, export))
+    _, rows = here.run(workspace, lambda work: audience_exports.list_executions(work, export))
     if json:
         show(rows)
         return

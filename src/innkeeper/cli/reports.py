@@ -31,7 +31,7 @@ def report(
     from innkeeper.cli.output import show, table
 
     if not name:
-        rows = [{"name": each, "title": title} for each, title in reports.names()]
+        rows = [{"name": each, "title": title} for each, title in reports.list_reports()]
         show(rows) if json else table(rows, "name", "title")
         return
     asked = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}

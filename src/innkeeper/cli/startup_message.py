@@ -43,10 +43,10 @@ async def first_access(
     `saved_login` is the content of the login file and `saved_link` the token of the link in its
     file, both empty without one.
     """
-    new = await keys.first(work, workspace)
+    new = await keys.create_first(work, workspace)
     rows = await keys.list_all(work, workspace)
     valid = [row["client_key"] for row in rows if row["revoked_at"] is None]
-    link_token = await users.first_link(work, saved_link)
+    link_token = await users.first_owner_link(work, saved_link)
     saved = new is None and await _login_works(work, saved_login)
     return FirstAccess(new, valid[0] if valid else None, link_token, saved)
 

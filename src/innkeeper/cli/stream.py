@@ -94,7 +94,7 @@ def aliases_list(
     async def read(work: Work) -> list[dict[str, Any]]:
         contexts = [
             {"alias": row["alias"], "kind": "context id", "means": row["client_key"]}
-            for row in await keys.aliases(work)
+            for row in await keys.list_aliases(work)
         ]
         sites = [
             {"alias": row["site"], "kind": "site", "means": row["point_of_sale"]}
@@ -115,7 +115,7 @@ def aliases_context(
     """Let a context id stand for a client key."""
     from innkeeper.actions.admin import keys
 
-    here.control(lambda work: keys.name_key(work, alias, client_key))
+    here.control(lambda work: keys.set_alias(work, alias, client_key))
     print(f"{alias} stands for {client_key}.")
 
 
@@ -147,7 +147,7 @@ def aliases_delete(
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
-    forget = stream_settings.forget_site if site else keys.forget_alias
+    forget = stream_settings.forget_site if site else keys.delete_alias
     here.run(workspace, lambda work: forget(work, alias))
     print(f"{alias} is no alias any more.")
 

@@ -43,7 +43,7 @@ async def compact(work: Work) -> None:
 @scheduled("0 0 * * *", "segments.nightly")
 async def nightly(work: Work) -> None:
     """Recalculate every Live segment at midnight UTC, when conditions on days change."""
-    await segment_runs.nightly(work)
+    await segment_runs.recalculate_all_live(work)
 
 
 @scheduled("* * * * * */5", "webhooks.send")
@@ -55,7 +55,7 @@ async def send(work: Work) -> None:
 @lending_task(webhooks.SEND)
 async def send_to(lend: Lend, url: str) -> None:
     """Send messages to one URL, in order; other URLs get the slot between its turns."""
-    turn = await webhooks.send_to(lend, url)
+    turn = await webhooks.send_due_messages(lend, url)
     if turn.pause is not None:
         raise RetryAt(clock.now() + turn.pause)
 
@@ -95,4 +95,4 @@ async def exports_due(work: Work) -> None:
 @scheduled("23 3 * * *", "exports.forget")
 async def exports_forget(work: Work) -> None:
     """Delete files of exports whose retention has ended."""
-    await export_runs.forget_old(work)
+    await export_runs.remove_expired_files(work)

@@ -53,7 +53,7 @@ class ExportApp:
         # The audience is accepted but not checked (segmentation-and-export.md 9).
         try:
             async with self.database.control() as work:
-                answer = await oauth.token(
+                answer = await oauth.issue_token(
                     work, sent.get("client_id", ""), sent.get("client_secret", "")
                 )
         except Unauthorized:
@@ -90,7 +90,7 @@ class ExportApp:
         async with self.database.control() as work:
             await signed_urls.check(work, "GET", request.url.path, request.query_params)
         async with self.database.work(workspace, "download") as work:
-            name = await audience_exports.file_name(work, ref, int(number))
+            name = await audience_exports.find_file_name(work, ref, int(number))
         return name, f"{ref}-{name.rpartition('/')[2]}"
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from innkeeper.errors import LinkExpired, Unavailable
+from innkeeper.errors import Forbidden, Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.base_url import base_url
@@ -47,7 +47,7 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
 
     async def metrics(request: Request) -> Response:
         if not may_read_metrics(request, settings):
-            raise LinkExpired(
+            raise Forbidden(
                 "Metrics are for this machine only.",
                 "Send the bearer token of the setting metrics_token, or set metrics_open.",
             )

@@ -26,7 +26,7 @@ async def backlog(database: Database) -> bytes:
         "innkeeper_quarantine_waiting", "Events, or parts of events, that wait to be replayed."
     )
     async with database.control(_ASKER) as work:
-        for status, count in (await background.counts(work)).items():
+        for status, count in (await background.count_jobs(work)).items():
             jobs.add_metric([status], count)
         names = [row["name"] for row in await workspaces.list_all(work)]
     total = 0

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final
 
-from innkeeper.errors import LinkExpired
+from innkeeper.errors import Forbidden
 from innkeeper.rules.personal import is_personal, personal_fields_in
 from innkeeper.rules.scopes import Scope, in_order
 from innkeeper.wire.routes import OPEN, Operation, Route
@@ -97,7 +97,7 @@ def refuse_lacking(lacking: Collection[Scope], why: str = "") -> None:
     """Raise `Forbidden` if there are scopes that a key lacks."""
     if lacking:
         words = ", ".join(in_order(lacking))
-        raise LinkExpired(
+        raise Forbidden(
             f"The API key lacks the scope {words}.",
             f"{why}Use a key with it, or have it added in Settings, API access.",
         )

@@ -101,7 +101,7 @@ async def record(
     )
 
 
-async def note_again(
+async def count_repeat(
     work: Work, action: str, user: Record | None, address: str, since: datetime
 ) -> None:
     """That somebody tried `action` once more: one row an hour for each account, since anybody may
@@ -167,7 +167,7 @@ async def list_(
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
-async def words(work: Work, workspace: str) -> Record:
+async def list_filter_values(work: Work, workspace: str) -> Record:
     """The `actors` and `actions` that the log knows."""
     row = await work.one("audit.words", workspace=workspace) or {}
     return {name: row.get(name) or [] for name in ("actors", "actions")}

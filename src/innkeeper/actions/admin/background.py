@@ -125,7 +125,7 @@ async def defer_once(
     return row is not None
 
 
-async def counts(work: Work) -> dict[str, int]:
+async def count_jobs(work: Work) -> dict[str, int]:
     """How many jobs are `due` and not begun, `running`, or `failed` (kept for some days)."""
     row = await work.one("jobs.counts")
     return dict(row or {})

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit
-from innkeeper.errors import Conflict, LinkExpired, OperatorError
+from innkeeper.errors import Conflict, Forbidden, OperatorError
 from innkeeper.rules.audited import ALIAS, KEY
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.scopes import DEFAULT_SCOPES, EVERY_SCOPE, Scope, in_order
@@ -51,7 +51,7 @@ async def create(
 
     Raises OperatorError when there is no such workspace, and `Forbidden`.
     """
-    _check_width(scopes, by)
+    _check_scopes(scopes, by)
     if await work.one("control.find_workspace", name=workspace) is None:
         raise OperatorError(f"There is no workspace {workspace}.")
     key = NewKey(
@@ -78,7 +78,7 @@ async def create(
     return key
 
 
-async def first(work: Work, workspace: str) -> NewKey | None:
+async def create_first(work: Work, workspace: str) -> NewKey | None:
     """A key for a workspace that never had one, however many processes ask at once; else None."""
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
@@ -97,12 +97,12 @@ async def find_alias(work: Work, alias: str) -> Row | None:
     return await work.one("control.find_alias", alias=alias)
 
 
-async def aliases(work: Work) -> list[Row]:
+async def list_aliases(work: Work) -> list[Row]:
     """Every alias of a client key: alias, client_key, created_at."""
     return await work.all("control.list_aliases")
 
 
-async def name_key(work: Work, alias: str, client_key: str, *, only_new: bool = False) -> None:
+async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool = False) -> None:
     """Let a context id stand for a key, at once and in every process.
 
     Raises OperatorError, and `Conflict` where it is `only_new` and stands for another key.
@@ -119,7 +119,7 @@ async def name_key(work: Work, alias: str, client_key: str, *, only_new: bool = 
         await _announce(work, client_key)
 
 
-async def forget_alias(work: Work, alias: str) -> None:
+async def delete_alias(work: Work, alias: str) -> None:
     """Take an alias of a key away at once; raises OperatorError for an unknown one."""
     async with work.transaction():
         row = await work.one("control.forget_alias", alias=alias)
@@ -139,7 +139,7 @@ async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
 async def revoke(work: Work, client_key: str) -> None:
     """End a key at once in every process; raises OperatorError for an unknown or ended one."""
     async with work.transaction():
-        known = await _locked(work, client_key)
+        known = await _lock_key(work, client_key)
         await work.run("control.revoke_key", client_key=client_key, now=clock.now())
         await _record(work, "revoke", known, {"revoked": True})
         await _announce(work, client_key)
@@ -152,7 +152,7 @@ def version_of(key: Row) -> str:
     return digest("key", key["compatibility"], scopes, bytes(key["token_sha256"]).hex()).hex
 
 
-async def versioned(work: Work, workspace: str) -> dict[str, str]:
+async def list_versions(work: Work, workspace: str) -> dict[str, str]:
     """The `version_of` each key of a workspace that has not been revoked."""
     rows = await work.all("control.keys_with_digests", workspace=workspace)
     return {row["client_key"]: version_of(row) for row in rows}
@@ -172,8 +172,8 @@ async def rotate(
     """
     token = secrets.token_urlsafe(32)
     async with work.transaction():
-        known = await _locked(work, client_key, expected)
-        _check_width(scopes_in(known), by)
+        known = await _lock_key(work, client_key, expected)
+        _check_scopes(scopes_in(known), by)
         await work.run(
             "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
         )
@@ -195,7 +195,7 @@ async def set_compatibility(
     Raises OperatorError, and `Outdated` where `version_of` the key is another.
     """
     async with work.transaction():
-        known = await _locked(work, client_key, expected)
+        known = await _lock_key(work, client_key, expected)
         await work.run(
             "control.set_compatibility", client_key=client_key, compatibility=compatibility
         )
@@ -217,14 +217,14 @@ async def set_scopes(
     `Outdated` where `version_of` the key is another.
     """
     async with work.transaction():
-        known = await _locked(work, client_key, expected)
-        _check_width(scopes ^ scopes_in(known), by)
+        known = await _lock_key(work, client_key, expected)
+        _check_scopes(scopes ^ scopes_in(known), by)
         await work.run("control.set_scopes", client_key=client_key, scopes=in_order(scopes))
         await _record(work, "scopes", known, {"scopes": in_order(scopes)})
         await _announce(work, client_key)
 
 
-async def _locked(work: Work, client_key: str, expected: Expected | None = None) -> Row:
+async def _lock_key(work: Work, client_key: str, expected: Expected | None = None) -> Row:
     """A key that nobody else changes until the transaction ends; raises OperatorError, and
     `Outdated`."""
     row = await work.one("control.lock_key", client_key=client_key)
@@ -246,10 +246,10 @@ def scopes_in(row: Row) -> frozenset[Scope]:
     return frozenset(map(Scope, row["scopes"]))
 
 
-def _check_width(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
+def _check_scopes(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
     lacking = in_order(scopes - by)
     if lacking:
-        raise LinkExpired(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
+        raise Forbidden(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
 
 
 async def touch(work: Work, client_key: str) -> None:

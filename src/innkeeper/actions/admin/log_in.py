@@ -78,11 +78,11 @@ class Attempt:
     address: str
     browser: str = ""
 
-    def budgets(self, *, known: bool) -> Sequence[Budget]:
+    def budgets(self, *, is_known_browser: bool) -> Sequence[Budget]:
         """Always in the same order, so that attempts wait for each other and never in a circle."""
         day, hour = timedelta(days=1), timedelta(hours=1)
         email = users.normal_email(self.email)
-        if known:
+        if is_known_browser:
             return (Budget(users.digest_of(f"browser {self.browser} {email}"), 5, day),)
         return (
             Budget(users.digest_of(f"address {self.address}"), 20, hour, shared=True),
@@ -102,27 +102,27 @@ async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
         async with lend() as work:
             row = await work.one("users.by_email", email=users.normal_email(attempt.email))
             since = clock.now() - timedelta(hours=1)
-            await audit.note_again(work, action, row, attempt.address, since)
+            await audit.count_repeat(work, action, row, attempt.address, since)
         raise
 
 
 async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
     async with lend() as work:
-        known = await _knows_browser(work, attempt)
-        budgets = attempt.budgets(known=known)
+        known = await _is_known_browser(work, attempt)
+        budgets = attempt.budgets(is_known_browser=known)
         await _check_locks(work, budgets)
     async with limits.account_log_ins if known else limits.log_ins:
         async with lend() as work:
-            row = await _count(work, attempt, budgets)
+            row = await _count_attempt(work, attempt, budgets)
         stored = (row and row["password_hash"]) or _NOBODY
-        right = await asyncio.to_thread(_verified, stored, attempt.password)
+        right = await asyncio.to_thread(_verify, stored, attempt.password)
     if row is None or not right or row["disabled_at"] is not None:
         raise users.LoginRefused("That e-mail address and password do not belong together.")
     async with lend() as work, work.transaction():
         for budget in budgets:
             query = "users.uncount_attempt" if budget.shared else "users.forget_attempts"
             await work.run(query, budget=budget.digest)
-        return await _open(work, row["ref"], attempt)
+        return await _open_login(work, row["ref"], attempt)
 
 
 async def log_in_by_link(
@@ -132,7 +132,7 @@ async def log_in_by_link(
     if len(attempt.password) < users.SHORTEST_PASSWORD:
         raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
     async with lend() as work:
-        whose = await users.link(work, link)
+        whose = await users.fetch_link(work, link)
     if whose is None:
         raise users.link_ended()
     if whose["user_ref"] is None:
@@ -141,16 +141,16 @@ async def log_in_by_link(
         hashed = await asyncio.to_thread(_hasher.hash, attempt.password)
     async with lend() as work, work.transaction():
         user = await users.use_link(work, link, hashed, attempt.email, name)
-        return await _open(work, user, attempt)
+        return await _open_login(work, user, attempt)
 
 
-async def _knows_browser(work: Work, attempt: Attempt) -> bool:
+async def _is_known_browser(work: Work, attempt: Attempt) -> bool:
     """Whether this person has logged in with this browser lately."""
-    row = await _browser(work, attempt)
+    row = await _find_browser(work, attempt)
     return bool(row and row["theirs"])
 
 
-async def _browser(work: Work, attempt: Attempt) -> Row | None:
+async def _find_browser(work: Work, attempt: Attempt) -> Row | None:
     if not attempt.browser:
         return None
     return await work.one(
@@ -168,7 +168,7 @@ async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
         raise Locked(row["until"])
 
 
-async def _count(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
+async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
     """Count an attempt; the account it is for, or None. Raises `Locked`."""
     now = clock.now()
     async with work.transaction():
@@ -188,15 +188,15 @@ async def _count(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row
     return await work.one("users.by_email", email=users.normal_email(attempt.email))
 
 
-async def _open(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
+async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     token, _ = await users.open_login(work, user)
-    person = await users.of_login(work, token)
+    person = await users.fetch_login(work, token)
     if person is not None:
         work.actor = person.email
         about = audit.AuditSubject(audit.USER, person.email)
         await audit.note(work, "login.open", user, about=about, address=attempt.address)
     # A token that we did not make may be known to somebody else.
-    ours = await _browser(work, attempt) is not None
+    ours = await _find_browser(work, attempt) is not None
     browser = attempt.browser if ours else secrets.token_urlsafe(32)
     await work.run(
         "users.note_browser",
@@ -208,7 +208,7 @@ async def _open(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
     return LoggedIn(user, token, browser)
 
 
-def _verified(stored: str, password: str) -> bool:
+def _verify(stored: str, password: str) -> bool:
     try:
         return _hasher.verify(stored, password)
     except (VerificationError, InvalidHashError):

@@ -70,7 +70,7 @@ async def revoke(work: Work, client_id: str) -> None:
         await audit.record(work, OAUTH_KEY, "revoke", before, after, workspace=row["workspace"])
 
 
-async def token(work: Work, client_id: str, client_secret: str) -> dict[str, Any]:
+async def issue_token(work: Work, client_id: str, client_secret: str) -> dict[str, Any]:
     """The answer to a right secret: a token for a day; raises `Unauthorized`."""
     found = await work.one("oauth.find", client_id=client_id)
     stored = bytes(found["secret_sha256"]) if found else bytes(32)

@@ -65,7 +65,7 @@ OPERATOR: Final = Giver(Role.OWNER)
 """Whoever runs commands on the machine."""
 
 
-async def first_link(work: Work, stored: str = "") -> str | None:
+async def first_owner_link(work: Work, stored: str = "") -> str | None:
     """The token of a link that makes the first owner; None once there is anybody. It is the
     `stored` one while that works, else a new one, and every earlier one ends."""
     async with work.transaction():
@@ -77,7 +77,7 @@ async def first_link(work: Work, stored: str = "") -> str | None:
             row = await work.one("users.link", token_sha256=digest_of(stored), now=clock.now())
             if row is not None and row["user_ref"] is None:
                 return stored
-        return await _link(work, None)
+        return await _create_link(work, None)
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -105,7 +105,7 @@ async def invite(
         _check_giver(by, None, role, memberships)
         row = await _create(work, email, name, role, None, memberships)
         await audit.record(work, USER, "invite", None, row, subject=row["ref"])
-        return await _link(work, row["ref"])
+        return await _create_link(work, row["ref"])
 
 
 async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
@@ -116,7 +116,7 @@ async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
         await audit.note(
             work, "user.link", user, about=audit.AuditSubject(audit.USER, known["email"])
         )
-        return await _link(work, user)
+        return await _create_link(work, user)
 
 
 def version_of(person: Record) -> str:
@@ -189,7 +189,7 @@ def _check_giver(
         raise LoginRefused("You can only give and change access to workspaces that you may open.")
 
 
-async def link(work: Work, token: str) -> Record | None:
+async def fetch_link(work: Work, token: str) -> Record | None:
     """Whose link this is: user_ref, email, name, all None for the first owner's; None when it
     has expired or was used."""
     return await work.one("users.link", token_sha256=digest_of(token), now=clock.now())
@@ -239,7 +239,7 @@ async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
     return token, now + LOGIN
 
 
-async def of_login(work: Work, token: str, workspace: str | None = None) -> SignedInUser | None:
+async def fetch_login(work: Work, token: str, workspace: str | None = None) -> SignedInUser | None:
     """Whose login this is, if it is open; notes that they are here, at most once a minute."""
     now = clock.now()
     row = await work.one("users.of_login", token_sha256=digest_of(token), now=now)
@@ -261,7 +261,7 @@ async def of_login(work: Work, token: str, workspace: str | None = None) -> Sign
 async def close_login(work: Work, token: str) -> None:
     """Log out."""
     async with work.transaction():
-        person = await of_login(work, token)
+        person = await fetch_login(work, token)
         await work.run("users.close_login", token_sha256=digest_of(token))
         if person is not None:
             work.actor = person.email
@@ -269,7 +269,7 @@ async def close_login(work: Work, token: str) -> None:
             await audit.note(work, "login.close", person.ref, about=about)
 
 
-async def _link(work: Work, user: UUID | None) -> str:
+async def _create_link(work: Work, user: UUID | None) -> str:
     token, now = secrets.token_urlsafe(24), clock.now()
     await work.run("users.forget_links", user=user)
     await work.run(

@@ -83,7 +83,7 @@ async def change(
     """
     unknown = await find_unknown_events(work, body.get("filter"), "filter")
     async with work.transaction():
-        row = await _locked(work, export)
+        row = await _fetch_locked(work, export)
         expect(expected, row)
         if body.get("filter") != row["shape"].get("filter"):
             problems = [*problems, *unknown]
@@ -131,7 +131,7 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
     """Remove an export with its executions and their files."""
     if expected is not None:
         async with work.transaction():
-            expect(expected, await _locked(work, export))
+            expect(expected, await _fetch_locked(work, export))
             return await delete(work, export)
     row = await fetch(work, export)
     files = Files.of(work.settings)
@@ -149,7 +149,7 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
     """Queue an execution; it runs in the background. Raises `Conflict` without a source."""
     async with work.transaction():
         row = await fetch(work, export)
-        segment = await source_of(work, row)
+        segment = await fetch_source(work, row)
         if segment is None:
             raise Conflict(NO_SOURCE)
         execution = await work.one(
@@ -213,22 +213,22 @@ async def _start_scheduled(work: Work, row: Record) -> bool:
     return True
 
 
-async def source_of(work: Work, export: Record) -> Record | None:
+async def fetch_source(work: Work, export: Record) -> Record | None:
     """The segment that an export reads; None once it was deleted."""
     ref = export["segment_ref"]
     return await work.one("segments.fetch", parts=_SEGMENT, ref=ref, friendly_id=None)
 
 
-async def latest(work: Work, export: UUID | str) -> Record:
+async def fetch_latest(work: Work, export: UUID | str) -> Record:
     """A1: the listing of the last good execution; 404 before there is one."""
     row = await fetch(work, export)
     execution = await work.one("exports.latest", parts=_EXECUTION, export=row["ref"])
     if execution is None:
         raise NotFound
-    return await _listing(work, row, execution)
+    return await _build_listing(work, row, execution)
 
 
-async def finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
+async def list_finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
     """A2: an export and its executions that have ended, newest first."""
     row = await fetch(work, export)
     every = await work.all(
@@ -237,7 +237,7 @@ async def finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]
     return row, [execution for execution in every if execution["status"] in FINISHED]
 
 
-async def executions(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
+async def list_executions(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
     """An export and all its executions, newest first."""
     row = await fetch(work, export)
     every = await work.all(
@@ -246,17 +246,17 @@ async def executions(work: Work, export: UUID | str) -> tuple[Record, list[Recor
     return row, every
 
 
-async def listing(work: Work, execution: UUID) -> Record:
+async def fetch_listing(work: Work, execution: UUID) -> Record:
     """A3: the listing of one execution; 400 while it has no files (EU-6)."""
     found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
     if found is None:
         raise Unknown("Audience export execution", execution)
     if found["status"] != SUCCESS:
         raise BadRequest("Export job is not finished")
-    return await _listing(work, await fetch(work, found["export_ref"]), found)
+    return await _build_listing(work, await fetch(work, found["export_ref"]), found)
 
 
-async def _listing(work: Work, row: Record, execution: Record) -> Record:
+async def _build_listing(work: Work, row: Record, execution: Record) -> Record:
     """Files with links that need no credentials until they expire."""
     expiry = clock.now() + signed_urls.LIFE
     files = []
@@ -271,7 +271,7 @@ async def _listing(work: Work, row: Record, execution: Record) -> Record:
     return {"export": row, "execution": execution, "expire_at": expiry, "files": files}
 
 
-async def file_name(work: Work, execution: UUID, number: int) -> str:
+async def find_file_name(work: Work, execution: UUID, number: int) -> str:
     """Where a file is kept; raises `NotFound`."""
     for file in await work.all("exports.files", execution=execution):
         if file["number"] == number:
@@ -279,7 +279,7 @@ async def file_name(work: Work, execution: UUID, number: int) -> str:
     raise NotFound
 
 
-async def _locked(work: Work, export: UUID | str) -> Record:
+async def _fetch_locked(work: Work, export: UUID | str) -> Record:
     ref = (await fetch(work, export))["ref"]
     row = await work.one("exports.lock", parts=_COLUMNS, ref=ref)
     if row is None:

@@ -58,14 +58,14 @@ class _Delivery:
     settings: Settings
     export: Record
     execution: UUID
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     @property
-    def is_long(self) -> bool:
-        return time.monotonic() - self.began > TURN_SECONDS
+    def is_turn_over(self) -> bool:
+        return time.monotonic() - self.started > TURN_SECONDS
 
 
-class _Turn(Exception):
+class _TurnEnded(Exception):
     """It goes well, and others wait."""
 
 
@@ -82,18 +82,21 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
         known = await work.one("exports.failing", url=row["destination"]["url"])
         delivery = _Delivery(lend, work.settings, row, execution)
     failing = bool(known and known["failing"])
-    with _slot(execution, failing=failing) as free, workspace_slot(work.workspace) as has_share:
+    with (
+        _failing_slot(execution, failing=failing) as free,
+        workspace_slot(work.workspace) as has_share,
+    ):
         if not (free and has_share):
             return clock.now() + _SOON
         try:
-            error = await _all(delivery, files)
-        except _Turn:
+            error = await _deliver_files(delivery, files)
+        except _TurnEnded:
             return clock.now() + _SOON
-    return await _ended(lend, found, error)
+    return await _record_attempt(lend, found, error)
 
 
 @contextmanager
-def _slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
+def _failing_slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
     """Whether there is a slot for it; those of destinations that answer are never all taken."""
     if not failing:
         yield True
@@ -107,12 +110,12 @@ def _slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
             _failing.discard(execution)
 
 
-async def _all(delivery: _Delivery, files: list[Record]) -> str | None:
+async def _deliver_files(delivery: _Delivery, files: list[Record]) -> str | None:
     """Deliver one file after the other; what was wrong, or None."""
     for file in files:
         try:
-            error = await _deliver(delivery, file)
-        except _Turn:
+            error = await _deliver_file(delivery, file)
+        except _TurnEnded:
             raise
         except Exception as fault:
             error = background.operator_message(fault)
@@ -121,7 +124,7 @@ async def _all(delivery: _Delivery, files: list[Record]) -> str | None:
     return None
 
 
-async def _ended(lend: Lend, found: Record, error: str | None) -> datetime | None:
+async def _record_attempt(lend: Lend, found: Record, error: str | None) -> datetime | None:
     """Note how an attempt ended; when the next one is."""
     attempts = found["delivery_attempts"] + 1
     again = None
@@ -138,7 +141,7 @@ async def _ended(lend: Lend, found: Record, error: str | None) -> datetime | Non
     return again
 
 
-async def _deliver(delivery: _Delivery, file: Record) -> str | None:
+async def _deliver_file(delivery: _Delivery, file: Record) -> str | None:
     """Deliver one file; what was wrong, or None."""
     if file["delivered"] >= max(file["rows"], 1):
         return None
@@ -152,22 +155,24 @@ async def _deliver(delivery: _Delivery, file: Record) -> str | None:
         folders = (export["friendly_id"], str(delivery.execution))
         marked = bool(export["shape"].get("guarded"))
         copy = _Copy(files, file["name"], place, folders, marked)
-        await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.moved)
-        return await _note(delivery, file, max(file["rows"], 1))
+        await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.last_copied)
+        return await _record_progress(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
     while batch := await outside(lambda: list(islice(lines, BATCH))):
-        if delivery.is_long:
-            raise _Turn
-        error = await _post(delivery, file, done, batch)
+        if delivery.is_turn_over:
+            raise _TurnEnded
+        error = await _post_batch(delivery, file, done, batch)
         done += len(batch)
-        error = error or await _note(delivery, file, done)
+        error = error or await _record_progress(delivery, file, done)
         if error is not None:
             return error
     return None
 
 
-async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]) -> str | None:
+async def _post_batch(
+    delivery: _Delivery, file: Record, done: int, batch: list[bytes]
+) -> str | None:
     body, export = b"".join(batch), delivery.export
     secret = stored_secrets.webhook_secret(delivery.settings, export["webhook_secret"])
     stamp = str(int(clock.now().timestamp()))
@@ -183,7 +188,7 @@ async def _post(delivery: _Delivery, file: Record, done: int, batch: list[bytes]
     return await webhooks.post(delivery.settings, url, body, headers, POST_SECONDS)
 
 
-async def _note(delivery: _Delivery, file: Record, delivered: int) -> str | None:
+async def _record_progress(delivery: _Delivery, file: Record, delivered: int) -> str | None:
     """Note how far it is; that another file is in its place now, which is delivered later."""
     async with delivery.lend() as work:
         noted = await work.run(
@@ -210,20 +215,20 @@ class _Copy:
     target: Destination
     folders: tuple[str, ...]
     is_guarded: bool
-    moved: float = field(default_factory=time.monotonic)
+    last_copied: float = field(default_factory=time.monotonic)
     """When something was copied last."""
 
     def run(self) -> None:
         name = self.name.rpartition("/")[2]
         with self.files.open(self.name) as source:
-            self.target.copy(_Watched(source, self), self.folders, name)
+            self.target.copy(_TrackedReader(source, self), self.folders, name)
         if self.is_guarded:
             mapping = BytesIO(MAPPING.format(entity="guests").encode())
             self.target.copy(mapping, self.folders, name + MAPPING_SUFFIX)
 
 
 @dataclass
-class _Watched:
+class _TrackedReader:
     """A file that tells when it is read."""
 
     source: IO[bytes]
@@ -231,7 +236,7 @@ class _Watched:
 
     def read(self, size: int = -1) -> bytes:
         """Some bytes of it."""
-        self.copy.moved = time.monotonic()
+        self.copy.last_copied = time.monotonic()
         return self.source.read(size)
 
 

@@ -20,7 +20,7 @@ from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Row, Work
 
 
-async def leave_segments(work: Work, what: Erasure) -> int:
+async def remove_from_segments(work: Work, what: Erasure) -> int:
     """Take guests out of stored memberships, and tell who is told of leaving; how many."""
     left = await work.all("segments.forget_guests", guests=what.guests)
     by_segment: dict[UUID, list[UUID]] = defaultdict(list)
@@ -28,11 +28,11 @@ async def leave_segments(work: Work, what: Erasure) -> int:
         by_segment[row["segment_ref"]].append(row["guest_ref"])
     for segment, guests in by_segment.items():
         row = await segments.fetch(work, segment)
-        await segment_runs.tell(work, row, "departed", guests)
+        await segment_runs.queue_notifications(work, row, "departed", guests)
     return len(left)
 
 
-async def cut_files(work: Work, guests: list[UUID]) -> int:
+async def remove_from_files(work: Work, guests: list[UUID]) -> int:
     """Write the files of audience exports that hold guests again without them; how many."""
     async with alone(work, EXPORTS):
         # Exports that began before the guests were erased have ended, and list their files.
@@ -44,27 +44,27 @@ async def cut_files(work: Work, guests: list[UUID]) -> int:
             file = await work.one("exports.lock_file", guests=guests, **key)
             if file is None:
                 continue
-            await _forget_replaced(work, file, key)
+            await _remove_replaced(work, file, key)
             if file["places"]:
-                await _cut(work, file, key)
+                await _replace_file(work, file, key)
                 cut += 1
         file = await work.one("exports.lock_file", guests=guests, **key)
         if file is not None:
-            await _forget_replaced(work, file, key)
+            await _remove_replaced(work, file, key)
     return cut
 
 
-async def _cut(work: Work, file: Row, key: dict[str, Any]) -> None:
+async def _replace_file(work: Work, file: Row, key: dict[str, Any]) -> None:
     files, name = Files.of(work.settings), next_name(file["name"])
     with temporary(work.settings, "export") as folder:
         target = folder / "file"
-        await asyncio.to_thread(_rewrite, work, files, file, target)
+        await asyncio.to_thread(_write_without, work, files, file, target)
         size = target.stat().st_size
         await asyncio.to_thread(put_file, files, name, target)
     await work.run("exports.rewritten", name=name, bytes=size, places=file["places"], **key)
 
 
-def _rewrite(work: Work, files: Files, file: Row, target: Path) -> None:
+def _write_without(work: Work, files: Files, file: Row, target: Path) -> None:
     from innkeeper.lake.export_files import write_without  # noqa: PLC0415 - loads SQLGlot
 
     shape = file["shape"]
@@ -74,7 +74,7 @@ def _rewrite(work: Work, files: Files, file: Row, target: Path) -> None:
         write_without(work.settings, source, target, form, file["places"], header=header)
 
 
-async def _forget_replaced(work: Work, file: Row, key: dict[str, Any]) -> None:
+async def _remove_replaced(work: Work, file: Row, key: dict[str, Any]) -> None:
     if file["replaced"] is not None:
         await asyncio.to_thread(Files.of(work.settings).remove, file["replaced"])
         await work.run("exports.replaced", **key)
@@ -89,10 +89,12 @@ def next_name(name: str) -> str:
 
 
 TARGETS: Final = (
-    ErasureTarget("segment_members", leave_segments, rows("privacy.segments_of")),
+    ErasureTarget("segment_members", remove_from_segments, rows("privacy.segments_of")),
     ErasureTarget("segment_samples", deletes("segments.forget_samples")),
     ErasureTarget("webhook_messages", deletes("webhooks.forget_guests")),
-    ErasureTarget("audience_exports", access=rows("privacy.audience_exports_of"), files=cut_files),
+    ErasureTarget(
+        "audience_exports", access=rows("privacy.audience_exports_of"), files=remove_from_files
+    ),
 )
 for _place in TARGETS:
     register(_place)

@@ -31,7 +31,7 @@ async def find_unknown_events(work: Work, definition: Any, at: str = "definition
     """
     if not isinstance(definition, Mapping):
         return []
-    custom = [one for one in _named(definition, at) if one[1] not in STANDARD]
+    custom = [one for one in _types_in_definition(definition, at) if one[1] not in STANDARD]
     if not custom:
         return []
     async with opened(work) as lake:
@@ -70,20 +70,20 @@ async def list_event_types(work: Work, lake: Lake) -> Collection[str]:
     return dict.fromkeys((*sorted(STANDARD), *stored, *former))
 
 
-def _named(definition: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
+def _types_in_definition(definition: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
     """(path, type in upper case) of all that groups and steps about events name."""
     groups = definition.get("filterGroups")
     for index, group in enumerate(groups if isinstance(groups, list) else ()):
         if not isinstance(group, Mapping):
             continue
-        yield from types_named(group, f"{at}.filterGroups[{index}]")
+        yield from types_in_group(group, f"{at}.filterGroups[{index}]")
         steps = group.get("sequence")
         for number, step in enumerate(steps if isinstance(steps, list) else ()):
             if isinstance(step, Mapping):
-                yield from types_named(step, f"{at}.filterGroups[{index}].sequence[{number}]")
+                yield from types_in_group(step, f"{at}.filterGroups[{index}].sequence[{number}]")
 
 
-def types_named(group: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
+def types_in_group(group: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
     """The same of one group or step."""
     entity = entity_of(group.get("entity"))
     if entity is None or entity.name != EVENT:

@@ -17,7 +17,7 @@ from uuid import UUID
 from innkeeper import clock
 from innkeeper.actions.admin import background
 from innkeeper.actions.audiences import traits, webhooks
-from innkeeper.actions.audiences.audience_exports import NO_SOURCE, fetch, source_of
+from innkeeper.actions.audiences.audience_exports import NO_SOURCE, fetch, fetch_source
 from innkeeper.errors import ApiError, Conflict, Unavailable, Unknown
 from innkeeper.lake.locks import EXPORTS, together
 from innkeeper.lake.snapshot import Lake, opened
@@ -80,7 +80,7 @@ async def run(work: Work, execution: UUID, most_rows: int = MOST_ROWS) -> Record
     except Exception as fault:
         if await work.one("exports.find_execution", parts=_EXECUTION, ref=execution) is None:
             # Deleted meanwhile: nothing leads to the files that it wrote.
-            await _remove(work, kept)
+            await _remove_files(work, kept)
             return None
         if isinstance(fault, Unavailable | OSError):
             told = await background.put_off(work, "exports.put_off", found, fault)
@@ -98,17 +98,17 @@ async def _run(
     """Run an execution in the transaction of its snapshot; `kept` takes the names of its files."""
     every = await traits.list_current(work)
     shape = rules.read_shape(row["shape"], every)
-    segment = await source_of(work, row)
+    segment = await fetch_source(work, row)
     if segment is None:
         raise Conflict(NO_SOURCE)
     async with opened(work) as lake:
-        found, matched = await _members(lake, segment["definition"], shape, every)
-        chosen = await _chosen(work, row, matched)
+        found, matched = await _find_members(lake, segment["definition"], shape, every)
+        chosen = await _select_members(work, row, matched)
         with temporary(work.settings, "export") as folder:
             written = await lake.run(
-                lambda session: _write(session, lake, shape, every, chosen, folder, most_rows)
+                lambda session: _write_files(session, lake, shape, every, chosen, folder, most_rows)
             )
-            await _keep(work, execution["ref"], shape, written, kept)
+            await _store_files(work, execution["ref"], shape, written, kept)
         added = sum(len(each.guests) for each in chosen if each.action != REMOVE)
         removed = sum(len(each.guests) for each in chosen if each.action == REMOVE)
         if row["destination"]:
@@ -141,7 +141,7 @@ def lock_of_deliveries(work: Work, export: UUID) -> str:
     return f"{work.workspace} delivery {export}"
 
 
-async def _members(
+async def _find_members(
     lake: Lake, definition: Any, shape: ExportFormat, every: Any
 ) -> tuple[list[str], list[str]]:
     """The segment's members, and those that the filter keeps."""
@@ -153,7 +153,7 @@ async def _members(
     return found, await find_members(lake, Question.of(shape.filter, every), found)
 
 
-async def _chosen(work: Work, row: Record, members: list[str]) -> list[_SelectedMembers]:
+async def _select_members(work: Work, row: Record, members: list[str]) -> list[_SelectedMembers]:
     """All of them, or for a delta who came and who went; the baseline moves in this transaction."""
     if row["definition_type"] != DELTA:
         return [_SelectedMembers(None, members)]
@@ -166,7 +166,7 @@ async def _chosen(work: Work, row: Record, members: list[str]) -> list[_Selected
     return [_SelectedMembers(ADD, added), _SelectedMembers(REMOVE, removed)]
 
 
-def _write(
+def _write_files(
     session: Any,
     lake: Lake,
     shape: ExportFormat,
@@ -191,7 +191,7 @@ def _write(
     return written
 
 
-async def _keep(
+async def _store_files(
     work: Work, execution: UUID, shape: ExportFormat, written: list[_File], kept: list[str]
 ) -> None:
     """Put files where downloads find them, and list them."""
@@ -219,7 +219,7 @@ async def _keep(
         )
 
 
-async def _remove(work: Work, names: list[str]) -> None:
+async def _remove_files(work: Work, names: list[str]) -> None:
     files = Files.of(work.settings)
     for name in names:
         await asyncio.to_thread(files.remove, name)
@@ -248,7 +248,7 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
         if done is None:
             return None
         if row["webhook"]:
-            segment = await source_of(work, row)
+            segment = await fetch_source(work, row)
             message = {
                 "apiUrl": f"/v2/audienceExports/executions/{done['ref']}/export",
                 "audienceExportName": row["name"],
@@ -260,11 +260,11 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
                 "segmentName": segment and segment["name"],
                 "status": done["status"],
             }
-            await webhooks.put(work, row["webhook"], row["webhook_secret"], message)
+            await webhooks.queue_message(work, row["webhook"], row["webhook_secret"], message)
         return done
 
 
-async def forget_old(work: Work) -> int:
+async def remove_expired_files(work: Work) -> int:
     """Remove files whose time has come; how many."""
     rows = await work.all("exports.old", before=clock.now() - RETENTION)
     files = Files.of(work.settings)

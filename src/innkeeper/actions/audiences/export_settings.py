@@ -44,7 +44,9 @@ async def read_settings(
     if kind not in (FULL_SYNC, DELTA):
         problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
     wanted = body.get("segment")
-    fields["segment"] = None if wanted is None else await segments.hold(work, _text(wanted))
+    fields["segment"] = (
+        None if wanted is None else await segments.lock_against_deletion(work, _text(wanted))
+    )
     # An export may stay without a source that is gone, but not lose one.
     is_gone = wanted is None and stored is not None and stored["segment_ref"] is None
     if fields["segment"] is None and not is_gone:
@@ -100,7 +102,7 @@ async def _shape_problems(
 ) -> Sequence[Problem]:
     """What is wrong with the columns and the filter of an export."""
     problems: list[Problem] = []
-    await traits.hold(work)
+    await traits.lock_against_deletion(work)
     try:
         rules.read_shape(shape, await traits.list_current(work))
     except Invalid as invalid:
@@ -108,7 +110,7 @@ async def _shape_problems(
     if "filter" in shape:
         before = stored["shape"].get("filter") if stored else None
         try:
-            await segments.check(work, shape["filter"], before)
+            await segments.check_definition(work, shape["filter"], before)
         except Invalid as invalid:
             problems += (one.moved("definition", "filter") for one in invalid.problems)
     return problems

@@ -36,14 +36,14 @@ async def run(
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
 
-    found = described(name, asked, most_periods=most_periods)
-    given = _parameters(name, asked, most_periods)
+    found = describe(name, asked, most_periods=most_periods)
+    given = _read_parameters(name, asked, most_periods)
     if name == reports.MERGES.name:
-        rows = await _merges(work, given)
+        rows = await _query_merges(work, given)
     else:
         async with opened(work) as lake:
             if name == reports.FUNNEL.name:
-                rows = await _funnel(work, lake, given)
+                rows = await _query_funnel(work, lake, given)
             else:
                 tree = reports.question(reports.EVERY[name], given, most=MOST_ROWS + 1)
                 rows = await lake.rows(tree)
@@ -52,14 +52,14 @@ async def run(
     return {**found, "rows": [list(row) for row in rows]}
 
 
-def described(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
+def describe(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
     """The same without its rows, which takes no look at the data."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     report = reports.EVERY.get(name)
     if report is None:
         raise Unknown("Report", name)
-    given = _parameters(name, asked, most_periods)
+    given = _read_parameters(name, asked, most_periods)
     return {
         "report": name,
         "title": report.title,
@@ -72,14 +72,14 @@ def described(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_P
     }
 
 
-def names() -> list[tuple[str, str]]:
+def list_reports() -> list[tuple[str, str]]:
     """(name, title) of every report."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     return [(report.name, report.title) for report in reports.EVERY.values()]
 
 
-async def _funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+async def _query_funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     from innkeeper.lake import reports  # noqa: PLC0415
 
     steps = await _stored_types(work, lake, given["steps"])
@@ -101,7 +101,7 @@ async def _stored_types(work: Work, lake: Lake, names: Sequence[str]) -> list[st
     return words
 
 
-async def _merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+async def _query_merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     found = await work.all(
         "reports.merges",
         zone=given["zone"],
@@ -112,7 +112,7 @@ async def _merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]
     return [(row["period"], row["merges"], row["undone"]) for row in found]
 
 
-def _parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[str, Any]:
+def _read_parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[str, Any]:
     problems: list[Problem] = []
     zone = asked.get("timeZone") or "UTC"
     try:
@@ -121,8 +121,8 @@ def _parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[
         problems.append(Problem("timeZone", "must be the name of a time zone"))
         local = ZoneInfo("UTC")
     today = clock.now().astimezone(local).date()
-    last = _day(asked, "to", today, problems)
-    first = _day(asked, "from", last - timedelta(days=DAYS - 1), problems)
+    last = _read_day(asked, "to", today, problems)
+    first = _read_day(asked, "from", last - timedelta(days=DAYS - 1), problems)
     if first > last:
         problems.append(Problem("from", "must not be after to"))
     unit = asked.get("interval") or "day"
@@ -184,7 +184,7 @@ def count_periods(first: date, last: date, unit: str) -> int:
     return (last - first).days + 1
 
 
-def _day(asked: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
+def _read_day(asked: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
     text = asked.get(name)
     if not text:
         return default

@@ -33,7 +33,7 @@ MOST_TYPED: Final = 200
 """Free members of events whose types are looked at."""
 
 
-async def members(
+async def list_members(
     work: Work, segment: UUID | str, limit: int, offset: int = 0
 ) -> tuple[int, list[str]]:
     """How many guests are in a segment now, and the refs of some of them, in order."""
@@ -45,12 +45,12 @@ async def members(
         return await count_members(lake, question, limit, offset)
 
 
-async def declared(work: Work) -> dict[str, Any]:
+async def list_declared_fields(work: Work) -> dict[str, Any]:
     """What can be said without a look at the data: as `fields`, without counts and free fields."""
-    return _catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])
+    return _build_catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])
 
 
-async def fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
+async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
     """Entities with their subtypes and how many rows each has, their fields, the comparators.
 
     `of`: the entities of which fields that only the data tells are wanted; all where it is None.
@@ -65,19 +65,21 @@ async def fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any
             wanted = of is None or entity.name in of
             free = await lake.rows(catalogue_sql.free_fields(entity)) if wanted else []
             if entity.custom and wanted:
-                free = await _typed(lake, free)
+                free = await _with_types(lake, free)
             found.append((kinds, free))
         asks = of is None or GUEST in of
         codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())] if asks else []
-    return _catalogue(known, found, codes)
+    return _build_catalogue(known, found, codes)
 
 
-def _catalogue(
+def _build_catalogue(
     known: Traits,
     held: Sequence[tuple[dict[Any, int], list[tuple[Any, ...]]]],
     currencies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    found = [_entity(each, *rows) for each, rows in zip(ENTITIES.values(), held, strict=True)]
+    found = [
+        _describe_entity(each, *rows) for each, rows in zip(ENTITIES.values(), held, strict=True)
+    ]
     names = [*known, *(f"{name}.{code}" for name in IN_CURRENCY for code in currencies)]
     found[0]["fields"] += [
         {"location": TRAIT, "field": name, "type": known[name], "doc": known.trait(name).doc}
@@ -93,7 +95,7 @@ def _catalogue(
     }
 
 
-async def _typed(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+async def _with_types(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Free members of events, each of the type that most of a sample have."""
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
@@ -110,7 +112,7 @@ async def _typed(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, 
     return [(place, name, kind(place, name, rows), rows) for place, name, _, rows in members]
 
 
-async def values(
+async def list_values(
     work: Work, entity: str, subtype: str | None, location: str, field: str, part: str = ""
 ) -> dict[str, Any]:
     """The most frequent values of a field, each with its rows and share of all; of money in each
@@ -154,7 +156,9 @@ def _trait_texts(every: Traits, name: str) -> "exp.Query | None":
     return trait_texts(trait_values(every.trait(name))) if name in every else None
 
 
-def _entity(entity: Entity, kinds: dict[Any, int], free: list[tuple[Any, ...]]) -> dict[str, Any]:
+def _describe_entity(
+    entity: Entity, kinds: dict[Any, int], free: list[tuple[Any, ...]]
+) -> dict[str, Any]:
     total = sum(kinds.values())
     names = dict.fromkeys([*entity.subtypes, *(kind for kind in kinds if kind is not None)])
     declared = [

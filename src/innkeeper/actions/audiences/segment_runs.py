@@ -37,7 +37,7 @@ NOTIFICATION_SIZE: Final = 1000
 async def run(work: Work, segment: UUID | str) -> Record:
     """Calculate a segment now; its run, and its size and sample are kept."""
     row = await segments.fetch(work, segment)
-    return await _recorded(work, row, ON_DEMAND, store=row["status"] == LIVE)
+    return await _record_run(work, row, ON_DEMAND, store=row["status"] == LIVE)
 
 
 async def runs(work: Work, segment: UUID | str, limit: int = 50) -> list[Record]:
@@ -59,8 +59,8 @@ async def publish(work: Work, segment: UUID) -> None:
     """Calculate a segment that is being published and make it Live; back where it fails."""
     async with alone(work, REFRESH):
         row = await segments.fetch(work, segment)
-        run = await _recorded(work, row, PUBLISH, store=True)
-    await segments.published(work, segment, good=run["state"] == SUCCESS)
+        run = await _record_run(work, row, PUBLISH, store=True)
+    await segments.finish_publishing(work, segment, good=run["state"] == SUCCESS)
 
 
 async def recalculate(work: Work, segment: UUID) -> None:
@@ -69,17 +69,17 @@ async def recalculate(work: Work, segment: UUID) -> None:
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
         for row in rows:
             if row["ref"] == segment:
-                await _recorded(work, row, TRAIT_RUN, store=True)
+                await _record_run(work, row, TRAIT_RUN, store=True)
 
 
-async def nightly(work: Work) -> None:
+async def recalculate_all_live(work: Work) -> None:
     """Calculate every Live segment whole: days have passed, so rules about days mean others."""
     async with alone(work, REFRESH):
         statuses = [LIVE, SCHEDULED]
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses)
 
         async def calculate(row: Row) -> None:
-            await _recorded(work, row, NIGHTLY, store=True)
+            await _record_run(work, row, NIGHTLY, store=True)
 
         await background.try_each(rows, calculate, "calculating a segment")
 
@@ -97,15 +97,15 @@ async def refresh(work: Work) -> int:
         many = len(touched) == MOST_TOUCHED
 
         async def look(row: Row) -> None:
-            some = None if many or await _relative(work, row) else asked
-            await _recorded(work, row, LIVE_RUN, store=True, asked=some)
+            some = None if many or await _depends_on_others(work, row) else asked
+            await _record_run(work, row, LIVE_RUN, store=True, asked=some)
 
         await background.try_each(rows, look, "calculating a segment")
         await work.run("segments.forget_touched", sequences=[each["sequence"] for each in touched])
         return len(asked)
 
 
-async def _relative(work: Work, row: Row) -> bool:
+async def _depends_on_others(work: Work, row: Row) -> bool:
     """Whether a change of one guest can move others in or out; False where it cannot be read."""
     from innkeeper.lake.segment_members import Question  # noqa: PLC0415 - loads SQLGlot
 
@@ -115,7 +115,7 @@ async def _relative(work: Work, row: Row) -> bool:
         return False
 
 
-async def _recorded(
+async def _record_run(
     work: Work, row: Row, kind: str, *, store: bool, asked: Collection[str] | None = None
 ) -> Record:
     """Calculate a segment, and record how that went.
@@ -142,18 +142,18 @@ async def _recorded(
     try:
         ended |= await _calculate(work, row, store=store, asked=asked, quiet=quiet)
     except Exception as fault:
-        ended |= {"state": FAILED, "error": _notify(fault)}
+        ended |= {"state": FAILED, "error": _failure_message(fault)}
         if not isinstance(fault, ApiError):
             log.exception("segment %s cannot be calculated", row["ref"])
         # The job tries again; what changed is not forgotten before that.
         again = quiet if isinstance(fault, Unavailable) else may_pass(fault)
         if again or (kind == ON_DEMAND and not isinstance(fault, ApiError)):
-            await _end(work, row, ref, kind, ended, quiet=quiet)
+            await _end_run(work, row, ref, kind, ended, quiet=quiet)
             raise
-    return await _end(work, row, ref, kind, ended, quiet=quiet)
+    return await _end_run(work, row, ref, kind, ended, quiet=quiet)
 
 
-async def _end(
+async def _end_run(
     work: Work, row: Row, ref: UUID, kind: str, ended: dict[str, Any], *, quiet: bool
 ) -> Record:
     changed = ended["entered"] or ended["departed"] or ended["error"]
@@ -189,7 +189,7 @@ async def _calculate(
             size, found = await count_members(lake, question, segments.SAMPLE)
         else:
             found = await find_members(lake, question, asked)
-            entered, departed = await _keep(work, row, found, asked)
+            entered, departed = await _store_members(work, row, found, asked)
             counted = await work.one("segments.count_members", segment=row["ref"])
             size = counted["size"] if counted else 0
         if not quiet or entered or departed:
@@ -214,7 +214,7 @@ async def _calculate(
         }
 
 
-async def _keep(
+async def _store_members(
     work: Work, row: Row, found: list[str], asked: Collection[str] | None
 ) -> tuple[list[Row], list[Row]]:
     """Store who is a member now; tell who entered and who left. In the question's transaction."""
@@ -224,13 +224,15 @@ async def _keep(
     departed = await work.all("segments.depart", segment=row["ref"], asked=guests)
     entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
     for change, rows in (("entered", entered), ("departed", departed)):
-        await tell(work, row, change, [each["guest_ref"] for each in rows])
+        await queue_notifications(work, row, change, [each["guest_ref"] for each in rows])
     # The next segment's members go into the same table.
     await work.run("segments.empty_found")
     return entered, departed
 
 
-async def tell(work: Work, segment: Row, change: str, guests: Sequence[UUID]) -> None:
+async def queue_notifications(
+    work: Work, segment: Row, change: str, guests: Sequence[UUID]
+) -> None:
     """Tell who wants to know that guests `entered` or `departed`."""
     if not segment["webhook"]:
         return
@@ -243,10 +245,10 @@ async def tell(work: Work, segment: Row, change: str, guests: Sequence[UUID]) ->
             "guests": guests[start : start + NOTIFICATION_SIZE],
             "at": clock.now(),
         }
-        await webhooks.put(work, segment["webhook"], segment["webhook_secret"], message)
+        await webhooks.queue_message(work, segment["webhook"], segment["webhook_secret"], message)
 
 
-def _notify(fault: Exception) -> str:
+def _failure_message(fault: Exception) -> str:
     return fault.message if isinstance(fault, ApiError) else type(fault).__name__
 
 

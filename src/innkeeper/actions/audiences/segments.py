@@ -57,7 +57,7 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     friendly id."""
     problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
     async with work.transaction():
-        fields = await _checked(work, body, problems)
+        fields = await _read_columns(work, body, problems)
         row = await work.one(
             "segments.create",
             parts=_COLUMNS,
@@ -87,7 +87,7 @@ async def change(
     """
     unknown = await find_unknown_events(work, body.get("definition"))
     async with work.transaction():
-        row = await _locked(work, segment)
+        row = await _fetch_locked(work, segment)
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
@@ -96,7 +96,7 @@ async def change(
         named = body.get("friendlyId")
         if named not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(named)):
             problems = [*problems, Problem("friendlyId", "cannot be changed")]
-        fields = await _checked(work, {**_body_of(row), **body}, problems, row["definition"])
+        fields = await _read_columns(work, {**_body_of(row), **body}, problems, row["definition"])
         if fields.pop("friendly_id") != row["friendly_id"]:
             raise Invalid(Problem("friendlyId", "cannot be changed"))
         if fields["webhook"] == row["webhook"]:
@@ -124,7 +124,7 @@ async def delete(
     without a source, with their files, until they are given another.
     """
     async with work.transaction():
-        row = await _locked(work, segment, "segments.lock_whole")
+        row = await _fetch_locked(work, segment, "segments.lock_whole")
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
@@ -140,7 +140,7 @@ async def delete(
         await audit.record(work, SEGMENT, "delete", row, None)
 
 
-async def hold(work: Work, segment: UUID | str) -> UUID | None:
+async def lock_against_deletion(work: Work, segment: UUID | str) -> UUID | None:
     """The ref of a segment, kept from being deleted until the transaction ends; None without."""
     ref = segment if isinstance(segment, UUID) else _ref_of(segment)
     row = await work.one("segments.hold", ref=ref, friendly_id=str(segment))
@@ -150,8 +150,8 @@ async def hold(work: Work, segment: UUID | str) -> UUID | None:
 async def start(work: Work, segment: UUID | str) -> Record:
     """Publish: it becomes Live in the background; on an error it goes back to where it was."""
     async with work.transaction():
-        row = await _locked(work, segment)
-        moved = await _move(work, row, PUBLISHING, came_from=row["status"])
+        row = await _fetch_locked(work, segment)
+        moved = await _set_status(work, row, PUBLISHING, came_from=row["status"])
         await audit.record(work, SEGMENT, "start", row, moved)
         await background.defer(work, PUBLISH, segment=str(row["ref"]))
         return moved
@@ -160,22 +160,22 @@ async def start(work: Work, segment: UUID | str) -> Record:
 async def pause(work: Work, segment: UUID | str) -> Record:
     """Stop calculating; nobody is stored as a member any more."""
     async with work.transaction():
-        row = await _locked(work, segment)
-        moved = await _move(work, row, PAUSED)
+        row = await _fetch_locked(work, segment)
+        moved = await _set_status(work, row, PAUSED)
         await audit.record(work, SEGMENT, "pause", row, moved)
         await work.run("segments.forget_members", segment=row["ref"])
         return moved
 
 
-async def published(work: Work, segment: UUID, *, good: bool) -> Record:
+async def finish_publishing(work: Work, segment: UUID, *, good: bool) -> Record:
     """The end of a publishing: Scheduled and then Live, or back (1.1)."""
     async with work.transaction():
-        row = await _locked(work, segment)
+        row = await _fetch_locked(work, segment)
         if row["status"] != PUBLISHING:
             return row
         if not good:
-            return await _move(work, row, row["came_from"] or DRAFT)
-        return await _move(work, await _move(work, row, SCHEDULED), LIVE)
+            return await _set_status(work, row, row["came_from"] or DRAFT)
+        return await _set_status(work, await _set_status(work, row, SCHEDULED), LIVE)
 
 
 async def revisions(work: Work, segment: UUID | str) -> list[Record]:
@@ -204,7 +204,7 @@ async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
-    values = await traits.of_rows(work, known, rules.traits_in(definition), rows)
+    values = await traits.compute_from_rows(work, known, rules.traits_in(definition), rows)
     person = GuestRows(rows.row, rows.tables, values)
     return matches(rules.resolved(definition, clock.now()), person)
 
@@ -242,13 +242,13 @@ async def count_guests(work: Work) -> int:
     return int(row["total"]) if row else 0
 
 
-async def check_early(definition: Any) -> None:
+async def check_sql_early(definition: Any) -> None:
     """Check the SQL of a definition before a connection is taken; `check` raises what is wrong."""
     if isinstance(definition, Mapping):
         await sql_process.check_early(definition.get("sql"))
 
 
-async def check(work: Work, definition: Any, stored: Any = None) -> None:
+async def check_definition(work: Work, definition: Any, stored: Any = None) -> None:
     """Raises `Invalid` for a definition that could not be asked; `stored` has been checked."""
     if not isinstance(definition, Mapping):
         raise Invalid(Problem("definition", "must be an object"))
@@ -257,7 +257,7 @@ async def check(work: Work, definition: Any, stored: Any = None) -> None:
         await sql_process.check_sql(read.sql)
 
 
-async def _checked(
+async def _read_columns(
     work: Work, body: Mapping[str, Any], found: Sequence[Problem], stored: Any = None
 ) -> dict[str, Any]:
     """The columns of a body; raises `Invalid` with the problems that were found and all others."""
@@ -277,8 +277,8 @@ async def _checked(
     if webhook is not None:
         problems += web_address_problems(work, "webhook", webhook)
     try:
-        await traits.hold(work)
-        await check(work, body.get("definition"), stored)
+        await traits.lock_against_deletion(work)
+        await check_definition(work, body.get("definition"), stored)
     except Invalid as invalid:
         problems += invalid.problems
     if problems:
@@ -317,12 +317,12 @@ def _body_of(row: Record) -> dict[str, Any]:
     }
 
 
-async def _locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:
+async def _fetch_locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:
     ref = (await fetch(work, segment))["ref"]
     return await work.one(lock, parts=_COLUMNS, ref=ref) or _unknown(segment)
 
 
-async def _move(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:
+async def _set_status(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:
     if status not in NEXT[row["status"]]:
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
     moved = await work.one(

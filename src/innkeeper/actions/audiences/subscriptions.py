@@ -44,7 +44,7 @@ async def remove(work: Work, kind: str, friendly_id: str, expected: Expected | N
     await _write(work, kind, friendly_id, None, None, expected)
 
 
-async def again(work: Work, sequence: int) -> None:
+async def retry_message(work: Work, sequence: int) -> None:
     """Try a message anew that was given up; raises `Conflict` for one that was not."""
     async with work.transaction():
         if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):

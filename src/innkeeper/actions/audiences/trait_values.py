@@ -19,10 +19,10 @@ MOST_VALUES: Final = 8
 
 async def preview(work: Work, body: Mapping[str, Any]) -> Record:
     """The values of a trait that need not be kept, as `look`; raises `Invalid`."""
-    return await _look(work, rules.as_of(rules.read("preview", body), clock.now()))
+    return await _describe(work, rules.as_of(rules.read("preview", body), clock.now()))
 
 
-async def look(work: Work, name: str) -> Record:
+async def describe(work: Work, name: str) -> Record:
     """The values of a trait as they are now: {type, currency, guests, total, at, values, sample}.
 
     `guests` of `total` have a value: counts and sums where there is something to count. `values`
@@ -32,10 +32,10 @@ async def look(work: Work, name: str) -> Record:
     every = await traits.list_current(work)
     if name not in every:
         raise Unknown("Trait", name)
-    return await _look(work, every.trait(name))
+    return await _describe(work, every.trait(name))
 
 
-async def _look(work: Work, trait: Trait) -> Record:
+async def _describe(work: Work, trait: Trait) -> Record:
     from innkeeper.lake import catalogue_sql, trait_sql  # noqa: PLC0415 - loads SQLGlot
 
     values = trait_sql.trait_values(trait, every=False)

@@ -104,14 +104,16 @@ async def put(
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await list_current(work)
         for segment in await work.all("segments.list", parts=_SEGMENTS):
-            if name not in usage.named(segment["definition"]):
+            if name not in usage.traits_in_definition(segment["definition"]):
                 continue
-            _check(f"Segment {segment['friendly_id']}", segment["definition"], every)
+            _check_readable(f"Segment {segment['friendly_id']}", segment["definition"], every)
             if segment["status"] == LIVE:
                 await background.defer(work, RECALCULATE, segment=str(segment["ref"]))
         for export in await work.all("exports.list", parts=_EXPORTS):
-            if name in usage.named(export["shape"].get("filter") or {}):
-                _check(f"Audience export {export['friendly_id']}", export["shape"]["filter"], every)
+            if name in usage.traits_in_definition(export["shape"].get("filter") or {}):
+                _check_readable(
+                    f"Audience export {export['friendly_id']}", export["shape"]["filter"], every
+                )
     return {**row, "type": trait.type, "builtin": False}
 
 
@@ -127,12 +129,14 @@ async def delete(work: Work, name: str, expected: Expected | None = None) -> Non
         await audit.record(work, TRAIT, "delete", stored, None)
 
 
-async def hold(work: Work) -> None:
+async def lock_against_deletion(work: Work) -> None:
     """Keep traits, which a definition may ask for, from being deleted before it is stored."""
     await work.all("traits.hold")
 
 
-async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str, Any]:
+async def compute_for_guest(
+    work: Work, guest: UUID, *, include_relative: bool = True
+) -> dict[str, Any]:
     """Every trait of a guest as it is now, in each currency of its orders; raises `Unknown`.
 
     `placed`: also those that depend on all others, which take a question to the lake; without it
@@ -145,11 +149,16 @@ async def of_guest(work: Work, guest: UUID, *, placed: bool = True) -> dict[str,
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
     wanted = [name for name in names if name in every]
-    return await of_rows(work, every, wanted, rows, placed=placed)
+    return await compute_from_rows(work, every, wanted, rows, include_relative=include_relative)
 
 
-async def of_rows(
-    work: Work, every: Traits, names: Iterable[str], guest: GuestRows, *, placed: bool = True
+async def compute_from_rows(
+    work: Work,
+    every: Traits,
+    names: Iterable[str],
+    guest: GuestRows,
+    *,
+    include_relative: bool = True,
 ) -> dict[str, Any]:
     """Traits of a guest whose rows are known, by name; what depends on others, of the lake."""
     found = {
@@ -158,12 +167,18 @@ async def of_rows(
     }
     relative = [name for name in found if every.trait(name).relative]
     # Who never bought has no place among buyers: nothing to ask.
-    if placed and relative and rules.computed(every.trait("orderCount"), guest.of("orders")):
-        found |= await _placed(work, every, relative, guest.row["guest_ref"])
+    if (
+        include_relative
+        and relative
+        and rules.computed(every.trait("orderCount"), guest.of("orders"))
+    ):
+        found |= await _compute_relative(work, every, relative, guest.row["guest_ref"])
     return found
 
 
-async def _placed(work: Work, every: Traits, names: Iterable[str], guest: str) -> dict[str, Any]:
+async def _compute_relative(
+    work: Work, every: Traits, names: Iterable[str], guest: str
+) -> dict[str, Any]:
     from sqlglot import exp  # noqa: PLC0415 - slow to import
 
     from innkeeper.lake.trait_sql import trait_values  # noqa: PLC0415
@@ -177,7 +192,7 @@ async def _placed(work: Work, every: Traits, names: Iterable[str], guest: str) -
     return found
 
 
-def _check(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
+def _check_readable(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
     """Raises `Conflict` where traits are no more what a definition compares."""
     try:
         segment_reading.read(definition, every)

@@ -74,8 +74,12 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
 async def of_traits(work: Work) -> dict[str, list[Use]]:
     """Trait -> the segments and exports that ask for it, whatever their status."""
     found: dict[str, list[Use]] = defaultdict(list)
-    for kind, row in await _asking(work):
-        names = exported(row["shape"]) if kind == EXPORT else named(row["definition"])
+    for kind, row in await _list_definitions(work):
+        names = (
+            traits_in_export(row["shape"])
+            if kind == EXPORT
+            else traits_in_definition(row["definition"])
+        )
         for name in names:
             found[name].append(Use(kind, row["friendly_id"], row["name"], f"asks for trait {name}"))
     return found
@@ -89,7 +93,10 @@ async def of_trait(work: Work, name: str) -> list[Use]:
 async def of_points_of_sale(work: Work) -> dict[str, list[Use]]:
     """Point of sale -> the definitions that compare it, the sites that mean it, late events."""
     found: dict[str, list[Use]] = defaultdict(list)
-    for kind, row in [*await _asking(work), *((TRAIT_USE, row) for row in await _traits(work))]:
+    for kind, row in [
+        *await _list_definitions(work),
+        *((TRAIT_USE, row) for row in await _traits(work)),
+    ]:
         body = (row["shape"].get("filter") or {}) if kind == EXPORT else row["definition"]
         name = row["name"] if kind == TRAIT_USE else row["friendly_id"]
         for point in _points_of_sale(body):
@@ -103,12 +110,12 @@ async def of_points_of_sale(work: Work) -> dict[str, list[Use]]:
     return found
 
 
-def exported(shape: Mapping[str, Any]) -> set[str]:
+def traits_in_export(shape: Mapping[str, Any]) -> set[str]:
     """The traits that an export names in a column, in its template or in its filter."""
-    return traits_named(shape) | named(shape.get("filter") or {})
+    return traits_named(shape) | traits_in_definition(shape.get("filter") or {})
 
 
-def named(definition: Mapping[str, Any]) -> set[str]:
+def traits_in_definition(definition: Mapping[str, Any]) -> set[str]:
     """The traits that the JSON of a definition names, though it may be one of yesterday's."""
     return {rule["field"] for rule in _rules(definition) if rule.get("location") == TRAIT}
 
@@ -133,7 +140,7 @@ def _rules(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from step.get("rules") or ()
 
 
-async def _asking(work: Work) -> list[tuple[str, Record]]:
+async def _list_definitions(work: Work) -> list[tuple[str, Record]]:
     segments = await work.all("segments.list", parts={"columns": ("segments.columns",)})
     exports = await work.all("exports.list", parts={"columns": ("exports.columns",)})
     return [*((SEGMENT, row) for row in segments), *((EXPORT, row) for row in exports)]

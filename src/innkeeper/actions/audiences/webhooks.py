@@ -40,17 +40,17 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 RETENTION: Final = timedelta(days=7)
 
 
-async def put(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
+async def queue_message(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
     """Queue a message in the transaction of what it tells of."""
     body = msgspec.json.encode(message, enc_hook=str)
     await work.run("webhooks.put", url=url, secret=secret, body=body, now=clock.now())
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SendResult:
     """What became of one address's turn."""
 
-    sent: int
+    delivered: int
     """Messages that arrived."""
     pause: timedelta | None = None
     """After what time the next turn is; None when nothing is due."""
@@ -71,7 +71,7 @@ async def queue_due(work: Work) -> int:
     return queued
 
 
-async def send_to(lend: Lend, url: str) -> Turn:
+async def send_due_messages(lend: Lend, url: str) -> SendResult:
     """Send what is due to one address, until one fails or its turn is over."""
     began, sent = time.monotonic(), 0
     with ExitStack() as stack:
@@ -79,16 +79,16 @@ async def send_to(lend: Lend, url: str) -> Turn:
             async with lend() as work:
                 message = await work.one("webhooks.next", url=url)
             if message is None or message["due_at"] > clock.now():
-                return Turn(sent)
+                return SendResult(sent)
             if not sent and not stack.enter_context(workspace_slot(work.workspace)):
-                return Turn(sent, SOON)
+                return SendResult(sent, SOON)
             if time.monotonic() - began > TURN_SECONDS:
-                return Turn(sent, timedelta(0))
+                return SendResult(sent, timedelta(0))
             error = await _send(work.settings, message)
             async with lend() as work:
-                await _note(work, message, error)
+                await _record_attempt(work, message, error)
             if error is not None:
-                return Turn(sent)
+                return SendResult(sent)
             sent += 1
 
 
@@ -120,7 +120,7 @@ async def _send(settings: Settings, message: Row) -> str | None:
     return await post(settings, message["url"], body, headers)
 
 
-async def _note(work: Work, message: Row, error: str | None) -> None:
+async def _record_attempt(work: Work, message: Row, error: str | None) -> None:
     """Note that a message arrived, or when it is tried again."""
     now = clock.now()
     if error is None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from innkeeper import clock
 from innkeeper.actions.admin import stored_secrets
-from innkeeper.errors import LinkExpired
+from innkeeper.errors import Forbidden
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
@@ -43,13 +43,11 @@ async def check(work: Work, method: Method, path: str, query: Mapping[str, str])
     expected = await _signature(work, method, path, expires, issuer)
     signature = query.get("Signature", "").encode("utf-8", "surrogatepass")
     if not hmac.compare_digest(signature, expected.encode()):
-        raise LinkExpired("The link is not valid.", "Its signature does not match.")
+        raise Forbidden("The link is not valid.", "Its signature does not match.")
     if datetime.fromtimestamp(int(expires), clock.now().tzinfo) <= clock.now():
-        raise LinkExpired("The link has expired.", "Ask for a new one.")
+        raise Forbidden("The link has expired.", "Ask for a new one.")
     if issuer and await work.one("oauth.issuer", issuer=issuer) is None:
-        raise LinkExpired(
-            "The link has expired.", "The credentials that asked for it were revoked."
-        )
+        raise Forbidden("The link has expired.", "The credentials that asked for it were revoked.")
 
 
 async def _signature(work: Work, method: Method, path: str, expires: str, issuer: str) -> str:

@@ -32,7 +32,7 @@ async def load(
 ) -> dict[str, int]:
     """Fill an empty workspace; how many of what. Raises OperatorError when it is not empty."""
     now = await prepare(database, workspace)
-    told = await tell(database, workspace, range(guest_number), seed, now, progress)
+    told = await write_stories(database, workspace, range(guest_number), seed, now, progress)
     await finish(database, workspace)
     return told
 
@@ -54,11 +54,11 @@ async def prepare(database: Database, workspace: str) -> datetime:
             except Conflict:
                 continue
         now = clock.now()
-        await _make_room(work, now)
+        await _create_partitions(work, now)
     return now
 
 
-async def tell(
+async def write_stories(
     database: Database,
     workspace: str,
     numbers: Iterable[int],
@@ -76,14 +76,14 @@ async def tell(
             await work.run("demo.careless")
             for number in waiting:
                 steps = story(seed, number, now)
-                await retrying(lambda steps=steps: _tell(work, steps))  # type: ignore[misc]
+                await retrying(lambda steps=steps: _write_story(work, steps))  # type: ignore[misc]
                 told["guests"] += 1
                 told["events"] += sum(step.kind == "event" for step in steps)
                 told["orders"] += sum(_is_order(step) for step in steps)
                 progress(told["guests"])
 
     async with database.work(workspace, "demo") as work:
-        await _make_room(work, now)
+        await _create_partitions(work, now)
     await asyncio.gather(*(listen() for _ in range(AT_ONCE)))
     return told
 
@@ -91,33 +91,33 @@ async def tell(
 async def finish(database: Database, workspace: str) -> None:
     """What comes once, when all stories are told."""
     async with database.work(workspace, "demo") as work:
-        await _extras(work)
+        await _write_quarantined(work)
         await sessions.close_idle(work)
         await work.run("demo.analyse")
 
 
-async def _make_room(work: Work, now: datetime) -> None:
+async def _create_partitions(work: Work, now: datetime) -> None:
     """Every month of the stories, once: an event that makes sure of its own waits for others."""
     settings = await stream_settings.read(work)
     for past in range(MONTHS + 2):
         await partitions.make_room(work, settings.version, now - timedelta(days=30 * past))
 
 
-async def _tell(work: Work, steps: Iterable[DemoStep]) -> None:
+async def _write_story(work: Work, steps: Iterable[DemoStep]) -> None:
     """One person's story, in one transaction."""
     known: dict[int, UUID] = {}
     async with work.transaction():
         for step in steps:
             with clock.simulated(step.at):
                 if step.kind == "event":
-                    await _event(work, step, known)
+                    await _write_event(work, step, known)
                 elif step.kind == "order":
-                    await _order(work, step.content)
+                    await _write_order(work, step.content)
                 else:
-                    await _import(work, step.content)
+                    await _write_guest(work, step.content)
 
 
-async def _event(work: Work, step: DemoStep, known: dict[int, UUID]) -> None:
+async def _write_event(work: Work, step: DemoStep, known: dict[int, UUID]) -> None:
     if step.browser not in known:
         known[step.browser], _ = await browsers.create(work)
     message = {**step.content, "browser_id": str(known[step.browser])}
@@ -126,7 +126,7 @@ async def _event(work: Work, step: DemoStep, known: dict[int, UUID]) -> None:
     await ingest.record(work, IncomingEvent(message, step.at, None, step.agent))
 
 
-async def _order(work: Work, told: dict[str, Any]) -> None:
+async def _write_order(work: Work, told: dict[str, Any]) -> None:
     order = await orders.create(work, dict(told["order"]))
     for item in told["items"]:
         await order_items.create(work, order=order["ref"], changes=dict(item))
@@ -141,12 +141,12 @@ async def _order(work: Work, told: dict[str, Any]) -> None:
     await OF_ORDERS.create(work, changes=changes, order=order["ref"])
 
 
-async def _import(work: Work, person: dict[str, Any]) -> None:
+async def _write_guest(work: Work, person: dict[str, Any]) -> None:
     changes = {name: value for name, value in person.items() if value is not None}
     await guests.create(work, {**changes, "guest_type": "customer"})
 
 
-async def _extras(work: Work) -> None:
+async def _write_quarantined(work: Work) -> None:
     """What only one of is needed: events that go to quarantine."""
     browser, _ = await browsers.create(work)
     wrong: tuple[dict[str, Any], ...] = (

@@ -81,11 +81,11 @@ def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
     person = _person(chance, number)
     kind = chance.random()
     if kind < 0.40:
-        steps = list(_wandering(chance, now))
+        steps = list(_anonymous_visits(chance, now))
     elif kind < 0.54:
-        steps = list(_subscribing(chance, person, now))
+        steps = list(_newsletter_visits(chance, person, now))
     else:
-        steps = list(_buying(chance, person, number, now))
+        steps = list(_customer_visits(chance, person, number, now))
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -111,7 +111,7 @@ def _person(chance: Random, number: int) -> dict[str, Any]:
     }
 
 
-def _moment(chance: Random, now: datetime, days: int) -> datetime:
+def _random_time(chance: Random, now: datetime, days: int) -> datetime:
     """Some time in the last `days`, busier in spring and before Christmas, by day, and lately."""
     while True:
         back = days * chance.random() ** 1.25
@@ -122,27 +122,29 @@ def _moment(chance: Random, now: datetime, days: int) -> datetime:
             return at
 
 
-def _wandering(chance: Random, now: datetime) -> Iterator[DemoStep]:
+def _anonymous_visits(chance: Random, now: datetime) -> Iterator[DemoStep]:
     """A visitor nobody knows, seen in the last five months."""
     channel, agent = chance.choice(_AGENTS)
     for _ in range(chance.choice((1, 1, 1, 2))):
-        at = _moment(chance, now, 150)
-        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 1, 2, 3)))
+        at = _random_time(chance, now, 150)
+        yield from _page_views(chance, at, 0, channel, agent, chance.choice((1, 1, 2, 3)))
         if chance.random() < 0.15:
-            yield _add(at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE")
+            yield _add_event(
+                at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE"
+            )
 
 
-def _subscribing(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[DemoStep]:
+def _newsletter_visits(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[DemoStep]:
     """Somebody who signed up for the newsletter and looks in now and then."""
     channel, agent = chance.choice(_AGENTS)
-    times = sorted(_moment(chance, now, 500) for _ in range(chance.choice((1, 1, 2))))
-    yield from _browsing(chance, times[0], 0, channel, agent, 1)
-    yield _identity(times[0] + timedelta(minutes=3), 0, channel, agent, person)
+    times = sorted(_random_time(chance, now, 500) for _ in range(chance.choice((1, 1, 2))))
+    yield from _page_views(chance, times[0], 0, channel, agent, 1)
+    yield _identity_event(times[0] + timedelta(minutes=3), 0, channel, agent, person)
     for at in times[1:]:
-        yield from _browsing(chance, at, 0, channel, agent, chance.choice((1, 2)))
+        yield from _page_views(chance, at, 0, channel, agent, chance.choice((1, 2)))
 
 
-def _buying(
+def _customer_visits(
     chance: Random, person: dict[str, Any], number: int, now: datetime
 ) -> Iterator[DemoStep]:
     """A customer: some visits, some of which end with an order, some orders in the store."""
@@ -150,24 +152,26 @@ def _buying(
     member = chance.random() < 0.45
     if member:
         person = {**person, "identifiers": [{"provider": "CRM", "id": f"C{100000 + number}"}]}
-    times = sorted(_moment(chance, now, 545) for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5))))
+    times = sorted(
+        _random_time(chance, now, 545) for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5)))
+    )
     known = False
     for turn, at in enumerate(times):
         # A second device, not known yet: it becomes one person by the e-mail address.
         browser = 1 if turn and chance.random() < 0.14 else 0
         reference = f"HH-{at:%y%m}{number:05}{turn}"
         if chance.random() < 0.25:
-            yield DemoStep(at, "order", 0, _order(chance, person, reference, at, "BRANCH"))
+            yield DemoStep(at, "order", 0, _store_order(chance, person, reference, at, "BRANCH"))
             continue
-        yield from _browsing(chance, at, browser, channel, agent, 1)
+        yield from _page_views(chance, at, browser, channel, agent, 1)
         if browser or not known:
-            yield _identity(at + timedelta(minutes=3), browser, channel, agent, person)
+            yield _identity_event(at + timedelta(minutes=3), browser, channel, agent, person)
             known = True
         if chance.random() < 0.62:
             yield from _purchase(chance, person, reference, at, browser, (channel, agent))
         elif chance.random() < 0.4:
             product = chance.choice(_PRODUCTS)
-            yield _add(at + timedelta(minutes=5), browser, channel, agent, product, "IE")
+            yield _add_event(at + timedelta(minutes=5), browser, channel, agent, product, "IE")
     if member and chance.random() < 0.06:
         # The loyalty desk typed the person in again, with another address and a slip.
         last = person["last_name"]
@@ -183,7 +187,7 @@ def _event(
     return DemoStep(at, "event", browser, message, agent[1])
 
 
-def _browsing(
+def _page_views(
     chance: Random, at: datetime, browser: int, channel: str, agent: str, pages: int
 ) -> Iterator[DemoStep]:
     campaign = chance.random() < 0.2
@@ -204,7 +208,7 @@ def _browsing(
         )
 
 
-def _identity(
+def _identity_event(
     at: datetime, browser: int, channel: str, agent: str, person: dict[str, Any]
 ) -> DemoStep:
     identifiers = [{"provider": "email", "id": person["email"]}]
@@ -226,7 +230,7 @@ def _identity(
     )
 
 
-def _add(
+def _add_event(
     at: datetime, browser: int, channel: str, agent: str, product: Any, country: str
 ) -> DemoStep:
     item, name, kind, price = product
@@ -247,7 +251,7 @@ def _purchase(
     start = at + timedelta(minutes=5)
     for turn, product in enumerate(products):
         step = timedelta(seconds=40 * turn)
-        yield _add(start + step, browser, *agent, product, person["country"])
+        yield _add_event(start + step, browser, *agent, product, person["country"])
     later = start + timedelta(minutes=3)
     bought = [{"item_id": product[0]} for product in products]
     later += timedelta(minutes=1)
@@ -256,7 +260,7 @@ def _purchase(
     yield _event(later, browser, agent, "CHECKOUT", reference_id=reference, status="PURCHASED")
 
 
-def _order(
+def _store_order(
     chance: Random, person: dict[str, Any], reference: str, at: datetime, channel: str
 ) -> dict[str, Any]:
     products = chance.sample(_PRODUCTS, chance.choice((1, 2, 2, 3)))

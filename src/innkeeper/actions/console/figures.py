@@ -13,7 +13,7 @@ from innkeeper.resources.base import Record
 from innkeeper.rules.revenue import NOT_BOUGHT, REFUNDED, UNPAID
 from innkeeper.store.work import Work
 
-KEEP_SECONDS: Final = 30.0
+CACHE_SECONDS: Final = 30.0
 """Time for which figures are shown again: they read whole tables."""
 PERIODS: Final = {"7": 7, "30": 30, "90": 90, "365": 365}
 _cached: dict[tuple[str, str], tuple[float, "Figures"]] = {}
@@ -41,7 +41,7 @@ async def read(work: Work, period: str) -> Figures:
     if known is not None and known[0] > time.monotonic():
         return known[1]
     found = await _read(work, PERIODS[period])
-    _cached[key] = (time.monotonic() + KEEP_SECONDS, found)
+    _cached[key] = (time.monotonic() + CACHE_SECONDS, found)
     return found
 
 

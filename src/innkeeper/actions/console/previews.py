@@ -14,38 +14,38 @@ from innkeeper.store.work import Work
 MOST_SESSIONS: Final = 1000
 
 
-class _GivenUp(Exception):
+class _RolledBack(Exception):
     """Ends a trial: whatever it wrote is undone."""
 
 
-async def of_undo(work: Work, merge: UUID) -> dict[str, Any]:
+async def preview_undo(work: Work, merge: UUID) -> dict[str, Any]:
     """What `undo` would return; nothing is undone. Raises what `merges.undo` raises."""
     found: dict[str, Any] = {}
     try:
         async with work.transaction():
-            found = await undo(work, merge)
-            raise _GivenUp
-    except _GivenUp:
+            found = await undo_and_compare(work, merge)
+            raise _RolledBack
+    except _RolledBack:
         return found
 
 
-async def undo(work: Work, merge: UUID) -> dict[str, Any]:
+async def undo_and_compare(work: Work, merge: UUID) -> dict[str, Any]:
     """Undo a merge: the survivor `before` and `after` it, who was `released`, and how many orders
     and sessions each has. Raises what `merges.undo` raises. Call it in a transaction."""
     await merges.lock_merge(work, merge)
     row = await merges.fetch(work, merge)
-    survivor = await _live(work, row["survivor_ref"])
+    survivor = await _survivor_of(work, row["survivor_ref"])
     found = {
         "merge": row,
         "before": await guests.fetch(work, survivor),
-        "owned_before": await _owned(work, survivor),
+        "owned_before": await _count_owned(work, survivor),
     }
     await merges.undo(work, merge)
     return found | {
         "after": await guests.fetch(work, survivor),
-        "owned_after": await _owned(work, survivor),
+        "owned_after": await _count_owned(work, survivor),
         "released": await guests.fetch(work, row["absorbed_ref"]),
-        "owned_released": await _owned(work, row["absorbed_ref"]),
+        "owned_released": await _count_owned(work, row["absorbed_ref"]),
     }
 
 
@@ -60,12 +60,12 @@ def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:
     ]
 
 
-async def _live(work: Work, guest: UUID) -> UUID:
+async def _survivor_of(work: Work, guest: UUID) -> UUID:
     row = await work.one("guests.fetch", ref=guest)
     return guest if row is None or row["survivor_ref"] is None else UUID(str(row["survivor_ref"]))
 
 
-async def _owned(work: Work, guest: UUID) -> dict[str, int]:
+async def _count_owned(work: Work, guest: UUID) -> dict[str, int]:
     page = await orders.list_(work, PageRequest(limit=1, filters={"guest_ref": guest}))
     behaviour = await sessions.of_guest(
         work, guest, most=MOST_SESSIONS, events=0, days=None, custom=False

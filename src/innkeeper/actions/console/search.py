@@ -27,7 +27,7 @@ class Hits:
     """Whether there are more hits than were looked at."""
 
 
-async def guests_by(
+async def find_guests(
     work: Work,
     text: str,
     *,
@@ -43,7 +43,7 @@ async def guests_by(
     """
     query = read(text)
     if not query.text:
-        return await _all(work, guest_type, limit, offset)
+        return await _list_latest(work, guest_type, limit, offset)
     found: dict[UUID, tuple[int, str]] = {}
     is_more = False
     for kind, rows in await _results(work, query, personal):
@@ -63,7 +63,7 @@ async def guests_by(
         (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
     )
     page = [ref for _, ref in wanted[offset : offset + limit]]
-    items = [{**each, "found_by": best[each["ref"]][3]} for each in await lines(work, page)]
+    items = [{**each, "found_by": best[each["ref"]][3]} for each in await list_rows(work, page)]
     return Hits(items, len(wanted), counts, is_more)
 
 
@@ -73,13 +73,13 @@ async def counts(work: Work) -> dict[str, int]:
     return {row["guest_type"]: row["guests"] for row in rows if row["guests"]}
 
 
-async def lines(work: Work, refs: Sequence[UUID]) -> list[Record]:
+async def list_rows(work: Work, refs: Sequence[UUID]) -> list[Record]:
     """What a list says of some guests, in their order: names, an address, a number, where from."""
     rows = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=list(refs))}
     return [rows[ref] for ref in refs if ref in rows]
 
 
-async def _all(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
+async def _list_latest(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
     rows = await work.all(
         "search.latest",
         parts={
@@ -92,7 +92,7 @@ async def _all(work: Work, guest_type: str | None, limit: int, offset: int) -> H
     )
     of_type = await counts(work)
     total = sum(of_type.values()) if guest_type is None else of_type.get(guest_type, 0)
-    return Hits(await lines(work, [row["ref"] for row in rows]), total, of_type)
+    return Hits(await list_rows(work, [row["ref"] for row in rows]), total, of_type)
 
 
 async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from innkeeper import clock
 from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.identity import rulebook
-from innkeeper.errors import Invalid, LinkExpired, Problem
+from innkeeper.errors import Forbidden, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import NEVER_IDENTIFIES, identifying_keys
 from innkeeper.rules.identity_keys import keys_with_invisible_characters
@@ -48,7 +48,7 @@ async def refuse_blocked(work: Work, person: Record) -> None:
     """Raise `Forbidden` for a person who is suppressed. Call it before the transaction that would
     write, since that takes the count with it when it fails."""
     if await blocked(work, person):
-        raise LinkExpired("Action not allowed", "The identifier is on the block list.")
+        raise Forbidden("Action not allowed", "The identifier is on the block list.")
 
 
 async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = True) -> set[int]:

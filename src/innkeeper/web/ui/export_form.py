@@ -89,7 +89,7 @@ async def _stored_secret(visit: Visit, row: Record, note: str) -> Response:
 async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
     """What the form holds of an export."""
     shape = row["shape"]
-    segment = await audience_exports.source_of(visit.work, row)
+    segment = await audience_exports.fetch_source(visit.work, row)
     place = row["destination"] or {}
     schedule = row["schedule"] or ""
     named = schedule.upper() in (DAILY, WEEKLY, "")
@@ -123,7 +123,7 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
         boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded")}
         told |= {"columns": visit.form.getlist("columns"), **boxes}
     is_whole = again or visit.is_part
-    offered = segment_catalogue.fields if is_whole else segment_catalogue.declared
+    offered = segment_catalogue.list_fields if is_whole else segment_catalogue.list_declared_fields
     catalogue = await offered(visit.work)
     known = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
     is_gone = row is not None and row["segment_ref"] is None

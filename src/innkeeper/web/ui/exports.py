@@ -24,7 +24,7 @@ async def every(visit: Visit) -> Response:
     named = {row["ref"]: row for row in await segments.list_all(visit.work)}
     latest = {}
     for row in rows:
-        _, executions = await audience_exports.executions(visit.work, row["ref"])
+        _, executions = await audience_exports.list_executions(visit.work, row["ref"])
         latest[row["ref"]] = executions[0] if executions else None
     return visit.show(
         "exports.html",
@@ -39,11 +39,11 @@ async def every(visit: Visit) -> Response:
 async def one(visit: Visit) -> Response:
     """An export: what it is, and its executions with their files."""
     name = visit.request.path_params["export"]
-    row, executions = await audience_exports.executions(visit.work, name)
+    row, executions = await audience_exports.list_executions(visit.work, name)
     files = {}
     for execution in executions[:20]:
         if execution["status"] == SUCCESS:
-            found = await audience_exports.listing(visit.work, execution["ref"])
+            found = await audience_exports.fetch_listing(visit.work, execution["ref"])
             files[execution["ref"]] = found["files"]
     place = row["destination"] or {"type": "", "url": ""}
     return visit.show(
@@ -51,7 +51,7 @@ async def one(visit: Visit) -> Response:
         row=row,
         pattern=visit.veil_value(row["shape"].get("template")),
         webhook=visit.veil_text(row["webhook"]),
-        segment=await audience_exports.source_of(visit.work, row),
+        segment=await audience_exports.fetch_source(visit.work, row),
         executions=executions[:20],
         running=[each for each in executions if each["status"] not in FINISHED],
         files=files,
@@ -81,7 +81,7 @@ async def download(visit: Visit) -> Response:
     """Send to a link of a file that works for an hour; that somebody asked is noted."""
     visit.need(Right.PERSONAL)
     execution, number = visit.ref("execution"), visit.request.path_params["number"]
-    found = await audience_exports.listing(visit.work, execution)
+    found = await audience_exports.fetch_listing(visit.work, execution)
     links: dict[str, Record] = {str(file["number"]): file for file in found["files"]}
     links |= {f"{file['number']}.mapping": file for file in found["files"] if file["mapping"]}
     if number not in links or found["export"]["friendly_id"] != _named(visit):

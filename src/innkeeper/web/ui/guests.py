@@ -42,7 +42,7 @@ async def find(visit: Visit) -> Response:
     wanted = visit.query_text("type", CUSTOMER).lower()
     if wanted not in TYPES:
         wanted = ALL
-    hits = await search.guests_by(
+    hits = await search.find_guests(
         visit.work,
         q,
         guest_type=None if wanted == ALL else wanted,
@@ -95,7 +95,7 @@ async def overview(visit: Visit) -> Response:
     behaviour = await sessions.of_guest(
         visit.work, ref, most=SESSIONS, events=0, days=None, custom=False
     )
-    found = await traits.of_guest(visit.work, ref, placed=visit.is_part)
+    found = await traits.compute_for_guest(visit.work, ref, include_relative=visit.is_part)
     return visit.show(
         "guest_overview.html",
         **frame,

@@ -52,7 +52,7 @@ async def show(visit: Visit) -> Response:
     why = await merges.explain(visit.work, guest["ref"])
     why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
     refs = why["guests"][: MERGES + 1]
-    records = {each["ref"]: each for each in await search.lines(visit.work, refs)}
+    records = {each["ref"]: each for each in await search.list_rows(visit.work, refs)}
     nodes, edges = _picture(guest["ref"], why["merges"], records)
     return visit.show(
         "guest_identity.html",
@@ -74,7 +74,7 @@ async def confirm_undo(visit: Visit) -> Response:
     row = await merges.fetch(visit.work, visit.ref("merge"))
     if visit.is_outdated and row["undone_at"] is not None:
         return await _stale_undo(visit, row)
-    found = await previews.of_undo(visit.work, row["ref"])
+    found = await previews.preview_undo(visit.work, row["ref"])
     changes = previews.differences(found["before"], found["after"])
     return visit.show(
         "undo.html",
@@ -90,7 +90,7 @@ async def confirm_undo(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
     try:
-        found = await previews.undo(visit.work, visit.ref("merge"))
+        found = await previews.undo_and_compare(visit.work, visit.ref("merge"))
     except Conflict:
         if visit.expected is None:
             raise
@@ -112,7 +112,7 @@ async def confirm_merge(visit: Visit) -> Response:
     one = await guests.fetch(visit.work, visit.ref("guest"))
     asked = visit.form_text("other") if visit.is_outdated else visit.query_text("other")
     asked = visit.form_text("one") if asked == str(one["ref"]) else asked
-    found = await search.guests_by(visit.work, asked, limit=20)
+    found = await search.find_guests(visit.work, asked, limit=20)
     others = [each for each in found.items if each["ref"] != one["ref"]]
     if asked and len(others) == 1:
         other = await guests.fetch(visit.work, others[0]["ref"])
@@ -165,7 +165,7 @@ async def _sent_pair(visit: Visit) -> list[Record]:
     refs = [_form_ref(visit, name) for name in ("one", "other")]
     states = {row["ref"]: row["survivor_ref"] for row in await merges.survivors(visit.work, refs)}
     wanted = [*refs, *(ref for ref in states.values() if ref)]
-    lines = {each["ref"]: each for each in await search.lines(visit.work, wanted)}
+    lines = {each["ref"]: each for each in await search.list_rows(visit.work, wanted)}
     pair = []
     for ref in refs:
         line = visit.veil(lines.get(ref, {"ref": ref}), Guest)
@@ -240,7 +240,7 @@ async def _alike(visit: Visit, guest: Record) -> list[Record]:
     found: dict[UUID, Record] = {}
     for text in [*phones[:2], full_name(guest)]:
         if text:
-            hits = await search.guests_by(visit.work, text, limit=6)
+            hits = await search.find_guests(visit.work, text, limit=6)
             found |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
     return [visit.veil(each, Guest) for each in list(found.values())[:5]]
 

@@ -55,7 +55,7 @@ class LoginPages:
                 return RedirectResponse(next_ or "/", 303)
             return self._page(request, next=next_)
         async with self._database.control() as work:
-            whose = await users.link(work, link)
+            whose = await users.fetch_link(work, link)
         if whose is None:
             ended = "This link has expired or was used. Ask for another one."
             return self._page(request, 403, fault=ended)
@@ -117,7 +117,7 @@ class LoginPages:
         if not token:
             return None
         async with self._database.control() as work:
-            return await users.of_login(work, token)
+            return await users.fetch_login(work, token)
 
     def _page(self, request: Request, status: int = 200, **context: Any) -> Response:
         secret = form_secret(request)

@@ -60,7 +60,7 @@ async def show(visit: Visit) -> Response:
     asked = _parameters(visit, name)
     fault = None
     try:
-        found = reports.described(name, asked, most_periods=MOST_BARS)
+        found = reports.describe(name, asked, most_periods=MOST_BARS)
         if visit.is_part:
             rows = await reports.run(visit.work, name, asked, most_periods=MOST_BARS)
             found = _veiled(visit, rows)
@@ -69,7 +69,7 @@ async def show(visit: Visit) -> Response:
             drawn = {"kind": "waits"}
     except Invalid as invalid:
         fault = invalid
-        found, drawn = reports.described(name, {}), {"kind": "refused"}
+        found, drawn = reports.describe(name, {}), {"kind": "refused"}
     return visit.show(
         "report.html",
         400 if fault else 200,
@@ -105,7 +105,7 @@ def _veiled(visit: Visit, found: Record) -> Record:
 
 
 def _ordered() -> list[str]:
-    every = [name for name, _ in reports.names()]
+    every = [name for name, _ in reports.list_reports()]
     return sorted(every, key=lambda name: [*TITLES, name].index(name))
 
 

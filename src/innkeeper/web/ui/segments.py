@@ -155,14 +155,14 @@ async def values(visit: Visit) -> Response:
             rest.rpartition(":")[0],
             visit.query_text("contains"),
         )
-        found = (await segment_catalogue.values(visit.work, *told))["values"]
+        found = (await segment_catalogue.list_values(visit.work, *told))["values"]
     return visit.show("segment_values.html", values=found)
 
 
 async def check_early(form: FormData) -> None:
     """Check the SQL of the builder before a connection is taken."""
     if "sql" in form:
-        await segments.check_early({"sql": draft_form.text(form, "sql")})
+        await segments.check_sql_early({"sql": draft_form.text(form, "sql")})
 
 
 async def save(visit: Visit) -> Response:
@@ -193,14 +193,14 @@ async def save(visit: Visit) -> Response:
 
 async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
     """The builder without what only the lake knows: the page asks for that next."""
-    catalogue = await segment_catalogue.declared(visit.work)
+    catalogue = await segment_catalogue.list_declared_fields(visit.work)
     return _page_of(visit, draft, catalogue, row=row, is_first=True)
 
 
 async def _builder(
     visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
-    catalogue = await segment_catalogue.fields(visit.work, draft.entities)
+    catalogue = await segment_catalogue.list_fields(visit.work, draft.entities)
     definition = builder.definition(draft)
     found, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
@@ -252,7 +252,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
 async def people(visit: Visit, refs: list[Any]) -> list[Record]:
     """Guests as a list shows them."""
     wanted = [UUID(str(ref)) for ref in refs]
-    return [visit.veil(each, Guest) for each in await search.lines(visit.work, wanted)]
+    return [visit.veil(each, Guest) for each in await search.list_rows(visit.work, wanted)]
 
 
 PAGES: Final = (

@@ -167,7 +167,7 @@ async def reset(visit: Visit) -> Response:
 async def log(visit: Visit) -> Response:
     """Who changed what."""
     chosen, page = await _audit_page(visit)
-    words = await audit.words(visit.work, visit.workspace)
+    words = await audit.list_filter_values(visit.work, visit.workspace)
     return visit.show(
         "settings_audit.html",
         tabs=TABS,
@@ -213,7 +213,7 @@ async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
 async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:
     """The guests that rows are about and that are still there, by ref."""
     refs = {UUID(row["subject"]) for row in rows if row["subject_kind"] == audit.GUEST}
-    found = await search.lines(visit.work, sorted(refs)) if refs else []
+    found = await search.list_rows(visit.work, sorted(refs)) if refs else []
     return {str(each["ref"]): visit.veil(each, Guest) for each in found}
 
 

@@ -27,14 +27,14 @@ async def show(
         tabs=TABS,
         keys=live,
         revoked=[row for row in rows if row["revoked_at"] is not None],
-        aliases=[row for row in await keys.aliases(visit.work) if row["client_key"] in own],
+        aliases=[row for row in await keys.list_aliases(visit.work) if row["client_key"] in own],
         clients=[row for row in clients if row["revoked_at"] is None],
         fresh=fresh,
         client=client,
         scope=oauth.SCOPE,
         scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
         default_scopes=DEFAULT_SCOPES & giveable,
-        versions=(versions := await keys.versioned(visit.work, visit.workspace)),
+        versions=(versions := await keys.list_versions(visit.work, visit.workspace)),
         differing=[row for key in live for row in _differing(visit, key)],
         resend=versions.get(visit.form_text("client_key"), ""),
         rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
@@ -112,13 +112,13 @@ async def change_alias(visit: Visit) -> Response:
     """Let a context id stand for a key of this workspace, or no longer."""
     alias, client_key = visit.form_text("alias"), visit.form_text("client_key")
     own = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
-    stands_for = {row["alias"]: row["client_key"] for row in await keys.aliases(visit.work)}
+    stands_for = {row["alias"]: row["client_key"] for row in await keys.list_aliases(visit.work)}
     if not alias or client_key not in own or stands_for.get(alias, client_key) not in own:
         raise BadRequest("Name a context id, and a key of this workspace.")
     if visit.form_text("action") == "remove":
-        await keys.forget_alias(visit.work, alias)
+        await keys.delete_alias(visit.work, alias)
         return visit.go("/settings", f"{alias} stands for no key any more.")
-    await keys.name_key(visit.work, alias, client_key, only_new=True)
+    await keys.set_alias(visit.work, alias, client_key, only_new=True)
     return visit.go("/settings", f"{alias} stands for the key now.")
 
 

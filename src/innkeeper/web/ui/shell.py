@@ -247,7 +247,7 @@ class Shell:
             async with self.database.control() as work:
                 known = await workspaces.list_all(work)
                 exists = any(each["name"] == workspace for each in known)
-                person = await users.of_login(work, token, workspace if exists else None)
+                person = await users.fetch_login(work, token, workspace if exists else None)
             if person is None:
                 return to_login(request)
             # Somebody else's workspace is answered like one that does not exist.

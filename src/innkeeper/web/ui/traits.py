@@ -50,7 +50,7 @@ async def one(visit: Visit) -> Response:
     draft = None if row["builtin"] else trait_form.of(name, row["definition"])
     if draft is not None:
         veil_rules(visit, draft.rules)
-    look = await trait_values.look(visit.work, name) if visit.is_part else None
+    look = await trait_values.describe(visit.work, name) if visit.is_part else None
     return visit.show(
         "trait.html",
         row=row,
@@ -146,10 +146,10 @@ async def _page_of(
     is_first: bool = False,
 ) -> Response:
     if is_first:
-        catalogue = await segment_catalogue.declared(visit.work)
+        catalogue = await segment_catalogue.list_declared_fields(visit.work)
     else:
         of = {draft.entity} if draft.rules else set()
-        catalogue = await segment_catalogue.fields(visit.work, of)
+        catalogue = await segment_catalogue.list_fields(visit.work, of)
     wrong = {
         each.field: f"{each.reason[:1].upper()}{each.reason[1:]}"
         for each in problems

@@ -68,7 +68,7 @@ async def change(visit: Visit) -> Response:
         return visit.go("/settings/webhooks", "The address is told no more.")
     if action != "again" or not visit.form_text("sequence").isdecimal():
         raise BadRequest("Unknown action.")
-    await subscriptions.again(visit.work, int(visit.form_text("sequence")[:18]))
+    await subscriptions.retry_message(visit.work, int(visit.form_text("sequence")[:18]))
     return visit.go("/settings/webhooks", "The message is sent again within seconds.")
 
 

@@ -39,13 +39,13 @@ TAG: Final = "Audience exports"
 async def latest(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A1."""
     return EndpointResponse(
-        _listing(await audience_exports.latest(work, _export(request)), work, request.base)
+        _listing(await audience_exports.fetch_latest(work, _export(request)), work, request.base)
     )
 
 
 async def reports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A2: a bare array."""
-    row, executions = await audience_exports.finished(work, _export(request))
+    row, executions = await audience_exports.list_finished(work, _export(request))
     return EndpointResponse([_report(row, execution, work) for execution in executions])
 
 
@@ -53,7 +53,7 @@ async def one(work: Work, request: EndpointRequest) -> EndpointResponse:
     """A3."""
     execution: UUID = request.refs()["execution"]
     return EndpointResponse(
-        _listing(await audience_exports.listing(work, execution), work, request.base)
+        _listing(await audience_exports.fetch_listing(work, execution), work, request.base)
     )
 
 
@@ -65,7 +65,7 @@ async def list_all(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a filter before a connection is taken."""
-    await segments.check_early((request.body or {}).get("filter"))
+    await segments.check_sql_early((request.body or {}).get("filter"))
 
 
 def _seen(row: Record, request: EndpointRequest) -> dict[str, Any]:
@@ -118,7 +118,7 @@ _PROGRESS: Final = (
 
 async def executions(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Every execution with its delivery, newest first."""
-    row, every = await audience_exports.executions(work, _export(request))
+    row, every = await audience_exports.list_executions(work, _export(request))
     items = []
     for execution in every:
         own = {camel(name): _plain(execution[name]) for name in _PROGRESS}
@@ -130,7 +130,7 @@ async def files(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The listing of one execution, for who has an API key."""
     execution: UUID = request.refs()["execution"]
     return EndpointResponse(
-        _listing(await audience_exports.listing(work, execution), work, request.base)
+        _listing(await audience_exports.fetch_listing(work, execution), work, request.base)
     )
 
 

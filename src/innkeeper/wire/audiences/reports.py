@@ -30,7 +30,7 @@ async def list_all(_: Work, request: EndpointRequest) -> EndpointResponse:
     """Every report there is."""
     items = [
         {"name": name, "title": title, "href": f"{request.base}{PATH}/{name}"}
-        for name, title in reports.names()
+        for name, title in reports.list_reports()
     ]
     return EndpointResponse({"items": items})
 

@@ -92,7 +92,7 @@ async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def check_early(request: EndpointRequest) -> None:
     """Check the SQL of a body before a connection is taken."""
-    await segments.check_early((request.body or {}).get("definition"))
+    await segments.check_sql_early((request.body or {}).get("definition"))
 
 
 async def create(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -162,7 +162,7 @@ async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
 async def members(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Refs of the guests in the segment now, asked of the lake."""
     offset, limit = _window(request)
-    size, items = await segment_catalogue.members(work, _segment(request), limit, offset)
+    size, items = await segment_catalogue.list_members(work, _segment(request), limit, offset)
     return EndpointResponse({"totalCount": size, "items": items})
 
 
@@ -175,7 +175,7 @@ async def explain(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def fields(work: Work, _: EndpointRequest) -> EndpointResponse:
     """What a builder offers: entities, subtypes in use, fields, comparators."""
-    return EndpointResponse(await segment_catalogue.fields(work))
+    return EndpointResponse(await segment_catalogue.list_fields(work))
 
 
 async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -189,7 +189,7 @@ async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
         field = request.query["field"]
         if is_personal(field, where, STRING) or (where == CORE and is_page_address(field)):
             refuse_lacking({Scope.PERSONAL_DATA})
-    found = await segment_catalogue.values(
+    found = await segment_catalogue.list_values(
         work,
         request.query["entity"],
         request.query.get("type"),
@@ -242,7 +242,7 @@ async def traits_of_guest(work: Work, request: EndpointRequest) -> EndpointRespo
     """Every computed trait of a guest, and the Live segments that hold it."""
     guest: UUID = request.refs()["guest"]
     await fetch_guest(work, guest)
-    found = await traits.of_guest(work, guest)
+    found = await traits.compute_for_guest(work, guest)
     rows = await segments.of_guest(work, guest)
     return EndpointResponse(
         {
