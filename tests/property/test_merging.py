@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from innkeeper import clock
-from innkeeper.actions.identity import merges, resolve, rule_settings
+from innkeeper.actions.identity import merges, resolve, rule_settings, visitors
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import extensions, guests
 from innkeeper.errors import Invalid, Unknown
@@ -259,7 +259,7 @@ class Merging(RuleBasedStateMachine):
     def _identify(self, ref: UUID, person: dict[str, Any]) -> UUID | None:
         start = clock.now()
         rest = {name: value for name, value in person.items() if name != "identifiers"}
-        got = Site.do(resolve.identify, ref, person.get("identifiers", []), rest)
+        got = Site.do(visitors.identify, ref, person.get("identifiers", []), rest)
         between = (start, clock.now())
         expected, met = owner(self.model, person)
         plain = self.model[ref]

@@ -14,7 +14,14 @@ from psycopg.types.json import Jsonb
 from waiting import wait_until
 
 from innkeeper import clock
-from innkeeper.actions.identity import merges, resolve, rule_changes, rule_settings, rulebook
+from innkeeper.actions.identity import (
+    merges,
+    resolve,
+    rule_changes,
+    rule_settings,
+    rulebook,
+    visitors,
+)
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
@@ -46,7 +53,7 @@ async def attach(work: Work, person: dict[str, Any], **more: Any) -> UUID:
 
 async def identify(work: Work, guest: UUID, *ids: dict[str, str], **person: Any) -> UUID:
     async with work.transaction():
-        return await resolve.identify(work, guest, ids, person)
+        return await visitors.identify(work, guest, ids, person)
 
 
 async def visitor(work: Work, **fields: Any) -> UUID:

@@ -26,7 +26,7 @@ from innkeeper.actions.events import (
 )
 from innkeeper.actions.events.browsers import Browser
 from innkeeper.actions.events.incoming import IncomingRecord, StateSuperseded
-from innkeeper.actions.identity import ledger, resolve
+from innkeeper.actions.identity import ledger, visitors
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
 from innkeeper.resources import events
@@ -330,7 +330,7 @@ async def _identified(work: Work, record: IncomingRecord) -> UUID:
     """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
     browser = record.browser
     meaning: dict[str, Any] = record.meaning
-    guest = await resolve.identify(
+    guest = await visitors.identify(
         work, browser.guest, meaning["identifiers"], meaning["person"], source_ref=record.ref
     )
     rows = await work.all("browsers.roots", refs=[guest, browser.guest])

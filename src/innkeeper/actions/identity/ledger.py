@@ -1,10 +1,10 @@
-"""Writes to guests, each reaching the guest it is meant for and every survivor above it.
+"""Write guests: each write goes to its guest and to every survivor above that guest.
 
-Two states of a guest are kept once others were merged into it: its row, which is what callers
-see, and `own["now"]`, which is what it would be had nothing been merged. Matching looks at the
-second, so who a record belongs to never depends on merges, and undo has nothing to guess.
+A survivor has two states. Its row is the visible state, which callers see. `own["now"]` is the
+unmerged state: what the guest would be without any merge. Matching uses the unmerged state, so the
+guest that a record belongs to never depends on merges, and undo restores an exact state.
 
-Locks: the live guest of a group is locked before anything of the group is read or written.
+Locks: the live guest of a merged group is locked before any row of the group is read or written.
 """
 
 from collections.abc import Mapping
@@ -27,19 +27,19 @@ from innkeeper.store.work import Json, Row, Work
 
 
 def visible_record(row: Row) -> Record:
-    """A row as the record that callers see; columns that only merging knows are left out."""
+    """Return a row's visible record, without the columns that only merging uses."""
     return {**row["body"], **{name: row[name] for name in COLUMNS}}
 
 
 def own_record(row: Row) -> Record:
-    """A row as the record it would be had nothing been merged into it."""
+    """Return a row's unmerged record: what the guest would be without any merge."""
     if row["own"] is None:
         return visible_record(row)
     return restore_record(row, row["own"]["now"])
 
 
 def restore_record(row: Row, state: Mapping[str, Any]) -> Record:
-    """The record of a kept state of a row."""
+    """Return the record of a stored `state` (see `state_of`) of a row."""
     columns = {name: row[name] for name in COLUMNS}
     columns["guest_type"] = state["guest_type"]
     columns |= {name: instant(state[name]) for name in ("last_seen", "modified_at")}
@@ -47,7 +47,7 @@ def restore_record(row: Row, state: Mapping[str, Any]) -> Record:
 
 
 def state_of(record: Record) -> dict[str, Any]:
-    """What is kept of a record: JSON."""
+    """Return a guest's state as JSON, as column `own` stores it."""
     return {
         "guest_type": record["guest_type"],
         "last_seen": iso(record["last_seen"]),
@@ -57,12 +57,12 @@ def state_of(record: Record) -> dict[str, Any]:
 
 
 def body_members(record: Record) -> dict[str, Any]:
-    """The members of a guest that live in the row's body."""
+    """Return the fields of a guest that are stored in the row's `body`, not in columns."""
     return {name: value for name, value in record.items() if name not in COLUMNS}
 
 
 def new_guest(changes: Changes) -> Record:
-    """A guest that is told of as a whole, `guest_type` included, ready to be stored."""
+    """Build a new guest, ready to store. `changes` holds all its fields, `guest_type` included."""
     now = clock.now()
     return {
         **guest_fields(changes),
@@ -81,11 +81,11 @@ async def insert_guest(
     join: Mapping[str, Any] | None = None,
     reason: Mapping[str, Any] | None = None,
 ) -> str | None:
-    """Store a new guest with its keys, in one statement; the version of its row, or None when
-    `book` is out of date.
+    """Store a new guest with its keys, in one statement.
 
-    `joined`: the record that made it, as `identity.note_created` notes it. `reason`: why it is a
-    guest, where no record made it.
+    Returns the version of its row, or None, with nothing written, if `book` is out of date.
+    `join`: parameters of `identity.note_created`, for a guest that a record creates. `reason`: the
+    stored reason of a guest that no record creates.
     """
     created = await work.one(
         "guests.create",
@@ -105,23 +105,23 @@ async def insert_guest(
 async def write_guest(
     work: Work, guest: UUID, change: Intent, expected: Expected | None = None
 ) -> Record:
-    """A caller's write to a live guest; raises `Unknown`, naming the survivor of a retired one,
-    and `Outdated` where the caller expects another version.
+    """Write a caller's change to a live guest, and return its visible record with its version.
 
-    Call it in a transaction.
+    Call it in a transaction. Raises `Unknown` (which names the survivor of a retired guest) and
+    `Outdated` if the row does not have the `expected` version.
     """
     row = await work.one("merges.lock", ref=guest)
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
     expect(expected, row)
-    return await _write_one(work, row, change, guest, [], await _book(work, row))
+    return await _write_one(work, row, change, guest, [], await _current_rules(work, row))
 
 
 async def write_group(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:
-    """A write that evidence leads to `guest`, live or absorbed, and so to its survivor.
+    """Write a change to `guest`, live or absorbed, and to every survivor above it.
 
-    `root`: the survivor as last seen, which saves a question. Raises `Unknown` for a guest that
-    was deleted meanwhile. Call it in a transaction.
+    `root`: the survivor as last read; it saves a statement. Call it in a transaction. Raises
+    `Unknown` if the guest no longer exists.
     """
     book, path = await lock_path(work, guest, root)
     for row in path:
@@ -131,7 +131,11 @@ async def write_group(work: Work, guest: UUID, change: Intent, root: UUID | None
 async def lock_path(
     work: Work, guest: UUID, root: UUID | None = None
 ) -> tuple[IdentityRules, list[Row]]:
-    """The guest and those above it, up to the live one, whose lock holds the whole group."""
+    """Lock the live guest of a group; return the current rules, and the path from `guest` up to it.
+
+    Each row of the path has `merges`: the merges between `guest` and that row. The lock on the live
+    guest protects the whole group. Raises `Unknown` if the guest does not exist.
+    """
     expected = root or guest
     while True:
         row = await work.one("merges.lock", ref=expected)
@@ -140,7 +144,7 @@ async def lock_path(
         if row["survivor_ref"] is not None:
             expected = row["survivor_ref"]
             continue
-        book = await _book(work, row)
+        book = await _current_rules(work, row)
         if expected == guest:
             return book, [{**row, "merges": []}]
         path = await work.all("merges.path", ref=guest)
@@ -148,11 +152,12 @@ async def lock_path(
             raise Unknown(Guest.singular, guest)
         if path[-1]["ref"] == expected:
             return book, path
-        # A merge or its undo came between: lock who is live now.
+        # A merge or its undo was committed in between: lock the guest that is live now.
         expected = path[-1]["ref"]
 
 
-async def _book(work: Work, row: Row) -> IdentityRules:
+async def _current_rules(work: Work, row: Row) -> IdentityRules:
+    """Return the identity rules of the version that `row` was read with."""
     book = await rulebook.current(work)
     return book if book.version == row["version"] else await rulebook.read(work)
 
@@ -160,7 +165,10 @@ async def _book(work: Work, row: Row) -> IdentityRules:
 async def _write_one(
     work: Work, row: Row, change: Intent, source: UUID, merges: list[UUID], book: IdentityRules
 ) -> Record:
-    """A write as it arrives at one guest of a locked group; what callers see of it then."""
+    """Apply a change to one guest of a locked group; return its visible record with its version.
+
+    `source` is the guest that the change is written to, `merges` are the merges between the two.
+    """
     before = visible_record(row)
     after = written(before, change)
     own = row["own"]
@@ -171,7 +179,7 @@ async def _write_one(
         return {**after, ROW_VERSION: version}
     if not merges:
         own = {"base": own["base"], "now": state_of(written(own_record(row), change))}
-    # Noted even where it changes nothing now: once another write is undone, it may.
+    # Journalled even if it changes nothing now: it may change something after an undo.
     version = await store_guest(
         work, after, own, book, intent=Json(change), source=source, merges=merges
     )
@@ -188,12 +196,14 @@ async def store_guest(
     source: UUID | None = None,
     merges: list[UUID] | None = None,
 ) -> str | None:
-    """Write both states of a guest, the keys of both, and a journal entry if there is one; the
-    version of its row then."""
+    """Store both states of a guest, the keys of both, and a journal entry if `intent` is given.
+
+    Returns the version of the row, or None if the guest does not exist.
+    """
     keys = [*guest_keys(visible, book.keys(visible))]
     if own is not None:
-        alone = {**visible, **dict.fromkeys(body_members(visible)), **own["now"]["body"]}
-        keys += guest_keys(alone, book.keys(alone))
+        unmerged = {**visible, **dict.fromkeys(body_members(visible)), **own["now"]["body"]}
+        keys += guest_keys(unmerged, book.keys(unmerged))
     rewritten = await work.one(
         "merges.rewrite",
         ref=visible["ref"],

@@ -1,9 +1,9 @@
-"""The ledger of merges: merge two guests, undo it exactly, and tell why a guest is who it is.
+"""Merge two guests, undo a merge exactly, and explain a guest's identity.
 
-A merge moves nothing. The absorbed guest keeps its fields, extensions, orders, sessions and
-events, and `survivor_ref` says who stands for it; reads follow that. What is written to the
-survivor meanwhile is journalled (see `ledger`), so that undoing a merge gives the survivor the
-fields it would have had, at a cost that depends on the writes since, not on what it owns.
+A merge moves no rows. The absorbed guest keeps its fields, extensions, orders, sessions and events;
+its `survivor_ref` names the survivor, and reads follow it. Later writes to the survivor are
+journalled (see `ledger`), so that an undo gives the survivor the fields it would have without the
+merge. The cost of an undo depends on the writes since the merge, not on what the survivor owns.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,9 +25,9 @@ from innkeeper.store.work import Json, Row, Work
 
 BY_HAND: Final = "by hand"
 MOST_JOINS: Final = 1000
-"""Joined records that an explanation lists, newest first."""
+"""Most joined records in an explanation, newest first."""
 AS_GUEST: Final = "guest"
-"""Source of a record that was sent as a guest: it looked for nobody (rest-v2.1.md G-1)."""
+"""Source of a record posted as a guest, for which no match is looked up (rest-v2.1.md G-1)."""
 
 
 async def create(
@@ -39,18 +39,20 @@ async def create(
     evidence: Sequence[Evidence1] = (),
     source: str = BY_HAND,
 ) -> Record:
-    """Merge two live guests; the row of the ledger. Raises `Invalid` for a guest that does not
-    exist or is retired, and when both are one."""
+    """Merge two live guests and return the merge.
+
+    Raises `Invalid` if a guest does not exist or is retired, or if both are the same guest.
+    """
     if survivor == absorbed:
         raise Invalid(Problem("absorbed", "must be another guest than survivor"))
-    wanted = {"survivor": survivor, "absorbed": absorbed}
+    refs_by_name = {"survivor": survivor, "absorbed": absorbed}
     async with work.transaction():
-        # Looked at before it is locked: who holds a retired guest may keep its survivor waiting.
+        # Read before locking: a transaction that holds a retired guest may wait for its survivor.
         for query in ("merges.two", "merges.lock_two"):
-            rows = {row["ref"]: row for row in await work.all(query, refs=[*wanted.values()])}
+            rows = {row["ref"]: row for row in await work.all(query, refs=[*refs_by_name.values()])}
             problems = [
                 Problem(name, NOT_VALID)
-                for name, ref in wanted.items()
+                for name, ref in refs_by_name.items()
                 if ref not in rows or rows[ref]["survivor_ref"] is not None
             ]
             if problems:
@@ -61,6 +63,7 @@ async def create(
 
 
 async def _record(work: Work, action: str, row: Record) -> None:
+    """Write a merge or undo to the audit log."""
     about = audit.AuditSubject(audit.GUEST, str(row["survivor_ref"]))
     await audit.note(work, action, row["survivor_ref"], about=about, merge=str(row["ref"]))
 
@@ -74,24 +77,28 @@ async def absorb(
     evidence: Sequence[Evidence1],
     source: str,
 ) -> Record | None:
-    """Merge whoever stands for two guests now; None when they are one already, or one is gone."""
-    wanted, query = (survivor, absorbed), "merges.two"
+    """Merge the current survivors of two guests and return the merge.
+
+    Returns None if both have the same survivor already, or if one of them no longer exists.
+    """
+    pair, query = (survivor, absorbed), "merges.two"
     async with work.transaction():
         while True:
-            rows = {row["ref"]: row for row in await work.all(query, refs=[*wanted])}
-            if len({*wanted} & rows.keys()) < 2:
+            rows = {row["ref"]: row for row in await work.all(query, refs=[*pair])}
+            if len({*pair} & rows.keys()) < 2:
                 return None
-            live = tuple(rows[ref]["survivor_ref"] or ref for ref in wanted)
-            if live == wanted and query == "merges.lock_two":
+            live = tuple(rows[ref]["survivor_ref"] or ref for ref in pair)
+            if live == pair and query == "merges.lock_two":
                 return await _merge(work, rows[live[0]], live[1], rule, evidence, source)
-            # Only guests that were live a moment ago are locked, and looked at again then.
-            wanted, query = (live[0], live[1]), "merges.lock_two"
+            # Lock only guests that were just read as live, then check them again.
+            pair, query = (live[0], live[1]), "merges.lock_two"
 
 
 async def undo(work: Work, merge: UUID) -> Record:
-    """End a merge: both guests are what they would be had it never been (identity.md 9).
+    """Undo a merge: both guests become what they would be without it (identity.md 9).
 
-    Merges made before and after it stand. Raises `Unknown`, and `Conflict` for one undone before.
+    Earlier and later merges stay in force. Returns the merge. Raises `Unknown`, and `Conflict` if
+    the merge is undone already.
     """
     async with work.transaction():
         row = await work.one("merges.fetch", ref=merge)
@@ -111,29 +118,29 @@ async def undo(work: Work, merge: UUID) -> Record:
         refs = [guest["ref"] for guest in path]
         await work.run("merges.forget", guests=refs, merge=merge)
         holding = await work.all("merges.holding", guests=refs)
-        still = {found["survivor_ref"] for found in holding}
+        survivor_refs = {row["survivor_ref"] for row in holding}
         for guest in path:
             own = guest["own"]
-            if guest["ref"] in still:
+            if guest["ref"] in survivor_refs:
                 journal = await work.all("merges.journal", guest=guest["ref"])
                 base = ledger.restore_record(guest, own["base"])
-                seen = repeated(base, (entry["intent"] for entry in journal))
+                visible = repeated(base, (entry["intent"] for entry in journal))
             else:
-                seen, own = ledger.own_record(guest), None
+                visible, own = ledger.own_record(guest), None
                 await work.run("merges.drop_journal", guest=guest["ref"])
-            await ledger.store_guest(work, seen, own, book)
+            await ledger.store_guest(work, visible, own, book)
         await _record(work, "merge.undo", row)
     return undone or row
 
 
 async def survivors(work: Work, guests: Sequence[UUID]) -> list[Record]:
-    """`ref` and `survivor_ref`, None of a live one, of those of some guests that exist."""
+    """Return `ref` and `survivor_ref` (None for a live guest) of the guests that exist."""
     return await work.all("merges.two", refs=list(guests))
 
 
 async def lock_live_guests(work: Work, guests: Sequence[UUID]) -> bool:
-    """Lock live guests until the transaction ends; whether all of them exist and are live."""
-    # Looked at before they are locked, as `create` does.
+    """Lock guests until the transaction ends; return whether all exist and are live."""
+    # Read before locking, as `create` does.
     for query in ("merges.two", "merges.lock_two"):
         rows = await work.all(query, refs=list(guests))
         if len(rows) < len({*guests}) or any(row["survivor_ref"] is not None for row in rows):
@@ -142,14 +149,17 @@ async def lock_live_guests(work: Work, guests: Sequence[UUID]) -> bool:
 
 
 async def lock_merge(work: Work, merge: UUID) -> None:
-    """Lock the guests that undoing a merge changes until the transaction ends; raises `Unknown`."""
+    """Lock the guests that the undo of a merge changes until the transaction ends.
+
+    Raises `Unknown`.
+    """
     row = await fetch(work, merge)
     above = await work.one("merges.guest", ref=row["survivor_ref"])
     await ledger.lock_path(work, row["survivor_ref"], above["survivor_ref"] if above else None)
 
 
 async def fetch(work: Work, merge: UUID) -> Record:
-    """One merge; raises `Unknown`."""
+    """Return one merge; raises `Unknown`."""
     row = await work.one("merges.fetch", ref=merge)
     if row is None:
         raise Unknown("Merge", merge)
@@ -157,7 +167,7 @@ async def fetch(work: Work, merge: UUID) -> Record:
 
 
 async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:
-    """A page of merges, undone ones too, newest first; those of one guest when it is named."""
+    """Return a page of merges, undone ones too, newest first; only those of `guest` if given."""
     rows = await work.all(
         "merges.list", guest=guest, limit=page_request.limit, offset=page_request.offset
     )
@@ -169,21 +179,27 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
 
 
 async def group_refs(work: Work, guest: UUID) -> list[UUID]:
-    """A guest and all that it stands for: whose orders, sessions and events are its own."""
+    """Return the refs of a live guest and of all guests merged into it.
+
+    The orders, sessions and events of all of them belong to the live guest.
+    """
     return [row["ref"] for row in await work.all("merges.group", guest=guest)]
 
 
 async def explain(work: Work, guest: UUID) -> dict[str, Any]:
-    """Why a guest is who it is: merges in force, and every record that made or joined it or a guest
-    it stands for, newest first. Raises `Unknown`; a retired guest's names the survivor.
+    """Explain a guest's identity: the merges in force, and the records behind its merged group.
 
-    Of a guest of whom nothing is stored it says by what rule and values the guest is known now.
+    `joined` lists every record that created or joined a guest of the group, newest first. For a
+    guest without such a record, it states the rule and values that identify the guest now. Raises
+    `Unknown`, which names the survivor of a retired guest.
     """
     members = await _members(work, guest)
     joined = await work.all("merges.joins", guests=members, limit=MOST_JOINS)
     if len(joined) < MOST_JOINS:
-        made = await work.all("merges.creations", guests=members, limit=MOST_JOINS - len(joined))
-        joined += [_creation(row) for row in made]
+        creations = await work.all(
+            "merges.creations", guests=members, limit=MOST_JOINS - len(joined)
+        )
+        joined += [_creation(row) for row in creations]
         joined += await _current_reasons(work, {*members} - {row["guest_ref"] for row in joined})
         joined.sort(key=lambda each: each["joined_at"], reverse=True)
     return {
@@ -195,30 +211,32 @@ async def explain(work: Work, guest: UUID) -> dict[str, Any]:
 
 
 def _creation(row: Row) -> Row:
-    """Why a guest that was posted is a guest, as of a record that joined it."""
+    """Return the stored creation reason of a posted guest, in the shape of a join."""
     reason: Row = {"rule": None, **row["creation_reason"]}
     at = {"guest_ref": row["guest_ref"], "joined_at": row["created_at"]}
     return {**at, **reason, "source": AS_GUEST, "source_ref": None}
 
 
 async def _current_reasons(work: Work, guests: Collection[UUID]) -> list[Row]:
-    """By which rule and values guests are known, as if a record had joined each; not those whom no
-    rule knows."""
+    """Return the rule and values that identify guests now, in the shape of joins, newest first.
+
+    Guests that meet no rule are left out.
+    """
     if not guests:
         return []
-    book, found = await rulebook.read(work), list[Row]()
+    book, joins = await rulebook.read(work), list[Row]()
     for row in await work.all("guest_writes.read", refs=list(guests)):
-        known = identity.evidence_of(ledger.own_record(row), book, clock.now())
-        reason = identity.creation(known)
+        evidence = identity.evidence_of(ledger.own_record(row), book, clock.now())
+        reason = identity.creation(evidence)
         if reason.rule is not None:
             why: Row = {"rule": reason.rule, "evidence": reason.evidence}
             source = {"source": AS_GUEST, "source_ref": None, "actor": None}
-            found.append({"guest_ref": row["ref"], **why, **source, "joined_at": row["created_at"]})
-    return sorted(found, key=lambda each: (each["joined_at"], each["guest_ref"]), reverse=True)
+            joins.append({"guest_ref": row["ref"], **why, **source, "joined_at": row["created_at"]})
+    return sorted(joins, key=lambda each: (each["joined_at"], each["guest_ref"]), reverse=True)
 
 
 async def history(work: Work, guest: UUID) -> list[dict[str, Any]]:
-    """Every merge and undo that touched a guest or one it stands for, oldest first."""
+    """Return every merge and undo of a guest's merged group, oldest first; raises `Unknown`."""
     await _members(work, guest)
     events: list[dict[str, Any]] = []
     for row in await work.all("merges.touching", guest=guest):
@@ -230,6 +248,10 @@ async def history(work: Work, guest: UUID) -> list[dict[str, Any]]:
 
 
 async def _members(work: Work, guest: UUID) -> list[UUID]:
+    """Return the merged group of a live guest.
+
+    Raises `Unknown`, which names the survivor of a retired guest.
+    """
     row = await work.one("guests.fetch", ref=guest)
     if row is None or row["survivor_ref"] is not None:
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
@@ -244,6 +266,7 @@ async def _merge(
     evidence: Sequence[Evidence1],
     source: str,
 ) -> Record:
+    """Insert a merge of two locked live guests and return it."""
     state = ledger.state_of(ledger.visible_record(survivor))
     row = await work.one(
         "merges.create",

@@ -1,4 +1,4 @@
-"""Keys of guests made again, after the program derives them in another way than they were."""
+"""Derive the identity keys of guests again, after a release changed how keys are derived."""
 
 from typing import Final
 from uuid import UUID
@@ -15,7 +15,7 @@ BATCH: Final = 2000
 
 
 async def upgrade(dsn: str) -> None:
-    """Bring a database up to this code: its tables, then the keys of its guests."""
+    """Upgrade a database to this release: its tables, then the keys of its guests."""
     await migrate(dsn)
     database = Database(dsn, pool_size=1, statement_timeout_ms=0)
     await database.open()
@@ -26,10 +26,10 @@ async def upgrade(dsn: str) -> None:
 
 
 async def renew_keys(database: Database) -> None:
-    """Give the guests of every workspace the keys of this code, unless they have them already.
+    """Derive the keys of all guests again, in every workspace whose keys have an older form.
 
-    Whoever answers requests comes after this: a guest with keys of another form is not found by the
-    record of the same person. Cut off, it starts again.
+    Run it before the server answers requests: a guest with keys of an older form is not matched by
+    a new record of the same person. If interrupted, the next run starts again.
     """
     async with database.control("system") as work:
         names = [row["name"] for row in await workspaces.list_all(work)]
@@ -37,10 +37,11 @@ async def renew_keys(database: Database) -> None:
         async with database.work(name, "system") as work:
             row = await work.one("identity.key_form")
             if row is not None and row["key_form"] < KEY_FORM:
-                await _make_again(work)
+                await _renew_keys(work)
 
 
-async def _make_again(work: Work) -> None:
+async def _renew_keys(work: Work) -> None:
+    """Replace the keys of one workspace's guests, one batch per transaction."""
     book, after = await rulebook.read(work), None
     while True:
         async with work.transaction():
@@ -60,6 +61,6 @@ async def _make_again(work: Work) -> None:
 
 
 def _keys(row: Row, book: IdentityRules) -> list[UUID]:
-    """The keys of a guest as callers see it, and as it would be without merges."""
+    """Return the keys of both states of a guest: visible and unmerged."""
     records = (ledger.visible_record(row), ledger.own_record(row))
     return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

@@ -1,8 +1,8 @@
-"""What rules would make of the existing guests, and making it so (identity.md 9).
+"""Preview and apply identity rules to the existing guests (identity.md 9).
 
-`plan` looks at every guest, as it would be without merges, and says who becomes one; preview
-shows the plan, a job carries it out, and both are the same function of the same guests. A job
-may stop anywhere: run again it goes on, and what it did is not done twice.
+`plan` reads every guest without merges and returns the groups to merge. The preview shows the plan
+and a job carries it out, so both agree. A job can be interrupted anywhere: the next run continues
+it, and no step is done twice.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 BATCH: Final = 2000
 PAUSE_SECONDS: Final = 0.05
 SAMPLES: Final = 10
-"""Groups that a preview shows: the largest, and as many others."""
+"""Number of largest groups in a preview, and of sample groups beside them."""
 PREVIEW_SIZE: Final = 20
-"""Guests that are named of a group that a guard stopped."""
+"""Most guests listed for a group that a guard blocked."""
 TOO_LARGE: Final = "the group would be too large"
 SOURCE: Final = "rule change"
 
@@ -42,18 +42,18 @@ Progress = Callable[[Record], None]
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """A live guest that becomes part of a group, and the shared key that says so."""
+    """A live guest of a group, and the shared key that links it to the group."""
 
     guest: UUID
     rule: IdentityRule
     key: UUID
     holder: UUID
-    """Who has the key: the guest itself, or one that it stands for."""
+    """The guest with the key: `guest` itself, or one merged into it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergedGroup:
-    """Live guests that become one."""
+    """Live guests to merge into one."""
 
     survivor: UUID
     absorbed: list[GroupMember]
@@ -61,7 +61,7 @@ class MergedGroup:
 
 @dataclass(frozen=True, slots=True)
 class GuardedGroup:
-    """Guests that stay apart, and why."""
+    """Guests that a guard keeps separate, and the reason."""
 
     reason: str
     rule: IdentityRule | None
@@ -72,7 +72,7 @@ class GuardedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that rules would make of the existing guests."""
+    """The result of applying rules to the existing guests."""
 
     guests: int
     groups: list[MergedGroup]
@@ -80,12 +80,15 @@ class Plan:
 
     @property
     def merging(self) -> int:
-        """Guests that would no longer be live."""
+        """Number of guests to be absorbed."""
         return sum(len(group.absorbed) for group in self.groups)
 
 
 async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Record:
-    """What applying rules, or those in force, would merge: counts, largest groups, samples."""
+    """Return what applying `rules` (None: those in force) would merge.
+
+    The preview has counts, the largest groups, sample groups and the groups that guards block.
+    """
     book = await rulebook.read(work)
     if rules is not None:
         book = replace(book, rules=tuple(rules))
@@ -98,8 +101,10 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
             "guests": planned.guests,
             "merging": planned.merging,
             "groups": len(planned.groups),
-            "largest": [await _preview_of(work, book, group) for group in by_size[:SAMPLES]],
-            "samples": [await _preview_of(work, book, each) for each in others[::step][:SAMPLES]],
+            "largest": [await _preview_group(work, book, group) for group in by_size[:SAMPLES]],
+            "samples": [
+                await _preview_group(work, book, each) for each in others[::step][:SAMPLES]
+            ],
             "guarded": [
                 {
                     "reason": guarded.reason,
@@ -114,17 +119,17 @@ async def preview(work: Work, rules: Sequence[IdentityRule] | None = None) -> Re
 
 
 async def plan(work: Work, book: IdentityRules) -> Plan:
-    """Which live guests become one under a rulebook. Call it in a transaction.
+    """Plan the merges of live guests under `book`. Call it in a transaction.
 
-    A key that more guests share than the limit allows joins nobody, and neither does a group
-    that would be larger: both are reported.
+    Guests are not merged by a key that more than `group_limit` guests share, nor into a group of
+    more guests than that. Both are reported as guarded.
     """
     now = clock.now()
-    seen = 0
+    count = 0
     await work.run("identity.patient")
     await work.run("identity.begin_plan")
-    async for rows in _batches(work, None):
-        seen += len(rows)
+    async for rows in _read_batches(work, None):
+        count += len(rows)
         await work.copy_in(
             "identity.copy_plan",
             (
@@ -134,38 +139,45 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
             ),
         )
     shared = await work.all("identity.shared", most=book.group_limit)
-    standing = await _standing(work, {owner for row in shared for owner in row["owners"]})
-    over = [row for row in shared if row["guests"] > book.group_limit]
-    groups, too_large = _grouped(
-        [row for row in shared if row["guests"] <= book.group_limit], standing, book
+    survivors = await _read_survivors(work, {owner for row in shared for owner in row["owners"]})
+    oversized = [row for row in shared if row["guests"] > book.group_limit]
+    groups, too_large = _build_groups(
+        [row for row in shared if row["guests"] <= book.group_limit], survivors, book
     )
-    return Plan(seen, groups, [*[await _too_many(work, book, row) for row in over], *too_large])
+    return Plan(
+        count, groups, [*[await _guarded_key(work, book, row) for row in oversized], *too_large]
+    )
 
 
-def _grouped(
-    shared: list[Row], standing: dict[UUID, Row], book: IdentityRules
+def _build_groups(
+    shared: list[Row], survivors: dict[UUID, Row], book: IdentityRules
 ) -> tuple[list[MergedGroup], list[GuardedGroup]]:
-    """Groups of live guests that share keys, and those too large to be one."""
+    """Group the live guests that share keys; return the groups, and those that are too large.
+
+    `shared` are rows of `identity.shared`, `survivors` are rows of `identity.survivors` by guest.
+    """
     first: dict[UUID, GroupMember] = {}
     holders: dict[UUID, set[UUID]] = defaultdict(set)
     sharing: list[list[UUID]] = []
     for row in shared:
-        # A guest deleted meanwhile stands for nobody.
-        live = {standing[owner]["live"]: owner for owner in row["owners"] if owner in standing}
+        # Guests deleted since the keys were read have no row.
+        live = {survivors[owner]["live"]: owner for owner in row["owners"] if owner in survivors}
         for owner in row["owners"]:
-            if owner in standing:
-                holders[standing[owner]["live"]].add(owner)
+            if owner in survivors:
+                holders[survivors[owner]["live"]].add(owner)
         if len(live) > 1:
             sharing.append(list(live))
-            for one, owner in live.items():
-                first.setdefault(one, GroupMember(one, book.rules[row["rule"]], row["key"], owner))
-    about = {row["live"]: row for row in standing.values()}
+            for guest, owner in live.items():
+                first.setdefault(
+                    guest, GroupMember(guest, book.rules[row["rule"]], row["key"], owner)
+                )
+    live_rows = {row["live"]: row for row in survivors.values()}
     groups: list[MergedGroup] = []
     too_large: list[GuardedGroup] = []
     for members in groups_of(sharing):
         size = sum(len(holders[member]) for member in members)
         survivor, *others = (
-            row["live"] for row in survivor_first(about[member] for member in members)
+            row["live"] for row in survivor_first(live_rows[member] for member in members)
         )
         if size > book.group_limit:
             too_large.append(
@@ -177,10 +189,10 @@ def _grouped(
 
 
 async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
-    """Carry out what is waiting, oldest first; False when another process is at it.
+    """Run the pending jobs, oldest first; return False if another process runs them.
 
-    A job that fails is finished as `failed`, with its error; one that is cut off goes on when
-    this is called again. Call it outside a transaction.
+    A job that fails is finished as `failed`, with its error. An interrupted job continues at the
+    next call. Call it outside a transaction.
     """
     lock = lock_of(digest("jobs", work.workspace))
     claimed = await work.one("identity.claim", lock=lock)
@@ -189,7 +201,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     work.session_held += 1
     try:
         while (job := await work.one("identity.next_job")) is not None:
-            await _run(work, job, progress)
+            await _run_job(work, job, progress)
     finally:
         work.session_held -= 1
         if not work.connection.closed:
@@ -197,8 +209,9 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     return True
 
 
-async def _run(work: Work, job: Row, progress: Progress | None) -> None:
-    asked_by, work.actor = work.actor, job["actor"]
+async def _run_job(work: Work, job: Row, progress: Progress | None) -> None:
+    """Run one job as its actor and finish it; raises `Unavailable`, which leaves it unfinished."""
+    own_actor, work.actor = work.actor, job["actor"]
     try:
         await _settle(work, job)
         await _index(work, job, progress)
@@ -206,23 +219,23 @@ async def _run(work: Work, job: Row, progress: Progress | None) -> None:
             await _merge(work, job, progress)
         await work.run("identity.finish", ref=job["ref"], state="done", error=None, now=clock.now())
     except Unavailable:
-        # The database went away: the job goes on when it is back.
+        # The database is not available: the job continues once it is.
         raise
-    except Exception as fault:
+    except Exception as error:
         log.exception("identity job %s failed", job["ref"])
         await work.run(
-            "identity.finish", ref=job["ref"], state="failed", error=str(fault), now=clock.now()
+            "identity.finish", ref=job["ref"], state="failed", error=str(error), now=clock.now()
         )
     finally:
-        work.actor = asked_by
+        work.actor = own_actor
 
 
 async def _settle(work: Work, job: Row) -> None:
-    """Wait until nobody writes by older rules: such a guest would lack keys for good.
+    """Wait until no transaction writes by older rules: its guests would lack keys permanently.
 
-    Whoever reads the rules in a statement that began before the change was committed does not
-    see it, and may write in the same transaction. So first such statements must end, and then
-    the transactions that were under way.
+    A statement that began before the rule change was committed reads the old rules, and its
+    transaction may still write by them. So first those statements must end, then the transactions
+    that were open.
     """
     while job["state"] == "waiting" and job["stale"]:
         await asyncio.sleep(PAUSE_SECONDS)
@@ -236,17 +249,17 @@ async def _settle(work: Work, job: Row) -> None:
 
 
 async def _index(work: Work, job: Row, progress: Progress | None) -> None:
-    """Give every guest the keys that the rules in force look it up by."""
+    """Add to every guest the keys of the rules in force, one batch per transaction."""
     book = await rulebook.read(work)
     counted = await work.one("identity.count_guests")
     total = counted["guests"] if counted else 0
     if all(rule.always_indexed for rule in book.rules):
-        await _tell(work, job, progress, state="indexing", done=total, total=total)
+        await _report_progress(work, job, progress, state="indexing", done=total, total=total)
         return
     done = job["done"] if job["state"] == "indexing" else 0
     if job["state"] == "merging":
         return
-    async for rows in _batches(work, job["reached"]):
+    async for rows in _read_batches(work, job["reached"]):
         pairs = [
             (key, row["ref"])
             for row in rows
@@ -261,11 +274,11 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
                     guests=[ref for _, ref in pairs],
                 )
             counts = {"state": "indexing", "done": done, "total": max(done, total)}
-            await _tell(work, job, progress, **counts, reached=rows[-1]["ref"])
+            await _report_progress(work, job, progress, **counts, reached=rows[-1]["ref"])
 
 
 async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
-    """Merge the groups that the rules in force make of the existing guests."""
+    """Merge the groups of existing guests that the rules in force plan; store what guards block."""
     book = await rulebook.read(work)
     async with work.transaction():
         planned = await plan(work, book)
@@ -285,70 +298,75 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
 
     async def absorb(pair: tuple[UUID, GroupMember]) -> None:
         nonlocal done, merged
-        survivor, joined = pair
+        survivor, member = pair
         done += 1
         merge = partial(
             merges.absorb,
             work,
             survivor,
-            joined.guest,
-            rule=joined.rule.name,
-            evidence=await _evidence(work, book, joined),
+            member.guest,
+            rule=member.rule.name,
+            evidence=await _evidence(work, book, member),
             source=SOURCE,
         )
         merged += await retrying(merge) is not None
         if done % 100 == 0 or done == planned.merging:
             counts = {"state": "merging", "done": done, "total": planned.merging}
-            await _tell(work, job, progress, **counts, merged=merged)
+            await _report_progress(work, job, progress, **counts, merged=merged)
 
-    # One that fails ends the job as failed, once all others are done.
-    pairs = [(group.survivor, joined) for group in planned.groups for joined in group.absorbed]
+    # A merge that fails ends the job as failed, after all other merges.
+    pairs = [(group.survivor, member) for group in planned.groups for member in group.absorbed]
     await background.try_each(pairs, absorb, "merging a guest", ends=(Unavailable,))
 
 
-async def _tell(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:
+async def _report_progress(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:
+    """Store a job's progress and pass it to the callback."""
     counts = {"state": job["state"], "done": 0, "total": 0, "merged": job["merged"]} | more
     await work.run("identity.progress", ref=job["ref"], **{"reached": None} | counts)
     if progress is not None:
         progress({**job, **counts})
 
 
-async def _batches(work: Work, after: UUID | None) -> AsyncIterator[list[Row]]:
+async def _read_batches(work: Work, after: UUID | None) -> AsyncIterator[list[Row]]:
+    """Yield all guests after a ref (None: from the start) in batches, in ref order."""
     while rows := await work.all("identity.batch", after=after, limit=BATCH):
         yield rows
         after = rows[-1]["ref"]
 
 
-async def _standing(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
-    rows = await work.all("identity.standing", guests=list(guests))
+async def _read_survivors(work: Work, guests: set[UUID]) -> dict[UUID, Row]:
+    """Return the row of `identity.survivors` of each guest that exists, by guest."""
+    rows = await work.all("identity.survivors", guests=list(guests))
     return {row["ref"]: row for row in rows}
 
 
-async def _too_many(work: Work, book: IdentityRules, row: Row) -> GuardedGroup:
+async def _guarded_key(work: Work, book: IdentityRules, row: Row) -> GuardedGroup:
+    """Return the guarded group of a key that too many guests share, with the values behind it."""
     rule, owners = book.rules[row["rule"]], row["owners"]
     parts = await _evidence(work, book, GroupMember(owners[0], rule, row["key"], owners[0]))
     return GuardedGroup(TOO_MANY, rule, owners, row["guests"], parts)
 
 
-async def _evidence(work: Work, book: IdentityRules, joined: GroupMember) -> list[Evidence1]:
-    """The values behind the key by which a guest joins its group."""
-    row = await work.one("merges.guest", ref=joined.holder)
+async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> list[Evidence1]:
+    """Return the values behind the key by which a guest joins its group."""
+    row = await work.one("merges.guest", ref=member.holder)
     if row is None:
         return []
-    keys = rule_keys(ledger.own_record(row), joined.rule, book.region, None)
-    return next((parts for key, parts in keys if key == joined.key), [])
+    keys = rule_keys(ledger.own_record(row), member.rule, book.region, None)
+    return next((parts for key, parts in keys if key == member.key), [])
 
 
-async def _preview_of(work: Work, book: IdentityRules, group: MergedGroup) -> Record:
+async def _preview_group(work: Work, book: IdentityRules, group: MergedGroup) -> Record:
+    """Return a group as the preview shows it, with samples of its absorbed guests."""
     return {
         "survivor": group.survivor,
         "size": len(group.absorbed) + 1,
         "absorbed": [
             {
-                "guest": joined.guest,
-                "rule": joined.rule.name,
-                "evidence": await _evidence(work, book, joined),
+                "guest": member.guest,
+                "rule": member.rule.name,
+                "evidence": await _evidence(work, book, member),
             }
-            for joined in group.absorbed[:SAMPLES]
+            for member in group.absorbed[:SAMPLES]
         ],
     }

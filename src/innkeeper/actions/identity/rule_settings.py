@@ -1,4 +1,4 @@
-"""Identity rules and guards: list, add, reorder, delete, replace; what guards stopped."""
+"""Identity rules and guards: list, add, reorder, delete, replace; list guarded evidence."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,36 +19,36 @@ from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Json, Work
 
 TASK: Final = "identity.run"
-"""The background task that carries rule changes through the existing guests."""
+"""The background task that applies rule changes to the existing guests."""
 SINGULAR: Final = "Identity rule"
 
 
 async def list_rules(work: Work) -> list[IdentityRule]:
-    """The rules in the order in which they are tried."""
+    """List the rules in the order in which they are tried."""
     return list((await rulebook.read(work)).rules)
 
 
 async def add_rule(work: Work, rule: IdentityRule) -> IdentityRule:
-    """One more rule, tried last; raises `Conflict` for a name that is taken.
+    """Add a rule, tried last; raises `Conflict` if the name is in use.
 
-    Existing guests are found by it, as soon as they are indexed, but not merged: see `apply`.
+    Existing guests match it once they are indexed. They are not merged: see `apply_rules`.
     """
     async with work.transaction():
-        known = await _locked(work)
-        if any(other.name == rule.name for other in known):
+        stored = await _lock_rules(work)
+        if any(other.name == rule.name for other in stored):
             raise Conflict(f"Identity rule {rule.name} already exists.")
-        await _store(work, known, [*known, rule], merging=False, verb="add")
+        await _store(work, stored, [*stored, rule], merging=False, verb="add")
     return rule
 
 
 async def delete_rule(work: Work, name: str) -> None:
-    """One rule less; raises `Unknown`. Merges that it made stand until they are undone."""
+    """Delete a rule; raises `Unknown`. Merges by it stay in force until they are undone."""
     async with work.transaction():
-        known = await _locked(work)
-        left = [rule for rule in known if rule.name != name]
-        if len(left) == len(known):
+        stored = await _lock_rules(work)
+        remaining = [rule for rule in stored if rule.name != name]
+        if len(remaining) == len(stored):
             raise Unknown(SINGULAR, name)
-        await _store(work, known, left, merging=False, verb="delete")
+        await _store(work, stored, remaining, merging=False, verb="delete")
 
 
 async def reorder_rules(
@@ -57,55 +57,57 @@ async def reorder_rules(
     expected: Expected | None = None,
     problems: Sequence[Problem] = (),
 ) -> list[IdentityRule]:
-    """The same rules in another order; raises `Invalid` with `problems`, and unless each is named
-    once."""
+    """Put the rules into another order.
+
+    Raises `Invalid` with the caller's `problems`, and if `names` is not every rule exactly once.
+    """
     async with work.transaction():
-        known = await _locked(work, expected)
-        named = {rule.name: rule for rule in known}
+        stored = await _lock_rules(work, expected)
+        named = {rule.name: rule for rule in stored}
         if sorted(names) != sorted(named):
             problems = [*problems, Problem("rules", "must name every identity rule once")]
         if problems:
             raise Invalid(*problems)
         ordered = [named[name] for name in names]
-        await _store(work, known, ordered, merging=False, verb="reorder")
+        await _store(work, stored, ordered, merging=False, verb="reorder")
     return ordered
 
 
 async def read_rules(work: Work) -> IdentityRules:
-    """Rules and guards as they are now, with the version that changes with either."""
+    """Read rules and guards in force, with the version that changes with either."""
     return await rulebook.read(work)
 
 
 async def replace_rules(
     work: Work, new_rules: Sequence[IdentityRule], expected: Expected | None = None
 ) -> list[IdentityRule]:
-    """Another list of rules; existing guests are found by them but not merged."""
+    """Replace the list of rules; existing guests match the new rules but are not merged."""
     async with work.transaction():
-        known = await _locked(work, expected)
-        await _store(work, known, new_rules, merging=False, verb="save")
+        stored = await _lock_rules(work, expected)
+        await _store(work, stored, new_rules, merging=False, verb="save")
     return list(new_rules)
 
 
 async def apply_rules(
     work: Work, new_rules: Sequence[IdentityRule] | None = None, expected: Expected | None = None
 ) -> Record:
-    """Put rules in force, or keep those there are, and merge existing guests by them.
+    """Put `new_rules` in force (None: keep the stored rules) and merge existing guests by them.
 
-    The rules decide at once; the guests are indexed and merged by a job, which is returned.
+    The rules are in force at once. A job indexes and merges the guests; it is returned.
     """
     async with work.transaction():
-        known = await _locked(work, expected)
-        new_rules = known if new_rules is None else new_rules
-        return await _store(work, known, new_rules, merging=True, verb="apply")
+        stored = await _lock_rules(work, expected)
+        new_rules = stored if new_rules is None else new_rules
+        return await _store(work, stored, new_rules, merging=True, verb="apply")
 
 
 async def fetch_guards(work: Work) -> Record:
-    """`group_limit`, `region` and the values that `never` identify."""
+    """Return the guards: `group_limit`, `region` and the values that `never` identify."""
     return represent_guards(await rulebook.read(work))
 
 
 def represent_guards(book: IdentityRules) -> Record:
-    """What guards go by, as callers see it."""
+    """Return the guards of `book` as callers see them."""
     return {"group_limit": book.group_limit, "region": book.region, "never": sorted(book.never)}
 
 
@@ -115,22 +117,22 @@ async def set_guards(
     expected: Expected | None = None,
     problems: Sequence[Problem] = (),
 ) -> Record:
-    """Change some of what guards go by; null restores a default. Raises `Invalid` with `problems`
-    and all others.
+    """Change some of the guards' settings and return all; None restores a default.
 
-    `never` is the whole list; `add_never` and `remove_never` change the one in force.
+    `never` is the whole list; `add_never` and `remove_never` change the list in force. Raises
+    `Invalid` with the caller's `problems` and all problems of `changes`.
     """
     async with work.transaction():
-        await _locked(work, expected)
+        await _lock_rules(work, expected)
         before = represent_guards(await rulebook.read(work))
-        wanted = before | changes
-        limit = 100 if wanted["group_limit"] is None else wanted["group_limit"]
-        region = wanted["region"]
+        requested = before | changes
+        limit = 100 if requested["group_limit"] is None else requested["group_limit"]
+        region = requested["region"]
         problems = [*problems]
         if region is not None and region.upper() not in COUNTRIES:
             problems.append(Problem("region", NOT_VALID))
         built_in = {*placeholders.PLACEHOLDERS}
-        never = _never(wanted, built_in, problems)
+        never = _never(requested, built_in, problems)
         if problems:
             raise Invalid(*problems)
         await work.run(
@@ -140,14 +142,14 @@ async def set_guards(
             never_added=sorted(never - built_in),
             never_removed=sorted(built_in - never),
         )
-        await _changed(work)
+        await _renew_version(work)
         after = represent_guards(await rulebook.read(work))
         await _record_guards(work, before, after)
         return after
 
 
 async def _record_guards(work: Work, before: Record, after: Record) -> None:
-    """Of the values that never identify, those that were taken off the list and added to it."""
+    """Write a guard change to the audit log; of `never`, only the values removed and added."""
     old, new = {*before["never"]}, {*after["never"]}
     await audit.record(
         *(work, IDENTITY_GUARDS, "save"),
@@ -156,36 +158,36 @@ async def _record_guards(work: Work, before: Record, after: Record) -> None:
     )
 
 
-def _never(wanted: Changes, built_in: set[str], problems: list[Problem]) -> set[str]:
-    """The list that is wanted, as it compares; what is wrong with it is noted."""
+def _never(requested: Changes, built_in: set[str], problems: list[Problem]) -> set[str]:
+    """Return the requested `never` list in its comparable form; append its errors to `problems`."""
 
     def plain(name: str) -> set[str]:
-        values = wanted.get(name) or ()
+        values = requested.get(name) or ()
         if any(len(value) > placeholders.LONGEST for value in values):
             reason = f"size must be between 0 and {placeholders.LONGEST}"
-            problems.append(Problem(_SPELT[name], reason))
+            problems.append(Problem(_WIRE_NAMES[name], reason))
             return set()
         return {placeholders.plain(value) for value in values} - {""}
 
-    never = built_in if wanted["never"] is None else plain("never")
+    never = built_in if requested["never"] is None else plain("never")
     never = (never | plain("add_never")) - plain("remove_never")
     if len(never) > placeholders.MOST:
         reason = f"a maximum of {placeholders.MOST} values is allowed"
-        problems.append(Problem(_SPELT["never"], reason))
+        problems.append(Problem(_WIRE_NAMES["never"], reason))
     return never
 
 
-_SPELT: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
+_WIRE_NAMES: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
 async def list_guarded(work: Work, page_request: PageRequest) -> Page:
-    """A page of what guards kept from identifying, newest first, each with its reason."""
+    """Return a page of evidence that guards blocked, newest first, each with its reason."""
     rows = await work.all("identity.guarded", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
 async def fetch_job(work: Work, ref: UUID) -> Record:
-    """How far a rule change is: state, done of total guests, merged; raises `Unknown`."""
+    """Return a rule change's job: state, done of total guests, merged; raises `Unknown`."""
     row = await work.one("identity.job", ref=ref)
     if row is None:
         raise Unknown("Identity job", ref)
@@ -193,13 +195,13 @@ async def fetch_job(work: Work, ref: UUID) -> Record:
 
 
 async def list_jobs(work: Work, page_request: PageRequest) -> Page:
-    """A page of rule changes, newest first."""
+    """Return a page of the jobs of rule changes, newest first."""
     rows = await work.all("identity.jobs", limit=page_request.limit, offset=page_request.offset)
     return Page(rows, rows[0]["total_jobs"] if rows else 0)
 
 
-async def _locked(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
-    """The rules, which nobody else changes until the transaction ends; raises `Outdated`."""
+async def _lock_rules(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
+    """Lock the rules until the transaction ends and return them; raises `Outdated`."""
     await work.all("identity.one_at_a_time")
     book = await rulebook.read(work)
     if expected is not None:
@@ -209,24 +211,27 @@ async def _locked(work: Work, expected: Expected | None = None) -> tuple[Identit
 
 async def _store(
     work: Work,
-    known: Sequence[IdentityRule],
-    wanted: Sequence[IdentityRule],
+    stored: Sequence[IdentityRule],
+    new_rules: Sequence[IdentityRule],
     *,
     merging: bool,
     verb: str,
 ) -> Record:
-    """Replace the rules `known` so far, and have existing guests indexed by the wanted ones; the
-    job that does it. `verb` says in the audit log how they were changed."""
-    names = [rule.name for rule in wanted]
+    """Replace the `stored` rules by `new_rules`, and return the job that applies them to guests.
+
+    The job indexes the existing guests and, if `merging`, merges them. `verb` names the change in
+    the audit log. Raises `Invalid` if two rules share a name.
+    """
+    names = [rule.name for rule in new_rules]
     if len(set(names)) < len(names):
         raise Invalid(Problem("identityRule", "must be unique"))
-    stored = [
+    rows = [
         {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
-        for rule in wanted
+        for rule in new_rules
     ]
     await work.run("identity.clear_rules")
-    await work.run("identity.set_rules", rules=Json(stored))
-    await _changed(work)
+    await work.run("identity.set_rules", rules=Json(rows))
+    await _renew_version(work)
     row = await work.one(
         "identity.create_job",
         ref=uuid4(),
@@ -236,7 +241,8 @@ async def _store(
     )
     await background.defer(work, TASK, lock=lock_of_jobs(work))
     states = (
-        {"of": work.workspace, "rules": [str(rule) for rule in each]} for each in (known, wanted)
+        {"of": work.workspace, "rules": [str(rule) for rule in each]}
+        for each in (stored, new_rules)
     )
     await audit.record(work, IDENTITY_RULES, verb, *states)
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
@@ -244,9 +250,10 @@ async def _store(
 
 
 def lock_of_jobs(work: Work) -> str:
-    """Changes of rules are carried through one after the other."""
+    """Return the name of the lock by which the jobs of a workspace run one after the other."""
     return f"{TASK}:{work.workspace}"
 
 
-async def _changed(work: Work) -> None:
+async def _renew_version(work: Work) -> None:
+    """Change the version of rules and guards, which makes every cached copy out of date."""
     await work.run("identity.changed")

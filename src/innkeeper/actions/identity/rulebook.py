@@ -1,8 +1,8 @@
-"""What a workspace decides identity by, remembered by each process and never out of date.
+"""Cache of each workspace's identity rules and guards, validated by version on every use.
 
-Whoever uses a rulebook learns in the same statement whether its version is still in force:
-`guests.create` writes nothing otherwise, and the statements that look up or lock return it.
-So no process decides by rules that were changed, and no guest lacks the keys of new ones.
+The statement that uses cached rules also checks their version: `guests.create` writes nothing if
+the version is out of date, and the statements that look up or lock guests return the version in
+force. So no process decides by old rules, and no guest lacks the keys of new rules.
 """
 
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
@@ -13,13 +13,13 @@ _cache: dict[str, IdentityRules] = {}
 
 
 async def current(work: Work) -> IdentityRules:
-    """The rulebook as this process last read it: compare its version before relying on it."""
+    """Return the rules that this process read last; compare their version before use."""
     book = _cache.get(work.workspace)
     return await read(work) if book is None else book
 
 
 async def read(work: Work) -> IdentityRules:
-    """The rulebook as it is now."""
+    """Read the rules in force from the database, and cache them."""
     row = await work.one("identity.rulebook")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no identity settings")

@@ -1,5 +1,5 @@
 -- identity.rulebook
--- Everything a workspace decides identity by, with the version it is.
+-- All identity rules and guards of the workspace, with their version.
 SELECT version, group_limit, region, never_added, never_removed, (
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'conditions', conditions)
                               ORDER BY position), '[]')
@@ -8,77 +8,77 @@ SELECT version, group_limit, region, never_added, never_removed, (
 FROM {ws}.identity_settings
 
 -- identity.version
--- Which rules and guards are in force.
+-- The version of the rules and guards in force.
 SELECT version FROM {ws}.identity_settings
 
 -- identity.candidates
--- Wait for other arrivals with one of these keys, then: the version in force, and each guest
--- that a key leads to, absorbed ones too.
+-- Lock the keys (waits for other records with one of them), then return the version in force and
+-- each guest with a key, absorbed ones too; at most `most` per key.
 SELECT * FROM {ws}.identity_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(most)s)
 
 -- identity.attach_person
--- Someone on an order whom nobody knows yet, or who is known and tells nothing new, written as a
--- whole (`made`); else the candidates, as `identity.candidates` tells them. No row when there is no
--- such order.
+-- Write a person on an order, who is new or matches a guest that gains no data, in one statement
+-- (`made` is true); otherwise return the candidates, as `identity.candidates` does. No row if the
+-- order does not exist.
 SELECT * FROM {ws}.attach_person(
-    %(locks)s::bigint[], %(wanted)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
-    %(is_contact)s, %(person)s::uuid, %(told)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
+    %(locks)s::bigint[], %(ordered_keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
+    %(is_contact)s, %(person)s::uuid, %(record)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
     %(body)s::jsonb, %(guest_keys)s::uuid[], %(rule)s::text, %(evidence)s::jsonb,
     %(reasons)s::jsonb, %(members)s::text[], %(identifiers)s::jsonb, %(source)s::text,
     %(actor)s::text, %(now)s::timestamptz
 )
 
 -- identity.note_join
--- That a record joined a guest, and why.
+-- Store that a record joined a guest, with the reason.
 INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
 VALUES (%(guest)s, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s)
 
 -- identity.note_created
--- Part of creating a guest: that a record joined it, and why.
+-- Part of `guests.create`: store that a record joined the new guest, with the reason.
 , noted AS (
     INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
     SELECT ref, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s FROM created
 )
 
 -- identity.note_guarded
--- That a guard kept something from identifying.
+-- Store evidence that a guard blocked.
 INSERT INTO {ws}.identity_guarded
     (rule, reason, evidence, guests, source, source_ref, actor, guarded_at)
 VALUES (%(rule)s, %(reason)s, %(evidence)s, %(guests)s, %(source)s, %(source_ref)s, %(actor)s,
     %(now)s)
 
 -- identity.guarded
--- A page of what guards stopped, newest first, each row with the number of all.
+-- A page of evidence that guards blocked, newest first, each row with the total.
 SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at,
     count(*) OVER () AS total
 FROM {ws}.identity_guarded ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
 -- identity.one_at_a_time
--- Wait for whoever else changes rules; what is read after this is what they left.
+-- Lock the rules against other changes until the transaction ends; read them after this.
 SELECT version FROM {ws}.identity_settings FOR UPDATE
 
 -- identity.clear_rules
--- Make room for another list of rules.
+-- Delete all rules, to store another list.
 DELETE FROM {ws}.identity_rules
 
 -- identity.set_rules
--- The rules in their order.
+-- Store rules in the given order.
 INSERT INTO {ws}.identity_rules (position, name, conditions)
 SELECT position, rule ->> 'name', rule -> 'conditions'
-FROM jsonb_array_elements(%(rules)s) WITH ORDINALITY AS given (rule, position)
+FROM jsonb_array_elements(%(rules)s) WITH ORDINALITY AS ordered (rule, position)
 
 -- identity.set_guards
--- What guards go by.
+-- Store the settings of the guards.
 UPDATE {ws}.identity_settings
 SET group_limit = %(group_limit)s, region = %(region)s,
     never_added = %(never_added)s::text[], never_removed = %(never_removed)s::text[]
 
 -- identity.changed
--- Rules or guards are others now: everybody's remembered ones are out of date.
+-- Renew the version of rules and guards: every cached copy is out of date.
 UPDATE {ws}.identity_settings SET version = gen_random_uuid()
 
 -- identity.create_job
--- A rule change to be carried through the existing guests.
+-- Create the job that applies a rule change to the existing guests.
 INSERT INTO {ws}.identity_jobs (ref, state, merging, after, actor, created_at)
 VALUES (%(ref)s, 'waiting', %(merging)s, pg_current_xact_id(), %(actor)s, %(now)s)
 RETURNING ref, state, merging, done, total, merged, actor, error, created_at, finished_at
@@ -89,14 +89,14 @@ SELECT ref, state, merging, done, total, merged, actor, error, created_at, finis
 FROM {ws}.identity_jobs WHERE ref = %(ref)s
 
 -- identity.jobs
--- A page of jobs, newest first, each row with the number of all.
+-- A page of jobs, newest first, each row with the total.
 SELECT ref, state, merging, done, total, merged, actor, error, created_at, finished_at,
     count(*) OVER () AS total_jobs
 FROM {ws}.identity_jobs ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- identity.next_job
--- The oldest job that is not finished; whether a statement under way may not see its rules, and
--- whether every transaction is over that began before it settled.
+-- The oldest unfinished job. `stale`: a running statement may not see the job's rules. `clear`:
+-- every transaction that began before the job settled has ended.
 SELECT ref, state, merging, done, total, merged, reached, actor, EXISTS (
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND backend_type = 'client backend'
@@ -106,32 +106,32 @@ SELECT ref, state, merging, done, total, merged, reached, actor, EXISTS (
 FROM {ws}.identity_jobs WHERE finished_at IS NULL ORDER BY created_at, ref LIMIT 1
 
 -- identity.settle
--- From now on every statement sees the job's rules.
+-- Start settling: from now on every new statement sees the job's rules.
 UPDATE {ws}.identity_jobs SET state = 'settling', after = pg_current_xact_id()
 WHERE ref = %(ref)s
 
 -- identity.claim
--- Whether this connection may run jobs: one does at a time, until it lets go or breaks.
+-- Try to lock the jobs for this connection; the lock ends with `identity.let_go` or the connection.
 SELECT pg_try_advisory_lock(%(lock)s) AS mine
 
 -- identity.let_go
--- Let another connection run jobs.
+-- Unlock the jobs for other connections.
 SELECT pg_advisory_unlock(%(lock)s)
 
 -- identity.progress
--- How far a job is.
+-- Store the progress of a job.
 UPDATE {ws}.identity_jobs
 SET state = %(state)s, done = %(done)s, total = %(total)s, merged = %(merged)s,
     reached = coalesce(%(reached)s::uuid, reached)
 WHERE ref = %(ref)s
 
 -- identity.finish
--- A job is over.
+-- Finish a job as `done` or `failed`.
 UPDATE {ws}.identity_jobs SET state = %(state)s, error = %(error)s, finished_at = %(now)s
 WHERE ref = %(ref)s
 
 -- identity.count_guests
--- How many guests there are, absorbed ones too, for a progress bar.
+-- The number of guests, absorbed ones too, for progress reports.
 SELECT count(*) AS guests FROM {ws}.guests
 
 -- identity.batch
@@ -141,15 +141,15 @@ FROM {ws}.guests WHERE %(after)s::uuid IS NULL OR ref > %(after)s
 ORDER BY ref LIMIT %(limit)s
 
 -- identity.key_form
--- How the keys of the guests were derived.
+-- The form in which the stored keys of guests were derived.
 SELECT key_form FROM {ws}.identity_settings
 
 -- identity.set_key_form
--- All keys are derived so now.
+-- Store the form of the keys, once all of them have it.
 UPDATE {ws}.identity_settings SET key_form = %(key_form)s
 
 -- identity.batch_of_other_form
--- The next guests, in ref order, whose keys another derivation may have made different.
+-- The next guests, in ref order, whose keys may differ by the form of derivation.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests
 WHERE (%(after)s::uuid IS NULL OR ref > %(after)s)
@@ -157,11 +157,11 @@ WHERE (%(after)s::uuid IS NULL OR ref > %(after)s)
 ORDER BY ref LIMIT %(limit)s FOR NO KEY UPDATE
 
 -- identity.forget_keys
--- Take all keys of guests away, to give them others.
+-- Delete all keys of guests, to add others.
 DELETE FROM {ws}.guest_keys WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- identity.add_keys
--- More keys for guests that are still there.
+-- Add keys to guests; guests that no longer exist are skipped.
 INSERT INTO {ws}.guest_keys (key, guest_ref)
 SELECT added.key, guests.ref
 FROM unnest(%(keys)s::uuid[], %(guests)s::uuid[]) AS added (key, guest_ref)
@@ -170,26 +170,27 @@ FOR KEY SHARE OF guests
 ON CONFLICT DO NOTHING
 
 -- identity.patient
--- What follows in this transaction may take its time.
+-- No statement timeout for the rest of this transaction.
 SET LOCAL statement_timeout = 0
 
 -- identity.begin_plan
--- Where a plan collects which guest has which key under which rule.
+-- Temporary table of a plan: which guest has which key under which rule.
 CREATE TEMPORARY TABLE identity_plan (rule smallint, key uuid, guest_ref uuid) ON COMMIT DROP
 
 -- identity.copy_plan
--- Keys of a batch of guests.
+-- Insert the keys of a batch of guests.
 COPY identity_plan (rule, key, guest_ref) FROM STDIN (FORMAT binary)
 
 -- identity.shared
--- Each key that several guests share, first rule first; of a key that too many share, a few.
+-- Each key that several guests share, first rule first, with its guests; if more than `most` guests
+-- share it, with the first 20.
 SELECT rule, key, count(*) AS guests,
     CASE WHEN count(*) <= %(most)s THEN array_agg(guest_ref ORDER BY guest_ref)
          ELSE (array_agg(guest_ref ORDER BY guest_ref))[1:20] END AS owners
 FROM identity_plan GROUP BY rule, key HAVING count(*) > 1 ORDER BY rule, key
 
--- identity.standing
--- Who stands for guests, and what makes one of them survive.
+-- identity.survivors
+-- The live guest of each guest, with the columns that decide which guest survives a merge.
 SELECT guests.ref, coalesce(live.ref, guests.ref) AS live, coalesce(live.guest_type,
     guests.guest_type) AS guest_type, coalesce(live.created_at, guests.created_at) AS created_at
 FROM {ws}.guests LEFT JOIN {ws}.guests AS live ON live.ref = guests.survivor_ref

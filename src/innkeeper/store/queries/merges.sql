@@ -1,11 +1,11 @@
 -- merges.lock
--- One guest with what merges know of it, held until the transaction ends.
+-- Lock one guest until the transaction ends; its row with its merge state and the rules' version.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own,
     (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- merges.path
--- A guest and those that stand above it, up to the live one, each with the merges passed.
+-- A guest and its survivors up to the live one, each with the merges between the two.
 WITH RECURSIVE path AS (
     SELECT %(ref)s::uuid AS ref, '{}'::uuid[] AS merges
     UNION ALL
@@ -17,21 +17,21 @@ SELECT guests.ref, guest_type, body, first_seen, last_seen, created_at, modified
 FROM path JOIN {ws}.guests USING (ref) ORDER BY cardinality(merges)
 
 -- merges.rewrite
--- New fields, keys and journal entry for a guest whose group is locked.
+-- Store new fields, keys and a journal entry of a guest whose group is locked.
 WITH rewritten AS (
     UPDATE {ws}.guests
     SET guest_type = %(guest_type)s, body = %(body)s, last_seen = %(last_seen)s,
         modified_at = %(modified_at)s, own = %(own)s
     WHERE ref = %(ref)s
     RETURNING xmin::text AS row_version
-), forgotten AS (
+), deleted_keys AS (
     DELETE FROM {ws}.guest_keys
     WHERE guest_ref = %(ref)s AND NOT key = ANY (%(keys)s::uuid[])
 ), journalled AS (
     INSERT INTO {ws}.guest_journal (guest_ref, source_ref, merges, intent)
     SELECT %(ref)s, %(source)s::uuid, %(merges)s::uuid[], %(intent)s::jsonb
     WHERE %(intent)s::jsonb IS NOT NULL
-), keyed AS (
+), inserted_keys AS (
     INSERT INTO {ws}.guest_keys (key, guest_ref)
     SELECT unnest(%(keys)s::uuid[]), %(ref)s
     ON CONFLICT DO NOTHING
@@ -39,23 +39,23 @@ WITH rewritten AS (
 SELECT row_version FROM rewritten
 
 -- merges.two
--- Two guests, and who stands for them.
+-- Two guests with their survivors.
 SELECT ref, survivor_ref FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 
 -- merges.lock_two
--- Two guests in ref order, held until the transaction ends.
+-- Lock two guests, in ref order, until the transaction ends.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDATE
 
 -- merges.create
--- A merge of two locked live guests: the survivor stands for the absorbed one and all it stood for.
+-- Merge two locked live guests: the survivor replaces the absorbed guest for its whole group.
 WITH merged AS (
     INSERT INTO {ws}.merges
         (ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at)
     VALUES (%(ref)s, %(survivor)s, %(absorbed)s, %(rule)s, %(evidence)s, %(source)s, %(actor)s,
         %(now)s)
     RETURNING *
-), began AS (
+), first_merge AS (
     UPDATE {ws}.guests SET own = %(own)s::jsonb
     WHERE ref = %(survivor)s AND own IS NULL
 ), absorbed AS (
@@ -73,7 +73,7 @@ SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at
 FROM {ws}.merges WHERE ref = %(ref)s
 
 -- merges.list
--- A page of merges, newest first, each row with the number of all; of one guest when one is named.
+-- A page of merges, newest first, each row with the total; of one guest if `guest` is not null.
 SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
     undone_by, count(*) OVER () AS total
 FROM {ws}.merges
@@ -81,8 +81,8 @@ WHERE %(guest)s::uuid IS NULL OR survivor_ref = %(guest)s OR absorbed_ref = %(gu
 ORDER BY merged_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- merges.release
--- End a merge of a locked group: the absorbed guest is live again, and stands for those that
--- were merged into it.
+-- Undo a merge of a locked group: the absorbed guest is live again, and is the survivor of those
+-- that were merged into it.
 WITH RECURSIVE below AS (
     SELECT %(absorbed)s::uuid AS ref
     UNION ALL
@@ -99,29 +99,29 @@ WITH RECURSIVE below AS (
 SELECT * FROM undone
 
 -- merges.holding
--- Which of these guests have others merged into them.
+-- Which of these guests are survivors: other guests are merged into them.
 SELECT DISTINCT survivor_ref FROM {ws}.merges
 WHERE survivor_ref = ANY (%(guests)s::uuid[]) AND undone_at IS NULL
 
 -- merges.forget
--- Take what came through a merge out of the journals of guests.
+-- Delete the journal entries that reached guests through a merge.
 DELETE FROM {ws}.guest_journal
 WHERE guest_ref = ANY (%(guests)s::uuid[]) AND %(merge)s = ANY (merges)
 
 -- merges.drop_journal
--- Drop the journal of a guest that nothing is merged into any more.
+-- Delete the journal of a guest that is no longer a survivor.
 DELETE FROM {ws}.guest_journal WHERE guest_ref = %(guest)s
 
 -- merges.journal
--- What was written to a guest since the first merge into it, in order.
+-- The changes written to a guest since the first merge into it, in order.
 SELECT intent FROM {ws}.guest_journal WHERE guest_ref = %(guest)s ORDER BY sequence
 
 -- merges.group
--- The guest itself and all that it stands for.
+-- A live guest and the guests merged into it.
 SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s
 
 -- merges.in_force
--- The merges that hold a guest's group together, oldest first.
+-- The merges in force of a live guest's group, oldest first.
 SELECT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at,
     undone_at, undone_by
 FROM {ws}.merges JOIN {ws}.guests ON guests.ref = absorbed_ref
@@ -129,7 +129,7 @@ WHERE guests.survivor_ref = %(guest)s AND undone_at IS NULL
 ORDER BY merged_at, merges.ref
 
 -- merges.touching
--- Every merge, undone or not, of a guest or of one that it stands for, oldest first.
+-- Every merge, undone or not, of a guest or of one merged into it, oldest first.
 SELECT DISTINCT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor,
     merged_at, undone_at, undone_by
 FROM {ws}.merges JOIN {ws}.guests
@@ -138,18 +138,18 @@ WHERE guests.ref = %(guest)s OR guests.survivor_ref = %(guest)s
 ORDER BY merged_at, ref
 
 -- merges.joins
--- The records that joined a guest or one that it stands for, newest first.
+-- The records that joined these guests, newest first.
 SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at
 FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
 ORDER BY joined_at DESC, guest_ref, sequence DESC LIMIT %(limit)s
 
 -- merges.creations
--- Why guests that were posted are guests, the latest first.
+-- The creation reasons of posted guests, newest first.
 SELECT ref AS guest_ref, creation_reason, created_at FROM {ws}.guests
 WHERE ref = ANY (%(guests)s::uuid[]) AND creation_reason IS NOT NULL
 ORDER BY created_at DESC, ref DESC LIMIT %(limit)s
 
 -- merges.guest
--- One guest with what merges know of it.
+-- One guest with its merge state.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE ref = %(ref)s
