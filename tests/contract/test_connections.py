@@ -83,8 +83,13 @@ def test_s4_half_a_head_is_408(quick: str, start: bytes) -> None:
     assert status_of(answer) == 408
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert (body["code"], body["errors"]) == (408, [body["message"]])
+    check_security_headers(answer)
+
+
+def check_security_headers(answer: bytes) -> None:
+    """S9: what the protocol answers by itself has them too."""
     lines = answer.lower().partition(b"\r\n\r\n")[0].split(b"\r\n")
-    for name, value in STRICT:  # S9
+    for name, value in STRICT:
         assert name + b": " + value.lower() in lines
 
 
@@ -237,6 +242,7 @@ def test_s4_a_connection_too_many_is_503() -> None:
             answer = rest_of(connection)
         assert status_of(answer) == 503
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == 503
+        check_security_headers(answer)
         application.release()
         for each in busy:
             assert status_of(rest_of(each)) == 200

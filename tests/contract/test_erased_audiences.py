@@ -83,6 +83,22 @@ def test_files_lose_the_erased_and_keep_the_others(
     assert jobs(search_files) == {}
 
 
+@pytest.mark.parametrize("later", [{"header": False}, {"format": "NDJSON"}])
+def test_s9_files_are_cut_as_they_were_written_whatever_the_export_is_now(
+    api: Api, jobs: Any, everybody: dict[str, Any], later: dict[str, Any]
+) -> None:
+    shape = SHAPES["csv"]
+    guests = sorted(api.guest()["ref"] for _ in range(3))
+    export = exported(api, everybody, **shape)
+    execution = run(api, jobs, export)
+    path = f"{OWN}/{export['friendlyId']}"
+    assert api.patch(path, json=later).status_code == 200
+    assert api.delete(f"/v2.1/guests/{guests[1]}").status_code == 204
+    assert jobs(search_files)["audience_exports"] == 1
+    ((_, content),) = contents(api, execution)
+    assert refs_in(shape, content) == [guests[0], guests[2]]
+
+
 def test_a_second_erasure_cuts_what_the_first_left(
     api: Api, jobs: Any, everybody: dict[str, Any], site: Any
 ) -> None:

@@ -248,6 +248,35 @@ def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, sit
     assert (refused.status_code, refused.json()["message"]) == (400, "guarded: is for CSV alone")
 
 
+@pytest.mark.parametrize("was_guarded", [True, False])
+def test_s9_a_mapping_is_beside_a_file_that_was_written_guarded(
+    api: Api, jobs: Any, site: Any, was_guarded: bool
+) -> None:
+    """Whatever the export is told afterwards: an import undoes marks that are there, and no text."""
+    api.guest(firstName="=1+1")
+    segment = made(api, guests_where(rule("ref", "is not null")))
+    export = exported(
+        *(api, segment),
+        columns=["firstName"],
+        guarded=was_guarded,
+        destination={"type": "FOLDER", "url": "later"},
+    )
+    execution = run(api, jobs, export)
+    ref, name = execution["executionRef"], export["friendlyId"]
+    changed = api.patch(f"{OWN}/{name}", json={"guarded": not was_guarded})
+    assert changed.json()["guarded"] is not was_guarded
+    ((_, content),) = contents(api, execution)
+    assert gzip.decompress(content).decode().split() == [
+        "firstName",
+        "'=1+1" if was_guarded else "=1+1",
+    ]
+    (listed,) = api.get(f"{OWN}/executions/{ref}/files").json()["exports"]
+    assert ("mapping" in listed) is was_guarded
+    assert delivered(jobs, UUID(ref))
+    folder = site.settings.data / "exports" / "later" / name / ref
+    assert (folder / "0000.csv.gz.mapping.toml").exists() is was_guarded
+
+
 def test_a_trait_stays_while_an_export_asks_for_it(api: Api) -> None:
     """Issue 6, computed traits: refused with the export's name, wherever it names the trait."""
     path = "/innkeeper/v1/traits/dearest"

@@ -265,7 +265,7 @@ async def _build_listing(work: Work, row: Record, execution: Record) -> Record:
         signed = await signed_urls.sign(work, "GET", path)
         expiry = min(expiry, signed["expiry"])
         mapping = None
-        if row["shape"].get("guarded"):
+        if execution["shape"].get("guarded"):
             mapping = (await signed_urls.sign(work, "GET", f"{path}/mapping"))["href"]
         files.append({**file, "href": signed["href"], "mapping": mapping})
     return {"export": row, "execution": execution, "expire_at": expiry, "files": files}

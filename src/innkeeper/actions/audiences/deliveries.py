@@ -58,6 +58,8 @@ class _Delivery:
     settings: Settings
     export: Record
     execution: UUID
+    shape: Record
+    """How its files were written."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -80,7 +82,7 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
             return None
         files = await work.all("exports.files", execution=execution)
         known = await work.one("exports.failing", url=row["destination"]["url"])
-        delivery = _Delivery(lend, work.settings, row, execution)
+        delivery = _Delivery(lend, work.settings, row, execution, found["shape"])
     failing = bool(known and known["failing"])
     with (
         _failing_slot(execution, failing=failing) as free,
@@ -153,7 +155,7 @@ async def _deliver_file(delivery: _Delivery, file: Record) -> str | None:
         except BadDestination as bad:
             return f"the destination {bad}"
         folders = (export["friendly_id"], str(delivery.execution))
-        marked = bool(export["shape"].get("guarded"))
+        marked = bool(delivery.shape.get("guarded"))
         copy = _Copy(files, file["name"], place, folders, marked)
         await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.last_copied)
         return await _record_progress(delivery, file, max(file["rows"], 1))

@@ -36,7 +36,7 @@ from innkeeper.rules.exports import ExportFormat
 from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.temp_files import temporary
-from innkeeper.store.work import Work
+from innkeeper.store.work import Json, Work
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +130,7 @@ async def _run(
             added=added,
             removed=removed,
             dataset_at=lake.snapshot.taken_at,
+            shape=Json(row["shape"]),
         )
         if done is None:
             raise Unknown("Audience export execution", execution["ref"])
@@ -236,7 +237,7 @@ async def _finish(work: Work, row: Record, execution: Record, **ended: Any) -> R
     """Record how it ended and tell who wants to know (2.2: the connection's message); None where
     the export was deleted meanwhile."""
     counts = dict.fromkeys(("total", "matched", "not_matched", "added", "removed"), 0)
-    nothing = dict.fromkeys(("sequence", "snapshot", "dataset_at"))
+    nothing = dict.fromkeys(("sequence", "snapshot", "dataset_at", "shape"))
     async with work.transaction():
         done = await work.one(
             "exports.finish",

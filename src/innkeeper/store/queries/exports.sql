@@ -68,7 +68,7 @@ UPDATE {ws}.exports SET next_at = %(next_at)s WHERE ref = %(ref)s
 ref, export_ref, execution_type, definition_type, segment_execution_type, status, sequence,
 snapshot, total, matched, not_matched, added, removed, errors, dataset_at, requested_at,
 started_at, finished_at, attempts, error, next_attempt_at, delivered_at, delivery_attempts,
-delivery_error, delivery_next_at
+delivery_error, delivery_next_at, shape
 
 -- exports.begin
 -- A new execution, which waits to be run.
@@ -111,7 +111,7 @@ ORDER BY finished_at DESC, ref LIMIT 1
 UPDATE {ws}.export_executions SET status = %(status)s, sequence = %(sequence)s,
     snapshot = %(snapshot)s, total = %(total)s, matched = %(matched)s,
     not_matched = %(not_matched)s, added = %(added)s, removed = %(removed)s, errors = %(errors)s,
-    dataset_at = %(dataset_at)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
+    dataset_at = %(dataset_at)s, shape = %(shape)s, finished_at = %(now)s, error = NULL, next_attempt_at = NULL
 WHERE ref = %(ref)s
 RETURNING {execution}
 
@@ -151,14 +151,13 @@ SELECT execution_ref, number FROM {ws}.export_files
 WHERE guests && %(guests)s::uuid[] OR replaced IS NOT NULL ORDER BY execution_ref, number
 
 -- exports.lock_file
--- One file, how it is made, and the rows of some guests counted from 0; held until the transaction
+-- One file, how it was made, and the rows of some guests counted from 0; held until the transaction
 -- ends.
-SELECT f.name, f.replaced, e.shape, ARRAY(
+SELECT f.name, f.replaced, x.shape, ARRAY(
     SELECT (place - 1)::integer FROM unnest(f.guests) WITH ORDINALITY AS each (guest, place)
     WHERE guest = ANY (%(guests)s::uuid[]) ORDER BY place
 ) AS places
 FROM {ws}.export_files AS f JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
-JOIN {ws}.exports AS e ON e.ref = x.export_ref
 WHERE f.execution_ref = %(execution)s AND f.number = %(number)s FOR UPDATE OF f
 
 -- exports.rewritten
