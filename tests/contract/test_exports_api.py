@@ -252,7 +252,7 @@ def test_s9_formulas_are_marked_where_that_is_asked_for(api: Api, jobs: Any, sit
 def test_s9_a_mapping_is_beside_a_file_that_was_written_guarded(
     api: Api, jobs: Any, site: Any, was_guarded: bool
 ) -> None:
-    """Whatever the export is told afterwards: an import undoes marks that are there, and no text."""
+    """Whatever the export says later: an import undoes marks that are there, and no text."""
     api.guest(firstName="=1+1")
     segment = made(api, guests_where(rule("ref", "is not null")))
     export = exported(
