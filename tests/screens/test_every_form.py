@@ -358,7 +358,7 @@ def test_f21_two_people_merge_the_same_guests(
     assert "Galway" in late.text, "what is stored is shown"
     version = field(late.text, "version")
     assert version != sent["version"]
-    chosen = re.findall(r'name="survivor" value="([^"]+)" checked', late.text)
+    chosen = re.findall(r'name="survivor" value="([^"]+)"\s+checked', late.text)
     assert chosen == [sent["survivor"]], "the choice is kept"
     assert owner.post(path, **{**sent, "version": version}).status_code == 303
     # Somebody else was asked the same, and would keep the other one.

@@ -18,6 +18,7 @@ from innkeeper.web.ui.assets import address
 from innkeeper.web.ui.attributes import WholeAttributes
 from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, shorten
 from innkeeper.web.ui.formatting import FILTERS
+from innkeeper.web.ui.line_breaks import LineBreaks
 
 THEME_COOKIE: Final = "innkeeper_theme"
 HEADERS: Final = {
@@ -79,11 +80,9 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("innkeeper.web.ui"),
         autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
         auto_reload=False,
         finalize=shorten,
-        extensions=[WholeAttributes],
+        extensions=[LineBreaks, WholeAttributes],
     )
     environment.filters |= FILTERS
     globals_: Mapping[str, Any] = {

@@ -1,0 +1,54 @@
+"""Line breaks and indentation of templates, of which pages get only what a reader would see.
+
+Templates have one element a line. Printed as they are written, line breaks would put spaces between
+inline elements, and indentation would make pages larger. So, in every template:
+
+- Indentation is not printed.
+- A line break is not printed between two tags, statements or expressions, nor after a start tag,
+  nor before an end tag.
+- Every other line break, which is one next to text, is one space, as in HTML.
+
+A space between two tags is written on their line, or as `{{ " " }}`.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
+
+_BREAK: Final = re.compile(r"[ \t]*\n\s*")
+
+
+class LineBreaks(Extension):
+    """Removes line breaks and indentation when a template is compiled; line numbers stay."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
+        """The tokens of a template; HTML between statements and expressions is on one line."""
+        for token in stream:
+            if token.type == "data":
+                yield Token(token.lineno, "data", join_lines(token.value))
+            else:
+                yield token
+
+
+def join_lines(html: str) -> str:
+    """One line of the lines of some HTML, which begins and ends at a statement or an expression."""
+    first, *others = _BREAK.split(html)
+    line = first
+    for other in others:
+        line += other if _is_silent(line, other) else f" {other}"
+    return line
+
+
+def _is_silent(before: str, after: str) -> bool:
+    """Whether a line break between two pieces of HTML is not printed."""
+    if after.startswith("</") or _ends_with_start_tag(before):
+        return True
+    return (not before or before.endswith(">")) and (not after or after.startswith("<"))
+
+
+def _ends_with_start_tag(html: str) -> bool:
+    # Without a `<` it is the end of a tag that holds an expression, which is a start tag.
+    return html.endswith(">") and not html.startswith("</", max(html.rfind("<"), 0))
