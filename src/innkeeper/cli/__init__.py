@@ -1,10 +1,13 @@
-"""The commands: thin, they call actions."""
+"""The command line: thin commands that call actions."""
 
 import sys
 
 
 def main() -> None:
-    """Entry point of `innkeeper`: run a command; what its user must put right is one sentence."""
+    """Run a command: the entry point of `innkeeper`.
+
+    Errors that the user must correct are printed as one sentence, without a traceback.
+    """
     from innkeeper.cli.app import app
     from innkeeper.errors import ApiError, OperatorError
 

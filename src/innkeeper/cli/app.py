@@ -1,4 +1,4 @@
-"""The command `innkeeper`: what it can do, and the commands that need no database."""
+"""The command `innkeeper`: its groups of commands, `serve`, `settings` and `version`."""
 
 from typing import Annotated, Final
 
@@ -23,7 +23,15 @@ from innkeeper.cli.demo import demo
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.exports import export
 from innkeeper.cli.imports import import_
-from innkeeper.cli.options import CommandContext, Config, Data, Database, Json, placed, settings
+from innkeeper.cli.options import (
+    CommandContext,
+    Config,
+    Data,
+    Database,
+    Json,
+    settings,
+    takes_database,
+)
 from innkeeper.cli.reports import report
 
 app = typer.Typer(
@@ -35,8 +43,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         print(__version__)
         raise typer.Exit
 
@@ -54,21 +62,21 @@ def options(
 
 
 RUN: Final = "Run"
-BRING_AND_TAKE: Final = "Bring data in, take it out"
+DATA: Final = "Import and export"
 PEOPLE: Final = "Guests and audiences"
-CONFIGURE: Final = "Configure and look after"
+CONFIGURE: Final = "Configuration and maintenance"
 
 
 @app.command(rich_help_panel=RUN)
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     data: Data = None,
     database: Database = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve requests.")] = None,
     config: Config = None,
 ) -> None:
-    """Start the server, and the embedded database unless a server is named."""
+    """Start the server, with the embedded database unless --database names a server."""
     chosen = settings(config, host=host, port=port, data=data, database=database, workers=workers)
     from innkeeper.cli.serve import serve as run
 
@@ -76,12 +84,12 @@ def serve(
 
 
 @app.command("settings", rich_help_panel=RUN)
-@placed
-def show_settings(here: CommandContext, json: Json = False) -> None:
+@takes_database
+def show_settings(context: CommandContext, json: Json = False) -> None:
     """List every setting: its value, default, environment variable and meaning."""
     from innkeeper.cli.output import show, table
 
-    chosen = here.settings
+    chosen = context.settings
     values = chosen.redacted()
     rows = [
         {
@@ -111,12 +119,12 @@ def version(json: Json = False) -> None:
 
 
 app.command(rich_help_panel=RUN)(demo)
-app.command(rich_help_panel=RUN)(placed(doctor))
+app.command(rich_help_panel=RUN)(takes_database(doctor))
 
-app.command("import", rich_help_panel=BRING_AND_TAKE)(import_)
-app.command(rich_help_panel=BRING_AND_TAKE)(export)
-app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=BRING_AND_TAKE)
-app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=BRING_AND_TAKE)
+app.command("import", rich_help_panel=DATA)(import_)
+app.command(rich_help_panel=DATA)(export)
+app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=DATA)
+app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
 
 app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)
 app.add_typer(segments.app, name="segments", rich_help_panel=PEOPLE)

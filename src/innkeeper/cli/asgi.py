@@ -1,4 +1,4 @@
-"""The application as `innkeeper serve` runs it, in its own process or in several."""
+"""The ASGI application that `innkeeper serve` runs, in its own process or in several."""
 
 import logging
 import multiprocessing
@@ -22,11 +22,14 @@ from innkeeper.web.http_protocol import LimitedHttpProtocol
 log = logging.getLogger(__name__)
 
 _OTHER_FILES: Final = 256
-"""Files that a process may have open beside its connections to clients."""
+"""Open files that a process needs in addition to its client connections."""
 
 
 def application() -> ASGIApp:
-    """The application with the settings that `serve` resolved; a worker ends with its parent."""
+    """Create the application with the settings that `serve` resolved.
+
+    A child process stops when its parent ends.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         follow = follow_parent(signal.SIGTERM, parent.pid)
@@ -41,31 +44,31 @@ def application() -> ASGIApp:
     _allow_files(settings.max_connections + _OTHER_FILES)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     app = create_app(settings)
-    # A large body is a tree of many values: looking for cycles in it holds everybody up.
+    # A large body is a tree of many values; garbage collections that scan it delay all requests.
     collect_seldom()
     switch_threads_often()
     return app
 
 
 def _stop_in_time(watch: StopWatch) -> None:
-    """Start `watch` by the signals that end this process, beside what they do already."""
+    """Make the signals that stop this process start `watch`, before their present handlers."""
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)
 
-        def told(sent: int, frame: FrameType | None, before: Any = before) -> None:
+        def handle(signum: int, frame: FrameType | None, before: Any = before) -> None:
             watch.start()
             if callable(before):
-                before(sent, frame)
+                before(signum, frame)
 
-        signal.signal(number, told)
+        signal.signal(number, handle)
 
 
-def _allow_files(wanted: int) -> None:
-    """Raise this process's limit of open files, as far as the system lets us."""
+def _allow_files(count: int) -> None:
+    """Raise this process's limit of open files, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    if most < wanted:
-        log.warning("max_connections needs %d open files, the system allows %d", wanted, most)
+    if most < count:
+        log.warning("max_connections needs %d open files, the system allows %d", count, most)

@@ -1,4 +1,4 @@
-"""How a command reaches the database, whether or not a server runs."""
+"""Connect a command to the database, whether or not a server is running."""
 
 import asyncio
 import shlex
@@ -22,41 +22,43 @@ from innkeeper.store.work import Work
 
 Result = TypeVar("Result")
 
-# Long enough for a server that is starting, or for another command that is at it.
+# Long enough for a server that is starting, or for another command to finish.
 _WAIT_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.1
 
 
 class FolderCreation(Enum):
-    """Whether a command makes the embedded database where there is none."""
+    """Whether a command creates the embedded database if there is none."""
 
     NOTHING = auto()
     A_DATABASE = auto()
     A_DATABASE_WHERE_EMPTY = auto()
-    """Only in a folder with nothing in it."""
+    """Only in an empty folder."""
 
 
 @contextmanager
-def reached(
-    settings: Settings, command: str, makes: FolderCreation = FolderCreation.NOTHING
+def running_database(
+    settings: Settings, command: str, creation: FolderCreation = FolderCreation.NOTHING
 ) -> Iterator[str]:
-    """The address of the database: given, a running server's, or our own while this lasts.
+    """Yield the address of the database.
 
-    Raises OperatorError where there is none, unless the command `makes` one.
+    It is the configured one, that of a running server, or that of an embedded one started here for
+    as long as the context lasts. Raises OperatorError if there is no database and `creation` does
+    not allow one.
     """
     if settings.database:
         yield settings.database
         return
     folder = DataFolder(find_folder(settings))
     if not folder.is_owned():
-        _check(folder, makes)
-    running = _claimed_or_running(folder, command)
+        _check(folder, creation)
+    running = _claim_or_find_server(folder, command)
     if running is not None:
         yield running
         return
     try:
-        # Whoever owned it may have ended before there was a database.
-        _check(folder, makes)
+        # The previous owner may have ended before it created a database.
+        _check(folder, creation)
         server = EmbeddedServer(folder.path)
         try:
             yield server.start()
@@ -67,8 +69,11 @@ def reached(
 
 
 def find_folder(settings: Settings) -> Path:
-    """The data folder that a command is about: the one it was told, else the default one, else that
-    of the only server of this user that runs."""
+    """Return the data folder of a command.
+
+    It is the one in the settings, else the default one, else that of this user's only running
+    server. Raises OperatorError if several servers run and the default folder has no database.
+    """
     if settings.data != Settings().data:
         return settings.data
     folder = DataFolder(settings.data)
@@ -79,8 +84,8 @@ def find_folder(settings: Settings) -> Path:
         _note(f"using {settings.data}; a server runs on --data {others[0].data}")
         return settings.data
     if len(others) > 1:
-        places = ", ".join(shlex.quote(one.data) for one in others)
-        raise OperatorError(f"Several servers run: choose one with --data, of {places}.")
+        folders = ", ".join(shlex.quote(one.data) for one in others)
+        raise OperatorError(f"Several servers run: choose one with --data, of {folders}.")
     _note(f"using the server at {others[0].url}, --data {shlex.quote(others[0].data)}")
     return Path(others[0].data)
 
@@ -89,19 +94,19 @@ def _note(text: str) -> None:
     print(f"innkeeper: {text}", file=sys.stderr)
 
 
-def _check(folder: DataFolder, makes: FolderCreation) -> None:
-    """Refuse a folder without a database that the command does not make."""
-    if folder.has_database or makes is FolderCreation.A_DATABASE:
+def _check(folder: DataFolder, creation: FolderCreation) -> None:
+    """Raise OperatorError if the folder has no database and none may be created."""
+    if folder.has_database or creation is FolderCreation.A_DATABASE:
         return
     contents = folder.contents()
-    if makes is FolderCreation.A_DATABASE_WHERE_EMPTY and not contents:
+    if creation is FolderCreation.A_DATABASE_WHERE_EMPTY and not contents:
         return
-    held = "the folder does not exist"
+    state = "the folder does not exist"
     if folder.path.is_dir():
         some = ", ".join(contents[:5]) + (" …" if len(contents) > 5 else "")
-        held = f"it holds {some}" if contents else "the folder is empty"
+        state = f"it holds {some}" if contents else "the folder is empty"
     raise OperatorError(
-        f"There is no database in {folder.path}: {held}. Name the folder of a server with --data, "
+        f"There is no database in {folder.path}: {state}. Name the folder of a server with --data, "
         "its database with --database, or make one with `innkeeper serve`."
     )
 
@@ -112,14 +117,14 @@ def run(
     action: Callable[[Work], Awaitable[Result]],
     workspace: str | None = None,
 ) -> Result:
-    """Do something with a workspace of an up-to-date database, or with its control tables.
+    """Migrate the database and run `action` in a workspace, or without one on the control tables.
 
-    Raises OperatorError when there is no such workspace.
+    Raises OperatorError if there is no such workspace.
     """
 
     async def act(dsn: str) -> Result:
         await migrate(dsn)
-        # A reset may take longer than any request should.
+        # A reset may take longer than a request is allowed to.
         database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=settings)
         await database.open()
         try:
@@ -134,12 +139,15 @@ def run(
         finally:
             await database.close()
 
-    with reached(settings, command) as dsn:
+    with running_database(settings, command) as dsn:
         return asyncio.run(act(dsn))
 
 
-def _claimed_or_running(folder: DataFolder, command: str) -> str | None:
-    """None when the folder is ours now, else the address that its running server announced."""
+def _claim_or_find_server(folder: DataFolder, command: str) -> str | None:
+    """Claim the folder and return None, or return the database address of its running server.
+
+    Raises Busy if neither is possible within the time allowed.
+    """
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""`innkeeper db`: the database's migrations, its dumps and how they are restored."""
+"""`innkeeper db`: migrations, dumps and restores."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,51 +13,51 @@ app = typer.Typer(help="The database: migrations, dumps.", no_args_is_help=True)
 
 
 @command(app, "status")
-def db_status(here: CommandContext, json: Json = False) -> None:
-    """Show which migrations are applied and which are pending; change nothing."""
-    _migrations(here, json, migrates=False)
+def db_status(context: CommandContext, json: Json = False) -> None:
+    """Show applied and pending migrations; change nothing."""
+    _migrations(context, json, migrates=False)
 
 
 @command(app, "migrate")
-def db_migrate(here: CommandContext, json: Json = False) -> None:
+def db_migrate(context: CommandContext, json: Json = False) -> None:
     """Apply pending migrations."""
-    _migrations(here, json, migrates=True)
+    _migrations(context, json, migrates=True)
 
 
 @command(app, "dump")
 def db_dump(
-    here: CommandContext,
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(help="File to write.")],
 ) -> None:
-    """Write everything that the database holds to a file, as of one moment, while it is in use."""
+    """Write a consistent dump of the whole database to a file, while it is in use."""
     from innkeeper.cli.output import progress_bar
     from innkeeper.store import dumps
 
-    with here.database() as dsn, progress_bar() as follow:
+    with context.database() as dsn, progress_bar() as follow:
         dumps.dump(dsn, file, _bytes("dumping", follow))
-    print(f"{file}: {file.stat().st_size:,} bytes. It holds personal data: keep it as safe.")
+    print(f"{file}: {file.stat().st_size:,} bytes. It contains personal data: store it safely.")
 
 
 @command(app, "restore")
 def db_restore(
-    here: CommandContext,
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(help="File that `innkeeper db dump` wrote.")],
 ) -> None:
-    """Fill an empty database from a dump, wholly or not at all; also from embedded to a server."""
+    """Restore a dump into an empty database, embedded or a server, completely or not at all."""
     import asyncio
 
     from innkeeper.cli.output import progress_bar
     from innkeeper.store import dumps
 
-    with here.database(restores=True) as dsn:
+    with context.database(restores=True) as dsn:
         with progress_bar() as follow:
             dumps.restore(dsn, file, _bytes("restoring", follow))
-        asyncio.run(_feed_lakes(dsn, here.settings))
-    print("Restored. The lake's files are written again once a server runs.")
+        asyncio.run(_feed_lakes(dsn, context.settings))
+    print("Restored. The next server that runs rebuilds the lake's files.")
 
 
 async def _feed_lakes(dsn: str, chosen: Settings) -> None:
-    """The files that a restored database lists may be another's, or none: they are made anew."""
+    """Mark every lake for a rebuild: files listed in a restored database may not exist here."""
     from innkeeper.actions.admin.workspaces import list_all
     from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.lake.compaction import rebuild
@@ -80,14 +80,14 @@ def _bytes(state: str, follow: Callable[..., None]) -> Callable[[int], None]:
     return lambda done: follow({"state": f"{state}, bytes", "done": done, "total": None})
 
 
-def _migrations(here: CommandContext, json: bool, *, migrates: bool) -> None:
+def _migrations(context: CommandContext, json: bool, *, migrates: bool) -> None:
     import asyncio
 
     from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.cli.output import show, table
     from innkeeper.store import migrate
 
-    with here.database() as dsn:
+    with context.database() as dsn:
         if migrates:
             asyncio.run(upgrade(dsn))
         states = asyncio.run(migrate.status(dsn))

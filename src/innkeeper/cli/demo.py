@@ -1,4 +1,4 @@
-"""`innkeeper demo`: a believable shop to look at."""
+"""`innkeeper demo`: fill a workspace with the data of a realistic shop."""
 
 import multiprocessing
 import os
@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, placed
+from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.settings import Settings
 
 if TYPE_CHECKING:
     from innkeeper.store.database import Database as Opened
 
 MOST_PROCESSES: Final = 4
-"""More would only wait for the database."""
-MADE: Final = Path(".data")
+"""More processes would only wait for the database."""
+MAKE_FOLDER: Final = Path(".data")
 """The data folder of `make serve` and `make demo`."""
-ENOUGH: Final = 500
-"""Guests from which a process of its own is worth its start."""
+GUESTS_PER_PROCESS_MIN: Final = 500
+"""Fewest guests that are worth starting another process."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What a process has to know to tell its part of the stories."""
+    """What a process needs to write its part of the demo."""
 
     dsn: str
     settings: Settings
@@ -39,12 +39,12 @@ class DemoPlan:
     now: datetime
 
 
-@placed
+@takes_database
 def demo(
-    here: CommandContext,
-    guests: Annotated[int, typer.Option(min=1, help="People who came to the shop.")] = 5000,
+    context: CommandContext,
+    guests: Annotated[int, typer.Option(min=1, help="People who visit the shop.")] = 5000,
     workspace: Annotated[str, typer.Option(help="Empty workspace to fill.")] = "live",
-    seed: Annotated[int, typer.Option(help="Another seed tells other stories.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random data.")] = 1,
     json: Json = False,
 ) -> None:
     """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates."""
@@ -53,19 +53,19 @@ def demo(
 
     from innkeeper.cli.output import show
 
-    chosen = here.settings
-    with here.database(makes=True) as dsn:
+    chosen = context.settings
+    with context.database(creates=True) as dsn:
         now = uvloop.run(_prepared(dsn, chosen, workspace))
         with Progress(transient=True, disable=json) as bar:
-            task = bar.add_task("People come and go", total=guests)
-            shop = DemoPlan(dsn, chosen, workspace, guests, seed, now)
-            told = _write_stories(shop, lambda done: bar.update(task, completed=done))
+            task = bar.add_task("Creating guests", total=guests)
+            plan = DemoPlan(dsn, chosen, workspace, guests, seed, now)
+            counts = _write_guests(plan, lambda done: bar.update(task, completed=done))
         link = uvloop.run(_finished(dsn, chosen, workspace))
         if json:
-            show(told)
+            show(counts)
             return
-        counts = ", ".join(f"{count:,} {what}" for what, count in told.items())
-        print(f"{workspace} holds a shop now: {counts}.")
+        summary = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        print(f"{workspace} now contains a demo shop: {summary}.")
         _print_where(chosen, link)
 
 
@@ -78,7 +78,7 @@ def _print_where(chosen: Settings, link: str | None) -> None:
     from innkeeper.store.data_folder import DataFolder
 
     if chosen.database:
-        print("It is in the database that --database names.")
+        print("It was written to the database named by --database.")
         return
     data = find_folder(chosen)
     announced = DataFolder(data).announced()
@@ -95,14 +95,18 @@ def _print_where(chosen: Settings, link: str | None) -> None:
 
 
 def _start_command(data: Path) -> str:
-    """What starts the server of a data folder, in the way that this command was started."""
+    """Return the command that starts the server of a data folder: `make serve` under make."""
     import shlex
 
     from innkeeper.cli.startup_message import command_name
 
     if "MAKELEVEL" in os.environ:
         return shlex.join(
-            ["make", "serve", *([] if data.resolve() == MADE.resolve() else [f"DATA={data}"])]
+            [
+                "make",
+                "serve",
+                *([] if data.resolve() == MAKE_FOLDER.resolve() else [f"DATA={data}"]),
+            ]
         )
     return shlex.join([command_name(), "serve", "--data", str(data)])
 
@@ -117,7 +121,7 @@ async def _prepared(dsn: str, chosen: Settings, workspace: str) -> datetime:
 
 
 async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
-    """Finish the shop; the token of a link to the screens while nobody has an account."""
+    """Finish the demo; return the token of a link to the screens if there are no users yet."""
     from innkeeper.actions.admin import users
     from innkeeper.actions.console import demo as stories
     from innkeeper.cli.database import find_folder
@@ -131,55 +135,56 @@ async def _finished(dsn: str, chosen: Settings, workspace: str) -> str | None:
             return await users.first_owner_link(work, saved_link(find_folder(chosen)))
 
 
-def _write_stories(shop: DemoPlan, progress: Callable[[int], None]) -> dict[str, int]:
-    """All stories, told by as many processes as there are cores; how many of what."""
-    processes = max(1, min(MOST_PROCESSES, os.cpu_count() or 1, shop.guests // ENOUGH))
+def _write_guests(plan: DemoPlan, progress: Callable[[int], None]) -> dict[str, int]:
+    """Write all guests in as many processes as there are cores; return kind of row -> count."""
+    most = plan.guests // GUESTS_PER_PROCESS_MIN
+    processes = max(1, min(MOST_PROCESSES, os.cpu_count() or 1, most))
     if processes == 1:
-        return _tell(shop, range(shop.guests), progress)
+        return _write_range(plan, range(plan.guests), progress)
     fresh = multiprocessing.get_context("spawn")
     done = fresh.Value("i", 0)
     with ProcessPoolExecutor(processes, fresh, _share, (done,)) as pool:
         parts = [
-            pool.submit(_tell_part, shop, range(turn, shop.guests, processes))
-            for turn in range(processes)
+            pool.submit(_write_part, plan, range(first, plan.guests, processes))
+            for first in range(processes)
         ]
         while wait(parts, 0.2).not_done:
             progress(done.value)
-        told: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for part in parts:
-            told.update(part.result())
-    return dict(told)
+            counts.update(part.result())
+    return dict(counts)
 
 
 _done: Any = None
 
 
 def _share(done: Any) -> None:
-    """In each process: where it counts the guests it told of, for the bar."""
-    global _done  # noqa: PLW0603 - the one way to hand it to a process of a pool
+    """Set, in each process of the pool, the shared counter of finished guests."""
+    global _done  # noqa: PLW0603 - the only way to pass it to the processes of a pool
     _done = done
 
 
-def _tell_part(shop: DemoPlan, numbers: range) -> dict[str, int]:
-    def count(told: int) -> None:
+def _write_part(plan: DemoPlan, numbers: range) -> dict[str, int]:
+    def count(_: int) -> None:
         with _done.get_lock():
             _done.value += 1
 
-    return _tell(shop, numbers, count)
+    return _write_range(plan, numbers, count)
 
 
-def _tell(shop: DemoPlan, numbers: range, progress: Callable[[int], None]) -> dict[str, int]:
+def _write_range(plan: DemoPlan, numbers: range, progress: Callable[[int], None]) -> dict[str, int]:
     import uvloop
 
     from innkeeper.actions.console import demo as stories
 
-    async def tell() -> dict[str, int]:
-        async with _opened(shop.dsn, shop.settings) as database:
+    async def write() -> dict[str, int]:
+        async with _opened(plan.dsn, plan.settings) as database:
             return await stories.write_stories(
-                database, shop.workspace, numbers, shop.seed, shop.now, progress
+                database, plan.workspace, numbers, plan.seed, plan.now, progress
             )
 
-    return uvloop.run(tell())
+    return uvloop.run(write())
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""`innkeeper export`: guests, orders or events into files."""
+"""`innkeeper export`: write guests, orders or events to a file."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,38 +8,38 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from innkeeper.cli.imports import STDIN, SUGGESTED, What
-from innkeeper.cli.options import CommandContext, placed
+from innkeeper.cli.imports import MAPPING_FILE_SUFFIX, STDIN, What
+from innkeeper.cli.options import CommandContext, takes_database
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
     from innkeeper.store.work import Work
 
 
-@placed
+@takes_database
 def export(
-    here: CommandContext,
+    context: CommandContext,
     what: Annotated[What, typer.Argument(help="What to export.", show_default=False)],
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Path; - is standard output.", show_default=False)
     ],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
+        typer.Option("--format", help="ndjson, csv or parquet; by default from the file's name."),
     ] = None,
     workspace: Annotated[str, typer.Option(help="Workspace to export.")] = "live",
     is_guarded: Annotated[
         bool,
         typer.Option(
             "--guarded",
-            help="Mark texts in CSV that a spreadsheet would take for formulas; a mapping beside "
-            "the file lets import take the marks off.",
+            help="Mark texts in CSV that a spreadsheet would run as formulas. The mapping written "
+            "beside the file makes import remove the marks.",
         ),
     ] = False,
 ) -> None:
-    """Export guests, orders or events to NDJSON, CSV or Parquet; a name that ends in .gz is gzip.
+    """Export guests, orders or events to NDJSON, CSV or Parquet, compressed if FILE ends in .gz.
 
-    Files hold what import reads, as it was at the moment the export began.
+    The file can be imported again. It shows the data as of the start of the export.
     """
     from innkeeper.actions.bulk import file_exports
     from innkeeper.wire.bulk.batch_files import FORMATS, guessed_format
@@ -50,30 +50,32 @@ def export(
     if chosen not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
     if is_guarded and (chosen != "csv" or file == STDIN):
-        raise OperatorError("--guarded is for a CSV file, beside which its mapping is written.")
+        raise OperatorError("--guarded needs a CSV file, because it writes a mapping beside it.")
     _record_marks(file, what.value, is_guarded=is_guarded)
 
     async def act(work: "Work") -> int:
         total = await file_exports.total(work, what.value)
-        with _opened(file) as stream, _progress(file, total) as told:
+        with _opened(file) as stream, _progress(file, total) as progress:
             options = {"compressed": compressed, "is_guarded": is_guarded}
-            return await write(work, what.value, chosen, stream, told=told, **options)
+            return await write(work, what.value, chosen, stream, told=progress, **options)
 
-    written = here.run(workspace, act)
+    written = context.run(workspace, act)
     print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)
 
 
 def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
-    """Write the mapping that says that cells are marked, or remove that of an earlier export;
-    raises OperatorError for a mapping that somebody else wrote."""
+    """Write the mapping that says that cells are marked, or delete that of an earlier export.
+
+    Raises OperatorError if there is a mapping that an export did not write.
+    """
     from innkeeper.rules.spreadsheets import MAPPING
 
-    beside = Path(file + SUGGESTED)
+    beside = Path(file + MAPPING_FILE_SUFFIX)
     ours = MAPPING.partition("\n")[0]
     try:
         is_ours = not beside.exists() or beside.read_text(encoding="utf-8").startswith(ours)
         if is_guarded and not is_ours:
-            raise OperatorError(f"{beside} is a mapping of yours: move it away first.")
+            raise OperatorError(f"{beside} was not written by an export: move it away first.")
         if is_guarded:
             beside.write_text(MAPPING.format(entity=entity), encoding="utf-8")
         elif is_ours and file != STDIN:
@@ -84,7 +86,7 @@ def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
 
 @contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    """A file that is there only once it is whole."""
+    """Open a file that appears under its name only when it is complete."""
     if name == STDIN:
         yield sys.stdout.buffer
         return

@@ -1,4 +1,4 @@
-"""`innkeeper audience-exports`: list and run exports, and the OAuth clients that read them."""
+"""`innkeeper audience-exports`: list and run exports, and manage their OAuth clients."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ Workspace = Annotated[str, typer.Option(help="Workspace of the export.")]
 
 @command(app, "list")
 def exports_list(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -21,7 +21,7 @@ def exports_list(
     from innkeeper.actions.audiences import audience_exports
     from innkeeper.cli.output import show, table
 
-    rows = here.run(workspace, audience_exports.list_all)
+    rows = context.run(workspace, audience_exports.list_all)
     if json:
         show([{name: row[name] for name in row if name != "webhook_secret"} for row in rows])
     else:
@@ -30,33 +30,33 @@ def exports_list(
 
 @command(app, "run")
 def exports_run(
-    here: CommandContext,
+    context: CommandContext,
     export: Annotated[
         str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
     ],
     workspace: Workspace = "live",
 ) -> None:
-    """Run an export; the background does."""
+    """Queue an execution of an export."""
     from innkeeper.actions.audiences import audience_exports
 
-    execution = here.run(workspace, lambda work: audience_exports.start(work, export))
+    execution = context.run(workspace, lambda work: audience_exports.start(work, export))
     print(f"Execution {execution['ref']} is {execution['status']}.")
 
 
 @command(app, "executions")
 def exports_executions(
-    here: CommandContext,
+    context: CommandContext,
     export: Annotated[
         str, typer.Argument(metavar="EXPORT", help="Ref or friendly id.", show_default=False)
     ],
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List an export's executions, newest first: what is wrong, and when it is tried again."""
+    """List an export's executions, newest first, with errors and the time of the next attempt."""
     from innkeeper.actions.audiences import audience_exports
     from innkeeper.cli.output import show, table
 
-    _, rows = here.run(workspace, lambda work: audience_exports.list_executions(work, export))
+    _, rows = context.run(workspace, lambda work: audience_exports.list_executions(work, export))
     if json:
         show(rows)
         return
@@ -70,17 +70,17 @@ def exports_executions(
 
 @command(app, "create-client")
 def client_create(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     name: Annotated[str, typer.Option(help="What the client is for.")] = "",
     json: Json = False,
 ) -> None:
-    """Create an OAuth client and show its secret, which is never shown again."""
+    """Create an OAuth client and print its secret, which cannot be shown again."""
     from innkeeper.actions.admin import oauth
     from innkeeper.cli.output import show, table
 
-    made = here.control(lambda work: oauth.create(work, workspace, name))
-    row = {"client_id": made.client_id, "client_secret": made.client_secret}
+    client = context.control(lambda work: oauth.create(work, workspace, name))
+    row = {"client_id": client.client_id, "client_secret": client.client_secret}
     if json:
         show(row)
     else:
@@ -88,12 +88,12 @@ def client_create(
 
 
 @command(app, "list-clients")
-def client_list(here: CommandContext, json: Json = False) -> None:
-    """List OAuth clients, revoked ones too, without their secrets."""
+def client_list(context: CommandContext, json: Json = False) -> None:
+    """List OAuth clients, including revoked ones, without their secrets."""
     from innkeeper.actions.admin import oauth
     from innkeeper.cli.output import show, table
 
-    rows = here.control(oauth.list_all)
+    rows = context.control(oauth.list_all)
     if json:
         show(rows)
     else:
@@ -102,11 +102,11 @@ def client_list(here: CommandContext, json: Json = False) -> None:
 
 @command(app, "revoke-client")
 def client_revoke(
-    here: CommandContext,
+    context: CommandContext,
     client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)],
 ) -> None:
-    """End an OAuth client and every token it has, at once."""
+    """Revoke an OAuth client and all its tokens, with immediate effect."""
     from innkeeper.actions.admin import oauth
 
-    here.control(lambda work: oauth.revoke(work, client_id))
+    context.control(lambda work: oauth.revoke(work, client_id))
     print(f"{client_id} is revoked.")

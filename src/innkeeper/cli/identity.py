@@ -1,4 +1,4 @@
-"""`innkeeper identity`: who is who, by which rules, why, and how to take a merge back."""
+"""`innkeeper identity`: identity rules, merges and their undo, guards."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +11,16 @@ from innkeeper.errors import OperatorError
 from innkeeper.store.work import Work
 
 app = typer.Typer(help="Identity rules, merges and their undo.", no_args_is_help=True)
-rules = typer.Typer(help="Identity rules, in the order they are tried.", no_args_is_help=True)
+rules = typer.Typer(help="Identity rules, in order of evaluation.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 
-Workspace = Annotated[str, typer.Option(help="Workspace to look at.")]
+Workspace = Annotated[str, typer.Option(help="Workspace of the guests.")]
 RuleFile = Annotated[
     Path | None,
     typer.Option(
         "--rules",
         help='JSON file of the rules to try: [{"identityRule": …, "providers": […], '
-        '"fields": […]}]; the rules in force without it.',
+        '"fields": […]}]; by default the rules in force.',
     ),
 ]
 Guest = Annotated[UUID, typer.Argument(metavar="GUEST_REF", show_default=False)]
@@ -30,20 +30,20 @@ _LISTED = ("ref", "survivor_ref", "absorbed_ref", "rule", "source", "actor", "me
 
 @command(rules, "list")
 def rules_list(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List the rules in the order they are tried."""
+    """List the rules in order of evaluation."""
     from innkeeper.actions.identity import rule_settings
 
-    found = here.run(workspace, rule_settings.list_rules)
-    _show_rules(found, json)
+    rows = context.run(workspace, rule_settings.list_rules)
+    _show_rules(rows, json)
 
 
 @command(rules, "add")
 def rules_add(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
     provider: Annotated[
         list[str] | None, typer.Option(help="Identifier provider that must match; repeatable.")
@@ -54,66 +54,66 @@ def rules_add(
     ] = None,
     workspace: Workspace = "live",
 ) -> None:
-    """Add a rule, tried last; every provider and field it names must match."""
+    """Add a rule at the end; all of its providers and fields must match."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.wire.identity.identity import read_rule
 
     rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
-    here.run(workspace, lambda work: rule_settings.add_rule(work, rule))
+    context.run(workspace, lambda work: rule_settings.add_rule(work, rule))
     print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
 
 
 @command(rules, "reorder")
 def rules_reorder(
-    here: CommandContext,
+    context: CommandContext,
     names: Annotated[list[str], typer.Argument(metavar="NAME…", show_default=False)],
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Put the rules in another order: name every one."""
+    """Change the order of the rules; name all of them."""
     from innkeeper.actions.identity import rule_settings
 
-    found = here.run(
+    rows = context.run(
         workspace,
         lambda work: rule_settings.reorder_rules(work, names),
     )
-    _show_rules(found, json)
+    _show_rules(rows, json)
 
 
 @command(rules, "delete")
 def rules_delete(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
     workspace: Workspace = "live",
 ) -> None:
-    """Delete a rule; merges that it made stand until they are undone."""
+    """Delete a rule; the merges that it made remain until they are undone."""
     from innkeeper.actions.identity import rule_settings
 
-    here.run(workspace, lambda work: rule_settings.delete_rule(work, name))
+    context.run(workspace, lambda work: rule_settings.delete_rule(work, name))
     print(f"{name} is deleted.")
 
 
 @command(app, "preview")
 def preview(
-    here: CommandContext,
+    context: CommandContext,
     rules: RuleFile = None,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Tell how many existing guests rules would merge, and which; change nothing."""
+    """Show how many existing guests rules would merge, with examples; change nothing."""
     from innkeeper.actions.identity import rule_changes
     from innkeeper.cli.output import show, table
 
-    wanted = _read(rules)
-    told = here.run(workspace, lambda work: rule_changes.preview(work, wanted))
+    proposed = _read(rules)
+    report = context.run(workspace, lambda work: rule_changes.preview(work, proposed))
     if json:
-        show(told)
+        show(report)
         return
     print(
-        f"Of {told['guests']} guests {told['merging']} would be merged into others, "
-        f"in {told['groups']} groups; {len(told['guarded'])} more stopped by a guard."
+        f"{report['merging']} of {report['guests']} guests would be merged into others, "
+        f"in {report['groups']} groups; guards would block {len(report['guarded'])} more."
     )
-    shown = [
+    rows = [
         {
             "survivor": group["survivor"],
             "size": group["size"],
@@ -121,36 +121,36 @@ def preview(
             "rule": one["rule"],
             "by": [f"{part.get('provider') or part['field']}={part['value']}" for part in evidence],
         }
-        for group in [*told["largest"], *told["samples"]]
+        for group in [*report["largest"], *report["samples"]]
         for one in group["absorbed"]
         for evidence in [one["evidence"]]
     ]
-    table(shown, "survivor", "size", "absorbed", "rule", "by")
+    table(rows, "survivor", "size", "absorbed", "rule", "by")
 
 
 @command(app, "apply")
 def apply(
-    here: CommandContext,
+    context: CommandContext,
     rules: RuleFile = None,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Put rules in force and merge existing guests by them; cut off, it goes on by itself."""
+    """Put rules in force and merge existing guests by them; if interrupted, a server continues."""
     from innkeeper.actions.identity import rule_changes, rule_settings
     from innkeeper.cli.output import show
 
-    wanted = _read(rules)
+    proposed = _read(rules)
 
     async def act(work: Work) -> dict[str, Any]:
-        job = await rule_settings.apply_rules(work, wanted)
-        with _bar(json) as told:
-            while not await rule_changes.run_jobs(work, told):
-                # The server is at it: look on.
-                told(await rule_settings.fetch_job(work, job["ref"]))
+        job = await rule_settings.apply_rules(work, proposed)
+        with _bar(json) as progress:
+            while not await rule_changes.run_jobs(work, progress):
+                # The server is running the job: only show its progress.
+                progress(await rule_settings.fetch_job(work, job["ref"]))
                 await _pause()
         return await rule_settings.fetch_job(work, job["ref"])
 
-    job = here.run(workspace, act)
+    job = context.run(workspace, act)
     if json:
         show(job)
     elif job["state"] == "failed":
@@ -161,60 +161,60 @@ def apply(
 
 @command(app, "why")
 def why(
-    here: CommandContext,
+    context: CommandContext,
     guest: Guest,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Explain a guest: every merge in force and every record that joined it."""
+    """Explain a guest: the merges in force and the records that matched it."""
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
-    told = here.run(workspace, lambda work: merges.explain(work, guest))
+    explanation = context.run(workspace, lambda work: merges.explain(work, guest))
     if json:
-        show(told)
+        show(explanation)
         return
-    print(f"{guest} stands for {len(told['guests']) - 1} other guests.")
-    table(told["merges"], *_LISTED, "evidence")
+    print(f"{len(explanation['guests']) - 1} other guests are merged into {guest}.")
+    table(explanation["merges"], *_LISTED, "evidence")
     print()
     table(
-        told["joined"],
+        explanation["joined"],
         *("guest_ref", "rule", "evidence", "source", "source_ref", "actor", "joined_at"),
     )
 
 
 @command(app, "history")
 def history(
-    here: CommandContext,
+    context: CommandContext,
     guest: Guest,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List every merge and undo that touched a guest."""
+    """List every merge and undo of a guest."""
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
-    told = here.run(workspace, lambda work: merges.history(work, guest))
+    events = context.run(workspace, lambda work: merges.history(work, guest))
     if json:
-        show(told)
+        show(events)
         return
-    rows = [{**event["merge"], **event, "merge": event["merge"]["ref"]} for event in told]
+    rows = [{**event["merge"], **event, "merge": event["merge"]["ref"]} for event in events]
     table(rows, "at", "event", "by", "merge", "survivor_ref", "absorbed_ref", "rule", "source")
 
 
 @command(app, "merge")
 def merge(
-    here: CommandContext,
+    context: CommandContext,
     survivor: Annotated[UUID, typer.Argument(metavar="SURVIVOR_REF", show_default=False)],
     absorbed: Annotated[UUID, typer.Argument(metavar="ABSORBED_REF", show_default=False)],
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Merge a guest into another; `unmerge` takes it back exactly."""
+    """Merge a guest into another; `unmerge` reverts it exactly."""
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
-    row = here.run(workspace, lambda work: merges.create(work, survivor, absorbed))
+    row = context.run(workspace, lambda work: merges.create(work, survivor, absorbed))
     if json:
         show(row)
     else:
@@ -223,16 +223,16 @@ def merge(
 
 @command(app, "unmerge")
 def unmerge(
-    here: CommandContext,
+    context: CommandContext,
     merge: Annotated[UUID, typer.Argument(metavar="MERGE_REF", show_default=False)],
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Undo a merge: both guests are what they would be had it never been."""
+    """Undo a merge: both guests become what they would be without it."""
     from innkeeper.actions.identity import merges
     from innkeeper.cli.output import show, table
 
-    row = here.run(workspace, lambda work: merges.undo(work, merge))
+    row = context.run(workspace, lambda work: merges.undo(work, merge))
     if json:
         show(row)
     else:
@@ -241,17 +241,17 @@ def unmerge(
 
 @command(app, "guarded")
 def guarded(
-    here: CommandContext,
+    context: CommandContext,
     limit: Annotated[int, typer.Option(help="Most entries to list.", min=1, max=10000)] = 50,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List what guards kept from identifying, newest first, each with its reason."""
+    """List matches that guards blocked, newest first, each with its reason."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.actions.paging import PageRequest
     from innkeeper.cli.output import show, table
 
-    page = here.run(
+    page = context.run(
         workspace,
         lambda work: rule_settings.list_guarded(work, PageRequest(limit=limit)),
     )
@@ -263,55 +263,55 @@ def guarded(
 
 @command(app, "guards")
 def guards(
-    here: CommandContext,
+    context: CommandContext,
     group_limit: Annotated[
-        int | None, typer.Option(help="Most guests that may share a value or be one group.", min=1)
+        int | None, typer.Option(help="Most guests that share a value or form a group.", min=1)
     ] = None,
     region: Annotated[
         str | None, typer.Option(help="Country of national phone numbers, e.g. IE.")
     ] = None,
     never: Annotated[
         list[str] | None,
-        typer.Option(help="Value that never identifies; repeat for the whole list."),
+        typer.Option(help="Value that never identifies; repeatable, replaces the list."),
     ] = None,
     add_never: Annotated[
         list[str] | None,
-        typer.Option(help="Value to add to those that never identify; repeat for several."),
+        typer.Option(help="Value to add to the list of those that never identify; repeatable."),
     ] = None,
     remove_never: Annotated[
         list[str] | None,
-        typer.Option(help="Value to take off that list; repeat for several."),
+        typer.Option(help="Value to remove from that list; repeatable."),
     ] = None,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Show what guards go by, after changing what is given."""
+    """Show the guards, after changing those that are named."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.cli.output import show, table
 
-    given = {
+    options = {
         "group_limit": group_limit,
         "region": region,
         "never": never or None,
         "add_never": add_never or None,
         "remove_never": remove_never or None,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in options.items() if value is not None}
 
     async def act(work: Work) -> dict[str, Any]:
         return await (
             rule_settings.set_guards(work, changes) if changes else rule_settings.fetch_guards(work)
         )
 
-    told = here.run(workspace, act)
+    row = context.run(workspace, act)
     if json:
-        show(told)
+        show(row)
     else:
-        table([told], "group_limit", "region", "never")
+        table([row], "group_limit", "region", "never")
 
 
 def _read(file: Path | None) -> Any:
-    """The rules of a JSON file, spelt as the API spells them."""
+    """Read rules from a JSON file in the format of the API; raises OperatorError."""
     if file is None:
         return None
     import msgspec
@@ -319,23 +319,23 @@ def _read(file: Path | None) -> Any:
     from innkeeper.wire.identity.identity import read_rules
 
     try:
-        sent = msgspec.json.decode(file.read_bytes())
+        payload = msgspec.json.decode(file.read_bytes())
     except OSError as error:
         raise OperatorError(f"{file} cannot be read ({error.strerror}).") from error
     except msgspec.DecodeError as error:
         raise OperatorError(f"{file} is not JSON: {error}.") from error
-    return read_rules(sent if isinstance(sent, dict) else {"rules": sent})
+    return read_rules(payload if isinstance(payload, dict) else {"rules": payload})
 
 
-def _show_rules(found: Any, json: bool) -> None:
+def _show_rules(stored_rules: Any, json: bool) -> None:
     from innkeeper.cli.output import show, table
     from innkeeper.wire.identity.identity import represent_rule
 
-    shown = [represent_rule(rule) for rule in found]
+    payload = [represent_rule(rule) for rule in stored_rules]
     if json:
-        show(shown)
+        show(payload)
     else:
-        rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in shown]
+        rows = [{"name": rule["identityRule"], "fields": [], **rule} for rule in payload]
         table(rows, "name", "providers", "fields")
 
 

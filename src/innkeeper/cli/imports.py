@@ -1,4 +1,4 @@
-"""`innkeeper import`: records out of files into a workspace."""
+"""`innkeeper import`: import the records of files into a workspace."""
 
 import sys
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, placed
+from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
 from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from innkeeper.wire.bulk.batch_files import Layout
 
 STDIN = "-"
-SUGGESTED = MAPPING_SUFFIX
-REJECTS = ".rejects.ndjson"
+MAPPING_FILE_SUFFIX = MAPPING_SUFFIX
+REJECTS_SUFFIX = ".rejects.ndjson"
 _SAMPLE = 200
 
 
 class What(StrEnum):
-    """What a file holds."""
+    """The kind of records in a file."""
 
     GUESTS = "guests"
     ORDERS = "orders"
@@ -36,14 +36,14 @@ class What(StrEnum):
 
 
 @dataclass
-class Sum:
-    """What became of all records of a command's files."""
+class ImportTotals:
+    """Counts of records over all files of a command."""
 
     records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     unreadable: list[str] = field(default_factory=list)
-    """Files that were not imported to their end."""
+    """Files that could not be read to their end."""
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -55,9 +55,9 @@ class Sum:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """A command as it was given."""
+    """The options of one command."""
 
-    here: CommandContext
+    context: CommandContext
     workspace: str
     what: What
     form: str | None
@@ -75,31 +75,31 @@ Paths = Annotated[
 ]
 MappingFile = Annotated[
     Path | None,
-    typer.Option(help="Which column is which field; FILE.mapping.toml when it is there."),
+    typer.Option(help="File that maps columns to fields; FILE.mapping.toml if it exists."),
 ]
 Suggest = Annotated[
-    bool, typer.Option("--suggest", help="Write FILE.mapping.toml to edit, and import nothing.")
+    bool, typer.Option("--suggest", help="Write FILE.mapping.toml for editing; import nothing.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check everything and tell what would be done.")
+    bool, typer.Option("--dry-run", help="Check all records and show what would be done.")
 ]
 RejectsFile = Annotated[
     Path | None,
-    typer.Option(help="File for records that fail, with line and reason; FILE.rejects.ndjson."),
+    typer.Option(help="File for failed records, with line and reason; FILE.rejects.ndjson."),
 ]
 Form = Annotated[
     str | None,
-    typer.Option("--format", help="ndjson, csv or parquet, where the name does not tell."),
+    typer.Option("--format", help="ndjson, csv or parquet; by default from the file's name."),
 ]
 Restart = Annotated[
-    bool, typer.Option("--restart", help="Begin again with a file that was cut off.")
+    bool, typer.Option("--restart", help="Start over with a file whose import was interrupted.")
 ]
 Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
 
 
-@placed
+@takes_database
 def import_(
-    here: CommandContext,
+    context: CommandContext,
     what: Entity,
     files: Paths,
     mapping: MappingFile = None,
@@ -113,19 +113,19 @@ def import_(
 ) -> None:
     """Import guests, orders or events from CSV, NDJSON or Parquet files, plain or gzip.
 
-    A file that was cut off goes on where it stopped when it is imported again.
+    An interrupted import continues when the same file is imported again.
     """
     from innkeeper.wire.bulk.batch_files import FORMATS
 
     if form is not None and form not in FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
     quiet = json or not sys.stderr.isatty()
-    asked = ImportOptions(here, workspace, what, form, mapping, rejects, again, dry_run, quiet)
+    options = ImportOptions(context, workspace, what, form, mapping, rejects, again, dry_run, quiet)
     if suggest:
         for name in files:
-            _suggest(asked, name)
+            _suggest(options, name)
         return
-    total = _run(asked, files)
+    total = _run(options, files)
     from innkeeper.cli.output import show, table
 
     if len(total.unreadable) == len(files):
@@ -138,26 +138,28 @@ def import_(
         raise typer.Exit(1 if total.unreadable else 2)
 
 
-def _run(options: ImportOptions, files: Sequence[str]) -> Sum:
+def _run(options: ImportOptions, files: Sequence[str]) -> ImportTotals:
     from innkeeper.store.memory import collect_seldom
 
-    total = Sum()
+    total = ImportTotals()
 
     async def act(work: "Work") -> None:
         collect_seldom()
         for name in files:
             try:
-                await _one(work, options, name, total)
+                await _import_file(work, options, name, total)
             except OperatorError as error:
-                # The other files are imported all the same.
+                # Continue with the other files.
                 print(f"innkeeper: {error}", file=sys.stderr)
                 total.unreadable.append(name)
 
-    options.here.run(options.workspace, act)
+    options.context.run(options.workspace, act)
     return total
 
 
-async def _one(work: "Work", options: ImportOptions, name: str, total: Sum) -> None:
+async def _import_file(
+    work: "Work", options: ImportOptions, name: str, total: ImportTotals
+) -> None:
     from innkeeper.store.readers import Unreadable
 
     layout = _layout(options, name)
@@ -182,21 +184,22 @@ async def _apply(
     source: IO[bytes] | Path,
     rejects: Path,
     bar: Callable[[int], None],
-    total: Sum,
+    total: ImportTotals,
 ) -> None:
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    known = _fingerprint(name, layout)
-    begun = imports.begun(work, options.what.value, known, layout.about(), again=options.again)
-    async with begun as batch:
+    file = _fingerprint(name, layout)
+    started = imports.begun(work, options.what.value, file, layout.about(), again=options.again)
+    async with started as batch:
         if batch["line"]:
-            print(f"innkeeper: going on after line {batch['line']}", file=sys.stderr)
+            print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
 
-        def told(row: "Row") -> None:
+        def progress(row: "Row") -> None:
             bar(row["records"])
 
-        done = await imports.apply(work, batch, ahead(layout.chunks(source, batch["line"])), told)
+        chunks = ahead(layout.chunks(source, batch["line"]))
+        done = await imports.apply(work, batch, chunks, progress)
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
     total.failed += done["failed"]
@@ -210,22 +213,22 @@ async def _rehearse(
     source: IO[bytes] | Path,
     rejects: Path,
     bar: Callable[[int], None],
-    total: Sum,
+    total: ImportTotals,
 ) -> None:
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
     with _Rejects(rejects) as file:
 
-        async def told(outcomes: "Outcomes", entries: Sequence["BatchRecord"]) -> None:
-            total.records += len(entries)
+        async def count(outcomes: "Outcomes", records: Sequence["BatchRecord"]) -> None:
+            total.records += len(records)
             total.outcomes.update(outcomes.outcomes)
             total.failed += len(outcomes.failures)
             for failure in sorted(outcomes.failures, key=lambda one: one.line):
                 file.add(failure)
             bar(total.records)
 
-        await imports.rehearse(work, ahead(layout.chunks(source)), told)
+        await imports.rehearse(work, ahead(layout.chunks(source)), count)
 
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
@@ -234,12 +237,12 @@ async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
 
     with _Rejects(rejects) as file:
         async for row in batches.failures(work, batch["ref"]):
-            fault = RecordError(row["code"], row["message"], tuple(row["errors"]))
-            file.add(Failure(row["line"], row["ref"], fault))
+            error = RecordError(row["code"], row["message"], tuple(row["errors"]))
+            file.add(Failure(row["line"], row["ref"], error))
 
 
 class _Rejects:
-    """A file of failed records, made with the first of them."""
+    """A file of failed records, created with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -251,7 +254,7 @@ class _Rejects:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-            print(f"innkeeper: what failed is in {self._path}", file=sys.stderr)
+            print(f"innkeeper: failed records are in {self._path}", file=sys.stderr)
 
     def add(self, failure: "Failure") -> None:
         from innkeeper.wire.json_text import encode
@@ -269,16 +272,18 @@ class _Rejects:
 
 
 def _layout(options: ImportOptions, name: str) -> "Layout":
-    """How a file is made, by its name and its mapping; raises OperatorError."""
+    """Return the layout of a file, from its name and its mapping; raises OperatorError."""
     from innkeeper.wire.bulk.batch_files import Layout, guessed_format
     from innkeeper.wire.bulk.mapping import read_mapping
 
     guessed, compressed = guessed_format(name)
     form = options.form or guessed
     if form is None:
-        raise OperatorError(f"Nothing tells what {name} is: say --format ndjson, csv or parquet.")
+        raise OperatorError(
+            f"The name {name} does not show a format: add --format ndjson, csv or parquet."
+        )
     path = options.mapping
-    beside = Path(name + SUGGESTED)
+    beside = Path(name + MAPPING_FILE_SUFFIX)
     if path is None and name != STDIN and beside.is_file():
         path = beside
     mapping = None
@@ -295,14 +300,14 @@ def _layout(options: ImportOptions, name: str) -> "Layout":
 def _opened(name: str, layout: "Layout") -> Iterator[IO[bytes] | Path]:
     if layout.format == "parquet":
         if name == STDIN:
-            raise OperatorError("A Parquet file is read from a path, not from standard input.")
+            raise OperatorError("Parquet cannot be read from standard input: name a file.")
         yield Path(name)
         return
     if name == STDIN:
         yield sys.stdin.buffer
         return
     try:
-        stream = Path(name).open("rb")  # noqa: SIM115 - closed below, where errors are others'
+        stream = Path(name).open("rb")  # noqa: SIM115 - closed below, outside the try
     except OSError as error:
         raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
     with stream:
@@ -310,7 +315,7 @@ def _opened(name: str, layout: "Layout") -> Iterator[IO[bytes] | Path]:
 
 
 def _fingerprint(name: str, layout: "Layout") -> Any:
-    """What tells a file from any other, so that a cut-off import of it goes on."""
+    """Return what identifies a file, by which an interrupted import of it continues."""
     if name == STDIN:
         return None
     path = Path(name).resolve()
@@ -321,14 +326,14 @@ def _fingerprint(name: str, layout: "Layout") -> Any:
 def _rejects(options: ImportOptions, name: str) -> Path:
     if options.rejects is not None:
         return options.rejects
-    return Path("stdin" + REJECTS if name == STDIN else name + REJECTS)
+    return Path("stdin" + REJECTS_SUFFIX if name == STDIN else name + REJECTS_SUFFIX)
 
 
 @contextmanager
 def _progress(
     options: ImportOptions, name: str, source: IO[bytes] | Path
 ) -> Iterator[Callable[[int], None]]:
-    """A bar that follows the file's bytes: records, their rate, the time that remains."""
+    """Show a progress bar over the file's bytes, with records, rate and remaining time."""
     if options.quiet:
         yield lambda _: None
         return
@@ -358,14 +363,14 @@ def _progress(
             first = records if first is None else first
             elapsed = bar.tasks[0].elapsed or 0.0
             rate = (records - first) / elapsed if elapsed else 0.0
-            told = source.tell() if size is not None and not isinstance(source, Path) else 0
-            bar.update(task, completed=told, records=records, rate=rate)
+            position = source.tell() if size is not None and not isinstance(source, Path) else 0
+            bar.update(task, completed=position, records=records, rate=rate)
 
         yield follow
 
 
 def _suggest(options: ImportOptions, name: str) -> None:
-    """Write a mapping beside a file."""
+    """Write a suggested mapping beside a file."""
     from itertools import islice
 
     from innkeeper.store.readers import expanded
@@ -377,7 +382,7 @@ def _suggest(options: ImportOptions, name: str) -> None:
     guessed, _ = guessed_format(name)
     form = options.form or guessed
     if form not in ("csv", "parquet") or name == STDIN:
-        raise OperatorError("A mapping is suggested for CSV and Parquet files.")
+        raise OperatorError("--suggest needs a CSV or Parquet file.")
     if form == "parquet":
         columns = parquet_columns(Path(name))
         rows = [json_value(text) for _, text in islice(parquet_rows(Path(name)), _SAMPLE)]
@@ -385,8 +390,8 @@ def _suggest(options: ImportOptions, name: str) -> None:
         with Path(name).open("rb") as file:
             rows = [row for _, row in islice(csv_rows(expanded(file)), _SAMPLE)]
             columns = list(rows[0]) if rows else []
-    path = options.mapping or Path(name + SUGGESTED)
+    path = options.mapping or Path(name + MAPPING_FILE_SUFFIX)
     if path.exists():
-        raise OperatorError(f"{path} is there already: remove it for another suggestion.")
+        raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
     path.write_text(suggested(options.what.value, columns, rows), encoding="utf-8")
     print(f"{path}: edit it, then import {name} again.")

@@ -1,4 +1,4 @@
-"""The process beside the server that runs background jobs: started, watched, stopped."""
+"""Start, restart and stop the process that runs background jobs for `serve`."""
 
 import logging
 import os
@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
-_SOUND_AFTER: Final = 30.0
-"""A worker that lived this long ended for a reason of its own: start the next at once."""
+_STABLE_SECONDS: Final = 30.0
+"""A worker that ran at least this long is restarted after the shortest pause."""
 
 
 class JobWorker:
     """Runs `python -m innkeeper.jobs` with the settings in the environment until stopped.
 
-    Jobs under way get `stop_seconds` to end, from the first call of `terminate` or `stop` on.
+    Running jobs get `stop_seconds` to finish, from the first call of `terminate` or `stop`.
     """
 
     def __init__(self, stop_seconds: float) -> None:
@@ -30,11 +30,11 @@ class JobWorker:
         self._thread = threading.Thread(target=self._keep_running, name="job worker", daemon=True)
 
     def start(self) -> None:
-        """Start it, and again whenever it ends."""
+        """Start the process, and restart it whenever it ends."""
         self._thread.start()
 
     def terminate(self) -> None:
-        """Let jobs under way end; does not wait for them."""
+        """Tell the process to stop after its running jobs, without waiting for them."""
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._stop_seconds
         self._stopping.set()
@@ -43,12 +43,12 @@ class JobWorker:
             process.terminate()
 
     def stop(self) -> None:
-        """Wait until jobs under way have ended; what is cut off runs again at the next start."""
+        """Wait for running jobs; those that exceed the time are killed and run again later."""
         self.terminate()
         self._thread.join(max(0.0, (self._stop_at or 0.0) - time.monotonic()))
         process = self._process
         if process is not None and process.poll() is None:
-            log.warning("jobs that did not end in time are cut off, and run again")
+            log.warning("jobs that did not finish in time were killed; they run again")
             process.kill()
             process.wait()
 
@@ -60,7 +60,7 @@ class JobWorker:
                 [sys.executable, "-m", "innkeeper.jobs"],
                 env={**os.environ, "INNKEEPER_PARENT": str(os.getpid())},
                 stdin=subprocess.DEVNULL,
-                # Ctrl-C in a terminal reaches the whole group: only `serve` is to stop this one.
+                # Ctrl-C in a terminal goes to the whole process group; only `serve` may stop this.
                 start_new_session=True,
             )
             if self._stopping.is_set():  # while it started
@@ -68,6 +68,6 @@ class JobWorker:
             code = process.wait()
             if self._stopping.is_set():
                 return
-            pause = _PAUSE_SECONDS if time.monotonic() - started > _SOUND_AFTER else pause * 2
+            pause = _PAUSE_SECONDS if time.monotonic() - started > _STABLE_SECONDS else pause * 2
             log.error("the job worker ended with %s; another starts in %.0f s", code, pause)
             self._stopping.wait(min(pause, _LONGEST_PAUSE))

@@ -1,4 +1,4 @@
-"""`innkeeper jobs`: what waits, runs or failed in the background, and a worker by hand."""
+"""`innkeeper jobs`: list background jobs, and run a worker."""
 
 import asyncio
 from dataclasses import replace
@@ -13,7 +13,7 @@ app = typer.Typer(help="Background jobs.", no_args_is_help=True)
 
 @command(app, "list")
 def jobs_list(
-    here: CommandContext,
+    context: CommandContext,
     status: Annotated[
         str | None, typer.Option(help="Only todo, doing, succeeded, failed or aborted ones.")
     ] = None,
@@ -24,7 +24,7 @@ def jobs_list(
     from innkeeper.actions.admin.background import list_jobs
     from innkeeper.cli.output import show, table
 
-    rows = here.control(lambda work: list_jobs(work, status, limit))
+    rows = context.control(lambda work: list_jobs(work, status, limit))
     if json:
         show(rows)
     else:
@@ -34,19 +34,19 @@ def jobs_list(
 
 @command(app, "run")
 def jobs_run(
-    here: CommandContext,
+    context: CommandContext,
     once: Annotated[
         bool,
-        typer.Option(help="Stop when nothing is due: what waited, and what came of it, is done."),
+        typer.Option(help="Stop when no job is due, including jobs that were queued by others."),
     ] = False,
 ) -> None:
-    """Run jobs in this process as well; any number of machines may."""
+    """Run jobs in this process; any number of processes and machines may do so."""
     from innkeeper.actions.identity.rekeying import upgrade
     from innkeeper.jobs.worker import end_at_once, work_jobs
     from innkeeper.store.memory import collect_seldom
 
     collect_seldom()
-    with here.database() as dsn:
+    with context.database() as dsn:
         asyncio.run(upgrade(dsn))
-        chosen = replace(here.settings, database=dsn)
+        chosen = replace(context.settings, database=dsn)
         asyncio.run(work_jobs(chosen, once=once, lost=end_at_once))

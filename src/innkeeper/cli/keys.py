@@ -1,4 +1,4 @@
-"""`innkeeper keys`: who may call."""
+"""`innkeeper keys`: API keys and what they may do."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +15,7 @@ Scopes = Annotated[
     list[str] | None,
     typer.Option(
         "--scope",
-        help="read, write, delete, personal_data or administration; give it once for each.",
+        help="read, write, delete, personal_data or administration; repeatable.",
         show_default=False,
     ),
 ]
@@ -24,42 +24,44 @@ ClientKey = Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=Fal
 
 @command(app, "create")
 def keys_create(
-    here: CommandContext,
-    workspace: Annotated[str, typer.Option(help="Workspace that the key opens.")] = "live",
+    context: CommandContext,
+    workspace: Annotated[
+        str, typer.Option(help="Workspace that the key gives access to.")
+    ] = "live",
     compatibility: Annotated[
         Literal["open", "official"],
-        typer.Option(help="Which API decides where the documented ones contradict each other."),
+        typer.Option(help="Which API to follow where the documented ones contradict each other."),
     ] = "open",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "",
     scope: Scopes = None,
     json: Json = False,
 ) -> None:
-    """Create a key and show its token, which is never shown again.
+    """Create a key and print its token, which cannot be shown again.
 
-    Without --scope the key may do all but administration.
+    Without --scope the key has every scope except administration.
     """
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import new_key
     from innkeeper.rules.scopes import DEFAULT_SCOPES
 
     scopes = _scopes(scope) if scope else DEFAULT_SCOPES
-    made = here.control(
+    key = context.control(
         lambda work: keys.create(work, workspace, compatibility, name, scopes=scopes)
     )
-    new_key(made, json)
+    new_key(key, json)
 
 
 @command(app, "list")
 def keys_list(
-    here: CommandContext,
-    workspace: Annotated[str | None, typer.Option(help="Only the keys of this one.")] = None,
+    context: CommandContext,
+    workspace: Annotated[str | None, typer.Option(help="Only keys of this workspace.")] = None,
     json: Json = False,
 ) -> None:
-    """List keys, revoked ones too, without their tokens."""
+    """List keys, including revoked ones, without their tokens."""
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import show, table
 
-    rows = here.control(lambda work: keys.list_all(work, workspace))
+    rows = context.control(lambda work: keys.list_all(work, workspace))
     if json:
         show(rows)
     else:
@@ -71,41 +73,41 @@ def keys_list(
 
 @command(app, "revoke")
 def keys_revoke(
-    here: CommandContext,
+    context: CommandContext,
     client_key: ClientKey,
 ) -> None:
-    """End a key, at once and in every process."""
+    """Revoke a key, with immediate effect in every process."""
     from innkeeper.actions.admin import keys
 
-    here.control(lambda work: keys.revoke(work, client_key))
+    context.control(lambda work: keys.revoke(work, client_key))
     print(f"{client_key} is revoked.")
 
 
 @command(app, "scopes")
 def keys_scopes(
-    here: CommandContext,
+    context: CommandContext,
     client_key: ClientKey,
     scope: Scopes = None,
 ) -> None:
-    """Change what a key may do, at once and in every process: all the scopes it has from now on."""
+    """Replace the scopes of a key, with immediate effect in every process."""
     from innkeeper.actions.admin import keys
 
     scopes = _scopes(scope or [])
-    here.control(lambda work: keys.set_scopes(work, client_key, scopes))
+    context.control(lambda work: keys.set_scopes(work, client_key, scopes))
     print(f"{client_key} may {', '.join(sorted(scopes))}.")
 
 
 @command(app, "rotate")
 def keys_rotate(
-    here: CommandContext,
+    context: CommandContext,
     client_key: ClientKey,
     json: Json = False,
 ) -> None:
-    """Give a key another token; the old one ends at once."""
+    """Give a key a new token; the old one stops working at once."""
     from innkeeper.actions.admin import keys
     from innkeeper.cli.output import new_key
 
-    new_key(here.control(lambda work: keys.rotate(work, client_key)), json)
+    new_key(context.control(lambda work: keys.rotate(work, client_key)), json)
 
 
 def _scopes(words: list[str]) -> "frozenset[Scope]":

@@ -1,4 +1,4 @@
-"""`innkeeper lake`: what the lake holds; flush, compact or rebuild it by hand."""
+"""`innkeeper lake`: show, flush, compact or rebuild the lake."""
 
 from typing import Annotated
 
@@ -9,65 +9,65 @@ from innkeeper.store.work import Work
 
 app = typer.Typer(help="The lake's files.", no_args_is_help=True)
 
-Workspace = Annotated[str, typer.Option(help="Workspace whose lake it is.")]
+Workspace = Annotated[str, typer.Option(help="Workspace of the lake.")]
 
 
 @command(app, "status")
 def lake_status(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Show files, rows and bytes of each table, and whether changes wait."""
+    """Show files, rows and bytes of each table, and the number of pending changes."""
     from innkeeper.cli.output import show, table
     from innkeeper.lake.compaction import status
 
-    found = here.run(workspace, status)
+    state = context.run(workspace, status)
     if json:
-        show(found)
+        show(state)
         return
-    print(f"{found['waiting']} changes wait; {found['sequence']} flushes; in {found['place']}")
-    table(found["tables"], "name", "files", "rows", "bytes")
+    print(f"{state['waiting']} pending changes; {state['sequence']} flushes; in {state['place']}")
+    table(state["tables"], "name", "files", "rows", "bytes")
 
 
 @command(app, "flush")
 def lake_flush(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
-    """Write what changed to files now."""
+    """Write pending changes to files now."""
     from innkeeper.lake.flush import flush_all
 
-    taken = here.run(workspace, flush_all)
-    print(f"{taken} changes were taken.")
+    count = context.run(workspace, flush_all)
+    print(f"{count} changes were flushed.")
 
 
 @command(app, "compact")
 def lake_compact(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
-    """Make few files of many, without anything that is old or deleted."""
+    """Merge files, and drop replaced and deleted rows."""
     from innkeeper.lake.compaction import compact
 
-    done = here.run(workspace, lambda work: compact(work, everything=True))
+    done = context.run(workspace, lambda work: compact(work, everything=True))
     if done is None:
-        print("Another process compacts this lake.")
+        print("Another process is compacting this lake.")
     else:
-        print(f"{done.read} files became {done.written}; {done.dropped} were removed.")
+        print(f"{done.read} files became {done.written}; {done.dropped} were deleted.")
 
 
 @command(app, "rebuild")
 def lake_rebuild(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
 ) -> None:
-    """Write every file anew from the database: after files were lost, or a backup restored."""
+    """Rewrite every file from the database, after files were lost or a backup was restored."""
     from innkeeper.lake.compaction import rebuild
     from innkeeper.lake.flush import flush_all
 
-    async def again(work: Work) -> int:
+    async def act(work: Work) -> int:
         await rebuild(work)
         return await flush_all(work)
 
-    print(f"{here.run(workspace, again)} roots were written.")
+    print(f"{context.run(workspace, act)} guests and orders were written.")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a command gets at the database."""
+"""Options that commands share, and the context that gives a command its database."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,33 +29,33 @@ Act = Callable[[Work], Awaitable[Result]]
 
 @dataclass(frozen=True)
 class CommandContext:
-    """Where a command works: what `--data`, `--database` and `--config` say."""
+    """The settings of a command, from `--data`, `--database` and `--config`, and its database."""
 
     settings: Settings
     command: str
-    """Its words, such as `keys create`, for whoever waits for it."""
+    """The command's words, such as `keys create`, shown to commands that wait for this one."""
 
     def run(self, workspace: str, act: Act[Result]) -> Result:
-        """Do something with a workspace; raises OperatorError when something named is not there."""
+        """Run `act` in a workspace; raises OperatorError if it does not exist, or a resource."""
         return self._run(act, workspace)
 
     def control(self, act: Act[Result]) -> Result:
-        """Do something with what belongs to no workspace, such as keys and users."""
+        """Run `act` on the tables outside workspaces, such as keys and users."""
         return self._run(act, None)
 
     @contextmanager
-    def database(self, *, makes: bool = False, restores: bool = False) -> Iterator[str]:
-        """The address of the database, which runs at least that long.
+    def database(self, *, creates: bool = False, restores: bool = False) -> Iterator[str]:
+        """Yield the address of the database, which runs at least as long as the context.
 
-        A command that `makes` one makes it where there is none, one that `restores` only in an
-        empty folder; any other is refused there.
+        If there is none, it is created for a command that `creates` one, and for one that
+        `restores` into an empty folder; otherwise OperatorError is raised.
         """
-        from innkeeper.cli.database import FolderCreation, reached
+        from innkeeper.cli.database import FolderCreation, running_database
 
-        how = FolderCreation.A_DATABASE if makes else FolderCreation.NOTHING
+        creation = FolderCreation.A_DATABASE if creates else FolderCreation.NOTHING
         if restores:
-            how = FolderCreation.A_DATABASE_WHERE_EMPTY
-        with reached(self.settings, self.command, how) as dsn:
+            creation = FolderCreation.A_DATABASE_WHERE_EMPTY
+        with running_database(self.settings, self.command, creation) as dsn:
             yield dsn
 
     def _run(self, act: Act[Result], workspace: str | None) -> Result:
@@ -64,42 +64,47 @@ class CommandContext:
         try:
             return run(self.settings, self.command, act, workspace)
         except Unknown as error:
-            stands = f": {error.survivor} stands for it" if error.survivor else ""
-            raise OperatorError(f"There is no {error.what.lower()} {error.ref}{stands}.") from error
+            merged = f": it was merged into guest {error.survivor}" if error.survivor else ""
+            raise OperatorError(f"There is no {error.what.lower()} {error.ref}{merged}.") from error
 
 
 _DATABASE_OPTIONS: Final = {"data": Data, "database": Database, "config": Config}
+# Named unlike the CommandContext of commands, whose annotation typer would read otherwise.
 _CONTEXT: Final = inspect.Parameter(
-    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    "typer_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
 )
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a `placed` function a command of a group."""
-    return lambda act: app.command(name)(placed(act))
+    """Register a function as a command of a group, with the options of `takes_database`."""
+    return lambda act: app.command(name)(takes_database(act))
 
 
-def placed(act: Callable[..., None]) -> Callable[..., None]:
-    """Give a function whose first parameter is a `Here` the options that say where that is."""
+def takes_database(act: Callable[..., None]) -> Callable[..., None]:
+    """Replace a function's first parameter, a CommandContext, by the options that it is made of."""
     own = list(inspect.signature(act, eval_str=True).parameters.values())[1:]
-    place = [
+    database_options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         for name, kind in _DATABASE_OPTIONS.items()
     ]
 
     @wraps(act)
-    def run(context: typer.Context, **options: Any) -> None:
+    def run(typer_context: typer.Context, **options: Any) -> None:
         chosen = settings(**{name: options.pop(name) for name in _DATABASE_OPTIONS})
-        act(CommandContext(chosen, context.command_path.partition(" ")[2]), **options)
+        act(CommandContext(chosen, typer_context.command_path.partition(" ")[2]), **options)
 
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [_CONTEXT, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *place]
+        [
+            _CONTEXT,
+            *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own),
+            *database_options,
+        ]
     )
     return run
 
 
 def settings(config: Path | None, **overrides: Any) -> Settings:
-    """The settings of a command, logging set up for a person's terminal."""
+    """Load the settings of a command, and set up logging for a terminal."""
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -1,4 +1,4 @@
-"""How commands print: tables for people, JSON with camelCase names for programs."""
+"""Output of commands: tables for people, JSON with camelCase names for programs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def show(value: Any) -> None:
 
 
 def new_key(key: NewKey, json: bool) -> None:
-    """Print a key and its token, for the only time."""
+    """Print a new key and its token."""
     row = {
         "client_key": key.client_key,
         "api_token": key.api_token,
@@ -33,8 +33,10 @@ def new_key(key: NewKey, json: bool) -> None:
 
 
 def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
-    """Print rows as a table that is never cut: a key is there to be copied. Where there are none,
-    it says so."""
+    """Print rows as a table, or a sentence if there are none.
+
+    Values are never truncated, so that keys can be copied.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -45,7 +47,7 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
     for column in columns:
         drawn.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        plain = _plain(row, spelt=str)
+        plain = _plain(row, spell=str)
         drawn.add_row(*(_text(plain[column]) for column in columns))
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -55,7 +57,8 @@ def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:
 
 @contextmanager
 def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A bar on the error stream that follows {state, done, total}; only where a person looks."""
+    """Show a progress bar on a terminal's error stream; yields what updates it with
+    {state, done, total}."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -63,18 +66,18 @@ def progress_bar(*, silent: bool = False) -> Iterator[Callable[[Mapping[str, Any
     with Progress(console=console, disable=silent or not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
-        def follow(told: Mapping[str, Any]) -> None:
-            total = told["total"] or None
-            bar.update(task, description=told["state"], completed=told["done"], total=total)
+        def update(row: Mapping[str, Any]) -> None:
+            total = row["total"] or None
+            bar.update(task, description=row["state"], completed=row["done"], total=total)
 
-        yield follow
+        yield update
 
 
-def _plain(value: Any, spelt: Any = camel) -> Any:
+def _plain(value: Any, spell: Any = camel) -> Any:
     if isinstance(value, dict):
-        return {spelt(name): _plain(item, spelt) for name, item in value.items()}
+        return {spell(name): _plain(item, spell) for name, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, spelt) for item in value]
+        return [_plain(item, spell) for item in value]
     return iso(value) if isinstance(value, datetime) else value
 
 

@@ -1,24 +1,24 @@
-"""`innkeeper report`: reports as tables and charts in the terminal."""
+"""`innkeeper report`: print reports as tables and charts in the terminal."""
 
 from typing import Annotated, Any
 
 import typer
 
-from innkeeper.cli.options import CommandContext, Json, placed
+from innkeeper.cli.options import CommandContext, Json, takes_database
 
-Workspace = Annotated[str, typer.Option(help="Workspace to ask.")]
+Workspace = Annotated[str, typer.Option(help="Workspace of the report.")]
 
 
-@placed
+@takes_database
 def report(
-    here: CommandContext,
-    name: Annotated[str, typer.Argument(help="Which report; none lists them.")] = "",
+    context: CommandContext,
+    name: Annotated[str, typer.Argument(help="Name of a report; without it, list them.")] = "",
     workspace: Workspace = "live",
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = None,
     time_zone: Annotated[str, typer.Option(help="Time zone of days and weeks.")] = "UTC",
     interval: Annotated[str, typer.Option(help="day, week, month or year.")] = "day",
-    currency: Annotated[str, typer.Option(help="Currency, where a report needs one.")] = "EUR",
+    currency: Annotated[str, typer.Option(help="Currency, for reports that need one.")] = "EUR",
     limit: Annotated[int, typer.Option(help="Most rows of a ranking.")] = 20,
     steps: Annotated[
         str, typer.Option(help="Event types of a funnel.")
@@ -34,40 +34,40 @@ def report(
         rows = [{"name": each, "title": title} for each, title in reports.list_reports()]
         show(rows) if json else table(rows, "name", "title")
         return
-    asked = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}
-    asked |= {"limit": str(limit), "from": first or "", "to": last or ""}
-    found = here.run(workspace, lambda work: reports.run(work, name, asked))
+    params = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}
+    params |= {"limit": str(limit), "from": first or "", "to": last or ""}
+    result = context.run(workspace, lambda work: reports.run(work, name, params))
     if csv:
         from innkeeper.wire.audiences.reports import as_csv
 
-        print(as_csv(found).decode(), end="")
+        print(as_csv(result).decode(), end="")
     elif json:
         from innkeeper.wire.audiences.reports import plain
 
-        show({**found, "rows": [[plain(value) for value in row] for row in found["rows"]]})
+        show({**result, "rows": [[plain(value) for value in row] for row in result["rows"]]})
     else:
-        _draw(found)
+        _draw(result)
 
 
-def _draw(found: dict[str, Any]) -> None:
-    """A table with a bar beside each row."""
+def _draw(result: dict[str, Any]) -> None:
+    """Print a table with a bar beside each row."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000
-    console.print(found["title"], markup=False)
-    if not found["rows"]:
-        console.print("Nothing in this time.")
+    console.print(result["title"], markup=False)
+    if not result["rows"]:
+        console.print("No data in this period.")
         return
-    at = found["columns"].index(found["value"])
-    most = max((abs(row[at] or 0) for row in found["rows"]), default=0) or 1
+    at = result["columns"].index(result["value"])
+    most = max((abs(row[at] or 0) for row in result["rows"]), default=0) or 1
     drawn = Table(box=None, pad_edge=False)
-    for column in found["columns"]:
+    for column in result["columns"]:
         drawn.add_column(column, overflow="fold")
     drawn.add_column("")
-    for row in found["rows"]:
+    for row in result["rows"]:
         size = abs(row[at] or 0) / most * 30
         bar = "█" * int(size) + ("▌" if size % 1 >= 0.5 else "")
         drawn.add_row(*("-" if value is None else str(value) for value in row), bar)

@@ -1,4 +1,4 @@
-"""`innkeeper secrets`: the key that encrypts what this installation must be able to read."""
+"""`innkeeper secrets`: the key that encrypts stored secrets."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,57 +14,57 @@ app = typer.Typer(help="The encryption of secrets in the database.", no_args_is_
 
 @command(app, "rotate")
 def secrets_rotate(
-    here: CommandContext,
+    context: CommandContext,
     no_new_key: Annotated[
-        bool, typer.Option("--no-new-key", help="Encrypt with the newest key there is.")
+        bool, typer.Option("--no-new-key", help="Encrypt with the newest existing key.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a new key and encrypt every stored secret with it, while the server runs.
+    """Create a new key and encrypt every stored secret with it, while the server runs.
 
-    The key before it stays readable until the next rotation: rotate twice when it has leaked.
+    The previous key remains valid until the next rotation: if it has leaked, rotate twice.
     """
     from innkeeper.actions.admin import stored_secrets
     from innkeeper.store import encryption
 
     if not no_new_key:
-        encryption.add_key(here.settings)
-    count = _run(here, stored_secrets.rotate)
+        encryption.add_key(context.settings)
+    count = _run(context, stored_secrets.rotate)
     _report(count, "encrypted with the newest key", json)
 
 
 @command(app, "reset")
 def secrets_reset(
-    here: CommandContext,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    context: CommandContext,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: Json = False,
 ) -> None:
-    """Make anew every secret that cannot be decrypted, because its key is lost.
+    """Replace every secret that cannot be decrypted because its key is lost.
 
-    Open links and tokens end. Receivers of webhooks need new secrets: save the webhooks again
-    on the page Settings, Webhooks, which shows them.
+    Signed links and tokens stop working. Receivers of webhooks need new secrets: save the
+    webhooks again on the page Settings, Webhooks, which shows them.
     """
     from innkeeper.actions.admin import stored_secrets
 
     if not yes:
         typer.confirm("Replace every secret that cannot be decrypted?", abort=True)
-    count = _run(here, stored_secrets.reset)
-    _report(count, "made anew", json)
+    count = _run(context, stored_secrets.reset)
+    _report(count, "replaced", json)
 
 
-def _run(here: CommandContext, act: Callable[[Database], Awaitable[int]]) -> int:
+def _run(context: CommandContext, act: Callable[[Database], Awaitable[int]]) -> int:
     from innkeeper.store.migrate import migrate
 
     async def run(dsn: str) -> int:
         await migrate(dsn)
-        database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=here.settings)
+        database = Database(dsn, pool_size=1, statement_timeout_ms=0, settings=context.settings)
         await database.open()
         try:
             return await act(database)
         finally:
             await database.close()
 
-    with here.database() as dsn:
+    with context.database() as dsn:
         return asyncio.run(run(dsn))
 
 

@@ -16,7 +16,7 @@ Segment = Annotated[
 
 @command(app, "list")
 def segments_list(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
@@ -24,7 +24,7 @@ def segments_list(
     from innkeeper.actions.audiences import segments
     from innkeeper.cli.output import show, table
 
-    rows = here.run(workspace, segments.list_all)
+    rows = context.run(workspace, segments.list_all)
     if json:
         show([{name: row[name] for name in row if name != "webhook_secret"} for row in rows])
     else:
@@ -33,7 +33,7 @@ def segments_list(
 
 @command(app, "run")
 def segments_run(
-    here: CommandContext,
+    context: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
     json: Json = False,
@@ -42,11 +42,11 @@ def segments_run(
     from innkeeper.actions.audiences import segment_runs
     from innkeeper.cli.output import show
 
-    done = here.run(workspace, lambda work: segment_runs.run(work, segment))
+    done = context.run(workspace, lambda work: segment_runs.run(work, segment))
     if json:
         show(done)
     elif done["error"]:
-        print(f"It failed: {done['error']}")
+        print(f"The calculation failed: {done['error']}")
         raise typer.Exit(1)
     else:
         print(f"{done['rows']} guests.")
@@ -54,25 +54,25 @@ def segments_run(
 
 @command(app, "start")
 def segments_start(
-    here: CommandContext,
+    context: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
 ) -> None:
-    """Publish a segment: the background calculates it and keeps it Live."""
+    """Publish a segment: background jobs calculate it and then update it as Live."""
     from innkeeper.actions.audiences import segments
 
-    row = here.run(workspace, lambda work: segments.start(work, segment))
+    row = context.run(workspace, lambda work: segments.start(work, segment))
     print(f"{row['friendly_id']} is {row['status']}.")
 
 
 @command(app, "pause")
 def segments_pause(
-    here: CommandContext,
+    context: CommandContext,
     segment: Segment,
     workspace: Workspace = "live",
 ) -> None:
     """Stop calculating a segment."""
     from innkeeper.actions.audiences import segments
 
-    row = here.run(workspace, lambda work: segments.pause(work, segment))
+    row = context.run(workspace, lambda work: segments.pause(work, segment))
     print(f"{row['friendly_id']} is {row['status']}.")

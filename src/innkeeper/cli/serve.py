@@ -1,4 +1,4 @@
-"""`innkeeper serve`: database up, first key made, requests answered, all stopped in order."""
+"""`innkeeper serve`: start the database, create the first key, serve requests, stop in order."""
 
 import asyncio
 import errno
@@ -41,26 +41,26 @@ from innkeeper.web.client_address import trusted_networks
 if TYPE_CHECKING:
     import uvicorn
 
-# A short command may own the folder for a moment; it is waited for, a server is not.
+# A command may own the folder briefly; `serve` waits for it, but not for another server.
 _WAIT_SECONDS: Final = 15.0
 _BACKLOG: Final = 2048
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def serve(settings: Settings) -> None:
-    """Run until told to stop; raises OperatorError for what the operator must put right."""
+    """Run until a stop signal; raises OperatorError for mistakes that the operator must correct."""
     _stop_on_signals()
     with ExitStack() as stack:
         try:
             _run(settings, stack)
         finally:
-            # Stopping has begun, in order; a second request to stop must not cut it short.
+            # The shutdown has started; another signal must not interrupt it.
             for number in _STOPS:
                 signal.signal(number, signal.SIG_IGN)
 
 
 def _run(settings: Settings, stack: ExitStack) -> None:
-    # Refuse lists that cannot be read now, before anything depends on them.
+    # Reject invalid lists in settings now, before anything depends on them.
     trusted_networks(settings.trusted_proxies)
     allowed_hosts(settings.allowed_private_hosts)
     allowed_destinations(settings)
@@ -79,22 +79,26 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     access = asyncio.run(_prepare(dsn, settings))
     if owns:
         folder.announce(Announcement(os.getpid(), url, None if settings.database else dsn))
-        known = RunningServer(str(settings.data.resolve()), url)
-        running_servers.note(known)
-        stack.callback(running_servers.forget, known)
+        server = RunningServer(str(settings.data.resolve()), url)
+        running_servers.note(server)
+        stack.callback(running_servers.forget, server)
     greet(settings, url, access, terminal=sys.stdout.isatty())
     replace(settings, database=dsn).to_environment()
     if settings.jobs:
         stack.callback(worker.stop)
         worker.start()
     try:
-        _answer(settings, listener, stack, watch, owns=owns)
+        _serve_requests(settings, listener, stack, watch, owns=owns)
     finally:
         watch.note_end_of_service()
 
 
 def _claim(folder: DataFolder, *, embedded: bool) -> bool:
-    """Own the data folder; with a database elsewhere that is welcome but not needed."""
+    """Claim the data folder and return whether that succeeded.
+
+    With the embedded database it must succeed: raises OperatorError. With another database it is
+    optional.
+    """
     try:
         folder.claim(SERVE, _WAIT_SECONDS if embedded else 0.0)
     except OperatorError:
@@ -105,8 +109,8 @@ def _claim(folder: DataFolder, *, embedded: bool) -> bool:
 
 
 def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
-    # Each process has its pool, its listener, two for large bodies and two for questions of either;
-    # commands and backups come on top.
+    # Each process has its pool, a listener, two connections for large bodies and two for queries
+    # over the lake; commands and backups need more.
     connections = max(100, settings.workers * (settings.pool_size + 7) + 20)
     server = EmbeddedServer(settings.data, connections, stop_seconds)
     stack.callback(server.stop)
@@ -116,7 +120,7 @@ def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
 
 
 async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
-    """Migrate the database, and make the first key and the first link where there are none."""
+    """Migrate the database, and create the first key and the first link if there are none."""
     await upgrade(dsn)
     database = Database(dsn, pool_size=1, settings=settings)
     await database.open()
@@ -130,14 +134,17 @@ async def _prepare(dsn: str, settings: Settings) -> FirstAccess:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """The socket, listening already: who pastes the printed line early waits, unrefused."""
+    """Return a socket that is already listening.
+
+    Requests that come before the server is ready wait instead of being refused.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise _unbound(host, port, error) from error
+        raise _bind_error(host, port, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -145,27 +152,27 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.set_inheritable(True)
     except OSError as error:
         listener.close()
-        raise _unbound(host, port, error) from error
+        raise _bind_error(host, port, error) from error
     return listener
 
 
-def _unbound(host: str, port: int, error: OSError) -> OperatorError:
+def _bind_error(host: str, port: int, error: OSError) -> OperatorError:
     if error.errno == errno.EADDRINUSE:
         return OperatorError(f"Port {port} of {host} is in use: choose another with --port.")
     if isinstance(error, PermissionError):
-        return OperatorError(f"Port {port} of {host} needs more rights: choose one from 1024 up.")
+        return OperatorError(f"Port {port} of {host} needs more rights: choose 1024 or higher.")
     return OperatorError(f"Innkeeper cannot listen on {host} port {port}: {error.strerror}.")
 
 
-def _answer(
+def _serve_requests(
     settings: Settings, listener: socket.socket, stack: ExitStack, watch: StopWatch, *, owns: bool
 ) -> None:
-    """Answer requests until told to stop, in this process or in several."""
+    """Serve requests until a stop signal, in this process or in several."""
     if settings.workers > 1:
-        # Each process counts for itself; /metrics adds up the files they keep here. The
-        # folder must be named before anything imports the counters.
+        # Each process writes its counters to a file here, and /metrics adds them up. The variable
+        # must be set before anything imports the counters.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _counters(settings, stack, owns=owns)
-    # Loads uvicorn, and with it the counters.
+    # This import loads uvicorn and the counters.
     from innkeeper.cli.uvicorn_servers import ServerProcesses, StoppableServer
 
     config = _config(settings)
@@ -177,14 +184,14 @@ def _answer(
     server = StoppableServer(config, watch.start)
     server.run(sockets=[listener])
     if not server.started:
-        raise OperatorError("Innkeeper could not start; the lines above tell why.")
+        raise OperatorError("Innkeeper could not start; see the lines above.")
 
 
 def _counters(settings: Settings, stack: ExitStack, *, owns: bool) -> str:
-    """An empty folder for the counters of several processes; ours to remove at the end."""
+    """Create an empty folder for the counters of several processes; `stack` deletes it."""
     if owns:
         folder = str(settings.data / "metrics")
-        shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+        shutil.rmtree(folder, ignore_errors=True)  # of a killed process
         os.mkdir(folder)
     else:
         folder = str(named(settings, "metrics"))
@@ -218,9 +225,9 @@ def _config(settings: Settings) -> "uvicorn.Config":
 
 
 def _stop_on_signals() -> None:
-    """SIGTERM, Ctrl-C and a closed terminal end `serve` in order, and with success.
+    """Make SIGTERM, Ctrl-C and a closed terminal stop `serve` in order, with exit status 0.
 
-    While uvicorn runs the first two are its own; it raises them again once it is done.
+    While uvicorn runs, it handles the first two itself and raises them again when it is done.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:

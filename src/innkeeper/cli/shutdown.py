@@ -1,7 +1,7 @@
-"""Ending in time once told to stop, whatever is still running (S4).
+"""Stop within a time limit after a stop signal, whatever is still running (S4).
 
-What is under way has half of the time to end by itself. Then it is cut off, threads that wait for
-something outside included, which no thread can be made to stop waiting for: by ending the process.
+Running requests and jobs get half of the time to finish. Then they are cancelled. A thread that
+waits for another system cannot be cancelled, so in the end the process exits.
 """
 
 import logging
@@ -15,37 +15,37 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 _LAST_SECONDS: Final = 1.0
-"""What an interpreter needs to end once nothing is left to do."""
+"""Time that the interpreter needs to exit when all work is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopTime:
-    """How the time for a stop is shared out, in seconds."""
+    """The time limit of a shutdown and its shares, in seconds."""
 
     whole: float
 
     @property
     def work(self) -> float:
-        """For requests and jobs under way, until they are cancelled."""
+        """Time for running requests and jobs, until they are cancelled."""
         return self.whole * 0.5
 
     @property
     def processes(self) -> float:
-        """Until processes of ours that are still there are cut off."""
+        """Time until child processes that still run are killed."""
         return self.whole * 0.6
 
     @property
     def database(self) -> float:
-        """For the embedded database, before it is stopped without a last checkpoint."""
+        """Time for the embedded database, until it is stopped without a final checkpoint."""
         return self.whole * 0.3
 
 
 class StopWatch:
-    """Runs from the first signal to stop to the end of the process.
+    """A timer from the first stop signal to the end of the process.
 
-    `begin` is called at once, and `cut_off` when `served` is not called in time; without a
-    `cut_off` the process ends then. It ends in any case when the time is over, or once `ended` was
-    called, be there threads that go on or not.
+    It calls `begin` at once. If `note_end_of_service` is not called in time, it calls `cut_off`,
+    or exits the process if there is none. In any case the process exits when the time is over, or
+    after `ended` is called, even if threads still run.
     """
 
     def __init__(
@@ -57,30 +57,30 @@ class StopWatch:
         self._time = stop_time
         self._begin = begin
         self._cut_off = cut_off
-        self._served = threading.Event()
+        self._service_ended = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stop watch", daemon=True)
         self._started = False
 
     def start(self) -> None:
-        """The signal came; the first counts. May be called by a signal handler."""
+        """Start the timer; later calls do nothing. Safe to call from a signal handler."""
         if not self._started:
             self._started = True
             self._thread.start()
 
     def note_end_of_service(self) -> None:
-        """Nothing is served any more."""
-        self._served.set()
+        """Note that the server has stopped serving requests."""
+        self._service_ended.set()
 
     def ended(self) -> None:
-        """Everything has been put in order."""
+        """Note that the cleanup is complete."""
         self._ended.set()
 
     def _run(self) -> None:
         deadline = time.monotonic() + self._time.whole
         self._begin()
-        if not self._served.wait(self._time.processes):
-            log.warning("cut off what did not end within %g seconds", self._time.processes)
+        if not self._service_ended.wait(self._time.processes):
+            log.warning("cancelled what did not finish within %g seconds", self._time.processes)
             if self._cut_off is None:
                 os._exit(0)
             threading.Thread(target=self._cut_off, name="cut off", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What `innkeeper serve` prints at its start: where it is, how to log in, a line to paste."""
+"""The message of `innkeeper serve` at its start: addresses, credentials and an example request."""
 
 import shlex
 import shutil
@@ -23,25 +23,25 @@ _LINK: Final = "/login?link="
 
 @dataclass(frozen=True, slots=True)
 class FirstAccess:
-    """How a caller gets in: what was made at this start, and what still works."""
+    """Credentials at the start of the server: created now, or created earlier and still valid."""
 
     new_key: keys.NewKey | None
-    """The workspace's first key, when it was made now."""
+    """The workspace's first key, if it was created now."""
     client_key: str | None
-    """A client key that has not been revoked."""
+    """A client key that is not revoked."""
     link_token: str | None
-    """Of the link to the screens, while nobody has an account."""
+    """Token of the first link to the screens, while there are no users."""
     login_saved: bool = False
-    """Whether the login file holds a login that works."""
+    """Whether the login file contains a valid login."""
 
 
 async def first_access(
     work: Work, workspace: str, saved_login: str, saved_link: str = ""
 ) -> FirstAccess:
-    """Make the first key of a workspace and the first link, where there are none.
+    """Create the first key of a workspace and the first link, if there are none.
 
-    `saved_login` is the content of the login file and `saved_link` the token of the link in its
-    file, both empty without one.
+    `saved_login` is the content of the login file and `saved_link` the token in the link file;
+    both are empty if there is no file.
     """
     new = await keys.create_first(work, workspace)
     rows = await keys.list_all(work, workspace)
@@ -52,12 +52,12 @@ async def first_access(
 
 
 def saved_login(data: Path) -> str:
-    """The content of the login file; empty without one that can be read."""
+    """Return the content of the login file; empty if it cannot be read."""
     return _content(data / LOGIN_FILE)
 
 
 def saved_link(data: Path) -> str:
-    """The token of the link that a demo or an earlier start left in its file; empty without."""
+    """Return the token of the link that the demo or an earlier start saved, or an empty string."""
     return _content(data / LINK_FILE).partition(_LINK)[2]
 
 
@@ -75,10 +75,10 @@ async def _login_works(work: Work, login: str) -> bool:
 
 
 def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) -> None:
-    """Print where the server is, and a line that creates a guest when pasted.
+    """Print the server's addresses, and a command that creates a guest.
 
-    Only a terminal is shown secrets. For everything else (a log, a pipe, a container) they are
-    written to files that only the owner of the data folder can read, and the line reads them.
+    Secrets are printed only to a terminal. Otherwise (a log, a pipe, a container) they are written
+    to files that only the owner of the data folder can read, and the command reads them.
     """
     screens = screens_address(settings.data, url, access.link_token, terminal=terminal)
     if access.new_key is not None and not terminal:
@@ -99,14 +99,17 @@ def greet(settings: Settings, url: str, access: FirstAccess, *, terminal: bool) 
 
 
 def server_url(host: str, port: int) -> str:
-    """The address of a server on this machine that listens there."""
+    """Return the URL by which this machine reaches a server that listens on host and port."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def screens_address(data: Path, url: str, link_token: str | None, *, terminal: bool) -> str:
-    """Where the screens are, as it may be printed: a link with a token only on a terminal."""
+    """Return the address of the screens for printing: with the token only on a terminal.
+
+    Otherwise the link is written to a file, and the text names the file.
+    """
     if not link_token:
         (data / LINK_FILE).unlink(missing_ok=True)
         return f"{url}/"
@@ -118,20 +121,19 @@ def screens_address(data: Path, url: str, link_token: str | None, *, terminal: b
 
 
 def save_link(data: Path, url: str, link_token: str) -> None:
-    """Save a link for the next start of the server, which then prints it instead of another."""
+    """Save a link that the next start of the server prints instead of a new one."""
     _write(data / LINK_FILE, f"{url}{_LINK}{link_token}")
 
 
 def command_name() -> str:
-    """How to call this program: in a virtual environment that is not active the bare name would not
-    be found."""
+    """Return how to call this program: by name, or by path if the name is not on the PATH."""
     return "innkeeper" if shutil.which("innkeeper") else sys.argv[0]
 
 
 def _database_options(settings: Settings) -> list[str]:
-    """The options by which another command finds the same installation."""
+    """Return the options by which another command finds the same installation."""
     if settings.database:
-        # Without its password, which must not get into a log or the history of a shell.
+        # Without the password, which must not appear in a log or a shell's history.
         return ["--database", str(settings.redacted()["database"])]
     return [] if settings.data == Settings().data else ["--data", str(settings.data)]
 
@@ -148,7 +150,7 @@ def _login_in_file(settings: Settings, access: FirstAccess) -> tuple[str, list[s
 
 
 def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str]]:
-    """The login as a shell word, and the lines that say where it comes from."""
+    """Return the login as a shell word, and the lines that explain it."""
     where = _database_options(settings)
     command = command_name()
     if access.new_key is not None:
@@ -156,20 +158,20 @@ def _credentials(settings: Settings, access: FirstAccess) -> tuple[str, list[str
             f"  client key  {access.new_key.client_key}",
             f"  API token   {access.new_key.api_token}",
             "",
-            "The token is shown this once. Create a guest:",
+            "The token is shown only once. Create a guest:",
         ]
     if access.client_key is not None:
         return f'"{access.client_key}:$INNKEEPER_TOKEN"', [
             f"  client key  {access.client_key}",
             "",
-            "Its token was shown when it was made. For another one, which ends the old:",
+            "Its token was shown when it was created. To replace it with a new one:",
             "",
             f"  {shlex.join([command, 'keys', 'rotate', access.client_key, *where])}",
             "",
             "Create a guest:",
         ]
     return '"CLIENT_KEY:$INNKEEPER_TOKEN"', [
-        "Every key has been revoked. For a new one:",
+        "Every key has been revoked. To create a new one:",
         "",
         f"  {shlex.join([command, 'keys', 'create', *where])}",
         "",

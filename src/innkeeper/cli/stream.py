@@ -1,4 +1,4 @@
-"""`innkeeper points-of-sale`, `aliases` and `quarantine`: what events are decided by."""
+"""`innkeeper points-of-sale`, `aliases` and `quarantine`: configuration and faults of events."""
 
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -9,19 +9,20 @@ from innkeeper.cli.options import CommandContext, Json, command
 from innkeeper.store.work import Work
 
 points_of_sale = typer.Typer(
-    help="Where sessions and orders come from, and when sessions end.", no_args_is_help=True
+    help="Points of sale, and when their sessions end.", no_args_is_help=True
 )
 aliases = typer.Typer(
-    help="Context ids and sites of pages that use the edge paths.", no_args_is_help=True
+    help="Aliases of client keys (context ids) and of points of sale (sites), for the edge paths.",
+    no_args_is_help=True,
 )
 quarantine = typer.Typer(
-    help="Events that could not be attached, and trying them again.", no_args_is_help=True
+    help="Events that could not be attached to a guest or session.", no_args_is_help=True
 )
 
 Result = TypeVar("Result")
 Workspace = Annotated[str, typer.Option(help="Workspace to work in.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
-Reason = Annotated[str | None, typer.Option(help="Only those kept for this reason.")]
+Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 Timeout = Annotated[
     int | None, typer.Option(min=1, help="Minutes without an event after which a session ends.")
 ]
@@ -32,20 +33,20 @@ Test = Annotated[
 
 @command(points_of_sale, "list")
 def points_list(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
     """List points of sale."""
     from innkeeper.actions.admin import configuration
 
-    rows = here.run(workspace, configuration.points_of_sale)
+    rows = context.run(workspace, configuration.points_of_sale)
     _rows(rows, json, "name", "market", "brand", "language", "timeout_minutes", "test")
 
 
 @command(points_of_sale, "create")
 def points_create(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
@@ -55,39 +56,39 @@ def points_create(
     from innkeeper.actions.admin import configuration
 
     changes = {"name": name, "timeout_minutes": timeout, "test": test}
-    made = here.run(
+    point = context.run(
         workspace,
         lambda work: configuration.create_point_of_sale(work, changes),
     )
-    print(f"{made['name']} is a point of sale; its sessions end after {_minutes(made)}.")
+    print(f"{point['name']} is a point of sale; its sessions end after {_minutes(point)}.")
 
 
 @command(points_of_sale, "change")
 def points_change(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
     timeout: Timeout = None,
     test: Test = None,
     workspace: Workspace = "live",
 ) -> None:
-    """Change the timeout of a point of sale, or whether it is for tests; in force at once."""
+    """Change the timeout of a point of sale, or whether it is for tests; effective at once."""
     from innkeeper.actions.admin import configuration
 
-    changed = here.run(
+    point = context.run(
         workspace,
         lambda work: configuration.change_point_of_sale(work, name, timeout, test),
     )
-    ends = "FORCE_CLOSE ends them" if changed["test"] else "FORCE_CLOSE does not end them"
-    print(f"{name}: sessions end after {_minutes(changed)}; {ends}.")
+    ends = "FORCE_CLOSE ends them" if point["test"] else "FORCE_CLOSE does not end them"
+    print(f"{name}: sessions end after {_minutes(point)}; {ends}.")
 
 
 @command(aliases, "list")
 def aliases_list(
-    here: CommandContext,
+    context: CommandContext,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List the aliases of client keys, of every workspace, and of a workspace's sites."""
+    """List the context ids of all client keys, and the sites of a workspace."""
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
@@ -102,91 +103,93 @@ def aliases_list(
         ]
         return [*contexts, *sites]
 
-    rows = here.run(workspace, read)
+    rows = context.run(workspace, read)
     _rows(rows, json, "alias", "kind", "means")
 
 
 @command(aliases, "context")
 def aliases_context(
-    here: CommandContext,
+    context: CommandContext,
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
 ) -> None:
-    """Let a context id stand for a client key."""
+    """Make a context id an alias of a client key."""
     from innkeeper.actions.admin import keys
 
-    here.control(lambda work: keys.set_alias(work, alias, client_key))
-    print(f"{alias} stands for {client_key}.")
+    context.control(lambda work: keys.set_alias(work, alias, client_key))
+    print(f"{alias} is an alias of {client_key}.")
 
 
 @command(aliases, "site")
 def aliases_site(
-    here: CommandContext,
+    context: CommandContext,
     site: Annotated[str, typer.Argument(metavar="SITE", show_default=False)],
     point_of_sale: Annotated[str, typer.Argument(metavar="POINT_OF_SALE", show_default=False)],
     workspace: Workspace = "live",
 ) -> None:
-    """Let a site mean a point of sale."""
+    """Make a site an alias of a point of sale."""
     from innkeeper.actions.events import stream_settings
 
-    here.run(
+    context.run(
         workspace,
         lambda work: stream_settings.name_site(work, site, point_of_sale),
     )
-    print(f"Events of the site {site} happen at {point_of_sale}.")
+    print(f"Events of the site {site} get the point of sale {point_of_sale}.")
 
 
 @command(aliases, "delete")
 def aliases_delete(
-    here: CommandContext,
+    context: CommandContext,
     alias: Annotated[str, typer.Argument(metavar="ALIAS", show_default=False)],
-    site: Annotated[bool, typer.Option("--site", help="It is a site, not a context id.")] = False,
+    site: Annotated[
+        bool, typer.Option("--site", help="The alias is a site, not a context id.")
+    ] = False,
     workspace: Workspace = "live",
 ) -> None:
-    """Take an alias away."""
+    """Delete an alias."""
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
-    forget = stream_settings.forget_site if site else keys.delete_alias
-    here.run(workspace, lambda work: forget(work, alias))
-    print(f"{alias} is no alias any more.")
+    delete = stream_settings.forget_site if site else keys.delete_alias
+    context.run(workspace, lambda work: delete(work, alias))
+    print(f"The alias {alias} is deleted.")
 
 
 @command(quarantine, "list")
 def quarantine_list(
-    here: CommandContext,
+    context: CommandContext,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Most entries to list.")] = 50,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """List what waits in quarantine, oldest first."""
+    """List events and orders in quarantine, oldest first."""
     from innkeeper.actions.events import quarantine as actions
     from innkeeper.actions.paging import PageRequest
 
-    wanted, selection = PageRequest(limit=limit), actions.Selection(reason)
-    page = here.run(workspace, lambda work: actions.list_(work, wanted, selection))
+    request, selection = PageRequest(limit=limit), actions.Selection(reason)
+    page = context.run(workspace, lambda work: actions.list_(work, request, selection))
     columns = ("ref", "what", "type", "reason", "detail", "received_at", "attempts")
     _rows(page.items, json, *columns)
     if not json and page.total > len(page.items):
-        print(f"{page.total} wait in all.")
+        print(f"{page.total} in quarantine in all.")
 
 
 @command(quarantine, "replay")
 def quarantine_replay(
-    here: CommandContext,
+    context: CommandContext,
     refs: Annotated[list[UUID] | None, typer.Argument(metavar="[REF]…")] = None,
     reason: Reason = None,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Try again what waits in quarantine: all, those of a reason, or the named ones."""
+    """Try to attach quarantined events again: all, those with a reason, or the named ones."""
     from innkeeper.actions.events import replays
     from innkeeper.actions.events.quarantine import Selection
     from innkeeper.cli.output import show
 
     selection = Selection(reason, refs or None)
-    done = here.run(workspace, lambda work: replays.replay(work, selection))
+    done = context.run(workspace, lambda work: replays.replay(work, selection))
     if json:
         items = [
             {"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items

@@ -1,4 +1,4 @@
-"""`innkeeper users`: who may log in to the screens."""
+"""`innkeeper users`: accounts for the screens."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,8 +14,8 @@ Workspaces = Annotated[
     list[str] | None,
     typer.Option(
         "--workspace",
-        help="Workspace that they may open, with its sandbox; give it once for each. Without it "
-        "every one.",
+        help="Workspace that the user may open, with its sandbox; repeatable. Without it, all of "
+        "them.",
         show_default=False,
     ),
 ]
@@ -25,12 +25,12 @@ RoleOption = Annotated[
 
 
 @command(app, "list")
-def users_list(here: CommandContext, json: Json = False) -> None:
-    """List everybody, those whose access was taken too."""
+def users_list(context: CommandContext, json: Json = False) -> None:
+    """List users, including disabled ones."""
     from innkeeper.actions.admin import users
     from innkeeper.cli.output import show, table
 
-    rows = here.control(users.list_all)
+    rows = context.control(users.list_all)
     if json:
         show(rows)
     else:
@@ -41,54 +41,54 @@ def users_list(here: CommandContext, json: Json = False) -> None:
 
 @command(app, "invite")
 def users_invite(
-    here: CommandContext,
+    context: CommandContext,
     email: Email,
-    name: Annotated[str, typer.Option(help="What to call them; the address when left out.")] = "",
+    name: Annotated[str, typer.Option(help="Display name; by default the address.")] = "",
     role: RoleOption = "analyst",
     workspace: Workspaces = None,
     json: Json = False,
 ) -> None:
-    """Add somebody, and print the path of the link by which they choose a password."""
+    """Add a user, and print the path of the link at which they choose a password."""
     from innkeeper.actions.admin import users
 
-    wanted = _role(role)
-    token = here.control(
-        lambda work: users.invite(work, email, name or email, wanted, workspace or None)
+    chosen = _role(role)
+    token = context.control(
+        lambda work: users.invite(work, email, name or email, chosen, workspace or None)
     )
     _print_link(token, json)
 
 
 @command(app, "link")
 def users_link(
-    here: CommandContext,
+    context: CommandContext,
     email: Email,
     json: Json = False,
 ) -> None:
-    """Print another link for somebody who lost their password or their link."""
+    """Print a new link for a user who lost the password or the link."""
     from innkeeper.actions.admin import users
 
     async def renew(work: Any) -> str:
         return await users.renew_link(work, await _find_user(work, email))
 
-    _print_link(here.control(renew), json)
+    _print_link(context.control(renew), json)
 
 
 @command(app, "disable")
 def users_disable(
-    here: CommandContext,
+    context: CommandContext,
     email: Email,
 ) -> None:
-    """Take somebody's access away, at once."""
+    """Disable a user, with immediate effect."""
     from innkeeper.actions.admin import users
     from innkeeper.rules.access import Role
 
     async def disable(work: Any) -> None:
         user = await _find_user(work, email)
         row = next(row for row in await users.list_all(work) if row["ref"] == user)
-        kept = {"role": Role(row["role"]), "memberships": row["workspaces"]}
-        await users.change(work, user, disabled=True, **kept)
+        unchanged = {"role": Role(row["role"]), "memberships": row["workspaces"]}
+        await users.change(work, user, disabled=True, **unchanged)
 
-    here.control(disable)
+    context.control(disable)
     print(f"{email} can no longer log in.")
 
 

@@ -1,4 +1,4 @@
-"""uvicorn's servers, which tell when they are told to stop."""
+"""uvicorn's servers with a callback for stop signals."""
 
 from collections.abc import Callable
 from socket import socket
@@ -9,7 +9,7 @@ from uvicorn.supervisors import Multiprocess
 
 
 class StoppableServer(uvicorn.Server):
-    """One process that answers; `stopping` is called by each signal to stop."""
+    """A server in one process; calls `stopping` at each stop signal."""
 
     def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
@@ -21,7 +21,7 @@ class StoppableServer(uvicorn.Server):
 
 
 class ServerProcesses(Multiprocess):
-    """Several processes that answer; `stopping` is called once they are told to stop."""
+    """A server in several processes; calls `stopping` when they are being stopped."""
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket], stopping: Callable[[], None]
@@ -34,7 +34,7 @@ class ServerProcesses(Multiprocess):
         super().terminate_all()
 
     def kill_all(self) -> None:
-        """End processes that did not."""
+        """Kill the processes that still run."""
         for each in self.processes:
             if each.process.is_alive():
                 each.process.kill()

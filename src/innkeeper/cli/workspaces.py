@@ -1,4 +1,4 @@
-"""`innkeeper workspaces`: isolated sets of data, each with its sandbox."""
+"""`innkeeper workspaces`: isolated workspaces, each with a sandbox."""
 
 import sys
 from typing import Annotated
@@ -13,12 +13,12 @@ Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 
 
 @command(app, "list")
-def workspaces_list(here: CommandContext, json: Json = False) -> None:
-    """List workspaces, each before its sandbox."""
+def workspaces_list(context: CommandContext, json: Json = False) -> None:
+    """List workspaces, each followed by its sandbox."""
     from innkeeper.actions.admin import workspaces
     from innkeeper.cli.output import show, table
 
-    rows = here.control(workspaces.list_all)
+    rows = context.control(workspaces.list_all)
     if json:
         show(rows)
     else:
@@ -27,15 +27,15 @@ def workspaces_list(here: CommandContext, json: Json = False) -> None:
 
 @command(app, "create")
 def workspaces_create(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
     json: Json = False,
 ) -> None:
-    """Create a workspace and its sandbox, each with a key whose token is shown once."""
+    """Create a workspace and its sandbox, each with a key whose token is printed only once."""
     from innkeeper.actions.admin import workspaces
     from innkeeper.cli.output import show, table
 
-    made = here.control(lambda work: workspaces.create(work, name))
+    created = context.control(lambda work: workspaces.create(work, name))
     rows = [
         {
             "workspace": workspace,
@@ -43,7 +43,7 @@ def workspaces_create(
             "api_token": key.api_token,
             "compatibility": key.compatibility,
         }
-        for workspace, key in made.items()
+        for workspace, key in created.items()
     ]
     if json:
         show(rows)
@@ -53,14 +53,14 @@ def workspaces_create(
 
 @command(app, "reset")
 def workspaces_reset(
-    here: CommandContext,
+    context: CommandContext,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete everything in a sandbox; its keys stay. Any other workspace is refused."""
+    """Delete everything in a sandbox except its keys; other workspaces are refused."""
     from innkeeper.actions.admin import workspaces
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete everything in {name}?", abort=True)
-    here.control(lambda work: workspaces.reset(work, name))
+    context.control(lambda work: workspaces.reset(work, name))
     print(f"{name} is empty.")
