@@ -150,7 +150,7 @@ def test_s5_slow_addresses_of_several_workspaces_leave_slots_to_others(workspace
         share = SLOTS // (workspaces + 1)
         assert share * workspaces <= sum(taken) < SLOTS
         assert stack.enter_context(workspace_slot("another"))
-    assert workspace_share._under_way == {}
+    assert workspace_share._running == {}
 
 
 def test_s5_an_address_without_a_slot_asks_again_later(

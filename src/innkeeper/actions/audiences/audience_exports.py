@@ -1,4 +1,4 @@
-"""Audience exports: define, run, list what came of them (segmentation-and-export.md 2)."""
+"""Audience exports: define and run them, list their files (segmentation-and-export.md 2)."""
 
 import asyncio
 import logging
@@ -36,12 +36,12 @@ MOST_LISTED: Final = 100
 
 
 async def list_all(work: Work) -> list[Record]:
-    """Every export, newest first."""
+    """List every export, newest first."""
     return await work.all("exports.list", parts=_COLUMNS)
 
 
 async def fetch(work: Work, export: UUID | str) -> Record:
-    """One export by ref or friendly id; raises `Unknown`."""
+    """Fetch one export by ref or friendly id; raises `Unknown`."""
     ref = export if isinstance(export, UUID) else None
     row = await work.one("exports.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(export))
     if row is None:
@@ -50,8 +50,10 @@ async def fetch(work: Work, export: UUID | str) -> Record:
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
-    """A new export; raises `Invalid` with `problems` and all others, `Conflict` for a taken
-    friendly id."""
+    """Create an export.
+
+    Raises `Invalid` with `problems` and every other problem, `Conflict` if the friendly id exists.
+    """
     problems = [*problems, *await find_unknown_events(work, body.get("filter"), "filter")]
     async with work.transaction():
         fields = await read_settings(work, body, problems)
@@ -76,10 +78,10 @@ async def change(
     expected: Expected | None = None,
     problems: Sequence[Problem] = (),
 ) -> Record:
-    """Other settings of an export, None clears one; executions that wait take the new ones.
+    """Change settings of an export; None clears a setting. Pending executions use the new ones.
 
-    Raises `Invalid` with `problems` and all others, and `Outdated` where the caller expects another
-    version. The secret stays for as long as something is signed.
+    Raises `Invalid` with `problems` and every other problem, and `Outdated` if the stored version
+    is not the expected one. The webhook secret does not change while the export has a webhook.
     """
     unknown = await find_unknown_events(work, body.get("filter"), "filter")
     async with work.transaction():
@@ -87,8 +89,8 @@ async def change(
         expect(expected, row)
         if body.get("filter") != row["shape"].get("filter"):
             problems = [*problems, *unknown]
-        named = body.get("friendlyId")
-        if named not in (None, row["friendly_id"]) and segments.FRIENDLY.fullmatch(str(named)):
+        new_id = body.get("friendlyId")
+        if new_id not in (None, row["friendly_id"]) and segments.FRIENDLY.fullmatch(str(new_id)):
             problems = [*problems, Problem("friendlyId", "cannot be changed")]
         fields = await read_settings(work, {**_body_of(row), **body}, problems, row)
         if fields.pop("friendly_id") != row["friendly_id"]:
@@ -114,7 +116,7 @@ async def change(
 
 
 def _body_of(row: Record) -> dict[str, Any]:
-    """An export as its body would be."""
+    """Return a stored export in the form of a request body."""
     return {
         **row["shape"],
         "name": row["name"],
@@ -128,14 +130,14 @@ def _body_of(row: Record) -> dict[str, Any]:
 
 
 async def delete(work: Work, export: UUID | str, expected: Expected | None = None) -> None:
-    """Remove an export with its executions and their files."""
+    """Delete an export with its executions and their files."""
     if expected is not None:
         async with work.transaction():
             expect(expected, await _fetch_locked(work, export))
             return await delete(work, export)
     row = await fetch(work, export)
     files = Files.of(work.settings)
-    # The files first: were this cut off after the rows, nothing would lead to them any more.
+    # Files first: if the rows went first and this was interrupted, the files would be orphaned.
     names = [each["name"] for each in await work.all("exports.names", export=row["ref"])]
     async with work.released():
         for name in names:
@@ -146,7 +148,7 @@ async def delete(work: Work, export: UUID | str, expected: Expected | None = Non
 
 
 async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RUN) -> Record:
-    """Queue an execution; it runs in the background. Raises `Conflict` without a source."""
+    """Queue an execution, which runs in the background; raises `Conflict` without a segment."""
     async with work.transaction():
         row = await fetch(work, export)
         segment = await fetch_source(work, row)
@@ -163,7 +165,7 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
             now=clock.now(),
         )
         if execution is None:
-            raise RuntimeError("an execution was not stored")
+            raise RuntimeError("The execution of an audience export was not stored.")
         lock = lock_of_runs(work, row["ref"])
         await background.defer(work, RUN, lock=lock, execution=str(execution["ref"]))
         if execution_type == INSTANT_RUN:
@@ -172,16 +174,17 @@ async def start(work: Work, export: UUID | str, execution_type: str = INSTANT_RU
 
 
 def lock_of_runs(work: Work, export: UUID) -> str:
-    """One execution of an export runs at a time: a delta follows the one before it."""
+    """Return the job lock of an export: one execution runs at a time, since deltas build on each
+    other."""
     return f"{work.workspace} export {export}"
 
 
 async def start_due(work: Work) -> int:
-    """Queue the exports whose time has come, each by itself; how many."""
+    """Queue the exports that are due, each in its own transaction; returns how many."""
     queued, now = 0, clock.now()
     after: tuple[datetime, UUID] = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
     while True:
-        before = after
+        previous = after
         try:
             async with work.transaction():
                 row = await work.one(
@@ -192,13 +195,13 @@ async def start_due(work: Work) -> int:
                 after = row["next_at"], row["ref"]
                 queued += await _start_scheduled(work, row)
         except Exception:
-            if after == before:
+            if after == previous:
                 raise
-            log.exception("an audience export that is due cannot be started")
+            log.exception("a due audience export cannot be started")
 
 
 async def _start_scheduled(work: Work, row: Record) -> bool:
-    """Queue a locked export that is due; False where that cannot be, which holds up no other."""
+    """Queue a locked export that is due; returns False if it has no valid schedule or segment."""
     try:
         following = next_time(row["schedule"], clock.now())
     except Invalid as invalid:
@@ -214,13 +217,13 @@ async def _start_scheduled(work: Work, row: Record) -> bool:
 
 
 async def fetch_source(work: Work, export: Record) -> Record | None:
-    """The segment that an export reads; None once it was deleted."""
+    """Fetch the segment that an export reads; None if it was deleted."""
     ref = export["segment_ref"]
     return await work.one("segments.fetch", parts=_SEGMENT, ref=ref, friendly_id=None)
 
 
 async def fetch_latest(work: Work, export: UUID | str) -> Record:
-    """A1: the listing of the last good execution; 404 before there is one."""
+    """A1: fetch the listing of the latest successful execution; 404 if there is none."""
     row = await fetch(work, export)
     execution = await work.one("exports.latest", parts=_EXECUTION, export=row["ref"])
     if execution is None:
@@ -229,35 +232,35 @@ async def fetch_latest(work: Work, export: UUID | str) -> Record:
 
 
 async def list_finished(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
-    """A2: an export and its executions that have ended, newest first."""
+    """A2: fetch an export and its finished executions, newest first."""
     row = await fetch(work, export)
-    every = await work.all(
+    rows = await work.all(
         "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
     )
-    return row, [execution for execution in every if execution["status"] in FINISHED]
+    return row, [execution for execution in rows if execution["status"] in FINISHED]
 
 
 async def list_executions(work: Work, export: UUID | str) -> tuple[Record, list[Record]]:
-    """An export and all its executions, newest first."""
+    """Fetch an export and all its executions, newest first."""
     row = await fetch(work, export)
-    every = await work.all(
+    rows = await work.all(
         "exports.executions", parts=_EXECUTION, export=row["ref"], limit=MOST_LISTED
     )
-    return row, every
+    return row, rows
 
 
 async def fetch_listing(work: Work, execution: UUID) -> Record:
-    """A3: the listing of one execution; 400 while it has no files (EU-6)."""
-    found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
-    if found is None:
+    """A3: fetch the listing of one execution; 400 while it has no files (EU-6)."""
+    row = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+    if row is None:
         raise Unknown("Audience export execution", execution)
-    if found["status"] != SUCCESS:
+    if row["status"] != SUCCESS:
         raise BadRequest("Export job is not finished")
-    return await _build_listing(work, await fetch(work, found["export_ref"]), found)
+    return await _build_listing(work, await fetch(work, row["export_ref"]), row)
 
 
 async def _build_listing(work: Work, row: Record, execution: Record) -> Record:
-    """Files with links that need no credentials until they expire."""
+    """List the files of an execution with signed links, which need no credentials."""
     expiry = clock.now() + signed_urls.LIFE
     files = []
     for file in await work.all("exports.files", execution=execution["ref"]):
@@ -272,7 +275,7 @@ async def _build_listing(work: Work, row: Record, execution: Record) -> Record:
 
 
 async def find_file_name(work: Work, execution: UUID, number: int) -> str:
-    """Where a file is kept; raises `NotFound`."""
+    """Find the storage name of a file by its number; raises `NotFound`."""
     for file in await work.all("exports.files", execution=execution):
         if file["number"] == number:
             return str(file["name"])
@@ -280,6 +283,7 @@ async def find_file_name(work: Work, execution: UUID, number: int) -> str:
 
 
 async def _fetch_locked(work: Work, export: UUID | str) -> Record:
+    """Fetch an export and lock its row until the transaction ends; raises `Unknown`."""
     ref = (await fetch(work, export))["ref"]
     row = await work.one("exports.lock", parts=_COLUMNS, ref=ref)
     if row is None:

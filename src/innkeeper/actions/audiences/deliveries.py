@@ -1,9 +1,9 @@
-"""Bringing files of exports to where they are wanted: a folder, object storage, a web address.
+"""Deliver files of exports to their destination: a folder, object storage or a URL.
 
-What was taken is noted batch by batch, so a delivery that is cut off goes on where it stopped. A
-destination that is down delays only its own deliveries: they wait in threads and slots of their
-own, hold no connection to the database meanwhile, and those to where the last one failed have half
-of the slots at most. One that is slow gives up its turn after a while.
+Progress is stored batch by batch, so an interrupted delivery resumes where it stopped. A
+destination that is down delays only its own deliveries: they run in separate threads and slots and
+hold no database connection while they wait. Deliveries to destinations whose last delivery failed
+use at most `FAILING_SLOTS`. A slow delivery releases its slot after `TURN_SECONDS`.
 """
 
 import gzip
@@ -31,28 +31,28 @@ from innkeeper.store.files import Files
 from innkeeper.store.work import Lend
 
 FAILING_SLOTS: Final = 16
-"""How many of the slots of `workspace_share` go to destinations that did not take the last one:
-fewer than a workspace that is alone has."""
+"""Slots of `workspace_share` for destinations whose last delivery failed: fewer than one workspace
+has when no other delivers."""
 POST_SECONDS: Final = 30.0
-"""How long one request may take, from the look-up of the name to the status of the response."""
+"""Time limit of one request, from the DNS lookup to the status of the response."""
 BATCH: Final = 500
-"""Records in one request; the next waits for its answer."""
+"""Records in one request; the next request waits for the response."""
 ATTEMPTS: Final = 20
 FIRST_PAUSE: Final = timedelta(seconds=10)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 TURN_SECONDS: Final = 60.0
-"""How long a delivery that goes well keeps its slot; it goes on once others had theirs."""
+"""How long a successful delivery holds its slot; it continues after other deliveries."""
 STILL_SECONDS: Final = 60.0
-"""After how long without a byte copied an attempt has failed."""
+"""An attempt fails after this time without a byte copied."""
 _SOON: Final = timedelta(seconds=2)
 
 _failing: set[UUID] = set()
-"""Executions that this process is delivering to destinations that did not take the last one."""
+"""Executions that this process delivers to destinations whose last delivery failed."""
 
 
 @dataclass
 class _Delivery:
-    """One attempt to deliver what is left of an execution."""
+    """One attempt to deliver the remaining files of an execution."""
 
     lend: Lend
     settings: Settings
@@ -64,26 +64,31 @@ class _Delivery:
 
     @property
     def is_turn_over(self) -> bool:
+        """Whether the attempt has held its slot for longer than `TURN_SECONDS`."""
         return time.monotonic() - self.started > TURN_SECONDS
 
 
 class _TurnEnded(Exception):
-    """It goes well, and others wait."""
+    """The attempt succeeds so far, and releases its slot to other deliveries."""
 
 
 async def deliver(lend: Lend, execution: UUID) -> datetime | None:
-    """Deliver what has not been; when to go on, or None: it is delivered, or given up."""
+    """Deliver the remaining files of an execution.
+
+    Returns when to continue, or None if the execution is delivered or cancelled after too many
+    attempts.
+    """
     async with lend() as work:
-        found = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
-        if found is None or found["delivered_at"] is not None:
+        stored = await work.one("exports.find_execution", parts=_EXECUTION, ref=execution)
+        if stored is None or stored["delivered_at"] is not None:
             return None
-        row = await fetch(work, found["export_ref"])
+        row = await fetch(work, stored["export_ref"])
         if row["destination"] is None:
             return None
         files = await work.all("exports.files", execution=execution)
-        known = await work.one("exports.failing", url=row["destination"]["url"])
-        delivery = _Delivery(lend, work.settings, row, execution, found["shape"])
-    failing = bool(known and known["failing"])
+        last_delivery = await work.one("exports.failing", url=row["destination"]["url"])
+        delivery = _Delivery(lend, work.settings, row, execution, stored["shape"])
+    failing = bool(last_delivery and last_delivery["failing"])
     with (
         _failing_slot(execution, failing=failing) as free,
         workspace_slot(work.workspace) as has_share,
@@ -94,12 +99,12 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
             error = await _deliver_files(delivery, files)
         except _TurnEnded:
             return clock.now() + _SOON
-    return await _record_attempt(lend, found, error)
+    return await _record_attempt(lend, stored, error)
 
 
 @contextmanager
 def _failing_slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
-    """Whether there is a slot for it; those of destinations that answer are never all taken."""
+    """Yield whether a slot is free; failing destinations never use every slot."""
     if not failing:
         yield True
     elif len(_failing) >= FAILING_SLOTS:
@@ -113,7 +118,7 @@ def _failing_slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
 
 
 async def _deliver_files(delivery: _Delivery, files: list[Record]) -> str | None:
-    """Deliver one file after the other; what was wrong, or None."""
+    """Deliver one file after the other; returns the error message, or None."""
     for file in files:
         try:
             error = await _deliver_file(delivery, file)
@@ -126,37 +131,37 @@ async def _deliver_files(delivery: _Delivery, files: list[Record]) -> str | None
     return None
 
 
-async def _record_attempt(lend: Lend, found: Record, error: str | None) -> datetime | None:
-    """Note how an attempt ended; when the next one is."""
-    attempts = found["delivery_attempts"] + 1
-    again = None
+async def _record_attempt(lend: Lend, stored: Record, error: str | None) -> datetime | None:
+    """Store the outcome of an attempt; returns the time of the next attempt, or None."""
+    attempts = stored["delivery_attempts"] + 1
+    next_at = None
     if error and attempts < ATTEMPTS:
-        again = clock.now() + background.pause(attempts, FIRST_PAUSE, LONGEST_PAUSE)
+        next_at = clock.now() + background.pause(attempts, FIRST_PAUSE, LONGEST_PAUSE)
     async with lend() as work:
         await work.run(
             "exports.delivered",
-            ref=found["ref"],
+            ref=stored["ref"],
             delivered_at=None if error else clock.now(),
             error=error,
-            next_at=again,
+            next_at=next_at,
         )
-    return again
+    return next_at
 
 
 async def _deliver_file(delivery: _Delivery, file: Record) -> str | None:
-    """Deliver one file; what was wrong, or None."""
+    """Deliver one file; returns the error message, or None."""
     if file["delivered"] >= max(file["rows"], 1):
         return None
     files, export = Files.of(delivery.settings), delivery.export
     destination = export["destination"]
     if destination["type"] == "FOLDER":
         try:
-            place = destination_of(delivery.settings, destination["url"])
+            target = destination_of(delivery.settings, destination["url"])
         except BadDestination as bad:
             return f"the destination {bad}"
         folders = (export["friendly_id"], str(delivery.execution))
-        marked = bool(delivery.shape.get("guarded"))
-        copy = _Copy(files, file["name"], place, folders, marked)
+        is_guarded = bool(delivery.shape.get("guarded"))
+        copy = _Copy(files, file["name"], target, folders, is_guarded)
         await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.last_copied)
         return await _record_progress(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
@@ -181,7 +186,7 @@ async def _post_batch(
     headers = {
         "Content-Type": "application/x-ndjson",
         webhooks.SIGNATURE: webhooks.signature(secret, stamp, body),
-        # The same for a batch that is sent again: a receiver tells a repeat by it.
+        # The same for a batch that is sent again, so that a receiver recognizes a repeat.
         "Idempotency-Key": f"{delivery.execution}-{file['number']}-{done}",
         "X-Innkeeper-Export": export["friendly_id"],
         "X-Innkeeper-Action": file["delta_action"] or "full",
@@ -191,26 +196,30 @@ async def _post_batch(
 
 
 async def _record_progress(delivery: _Delivery, file: Record, delivered: int) -> str | None:
-    """Note how far it is; that another file is in its place now, which is delivered later."""
+    """Store how many rows of a file are delivered.
+
+    Returns an error message if the file was replaced meanwhile: the new file is delivered later.
+    """
     async with delivery.lend() as work:
-        noted = await work.run(
+        is_current = await work.run(
             "exports.delivering",
             execution=delivery.execution,
             number=file["number"],
             name=file["name"],
             delivered=delivered,
         )
-    return None if noted else "somebody was erased meanwhile"
+    return None if is_current else "the file was replaced, because a guest was erased meanwhile"
 
 
 def _lines(files: Files, name: str, skip: int) -> Iterator[bytes]:
+    """Iterate over the lines of a compressed file after the first `skip` lines."""
     with files.open(name) as source, gzip.open(source) as lines:
         yield from islice(lines, skip, None)
 
 
 @dataclass
 class _Copy:
-    """Copies a file whole; a repeat writes the same again."""
+    """A copy of a whole file to its destination; a repeat writes the same file again."""
 
     files: Files
     name: str
@@ -218,9 +227,10 @@ class _Copy:
     folders: tuple[str, ...]
     is_guarded: bool
     last_copied: float = field(default_factory=time.monotonic)
-    """When something was copied last."""
+    """When the last bytes were copied (`time.monotonic`)."""
 
     def run(self) -> None:
+        """Copy the file, and for a guarded export the mapping file beside it."""
         name = self.name.rpartition("/")[2]
         with self.files.open(self.name) as source:
             self.target.copy(_TrackedReader(source, self), self.folders, name)
@@ -231,13 +241,13 @@ class _Copy:
 
 @dataclass
 class _TrackedReader:
-    """A file that tells when it is read."""
+    """A file that records the time of each read in its `_Copy`."""
 
     source: IO[bytes]
     copy: _Copy
 
     def read(self, size: int = -1) -> bytes:
-        """Some bytes of it."""
+        """Read up to `size` bytes."""
         self.copy.last_copied = time.monotonic()
         return self.source.read(size)
 

@@ -1,4 +1,4 @@
-"""What an audience export is set to: read of a body, with every problem named."""
+"""Validate the settings of an audience export and name every problem."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,14 +24,15 @@ _SHAPE: Final = (
 async def read_settings(
     work: Work,
     body: Mapping[str, Any],
-    found: Sequence[Problem],
+    early_problems: Sequence[Problem],
     stored: Record | None = None,
 ) -> dict[str, Any]:
-    """The columns of a body; `stored`: the export that it changes, whose filter was checked.
+    """Read the columns of an export from a request body.
 
-    Raises `Invalid` with the problems that were found and all others.
+    `stored` is the export that the body changes; its filter is not checked again if it is the same.
+    Raises `Invalid` with `early_problems` and every other problem.
     """
-    problems = [*found]
+    problems = [*early_problems]
     fields: dict[str, Any] = {}
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= segments.LONGEST_NAME:
@@ -43,13 +44,15 @@ async def read_settings(
     kind = str(body.get("definitionType", FULL_SYNC)).upper()
     if kind not in (FULL_SYNC, DELTA):
         problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    wanted = body.get("segment")
+    segment = body.get("segment")
     fields["segment"] = (
-        None if wanted is None else await segments.lock_against_deletion(work, _text(wanted))
+        None
+        if segment is None
+        else await segments.lock_against_deletion(work, _ref_or_friendly_id(segment))
     )
-    # An export may stay without a source that is gone, but not lose one.
-    is_gone = wanted is None and stored is not None and stored["segment_ref"] is None
-    if fields["segment"] is None and not is_gone:
+    # An export whose segment was deleted may stay without one; any other needs a segment.
+    was_deleted = segment is None and stored is not None and stored["segment_ref"] is None
+    if fields["segment"] is None and not was_deleted:
         problems.append(Problem("segment", "there is no such segment"))
     webhook = body.get("webhook")
     if webhook is not None:
@@ -81,13 +84,13 @@ async def read_settings(
 
 
 def next_time(schedule: str | None, after: datetime) -> datetime | None:
-    """When a schedule comes next, in UTC; raises `Invalid` for what is none."""
+    """Return the next time of a schedule in UTC, None without one; raises `Invalid`."""
     if schedule is None:
         return None
     from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - of use to few requests
 
     line = CRONS.get(schedule.upper(), schedule)
-    # A long list of values takes seconds to read.
+    # A long list of values takes seconds to parse.
     if len(line) > LONGEST_SCHEDULE or len(line.split()) != 5 or not croniter.is_valid(line):
         raise Invalid(Problem("schedule", "must be DAILY, WEEKLY or a cron line of five fields"))
     try:
@@ -100,7 +103,7 @@ def next_time(schedule: str | None, after: datetime) -> datetime | None:
 async def _shape_problems(
     work: Work, shape: Mapping[str, Any], stored: Record | None
 ) -> Sequence[Problem]:
-    """What is wrong with the columns and the filter of an export."""
+    """Return the problems of the columns and the filter of an export."""
     problems: list[Problem] = []
     await traits.lock_against_deletion(work)
     try:
@@ -117,7 +120,7 @@ async def _shape_problems(
 
 
 def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
-    """A place that the operator lists, or a web address that takes batches."""
+    """Return the problems of a destination: a folder that the operator allows, or a URL."""
     if destination is None:
         return []
     url = destination.get("url") if isinstance(destination, dict) else None
@@ -136,7 +139,8 @@ def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]
     return []
 
 
-def _text(value: Any) -> UUID | str:
+def _ref_or_friendly_id(value: Any) -> UUID | str:
+    """Return a UUID if the value is one, else its text."""
     text = str(value)
     try:
         return UUID(text)

@@ -1,4 +1,4 @@
-"""Reports, answered from the lake: `innkeeper report …` and /innkeeper/v1/reports."""
+"""Reports computed from the lake, for `innkeeper report …` and /innkeeper/v1/reports."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -20,52 +20,53 @@ DAYS: Final = 90
 _FEWER: Final = "choose a later from, or a longer interval (week, month, year)"
 MOST: Final = 1000
 MOST_PERIODS: Final = 10_000
-"""Days, weeks, months or years that a report may list."""
+"""Maximum number of days, weeks, months or years of a report."""
 MOST_COHORTS: Final = 260
-"""Weeks whose guests are followed: each has a row for every week since."""
+"""Maximum number of weekly cohorts: each has a row for every week since."""
 MOST_ROWS: Final = 20_000
 STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
 
 
 async def run(
-    work: Work, name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS
+    work: Work, name: str, params: Mapping[str, str], *, most_periods: int = MOST_PERIODS
 ) -> Record:
-    """A report: its title, columns and rows; raises `Unknown`, and `Invalid` for a parameter.
+    """Compute a report: its title, columns and rows.
 
-    `asked`: from and to (days, both included), timeZone, interval, currency, limit, steps.
+    `params`: from and to (days, both included), timeZone, interval, currency, limit, steps. Raises
+    `Unknown` for the name and `Invalid` for parameters.
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
 
-    found = describe(name, asked, most_periods=most_periods)
-    given = _read_parameters(name, asked, most_periods)
+    report = describe(name, params, most_periods=most_periods)
+    parsed = _read_parameters(name, params, most_periods)
     if name == reports.MERGES.name:
-        rows = await _query_merges(work, given)
+        rows = await _query_merges(work, parsed)
     else:
         async with opened(work) as lake:
             if name == reports.FUNNEL.name:
-                rows = await _query_funnel(work, lake, given)
+                rows = await _query_funnel(work, lake, parsed)
             else:
-                tree = reports.question(reports.EVERY[name], given, most=MOST_ROWS + 1)
+                tree = reports.question(reports.EVERY[name], parsed, most=MOST_ROWS + 1)
                 rows = await lake.rows(tree)
     if len(rows) > MOST_ROWS:
         raise Invalid(Problem("from", f"would list more than {MOST_ROWS} rows: {_FEWER}"))
-    return {**found, "rows": [list(row) for row in rows]}
+    return {**report, "rows": [list(row) for row in rows]}
 
 
-def describe(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
-    """The same without its rows, which takes no look at the data."""
+def describe(name: str, params: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
+    """Return a report without its rows, which reads no data; raises `Unknown`, `Invalid`."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     report = reports.EVERY.get(name)
     if report is None:
         raise Unknown("Report", name)
-    given = _read_parameters(name, asked, most_periods)
+    parsed = _read_parameters(name, params, most_periods)
     return {
         "report": name,
         "title": report.title,
-        "time_zone": given["zone"],
-        "first_day": given["first_day"],
-        "last_day": given["last_day"],
+        "time_zone": parsed["zone"],
+        "first_day": parsed["first_day"],
+        "last_day": parsed["last_day"],
         "columns": list(report.columns),
         "value": report.value,
         "rows": [],
@@ -73,18 +74,18 @@ def describe(name: str, asked: Mapping[str, str], *, most_periods: int = MOST_PE
 
 
 def list_reports() -> list[tuple[str, str]]:
-    """(name, title) of every report."""
+    """List (name, title) of every report."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     return [(report.name, report.title) for report in reports.EVERY.values()]
 
 
-async def _query_funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+async def _query_funnel(work: Work, lake: Lake, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     from innkeeper.lake import reports  # noqa: PLC0415
 
-    steps = await _stored_types(work, lake, given["steps"])
+    steps = await _stored_types(work, lake, params["steps"])
     rows: list[tuple[Any, ...]] = []
-    for step, tree in zip(steps, reports.funnel(steps, given), strict=True):
+    for step, tree in zip(steps, reports.funnel(steps, params), strict=True):
         guests = int((await lake.rows(tree))[0][0])
         first = rows[0][1] if rows else guests
         rows.append((step, guests, round(guests / first, 4) if first else 0))
@@ -92,54 +93,54 @@ async def _query_funnel(work: Work, lake: Lake, given: Mapping[str, Any]) -> lis
 
 
 async def _stored_types(work: Work, lake: Lake, names: Sequence[str]) -> list[str]:
-    """Event types as they are stored, whatever the case; raises `Invalid` for those of no event."""
+    """Return event types in upper case, as stored; raises `Invalid` for unknown ones."""
     words = [name.strip().upper() for name in names]
     if not STANDARD.issuperset(words):
-        known = await list_event_types(work, lake)
-        if problems := unknown_events((("steps", word) for word in words), known):
+        event_types = await list_event_types(work, lake)
+        if problems := unknown_events((("steps", word) for word in words), event_types):
             raise Invalid(*problems)
     return words
 
 
-async def _query_merges(work: Work, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    found = await work.all(
+async def _query_merges(work: Work, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    rows = await work.all(
         "reports.merges",
-        zone=given["zone"],
-        unit=given["unit"],
-        start=given["start"],
-        until=given["until"],
+        zone=params["zone"],
+        unit=params["unit"],
+        start=params["start"],
+        until=params["until"],
     )
-    return [(row["period"], row["merges"], row["undone"]) for row in found]
+    return [(row["period"], row["merges"], row["undone"]) for row in rows]
 
 
-def _read_parameters(name: str, asked: Mapping[str, str], most_periods: int) -> dict[str, Any]:
+def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) -> dict[str, Any]:
     problems: list[Problem] = []
-    zone = asked.get("timeZone") or "UTC"
+    zone = params.get("timeZone") or "UTC"
     try:
         local = ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
         problems.append(Problem("timeZone", "must be the name of a time zone"))
         local = ZoneInfo("UTC")
     today = clock.now().astimezone(local).date()
-    last = _read_day(asked, "to", today, problems)
-    first = _read_day(asked, "from", last - timedelta(days=DAYS - 1), problems)
+    last = _read_day(params, "to", today, problems)
+    first = _read_day(params, "from", last - timedelta(days=DAYS - 1), problems)
     if first > last:
         problems.append(Problem("from", "must not be after to"))
-    unit = asked.get("interval") or "day"
+    unit = params.get("interval") or "day"
     if unit not in UNITS:
         problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
         unit = "day"
     problems += _too_long(name, first, last, unit, most_periods)
     try:
-        currency = CURRENCY.read(asked.get("currency") or "EUR")
+        currency = CURRENCY.read(params.get("currency") or "EUR")
     except ValueRefused as refused:
         problems.append(Problem("currency", refused.reason))
         currency = "EUR"
-    most = asked.get("limit") or "20"
+    most = params.get("limit") or "20"
     if not (most.isascii() and most.isdigit() and 0 < int(most[:9]) <= MOST):
         problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
         most = "20"
-    steps = [word for word in (asked.get("steps") or ",".join(STEPS)).split(",") if word]
+    steps = [word for word in (params.get("steps") or ",".join(STEPS)).split(",") if word]
     if not 1 <= len(steps) <= 10:
         problems.append(Problem("steps", "must be 1 to 10 event types, joined by commas"))
     if problems:
@@ -159,7 +160,7 @@ def _read_parameters(name: str, asked: Mapping[str, str], most_periods: int) -> 
 
 
 def _too_long(name: str, first: date, last: date, unit: str, most: int) -> Iterator[Problem]:
-    """The problem of a report that would list too many periods."""
+    """Yield the problem of a report that would list too many periods."""
     from innkeeper.lake import reports  # noqa: PLC0415
 
     if name == reports.COHORTS:
@@ -168,13 +169,13 @@ def _too_long(name: str, first: date, last: date, unit: str, most: int) -> Itera
         advice = _FEWER
     else:
         return
-    found = count_periods(first, last, unit)
-    if found > most:
-        yield Problem("from", f"would list {found} {unit}s, at most {most} are possible: {advice}")
+    count = count_periods(first, last, unit)
+    if count > most:
+        yield Problem("from", f"would list {count} {unit}s, at most {most} are possible: {advice}")
 
 
 def count_periods(first: date, last: date, unit: str) -> int:
-    """How many days, weeks, months or years there is a day of between two days, both included."""
+    """Count the days, weeks, months or years that contain any day from `first` to `last`."""
     if unit == "year":
         return last.year - first.year + 1
     if unit == "month":
@@ -184,8 +185,8 @@ def count_periods(first: date, last: date, unit: str) -> int:
     return (last - first).days + 1
 
 
-def _read_day(asked: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
-    text = asked.get(name)
+def _read_day(params: Mapping[str, str], name: str, default: date, problems: list[Problem]) -> date:
+    text = params.get(name)
     if not text:
         return default
     try:
@@ -199,6 +200,6 @@ def _read_day(asked: Mapping[str, str], name: str, default: date, problems: list
 
 
 def _midnight(day: date, local: ZoneInfo) -> str:
-    """The instant at which a day begins in a time zone."""
-    begins = datetime(day.year, day.month, day.day, tzinfo=local)
-    return begins.astimezone(UTC).isoformat()
+    """Return the instant at which a day starts in a time zone."""
+    start = datetime(day.year, day.month, day.day, tzinfo=local)
+    return start.astimezone(UTC).isoformat()

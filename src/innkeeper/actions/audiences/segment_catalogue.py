@@ -1,4 +1,4 @@
-"""What the builder of segments offers: from the declarations, and from the data as it is now."""
+"""Fields, values and comparators for the segment builder: as declared, and from current data."""
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 GUEST: Final = "guest"
 MOST_VALUES: Final = 50
 MOST_TYPED: Final = 200
-"""Free members of events whose types are looked at."""
+"""Maximum number of free event attributes whose types are inferred from a sample."""
 
 
 async def list_members(
     work: Work, segment: UUID | str, limit: int, offset: int = 0
 ) -> tuple[int, list[str]]:
-    """How many guests are in a segment now, and the refs of some of them, in order."""
+    """Count the guests in a segment now, and list the refs of one page of them, in order."""
     from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
 
     row = await segments.fetch(work, segment)
@@ -46,48 +46,51 @@ async def list_members(
 
 
 async def list_declared_fields(work: Work) -> dict[str, Any]:
-    """What can be said without a look at the data: as `fields`, without counts and free fields."""
+    """Return the result of `list_fields` without counts and free fields; reads no guest data."""
     return _build_catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])
 
 
 async def list_fields(work: Work, of: Collection[str] | None = None) -> dict[str, Any]:
-    """Entities with their subtypes and how many rows each has, their fields, the comparators.
+    """List entities with their subtypes and row counts, their fields, and the comparators.
 
-    `of`: the entities of which fields that only the data tells are wanted; all where it is None.
+    `of`: the entities whose free fields are read from the data; every entity if None.
     """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
-    known = await traits.list_current(work)
-    found = []
+    every = await traits.list_current(work)
+    rows_by_entity = []
     async with opened(work) as lake:
         for entity in ENTITIES.values():
             kinds = dict(await lake.rows(catalogue_sql.subtypes(entity)))
-            wanted = of is None or entity.name in of
-            free = await lake.rows(catalogue_sql.free_fields(entity)) if wanted else []
-            if entity.custom and wanted:
+            is_requested = of is None or entity.name in of
+            free = await lake.rows(catalogue_sql.free_fields(entity)) if is_requested else []
+            if entity.custom and is_requested:
                 free = await _with_types(lake, free)
-            found.append((kinds, free))
-        asks = of is None or GUEST in of
-        codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())] if asks else []
-    return _build_catalogue(known, found, codes)
+            rows_by_entity.append((kinds, free))
+        codes: list[str] = []
+        if of is None or GUEST in of:
+            codes = [code for (code,) in await lake.rows(catalogue_sql.currencies())]
+    return _build_catalogue(every, rows_by_entity, codes)
 
 
 def _build_catalogue(
-    known: Traits,
-    held: Sequence[tuple[dict[Any, int], list[tuple[Any, ...]]]],
+    every: Traits,
+    rows_by_entity: Sequence[tuple[dict[Any, int], list[tuple[Any, ...]]]],
     currencies: Sequence[str] = (),
 ) -> dict[str, Any]:
-    found = [
-        _describe_entity(each, *rows) for each, rows in zip(ENTITIES.values(), held, strict=True)
+    """Build the catalogue: for each entity its subtype counts and free fields, and all traits."""
+    entities = [
+        _describe_entity(entity, *rows)
+        for entity, rows in zip(ENTITIES.values(), rows_by_entity, strict=True)
     ]
-    names = [*known, *(f"{name}.{code}" for name in IN_CURRENCY for code in currencies)]
-    found[0]["fields"] += [
-        {"location": TRAIT, "field": name, "type": known[name], "doc": known.trait(name).doc}
+    names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in currencies)]
+    entities[0]["fields"] += [
+        {"location": TRAIT, "field": name, "type": every[name], "doc": every.trait(name).doc}
         for name in names
-        if name in known
+        if name in every
     ]
     return {
-        "entities": found,
+        "entities": entities,
         "comparators": [
             {"name": each.name, "types": list(each.types), "values": [each.least, each.most]}
             for each in COMPARATORS.values()
@@ -96,55 +99,58 @@ def _build_catalogue(
 
 
 async def _with_types(lake: Lake, members: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Free members of events, each of the type that most of a sample have."""
+    """Give each free attribute of events the type of most of its values in a sample."""
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
-    asked = [(place, name) for place, name, _, _ in members[:MOST_TYPED] if plain(name)]
-    if not asked:
+    sampled = [(location, name) for location, name, _, _ in members[:MOST_TYPED] if plain(name)]
+    if not sampled:
         return members
-    (counts,) = await lake.rows(catalogue_sql.member_kinds(asked))
-    kinds = dict(zip(asked, zip(counts[::2], counts[1::2], strict=True), strict=True))
+    (counts,) = await lake.rows(catalogue_sql.member_kinds(sampled))
+    kinds = dict(zip(sampled, zip(counts[::2], counts[1::2], strict=True), strict=True))
 
-    def kind(place: str, name: str, rows: int) -> str:
-        numbers, truths = kinds.get((place, name), (0, 0))
+    def kind(location: str, name: str, rows: int) -> str:
+        numbers, truths = kinds.get((location, name), (0, 0))
         return NUMBER if numbers * 2 > rows else BOOLEAN if truths * 2 > rows else STRING
 
-    return [(place, name, kind(place, name, rows), rows) for place, name, _, rows in members]
+    return [
+        (location, name, kind(location, name, rows), rows) for location, name, _, rows in members
+    ]
 
 
 async def list_values(
     work: Work, entity: str, subtype: str | None, location: str, field: str, part: str = ""
 ) -> dict[str, Any]:
-    """The most frequent values of a field, each with its rows and share of all; of money in each
-    currency.
+    """List the most frequent values of a field, each with its rows and its share of all rows.
 
-    Only those that hold `part`, where it is given; the shares stay those of all rows. Raises
-    `Invalid` for what is no field.
+    Amounts of money are ranked by currency. With `part`, only values that contain it; shares still
+    refer to all rows. Raises `Invalid` for an unknown entity or field.
     """
     from innkeeper.lake import catalogue_sql  # noqa: PLC0415 - loads SQLGlot
 
-    known = ENTITIES.get(snake(entity))
-    if known is None:
+    declared = ENTITIES.get(snake(entity))
+    if declared is None:
         raise Invalid(Problem("entity", f"value must be one of {','.join(ENTITIES)}"))
-    if location == TRAIT and known.name == "guest":
+    if location == TRAIT and declared.name == "guest":
         rows = _trait_texts(await traits.list_current(work), field)
     else:
-        rows = catalogue_sql.values(known, subtype, location, snake(field), field)
+        rows = catalogue_sql.values(declared, subtype, location, snake(field), field)
     if rows is None:
-        raise Invalid(Problem("field", f"{known.name} has no field {field}"))
+        raise Invalid(Problem("field", f"{declared.name} has no field {field}"))
     ranking = catalogue_sql.ranked(rows, part, MOST_VALUES)
-    money = known.fields.get(snake(field)) if location == CORE and snake(field) in MONEY else None
+    money = (
+        declared.fields.get(snake(field)) if location == CORE and snake(field) in MONEY else None
+    )
     if money is not None:
-        ranking = catalogue_sql.ranked_by_currency(known, money, subtype, part, MOST_VALUES)
+        ranking = catalogue_sql.ranked_by_currency(declared, money, subtype, part, MOST_VALUES)
     async with opened(work) as lake:
-        found = await lake.rows(ranking)
-        total = (await lake.rows(catalogue_sql.count(known, subtype)))[0][0]
+        ranked = await lake.rows(ranking)
+        total = (await lake.rows(catalogue_sql.count(declared, subtype)))[0][0]
     return {
         "total": total,
         "values": [
             {"value": value, "count": count, "share": round(count / total, 6) if total else 0}
             | ({"currency": currency[0]} if currency and currency[0] else {})
-            for value, count, *currency in found
+            for value, count, *currency in ranked
         ],
     }
 
@@ -161,9 +167,9 @@ def _describe_entity(
 ) -> dict[str, Any]:
     total = sum(kinds.values())
     names = dict.fromkeys([*entity.subtypes, *(kind for kind in kinds if kind is not None)])
-    declared = [
-        {"location": "core", "field": name, "type": known.type, "doc": known.doc}
-        for name, known in entity.fields.items()
+    fields = [
+        {"location": "core", "field": name, "type": spec.type, "doc": spec.doc}
+        for name, spec in entity.fields.items()
     ]
     return {
         "name": entity.name,
@@ -176,9 +182,9 @@ def _describe_entity(
             }
             for name in names
         ],
-        "fields": declared
+        "fields": fields
         + [
-            {"location": place, "field": field, "type": kind, "count": count}
-            for place, field, kind, count in free
+            {"location": location, "field": field, "type": kind, "count": count}
+            for location, field, kind, count in free
         ],
     }

@@ -1,4 +1,4 @@
-"""Calculating segments: each run recorded, membership of Live ones kept, changes told."""
+"""Calculate segments: record each run, store the members of Live segments, queue notifications."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -29,26 +29,26 @@ TRAIT_RUN: Final = "TRAIT"
 SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 MOST_TOUCHED: Final = 20_000
-"""Changed guests from which on a Live segment is calculated whole."""
+"""With this many changed guests, Live segments are recalculated for all guests."""
 NOTIFICATION_SIZE: Final = 1000
-"""Guests in one message of entries and exits."""
+"""Maximum number of guests in one message about entries or exits."""
 
 
 async def run(work: Work, segment: UUID | str) -> Record:
-    """Calculate a segment now; its run, and its size and sample are kept."""
+    """Calculate a segment now, store its size and sample, and return the recorded run."""
     row = await segments.fetch(work, segment)
     return await _record_run(work, row, ON_DEMAND, store=row["status"] == LIVE)
 
 
 async def runs(work: Work, segment: UUID | str, limit: int = 50) -> list[Record]:
-    """The newest runs; those that were cut off say so."""
+    """List the newest runs; first marks interrupted runs as failed."""
     row = await segments.fetch(work, segment)
     await fail_cut_off(work)
     return await work.all("segments.runs", segment=row["ref"], limit=limit)
 
 
 async def fail_cut_off(work: Work) -> None:
-    """Runs that began longer ago than any may take have failed."""
+    """Mark runs as failed that started longer ago than the time limit of any run."""
     settings = work.settings
     longest = timedelta(seconds=2 * (settings.lake_query_seconds + settings.sql_segment_seconds))
     now = clock.now()
@@ -56,15 +56,16 @@ async def fail_cut_off(work: Work) -> None:
 
 
 async def publish(work: Work, segment: UUID) -> None:
-    """Calculate a segment that is being published and make it Live; back where it fails."""
+    """Calculate a segment that is being published and make it Live; on failure, restore its
+    previous status."""
     async with alone(work, REFRESH):
         row = await segments.fetch(work, segment)
         run = await _record_run(work, row, PUBLISH, store=True)
-    await segments.finish_publishing(work, segment, good=run["state"] == SUCCESS)
+    await segments.finish_publishing(work, segment, is_successful=run["state"] == SUCCESS)
 
 
 async def recalculate(work: Work, segment: UUID) -> None:
-    """Calculate a Live segment whole; nothing where it is not Live any more."""
+    """Recalculate a segment for all guests if it is still Live."""
     async with alone(work, REFRESH):
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
         for row in rows:
@@ -73,7 +74,7 @@ async def recalculate(work: Work, segment: UUID) -> None:
 
 
 async def recalculate_all_live(work: Work) -> None:
-    """Calculate every Live segment whole: days have passed, so rules about days mean others."""
+    """Recalculate every Live segment for all guests: rules about days match other guests now."""
     async with alone(work, REFRESH):
         statuses = [LIVE, SCHEDULED]
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=statuses)
@@ -85,7 +86,7 @@ async def recalculate_all_live(work: Work) -> None:
 
 
 async def refresh(work: Work) -> int:
-    """Bring Live segments up to date with what changed; how many guests were looked at."""
+    """Update Live segments with the guests that changed; returns how many guests changed."""
     await flush_all(work)
     async with alone(work, REFRESH):
         await fail_cut_off(work)
@@ -93,20 +94,23 @@ async def refresh(work: Work) -> int:
         if not touched:
             return 0
         rows = await work.all("segments.in_status", parts=_COLUMNS, statuses=[LIVE])
-        asked = {str(each["guest_ref"]) for each in touched}
-        many = len(touched) == MOST_TOUCHED
+        changed = {str(each["guest_ref"]) for each in touched}
+        is_limited = len(touched) == MOST_TOUCHED
 
-        async def look(row: Row) -> None:
-            some = None if many or await _depends_on_others(work, row) else asked
-            await _record_run(work, row, LIVE_RUN, store=True, asked=some)
+        async def update(row: Row) -> None:
+            guests = None if is_limited or await _depends_on_others(work, row) else changed
+            await _record_run(work, row, LIVE_RUN, store=True, guests=guests)
 
-        await background.try_each(rows, look, "calculating a segment")
+        await background.try_each(rows, update, "calculating a segment")
         await work.run("segments.forget_touched", sequences=[each["sequence"] for each in touched])
-        return len(asked)
+        return len(changed)
 
 
 async def _depends_on_others(work: Work, row: Row) -> bool:
-    """Whether a change of one guest can move others in or out; False where it cannot be read."""
+    """Whether a change of one guest can make others enter or leave a segment.
+
+    False if the definition is invalid: the run reports that.
+    """
     from innkeeper.lake.segment_members import Question  # noqa: PLC0415 - loads SQLGlot
 
     try:
@@ -116,16 +120,17 @@ async def _depends_on_others(work: Work, row: Row) -> bool:
 
 
 async def _record_run(
-    work: Work, row: Row, kind: str, *, store: bool, asked: Collection[str] | None = None
+    work: Work, row: Row, kind: str, *, store: bool, guests: Collection[str] | None = None
 ) -> Record:
-    """Calculate a segment, and record how that went.
+    """Calculate a segment and record the run; returns the run.
 
-    Raises what may pass, once it is recorded, and for who asks for it now a fault of ours: any
-    other failure is the segment's own, and comes again with each run.
+    `guests` limits the calculation to changed guests; None calculates all. Records a failure and
+    raises it again if it is temporary, or, for an `ON_DEMAND` run, if it is an internal error. Any
+    other failure is caused by the segment and would repeat, so it is only recorded.
     """
     ref, now = uuid4(), clock.now()
-    quiet = kind == LIVE_RUN
-    if not quiet:
+    is_update = kind == LIVE_RUN
+    if not is_update:
         await work.run(
             "segments.begin_run",
             ref=ref,
@@ -135,30 +140,31 @@ async def _record_run(
             revision=row["revision"],
             now=now,
         )
-    ended: dict[str, Any] = {
+    outcome: dict[str, Any] = {
         **dict.fromkeys(("sequence", "snapshot", "rows", "entered", "departed", "error")),
         "state": SUCCESS,
     }
     try:
-        ended |= await _calculate(work, row, store=store, asked=asked, quiet=quiet)
+        outcome |= await _calculate(work, row, store=store, guests=guests, is_update=is_update)
     except Exception as fault:
-        ended |= {"state": FAILED, "error": _failure_message(fault)}
+        outcome |= {"state": FAILED, "error": _failure_message(fault)}
         if not isinstance(fault, ApiError):
             log.exception("segment %s cannot be calculated", row["ref"])
-        # The job tries again; what changed is not forgotten before that.
-        again = quiet if isinstance(fault, Unavailable) else may_pass(fault)
-        if again or (kind == ON_DEMAND and not isinstance(fault, ApiError)):
-            await _end_run(work, row, ref, kind, ended, quiet=quiet)
+        # The job runs again; the changed guests stay queued until then.
+        is_temporary = is_update if isinstance(fault, Unavailable) else may_pass(fault)
+        if is_temporary or (kind == ON_DEMAND and not isinstance(fault, ApiError)):
+            await _end_run(work, row, ref, kind, outcome, is_update=is_update)
             raise
-    return await _end_run(work, row, ref, kind, ended, quiet=quiet)
+    return await _end_run(work, row, ref, kind, outcome, is_update=is_update)
 
 
 async def _end_run(
-    work: Work, row: Row, ref: UUID, kind: str, ended: dict[str, Any], *, quiet: bool
+    work: Work, row: Row, ref: UUID, kind: str, outcome: dict[str, Any], *, is_update: bool
 ) -> Record:
-    changed = ended["entered"] or ended["departed"] or ended["error"]
-    if quiet and changed:
-        # Looking at what changed is a run of its own only where it changed the segment.
+    """Store the outcome of a run; an update without effect is not stored."""
+    has_effect = outcome["entered"] or outcome["departed"] or outcome["error"]
+    if is_update and has_effect:
+        # An update is recorded as a run only if it changed the segment or failed.
         await work.run(
             "segments.begin_run",
             ref=ref,
@@ -168,13 +174,17 @@ async def _end_run(
             revision=row["revision"],
             now=clock.now(),
         )
-    run = await work.one("segments.end_run", ref=ref, now=clock.now(), **ended)
-    return run or {"ref": ref, "segment_ref": row["ref"], "kind": kind, **ended}
+    run = await work.one("segments.end_run", ref=ref, now=clock.now(), **outcome)
+    return run or {"ref": ref, "segment_ref": row["ref"], "kind": kind, **outcome}
 
 
 async def _calculate(
-    work: Work, row: Row, *, store: bool, asked: Collection[str] | None, quiet: bool
+    work: Work, row: Row, *, store: bool, guests: Collection[str] | None, is_update: bool
 ) -> dict[str, Any]:
+    """Find the members of a segment in one snapshot; returns the columns of the run.
+
+    `store`: also store the members and queue notifications; without it members are only counted.
+    """
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
         count_members,
@@ -186,23 +196,23 @@ async def _calculate(
         entered: Sequence[Row] = ()
         departed: Sequence[Row] = ()
         if not store:
-            size, found = await count_members(lake, question, segments.SAMPLE)
+            size, members = await count_members(lake, question, segments.SAMPLE)
         else:
-            found = await find_members(lake, question, asked)
-            entered, departed = await _store_members(work, row, found, asked)
+            members = await find_members(lake, question, guests)
+            entered, departed = await _store_members(work, row, members, guests)
             counted = await work.one("segments.count_members", segment=row["ref"])
             size = counted["size"] if counted else 0
-        if not quiet or entered or departed:
-            sample = row["sample"] if asked is not None else found[: segments.SAMPLE]
+        if not is_update or entered or departed:
+            sample = row["sample"] if guests is not None else members[: segments.SAMPLE]
             total = await segments.count_guests(work)
-            # What changed is told against the last whole run, not against seconds ago.
+            # The previous size is that of the last run for all guests, not of the last update.
             await work.run(
                 "segments.calculated",
                 ref=row["ref"],
                 size=size,
                 total=total,
                 sample=sample,
-                keep_previous=quiet,
+                keep_previous=is_update,
                 now=lake.snapshot.taken_at,
             )
         return {
@@ -215,25 +225,28 @@ async def _calculate(
 
 
 async def _store_members(
-    work: Work, row: Row, found: list[str], asked: Collection[str] | None
+    work: Work, row: Row, members: list[str], guests: Collection[str] | None
 ) -> tuple[list[Row], list[Row]]:
-    """Store who is a member now; tell who entered and who left. In the question's transaction."""
-    await work.run("segments.make_found")
-    await work.copy_in("segments.copy_found", ((UUID(ref),) for ref in found))
-    guests = None if asked is None else list(asked)
-    departed = await work.all("segments.depart", segment=row["ref"], asked=guests)
+    """Store the current members and queue notifications; returns the entered and departed guests.
+
+    Runs in the transaction of the snapshot. `guests`: the guests that were calculated; None: all.
+    """
+    await work.run("segments.create_found_members")
+    await work.copy_in("segments.copy_found_members", ((UUID(ref),) for ref in members))
+    refs = None if guests is None else list(guests)
+    departed = await work.all("segments.depart", segment=row["ref"], guests=refs)
     entered = await work.all("segments.enter", segment=row["ref"], now=clock.now())
     for change, rows in (("entered", entered), ("departed", departed)):
         await queue_notifications(work, row, change, [each["guest_ref"] for each in rows])
-    # The next segment's members go into the same table.
-    await work.run("segments.empty_found")
+    # The members of the next segment are copied to the same table.
+    await work.run("segments.empty_found_members")
     return entered, departed
 
 
 async def queue_notifications(
     work: Work, segment: Row, change: str, guests: Sequence[UUID]
 ) -> None:
-    """Tell who wants to know that guests `entered` or `departed`."""
+    """Queue messages to the webhook of a segment that guests `entered` or `departed`."""
     if not segment["webhook"]:
         return
     for start in range(0, len(guests), NOTIFICATION_SIZE):
@@ -249,6 +262,7 @@ async def queue_notifications(
 
 
 def _failure_message(fault: Exception) -> str:
+    """Return the message of an API error, or the class name of any other exception."""
     return fault.message if isinstance(fault, ApiError) else type(fault).__name__
 
 

@@ -1,4 +1,4 @@
-"""Segments: define, publish, pause, ask who is in them and why (segmentation-and-export.md 1)."""
+"""Segments: define, publish, pause, preview and explain them (segmentation-and-export.md 1)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from innkeeper.store.work import Json, Work
 
 SINGULAR: Final = "Segment"
 PUBLISH: Final = "segments.publish"
-"""The task that makes a segment Live."""
+"""The name of the task that makes a segment Live."""
 SAMPLE: Final = 10
 LONGEST_NAME: Final = 128
 MOST_TAGS: Final = 50
@@ -41,20 +41,22 @@ FRIENDLY: Final = re.compile(r"[a-z0-9_]{1,128}")
 
 
 async def list_all(work: Work) -> list[Record]:
-    """Every segment, newest first."""
+    """List every segment, newest first."""
     return await work.all("segments.list", parts=_COLUMNS)
 
 
 async def fetch(work: Work, segment: UUID | str) -> Record:
-    """One segment by ref or friendly id; raises `Unknown`."""
+    """Fetch one segment by ref or friendly id; raises `Unknown`."""
     ref = segment if isinstance(segment, UUID) else _ref_of(segment)
     row = await work.one("segments.fetch", parts=_COLUMNS, ref=ref, friendly_id=str(segment))
     return row or _unknown(segment)
 
 
 async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem] = ()) -> Record:
-    """A new Draft; raises `Invalid` with `problems` and all others, and `Conflict` for a taken
-    friendly id."""
+    """Create a segment with status Draft.
+
+    Raises `Invalid` with `problems` and every other problem, `Conflict` if the friendly id exists.
+    """
     problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
     async with work.transaction():
         fields = await _read_columns(work, body, problems)
@@ -80,10 +82,10 @@ async def change(
     expected: Expected | None = None,
     problems: Sequence[Problem] = (),
 ) -> Record:
-    """Another definition, name, tags or webhook; 409 while it is Live (1.1).
+    """Change the definition, name, tags or webhook of a segment; 409 while it is Live (1.1).
 
-    Raises `Invalid` with `problems` and all others, and `Outdated` where the caller expects another
-    version.
+    Raises `Invalid` with `problems` and every other problem, and `Outdated` if the stored version
+    is not the expected one.
     """
     unknown = await find_unknown_events(work, body.get("definition"))
     async with work.transaction():
@@ -93,8 +95,8 @@ async def change(
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
         if body.get("definition") != row["definition"]:
             problems = [*problems, *unknown]
-        named = body.get("friendlyId")
-        if named not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(named)):
+        new_id = body.get("friendlyId")
+        if new_id not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(new_id)):
             problems = [*problems, Problem("friendlyId", "cannot be changed")]
         fields = await _read_columns(work, {**_body_of(row), **body}, problems, row["definition"])
         if fields.pop("friendly_id") != row["friendly_id"]:
@@ -118,10 +120,10 @@ async def change(
 async def delete(
     work: Work, segment: UUID | str, *, accepted: str = "", expected: Expected | None = None
 ) -> None:
-    """Remove a segment; 409 while it is Live, and `InUse` while others use it.
+    """Delete a segment; 409 while it is Live, and `InUse` while others use it.
 
-    `accepted`: the `usage.token_of` uses that whoever deletes it has seen. Exports among them stay
-    without a source, with their files, until they are given another.
+    `accepted`: the `usage.token_of` the uses that the caller has confirmed. Exports among them stay
+    with their files, but without a segment until another is set.
     """
     async with work.transaction():
         row = await _fetch_locked(work, segment, "segments.lock_whole")
@@ -130,10 +132,10 @@ async def delete(
             raise Conflict(f"A segment that is {row['status']} cannot be deleted: pause it first.")
         uses = await usage.of_segment(work, row)
         usage.refuse_unless_accepted(f"Segment {row['friendly_id']}", uses, accepted)
-        left = await work.all(
+        exports = await work.all(
             "exports.leave_source", segment=row["ref"], actor=work.actor, now=clock.now()
         )
-        for export in left:
+        for export in exports:
             before = {**export, "segment_ref": row["ref"]}
             await audit.record(work, EXPORT, "change", before, export)
         await work.run("segments.delete", ref=row["ref"])
@@ -141,14 +143,15 @@ async def delete(
 
 
 async def lock_against_deletion(work: Work, segment: UUID | str) -> UUID | None:
-    """The ref of a segment, kept from being deleted until the transaction ends; None without."""
+    """Lock a segment against deletion until the transaction ends; returns its ref, or None if there
+    is no such segment."""
     ref = segment if isinstance(segment, UUID) else _ref_of(segment)
     row = await work.one("segments.hold", ref=ref, friendly_id=str(segment))
     return row["ref"] if row else None
 
 
 async def start(work: Work, segment: UUID | str) -> Record:
-    """Publish: it becomes Live in the background; on an error it goes back to where it was."""
+    """Publish a segment: it becomes Live in the background; on failure its status is restored."""
     async with work.transaction():
         row = await _fetch_locked(work, segment)
         moved = await _set_status(work, row, PUBLISHING, came_from=row["status"])
@@ -158,7 +161,7 @@ async def start(work: Work, segment: UUID | str) -> Record:
 
 
 async def pause(work: Work, segment: UUID | str) -> Record:
-    """Stop calculating; nobody is stored as a member any more."""
+    """Pause a segment: it is no longer calculated, and its stored members are deleted."""
     async with work.transaction():
         row = await _fetch_locked(work, segment)
         moved = await _set_status(work, row, PAUSED)
@@ -167,44 +170,47 @@ async def pause(work: Work, segment: UUID | str) -> Record:
         return moved
 
 
-async def finish_publishing(work: Work, segment: UUID, *, good: bool) -> Record:
-    """The end of a publishing: Scheduled and then Live, or back (1.1)."""
+async def finish_publishing(work: Work, segment: UUID, *, is_successful: bool) -> Record:
+    """Finish publishing: set Scheduled and then Live, or restore the previous status (1.1)."""
     async with work.transaction():
         row = await _fetch_locked(work, segment)
         if row["status"] != PUBLISHING:
             return row
-        if not good:
+        if not is_successful:
             return await _set_status(work, row, row["came_from"] or DRAFT)
         return await _set_status(work, await _set_status(work, row, SCHEDULED), LIVE)
 
 
 async def revisions(work: Work, segment: UUID | str) -> list[Record]:
-    """What a segment was, newest first."""
+    """List the revisions of a segment, newest first."""
     row = await fetch(work, segment)
     return await work.all("segments.revisions", ref=row["ref"])
 
 
 async def of_guest(work: Work, guest: UUID) -> list[Record]:
-    """The Live segments a guest is stored as a member of: ref, friendly_id, name, since."""
+    """List the Live segments that store a guest as member: ref, friendly_id, name, since."""
     return await work.all("segments.of_guest", guest=guest)
 
 
 async def explain(work: Work, segment: UUID | str, guest: UUID) -> Verdict:
-    """Whether a guest is in a segment now, and why; raises `Unknown`, `Conflict` for SQL."""
+    """Explain whether a guest is in a segment now; raises `Unknown`, `Conflict` for SQL."""
     row = await fetch(work, segment)
     return await explain_definition(work, row["definition"], guest)
 
 
 async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -> Verdict:
-    """The same of a definition that need not be kept; raises `Invalid` as well."""
-    known = await traits.list_current(work)
-    definition = segment_reading.read(body, known)
+    """Explain whether a guest matches a definition, which need not be stored.
+
+    Raises `Invalid`, `Unknown`, and `Conflict` for SQL.
+    """
+    every = await traits.list_current(work)
+    definition = segment_reading.read(body, every)
     if definition.sql is not None:
         raise Conflict("A segment written in SQL has no rules to explain.")
     rows = await guest_rows(work, guest)
     if rows is None:
         raise Unknown("Guest", guest)
-    values = await traits.compute_from_rows(work, known, rules.traits_in(definition), rows)
+    values = await traits.compute_from_rows(work, every, rules.traits_in(definition), rows)
     person = GuestRows(rows.row, rows.tables, values)
     return matches(rules.resolved(definition, clock.now()), person)
 
@@ -212,9 +218,9 @@ async def explain_definition(work: Work, body: Mapping[str, Any], guest: UUID) -
 async def preview(
     work: Work, definition: Mapping[str, Any], problems: Sequence[Problem] = ()
 ) -> Record:
-    """How many guests a definition would hold, of how many, and some of them.
+    """Count the guests that match a definition: {size, total, sample}.
 
-    Raises `Invalid` with `problems` and all others.
+    Raises `Invalid` with `problems` and every other problem.
     """
     from innkeeper.lake.segment_members import (  # noqa: PLC0415 - loads SQLGlot
         Question,
@@ -237,19 +243,20 @@ async def preview(
 
 
 async def count_guests(work: Work) -> int:
-    """All guests that segments choose from: kept by the store, so not counted."""
+    """Return the number of live guests, which the store maintains: rows are not counted."""
     row = await work.one("guests.count_all")
     return int(row["total"]) if row else 0
 
 
 async def check_sql_early(definition: Any) -> None:
-    """Check the SQL of a definition before a connection is taken; `check` raises what is wrong."""
+    """Check the SQL of a definition before a connection is used; `check_definition` raises the
+    problems."""
     if isinstance(definition, Mapping):
         await sql_process.check_early(definition.get("sql"))
 
 
 async def check_definition(work: Work, definition: Any, stored: Any = None) -> None:
-    """Raises `Invalid` for a definition that could not be asked; `stored` has been checked."""
+    """Raise `Invalid` for an invalid definition; the SQL of `stored` is not checked again."""
     if not isinstance(definition, Mapping):
         raise Invalid(Problem("definition", "must be an object"))
     read = segment_reading.read(definition, await traits.list_current(work))
@@ -258,10 +265,13 @@ async def check_definition(work: Work, definition: Any, stored: Any = None) -> N
 
 
 async def _read_columns(
-    work: Work, body: Mapping[str, Any], found: Sequence[Problem], stored: Any = None
+    work: Work, body: Mapping[str, Any], early_problems: Sequence[Problem], stored: Any = None
 ) -> dict[str, Any]:
-    """The columns of a body; raises `Invalid` with the problems that were found and all others."""
-    problems = [*found]
+    """Read the columns of a segment from a request body.
+
+    Raises `Invalid` with `early_problems` and every other problem.
+    """
+    problems = [*early_problems]
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
         problems.append(Problem("name", f"size must be between 1 and {LONGEST_NAME}"))
@@ -270,8 +280,8 @@ async def _read_columns(
     if not isinstance(friendly, str) or not FRIENDLY.fullmatch(friendly):
         problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
     tags = body.get("tags") or []
-    good = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
-    if not good or len(tags) > MOST_TAGS:
+    are_strings = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    if not are_strings or len(tags) > MOST_TAGS:
         problems.append(Problem("tags", f"must be an array of at most {MOST_TAGS} strings"))
     webhook = body.get("webhook")
     if webhook is not None:
@@ -294,12 +304,12 @@ async def _read_columns(
 
 
 def friendly_id(name: str) -> str:
-    """A friendly id made of a name: lower-case letters, digits and underscores (2.2)."""
+    """Make a friendly id from a name: lower-case letters, digits and underscores (2.2)."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or f"n_{uuid4().hex[:8]}"
 
 
 def web_address_problems(work: Work, field: str, url: Any) -> list[Problem]:
-    """What keeps messages from being sent to a web address."""
+    """Return the problems of a URL that messages are to be sent to."""
     try:
         check_url(work.settings, url)
     except BadAddress as error:
@@ -308,6 +318,7 @@ def web_address_problems(work: Work, field: str, url: Any) -> list[Problem]:
 
 
 def _body_of(row: Record) -> dict[str, Any]:
+    """Return a stored segment in the form of a request body."""
     return {
         "name": row["name"],
         "friendlyId": row["friendly_id"],
@@ -318,11 +329,13 @@ def _body_of(row: Record) -> dict[str, Any]:
 
 
 async def _fetch_locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:
+    """Fetch a segment and lock its row until the transaction ends; raises `Unknown`."""
     ref = (await fetch(work, segment))["ref"]
     return await work.one(lock, parts=_COLUMNS, ref=ref) or _unknown(segment)
 
 
 async def _set_status(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:
+    """Set the status of a locked segment; raises `Conflict` if the transition is not allowed."""
     if status not in NEXT[row["status"]]:
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
     moved = await work.one(

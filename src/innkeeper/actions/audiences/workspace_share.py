@@ -1,8 +1,8 @@
-"""How many deliveries and webhooks of one workspace are under way in one process.
+"""Limit how many deliveries and webhooks of one workspace run at the same time in one process.
 
-They have slots of their own beside other jobs. A workspace takes one more only while it has fewer
-than are free: one that is alone gets half of them, each of two a third, and however many workspaces
-have slow destinations, some are free for the others.
+They use slots that are separate from other jobs. A workspace takes another slot only while it has
+fewer than are free. A single workspace gets half of the slots, each of two gets a third, and so on:
+however many workspaces have slow destinations, slots stay free for the others.
 """
 
 from collections import Counter
@@ -12,23 +12,24 @@ from datetime import timedelta
 from typing import Final
 
 SLOTS: Final = 64
-"""Of deliveries and webhooks together, in one process."""
+"""Slots of deliveries and webhooks together, in one process."""
 SOON: Final = timedelta(seconds=1)
-"""When to ask again for a slot: at once would keep jobs that came later waiting."""
+"""When to ask for a slot again: asking at once would delay jobs that were queued later."""
 
-_under_way: Counter[str] = Counter()
+_running: Counter[str] = Counter()
+"""Slots in use by workspace."""
 
 
 @contextmanager
 def workspace_slot(workspace: str) -> Iterator[bool]:
-    """Whether this workspace has a slot left, which is taken until the block ends."""
-    if _under_way[workspace] >= SLOTS - _under_way.total():
+    """Yield whether this workspace gets a slot; it is released at the end of the block."""
+    if _running[workspace] >= SLOTS - _running.total():
         yield False
         return
-    _under_way[workspace] += 1
+    _running[workspace] += 1
     try:
         yield True
     finally:
-        _under_way[workspace] -= 1
-        if not _under_way[workspace]:
-            del _under_way[workspace]
+        _running[workspace] -= 1
+        if not _running[workspace]:
+            del _running[workspace]

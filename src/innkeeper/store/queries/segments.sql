@@ -1,11 +1,11 @@
 -- segments.columns
--- What is read of a segment.
+-- The columns of a segment.
 ref, friendly_id, name, status, came_from, tags, definition, revision, archived, size,
 previous_size, total, sample, last_run_at, last_live_at, webhook, webhook_secret, modified_by,
 created_at, modified_at
 
 -- segments.create
--- A new segment and its first revision; no row when its friendly id is taken.
+-- Insert a segment and its first revision; no row if its friendly id exists.
 WITH created AS (
     INSERT INTO {ws}.segments
         (ref, friendly_id, name, status, tags, definition, webhook, webhook_secret, modified_by,
@@ -26,15 +26,15 @@ SELECT * FROM created
 SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s
 
 -- segments.lock
--- One segment by ref, held until the transaction ends.
+-- One segment by ref, locked until the transaction ends.
 SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- segments.lock_whole
--- One segment by ref, which nothing can refer to anew until the transaction ends.
+-- One segment by ref, locked against changes and new references until the transaction ends.
 SELECT {columns} FROM {ws}.segments WHERE ref = %(ref)s FOR UPDATE
 
 -- segments.hold
--- The ref of a segment by ref or friendly id, kept from being deleted until the transaction ends.
+-- The ref of a segment by ref or friendly id, locked against deletion until the transaction ends.
 SELECT ref FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id)s FOR KEY SHARE
 
 -- segments.list
@@ -42,7 +42,7 @@ SELECT ref FROM {ws}.segments WHERE ref = %(ref)s OR friendly_id = %(friendly_id
 SELECT {columns} FROM {ws}.segments ORDER BY created_at DESC, ref
 
 -- segments.publishing
--- Segments that are to be calculated for the first time and made Live.
+-- Segments that are being published: pending their first run.
 SELECT ref FROM {ws}.segments WHERE status = 'PUBLISHING' ORDER BY created_at, ref
 
 -- segments.in_status
@@ -50,7 +50,7 @@ SELECT ref FROM {ws}.segments WHERE status = 'PUBLISHING' ORDER BY created_at, r
 SELECT {columns} FROM {ws}.segments WHERE status = ANY (%(statuses)s) ORDER BY created_at, ref
 
 -- segments.rewrite
--- A locked segment as it is now, and its new revision.
+-- Replace the columns of a locked segment and insert its new revision.
 WITH written AS (
     UPDATE {ws}.segments SET name = %(name)s, tags = %(tags)s, definition = %(definition)s,
         webhook = %(webhook)s, webhook_secret = %(webhook_secret)s, archived = %(archived)s,
@@ -66,34 +66,34 @@ WITH written AS (
 SELECT * FROM written
 
 -- segments.delete
--- Remove a segment with its runs and members.
+-- Delete a segment with its runs and members.
 DELETE FROM {ws}.segments WHERE ref = %(ref)s
 
 -- segments.set_status
--- Another status for a locked segment.
+-- Set the status of a locked segment.
 UPDATE {ws}.segments SET status = %(status)s, came_from = %(came_from)s,
     last_live_at = CASE WHEN %(status)s = 'LIVE' THEN %(now)s ELSE last_live_at END
 WHERE ref = %(ref)s
 RETURNING {columns}
 
 -- segments.calculated
--- What the last run of a segment found.
+-- Store the result of the last run of a segment.
 UPDATE {ws}.segments SET previous_size = CASE WHEN %(keep_previous)s THEN previous_size ELSE size END,
     size = %(size)s, total = %(total)s, sample = %(sample)s, last_run_at = %(now)s
 WHERE ref = %(ref)s
 
 -- segments.revisions
--- What a segment was, newest first.
+-- The revisions of a segment, newest first.
 SELECT revision, name, definition, modified_by, modified_at
 FROM {ws}.segment_revisions WHERE segment_ref = %(ref)s ORDER BY revision DESC
 
 -- segments.begin_run
--- Note that a run began.
+-- Insert a run that starts.
 INSERT INTO {ws}.segment_runs (ref, segment_ref, kind, state, engine, revision, started_at)
 VALUES (%(ref)s, %(segment)s, %(kind)s, 'RUNNING', %(engine)s, %(revision)s, %(now)s)
 
 -- segments.end_run
--- Note how a run ended.
+-- Store the outcome of a run.
 UPDATE {ws}.segment_runs SET state = %(state)s, sequence = %(sequence)s, snapshot = %(snapshot)s,
     rows = %(rows)s, entered = %(entered)s, departed = %(departed)s, error = %(error)s,
     finished_at = %(now)s
@@ -109,39 +109,39 @@ FROM {ws}.segment_runs WHERE segment_ref = %(segment)s
 ORDER BY started_at DESC, ref LIMIT %(limit)s
 
 -- segments.fail_cut_off
--- Runs that have been running for longer than any may were cut off.
+-- Mark runs as failed that started before a time and have not finished.
 UPDATE {ws}.segment_runs SET state = 'FAILED', finished_at = %(now)s,
     error = 'The run was cut off.'
 WHERE state = 'RUNNING' AND started_at < %(before)s
 
--- segments.make_found
--- Where the guests that a run found are put; empty again when its transaction ends.
-CREATE TEMPORARY TABLE IF NOT EXISTS segment_found (guest_ref uuid PRIMARY KEY) ON COMMIT DELETE ROWS
+-- segments.create_found_members
+-- Create the temporary table for the members that a run finds; emptied at the end of a transaction.
+CREATE TEMPORARY TABLE IF NOT EXISTS found_members (guest_ref uuid PRIMARY KEY) ON COMMIT DELETE ROWS
 
--- segments.copy_found
--- The guests that a run found.
-COPY pg_temp.segment_found (guest_ref) FROM STDIN (FORMAT binary)
+-- segments.copy_found_members
+-- Copy the members that a run found.
+COPY pg_temp.found_members (guest_ref) FROM STDIN (FORMAT binary)
 
 -- segments.depart
--- Take out who is no member any more: of those asked about, or of all.
+-- Delete members that a run did not find: of the guests that it calculated, or of all guests.
 DELETE FROM {ws}.segment_members AS m
-WHERE segment_ref = %(segment)s AND (%(asked)s::uuid[] IS NULL OR guest_ref = ANY (%(asked)s))
-  AND NOT EXISTS (SELECT FROM pg_temp.segment_found AS f WHERE f.guest_ref = m.guest_ref)
+WHERE segment_ref = %(segment)s AND (%(guests)s::uuid[] IS NULL OR guest_ref = ANY (%(guests)s))
+  AND NOT EXISTS (SELECT FROM pg_temp.found_members AS f WHERE f.guest_ref = m.guest_ref)
 RETURNING guest_ref
 
 -- segments.enter
--- Put in who is a member now.
+-- Insert members that a run found and that were not stored.
 INSERT INTO {ws}.segment_members (segment_ref, guest_ref, since)
-SELECT %(segment)s, guest_ref, %(now)s FROM pg_temp.segment_found
+SELECT %(segment)s, guest_ref, %(now)s FROM pg_temp.found_members
 ON CONFLICT DO NOTHING
 RETURNING guest_ref
 
 -- segments.forget_members
--- Nobody is stored as a member of a segment that is not calculated.
+-- Delete the stored members of a segment that is paused.
 DELETE FROM {ws}.segment_members WHERE segment_ref = %(segment)s
 
 -- segments.count_members
--- How many are stored as members.
+-- Count the stored members of a segment.
 SELECT count(*) AS size FROM {ws}.segment_members WHERE segment_ref = %(segment)s
 
 -- segments.members
@@ -156,8 +156,7 @@ FROM {ws}.segment_members AS m JOIN {ws}.segments AS s ON s.ref = m.segment_ref
 WHERE m.guest_ref = %(guest)s ORDER BY s.name
 
 -- segments.touch
--- Part of a flush: the guests behind what it took, and who stands for them, where a Live segment
--- or a notice of one may depend on them.
+-- Part of a flush: mark as changed the guests of the flushed rows, and their survivors.
 WITH changed AS (
     SELECT ref AS guest_ref FROM pg_temp.lake_taken WHERE kind = 'guest'
     UNION
@@ -181,37 +180,37 @@ WHERE g.survivor_ref IS NOT NULL
 SELECT EXISTS (SELECT FROM {ws}.segments WHERE status = 'LIVE') AS live
 
 -- segments.touched
--- Guests that changed since Live segments looked at them.
+-- Guests that changed since the last update of Live segments.
 SELECT sequence, guest_ref FROM {ws}.segment_touched ORDER BY sequence LIMIT %(most)s
 
 -- segments.forget_touched
--- Guests that Live segments have looked at.
+-- Delete changed guests that the update of Live segments has handled.
 DELETE FROM {ws}.segment_touched WHERE sequence = ANY (%(sequences)s)
 
 -- segments.forget_all_touched
--- Guests that nobody needs to look at: no segment is Live.
+-- Delete all changed guests, which no update needs while no segment is Live.
 DELETE FROM {ws}.segment_touched
 
 -- segments.forget_guests
--- Take guests that are erased out of all memberships; what they were members of.
-WITH gone AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[])),
+-- Delete erased guests from all segments; returns their memberships.
+WITH untouched AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[])),
 members AS (
     DELETE FROM {ws}.segment_members WHERE guest_ref = ANY (%(guests)s::uuid[])
     RETURNING segment_ref, guest_ref
-), fewer AS (
-    UPDATE {ws}.segments AS s SET size = greatest(s.size - lost.number, 0)
-    FROM (SELECT segment_ref, count(*) AS number FROM members GROUP BY segment_ref) AS lost
-    WHERE s.ref = lost.segment_ref
+), resized AS (
+    UPDATE {ws}.segments AS s SET size = greatest(s.size - deleted.number, 0)
+    FROM (SELECT segment_ref, count(*) AS number FROM members GROUP BY segment_ref) AS deleted
+    WHERE s.ref = deleted.segment_ref
 )
 SELECT segment_ref, guest_ref FROM members
 
 -- segments.forget_samples
--- Take guests that are erased out of the samples of segments.
+-- Remove erased guests from the samples of segments.
 UPDATE {ws}.segments SET sample = ARRAY(
     SELECT each FROM unnest(sample) AS each WHERE each <> ALL (%(guests)s::uuid[])
 )
 WHERE sample && %(guests)s::uuid[]
 
--- segments.empty_found
--- Room for the next segment's guests.
-DELETE FROM pg_temp.segment_found
+-- segments.empty_found_members
+-- Empty the temporary table for the next segment.
+DELETE FROM pg_temp.found_members
