@@ -329,7 +329,7 @@ def test_f21_a_context_id_is_not_taken_from_another_key(owner: Person, site: Sit
     assert owner.post("/settings/aliases", **form, client_key=theirs).status_code == 303
     answer = owner.post("/settings/aliases", **form, client_key=mine)
     assert answer.status_code == 409
-    assert f"ctx-two stands for {theirs}" in html.unescape(answer.text)
+    assert f"ctx-two is an alias of {theirs}" in html.unescape(answer.text)
 
 
 @pytest.fixture

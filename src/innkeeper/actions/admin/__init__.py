@@ -1,1 +1,1 @@
-"""What an operator keeps: workspaces, keys, users, configuration, jobs, the audit log."""
+"""Administration: workspaces, keys, users, configuration, jobs, the audit log."""

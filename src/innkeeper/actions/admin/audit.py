@@ -1,4 +1,4 @@
-"""The log of who changed what: written in the transaction of the change, read by filters."""
+"""The audit log: rows are written in the transaction of the change and listed by filters."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from innkeeper.store.work import Json, Work
 
 
 def subject_hash(subject: object) -> bytes:
-    """What names a guest in the log: nothing that leads to the guest without knowing its ref."""
+    """Return the hash that identifies a guest in the log without disclosing its ref."""
     return digest("audit", str(subject)).bytes
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSubject:
-    """Whom or what a row is about; of a guest it goes with an erasure."""
+    """The subject of a row; that of a guest is cleared when the guest is erased."""
 
     kind: str
     name: str
-    """What a person knows it by: an e-mail address, a friendly id; the ref of a guest."""
+    """The name to display: an e-mail address, a friendly id, the ref of a guest."""
 
 
 GUEST: Final = "guest"
@@ -36,7 +36,7 @@ USER: Final = "user"
 def changed(
     before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str]
 ) -> dict[str, list[Any]]:
-    """{field: [before, after]} of the fields that differ."""
+    """Return {field: [before, after]} of the fields that differ."""
     return {
         name: [before.get(name), after.get(name)]
         for name in names
@@ -54,11 +54,11 @@ async def note(
     workspace: str | None = None,
     **details: Any,
 ) -> None:
-    """That `work.actor` did `action`, e.g. `guest.edit`, to the guest or other `subject`.
+    """Record that `work.actor` did `action`, e.g. `guest.edit`, to the guest or other `subject`.
 
-    `about` names it for people, `changes` are {field: [before, after]}. Of a guest both are
-    personal data: give its ref as `subject`, so that an erasure finds them. `workspace` is whose
-    log shows it, where `work` is of none.
+    `about` is the name to display, `changes` are {field: [before, after]}. Both are personal data
+    if the subject is a guest: pass its ref as `subject`, so that an erasure finds them. `workspace`
+    is the workspace whose log lists the row, if `work` has none.
     """
     await work.run(
         "audit.note",
@@ -86,10 +86,10 @@ async def record(
     workspace: str | None = None,
     **details: Any,
 ) -> None:
-    """That `work.actor` changed configuration: from one state to another, None where there is none.
+    """Record that `work.actor` changed configuration from `before` to `after`; None: no such state.
 
     Every action that changes configuration calls this in the transaction of the change, so that
-    all who call the action leave the same row. `action` is `kind.verb` unless given.
+    API, screens and CLI write the same row. `action` defaults to `kind.verb`.
     """
     state = after if after is not None else before or {}
     await note(
@@ -104,8 +104,11 @@ async def record(
 async def count_repeat(
     work: Work, action: str, user: Record | None, address: str, since: datetime
 ) -> None:
-    """That somebody tried `action` once more: one row an hour for each account, since anybody may
-    try; without `user` one for all addresses that nobody has, whatever was typed."""
+    """Record another attempt of `action`, at most one row an hour for each account.
+
+    Anybody can try to log in, so repeats only raise the count in the row. Without `user`, all
+    unknown e-mail addresses share one row, and the address is not stored.
+    """
     await work.run(
         "audit.note_again",
         now=clock.now(),
@@ -120,23 +123,26 @@ async def count_repeat(
 
 
 async def erase(work: Work, guests: Iterable[UUID]) -> int:
-    """Take guests out of the log: it goes on saying what was done, and no more to whom."""
+    """Remove guests from the log: rows still state the action, but not the guest or the changes.
+
+    Returns the number of rows.
+    """
     return await work.run("audit.erase", subjects=[subject_hash(guest) for guest in guests])
 
 
 async def erase_definitions(work: Work, guests: Iterable[UUID]) -> int:
-    """Take what was changed of segments, exports and traits out of the log, where it compares with
-    an e-mail address or a phone number of guests who are still stored; how many rows."""
+    """Remove changes of segments, exports and traits from the log that contain an e-mail address or
+    a phone number of guests; call it while the guests are stored. Returns the number of rows."""
     return await work.run("audit.erase_definitions", guests=list(guests), workspace=work.workspace)
 
 
 async def of_guests(work: Work, guests: Iterable[UUID]) -> list[Record]:
-    """What the log holds of guests."""
+    """List the rows of the log about guests."""
     return await work.all("audit.of_subjects", subjects=[subject_hash(ref) for ref in guests])
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it."""
+    """Convert a value to one that JSON can represent."""
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -154,7 +160,7 @@ async def list_(
     limit: int = 50,
     offset: int = 0,
 ) -> Page:
-    """A page of the log as a workspace sees it, newest first."""
+    """List a page of the log of a workspace, newest first."""
     rows = await work.all(
         "audit.list",
         workspace=workspace,
@@ -168,6 +174,6 @@ async def list_(
 
 
 async def list_filter_values(work: Work, workspace: str) -> Record:
-    """The `actors` and `actions` that the log knows."""
+    """List the `actors` and `actions` that occur in the log of a workspace."""
     row = await work.one("audit.words", workspace=workspace) or {}
     return {name: row.get(name) or [] for name in ("actors", "actions")}

@@ -1,4 +1,4 @@
-"""Handing work to the background: queued in the caller's own transaction."""
+"""Queue jobs in the caller's transaction, and helpers for repeated attempts."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 DELIVERIES: Final = "deliveries"
-"""The queue with slots of its own: a destination that does not answer takes none of other jobs."""
+"""A queue with separate slots: a destination that does not respond blocks no other jobs."""
 ATTEMPTS: Final = 30
-"""Of what cannot go on because something is away: for two hours, where that is told at once."""
+"""Attempts of a job whose dependency is unavailable: about two hours if each fails at once."""
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 MESSAGE_LENGTH_MAX: Final = 500
@@ -30,10 +30,10 @@ async def try_each(
     *,
     ends: tuple[type[Exception], ...] = (),
 ) -> None:
-    """Do something with every item, whatever becomes of the others; `doing` is for the log.
+    """Call `act` for every item, also after failures; `doing` describes the action in the log.
 
-    Raises the first fault once all were tried; one of the kinds `ends` at once, since all others
-    would meet it too.
+    Raises the first exception after all items were tried. An exception of the types `ends` is
+    raised at once, since every other item would fail in the same way.
     """
     first: Exception | None = None
     for item in items:
@@ -49,7 +49,7 @@ async def try_each(
 
 
 class RetryAt(Exception):
-    """A job is to run again at a time that it chose itself; it counts its attempts."""
+    """Raised by a job to run again at a time of its choice; the job counts its attempts itself."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__(f"again at {at}")
@@ -57,7 +57,7 @@ class RetryAt(Exception):
 
 
 def next_attempt(attempts: int) -> datetime | None:
-    """When what has failed so often is tried again; None: no more."""
+    """Return the time of the next attempt after `attempts` failures; None after the last."""
     if attempts >= ATTEMPTS:
         return None
     return clock.now() + pause(attempts)
@@ -66,13 +66,15 @@ def next_attempt(attempts: int) -> datetime | None:
 def pause(
     attempts: int, first: timedelta = FIRST_PAUSE, longest: timedelta = LONGEST_PAUSE
 ) -> timedelta:
-    """How long to wait after so many failed attempts: twice as long each time."""
+    """Return the pause after `attempts` failures: it doubles each time, up to `longest`."""
     return min(first * (1 << min(attempts - 1, 20)), longest)
 
 
 async def put_off(work: Work, query: str, record: Record, fault: Exception) -> str:
-    """Note by `query` why something that counts its `attempts` cannot go on now and raise `Later`;
-    what was wrong, when it was tried often enough."""
+    """Store an attempt that failed and raise `RetryAt`, or return the error after the last attempt.
+
+    `query` stores attempts, error and next attempt of the `record`, which counts its `attempts`.
+    """
     attempts, error = record["attempts"] + 1, operator_message(fault)
     at = next_attempt(attempts)
     await work.run(query, ref=record["ref"], attempts=attempts, error=error, at=at)
@@ -82,10 +84,10 @@ async def put_off(work: Work, query: str, record: Record, fault: Exception) -> s
 
 
 def operator_message(fault: BaseException) -> str:
-    """What an operator is told of a fault: ours in its words, with what was behind it."""
+    """Return the message of an exception for operators: API errors with message and cause."""
     if isinstance(fault, ApiError):
-        why = fault.__cause__
-        return f"{fault.message} ({operator_message(why)})" if why else fault.message
+        cause = fault.__cause__
+        return f"{fault.message} ({operator_message(cause)})" if cause else fault.message
     return f"{type(fault).__name__}: {fault}"[:MESSAGE_LENGTH_MAX]
 
 
@@ -98,11 +100,11 @@ async def defer(
     queue: str = "default",
     **args: Any,
 ) -> int:
-    """Queue the task of that name for this workspace; its id.
+    """Queue the task of that name for this workspace; returns the id of the job.
 
     `lock`: jobs with the same lock run one at a time, in the order they were queued; one that is
-    tried again later holds up those behind it. `queue`: whose slots it takes. The job starts once
-    the transaction has committed, and never if it has not.
+    retried later blocks those behind it. `queue`: the queue whose slots it uses. The job starts
+    after the transaction commits, and never if it rolls back.
     """
     row = await work.one(
         "jobs.defer",
@@ -112,25 +114,26 @@ async def defer(
         queue=queue,
         args=Json({"workspace": work.workspace, **args}),
     )
-    assert row is not None  # noqa: S101 - the function answers with an id
+    assert row is not None  # noqa: S101 - the function returns an id
     return int(row["id"])
 
 
 async def defer_once(
     work: Work, task: str, *, lock: str, queue: str = "default", **args: Any
 ) -> bool:
-    """The same unless a job with that lock waits or runs already; whether it was queued."""
-    given = Json({"workspace": work.workspace, **args})
-    row = await work.one("jobs.defer_once", task=task, lock=lock, queue=queue, args=given)
+    """Queue a task unless a job with that lock is pending or running; returns whether it was
+    queued."""
+    payload = Json({"workspace": work.workspace, **args})
+    row = await work.one("jobs.defer_once", task=task, lock=lock, queue=queue, args=payload)
     return row is not None
 
 
 async def count_jobs(work: Work) -> dict[str, int]:
-    """How many jobs are `due` and not begun, `running`, or `failed` (kept for some days)."""
+    """Count the jobs that are `due` but not started, `running`, or `failed` (stored for days)."""
     row = await work.one("jobs.counts")
     return dict(row or {})
 
 
 async def list_jobs(work: Work, status: str | None = None, limit: int = 100) -> list[Record]:
-    """The newest jobs: id, task, status, attempts, scheduled_at, workspace."""
+    """List the newest jobs: id, task, status, attempts, scheduled_at, workspace."""
     return await work.all("jobs.list", status=status, limit=limit)

@@ -1,4 +1,4 @@
-"""What a workspace is configured with: its points of sale, and its settings as callers see them."""
+"""Points of sale of a workspace, and its settings as a client reads them."""
 
 from typing import Any, Final
 
@@ -13,12 +13,12 @@ DATA_MODEL: Final = "2.1"
 
 
 async def points_of_sale(work: Work) -> list[Record]:
-    """Every point of sale, by name."""
+    """List every point of sale, by name."""
     return await work.all("points_of_sale.list")
 
 
 async def create_point_of_sale(work: Work, changes: Changes) -> Record:
-    """A new point of sale; 409 when the name is taken."""
+    """Create a point of sale; 409 if the name exists."""
     created: Record = {name: changes.get(name) for name in PointOfSale.fields}
     created["timeout_minutes"] = created["timeout_minutes"] or DEFAULT_TIMEOUT
     created["test"] = created["test"] or None
@@ -32,7 +32,7 @@ async def create_point_of_sale(work: Work, changes: Changes) -> Record:
 async def change_point_of_sale(
     work: Work, name: str, timeout_minutes: int | None = None, test: bool | None = None
 ) -> Record:
-    """Another timeout, or whether it is for tests; raises OperatorError for an unknown one."""
+    """Change the timeout of a point of sale, or whether it is for tests; raises OperatorError."""
     async with work.transaction():
         before = await work.one("points_of_sale.lock", name=name)
         row = await work.one(
@@ -45,7 +45,7 @@ async def change_point_of_sale(
 
 
 async def delete_point_of_sale(work: Work, name: str) -> None:
-    """Remove a point of sale; raises `Unknown`."""
+    """Delete a point of sale; raises `Unknown`."""
     async with work.transaction():
         row = await work.one("points_of_sale.delete", name=name)
         if row is None:
@@ -54,7 +54,7 @@ async def delete_point_of_sale(work: Work, name: str) -> None:
 
 
 async def settings(work: Work) -> dict[str, Any]:
-    """The workspace as a client's configuration call sees it."""
+    """Return the settings of the workspace that a client's configuration request reads."""
     return {
         "client_key": work.actor,
         "name": work.workspace,

@@ -1,4 +1,4 @@
-"""API keys: a public client key, and a secret token that is shown once."""
+"""API keys: a public client key and a secret token, which is displayed once."""
 
 import hashlib
 import secrets
@@ -18,14 +18,14 @@ from innkeeper.store.work import Row, Work
 
 Compatibility = Literal["open", "official"]
 
-# The channel on which every process learns that a key changed; the payload is the client key.
+# Channel of notifications to every process that a key changed; the payload is the client key.
 CHANNEL: Final = "innkeeper_keys"
 _ALPHANUMERICS: Final = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key with its token, which nobody can show again."""
+    """A new key with its token, which cannot be displayed again."""
 
     client_key: str
     api_token: str
@@ -34,7 +34,7 @@ class NewKey:
 
 
 def token_digest(token: str) -> bytes:
-    """What is stored of a token: 256 random bits need no slow hash."""
+    """Return the stored hash of a token: 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -47,9 +47,10 @@ async def create(
     scopes: frozenset[Scope] = DEFAULT_SCOPES,
     by: frozenset[Scope] = EVERY_SCOPE,
 ) -> NewKey:
-    """Create a key for a workspace, with no scope that its maker lacks (`by`).
+    """Create a key for a workspace.
 
-    Raises OperatorError when there is no such workspace, and `Forbidden`.
+    Raises OperatorError if there is no such workspace, and `Forbidden` for a scope that the caller
+    lacks (`by`).
     """
     _check_scopes(scopes, by)
     if await work.one("control.find_workspace", name=workspace) is None:
@@ -71,15 +72,15 @@ async def create(
             scopes=in_order(scopes),
             now=clock.now(),
         )
-        made: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
-        made |= {"scopes": in_order(scopes), "api_token": "new"}
-        await audit.record(work, KEY, "create", None, made, workspace=workspace)
+        after: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
+        after |= {"scopes": in_order(scopes), "api_token": "new"}
+        await audit.record(work, KEY, "create", None, after, workspace=workspace)
         await _announce(work, key.client_key)
     return key
 
 
 async def create_first(work: Work, workspace: str) -> NewKey | None:
-    """A key for a workspace that never had one, however many processes ask at once; else None."""
+    """Create a key if the workspace never had one, else return None; safe in parallel processes."""
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
         if await work.one("control.list_keys", workspace=workspace) is not None:
@@ -88,24 +89,25 @@ async def create_first(work: Work, workspace: str) -> NewKey | None:
 
 
 async def find(work: Work, client_key: str) -> Row | None:
-    """The key that has not been revoked: client_key, token_sha256, workspace, compatibility, …"""
+    """Find a key that is not revoked: client_key, token_sha256, workspace, compatibility, …"""
     return await work.one("control.find_key", client_key=client_key)
 
 
 async def find_alias(work: Work, alias: str) -> Row | None:
-    """The key, not revoked, that a context id stands for (stream-api.md 1)."""
+    """Find the key, not revoked, of which a context id is an alias (stream-api.md 1)."""
     return await work.one("control.find_alias", alias=alias)
 
 
 async def list_aliases(work: Work) -> list[Row]:
-    """Every alias of a client key: alias, client_key, created_at."""
+    """List every alias of a client key: alias, client_key, created_at."""
     return await work.all("control.list_aliases")
 
 
 async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool = False) -> None:
-    """Let a context id stand for a key, at once and in every process.
+    """Make a context id an alias of a key, with immediate effect in every process.
 
-    Raises OperatorError, and `Conflict` where it is `only_new` and stands for another key.
+    Raises OperatorError for an unknown key, and `Conflict` if `only_new` is set and it is an alias
+    of another key.
     """
     async with work.transaction():
         key = await find(work, client_key)
@@ -113,16 +115,16 @@ async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool =
             raise _unknown(client_key)
         stored = await work.one("control.lock_alias", alias=alias)
         if only_new and stored is not None and stored["client_key"] != client_key:
-            raise Conflict(f"{alias} stands for {stored['client_key']}: remove it first.")
-        row = await work.one("control.name_key", alias=alias, client_key=client_key)
+            raise Conflict(f"{alias} is an alias of {stored['client_key']}: remove it first.")
+        row = await work.one("control.set_alias", alias=alias, client_key=client_key)
         await audit.record(work, ALIAS, "create", stored, row, workspace=key["workspace"])
         await _announce(work, client_key)
 
 
 async def delete_alias(work: Work, alias: str) -> None:
-    """Take an alias of a key away at once; raises OperatorError for an unknown one."""
+    """Delete an alias of a key with immediate effect; raises OperatorError for an unknown one."""
     async with work.transaction():
-        row = await work.one("control.forget_alias", alias=alias)
+        row = await work.one("control.delete_alias", alias=alias)
         if row is None:
             raise OperatorError(f"There is no alias {alias}.")
         key = await find(work, row["client_key"])
@@ -132,28 +134,31 @@ async def delete_alias(work: Work, alias: str) -> None:
 
 
 async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
-    """Every key, or a workspace's, revoked ones too, oldest first, without tokens."""
+    """List every key, or those of a workspace, including revoked ones, oldest first, without
+    tokens."""
     return await work.all("control.list_keys", workspace=workspace)
 
 
 async def revoke(work: Work, client_key: str) -> None:
-    """End a key at once in every process; raises OperatorError for an unknown or ended one."""
+    """Revoke a key with immediate effect in every process.
+
+    Raises OperatorError for an unknown or revoked key.
+    """
     async with work.transaction():
-        known = await _lock_key(work, client_key)
+        stored = await _lock_key(work, client_key)
         await work.run("control.revoke_key", client_key=client_key, now=clock.now())
-        await _record(work, "revoke", known, {"revoked": True})
+        await _record(work, "revoke", stored, {"revoked": True})
         await _announce(work, client_key)
 
 
 def version_of(key: Row) -> str:
-    """A word for what can be changed of a key (a row of `versioned`): another one when any of it
-    is, its token included."""
+    """Return the version of a key row, which changes with its compatibility, scopes and token."""
     scopes = str(in_order(scopes_in(key)))
     return digest("key", key["compatibility"], scopes, bytes(key["token_sha256"]).hex()).hex
 
 
 async def list_versions(work: Work, workspace: str) -> dict[str, str]:
-    """The `version_of` each key of a workspace that has not been revoked."""
+    """Return client key -> `version_of` each key of a workspace that is not revoked."""
     rows = await work.all("control.keys_with_digests", workspace=workspace)
     return {row["client_key"]: version_of(row) for row in rows}
 
@@ -165,22 +170,23 @@ async def rotate(
     by: frozenset[Scope] = EVERY_SCOPE,
     expected: Expected | None = None,
 ) -> NewKey:
-    """Another token for a key, the old one ends; raises OperatorError for an unknown key.
+    """Replace the token of a key; the old one is no longer valid.
 
-    The new token does all that the key may, so nobody gets one of a key with a scope that they
-    lack (`by`): raises `Forbidden`, and `Outdated` where `version_of` the key is another.
+    The new token grants all scopes of the key, so the caller must have them (`by`). Raises
+    OperatorError for an unknown key, `Forbidden` for a scope that the caller lacks, and `Outdated`
+    if the `version_of` the key is not the expected one.
     """
     token = secrets.token_urlsafe(32)
     async with work.transaction():
-        known = await _lock_key(work, client_key, expected)
-        _check_scopes(scopes_in(known), by)
+        stored = await _lock_key(work, client_key, expected)
+        _check_scopes(scopes_in(stored), by)
         await work.run(
             "control.rotate_key", client_key=client_key, token_sha256=token_digest(token)
         )
-        # Any two words that differ: of a secret only that it is another is recorded.
-        await _record(work, "rotate", {**known, "api_token": "old"}, {"api_token": "new"})
+        # Two different values: of a secret, only the change is recorded.
+        await _record(work, "rotate", {**stored, "api_token": "old"}, {"api_token": "new"})
         await _announce(work, client_key)
-    return NewKey(client_key, token, known["compatibility"], scopes_in(known))
+    return NewKey(client_key, token, stored["compatibility"], scopes_in(stored))
 
 
 async def set_compatibility(
@@ -190,16 +196,16 @@ async def set_compatibility(
     *,
     expected: Expected | None = None,
 ) -> None:
-    """Let other documents decide for a key, at once in every process.
+    """Set which API documents apply to the callers of a key, with immediate effect everywhere.
 
-    Raises OperatorError, and `Outdated` where `version_of` the key is another.
+    Raises OperatorError, and `Outdated` if the `version_of` the key is not the expected one.
     """
     async with work.transaction():
-        known = await _lock_key(work, client_key, expected)
+        stored = await _lock_key(work, client_key, expected)
         await work.run(
             "control.set_compatibility", client_key=client_key, compatibility=compatibility
         )
-        await _record(work, "compatibility", known, {"compatibility": compatibility})
+        await _record(work, "compatibility", stored, {"compatibility": compatibility})
         await _announce(work, client_key)
 
 
@@ -211,22 +217,21 @@ async def set_scopes(
     by: frozenset[Scope] = EVERY_SCOPE,
     expected: Expected | None = None,
 ) -> None:
-    """Change what a key may do, at once and in every process.
+    """Set the scopes of a key, with immediate effect in every process.
 
-    Who lacks a scope (`by`) can neither give nor take it. Raises OperatorError, `Forbidden`, and
-    `Outdated` where `version_of` the key is another.
+    A caller can neither grant nor withdraw a scope that they lack (`by`). Raises OperatorError,
+    `Forbidden`, and `Outdated` if the `version_of` the key is not the expected one.
     """
     async with work.transaction():
-        known = await _lock_key(work, client_key, expected)
-        _check_scopes(scopes ^ scopes_in(known), by)
+        stored = await _lock_key(work, client_key, expected)
+        _check_scopes(scopes ^ scopes_in(stored), by)
         await work.run("control.set_scopes", client_key=client_key, scopes=in_order(scopes))
-        await _record(work, "scopes", known, {"scopes": in_order(scopes)})
+        await _record(work, "scopes", stored, {"scopes": in_order(scopes)})
         await _announce(work, client_key)
 
 
 async def _lock_key(work: Work, client_key: str, expected: Expected | None = None) -> Row:
-    """A key that nobody else changes until the transaction ends; raises OperatorError, and
-    `Outdated`."""
+    """Lock a key until the transaction ends; raises OperatorError, and `Outdated`."""
     row = await work.one("control.lock_key", client_key=client_key)
     if row is None:
         raise _unknown(client_key)
@@ -235,29 +240,32 @@ async def _lock_key(work: Work, client_key: str, expected: Expected | None = Non
     return row
 
 
-async def _record(work: Work, verb: str, known: Row, changes: Row) -> None:
-    before = {**known, "scopes": in_order(scopes_in(known))}
+async def _record(work: Work, verb: str, stored: Row, changes: Row) -> None:
+    """Record the change of a key in the audit log."""
+    before = {**stored, "scopes": in_order(scopes_in(stored))}
     after = {**before, **changes}
-    await audit.record(work, KEY, verb, before, after, workspace=known["workspace"])
+    await audit.record(work, KEY, verb, before, after, workspace=stored["workspace"])
 
 
 def scopes_in(row: Row) -> frozenset[Scope]:
-    """The scopes of a stored key."""
+    """Return the scopes of a stored key."""
     return frozenset(map(Scope, row["scopes"]))
 
 
 def _check_scopes(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
+    """Raise `Forbidden` for scopes that the caller lacks (`by`)."""
     lacking = in_order(scopes - by)
     if lacking:
         raise Forbidden(f"A key cannot be wider than its maker: you lack {', '.join(lacking)}.")
 
 
 async def touch(work: Work, client_key: str) -> None:
-    """Note that a key was used now; written at most once a minute."""
+    """Store that a key was used now, at most once a minute."""
     await work.run("control.touch_key", client_key=client_key, now=clock.now())
 
 
 async def _announce(work: Work, client_key: str) -> None:
+    """Notify every process that its cached copy of a key is out of date."""
     await work.run("control.announce_key", client_key=client_key)
 
 

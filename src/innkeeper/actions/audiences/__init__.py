@@ -1,1 +1,1 @@
-"""Segments, what is computed of guests, and what is handed to other tools."""
+"""Segments, computed traits, reports, audience exports and webhooks."""

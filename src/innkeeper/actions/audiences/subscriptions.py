@@ -1,4 +1,4 @@
-"""Who is told by webhook of what: the address of a segment or an export, changed at any time."""
+"""Webhooks of segments and exports: list, create and delete them, retry their messages."""
 
 from typing import Final
 
@@ -17,12 +17,13 @@ _AUDITED: Final = {"segment": audited.SEGMENT, "export": audited.EXPORT}
 
 
 async def list_all(work: Work) -> list[Record]:
-    """kind, friendly_id, name, url, and how many of its messages wait, arrived, were given up."""
+    """List every webhook: kind, friendly_id, name, url, and how many of its messages are pending,
+    were delivered or were cancelled."""
     return await work.all("webhooks.subscriptions")
 
 
 def version_of(rows: list[Record]) -> str:
-    """A word for the webhooks that `list_all` lists: another one when any address is."""
+    """Return the version of the webhooks that `list_all` returns; it changes with any URL."""
     each = [f"{row['kind']}:{row['friendly_id']} {row['url']}" for row in rows]
     return digest("webhooks", *each).hex
 
@@ -30,8 +31,11 @@ def version_of(rows: list[Record]) -> str:
 async def put(
     work: Work, kind: str, friendly_id: str, url: str, expected: Expected | None = None
 ) -> str:
-    """Create a webhook; the secret that its messages are signed with. Raises `Invalid`,
-    `Unknown`, and `Outdated` where `version_of` all webhooks is another."""
+    """Create a webhook; returns the secret that its messages are signed with.
+
+    Raises `Invalid`, `Unknown`, and `Outdated` if the `version_of` all webhooks is not the expected
+    one.
+    """
     if problems := segments.web_address_problems(work, "url", url):
         raise Invalid(*problems)
     stored = stored_secrets.new_webhook_secret(work)
@@ -45,7 +49,7 @@ async def remove(work: Work, kind: str, friendly_id: str, expected: Expected | N
 
 
 async def retry_message(work: Work, sequence: int) -> None:
-    """Try a message anew that was given up; raises `Conflict` for one that was not."""
+    """Queue a cancelled message again; raises `Conflict` for any other."""
     async with work.transaction():
         if not await work.run("webhooks.again", sequence=sequence, now=clock.now()):
             raise Conflict("Only a message that was given up is sent again.")
@@ -60,6 +64,7 @@ async def _write(
     secret: str | None,
     expected: Expected | None,
 ) -> None:
+    """Set or clear a webhook; raises `Invalid`, `Unknown`, `Outdated`."""
     if kind not in KINDS:
         raise Invalid(Problem("kind", f"value must be one of {','.join(KINDS)}"))
     async with work.transaction():

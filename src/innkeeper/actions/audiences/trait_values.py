@@ -1,4 +1,4 @@
-"""Computed traits to look at: one of them, who uses which, the values that guests have."""
+"""Values of computed traits: how many guests have which value, for the screens and previews."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,16 +18,17 @@ MOST_VALUES: Final = 8
 
 
 async def preview(work: Work, body: Mapping[str, Any]) -> Record:
-    """The values of a trait that need not be kept, as `look`; raises `Invalid`."""
+    """Describe the values of a trait that need not be stored, as `describe`; raises `Invalid`."""
     return await _describe(work, rules.as_of(rules.read("preview", body), clock.now()))
 
 
 async def describe(work: Work, name: str) -> Record:
-    """The values of a trait as they are now: {type, currency, guests, total, at, values, sample}.
+    """Describe the current values of a trait: {type, currency, guests, total, at, values, sample}.
 
-    `guests` of `total` have a value: counts and sums where there is something to count. `values`
-    are the most frequent with their guests, `sample` the greatest, or of texts any, with the refs
-    of their guests; numbers have `least`, `average` and `greatest` besides. Raises `Unknown`.
+    `guests` of `total` have a value; of a count or a sum, one that is not zero. `values` are the
+    most frequent values with their number of guests. `sample` has the greatest values (of a text:
+    any) with the refs of their guests. Numbers also have `least`, `average` and `greatest`. Raises
+    `Unknown`.
     """
     every = await traits.list_current(work)
     if name not in every:
@@ -43,7 +44,7 @@ async def _describe(work: Work, trait: Trait) -> Record:
         guests, *spread = (await lake.rows(trait_sql.spread(values, trait.type)))[0]
         ranked = await lake.rows(catalogue_sql.ranked(values, "", MOST_VALUES))
         sample = await lake.rows(trait_sql.extremes(values, SAMPLE))
-    found: Record = {
+    result: Record = {
         "type": trait.type,
         "currency": trait.currency,
         "guests": guests,
@@ -53,5 +54,5 @@ async def _describe(work: Work, trait: Trait) -> Record:
         "sample": [(str(ref), value) for ref, value in sample],
     }
     if trait.type == NUMBER:
-        found |= dict(zip(("least", "average", "greatest"), spread, strict=True))
-    return found
+        result |= dict(zip(("least", "average", "greatest"), spread, strict=True))
+    return result

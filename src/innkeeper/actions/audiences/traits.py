@@ -1,4 +1,4 @@
-"""Computed traits: define them, and compute them for one guest."""
+"""Computed traits: define them and compute them for one guest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -22,11 +22,11 @@ from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.work import Json, Work
 
 RECALCULATE: Final = "segments.recalculate"
-"""The task that calculates a Live segment whole."""
+"""The name of the task that recalculates a Live segment for all guests."""
 
 
 async def list_current(work: Work) -> Traits:
-    """Every trait there is, as of now."""
+    """Return every built-in and defined trait, with relative dates as of now."""
     now = clock.now()
     own = {
         row["name"]: rules.as_of(rules.read(row["name"], row["definition"]), now)
@@ -36,7 +36,7 @@ async def list_current(work: Work) -> Traits:
 
 
 async def list_all(work: Work) -> list[Record]:
-    """The built-in traits, then those defined here."""
+    """List the built-in traits, then the traits defined in this workspace."""
     built = [
         {"name": trait.name, "type": trait.type, "doc": trait.doc, "builtin": True}
         for trait in BUILTIN.values()
@@ -53,7 +53,7 @@ async def list_all(work: Work) -> list[Record]:
 
 
 async def fetch(work: Work, name: str) -> Record:
-    """One trait, built in ones in any currency: as `traits.list_all`; raises `Unknown`."""
+    """Fetch one trait as `list_all` does, built-in ones in any currency; raises `Unknown`."""
     for row in await work.all("traits.list"):
         if row["name"] == name:
             trait = rules.read(name, row["definition"])
@@ -74,14 +74,14 @@ async def put(
     only_new: bool = False,
     problems: Sequence[Problem] = (),
 ) -> Record:
-    """Define a trait, or define it anew: Live segments that ask for it are calculated again.
+    """Create or replace a trait; Live segments that use it are recalculated in the background.
 
-    Raises `Invalid` with `problems` and all others, `Conflict` where a segment or an export could
-    not be asked any more or where it is `only_new` and there is one, and `Outdated` where the
-    caller expects another version.
+    Raises `Invalid` with `problems` and every other problem; `Conflict` if a segment or an export
+    would become invalid, or if `only_new` is set and the trait exists; `Outdated` if the stored
+    version is not the expected one.
     """
     unknown = await find_unknown_events(work, {"filterGroups": [body]})
-    problems = [*problems, *(one.moved("definition.filterGroups[0].", "") for one in unknown)]
+    problems = [*problems, *(each.moved("definition.filterGroups[0].", "") for each in unknown)]
     try:
         trait = rules.read(name, body)
     except Invalid as invalid:
@@ -100,7 +100,7 @@ async def put(
             "traits.put", name=name, definition=Json(dict(body)), actor=work.actor, now=clock.now()
         )
         if row is None:
-            raise RuntimeError(f"trait {name} was not stored")
+            raise RuntimeError(f"Trait {name} was not stored.")
         await audit.record(work, TRAIT, "change" if stored else "create", stored, row)
         every = await list_current(work)
         for segment in await work.all("segments.list", parts=_SEGMENTS):
@@ -118,7 +118,7 @@ async def put(
 
 
 async def delete(work: Work, name: str, expected: Expected | None = None) -> None:
-    """Remove a trait; raises `Unknown`, and `InUse` while segments or exports ask for it."""
+    """Delete a trait; raises `Unknown`, and `InUse` while segments or exports use it."""
     async with work.transaction():
         stored = await work.one("traits.lock", name=name)
         if stored is None:
@@ -130,17 +130,17 @@ async def delete(work: Work, name: str, expected: Expected | None = None) -> Non
 
 
 async def lock_against_deletion(work: Work) -> None:
-    """Keep traits, which a definition may ask for, from being deleted before it is stored."""
+    """Lock all traits against deletion until the transaction ends: a definition may use them."""
     await work.all("traits.hold")
 
 
 async def compute_for_guest(
     work: Work, guest: UUID, *, include_relative: bool = True
 ) -> dict[str, Any]:
-    """Every trait of a guest as it is now, in each currency of its orders; raises `Unknown`.
+    """Compute every trait of a guest as of now, in each currency of its orders; raises `Unknown`.
 
-    `placed`: also those that depend on all others, which take a question to the lake; without it
-    they are None.
+    `include_relative`: also compute the traits that depend on all guests, which needs a query of
+    the lake; without it they are None.
     """
     rows = await guest_rows(work, guest)
     if rows is None:
@@ -148,8 +148,8 @@ async def compute_for_guest(
     every = await list_current(work)
     codes = sorted({str(row["core_currency_code"]) for row in rows.of("orders")})
     names = [*every, *(f"{name}.{code}" for name in IN_CURRENCY for code in codes)]
-    wanted = [name for name in names if name in every]
-    return await compute_from_rows(work, every, wanted, rows, include_relative=include_relative)
+    existing = [name for name in names if name in every]
+    return await compute_from_rows(work, every, existing, rows, include_relative=include_relative)
 
 
 async def compute_from_rows(
@@ -160,44 +160,45 @@ async def compute_from_rows(
     *,
     include_relative: bool = True,
 ) -> dict[str, Any]:
-    """Traits of a guest whose rows are known, by name; what depends on others, of the lake."""
-    found = {
+    """Compute traits, by name, from the rows of a guest; relative ones are read from the lake."""
+    values = {
         name: None if trait.relative else rules.computed(trait, rows_that_meet(trait.group, guest))
         for name, trait in ((name, every.trait(name)) for name in names)
     }
-    relative = [name for name in found if every.trait(name).relative]
-    # Who never bought has no place among buyers: nothing to ask.
+    relative = [name for name in values if every.trait(name).relative]
+    # A guest without purchases has no rank among buyers: no query is needed.
     if (
         include_relative
         and relative
         and rules.computed(every.trait("orderCount"), guest.of("orders"))
     ):
-        found |= await _compute_relative(work, every, relative, guest.row["guest_ref"])
-    return found
+        values |= await _compute_relative(work, every, relative, guest.row["guest_ref"])
+    return values
 
 
 async def _compute_relative(
     work: Work, every: Traits, names: Iterable[str], guest: str
 ) -> dict[str, Any]:
+    """Read the traits of a guest that depend on all guests from the lake, by name."""
     from sqlglot import exp  # noqa: PLC0415 - slow to import
 
     from innkeeper.lake.trait_sql import trait_values  # noqa: PLC0415
 
-    found = {}
+    by_name = {}
     async with opened(work) as lake:
         for name in names:
             values = exp.select("value").from_(trait_values(every.trait(name)).subquery("v"))
             rows = await lake.rows(values.where(exp.column("guest_ref").eq(guest)))
-            found[name] = rows[0][0] if rows else None
-    return found
+            by_name[name] = rows[0][0] if rows else None
+    return by_name
 
 
-def _check_readable(asker: str, definition: Mapping[str, Any], every: Traits) -> None:
-    """Raises `Conflict` where traits are no more what a definition compares."""
+def _check_readable(user: str, definition: Mapping[str, Any], every: Traits) -> None:
+    """Raise `Conflict` if a changed trait makes the definition of `user` invalid."""
     try:
         segment_reading.read(definition, every)
     except Invalid as invalid:
-        raise Conflict(f"{asker} could not be asked: {invalid.message}") from None
+        raise Conflict(f"{user} would become invalid: {invalid.message}") from None
 
 
 _SEGMENTS: Final = {"columns": ("segments.columns",)}

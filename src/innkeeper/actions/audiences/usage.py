@@ -1,4 +1,4 @@
-"""What uses a segment, a trait or a point of sale: looked at before it is deleted."""
+"""Find what uses a segment, a trait or a point of sale, before it is deleted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ WEBHOOK: Final = "webhook"
 SITE: Final = "site"
 EVENTS: Final = "events"
 RECENT_EVENTS: Final = 1000
-"""The latest events that are looked at for their points of sale."""
+"""The number of latest events whose points of sale are counted."""
 _KINDS: Final = {
     SEGMENT: "Segment",
     TRAIT_USE: "Trait",
@@ -33,47 +33,48 @@ _POINT_OF_SALE: Final = frozenset({"point_of_sale", "pos"})
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One thing that uses another."""
+    """A definition, webhook, site or group of events that uses something else."""
 
     kind: str
     name: str
-    """What it is addressed by: a friendly id, a trait's name, a URL, a site."""
+    """The id of the user: a friendly id, a trait's name, a URL, a site."""
     title: str
     verb: str
-    """What it does with the thing: `reads it`."""
+    """How it uses the thing: `reads it`."""
 
     @property
     def sentence(self) -> str:
+        """The use as a sentence of an error message."""
         if self.kind == EVENTS:
             return f"{self.title} {self.verb}."
         return f"{_KINDS[self.kind]} {self.name} {self.verb}."
 
 
 def token_of(uses: Iterable[Use]) -> str:
-    """What a form sends back to say that these uses were shown; empty for none."""
-    named = sorted(f"{use.kind}:{use.name}" for use in uses)
-    return digest("uses", *named).hex if named else ""
+    """Return the token by which a form confirms that these uses were displayed; empty for none."""
+    names = sorted(f"{use.kind}:{use.name}" for use in uses)
+    return digest("uses", *names).hex if names else ""
 
 
 def refuse_unless_accepted(what: str, uses: Sequence[Use], accepted: str) -> None:
-    """Raise `InUse` when `what` is used by others than those that `accepted` stands for."""
+    """Raise `InUse` if the uses of `what` are not those that the token `accepted` confirms."""
     if token_of(uses) != accepted:
         raise InUse(what, [use.sentence for use in uses])
 
 
 async def of_segment(work: Work, segment: Record) -> list[Use]:
-    """Exports that read a segment, and the webhook that learns who enters and leaves it."""
+    """List the exports that read a segment and its webhook."""
     rows = await work.all("exports.of_segment", segment=segment["ref"])
-    found = [Use(EXPORT, row["friendly_id"], row["name"], "reads it") for row in rows]
+    uses = [Use(EXPORT, row["friendly_id"], row["name"], "reads it") for row in rows]
     if segment["webhook"]:
         url = segment["webhook"]
-        found.append(Use(WEBHOOK, url, url, "learns who enters and leaves it"))
-    return found
+        uses.append(Use(WEBHOOK, url, url, "learns who enters and leaves it"))
+    return uses
 
 
 async def of_traits(work: Work) -> dict[str, list[Use]]:
-    """Trait -> the segments and exports that ask for it, whatever their status."""
-    found: dict[str, list[Use]] = defaultdict(list)
+    """Return trait -> the segments and exports that use it, whatever their status."""
+    uses: dict[str, list[Use]] = defaultdict(list)
     for kind, row in await _list_definitions(work):
         names = (
             traits_in_export(row["shape"])
@@ -81,18 +82,19 @@ async def of_traits(work: Work) -> dict[str, list[Use]]:
             else traits_in_definition(row["definition"])
         )
         for name in names:
-            found[name].append(Use(kind, row["friendly_id"], row["name"], f"asks for trait {name}"))
-    return found
+            uses[name].append(Use(kind, row["friendly_id"], row["name"], f"asks for trait {name}"))
+    return uses
 
 
 async def of_trait(work: Work, name: str) -> list[Use]:
-    """The segments and exports that ask for a trait."""
+    """List the segments and exports that use a trait."""
     return (await of_traits(work)).get(name, [])
 
 
 async def of_points_of_sale(work: Work) -> dict[str, list[Use]]:
-    """Point of sale -> the definitions that compare it, the sites that mean it, late events."""
-    found: dict[str, list[Use]] = defaultdict(list)
+    """Return point of sale -> the definitions that compare it, the sites mapped to it, and the
+    number of recent events with it."""
+    uses: dict[str, list[Use]] = defaultdict(list)
     for kind, row in [
         *await _list_definitions(work),
         *((TRAIT_USE, row) for row in await _traits(work)),
@@ -100,28 +102,28 @@ async def of_points_of_sale(work: Work) -> dict[str, list[Use]]:
         body = (row["shape"].get("filter") or {}) if kind == EXPORT else row["definition"]
         name = row["name"] if kind == TRAIT_USE else row["friendly_id"]
         for point in _points_of_sale(body):
-            found[point].append(Use(kind, name, row["name"], "compares its name"))
+            uses[point].append(Use(kind, name, row["name"], "compares its name"))
     for row in await work.all("stream_settings.sites"):
         use = Use(SITE, row["site"], row["site"], "means it")
-        found[row["point_of_sale"]].append(use)
+        uses[row["point_of_sale"]].append(use)
     for row in await work.all("points_of_sale.recent", most=RECENT_EVENTS):
         title = f"{row['events']:,} of the last {row['total']:,} events"
-        found[row["name"]].append(Use(EVENTS, row["name"], title, "name it"))
-    return found
+        uses[row["name"]].append(Use(EVENTS, row["name"], title, "name it"))
+    return uses
 
 
 def traits_in_export(shape: Mapping[str, Any]) -> set[str]:
-    """The traits that an export names in a column, in its template or in its filter."""
+    """Return the traits that an export uses in a column, its template or its filter."""
     return traits_named(shape) | traits_in_definition(shape.get("filter") or {})
 
 
 def traits_in_definition(definition: Mapping[str, Any]) -> set[str]:
-    """The traits that the JSON of a definition names, though it may be one of yesterday's."""
+    """Return the traits in the JSON of a definition, which need not be valid any more."""
     return {rule["field"] for rule in _rules(definition) if rule.get("location") == TRAIT}
 
 
 def _points_of_sale(definition: Mapping[str, Any]) -> set[str]:
-    """The values that the rules of a definition compare points of sale with."""
+    """Return the values that the rules of a definition compare points of sale with."""
     return {
         value
         for rule in _rules(definition)
@@ -132,7 +134,7 @@ def _points_of_sale(definition: Mapping[str, Any]) -> set[str]:
 
 
 def _rules(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Every rule of the JSON of a segment or a trait: of its groups, and of steps of sequences."""
+    """Yield every rule in the JSON of a segment or a trait: of groups and of sequence steps."""
     yield from definition.get("rules") or ()
     for group in definition.get("filterGroups") or ():
         yield from group.get("rules") or ()
@@ -141,6 +143,7 @@ def _rules(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 async def _list_definitions(work: Work) -> list[tuple[str, Record]]:
+    """List (kind, row) of every segment and every export."""
     segments = await work.all("segments.list", parts={"columns": ("segments.columns",)})
     exports = await work.all("exports.list", parts={"columns": ("exports.columns",)})
     return [*((SEGMENT, row) for row in segments), *((EXPORT, row) for row in exports)]

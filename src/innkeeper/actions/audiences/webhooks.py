@@ -1,8 +1,8 @@
-"""Messages to other systems: kept with what they tell of, sent until they arrive, signed.
+"""Send signed webhook messages: stored with the change that they report, retried until delivered.
 
-A later message to an address waits for an earlier one. Each address has a job of its own
-(`background.DELIVERIES`), so that one that is down or slow keeps none but its own messages waiting,
-and holds no connection to the database meanwhile.
+Messages to one URL are sent in order: a later one waits for an earlier one. Each URL has its own
+job (queue `background.DELIVERIES`), so a URL that is down or slow delays only its own messages. No
+database connection is held while a message is sent.
 """
 
 import hmac
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 SIGNATURE: Final = "X-Innkeeper-Signature"
 SEND: Final = "webhooks.send_to"
 SECONDS: Final = 10.0
-"""How long one message may take, from the look-up of the name to the status of the response."""
+"""Time limit of one message, from the DNS lookup to the status of the response."""
 TURN_SECONDS: Final = 15.0
-"""How long an address that takes its messages keeps its slot before others get their turn."""
+"""How long a URL that accepts its messages holds its slot before other URLs get it."""
 ATTEMPTS: Final = 14
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
@@ -41,23 +41,26 @@ RETENTION: Final = timedelta(days=7)
 
 
 async def queue_message(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
-    """Queue a message in the transaction of what it tells of."""
+    """Queue a message in the transaction of the change that it reports."""
     body = msgspec.json.encode(message, enc_hook=str)
     await work.run("webhooks.put", url=url, secret=secret, body=body, now=clock.now())
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What became of one address's turn."""
+    """The result of one job that sends the messages of a URL."""
 
     delivered: int
-    """Messages that arrived."""
+    """Number of delivered messages."""
     pause: timedelta | None = None
-    """After what time the next turn is; None when nothing is due."""
+    """Time until the job should run again; None if no message is due."""
 
 
 async def queue_due(work: Work) -> int:
-    """Queue a job for every address that has messages due and no job yet; how many."""
+    """Queue a job for each URL that has due messages and no job; returns how many.
+
+    Also deletes messages older than `RETENTION`.
+    """
     queued = 0
     for row in await work.all("webhooks.addresses", now=clock.now()):
         queued += await background.defer_once(
@@ -72,45 +75,45 @@ async def queue_due(work: Work) -> int:
 
 
 async def send_due_messages(lend: Lend, url: str) -> SendResult:
-    """Send what is due to one address, until one fails or its turn is over."""
-    began, sent = time.monotonic(), 0
+    """Send the due messages of one URL until one fails or `TURN_SECONDS` are over."""
+    started, delivered = time.monotonic(), 0
     with ExitStack() as stack:
         while True:
             async with lend() as work:
                 message = await work.one("webhooks.next", url=url)
             if message is None or message["due_at"] > clock.now():
-                return SendResult(sent)
-            if not sent and not stack.enter_context(workspace_slot(work.workspace)):
-                return SendResult(sent, SOON)
-            if time.monotonic() - began > TURN_SECONDS:
-                return SendResult(sent, timedelta(0))
+                return SendResult(delivered)
+            if not delivered and not stack.enter_context(workspace_slot(work.workspace)):
+                return SendResult(delivered, SOON)
+            if time.monotonic() - started > TURN_SECONDS:
+                return SendResult(delivered, timedelta(0))
             error = await _send(work.settings, message)
             async with lend() as work:
                 await _record_attempt(work, message, error)
             if error is not None:
-                return SendResult(sent)
-            sent += 1
+                return SendResult(delivered)
+            delivered += 1
 
 
 async def list_all(work: Work, limit: int = 100) -> list[Record]:
-    """The newest messages and what became of them."""
+    """List the newest messages with their attempts and outcome."""
     return await work.all("webhooks.list", limit=limit)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What a receiver compares: HMAC-SHA256 of `timestamp.body`."""
+    """Return the signature header that a receiver verifies: HMAC-SHA256 of `timestamp.body`."""
     signed = hmac.digest(secret.encode(), timestamp.encode() + b"." + body, sha256).hex()
     return f"t={timestamp},v1={signed}"
 
 
 async def _send(settings: Settings, message: Row) -> str | None:
-    """Try once; what was wrong, or None."""
+    """Send a message once; returns the error message, or None."""
     body = bytes(message["body"])
     stamp = str(int(clock.now().timestamp()))
     try:
         secret = stored_secrets.webhook_secret(settings, message["secret"])
     except Exception as fault:
-        # Of this message alone: it counts as an attempt, and those behind it get theirs.
+        # Only this message is affected: count an attempt, so that later messages are not blocked.
         return background.operator_message(fault)
     headers = {
         "Content-Type": "application/json",
@@ -121,7 +124,7 @@ async def _send(settings: Settings, message: Row) -> str | None:
 
 
 async def _record_attempt(work: Work, message: Row, error: str | None) -> None:
-    """Note that a message arrived, or when it is tried again."""
+    """Store that a message was delivered, or its error and the time of the next attempt."""
     now = clock.now()
     if error is None:
         await work.run("webhooks.sent", sequence=message["sequence"], now=now)
@@ -134,13 +137,14 @@ async def _record_attempt(work: Work, message: Row, error: str | None) -> None:
         error=error[:500],
         given_up_at=now if attempts >= ATTEMPTS else None,
     )
-    log.warning("message %d did not arrive: %s", message["sequence"], error)
+    log.warning("webhook message %d was not delivered: %s", message["sequence"], error)
 
 
 async def post(
     settings: Settings, url: str, body: bytes, headers: Mapping[str, str], seconds: float = 0
 ) -> str | None:
-    """Send a body, in `SECONDS` unless told otherwise; what users are told was wrong, or None."""
+    """Post a body within `seconds` (default `SECONDS`); returns an error message for users, or
+    None."""
     try:
         response = await send_request(
             settings,

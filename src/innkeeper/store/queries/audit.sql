@@ -1,12 +1,12 @@
 -- audit.note
--- That somebody changed something.
+-- Insert a row of the audit log.
 INSERT INTO innkeeper.audit_log
     (at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details)
 VALUES (%(now)s, %(actor)s, %(workspace)s, %(action)s, %(subject_hash)s, %(subject_kind)s,
     %(subject)s, %(changes)s, %(details)s)
 
 -- audit.note_again
--- That something happened again that did in the last hour: one row with the number of times.
+-- Insert a row for a repeated action, or raise the count in the row of the last hour.
 WITH counted AS (
     UPDATE innkeeper.audit_log
     SET details = details || jsonb_build_object(
@@ -25,12 +25,12 @@ SELECT %(now)s, %(actor)s, %(action)s, %(subject_hash)s::bytea, %(subject_kind)s
 WHERE NOT EXISTS (SELECT FROM counted)
 
 -- audit.erase
--- Who rows are about, and what was changed of them, where those are erased.
+-- Clear the subject and the changes of rows about erased guests.
 UPDATE innkeeper.audit_log SET subject_kind = NULL, subject = NULL, changes = NULL
 WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND (subject IS NOT NULL OR changes IS NOT NULL)
 
 -- audit.erase_definitions
--- What was changed of definitions that compare with an address or a number of guests.
+-- Clear changes of definitions that contain an e-mail address or a phone number of guests.
 WITH named AS (
     SELECT DISTINCT lower(each.value) AS value
     FROM {ws}.guests AS g, LATERAL (
@@ -48,12 +48,12 @@ WHERE a.workspace = %(workspace)s AND a.changes IS NOT NULL
   AND EXISTS (SELECT FROM named WHERE position(named.value IN lower(a.changes::text)) > 0)
 
 -- audit.of_subjects
--- What is on record about some guests.
+-- The rows with changes of some guests.
 SELECT at, actor, action, changes FROM innkeeper.audit_log
 WHERE subject_hash = ANY (%(subjects)s::bytea[]) AND changes IS NOT NULL ORDER BY sequence
 
 -- audit.list
--- A page of what was changed, newest first, each row with the number of all.
+-- A page of the audit log, newest first; each row has the total.
 SELECT at, actor, workspace, action, subject_hash, subject_kind, subject, changes, details, count(*) OVER () AS total
 FROM innkeeper.audit_log
 WHERE (workspace IS NULL OR workspace = %(workspace)s)
@@ -63,7 +63,7 @@ WHERE (workspace IS NULL OR workspace = %(workspace)s)
 ORDER BY at DESC, sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
 -- audit.words
--- The actors and actions that the log knows, for its filters.
+-- The actors and actions that occur in the log, for its filters.
 SELECT array_agg(DISTINCT actor ORDER BY actor) AS actors,
     array_agg(DISTINCT action ORDER BY action) AS actions
 FROM innkeeper.audit_log WHERE workspace IS NULL OR workspace = %(workspace)s

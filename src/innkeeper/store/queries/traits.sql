@@ -1,9 +1,9 @@
 -- traits.list
--- Every computed trait that was defined here.
+-- Every computed trait that is defined in this workspace.
 SELECT name, definition, modified_by, created_at, modified_at FROM {ws}.traits ORDER BY name
 
 -- traits.put
--- A computed trait, new or changed.
+-- Insert or replace a computed trait.
 INSERT INTO {ws}.traits (name, definition, modified_by, created_at, modified_at)
 VALUES (%(name)s, %(definition)s, %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (name) DO UPDATE SET definition = excluded.definition,
@@ -12,14 +12,14 @@ ON CONFLICT (name) DO UPDATE SET definition = excluded.definition,
 RETURNING name, definition, modified_by, created_at, modified_at
 
 -- traits.hold
--- Every trait, kept from being deleted until the transaction ends.
+-- Every trait, locked against deletion until the transaction ends.
 SELECT name FROM {ws}.traits ORDER BY name FOR KEY SHARE
 
 -- traits.lock
--- One trait, which nothing can ask for anew until the transaction ends.
+-- One trait, locked against changes and new references until the transaction ends.
 SELECT name, definition, modified_by, created_at, modified_at FROM {ws}.traits
 WHERE name = %(name)s FOR UPDATE
 
 -- traits.delete
--- Remove a computed trait.
+-- Delete a computed trait.
 DELETE FROM {ws}.traits WHERE name = %(name)s

@@ -1,41 +1,41 @@
 -- webhooks.put
--- A message to another system.
+-- Queue a message to a URL.
 INSERT INTO {ws}.webhook_messages (url, secret, body, due_at, created_at)
 VALUES (%(url)s, %(secret)s, %(body)s, %(now)s, %(now)s)
 
 -- webhooks.addresses
--- The addresses that have messages due.
+-- The URLs that have due messages.
 SELECT DISTINCT url FROM {ws}.webhook_messages
 WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= %(now)s
 
 -- webhooks.next
--- The oldest message to one address, due or not: a later one waits for an earlier one.
+-- The oldest pending message to one URL, due or not: a later one waits for an earlier one.
 SELECT sequence, url, secret, body, attempts, due_at FROM {ws}.webhook_messages
 WHERE url = %(url)s AND sent_at IS NULL AND given_up_at IS NULL
 ORDER BY sequence LIMIT 1
 
 -- webhooks.sent
--- A message that has arrived.
+-- Mark a message as delivered.
 UPDATE {ws}.webhook_messages SET sent_at = %(now)s, attempts = attempts + 1, error = NULL
 WHERE sequence = %(sequence)s
 
 -- webhooks.failed
--- A message that has not arrived: when to try again, or that it was given up.
+-- Store a failed attempt: when the next attempt is, or that the message is cancelled.
 UPDATE {ws}.webhook_messages SET attempts = attempts + 1, due_at = %(due_at)s, error = %(error)s,
     given_up_at = %(given_up_at)s
 WHERE sequence = %(sequence)s
 
 -- webhooks.forget
--- Messages that arrived, or were given up, long ago.
+-- Delete messages that were delivered or cancelled before a time.
 DELETE FROM {ws}.webhook_messages
 WHERE coalesce(sent_at, given_up_at) < %(before)s
 
 -- webhooks.forget_guests
--- Messages that named guests who are erased, and have arrived or were given up.
+-- Delete delivered and cancelled messages that contain erased guests.
 DELETE FROM {ws}.webhook_messages
 WHERE coalesce(sent_at, given_up_at) IS NOT NULL AND EXISTS (
-    SELECT FROM unnest(%(guests)s::uuid[]) AS gone (ref)
-    WHERE position(convert_to(gone.ref::text, 'UTF8') IN body) > 0
+    SELECT FROM unnest(%(guests)s::uuid[]) AS erased (ref)
+    WHERE position(convert_to(erased.ref::text, 'UTF8') IN body) > 0
 )
 
 -- webhooks.list
@@ -44,9 +44,9 @@ SELECT sequence, url, attempts, due_at, error, created_at, sent_at, given_up_at
 FROM {ws}.webhook_messages ORDER BY sequence DESC LIMIT %(limit)s
 
 -- webhooks.subscriptions
--- Who is told of what: segments and exports with a web address, and what became of its messages.
-SELECT each.*, coalesce(told.waiting, 0) AS waiting, coalesce(told.sent, 0) AS sent,
-    coalesce(told.given_up, 0) AS given_up, told.error
+-- The webhooks of segments and exports, with counts of their messages and the last error.
+SELECT each.*, coalesce(messages.waiting, 0) AS waiting, coalesce(messages.sent, 0) AS sent,
+    coalesce(messages.given_up, 0) AS given_up, messages.error
 FROM (
     SELECT 'segment' AS kind, friendly_id, name, webhook AS url FROM {ws}.segments
     WHERE webhook IS NOT NULL
@@ -59,28 +59,28 @@ LEFT JOIN (
         count(*) FILTER (WHERE given_up_at IS NOT NULL) AS given_up,
         (array_agg(error ORDER BY sequence DESC) FILTER (WHERE sent_at IS NULL))[1] AS error
     FROM {ws}.webhook_messages GROUP BY url
-) AS told USING (url)
+) AS messages USING (url)
 ORDER BY kind DESC, name, friendly_id
 
 -- webhooks.lock_segment
--- The web address of a segment, held until the transaction ends.
+-- The webhook of a segment, locked until the transaction ends.
 SELECT friendly_id, webhook, webhook_secret FROM {ws}.segments
 WHERE friendly_id = %(friendly_id)s FOR NO KEY UPDATE
 
 -- webhooks.lock_export
--- The web address of an export, held until the transaction ends.
+-- The webhook of an export, locked until the transaction ends.
 SELECT friendly_id, webhook, webhook_secret FROM {ws}.exports
 WHERE friendly_id = %(friendly_id)s FOR NO KEY UPDATE
 
 -- webhooks.subscribe_segment
--- The web address that learns who enters and leaves a segment, or none.
+-- Set or clear the webhook of a segment, which gets entries and exits.
 UPDATE {ws}.segments SET webhook = %(url)s, webhook_secret = %(secret)s, modified_by = %(actor)s,
     modified_at = greatest(%(now)s, modified_at + interval '1 microsecond')
 WHERE friendly_id = %(friendly_id)s
 RETURNING friendly_id, webhook, webhook_secret
 
 -- webhooks.subscribe_export
--- The web address that learns how executions of an export ended, or none.
+-- Set or clear the webhook of an export, which gets the outcome of executions.
 UPDATE {ws}.exports SET webhook = %(url)s,
     webhook_secret = CASE WHEN %(url)s::text IS NULL AND destination ->> 'type' = 'WEBHOOK'
         THEN webhook_secret ELSE %(secret)s END,
@@ -90,6 +90,6 @@ WHERE friendly_id = %(friendly_id)s
 RETURNING friendly_id, webhook, webhook_secret
 
 -- webhooks.again
--- A message that was given up is tried anew.
+-- Queue a cancelled message again.
 UPDATE {ws}.webhook_messages SET given_up_at = NULL, attempts = 0, due_at = %(now)s
 WHERE sequence = %(sequence)s AND given_up_at IS NOT NULL
