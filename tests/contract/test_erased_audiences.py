@@ -205,7 +205,7 @@ def test_nobody_erased_is_a_member_or_a_sample_or_in_a_message(
     held = jobs(lambda work: privacy.access(work, UUID(gone["ref"])))["held"]
     assert [row["name"] for row in held["segment_members"]] == ["Some guests"]
     jobs(lambda work: privacy.erase(work, UUID(gone["ref"])))
-    for table in ("segment_members", "segments", "segment_touched"):
+    for table in ("segment_members", "segments", "segment_queue"):
         rows = connection.execute(f"SELECT t::text FROM ws_live.{table} AS t").fetchall()
         assert gone["ref"] not in repr(rows), table
     # The message of before is gone; that the guest left is told, which other systems need.

@@ -327,7 +327,7 @@ def test_db_status_and_migrate(empty_dsn: str) -> None:
 
     before = states("status")
     assert list(before) == ["control"]
-    assert before["control"][0] == "0001_workspaces"
+    assert before["control"][0] == "0001_baseline"
     done: dict[str, list[str]] = {"control": [], "live": [], "live_sandbox": []}
     assert states("migrate") == done
     assert states("status") == done

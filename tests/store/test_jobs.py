@@ -190,15 +190,15 @@ async def test_only_the_jobs_of_a_worker_that_is_gone_are_taken_back(dsn: str, w
 
 WORKER = """
 import asyncio, sys
-from innkeeper.jobs import presence
-from innkeeper.jobs.worker_locks import Presence
+from innkeeper.jobs import worker_locks
+from innkeeper.jobs.worker_locks import WorkerLock
 
-presence.BEAT_SECONDS, presence.FENCE_SECONDS = 0.1, float("inf")
-with Presence(sys.argv[1], lambda: print("lost", flush=True)) as own:
+worker_locks.BEAT_SECONDS, worker_locks.FENCE_SECONDS = 0.1, float("inf")
+with WorkerLock(sys.argv[1], lambda: print("lost", flush=True)) as own:
     own.add(int(sys.argv[2]))
     print("here", flush=True)
     sys.stdin.readline()
-    presence.FENCE_SECONDS = 0.0
+    worker_locks.FENCE_SECONDS = 0.0
     sys.stdin.read()
 """
 

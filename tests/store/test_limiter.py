@@ -88,7 +88,7 @@ async def test_s3_a_question_that_runs_holds_no_connection_of_the_pool(small: Da
         for _ in range(2):
             work = await stack.enter_async_context(small.work("live"))
             await stack.enter_async_context(opened(work))
-            assert await work.one("probes.ping") is not None
+            assert await work.one("health.ping") is not None
         assert small.limits.questions.free == 0
         assert await every_connection(small) == POOL
     # Inside a transaction it stays with that one's snapshot.

@@ -11,7 +11,7 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 from innkeeper.errors import OperatorError
-from innkeeper.store import migrate
+from innkeeper.store import functions, migrate
 from innkeeper.store.migrate import Migration
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
@@ -42,7 +42,7 @@ def test_eight_processes_may_start_at_once(empty_dsn: str) -> None:
 def test_status_tells_and_changes_nothing(empty_dsn: str) -> None:
     (state,) = asyncio.run(migrate.status(empty_dsn))
     assert state.scope == "control"
-    assert (state.applied, state.pending[0]) == ([], "0001_workspaces")
+    assert (state.applied, state.pending[0]) == ([], "0001_baseline")
     with psycopg.connect(empty_dsn) as connection:
         found = connection.execute("SELECT to_regnamespace('innkeeper')").fetchone()
     assert found == (None,)
@@ -57,8 +57,8 @@ def test_what_is_applied_is_not_applied_again(dsn: str) -> None:
 
 
 def test_a_changed_migration_is_refused(dsn: str) -> None:
-    _change(dsn, "UPDATE innkeeper.migrations SET sha256 = '' WHERE scope = 'live' AND number = 2")
-    with pytest.raises(OperatorError, match="0002_configuration of live was changed after"):
+    _change(dsn, "UPDATE innkeeper.migrations SET sha256 = '' WHERE scope = 'live' AND number = 1")
+    with pytest.raises(OperatorError, match="0001_baseline of live was changed after"):
         _migrate(dsn)
 
 
@@ -84,10 +84,82 @@ def test_a_new_migration_reaches_every_workspace_or_stays_pending_where_it_fails
     with pytest.raises(OperatorError, match="division by zero"):
         _migrate(dsn)
     control, live, _ = asyncio.run(migrate.status(dsn))
-    assert (control.pending, live.applied[-1], live.pending) == ([], "9001_good", ["9002_bad"])
+    assert (control.pending, live.pending) == ([], ["9002_bad"])
+    assert live.applied == ["0001_baseline", "9001_good", "functions"]
     with psycopg.connect(dsn) as connection:
         found = connection.execute("SELECT to_regclass('ws_live.c'), to_regclass('ws_live.e')")
         assert found.fetchone() == ("ws_live.c", None)
+
+
+def test_a_database_of_before_the_first_version_is_refused(dsn: str) -> None:
+    _change(dsn, "UPDATE innkeeper.migrations SET name = 'workspaces' WHERE scope = 'control'")
+    with pytest.raises(OperatorError, match=r"development version before 0\.1\.0.*export"):
+        _migrate(dsn)
+
+
+_PROGRAMS = """
+SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'ws_live'::regnamespace UNION ALL
+SELECT tgname, pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+WHERE relnamespace = 'ws_live'::regnamespace AND NOT tgisinternal ORDER BY 1, 2
+"""
+
+
+def _programs(dsn: str) -> list[tuple[str, str]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(_PROGRAMS).fetchall()
+
+
+def test_functions_are_replaced_whole_when_their_text_changed(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions and triggers that the files no longer have are dropped, also those of before."""
+    before = _programs(dsn)
+    changed = """
+    CREATE FUNCTION {ws}.find_nobody(a int) RETURNS int LANGUAGE sql AS 'SELECT a';
+    CREATE FUNCTION {ws}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    CREATE TRIGGER refuse AFTER INSERT ON {ws}.traits EXECUTE FUNCTION {ws}.refuse();
+    """
+    with monkeypatch.context() as patch:
+        patch.setattr(functions, "text", lambda: changed)
+        live = asyncio.run(migrate.status(dsn))[1]
+        assert (live.applied, live.pending) == (["0001_baseline"], ["functions"])
+        _migrate(dsn)
+        assert [name for name, _ in _programs(dsn)] == ["find_nobody", "refuse", "refuse"]
+        assert asyncio.run(migrate.status(dsn))[1].pending == []
+    _migrate(dsn)
+    assert _programs(dsn) == before
+
+
+def test_functions_are_not_replaced_when_their_text_is_the_same(dsn: str) -> None:
+    _change(dsn, "DROP FUNCTION ws_live.split_words CASCADE")
+    before = _programs(dsn)
+    _migrate(dsn)
+    assert _programs(dsn) == before
+
+
+def test_functions_that_fail_leave_those_of_before(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _programs(dsn)
+    with monkeypatch.context() as patch:
+        patch.setattr(functions, "text", lambda: "SELECT 1 / 0")
+        with pytest.raises(OperatorError, match="division by zero"):
+            _migrate(dsn)
+    assert _programs(dsn) == before
+    assert asyncio.run(migrate.status(dsn))[1].pending == []
+
+
+RELEASED: dict[str, dict[str, str]] = {
+    "control": {},
+    "workspace": {},
+}
+"""SHA-256 of each migration of a released version: it never changes. A release adds its own."""
+
+
+@pytest.mark.parametrize("kind", RELEASED)
+def test_released_migrations_are_never_edited(kind: str) -> None:
+    found = {f"{one.number:04}_{one.name}": one.sha256.hex() for one in migrate.migrations(kind)}
+    assert {name: found.get(name) for name in RELEASED[kind]} == RELEASED[kind]
 
 
 def test_an_unreachable_server_is_one_sentence_without_its_password() -> None:

@@ -1,4 +1,8 @@
-"""Numbered SQL migrations: of the control schema, and of the schema of every workspace."""
+"""Numbered SQL migrations: of the control schema, and of the schema of every workspace.
+
+The first migration of each is the schema of 0.1.0, whole. Functions and triggers are no part of the
+migrations (store/functions.py): they are replaced after them.
+"""
 
 import hashlib
 import logging
@@ -14,6 +18,7 @@ from psycopg.rows import DictRow, dict_row
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import masked
+from innkeeper.store import functions
 from innkeeper.store.database import with_options
 from innkeeper.store.job_schema import apply_job_schema
 from innkeeper.store.queries import schema_of
@@ -42,7 +47,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """How far one scope is: `control`, or the name of a workspace."""
+    """Migrations of one scope, `control` or the name of a workspace; of a workspace also `functions`."""
 
     scope: str
     applied: list[str]
@@ -74,7 +79,7 @@ async def migrate(dsn: str) -> None:
     async with _connected(dsn) as connection:
         await _inspect(connection)
         await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        await connection.execute(_BOOTSTRAP)
+        await connection.execute(_BOOTSTRAP + functions.TABLE)
         await _apply(connection, CONTROL, migrations(CONTROL))
         if await apply_job_schema(connection):
             log.info("migrated the job queue")
@@ -85,6 +90,10 @@ async def migrate(dsn: str) -> None:
                 await create_workspace(connection, FIRST_WORKSPACE)
         for name in names:
             await _apply(connection, name, migrations("workspace"))
+            if not await functions.are_current(connection, name):
+                async with connection.transaction():
+                    await functions.replace(connection, name)
+                log.info("replaced the functions of %s", name)
 
 
 async def status(dsn: str) -> list[MigrationState]:
@@ -98,9 +107,14 @@ async def status(dsn: str) -> list[MigrationState]:
         if known is None or not known["known"]:
             return [MigrationState(CONTROL, [], _labels(migrations(CONTROL)))]
         cursor = await connection.execute("SELECT name FROM innkeeper.workspaces ORDER BY name")
-        scopes = [(CONTROL, migrations(CONTROL))]
-        scopes += [(row["name"], migrations("workspace")) for row in await cursor.fetchall()]
-        return [await _state(connection, scope, known_files) for scope, known_files in scopes]
+        names = [row["name"] for row in await cursor.fetchall()]
+        states = [await _state(connection, CONTROL, migrations(CONTROL))]
+        for name in names:
+            state = await _state(connection, name, migrations("workspace"))
+            current = await functions.are_current(connection, name)
+            (state.applied if current else state.pending).append(functions.LABEL)
+            states.append(state)
+        return states
 
 
 async def create_workspace(connection: psycopg.AsyncConnection[Any], name: str) -> None:
@@ -117,12 +131,14 @@ async def create_schema(connection: psycopg.AsyncConnection[Any], workspace: str
     await connection.execute(f"CREATE SCHEMA {schema_of(workspace)}")
     for migration in migrations("workspace"):
         await _run(connection, workspace, migration)
+    await functions.replace(connection, workspace)
 
 
 async def drop_schema(connection: psycopg.AsyncConnection[Any], workspace: str) -> None:
     """All of a workspace's contents, for good. Call it in a transaction, under LOCK."""
     await connection.execute(f"DROP SCHEMA {schema_of(workspace)} CASCADE")
     await connection.execute("DELETE FROM innkeeper.migrations WHERE scope = %s", [workspace])
+    await functions.remove_record(connection, workspace)
 
 
 _BOOTSTRAP: Final = """
@@ -134,7 +150,7 @@ CREATE TABLE IF NOT EXISTS innkeeper.migrations (
     sha256 bytea NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (scope, number)
-)
+);
 """
 
 
@@ -184,6 +200,11 @@ async def _state(
     )
     rows = {row["number"]: row for row in await cursor.fetchall()}
     by_number = {migration.number: migration for migration in known}
+    if rows and rows[min(rows)]["name"] != known[0].name:
+        raise OperatorError(
+            "The database was made by a development version before 0.1.0, which has no upgrade: "
+            "export its guests and orders with that version, and import them into a new database."
+        )
     for number, row in rows.items():
         label = f"{number:04}_{row['name']}"
         if number not in by_number:

@@ -154,7 +154,7 @@ async def start(work: Work, segment: UUID | str) -> Record:
     """Publish a segment: it becomes Live in the background; on failure its status is restored."""
     async with work.transaction():
         row = await _fetch_locked(work, segment)
-        moved = await _set_status(work, row, PUBLISHING, came_from=row["status"])
+        moved = await _set_status(work, row, PUBLISHING, previous_status=row["status"])
         await audit.record(work, SEGMENT, "start", row, moved)
         await background.defer(work, PUBLISH, segment=str(row["ref"]))
         return moved
@@ -177,7 +177,7 @@ async def finish_publishing(work: Work, segment: UUID, *, is_successful: bool) -
         if row["status"] != PUBLISHING:
             return row
         if not is_successful:
-            return await _set_status(work, row, row["came_from"] or DRAFT)
+            return await _set_status(work, row, row["previous_status"] or DRAFT)
         return await _set_status(work, await _set_status(work, row, SCHEDULED), LIVE)
 
 
@@ -334,7 +334,9 @@ async def _fetch_locked(work: Work, segment: UUID | str, lock: str = "segments.l
     return await work.one(lock, parts=_COLUMNS, ref=ref) or _unknown(segment)
 
 
-async def _set_status(work: Work, row: Record, status: str, came_from: str | None = None) -> Record:
+async def _set_status(
+    work: Work, row: Record, status: str, previous_status: str | None = None
+) -> Record:
     """Set the status of a locked segment; raises `Conflict` if the transition is not allowed."""
     if status not in NEXT[row["status"]]:
         raise Conflict(f"A segment that is {row['status']} cannot become {status}.")
@@ -343,7 +345,7 @@ async def _set_status(work: Work, row: Record, status: str, came_from: str | Non
         parts=_COLUMNS,
         ref=row["ref"],
         status=status,
-        came_from=came_from,
+        previous_status=previous_status,
         now=clock.now(),
     )
     return moved or _unknown(row["ref"])

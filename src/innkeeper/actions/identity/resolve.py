@@ -129,7 +129,7 @@ async def attach_directly(
     )
     if not rows:
         raise Unknown(Order.singular, order)
-    if rows[0]["made"]:
+    if rows[0]["attached"]:
         return Attached(rows[0]["ref"])
     if rows[0]["version"] != book.version:
         return None

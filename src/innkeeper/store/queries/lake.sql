@@ -39,7 +39,7 @@ FROM {ws}.lake_state
 -- Whether anything waits to be flushed, or to be looked at by Live segments, and when the last
 -- flush was.
 SELECT EXISTS (SELECT FROM {ws}.lake_changes) AS waiting,
-    EXISTS (SELECT FROM {ws}.segment_touched) AS touched, flushed_at FROM {ws}.lake_state
+    EXISTS (SELECT FROM {ws}.segment_queue) AS touched, flushed_at FROM {ws}.lake_state
 
 -- lake.files
 -- Every file of the lake, oldest first.
@@ -49,7 +49,7 @@ FROM {ws}.lake_files ORDER BY sequence, path
 -- lake.make_taken
 -- Where a flush notes what it took; empty again when its transaction ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS lake_taken (
-    kind text NOT NULL, ref uuid NOT NULL, fresh boolean NOT NULL, at timestamptz
+    kind text NOT NULL, ref uuid NOT NULL, is_new boolean NOT NULL, at timestamptz
 ) ON COMMIT DELETE ROWS
 
 -- lake.take
@@ -57,10 +57,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS lake_taken (
 WITH gone AS (
     DELETE FROM {ws}.lake_changes
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM {ws}.lake_changes LIMIT %(most)s))
-    RETURNING kind, ref, fresh, at
+    RETURNING kind, ref, is_new, at
 )
-INSERT INTO pg_temp.lake_taken (kind, ref, fresh, at)
-SELECT kind, ref, bool_and(fresh), max(at) FROM gone GROUP BY kind, ref
+INSERT INTO pg_temp.lake_taken (kind, ref, is_new, at)
+SELECT kind, ref, bool_and(is_new), max(at) FROM gone GROUP BY kind, ref
 
 -- lake.from_feed
 -- Table: the changes that wait to be flushed.
@@ -77,7 +77,7 @@ pg_temp.lake_taken
         SELECT ref FROM {ws}.guests
         WHERE ref = ANY (%(guests)s::uuid[]) OR survivor_ref = ANY (%(guests)s::uuid[])
     )
-    SELECT 'guest' AS kind, ref, NULL::timestamptz AS at, true AS fresh FROM asked
+    SELECT 'guest' AS kind, ref, NULL::timestamptz AS at, true AS is_new FROM asked
     UNION ALL
     SELECT 'order', order_ref, NULL, true FROM {ws}.order_contacts
     WHERE guest_ref IN (SELECT ref FROM asked)
@@ -96,7 +96,7 @@ COPY (SELECT row_to_json(line)::text FROM ({of}) AS line) TO STDOUT
 
 -- lake.rows_of_changes
 -- Roots whose rows in earlier files are old.
-SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(fresh)
+SELECT kind, ref FROM {taken} AS taken GROUP BY kind, ref HAVING NOT bool_and(is_new)
 
 -- lake.rows_of_guests
 -- Guests; the absorbed ones name their survivor.
@@ -208,7 +208,7 @@ UPDATE {ws}.lake_state SET sequence = sequence + 1, flushed_at = now() RETURNING
 WITH gone AS (
     DELETE FROM {ws}.lake_files WHERE path = ANY (%(paths)s) RETURNING path
 )
-INSERT INTO {ws}.lake_dropped (path, generation)
+INSERT INTO {ws}.lake_unused_files (path, generation)
 SELECT path, %(generation)s FROM gone
 
 -- lake.compacted
@@ -218,24 +218,24 @@ RETURNING generation - 1 AS generation, folder
 
 -- lake.dropped
 -- Dropped files whose time has come.
-SELECT path, generation FROM {ws}.lake_dropped
+SELECT path, generation FROM {ws}.lake_unused_files
 WHERE dropped_at <= now() - %(grace)s::interval ORDER BY generation, path
 
 -- lake.forget_dropped
 -- Dropped files that are gone.
-DELETE FROM {ws}.lake_dropped WHERE path = ANY (%(paths)s)
+DELETE FROM {ws}.lake_unused_files WHERE path = ANY (%(paths)s)
 
 -- lake.refill
 -- Feed everything again, in place of all files.
 WITH gone AS (
     DELETE FROM {ws}.lake_files RETURNING path
 ), dropped AS (
-    INSERT INTO {ws}.lake_dropped (path, generation)
+    INSERT INTO {ws}.lake_unused_files (path, generation)
     SELECT path, (SELECT generation FROM {ws}.lake_state) FROM gone
 ), emptied AS (
     DELETE FROM {ws}.lake_changes
 )
-INSERT INTO {ws}.lake_changes (kind, ref, fresh, at)
+INSERT INTO {ws}.lake_changes (kind, ref, is_new, at)
 SELECT 'guest', ref, true, NULL::timestamptz FROM {ws}.guests
 UNION ALL SELECT 'order', ref, true, NULL FROM {ws}.orders
 UNION ALL SELECT 'session', ref, true, NULL FROM {ws}.sessions

@@ -1,8 +1,8 @@
 -- orders.place
 -- Create an order, or update the one it is (O-1 to O-3); `fresh` tells which.
-SELECT ref, reference_id, ordered_at, body, created_at, modified_at, fresh,
+SELECT ref, reference_id, ordered_at, body, created_at, modified_at, is_new AS fresh,
     pg_current_xact_id()::xid::text AS row_version
-FROM {ws}.place_order(
+FROM {ws}.create_or_update_order(
     %(lock)s::bigint, %(reach)s::interval, %(ref)s::uuid, %(reference_key)s::uuid,
     %(reference_id)s::text, %(ordered_at)s::timestamptz, %(body)s::jsonb, %(cleared)s::text[],
     %(now)s::timestamptz

@@ -1,6 +1,6 @@
 -- search.words
 -- The words of a name as they are stored.
-SELECT {ws}.words_in(%(text)s) AS words
+SELECT {ws}.split_words(%(text)s) AS words
 
 -- search.close_words
 -- Words of names that begin like one that was asked for, or may be it with a slip of the pen.
@@ -16,7 +16,7 @@ UNION
 SELECT asked.word, near.word
 FROM unnest(%(slip_of)s::text[], %(slips)s::text[]) AS asked (word, slip)
 CROSS JOIN LATERAL (
-    SELECT word FROM {ws}.name_slips WHERE name_slips.slip = asked.slip
+    SELECT word FROM {ws}.name_typos WHERE name_typos.typo = asked.slip
     UNION ALL
     SELECT word FROM {ws}.name_words WHERE name_words.word = asked.slip
     LIMIT 60

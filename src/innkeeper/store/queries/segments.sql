@@ -1,6 +1,6 @@
 -- segments.columns
 -- The columns of a segment.
-ref, friendly_id, name, status, came_from, tags, definition, revision, archived, size,
+ref, friendly_id, name, status, previous_status, tags, definition, revision, archived, size,
 previous_size, total, sample, last_run_at, last_live_at, webhook, webhook_secret, modified_by,
 created_at, modified_at
 
@@ -71,7 +71,7 @@ DELETE FROM {ws}.segments WHERE ref = %(ref)s
 
 -- segments.set_status
 -- Set the status of a locked segment.
-UPDATE {ws}.segments SET status = %(status)s, came_from = %(came_from)s,
+UPDATE {ws}.segments SET status = %(status)s, previous_status = %(previous_status)s,
     last_live_at = CASE WHEN %(status)s = 'LIVE' THEN %(now)s ELSE last_live_at END
 WHERE ref = %(ref)s
 RETURNING {columns}
@@ -169,7 +169,7 @@ WITH changed AS (
     SELECT e.guest_ref FROM pg_temp.lake_taken AS t
     JOIN {ws}.events AS e ON e.ref = t.ref AND e.at = t.at WHERE t.kind = 'event'
 )
-INSERT INTO {ws}.segment_touched (guest_ref)
+INSERT INTO {ws}.segment_queue (guest_ref)
 SELECT guest_ref FROM changed
 UNION
 SELECT g.survivor_ref FROM changed JOIN {ws}.guests AS g ON g.ref = changed.guest_ref
@@ -181,19 +181,19 @@ SELECT EXISTS (SELECT FROM {ws}.segments WHERE status = 'LIVE') AS live
 
 -- segments.touched
 -- Guests that changed since the last update of Live segments.
-SELECT sequence, guest_ref FROM {ws}.segment_touched ORDER BY sequence LIMIT %(most)s
+SELECT sequence, guest_ref FROM {ws}.segment_queue ORDER BY sequence LIMIT %(most)s
 
 -- segments.forget_touched
 -- Delete changed guests that the update of Live segments has handled.
-DELETE FROM {ws}.segment_touched WHERE sequence = ANY (%(sequences)s)
+DELETE FROM {ws}.segment_queue WHERE sequence = ANY (%(sequences)s)
 
 -- segments.forget_all_touched
 -- Delete all changed guests, which no update needs while no segment is Live.
-DELETE FROM {ws}.segment_touched
+DELETE FROM {ws}.segment_queue
 
 -- segments.forget_guests
 -- Delete erased guests from all segments; returns their memberships.
-WITH untouched AS (DELETE FROM {ws}.segment_touched WHERE guest_ref = ANY (%(guests)s::uuid[])),
+WITH untouched AS (DELETE FROM {ws}.segment_queue WHERE guest_ref = ANY (%(guests)s::uuid[])),
 members AS (
     DELETE FROM {ws}.segment_members WHERE guest_ref = ANY (%(guests)s::uuid[])
     RETURNING segment_ref, guest_ref

@@ -1,31 +1,18 @@
--- Finding guests by name, with a slip of the pen, and by phone. Kept by triggers, so that every
--- way in is covered; needs no extension, and gives the same words whatever the server's locale.
+-- Words by which guests are found by name and phone, maintained by triggers on `guests`, so that every way
+-- in is covered. They need no extension, and are the same whatever the locale of the server.
+-- PL/pgSQL, because it plans once a connection and not at each call.
 
--- A word of a guest's name, or # and the last eight digits of a phone number.
-CREATE TABLE {ws}.guest_words (word text COLLATE "C" NOT NULL, guest_ref uuid NOT NULL);
-CREATE INDEX guest_words_by_word ON {ws}.guest_words (word, guest_ref);
-
--- Each word of a name once (or, after a race, twice: a unique index would make writers wait for
--- each other), and what is left of it when any one letter is left out.
-CREATE TABLE {ws}.name_words (word text COLLATE "C" NOT NULL);
-CREATE INDEX name_words_by_word ON {ws}.name_words (word);
-CREATE TABLE {ws}.name_slips (slip text COLLATE "C" NOT NULL, word text COLLATE "C" NOT NULL);
-CREATE INDEX name_slips_by_slip ON {ws}.name_slips (slip);
-CREATE INDEX name_slips_of_word ON {ws}.name_slips (word);
-
--- Providers of identifiers that were ever used, so that an id can be looked up by itself.
-CREATE TABLE {ws}.identifier_providers (provider text COLLATE "C" PRIMARY KEY);
-
--- Words without case, accents, apostrophes: `Ó Néill-Smith` is {o, neill, smith}. In PL/pgSQL,
--- which plans once a connection and not at each call.
-CREATE FUNCTION {ws}.words_in(name text) RETURNS text[]
+-- Words without case, accents, apostrophes, invisible characters: `Ó Néill-Smith` is {o, neill,
+-- smith}.
+CREATE FUNCTION {ws}.split_words(name text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     folded text := lower(name COLLATE "C");
     words text[];
 BEGIN
     IF octet_length(name) <> length(name) THEN
-        folded := lower(normalize(name, NFKD) COLLATE "C");
+        folded := regexp_replace(name, '[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]', '', 'g');
+        folded := lower(normalize(folded, NFKD) COLLATE "C");
         folded := regexp_replace(folded, '[\u0300-\u036f]', '', 'g');
         folded := translate(folded,
             'ÆŒØĐÐŁÞİĦøđðłıħАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁІЇЄҐΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩς',
@@ -38,11 +25,14 @@ BEGIN
     RETURN ARRAY(SELECT DISTINCT left(word, 32) FROM unnest(words) AS word WHERE word <> '');
 END $$;
 
-CREATE FUNCTION {ws}.words_of_guest(body jsonb) RETURNS text[]
+-- The words of a guest's name, and # with the last eight digits of each phone number without its
+-- extension.
+CREATE FUNCTION {ws}.search_words(body jsonb) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    words text[] := {ws}.words_in(concat_ws(' ', body ->> 'first_name', body ->> 'last_name'));
+    words text[] := {ws}.split_words(concat_ws(' ', body ->> 'first_name', body ->> 'last_name'));
     phone text;
+    base text;
 BEGIN
     words := words[:12];
     FOREACH phone IN ARRAY CASE
@@ -50,7 +40,14 @@ BEGIN
             ARRAY(SELECT jsonb_array_elements_text(body -> 'phone_numbers'))
         ELSE ARRAY[]::text[] END || coalesce(body ->> 'phone', '')
     LOOP
-        phone := translate(phone, '+ -().,/', '');
+        IF phone ~ '[^0-9+ ().,/-]' THEN
+            phone := left(phone, 250);
+            base := regexp_replace(phone, '(extension|extensión|extn|ext|anexo|interno|poste|доб|x|#)[ .:=\t\u00a0]*[0-9]{1,20}\s*$', '', 'i');
+            base := regexp_replace(base, '[^0-9]', '', 'g');
+            phone := CASE WHEN length(base) > 4 THEN base ELSE regexp_replace(phone, '[^0-9]', '', 'g') END;
+        ELSE
+            phone := translate(phone, '+ -().,/', '');
+        END IF;
         IF length(phone) > 5 AND NOT '#' || right(phone, 8) = ANY (words) THEN
             words := words || ('#' || right(phone, 8));
         END IF;
@@ -61,21 +58,21 @@ END $$;
 CREATE FUNCTION {ws}.add_guest_words(guest uuid, body jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    words text[] := {ws}.words_of_guest(body);
-    fresh text[];
+    words text[] := {ws}.search_words(body);
+    new_words text[];
 BEGIN
     INSERT INTO {ws}.guest_words (word, guest_ref) SELECT unnest(words), guest;
-    fresh := ARRAY(
+    new_words := ARRAY(
         SELECT named FROM unnest(words) AS named
         WHERE named NOT LIKE '#%' AND NOT EXISTS (
-            SELECT FROM {ws}.name_words AS known WHERE known.word = named
+            SELECT FROM {ws}.name_words AS stored WHERE stored.word = named
         )
     );
-    IF cardinality(fresh) > 0 THEN
-        INSERT INTO {ws}.name_words (word) SELECT unnest(fresh);
-        INSERT INTO {ws}.name_slips (slip, word)
+    IF cardinality(new_words) > 0 THEN
+        INSERT INTO {ws}.name_words (word) SELECT unnest(new_words);
+        INSERT INTO {ws}.name_typos (typo, word)
         SELECT DISTINCT left(word, place - 1) || substr(word, place + 1), word
-        FROM unnest(fresh) AS word, generate_series(1, length(word)) AS place
+        FROM unnest(new_words) AS word, generate_series(1, length(word)) AS place
         WHERE length(word) > 2;
     END IF;
     IF body ? 'identifiers' THEN
@@ -91,28 +88,29 @@ BEGIN
     END IF;
 END $$;
 
--- A word that no guest has any more is forgotten too: it may be a name that was erased.
-CREATE FUNCTION {ws}.forget_guest_words(guest uuid, body jsonb) RETURNS void
+-- Delete the words of a guest. A word that no other guest has is deleted from the names too: it may
+-- be of a guest who was erased.
+CREATE FUNCTION {ws}.delete_guest_words(guest uuid, body jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    words text[] := {ws}.words_of_guest(body);
-    gone text[];
+    words text[] := {ws}.search_words(body);
+    unused text[];
 BEGIN
     DELETE FROM {ws}.guest_words WHERE word = ANY (words) AND guest_ref = guest;
-    gone := ARRAY(
+    unused := ARRAY(
         SELECT named FROM unnest(words) AS named
-        WHERE NOT EXISTS (SELECT FROM {ws}.guest_words AS kept WHERE kept.word = named)
+        WHERE NOT EXISTS (SELECT FROM {ws}.guest_words AS other WHERE other.word = named)
     );
-    IF cardinality(gone) > 0 THEN
-        DELETE FROM {ws}.name_words WHERE word = ANY (gone);
-        DELETE FROM {ws}.name_slips WHERE word = ANY (gone);
+    IF cardinality(unused) > 0 THEN
+        DELETE FROM {ws}.name_words WHERE word = ANY (unused);
+        DELETE FROM {ws}.name_typos WHERE word = ANY (unused);
     END IF;
 END $$;
 
 CREATE FUNCTION {ws}.index_guest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        PERFORM {ws}.forget_guest_words(OLD.ref, OLD.body);
+        PERFORM {ws}.delete_guest_words(OLD.ref, OLD.body);
     END IF;
     IF TG_OP <> 'DELETE' THEN
         PERFORM {ws}.add_guest_words(NEW.ref, NEW.body);
@@ -133,5 +131,11 @@ CREATE TRIGGER index_updated AFTER UPDATE OF body ON {ws}.guests
     )
     EXECUTE FUNCTION {ws}.index_guest();
 
--- Guests that were here before.
-SELECT {ws}.add_guest_words(ref, body) FROM {ws}.guests;
+-- Whether the identifying values of a guest have invisible characters, or a phone number has more
+-- than digits and separators: such guests had other keys in the form 1 of keys.
+CREATE FUNCTION {ws}.has_unusual_characters(body jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN body::text ~ '[\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2007\u200b-\u200f\u202a-\u202f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]'
+        OR concat_ws(' ', body -> 'phone_numbers', body -> 'phone') ~ '[^][0-9+ ()"/-]';
+END $$;

@@ -1,0 +1,83 @@
+"""Functions and triggers of a workspace's schema: exactly those of `store/functions/*.sql`.
+
+They are not migrated but replaced. When the text of the files differs from the text that was last
+applied to a schema (its SHA-256 is in `innkeeper.functions`), every function and trigger of the
+schema is dropped and all files are run, in order of their names, in one transaction.
+"""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import psycopg
+
+from innkeeper.store.queries import schema_of
+
+LABEL: Final = "functions"
+"""Name of the functions beside names of migrations."""
+TABLE: Final = """
+CREATE TABLE IF NOT EXISTS innkeeper.functions (
+    workspace text COLLATE "C" PRIMARY KEY,
+    sha256 bytea NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+# Without CASCADE: an index or a constraint that uses a function is an error, and is not lost.
+_DROP_ALL: Final = """
+DO $$
+DECLARE
+    each record;
+BEGIN
+    FOR each IN
+        SELECT t.tgname AS name, c.oid::regclass AS on_table
+        FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = '{ws}'::regnamespace AND NOT t.tgisinternal AND t.tgparentid = 0
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', each.name, each.on_table);
+    END LOOP;
+    FOR each IN
+        SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = '{ws}'::regnamespace
+    LOOP
+        EXECUTE format('DROP ROUTINE %s', each.name);
+    END LOOP;
+END $$
+"""
+
+
+@cache
+def text() -> str:
+    """Every file of `store/functions`, in order of their names."""
+    folder = files("innkeeper.store").joinpath("functions")
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+async def are_current(connection: psycopg.AsyncConnection[Any], workspace: str) -> bool:
+    """Whether the schema of a workspace has the functions of this code."""
+    cursor = await connection.execute(
+        "SELECT FROM innkeeper.functions WHERE workspace = %s AND sha256 = %s",
+        [workspace, _digest()],
+    )
+    return await cursor.fetchone() is not None
+
+
+async def replace(connection: psycopg.AsyncConnection[Any], workspace: str) -> None:
+    """Replace every function and trigger of a workspace. Call it in a transaction."""
+    schema = schema_of(workspace)
+    await connection.execute(_DROP_ALL.replace("{ws}", schema))
+    await connection.execute(text().replace("{ws}", schema))
+    await connection.execute(
+        "INSERT INTO innkeeper.functions (workspace, sha256) VALUES (%s, %s) "
+        "ON CONFLICT (workspace) DO UPDATE SET sha256 = excluded.sha256, applied_at = now()",
+        [workspace, _digest()],
+    )
+
+
+async def remove_record(connection: psycopg.AsyncConnection[Any], workspace: str) -> None:
+    """Remove the record of a workspace whose schema is dropped."""
+    await connection.execute("DELETE FROM innkeeper.functions WHERE workspace = %s", [workspace])
+
+
+def _digest() -> bytes:
+    return hashlib.sha256(text().encode()).digest()

@@ -1,0 +1,116 @@
+-- Who the person of an arriving record is (actions/identity/resolve.py).
+--
+-- Each statement of a volatile function sees what was committed before it began: a look-up after
+-- a lock sees the guest of the transaction that held the lock before. `force_generic_plan` makes one
+-- plan for any number of keys; PostgreSQL estimates arrays that it does not know as longer than they are,
+-- and would plan these look-ups at each call, which costs more than they do.
+
+-- Wait for other arrivals with one of the keys, then find the guests that have them, in one round
+-- trip. The version of the rules in force is on every row, and on a row of its own when no guest
+-- has a key. A key finds at most `most` guests.
+CREATE FUNCTION {ws}.lock_and_find_candidates(locks bigint[], keys uuid[], most integer)
+RETURNS TABLE (
+    version uuid, key uuid, ref uuid, guest_type text, body jsonb, first_seen timestamptz,
+    last_seen timestamptz, created_at timestamptz, modified_at timestamptz, survivor_ref uuid,
+    own jsonb
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(wanted.lock) FROM unnest(locks) AS wanted (lock);
+    RETURN QUERY
+    SELECT settings.version, found.*
+    FROM {ws}.identity_settings AS settings
+    LEFT JOIN (
+        SELECT wanted.key, guests.ref, guests.guest_type, guests.body, guests.first_seen,
+            guests.last_seen, guests.created_at, guests.modified_at, guests.survivor_ref,
+            guests.own
+        FROM unnest(keys) AS wanted (key)
+        CROSS JOIN LATERAL (
+            SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = wanted.key LIMIT most
+        ) AS owners
+        JOIN {ws}.guests ON guests.ref = owners.guest_ref
+    ) AS found ON true;
+END $$;
+
+-- Attach a person to an order in one round trip, after waiting for other arrivals with one of the
+-- keys, when the rules have the version `known_version` and
+--   * no guest has one of the keys: then the guest and its keys are written too; or
+--   * one guest alone has them, is in no merged group, has every member that the record brings
+--     (`members`, `identifiers`), is no visitor, and `reasons` has the rule and evidence by which
+--     the first of its keys (`wanted` is in the order of rules) identifies. `reasons` has only keys
+--     that hold for ever: of an identifier without expiry, or an email address.
+-- The reason is written beside, and one row names the guest (`attached`). Otherwise nothing is
+-- written, and the rows are those of `lock_and_find_candidates`. No row when there is no such order.
+-- Owners are looked up key by key: to find the first two of all owners, PostgreSQL may otherwise go
+-- through the keys of every guest.
+CREATE FUNCTION {ws}.attach_person(
+    locks bigint[], wanted uuid[], most integer, known_version uuid, to_order uuid, is_contact boolean,
+    person_ref uuid, person jsonb, new_ref uuid, new_type text, fields jsonb, new_keys uuid[],
+    the_rule text, evidence jsonb, reasons jsonb, members text[], identifiers jsonb,
+    source text, actor text, at_time timestamptz
+) RETURNS TABLE (
+    attached boolean, version uuid, key uuid, ref uuid, guest_type text, body jsonb,
+    first_seen timestamptz, last_seen timestamptz, created_at timestamptz,
+    modified_at timestamptz, survivor_ref uuid, own jsonb
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    owners uuid[];
+    reason jsonb;
+    guest uuid;
+BEGIN
+    PERFORM FROM {ws}.orders AS o WHERE o.ref = to_order FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(each.lock) FROM unnest(locks) AS each (lock);
+    owners := ARRAY(
+        SELECT DISTINCT owner.guest_ref
+        FROM unnest(wanted) AS each (key) CROSS JOIN LATERAL (
+            SELECT k.guest_ref FROM {ws}.guest_keys AS k WHERE k.key = each.key LIMIT 2
+        ) AS owner
+    );
+    IF owners = '{}' THEN
+        INSERT INTO {ws}.guests
+            (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
+        SELECT new_ref, new_type, fields, at_time, at_time, at_time, at_time
+        FROM {ws}.identity_settings AS s WHERE s.version = known_version;
+        IF FOUND THEN
+            INSERT INTO {ws}.guest_keys (key, guest_ref) SELECT unnest(new_keys), new_ref;
+            guest := new_ref;
+            reason := jsonb_build_object('rule', the_rule, 'evidence', evidence);
+        END IF;
+    ELSIF cardinality(owners) = 1 THEN
+        SELECT reasons -> (each.at - 1)::integer INTO reason
+        FROM unnest(wanted) WITH ORDINALITY AS each (key, at)
+        JOIN {ws}.guest_keys AS k ON k.key = each.key AND k.guest_ref = owners[1]
+        ORDER BY each.at LIMIT 1;
+        SELECT g.ref INTO guest
+        FROM {ws}.guests AS g, {ws}.identity_settings AS s
+        WHERE reason <> 'null' AND g.ref = owners[1] AND s.version = known_version
+            AND g.survivor_ref IS NULL AND g.own IS NULL AND g.guest_type <> 'visitor'
+            AND g.body ?& members AND coalesce(g.body -> 'identifiers', '[]') @> identifiers
+            AND NOT jsonb_path_exists(g.body, '$.identifiers[*].expiryDate')
+            AND NOT EXISTS (
+                SELECT FROM unnest(members) AS name WHERE g.body -> name IN ('[]', '""', 'null')
+            )
+        FOR KEY SHARE OF g;
+    END IF;
+    IF guest IS NULL THEN
+        RETURN QUERY SELECT false, c.* FROM {ws}.lock_and_find_candidates(locks, wanted, most) AS c;
+        RETURN;
+    END IF;
+    INSERT INTO {ws}.guest_joins
+        (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
+    VALUES (guest, reason ->> 'rule', reason -> 'evidence', source, to_order, actor, at_time);
+    IF is_contact THEN
+        INSERT INTO {ws}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
+        VALUES (person_ref, to_order, guest, person, at_time, at_time);
+    ELSE
+        INSERT INTO {ws}.order_consumers (ref, order_ref, guest_ref, body, created_at, modified_at)
+        VALUES (person_ref, to_order, guest, person, at_time, at_time);
+    END IF;
+    attached := true;
+    ref := guest;
+    RETURN NEXT;
+END $$;

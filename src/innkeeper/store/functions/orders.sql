@@ -1,0 +1,35 @@
+-- Create an order, or update the order it is (O-1 to O-3), in one round trip: that of the same
+-- referenceId nearest in time. An update without a change does not modify the order. Each statement
+-- of a volatile function sees what was committed before it began, so the search after the lock sees
+-- the orders of those who held it before.
+CREATE FUNCTION {ws}.create_or_update_order(
+    lock bigint, within interval, new_ref uuid, the_key uuid, the_id text,
+    the_time timestamptz, new_body jsonb, cleared text[], at_time timestamptz
+) RETURNS TABLE (
+    ref uuid, reference_id text, ordered_at timestamptz, body jsonb,
+    created_at timestamptz, modified_at timestamptz, is_new boolean
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(lock);
+    RETURN QUERY
+    UPDATE {ws}.orders AS o
+    SET body = (o.body - cleared) || new_body,
+        modified_at = CASE WHEN (o.body - cleared) || new_body = o.body
+            THEN o.modified_at ELSE at_time END
+    WHERE o.ref = (
+        SELECT near.ref FROM {ws}.orders AS near
+        WHERE near.reference_key = the_key AND near.reference_id = the_id
+          AND near.ordered_at BETWEEN the_time - within AND the_time + within
+        ORDER BY greatest(near.ordered_at - the_time, the_time - near.ordered_at),
+            near.created_at, near.ref
+        LIMIT 1
+    )
+    RETURNING o.ref, o.reference_id, o.ordered_at, o.body, o.created_at, o.modified_at, false;
+    IF NOT FOUND THEN
+        INSERT INTO {ws}.orders
+            (ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
+        VALUES (new_ref, the_id, the_key, the_time, new_body, at_time, at_time);
+        RETURN QUERY VALUES (new_ref, the_id, the_time, new_body, at_time, at_time, true);
+    END IF;
+END $$;

@@ -1,0 +1,39 @@
+"""F4: Live segments look again at the guests of their queue though nothing else changed."""
+
+from pathlib import Path
+
+import pytest
+
+from innkeeper.actions.audiences import segment_runs, segments
+from innkeeper.actions.records import guests
+from innkeeper.jobs import lake
+from innkeeper.settings import Settings
+from innkeeper.store.database import Database
+
+
+@pytest.mark.anyio
+async def test_f4_guests_are_looked_at_though_nothing_was_written(dsn: str, tmp_path: Path) -> None:
+    """Issue F4: a tick of the job brings Live segments up to date by itself."""
+    settings = Settings(database=dsn, data=tmp_path)
+    database = Database(dsn, settings=settings)
+    await database.open()
+    rules = [{"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}]
+    groups = [{"entity": "guest", "rules": rules}]
+    async with database.work("live") as work:
+        guest = await guests.create(work, {"guest_type": "customer", "first_name": "Ann"})
+        await segments.create(work, {"name": "ann", "definition": {"filterGroups": groups}})
+        await work.connection.execute("UPDATE ws_live.segments SET status = 'LIVE'")
+        await segment_runs.refresh(work)
+        await work.connection.execute("DELETE FROM ws_live.segment_members")
+        await work.connection.execute(
+            "INSERT INTO ws_live.segment_queue (guest_ref) VALUES (%s)", [guest["ref"]]
+        )
+        await work.connection.execute("UPDATE ws_live.lake_state SET flushed_at = NULL")
+        assert await segments.of_guest(work, guest["ref"]) == []
+        await lake.flush(work)
+        (found,) = await segments.of_guest(work, guest["ref"])
+        assert found["name"] == "ann"
+        row = await work.one("lake.waiting")
+        assert row is not None
+        assert (row["waiting"], row["touched"]) == (False, False)
+    await database.close()
