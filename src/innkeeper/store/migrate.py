@@ -47,7 +47,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """Migrations of one scope, `control` or the name of a workspace; of a workspace also `functions`."""
+    """Migrations, and `functions`, of one scope: `control`, or the name of a workspace."""
 
     scope: str
     applied: list[str]
