@@ -16,7 +16,7 @@ NOT_IN_SUBJECT_ACCESS = {
     "export_members": "who was in the last run; the files that hold a guest are listed",
     "guest_keys": "digests of values that the guest's row shows",
     "guest_words": "search words of values that the guest's row shows",
-    "segment_touched": "a queue of work",
+    "segment_queue": "a queue of work",
 }
 NOT_IN_LAKE = {
     "browsers": "sessions name the browser",

@@ -12,25 +12,14 @@ FROM {ws}.identity_settings
 SELECT version FROM {ws}.identity_settings
 
 -- identity.candidates
-<<<<<<< HEAD
 -- Lock the keys (waits for other records with one of them), then return the version in force and
 -- each guest with a key, absorbed ones too; at most `most` per key.
-SELECT * FROM {ws}.identity_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(most)s)
-
--- identity.attach_person
--- Write a person on an order, who is new or matches a guest that gains no data, in one statement
--- (`made` is true); otherwise return the candidates, as `identity.candidates` does. No row if the
--- order does not exist.
-=======
--- Wait for other arrivals with one of these keys, then: the version in force, and each guest
--- that a key leads to, absorbed ones too.
 SELECT * FROM {ws}.lock_and_find_candidates(%(locks)s::bigint[], %(keys)s::uuid[], %(most)s)
 
 -- identity.attach_person
--- Someone on an order whom nobody knows yet, or who is known and tells nothing new, written as a
--- whole (`attached`); else the candidates, as `identity.candidates` tells them. No row when there is no
--- such order.
->>>>>>> 839000f (Squash the migrations into one baseline each; keep functions in files of their own)
+-- Write a person on an order, who is new or matches a guest that gains no data, in one statement
+-- (`attached` is true); otherwise return the candidates, as `identity.candidates` does. No row if the
+-- order does not exist.
 SELECT * FROM {ws}.attach_person(
     %(locks)s::bigint[], %(ordered_keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
     %(is_contact)s, %(person)s::uuid, %(record)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
