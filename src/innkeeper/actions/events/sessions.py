@@ -1,9 +1,9 @@
 """Sessions: closing those whose time is up, and reading a guest's with their events."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -84,13 +84,27 @@ async def of_guest(
     found: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}
     if rows and events:
         for event in await work.all("events.latest", most=events, **_times(rows)):
-            found[event["session_ref"]].append(_event(event))
+            found[event["session_ref"]].append(event_of(event))
     return Behaviour([_session(row, now) for row in rows], found)
 
 
 async def headlines(work: Work, session: UUID, most: int = EVENTS) -> list[Record]:
     """What the last events of a session were about, newest first: no more of each than a line."""
     return await work.all("events.headlines", session=session, most=most)
+
+
+async def read_events(work: Work, session: UUID, after: Row | None, limit: int) -> list[Row]:
+    """Rows of the events of a session behind one of them, oldest first; `event_of` reads one."""
+    start = datetime.min.replace(tzinfo=UTC)
+    last: Mapping[str, Any] = after or {"at": start, "received_at": start, "number": 0}
+    return await work.all(
+        "events.of_session",
+        session=session,
+        at=last["at"],
+        received_at=last["received_at"],
+        number=last["number"],
+        limit=limit,
+    )
 
 
 def _times(rows: Sequence[Row]) -> dict[str, Any]:
@@ -137,7 +151,8 @@ def _session(row: Row, now: datetime) -> Record:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def _event(row: Row) -> Record:
+def event_of(row: Row) -> Record:
+    """A row as the declared resource."""
     body = row["body"]
     record: Record = {
         "ref": row["ref"],

@@ -114,8 +114,12 @@ class Extensions:
 
     async def locked(self, work: Work, parent: UUID) -> list[Record]:
         """Every extension of a parent, which stays locked until the transaction ends."""
-        await self._check_parent(work, parent, "extensions.lock_parent")
+        await self.lock(work, parent)
         return await work.all("extensions.of_one", parts=self._parts, parent=parent)
+
+    async def lock(self, work: Work, parent: UUID) -> None:
+        """Lock a parent until the transaction ends; raises `Unknown`."""
+        await self._check_parent(work, parent, "extensions.lock_parent")
 
     async def of_one(self, work: Work, parent: UUID) -> list[Record]:
         """Every extension of a parent, oldest first; raises `Unknown` for a parent."""
@@ -136,6 +140,34 @@ class Extensions:
             whole=4 * most,
         )
         return Page(rows, rows[0]["total"] if rows else 0)
+
+    async def by_ref(self, work: Work, parent: UUID, ref: UUID) -> Record | None:
+        """One extension of a parent, or None."""
+        return await work.one("extensions.by_ref", parts=self._parts, parent=parent, ref=ref)
+
+    async def refs_of(self, work: Work, parent: UUID) -> list[UUID]:
+        """The refs of a parent's extensions, oldest first."""
+        parts = {name: self._parts[name] for name in ("table", "column", "live")}
+        return [row["ref"] for row in await work.all("extensions.refs", parts=parts, parent=parent)]
+
+    async def of_many_cut(
+        self, work: Work, refs: Iterable[UUID], each: int, limit: int, most: int
+    ) -> dict[UUID, list[Record]]:
+        """The first extensions of several parents, by parent: `each` of one, `limit` of all, each
+        text with `most` characters at most where the extension is large."""
+        found: dict[UUID, list[Record]] = {ref: [] for ref in refs}
+        rows = await work.all(
+            "extensions.of_many_cut",
+            parts=self.parts,
+            parents=list(found),
+            each=each,
+            limit=limit,
+            most=most,
+            whole=4 * most,
+        )
+        for row in rows:
+            found[row[f"{self.parent}_ref"]].append(row)
+        return found
 
     async def every_of_many(self, work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
         """Every extension of several parents, by parent, each oldest first."""

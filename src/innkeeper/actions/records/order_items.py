@@ -84,6 +84,13 @@ async def of_many(work: Work, refs: Iterable[UUID]) -> dict[UUID, list[Record]]:
     return found
 
 
+async def count_of_many(work: Work, refs: Iterable[UUID]) -> dict[UUID, int]:
+    """The number of items of each of several orders."""
+    parents = list(refs)
+    rows = await work.all("order_items.numbers", parents=parents)
+    return dict.fromkeys(parents, 0) | {row["order_ref"]: row["number"] for row in rows}
+
+
 async def replace(
     work: Work, order_item: UUID, changes: Changes, kept: Mapping[str, Show] | None = None
 ) -> Record:

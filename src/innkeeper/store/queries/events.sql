@@ -120,6 +120,19 @@ FROM {ws}.sessions AS s CROSS JOIN LATERAL (
 WHERE s.ref = %(session)s
 ORDER BY e.at DESC, e.received_at DESC, e.number DESC
 
+-- events.of_session
+-- Events of a session from one on, the oldest first: with all they hold.
+SELECT e.ref, e.at, e.session_ref, e.browser_ref, e.type, e.channel, e.point_of_sale, e.body,
+    e.received_at, e.number
+FROM {ws}.sessions AS s CROSS JOIN LATERAL (
+    SELECT * FROM {ws}.events
+    WHERE session_ref = s.ref AND at BETWEEN s.started_at AND s.last_at
+        AND (at, received_at, number) > (%(at)s, %(received_at)s, %(number)s)
+    ORDER BY at, received_at, number LIMIT %(limit)s
+) AS e
+WHERE s.ref = %(session)s
+ORDER BY e.at, e.received_at, e.number
+
 -- events.kinds
 -- The types that attributes of an event type have.
 SELECT name, kind FROM {ws}.event_attributes

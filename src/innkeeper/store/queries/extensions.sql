@@ -76,6 +76,28 @@ FROM (
 ) AS e
 ORDER BY e.created_at, e.name, e.key
 
+-- extensions.by_ref
+-- One data extension of a parent.
+SELECT {columns} FROM {table} WHERE {column} = %(parent)s AND ref = %(ref)s {live}
+
+-- extensions.refs
+-- The data extensions of a parent, oldest first, without their pairs.
+SELECT ref FROM {table} WHERE {column} = %(parent)s {live} ORDER BY created_at, name, key
+
+-- extensions.of_many_cut
+-- The first data extensions of each of several parents, the texts of large ones cut.
+SELECT e.{column}, e.name, e.key, e.ref, e.single, e.created_at, e.modified_at,
+    CASE WHEN octet_length(e.pairs::text) <= %(whole)s THEN e.pairs ELSE (
+        SELECT jsonb_object_agg(key, CASE jsonb_typeof(value)
+            WHEN 'string' THEN to_jsonb(left(value #>> '{}', %(most)s)) ELSE value END)
+        FROM jsonb_each(e.pairs)
+    ) END AS pairs
+FROM unnest(%(parents)s::uuid[]) WITH ORDINALITY AS p (ref, place) CROSS JOIN LATERAL (
+    SELECT {columns} FROM {table} WHERE {column} = p.ref
+    ORDER BY created_at, name, key LIMIT %(each)s
+) AS e
+ORDER BY p.place, e.created_at, e.name, e.key LIMIT %(limit)s
+
 -- extensions.of_many
 -- Every data extension of several parents, oldest first.
 SELECT {columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])

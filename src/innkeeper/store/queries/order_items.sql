@@ -49,6 +49,11 @@ ORDER BY i.created_at, i.ref LIMIT %(limit)s OFFSET %(offset)s
 -- How many items meet filters.
 SELECT count(*) AS total FROM {ws}.order_items AS i WHERE true {filters}
 
+-- order_items.numbers
+-- How many items each of several orders has.
+SELECT order_ref, count(*) AS number FROM {ws}.order_items
+WHERE order_ref = ANY (%(parents)s::uuid[]) GROUP BY order_ref
+
 -- order_items.by_order
 -- Filter: items of one order.
 AND i.order_ref = %(order)s

@@ -14,7 +14,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.formatting import said
-from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
@@ -68,7 +68,7 @@ def _differing(visit: Visit, pairs: dict[str, Any]) -> list[tuple[str, str, str]
 async def save(visit: Visit) -> Response:
     """Write all pairs, or remove the extension."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
-    await OF_GUESTS.locked(visit.work, guest["ref"])
+    await OF_GUESTS.lock(visit.work, guest["ref"])
     stored, ref = await _stored(visit, guest), guest["ref"]
     visit.check_version(_version(stored))
     about = audit.AuditSubject(audit.GUEST, str(ref))
@@ -99,10 +99,10 @@ async def _stored(visit: Visit, guest: Record) -> Record:
     wanted = visit.request.path_params["extension"]
     if wanted == NEW:
         return {"name": "", "key": "", "ref": None, "pairs": {}}
-    for row in await OF_GUESTS.of_one(visit.work, guest["ref"]):
-        if str(row["ref"]) == wanted:
-            return row
-    raise NotFound
+    found = await OF_GUESTS.by_ref(visit.work, guest["ref"], ref_of(wanted))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _form_rows(visit: Visit) -> list[tuple[str, str, str]]:

@@ -1,6 +1,8 @@
 """Guests: the search, and the page of one guest with its tabs."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +24,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
 from innkeeper.web.ui import bounded
-from innkeeper.web.ui.downloads import file, json_file
+from innkeeper.web.ui.downloads import StreamedObject, file, read_extensions, streamed_json_file
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.json_text import encode
@@ -136,10 +138,16 @@ async def raw(visit: Visit) -> Response:
 
 
 async def raw_file(visit: Visit) -> Response:
-    """The same as a file, however large."""
+    """The same as a file, however large: read bit by bit while it is sent."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
-    every = visit.veil_extensions(await OF_GUESTS.of_one(visit.work, guest["ref"]))
-    return await json_file(f"guest-{guest['ref']}", _whole(visit, guest, every))
+
+    async def extensions() -> AsyncIterator[StreamedObject]:
+        async for each in read_extensions(visit.lend, OF_GUESTS, guest["ref"]):
+            yield StreamedObject(partial(_veiled_extension, visit, each))
+
+    whole = StreamedObject(partial(_fields, visit, guest), {"extensions": extensions})
+    name = f"guest-{guest['ref']}"
+    return streamed_json_file(name, visit.database.limits.downloads, whole)
 
 
 async def _extensions(visit: Visit, guest: UUID) -> ExtensionsPage:
@@ -150,12 +158,19 @@ async def _extensions(visit: Visit, guest: UUID) -> ExtensionsPage:
 
 
 def _whole(visit: Visit, guest: Record, extensions: list[Record]) -> Record:
-    return {
-        **{camel(name): value for name, value in visit.veil(guest, Guest).items()},
-        "extensions": [
-            {"name": each["name"], "key": each["key"], **each["pairs"]} for each in extensions
-        ],
-    }
+    return {**_fields(visit, guest), "extensions": [_flat(each) for each in extensions]}
+
+
+def _fields(visit: Visit, guest: Record) -> Record:
+    return {camel(name): value for name, value in visit.veil(guest, Guest).items()}
+
+
+def _veiled_extension(visit: Visit, extension: Record) -> Record:
+    return _flat(visit.veil_extension(extension))
+
+
+def _flat(extension: Record) -> Record:
+    return {"name": extension["name"], "key": extension["key"], **extension["pairs"]}
 
 
 async def properties(visit: Visit) -> Response:

@@ -1,24 +1,38 @@
 """The Orders tab of a guest, and the page of one order."""
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from starlette.responses import Response
 
 from innkeeper.actions.events import quarantine
-from innkeeper.actions.paging import EVERYTHING, PageRequest
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import order_items, orders
-from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS
-from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.resources.base import Record
+from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
+from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
-from innkeeper.web.ui.bounded import ROWS
-from innkeeper.web.ui.downloads import json_file
+from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, TEXT_CHARACTERS
+from innkeeper.web.ui.downloads import (
+    StreamedObject,
+    read_extensions,
+    read_pages,
+    streamed_json_file,
+)
 from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
+
+ITEM_EXTENSIONS: Final = 5
+"""Data extensions of one item in the page of an order."""
+ITEM_CHARACTERS: Final = 200
+"""Of one text of such an extension."""
+
+Objects = AsyncIterator[StreamedObject]
 
 
 async def of_guest(visit: Visit) -> Response:
@@ -28,13 +42,13 @@ async def of_guest(visit: Visit) -> Response:
         visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),)
     )
     page = await orders.list_(visit.work, wanted)
-    items = await order_items.of_many(visit.work, [order["ref"] for order in page.items])
-    return visit.show("guest_orders.html", **frame, page=page, items=items)
+    numbers = await order_items.count_of_many(visit.work, [each["ref"] for each in page.items])
+    return visit.show("guest_orders.html", **frame, page=page, numbers=numbers)
 
 
 async def one(visit: Visit) -> Response:
     """An order with its items, people and extensions."""
-    found = await _parts(visit, PageRequest(limit=ROWS))
+    found = await _parts(visit)
     guest = next((each["guest_ref"] for each in [*found.contacts, *found.consumers]), None)
     waiting = await quarantine.of_order(visit.work, found.order["ref"])
     return visit.show(
@@ -53,12 +67,36 @@ async def one(visit: Visit) -> Response:
 
 
 async def file(visit: Visit) -> Response:
-    """All of an order as a file."""
-    found = await _parts(visit, EVERYTHING)
-    items = [{**each, "extensions": found.of_items.get(each["ref"], [])} for each in found.items]
-    parts = {"items": items, "contacts": found.contacts, "consumers": found.consumers}
-    whole = {**found.order, **parts, "extensions": found.extensions}
-    return await json_file(f"order-{found.order['ref']}", whole)
+    """All of an order as a file, read part by part while it is sent."""
+    ref = visit.ref("order")
+    order = await orders.fetch(visit.work, ref)
+
+    def people(kind: People, resource: type[Resource]) -> Callable[[], Objects]:
+        async def read() -> Objects:
+            async for each in read_pages(visit.lend, partial(kind.list_, order=ref)):
+                yield StreamedObject(partial(visit.veil, each, resource))
+
+        return read
+
+    lists: dict[str, Callable[[], Objects]] = {
+        "items": partial(_items, visit, ref),
+        "contacts": people(CONTACTS, OrderContact),
+        "consumers": people(CONSUMERS, OrderConsumer),
+        "extensions": partial(_extensions, visit, OF_ORDERS, ref),
+    }
+    whole = StreamedObject(partial(visit.veil, order, Order), lists)
+    return streamed_json_file(f"order-{ref}", visit.database.limits.downloads, whole)
+
+
+async def _items(visit: Visit, order: UUID) -> Objects:
+    async for item in read_pages(visit.lend, partial(order_items.list_, order=order)):
+        extensions = partial(_extensions, visit, OF_ORDER_ITEMS, item["ref"])
+        yield StreamedObject(partial(visit.veil, item, OrderItem), {"extensions": extensions})
+
+
+async def _extensions(visit: Visit, kind: Extensions, parent: UUID) -> Objects:
+    async for each in read_extensions(visit.lend, kind, parent):
+        yield StreamedObject(partial(visit.veil_extension, each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +113,42 @@ class _OrderPage:
     """How many parts of each kind there are in all."""
 
 
-async def _parts(visit: Visit, page_request: PageRequest) -> _OrderPage:
-    """An order with so many of each of its parts."""
-    ref = visit.ref("order")
+async def _parts(visit: Visit) -> _OrderPage:
+    """An order with as many of each of its parts as a page shows."""
+    ref, page_request = visit.ref("order"), PageRequest(limit=ROWS)
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
     found = await order_items.list_(visit.work, page_request, order=ref)
     items = [visit.veil(each, OrderItem) for each in found.items]
     contacts = await CONTACTS.list_(visit.work, page_request, order=ref)
     consumers = await CONSUMERS.list_(visit.work, page_request, order=ref)
-    of_items = await OF_ORDER_ITEMS.of_many(visit.work, [item["ref"] for item in items])
+    refs = [item["ref"] for item in items]
+    of_items = await OF_ORDER_ITEMS.of_many_cut(
+        visit.work, refs, ITEM_EXTENSIONS, ROWS, ITEM_CHARACTERS + 1
+    )
+    most = TEXT_CHARACTERS + 1
+    extensions = await OF_ORDERS.of_one_cut(visit.work, ref, EXTENSIONS, most)
     return _OrderPage(
         order,
         items,
-        {ref: visit.veil_extensions(each) for ref, each in of_items.items()},
+        {ref: _shortened(visit.veil_extensions(each)) for ref, each in of_items.items()},
         [visit.veil(each, OrderContact) for each in contacts.items],
         [visit.veil(each, OrderConsumer) for each in consumers.items],
-        visit.veil_extensions(await OF_ORDERS.of_one(visit.work, ref)),
+        visit.veil_extensions(extensions.items),
         {"Items": found.total, "Contacts": contacts.total, "Consumers": consumers.total},
     )
+
+
+def _shortened(extensions: list[Record]) -> list[Record]:
+    """Data extensions of an item with the beginning of each text."""
+    return [
+        {**each, "pairs": {key: _beginning(value) for key, value in each["pairs"].items()}}
+        for each in extensions
+    ]
+
+
+def _beginning(value: Any) -> Any:
+    is_long = isinstance(value, str) and len(value) > ITEM_CHARACTERS
+    return f"{value[:ITEM_CHARACTERS]}…" if is_long else value
 
 
 def _facts(order: Record) -> list[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """One visit to a page: who is it, may they, read the form, act, render; errors become pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
@@ -81,7 +81,11 @@ class Visit:
         """Data extensions as this visitor may see them."""
         if self.personal:
             return list(found)
-        return [{**each, "pairs": masked_free(each["pairs"])} for each in found]
+        return [self.veil_extension(each) for each in found]
+
+    def veil_extension(self, each: Record) -> Record:
+        """A data extension as this visitor may see it."""
+        return each if self.personal else {**each, "pairs": masked_free(each["pairs"])}
 
     def veil_text(self, text: Any) -> Any:
         """A text that may hold addresses of people or of pages, as this visitor may see it."""
@@ -97,6 +101,10 @@ class Visit:
         if self.may(Right.USERS) or actor == self.person.email:
             return actor
         return masked_addresses(actor)
+
+    def lend(self) -> AbstractAsyncContextManager[Work]:
+        """A connection for the workspace beside the one of the request, which may be returned."""
+        return self.database.work(self.workspace, self.person.email)
 
     @property
     def is_sandbox(self) -> bool:

@@ -1,7 +1,8 @@
 """The Timeline tab of a guest: its sessions, and the events of one."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,8 +10,11 @@ from starlette.responses import Response
 
 from innkeeper import clock
 from innkeeper.actions.events import sessions
+from innkeeper.actions.records import guests
+from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
-from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Session
+from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Event, Session
+from innkeeper.web.ui.downloads import READ_TOGETHER, StreamedObject, streamed_json_file
 from innkeeper.web.ui.guests import opened
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -58,6 +62,33 @@ async def show(visit: Visit) -> Response:
     )
 
 
+async def events_file(visit: Visit) -> Response:
+    """All events of a session with all they hold, read while they are sent."""
+    guest, ref = await guests.fetch(visit.work, visit.ref("guest")), visit.ref("session")
+    found = await sessions.of_guest(
+        visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
+    )
+    session = next((each for each in found.sessions if each["ref"] == ref), None)
+    if session is None:
+        raise NotFound
+    whole = StreamedObject(
+        partial(visit.veil, session, Session), {"events": partial(_events, visit, ref)}
+    )
+    return streamed_json_file(f"session-{ref}", visit.database.limits.downloads, whole)
+
+
+async def _events(visit: Visit, session: UUID) -> AsyncIterator[StreamedObject]:
+    last = None
+    while True:
+        async with visit.lend() as work:
+            rows = await sessions.read_events(work, session, last, READ_TOGETHER)
+        for row in rows:
+            yield StreamedObject(partial(visit.veil, sessions.event_of(row), Event))
+        if len(rows) < READ_TOGETHER:
+            return
+        last = rows[-1]
+
+
 def _matches(session: Record, chosen: dict[str, str]) -> bool:
     if chosen["channel"] and session["channel"] != chosen["channel"]:
         return False
@@ -98,4 +129,7 @@ def _described(visit: Visit, event: Record) -> Record:
     return {**event, "line": visit.veil_text(line)}
 
 
-PAGES: Final = (PageRoute("/guests/{guest}/timeline", show),)
+PAGES: Final = (
+    PageRoute("/guests/{guest}/timeline", show),
+    PageRoute("/guests/{guest}/timeline/{session}/file", events_file),
+)
