@@ -242,7 +242,7 @@ def test_sql_that_cannot_be_asked_says_why_and_where(page) -> None:
     sql.fill("SELECT guest_ref\nFROM orders\nWHERE prize > 3")
     sql.blur()
     page.get_by_role("button", name="Line 3, column 7").click()
-    assert page.locator("#sql-lit .wrong-here").inner_text() == "prize"
+    assert page.locator("#sql-highlighted .wrong-here").inner_text() == "prize"
     chosen = "[document.activeElement.selectionStart, document.activeElement.selectionEnd]"
     start, end = page.evaluate(chosen)
     assert sql.input_value()[start:end] == "prize"

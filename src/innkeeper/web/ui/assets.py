@@ -12,7 +12,6 @@ from starlette.routing import Route
 from innkeeper.errors import NotFound
 
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_NAMES: Final = ("app.css", "app.js", "favicon.svg", "htmx.min.js")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -20,7 +19,8 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 def contents() -> dict[str, bytes]:
     """Every file by name."""
     folder = files("innkeeper.web.ui").joinpath("static")
-    return {name: folder.joinpath(name).read_bytes() for name in _NAMES}
+    stored = [file for file in folder.iterdir() if _suffix(file.name) in _TYPES]
+    return {file.name: file.read_bytes() for file in stored}
 
 
 @cache
@@ -36,7 +36,11 @@ async def _static(request: Request) -> Response:
     if body is None:
         raise NotFound
     headers = {"cache-control": _FOREVER}
-    return Response(body, headers=headers, media_type=_TYPES[name.rpartition(".")[2]])
+    return Response(body, headers=headers, media_type=_TYPES[_suffix(name)])
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 async def _favicon(_: Request) -> Response:
