@@ -23,7 +23,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.api import Request
 from innkeeper.web.app import create_app
-from innkeeper.web.large_bodies import AT_ONCE, LARGE_BYTES, WAITING, LargeBodies
+from innkeeper.web.large_bodies import LARGE_BYTES, MAX_PENDING, MAX_RUNNING, LargeBodies
 from innkeeper.web.stream import StreamRequest
 from innkeeper.wire.json_text import MOST_MEMBERS
 
@@ -126,12 +126,12 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
             answers.append(caller.patch(path, content=body, headers=JSON).status_code)
 
     answers: list[int] = []
-    senders = [threading.Thread(target=send, args=(answers,)) for _ in range(AT_ONCE + 3)]
+    senders = [threading.Thread(target=send, args=(answers,)) for _ in range(MAX_RUNNING + 3)]
     with psycopg.connect(site.dsn) as holding, Api(narrow, api.client_key, api.token) as caller:
         holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [waited_for["ref"]])
         for sender in senders:
             sender.start()
-        until_blocked(site.dsn, AT_ONCE)
+        until_blocked(site.dsn, MAX_RUNNING)
         for _ in range(3):
             made(caller.get(f"/v2.1/guests/{other['ref']}"))
             made(caller.patch(f"/v2.1/guests/{other['ref']}", json={"city": "Cork"}))
@@ -153,7 +153,7 @@ async def test_s2_a_limited_number_of_large_bodies_waits(dsn: str) -> None:
             await asyncio.sleep(0.01)
         return threading.get_ident()
 
-    running = [asyncio.create_task(lane.run(act)) for _ in range(AT_ONCE + WAITING)]
+    running = [asyncio.create_task(lane.run(act)) for _ in range(MAX_RUNNING + MAX_PENDING)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await lane.run(act)

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from innkeeper.errors import ApiError, BadJson, Invalid
 from innkeeper.web.auth import _credentials
 from innkeeper.web.cors import Cors
-from innkeeper.web.http_protocol import LimitedHttpProtocol, encoded_line
+from innkeeper.web.http_protocol import LimitedHttpProtocol, encode_target
 from innkeeper.web.observability import correlation_id
 from innkeeper.web.request_body import json_object
 from innkeeper.web.request_head import plain_cookies, single_slashes
@@ -168,7 +168,7 @@ def test_s2_many_ampersands_take_no_step_each() -> None:
 def test_f1_request_lines(repeated: bytes) -> None:
     def read(path: bytes) -> None:
         line = b"GET /v1.2/events?" + path + b" HTTP/1.1\r\n"
-        encoded_line(line, len(line) - 1)
+        encode_target(line, len(line) - 1)
         single_slashes(path)
 
     assert_linear(read, repeated)

@@ -1,1 +1,1 @@
-"""The door: application, routes, authentication, middleware."""
+"""HTTP: the ASGI application, its routes, authentication and middleware."""

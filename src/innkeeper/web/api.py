@@ -1,4 +1,4 @@
-"""The API door: one request from its headers to its answer, the same for every dialect."""
+"""The REST API: one request from its headers to its response, the same for every dialect."""
 
 import time
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ from innkeeper.web.large_bodies import LargeBodies, is_large
 from innkeeper.web.observability import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.rate_limit import Throttle
 from innkeeper.web.request_body import ClientDisconnected, json_object, read_body
-from innkeeper.web.responses import ApiResponse, json_answer
-from innkeeper.web.verbs import Act, prepared
+from innkeeper.web.responses import ApiResponse, json_response
+from innkeeper.web.verbs import Operation, prepare
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest
 from innkeeper.wire.error_body import error_body
 from innkeeper.wire.etags import expected_in
@@ -47,7 +47,7 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 
 @dataclass(slots=True)
 class Request:
-    """What is known of a request so far; errors are told in its terms."""
+    """The state of one API request, which its error response and log line read."""
 
     scope: Scope
     headers: Mapping[bytes, bytes]
@@ -56,7 +56,7 @@ class Request:
     caller: Caller | None = None
     fault: BaseException | None = None
     ignored: bytes = b""
-    """Names of what the request holds and the operation ignores."""
+    """Value of Innkeeper-Ignored: parameters and members that the operation ignores."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -65,7 +65,8 @@ class Request:
 
 
 class Api:
-    """Authenticates, routes, reads, acts, answers (AU-5: in that order)."""
+    """The ASGI application of the API: authenticate, route, read, act, respond, in that order
+    (AU-5)."""
 
     def __init__(
         self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
@@ -78,55 +79,57 @@ class Api:
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
         self._throttle = Throttle(settings.rate_limit)
-        # Twins of one request wait for each other here rather than with a connection each.
-        self._twins = KeyedLocks()
+        # Requests with one idempotency key wait here, before they take a connection.
+        self._key_locks = KeyedLocks()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         request = Request(scope, headers, canonical_path(scope))
         correlation = correlation_id(headers.get(CORRELATION))
         try:
-            answer = await self._answer(request, receive)
+            response = await self._respond(request, receive)
         except ClientDisconnected:
             return
         except ApiError as error:
-            answer = self.error_answer(request, error)
+            response = self.error_response(request, error)
             clear_frames(error)
         except Exception as fault:
             request.fault = fault
-            answer = self.error_answer(request, ServerFault())
+            response = self.error_response(request, ServerFault())
         if request.ignored:
-            answer.headers.append((IGNORED, request.ignored))
-        answer.headers += [
+            response.headers.append((IGNORED, request.ignored))
+        response.headers += [
             (CORRELATION, correlation),
             *self._always,
             *self._cors.headers(headers.get(b"origin")),
         ]
-        await answer.send(send)
-        self._note(request, answer, correlation)
+        await response.send(send)
+        self._log(request, response, correlation)
         if request.fault is not None:
             clear_frames(request.fault)
             request.fault = None
 
-    async def _answer(self, request: Request, receive: Receive) -> ApiResponse:
+    async def _respond(self, request: Request, receive: Receive) -> ApiResponse:
+        """Check and perform a request; raises an `ApiError` for every error response."""
         headers = request.headers
         if request.method == "OPTIONS" and b"access-control-request-method" in headers:
             # Preflight never carries credentials (AU-5).
-            found, _ = self._router.find(request.path)
+            by_method, _ = self._router.find(request.path)
             requested = headers.get(b"access-control-request-headers")
-            return self._cors.preflight(allowed(found), requested)
+            return self._cors.preflight(allowed_methods(by_method), requested)
         request.caller = caller = await self._keyring.identify(headers.get(b"authorization"))
         self._throttle.admit(caller.client_key)
-        found, parameters = self._router.find(request.path)
-        if not found:
+        by_method, parameters = self._router.find(request.path)
+        if not by_method:
             raise NotFound
         if request.method == "OPTIONS":
-            return ApiResponse(204, headers=[(b"allow", ", ".join(allowed(found)).encode())])
-        route = found.get("GET" if request.method == "HEAD" else request.method)
+            allow = ", ".join(allowed_methods(by_method))
+            return ApiResponse(204, headers=[(b"allow", allow.encode())])
+        route = by_method.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            raise MethodNotAllowed(request.method, allowed(found))
+            raise MethodNotAllowed(request.method, allowed_methods(by_method))
         if caller.bearer != (isinstance(route, Endpoint) and route.bearer):
-            # Two kinds of credentials that do not stand in for each other (AU-6, AU-7).
+            # Neither kind of credentials replaces the other (AU-6, AU-7).
             raise Unauthorized
         request.route = route.path
         require(route, caller.scopes)
@@ -148,9 +151,9 @@ class Api:
         parameters: Mapping[str, str],
         raw: bytes,
     ) -> ApiResponse:
-        """Read the body of an authorized request, and act."""
+        """Parse an authorized request and run its operation on `database`; `raw` is its body."""
         headers = request.headers
-        asked = EndpointRequest(
+        endpoint_request = EndpointRequest(
             parameters,
             parse_query(request.scope["query_string"]),
             json_object(raw, headers.get(b"content-type")) if route.takes_body else None,
@@ -159,79 +162,90 @@ class Api:
             caller.scopes,
             expected_in(headers.get(b"if-match")),
         )
-        request.ignored = check_names(route, asked)
+        request.ignored = check_names(route, endpoint_request)
         if isinstance(route, Endpoint) and route.before is not None:
-            await route.before(asked)
-        act = prepared(route, asked)
-        return await self._act(database, request, caller, act, raw, route.takes_key)
+            await route.before(endpoint_request)
+        operation = prepare(route, endpoint_request)
+        return await self._run(database, request, caller, operation, raw, route.takes_key)
 
-    async def _act(
+    async def _run(
         self,
         database: Database,
         request: Request,
         caller: Caller,
-        act: Act,
+        operation: Operation,
         raw: bytes,
         takes_key: bool,
     ) -> ApiResponse:
+        """Run an operation in one unit of work, again after a conflict between transactions."""
         key = request.headers.get(b"idempotency-key") if takes_key else None
 
-        async def once() -> ApiResponse:
+        async def run_once() -> ApiResponse:
             async with database.work(caller.workspace, caller.actor) as work:
                 if key is None:
-                    return await act(work)
-                return await self._idempotent(work, request, caller, act, key, raw)
+                    return await operation(work)
+                return await self._run_idempotent(work, request, caller, operation, key, raw)
 
         if key is None:
-            return await retrying(once)
-        async with self._twins.held((caller.client_key, request.path, key)):
-            return await retrying(once)
+            return await retrying(run_once)
+        async with self._key_locks.held((caller.client_key, request.path, key)):
+            return await retrying(run_once)
 
-    async def _idempotent(
-        self, work: Work, request: Request, caller: Caller, act: Act, key: bytes, raw: bytes
+    async def _run_idempotent(
+        self,
+        work: Work,
+        request: Request,
+        caller: Caller,
+        operation: Operation,
+        key: bytes,
+        raw: bytes,
     ) -> ApiResponse:
-        """Act once for a key: a twin waits, then gets the first answer."""
-        word = key.decode("latin-1")
-        if not (1 <= len(word) <= 255 and word.isascii() and word.isprintable()):
+        """Run an operation once for an idempotency key; a repetition gets the first response.
+
+        Raises `BadRequest` for a key that is not 1 to 255 printable ASCII characters.
+        """
+        key_text = key.decode("latin-1")
+        if not (1 <= len(key_text) <= 255 and key_text.isascii() and key_text.isprintable()):
             raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
         hours = self._settings.idempotency_hours
-        scope = idempotency.scope_of(caller.client_key, request.path, word)
+        scope = idempotency.scope_of(caller.client_key, request.path, key_text)
         query = request.scope["query_string"].decode("latin-1")
         request_hash = digest("request", query, raw.decode("latin-1"))
         async with work.transaction():
-            kept = await idempotency.first_answer(work, scope, request_hash, hours)
-            if kept is not None:
+            stored = await idempotency.first_answer(work, scope, request_hash, hours)
+            if stored is not None:
                 REPLAYED.inc()
-                return replayed(kept)
-            answer = await act(work)
-            location = dict(answer.headers).get(b"location", b"").decode() or None
+                return replayed_response(stored)
+            response = await operation(work)
+            location = dict(response.headers).get(b"location", b"").decode() or None
             await idempotency.keep(
                 work,
                 scope,
                 request_hash,
                 hours,
-                status=answer.status,
+                status=response.status,
                 location=location,
-                body=answer.body,
+                body=response.body,
             )
-        return answer
+        return response
 
-    def error_answer(self, request: Request, error: ApiError) -> ApiResponse:
-        """The answer that tells of an error, in the dialect of the path (ER-4)."""
+    def error_response(self, request: Request, error: ApiError) -> ApiResponse:
+        """Encode an error in the dialect of the path (ER-4)."""
         client_key = request.caller.client_key if request.caller else ""
         extra = dialect_at(request.path).extra_error_members
         body = error_body(error, self._settings.more_info_url, client_key, extra)
         headers = [(name.lower().encode(), text.encode()) for name, text in error.headers.items()]
-        return json_answer(body, error.status, headers)
+        return json_response(body, error.status, headers)
 
-    def _note(self, request: Request, answer: ApiResponse, correlation: bytes) -> None:
+    def _log(self, request: Request, response: ApiResponse, correlation: bytes) -> None:
+        """Count the request and write its log line."""
         seconds = time.perf_counter() - request.started
-        observe(request.method, request.route, answer.status, seconds)
+        observe(request.method, request.route, response.status, seconds)
         members: dict[str, Any] = {
             "id": correlation.decode(),
             "method": request.method,
             "route": request.route,
-            "status": answer.status,
+            "status": response.status,
             "ms": round(seconds * 1000, 2),
         }
         if request.caller is not None:
@@ -240,23 +254,24 @@ class Api:
 
 
 def canonical_path(scope: Scope) -> str:
-    """The path, still percent-encoded; `/2.1/…` and `/2/…` of one client mean `/v2.1/…`."""
+    """Return the path, still percent-encoded; `/2.1/…` and `/2/…`, which one client sends, become
+    `/v2.1/…` and `/v2/…`."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     path = raw.decode("latin-1")
     return "/v" + path[1:] if path.startswith(("/2.1/", "/2/")) else path
 
 
-def allowed(found: Mapping[str, Route]) -> list[str]:
-    """The methods of a path, as an Allow header lists them."""
-    methods = sorted(found)
-    if "GET" in found:
+def allowed_methods(by_method: Mapping[str, Route]) -> list[str]:
+    """List the methods of a path for an Allow header."""
+    methods = sorted(by_method)
+    if "GET" in by_method:
         methods.append("HEAD")
     return [*methods, "OPTIONS"]
 
 
-def replayed(kept: Record) -> ApiResponse:
-    """A kept answer, marked as one."""
+def replayed_response(stored: Record) -> ApiResponse:
+    """Build the response of a repeated request from the stored row of the first."""
     headers = [(b"idempotent-replayed", b"true")]
-    if kept["location"]:
-        headers.append((b"location", kept["location"].encode()))
-    return ApiResponse(kept["status"], bytes(kept["body"]), headers)
+    if stored["location"]:
+        headers.append((b"location", stored["location"].encode()))
+    return ApiResponse(stored["status"], bytes(stored["body"]), headers)

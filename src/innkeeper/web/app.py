@@ -1,4 +1,4 @@
-"""The application: what opens at start, and which door a request goes to."""
+"""The ASGI application: opens the database and notifications, and dispatches requests by path."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,13 +41,14 @@ from innkeeper.wire.json_text import encode
 from innkeeper.wire.request_target import check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
-# People and clients would rather hear soon that the lake is busy.
+# Longest wait for the lake: a busy lake is reported soon rather than after a long wait.
 QUESTION_WAIT_SECONDS = 30.0
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")
 
 
 class App:
-    """Sends a request to the API, the streams or the pages; the lifespan is the pages'."""
+    """Dispatches a request to the API, the stream API or the other routes, which also run the
+    lifespan."""
 
     def __init__(self, api: ASGIApp, streams: ASGIApp, rest: ASGIApp) -> None:
         self._api = api
@@ -70,13 +71,13 @@ class App:
 
 
 class TargetLimits:
-    """Answers a path or query over the limits as any other error of this application."""
+    """Middleware: rejects a path or query over the limits with an error of this application."""
 
     def __init__(
-        self, app: ASGIApp, answer_error: Callable[[Request, Exception], Awaitable[Response]]
+        self, app: ASGIApp, respond_error: Callable[[Request, Exception], Awaitable[Response]]
     ) -> None:
         self._app = app
-        self._answer_error = answer_error
+        self._respond_error = respond_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -84,14 +85,14 @@ class TargetLimits:
                 check_path(scope.get("raw_path") or b"")
                 check_query(scope["query_string"])
             except UriTooLong as error:
-                response = await self._answer_error(Request(scope), error)
+                response = await self._respond_error(Request(scope), error)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
-    """The ASGI application; without settings, those that `innkeeper serve` resolved."""
+    """Create the ASGI application; `settings` default to those that `innkeeper serve` resolved."""
     resolved = settings or Settings.from_environment()
     configure_logs(resolved.log_level, resolved.log_format)
     database = Database(
@@ -103,21 +104,21 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     large = LargeBodies(resolved)
     keyring = Keyring(database)
-    notices = Notifications(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
-    keyring.notices = notices
+    notifications = Notifications(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
+    keyring.notifications = notifications
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await database.open()
-        await notices.start()
+        await notifications.start()
         try:
             yield
         finally:
-            await notices.close()
+            await notifications.close()
             await large.close()
             await database.close()
 
-    async def answer_error(request: Request, fault: Exception) -> Response:
+    async def respond_error(request: Request, fault: Exception) -> Response:
         response = _error_response(request, fault, resolved.more_info_url)
         if isinstance(fault, ApiError):
             clear_frames(fault)
@@ -131,18 +132,18 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     ]
     handled = (HTTPException, ApiError, ClientDisconnect, Exception)
     rest = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, answer_error)
+        routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, respond_error)
     )
     rest.router.redirect_slashes = False
     return App(
         Api(resolved, database, keyring, large),
         Stream(resolved, database, keyring, large),
-        BrowserSecurity(RequestLog(TargetLimits(rest, answer_error), routes), resolved),
+        BrowserSecurity(RequestLog(TargetLimits(rest, respond_error), routes), resolved),
     )
 
 
 def _error_response(request: Request, fault: Exception, more_info_url: str) -> Response:
-    """An error as a page on the paths of screens, else as JSON."""
+    """Encode an error as a page on the paths of screens, else as JSON."""
     error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
     if is_screen(request):
         return problem(request, error)
@@ -151,7 +152,7 @@ def _error_response(request: Request, fault: Exception, more_info_url: str) -> R
 
 
 def _error_of(request: Request, fault: Exception) -> ApiError:
-    """Any other error as one of ours, so that every route has one error body (ER-4)."""
+    """Translate an exception into an `ApiError`, so that every route has one error body (ER-4)."""
     if isinstance(fault, ClientDisconnect):
         return BadRequest("The request was cut off.")
     if not isinstance(fault, HTTPException):

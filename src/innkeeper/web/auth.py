@@ -1,4 +1,4 @@
-"""Who is calling: Basic credentials against the API keys (errors.md 3)."""
+"""Authentication: Basic credentials against the API keys, bearer tokens of OAuth (errors.md 3)."""
 
 import base64
 import binascii
@@ -16,11 +16,12 @@ from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Row, Work
 
 CACHE_SECONDS: Final = 5.0
-"""Longest time a known credential is trusted without asking; a notice ends it at once."""
+"""Longest time a credential stays cached; a notification removes it at once."""
 CACHE_SIZE: Final = 10_000
 TOUCH_SECONDS: Final = 60.0
+"""Shortest time between two updates of the time at which a key was last used."""
 _OF_EXPORTS: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
-"""Scopes of a bearer token of OAuth, which opens audience exports alone (AU-6)."""
+"""Scopes of a bearer token of OAuth, which grants audience exports alone (AU-6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,110 +33,114 @@ class Caller:
     compatibility: str
     scopes: frozenset[Scope]
     client_id: str | None = None
-    """The OAuth client whose token it came with, which opens audience exports alone (AU-6)."""
+    """The OAuth client of its bearer token, which grants audience exports alone (AU-6)."""
 
     @property
     def bearer(self) -> bool:
-        """Whether it came with a token of OAuth."""
+        """Whether the credentials are a bearer token of OAuth."""
         return self.client_id is not None
 
     @property
     def actor(self) -> str:
-        """Who acts, as ledgers, audit log and signed links name it."""
+        """The name of the caller in ledgers, the audit log and signed links."""
         return self.client_id or self.client_key
 
 
 class Keyring:
-    """Checks credentials; remembers good ones until told to forget."""
+    """Checks credentials; caches valid ones until a notification or `CACHE_SECONDS` ends it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[bytes, tuple[float, Caller]] = {}
-        self._opened: dict[tuple[str, bool], tuple[float, Caller]] = {}
+        # Values: the monotonic time at which the entry expires, and the caller.
+        self._by_header: dict[bytes, tuple[float, Caller]] = {}
+        self._by_client_key: dict[tuple[str, bool], tuple[float, Caller]] = {}
         self._touched: dict[str, float] = {}
         self._generation = 0
-        self.notices: Notifications | None = None
-        """Who tells of changed keys; nothing is remembered while it does not listen."""
+        self.notifications: Notifications | None = None
+        """Source of notifications of changed keys; nothing is cached while it is disconnected."""
 
     def forget(self, *_: object) -> None:
-        """A key changed, or notices may have been missed: ask the database again."""
+        """Clear the cache: a key changed, or notifications may have been missed."""
         self._generation += 1
-        self._known.clear()
-        self._opened.clear()
+        self._by_header.clear()
+        self._by_client_key.clear()
 
     async def workspace_of(self, client_key: str, *, aliases: bool = False) -> Caller:
-        """What a client key alone opens: its workspace's streams; raises `Unauthorized`.
+        """Return the caller of a client key alone, which grants the streams of its workspace.
 
-        `aliases`: it may also be a context id that stands for a key (stream-api.md 1).
+        `aliases`: the key may also be a context id, an alias of a key (stream-api.md 1). Raises
+        `Unauthorized`.
         """
-        known = self._opened.get((client_key, aliases))
+        cached = self._by_client_key.get((client_key, aliases))
         now = time.monotonic()
-        if known is not None and known[0] > now:
-            return known[1]
+        if cached is not None and cached[0] > now:
+            return cached[1]
         if not client_key or not client_key.isprintable():
             raise Unauthorized
         generation = self._generation
         async with self._database.control() as work:
-            found = await keys.find(work, client_key)
-            if found is None and aliases:
-                found = await keys.find_alias(work, client_key)
-            if found is None:
+            key = await keys.find(work, client_key)
+            if key is None and aliases:
+                key = await keys.find_alias(work, client_key)
+            if key is None:
                 raise Unauthorized
-            await self._touch(work, found["client_key"], now)
-        caller = _caller(found)
-        if self._may_remember(generation):
-            if len(self._opened) >= CACHE_SIZE:
-                self._opened.clear()
-            self._opened[client_key, aliases] = (now + CACHE_SECONDS, caller)
+            await self._touch(work, key["client_key"], now)
+        caller = _caller(key)
+        if self._may_cache(generation):
+            if len(self._by_client_key) >= CACHE_SIZE:
+                self._by_client_key.clear()
+            self._by_client_key[client_key, aliases] = (now + CACHE_SECONDS, caller)
         return caller
 
     async def identify(self, authorization: bytes | None) -> Caller:
-        """The caller behind an Authorization header; raises `Unauthorized` (AU-4)."""
+        """Return the caller of an Authorization header; raises `Unauthorized` (AU-4)."""
         if authorization is None:
             raise Unauthorized
         if authorization[:7].lower() == b"bearer ":
             return await self._bearer(authorization[7:].strip())
-        # Known headers are found by digest, so the time of the search tells nothing of a token.
+        # The cache is keyed by digest: the time of a lookup reveals nothing about a token.
         digest = sha256(authorization).digest()
-        known = self._known.get(digest)
+        cached = self._by_header.get(digest)
         now = time.monotonic()
-        if known is not None and known[0] > now:
-            return known[1]
+        if cached is not None and cached[0] > now:
+            return cached[1]
         client_key, token = _credentials(authorization)
         generation = self._generation
         async with self._database.control() as work:
-            found = await keys.find(work, client_key)
-            stored = found["token_sha256"] if found else bytes(32)
-            if not hmac.compare_digest(sha256(token).digest(), stored) or found is None:
+            key = await keys.find(work, client_key)
+            stored = key["token_sha256"] if key else bytes(32)
+            if not hmac.compare_digest(sha256(token).digest(), stored) or key is None:
                 raise Unauthorized
             await self._touch(work, client_key, now)
-        caller = _caller(found)
-        if self._may_remember(generation):
-            if len(self._known) >= CACHE_SIZE:
-                self._known.clear()
-            self._known[digest] = (now + CACHE_SECONDS, caller)
+        caller = _caller(key)
+        if self._may_cache(generation):
+            if len(self._by_header) >= CACHE_SIZE:
+                self._by_header.clear()
+            self._by_header[digest] = (now + CACHE_SECONDS, caller)
         return caller
 
     async def _bearer(self, token: bytes) -> Caller:
-        """The caller behind a token; never remembered, since the reads it opens are few."""
+        """Return the caller of a bearer token; uncached, since requests with tokens are few."""
         async with self._database.control() as work:
-            found = await oauth.client_of(work, token.decode("latin-1"))
+            client = await oauth.client_of(work, token.decode("latin-1"))
         return Caller(
-            found["client_key"],
-            found["workspace"],
+            client["client_key"],
+            client["workspace"],
             "official",
             _OF_EXPORTS,
-            client_id=found["client_id"],
+            client_id=client["client_id"],
         )
 
     async def _touch(self, work: Work, client_key: str, now: float) -> None:
+        """Store that a key was used, at most once in `TOUCH_SECONDS`."""
         if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
             self._touched[client_key] = now
             await keys.touch(work, client_key)
 
-    def _may_remember(self, generation: int) -> bool:
-        # A notice that came while we asked may have been about this key.
-        listens = self.notices is not None and self.notices.connected
+    def _may_cache(self, generation: int) -> bool:
+        """Whether a key read since `generation` is current: a notification that arrived during
+        the query may concern it."""
+        listens = self.notifications is not None and self.notifications.connected
         return listens and generation == self._generation
 
 
@@ -144,6 +149,7 @@ def _caller(key: Row) -> Caller:
 
 
 def _credentials(authorization: bytes) -> tuple[str, bytes]:
+    """Parse the client key and API token of a Basic header; raises `Unauthorized`."""
     scheme, _, encoded = authorization.partition(b" ")
     if scheme.lower() != b"basic":
         raise Unauthorized

@@ -1,4 +1,4 @@
-"""Where the caller reached us: the base of every absolute URL (C-6)."""
+"""The base of every absolute URL: scheme, host and port as the caller uses them (C-6)."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _HOST: Final = re.compile(rb"[A-Za-z0-9.:_\[\]-]{1,255}")
 
 
 def base_url(scope: Scope, headers: Mapping[bytes, bytes], public_url: str) -> str:
-    """`https://host:port`: the configured URL, else the one the caller used."""
+    """Return `https://host:port`: the configured URL, else the one in the request."""
     if public_url:
         return public_url.rstrip("/")
     host = headers.get(b"host", b"")
@@ -20,8 +20,8 @@ def base_url(scope: Scope, headers: Mapping[bytes, bytes], public_url: str) -> s
 
 
 def listening_url(scope: Scope, public_url: str) -> str:
-    """The configured URL, else the address of the socket that the request came in by: nothing of it
-    is chosen by the caller."""
+    """Return the configured URL, else the address of the socket that accepted the request: the
+    caller chooses no part of it."""
     if public_url:
         return public_url.rstrip("/")
     host, port = scope.get("server") or ("localhost", None)

@@ -1,8 +1,8 @@
-"""What protects people's browsers: security headers of every response, and marks of cookies.
+"""Security headers of every response, and attributes of cookies.
 
-The headers of `STRICT` stand on responses of the API, of streams and of files; pages bring a
-Content-Security-Policy of their own and get the rest. An installation whose `public_url` is https
-adds Strict-Transport-Security, and its cookies are `Secure` with names that begin with `__Host-`.
+Responses of the API, of streams and of files have the headers of `STRICT`; pages set a
+Content-Security-Policy of their own and get the others. Where `public_url` is https, responses
+have Strict-Transport-Security, and cookies are `Secure` with names that begin with `__Host-`.
 """
 
 from typing import Final
@@ -23,29 +23,29 @@ _COMMON: Final[Headers] = [
         b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     ),
 ]
-# Responses that are no page load nothing and are framed by nobody.
+# A response that is not a page loads nothing and must not be framed.
 STRICT: Final[Headers] = [
     *_COMMON,
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
-# A year, without subdomains: those may not be ours to decide about.
+# A year, without subdomains: they may belong to other services.
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
 def security_headers(settings: Settings) -> Headers:
-    """The headers of a response that is no page."""
+    """Return the headers of a response that is not a page."""
     return [*STRICT, _HSTS] if is_https(settings) else STRICT
 
 
 def is_https(settings: Settings) -> bool:
-    """Whether people reach this installation by https, whatever a proxy in front speaks to us."""
+    """Whether browsers use https, even when a proxy forwards requests by http."""
     return settings.public_url.lower().startswith("https://")
 
 
 class BrowserSecurity:
-    """Puts the headers on every response of an application that has not set them itself.
+    """Middleware: adds the headers that a response has not set itself.
 
-    With a public address of https a request counts as one of https, so that cookies are marked.
+    Where `public_url` is https, the scheme of every request is https, so that cookies are `Secure`.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -60,18 +60,18 @@ class BrowserSecurity:
         if self._https:
             scope = {**scope, "scheme": "https"}
 
-        async def secured(message: Message) -> None:
+        async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                sent = {name.lower() for name, _ in message["headers"]}
-                added = [each for each in self._headers if each[0] not in sent]
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [each for each in self._headers if each[0] not in present]
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        await self._app(scope, receive, secured)
+        await self._app(scope, receive, send_secured)
 
 
 def read_cookie(request: Request, name: str) -> str:
-    """The value of a cookie of ours; empty where there is none."""
+    """Return the value of a cookie of Innkeeper; empty when the request has none."""
     return request.cookies.get(_cookie_name(request, name), "")
 
 
@@ -84,7 +84,7 @@ def set_cookie(
     max_age: int | None = None,
     same_site: str = "lax",
 ) -> None:
-    """Set a cookie for this host alone that scripts cannot read; `max_age` in seconds."""
+    """Set a cookie that is limited to this host and hidden from scripts; `max_age` in seconds."""
     response.set_cookie(
         _cookie_name(request, name),
         value,
@@ -96,7 +96,7 @@ def set_cookie(
 
 
 def delete_cookie(request: Request, response: Response, name: str) -> None:
-    """Delete a cookie; browsers take a `__Host-` name only together with `Secure`."""
+    """Delete a cookie; browsers accept a `__Host-` name only together with `Secure`."""
     response.delete_cookie(
         _cookie_name(request, name), secure=_is_secure(request), httponly=True, samesite="lax"
     )

@@ -1,4 +1,4 @@
-"""Where a request comes from, as limits count it."""
+"""The network address of a client, by which limits count requests."""
 
 from functools import cache
 from ipaddress import (
@@ -20,10 +20,10 @@ LONGEST_HEADER: Final = 2000
 
 
 def client_address(request: Request, settings: Settings) -> str:
-    """The caller's address; of IPv6 the network of a subscriber, who has all of its addresses.
+    """Return the client's IPv4 address or its /64 network of IPv6, which one subscriber holds.
 
-    Proxies that the operator trusts name the caller in X-Forwarded-For, whose last entries are
-    theirs; what anybody else writes there is ignored.
+    X-Forwarded-For counts from its last entry, and only as far as trusted proxies wrote it: the
+    other entries are ignored. Empty when the address is unknown.
     """
     address = _address_of(request.client.host if request.client else "")
     if address is None:
@@ -31,10 +31,10 @@ def client_address(request: Request, settings: Settings) -> str:
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))[-LONGEST_HEADER:].split(",")
     proxies = trusted_networks(settings.trusted_proxies)
     while forwarded and any(address in network for network in proxies):
-        named = _address_of(forwarded.pop().strip())
-        if named is None:
+        previous = _address_of(forwarded.pop().strip())
+        if previous is None:
             break
-        address = named
+        address = previous
     if isinstance(address, IPv6Address):
         return str(IPv6Network((int(address) >> 64 << 64, 64)))
     return str(address)
@@ -42,7 +42,7 @@ def client_address(request: Request, settings: Settings) -> str:
 
 @cache
 def trusted_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Networks of a setting; raises `OperatorError` for what is none."""
+    """Parse a comma-separated list of networks; raises `OperatorError` for an invalid one."""
     try:
         return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
     except ValueError as error:
@@ -51,8 +51,8 @@ def trusted_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 def _address_of(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        found = ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
-    # A socket of both families names callers of IPv4 like this.
-    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
+    # A socket of both families reports IPv4 clients as mapped addresses of IPv6.
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

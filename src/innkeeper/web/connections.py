@@ -1,4 +1,4 @@
-"""How many connections a process holds, and how long each may let it wait (S4)."""
+"""Limits on the number of connections of a process and on the slowness of their clients (S4)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ConnectionLimits:
     body: float = 30.0
     response: float = 60.0
     bytes_per_second: int = 16 * 1024
-    """What a client that sends or reads must manage on average, beside the seconds it has."""
+    """Slowest average rate of a client: each of these bytes adds time to the seconds above."""
 
     @classmethod
     def of(cls, settings: Settings) -> "ConnectionLimits":
@@ -43,51 +43,54 @@ class Connection(Protocol):
     """A connection as `ConnectionWatch` sees it."""
 
     def check(self, now: float, elapsed: float) -> None:
-        """Close it when its client is too slow; `elapsed` seconds ago it was checked before."""
+        """Close it when its client is too slow; the last check was `elapsed` seconds ago."""
 
     def waiting_since(self) -> float | None:
-        """When it began to wait for a request; None while one is being served."""
+        """Monotonic time since which it waits for a request; None while a request is running."""
 
     def drop(self, reason: str) -> None:
         """Close it at once."""
 
 
 class ConnectionWatch:
-    """Checks the connections of one server once a second, while there are any."""
+    """Checks the connections of one server once a second, as long as there are any."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connections: set[Connection]) -> None:
         self._loop = loop
         self._connections = connections
         self._timer: asyncio.TimerHandle | None = None
-        self._swept = 0.0
+        self._swept_at = 0.0
 
     def admit(self, connection: Connection, most: int) -> bool:
-        """Whether a new connection may stay. Over the limit the one that has waited longest for
-        a request is closed for it; where all are being served there is no room."""
+        """Return whether a new connection may stay open.
+
+        Over the limit of `most` it closes the connection that has waited longest for a request;
+        the new one may not stay when every other connection runs a request.
+        """
         if self._timer is None:
-            self._swept = monotonic()
+            self._swept_at = monotonic()
             self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         if len(self._connections) <= most:
             return True
-        waiting = [
+        idle = [
             (since, id(each), each)
             for each in self._connections
             if each is not connection and (since := each.waiting_since()) is not None
         ]
-        if not waiting:
+        if not idle:
             return False
-        _, _, longest = min(waiting)
+        _, _, longest = min(idle)
         self._connections.discard(longest)
         longest.drop("limit")
         return True
 
     def _sweep(self) -> None:
         now = monotonic()
-        elapsed, self._swept = now - self._swept, now
+        elapsed, self._swept_at = now - self._swept_at, now
         for each in list(self._connections):
             each.check(now, elapsed)
-        again = bool(self._connections)
-        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep) if again else None
+        is_needed = bool(self._connections)
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep) if is_needed else None
 
 
 _watches: WeakKeyDictionary[object, ConnectionWatch] = WeakKeyDictionary()
@@ -96,7 +99,7 @@ _watches: WeakKeyDictionary[object, ConnectionWatch] = WeakKeyDictionary()
 def watch_of(
     server_state: object, loop: asyncio.AbstractEventLoop, connections: set[Connection]
 ) -> ConnectionWatch:
-    """The watch of the server that a connection belongs to."""
+    """Return the watch of the server that a connection belongs to; creates it on first use."""
     watch = _watches.get(server_state)
     if watch is None:
         watch = _watches[server_state] = ConnectionWatch(loop, connections)

@@ -17,7 +17,7 @@ _MOST_MEMBERS: Final = 16
 
 
 def coding_of(header: bytes) -> str | None:
-    """The coding that a Content-Encoding names, None for `identity`; raises `UnsupportedCoding`."""
+    """Parse a Content-Encoding; None for `identity`. Raises `UnsupportedCoding`."""
     name = header.decode("latin-1").strip().lower()
     if name in ("", "identity"):
         return None
@@ -26,23 +26,23 @@ def coding_of(header: bytes) -> str | None:
     return _NAMES[name]
 
 
-async def decoded(body: bytes, coding: str, limit: int) -> bytes:
-    """`body` without its coding: small ones on the loop, others in a thread.
+async def decode(body: bytes, coding: str, limit: int) -> bytes:
+    """Decode a body: small ones on the event loop, others in a thread.
 
-    Raises `TooLarge` past `limit` bytes, of which no more than that is ever in memory, and
-    `BadRequest` for what is cut off, damaged or followed by something else.
+    Raises `TooLarge` past `limit` bytes, more than which are never in memory, and `BadRequest`
+    when the coding is truncated, damaged or followed by other bytes.
     """
     if len(body) <= _ON_LOOP:
         try:
-            return decode(body, coding, min(limit, _ON_LOOP))
+            return decode_in_thread(body, coding, min(limit, _ON_LOOP))
         except TooLarge:
             if limit <= _ON_LOOP:
                 raise
-    return await anyio.to_thread.run_sync(decode, body, coding, limit)
+    return await anyio.to_thread.run_sync(decode_in_thread, body, coding, limit)
 
 
-def decode(body: bytes, coding: str, limit: int) -> bytes:
-    """As `decoded`, in the thread that calls."""
+def decode_in_thread(body: bytes, coding: str, limit: int) -> bytes:
+    """Do what `decode` does, in the calling thread."""
     pieces: list[bytes] = []
     left, rest = limit, body
     for _ in range(_MOST_MEMBERS):
@@ -67,6 +67,6 @@ def decode(body: bytes, coding: str, limit: int) -> bytes:
 def _window_bits(body: bytes, coding: str) -> int:
     if coding == GZIP:
         return 16 + zlib.MAX_WBITS
-    # RFC 9110 means the zlib format, some clients send bare deflate: its first byte tells.
-    wrapped = body[:1] != b"" and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-    return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
+    # RFC 9110 means the zlib format, some clients send bare deflate: the first two bytes show it.
+    is_zlib = body[:1] != b"" and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    return zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS

@@ -1,8 +1,8 @@
-"""Files sent to whoever reads them, fast or slow: without a connection to the database.
+"""Downloads: streamed responses that hold a slot, and no connection to the database.
 
-A download takes a slot before anything else; where none is free, the response is 503 with a
-Retry-After. The protocol cuts off whoever leaves a block unread for `response_seconds`, so that
-none keeps a slot by standing still.
+A download takes a slot before anything else; when none is free, the response is 503 with a
+Retry-After. The protocol closes the connection of a client that leaves a block unread for
+`response_seconds`, so a slow client cannot hold a slot forever.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -39,16 +39,16 @@ class Download(Response):
         self._open_body = open_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        named = f'; filename="{self._filename}"' if self._filename else ""
-        headers = {"content-disposition": f"attachment{named}", "cache-control": "no-store"}
-        # What a reader leaves unread is closed all the same.
+        parameter = f'; filename="{self._filename}"' if self._filename else ""
+        headers = {"content-disposition": f"attachment{parameter}", "cache-control": "no-store"}
+        # The body is closed even when the client does not read all of it.
         async with self._slots, aclosing(await self._open_body()) as body:
             response = StreamingResponse(body, media_type=self.media_type, headers=headers)
             await response(scope, receive, send)
 
 
 async def stored_file(files: Files, name: str) -> Body:
-    """The blocks of a file at rest; raises `NotFound` when it is removed."""
+    """Open a stored file and return its blocks; raises `NotFound` when it is deleted."""
     try:
         stream = await anyio.to_thread.run_sync(files.open, name)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The doors of exports that need no API key: tokens of OAuth, and files by signed link."""
+"""Endpoints of audience exports that need no API key: OAuth tokens, and files by signed link."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ _MOST_FORM: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExportApp:
-    """What they need."""
+    """The routes of these endpoints, and what they use."""
 
     database: Database
     files: Files
@@ -42,36 +42,36 @@ class ExportApp:
         ]
 
     async def token(self, request: Request) -> Response:
-        """A bearer token for a client's id and secret (AU-6); errors as RFC 6749 has them."""
+        """Issue a bearer token for a client's id and secret (AU-6); errors follow RFC 6749."""
         try:
             form = await read_form(request, _MOST_FORM)
         except ApiError:
             return _oauth_error(400, "invalid_request")
-        sent = {name: value for name, value in form.items() if isinstance(value, str)}
-        if sent.get("grant_type") != "client_credentials":
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        if fields.get("grant_type") != "client_credentials":
             return _oauth_error(400, "unsupported_grant_type")
-        # The audience is accepted but not checked (segmentation-and-export.md 9).
+        # `audience` is accepted and not checked (segmentation-and-export.md 9).
         try:
             async with self.database.control() as work:
-                answer = await oauth.issue_token(
-                    work, sent.get("client_id", ""), sent.get("client_secret", "")
+                token = await oauth.issue_token(
+                    work, fields.get("client_id", ""), fields.get("client_secret", "")
                 )
         except Unauthorized:
             return _oauth_error(401, "invalid_client")
-        return _json(answer, 200)
+        return _json(token, 200)
 
     async def download(self, request: Request) -> Response:
-        """A file of an export."""
-        name, saved_as = await self._linked(request)
+        """Send a file of an export."""
+        name, saved_as = await self._linked_file(request)
         gzipped = name.endswith(".gz")
         media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
         stored = partial(stored_file, self.files, name)
         return Download(self.database.limits.downloads, stored, media, saved_as)
 
     async def mapping(self, request: Request) -> Response:
-        """The mapping beside a file whose cells are marked, so that an import takes the marks off
-        (S9); only listings of guarded exports hold a link to it."""
-        _, saved_as = await self._linked(request)
+        """Send the mapping of a file whose cells have a guard mark, with which an import removes
+        the marks (S9); only listings of guarded exports link to it."""
+        _, saved_as = await self._linked_file(request)
         name = f"{saved_as}{MAPPING_SUFFIX}"
         headers = {
             "content-disposition": f'attachment; filename="{name}"',
@@ -79,8 +79,11 @@ class ExportApp:
         }
         return Response(MAPPING.format(entity="guests"), 200, headers, "application/toml")
 
-    async def _linked(self, request: Request) -> tuple[str, str]:
-        """Where the file of a signed link is stored, and the name that it is saved as."""
+    async def _linked_file(self, request: Request) -> tuple[str, str]:
+        """Return the stored name of the file of a signed link, and the name to save it as.
+
+        Raises `NotFound`, and what `signed_urls.check` raises.
+        """
         workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
         number = request.path_params["number"]
         if ref is None or not WORKSPACE_NAME.fullmatch(workspace):

@@ -15,7 +15,7 @@ from innkeeper.web.request_body import FORM, ClientDisconnected, check_length, r
 
 MULTIPART: Final = "multipart/form-data"
 MAX_FIELDS: Final = 50_000
-"""Two for each column of a wide file; 1 MB holds more only when they are empty."""
+"""Two for each column of a wide file. A form of 1 MB has more only when most are empty."""
 _MAX_FIELDS_BESIDE_A_FILE: Final = 20
 _MAX_FIELD_BYTES: Final = 64 * 1024
 _MAX_CONTENT_TYPE: Final = 300
@@ -24,10 +24,10 @@ _ON_LOOP: Final = 8 * 1024
 
 
 async def read_form(request: Request, limit: int, *, upload: bool = False) -> FormData:
-    """The fields of a request's form; with `upload` it may hold one file.
+    """Read the fields of a request's form; with `upload` it may hold one file.
 
     Raises `TooLarge` past `limit` bytes, `UnsupportedMediaType`, `UnsupportedCoding` and
-    `BadRequest`. Its `close` deletes the file.
+    `BadRequest`. `close` of the result deletes the file.
     """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()

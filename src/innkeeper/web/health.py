@@ -1,4 +1,4 @@
-"""Pages for machines and newcomers: health, metrics, the API description."""
+"""Health checks, metrics and the API description."""
 
 import os
 from functools import cache
@@ -16,13 +16,13 @@ from innkeeper.errors import Forbidden, Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.web.base_url import base_url
-from innkeeper.web.queue_metrics import backlog
+from innkeeper.web.queue_metrics import queue_metrics
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.openapi import description
 from innkeeper.wire.reference import reference_page
 from innkeeper.wire.routes import OFFICIAL, OPEN
 
-# What proxies add to a request that they pass on.
+# Headers that proxies add to the requests that they forward.
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; "
@@ -31,13 +31,13 @@ CSP = (
 
 
 def routes(database: Database, settings: Settings) -> list[BaseRoute]:
-    """Routes outside the API; only /metrics asks who calls (AU-5)."""
+    """Return the routes of this module; only /metrics checks the caller (AU-5)."""
 
     async def openapi(request: Request) -> Response:
-        asked = request.query_params.get("compatibility", OPEN)
+        dialect = request.query_params.get("compatibility", OPEN)
         headers = {name.lower(): value for name, value in request.scope["headers"]}
         base = base_url(request.scope, headers, settings.public_url)
-        return _json(description(OFFICIAL if asked == OFFICIAL else OPEN, base))
+        return _json(description(OFFICIAL if dialect == OFFICIAL else OPEN, base))
 
     async def ready(_: Request) -> Response:
         async with database.control() as work:
@@ -52,10 +52,10 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
                 "Send the bearer token of the setting metrics_token, or set metrics_open.",
             )
         try:
-            waits = await backlog(database)
+            queues = await queue_metrics(database)
         except Unavailable:
-            waits = b""  # the counters are most wanted while the database is away
-        return Response(_counted() + waits, media_type=CONTENT_TYPE_LATEST)
+            queues = b""  # operators need the counters most while the database is unavailable
+        return Response(_process_metrics() + queues, media_type=CONTENT_TYPE_LATEST)
 
     return [
         Route("/healthz", _alive),
@@ -68,16 +68,16 @@ def routes(database: Database, settings: Settings) -> list[BaseRoute]:
 
 
 def may_read_metrics(request: Request, settings: Settings) -> bool:
-    """Whether the caller is on this machine, or has the token, or everybody may read.
+    """Whether metrics are open, or the caller has the token or is on this machine.
 
-    A request that a proxy passed on comes from this machine only in appearance.
+    A request that a proxy forwarded does not count as one of this machine.
     """
     if settings.metrics_open:
         return True
     if settings.metrics_token:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        sent = token.strip().encode("utf-8", "surrogatepass")
-        if kind.lower() == "bearer" and compare_digest(sent, settings.metrics_token.encode()):
+        credential = token.strip().encode("utf-8", "surrogatepass")
+        if kind.lower() == "bearer" and compare_digest(credential, settings.metrics_token.encode()):
             return True
     if any(name in request.headers for name in _FORWARDED) or request.client is None:
         return False
@@ -95,10 +95,10 @@ async def _alive(_: Request) -> Response:
     return _json({"status": "ok"})
 
 
-def _counted() -> bytes:
+def _process_metrics() -> bytes:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        # Several workers: each writes its own files, and any of them can add them up.
+        # Several workers: each writes its own files, and each can add up those of all.
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as uvicorn speaks it, with limits on a request's head and on a client's slowness.
+"""HTTP/1.1 by uvicorn, with limits on a request's head and on a client's slowness.
 
-Its own answers have the error body and the security headers of every other answer.
+Its own responses have the error body and the security headers of every other response.
 """
 
 import asyncio
@@ -21,34 +21,35 @@ from innkeeper.web.single_write import SingleWrite
 from innkeeper.wire.request_target import MAX_PATH_BYTES, check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
-# Request line and headers, in bytes; far above what any client sends.
+# Request line and headers, in bytes; far more than any client sends.
 MAX_HEAD_BYTES: Final = 65_536
-# Tag pages send messages as they are (stream-api.md 2): what no request line may hold.
+# Tag pages send messages without encoding (stream-api.md 2): bytes that no request line may hold.
 _UNENCODED: Final = re.compile(rb"[ #\x80-\xff]")
 _REQUEST_LINE: Final = re.compile(rb"(GET) (/.*) (HTTP/1\.[01]\r?)", re.DOTALL)
-# What is between a header's name and value, and after it.
+# Bytes of the colon and space between a header's name and value, and of its line end.
 _SEPARATORS: Final = 4
 
 
-def encoded_line(data: bytes, end: int) -> bytes:
-    """The bytes of a request whose line ends at `end`, its target encoded where a stream's is not.
+def encode_target(data: bytes, end: int) -> bytes:
+    """Percent-encode the target of a request to the stream API; `data` is the start of a request
+    whose line ends at `end`.
 
-    Any other path is left to the parser, which refuses it.
+    Other paths stay as they are: the parser rejects them.
     """
     line = data[:end] if end >= 0 else b""
     if line.count(b" ") <= 2 and line.isascii() and b"#" not in line:
         return data
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
         return data
-    path = single_slashes(found[2].partition(b"?")[0])
+    path = single_slashes(match[2].partition(b"?")[0])
     if not is_stream(path.decode("latin-1")):
         return data
-    target = found[2]
-    # As many steps as there are different bytes, not as there are bytes.
+    target = match[2]
+    # One step for each different byte, not for each byte.
     for byte in set(_UNENCODED.findall(target)):
         target = target.replace(byte, b"%%%02X" % ord(byte))
-    return b"%s %s %s" % (found[1], target, found[3]) + data[end:]
+    return b"%s %s %s" % (match[1], target, match[3]) + data[end:]
 
 
 _HEAD_TOO_LARGE: Final = (
@@ -58,47 +59,48 @@ _HEAD_TOO_LARGE: Final = (
 
 
 class HeadTooLarge(Exception):
-    """Stops the parser in the middle of a head that is over the limit."""
+    """Raised to stop the parser in the middle of a head that is over the limit."""
 
 
 def check_target(url: bytes) -> None:
     """Raise `UriTooLong` for a path or query over the limits.
 
-    The query of a stream may hold a message, so the stream checks the rest of it itself; screens
-    answer with a page.
+    Not for the stream API, whose query may hold a message and which checks the rest of it itself,
+    nor for screens, which respond with a page.
     """
     path, _, query = url.partition(b"?")
     try:
         check_path(path)
         check_query(query)
     except UriTooLong:
-        named = single_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
-        if is_screen_path(named) or (len(path) <= MAX_PATH_BYTES and is_stream(named)):
+        text = single_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
+        if is_screen_path(text) or (len(path) <= MAX_PATH_BYTES and is_stream(text)):
             return
         raise
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Answers 431 to a head over the limit, 414 to a path or query over theirs, 400 to what is not
-    HTTP, 408 to what does not come in time and 503 to a connection too many, and closes."""
+    """Responds 431 to a head over the limit, 414 to a path or query over theirs, 400 to bytes that
+    are not HTTP, 408 when a request does not arrive in time and 503 over the limit of connections;
+    then it closes the connection."""
 
-    # What the operator chose; the server sets it before it listens.
+    # Settings; the server sets them before it listens.
     more_info_url: str = "https://support.sitecore.com"
     limits = ConnectionLimits()
     security_headers: Headers = STRICT
 
     _in_head = False
-    _between = True
+    _is_between_requests = True
     _fault = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
-    """What is answered when the parser stops."""
-    _begun = 0
+    """The response when the parser stops."""
+    _requests_begun = 0
     _fed_bytes = 0
     _head_bytes = 0
-    _held: bytearray | None = None
+    _partial_line: bytearray | None = None
     """The start of a request line that has not ended yet."""
 
-    _since = 0.0
-    """When the wait for the head or the body that is coming began."""
+    _waiting_since = 0.0
+    """Monotonic time at which the wait for the current head or body began."""
     _body_bytes = 0
     _paused_at = 0.0
     _unread_bytes = 0
@@ -106,61 +108,61 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._since = monotonic()
+        self._waiting_since = monotonic()
         connections = cast(set[Connection], self.connections)
         watch = watch_of(self.server_state, self.loop, connections)
         if not watch.admit(self, self.limits.most):
             CLOSED.labels("limit").inc()
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections: try again.")
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections: try again.")
 
     def data_received(self, data: bytes) -> None:
-        if self._between:
+        if self._is_between_requests:
             searched = 0
-            if self._held is not None:
-                searched = len(self._held)
-                self._held += data
-            end = (data if self._held is None else self._held).find(b"\n", searched)
+            if self._partial_line is not None:
+                searched = len(self._partial_line)
+                self._partial_line += data
+            end = (data if self._partial_line is None else self._partial_line).find(b"\n", searched)
             if end < 0 and searched + len(data) <= MAX_HEAD_BYTES:
-                # Whether the line must be encoded shows at its end.
-                if self._held is None:
-                    self._held = bytearray(data)
+                # Whether the line must be encoded is known at its end.
+                if self._partial_line is None:
+                    self._partial_line = bytearray(data)
                     self._begin_wait()
                 self._unset_keepalive_if_required()
                 return
-            if self._held is not None:
-                data, self._held = bytes(self._held), None
-            data = encoded_line(data, end)
+            if self._partial_line is not None:
+                data, self._partial_line = bytes(self._partial_line), None
+            data = encode_target(data, end)
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        # The parser keeps an unfinished header to itself, so what goes in is counted too:
-        # exactly, unless this piece holds the end of another request as well.
-        counts = self._in_head or self._between
-        self._begun = 0
+        # The parser does not report an unfinished header, so the bytes that go in are counted too:
+        # exactly, unless `data` also holds the end of another request.
+        is_head = self._in_head or self._is_between_requests
+        self._requests_begun = 0
         super().data_received(data)
         if not self._in_head or self._closing():
             return
-        if counts and self._begun <= 1:
+        if is_head and self._requests_begun <= 1:
             self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEAD_BYTES:
             self._fault = _HEAD_TOO_LARGE
             self.send_400_response("")
 
     def _begin_wait(self) -> None:
-        # The first head is waited for since the connection was made.
+        # The wait for the first head began with the connection.
         if self.cycle is not None:
-            self._since = monotonic()
+            self._waiting_since = monotonic()
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._between = False
-        self._begun += 1
+        self._is_between_requests = False
+        self._requests_begun += 1
         self._fed_bytes = self._head_bytes = 0
         self._begin_wait()
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
-        self._between = True
+        self._is_between_requests = True
         super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
@@ -173,7 +175,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._since = monotonic()
+        self._waiting_since = monotonic()
         self._body_bytes = 0
         try:
             check_target(self.url)
@@ -197,7 +199,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def check(self, now: float, elapsed: float) -> None:
         """Close the connection when its client is too slow to send or to read."""
         if self.transport.is_closing():
-            # Closed once its client has read what was sent.
+            # It closes when the client has read the response.
             self._closing_since = self._closing_since or now
             if now - self._closing_since > self.limits.response:
                 self.drop("response")
@@ -206,30 +208,38 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         ):
             self.drop("response")
         elif self.flow.read_paused or (self.cycle and self.cycle.waiting_for_100_continue):
-            # It is us that it waits for.
-            self._since += elapsed
-        elif self._awaits_head() and now - self._since > self.limits.head:
+            # The client waits for the server.
+            self._waiting_since += elapsed
+        elif self._awaits_head() and now - self._waiting_since > self.limits.head:
             self._end_wait("head", "The request's line and headers did not arrive in time.")
-        elif not self._between and not self._in_head and now - self._since > self._body_time():
+        elif (
+            not self._is_between_requests
+            and not self._in_head
+            and now - self._waiting_since > self._body_time()
+        ):
             self._end_wait("body", "The request's body did not arrive in time.")
 
     def waiting_since(self) -> float | None:
-        """When it began to wait for a request; None while one is being served."""
+        """Monotonic time since which it waits for a request; None while a request is running."""
         if self.timeout_keep_alive_task is not None or self._awaits_head():
-            return self._since
+            return self._waiting_since
         return None
 
     def drop(self, reason: str) -> None:
-        """Close at once, whatever has not been read."""
+        """Close at once, also when the client has not read the whole response."""
         CLOSED.labels(reason).inc()
         self.transport.abort()
 
     def _awaits_head(self) -> bool:
-        return self._in_head or self._held is not None or (self.cycle is None and self._between)
+        return (
+            self._in_head
+            or self._partial_line is not None
+            or (self.cycle is None and self._is_between_requests)
+        )
 
     def _body_time(self) -> float:
         if self.cycle.response_complete:
-            # Nobody reads it any more.
+            # The application does not read the rest of the body.
             return self.timeout_keep_alive
         return self._time(self.limits.body, self._body_bytes)
 
@@ -237,24 +247,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return seconds + size / self.limits.bytes_per_second
 
     def _end_wait(self, reason: str, message: str) -> None:
-        """Answer 408 where something came, and close; the application learns of it."""
+        """Respond 408 when part of a request has arrived, close, and signal the disconnect to the
+        application."""
         CLOSED.labels(reason).inc()
         cycle = None if self._awaits_head() else self.cycle
-        nothing_came = self.cycle is None and self._held is None and not self._in_head
-        if nothing_came or (cycle is not None and cycle.response_started):
+        is_empty = self.cycle is None and self._partial_line is None and not self._in_head
+        if is_empty or (cycle is not None and cycle.response_started):
             self.transport.close()
         else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
+            self._reject(HTTPStatus.REQUEST_TIMEOUT, message)
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what uvicorn cannot pass on, in the error body of every other answer (ER-4)."""
+        """Respond to a request that uvicorn cannot parse, in the one error body (ER-4)."""
         if not self._closing():
-            self._refuse(*self._fault)
+            self._reject(*self._fault)
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
+    def _reject(self, status: HTTPStatus, message: str) -> None:
+        """Write an error response and close the connection."""
         body = msgspec.json.encode(
             {
                 "status": status,

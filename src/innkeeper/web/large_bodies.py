@@ -1,8 +1,8 @@
-"""Requests with large bodies: dealt with in a thread of their own, so that others need not wait.
+"""Requests with large bodies: they run in a thread of their own, so that others need not wait.
 
-Parsing and checking a megabyte of JSON takes up to a second. The thread has an event loop and
-database connections of its own, made when the first large body comes: what runs in it takes
-nothing from other requests but its share of the processor.
+Parsing and checking a megabyte of JSON takes up to a second. The thread has its own event loop and
+database connections, opened for the first large body: its requests take only processor time from
+the others.
 """
 
 import asyncio
@@ -18,12 +18,13 @@ from innkeeper.store.limiter import Limiter
 from innkeeper.wire.json_text import count_marks
 
 LARGE_BYTES: Final = 32 * 1024
-"""Largest body that is dealt with on the event loop of the server."""
+"""Largest body that runs on the event loop of the server."""
 MANY_MARKS: Final = 2_000
-"""Most marks of JSON, about two a member, of a body over 4 KB that is on the loop."""
+"""Most marks of JSON, about two for each member, of a body over 4 KB on the event loop."""
 _COUNTED_BYTES: Final = 4 * 1024
-AT_ONCE: Final = 2
-WAITING: Final = 64
+"""Largest body that runs on the event loop however many marks it has."""
+MAX_RUNNING: Final = 2
+MAX_PENDING: Final = 64
 _JOIN_SECONDS: Final = 5.0
 LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with bodies over 32 KB.")
 
@@ -31,27 +32,27 @@ Result = TypeVar("Result")
 
 
 def is_large(body: bytes) -> bool:
-    """Whether a body is dealt with in the thread rather than on the event loop."""
+    """Whether a request with this body runs in the thread rather than on the event loop."""
     size = len(body)
     return size > LARGE_BYTES or (size > _COUNTED_BYTES and count_marks(body) > MANY_MARKS)
 
 
 class LargeBodies:
-    """The thread, for two requests at a time; others wait in their order, without a connection."""
+    """The thread: runs two requests at a time; others wait in order, without a connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._limiter = Limiter("requests with large bodies", AT_ONCE, WAITING)
+        self._limiter = Limiter("requests with large bodies", MAX_RUNNING, MAX_PENDING)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._database: Database | None = None
         self._opening: asyncio.Task[Database] | None = None
 
     async def run(self, act: Callable[[Database], Awaitable[Result]]) -> Result:
-        """Run `act` in the thread; raises what it raises, and `Unavailable` when too many wait."""
+        """Run `act` in the thread; raises its errors, and `Unavailable` when too many wait."""
         async with self._limiter:
             LARGE.inc()
-            running = asyncio.run_coroutine_threadsafe(self._run(act), self._started())
+            running = asyncio.run_coroutine_threadsafe(self._run(act), self._start_loop())
             return await asyncio.wrap_future(running)
 
     async def close(self) -> None:
@@ -65,7 +66,8 @@ class LargeBodies:
         await asyncio.to_thread(self._thread.join, _JOIN_SECONDS)
         self._loop = self._thread = self._database = None
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _start_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop of the thread; start both on first use."""
         if self._loop is None:
             self._loop = loop = asyncio.new_event_loop()
 
@@ -88,6 +90,6 @@ class LargeBodies:
 
     async def _open(self) -> Database:
         settings = self._settings
-        database = Database(settings.database, AT_ONCE, settings.statement_timeout_ms, settings)
+        database = Database(settings.database, MAX_RUNNING, settings.statement_timeout_ms, settings)
         await database.open()
         return database

@@ -1,4 +1,4 @@
-"""What operators see: request logs, metrics and correlation ids."""
+"""Request logs, request metrics and correlation ids."""
 
 import logging
 import os
@@ -36,25 +36,28 @@ def observe(method: str, route: str, status: int, seconds: float) -> None:
     labels = (method, route, status)
     child = _children.get(labels)
     if child is None:
-        # A caller may name any method: those that nobody serves are counted as one.
-        shown = method if method in _METHODS else "other"
-        child = REQUEST_SECONDS.labels(shown, route, str(status))
-        if shown == method:
+        # A caller may send any method: unknown ones share a label.
+        label = method if method in _METHODS else "other"
+        child = REQUEST_SECONDS.labels(label, route, str(status))
+        if label == method:
             _children[labels] = child
     child.observe(seconds)
 
 
-def correlation_id(sent: bytes | None) -> bytes:
-    """The caller's own id when it is a plain word, else a new one."""
-    if sent is not None and _SAFE_ID.fullmatch(sent):
-        return sent
-    # Tells requests apart, protects nothing: no need for the system's randomness.
+def correlation_id(header: bytes | None) -> bytes:
+    """Return the caller's id when it matches `_SAFE_ID`, else a new one."""
+    if header is not None and _SAFE_ID.fullmatch(header):
+        return header
+    # It distinguishes requests and is no secret: the system's randomness is not needed.
     return b"%032x" % getrandbits(128)
 
 
 def log_request(members: dict[str, Any], fault: BaseException | None) -> None:
-    """One line for a request. A good one goes straight to standard error: the machinery of
-    logging costs several times what the line does."""
+    """Write the log line of a request, with a traceback of `fault`.
+
+    Without a fault, JSON lines go straight to standard error: `logging` would cost several times
+    as much as the line.
+    """
     if fault is not None:
         log.error("request failed", exc_info=fault, extra={"members": members})
     elif log.isEnabledFor(logging.INFO):
@@ -68,7 +71,7 @@ def log_request(members: dict[str, Any], fault: BaseException | None) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, event and the record's own members."""
+    """Formats a record as one line of JSON: time, level, logger, event and its `members`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -84,7 +87,7 @@ class JsonLines(logging.Formatter):
 
 
 class PlainLines(logging.Formatter):
-    """The same for people: `event key=value …`."""
+    """Formats a record as one line of text: time, level, event and `key=value …`."""
 
     def format(self, record: logging.LogRecord) -> str:
         members = getattr(record, "members", {})
@@ -96,7 +99,7 @@ class PlainLines(logging.Formatter):
 
 
 def configure_logs(level: str, form: str) -> None:
-    """Log to standard error, as JSON or text."""
+    """Log to standard error, as JSON or text; `level` and `form` are values of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else PlainLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""What waits, as metrics: read from the database when asked for, the same in every process."""
+"""Metrics of queues: read from the database on request, so that every process reports the same."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -11,30 +11,31 @@ from innkeeper.actions.admin import background, workspaces
 from innkeeper.actions.events import quarantine
 from innkeeper.store.database import Database
 
-_ASKER: Final = "metrics"
+_ACTOR: Final = "metrics"
 
 
-async def backlog(database: Database) -> bytes:
-    """Background jobs by status, and what waits in quarantine, in Prometheus's text format.
+async def queue_metrics(database: Database) -> bytes:
+    """Count background jobs by status and quarantined events, in Prometheus's text format.
 
-    Workspaces are added up: their names are nobody's business here. Raises `Unavailable`.
+    The counts are sums over all workspaces, so that the metrics do not reveal their names.
+    Raises `Unavailable`.
     """
     jobs = GaugeMetricFamily(
         "innkeeper_jobs", "Background jobs that are due, run, or failed.", labels=["status"]
     )
-    waiting = GaugeMetricFamily(
+    quarantined = GaugeMetricFamily(
         "innkeeper_quarantine_waiting", "Events, or parts of events, that wait to be replayed."
     )
-    async with database.control(_ASKER) as work:
+    async with database.control(_ACTOR) as work:
         for status, count in (await background.count_jobs(work)).items():
             jobs.add_metric([status], count)
         names = [row["name"] for row in await workspaces.list_all(work)]
     total = 0
     for name in names:
-        async with database.work(name, _ASKER) as work:
+        async with database.work(name, _ACTOR) as work:
             total += sum(row["waiting"] for row in await quarantine.reasons(work))
-    waiting.add_metric([], total)
-    return generate_latest(_CachedCounts([jobs, waiting]))
+    quarantined.add_metric([], total)
+    return generate_latest(_CachedCounts([jobs, quarantined]))
 
 
 class _CachedCounts(Collector):

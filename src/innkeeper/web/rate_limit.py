@@ -1,4 +1,4 @@
-"""How fast one client key may call (RL-2): a token bucket for each key, in each process."""
+"""Rate limit of a client key (RL-2): a token bucket for each key, in each process."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from innkeeper.errors import TooManyRequests
 
 
 class Throttle:
-    """Lets `rate` requests a second through for a key, and as many at once after a pause."""
+    """Admits `rate` requests a second of a key, and as many at once after a pause."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`rate` 0 sets no limit."""

@@ -1,4 +1,4 @@
-"""Answers' bodies: records as a view shows them, with what it embeds of their children."""
+"""Response bodies: records as a view shows them, with the children that it embeds."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ ReadMany = Callable[[Work, Iterable[UUID]], Awaitable[dict[UUID, list[Record]]]]
 Expand = bool | frozenset[str]
 """Children to embed: all of them, or those named."""
 
-NAMED: Final[dict[type[Resource], ReadMany]] = {
+READ_EXTENSIONS: Final[dict[type[Resource], ReadMany]] = {
     Guest: extensions.OF_GUESTS.every_of_many,
     Order: extensions.OF_ORDERS.every_of_many,
 }
-"""Resource -> who reads its data extensions, of every name and key."""
+"""Resource -> function that reads its data extensions, of every name and key."""
 
 encoder_of: Callable[[View], Encode] = cache(encoder)
 _link_of: Callable[[View, str], Callable[[Record, str], str]] = cache(link_of)
@@ -41,24 +41,24 @@ class ResourceRequest(EndpointRequest):
     view: View
 
     def encoder(self, view: View) -> Encode:
-        """What shows records of a view to this caller."""
+        """Return the function that encodes records of a view for this caller."""
         return encoder_of(view if self.personal else without_personal(view))
 
     def url(self) -> str:
-        """The absolute URL of this request's path, in its canonical spelling."""
+        """Return the absolute URL of this request's path, in its canonical spelling."""
         return self.base + self.operation.path.format_map(
             {name: str(value) for name, value in self.refs().items()}
         )
 
     def view_at(self, path: str) -> View:
-        """The view of a collection of the same dialect, for the same key."""
+        """Return the view of a collection of the same dialect, in the caller's compatibility."""
         return view_at(self.operation.dialect, path, self.compatibility)
 
 
 async def represent(
     work: Work, call: ResourceRequest, records: Sequence[Record], expand: Expand
 ) -> list[dict[str, Any]]:
-    """Records as the view shows them, with the children that `expand` names."""
+    """Encode records by the view, with the children that `expand` names."""
     view = call.view
     encode = call.encoder(view)
     items = [encode(record, call.base) for record in records]
@@ -66,8 +66,8 @@ async def represent(
         return items
     embedded, arrays = _views_of_children(call, expand)
     kinds = kinds_of_children(call, expand)
-    read = await _read_children(work, kinds, records) if kinds else []
-    for item, children in zip(items, read, strict=False):
+    all_children = await _read_children(work, kinds, records) if kinds else []
+    for item, children in zip(items, all_children, strict=False):
         for member, child in embedded.items():
             url = item[member]["href"]
             item[member] = _embedded(call, child, url, children[child.resource])
@@ -80,7 +80,7 @@ async def represent(
 
 
 def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resource]]:
-    """The kinds of children that an answer with `expand` holds, each once."""
+    """List the kinds of children in a response with `expand`, each once."""
     embedded, arrays = _views_of_children(call, expand)
     return list(dict.fromkeys(view.resource for view in (*embedded.values(), *arrays.values())))
 
@@ -88,7 +88,8 @@ def kinds_of_children(call: ResourceRequest, expand: Expand) -> list[type[Resour
 def _views_of_children(
     call: ResourceRequest, expand: Expand
 ) -> tuple[dict[str, View], dict[str, View]]:
-    """By member: the views of the children to embed, and of those shown as arrays anyway."""
+    """Return, by member, the views of the children to embed, and of those always shown as
+    arrays."""
     embedded = {
         member: call.view_at(path)
         for member, path in call.view.children.items()
@@ -100,15 +101,16 @@ def _views_of_children(
 async def _read_children(
     work: Work, kinds: Collection[type[Resource]], records: Sequence[Record]
 ) -> list[child_records.Children]:
-    """The children of each record: those that came with it, or all read in one round trip."""
+    """Return the children of each record: those in the record, else all read in one round trip."""
     if all("children" in record for record in records):
         return [record["children"] for record in records]
-    found = await child_records.of_many(work, [record["ref"] for record in records], kinds)
-    return [found[record["ref"]] for record in records]
+    by_ref = await child_records.of_many(work, [record["ref"] for record in records], kinds)
+    return [by_ref[record["ref"]] for record in records]
 
 
 async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str, Any]:
-    """What a create answers: its children as collections where the dialect wants it (VO-2)."""
+    """Encode the resource of a create, with its children as collections where the dialect has them
+    (VO-2)."""
     fresh = bool(record.get("fresh"))
     expand = call.view.create_expands and not fresh
     (item,) = await represent(work, call, [record], expand)
@@ -119,10 +121,10 @@ async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str
 
 
 def links(view: View, records: Iterable[Record], base: str) -> list[dict[str, Any]]:
-    """List items that are not expanded (L-8)."""
+    """Encode list items as links, not expanded (L-8)."""
     href = _link_of(view, view.item)
-    own = ({"href": href(record, base), "ref": record["ref"]} for record in records)
-    return [{name: item[name] for name in view.links} for item in own]
+    items = ({"href": href(record, base), "ref": record["ref"]} for record in records)
+    return [{name: item[name] for name in view.links} for item in items]
 
 
 def _embedded(
@@ -140,16 +142,16 @@ async def _add_extensions(
     items: list[dict[str, Any]],
     expand: Expand,
 ) -> None:
-    """A member `ext{name}` for each name of data extensions (VG-5)."""
+    """Add a member `ext{name}` to each item for each name of its data extensions (VG-5)."""
     path = call.view.extensions
     view = call.view_at(path)
     collection = path.rpartition("{")[0].rpartition("/")[2]
-    found = await NAMED[call.view.resource](work, [record["ref"] for record in records])
+    by_ref = await READ_EXTENSIONS[call.view.resource](work, [record["ref"] for record in records])
     for record, item in zip(records, items, strict=True):
-        rows = found[record["ref"]]
+        rows = by_ref[record["ref"]]
         for name in dict.fromkeys(row["name"] for row in rows):
-            named = [row for row in rows if row["name"] == name]
-            url = _link_of(view, path)({**named[0], "ref": None}, call.base)
+            of_name = [row for row in rows if row["name"] == name]
+            url = _link_of(view, path)({**of_name[0], "ref": None}, call.base)
             member = collection + name
             embeds = expand is True or (expand and member in expand)
-            item[member] = _embedded(call, view, url, named) if embeds else {"href": url}
+            item[member] = _embedded(call, view, url, of_name) if embeds else {"href": url}

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.types import Receive
 
 from innkeeper.errors import TooLarge, UnsupportedMediaType
-from innkeeper.web.content_coding import coding_of, decoded
+from innkeeper.web.content_coding import coding_of, decode
 from innkeeper.wire.json_text import decode_object
 
 FORM = "application/x-www-form-urlencoded"
@@ -17,20 +17,21 @@ class ClientDisconnected(Exception):
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
-    """The whole body, its content coding removed.
+    """Read the whole body and remove its content coding.
 
-    Raises `TooLarge` as soon as it passes `limit` bytes, as sent or decoded (RL-4),
+    Raises `TooLarge` as soon as it passes `limit` bytes, encoded or decoded (RL-4),
     `UnsupportedCoding`, and `BadRequest` for a damaged coding.
     """
     coding = headers.get(b"content-encoding")
     if coding is None:
-        return await _received(receive, headers, limit)
+        return await _receive_body(receive, headers, limit)
     name = coding_of(coding)
-    body = await _received(receive, headers, limit)
-    return body if name is None else await decoded(body, name, limit)
+    body = await _receive_body(receive, headers, limit)
+    return body if name is None else await decode(body, name, limit)
 
 
-async def _received(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+async def _receive_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
+    """Read the body as it arrives; raises `TooLarge`, `ClientDisconnected`."""
     check_length(headers.get(b"content-length"), limit)
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -59,10 +60,10 @@ def check_length(declared: bytes | None, limit: int) -> None:
 
 
 def json_object(body: bytes, content_type: bytes | None) -> dict[str, Any]:
-    """The JSON object of a body; raises `BadJson`, `UnsupportedMediaType`.
+    """Parse the JSON object of a body; raises `BadJson`, `UnsupportedMediaType`.
 
-    Legacy samples post JSON with curl's form type or none: read when it starts like an object
-    (CT-3).
+    Legacy samples send JSON with curl's form type or without a type: a body of those types is
+    JSON when it starts with `{` (CT-3).
     """
     if content_type is not None:
         media_type, _, parameters = content_type.decode("latin-1").partition(";")
@@ -70,8 +71,8 @@ def json_object(body: bytes, content_type: bytes | None) -> dict[str, Any]:
         is_json = media_type == "application/json" or (
             media_type.startswith("application/") and media_type.endswith("+json")
         )
-        tolerated = media_type in ("", FORM) and body.lstrip()[:1] == b"{"
-        if not (is_json or tolerated) or not _is_utf8(parameters):
+        is_legacy = media_type in ("", FORM) and body.lstrip()[:1] == b"{"
+        if not (is_json or is_legacy) or not _is_utf8(parameters):
             raise UnsupportedMediaType(media_type)
     return decode_object(body)
 

@@ -1,4 +1,4 @@
-"""A request's path and headers in the one form that every app reads (F1, F14)."""
+"""Normalize a request's path and cookies for every application (F1, F14)."""
 
 import re
 from typing import Final
@@ -9,12 +9,12 @@ from starlette.types import Scope
 _BASE: Final = re.compile(rb"/+(?:(?:v?\d+(?:\.\d+)?|innkeeper|events)/+)*", re.IGNORECASE)
 _OWN_COOKIE: Final = re.compile(rb"(?:^|;)[ \t]*((?:__Host-)?innkeeper_[^;=]*=[^;]*)")
 _LONG_COOKIES: Final = 8192
-"""Bytes from which on cookies of others are left out by a function in C."""
+"""Longest Cookie header in bytes from which the cookies of others are not removed."""
 _SLASHES: Final = re.compile(rb"/{2,}")
 
 
 def plain_scope(scope: Scope) -> Scope:
-    """The scope of an HTTP request, its path with `single_slashes`."""
+    """Return the scope of an HTTP request with the path that `single_slashes` returns."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if b"//" not in raw:
         return scope
@@ -23,8 +23,8 @@ def plain_scope(scope: Scope) -> Scope:
 
 
 def single_slashes(raw_path: bytes) -> bytes:
-    """The path of a base URL that ends in a slash: `//v2.1/guests` and `/v2.1//guests` both
-    mean `/v2.1/guests`.
+    """Remove double slashes that come from a base URL that ends in a slash: `//v2.1/guests` and
+    `/v2.1//guests` become `/v2.1/guests`.
 
     Slashes after the base stay: an empty reference must not address another resource.
     """
@@ -35,10 +35,10 @@ def single_slashes(raw_path: bytes) -> bytes:
 
 
 def plain_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers without quoted cookies, which Innkeeper never sets, and of very many cookies
-    without those of others, each of which takes a step of Python.
+    """Remove quoted cookies, which Innkeeper never sets, and from a long header the cookies of
+    others, each of which costs a step of Python.
 
-    Python's `http.cookies` before 3.11.10 and 3.12.6 takes quadratic time to unquote them.
+    Python's `http.cookies` before 3.11.10 and 3.12.6 takes quadratic time to unquote cookies.
     """
     return [(name, _plain(value) if name == b"cookie" else value) for name, value in headers]
 
@@ -58,5 +58,5 @@ def _own_cookies(value: bytes) -> bytes:
 
 
 def is_screen_path(path: str) -> bool:
-    """Whether people open this path, so that its errors are pages."""
+    """Whether the path is one of the screens, whose errors are pages."""
     return path in ("/", "/login", "/logout", "/w", "/ui") or path.startswith(("/w/", "/ui/"))

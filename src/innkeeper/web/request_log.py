@@ -1,4 +1,4 @@
-"""Correlation id, metric and log line for each request outside the API and the streams."""
+"""Correlation id, metric and log line for each request outside the API and the stream API."""
 
 import time
 from collections.abc import Iterable
@@ -11,25 +11,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Probes: asked every few seconds by machines, neither counted nor logged."""
+"""Probes, which machines request every few seconds: neither counted nor logged."""
 _MEMBERS: Final = "innkeeper.request_log"
 
 
 def members_of(request: Request) -> dict[str, Any]:
-    """The members of the log line of a request, to read and to add to."""
+    """Return the members of the log line of a request, which the caller may change."""
     members: dict[str, Any] = request.scope.setdefault(_MEMBERS, {})
     return members
 
 
 class RequestLog:
-    """An application whose requests are counted and logged as those of the API are."""
+    """Middleware: counts and logs requests as the API does its own."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._paths: dict[Any, str] = {}
         for each in routes:
             if isinstance(each, Route):
-                # An endpoint of several paths is named by the first of them.
+                # An endpoint of several paths is counted under the first of them.
                 self._paths.setdefault(each.endpoint, each.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class RequestLog:
         scope[_MEMBERS] = members = {"id": correlation.decode(), "method": scope["method"]}
         started, status, complete = time.perf_counter(), 0, False
 
-        async def sending(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -51,9 +51,9 @@ class RequestLog:
 
         fault: Exception | None = None
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send_and_note)
         except Exception as raised:
-            # Starlette raises again what it has answered with 500; the log line below tells of it.
+            # Starlette raises again after its response 500; the log line below has the traceback.
             fault = raised
             if not complete:
                 raise

@@ -1,4 +1,4 @@
-"""An answer, and how it goes out over ASGI."""
+"""Responses of the APIs, and how they are sent over ASGI."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +13,7 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class ApiResponse:
-    """Status, body and headers beside Content-Type and Content-Length."""
+    """A response: status, body, and headers except Content-Type and Content-Length."""
 
     status: int
     body: bytes = b""
@@ -32,6 +32,6 @@ class ApiResponse:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_answer(value: Any, status: int = 200, headers: Headers | None = None) -> ApiResponse:
-    """`value` as JSON."""
+def json_response(value: Any, status: int = 200, headers: Headers | None = None) -> ApiResponse:
+    """Encode `value` as a JSON response."""
     return ApiResponse(status, encode(value), headers or [])

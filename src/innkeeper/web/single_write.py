@@ -1,4 +1,4 @@
-"""Responses that leave in one write: a head written alone wakes a client that must wait again."""
+"""Write a response in one call: a head written alone wakes a client that must wait again."""
 
 from collections.abc import Awaitable, Iterable
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-# What a header may hold beside the line ends that stand between headers.
+# The bytes that a header may hold; line ends stand between headers.
 _IN_HEADERS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 _LINE_END: Final = b"\r\n"
 # These change how uvicorn frames the body: it writes such a response itself.
@@ -14,10 +14,10 @@ _FRAMING: Final = (b"\r\nconnection: ", b"\r\ntransfer-encoding: ")
 
 
 class SingleWrite:
-    """The application of one request, whose response goes to the client as a whole.
+    """Application wrapper for one request: writes its head and body together.
 
-    The head waits for the body, as ASGI allows. A body that comes in parts, one without its
-    length in the head, and the answer to HEAD are left to uvicorn.
+    The head waits for the body, as ASGI allows. uvicorn writes a body in parts, a body whose
+    length is not in the head, and the response to HEAD.
     """
 
     __slots__ = ("_app", "_cycle", "_start")
@@ -40,7 +40,7 @@ class SingleWrite:
             if cycle.scope["method"] != "HEAD" and not message.get("more_body", False):
                 body: bytes = message.get("body", b"")
                 head = header_lines(start["headers"])
-                if b"\r\ncontent-length: %d\r\n" % len(body) in head and not _frames(head):
+                if b"\r\ncontent-length: %d\r\n" % len(body) in head and not _sets_framing(head):
                     await _write(cycle, start["status"], head, body)
                     return
             await cycle.send(start)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class SingleWrite:
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Headers as they are sent, between line ends; raises RuntimeError for a control character."""
+    """Encode headers between line ends; raises RuntimeError for a control character."""
     lines = [b"%b: %b" % pair for pair in headers]
     block = b"\r\n%b\r\n" % _LINE_END.join(lines)
     if block.translate(None, _IN_HEADERS) != _LINE_END * (len(lines) + 1):
@@ -56,12 +56,12 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return block
 
 
-def _frames(head: bytes) -> bool:
+def _sets_framing(head: bytes) -> bool:
     return any(name in head for name in _FRAMING)
 
 
 async def _write(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> None:
-    """What uvicorn's `send` does with a start and a body, at once."""
+    """Do what uvicorn's `send` does with a start and a body, in one write."""
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
     if cycle.disconnected:

@@ -1,4 +1,4 @@
-"""The door of signed links: files in and out, streamed, without credentials (batch-api.md 3)."""
+"""Signed links: streamed uploads and downloads, without credentials (batch-api.md 3)."""
 
 import base64
 import binascii
@@ -32,14 +32,14 @@ _BLOCK: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """What the door needs to serve a link."""
+    """The routes of signed links, and what they use."""
 
     database: Database
     settings: Settings
     files: Files
 
     def routes(self) -> list[BaseRoute]:
-        """Every link leads to one of these."""
+        """Return the routes; each signed link is one of these paths."""
         base = signed_urls.PREFIX + "/{workspace}/{ref}"
         return [
             Route(base + "/import.gz", self.upload, methods=["PUT"]),
@@ -48,54 +48,58 @@ class Uploads:
         ]
 
     async def upload(self, request: Request) -> Response:
-        """200 once the whole file is kept; headers that object storage knows are ignored."""
-        workspace, ref = await self._checked(request, "PUT")
+        """Receive a batch's file: 200 when it is stored; headers of object storage are ignored.
+
+        Raises `Conflict` when the batch has its file already, and what `_receive` raises.
+        """
+        workspace, ref = await self._check_link(request, "PUT")
         async with self.database.work(workspace, "upload") as work:
-            known = await batches.fetch(work, ref)
-            if known["state"] not in (batches.UPLOADING, batches.FILE_UPLOADED, batches.PROCESSING):
+            batch = await batches.fetch(work, ref)
+            if batch["state"] not in (batches.UPLOADING, batches.FILE_UPLOADED, batches.PROCESSING):
                 raise Conflict(f"Batch {ref} was uploaded already.")
         async with self.database.limits.uploads:
-            await self._receive(request, workspace, known)
+            await self._receive(request, workspace, batch)
         return Response(status_code=200)
 
-    async def _receive(self, request: Request, workspace: str, known: dict[str, Any]) -> None:
-        """Collect a file without a connection to the database, and note that it has arrived."""
-        ref: UUID = known["ref"]
+    async def _receive(self, request: Request, workspace: str, batch: dict[str, Any]) -> None:
+        """Receive a file without a connection to the database, then store what arrived.
+
+        Raises `TooLarge`, and `BadRequest` for a truncated upload or a wrong Content-MD5.
+        """
+        ref: UUID = batch["ref"]
         with self.files.staged() as staged:
-            digest, size = await _collected(request, staged, self.settings.max_upload_bytes)
+            digest, size = await _receive_file(request, staged, self.settings.max_upload_bytes)
             _check_md5(request.headers.get("content-md5"), digest)
-            if known["state"] == batches.UPLOADING and _as_declared(known, digest, size):
+            if batch["state"] == batches.UPLOADING and _is_as_declared(batch, digest, size):
                 name = batches.upload_name(workspace, ref)
                 await anyio.to_thread.run_sync(self.files.put, name, staged)
-            async with self.database.work(workspace, known["actor"]) as work:
+            async with self.database.work(workspace, batch["actor"]) as work:
                 await batches.received(work, ref, checksum=digest.hex(), size=size)
 
     async def log(self, request: Request) -> Response:
-        """What failed: gzip of one JSON object a line, in the order of the file."""
-        workspace, ref = await self._checked(request, "GET")
+        """Send the records that failed: gzip, one JSON object a line, in the order of the file."""
+        workspace, ref = await self._check_link(request, "GET")
         async with self.database.work(workspace) as work:
             await batches.fetch(work, ref)
         as_text = request.query_params.get("codeType") == "string"
 
-        async def opened() -> Body:
-            return self._log(workspace, ref, as_text)
+        async def open_log() -> Body:
+            return self._log_lines(workspace, ref, as_text)
 
-        return Download(self.database.limits.downloads, opened, GZIP)
+        return Download(self.database.limits.downloads, open_log, GZIP)
 
     async def export(self, request: Request) -> Response:
-        """The file of an export; 404 once it is removed."""
-        workspace, ref = await self._checked(request, "GET")
+        """Send the file of an export; 404 when it is not done, or its file is deleted."""
+        workspace, ref = await self._check_link(request, "GET")
         async with self.database.work(workspace) as work:
             export = await file_exports.fetch(work, ref)
         if export["state"] != file_exports.DONE:
             raise NotFound
         name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
-        stored = file_exports.file_name(workspace, ref)
-        return Download(
-            self.database.limits.downloads, partial(stored_file, self.files, stored), BYTES, name
-        )
+        open_file = partial(stored_file, self.files, file_exports.file_name(workspace, ref))
+        return Download(self.database.limits.downloads, open_file, BYTES, name)
 
-    async def _log(self, workspace: str, ref: UUID, as_text: bool) -> Body:
+    async def _log_lines(self, workspace: str, ref: UUID, as_text: bool) -> Body:
         packer = zlib.compressobj(wbits=31)
         async for row in batches.failures_lent(partial(self.database.work, workspace), ref):
             line: dict[str, Any] = {
@@ -110,7 +114,7 @@ class Uploads:
                 yield packed
         yield packer.flush()
 
-    async def _checked(self, request: Request, method: signed_urls.Method) -> tuple[str, UUID]:
+    async def _check_link(self, request: Request, method: signed_urls.Method) -> tuple[str, UUID]:
         workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
         if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
             raise NotFound
@@ -119,46 +123,49 @@ class Uploads:
         return workspace, ref
 
 
-async def _collected(request: Request, staged: IO[bytes], most: int) -> tuple[bytes, int]:
-    """The MD5 and the size of a body that is now in a file; raises `TooLarge`."""
+async def _receive_file(request: Request, target: IO[bytes], most: int) -> tuple[bytes, int]:
+    """Write a request's body to `target` and return its MD5 and its size in bytes.
+
+    Raises `TooLarge` over `most` bytes, and `BadRequest` when the client disconnects.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > most:
         raise TooLarge(most)
-    # What the protocol names, not a protection.
+    # MD5 because Content-MD5 requires it, not for security.
     digest, size = md5(usedforsecurity=False), 0
-    waiting = bytearray()
+    block = bytearray()
     try:
         async for piece in request.stream():
             size += len(piece)
             if size > most:
                 raise TooLarge(most)
-            waiting += piece
-            if len(waiting) >= _BLOCK:
-                digest.update(waiting)
-                await anyio.to_thread.run_sync(staged.write, bytes(waiting))
-                waiting.clear()
+            block += piece
+            if len(block) >= _BLOCK:
+                digest.update(block)
+                await anyio.to_thread.run_sync(target.write, bytes(block))
+                block.clear()
     except ClientDisconnect:
         raise BadRequest("The upload was cut off.") from None
-    digest.update(waiting)
-    await anyio.to_thread.run_sync(staged.write, bytes(waiting))
+    digest.update(block)
+    await anyio.to_thread.run_sync(target.write, bytes(block))
     return digest.digest(), size
 
 
 def _check_md5(header: str | None, digest: bytes) -> None:
-    """Refuse a body that is not what its own header says."""
+    """Raise `BadRequest` when a body does not match its Content-MD5."""
     if header is None:
         return
     try:
-        told = base64.b64decode(header.strip(), validate=True)
+        declared = base64.b64decode(header.strip(), validate=True)
     except (binascii.Error, ValueError):
-        told = b""
-    if not hmac.compare_digest(told, digest):
+        declared = b""
+    if not hmac.compare_digest(declared, digest):
         raise BadRequest(
             "The Content-MD5 you specified did not match what we received.",
             "BadDigest: send the base64 of the 16 bytes of the MD5.",
         )
 
 
-def _as_declared(known: dict[str, Any], digest: bytes, size: int) -> bool:
-    expected = (known["checksum"] or digest.hex(), known["size"] or size)
+def _is_as_declared(batch: dict[str, Any], digest: bytes, size: int) -> bool:
+    expected = (batch["checksum"] or digest.hex(), batch["size"] or size)
     return expected == (digest.hex(), size)

@@ -1,4 +1,5 @@
-"""The verbs, for every resource of every dialect: decode, act, encode."""
+"""The verbs of every resource in every dialect: decode the request, call the action, encode the
+response."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,7 @@ from innkeeper.web.representation import (
     links,
     represent,
 )
-from innkeeper.web.responses import ApiResponse, Headers, json_answer
+from innkeeper.web.responses import ApiResponse, Headers, json_response
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, ref_in
@@ -51,19 +52,22 @@ ACTIONS: Final[dict[type[Resource], Any]] = {
     OrderExtension: OF_ORDERS,
     OrderItemExtension: OF_ORDER_ITEMS,
 }
-"""What acts on a resource: one function a verb, named like it."""
+"""Resource -> the actions on it: one function for each verb, with the verb's name."""
 
 KEYED: Final[dict[type[Resource], Any]] = {
     GuestExtension: KeyedExtensions(OF_GUESTS),
     OrderExtension: KeyedExtensions(OF_ORDERS),
 }
-"""The same for extensions that are addressed by ref, several keys a name."""
+"""The same for extensions that are addressed by ref and hold several keys for one name."""
 
-Act = Callable[[Work], Awaitable[ApiResponse]]
+Operation = Callable[[Work], Awaitable[ApiResponse]]
 
 
-def prepared(route: Route, request: EndpointRequest) -> Act:
-    """What answers a request for `route`, once it is given a connection."""
+def prepare(route: Route, request: EndpointRequest) -> Operation:
+    """Return the operation of a request for `route`, to be run with a connection.
+
+    Raises the error of `If-Match` where the resource has no versions.
+    """
     if isinstance(route, Endpoint):
         return partial(_call_endpoint, route, request)
     view = route.view(request.compatibility)
@@ -85,44 +89,50 @@ def prepared(route: Route, request: EndpointRequest) -> Act:
 async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) -> ApiResponse:
     if request.expected is not None and route.writes and not route.takes_version:
         request.expected.check(None)
-    told = await route.perform(work, request)
-    headers = [(b"location", told.location.encode())] if told.location else []
-    if told.etag is not None:
-        headers.append((b"etag", told.etag.encode()))
-    if told.content is not None:
-        return ApiResponse(told.status, told.content, headers, told.content_type.encode())
-    return ApiResponse(204) if told.status == 204 else json_answer(told.body, told.status, headers)
+    response = await route.perform(work, request)
+    headers = [(b"location", response.location.encode())] if response.location else []
+    if response.etag is not None:
+        headers.append((b"etag", response.etag.encode()))
+    if response.content is not None:
+        return ApiResponse(
+            response.status, response.content, headers, response.content_type.encode()
+        )
+    return (
+        ApiResponse(204)
+        if response.status == 204
+        else json_response(response.body, response.status, headers)
+    )
 
 
 async def create(work: Work, call: ResourceRequest) -> ApiResponse:
     """201 with the new resource and its Location (CT-7)."""
     changes = decode(call.view, Verb.CREATE, call.body or {}, call.path.get("name"))
-    given = {**call.refs(), **_linked(call), **call.view.options}
-    record = await _action(call)(work, changes=changes, **given)
+    arguments = {**call.refs(), **_query_refs(call), **call.view.options}
+    record = await _action(call)(work, changes=changes, **arguments)
     item = await created(work, call, record)
-    return json_answer(item, 201, [(b"location", item["href"].encode()), *_etag(call, record)])
+    return json_response(item, 201, [(b"location", item["href"].encode()), *_etag(call, record)])
 
 
 async def fetch(work: Work, call: ResourceRequest) -> ApiResponse:
-    """200 with one resource, children embedded when `expand` asks for them."""
-    asked = pagination.expansion(call.query)
-    expand = asked or call.view.fetch_expands
+    """200 with one resource, with the children that `expand` names."""
+    requested = pagination.expansion(call.query)
+    expand = requested or call.view.fetch_expands
     # An order is read with its children in one statement.
     kinds = kinds_of_children(call, expand) if call.view.resource is Order else []
-    together = {"children": kinds} if kinds else {}
-    record = await _action(call)(work, **call.refs(), **together)
+    arguments = {"children": kinds} if kinds else {}
+    record = await _action(call)(work, **call.refs(), **arguments)
     (item,) = await represent(work, call, [record], expand)
-    if asked and call.operation.dialect.href_keeps_expand:
+    if requested and call.operation.dialect.href_keeps_expand:
         item["href"] += "?expand=" + quote(call.query["expand"], safe=",")
-    return json_answer(item, headers=_etag(call, record))
+    return json_response(item, headers=_etag(call, record))
 
 
 async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
-    """200 with a page, or with all of a list that is an array (N-11, N-18)."""
+    """200 with a page, or with the whole list where it is an array (N-11, N-18)."""
     view = call.view
     require_for_query(view, call.query, call.scopes)
     try:
-        wanted = pagination.wanted(view, call.query)
+        page_request = pagination.wanted(view, call.query)
     except pagination.NoHit as none:
         return _page(call, none.wanted, Page([], 0), [])
     paged = any(name in call.query for name in pagination.PAGING)
@@ -130,15 +140,15 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
         view.shape is ListShape.ARRAY_UNLESS_PAGED and not paged
     )
     if as_array and not paged:
-        wanted = EVERYTHING
-    page = await _action(call)(work, page_request=wanted, **call.refs())
-    if view.links and not wanted.expand:
+        page_request = EVERYTHING
+    page = await _action(call)(work, page_request=page_request, **call.refs())
+    if view.links and not page_request.expand:
         items = links(view, page.items, call.base)
     else:
-        # Where links are the rule, expanding them is all that `true` asks for (L-9).
-        children = False if view.links and wanted.expand is True else wanted.expand
+        # Where items are links, `true` expands the links, not the children (L-9).
+        children = False if view.links and page_request.expand is True else page_request.expand
         items = await represent(work, call, page.items, children)
-    return json_answer(items) if as_array else _page(call, wanted, page, items)
+    return json_response(items) if as_array else _page(call, page_request, page, items)
 
 
 async def replace(work: Work, call: ResourceRequest) -> ApiResponse:
@@ -152,16 +162,16 @@ async def patch(work: Work, call: ResourceRequest) -> ApiResponse:
 
 
 async def clear(work: Work, call: ResourceRequest) -> ApiResponse:
-    """200 with a data extension after some or all of its pairs were removed (X-14)."""
+    """200 with a data extension after deleting some or all of its pairs (X-14)."""
     keys = frozenset(filter(None, re.split(r"[|,]", call.query.get("name", ""))))
     record = await _action(call)(work, keys=keys, **call.refs())
-    return json_answer(call.encoder(call.view)(record, call.base))
+    return json_response(call.encoder(call.view)(record, call.base))
 
 
 async def delete(work: Work, call: ResourceRequest) -> ApiResponse:
-    """204, or 200 with null where the dialect says so (S-6)."""
+    """204, or 200 with null where the dialect requires it (S-6)."""
     await _action(call)(work, **call.refs(), **_expected(call))
-    return ApiResponse(204) if call.view.deleted == 204 else json_answer(None)
+    return ApiResponse(204) if call.view.deleted == 204 else json_response(None)
 
 
 VERBS: Final[dict[Verb, Callable[[Work, ResourceRequest], Awaitable[ApiResponse]]]] = {
@@ -178,13 +188,13 @@ VERBS: Final[dict[Verb, Callable[[Work, ResourceRequest], Awaitable[ApiResponse]
 async def _write(work: Work, call: ResourceRequest) -> ApiResponse:
     verb = call.operation.verb
     changes = decode(call.view, verb, call.body or {}, call.path.get("name"))
-    given = {**call.refs(), **call.view.options, **_expected(call)}
-    seen = call.view if call.personal else without_personal(call.view)
-    if verb is Verb.REPLACE and (kept := _stored_fields(seen)):
-        given["kept"] = kept
-    record = await _action(call)(work, changes=changes, **given)
+    arguments = {**call.refs(), **call.view.options, **_expected(call)}
+    visible = call.view if call.personal else without_personal(call.view)
+    if verb is Verb.REPLACE and (stored := _stored_fields(visible)):
+        arguments["kept"] = stored
+    record = await _action(call)(work, changes=changes, **arguments)
     (item,) = await represent(work, call, [record], False)
-    return json_answer(item, headers=_etag(call, record))
+    return json_response(item, headers=_etag(call, record))
 
 
 def _etag(call: ResourceRequest, record: Record) -> Headers:
@@ -204,25 +214,26 @@ def _action(call: ResourceRequest) -> Any:
 
 @cache
 def _stored_fields(view: View) -> dict[str, Show]:
-    """How a caller sees the fields that a replace may keep: those it cannot see, as nothing."""
+    """Return the fields that stay as stored when a replace sends what the caller sees (N-17):
+    field -> how it is shown; a hidden field shows None."""
     return {**dict.fromkeys(view.hide, lambda _: None), **view.keep}
 
 
-def _linked(call: ResourceRequest) -> dict[str, Any]:
-    """Refs that a create's query names (O-10)."""
-    found = {}
+def _query_refs(call: ResourceRequest) -> dict[str, Any]:
+    """Read the refs in the query of a create (O-10); raises `Invalid`."""
+    refs = {}
     for parameter, name in call.view.create_query.items():
         if parameter in call.query:
-            found[name] = ref_in(call.query[parameter])
-            if found[name] is None:
+            refs[name] = ref_in(call.query[parameter])
+            if refs[name] is None:
                 raise Invalid(Problem(parameter, NOT_VALID))
-    return found
+    return refs
 
 
 def _page(
     call: ResourceRequest, page_request: PageRequest, page: Page, items: list[dict[str, Any]]
 ) -> ApiResponse:
-    return json_answer(
+    return json_response(
         pagination.envelope(
             call.view,
             call.url(),

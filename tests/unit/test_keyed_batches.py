@@ -1,30 +1,30 @@
-"""Turns: one after the other by name, together where they waited, each told its own outcome."""
+"""KeyedBatches: in order by key, as a batch after a wait, each item with its own outcome."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from innkeeper.web.turns import Turns
+from innkeeper.web.batching import KeyedBatches
 
 pytestmark = pytest.mark.anyio
 
 
 class Counter:
-    """Serves numbers: odd ones alone, negative ones fail; notes who was served with whom."""
+    """Runs numbers: odd ones alone, negative ones fail; records which ran together."""
 
     def __init__(self) -> None:
-        self.served: list[list[int]] = []
+        self.ran: list[list[int]] = []
         self.busy = 0
         self.gate = asyncio.Event()
-        self.turns = Turns(self.alone, self.together)
+        self.batches = KeyedBatches(self.alone, self.together)
 
     async def alone(self, number: int) -> str:
         self.busy += 1
         assert self.busy == 1
         await self.gate.wait()
         self.busy -= 1
-        self.served.append([number])
+        self.ran.append([number])
         if number < 0:
             raise ValueError(number)
         return f"alone {number}"
@@ -36,33 +36,33 @@ class Counter:
         even = [number for number in numbers if number % 2 == 0]
         first = next((at for at, number in enumerate(numbers) if number % 2), len(numbers))
         if first:
-            self.served.append(list(numbers[:first]))
+            self.ran.append(list(numbers[:first]))
         assert even or first == 0
         return [f"with {len(numbers)}"] * first + [None] * (len(numbers) - first)
 
-    async def all_of(self, *numbers: int, name: str = "x") -> list[str | BaseException]:
+    async def all_of(self, *numbers: int, key: str = "x") -> list[str | BaseException]:
         self.gate.clear()
-        tasks = [asyncio.create_task(self.turns.take(name, number)) for number in numbers]
+        tasks = [asyncio.create_task(self.batches.run(key, number)) for number in numbers]
         await asyncio.sleep(0)
         self.gate.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_those_who_waited_are_served_together() -> None:
+async def test_items_that_waited_run_as_a_batch() -> None:
     counter = Counter()
     assert await counter.all_of(1, 2, 4, 6) == ["alone 1", "with 3", "with 3", "with 3"]
-    assert counter.served == [[1], [2, 4, 6]]
+    assert counter.ran == [[1], [2, 4, 6]]
     assert await counter.all_of(8) == ["alone 8"]
 
 
-async def test_the_order_holds_with_those_who_must_be_alone() -> None:
+async def test_items_that_run_alone_keep_their_order() -> None:
     counter = Counter()
-    told = await counter.all_of(2, 4, 3, 6, 8, 5)
-    assert told == ["alone 2", "with 5", "alone 3", "with 3", "with 3", "alone 5"]
-    assert counter.served == [[2], [4], [3], [6, 8], [5]]
+    results = await counter.all_of(2, 4, 3, 6, 8, 5)
+    assert results == ["alone 2", "with 5", "alone 3", "with 3", "with 3", "alone 5"]
+    assert counter.ran == [[2], [4], [3], [6, 8], [5]]
 
 
-async def test_a_failure_is_told_to_whom_it_happened() -> None:
+async def test_an_error_is_raised_to_its_own_caller() -> None:
     counter = Counter()
     first, second, third, last = await counter.all_of(-1, -3, 2, 4)
     assert isinstance(first, ValueError)
@@ -73,20 +73,20 @@ async def test_a_failure_is_told_to_whom_it_happened() -> None:
     assert [type(one) for one in others] == [OSError, OSError]
 
 
-async def test_who_goes_away_is_left_out() -> None:
+async def test_a_cancelled_item_is_left_out() -> None:
     counter = Counter()
-    tasks = [asyncio.create_task(counter.turns.take("x", number)) for number in (1, 2, 4, 6)]
+    tasks = [asyncio.create_task(counter.batches.run("x", number)) for number in (1, 2, 4, 6)]
     await asyncio.sleep(0)
     tasks[2].cancel()
     counter.gate.set()
-    told = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [told[0], told[1], told[3]] == ["alone 1", "with 2", "with 2"]
-    assert counter.served == [[1], [2, 6]]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [results[0], results[1], results[3]] == ["alone 1", "with 2", "with 2"]
+    assert counter.ran == [[1], [2, 6]]
 
 
-async def test_the_first_may_go_away_and_the_others_are_served() -> None:
+async def test_the_others_run_when_the_first_is_cancelled() -> None:
     counter = Counter()
-    tasks = [asyncio.create_task(counter.turns.take("x", number)) for number in (1, 2)]
+    tasks = [asyncio.create_task(counter.batches.run("x", number)) for number in (1, 2)]
     await asyncio.sleep(0)
     tasks[0].cancel()
     await asyncio.sleep(0)
@@ -95,11 +95,11 @@ async def test_the_first_may_go_away_and_the_others_are_served() -> None:
     assert await tasks[1] == "alone 2"
 
 
-async def test_names_do_not_wait_for_each_other() -> None:
+async def test_keys_do_not_wait_for_each_other() -> None:
     counter = Counter()
-    waiting = asyncio.create_task(counter.turns.take("x", 1))
+    waiting = asyncio.create_task(counter.batches.run("x", 1))
     await asyncio.sleep(0)
     counter.busy = 0
-    assert await counter.all_of(3, name="y") == ["alone 3"]
+    assert await counter.all_of(3, key="y") == ["alone 3"]
     counter.busy = 1
     assert await waiting == "alone 1"
