@@ -82,7 +82,7 @@ class Batches:
         """Apply what was uploaded, without the queue and the time it takes to start."""
 
         async def apply_all(work: Work) -> None:
-            for ref in await batches.unfinished(work):
+            for ref in await batches.list_unfinished(work):
                 await apply(work, str(ref))
 
         self._act(apply_all)

@@ -93,7 +93,7 @@ class TestImports:
     ) -> None:
         """The worker dies after the first chunk; nothing is applied twice."""
         monkeypatch.setattr("innkeeper.wire.bulk.batch_files.CHUNK", 1)
-        applied, real = list[int](), actions.note
+        applied, real = list[int](), actions.record_progress
 
         async def dying(*given: Any) -> None:
             await real(*given)
@@ -101,7 +101,7 @@ class TestImports:
             if len(applied) == 1:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(actions, "note", dying)
+        monkeypatch.setattr(actions, "record_progress", dying)
         body = {"entity": "guests", "compressed": False}
         made = batches.api.post("/innkeeper/v1/imports", json=body).json()
         batches.upload(made["location"]["href"], ndjson(GUESTS[:2]))

@@ -171,8 +171,8 @@ class TestInterrupted:
         about = {"format": "ndjson", "compressed": False, "mapping": None}
 
         async def begin(work: Work) -> UUID:
-            row = await batches.begin(work, uuid4(), holds="guests", source="a", about=about)
-            assert await batches.claim(work, row["ref"])
+            row = await batches.start_import(work, uuid4(), holds="guests", source="a", about=about)
+            assert await batches.try_lock(work, row["ref"])
             await age(work, row["ref"])
             return row["ref"]
 
@@ -180,7 +180,7 @@ class TestInterrupted:
             await work.connection.execute(
                 "UPDATE ws_live.batches SET line = 41, modified_at = modified_at - %s "
                 "WHERE ref = %s",
-                [batches.SILENT + timedelta(seconds=1), ref],
+                [batches.SILENCE_LIMIT + timedelta(seconds=1), ref],
             )
 
         async def sweep_beside_it(work: Work) -> tuple[UUID, int]:
@@ -199,12 +199,13 @@ class TestInterrupted:
         row = jobs(lambda work: batches.fetch(work, ref))
         assert row["state"] == "error"
         assert row["fault"] == (
-            "The command that imported this file ended after line 41, before the file did. What "
-            "came before is imported. Run the same command again: it goes on from there."
+            "The command that imported this file stopped after line 41, before the end of the "
+            "file. The records up to that line are imported. Run the same command again to import "
+            "the rest."
         )
 
         async def again(work: Work) -> tuple[UUID, str, int, Any]:
-            async with imports.begun(work, "guests", "a", about) as batch:
+            async with imports.start_local(work, "guests", "a", about) as batch:
                 return batch["ref"], batch["state"], batch["line"], batch["fault"]
 
         assert jobs(again) == (ref, "processing", 41, None)
@@ -213,7 +214,7 @@ class TestInterrupted:
         from innkeeper.store.readers import Unreadable
 
         async def begin(work: Work) -> UUID:
-            async with imports.begun(work, "guests", "b", {}) as batch:
+            async with imports.start_local(work, "guests", "b", {}) as batch:
                 ref: UUID = batch["ref"]
                 try:
                     raise Unreadable("the file is not gzip")

@@ -209,7 +209,9 @@ class TestManyGuests:
         assert 0 < place.lines_done < many
         swept = sweep(place)
         assert swept["state"] == "error"
-        assert f"ended after line {place.lines_done}, before the file did" in swept["fault"]
+        assert (
+            f"stopped after line {place.lines_done}, before the end of the file" in swept["fault"]
+        )
         told = place.imported("guests", file)
         assert (told["records"], told["created"]) == (many, expected)
         assert place.guests == expected
@@ -229,7 +231,7 @@ def sweep(place: Place) -> dict[str, Any]:
             async with database.work(place.workspace) as work, work.transaction():
                 await work.connection.execute(
                     f"UPDATE {place.schema}.batches SET modified_at = modified_at - %s",
-                    [2 * batches.SILENT],
+                    [2 * batches.SILENCE_LIMIT],
                 )
                 assert await batches.end_interrupted(work) == 1
                 (row,) = (await batches.list_(work, envelopes=False)).items

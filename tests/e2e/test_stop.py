@@ -98,7 +98,7 @@ def a_job_whose_storage_hangs(server: Innkeeper) -> None:
     made(server.client.put(f"/v2/batches/{ref}", json=declared(file)))
     pipe_at(server.data / "files" / batches.upload_name("live", ref))
     dsn = dsn_of(server)
-    work_on(dsn, lambda work: batches.received(work, ref, **declared(file)))
+    work_on(dsn, lambda work: batches.receive_file(work, ref, **declared(file)))
 
     async def state(work: Work) -> str:
         return str((await batches.fetch(work, ref))["state"])

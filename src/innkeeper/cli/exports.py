@@ -54,7 +54,7 @@ def export(
     _record_marks(file, what.value, is_guarded=is_guarded)
 
     async def act(work: "Work") -> int:
-        total = await file_exports.total(work, what.value)
+        total = await file_exports.estimate_total(work, what.value)
         with _opened(file) as stream, _progress(file, total) as progress:
             options = {"compressed": compressed, "is_guarded": is_guarded}
             return await write(work, what.value, chosen, stream, told=progress, **options)

@@ -190,7 +190,9 @@ async def _apply(
     from innkeeper.store.readers import ahead
 
     file = _fingerprint(name, layout)
-    started = imports.begun(work, options.what.value, file, layout.about(), again=options.again)
+    started = imports.start_local(
+        work, options.what.value, file, layout.about(), again=options.again
+    )
     async with started as batch:
         if batch["line"]:
             print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
@@ -228,7 +230,7 @@ async def _rehearse(
                 file.add(failure)
             bar(total.records)
 
-        await imports.rehearse(work, ahead(layout.chunks(source)), count)
+        await imports.dry_run(work, ahead(layout.chunks(source)), count)
 
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:

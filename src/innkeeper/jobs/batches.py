@@ -34,12 +34,12 @@ async def apply(work: Work, batch: str) -> None:
     An interrupted run, or one without storage, continues later after the last committed line.
     """
     ref = UUID(batch)
-    if not await batches.claim(work, ref):
+    if not await batches.try_lock(work, ref):
         return
     try:
         await _apply(work, ref)
     finally:
-        await batches.let_go(work, ref)
+        await batches.unlock(work, ref)
 
 
 @scheduled("23 3 * * *", "batches.forget")
@@ -51,9 +51,9 @@ async def forget(work: Work) -> None:
     # tomorrow.
     async def forget_batch(ref: UUID) -> None:
         await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
-        await batches.forget(work, ref)
+        await batches.delete(work, ref)
 
-    old = [row["ref"] for row in await batches.forgettable(work)]
+    old = [row["ref"] for row in await batches.list_expired(work)]
     expired = [
         row["ref"]
         for row in await file_exports.list_with_files(work)
@@ -62,7 +62,7 @@ async def forget(work: Work) -> None:
     try:
         await try_each(old, forget_batch, "deleting a batch")
     finally:
-        await try_each(expired, partial(file_exports.remove, work), "deleting an export")
+        await try_each(expired, partial(file_exports.delete_file, work), "deleting an export")
 
 
 @patient_task(file_exports.TASK)
@@ -73,14 +73,14 @@ async def write_export(work: Work, export: str) -> None:
     if row["state"] not in ("waiting", "writing"):
         return
     if row["state"] == "waiting":
-        await file_exports.move(work, ref, "writing")
+        await file_exports.set_state(work, ref, "writing")
     try:
         await _write_export(work, row)
     except (Unavailable, OSError) as fault:
-        await file_exports.put_off(work, row, fault)
+        await file_exports.postpone(work, row, fault)
     except Exception as fault:
         log.exception("export %s cannot be written", ref)
-        await file_exports.move(work, ref, file_exports.FAILED, fault=operator_message(fault))
+        await file_exports.set_state(work, ref, file_exports.FAILED, fault=operator_message(fault))
 
 
 async def _write_export(work: Work, row: Row) -> None:
@@ -96,7 +96,7 @@ async def _write_export(work: Work, row: Row) -> None:
         # A guest was erased meanwhile, and the file may contain that guest.
         await asyncio.to_thread(files.remove, name)
         return
-    await file_exports.move(work, ref, file_exports.DONE, records=count, size=size)
+    await file_exports.set_state(work, ref, file_exports.DONE, records=count, size=size)
 
 
 async def _apply(work: Work, ref: UUID) -> None:
@@ -106,13 +106,13 @@ async def _apply(work: Work, ref: UUID) -> None:
         if batch["finished_at"] is not None:
             break
         if batch["state"] == batches.FILE_UPLOADED:
-            batch = await batches.move(work, ref, batches.PROCESSING, kept=True)
+            batch = await batches.set_state(work, ref, batches.PROCESSING, has_file=True)
         try:
             await _read(work, files, batch)
         except batches.FileRewritten:
             continue
     await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
-    await batches.discarded(work, ref)
+    await batches.mark_file_deleted(work, ref)
 
 
 async def _read(work: Work, files: Files, batch: Row) -> None:
@@ -128,10 +128,14 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
         raise
     except Exception as fault:
         if may_pass(fault) and not isinstance(fault, FileNotFoundError):
-            await batches.wait(work, ref, f"Waiting to try again: {operator_message(fault)}")
+            await batches.record_fault(
+                work, ref, f"Waiting to try again: {operator_message(fault)}"
+            )
             raise
         log.warning("batch %s cannot be applied", ref, exc_info=fault)
-        await batches.move(work, ref, batches.ERROR, kept=True, fault=imports.reason(fault))
+        await batches.set_state(
+            work, ref, batches.ERROR, has_file=True, fault=imports.failure_message(fault)
+        )
     else:
         await batches.finish(work, ref)
 
@@ -144,7 +148,7 @@ async def _apply_file(work: Work, files: Files, batch: Row) -> None:
             most = MOST_EXPANSION * work.settings.max_upload_bytes
             await asyncio.to_thread(layout.check, path, most)
         with layout.opened(path) as source:
-            if imports.is_rehearsal(batch):
-                await imports.rehearse_upload(work, batch, ahead(layout.chunks(source)))
+            if imports.is_dry_run(batch):
+                await imports.dry_run_upload(work, batch, ahead(layout.chunks(source)))
             else:
                 await batches.apply(work, batch, ahead(layout.chunks(source, batch["line"])))

@@ -74,7 +74,7 @@ class Uploads:
                 name = batches.upload_name(workspace, ref)
                 await anyio.to_thread.run_sync(self.files.put, name, staged)
             async with self.database.work(workspace, batch["actor"]) as work:
-                await batches.received(work, ref, checksum=digest.hex(), size=size)
+                await batches.receive_file(work, ref, checksum=digest.hex(), size=size)
 
     async def log(self, request: Request) -> Response:
         """Send the records that failed: gzip, one JSON object a line, in the order of the file."""
@@ -101,7 +101,7 @@ class Uploads:
 
     async def _log_lines(self, workspace: str, ref: UUID, as_text: bool) -> Body:
         packer = zlib.compressobj(wbits=31)
-        async for row in batches.failures_lent(partial(self.database.work, workspace), ref):
+        async for row in batches.stream_failures(partial(self.database.work, workspace), ref):
             line: dict[str, Any] = {
                 "ref": row["ref"],
                 "code": str(row["code"]) if as_text else row["code"],

@@ -1,4 +1,4 @@
-"""Batches and imports: allocate, receive, apply, list, and tell what failed (batch-api.md)."""
+"""Batches and imports: allocate, receive the file, apply, list, report failures (batch-api.md)."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
@@ -32,21 +32,21 @@ STATES: Final = (UPLOADING, FILE_UPLOADED, PROCESSING, SUCCESS, CORRUPTED, ERROR
 TASK: Final = "batches.apply"
 """The background task that applies an uploaded file."""
 SINGULAR: Final = "Batch"
-SILENT: Final = timedelta(minutes=2)
-"""After how long without a word an import of a command may have been killed."""
+SILENCE_LIMIT: Final = timedelta(minutes=2)
+"""Time without progress after which a command's import is checked for a killed command."""
 INTERRUPTED: Final = (
-    "The command that imported this file ended after line {line}, before the file did. What came "
-    "before is imported. Run the same command again: it goes on from there."
+    "The command that imported this file stopped after line {line}, before the end of the file. "
+    "The records up to that line are imported. Run the same command again to import the rest."
 )
 INTERRUPTED_STREAM: Final = (
-    "The command that imported this ended after line {line}, before its input did. What came "
-    "before is imported. Run it again from the start: what is imported already stays as it is."
+    "The command that imported this stopped after line {line}, before the end of its input. The "
+    "records up to that line are imported. Run it again from the start; they will not change."
 )
 _COLUMNS: Final = {"columns": ("batches.columns",)}
 
 
 class FileRewritten(engine.ChunkAborted):
-    """The file was rewritten while it was read: open it again and go on."""
+    """The file was rewritten while it was read: open it again and continue."""
 
 
 async def allocate(
@@ -58,9 +58,9 @@ async def allocate(
     size: int | None = None,
     about: dict[str, Any] | None = None,
 ) -> Record:
-    """A batch that waits for its file; asked again for the same file, the same one.
+    """Create a batch that waits for its file, or return the one created for the same file.
 
-    Raises `Conflict` for a ref that stands for another file, or one that has arrived.
+    Raises `Conflict` if the ref belongs to another file, or if its file is uploaded already.
     """
     row = await work.one(
         "batches.allocate",
@@ -77,17 +77,19 @@ async def allocate(
     )
     if row is not None:
         return row
-    known = await fetch(work, ref)
-    same = (known["checksum"], known["size"], known["holds"]) == (checksum, size, holds)
-    if known["state"] != UPLOADING or not same:
+    stored = await fetch(work, ref)
+    is_same_file = (stored["checksum"], stored["size"], stored["holds"]) == (checksum, size, holds)
+    if stored["state"] != UPLOADING or not is_same_file:
         raise Conflict(f"Batch {ref} already exists.")
-    return known
+    return stored
 
 
-async def begin(work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict[str, Any]) -> Row:
-    """An import of a file that its reader has at hand; one that was interrupted goes on.
+async def start_import(
+    work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict[str, Any]
+) -> Row:
+    """Start the import of a local file, or continue the interrupted import of the same file.
 
-    `source` is what the file is known by (JSON), None for one that cannot be read again.
+    `source` identifies the file (JSON); None for an input that cannot be read again.
     """
     key = _source_key(work, holds, source)
     async with work.transaction():
@@ -96,11 +98,11 @@ async def begin(work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict
             row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
         if row is not None and row["finished_at"] is not None:
             row = await work.one("batches.reopen", parts=_COLUMNS, ref=row["ref"], now=clock.now())
-        return row or await _processing(work, ref, holds, key, about)
+        return row or await _create_import(work, ref, holds, key, about)
 
 
-async def abandon(work: Work, holds: Holds, source: Any) -> None:
-    """What was begun of a file is not gone on with."""
+async def abandon_import(work: Work, holds: Holds, source: Any) -> None:
+    """Abandon the unfinished import of a file, so that the next one starts at its beginning."""
     key = _source_key(work, holds, source)
     row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
     if row is not None:
@@ -108,12 +110,14 @@ async def abandon(work: Work, holds: Holds, source: Any) -> None:
 
 
 def _source_key(work: Work, holds: Holds, source: Any) -> UUID | None:
+    """Return the key by which an interrupted import is found again; None for no source."""
     return None if source is None else digest("import", work.workspace, holds, repr(source))
 
 
-async def _processing(
+async def _create_import(
     work: Work, ref: UUID, holds: Holds, key: UUID | None, about: dict[str, Any]
 ) -> Row:
+    """Create an import in state `processing`; raises `Conflict` if the ref is in use."""
     row = await work.one(
         "batches.allocate",
         parts=_COLUMNS,
@@ -133,7 +137,7 @@ async def _processing(
 
 
 async def fetch(work: Work, batch: UUID) -> Record:
-    """One batch or import; raises `Unknown`."""
+    """Return one batch or import; raises `Unknown`."""
     row = await work.one("batches.fetch", parts=_COLUMNS, ref=batch)
     if row is None:
         raise Unknown(SINGULAR, batch)
@@ -150,7 +154,10 @@ async def list_(
     limit: int = 100,
     offset: int = 0,
 ) -> Page:
-    """A page of batches (or of imports), newest first, of the days they are remembered."""
+    """Return a page of batches, newest first, within the retention period.
+
+    `envelopes`: batches if true, else imports. `after` and `before` limit the creation time.
+    """
     now = clock.now()
     oldest = now - timedelta(days=work.settings.batch_days)
     rows = await work.all(
@@ -166,12 +173,11 @@ async def list_(
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
-async def received(work: Work, batch: UUID, *, checksum: str, size: int) -> Record:
-    """The file of a batch has arrived, and is kept under `upload_name`.
+async def receive_file(work: Work, batch: UUID, *, checksum: str, size: int) -> Record:
+    """Accept the uploaded file of a batch, stored under `upload_name`, and queue the batch.
 
-    One that is not what was declared makes the batch `corrupted` (batch-api.md 11); the right
-    one is queued. Asked again with the same file, nothing more happens; raises `Conflict` for
-    another one.
+    A file that differs from the declared checksum or size makes the batch `corrupted` (batch-api.md
+    11). A second call with the same file changes nothing; raises `Conflict` for another file.
     """
     async with work.transaction():
         row = await _locked(work, batch)
@@ -181,22 +187,25 @@ async def received(work: Work, batch: UUID, *, checksum: str, size: int) -> Reco
             raise Conflict(f"Batch {batch} was uploaded already.")
         expected = (row["checksum"] or checksum, row["size"] or size)
         if expected != (checksum, size):
-            return await move(work, batch, CORRUPTED, fault="checksum or size differ")
-        moved = await move(work, batch, FILE_UPLOADED, kept=True)
+            return await set_state(work, batch, CORRUPTED, fault="checksum or size differ")
+        uploaded = await set_state(work, batch, FILE_UPLOADED, has_file=True)
         await background.defer(work, TASK, batch=str(batch))
-        return moved
+        return uploaded
 
 
-async def move(
-    work: Work, batch: UUID, state: str, *, kept: bool = False, fault: str | None = None
+async def set_state(
+    work: Work, batch: UUID, state: str, *, has_file: bool = False, fault: str | None = None
 ) -> Record:
-    """Move a batch on to another state."""
+    """Set the state of a batch and return it; raises `Unknown`.
+
+    `has_file`: its file stays stored. `fault`: why it failed, for the caller.
+    """
     row = await work.one(
         "batches.set_state",
         parts=_COLUMNS,
         ref=batch,
         state=state,
-        kept=kept,
+        kept=has_file,
         fault=fault,
         finished=state in (SUCCESS, CORRUPTED, ERROR),
         now=clock.now(),
@@ -206,19 +215,19 @@ async def move(
     return row
 
 
-async def wait(work: Work, batch: UUID, fault: str) -> None:
-    """Note why a batch cannot go on for now; it is tried again."""
-    await work.run("batches.waits", ref=batch, fault=fault, now=clock.now())
+async def record_fault(work: Work, batch: UUID, fault: str) -> None:
+    """Store why a batch cannot continue for now; it is retried."""
+    await work.run("batches.set_fault", ref=batch, fault=fault, now=clock.now())
 
 
 async def end_interrupted(work: Work) -> int:
-    """End the imports whose command was killed: nobody holds their claim; how many.
+    """Finish the imports whose command was killed; return their number.
 
-    The same command goes on with them (`begin`).
+    They are silent and unlocked. The same command continues them (`start_import`).
     """
     ended = 0
-    for row in await work.all("batches.silent", before=clock.now() - SILENT):
-        if not await claim(work, row["ref"]):
+    for row in await work.all("batches.silent", before=clock.now() - SILENCE_LIMIT):
+        if not await try_lock(work, row["ref"]):
             continue
         try:
             fault = INTERRUPTED.format(line=row["line"])
@@ -228,29 +237,32 @@ async def end_interrupted(work: Work) -> int:
                 "batches.interrupt", ref=row["ref"], fault=fault, now=clock.now()
             )
         finally:
-            await let_go(work, row["ref"])
+            await unlock(work, row["ref"])
     return ended
 
 
-async def claim(work: Work, batch: UUID) -> bool:
-    """Whether this connection may apply a batch: nobody else does until it lets go or breaks."""
-    row = await work.one("batches.claim", lock=_lock(batch))
-    mine = bool(row and row["mine"])
-    work.session_held += mine
-    return mine
+async def try_lock(work: Work, batch: UUID) -> bool:
+    """Try to lock a batch for this connection; return whether it succeeded.
+
+    The lock ends with `unlock`, or with the connection.
+    """
+    row = await work.one("batches.try_lock", lock=_lock_id(batch))
+    is_locked = bool(row and row["mine"])
+    work.session_held += is_locked
+    return is_locked
 
 
-async def let_go(work: Work, batch: UUID) -> None:
-    """Let another connection apply it."""
+async def unlock(work: Work, batch: UUID) -> None:
+    """Unlock a batch for other connections."""
     work.session_held -= 1
-    await work.one("batches.let_go", lock=_lock(batch))
+    await work.one("batches.unlock", lock=_lock_id(batch))
 
 
 async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]) -> None:
-    """Apply the records of a claimed batch, from where it stopped. `chunks` start there.
+    """Apply the records of a locked batch. `chunks` start after its stored progress.
 
-    Each chunk is one transaction, which notes how far it came: cut off anywhere, what is noted
-    is what was done. Raises `Moved` when the file was rewritten meanwhile.
+    Each chunk is one transaction that also stores its progress, so an interruption leaves the
+    stored progress exact. Raises `FileRewritten` if the file was rewritten since it was opened.
     """
     source = RecordSource("batch" if batch["holds"] == "batch" else "import", batch["ref"])
     async for chunk in chunks:
@@ -260,27 +272,32 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]
 async def apply_chunk(
     work: Work, batch: Row, source: RecordSource, entries: Sequence[BatchRecord]
 ) -> Record:
-    """Apply some records and note it; the batch as it is then."""
-    noted = batch
+    """Apply some records, store the progress, and return the updated batch."""
+    updated = batch
 
-    async def keep(outcomes: Outcomes, done: Sequence[BatchRecord]) -> None:
-        nonlocal noted
-        noted = await note(work, batch, outcomes, done)
+    async def store(outcomes: Outcomes, applied: Sequence[BatchRecord]) -> None:
+        nonlocal updated
+        updated = await record_progress(work, batch, outcomes, applied)
 
-    await engine.apply(work, entries, source, keep)
-    return noted
+    await engine.apply(work, entries, source, store)
+    return updated
 
 
-async def note(work: Work, batch: Row, outcomes: Outcomes, done: Sequence[BatchRecord]) -> Record:
-    """Note what some records did, in the transaction that did it; raises `Moved`."""
+async def record_progress(
+    work: Work, batch: Row, outcomes: Outcomes, applied: Sequence[BatchRecord]
+) -> Record:
+    """Store the outcomes of some records, in the transaction that applies them.
+
+    Returns the updated batch; raises `FileRewritten`.
+    """
     row = await work.one(
         "batches.progress",
         parts=_COLUMNS,
         ref=batch["ref"],
         revision=batch["revision"],
-        first=done[0].line,
-        line=done[-1].line,
-        records=len(done),
+        first=applied[0].line,
+        line=applied[-1].line,
+        records=len(applied),
         failed=len(outcomes.failures),
         outcomes=Json(dict(outcomes.outcomes)),
         now=clock.now(),
@@ -296,28 +313,29 @@ async def note(work: Work, batch: Row, outcomes: Outcomes, done: Sequence[BatchR
     return row
 
 
-async def begin_again(work: Work, batch: UUID) -> None:
-    """Forget what was noted: a rehearsal that was cut off has nothing to go on from."""
+async def reset(work: Work, batch: UUID) -> None:
+    """Delete the stored progress: an interrupted dry run starts again, since it stored no data."""
     async with work.transaction():
         await work.run("batches.forget_failures", ref=batch)
-        await work.run("batches.begin_again", ref=batch)
+        await work.run("batches.reset", ref=batch)
 
 
 async def finish(work: Work, batch: UUID) -> Record:
-    """Every record was tried: `success`, or `error` when some failed."""
+    """Finish a batch whose records are all applied: `error` if some failed, else `success`."""
     async with work.transaction():
         row = await _locked(work, batch)
-        return await move(work, batch, ERROR if row["failed"] else SUCCESS, kept=row["kept"])
+        state = ERROR if row["failed"] else SUCCESS
+        return await set_state(work, batch, state, has_file=row["kept"])
 
 
 async def failures(work: Work, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:
-    """The records that failed, by line: `line`, `ref`, `code`, `message`, `errors`."""
-    async for row in failures_lent(lambda: nullcontext(work), batch, page):
+    """Yield the records that failed, by line: `line`, `ref`, `code`, `message`, `errors`."""
+    async for row in stream_failures(lambda: nullcontext(work), batch, page):
         yield row
 
 
-async def failures_lent(lend: Lend, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:
-    """The same for a reader that may be slow: a connection is held only while a page is read."""
+async def stream_failures(lend: Lend, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:
+    """Yield the same for a slow consumer: a connection is held only while a page is read."""
     after = 0
     while True:
         async with lend() as work:
@@ -329,34 +347,34 @@ async def failures_lent(lend: Lend, batch: UUID, page: int = 1000) -> AsyncItera
         after = rows[-1]["line"]
 
 
-async def held(work: Work, batch: UUID) -> Record:
-    """One batch, which nobody applies further until the transaction ends."""
+async def lock_batch(work: Work, batch: UUID) -> Record:
+    """Lock a batch's row until the transaction ends and return it; raises `Unknown`."""
     return await _locked(work, batch)
 
 
-async def rewritten(work: Work, batch: UUID) -> None:
-    """The file of a held batch is another one now: who reads it opens it again."""
+async def mark_rewritten(work: Work, batch: UUID) -> None:
+    """Store that the file of a locked batch was rewritten: its reader must open it again."""
     await work.run("batches.rewritten", ref=batch)
 
 
-async def unfinished(work: Work) -> list[UUID]:
-    """Uploaded batches that are not applied to their end."""
+async def list_unfinished(work: Work) -> list[UUID]:
+    """List the uploaded batches that are not applied completely."""
     return [row["ref"] for row in await work.all("batches.unfinished")]
 
 
-async def forgettable(work: Work) -> list[Row]:
-    """Batches that are older than what is remembered: `ref`, `kept`."""
+async def list_expired(work: Work) -> list[Row]:
+    """List the batches older than the retention period: `ref`, `kept` (its file is stored)."""
     before = clock.now() - timedelta(days=work.settings.batch_days)
-    return await work.all("batches.forgettable", before=before)
+    return await work.all("batches.expired", before=before)
 
 
-async def forget(work: Work, batch: UUID) -> None:
-    """Forget a batch and what failed in it."""
-    await work.run("batches.forget", ref=batch)
+async def delete(work: Work, batch: UUID) -> None:
+    """Delete a batch with its failures."""
+    await work.run("batches.delete", ref=batch)
 
 
 def upload_name(workspace: str, batch: UUID) -> str:
-    """What the file of a batch is kept under."""
+    """Return the name under which the file of a batch is stored."""
     return f"{workspace}/uploads/{batch}"
 
 
@@ -367,15 +385,16 @@ async def _locked(work: Work, batch: UUID) -> Row:
     return row
 
 
-def _lock(batch: UUID) -> int:
+def _lock_id(batch: UUID) -> int:
+    """Return the advisory lock of a batch."""
     return lock_of(digest("batch", str(batch)))
 
 
-def unknown(batch: UUID) -> Unknown:
-    """The error of a ref that stands for no batch."""
+def unknown_batch(batch: UUID) -> Unknown:
+    """Return the error of a ref without a batch."""
     return Unknown(SINGULAR, batch)
 
 
-async def discarded(work: Work, batch: UUID) -> None:
-    """The file of a finished batch is no longer kept."""
-    await work.run("batches.discarded", ref=batch)
+async def mark_file_deleted(work: Work, batch: UUID) -> None:
+    """Store that the file of a finished batch is deleted."""
+    await work.run("batches.file_deleted", ref=batch)

@@ -1,8 +1,7 @@
-"""Chunks of records into the store: each record succeeds or fails alone, in the file's order.
+"""Apply chunks of records: each record succeeds or fails by itself, in file order.
 
-A chunk is one transaction. Records of a kind that stand together are written together; if the
-database refuses a chunk for a reason that was not foreseen, it is halved until the record that
-causes it stands alone.
+A chunk is one transaction. Consecutive records of one kind are written together. If a chunk fails
+with an unexpected error, it is halved until the record that causes the error is alone.
 """
 
 import logging
@@ -33,95 +32,111 @@ from innkeeper.store.database import retrying
 from innkeeper.store.work import Work
 
 CHUNK: Final = 1000
-"""Records in one transaction, unless they have more identifiers than it may lock."""
+"""Records per transaction, unless they have more identifiers than a transaction may lock."""
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
-"""Notes what some records of a chunk did, in the transaction that did it."""
+RecordProgress = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
+"""Callback that stores the outcomes of some records, in the transaction that applies them."""
 
 
 class ChunkAborted(Exception):
-    """Raised by `Keep`: nothing of this chunk may be applied, alone or together."""
+    """Raised by a `RecordProgress`: no record of this chunk may be applied."""
 
 
 async def apply(
-    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+    work: Work,
+    entries: Sequence[BatchRecord],
+    source: RecordSource,
+    record_progress: RecordProgress,
 ) -> None:
-    """Carry out records and note it; call it outside a transaction.
+    """Apply records and store their progress. Call it outside a transaction.
 
-    Raises what stops all of it: `Unavailable`, and `Stopped` of `keep`.
+    Raises `Unavailable`, and `ChunkAborted` of `record_progress`. Errors of single records are
+    outcomes.
     """
     for events, several in groupby(entries, key=lambda entry: isinstance(entry.what, EventRecord)):
         part = list(several)
         if events:
-            await _record_events(work, part, keep, rehearse=source.rehearse)
+            await _apply_events(work, part, record_progress, dry_run=source.dry_run)
         else:
-            await _apply(work, part, source, keep)
+            await _apply(work, part, source, record_progress)
 
 
-async def _record_events(
-    work: Work, entries: Sequence[BatchRecord], keep: Keep, *, rehearse: bool
+async def _apply_events(
+    work: Work, entries: Sequence[BatchRecord], record_progress: RecordProgress, *, dry_run: bool
 ) -> None:
+    """Apply event records, each in a transaction of its own."""
     outcomes = Outcomes()
-    told = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventRecord)]
-    await event_batch.write(work, outcomes, told, rehearse=rehearse)
+    events = [(entry, entry.what) for entry in entries if isinstance(entry.what, EventRecord)]
+    await event_batch.write(work, outcomes, events, dry_run=dry_run)
     async with work.transaction():
-        await keep(outcomes, entries)
+        await record_progress(outcomes, entries)
 
 
 async def _apply(
-    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+    work: Work,
+    entries: Sequence[BatchRecord],
+    source: RecordSource,
+    record_progress: RecordProgress,
 ) -> None:
+    """Apply other records in one transaction; halve the chunk after an unexpected error."""
+
     async def once() -> None:
         async with work.transaction():
-            begun = await work.one("batches.begin_chunk")
-            assert begun is not None  # noqa: S101 - a workspace has identity settings
+            settings = await work.one("batches.begin_chunk")
+            assert settings is not None  # noqa: S101 - a workspace has identity settings
             outcomes = Outcomes()
-            await _in_runs(work, entries, source, outcomes, begun["version"])
-            await keep(outcomes, entries)
+            await _apply_runs(work, entries, source, outcomes, settings["version"])
+            await record_progress(outcomes, entries)
 
     try:
         await retrying(once)
     except Unavailable as error:
         if len(entries) == 1 or not isinstance(error.__cause__, psycopg.errors.OutOfMemory):
             raise
-        await _halved(work, entries, source, keep)
+        await _apply_halves(work, entries, source, record_progress)
     except ChunkAborted:
         raise
     except Exception as error:
         if len(entries) > 1:
             log.warning("a chunk of %d records is halved: %s", len(entries), type(error).__name__)
-            await _halved(work, entries, source, keep)
+            await _apply_halves(work, entries, source, record_progress)
             return
-        # Where it happened, but not the message: that may quote the record.
+        # Log the traceback without the error's message, which may quote the record.
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("line %d failed: %s\n%s", entries[0].line, type(error).__name__, where)
-        await _refused(work, entries[0], keep)
+        await _fail_record(work, entries[0], record_progress)
 
 
-async def _halved(
-    work: Work, entries: Sequence[BatchRecord], source: RecordSource, keep: Keep
+async def _apply_halves(
+    work: Work,
+    entries: Sequence[BatchRecord],
+    source: RecordSource,
+    record_progress: RecordProgress,
 ) -> None:
+    """Apply each half of a chunk in a transaction of its own."""
     middle = len(entries) // 2
-    await _apply(work, entries[:middle], source, keep)
-    await _apply(work, entries[middle:], source, keep)
+    await _apply(work, entries[:middle], source, record_progress)
+    await _apply(work, entries[middle:], source, record_progress)
 
 
-async def _refused(work: Work, entry: BatchRecord, keep: Keep) -> None:
+async def _fail_record(work: Work, entry: BatchRecord, record_progress: RecordProgress) -> None:
+    """Store that a record failed with an internal error."""
     outcomes = Outcomes()
     outcomes.fail(entry, rules.INTERNAL)
     async with work.transaction():
-        await keep(outcomes, [entry])
+        await record_progress(outcomes, [entry])
 
 
-async def _in_runs(
+async def _apply_runs(
     work: Work,
     entries: Sequence[BatchRecord],
     source: RecordSource,
     outcomes: Outcomes,
     version: UUID,
 ) -> None:
+    """Apply records by runs of one kind, each with a guest batch of its own."""
     for kind, run in _runs(entries):
         if kind is RecordError:
             for entry, fault in run:
@@ -138,14 +153,14 @@ GUEST_WRITERS: Final[dict[type, Callable[[GuestBatch, Outcomes, Any], Awaitable[
     GuestDelete: removals.delete_guests,
     GuestMigration: removals.migrate,
 }
-"""What carries out records of a kind."""
+"""The function that applies the records of each kind."""
 
 
 def _runs(entries: Sequence[BatchRecord]) -> Iterator[tuple[type, list[tuple[BatchRecord, Any]]]]:
-    """Records of one kind that follow each other; bad ones stand apart from all."""
+    """Yield runs of consecutive records of one kind, after one run of all invalid records."""
     faults = [(entry, entry.what) for entry in entries if isinstance(entry.what, RecordError)]
     if faults:
         yield RecordError, faults
-    sound = (entry for entry in entries if not isinstance(entry.what, RecordError))
-    for kind, run in groupby(sound, key=lambda entry: type(entry.what)):
+    valid = (entry for entry in entries if not isinstance(entry.what, RecordError))
+    for kind, run in groupby(valid, key=lambda entry: type(entry.what)):
         yield kind, [(entry, entry.what) for entry in run]

@@ -1,7 +1,7 @@
-"""Events of a file of history: recorded one by one, as the stream would have (stream-api.md 4).
+"""Ingest the event records of a chunk one by one, as the Stream API does (stream-api.md 4).
 
-An event has its own transaction, so a chunk of them is not applied as a whole; but each has a
-ref that follows from what it says, and the same event is not recorded twice.
+Each event has its own transaction, so a chunk of events is not atomic. But the ref of an event is
+derived from its content, so the same event is not ingested twice.
 """
 
 import logging
@@ -40,36 +40,39 @@ async def write(
     outcomes: Outcomes,
     entries: Sequence[tuple[BatchRecord, EventRecord]],
     *,
-    rehearse: bool = False,
+    dry_run: bool = False,
 ) -> None:
-    """Record events; call it outside a transaction. What fails does so alone."""
+    """Ingest events; an event that fails does not affect the others.
+
+    Call it outside a transaction. `dry_run` only validates them.
+    """
     never = (await rulebook.current(work)).never
-    if rehearse:
-        for entry, what in entries:
-            _note(outcomes, entry, _checked(what.message, never) or "created")
+    if dry_run:
+        for record, operation in entries:
+            _add_outcome(outcomes, record, _validate(operation.message, never) or "created")
         return
-    people = [{"identifiers": _identifiers(what.message)} for _, what in entries]
+    people = [{"identifiers": _identifiers(operation.message)} for _, operation in entries]
     blocked = await block_list.blocked_among(work, people)
-    # One flush to the disk serves all of them: that of the transaction which notes the progress.
+    # One flush to the disk is enough for all: that of the transaction that stores the progress.
     await work.one("batches.flush_later")
     try:
-        for position, (entry, what) in enumerate(entries):
-            refused = position in blocked
-            outcome = rules.SUPPRESSED if refused else await _one(work, what.message, never)
-            _note(outcomes, entry, outcome)
+        for position, (record, operation) in enumerate(entries):
+            is_blocked = position in blocked
+            outcome = rules.SUPPRESSED if is_blocked else await _one(work, operation.message, never)
+            _add_outcome(outcomes, record, outcome)
     finally:
         await work.one("batches.flush_at_once")
 
 
-def _note(outcomes: Outcomes, entry: BatchRecord, outcome: str | RecordError) -> None:
+def _add_outcome(outcomes: Outcomes, record: BatchRecord, outcome: str | RecordError) -> None:
     if isinstance(outcome, RecordError):
-        outcomes.fail(entry, outcome)
+        outcomes.fail(record, outcome)
     else:
         outcomes.count(outcome)
 
 
-def _checked(message: dict[str, Any], never: Collection[str]) -> RecordError | None:
-    """What can be said against an event before it is recorded."""
+def _validate(message: dict[str, Any], never: Collection[str]) -> RecordError | None:
+    """Return why an event is invalid, as far as that shows without ingesting it."""
     person = _person(message, never)
     if isinstance(person, RecordError):
         return person
@@ -85,6 +88,10 @@ def _checked(message: dict[str, Any], never: Collection[str]) -> RecordError | N
 
 
 async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> str | RecordError:
+    """Ingest one event; return `created`, `unchanged`, `quarantined` or an error.
+
+    Raises `Unavailable` and other transient errors of the database.
+    """
     try:
         at = instant(message.get("requested_at"))
     except ValueRefused as refused:
@@ -92,13 +99,13 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
     person = _person(message, never)
     if isinstance(person, RecordError):
         return person
-    own = message.get("ref")
-    ref = _uuid(own) or uuid5(_NAMES, _encode(message).decode())
-    told = {name: value for name, value in message.items() if name != "ref"}
+    sent_ref = message.get("ref")
+    ref = _uuid(sent_ref) or uuid5(_NAMES, _encode(message).decode())
+    payload = {name: value for name, value in message.items() if name != "ref"}
     try:
         if person is not None:
-            told["browser_id"] = str(await _browser_of(work, told, person, at))
-        return await _record(work, IncomingEvent(told, at), ref)
+            payload["browser_id"] = str(await _browser_of(work, payload, person, at))
+        return await _record(work, IncomingEvent(payload, at), ref)
     except Conflict:
         return "unchanged"
     except Unavailable:
@@ -108,7 +115,7 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
     except Exception as error:
         if may_pass(error):
             raise
-        # Where it happened, but not the message: that may quote the event.
+        # Log the traceback without the error's message, which may quote the event.
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("an event failed: %s\n%s", type(error).__name__, where)
         return rules.INTERNAL
@@ -117,9 +124,11 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
 def _person(
     message: Mapping[str, Any], never: Collection[str]
 ) -> Mapping[str, str] | RecordError | None:
-    """The identifier of the person whom an event names in place of a browser, None when it names a
-    browser, or why it names nobody. A browser id that is a placeholder is none: all who have it
-    would be one person."""
+    """Return the identifier of the person that an event names instead of a browser.
+
+    None if it names a browser; an error if it names neither. A placeholder is no browser id: all
+    events with it would belong to one person.
+    """
     browser = message.get("browser_id")
     if isinstance(browser, str) and not identifies_nobody(browser, never):
         return None
@@ -130,29 +139,33 @@ def _person(
 
 
 async def _record(work: Work, event: IncomingEvent, ref: UUID) -> str:
+    """Ingest a valid event; return `created` or `quarantined`."""
     try:
-        taken = await retrying(lambda: ingest.record(work, event, ref))
+        ingested = await retrying(lambda: ingest.record(work, event, ref))
     except UnknownBrowser:
-        # History of another system: its browsers are new here.
+        # Events of another system name browsers that are new here.
         browser = _uuid(event.message.get("browser_id"))
         if browser is None:
             raise
         await browsers.create_if_absent(work, browser)
-        taken = await retrying(lambda: ingest.record(work, event, ref))
-    return "created" if taken is not None and taken.attached else "quarantined"
+        ingested = await retrying(lambda: ingest.record(work, event, ref))
+    return "created" if ingested is not None and ingested.attached else "quarantined"
 
 
 async def _browser_of(
     work: Work, message: dict[str, Any], identifier: Mapping[str, str], at: datetime
 ) -> UUID:
-    """The browser of an event that names a person instead: one for each, who says so there."""
+    """Return the browser of a person that an event names: one per identifier.
+
+    A new browser gets an IDENTITY event with that identifier.
+    """
     browser = uuid5(_NAMES, str(identifier_key(identifier["provider"], identifier["id"])))
     if await work.one("browsers.fetch", ref=browser) is None:
         await browsers.create_if_absent(work, browser)
-        kept: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
-        said = {**kept, "type": "IDENTITY", "browser_id": str(browser)}
+        shared: dict[str, Any] = {name: message[name] for name in _SHARED if name in message}
+        identity = {**shared, "type": "IDENTITY", "browser_id": str(browser)}
         ref = uuid5(browser, "identity")
-        await ingest.record(work, IncomingEvent(said, at), ref)
+        await ingest.record(work, IncomingEvent(identity, at), ref)
     return browser
 
 
@@ -160,8 +173,9 @@ _SHARED: Final = ("identifiers", "channel", "pos", "currency", "language", "requ
 
 
 def _identifiers(message: Mapping[str, Any]) -> list[dict[str, str]]:
-    told = message.get("identifiers")
-    every = told if isinstance(told, list) else [told]
+    """Return the valid identifiers of an event's payload."""
+    value = message.get("identifiers")
+    every = value if isinstance(value, list) else [value]
     return [
         {"provider": one["provider"], "id": one["id"]}
         for one in every
@@ -172,6 +186,7 @@ def _identifiers(message: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _uuid(text: Any) -> UUID | None:
+    """Parse a UUID of 36 characters; None for anything else."""
     try:
         return UUID(text) if isinstance(text, str) and len(text) == 36 else None
     except ValueError:

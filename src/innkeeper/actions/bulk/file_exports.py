@@ -1,4 +1,4 @@
-"""Exports to files: guests, orders or events as they are at one moment, a page at a time."""
+"""Exports to files: guests, orders or events of one snapshot, read page by page."""
 
 import asyncio
 from collections import defaultdict
@@ -28,7 +28,7 @@ FAILED: Final = "failed"
 
 @dataclass(slots=True)
 class ExportedParts:
-    """What belongs to some orders, by order or item."""
+    """The parts of some orders, by order or item."""
 
     items: Mapping[UUID, list[Row]] = field(default_factory=dict)
     contacts: Mapping[UUID, list[Row]] = field(default_factory=dict)
@@ -41,16 +41,16 @@ class ExportedParts:
 GuestPage = list[tuple[Record, list[Row]]]
 
 
-async def guests(work: Work) -> AsyncIterator[GuestPage]:
-    """Every live guest, each with its data extensions. Use it in `one_moment`."""
+async def read_guests(work: Work) -> AsyncIterator[GuestPage]:
+    """Yield every live guest with its data extensions, page by page. Use it in `read_snapshot`."""
     async for rows in _pages(work, "file_exports.guests"):
         refs = [row["ref"] for row in rows]
-        found = _by(await work.all("privacy.extensions", guests=refs), "guest_ref")
-        yield [(flat(row), found[row["ref"]]) for row in rows]
+        extensions = _by(await work.all("privacy.extensions", guests=refs), "guest_ref")
+        yield [(flat(row), extensions[row["ref"]]) for row in rows]
 
 
-async def orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]]:
-    """Every order, each page with what belongs to its orders. Use it in `one_moment`."""
+async def read_orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]]:
+    """Yield every order, page by page with the parts of its orders. Use it in `read_snapshot`."""
     async for rows in _pages(work, "file_exports.orders"):
         refs = [row["ref"] for row in rows]
         people = {
@@ -72,8 +72,8 @@ async def orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedParts]
         yield [flat(row) for row in rows], parts
 
 
-async def events(work: Work) -> AsyncIterator[list[Row]]:
-    """Every event by its time. Use it in `one_moment`."""
+async def read_events(work: Work) -> AsyncIterator[list[Row]]:
+    """Yield every event by time, page by page. Use it in `read_snapshot`."""
     at, ref = None, None
     while True:
         rows = await work.all("file_exports.events", after_at=at, after_ref=ref, limit=PAGE)
@@ -83,28 +83,28 @@ async def events(work: Work) -> AsyncIterator[list[Row]]:
         at, ref = rows[-1]["at"], rows[-1]["ref"]
 
 
-async def one_moment(work: Work, act: Callable[[], Awaitable[None]]) -> None:
-    """Do something that sees the data as it is at one moment, and changes nothing."""
+async def read_snapshot(work: Work, act: Callable[[], Awaitable[None]]) -> None:
+    """Run `act` in a read-only transaction on one snapshot of the data."""
     async with work.transaction():
         await work.run("file_exports.one_moment")
         await act()
 
 
-async def total(work: Work, entity: Entity) -> int:
-    """About how many there are, for a progress bar."""
+async def estimate_total(work: Work, entity: Entity) -> int:
+    """Estimate the number of records of an entity, for progress reports."""
     row = await work.one(f"file_exports.{entity}_total")
     return int(row["total"] or 0) if row else 0
 
 
-async def pairs(work: Work, entity: Entity) -> list[Row]:
-    """Every pair of the data extensions of an entity: name, key, pair, kinds of values."""
+async def list_pairs(work: Work, entity: Entity) -> list[Row]:
+    """List every pair of an entity's data extensions: name, key, pair, JSON types of values."""
     if entity == "events":
         return []
     return await work.all(f"file_exports.{entity[:-1]}_pairs")
 
 
 async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> Record:
-    """An export, to be written in the background."""
+    """Create an export, and queue its writing in the background."""
     async with work.transaction():
         row = await work.one(
             "file_exports.create",
@@ -122,7 +122,7 @@ async def create(work: Work, entity: Entity, form: str, *, compressed: bool) -> 
 
 
 async def fetch(work: Work, export: UUID) -> Record:
-    """One export; raises `Unknown`."""
+    """Return one export; raises `Unknown`."""
     row = await work.one("file_exports.fetch", ref=export)
     if row is None:
         raise Unknown(SINGULAR, export)
@@ -130,12 +130,12 @@ async def fetch(work: Work, export: UUID) -> Record:
 
 
 async def list_(work: Work, limit: int = 100, offset: int = 0) -> Page:
-    """A page of exports, newest first."""
+    """Return a page of exports, newest first."""
     rows = await work.all("file_exports.list", limit=limit, offset=offset)
     return Page(rows, rows[0]["total"] if rows else 0)
 
 
-async def move(
+async def set_state(
     work: Work,
     export: UUID,
     state: str,
@@ -144,7 +144,7 @@ async def move(
     size: int | None = None,
     fault: str | None = None,
 ) -> None:
-    """Move an export on; a finished one is kept for some days."""
+    """Set the state of an export. A finished export expires after the retention period."""
     now = clock.now()
     finished = state in (DONE, FAILED)
     await work.run(
@@ -160,33 +160,39 @@ async def move(
     )
 
 
-async def put_off(work: Work, export: Record, fault: Exception) -> None:
-    """Note why an export cannot be written now and raise `Later`; or it has failed, after so many
-    attempts."""
-    told = await background.put_off(work, "file_exports.put_off", export, fault)
-    await move(work, export["ref"], FAILED, fault=told)
+async def postpone(work: Work, export: Record, fault: Exception) -> None:
+    """Store why an export cannot be written now, and raise `Later` to retry it.
+
+    After the last attempt, finish the export as failed instead.
+    """
+    message = await background.put_off(work, "file_exports.postpone", export, fault)
+    await set_state(work, export["ref"], FAILED, fault=message)
 
 
 async def list_with_files(work: Work) -> list[Row]:
-    """Exports whose file is kept: ref, created_at, expires_at."""
+    """List the exports with a stored file: ref, created_at, expires_at."""
     return await work.all("file_exports.kept")
 
 
-async def remove(work: Work, export: UUID) -> None:
-    """Remove the file of an export. Where that fails it stays among those that are `kept`, and a
-    job that writes it finds that it is not wanted any more."""
+async def delete_file(work: Work, export: UUID) -> None:
+    """Delete the file of an export.
+
+    If that fails, `list_with_files` still lists the export. A job that is writing the file finds
+    the export in state `removed` and stops.
+    """
     await work.run("file_exports.removed", ref=export)
     name = file_name(work.workspace, export)
     await asyncio.to_thread(Files.of(work.settings).remove, name)
-    await work.run("file_exports.gone", ref=export)
+    await work.run("file_exports.file_deleted", ref=export)
 
 
 def file_name(workspace: str, export: UUID) -> str:
-    """What the file of an export is kept under."""
+    """Return the name under which the file of an export is stored."""
     return f"{workspace}/exports/{export}"
 
 
 async def _pages(work: Work, query: str) -> AsyncIterator[list[Row]]:
+    """Yield the rows of a query by pages, in ref order."""
     after: Any = None
     while True:
         rows = await work.all(query, after=after, limit=PAGE)
@@ -197,7 +203,8 @@ async def _pages(work: Work, query: str) -> AsyncIterator[list[Row]]:
 
 
 def _by(rows: list[Row], name: str) -> Mapping[UUID, list[Row]]:
-    found: dict[UUID, list[Row]] = defaultdict(list)
+    """Group rows by a column."""
+    groups: dict[UUID, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row[name]].append(row)
-    return found
+        groups[row[name]].append(row)
+    return groups

@@ -1,9 +1,9 @@
-"""The guests that a chunk of records is about: found together, decided one by one, in the order
-of the file, and written together.
+"""Resolve and write the guests of one chunk of a batch or import.
 
-Who a record belongs to is decided as for a single one (`resolution`): the same locks on identity
-keys, the same evidence, the same rules. What a chunk saves is round trips. A record sees what
-those before it did, whether the guest was there before or came with the chunk.
+A chunk looks up its guests together, decides each record in file order, and writes all guests
+together. Each record is decided like a single one (`identity.resolve`): same locks on identity
+keys, same evidence, same rules. The chunk only saves round trips. A record sees the changes of
+earlier records, to stored guests and to guests that the chunk creates.
 """
 
 from collections import defaultdict
@@ -28,54 +28,57 @@ from innkeeper.rules.merging import Intent, written
 from innkeeper.store.work import Json, Row, Work
 
 _INDEXED: Final = frozenset({"email", "emails", "identifiers"})
-"""Fields that every guest is found by."""
-Groups = dict[tuple[str, str], dict[str, Any]]
+"""Fields that are always indexed by identity keys."""
+Extensions = dict[tuple[str, str], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class GuestState:
-    """A guest of the crowd: as stored (None for a new one), and as it is now."""
+    """A guest of the batch: its stored row (None for a new guest), and its current state."""
 
     stored: Row | None
-    seen: Record
+    visible: Record
     keys: list[UUID]
     changed: bool = False
-    groups: Groups | None = None
-    """Its data extensions once they were asked for."""
-    put: Groups = field(default_factory=dict)
-    """Those to be written."""
+    extensions: Extensions | None = None
+    """Its data extensions; None until they are read."""
+    new_extensions: Extensions = field(default_factory=dict)
+    """Data extensions to write."""
 
     @property
-    def of_file(self) -> bool:
-        """Whether an earlier record of the chunk, or of a rehearsal, brought it."""
-        return self.stored is None or bool(self.stored.get("rehearsed"))
+    def is_from_file(self) -> bool:
+        """Whether an earlier record of the chunk, or of the dry run, created it."""
+        return self.stored is None or bool(self.stored.get("of_dry_run"))
 
     @property
-    def grouped(self) -> bool:
-        """Whether it is merged, or others into it: the ledger writes to such a guest."""
+    def is_merged(self) -> bool:
+        """Whether it belongs to a merged group; only `ledger` writes to such a guest."""
         row = self.stored
         return row is not None and (row["survivor_ref"] is not None or row["own"] is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSource:
-    """What is noted of where records come from."""
+    """The source of records, as it is stored with their joins."""
 
     name: str
     ref: UUID | None = None
-    rehearse: bool = False
-    """Write nothing but what this connection alone sees, to tell what would happen."""
+    dry_run: bool = False
+    """Write only to temporary tables of this connection, to report what would happen."""
 
 
 class GuestBatch:
-    """Call `gather`, then decide and write, then `flush`, in one transaction."""
+    """The guests of one chunk: call `gather`, then `decide` and `write`, then `flush`.
+
+    All in one transaction.
+    """
 
     def __init__(self, work: Work, book: IdentityRules, source: RecordSource) -> None:
         self.work = work
         self.book = book
         self.now: datetime = clock.now()
         self._source = source
-        self._store = "rehearsal" if source.rehearse else "guest_writes"
+        self._store = "dry_run" if source.dry_run else "guest_writes"
         self._guests: dict[UUID, GuestState] = {}
         self._owners: dict[UUID, list[UUID]] = defaultdict(list)
         self._joins: list[tuple[Any, ...]] = []
@@ -84,8 +87,10 @@ class GuestBatch:
 
     @classmethod
     async def of(cls, work: Work, source: RecordSource, version: UUID) -> "GuestBatch":
-        """An empty crowd with the rules of a version that is in force, and stays so until the
-        transaction ends."""
+        """Return an empty batch with the rules of `version`.
+
+        The caller's transaction keeps that version in force until it ends.
+        """
         book = await rulebook.current(work)
         if version != book.version:
             book = await rulebook.read(work)
@@ -93,21 +98,21 @@ class GuestBatch:
 
     @property
     def source(self) -> RecordSource:
-        """Where the records come from."""
+        """The source of the records."""
         return self._source
 
     @property
-    def rehearses(self) -> bool:
-        """Whether nothing is to be written for good."""
-        return self._source.rehearse
+    def dry_run(self) -> bool:
+        """Whether the batch stores nothing permanently."""
+        return self._source.dry_run
 
     def evidence(self, person: Record) -> Evidence:
-        """What a record says about who it is."""
+        """Return the identity evidence of a person's fields."""
         return identity.evidence_of(person, self.book, self.now)
 
     async def gather(self, every: Iterable[Evidence]) -> None:
-        """Lock the keys of what is to be decided, and find the guests that they lead to."""
-        keys = in_order({*chain.from_iterable(found.keys() for found in every)})
+        """Lock the keys of the evidence to be decided, and read the guests that have them."""
+        keys = in_order({*chain.from_iterable(one.keys() for one in every)})
         if not keys:
             return
         locks = [lock_of(key) for key in keys]
@@ -115,44 +120,47 @@ class GuestBatch:
             (f"{self._store}.lock_keys", {"locks": locks}),
             (f"{self._store}.find", {"keys": keys, "most": self.book.group_limit + 1}),
         )
-        await self.meet({pair["ref"] for pair in pairs})
+        await self.read_guests({pair["ref"] for pair in pairs})
         for pair in pairs:
             if pair["ref"] in self._guests and pair["ref"] not in self._owners[pair["key"]]:
                 self._owners[pair["key"]].append(pair["ref"])
 
-    async def meet(self, refs: Iterable[UUID]) -> None:
-        """Read guests and hold the live ones; those that are gone stay unknown."""
-        wanted = [ref for ref in refs if ref not in self._guests]
-        if not wanted:
+    async def read_guests(self, refs: Iterable[UUID]) -> None:
+        """Read guests that the batch does not have yet, and lock the live ones.
+
+        Guests that no longer exist stay absent.
+        """
+        missing = [ref for ref in refs if ref not in self._guests]
+        if not missing:
             return
-        rows = await self.work.all(f"{self._store}.lock_live", refs=wanted)
-        if len(rows) < len(wanted):
+        rows = await self.work.all(f"{self._store}.lock_live", refs=missing)
+        if len(rows) < len(missing):
             live = {row["ref"] for row in rows}
-            others = [ref for ref in wanted if ref not in live]
+            others = [ref for ref in missing if ref not in live]
             rows += await self.work.all(f"{self._store}.read", refs=others)
         for row in rows:
             self._guests[row["ref"]] = GuestState(
                 row, ledger.visible_record(row), self._keys_of(row)
             )
 
-    async def read_groups(self, refs: Iterable[UUID] | None = None) -> None:
-        """Read the data extensions of guests that are to get some, or of all that are known."""
-        wanted = {}
+    async def read_extensions(self, refs: Iterable[UUID] | None = None) -> None:
+        """Read the data extensions of some guests of the batch (None: of all), each once."""
+        missing = {}
         for ref in list(self._guests) if refs is None else refs:
-            known = self._guests[ref]
-            if known.groups is None:
-                known.groups = {}
-                if known.stored is not None:
-                    wanted[ref] = known.groups
-        if wanted:
-            for row in await self.work.all(f"{self._store}.extensions", refs=list(wanted)):
-                wanted[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
+            state = self._guests[ref]
+            if state.extensions is None:
+                state.extensions = {}
+                if state.stored is not None:
+                    missing[ref] = state.extensions
+        if missing:
+            for row in await self.work.all(f"{self._store}.extensions", refs=list(missing)):
+                missing[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
     def decide(self, evidence: Evidence) -> Decision:
-        """The guest that evidence leads to, of those gathered and those new."""
+        """Decide which guest of the batch, stored or new, the evidence leads to."""
         keys = evidence.keys()
         candidates = [
-            {**self._own(self._guests[ref]), "key": key}
+            {**self._unmerged(self._guests[ref]), "key": key}
             for key in keys
             for ref in self._owners.get(key, ())
         ]
@@ -163,136 +171,144 @@ class GuestBatch:
         return identity.resolve_without_rules(evidence, candidates, self.now)
 
     def state_of(self, ref: UUID) -> GuestState:
-        """A guest of the crowd; raises KeyError."""
+        """Return a guest of the batch; raises KeyError."""
         return self._guests[ref]
 
     def create(self, changes: Changes) -> UUID:
-        """A new guest, `guest_type` included; `first_seen` and `last_seen` may be told."""
+        """Add a new guest and return its ref.
+
+        `changes` holds all its fields, `guest_type` included; `first_seen` and `last_seen` are
+        optional.
+        """
         guest = ledger.new_guest(
-            {name: told for name, told in changes.items() if name not in _GUEST_TIMES}
+            {name: value for name, value in changes.items() if name not in _GUEST_TIMES}
         )
         for name in _GUEST_TIMES:
             if changes.get(name) is not None:
                 guest[name] = instant(changes[name])
         keys = guest_keys(guest, self.book.keys(guest) if self._indexes else ())
         ref: UUID = guest["ref"]
-        self._guests[ref] = GuestState(None, guest, keys, groups={})
-        self._own_keys(ref, keys)
+        self._guests[ref] = GuestState(None, guest, keys, extensions={})
+        self._index_keys(ref, keys)
         return ref
 
     async def write(self, ref: UUID, change: Intent) -> bool:
-        """Carry out a write; whether it changed anything."""
-        known = self._guests[ref]
-        if known.grouped and not self._source.rehearse:
-            await self._reach(ref, known, change)
+        """Apply a change to a guest; return whether it changed anything."""
+        state = self._guests[ref]
+        if state.is_merged and not self._source.dry_run:
+            await self._write_group(ref, state, change)
             return True
-        after = written(known.seen, change)
-        if after is known.seen:
+        after = written(state.visible, change)
+        if after is state.visible:
             return False
-        keyed = self._indexes or any(after.get(n) != known.seen.get(n) for n in _INDEXED)
-        known.seen = after
-        known.changed = True
+        keyed = self._indexes or any(after.get(n) != state.visible.get(n) for n in _INDEXED)
+        state.visible = after
+        state.changed = True
         if keyed:
-            known.keys = guest_keys(after, self.book.keys(after) if self._indexes else ())
-            self._own_keys(ref, known.keys)
+            state.keys = guest_keys(after, self.book.keys(after) if self._indexes else ())
+            self._index_keys(ref, state.keys)
         return True
 
-    def put_groups(self, ref: UUID, sent: Sequence[ExtensionRecord], *, dry: bool = False) -> bool:
-        """Overwrite data extensions, which were read; whether that changes any.
+    def put_extensions(
+        self, ref: UUID, records: Sequence[ExtensionRecord], *, dry_run: bool = False
+    ) -> bool:
+        """Overwrite data extensions, which must have been read; return whether any changes.
 
-        Raises `Refused` when the guest would break a limit; `dry` only finds that out.
+        Raises `RecordRejected` if the guest would exceed a limit. `dry_run` only checks.
         """
-        known = self._guests[ref]
-        stored = known.groups if known.groups is not None else {}
-        after = check_groups(stored, list(sent))
+        state = self._guests[ref]
+        stored = state.extensions if state.extensions is not None else {}
+        after = check_groups(stored, list(records))
         different = {
             where: after[where]
-            for where in ((group.name, group.key) for group in sent)
+            for where in ((group.name, group.key) for group in records)
             if stored.get(where) != after[where]
         }
-        if not dry:
-            known.groups = after
-            known.put |= different
+        if not dry_run:
+            state.extensions = after
+            state.new_extensions |= different
         return bool(different)
 
-    def note(self, ref: UUID, decision: Decision, source: RecordSource | None = None) -> None:
-        """Keep why a record joined a guest, and what guards kept from deciding it."""
-        about = source or self._source
-        tail = (about.name, about.ref, self.work.actor, self.now)
+    def add_join(self, ref: UUID, decision: Decision, source: RecordSource | None = None) -> None:
+        """Add the join of a record to a guest, with its reason, and the evidence guards blocked."""
+        source = source or self._source
+        tail = (source.name, source.ref, self.work.actor, self.now)
         self._joins.append((ref, decision.rule, Json(decision.evidence), *tail))
-        for stopped in decision.blocked:
-            told = (stopped.rule, stopped.reason, Json(stopped.evidence), [ref])
-            self._guarded.append((*told, *tail))
+        for blocked in decision.blocked:
+            head = (blocked.rule, blocked.reason, Json(blocked.evidence), [ref])
+            self._guarded.append((*head, *tail))
 
     async def flush(self) -> None:
-        """Write everything; the crowd is empty then."""
+        """Write all guests, keys, extensions and joins, and empty the batch."""
         work = self.work
-        new = [known for known in self._guests.values() if known.stored is None]
+        new = [state for state in self._guests.values() if state.stored is None]
         if new:
-            await work.copy_in(f"{self._store}.copy_guests", (_row(known.seen) for known in new))
-            pairs = ((key, known.seen["ref"]) for known in new for key in known.keys)
+            await work.copy_in(f"{self._store}.copy_guests", (_row(state.visible) for state in new))
+            pairs = ((key, state.visible["ref"]) for state in new for key in state.keys)
             await work.copy_in(f"{self._store}.copy_keys", pairs)
-        await self._rewrite([known for known in self._guests.values() if known.changed])
-        await self._put_groups()
-        if self._joins and not self._source.rehearse:
+        await self._rewrite([state for state in self._guests.values() if state.changed])
+        await self._flush_extensions()
+        if self._joins and not self._source.dry_run:
             await work.copy_in("guest_writes.copy_joins", self._joins)
-        if self._guarded and not self._source.rehearse:
+        if self._guarded and not self._source.dry_run:
             await work.copy_in("guest_writes.copy_guarded", self._guarded)
-        self.forget()
+        self.clear()
 
-    def leave(self, root: UUID) -> None:
-        """A guest is to be removed with all that it stands for: nobody finds it any more."""
-        gone = {
+    def exclude(self, root: UUID) -> None:
+        """Exclude a guest, about to be deleted, and the guests merged into it from matching."""
+        excluded = {
             ref
-            for ref, known in self._guests.items()
-            if ref == root or (known.stored is not None and known.stored["survivor_ref"] == root)
+            for ref, state in self._guests.items()
+            if ref == root or (state.stored is not None and state.stored["survivor_ref"] == root)
         }
         for owners in self._owners.values():
-            owners[:] = [ref for ref in owners if ref not in gone]
+            owners[:] = [ref for ref in owners if ref not in excluded]
 
-    def forget(self) -> None:
-        """Start again with nobody."""
+    def clear(self) -> None:
+        """Empty the batch without writing."""
         self._guests.clear()
         self._owners.clear()
         self._joins.clear()
         self._guarded.clear()
 
     async def _rewrite(self, changed: list[GuestState]) -> None:
-        guests = [known for known in changed if known.stored is not None]
-        if not guests:
+        """Write the changed fields and keys of stored guests."""
+        states = [state for state in changed if state.stored is not None]
+        if not states:
             return
-        seen = [known.seen for known in guests]
+        guests = [state.visible for state in states]
         await self.work.run(
             f"{self._store}.rewrite",
-            refs=[guest["ref"] for guest in seen],
-            types=[guest["guest_type"] for guest in seen],
-            bodies=[Json(ledger.body_members(guest)) for guest in seen],
-            first=[guest["first_seen"] for guest in seen],
-            last=[guest["last_seen"] for guest in seen],
-            modified=[guest["modified_at"] for guest in seen],
+            refs=[guest["ref"] for guest in guests],
+            types=[guest["guest_type"] for guest in guests],
+            bodies=[Json(ledger.body_members(guest)) for guest in guests],
+            first=[guest["first_seen"] for guest in guests],
+            last=[guest["last_seen"] for guest in guests],
+            modified=[guest["modified_at"] for guest in guests],
         )
-        gone, added = [], []
-        for known in guests:
-            assert known.stored is not None  # noqa: S101 - selected above
-            ref, before, after = known.seen["ref"], self._keys_of(known.stored), known.keys
+        removed, added = [], []
+        for state in states:
+            assert state.stored is not None  # noqa: S101 - selected above
+            ref, before, after = state.visible["ref"], self._keys_of(state.stored), state.keys
             if before != after:
-                gone += [(key, ref) for key in before if key not in after]
+                removed += [(key, ref) for key in before if key not in after]
                 added += [(key, ref) for key in after if key not in before]
-        for query, pairs in (("forget_keys", gone), ("add_keys", added)):
+        for query, pairs in (("forget_keys", removed), ("add_keys", added)):
             if pairs:
                 keys, refs = map(list, zip(*pairs, strict=True))
                 await self.work.run(f"{self._store}.{query}", keys=keys, refs=refs)
 
-    async def _put_groups(self) -> None:
-        fresh: list[tuple[Any, ...]] = []
+    async def _flush_extensions(self) -> None:
+        """Write data extensions: those of new guests by COPY, others by upsert."""
+        of_new: list[tuple[Any, ...]] = []
         others: list[tuple[Any, ...]] = []
-        for known in self._guests.values():
-            ref = known.seen["ref"]
-            for (name, key), told in known.put.items():
-                row = (ref, name, key, extension_ref(ref, name, key), Json(told))
-                (fresh if known.stored is None else others).append(row)
-        if fresh:
-            rows = ((*row, self.now, self.now) for row in fresh)
+        for state in self._guests.values():
+            ref = state.visible["ref"]
+            for (name, key), content in state.new_extensions.items():
+                row = (ref, name, key, extension_ref(ref, name, key), Json(content))
+                (of_new if state.stored is None else others).append(row)
+        if of_new:
+            rows = ((*row, self.now, self.now) for row in of_new)
             await self.work.copy_in(f"{self._store}.copy_extensions", rows)
         if others:
             guests, names, keys, refs, pairs = map(list, zip(*others, strict=True))
@@ -306,8 +322,8 @@ class GuestBatch:
                 now=self.now,
             )
 
-    async def _reach(self, ref: UUID, state: GuestState, change: Intent) -> None:
-        """A write to a guest of a merged group, by the ledger; then see what became of it."""
+    async def _write_group(self, ref: UUID, state: GuestState, change: Intent) -> None:
+        """Write to a guest of a merged group through the ledger, then read its new state."""
         assert state.stored is not None  # noqa: S101 - a new guest is in no group
         await ledger.write_group(self.work, ref, change, root=state.stored["survivor_ref"])
         first_seen = (change.get("changes") or {}).get("first_seen")
@@ -315,20 +331,22 @@ class GuestBatch:
             moment = instant(first_seen)
             await self.work.run("guest_writes.first_seen", ref=ref, first_seen=moment)
         for row in await self.work.all(f"{self._store}.read", refs=[ref]):
-            state.stored, state.seen = row, ledger.visible_record(row)
-            self._own_keys(ref, self._keys_of(row))
+            state.stored, state.visible = row, ledger.visible_record(row)
+            self._index_keys(ref, self._keys_of(row))
 
-    def _own(self, state: GuestState) -> Record:
-        """A guest as matching sees it: as it would be without any merge."""
-        if state.grouped and state.stored is not None:
+    def _unmerged(self, state: GuestState) -> Record:
+        """Return the guest that matching uses: its state without any merge."""
+        if state.is_merged and state.stored is not None:
             return ledger.own_record(state.stored)
-        return state.seen
+        return state.visible
 
     def _keys_of(self, row: Row) -> list[UUID]:
+        """Return the identity keys of a stored guest without merges."""
         record = ledger.own_record(row)
         return guest_keys(record, self.book.keys(record) if self._indexes else ())
 
-    def _own_keys(self, ref: UUID, keys: Iterable[UUID]) -> None:
+    def _index_keys(self, ref: UUID, keys: Iterable[UUID]) -> None:
+        """Add a guest to the owners of keys."""
         for key in keys:
             owners = self._owners[key]
             if ref not in owners:
@@ -339,6 +357,7 @@ _GUEST_TIMES: Final = ("first_seen", "last_seen")
 
 
 def _row(guest: Record) -> tuple[Any, ...]:
+    """Return a new guest as a row of `copy_guests`."""
     return (
         guest["ref"],
         guest["guest_type"],

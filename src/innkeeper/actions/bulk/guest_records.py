@@ -1,4 +1,4 @@
-"""Guests of a chunk of records: whom each is about, and what it changes (batch-api.md 6, 7)."""
+"""Write the guest records of a chunk: match or create each guest (batch-api.md 6, 7)."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -23,56 +23,66 @@ Written = tuple[BatchRecord, GuestWrite]
 
 
 async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[Written]) -> None:
-    """Carry out guest writes in their order; what fails does so alone."""
-    evidence = [guest_batch.evidence(what.changes) for _, what in entries]
-    people = [what.changes for _, what in entries]
+    """Apply guest writes in file order; a record that fails does not affect the others."""
+    evidence = [guest_batch.evidence(operation.changes) for _, operation in entries]
+    people = [operation.changes for _, operation in entries]
     blocked = await block_list.blocked_among(
-        guest_batch.work, people, count=not guest_batch.rehearses
+        guest_batch.work, people, count=not guest_batch.dry_run
     )
     await guest_batch.gather(evidence)
-    if any(what.groups for _, what in entries):
-        await guest_batch.read_groups()
-    for position, ((entry, what), found) in enumerate(zip(entries, evidence, strict=True)):
-        if not found.rule_matches:
-            outcomes.fail(entry, rules.NO_IDENTITY)
+    if any(operation.groups for _, operation in entries):
+        await guest_batch.read_extensions()
+    for position, ((record, operation), record_evidence) in enumerate(
+        zip(entries, evidence, strict=True)
+    ):
+        if not record_evidence.rule_matches:
+            outcomes.fail(record, rules.NO_IDENTITY)
         elif position in blocked:
-            outcomes.fail(entry, rules.SUPPRESSED)
+            outcomes.fail(record, rules.SUPPRESSED)
         else:
-            outcome = await _one(guest_batch, what, found)
+            outcome = await _one(guest_batch, operation, record_evidence)
             if isinstance(outcome, RecordError):
-                outcomes.fail(entry, outcome)
+                outcomes.fail(record, outcome)
             else:
                 outcomes.count(outcome)
     await guest_batch.flush()
 
 
-async def _one(guest_batch: GuestBatch, what: GuestWrite, evidence: Evidence) -> str | RecordError:
-    """What became of a record: `created`, `updated`, `unchanged` or why it failed."""
+async def _one(
+    guest_batch: GuestBatch, operation: GuestWrite, evidence: Evidence
+) -> str | RecordError:
+    """Apply one record; return `created`, `updated`, `unchanged` or an error.
+
+    A dry run returns `merged` for a record that updates a guest of an earlier record.
+    """
     decision = guest_batch.decide(evidence)
-    # With no rule nobody can be a customer: guests are matched by all their identifiers, and
-    # stay visitors (identity.md 9).
+    # Without rules no guest becomes a customer: guests match by all their identifiers and stay
+    # visitors (identity.md 9).
     kind = {"guest_type": CUSTOMER} if guest_batch.book.rules else {}
-    changes: Changes = {**what.changes, **kind}
+    changes: Changes = {**operation.changes, **kind}
     try:
         if decision.guest is None:
-            return _create(guest_batch, what, {"guest_type": VISITOR, **changes}, decision)
-        if what.mode == "create":
+            return _create(guest_batch, operation, {"guest_type": VISITOR, **changes}, decision)
+        if operation.mode == "create":
             return rules.EXISTS
-        merges = guest_batch.rehearses and guest_batch.state_of(decision.guest).of_file
-        outcome = await _change(guest_batch, decision.guest, changes, what.groups, decision)
+        merges = guest_batch.dry_run and guest_batch.state_of(decision.guest).is_from_file
+        outcome = await _change(guest_batch, decision.guest, changes, operation.groups, decision)
         return "merged" if merges else outcome
-    except RecordRejected as refused:
-        return refused.fault
+    except RecordRejected as rejected:
+        return rejected.fault
 
 
-def _create(guest_batch: GuestBatch, what: GuestWrite, changes: Changes, decision: Decision) -> str:
-    if what.groups:
-        # Before the guest exists: a record that fails leaves nothing behind.
-        rules.check_groups({}, what.groups)
+def _create(
+    guest_batch: GuestBatch, operation: GuestWrite, changes: Changes, decision: Decision
+) -> str:
+    """Create the guest of a record, with its data extensions; raises `RecordRejected`."""
+    if operation.groups:
+        # Checked before the guest exists: a record that fails writes nothing.
+        rules.check_groups({}, operation.groups)
     ref = guest_batch.create(changes)
-    if what.groups:
-        guest_batch.put_groups(ref, what.groups)
-    guest_batch.note(ref, decision)
+    if operation.groups:
+        guest_batch.put_extensions(ref, operation.groups)
+    guest_batch.add_join(ref, decision)
     return "created"
 
 
@@ -83,24 +93,28 @@ async def _change(
     groups: Sequence[ExtensionRecord],
     decision: Decision,
 ) -> str:
+    """Update a guest and its data extensions; return `updated` or `unchanged`.
+
+    Raises `RecordRejected`.
+    """
     changed = False
     if groups:
         holder = await holder_of(guest_batch, guest)
-        await guest_batch.read_groups([holder])
-        # Refuses before anything of the record is written.
-        guest_batch.put_groups(holder, groups, dry=True)
-        changed = guest_batch.put_groups(holder, groups)
+        await guest_batch.read_extensions([holder])
+        # Rejects the record before anything of it is written.
+        guest_batch.put_extensions(holder, groups, dry_run=True)
+        changed = guest_batch.put_extensions(holder, groups)
     changed |= await guest_batch.write(guest, intent("upsert", guest_batch.now, changes=changes))
     if changed:
-        guest_batch.note(guest, decision)
+        guest_batch.add_join(guest, decision)
     return "updated" if changed else "unchanged"
 
 
 async def holder_of(guest_batch: GuestBatch, guest: UUID) -> UUID:
-    """Whose data extensions a record writes: those of the guest that callers see."""
+    """Return the guest that holds the data extensions: the survivor of `guest`, or itself."""
     row = guest_batch.state_of(guest).stored
     survivor: UUID | None = row["survivor_ref"] if row is not None else None
     if survivor is None:
         return guest
-    await guest_batch.meet([survivor])
+    await guest_batch.read_guests([survivor])
     return survivor

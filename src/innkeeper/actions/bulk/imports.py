@@ -1,4 +1,4 @@
-"""Imports from files: begun or gone on with, applied, rehearsed (the engine is that of batches)."""
+"""Imports from files: start or continue, apply, dry run. Batches and imports share one engine."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,9 +25,10 @@ from innkeeper.store.work import Json, Row, Work
 SINGULAR: Final = "Import"
 DISCARDED: Final = "given up"
 """The fault of an import that was discarded before it was started."""
-_REHEARSAL: Final = "rehearsal"
-Told = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
-"""Told of what some records did."""
+_DRY_RUN: Final = "rehearsal"
+"""Member of a stored import's `about` that marks a dry run."""
+RecordProgress = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
+"""Callback with the outcomes of some records."""
 
 
 async def create(
@@ -37,13 +38,12 @@ async def create(
     checksum: str | None,
     size: int | None,
     *,
-    rehearsal: bool = False,
+    dry_run: bool = False,
     ref: UUID | None = None,
 ) -> Record:
-    """An import that waits for its file to be uploaded, or to be started; a `rehearsal` will
-    change nothing."""
-    if rehearsal:
-        about = {**about, _REHEARSAL: True}
+    """Create an import that waits for its file, or to be started. A `dry_run` changes no data."""
+    if dry_run:
+        about = {**about, _DRY_RUN: True}
     async with work.transaction():
         row = await batches.allocate(
             work, ref or uuid4(), holds=holds, checksum=checksum, size=size, about=about
@@ -55,75 +55,81 @@ async def create(
 async def start(
     work: Work, ref: UUID, about: dict[str, Any], expected: Expected | None = None
 ) -> Record:
-    """Queue an import whose file is stored already, read as `about` says.
+    """Queue an import whose file is stored. `about` describes the file's layout.
 
-    Raises `Conflict` for one that was started or discarded, and `Outdated` where the caller
-    expects another version.
+    Raises `Conflict` if it was started or discarded, and `Outdated` if it does not have the
+    `expected` version.
     """
     async with work.transaction():
         before = await _pending(work, ref, expected)
         described = await describe(work, ref, about)
-        sent = {"checksum": before["checksum"], "size": before["size"]}
-        after = await batches.received(work, ref, **sent)
+        file = {"checksum": before["checksum"], "size": before["size"]}
+        after = await batches.receive_file(work, ref, **file)
         await audit.record(work, IMPORT, "start", before, {**after, "about": described["about"]})
     return after
 
 
 async def discard(work: Work, ref: UUID, expected: Expected | None = None) -> None:
-    """End an import that was not started; its file is the caller's to remove. Raises as `start`."""
+    """End an import that was not started. The caller deletes its file. Raises as `start` does."""
     async with work.transaction():
         before = await _pending(work, ref, expected)
-        after = await batches.move(work, ref, batches.ERROR, fault=DISCARDED)
+        after = await batches.set_state(work, ref, batches.ERROR, fault=DISCARDED)
         await audit.record(work, IMPORT, "discard", before, after)
 
 
 async def _pending(work: Work, ref: UUID, expected: Expected | None) -> Record:
-    """A locked import that was neither started nor discarded."""
-    row = await batches.held(work, ref)
+    """Lock and return an import that was neither started nor discarded.
+
+    Raises `Conflict`, `Outdated` and `Unknown`.
+    """
+    row = await batches.lock_batch(work, ref)
     expect(expected, row)
     if row["state"] != batches.UPLOADING:
-        raise Conflict(f"Import {ref} was begun already.")
+        raise Conflict(f"Import {ref} was started already.")
     return row
 
 
-def is_rehearsal(batch: Row) -> bool:
-    """Whether an import only tells what it would do."""
-    return bool(batch["about"].get(_REHEARSAL))
+def is_dry_run(batch: Row) -> bool:
+    """Return whether an import is a dry run: it only reports what it would do."""
+    return bool(batch["about"].get(_DRY_RUN))
 
 
 @asynccontextmanager
-async def begun(
+async def start_local(
     work: Work, holds: Holds, source: Any, about: dict[str, Any], *, again: bool = False
 ) -> AsyncIterator[Row]:
-    """An import of a file at hand: one of the same file that was interrupted, to go on with, unless
-    `again`. Raises `Conflict` when somebody is at it. One whose file cannot be read has failed."""
+    """Lock the import of a local file: a new one, or the interrupted one of the same file.
+
+    `again` starts the file from its beginning. Raises `Conflict` if the file is being imported. An
+    error inside the context finishes the import as failed, unless the error is transient.
+    """
     if again and source is not None:
-        await batches.abandon(work, holds, source)
+        await batches.abandon_import(work, holds, source)
     async with work.transaction():
-        row = await batches.begin(work, uuid4(), holds=holds, source=source, about=about)
+        row = await batches.start_import(work, uuid4(), holds=holds, source=source, about=about)
         await audit.record(work, IMPORT, "start", None, row)
-    if not await batches.claim(work, row["ref"]):
+    if not await batches.try_lock(work, row["ref"]):
         raise Conflict("This file is being imported already.")
     try:
         yield await batches.fetch(work, row["ref"])
-    except Exception as fault:
-        if not may_pass(fault):
-            await batches.move(work, row["ref"], batches.ERROR, fault=reason(fault))
+    except Exception as error:
+        if not may_pass(error):
+            await batches.set_state(work, row["ref"], batches.ERROR, fault=failure_message(error))
         raise
     finally:
         if not work.connection.closed:
-            await batches.let_go(work, row["ref"])
+            await batches.unlock(work, row["ref"])
 
 
-def reason(fault: Exception) -> str:
-    """Why an import ended before its file did, for who sent the file."""
-    if isinstance(fault, Unreadable):
-        return f"The file cannot be read: {fault}."
-    if isinstance(fault, OperatorError):
-        return str(fault)
-    if isinstance(fault, FileNotFoundError):
+def failure_message(error: Exception) -> str:
+    """Return why an import ended before the end of its file, for the person who sent it."""
+    if isinstance(error, Unreadable):
+        return f"The file cannot be read: {error}."
+    if isinstance(error, OperatorError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
         return "The file is not in storage any more: send it again."
-    return f"A record cannot be imported ({operator_message(fault)}). See the server's log."
+    return f"A record cannot be imported ({operator_message(error)}). See the server's log."
 
 
 async def apply(
@@ -132,9 +138,9 @@ async def apply(
     chunks: AsyncIterator[Chunk[BatchRecord]],
     progress: Callable[[Row], None],
 ) -> Record:
-    """Apply the records of a begun import from where it stopped, to the end of the file.
+    """Apply the remaining records of a locked import and finish it.
 
-    `progress` learns how far it is after each chunk.
+    `progress` is called with the batch after each chunk.
     """
     source = RecordSource("import", batch["ref"])
     async for chunk in chunks:
@@ -142,31 +148,31 @@ async def apply(
     return await batches.finish(work, batch["ref"])
 
 
-async def rehearse(work: Work, chunks: AsyncIterator[Chunk[BatchRecord]], told: Told) -> None:
-    """Find out what an import would do, record by record, and do nothing of it.
+async def dry_run(
+    work: Work, chunks: AsyncIterator[Chunk[BatchRecord]], record_progress: RecordProgress
+) -> None:
+    """Report what an import would do, record by record, without storing data.
 
-    A record sees what those before it would have done, in tables of this connection alone.
+    A record sees the changes of earlier records, in temporary tables of this connection.
     """
-    source = RecordSource("rehearsal", rehearse=True)
+    source = RecordSource("dry run", dry_run=True)
     for table in ("", "_keys", "_extensions", "_orders", "_orders_index"):
-        await work.run(f"rehearsal.begin{table}")
+        await work.run(f"dry_run.begin{table}")
     try:
         async for chunk in chunks:
-            await engine.apply(work, chunk.items, source, told)
+            await engine.apply(work, chunk.items, source, record_progress)
     finally:
-        await work.run("rehearsal.end")
+        await work.run("dry_run.end")
 
 
-async def rehearse_upload(
-    work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]
-) -> None:
-    """Rehearse a claimed import from its first record, and note what would have become of each."""
-    await batches.begin_again(work, batch["ref"])
-    await rehearse(work, chunks, partial(batches.note, work, batch))
+async def dry_run_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]) -> None:
+    """Dry-run a locked import from its first record, and store the outcomes."""
+    await batches.reset(work, batch["ref"])
+    await dry_run(work, chunks, partial(batches.record_progress, work, batch))
 
 
 async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:
-    """Tell how the file of an import is made before it is applied; raises `Conflict` after."""
+    """Store the file layout of an import; raises `Conflict` once it is started."""
     row = await work.one(
         "batches.describe",
         parts={"columns": ("batches.columns",)},
@@ -175,13 +181,13 @@ async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:
         now=clock.now(),
     )
     if row is None:
-        raise Conflict(f"Import {ref} was begun already.")
+        raise Conflict(f"Import {ref} was started already.")
     return row
 
 
 async def fetch(work: Work, ref: UUID) -> Record:
-    """One import; raises `Unknown`."""
+    """Return one import; raises `Unknown`."""
     row = await batches.fetch(work, ref)
     if row["holds"] == "batch":
-        raise batches.unknown(ref)
+        raise batches.unknown_batch(ref)
     return row

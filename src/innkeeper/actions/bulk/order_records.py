@@ -1,4 +1,4 @@
-"""Orders of a chunk of records: their parts, and the guests who they belong to (batch-api.md 8)."""
+"""Write the order records of a chunk: orders, their parts and their guests (batch-api.md 8)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,68 +29,68 @@ _NAMES: Final = frozenset({"first_name", "last_name"})
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A contact or consumer, read as far as it is the same whatever is stored."""
+    """A contact or consumer of a record, with what does not depend on stored data."""
 
     record: PersonRecord
     body: Record
-    """Its fields as the order keeps them."""
-    stored: Evidence
+    """Its fields as the order stores them."""
+    evidence: Evidence
 
 
 async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[Written]) -> None:
-    """Carry out order writes in their order; what fails does so alone."""
+    """Apply order writes in file order; a record that fails does not affect the others."""
     order_batch = OrderBatch(guest_batch)
-    people = [_people(guest_batch, what) for _, what in entries]
+    people = [_people(guest_batch, operation) for _, operation in entries]
     everybody = [person for several in people for person in several]
     blocked = await _blocked(guest_batch, people)
-    await order_batch.gather(what.changes["reference_id"] for _, what in entries)
-    await guest_batch.gather(person.stored for person in everybody)
+    await order_batch.gather(operation.changes["reference_id"] for _, operation in entries)
+    await guest_batch.gather(person.evidence for person in everybody)
     if any(person.record.groups for person in everybody):
-        await guest_batch.read_groups()
-    for position, (entry, what) in enumerate(entries):
-        order = order_batch.find(what.changes)
-        fault = _fault(what, people[position], order, blocked=position in blocked)
-        if fault is None:
+        await guest_batch.read_extensions()
+    for position, (record, operation) in enumerate(entries):
+        order = order_batch.find(operation.changes)
+        error = _validate(operation, people[position], order, blocked=position in blocked)
+        if error is None:
             try:
-                outcome = await _one(guest_batch, order_batch, what, order, people[position])
-            except RecordRejected as refused:
-                fault = refused.fault
-        if fault is None:
+                outcome = await _one(guest_batch, order_batch, operation, order, people[position])
+            except RecordRejected as rejected:
+                error = rejected.fault
+        if error is None:
             outcomes.count(outcome)
         else:
-            outcomes.fail(entry, fault)
+            outcomes.fail(record, error)
     await guest_batch.flush()
     await order_batch.flush()
 
 
-def _people(guest_batch: GuestBatch, what: OrderWrite) -> list[Party]:
-    """The contact, then the consumers."""
-    every = []
-    for told in (what.contact, *what.consumers):
-        # Read as the kinds of an order's person are: nothing is to be checked again.
-        fields = mirror_email(told.changes)
+def _people(guest_batch: GuestBatch, operation: OrderWrite) -> list[Party]:
+    """Return the contact, then the consumers."""
+    people = []
+    for record in (operation.contact, *operation.consumers):
+        # Parsed by the types of an order's person already: no further validation.
+        fields = mirror_email(record.changes)
         body = {name: fields[name] for name in Person.fields if fields.get(name) is not None}
-        every.append(Party(told, body, guest_batch.evidence(told.changes)))
-    return every
+        people.append(Party(record, body, guest_batch.evidence(record.changes)))
+    return people
 
 
 async def _blocked(guest_batch: GuestBatch, people: Sequence[Sequence[Party]]) -> set[int]:
-    """Positions of the records that tell of somebody who is suppressed."""
+    """Return the positions of the records with a suppressed person."""
     flat = [
         (position, person.record.changes)
         for position, several in enumerate(people)
         for person in several
     ]
-    found = await block_list.blocked_among(
-        guest_batch.work, [changes for _, changes in flat], count=not guest_batch.rehearses
+    blocked = await block_list.blocked_among(
+        guest_batch.work, [changes for _, changes in flat], count=not guest_batch.dry_run
     )
-    return {flat[index][0] for index in found}
+    return {flat[index][0] for index in blocked}
 
 
-def _fault(
-    what: OrderWrite, people: Sequence[Party], order: OrderState | None, *, blocked: bool
+def _validate(
+    operation: OrderWrite, people: Sequence[Party], order: OrderState | None, *, blocked: bool
 ) -> RecordError | None:
-    """Why a record fails before anything is changed."""
+    """Return why a record fails, before anything is changed; None if it may be applied."""
     if blocked:
         return rules.SUPPRESSED
     try:
@@ -98,14 +98,14 @@ def _fault(
             check_identifiable(person.body)
     except Invalid:
         return rules.NO_IDENTITY
-    if not what.consumers:
+    if not operation.consumers:
         return None
-    known = {item.changes.get("reference_id") for item in what.items}
-    known |= {item.body.get("reference_id") for item in (order.items if order else ())}
+    item_ids = {item.changes.get("reference_id") for item in operation.items}
+    item_ids |= {item.body.get("reference_id") for item in (order.items if order else ())}
     errors = [
         f"consumers[{index}].orderItems: not a valid value"
-        for index, told in enumerate(what.consumers)
-        if not known >= {*told.items}
+        for index, consumer in enumerate(operation.consumers)
+        if not item_ids >= {*consumer.items}
     ]
     return rules.invalid(*errors) if errors else None
 
@@ -113,18 +113,19 @@ def _fault(
 async def _one(
     guest_batch: GuestBatch,
     order_batch: OrderBatch,
-    what: OrderWrite,
+    operation: OrderWrite,
     state: OrderState | None,
     people: Sequence[Party],
 ) -> str:
-    # Everything that can refuse a record comes before the first change.
+    """Apply one record; return `created`, `updated` or `unchanged`. Raises `RecordRejected`."""
+    # Everything that can reject a record comes before the first change.
     for person in people:
         await _check_groups(guest_batch, person)
-    order = order_batch.put_order(what.changes, state)
+    order = order_batch.put_order(operation.changes, state)
     changed = order.changed
-    items, of_items = order_batch.put_items(order, what.items, is_row=what.is_row)
+    items, of_items = order_batch.put_items(order, operation.items, is_row=operation.is_row)
     changed |= of_items
-    changed |= order_batch.put_group(order, what.group)
+    changed |= order_batch.put_extension(order, operation.group)
     contact, *consumers = people
     changed |= await _contact(guest_batch, order, contact)
     # Of items with one referenceId a consumer uses the first line of its own record.
@@ -139,28 +140,31 @@ async def _one(
 
 
 async def _contact(guest_batch: GuestBatch, order: OrderState, person: Party) -> bool:
-    """The contact of a record on its order, once; whether that changes anything."""
-    if any(known.body == person.body for known in order.contacts):
+    """Add the contact of a record to its order, or merge it with the same guest's contact.
+
+    Returns whether that changes anything.
+    """
+    if any(contact.body == person.body for contact in order.contacts):
         return False
     guest = await _attach(guest_batch, order, person, "contact")
     root = await holder_of(guest_batch, guest)
-    for known in order.contacts:
-        if root == known.root:
-            known.body = {**known.body, **person.body}
-            known.changed = True
+    for contact in order.contacts:
+        if root == contact.root:
+            contact.body = {**contact.body, **person.body}
+            contact.changed = True
             return True
-    order.contacts.append(OrderPart(new_ref(), person.body, fresh=True, guest=guest, root=root))
+    order.contacts.append(OrderPart(new_ref(), person.body, is_new=True, guest=guest, root=root))
     return True
 
 
 async def _consumer(
     guest_batch: GuestBatch, order: OrderState, person: Party, contact: Party, items: list[UUID]
 ) -> bool:
-    """A consumer of a record on its order, once; whether that changes anything."""
-    if any(known.body == person.body for known in order.consumers):
+    """Add a consumer of a record to its order, unless it has an equal one; return whether added."""
+    if any(other.body == person.body for other in order.consumers):
         return False
     guest = await _attach(guest_batch, order, person, "consumer", contact)
-    order.consumers.append(OrderPart(new_ref(), person.body, fresh=True, guest=guest, uses=items))
+    order.consumers.append(OrderPart(new_ref(), person.body, is_new=True, guest=guest, uses=items))
     return True
 
 
@@ -171,20 +175,20 @@ async def _attach(
     role: Role,
     contact: Party | None = None,
 ) -> UUID:
-    """The guest who a contact or consumer is, found or created (rest-v2.1.md 8)."""
-    decision = guest_batch.decide(person.stored)
-    by_rule = bool(person.stored.rule_matches) and bool(guest_batch.book.rules)
+    """Match or create the guest of a contact or consumer, and return it (rest-v2.1.md 8)."""
+    decision = guest_batch.decide(person.evidence)
+    by_rule = bool(person.evidence.rule_matches) and bool(guest_batch.book.rules)
     is_customer = role == "contact" and guest_batch.work.settings.contact_is_customer
     guest = decision.guest
     if (
         guest is None
         and contact is not None
-        and not person.stored.rule_matches
-        and contact.stored.rule_matches
+        and not person.evidence.rule_matches
+        and contact.evidence.rule_matches
     ):
         guest = _namesake(guest_batch, person, order, contact)
         if guest is not None:
-            await guest_batch.meet([guest])
+            await guest_batch.read_guests([guest])
     if guest is None:
         kind = CUSTOMER if is_customer or by_rule else _kind(guest_batch, person, role)
         guest = guest_batch.create({**person.record.changes, "guest_type": kind})
@@ -194,43 +198,46 @@ async def _attach(
         await guest_batch.write(guest, change)
     if person.record.groups:
         holder = await holder_of(guest_batch, guest)
-        await guest_batch.read_groups([holder])
-        guest_batch.put_groups(holder, person.record.groups)
-    guest_batch.note(guest, decision, RecordSource(SOURCES[role], order.ref))
+        await guest_batch.read_extensions([holder])
+        guest_batch.put_extensions(holder, person.record.groups)
+    guest_batch.add_join(guest, decision, RecordSource(SOURCES[role], order.ref))
     return guest
 
 
 def _namesake(
     guest_batch: GuestBatch, person: Party, order: OrderState, contact: Party
 ) -> UUID | None:
-    """An identified contact of the same name (batch-api.md 8, consumer rule)."""
+    """Return the guest of an identified contact with the same name.
+
+    See batch-api.md 8, consumer rule.
+    """
     if person.body.get("identifiers"):
         return None
     contacts = [{**one.body, "guest_ref": one.guest} for one in order.contacts]
-    mine = [one for one in contacts if one["guest_ref"] is not None]
-    named = [one for one in mine if _same(one, contact)]
-    return identity.names_match(person.body, named, guest_batch.book.never)
+    resolved = [one for one in contacts if one["guest_ref"] is not None]
+    identified = [one for one in resolved if _has_names_of(one, contact)]
+    return identity.names_match(person.body, identified, guest_batch.book.never)
 
 
-def _same(one: Record, contact: Party) -> bool:
+def _has_names_of(one: Record, contact: Party) -> bool:
     return all(one.get(name) == contact.body.get(name) for name in _NAMES)
 
 
 def _kind(guest_batch: GuestBatch, person: Party, role: Role) -> str:
-    """What a guest is who has not enough identity (batch-api.md 8, consumer rule)."""
+    """Return the type of a new guest that meets no rule (batch-api.md 8, consumer rule)."""
     names_only = set(person.body) <= _NAMES
     travels = role == "consumer" and (names_only or guest_batch.work.settings.travel_tenant)
     return TRAVELLER if travels else VISITOR
 
 
 async def _check_groups(guest_batch: GuestBatch, person: Party) -> None:
-    """Raises `Refused` for data extensions that the guest cannot have."""
+    """Raise `RecordRejected` if the guest cannot have a person's data extensions."""
     if not person.record.groups:
         return
-    guest = guest_batch.decide(person.stored).guest
+    guest = guest_batch.decide(person.evidence).guest
     if guest is None:
         rules.check_groups({}, person.record.groups)
         return
     holder = await holder_of(guest_batch, guest)
-    await guest_batch.read_groups([holder])
-    guest_batch.put_groups(holder, person.record.groups, dry=True)
+    await guest_batch.read_extensions([holder])
+    guest_batch.put_extensions(holder, person.record.groups, dry_run=True)

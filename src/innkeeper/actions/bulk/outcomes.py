@@ -1,4 +1,4 @@
-"""What became of the records of a chunk."""
+"""Outcomes of the records of a chunk."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from innkeeper.rules.batch import BatchRecord, Failure, RecordError
 
 @dataclass(slots=True)
 class Outcomes:
-    """Outcomes by name, and the records that failed."""
+    """Number of records by outcome, and the records that failed."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
     def count(self, outcome: str) -> None:
-        """One more record came to this."""
+        """Count one record with this outcome."""
         self.outcomes[outcome] += 1
 
-    def fail(self, entry: BatchRecord, fault: RecordError) -> None:
-        """A record failed."""
-        self.failures.append(Failure(entry.line, entry.ref, fault))
+    def fail(self, record: BatchRecord, error: RecordError) -> None:
+        """Add a failed record."""
+        self.failures.append(Failure(record.line, record.ref, error))
 
     def add(self, other: "Outcomes") -> None:
-        """What became of other records."""
+        """Add the outcomes of other records."""
         self.outcomes.update(other.outcomes)
         self.failures += other.failures

@@ -1,4 +1,4 @@
-"""Signed links: whoever holds one may use one file in one way until it expires."""
+"""Signed URLs: each allows one method on one file until it expires, without other credentials."""
 
 import hmac
 import re
@@ -16,7 +16,7 @@ from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
 LIFE: Final = timedelta(hours=1)
-"""How long a link works (batch-api.md 2)."""
+"""How long a signed URL is valid (batch-api.md 2)."""
 PREFIX: Final = "/files"
 
 Method = Literal["GET", "PUT"]
@@ -26,7 +26,10 @@ _ISSUER: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 
 
 async def sign(work: Work, method: Method, path: str) -> Record:
-    """`href` (a path with its query) that works until `expiry`, or until its issuer is revoked."""
+    """Sign a path; return `href` (the path with its query) and `expiry`.
+
+    The URL is valid until `expiry`, or until the credentials of its issuer are revoked.
+    """
     expiry = (clock.now() + LIFE).replace(microsecond=0)
     issuer = work.actor if _ISSUER.fullmatch(work.actor) else ""
     query = {"Expires": str(int(expiry.timestamp()))} | ({"Issuer": issuer} if issuer else {})
@@ -35,8 +38,11 @@ async def sign(work: Work, method: Method, path: str) -> Record:
 
 
 async def check(work: Work, method: Method, path: str, query: Mapping[str, str]) -> None:
-    """Raises `Forbidden` for a link that this installation did not sign, that has expired, or
-    whose issuer (API key or OAuth client) has been revoked."""
+    """Check a signed URL; raises `Forbidden`.
+
+    It is refused if this installation did not sign it, if it has expired, or if its issuer (API key
+    or OAuth client) is revoked.
+    """
     expires, issuer = query.get("Expires", ""), query.get("Issuer", "")
     if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
         expires = "0"
@@ -45,12 +51,13 @@ async def check(work: Work, method: Method, path: str, query: Mapping[str, str])
     if not hmac.compare_digest(signature, expected.encode()):
         raise Forbidden("The link is not valid.", "Its signature does not match.")
     if datetime.fromtimestamp(int(expires), clock.now().tzinfo) <= clock.now():
-        raise Forbidden("The link has expired.", "Ask for a new one.")
+        raise Forbidden("The link has expired.", "Request a new link.")
     if issuer and await work.one("oauth.issuer", issuer=issuer) is None:
-        raise Forbidden("The link has expired.", "The credentials that asked for it were revoked.")
+        raise Forbidden("The link has expired.", "The credentials that requested it are revoked.")
 
 
 async def _signature(work: Work, method: Method, path: str, expires: str, issuer: str) -> str:
+    """Return the HMAC-SHA-256 of the parts of a signed URL, in URL-safe base64."""
     key = await stored_secrets.installation_key(work, stored_secrets.LINKS)
     message = "\n".join((method, path, expires, issuer)).encode("utf-8", "surrogatepass")
     return urlsafe_b64encode(hmac.digest(key, message, sha256)).rstrip(b"=").decode()

@@ -47,7 +47,7 @@ async def keep(
     """Keep an answer in the transaction of the write it tells of."""
     now = clock.now()
     await work.run(
-        "idempotency.keep",
+        "idempotency.store",
         scope=scope,
         request_hash=request_hash,
         status=status,

@@ -208,7 +208,7 @@ class People:
             )
             if "order_items" in changes:
                 items = [UUID(item) for item in changes["order_items"] or ()]
-                await work.run("order_people.forget_items", ref=wanted)
+                await work.run("order_people.delete_items", ref=wanted)
                 await work.run("order_people.use_items", ref=wanted, items=items)
         after |= standing or {}
         return {name: value for name, value in after.items() if value is not None}

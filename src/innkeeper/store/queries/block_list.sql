@@ -1,9 +1,9 @@
 -- block_list.any
--- Whether anything is suppressed at all.
+-- Whether the list has any digest.
 SELECT EXISTS (SELECT FROM {ws}.suppressed) AS some
 
 -- block_list.refuse
--- Which of these digests are suppressed; each is counted as refused once more.
+-- Which of these digests are suppressed; counts one refusal for each.
 UPDATE {ws}.suppressed SET refused = refused + 1
 WHERE digest = ANY (%(digests)s::bytea[])
 RETURNING digest
@@ -19,9 +19,9 @@ SELECT digest, %(reason)s, %(actor)s, %(now)s FROM unnest(%(digests)s::bytea[]) 
 ON CONFLICT (digest) DO NOTHING
 
 -- block_list.remove
--- Let identifiers come back.
+-- Remove digests from the list.
 DELETE FROM {ws}.suppressed WHERE digest = ANY (%(digests)s::bytea[])
 
 -- block_list.totals
--- How many digests there are, and how often something was refused.
+-- The number of digests, and of refusals.
 SELECT count(*) AS suppressed, coalesce(sum(refused), 0)::bigint AS refused FROM {ws}.suppressed

@@ -1,5 +1,5 @@
 -- extensions.guest_table
--- Table: those of guests.
+-- Table: the data extensions of guests.
 {ws}.guest_extensions
 
 -- extensions.guest_column
@@ -11,11 +11,11 @@ guest_ref
 SELECT survivor_ref FROM {ws}.guests WHERE ref = %(parent)s
 
 -- extensions.guest_is_live
--- Filter: those of a live guest.
+-- Filter: only if the guest is live.
 AND EXISTS (SELECT FROM {ws}.guests WHERE guests.ref = %(parent)s AND survivor_ref IS NULL)
 
 -- extensions.order_table
--- Table: those of orders.
+-- Table: the data extensions of orders.
 {ws}.order_extensions
 
 -- extensions.order_column
@@ -27,7 +27,7 @@ order_ref
 SELECT NULL::uuid AS survivor_ref FROM {ws}.orders WHERE ref = %(parent)s
 
 -- extensions.order_item_table
--- Table: those of order items.
+-- Table: the data extensions of order items.
 {ws}.order_item_extensions
 
 -- extensions.order_item_column
@@ -39,19 +39,19 @@ order_item_ref
 SELECT NULL::uuid AS survivor_ref FROM {ws}.order_items WHERE ref = %(parent)s
 
 -- extensions.columns
--- What is read of an extension.
+-- The columns that are read of an extension.
 {column}, name, key, ref, pairs, single, created_at, modified_at
 
 -- extensions.find_parent
--- What extensions belong to.
+-- The parent of extensions.
 {row}
 
 -- extensions.lock_parent
--- The same, held until the transaction ends.
+-- Lock the parent of extensions until the transaction ends.
 {row} FOR NO KEY UPDATE
 
 -- extensions.create
--- A new data extension of a locked parent; no row when that name and key exist.
+-- Create a data extension of a locked parent; no row if that name and key exist.
 INSERT INTO {table} ({columns})
 VALUES (%(parent)s, %(name)s, %(key)s, %(ref)s, %(pairs)s, %(single)s, %(now)s, %(now)s)
 ON CONFLICT DO NOTHING
@@ -63,7 +63,7 @@ SELECT {columns} FROM {table} WHERE {column} = %(parent)s {live}
 ORDER BY created_at, name, key
 
 -- extensions.of_one_cut
--- The first data extensions of a parent, the texts of large ones cut, and how many there are.
+-- The first data extensions of a parent, large ones with their texts cut, each row with the total.
 SELECT e.name, e.key, e.ref, e.single, e.created_at, e.modified_at, e.total,
     CASE WHEN octet_length(e.pairs::text) <= %(whole)s THEN e.pairs ELSE (
         SELECT jsonb_object_agg(key, CASE jsonb_typeof(value)
@@ -104,12 +104,12 @@ SELECT {columns} FROM {table} WHERE {column} = ANY (%(parents)s::uuid[])
 ORDER BY created_at, name, key
 
 -- extensions.rewrite
--- New pairs for an extension of a locked parent.
+-- Store new pairs of an extension of a locked parent.
 UPDATE {table} SET pairs = %(pairs)s, single = %(single)s, modified_at = %(now)s
 WHERE {column} = %(parent)s AND name = %(name)s AND key = %(key)s
 RETURNING {columns}
 
 -- extensions.delete
--- Remove every key of a name, or one.
+-- Delete the extensions of a name: all keys, or one.
 DELETE FROM {table} WHERE {column} = %(parent)s AND name = %(name)s
 AND (%(key)s::text IS NULL OR key = %(key)s)

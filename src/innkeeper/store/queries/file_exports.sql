@@ -1,5 +1,5 @@
 -- file_exports.one_moment
--- Everything that follows in this transaction sees the data as it is now.
+-- Read one snapshot: every later statement of this transaction sees the data as of now.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
 -- file_exports.guests
@@ -9,15 +9,15 @@ FROM {ws}.guests WHERE survivor_ref IS NULL AND (%(after)s::uuid IS NULL OR ref 
 ORDER BY ref LIMIT %(limit)s
 
 -- file_exports.guests_total
--- How many there are.
+-- The number of live guests.
 SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 
 -- file_exports.guest_pairs
--- Every pair that data extensions of guests have: name, key, pair and the types of its values.
+-- Every pair of the data extensions of guests: name, key, pair and the JSON types of its values.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
-    SELECT name, key, each.pair, jsonb_typeof(each.told) AS kind
-    FROM {ws}.guest_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, told)
-) AS told GROUP BY name, key, pair ORDER BY name, key, pair
+    SELECT name, key, each.pair, jsonb_typeof(each.value) AS kind
+    FROM {ws}.guest_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, value)
+) AS typed GROUP BY name, key, pair ORDER BY name, key, pair
 
 -- file_exports.orders
 -- The next orders in ref order.
@@ -26,7 +26,7 @@ FROM {ws}.orders WHERE %(after)s::uuid IS NULL OR ref > %(after)s
 ORDER BY ref LIMIT %(limit)s
 
 -- file_exports.orders_total
--- How many there are.
+-- The number of orders.
 SELECT coalesce(sum(orders), 0)::bigint AS total FROM {ws}.order_counts
 
 -- file_exports.uses
@@ -43,11 +43,11 @@ FROM {ws}.order_item_extensions AS e JOIN {ws}.order_items AS i ON i.ref = e.ord
 WHERE i.order_ref = ANY (%(orders)s::uuid[])
 
 -- file_exports.order_pairs
--- Every pair that data extensions of orders have.
+-- Every pair of the data extensions of orders: name, key, pair and the JSON types of its values.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
-    SELECT name, key, each.pair, jsonb_typeof(each.told) AS kind
-    FROM {ws}.order_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, told)
-) AS told GROUP BY name, key, pair ORDER BY name, key, pair
+    SELECT name, key, each.pair, jsonb_typeof(each.value) AS kind
+    FROM {ws}.order_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, value)
+) AS typed GROUP BY name, key, pair ORDER BY name, key, pair
 
 -- file_exports.events
 -- The next events in the order of their time.
@@ -57,13 +57,13 @@ WHERE %(after_at)s::timestamptz IS NULL OR (at, ref) > (%(after_at)s, %(after_re
 ORDER BY at, ref LIMIT %(limit)s
 
 -- file_exports.events_total
--- About how many there are.
+-- The estimated number of events.
 SELECT greatest(sum(c.reltuples), 0)::bigint AS total
 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = '{ws}.events'::regclass
 
 -- file_exports.create
--- An export that waits to be written.
+-- Create a pending export.
 INSERT INTO {ws}.file_exports (ref, entity, format, compressed, state, actor, created_at)
 VALUES (%(ref)s, %(entity)s, %(format)s, %(compressed)s, 'waiting', %(actor)s, %(now)s)
 RETURNING ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
@@ -76,38 +76,38 @@ SELECT ref, entity, format, compressed, state, records, size, fault, attempts, n
 FROM {ws}.file_exports WHERE ref = %(ref)s
 
 -- file_exports.list
--- A page of exports, newest first, each row with the number of all.
+-- A page of exports, newest first, each row with the total.
 SELECT ref, entity, format, compressed, state, records, size, fault, attempts, next_attempt_at,
     actor, created_at, finished_at, expires_at, count(*) OVER () AS total
 FROM {ws}.file_exports ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- file_exports.set_state
--- Move an export on.
+-- Set the state of an export.
 UPDATE {ws}.file_exports
 SET state = %(state)s, records = %(records)s, size = %(size)s, fault = %(fault)s,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END,
     expires_at = %(expires)s, next_attempt_at = NULL
 WHERE ref = %(ref)s
 
--- file_exports.put_off
--- An export that could not go on, and when it is tried again.
+-- file_exports.postpone
+-- Store why an export could not be written, and when it is tried again.
 UPDATE {ws}.file_exports
 SET attempts = %(attempts)s, fault = %(error)s, next_attempt_at = %(at)s
 WHERE ref = %(ref)s
 
 -- file_exports.unfinished
--- Exports that are to be written.
+-- Exports that are not written completely.
 SELECT ref FROM {ws}.file_exports WHERE state IN ('waiting', 'writing') ORDER BY created_at, ref
 
 -- file_exports.kept
--- Exports whose file is kept, or may be: one that is removed has its size until its file is gone.
+-- Exports whose file is stored or may be: a removed export has a size until its file is deleted.
 SELECT ref, created_at, expires_at FROM {ws}.file_exports
 WHERE state IN ('done', 'writing') OR (state = 'removed' AND size IS NOT NULL)
 
 -- file_exports.removed
--- The file of an export is not to be had any more.
+-- Mark an export as removed; its file is no longer served.
 UPDATE {ws}.file_exports SET state = 'removed' WHERE ref = %(ref)s
 
--- file_exports.gone
--- The file of a removed export is gone.
+-- file_exports.file_deleted
+-- Store that the file of a removed export is deleted.
 UPDATE {ws}.file_exports SET size = NULL WHERE ref = %(ref)s

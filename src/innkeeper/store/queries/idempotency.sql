@@ -1,15 +1,16 @@
 -- idempotency.lock
--- Twins of one request wait here; a statement of its own, so that what follows sees the first.
+-- Lock a scope: equal requests wait here. A separate statement, so that the next one sees the
+-- response of the first request.
 SELECT pg_advisory_xact_lock(%(lock)s)
 
 -- idempotency.fetch
--- The first answer, unless it is too old to count.
+-- The stored first response, unless it has expired.
 SELECT request_hash, status, location, body FROM {ws}.idempotency
 WHERE scope = %(scope)s AND created_at > %(oldest)s
 
--- idempotency.keep
--- Keep an answer, and drop a few that are too old.
-WITH dropped AS (
+-- idempotency.store
+-- Store a response, and delete a few that have expired.
+WITH deleted AS (
     DELETE FROM {ws}.idempotency WHERE scope IN (
         SELECT scope FROM {ws}.idempotency
         WHERE created_at <= %(oldest)s AND scope <> %(scope)s ORDER BY created_at LIMIT 10

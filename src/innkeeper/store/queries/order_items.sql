@@ -1,5 +1,5 @@
 -- order_items.create
--- A new item of an order, with what it takes from the order; no row when there is no such order.
+-- Create an item, with the columns it takes from its order; no row if the order does not exist.
 WITH parent AS (
     SELECT ref, ordered_at, body ->> 'status' AS order_status,
         body ->> 'currency_code' AS order_currency_code
@@ -14,39 +14,39 @@ WITH parent AS (
 SELECT created.*, order_status, order_currency_code FROM created CROSS JOIN parent
 
 -- order_items.fetch
--- One item by ref, with what it takes from its order.
+-- One item by ref, with the columns it takes from its order.
 SELECT {columns} FROM {ws}.order_items AS i JOIN {ws}.orders AS o ON o.ref = i.order_ref
 WHERE i.ref = %(ref)s
 
 -- order_items.lock
--- One item by ref, held until the transaction ends.
+-- Lock one item by ref until the transaction ends.
 SELECT {columns}, o.ordered_at AS order_ordered_at
 FROM {ws}.order_items AS i JOIN {ws}.orders AS o ON o.ref = i.order_ref
 WHERE i.ref = %(ref)s FOR NO KEY UPDATE OF i FOR KEY SHARE OF o
 
 -- order_items.columns
--- What is read of an item and its order.
+-- The columns that are read of an item and its order.
 i.ref, i.order_ref, i.ordered_at, i.body, i.created_at, i.modified_at,
 o.body ->> 'status' AS order_status, o.body ->> 'currency_code' AS order_currency_code
 
 -- order_items.rewrite
--- New fields for a locked item.
+-- Store new fields of a locked item.
 UPDATE {ws}.order_items SET ordered_at = %(ordered_at)s, body = %(body)s, modified_at = %(now)s
 WHERE ref = %(ref)s
 
 -- order_items.delete
--- Remove an item; its extension and consumers' links to it go too.
+-- Delete an item with its extension and the consumers' links to it.
 DELETE FROM {ws}.order_items WHERE ref = %(ref)s
 
 -- order_items.list
--- A page of items, oldest first, each row with the number of all.
+-- A page of items, oldest first, each row with the total.
 SELECT {columns}, ({total}) AS total
 FROM {ws}.order_items AS i JOIN {ws}.orders AS o ON o.ref = i.order_ref
 WHERE true {filters}
 ORDER BY i.created_at, i.ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- order_items.count
--- How many items meet filters.
+-- The number of items that match the filters.
 SELECT count(*) AS total FROM {ws}.order_items AS i WHERE true {filters}
 
 -- order_items.numbers

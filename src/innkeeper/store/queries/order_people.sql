@@ -1,9 +1,9 @@
 -- order_people.contacts
--- Table: those whom orders belong to.
+-- Table: the contacts, to whom orders belong.
 {ws}.order_contacts
 
 -- order_people.consumers
--- Table: those who use items of orders.
+-- Table: the consumers, who use items of orders.
 {ws}.order_consumers
 
 -- order_people.items
@@ -14,13 +14,13 @@
 ) AS order_items
 
 -- order_people.columns
--- What is read of a person: guest_ref is the guest who stands for the one recorded.
+-- The columns that are read of a person: guest_ref is the survivor of the stored guest, or itself.
 p.ref, p.order_ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, p.body, p.created_at,
 p.modified_at
 
 -- order_people.create
--- A person on an order, with the items named; answers the guest who stands for the one recorded,
--- and no row when there is no such order.
+-- Create a person on an order with the items they use; returns the survivor of the stored guest or
+-- itself. No row if the order does not exist.
 WITH parent AS (
     SELECT ref FROM {ws}.orders WHERE ref = %(order)s FOR KEY SHARE
 ), used AS (
@@ -35,7 +35,7 @@ SELECT coalesce(survivor_ref, guests.ref) AS guest_ref
 FROM {ws}.guests, parent WHERE guests.ref = %(guest)s
 
 -- order_people.note_join
--- Part of creating a person: that a record joined the guest, and why.
+-- Part of `order_people.create`: store that the record joined the guest, with the reason.
 , noted AS (
     INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
     SELECT %(guest)s, %(rule)s, %(evidence)s, %(source)s, ref, %(actor)s, %(now)s FROM parent
@@ -47,47 +47,47 @@ SELECT {columns} FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
 WHERE p.ref = %(ref)s
 
 -- order_people.lock
--- One person by ref, held until the transaction ends; recorded_ref is the guest as recorded.
+-- Lock one person by ref until the transaction ends; recorded_ref is the guest as stored.
 SELECT {columns}, p.guest_ref AS recorded_ref
 FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
 WHERE p.ref = %(ref)s FOR NO KEY UPDATE OF p
 
 -- order_people.rewrite
--- New fields and guest for a locked person; answers the guest who stands for the one recorded.
+-- Store new fields and guest of a locked person; returns the survivor of that guest, or itself.
 WITH rewritten AS (
     UPDATE {table} SET guest_ref = %(guest)s, body = %(body)s, modified_at = %(now)s
     WHERE ref = %(ref)s
 )
 SELECT coalesce(survivor_ref, ref) AS guest_ref FROM {ws}.guests WHERE ref = %(guest)s
 
--- order_people.forget_items
--- A locked consumer uses no items any more.
+-- order_people.delete_items
+-- Delete the item links of a locked consumer.
 DELETE FROM {ws}.order_consumer_items WHERE order_consumer_ref = %(ref)s
 
 -- order_people.use_items
--- The items a locked consumer uses.
+-- Insert the item links of a locked consumer.
 INSERT INTO {ws}.order_consumer_items (order_consumer_ref, order_item_ref, position)
 SELECT %(ref)s, item, position
 FROM unnest(%(items)s::uuid[]) WITH ORDINALITY AS named (item, position)
 
 -- order_people.items_of_order
--- Those of the named items that belong to an order, kept from being deleted.
+-- Lock those of the items that belong to an order against deletion.
 SELECT ref FROM {ws}.order_items
 WHERE ref = ANY (%(items)s::uuid[]) AND order_ref = %(order)s FOR KEY SHARE
 
 -- order_people.delete
--- Take a person off an order.
+-- Delete a person from an order.
 DELETE FROM {table} WHERE ref = %(ref)s
 
 -- order_people.list
--- A page of an order's people, oldest first, each row with the number of all.
+-- A page of an order's people, oldest first, each row with the total.
 SELECT {columns}, ({total}) AS total
 FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
 WHERE p.order_ref = %(order)s
 ORDER BY p.created_at, p.ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- order_people.count
--- How many people of this kind an order has.
+-- The number of an order's people of this kind.
 SELECT count(*) AS total FROM {table} AS p WHERE p.order_ref = %(order)s
 
 -- order_people.of_many
@@ -97,15 +97,15 @@ WHERE p.order_ref = ANY (%(parents)s::uuid[])
 ORDER BY p.created_at, p.ref
 
 -- order_people.contacts_of
--- An order's contacts as recorded: a consumer may be one of them (ID-7).
+-- An order's contacts with the guests as stored: a consumer may match one of them (ID-7).
 SELECT body, guest_ref FROM {ws}.order_contacts WHERE order_ref = %(order)s ORDER BY created_at DESC, ref
 
 -- order_people.is_contact
--- Whether a guest is recorded as a contact of an order already (N-21): a guest merged into it does
--- not count, since the link must stand when that merge is undone.
-SELECT true AS found FROM {ws}.order_contacts
+-- Whether a guest is stored as a contact of an order (N-21). A guest merged into it does not count:
+-- the link must remain when that merge is undone.
+SELECT true AS is_contact FROM {ws}.order_contacts
 WHERE order_ref = %(order)s AND guest_ref = %(guest)s LIMIT 1
 
 -- order_people.exists
--- Whether there is such a person.
-SELECT true AS found FROM {table} AS p WHERE p.ref = %(ref)s
+-- Whether a person exists.
+SELECT true AS is_stored FROM {table} AS p WHERE p.ref = %(ref)s

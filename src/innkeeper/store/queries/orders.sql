@@ -1,5 +1,5 @@
 -- orders.place
--- Create an order, or update the one it is (O-1 to O-3); `fresh` tells which.
+-- Create an order, or update the one it matches (O-1 to O-3); `fresh` is true for a new one.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, is_new AS fresh,
     pg_current_xact_id()::xid::text AS row_version
 FROM {ws}.create_or_update_order(
@@ -16,35 +16,35 @@ FROM {ws}.orders CROSS JOIN LATERAL (SELECT orders.ref) AS parent
 WHERE orders.ref = %(ref)s {filters}
 
 -- orders.lock
--- One order by ref, held until the transaction ends.
+-- Lock one order by ref until the transaction ends.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, xmin::text AS row_version
 FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR NO KEY UPDATE
 
 -- orders.hold
--- One order by ref, kept from being deleted until the transaction ends.
+-- Lock one order by ref against deletion until the transaction ends.
 SELECT ref, ordered_at FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR KEY SHARE
 
 -- orders.rewrite
--- New fields for a locked order.
+-- Store new fields of a locked order.
 UPDATE {ws}.orders SET body = %(body)s, modified_at = %(now)s WHERE ref = %(ref)s
 RETURNING xmin::text AS row_version
 
 -- orders.delete
--- Remove an order and all that is part of it (O-11).
+-- Delete an order with its items, contacts, consumers and data extensions (O-11).
 DELETE FROM {ws}.orders WHERE ref = %(ref)s {filters}
 
 -- orders.list
--- A page of orders, each row with the number of all.
+-- A page of orders, each row with the total.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, ({total}) AS total
 FROM {ws}.orders WHERE true {filters}
 ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
 
 -- orders.count
--- How many orders meet filters.
+-- The number of orders that match the filters.
 SELECT count(*) AS total FROM {ws}.orders WHERE true {filters}
 
 -- orders.count_all
--- How many orders there are, without counting them.
+-- The number of all orders, from stored counts.
 SELECT coalesce(sum(orders), 0)::bigint AS total FROM {ws}.order_counts
 
 -- orders.by_reference_id
@@ -54,13 +54,13 @@ AND reference_key = %(reference_key)s AND reference_id = %(reference_id)s
 -- orders.by_guest_ref
 -- Filter: orders that a live guest, or one merged into it, is a contact or consumer of (O-8).
 AND orders.ref = ANY (ARRAY(
-    WITH same AS (
+    WITH merged_group AS (
         SELECT g.ref FROM {ws}.guests AS g
         WHERE g.ref = %(guest_ref)s AND g.survivor_ref IS NULL OR g.survivor_ref = %(guest_ref)s
     )
-    SELECT order_ref FROM {ws}.order_contacts JOIN same ON guest_ref = same.ref
+    SELECT order_ref FROM {ws}.order_contacts JOIN merged_group ON guest_ref = merged_group.ref
     UNION
-    SELECT order_ref FROM {ws}.order_consumers JOIN same ON guest_ref = same.ref
+    SELECT order_ref FROM {ws}.order_consumers JOIN merged_group ON guest_ref = merged_group.ref
 ))
 
 -- orders.sort_created_at_asc
@@ -80,5 +80,5 @@ ordered_at ASC,
 ordered_at DESC,
 
 -- orders.sort_last
--- Default order, and what makes every order a total one (L-10).
+-- Default sort order, and the last sort keys of every other, which make it unique (L-10).
 created_at, ref

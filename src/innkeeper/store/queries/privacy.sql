@@ -1,22 +1,22 @@
 -- privacy.lock_groups
--- Live guests with all that they stand for: nothing more can be linked to them.
+-- Lock live guests with the guests merged into them, so that no more rows can refer to them.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE ref = ANY (%(roots)s::uuid[]) OR survivor_ref = ANY (%(roots)s::uuid[])
 ORDER BY ref FOR UPDATE
 
 -- privacy.root
--- Who stands for a guest; itself when it is live.
+-- The survivor of a guest; itself if it is live.
 SELECT coalesce(survivor_ref, ref) AS root FROM {ws}.guests WHERE ref = %(ref)s
 
 -- privacy.open_sessions
--- Those of some live guests who are at it right now, or whom they stand for.
+-- Which of these live guests have an open session, by themselves or by a guest merged into them.
 SELECT DISTINCT coalesce(g.survivor_ref, g.ref) AS root
 FROM {ws}.guests AS g JOIN {ws}.sessions AS s ON s.guest_ref = g.ref
 WHERE (g.ref = ANY (%(roots)s::uuid[]) OR g.survivor_ref = ANY (%(roots)s::uuid[]))
   AND s.closed_at IS NULL AND s.cut_at IS NULL AND s.expires_at >= %(now)s
 
 -- privacy.orders
--- Orders that go with their guests: those that nobody else is a contact of (G-7).
+-- Orders to delete with their guests: those without another contact (G-7).
 SELECT o.ref FROM {ws}.orders AS o
 WHERE o.ref IN (
     SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
@@ -28,109 +28,110 @@ WHERE o.ref IN (
 )
 
 -- privacy.erase_order_items
--- Items of orders that go.
+-- Delete the items of erased orders.
 DELETE FROM {ws}.order_items WHERE order_ref = ANY (%(orders)s::uuid[])
 
 -- privacy.erase_orders
--- Orders that go.
+-- Delete erased orders.
 DELETE FROM {ws}.orders WHERE ref = ANY (%(orders)s::uuid[])
 
 -- privacy.erase_order_contacts
--- Guests as contacts of orders that stay.
+-- Delete the guests as contacts of the other orders.
 DELETE FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_order_consumers
--- Guests as consumers of orders that stay.
+-- Delete the guests as consumers of the other orders.
 DELETE FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_answers
--- Kept first answers that name a guest or an order that goes.
+-- Delete stored first responses that name an erased guest or order.
 DELETE FROM {ws}.idempotency WHERE EXISTS (
     SELECT FROM regexp_matches(convert_from(body, 'UTF8'),
-        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS found
-    WHERE found[1]::uuid = ANY (%(guests)s::uuid[] || %(orders)s::uuid[])
+        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS ref
+    WHERE ref[1]::uuid = ANY (%(guests)s::uuid[] || %(orders)s::uuid[])
 )
 
 -- privacy.erase_guarded
--- What guards stopped of the guests.
+-- Delete blocked evidence of the guests.
 DELETE FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[]
 
 -- privacy.erase_events
--- Events of the guests.
+-- Delete the events of the guests.
 DELETE FROM {ws}.events WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_sessions
--- Sessions of the guests.
+-- Delete the sessions of the guests.
 DELETE FROM {ws}.sessions WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_quarantine
--- Events of the guests that wait in quarantine.
+-- Delete quarantined events of the guests.
 DELETE FROM {ws}.quarantine WHERE guest_ref = ANY (%(guests)s::uuid[])
    OR browser_ref IN (SELECT ref FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[]))
 
 -- privacy.erase_browsers
--- Browsers of the guests.
+-- Delete the browsers of the guests.
 DELETE FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_extensions
--- Data extensions of the guests.
+-- Delete the data extensions of the guests.
 DELETE FROM {ws}.guest_extensions WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_merges
--- Entries of the ledger with the guests, and their evidence.
+-- Delete the merges of the guests, with their evidence.
 DELETE FROM {ws}.merges
 WHERE survivor_ref = ANY (%(guests)s::uuid[]) OR absorbed_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_journal
--- Writes to the guests that were kept for undoing merges.
+-- Delete the journalled changes of the guests.
 DELETE FROM {ws}.guest_journal
 WHERE guest_ref = ANY (%(guests)s::uuid[]) OR source_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_joins
--- Why records joined the guests, and their evidence.
+-- Delete the joins of records to the guests, with their evidence.
 DELETE FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_keys
--- What the guests were found by.
+-- Delete the identity keys of the guests.
 DELETE FROM {ws}.guest_keys WHERE guest_ref = ANY (%(guests)s::uuid[])
 
 -- privacy.erase_failures
--- Records of batches that failed and bear the ref of a guest.
+-- Delete failures of batch records that have the ref of a guest.
 DELETE FROM {ws}.batch_failures
-WHERE ref = ANY (SELECT ref::text FROM unnest(%(guests)s::uuid[]) AS gone (ref))
+WHERE ref = ANY (SELECT ref::text FROM unnest(%(guests)s::uuid[]) AS erased (ref))
 
 -- privacy.erase_jobs
--- Background jobs that name a guest and are over.
+-- Delete finished background jobs that name a guest.
 DELETE FROM jobs.procrastinate_jobs
 WHERE status NOT IN ('todo', 'doing') AND EXISTS (
-    SELECT FROM unnest(%(guests)s::uuid[]) AS gone (ref) WHERE position(ref::text IN args::text) > 0
+    SELECT FROM unnest(%(guests)s::uuid[]) AS erased (ref)
+    WHERE position(ref::text IN args::text) > 0
 )
 
 -- privacy.erase_guests
--- The guests themselves.
+-- Delete the guests.
 DELETE FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
 
 -- privacy.remember_erased
--- What files at rest are still to be searched for.
+-- Store erased guests that must still be removed from files at rest.
 INSERT INTO {ws}.erased (digest, guest_ref, erased_at)
 SELECT digest, guest_ref, %(now)s
 FROM unnest(%(digests)s::bytea[], %(guests)s::uuid[]) AS new (digest, guest_ref)
--- In one order for everybody, so that two erasures cannot wait for each other.
+-- Always in the same order, so that two erasures cannot deadlock.
 ORDER BY digest
 ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 
 -- privacy.erased
--- Everything files at rest are still to be searched for.
+-- The erased guests that must still be removed from files at rest.
 SELECT digest, guest_ref, erased_at FROM {ws}.erased
 
 -- privacy.forget_erased
--- Files at rest hold nothing any more of these; what was erased again meanwhile stays.
+-- Delete erased guests that are removed from files at rest, unless they were erased again since.
 DELETE FROM {ws}.erased AS e USING unnest(%(digests)s::bytea[], %(times)s::timestamptz[])
     AS done (digest, erased_at)
 WHERE e.digest = done.digest AND e.erased_at = done.erased_at
 
 -- privacy.guests
--- Guests with all that is kept of them.
+-- Guests with all their columns.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
 
@@ -200,14 +201,14 @@ SELECT ref, session_ref, browser_ref, guest_ref, at, type, channel, point_of_sal
 FROM {ws}.events WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY at, ref
 
 -- privacy.quarantine
--- Events of guests that wait in quarantine.
+-- Quarantined events of guests.
 SELECT ref, reason, detail, message, type, browser_ref, received_at FROM {ws}.quarantine
 WHERE guest_ref = ANY (%(guests)s::uuid[])
    OR browser_ref IN (SELECT ref FROM {ws}.browsers WHERE guest_ref = ANY (%(guests)s::uuid[]))
 ORDER BY received_at, ref
 
 -- privacy.merges
--- Entries of the ledger with guests.
+-- Merges of guests.
 SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at, undone_at,
     undone_by
 FROM {ws}.merges
@@ -215,12 +216,12 @@ WHERE survivor_ref = ANY (%(guests)s::uuid[]) OR absorbed_ref = ANY (%(guests)s:
 ORDER BY merged_at, ref
 
 -- privacy.journal
--- Writes to guests that are kept for undoing merges.
+-- Journalled changes of guests, stored to undo merges.
 SELECT guest_ref, source_ref, merges, intent FROM {ws}.guest_journal
 WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY sequence
 
 -- privacy.joins
--- Why records joined guests, and why those that were posted are guests.
+-- Joins of records to guests, and the creation reasons of posted guests.
 SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM (
     SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at, sequence
     FROM {ws}.guest_joins WHERE guest_ref = ANY (%(guests)s::uuid[])
@@ -231,7 +232,7 @@ SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM (
 ) AS joins ORDER BY sequence, guest_ref
 
 -- privacy.guarded
--- What guards stopped of guests.
+-- Blocked evidence of guests.
 SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at
 FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[] ORDER BY sequence
 
@@ -242,17 +243,17 @@ FROM {ws}.segment_members AS m JOIN {ws}.segments AS s ON s.ref = m.segment_ref
 WHERE m.guest_ref = ANY (%(guests)s::uuid[]) ORDER BY m.since, s.name
 
 -- privacy.audience_exports_of
--- Files of exports at rest that guests are in.
+-- Files of audience exports at rest that contain guests.
 SELECT e.name, f.execution_ref, f.number, f.delta_action, x.finished_at
 FROM {ws}.export_files AS f JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
 JOIN {ws}.exports AS e ON e.ref = x.export_ref
 WHERE f.guests && %(guests)s::uuid[] ORDER BY x.finished_at, f.number
 
 -- privacy.answers
--- Kept first answers that name guests.
+-- Stored first responses that name guests.
 SELECT status, convert_from(body, 'UTF8') AS body, created_at FROM {ws}.idempotency
 WHERE EXISTS (
     SELECT FROM regexp_matches(convert_from(body, 'UTF8'),
-        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS found
-    WHERE found[1]::uuid = ANY (%(guests)s::uuid[])
+        '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})', 'g') AS ref
+    WHERE ref[1]::uuid = ANY (%(guests)s::uuid[])
 )

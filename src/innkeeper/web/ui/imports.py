@@ -213,7 +213,7 @@ async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Re
                 source = await anyio.to_thread.run_sync(stack.enter_context, opening)
             chunks = import_files.first_chunks(layout, source, TRIED_BYTES)
             # Chunks are of a thousand records at most.
-            await imports.rehearse(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
+            await imports.dry_run(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
     except TooLong:
         whole = False
     except Unreadable as error:
@@ -260,7 +260,7 @@ async def _reject_lines(lend: Lend, ref: UUID) -> Body:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["line", "reason"])
-    async for failure in batches.failures_lent(lend, ref):
+    async for failure in batches.stream_failures(lend, ref):
         told = _rejection_of(failure)
         writer.writerow([told["line"], guarded("; ".join(map(str, told["reasons"])))])
         if text.tell() >= BLOCK_BYTES:

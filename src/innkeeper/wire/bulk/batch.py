@@ -89,7 +89,7 @@ async def _one(work: Work, request: EndpointRequest) -> Record:
     ref: UUID = request.refs()["batch"]
     batch = await batches.fetch(work, ref)
     if batch["holds"] != "batch":
-        raise batches.unknown(ref)
+        raise batches.unknown_batch(ref)
     return batch
 
 

@@ -32,7 +32,7 @@ async def write(
         nonlocal written
         columns = {}
         if form != "ndjson":
-            columns = export_records.columns(entity, await file_exports.pairs(work, entity))
+            columns = export_records.columns(entity, await file_exports.list_pairs(work, entity))
         flat = export_records.flat_event if entity == "events" else export_records.flat
         mark = guarded if is_guarded else str
         with writer(form, stream, columns, compressed=compressed, mark=mark) as put:
@@ -41,17 +41,17 @@ async def write(
                 written += len(values)
                 told(written)
 
-    await file_exports.one_moment(work, act)
+    await file_exports.read_snapshot(work, act)
     return written
 
 
 async def _values(work: Work, entity: Entity) -> AsyncIterator[list[Value]]:
     if entity == "guests":
-        async for page in file_exports.guests(work):
+        async for page in file_exports.read_guests(work):
             yield [export_records.guest(*one) for one in page]
     elif entity == "orders":
-        async for records, parts in file_exports.orders(work):
+        async for records, parts in file_exports.read_orders(work):
             yield [export_records.order(record, parts) for record in records]
     else:
-        async for rows in file_exports.events(work):
+        async for rows in file_exports.read_events(work):
             yield [export_records.event(row) for row in rows]

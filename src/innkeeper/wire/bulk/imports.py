@@ -62,7 +62,7 @@ async def create_import(work: Work, request: EndpointRequest) -> EndpointRespons
     mapping = None if told is None else mapping_of(entity, told)
     layout = Layout(entity, form, compressed, mapping)
     holds: Any = entity
-    made = await imports.create(work, holds, layout.about(), checksum, size, rehearsal=dry_run)
+    made = await imports.create(work, holds, layout.about(), checksum, size, dry_run=dry_run)
     shown = await _import(work, made, request.base)
     return EndpointResponse(shown, 201, shown["href"])
 
@@ -122,7 +122,7 @@ async def _import(work: Work, batch: Record, base: str) -> dict[str, Any]:
         "entity": batch["holds"],
         "format": batch["about"]["format"],
         "compressed": batch["about"]["compressed"],
-        "dryRun": imports.is_rehearsal(batch),
+        "dryRun": imports.is_dry_run(batch),
         "status": batch["state"],
         "records": batch["records"],
         "outcomes": batch["outcomes"],

@@ -29,7 +29,7 @@ ASK_AGAIN: Final = "somebody in this file was erased: upload it again without th
 async def search_exports(work: Work) -> int:
     """Remove every export: each may hold who was erased. How many there were."""
     kept = [row["ref"] for row in await file_exports.list_with_files(work)]
-    await try_each(kept, partial(file_exports.remove, work), "removing an export")
+    await try_each(kept, partial(file_exports.delete_file, work), "removing an export")
     return len(kept)
 
 
@@ -47,11 +47,11 @@ async def search_uploads(
         nonlocal changed
         async with work.transaction():
             # Whoever applies it waits here, and then opens the file again.
-            batch = await batches.held(work, ref)
+            batch = await batches.lock_batch(work, ref)
             if batch["finished_at"] is None:
                 changed += await _search(work, files, batch, book, gone)
 
-    refs = await batches.unfinished(work) if gone else []
+    refs = await batches.list_unfinished(work) if gone else []
     await try_each(refs, search, "searching an upload for erased guests")
     return changed
 
@@ -61,7 +61,7 @@ async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[st
     book = await rulebook.read(work)
     keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))
     found: list[dict[str, Any]] = []
-    for ref in await batches.unfinished(work):
+    for ref in await batches.list_unfinished(work):
         batch = await batches.fetch(work, ref)
         for entry in await _matching(work, files, batch, book, frozenset(keys)):
             told: Any = entry.what
@@ -79,14 +79,14 @@ async def _search(
     layout = Layout.of(batch, tracking=True)
     if layout.format != "ndjson":
         files.remove(name)
-        await batches.move(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
+        await batches.set_state(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
         return True
     numbers = frozenset(entry.line for entry in found)
     async with files.fetched(name) as path:
         with files.staged() as staged:
             await asyncio.to_thread(_write_without, path, numbers, staged)
             await asyncio.to_thread(files.put, name, staged)
-    await batches.rewritten(work, batch["ref"])
+    await batches.mark_rewritten(work, batch["ref"])
     return True
 
 
