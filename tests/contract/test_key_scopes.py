@@ -1,9 +1,11 @@
 """S7: what an API key may do: its scopes, and the matrix of all routes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from calling import NOBODY, Api
 from sites import Site
@@ -332,3 +334,51 @@ def _cannot_widen(developer: Person, site: Site, api: Api) -> None:
     assert widen.status_code == 403
     assert developer.post("/settings/oauth", action="create", name="x").status_code == 403
     assert api.get("/v2.1/guests").status_code == 200
+
+
+def test_s8_addresses_of_users_are_masked_for_keys_without_personal_data(
+    api: Api, site: Site
+) -> None:
+    """Who merged, applied rules or changed a segment; a key with either scope sees it."""
+    person = log_in(site, "owner")
+    one, other = (api.guest(firstName=name)["ref"] for name in ("Ann", "Bea"))
+    page = person.get(f"/guests/{one}/merge?other={other}").text
+    version = re.search(r'name="version" value="([^"]+)"', page)
+    assert version is not None
+    form = {"one": one, "other": other, "survivor": one, "version": version[1]}
+    assert person.post(f"/guests/{one}/merge?other={other}", **form).status_code == 303
+    segment = api.post(SEGMENTS, json={"name": "Mine", "definition": definition(COUNTRY)}).json()[
+        "ref"
+    ]
+
+    api.post("/innkeeper/v1/identity/apply", json={})
+    with psycopg.connect(site.dsn, autocommit=True) as connection:
+        # As the screens and the command of a user do.
+        for table, column in (
+            *(("segments", "modified_by"), ("segment_revisions", "modified_by")),
+            ("identity_jobs", "actor"),
+        ):
+            connection.execute(f"UPDATE ws_live.{table} SET {column} = %s", [person.email])
+    paths = (
+        "/innkeeper/v1/merges",
+        f"/innkeeper/v1/guests/{one}/identity/history",
+        f"/innkeeper/v1/guests/{one}/identity",
+    )
+    open_paths = (
+        "/innkeeper/v1/identity/jobs",
+        f"{SEGMENTS}/{segment}",
+        f"{SEGMENTS}/{segment}/revisions",
+    )
+    for path in (*paths, *open_paths):
+        answer = api.get(path)
+        assert person.email in answer.text, (path, answer.text)
+    with keyed(site, Scope.READ, Scope.WRITE, Scope.DELETE) as plain:
+        for path in open_paths:
+            answer = plain.get(path)
+            assert answer.status_code == 200
+            assert person.email not in answer.text, path
+            assert "o•••@•••" in answer.text, path
+    with keyed(site, Scope.READ, Scope.ADMINISTRATION) as administrator:
+        for path in open_paths:
+            assert person.email in administrator.get(path).text, path
+    person.http.close()

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper.errors import Forbidden
+from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.personal import is_personal, personal_fields_in
 from innkeeper.rules.scopes import Scope, in_order
 from innkeeper.wire.routes import OPEN, Operation, Route
@@ -128,6 +129,13 @@ def require_for_query(view: View, query: Mapping[str, str], scopes: Collection[S
 
 def _personal_filter(field: str) -> bool:
     return field in _FILTERS or is_personal(field)
+
+
+def masked_actor(actor: str, scopes: Collection[Scope]) -> str:
+    """Who did something, as a key may see it: addresses of users only with the scope
+    `personal_data` or `administration`."""
+    is_shown = Scope.PERSONAL_DATA in scopes or Scope.ADMINISTRATION in scopes
+    return actor if is_shown else masked_addresses(actor)
 
 
 @cache

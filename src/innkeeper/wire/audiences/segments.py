@@ -17,7 +17,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
-from innkeeper.wire.scopes import refuse_lacking, require_for_definition
+from innkeeper.wire.scopes import masked_actor, refuse_lacking, require_for_definition
 
 V4: Final = "/v4/segmentDefinitions"
 OWN: Final = "/innkeeper/v1/segments"
@@ -47,7 +47,7 @@ def represent(row: Record, request: EndpointRequest, client_key: str) -> dict[st
         "revisions": {"href": f"{base}{OWN}/{row['ref']}/revisions"},
         "revision": row["revision"],
         "archived": row["archived"],
-        "modifiedByRef": row["modified_by"],
+        "modifiedByRef": masked_actor(row["modified_by"], request.scopes),
         "modifiedAt": row["modified_at"],
         "createdAt": row["created_at"],
         "webhook": row["webhook"],
@@ -148,7 +148,11 @@ async def revisions(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the segment was, newest first."""
     rows = await segments.revisions(work, _segment(request))
     names = ("revision", "name", "definition", "modified_by", "modified_at")
-    items = [_record({**row, "definition": _definition_of(row, request)}, *names) for row in rows]
+    items = []
+    for row in rows:
+        actor = masked_actor(row["modified_by"], request.scopes)
+        shown = {"definition": _definition_of(row, request), "modified_by": actor}
+        items.append(_record({**row, **shown}, *names))
     return EndpointResponse({"items": items})
 
 

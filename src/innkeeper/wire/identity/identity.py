@@ -17,6 +17,7 @@ from innkeeper.wire import pagination
 from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag
 from innkeeper.wire.naming import camel
+from innkeeper.wire.scopes import masked_actor
 from innkeeper.wire.views import View
 
 RULES: Final = "/v2/tenants/identity-rules"
@@ -29,6 +30,8 @@ MOST_PROBLEMS: Final = 100
 _FIELDS: Final = {camel(name): name for name in FIELDS}
 FIELD_NAMES: Final = tuple(_FIELDS)
 """Guest fields that a rule may name, as they are spelt in `fields`."""
+_ACTORS: Final = frozenset({"actor", "by", "undone_by"})
+"""Members that say who did something: an address of a user, a client key or a job."""
 _TEXTS: Final = ListOf(Text())
 _RULE: Final = ObjectOf({"identityRule": Text(MAX_NAME), "providers": _TEXTS, "fields": _TEXTS})
 
@@ -119,8 +122,9 @@ def represent_rule(rule: IdentityRule) -> dict[str, Any]:
     )
 
 
-def represent(record: Record, base: str) -> dict[str, Any]:
-    """A record of ours: camelCase, guests as links, instants as text, nothing that is null."""
+def represent(record: Record, request: EndpointRequest) -> dict[str, Any]:
+    """A record of ours: camelCase, guests as links, instants as text, nothing that is null; who did
+    something as the caller may see it."""
     out: dict[str, Any] = {}
     for name, value in record.items():
         # Lists carry the number of all on each row; a job's total is its own.
@@ -128,23 +132,25 @@ def represent(record: Record, base: str) -> dict[str, Any]:
         if value is None or counted:
             continue
         if name.endswith("_ref") and name != "source_ref":
-            out[camel(name.removesuffix("_ref"))] = _guest(value, base)
+            out[camel(name.removesuffix("_ref"))] = _guest(value, request.base)
         elif name in ("guest", "survivor") and not isinstance(value, dict):
-            out[name] = _guest(value, base)
+            out[name] = _guest(value, request.base)
         elif name == "guests" and isinstance(value, list):
-            out[name] = [_guest(guest, base) for guest in value]
+            out[name] = [_guest(guest, request.base) for guest in value]
         elif name == "evidence":
             out[name] = [_evidence(part) for part in value]
+        elif name in _ACTORS:
+            out[camel(name)] = masked_actor(value, request.scopes)
         else:
-            out[camel(name)] = _plain(value, base)
+            out[camel(name)] = _plain(value, request)
     return out
 
 
-def _plain(value: Any, base: str) -> Any:
+def _plain(value: Any, request: EndpointRequest) -> Any:
     if isinstance(value, dict):
-        return represent(value, base)
+        return represent(value, request)
     if isinstance(value, list):
-        return [_plain(one, base) for one in value]
+        return [_plain(one, request) for one in value]
     return iso(value) if hasattr(value, "isoformat") else value
 
 
@@ -156,8 +162,8 @@ def _guest(ref: Any, base: str) -> dict[str, str]:
     return {"ref": str(ref), "href": f"{base}/v2.1/guests/{ref}"}
 
 
-def _merge(row: Record, base: str) -> dict[str, Any]:
-    return {"href": f"{base}{OWN}/merges/{row['ref']}", **represent(row, base)}
+def _merge(row: Record, request: EndpointRequest) -> dict[str, Any]:
+    return {"href": f"{request.base}{OWN}/merges/{row['ref']}", **represent(row, request)}
 
 
 def _body(request: EndpointRequest) -> dict[str, Any]:
@@ -206,7 +212,7 @@ def _rules(book: IdentityRules) -> EndpointResponse:
 
 
 def _guards(book: IdentityRules, request: EndpointRequest) -> EndpointResponse:
-    guards = represent(rule_settings.represent_guards(book), request.base)
+    guards = represent(rule_settings.represent_guards(book), request)
     return EndpointResponse(guards, etag=etag(str(book.version)))
 
 
@@ -245,7 +251,7 @@ async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
     told = await rule_changes.preview(work, _rules_sent(request))
     guests = told.pop("guests")
-    out = {"guests": guests, **represent(told, request.base)}
+    out = {"guests": guests, **represent(told, request)}
     return EndpointResponse(out)
 
 
@@ -253,13 +259,13 @@ async def apply(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
     job = await rule_settings.apply_rules(work, _rules_sent(request), request.expected)
     location = f"{request.base}{OWN}/identity/jobs/{job['ref']}"
-    return EndpointResponse({"href": location, **represent(job, request.base)}, 202, location)
+    return EndpointResponse({"href": location, **represent(job, request)}, 202, location)
 
 
 async def list_jobs(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Rule changes, newest first."""
     page = await rule_settings.list_jobs(work, pagination.wanted(_LIST, request.query))
-    items = [represent(row, request.base) for row in page.items]
+    items = [represent(row, request) for row in page.items]
     return _page(_LIST, request, f"{OWN}/identity/jobs", page.total, items)
 
 
@@ -268,7 +274,7 @@ async def fetch_job(work: Work, request: EndpointRequest) -> EndpointResponse:
     ref = request.refs()["job"]
     job = await rule_settings.fetch_job(work, ref)
     href = f"{request.base}{OWN}/identity/jobs/{ref}"
-    return EndpointResponse({"href": href, **represent(job, request.base)})
+    return EndpointResponse({"href": href, **represent(job, request)})
 
 
 async def fetch_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -312,15 +318,15 @@ async def change_guards(work: Work, request: EndpointRequest) -> EndpointRespons
 async def list_guarded(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What guards kept from identifying, newest first."""
     page = await rule_settings.list_guarded(work, pagination.wanted(_LIST, request.query))
-    items = [represent(row, request.base) for row in page.items]
+    items = [represent(row, request) for row in page.items]
     return _page(_LIST, request, f"{OWN}/identity/guarded", page.total, items)
 
 
 async def why(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
     told = await merges.explain(work, **request.refs())
-    rows = {"merges": [_merge(row, request.base) for row in told.pop("merges")]}
-    return EndpointResponse(represent(told, request.base) | rows)
+    rows = {"merges": [_merge(row, request) for row in told.pop("merges")]}
+    return EndpointResponse(represent(told, request) | rows)
 
 
 async def history(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -328,8 +334,8 @@ async def history(work: Work, request: EndpointRequest) -> EndpointResponse:
     events = await merges.history(work, **request.refs())
     return EndpointResponse(
         [
-            represent({**event, "merge": None}, request.base)
-            | {"merge": _merge(event["merge"], request.base)}
+            represent({**event, "merge": None}, request)
+            | {"merge": _merge(event["merge"], request)}
             for event in events
         ]
     )
@@ -351,7 +357,7 @@ async def create_merge(work: Work, request: EndpointRequest) -> EndpointResponse
             refs[name] = ref
     if problems:
         raise Invalid(*problems)
-    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request.base)
+    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request)
     return EndpointResponse(told, 201, told["href"])
 
 
@@ -362,15 +368,15 @@ async def list_merges(work: Work, request: EndpointRequest) -> EndpointResponse:
     except pagination.NoHit:
         return _page(_LIST, request, f"{OWN}/merges", 0, [])
     page = await merges.list_(work, wanted, wanted.filters.get("guest"))
-    items = [_merge(row, request.base) for row in page.items]
+    items = [_merge(row, request) for row in page.items]
     return _page(_MERGES, request, f"{OWN}/merges", page.total, items)
 
 
 async def fetch_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
     """One merge."""
-    return EndpointResponse(_merge(await merges.fetch(work, **request.refs()), request.base))
+    return EndpointResponse(_merge(await merges.fetch(work, **request.refs()), request))
 
 
 async def undo_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
     """The merge, undone."""
-    return EndpointResponse(_merge(await merges.undo(work, **request.refs()), request.base))
+    return EndpointResponse(_merge(await merges.undo(work, **request.refs()), request))
