@@ -27,9 +27,9 @@ from innkeeper.actions.admin import background, oauth
 from innkeeper.actions.audiences import (
     audience_exports,
     deliveries,
+    delivery_slots,
     export_runs,
     webhooks,
-    workspace_share,
 )
 from innkeeper.jobs import worker
 from innkeeper.store.work import Work
@@ -536,8 +536,7 @@ def test_destinations_that_are_down_delay_only_themselves(
 ) -> None:
     """Issue 6: more of them than slots for deliveries, and a job of another kind."""
     monkeypatch.setattr(deliveries, "POST_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(workspace_share, "SLOTS", 8)  # four of one workspace
-    monkeypatch.setattr(deliveries, "FAILING_SLOTS", 3)
+    monkeypatch.setattr(delivery_slots.FILES.slow, "slots", 6)  # three of one workspace
     monkeypatch.setattr(worker, "CONCURRENCY", 1)
     api.guest()
     segment = made(api, guests_where(rule("ref", "is not null")))

@@ -1,9 +1,10 @@
 """S5: a receiver that is slow stops nobody else's messages, in no workspace."""
 
+import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +17,8 @@ from test_segments_api import jobs
 from waiting import PATIENCE_SECONDS, until
 
 from innkeeper.actions.admin import stored_secrets
-from innkeeper.actions.audiences import webhooks, workspace_share
-from innkeeper.actions.audiences.workspace_share import SLOTS, workspace_slot
+from innkeeper.actions.audiences import delivery_slots, webhooks
+from innkeeper.actions.audiences.delivery_slots import DeliverySlots, SlotClass
 from innkeeper.store.work import Work
 
 __all__ = ["jobs", "receiver"]
@@ -140,38 +141,117 @@ def test_s5_messages_to_one_address_keep_their_order_and_a_long_turn_ends(
 
 
 @pytest.mark.parametrize("workspaces", [1, 2, 5, 20])
-def test_s5_slow_addresses_of_several_workspaces_leave_slots_to_others(workspaces: int) -> None:
-    """S5: 64 slow addresses of each; another workspace has a slot all the same."""
-    with ExitStack() as stack:
-        taken = [
-            stack.enter_context(workspace_slot(f"slow{number % workspaces}"))
-            for number in range(64 * workspaces)
-        ]
-        share = SLOTS // (workspaces + 1)
-        assert share * workspaces <= sum(taken) < SLOTS
-        assert stack.enter_context(workspace_slot("another"))
-    assert workspace_share._running == {}
+def test_s5_slow_addresses_of_several_workspaces_share_their_slots(workspaces: int) -> None:
+    """S5: however many slow addresses each of them has, another workspace has a slot."""
+    slots = SlotClass(32)
+    taken = [slots.take(f"slow{number % workspaces}") for number in range(64 * workspaces)]
+    assert 32 // (workspaces + 1) * workspaces <= sum(taken) < 32
+    assert slots.take("another")
+    for number in range(workspaces):
+        for _ in range(slots.running[f"slow{number}"]):
+            slots.release(f"slow{number}")
+    assert slots.running == {"another": 1}
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> DeliverySlots:
+    """Slots for messages that remember no address."""
+    fresh = DeliverySlots(quick=64, new=32, slow=32)
+    monkeypatch.setattr(webhooks, "MESSAGES", fresh)
+    return fresh
 
 
 def test_s5_an_address_without_a_slot_asks_again_later(
-    api: Api, jobs: Any, receiver: Receiver
+    api: Api, jobs: Any, receiver: Receiver, slots: DeliverySlots
 ) -> None:
     """S5: not at once, for the queue is in order of arrival and later jobs would wait."""
     queue(jobs, receiver.url)
+    while slots.new.take("live"):
+        pass
+    assert jobs(turn_of(receiver.url)) == webhooks.SendResult(0, delivery_slots.SOON)
+    assert not receiver.got
+    slots.new.running.clear()
+    assert jobs(turn_of(receiver.url)) == webhooks.SendResult(1)
+
+
+def test_s5_slow_addresses_take_no_slot_of_those_that_answer(
+    api: Api, jobs: Any, receiver: Receiver, slots: DeliverySlots
+) -> None:
+    """S5: with every slot for new and for slow addresses taken, in 64 workspaces."""
+    queue(jobs, receiver.url)
+    assert jobs(turn_of(receiver.url)) == webhooks.SendResult(1)
+    for workspace in range(64):
+        slots.new.take(f"w{workspace}")
+        slots.slow.take(f"w{workspace}")
+    assert not slots.new.take("live")
+    assert not slots.slow.take("live")
+    queue(jobs, f"{receiver.url}/again")
+    assert jobs(turn_of(f"{receiver.url}/again")) == webhooks.SendResult(1)
+    assert slots.quick.running == {}
+    assert delivery_slots.MESSAGES.total + delivery_slots.FILES.total < delivery_slots.CONCURRENCY
+
+
+def test_s5_an_address_that_becomes_slow_moves_to_a_slow_slot(
+    api: Api,
+    jobs: Any,
+    dripping: Dripping,
+    slots: DeliverySlots,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S5: its first slot is free again, and it gets none of those any more."""
+    monkeypatch.setattr(delivery_slots, "QUICK_SECONDS", 0.1)
+    monkeypatch.setattr(webhooks, "SECONDS", 1.0)
+    queue(jobs, dripping.url)
+    held: list[tuple[int, int]] = []
+
+    async def watched(work: Work) -> webhooks.SendResult:
+        sending = asyncio.ensure_future(turn_of(dripping.url)(work))
+        while not sending.done():
+            held.append((slots.new.running.total(), slots.slow.running.total()))
+            await asyncio.sleep(0.01)
+        return await sending
+
+    assert jobs(watched) == webhooks.SendResult(0)
+    assert list(dict.fromkeys(pair for pair in held if pair != (0, 0))) == [(1, 0), (0, 1)]
+    assert slots.new.running == slots.slow.running == {}
+    (message,) = jobs(webhooks.list_all)
+    assert (message["attempts"], message["error"]) == (1, "did not answer in time")
+
+    async def next_slot(work: Work) -> Any:
+        return slots.take(work, f"{dripping.url}/other")
+
+    assert jobs(next_slot).held is slots.slow
+
+
+def test_s5_without_a_slow_slot_a_slow_request_is_cancelled_and_sent_later(
+    api: Api,
+    jobs: Any,
+    dripping: Dripping,
+    slots: DeliverySlots,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S5: that is no attempt, since the receiver had less time than it may take."""
+    monkeypatch.setattr(delivery_slots, "QUICK_SECONDS", 0.1)
+    slots.slow.running["others"] = slots.slow.slots
+    queue(jobs, dripping.url)
+    assert jobs(turn_of(dripping.url)) == webhooks.SendResult(0, delivery_slots.SOON)
+    assert dripping.hung_up.wait(PATIENCE_SECONDS)
+    assert slots.new.running == {}
+    (message,) = jobs(webhooks.list_all)
+    assert (message["attempts"], message["error"], message["sent_at"]) == (0, None, None)
+
+
+def turn_of(url: str) -> Callable[[Work], Coroutine[Any, Any, webhooks.SendResult]]:
+    """One turn of an address."""
 
     async def turn(work: Work) -> webhooks.SendResult:
         @asynccontextmanager
         async def lend() -> AsyncIterator[Work]:
             yield work
 
-        return await webhooks.send_due_messages(lend, receiver.url)
+        return await webhooks.send_due_messages(lend, url)
 
-    with ExitStack() as stack:
-        while stack.enter_context(workspace_slot("live")):
-            pass
-        assert jobs(turn) == webhooks.SendResult(0, workspace_share.SOON)
-    assert not receiver.got
-    assert jobs(turn) == webhooks.SendResult(1)
+    return turn
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from procrastinate.signals import on_stop
 from procrastinate.worker import Worker
 
 from innkeeper.actions.admin.background import DELIVERIES
-from innkeeper.actions.audiences import workspace_share
+from innkeeper.actions.audiences import delivery_slots
 from innkeeper.jobs.registry import DATABASE, TASKS
 from innkeeper.jobs.worker_locks import WorkerLock
 from innkeeper.settings import Settings
@@ -92,7 +92,7 @@ async def work_jobs(
 async def _run(
     queue: procrastinate.App, database: Database, lock: WorkerLock, *, once: bool
 ) -> None:
-    lanes = {"default": CONCURRENCY, DELIVERIES: workspace_share.SLOTS}
+    lanes = {"default": CONCURRENCY, DELIVERIES: delivery_slots.CONCURRENCY}
     workers = [_worker(queue, name, slots, database, once=once) for name, slots in lanes.items()]
 
     def stop() -> None:

@@ -2,14 +2,14 @@
 
 Progress is stored batch by batch, so an interrupted delivery resumes where it stopped. A
 destination that is down delays only its own deliveries: they run in separate threads and slots and
-hold no database connection while they wait. Deliveries to destinations whose last delivery failed
-use at most `FAILING_SLOTS`. A slow delivery releases its slot after `TURN_SECONDS`.
+hold no database connection while they wait. Destinations that are slow, or whose last delivery
+failed, have slots of their own (`delivery_slots`). A long delivery releases its slot after
+`TURN_SECONDS`.
 """
 
 import gzip
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -21,7 +21,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences import webhooks
 from innkeeper.actions.audiences.audience_exports import fetch
-from innkeeper.actions.audiences.workspace_share import workspace_slot
+from innkeeper.actions.audiences.delivery_slots import FILES, Slot, SlowSlotsFull
 from innkeeper.resources.base import Record
 from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.settings import Settings
@@ -30,9 +30,6 @@ from innkeeper.store.external_calls import outside, within
 from innkeeper.store.files import Files
 from innkeeper.store.work import Lend
 
-FAILING_SLOTS: Final = 16
-"""Slots of `workspace_share` for destinations whose last delivery failed: fewer than one workspace
-has when no other delivers."""
 POST_SECONDS: Final = 30.0
 """Time limit of one request, from the DNS lookup to the status of the response."""
 BATCH: Final = 500
@@ -46,9 +43,6 @@ STILL_SECONDS: Final = 60.0
 """An attempt fails after this time without a byte copied."""
 _SOON: Final = timedelta(seconds=2)
 
-_failing: set[UUID] = set()
-"""Executions that this process delivers to destinations whose last delivery failed."""
-
 
 @dataclass
 class _Delivery:
@@ -60,6 +54,7 @@ class _Delivery:
     execution: UUID
     shape: Record
     """How its files were written."""
+    slot: Slot
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -87,34 +82,17 @@ async def deliver(lend: Lend, execution: UUID) -> datetime | None:
             return None
         files = await work.all("exports.files", execution=execution)
         last_delivery = await work.one("exports.failing", url=row["destination"]["url"])
-        delivery = _Delivery(lend, work.settings, row, execution, stored["shape"])
     failing = bool(last_delivery and last_delivery["failing"])
-    with (
-        _failing_slot(execution, failing=failing) as free,
-        workspace_slot(work.workspace) as has_share,
-    ):
-        if not (free and has_share):
-            return clock.now() + _SOON
+    slot = FILES.take(work, row["destination"]["url"], is_slow=failing)
+    if slot is None:
+        return clock.now() + _SOON
+    with slot:
+        delivery = _Delivery(lend, work.settings, row, execution, stored["shape"], slot)
         try:
             error = await _deliver_files(delivery, files)
-        except _TurnEnded:
+        except (_TurnEnded, SlowSlotsFull):
             return clock.now() + _SOON
     return await _record_attempt(lend, stored, error)
-
-
-@contextmanager
-def _failing_slot(execution: UUID, *, failing: bool) -> Iterator[bool]:
-    """Yield whether a slot is free; failing destinations never use every slot."""
-    if not failing:
-        yield True
-    elif len(_failing) >= FAILING_SLOTS:
-        yield False
-    else:
-        _failing.add(execution)
-        try:
-            yield True
-        finally:
-            _failing.discard(execution)
 
 
 async def _deliver_files(delivery: _Delivery, files: list[Record]) -> str | None:
@@ -122,7 +100,7 @@ async def _deliver_files(delivery: _Delivery, files: list[Record]) -> str | None
     for file in files:
         try:
             error = await _deliver_file(delivery, file)
-        except _TurnEnded:
+        except (_TurnEnded, SlowSlotsFull):
             raise
         except Exception as fault:
             error = background.operator_message(fault)
@@ -163,6 +141,7 @@ async def _deliver_file(delivery: _Delivery, file: Record) -> str | None:
         is_guarded = bool(delivery.shape.get("guarded"))
         copy = _Copy(files, file["name"], target, folders, is_guarded)
         await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.last_copied)
+        delivery.slot.remember_quick()
         return await _record_progress(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)
@@ -192,7 +171,8 @@ async def _post_batch(
         "X-Innkeeper-Action": file["delta_action"] or "full",
     }
     url = export["destination"]["url"]
-    return await webhooks.post(delivery.settings, url, body, headers, POST_SECONDS)
+    posting = webhooks.post(delivery.settings, url, body, headers, POST_SECONDS)
+    return await delivery.slot.run(posting)
 
 
 async def _record_progress(delivery: _Delivery, file: Record, delivered: int) -> str | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
-from innkeeper.actions.audiences.workspace_share import SOON, workspace_slot
+from innkeeper.actions.audiences.delivery_slots import MESSAGES, SOON, Slot, SlowSlotsFull
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
@@ -78,16 +78,24 @@ async def send_due_messages(lend: Lend, url: str) -> SendResult:
     """Send the due messages of one URL until one fails or `TURN_SECONDS` are over."""
     started, delivered = time.monotonic(), 0
     with ExitStack() as stack:
+        slot: Slot | None = None
         while True:
             async with lend() as work:
                 message = await work.one("webhooks.next", url=url)
             if message is None or message["due_at"] > clock.now():
                 return SendResult(delivered)
-            if not delivered and not stack.enter_context(workspace_slot(work.workspace)):
-                return SendResult(delivered, SOON)
+            if slot is None:
+                slot = MESSAGES.take(work, url)
+                if slot is None:
+                    return SendResult(delivered, SOON)
+                stack.enter_context(slot)
             if time.monotonic() - started > TURN_SECONDS:
                 return SendResult(delivered, timedelta(0))
-            error = await _send(work.settings, message)
+            try:
+                error = await slot.run(_send(work.settings, message))
+            except SlowSlotsFull:
+                # Not an attempt: the receiver had less time than it may take.
+                return SendResult(delivered, SOON)
             async with lend() as work:
                 await _record_attempt(work, message, error)
             if error is not None:
