@@ -300,7 +300,7 @@ def test_f10_who_is_not_found_costs_no_count(
 
 def test_f10_words_of_phone_numbers(connection: psycopg.Connection) -> None:
     """The words that phone numbers are found by are those of the guests' own trigger."""
-    words = "SELECT ws_live.words_of_guest(jsonb_build_object('phone', %s::text))"
+    words = "SELECT ws_live.search_words(jsonb_build_object('phone', %s::text))"
     for number, word in (("+353 86 123 4567", "#61234567"), ("01 234 5678 x5", "#12345678")):
         assert connection.execute(words, [number]).fetchone() == ([word],)
     for number in ("12345", "call me", "12345 x6"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from waiting import PATIENCE_SECONDS
 from innkeeper.errors import OperatorError
 from innkeeper.store import functions, migrate
 from innkeeper.store.migrate import Migration
+from innkeeper.store.queries import catalogue
 
 COMMAND = Path(sys.executable).with_name("innkeeper")
 
@@ -107,6 +109,17 @@ WHERE relnamespace = 'ws_live'::regnamespace AND NOT tgisinternal ORDER BY 1, 2
 def _programs(dsn: str) -> list[tuple[str, str]]:
     with psycopg.connect(dsn) as connection:
         return connection.execute(_PROGRAMS).fetchall()
+
+
+def test_queries_and_functions_name_only_what_there_is(dsn: str) -> None:
+    """Tables and functions: a body in PL/pgSQL is not checked before it runs."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'ws_live'::regnamespace UNION "
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'ws_live'::regnamespace"
+        ).fetchall()
+    text = "\n".join([*catalogue().values(), functions.text()])
+    assert {*re.findall(r"\{ws\}\.([a-z_]+)", text)} - {name for (name,) in rows} == set()
 
 
 def test_functions_are_replaced_whole_when_their_text_changed(

@@ -21,7 +21,7 @@ SELECT * FROM {ws}.browser_state(%(browser)s, %(channel)s, %(at)s, %(until)s)
 -- browsers.lock_sessions
 -- The same sessions of a locked browser, held until the transaction ends.
 SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
-    SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL {ws}.sessions_near(
+    SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL {ws}.nearby_sessions(
         b.ref, coalesce(%(channel)s::text, b.channel, 'WEB'), %(at)s, %(until)s
     ) AS n (ref)
     WHERE b.ref = %(ref)s

@@ -180,7 +180,7 @@ AND body @> %(members)s
 AND ref = ANY (ARRAY(
     SELECT coalesce(owner.survivor_ref, owner.ref)
     FROM {ws}.guest_words JOIN {ws}.guests AS owner ON owner.ref = guest_ref
-    WHERE word = ANY ({ws}.words_of_guest(jsonb_build_object('phone', %(phone_number)s::text)))
+    WHERE word = ANY ({ws}.search_words(jsonb_build_object('phone', %(phone_number)s::text)))
         AND (owner.body -> 'phone_numbers' ? %(phone_number)s
              OR owner.body ->> 'phone' = %(phone_number)s)
     UNION ALL
@@ -198,7 +198,7 @@ AND (body -> 'phone_numbers' ? %(phone_number)s OR body ->> 'phone' = %(phone_nu
 (ref IN (
     SELECT coalesce(owner.survivor_ref, owner.ref)
     FROM {ws}.guest_words JOIN {ws}.guests AS owner ON owner.ref = guest_ref
-    WHERE word = ANY ({ws}.words_of_guest(jsonb_build_object('phone', %(phone_number)s::text)))
+    WHERE word = ANY ({ws}.search_words(jsonb_build_object('phone', %(phone_number)s::text)))
         AND (owner.body -> 'phone_numbers' ? %(phone_number)s
              OR owner.body ->> 'phone' = %(phone_number)s)
 )) DESC,
