@@ -50,7 +50,7 @@ def test_what_the_form_cannot_hold_is_known(group: dict[str, Any]) -> None:
 def test_examples_fit_and_what_is_kept_is_the_letter_of_before() -> None:
     for _, told in EXAMPLES.values():
         assert builder.fits(told, Traits())
-        same = builder.definition(builder.of("", told, Traits()))
+        same = builder.definition_of(builder.draft_of("", told, Traits()))
         assert same != told
         assert builder.definition_to_save(same, told, Traits()) is told
         assert builder.definition_to_save({"sql": "SELECT 1"}, told, Traits()) == {
@@ -73,8 +73,8 @@ def test_names_of_traits_become_those_of_the_api() -> None:
 
 def test_a_trait_of_what_has_no_numbers_is_told_so() -> None:
     """Events have no numbers of their own to add up: the form says that a field is missing."""
-    draft = trait_form.read({"entity": "event", "was": "event", "function": "sum"})
+    draft = trait_form.read_form({"entity": "event", "was": "event", "function": "sum"})
     assert (draft.function, draft.field) == ("sum", "")
     with pytest.raises(Invalid) as refused:
-        read("clicks", trait_form.definition(draft))
+        read("clicks", trait_form.definition_of(draft))
     assert [problem.field for problem in refused.value.problems] == ["field"]

@@ -1,1 +1,1 @@
-"""The screens: server-rendered pages for the people of a workspace."""
+"""The screens: server-rendered pages of a workspace, for signed-in users."""

@@ -1,4 +1,4 @@
-"""Files that pages refer to, each under a name that changes with its contents."""
+"""Static files of the pages, each at a path that changes with its read_files."""
 
 import hashlib
 from functools import cache
@@ -16,23 +16,23 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 @cache
-def contents() -> dict[str, bytes]:
-    """Every file by name."""
+def read_files() -> dict[str, bytes]:
+    """Read every static file; name -> contents."""
     folder = files("innkeeper.web.ui").joinpath("static")
     stored = [file for file in folder.iterdir() if _suffix(file.name) in _TYPES]
     return {file.name: file.read_bytes() for file in stored}
 
 
 @cache
-def address(name: str) -> str:
-    """The path of a file, which may be kept forever."""
-    digest = hashlib.sha256(contents()[name]).hexdigest()[:12]
+def asset_path(name: str) -> str:
+    """Return the path of a file; browsers may cache it forever, since it holds a digest."""
+    digest = hashlib.sha256(read_files()[name]).hexdigest()[:12]
     return f"/ui/static/{digest}/{name}"
 
 
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
-    body = contents().get(name)
+    body = read_files().get(name)
     if body is None:
         raise NotFound
     headers = {"cache-control": _FOREVER}
@@ -45,7 +45,7 @@ def _suffix(name: str) -> str:
 
 async def _favicon(_: Request) -> Response:
     headers = {"cache-control": "public, max-age=86400"}
-    return Response(contents()["favicon.svg"], headers=headers, media_type="image/svg+xml")
+    return Response(read_files()["favicon.svg"], headers=headers, media_type="image/svg+xml")
 
 
 ROUTES: Final = [Route("/ui/static/{digest}/{name}", _static), Route("/favicon.ico", _favicon)]

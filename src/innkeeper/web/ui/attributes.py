@@ -1,7 +1,7 @@
-"""Templates print attributes and text areas whole: a form must send back what it was given.
+"""Jinja extension: print values in attributes and text areas whole, since forms send them back.
 
-What stands between tags is for reading and is cut (`bounded.shorten`). Which of the two an
-expression is follows from the template's own HTML before it, so no template says it.
+Values between tags are for reading and are shortened (`bounded.shorten`). The HTML before an
+expression shows where it stands, so templates need no mark for it.
 """
 
 import re
@@ -18,14 +18,14 @@ _NEXT: Final = {
     "'": re.compile("'"),
     "textarea": re.compile(r"</textarea"),
 }
-"""State of the HTML -> what ends it."""
+"""State of the HTML -> pattern that ends it."""
 
 
 class WholeAttributes(Extension):
     """Applies the filter `whole` to every expression in a tag or a text area."""
 
     def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
-        """The tokens of a template, with the filter added."""
+        """Yield the tokens of a template, with the filter added."""
         html = _Html()
         is_whole = False
         for token in stream:
@@ -49,14 +49,14 @@ def _filter(line: int) -> Iterator[Token]:
 
 
 class _Html:
-    """Where in the HTML of a template its reader is: text, tag, a quoted value, a text area."""
+    """Tracks the position in the HTML of a template: text, tag, quoted value or text area."""
 
     def __init__(self) -> None:
         self.state = "text"
         self._tag = ""
 
     def read(self, data: str) -> None:
-        """Go on to the end of some more of it."""
+        """Read the next part of the HTML and update `state`."""
         at = 0
         while (match := _NEXT[self.state].search(data, at)) is not None:
             at = match.end()

@@ -1,8 +1,8 @@
-"""How much of a value a page shows: one place decides, for every page.
+"""Limits on how much of a value every page shows.
 
-A value is whatever a caller sent, up to megabytes. Pages show its beginning; where the whole value
-matters they link to a download. `shorten` sees every expression that a template prints, so a page
-need not think of it; attributes and text areas are whole (`attributes.py`).
+A stored value may have megabytes. Pages show its beginning, and link to a download where the whole
+value matters. `shorten` applies to every expression that a template prints; attributes and text
+areas are printed whole (`attributes.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +18,13 @@ from markupsafe import Markup, escape
 from innkeeper.resources.values import iso
 
 TEXT_CHARACTERS: Final = 2_000
-"""Of one value in a page."""
+"""Most characters of one value in a page."""
 JSON_CHARACTERS: Final = 8_000
-"""Of one JSON document in a page."""
+"""Most characters of one JSON document in a page."""
 ROWS: Final = 200
-"""Of one list in a page."""
+"""Most rows of one list in a page."""
 EXTENSIONS: Final = 20
-"""Data extensions in a page: each is a list of its own."""
+"""Most data extensions in a page: each is a list."""
 LONGEST_NUMBER: Final = 400
 DEEPEST: Final = 100
 
@@ -35,50 +35,50 @@ _MARKS: Final = {"k": '<span class="k">', "s": '<span class="s">', "l": '<span c
 
 
 class FullText(str):
-    """A text that `shorten` leaves as it is."""
+    """A text that `shorten` does not shorten."""
 
     __slots__ = ()
 
 
 def whole(value: Any) -> Any:
-    """A value that is printed whole."""
+    """Mark a value to be printed whole."""
     return FullText(value) if type(value) is str else value
 
 
 def shorten(value: Any) -> Any:
-    """What a template prints for a value: the beginning of a long text."""
+    """Return what a template prints for a value: of a long text its beginning."""
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS:
         return value if isinstance(value, Markup | FullText) else cut(value)
     return value
 
 
 def cut(text: str, most: int = TEXT_CHARACTERS) -> str:
-    """The beginning of a text, and how long it is."""
+    """Return the first `most` characters of a text, and its length when it is longer."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def rows(items: Iterable[Any] | None, most: int = ROWS) -> list[Any]:
-    """The first items of a list."""
+    """Return the first `most` items of a list."""
     return list(islice(items or (), most))
 
 
 def is_cut(value: Any) -> bool:
-    """Whether a page shows less of some JSON than there is."""
+    """Whether a page shows only a part of a JSON value."""
     return _Writer(JSON_CHARACTERS).write(value)
 
 
 def json_text(value: Any) -> str:
-    """Indented JSON, as far as a page shows it."""
+    """Encode a value as indented JSON, up to `JSON_CHARACTERS`."""
     writer = _Writer(JSON_CHARACTERS)
     writer.write(value)
     return FullText("".join(text for _, text in writer.tokens))
 
 
 def json_html(value: Any) -> Markup:
-    """The same with its parts marked for colour."""
+    """Encode a value as `json_text` does, in HTML that marks its tokens for colour."""
     writer = _Writer(JSON_CHARACTERS)
     writer.write(value)
-    # Built of plain texts, each escaped once: the pieces of a Markup are escaped again and again.
+    # Each text is escaped once: joining Markup objects would escape them several times.
     pieces = [
         f"{_MARKS[kind]}{escape(text)}</span>" if kind else str(escape(text))
         for kind, text in writer.tokens
@@ -87,7 +87,7 @@ def json_html(value: Any) -> Markup:
 
 
 def plain(value: Any) -> Any:
-    """Something that JSON can hold."""
+    """Convert a value to types that JSON can encode."""
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, Mapping):
@@ -98,11 +98,12 @@ def plain(value: Any) -> Any:
 
 
 class _Full(Exception):
-    """There is no room for more."""
+    """Raised when the characters of a `_Writer` are used up."""
 
 
 class _Writer:
-    """Writes JSON as tokens until its characters are used up: it never reads more than it shows."""
+    """Writes JSON as tokens until its characters are used up; it does not read the rest of the
+    value."""
 
     def __init__(self, characters: int) -> None:
         self.tokens: list[tuple[str, str]] = []
@@ -110,7 +111,7 @@ class _Writer:
         self._is_cut = False
 
     def write(self, value: Any) -> bool:
-        """Write a value; whether it was cut."""
+        """Write a value; return whether it was cut."""
         try:
             self._value(value, 0)
         except _Full:

@@ -1,4 +1,4 @@
-"""The segment builder: its form and the definition that it stands for, each made of the other."""
+"""The segment builder: convert its form to a definition, and a definition to its form."""
 
 import math
 import re
@@ -16,8 +16,8 @@ _PROBLEM_POSITION: Final = re.compile(
 )
 
 
-def definition(draft: Draft) -> dict[str, Any]:
-    """What the form means; rules without field are left out."""
+def definition_of(draft: Draft) -> dict[str, Any]:
+    """Convert the form to a definition; rules without a field are left out."""
     if draft.sql is not None:
         return {"sql": draft.sql}
     groups = [
@@ -27,18 +27,18 @@ def definition(draft: Draft) -> dict[str, Any]:
 
 
 def definition_to_save(
-    told: Mapping[str, Any], before: Mapping[str, Any], traits: Mapping[str, str]
+    changed: Mapping[str, Any], before: Mapping[str, Any], traits: Mapping[str, str]
 ) -> Any:
-    """The definition to keep: `before` to the letter where `told` asks for the same."""
-    return before if _same(told, before, traits) else told
+    """Return the definition to store: `before`, unchanged, when `changed` means the same."""
+    return before if _is_same(changed, before, traits) else changed
 
 
-def fits(told: Mapping[str, Any], traits: Mapping[str, str]) -> bool:
-    """Whether the form can show all of a definition: nothing is lost by opening and saving it."""
-    return _same(definition(of("", told, traits)), told, traits)
+def fits(definition: Mapping[str, Any], traits: Mapping[str, str]) -> bool:
+    """Whether the form can show all of a definition: opening and saving it loses nothing."""
+    return _is_same(definition_of(draft_of("", definition, traits)), definition, traits)
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any], traits: Mapping[str, str]) -> bool:
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any], traits: Mapping[str, str]) -> bool:
     try:
         return segment_reading.read(one, traits) == segment_reading.read(other, traits)
     except Invalid:
@@ -46,40 +46,41 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any], traits: Mapping[str,
 
 
 def problem_in_form(problem: Problem) -> str:
-    """A problem of a definition in the words of the form: `Group 1, step 2, rule 1: …`."""
-    found = _PROBLEM_POSITION.fullmatch(problem.field)
-    if problem.position or found is None:
+    """Describe a problem by its position in the form: `Group 1, step 2, rule 1: …`."""
+    match = _PROBLEM_POSITION.fullmatch(problem.field)
+    if problem.position or match is None:
         return problem.reason[:1].upper() + problem.reason[1:]
     words = ("Group", "step", "rule")
     numbers = [
         f"{word} {int(number) + 1}"
-        for word, number in zip(words, found.groups(), strict=False)
+        for word, number in zip(words, match.groups(), strict=False)
         if number is not None
     ]
-    member = {"withinDays": "days", "comparatorDataType": "type"}.get(found[4], found[4])
+    member = {"withinDays": "days", "comparatorDataType": "type"}.get(match[4], match[4])
     return f"{', '.join(numbers)}: {member.partition('.')[0]} {problem.reason}"
 
 
 def _group(group: GroupRow) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "entity": group.entity,
         "filterGroupType": "EXCLUDE" if group.exclude else "INCLUDE",
         "ruleOperator": group.operator,
-        "rules": [rule(row) for row in group.rules if row.field],
-        **types(group.type),
+        "rules": [rule_of(row) for row in group.rules if row.field],
+        **type_member(group.type),
     }
     if group.count_comparator and group.entity != "guest":
-        told["count"] = {"comparator": group.count_comparator, "values": [number(group.count)]}
+        count = parse_number(group.count)
+        result["count"] = {"comparator": group.count_comparator, "values": [count]}
     if group.total is not None:
-        told["sum"] = {"field": group.total, "comparator": group.total_comparator}
+        result["sum"] = {"field": group.total, "comparator": group.total_comparator}
         if group.is_money:
-            told["sum"]["currency"] = group.currency or None
-        told["sum"]["values"] = [number(group.total_value)]
-    return told
+            result["sum"]["currency"] = group.currency or None
+        result["sum"]["values"] = [parse_number(group.total_value)]
+    return result
 
 
-def types(text: str) -> dict[str, Any]:
-    """The member `type` of what the form holds, with commas between types; none for all."""
+def type_member(text: str) -> dict[str, Any]:
+    """Return the member `type` for comma-separated types of the form; no member for all types."""
     words = text.split(",")
     return {"type": words if len(words) > 1 else text} if text else {}
 
@@ -90,38 +91,38 @@ def _sequence(group: GroupRow) -> dict[str, Any]:
 
 
 def _step(row: StepRow, index: int, last: int) -> dict[str, Any]:
-    step: dict[str, Any] = {"entity": row.entity, **types(row.type)}
-    rules = [rule(each) for each in row.rules if each.field]
+    step: dict[str, Any] = {"entity": row.entity, **type_member(row.type)}
+    rules = [rule_of(each) for each in row.rules if each.field]
     if rules:
         step |= {"ruleOperator": row.operator, "rules": rules}
     if row.days and index:
-        step["withinDays"] = number(row.days)
+        step["withinDays"] = parse_number(row.days)
     if row.absent and index == last:
         step["absent"] = True
     return step
 
 
-def rule(row: RuleRow) -> dict[str, Any]:
-    """A rule of its row."""
+def rule_of(row: RuleRow) -> dict[str, Any]:
+    """Convert a row of the form to a rule."""
     values: list[Any] = [] if not row.inputs else [row.first]
     if row.has_unit:
-        values = [number(row.first), row.second]
+        values = [parse_number(row.first), row.second]
     elif row.has_many:
         values = [word.strip() for word in row.first.split(",") if word.strip()]
     elif row.has_two:
         values = [row.first, row.second]
     if row.type == "number" and not row.has_unit:
-        values = [number(value) for value in values]
-    told = {"location": row.location, "field": row.name, "comparator": row.comparator}
-    return told | {"values": values, "comparatorDataType": row.type}
+        values = [parse_number(value) for value in values]
+    result = {"location": row.location, "field": row.name, "comparator": row.comparator}
+    return result | {"values": values, "comparatorDataType": row.type}
 
 
-def of(name: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> Draft:
-    """The form of a definition; `traits`: the computed traits there are, with their types."""
-    if told.get("sql") is not None:
-        return Draft(name, sql=str(told["sql"]))
-    draft = Draft(name, str(told.get("operator", "AND")).upper())
-    for group in told.get("filterGroups", ()):
+def draft_of(name: str, definition: Mapping[str, Any], traits: Mapping[str, str]) -> Draft:
+    """Convert a definition to the form; `traits`: name of each computed trait -> type."""
+    if definition.get("sql") is not None:
+        return Draft(name, sql=str(definition["sql"]))
+    draft = Draft(name, str(definition.get("operator", "AND")).upper())
+    for group in definition.get("filterGroups", ()):
         count = group.get("count") or {}
         row = GroupRow(
             _entity(group),
@@ -131,57 +132,60 @@ def of(name: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> Draft:
             str(count.get("comparator", "")).lower(),
             str((count.get("values") or [count.get("value", "")])[0]),
         )
-        row.rules = [row_of(row.entity, each, traits) for each in group.get("rules") or ()]
-        _of_total(row, group.get("sum") or {})
+        row.rules = [rule_row(row.entity, each, traits) for each in group.get("rules") or ()]
+        _set_total(row, group.get("sum") or {})
         if group.get("sequence"):
             row.entity = SEQUENCE
-            row.steps = [_of_step(step, traits) for step in group["sequence"]]
+            row.steps = [_step_row(step, traits) for step in group["sequence"]]
         draft.groups.append(row)
     return draft
 
 
-def _entity(told: Mapping[str, Any]) -> str:
-    found = segment_reading.entity_of(told.get("entity"))
-    return found.name if found else "guest"
+def _entity(part: Mapping[str, Any]) -> str:
+    entity = segment_reading.entity_of(part.get("entity"))
+    return entity.name if entity else "guest"
 
 
-def type_of(told: Mapping[str, Any]) -> str:
-    """The types of a group, step or trait as the form holds them."""
-    kind = told.get("type") or ""
+def type_of(part: Mapping[str, Any]) -> str:
+    """Return the types of a group, step or trait as the form holds them, separated by commas."""
+    kind = part.get("type") or ""
     return kind if isinstance(kind, str) else ",".join(kind)
 
 
-def _of_total(row: GroupRow, told: Mapping[str, Any]) -> None:
-    if told:
-        row.total, row.currency = snake(str(told.get("field", ""))), str(told.get("currency") or "")
-        row.total_comparator = str(told.get("comparator", "")).lower()
-        row.total_value = str((told.get("values") or [told.get("value", "")])[0])
+def _set_total(row: GroupRow, total: Mapping[str, Any]) -> None:
+    if total:
+        row.total = snake(str(total.get("field", "")))
+        row.currency = str(total.get("currency") or "")
+        row.total_comparator = str(total.get("comparator", "")).lower()
+        row.total_value = str((total.get("values") or [total.get("value", "")])[0])
 
 
-def _of_step(told: Mapping[str, Any], traits: Mapping[str, str]) -> StepRow:
-    entity, days = _entity(told), told.get("withinDays")
+def _step_row(step: Mapping[str, Any], traits: Mapping[str, str]) -> StepRow:
+    entity, days = _entity(step), step.get("withinDays")
     return StepRow(
-        f"{entity}:{type_of(told)}",
+        f"{entity}:{type_of(step)}",
         "" if days is None else str(days),
-        told.get("absent") is True,
-        str(told.get("ruleOperator", "AND")).upper(),
-        [row_of(entity, each, traits) for each in told.get("rules") or ()],
+        step.get("absent") is True,
+        str(step.get("ruleOperator", "AND")).upper(),
+        [rule_row(entity, each, traits) for each in step.get("rules") or ()],
     )
 
 
-def row_of(entity: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> RuleRow:
-    """The row of a rule about an entity."""
-    location, name = str(told.get("location") or CORE), str(told["field"])
-    kind = str(told.get("comparatorDataType") or "string")
+def rule_row(entity: str, rule: Mapping[str, Any], traits: Mapping[str, str]) -> RuleRow:
+    """Convert a rule about an entity to a row of the form; `traits` as for `draft_of`."""
+    location, name = str(rule.get("location") or CORE), str(rule["field"])
+    kind = str(rule.get("comparatorDataType") or "string")
     if location == CORE:
         name = snake(name)
-        known = segment_reading.entity_of(entity)
-        kind = known.fields[name].type if known and name in known.fields else kind
+        declared = segment_reading.entity_of(entity)
+        kind = declared.fields[name].type if declared and name in declared.fields else kind
     elif location == TRAIT:
         kind = traits.get(name, kind)
-    row = RuleRow(f"{location}:{name}:{kind}", str(told["comparator"]).strip().lower())
-    given = told.get("values")
-    values = [_input_value(row, value) for value in (given if isinstance(given, list) else [given])]
+    row = RuleRow(f"{location}:{name}:{kind}", str(rule["comparator"]).strip().lower())
+    member = rule.get("values")
+    values = [
+        _input_value(row, each) for each in (member if isinstance(member, list) else [member])
+    ]
     if row.has_many:
         row.first = ", ".join(values)
     elif row.inputs:
@@ -192,7 +196,7 @@ def row_of(entity: str, told: Mapping[str, Any], traits: Mapping[str, str]) -> R
 
 
 def _input_value(row: RuleRow, value: Any) -> str:
-    """A value as its input holds it: of an instant the day, since days are compared."""
+    """Convert a value for its input: of an instant the day, since segments compare days."""
     if value is None:
         return ""
     if row.type == TIMESTAMP and not row.has_unit:
@@ -203,8 +207,8 @@ def _input_value(row: RuleRow, value: Any) -> str:
     return str(value)
 
 
-def number(text: str) -> Any:
-    """A number as it was typed; the text where it is none."""
+def parse_number(text: str) -> Any:
+    """Parse a typed number; return the text itself when it is not a finite number."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The geometry of charts; `templates/charts.html` draws it. No data leaves the page's own SVG."""
+"""The geometry of charts, which `templates/charts.html` draws as SVG within the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from math import floor, log10
 from innkeeper.web.ui.formatting import compact
 
 WIDE = 470
-"""Width of a chart in half a page, in its own units; narrow screens get NARROW."""
+"""Width of a chart that takes half a page, in units of its SVG; narrow screens get NARROW."""
 NARROW = 330
 HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 8, 22
@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 6, 8, 22
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A label on an axis and where it stands."""
+    """A label on an axis and its position."""
 
     at: float
     text: str
@@ -23,7 +23,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle, and what it says on hover."""
+    """One rectangle, and its text on hover."""
 
     x: float
     y: float
@@ -63,17 +63,17 @@ Series = Sequence[tuple[str, Sequence[float]]]
 
 
 def lines(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
-    """A line a series, wide and narrow."""
+    """Draw one line for each series, at both sizes."""
     return [_lines(name, size, labels, series) for name, size in _sizes(width)]
 
 
 def bars(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
-    """Stacked bars, one a label, wide and narrow."""
+    """Draw stacked bars, one for each label, at both sizes."""
     return [_bars(name, size, labels, series) for name, size in _sizes(width)]
 
 
 def spark(values: Sequence[float], width: int = 96, height: int = 26) -> str:
-    """The points of a small line without axes."""
+    """Return the points of a small line without axes."""
     top = max(values, default=0) or 1
     step = (width - 4) / max(1, len(values) - 1)
     return " ".join(
@@ -83,14 +83,14 @@ def spark(values: Sequence[float], width: int = 96, height: int = 26) -> str:
 
 
 def ceiling(top: float) -> tuple[float, float]:
-    """A round number at or above `top`, and the distance of grid lines below it."""
+    """Return a round number at or above `top`, and the distance between grid lines below it."""
     if top <= 0:
         return 1.0, 1.0
     magnitude = 10 ** floor(log10(top))
     for step in (0.25, 0.5, 1.0, 2.0):
         count = -(-top // (magnitude * step))
         if count <= 4:
-            # Counts have no halves.
+            # Counts are whole numbers.
             size = max(1.0, magnitude * step) if top >= 1 else magnitude * step
             return float(-(-top // size) * size), float(size)
     return magnitude * 10.0, magnitude * 2.5
@@ -110,11 +110,11 @@ def _rows(size: tuple[int, int], top: float, step: float) -> list[Tick]:
 
 
 def _columns(size: tuple[int, int], labels: Sequence[str], *, middle: bool) -> list[Tick]:
-    room = size[0] - LEFT - RIGHT
-    most = max(1, room // 88)
+    width = size[0] - LEFT - RIGHT
+    most = max(1, width // 88)
     every = max(1, -(-len(labels) // most))
     slots = len(labels) if middle else max(1, len(labels) - 1)
-    step = room / max(1, slots)
+    step = width / max(1, slots)
     return [
         Tick(LEFT + step * (i + (0.5 if middle else 0)), label)
         for i, label in enumerate(labels)
@@ -125,19 +125,19 @@ def _columns(size: tuple[int, int], labels: Sequence[str], *, middle: bool) -> l
 def _lines(name: str, size: tuple[int, int], labels: Sequence[str], series: Series) -> Drawing:
     width, height = size
     top, step = ceiling(max((max(values, default=0) for _, values in series), default=0))
-    room, rise = width - LEFT - RIGHT, height - TOP - BOTTOM
-    apart = room / max(1, len(labels) - 1)
-    drawn, areas = [], []
+    plot_width, plot_height = width - LEFT - RIGHT, height - TOP - BOTTOM
+    distance = plot_width / max(1, len(labels) - 1)
+    point_lists, areas = [], []
     for _, values in series:
         points = [
-            f"{LEFT + i * apart:.1f},{TOP + rise * (1 - value / top):.1f}"
+            f"{LEFT + i * distance:.1f},{TOP + plot_height * (1 - value / top):.1f}"
             for i, value in enumerate(values)
         ]
-        drawn.append(" ".join(points))
-        end = LEFT + (len(values) - 1) * apart
-        areas.append(f"{LEFT},{TOP + rise} {' '.join(points)} {end:.1f},{TOP + rise}")
+        point_lists.append(" ".join(points))
+        end = LEFT + (len(values) - 1) * distance
+        areas.append(f"{LEFT},{TOP + plot_height} {' '.join(points)} {end:.1f},{TOP + plot_height}")
     columns = _columns(size, labels, middle=False)
-    return Drawing(name, width, height, _rows(size, top, step), columns, drawn, areas, [])
+    return Drawing(name, width, height, _rows(size, top, step), columns, point_lists, areas, [])
 
 
 def _bars(name: str, size: tuple[int, int], labels: Sequence[str], series: Series) -> Drawing:
@@ -145,16 +145,16 @@ def _bars(name: str, size: tuple[int, int], labels: Sequence[str], series: Serie
     sums = [sum(values[i] for _, values in series) for i in range(len(labels))]
     top, step = ceiling(max(sums, default=0))
     slot = (width - LEFT - RIGHT) / max(1, len(labels))
-    rise = height - TOP - BOTTOM
-    found = []
+    plot_height = height - TOP - BOTTOM
+    rectangles = []
     for i, label in enumerate(labels):
-        floor_at = float(TOP + rise)
-        for number, (what, values) in enumerate(series, 1):
-            tall = rise * values[i] / top
-            floor_at -= tall
-            if tall > 0:
+        floor_at = float(TOP + plot_height)
+        for number, (name_of_series, values) in enumerate(series, 1):
+            bar_height = plot_height * values[i] / top
+            floor_at -= bar_height
+            if bar_height > 0:
                 x = LEFT + slot * i + slot * 0.14
-                text = f"{label}: {values[i]:,.0f} {what}"
-                found.append(Bar(x, floor_at, slot * 0.72, tall, number, text))
+                text = f"{label}: {values[i]:,.0f} {name_of_series}"
+                rectangles.append(Bar(x, floor_at, slot * 0.72, bar_height, number, text))
     columns = _columns(size, labels, middle=True)
-    return Drawing(name, width, height, _rows(size, top, step), columns, [], [], found)
+    return Drawing(name, width, height, _rows(size, top, step), columns, [], [], rectangles)

@@ -1,4 +1,4 @@
-"""The design system on one page: every component as pages use it."""
+"""The design system on one page: every component of the pages."""
 
 from typing import Final
 from uuid import UUID
@@ -20,7 +20,7 @@ _GUESTS: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """All of them, with made-up contents."""
+    """Show every component, with sample contents."""
     return visit.show("components.html", people=_GUESTS)
 
 

@@ -1,4 +1,4 @@
-"""What forms send back to prove that they come from our own pages."""
+"""CSRF tokens: prove that a form was sent from one of our own pages."""
 
 import hashlib
 import hmac
@@ -13,19 +13,19 @@ FORM_COOKIE: Final = "innkeeper_form"
 
 
 def csrf_of(secret: str) -> str:
-    """What forms must send back: only our own pages know it, since it follows from a cookie
-    that scripts and other sites cannot read."""
+    """Return the token that forms must send: derived from a cookie that scripts and other sites
+    cannot read, so that only our own pages hold it."""
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()[:32]
 
 
-def is_csrf(sent: object, secret: str) -> bool:
-    """Whether a form sent back what `csrf_of` gives for that secret; any text may be sent."""
-    if not isinstance(sent, str) or not secret:
+def is_csrf(token: object, secret: str) -> bool:
+    """Whether a form's `token` is the one that `csrf_of` returns for the secret."""
+    if not isinstance(token, str) or not secret:
         return False
-    # Bytes, since text that is not ASCII cannot be compared in constant time.
-    return hmac.compare_digest(sent.encode("utf-8", "replace"), csrf_of(secret).encode())
+    # Bytes, since `compare_digest` does not accept text that is not ASCII.
+    return hmac.compare_digest(token.encode("utf-8", "replace"), csrf_of(secret).encode())
 
 
 def form_secret(request: Request) -> str:
-    """The secret of forms that are sent before anybody is logged in."""
+    """Return the secret of forms that are sent without a login; create one when there is none."""
     return read_cookie(request, FORM_COOKIE) or secrets.token_urlsafe(24)

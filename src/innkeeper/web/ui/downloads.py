@@ -1,4 +1,4 @@
-"""All of a value that a page shows the beginning of, as a file."""
+"""Download a whole value, of which a page shows the beginning."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,12 +24,12 @@ _BLOCK_BYTES: Final = 64 * 1024
 
 
 async def json_file(name: str, value: Any) -> Response:
-    """A value as a JSON file; it may be large, so it is written off the event loop."""
+    """Return a value as a JSON file; a thread encodes it, since it may be large."""
     return file(f"{name}.json", await asyncio.to_thread(lambda: encode(plain(value))))
 
 
 def file(name: str, content: bytes | str, media_type: str = "application/json") -> Response:
-    """A file to save; `name` is ours and plain ASCII."""
+    """Return a file to save; `name` must be plain ASCII without quotes."""
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"'}
     return Response(content, headers=headers, media_type=f"{media_type}; charset=utf-8")
 

@@ -1,4 +1,4 @@
-"""The segment builder's form as data: groups, steps and rules as its rows have them."""
+"""The segment builder's form as data: rows of groups, steps and rules."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,14 +29,14 @@ WORDS: Final = {
     "order_item": "Order item",
 }
 SEQUENCE: Final = "sequence"
-"""What a group of steps is about, in the form."""
+"""The entity of a group of steps, in the form."""
 UNITS: Final = ("days", "weeks", "months", "years")
 _DAYS: Final = frozenset({"past", "next", "plus", "minus"})
 
 
 @dataclass(slots=True)
 class RuleRow:
-    """One rule as the form has it; `field` is location:name:type."""
+    """One rule in the form; `field` is location:name:type."""
 
     field: str = ""
     comparator: str = ""
@@ -61,24 +61,24 @@ class RuleRow:
 
     @property
     def inputs(self) -> int:
-        """How many inputs its comparator takes."""
-        known = COMPARATORS.get(self.comparator)
-        return 1 if known is None else min(known.most, 2)
+        """Number of inputs that its comparator takes."""
+        comparator = COMPARATORS.get(self.comparator)
+        return 1 if comparator is None else min(comparator.most, 2)
 
     @property
     def has_unit(self) -> bool:
-        known = COMPARATORS.get(self.comparator)
-        return known is not None and known.test in _DAYS
+        comparator = COMPARATORS.get(self.comparator)
+        return comparator is not None and comparator.test in _DAYS
 
     @property
     def has_many(self) -> bool:
-        """Whether its one input holds values with commas between them."""
-        known = COMPARATORS.get(self.comparator)
-        return known is not None and known.test == "any"
+        """Whether its one input holds comma-separated values."""
+        comparator = COMPARATORS.get(self.comparator)
+        return comparator is not None and comparator.test == "any"
 
     @property
     def has_two(self) -> bool:
-        """Whether it is between two values."""
+        """Whether it compares with two values."""
         return self.inputs == 2 and not self.has_unit and not self.has_many
 
     @property
@@ -92,7 +92,7 @@ class RuleRow:
 
 @dataclass(slots=True)
 class StepRow:
-    """One step of a sequence; `what` is entity:type, with commas between types."""
+    """One step of a sequence; `what` is entity:type, with comma-separated types."""
 
     what: str = "event:"
     days: str = ""
@@ -111,7 +111,7 @@ class StepRow:
 
 @dataclass(slots=True)
 class GroupRow:
-    """One group as the form has it; `total` is the field that is added up."""
+    """One group in the form; `total` is the field whose values are added up."""
 
     entity: str = "guest"
     exclude: bool = False
@@ -128,33 +128,33 @@ class GroupRow:
 
     @property
     def is_money(self) -> bool:
-        """Whether what is added up needs a currency."""
+        """Whether the added-up field needs a currency."""
         return snake(self.total or "") in MONEY
 
     @property
     def numbers(self) -> list[str]:
         """Fields that can be added up."""
-        known = ENTITIES[self.entity].fields.values() if self.entity in ENTITIES else ()
-        return [each.name for each in known if each.type == NUMBER]
+        fields = ENTITIES[self.entity].fields.values() if self.entity in ENTITIES else ()
+        return [each.name for each in fields if each.type == NUMBER]
 
 
 @dataclass(slots=True)
 class Draft:
-    """The whole form."""
+    """The whole form of the segment builder."""
 
     name: str = ""
     operator: str = "AND"
     groups: list[GroupRow] = field(default_factory=list)
     sql: str | None = None
     focus: str = ""
-    """The id of the control that a keyboard goes on with after a button was pressed."""
+    """The id of the control that gets the focus after a button was pressed."""
 
     @property
     def entities(self) -> set[str]:
-        """The entities that rules are about."""
+        """The entities that have rules."""
         steps = [step for group in self.groups for step in group.steps]
-        found = {group.entity for group in self.groups if group.rules}
-        return found | {step.entity for step in steps if step.rules}
+        of_groups = {group.entity for group in self.groups if group.rules}
+        return of_groups | {step.entity for step in steps if step.rules}
 
     @property
     def rules(self) -> list[RuleRow]:

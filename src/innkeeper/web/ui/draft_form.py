@@ -1,4 +1,4 @@
-"""The segment builder's form as it is sent: its fields, and what its buttons do."""
+"""Read the fields of the segment builder's form, and apply the button that was pressed."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,29 +10,30 @@ from innkeeper.web.ui.draft import SEQUENCE, UNITS, Draft, GroupRow, RuleRow, St
 _RULE: Final = ("field", "comparator", "first", "second")
 
 
-def read(form: Mapping[str, Any]) -> Draft:
-    """The form as it was sent, after the button that was pressed did its work."""
-    draft = Draft(text(form, "name"), text(form, "operator") or "AND")
+def read_form(form: Mapping[str, Any]) -> Draft:
+    """Read the form's fields, and apply the button that was pressed."""
+    draft = Draft(form_text(form, "name"), form_text(form, "operator") or "AND")
     if "sql" in form:
-        draft.sql = text(form, "sql")
+        draft.sql = form_text(form, "sql")
         return draft
     for index in range(MOST_GROUPS):
-        at = f"g{index}."
-        if f"{at}entity" not in form:
+        prefix = f"g{index}."
+        if f"{prefix}entity" not in form:
             break
-        draft.groups.append(_group(form, at))
-    _press(draft, text(form, "do"))
+        draft.groups.append(_group(form, prefix))
+    _apply_button(draft, form_text(form, "do"))
     return draft
 
 
-def rules(form: Mapping[str, Any], at: str) -> list[RuleRow]:
-    """The rules whose fields begin with `at`, each with a comparator that its type has."""
+def read_rules(form: Mapping[str, Any], prefix: str) -> list[RuleRow]:
+    """Read the rules whose fields begin with `prefix`; a comparator that the type lacks becomes the
+    first of the type's."""
     rows = []
     for index in range(MOST_RULES):
-        here = f"{at}r{index}."
-        if f"{here}field" not in form:
+        rule_prefix = f"{prefix}r{index}."
+        if f"{rule_prefix}field" not in form:
             break
-        row = RuleRow(*(text(form, here + name) for name in _RULE))
+        row = RuleRow(*(form_text(form, rule_prefix + name) for name in _RULE))
         if row.comparator not in row.comparators:
             row.comparator, row.first, row.second = row.comparators[0], "", ""
         if row.has_unit and row.second not in UNITS:
@@ -41,112 +42,113 @@ def rules(form: Mapping[str, Any], at: str) -> list[RuleRow]:
     return rows
 
 
-def _group(form: Mapping[str, Any], at: str) -> GroupRow:
+def _group(form: Mapping[str, Any], prefix: str) -> GroupRow:
     group = GroupRow(
-        text(form, f"{at}entity"),
-        text(form, f"{at}kind") == "EXCLUDE",
-        text(form, f"{at}type"),
-        text(form, f"{at}operator") or "AND",
-        text(form, f"{at}count_comparator"),
-        text(form, f"{at}count"),
+        form_text(form, f"{prefix}entity"),
+        form_text(form, f"{prefix}kind") == "EXCLUDE",
+        form_text(form, f"{prefix}type"),
+        form_text(form, f"{prefix}operator") or "AND",
+        form_text(form, f"{prefix}count_comparator"),
+        form_text(form, f"{prefix}count"),
     )
     if group.entity == SEQUENCE:
-        group.steps = _steps(form, at)
-    elif group.entity not in ENTITIES or group.entity != text(form, f"{at}was"):
-        # Another entity has other fields: nothing of the rules can stay.
+        group.steps = _steps(form, prefix)
+    elif group.entity not in ENTITIES or group.entity != form_text(form, f"{prefix}was"):
+        # Another entity has other fields, so the rules are dropped.
         return GroupRow(group.entity if group.entity in ENTITIES else "guest", group.exclude)
     else:
-        group.rules = rules(form, at)
-        _read_total(form, at, group)
+        group.rules = read_rules(form, prefix)
+        _read_total(form, prefix, group)
     return group
 
 
-def _read_total(form: Mapping[str, Any], at: str, group: GroupRow) -> None:
-    if f"{at}total" not in form:
+def _read_total(form: Mapping[str, Any], prefix: str, group: GroupRow) -> None:
+    if f"{prefix}total" not in form:
         return
-    group.total = text(form, f"{at}total")
-    group.total_comparator = text(form, f"{at}total_comparator")
-    group.total_value = text(form, f"{at}total_value")
-    group.currency = text(form, f"{at}currency").upper()
+    group.total = form_text(form, f"{prefix}total")
+    group.total_comparator = form_text(form, f"{prefix}total_comparator")
+    group.total_value = form_text(form, f"{prefix}total_value")
+    group.currency = form_text(form, f"{prefix}currency").upper()
 
 
-def _steps(form: Mapping[str, Any], at: str) -> list[StepRow]:
+def _steps(form: Mapping[str, Any], prefix: str) -> list[StepRow]:
     rows = []
     for index in range(MOST_STEPS):
-        here = f"{at}s{index}."
-        if f"{here}what" not in form:
+        step_prefix = f"{prefix}s{index}."
+        if f"{step_prefix}what" not in form:
             break
         row = StepRow(
-            text(form, f"{here}what"),
-            text(form, f"{here}days"),
-            text(form, f"{here}then") == "not",
-            text(form, f"{here}operator") or "AND",
+            form_text(form, f"{step_prefix}what"),
+            form_text(form, f"{step_prefix}days"),
+            form_text(form, f"{step_prefix}then") == "not",
+            form_text(form, f"{step_prefix}operator") or "AND",
         )
-        if row.entity == text(form, f"{here}was"):
-            row.rules = rules(form, here)
+        if row.entity == form_text(form, f"{step_prefix}was"):
+            row.rules = read_rules(form, step_prefix)
         rows.append(row)
     return rows
 
 
-def _press(draft: Draft, do: str) -> None:
+def _apply_button(draft: Draft, do: str) -> None:
     word, *numbers = do.split(":")
-    at = [int(number) for number in numbers if number.isascii() and number.isdecimal()]
+    indexes = [int(number) for number in numbers if number.isascii() and number.isdecimal()]
     if word == "add-group":
-        draft.groups.append(_fresh(do.partition(":")[2]))
+        draft.groups.append(_new_group(do.partition(":")[2]))
         draft.focus = f"g{len(draft.groups) - 1}.kind"
-    elif at and at[0] < len(draft.groups):
-        group = draft.groups[at[0]]
+    elif indexes and indexes[0] < len(draft.groups):
+        group = draft.groups[indexes[0]]
         if word == "drop-group":
             draft.groups.remove(group)
             draft.focus = "add-group"
         elif word in ("add-total", "drop-total"):
-            _press_total(draft, group, word, f"g{at[0]}.")
+            _apply_to_total(draft, group, word, f"g{indexes[0]}.")
         elif word in ("add-rule", "drop-rule"):
-            _press_rule(draft, group, word, at)
+            _apply_to_rules(draft, group, word, indexes)
         elif word in ("add-step", "drop-step"):
-            _press_step(draft, group, word, at)
+            _apply_to_steps(draft, group, word, indexes)
 
 
-def _press_total(draft: Draft, group: GroupRow, word: str, at: str) -> None:
+def _apply_to_total(draft: Draft, group: GroupRow, word: str, prefix: str) -> None:
     if word == "drop-total":
-        group.total, draft.focus = None, f"{at}add"
+        group.total, draft.focus = None, f"{prefix}add"
         return
     group.total = next(iter(group.numbers), "")
     group.currency = "EUR" if group.is_money else ""
-    draft.focus = f"{at}total"
+    draft.focus = f"{prefix}total"
 
 
-def _press_rule(draft: Draft, group: GroupRow, word: str, at: list[int]) -> None:
-    """`add-rule:group`, `drop-rule:group:rule`; of a sequence with the step after the group."""
-    here, rows, rest = f"g{at[0]}.", group.rules, at[1:]
+def _apply_to_rules(draft: Draft, group: GroupRow, word: str, indexes: list[int]) -> None:
+    """Apply `add-rule:group` or `drop-rule:group:rule`; in a sequence the step's index follows the
+    group's."""
+    prefix, rows, rest = f"g{indexes[0]}.", group.rules, indexes[1:]
     if group.entity == SEQUENCE:
         if not rest or rest[0] >= len(group.steps):
             return
-        here, rows, rest = f"{here}s{rest[0]}.", group.steps[rest[0]].rules, rest[1:]
+        prefix, rows, rest = f"{prefix}s{rest[0]}.", group.steps[rest[0]].rules, rest[1:]
     if word == "add-rule":
         rows.append(RuleRow())
-        draft.focus = f"{here}r{len(rows) - 1}.field"
+        draft.focus = f"{prefix}r{len(rows) - 1}.field"
     elif rest and rest[0] < len(rows):
         del rows[rest[0]]
-        draft.focus = f"{here}add"
+        draft.focus = f"{prefix}add"
 
 
-def _press_step(draft: Draft, group: GroupRow, word: str, at: list[int]) -> None:
+def _apply_to_steps(draft: Draft, group: GroupRow, word: str, indexes: list[int]) -> None:
     if word == "add-step":
         group.steps.append(StepRow("order:"))
-        draft.focus = f"g{at[0]}.s{len(group.steps) - 1}.what"
-    elif len(at) > 1 and at[1] < len(group.steps):
-        del group.steps[at[1]]
-        draft.focus = f"g{at[0]}.step"
+        draft.focus = f"g{indexes[0]}.s{len(group.steps) - 1}.what"
+    elif len(indexes) > 1 and indexes[1] < len(group.steps):
+        del group.steps[indexes[1]]
+        draft.focus = f"g{indexes[0]}.step"
 
 
-def _fresh(entity: str) -> GroupRow:
+def _new_group(entity: str) -> GroupRow:
     if entity == SEQUENCE:
         return GroupRow(SEQUENCE, steps=[StepRow("event:VIEW"), StepRow("event:ADD")])
     return GroupRow(entity if entity in ENTITIES else "guest")
 
 
-def text(form: Mapping[str, Any], name: str) -> str:
-    """A field of a form, without blanks around it; empty where it was not sent."""
+def form_text(form: Mapping[str, Any], name: str) -> str:
+    """Return a field of a form, trimmed; empty when the form lacks it."""
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""

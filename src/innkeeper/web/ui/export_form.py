@@ -1,4 +1,4 @@
-"""The form of an export: a new one, or one that is changed."""
+"""The form that creates or changes an export."""
 
 from typing import Any, Final
 
@@ -37,29 +37,30 @@ DESTINATIONS: Final = (
     ("WEBHOOK", "A web address, in batches"),
 )
 UNCHANGED: Final = "="
-"""In place of a segment: the filter stays as it is."""
-_USUAL: Final = ("ref", "firstName", "lastName", "email", "city", "country")
+"""Value in place of a segment: the filter stays as it is."""
+_DEFAULT_COLUMNS: Final = ("ref", "firstName", "lastName", "email", "city", "country")
 
 
 async def new(visit: Visit) -> Response:
-    """The form, with what was typed when it was refused."""
-    usual = {"columns": list(_USUAL), "segment": visit.query_text("segment"), "header": True}
-    return await _form(visit, None, usual)
+    """Show the form with defaults, or as typed when it was refused."""
+    segment = visit.query_text("segment")
+    defaults = {"columns": list(_DEFAULT_COLUMNS), "segment": segment, "header": True}
+    return await _form(visit, None, defaults)
 
 
 async def edit(visit: Visit) -> Response:
-    """The form with an export in it."""
+    """Show the form with a stored export."""
     row = await audience_exports.fetch(visit.work, visit.request.path_params["export"])
     return await _form(visit, row, await _draft_of(visit, row))
 
 
 async def create(visit: Visit) -> Response:
-    """Keep a new export; run it at once when that was asked."""
+    """Create an export, and run it at once when the form asks for it."""
     row = await audience_exports.create(visit.work, await _body(visit))
     note = f"{row['name']} was created."
     if row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])
-    return await _stored_secret(visit, row, note)
+    return await _finish(visit, row, note)
 
 
 def _secret_note(visit: Visit, stored: str) -> str:
@@ -76,10 +77,11 @@ async def save(visit: Visit) -> Response:
     note = f"{row['name']} was saved."
     if row["webhook_secret"] != before["webhook_secret"] and row["webhook_secret"]:
         note += _secret_note(visit, row["webhook_secret"])
-    return await _stored_secret(visit, row, note)
+    return await _finish(visit, row, note)
 
 
-async def _stored_secret(visit: Visit, row: Record, note: str) -> Response:
+async def _finish(visit: Visit, row: Record, note: str) -> Response:
+    """Run a stored export when the form asks for it, and go to its page."""
     if visit.form_text("run"):
         await audience_exports.start(visit.work, row["ref"])
         note += " It is being run."
@@ -87,19 +89,19 @@ async def _stored_secret(visit: Visit, row: Record, note: str) -> Response:
 
 
 async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
-    """What the form holds of an export."""
+    """Return the form's fields for a stored export."""
     shape = row["shape"]
     segment = await audience_exports.fetch_source(visit.work, row)
-    place = row["destination"] or {}
+    destination = row["destination"] or {}
     schedule = row["schedule"] or ""
-    named = schedule.upper() in (DAILY, WEEKLY, "")
+    is_preset = schedule.upper() in (DAILY, WEEKLY, "")
     template = shape.get("template")
     return {
         "name": row["name"],
         "segment": segment["friendly_id"] if segment else "",
         "kind": row["definition_type"],
-        "schedule": schedule.upper() if named else "cron",
-        "cron": "" if named else schedule,
+        "schedule": schedule.upper() if is_preset else "cron",
+        "cron": "" if is_preset else schedule,
         "format": shape.get("format", CSV),
         "delimiter": shape.get("delimiter", ","),
         "header": shape.get("header", True),
@@ -109,31 +111,35 @@ async def _draft_of(visit: Visit, row: Record) -> dict[str, Any]:
         if template
         else "",
         "filter": UNCHANGED if shape.get("filter") else "",
-        "destination": place.get("type", ""),
-        "url": place.get("url", ""),
+        "destination": destination.get("type", ""),
+        "url": destination.get("url", ""),
         "webhook": row["webhook"] or "",
     }
 
 
-async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Response:
-    again = visit.fault is not None
-    stored = told
-    if again:
-        told = {name: visit.form_text(name) for name in visit.form}
+async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Response:
+    """Show the form with `stored` fields, or as typed when it was refused."""
+    is_refused = visit.fault is not None
+    fields = stored
+    if is_refused:
+        fields = {name: visit.form_text(name) for name in visit.form}
         boxes = {name: visit.form_text(name) == "yes" for name in ("header", "guarded")}
-        told |= {"columns": visit.form.getlist("columns"), **boxes}
-    is_whole = again or visit.is_part
-    offered = segment_catalogue.list_fields if is_whole else segment_catalogue.list_declared_fields
-    catalogue = await offered(visit.work)
-    known = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
-    is_gone = row is not None and row["segment_ref"] is None
-    kept = [(UNCHANGED, "As it is now")] if row is not None and row["shape"].get("filter") else []
+        fields |= {"columns": visit.form.getlist("columns"), **boxes}
+    is_whole = is_refused or visit.is_part
+    list_fields = (
+        segment_catalogue.list_fields if is_whole else segment_catalogue.list_declared_fields
+    )
+    catalogue = await list_fields(visit.work)
+    choices = [(each["friendly_id"], each["name"]) for each in await segments.list_all(visit.work)]
+    is_segment_deleted = row is not None and row["segment_ref"] is None
+    has_filter = row is not None and row["shape"].get("filter")
+    unchanged = [(UNCHANGED, "As it is now")] if has_filter else []
     return visit.show(
         "export_form.html",
         row=row,
-        told=told,
-        segments=[("", "Choose one: it was deleted"), *known] if is_gone else known,
-        filters=[("", "Nobody else is left out"), *kept, *known],
+        told=fields,
+        segments=[("", "Choose one: it was deleted"), *choices] if is_segment_deleted else choices,
+        filters=[("", "Nobody else is left out"), *unchanged, *choices],
         groups=_columns(),
         free=_free(catalogue) if is_whole else None,
         kinds=KINDS,
@@ -143,35 +149,36 @@ async def _form(visit: Visit, row: Record | None, told: dict[str, Any]) -> Respo
         destinations=DESTINATIONS,
         version=version_of(row) if row else "",
         differing=[
-            (camel(name).capitalize(), _plain(told.get(name)), _plain(value))
+            (camel(name).capitalize(), _plain(fields.get(name)), _plain(value))
             for name, value in stored.items()
-            if _plain(told.get(name)) != _plain(value)
+            if _plain(fields.get(name)) != _plain(value)
         ],
         wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
     )
 
 
 def _columns() -> list[tuple[str, list[str]]]:
-    """(what they are, column names) that an export may have, whatever the data."""
+    """Return the columns that every export may have: (heading, column names)."""
     own = ["ref", *(camel(name) for name in ENTITIES["guest"].fields if name != "ref")]
     return [("Fields", own), ("Lists (JSON, NDJSON and Parquet)", [camel(name) for name in LISTS])]
 
 
 def _free(catalogue: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """The same of what the data holds: computed traits, data extensions."""
+    """Return the columns that depend on the data, computed traits and data extensions: (heading,
+    column names)."""
     traits, free = [], []
-    for known in catalogue["entities"][0]["fields"]:
-        name = f"{known['location']}.{known['field']}"
-        if known["location"] == "trait":
+    for entry in catalogue["entities"][0]["fields"]:
+        name = f"{entry['location']}.{entry['field']}"
+        if entry["location"] == "trait":
             traits.append(name)
-        elif known["location"] not in ("core", "identifier"):
+        elif entry["location"] not in ("core", "identifier"):
             free.append(name)
     groups = [("Computed traits", traits), ("Data extensions", free)]
     return [(title, names) for title, names in groups if names]
 
 
 async def _body(visit: Visit) -> dict[str, Any]:
-    """What an API client would send for what was typed; None where nothing was."""
+    """Convert the form to the body of an API request; None for an empty field."""
     form, kind = visit.form_text("format") or CSV, visit.form_text("destination")
     schedule, template = visit.form_text("schedule"), visit.form_text("template")
     body: dict[str, Any] = {
@@ -191,14 +198,14 @@ async def _body(visit: Visit) -> dict[str, Any]:
     if template and form != CSV:
         body |= {"template": _json(template), "columns": None}
     if visit.form_text("filter") != UNCHANGED:
-        chosen = visit.form_text("filter")
-        narrower = await segments.fetch(visit.work, chosen) if chosen else None
-        body["filter"] = narrower["definition"] if narrower else None
+        name = visit.form_text("filter")
+        segment = await segments.fetch(visit.work, name) if name else None
+        body["filter"] = segment["definition"] if segment else None
     return body
 
 
 def _plain(value: Any) -> str:
-    """A value of the form as a person reads it."""
+    """Format a value of the form for reading."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return {True: "yes", False: "no", None: ""}.get(value, str(value))

@@ -1,4 +1,4 @@
-"""Exports: the list, one with its executions, their files."""
+"""Screens of exports: the list, one export with its executions, their files."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,13 +15,13 @@ from innkeeper.web.ui import export_form
 from innkeeper.web.ui.export_form import KINDS
 from innkeeper.web.ui.shell import PageRoute, Visit
 
-DESCRIBED: Final = {"": "here", "FOLDER": "a folder", "WEBHOOK": "a web address"}
+DESTINATION_NAMES: Final = {"": "here", "FOLDER": "a folder", "WEBHOOK": "a web address"}
 
 
-async def every(visit: Visit) -> Response:
-    """All of them, with what came of the last execution."""
+async def show_all(visit: Visit) -> Response:
+    """List the exports, each with its latest execution."""
     rows = await audience_exports.list_all(visit.work)
-    named = {row["ref"]: row for row in await segments.list_all(visit.work)}
+    segments_by_ref = {row["ref"]: row for row in await segments.list_all(visit.work)}
     latest = {}
     for row in rows:
         _, executions = await audience_exports.list_executions(visit.work, row["ref"])
@@ -29,23 +29,23 @@ async def every(visit: Visit) -> Response:
     return visit.show(
         "exports.html",
         rows=rows,
-        segments=named,
+        segments=segments_by_ref,
         latest=latest,
         kinds=dict(KINDS),
-        any_segment=bool(named),
+        any_segment=bool(segments_by_ref),
     )
 
 
-async def one(visit: Visit) -> Response:
-    """An export: what it is, and its executions with their files."""
+async def show_one(visit: Visit) -> Response:
+    """Show an export: its settings, and its executions with their files."""
     name = visit.request.path_params["export"]
     row, executions = await audience_exports.list_executions(visit.work, name)
     files = {}
     for execution in executions[:20]:
         if execution["status"] == SUCCESS:
-            found = await audience_exports.fetch_listing(visit.work, execution["ref"])
-            files[execution["ref"]] = found["files"]
-    place = row["destination"] or {"type": "", "url": ""}
+            listing = await audience_exports.fetch_listing(visit.work, execution["ref"])
+            files[execution["ref"]] = listing["files"]
+    destination = row["destination"] or {"type": "", "url": ""}
     return visit.show(
         "export.html",
         row=row,
@@ -55,22 +55,22 @@ async def one(visit: Visit) -> Response:
         executions=executions[:20],
         running=[each for each in executions if each["status"] not in FINISHED],
         files=files,
-        place=DESCRIBED[place["type"]],
-        host=urlsplit(place["url"]).hostname or place["url"],
+        place=DESTINATION_NAMES[destination["type"]],
+        host=urlsplit(destination["url"]).hostname or destination["url"],
         kinds=dict(KINDS),
         is_json=row["shape"].get("format") == NDJSON,
         download=visit.may(Right.EXPORTS) and visit.personal,
     )
 
 
-async def act(visit: Visit) -> Response:
+async def run_action(visit: Visit) -> Response:
     """Run or delete an export."""
     name, action = visit.request.path_params["export"], visit.form_text("action")
     row = await audience_exports.fetch(visit.work, name)
     if action not in ("run", "delete"):
         raise BadRequest("Unknown action.")
     if action == "delete":
-        # Its files may be far away, so no transaction is held meanwhile.
+        # Deleting files in another system takes time: no transaction is open meanwhile.
         await audience_exports.delete(visit.work, row["ref"])
         return visit.go("/exports", f"{row['name']} was deleted.")
     await audience_exports.start(visit.work, row["ref"])
@@ -78,30 +78,30 @@ async def act(visit: Visit) -> Response:
 
 
 async def download(visit: Visit) -> Response:
-    """Send to a link of a file that works for an hour; that somebody asked is noted."""
+    """Redirect to a link of a file, valid for an hour, and record the download in the audit log."""
     visit.need(Right.PERSONAL)
     execution, number = visit.ref("execution"), visit.request.path_params["number"]
-    found = await audience_exports.fetch_listing(visit.work, execution)
-    links: dict[str, Record] = {str(file["number"]): file for file in found["files"]}
-    links |= {f"{file['number']}.mapping": file for file in found["files"] if file["mapping"]}
-    if number not in links or found["export"]["friendly_id"] != _named(visit):
+    listing = await audience_exports.fetch_listing(visit.work, execution)
+    links: dict[str, Record] = {str(file["number"]): file for file in listing["files"]}
+    links |= {f"{file['number']}.mapping": file for file in listing["files"] if file["mapping"]}
+    if number not in links or listing["export"]["friendly_id"] != _export_name(visit):
         raise NotFound
     await audit.note(
         *(visit.work, "export.download"),
-        about=audit.AuditSubject("export", _named(visit)),
+        about=audit.AuditSubject("export", _export_name(visit)),
         execution=str(execution),
     )
-    which = "mapping" if number.endswith(".mapping") else "href"
-    return RedirectResponse(links[number][which], 303)
+    member = "mapping" if number.endswith(".mapping") else "href"
+    return RedirectResponse(links[number][member], 303)
 
 
-def _named(visit: Visit) -> str:
+def _export_name(visit: Visit) -> str:
     return str(visit.request.path_params["export"])
 
 
 PAGES: Final = (
-    PageRoute("/exports", every),
+    PageRoute("/exports", show_all),
     *export_form.PAGES,
     PageRoute("/exports/{export}/files/{execution}/{number}", download, right=Right.EXPORTS),
-    PageRoute("/exports/{export}", one, act, post_right=Right.EXPORTS, whole=False),
+    PageRoute("/exports/{export}", show_one, run_action, post_right=Right.EXPORTS, whole=False),
 )

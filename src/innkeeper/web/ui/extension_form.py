@@ -1,4 +1,4 @@
-"""The form that edits a data extension of a guest: pairs, read by the decoder of the API."""
+"""The form that edits a data extension of a guest: pairs, which the API's decoder reads."""
 
 from typing import Any, Final
 
@@ -23,14 +23,14 @@ from innkeeper.wire.views import Verb
 
 TYPES: Final = (("text", "Text"), ("number", "Number"), ("boolean", "True or false"))
 NEW: Final = "new"
-SPARE: Final = 3
+EMPTY_ROWS: Final = 3
 """Empty rows for new pairs."""
-MOST: Final = 200
+MAX_ROWS: Final = 200
 _KEYED: Final = KeyedExtensions(OF_GUESTS)
 
 
 async def show(visit: Visit) -> Response:
-    """The pairs, or what was typed when it was refused; rows left empty are no pairs."""
+    """Show the stored pairs, or the form as typed when it was refused; empty rows are ignored."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
     stored = await _stored(visit, guest)
     if visit.fault is None:
@@ -43,7 +43,7 @@ async def show(visit: Visit) -> Response:
         guest=visit.veil(guest, Guest),
         stored=stored,
         is_new=visit.request.path_params["extension"] == NEW,
-        rows=rows + [("", "", "text")] * SPARE,
+        rows=rows + [("", "", "text")] * EMPTY_ROWS,
         types=TYPES,
         wrong=wrong,
         version=_version(stored),
@@ -52,21 +52,21 @@ async def show(visit: Visit) -> Response:
 
 
 def _version(stored: Record) -> str:
-    """A word for the pairs as they are: another one when any of them is."""
+    """Return the version of stored pairs: it changes with any of them."""
     return digest("pairs", encode(stored["pairs"]).decode()).hex
 
 
 def _differing(visit: Visit, pairs: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(key, as typed, as stored) of the pairs that differ."""
+    """List the pairs that differ: (key, as typed, as stored)."""
     typed = {key: text for key, text, _ in _form_rows(visit) if key}
-    now = {key: said(value) for key, value in pairs.items()}
-    every = dict.fromkeys([*typed, *now])
-    rows = [(key, typed.get(key, ""), now.get(key, "")) for key in every]
+    stored = {key: said(value) for key, value in pairs.items()}
+    keys = dict.fromkeys([*typed, *stored])
+    rows = [(key, typed.get(key, ""), stored.get(key, "")) for key in keys]
     return [row for row in rows if row[1] != row[2]]
 
 
 async def save(visit: Visit) -> Response:
-    """Write all pairs, or remove the extension."""
+    """Write all pairs, or delete the extension."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
     await OF_GUESTS.lock(visit.work, guest["ref"])
     stored, ref = await _stored(visit, guest), guest["ref"]
@@ -76,9 +76,9 @@ async def save(visit: Visit) -> Response:
     back = f"/guests/{ref}/properties"
     if visit.form_text("action") == "delete" and stored["name"]:
         await _KEYED.delete(visit.work, name, stored["ref"], guest=ref)
-        gone = {key: [value, None] for key, value in stored["pairs"].items()}
+        deleted = {key: [value, None] for key, value in stored["pairs"].items()}
         await audit.note(
-            *(visit.work, "extension.delete", ref), about=about, changes=gone, name=name
+            *(visit.work, "extension.delete", ref), about=about, changes=deleted, name=name
         )
         return visit.go(back, f"The data extension {name} was removed.")
     changes = decode(OPEN_GUEST_EXTENSION, Verb.CREATE, {"name": name, **_pairs(visit)})
@@ -96,26 +96,27 @@ async def save(visit: Visit) -> Response:
 
 
 async def _stored(visit: Visit, guest: Record) -> Record:
-    wanted = visit.request.path_params["extension"]
-    if wanted == NEW:
+    """Fetch the extension of the path; raises `NotFound`. An empty one for a new extension."""
+    ref = visit.request.path_params["extension"]
+    if ref == NEW:
         return {"name": "", "key": "", "ref": None, "pairs": {}}
-    found = await OF_GUESTS.by_ref(visit.work, guest["ref"], ref_of(wanted))
-    if found is None:
+    stored = await OF_GUESTS.by_ref(visit.work, guest["ref"], ref_of(ref))
+    if stored is None:
         raise NotFound
-    return found
+    return stored
 
 
 def _form_rows(visit: Visit) -> list[tuple[str, str, str]]:
-    """(key, text, type) of each row."""
+    """List the rows of the form: (key, text, type)."""
     return [
         (visit.form_text(f"k{at}"), visit.form_text(f"v{at}"), visit.form_text(f"t{at}"))
-        for at in range(MOST)
+        for at in range(MAX_ROWS)
         if f"k{at}" in visit.form
     ]
 
 
 def _pairs(visit: Visit) -> dict[str, Any]:
-    """The pairs as an API client would send them; raises `Invalid`."""
+    """Convert the rows to the pairs of an API request; raises `Invalid`."""
     pairs: dict[str, Any] = {}
     problems = []
     for key, text, kind in _form_rows(visit):
@@ -125,7 +126,7 @@ def _pairs(visit: Visit) -> dict[str, Any]:
             problems.append(Problem(key, "must be named once" if key else "needs a name"))
             continue
         try:
-            pairs[key] = _read(kind, text)
+            pairs[key] = _read_value(kind, text)
         except Unfit as unfit:
             problems.append(Problem(key, str(unfit).lstrip(": ")))
     if problems:
@@ -133,7 +134,7 @@ def _pairs(visit: Visit) -> dict[str, Any]:
     return pairs
 
 
-def _read(kind: str, text: str) -> Any:
+def _read_value(kind: str, text: str) -> Any:
     if kind == "number":
         return number_in("", text)
     return boolean_in("", text) if kind == "boolean" else text

@@ -1,4 +1,4 @@
-"""How values read on a page: the filters of the templates."""
+"""Format values for pages: the filters of the templates."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", 
 
 
 def worded(key: str) -> str:
-    """`firstTimeOrder` as First Time Order."""
+    """Format a name as words: `firstTimeOrder` as First Time Order."""
     words = (word for word in _CAMEL.split(key) if word)
     return " ".join(
         word.upper() if word.lower() in _SHORT and len(word) < 4 else word[:1].upper() + word[1:]
@@ -38,19 +38,20 @@ def _moment(value: Any) -> datetime | None:
 
 
 def date(value: Any) -> str:
-    """`21 Nov 2026`."""
+    """Format a day: `21 Nov 2026`."""
     moment = _moment(value)
     return f"{moment.day} {moment:%b %Y}" if moment else str(value or "")
 
 
 def moment(value: Any) -> str:
-    """`21 Nov 2026, 09:48`, in UTC like every time here."""
+    """Format a time in UTC: `21 Nov 2026, 09:48`."""
     at = _moment(value)
     return f"{at.day} {at:%b %Y, %H:%M}" if at else str(value or "")
 
 
 def ago(value: Any) -> str:
-    """`3 hours ago`; a date once that says more."""
+    """Format the time since an instant, `3 hours ago`; the day when it is over 45 days ago or in
+    the future."""
     at = _moment(value)
     if at is None:
         return str(value or "")
@@ -65,7 +66,7 @@ def ago(value: Any) -> str:
 
 
 def when(value: Any) -> Markup:
-    """How long ago, with the exact time on hover."""
+    """Format the time since an instant as `ago` does, with the exact time on hover."""
     at = _moment(value)
     if at is None:
         return Markup('<span class="faint">–</span>')
@@ -75,7 +76,7 @@ def when(value: Any) -> Markup:
 
 
 def number(value: Any) -> str:
-    """`12,345`; without a fraction that is nothing."""
+    """Format a number, `12,345`; a float that is whole has no fraction."""
     if value is None:
         return "–"
     if isinstance(value, float) and value.is_integer():
@@ -89,7 +90,7 @@ def number(value: Any) -> str:
 
 
 def money(amount: Any, currency: str | None = None) -> str:
-    """`1,234.50 EUR`."""
+    """Format an amount: `1,234.50 EUR`."""
     if amount is None:
         return "–"
     try:
@@ -100,7 +101,7 @@ def money(amount: Any, currency: str | None = None) -> str:
 
 
 def compact(value: Any) -> str:
-    """`12.3k`, for axes and tiles."""
+    """Format a number in few characters, `12.3k`, for axes and tiles."""
     amount = float(value or 0)
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(amount) >= size:
@@ -110,7 +111,7 @@ def compact(value: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """`4 min 10 s`."""
+    """Format a number of seconds: `4 min 10 s`."""
     if seconds is None:
         return "–"
     whole = int(seconds)
@@ -121,80 +122,81 @@ def duration(seconds: Any) -> str:
 
 
 def full_name(guest: Record) -> str:
-    """First and last name; empty when neither is known."""
+    """Return first and last name; empty when the guest has neither."""
     parts = (guest.get(name) for name in ("first_name", "last_name"))
     return " ".join(part for part in parts if part)
 
 
 def called(guest: Record) -> str:
-    """What a guest goes by: name, else e-mail address, else Anonymous (a visitor nobody knows)."""
+    """Return the name that pages show for a guest: its name, else e-mail address, else the start of
+    its ref; Anonymous for a visitor without identifiers."""
     emails = guest.get("emails") or []
-    known = full_name(guest) or guest.get("email") or (emails[0] if emails else "")
-    if known:
-        return str(known)
-    signs = ("identifiers", "has_identifiers", "phone", "phone_numbers")
-    named = any(guest.get(name) for name in signs)
-    return f"Guest {str(guest['ref'])[:8]}" if named else "Anonymous"
+    name = full_name(guest) or guest.get("email") or (emails[0] if emails else "")
+    if name:
+        return str(name)
+    identifying = ("identifiers", "has_identifiers", "phone", "phone_numbers")
+    is_identified = any(guest.get(field) for field in identifying)
+    return f"Guest {str(guest['ref'])[:8]}" if is_identified else "Anonymous"
 
 
 def initials(guest: Record) -> str:
-    """Two letters for an avatar."""
+    """Return two letters for an avatar."""
     letters = [str(guest.get(name) or "")[:1] for name in ("first_name", "last_name")]
     return ("".join(letters) or str(guest.get("email") or "")[:1] or "?").upper()
 
 
 def tint(ref: Any) -> int:
-    """One of six colours, always the same for one guest."""
+    """Return the number of one of six colours, always the same for one guest."""
     return (ref.int if isinstance(ref, UUID) else sum(map(ord, str(ref)))) % 6
 
 
 def said(value: Any) -> str:
-    """A value of a data extension, as its sender spelt it."""
+    """Format a value of a data extension as JSON spells it; a text without quotes."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def decided(value: Any) -> str:
-    """What a rule of a segment found, for reading."""
+    """Format the value that a rule of a segment compared."""
     if value is None:
         return "nothing"
     return moment(value) if isinstance(value, datetime) else said(value)
 
 
 def run_state(status: str) -> str:
-    """The state of an execution, which the vendor spells by what it runs on."""
+    """Translate the state of an execution, for which the vendor uses names of its own systems."""
     return {"PENDING_SEGMENTATION": "waiting", "PENDING_EMR_JOB": "running"}.get(status, status)
 
 
 def column_words(name: str) -> str:
-    """A column of an export: `trait.lifetimeValue.EUR` as Lifetime Value EUR."""
+    """Format a column of an export: `trait.lifetimeValue.EUR` as Lifetime Value EUR."""
     return worded(name.partition(".")[2] or name)
 
 
 def rule_words(what: str) -> str:
-    """A rule as an explanation names it: `core.first_name is null` as First Name is null."""
+    """Format a rule of an explanation: `core.first_name is null` as First Name is null."""
     field, sep, test = what, "", ""
     for name in sorted(COMPARATORS, key=len, reverse=True):
         if what.endswith(f" {name}"):
             field, sep, test = what.removesuffix(f" {name}"), " ", name
             break
     location, _, name = field.partition(".")
-    place = "" if location in (CORE, TRAIT) else f" ({location})"
-    return f"{worded(name)}{place}{sep}{test}"
+    suffix = "" if location in (CORE, TRAIT) else f" ({location})"
+    return f"{worded(name)}{suffix}{sep}{test}"
 
 
 def group_said(what: str) -> str:
-    """A group as an explanation names it: `not order_item` as Without order item."""
+    """Format a group of an explanation: `not order_item` as Without order item."""
     words = what.removeprefix("not ").replace("_", " ")
     return f"Without {words}" if what.startswith("not ") else words.capitalize()
 
 
 def type_words(names: str) -> str:
-    """The kinds that a group of a segment asks for: `VIEW,ADD` as View or Add."""
+    """Format the types of a group of a segment: `VIEW,ADD` as View or Add."""
     return " or ".join(name.replace("_", " ").capitalize() for name in names.split(",") if name)
 
 
 def target_words(targets: str) -> str:
-    """What a column of a file becomes: `contact.identifiers.CRM` as Contact: Identifier CRM."""
+    """Format targets of a file's column: `contact.identifiers.CRM` as Contact: Identifier CRM."""
     return " + ".join(_target(target) for target in targets.split(","))
 
 
@@ -210,7 +212,7 @@ def _target(target: str) -> str:
 
 
 def import_state(row: Record) -> str:
-    """The state of an import as it reads."""
+    """Return the state of an import as pages show it."""
     if row["fault"] == "given up":
         return "thrown away"
     words = {"uploading": "waiting", "file_uploaded": "waiting", "processing": "running"}
@@ -219,7 +221,7 @@ def import_state(row: Record) -> str:
 
 
 def size(count: int) -> str:
-    """`1.2 MB`."""
+    """Format a number of bytes: `1.2 MB`."""
     for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= unit:
             return f"{count / unit:.1f} {word}"
@@ -227,7 +229,7 @@ def size(count: int) -> str:
 
 
 def worded_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The series of a chart, their names as words."""
+    """Return the series of a chart with their names as words."""
     return [(worded(name.lower()), values) for name, values in series.items()]
 
 

@@ -1,4 +1,4 @@
-"""The form that edits a guest: fields of the declaration, read by the decoder of the API."""
+"""The form that edits a guest: its declared fields, which the API's decoder reads."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from innkeeper.wire.naming import camel
 from innkeeper.wire.views import Verb
 
 _TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})
-# What mirrors another field, or is kept only because older clients sent it.
+# Fields that mirror another field, or that only older clients send.
 _NOT_CLEARED: Final = frozenset({"email", "phone", "zip_code", "identity_status"})
 EDITABLE: Final = tuple(
     name
@@ -32,18 +32,18 @@ EDITABLE: Final = tuple(
 
 
 def is_list(name: str) -> bool:
-    """Whether a field holds several values, one a line."""
+    """Whether a field holds several values, one on each line."""
     return isinstance(Guest.fields[name].kind, ListOf)
 
 
 def choices(name: str) -> tuple[str, ...]:
-    """The values of a field that has only a few."""
+    """Return the values of a field that allows only a few; empty for any other field."""
     kind = Guest.fields[name].kind
     return kind.words if isinstance(kind, OneOf) else ()
 
 
 async def show(visit: Visit) -> Response:
-    """The form, with what was typed when it was refused."""
+    """Show the form with stored values, or as typed when it was refused."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
     hidden = frozenset() if visit.settings.travel_tenant else _TRAVEL
     rows = []
@@ -72,7 +72,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def save(visit: Visit) -> Response:
-    """Write the fields that differ from what the guest has."""
+    """Write the fields that differ from the stored guest, and record them in the audit log."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
     body = _body(visit, guest)
     if body:
@@ -90,7 +90,7 @@ async def save(visit: Visit) -> Response:
 
 
 def _body(visit: Visit, guest: Record) -> dict[str, Any]:
-    """The JSON that an API client would send for what was typed."""
+    """Convert the changed fields of the form to the body of an API request."""
     body: dict[str, Any] = {}
     for name in EDITABLE:
         if name not in visit.form:

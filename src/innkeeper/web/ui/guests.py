@@ -1,4 +1,4 @@
-"""Guests: the search, and the page of one guest with its tabs."""
+"""Screens of guests: the search, and the page of one guest with its tabs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,20 +34,20 @@ from innkeeper.wire.privacy.subject import held_on
 
 ALL: Final = "all"
 SESSIONS: Final = 100
-"""Sessions whose channels are counted, the latest."""
+"""Number of latest sessions whose channels are counted."""
 TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
 
 
-async def find(visit: Visit) -> Response:
-    """The search. Its filter is Customer until another is chosen, as in the vendor's product."""
+async def find_guests(visit: Visit) -> Response:
+    """Show the search; its filter is Customer by default, as in the vendor's product."""
     q = visit.query_text("q")
-    wanted = visit.query_text("type", CUSTOMER).lower()
-    if wanted not in TYPES:
-        wanted = ALL
+    guest_type = visit.query_text("type", CUSTOMER).lower()
+    if guest_type not in TYPES:
+        guest_type = ALL
     hits = await search.find_guests(
         visit.work,
         q,
-        guest_type=None if wanted == ALL else wanted,
+        guest_type=None if guest_type == ALL else guest_type,
         personal=visit.personal,
         limit=PAGE_SIZE,
         offset=visit.offset,
@@ -55,7 +55,7 @@ async def find(visit: Visit) -> Response:
     return visit.show(
         "guests.html",
         q=q,
-        wanted=wanted,
+        wanted=guest_type,
         hits=hits,
         everyone=sum(hits.counts.values()),
         rows=[visit.veil(item, Guest) for item in hits.items],
@@ -63,82 +63,84 @@ async def find(visit: Visit) -> Response:
     )
 
 
-async def opened(visit: Visit) -> tuple[Record, dict[str, Any]]:
-    """The guest of the path, and what every tab of its page shows."""
+async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
+    """Fetch the guest of the path; return it and the template context of every tab of its page."""
     ref = visit.ref("guest")
     guest = await guests.fetch(visit.work, ref)
-    of_guest = await orders.list_(visit.work, PageRequest(limit=1), guest=ref)
+    guest_orders = await orders.list_(visit.work, PageRequest(limit=1), guest=ref)
     members = await merges.group_refs(visit.work, ref)
     tabs = [
         ("", "Overview", None),
         ("/timeline", "Timeline", None),
-        ("/orders", "Orders", of_guest.total),
+        ("/orders", "Orders", guest_orders.total),
         ("/properties", "Properties", None),
         ("/identity", "Identity", len(members) if len(members) > 1 else None),
         ("/json", "Raw JSON", None),
     ]
-    if not of_guest.total:
+    if not guest_orders.total:
         tabs = [tab for tab in tabs if tab[0] != "/orders"]
     return guest, {
         "guest": visit.veil(guest, Guest),
         "base": f"/guests/{ref}",
         "tabs": tabs,
-        "orders_total": of_guest.total,
+        "orders_total": guest_orders.total,
         "members": members,
     }
 
 
 async def overview(visit: Visit) -> Response:
-    """Totals, the latest orders, contact details, extensions."""
-    guest, frame = await opened(visit)
+    """Show totals, the latest orders, contact details and extensions."""
+    guest, frame = await load_guest(visit)
     ref = guest["ref"]
     latest = PageRequest(limit=200, sort=(("ordered_at", True),), filters={"guest_ref": ref})
     page = await orders.list_(visit.work, latest)
     behaviour = await sessions.of_guest(
         visit.work, ref, most=SESSIONS, events=0, days=None, custom=False
     )
-    found = await traits.compute_for_guest(visit.work, ref, include_relative=visit.is_part)
+    trait_values = await traits.compute_for_guest(visit.work, ref, include_relative=visit.is_part)
     return visit.show(
         "guest_overview.html",
         **frame,
         latest=page.items[:5],
-        revenue=_revenue(found),
+        revenue=_revenue(trait_values),
         channels=_shares(behaviour.sessions, "channel"),
         order_channels=_shares(page.items, "channel"),
         session_number=len(behaviour.sessions),
-        traits=await _traits(visit, found),
+        traits=await _traits(visit, trait_values),
         segments=await segments.of_guest(visit.work, ref),
         extensions=(await _extensions(visit, ref)).items,
     )
 
 
-async def _traits(visit: Visit, found: dict[str, Any]) -> list[tuple[str, Any, bool, str | None]]:
-    """(name, value, whether it is still to come, currency) of the traits that a page shows."""
-    every = await traits.list_current(visit.work)
-    bought = bool(found.get("orderCount")) and not visit.is_part
-    shown = []
-    for name, value in found.items():
-        trait = every.trait(name)
-        waits = value is None and bought and trait.relative
-        if waits or value not in (None, ""):
+async def _traits(
+    visit: Visit, trait_values: dict[str, Any]
+) -> list[tuple[str, Any, bool, str | None]]:
+    """List the traits that a page shows: (name, value, whether it is loaded later, currency)."""
+    current = await traits.list_current(visit.work)
+    has_bought = bool(trait_values.get("orderCount")) and not visit.is_part
+    rows = []
+    for name, value in trait_values.items():
+        trait = current.trait(name)
+        is_pending = value is None and has_bought and trait.relative
+        if is_pending or value not in (None, ""):
             money = None if trait.relative else trait.currency
             is_hidden = not visit.personal and is_personal(name, TRAIT, trait.type)
-            seen = masked(str(value)) if is_hidden and value else value
-            shown.append((name, seen, waits, money))
-    return shown
+            visible = masked(str(value)) if is_hidden and value else value
+            rows.append((name, visible, is_pending, money))
+    return rows
 
 
 async def raw(visit: Visit) -> Response:
-    """The guest as JSON, with its extensions."""
-    guest, frame = await opened(visit)
-    found = await _extensions(visit, guest["ref"])
-    whole = _whole(visit, guest, found.items)
-    is_cut = bounded.is_cut(whole) or found.total > len(found.items)
+    """Show the guest as JSON, with its extensions."""
+    guest, frame = await load_guest(visit)
+    extensions = await _extensions(visit, guest["ref"])
+    whole = _whole(visit, guest, extensions.items)
+    is_cut = bounded.is_cut(whole) or extensions.total > len(extensions.items)
     return visit.show("guest_json.html", **frame, whole=whole, is_cut=is_cut)
 
 
 async def raw_file(visit: Visit) -> Response:
-    """The same as a file, however large: read bit by bit while it is sent."""
+    """Return the whole guest as a JSON file, whose parts are read while it is sent."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
 
     async def extensions() -> AsyncIterator[StreamedObject]:
@@ -151,10 +153,10 @@ async def raw_file(visit: Visit) -> Response:
 
 
 async def _extensions(visit: Visit, guest: UUID) -> ExtensionsPage:
-    """What a page shows of the extensions of a guest, and how many there are."""
+    """Fetch the extensions of a guest that a page shows, and their total."""
     most = bounded.TEXT_CHARACTERS + 1
-    found = await OF_GUESTS.of_one_cut(visit.work, guest, bounded.EXTENSIONS, most)
-    return ExtensionsPage(visit.veil_extensions(found.items), found.total)
+    page = await OF_GUESTS.of_one_cut(visit.work, guest, bounded.EXTENSIONS, most)
+    return ExtensionsPage(visit.veil_extensions(page.items), page.total)
 
 
 def _whole(visit: Visit, guest: Record, extensions: list[Record]) -> Record:
@@ -174,8 +176,8 @@ def _flat(extension: Record) -> Record:
 
 
 async def properties(visit: Visit) -> Response:
-    """Every field, identifier and extension; a form for roles that may edit."""
-    guest, frame = await opened(visit)
+    """Show every field, identifier and extension; roles that may edit get a form."""
+    guest, frame = await load_guest(visit)
     return visit.show(
         "guest_properties.html",
         **frame,
@@ -185,7 +187,7 @@ async def properties(visit: Visit) -> Response:
 
 
 async def erase(visit: Visit) -> Response:
-    """Remove a guest for good, once its ref was typed."""
+    """Erase a guest when its ref was typed."""
     ref = visit.ref("guest")
     if visit.form_text("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
@@ -195,38 +197,41 @@ async def erase(visit: Visit) -> Response:
 
 
 async def access(visit: Visit) -> Response:
-    """All that is held on a guest as a file, once its ref was typed; that is in the audit log."""
+    """Return all stored data on a guest as a file when its ref was typed; the audit log records
+    it."""
     visit.need(Right.PERSONAL)
     ref, form = visit.ref("guest"), visit.form_text("format")
     if visit.form_text("confirm") != str(ref):
         return visit.go(f"/guests/{ref}")
-    held = await held_on(visit.work, ref)
+    subject_data = await held_on(visit.work, ref)
     if form == "html":
-        page = await asyncio.to_thread(subject_page.page, held)
+        page = await asyncio.to_thread(subject_page.page, subject_data)
         return file(f"guest-{ref}.html", page, "text/html")
-    content = await asyncio.to_thread(lambda: encode(subject_page.plain(held)))
+    content = await asyncio.to_thread(lambda: encode(subject_page.plain(subject_data)))
     return file(f"guest-{ref}.json", content)
 
 
 def _header_fields(guest: Record) -> list[tuple[str, str, Any]]:
-    """(name, how it reads, value) of the fields that the header does not show."""
+    """List the fields that the header does not show: (name, label, value)."""
     skipped = {"ref", "identifiers"}
     return [
         (name, name, guest[name]) for name in Guest.fields if name in guest and name not in skipped
     ]
 
 
-def _revenue(found: Record) -> list[tuple[str, Any]]:
-    """What was paid in all, by currency, the largest first."""
+def _revenue(trait_values: Record) -> list[tuple[str, Any]]:
+    """List the total revenue of a guest by currency, the largest first."""
     prefix = "lifetimeValue."
-    sums = [(name.removeprefix(prefix), each) for name, each in found.items() if prefix in name]
+    sums = [
+        (name.removeprefix(prefix), each) for name, each in trait_values.items() if prefix in name
+    ]
     return sorted((pair for pair in sums if pair[1]), key=lambda pair: -pair[1])
 
 
-def _shares(found: list[Record], name: str) -> list[tuple[str, int, int]]:
-    """Values of a field: (value, how many, per cent), the most frequent first."""
+def _shares(records: list[Record], name: str) -> list[tuple[str, int, int]]:
+    """Count the values of a field: (value, count, per cent), the most frequent first."""
     counts: dict[str, int] = {}
-    for record in found:
+    for record in records:
         value = str(record.get(name) or "unknown")
         counts[value] = counts.get(value, 0) + 1
     total = sum(counts.values()) or 1
@@ -235,7 +240,7 @@ def _shares(found: list[Record], name: str) -> list[tuple[str, int, int]]:
 
 
 PAGES: Final = (
-    PageRoute("/guests", find),
+    PageRoute("/guests", find_guests),
     PageRoute("/guests/{guest}", overview),
     PageRoute("/guests/{guest}/properties", properties),
     PageRoute("/guests/{guest}/json", raw),

@@ -1,4 +1,4 @@
-"""The start page: what there is, and what happened lately."""
+"""The start page: totals, and charts of a period."""
 
 from datetime import datetime
 from typing import Final
@@ -12,20 +12,20 @@ CHOICES: Final = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365",
 
 
 async def show(visit: Visit) -> Response:
-    """Totals and charts of a period."""
+    """Show totals and charts of a period."""
     period = visit.query_text("period", "30")
     period = period if period in figures.PERIODS else "30"
-    found = await figures.read(visit.work, period)
-    everyone = sum(found.guests.values())
+    totals = await figures.read(visit.work, period)
+    guest_count = sum(totals.guests.values())
     return visit.show(
         "home.html",
         period=period,
         choices=CHOICES,
-        f=found,
-        everyone=everyone,
-        labels=[_label(at, period) for at in found.times],
+        f=totals,
+        everyone=guest_count,
+        labels=[_label(at, period) for at in totals.times],
         minute_labels=[f"{59 - each} min ago" if each < 59 else "now" for each in range(60)],
-        is_new=not everyone,
+        is_new=not guest_count,
     )
 
 

@@ -1,4 +1,4 @@
-"""The Identity tab of a guest: which records are one, why; undo and merge with previews."""
+"""The Identity tab of a guest: its merged group and the reasons; undo and merge with previews."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +16,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.formatting import called, full_name, moment
-from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 MERGES: Final = 100
@@ -38,7 +38,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A merge in the picture: from the absorbed record to the one that stands for it."""
+    """A merge in the picture: from the absorbed record to its survivor."""
 
     path: str
     x: int
@@ -47,8 +47,8 @@ class Edge:
 
 
 async def show(visit: Visit) -> Response:
-    """The group as a picture, why it is one, its history, and who else this may be."""
-    guest, frame = await opened(visit)
+    """Show the merged group as a picture, its evidence and history, and similar guests."""
+    guest, frame = await load_guest(visit)
     why = await merges.explain(visit.work, guest["ref"])
     why["merges"], all_merges = why["merges"][:MERGES], len(why["merges"])
     refs = why["guests"][: MERGES + 1]
@@ -70,62 +70,62 @@ async def show(visit: Visit) -> Response:
 
 
 async def confirm_undo(visit: Visit) -> Response:
-    """What undoing a merge would change."""
+    """Show what undoing a merge would change."""
     row = await merges.fetch(visit.work, visit.ref("merge"))
     if visit.is_outdated and row["undone_at"] is not None:
         return await _stale_undo(visit, row)
-    found = await previews.preview_undo(visit.work, row["ref"])
-    changes = previews.differences(found["before"], found["after"])
+    preview = await previews.preview_undo(visit.work, row["ref"])
+    changes = previews.differences(preview["before"], preview["after"])
     return visit.show(
         "undo.html",
-        **found,
-        version=_version_of_undo(found),
+        **preview,
+        version=_version_of_undo(preview),
         differing=[("The merge", "Undone, as it was shown", "Undone, as it is shown below")],
-        changes=[(name, *_node_of(visit, name, old, new)) for name, old, new in changes],
-        survivor=visit.veil(found["after"], Guest),
-        absorbed=visit.veil(found["released"], Guest),
+        changes=[(name, *_visible_change(visit, name, old, new)) for name, old, new in changes],
+        survivor=visit.veil(preview["after"], Guest),
+        absorbed=visit.veil(preview["released"], Guest),
     )
 
 
 async def undo(visit: Visit) -> Response:
     """Undo a merge."""
     try:
-        found = await previews.undo_and_compare(visit.work, visit.ref("merge"))
+        undone = await previews.undo_and_compare(visit.work, visit.ref("merge"))
     except Conflict:
         if visit.expected is None:
             raise
         raise Outdated(None) from None
-    # What was done is what the form showed; else all of it is rolled back.
-    visit.check_version(_version_of_undo(found))
-    survivor = found["merge"]["survivor_ref"]
+    # Raises, which rolls back, unless the undo did what the form showed.
+    visit.check_version(_version_of_undo(undone))
+    survivor = undone["merge"]["survivor_ref"]
     return visit.go(
         f"/guests/{survivor}/identity", "The merge was undone: these are two guests now."
     )
 
 
 async def confirm_merge(visit: Visit) -> Response:
-    """Two guests side by side, before they are made one."""
+    """Show two guests side by side before their merge, or the search for the other guest."""
     if visit.is_outdated:
-        pair = await _sent_pair(visit)
+        pair = await _form_pair(visit)
         if not all(each["is_live"] for each in pair):
             return _stale_merge(visit, pair)
     one = await guests.fetch(visit.work, visit.ref("guest"))
-    asked = visit.form_text("other") if visit.is_outdated else visit.query_text("other")
-    asked = visit.form_text("one") if asked == str(one["ref"]) else asked
-    found = await search.find_guests(visit.work, asked, limit=20)
-    others = [each for each in found.items if each["ref"] != one["ref"]]
-    if asked and len(others) == 1:
+    text = visit.form_text("other") if visit.is_outdated else visit.query_text("other")
+    text = visit.form_text("one") if text == str(one["ref"]) else text
+    hits = await search.find_guests(visit.work, text, limit=20)
+    others = [each for each in hits.items if each["ref"] != one["ref"]]
+    if text and len(others) == 1:
         other = await guests.fetch(visit.work, others[0]["ref"])
         pair = sorted([one, other], key=lambda each: each["created_at"])
-        kept = visit.form_text("survivor") or str(pair[0]["ref"])
-        named = {str(each["ref"]): called(each) for each in pair}
-        choice = f"Keep {named.get(kept, 'neither')}, as shown before"
+        survivor = visit.form_text("survivor") or str(pair[0]["ref"])
+        names = {str(each["ref"]): called(each) for each in pair}
+        choice = f"Keep {names.get(survivor, 'neither')}, as shown before"
         return visit.show(
             "merge.html",
             pair=pair,
-            names=_different(pair),
+            names=_used_fields(pair),
             guest=one,
-            kept=kept,
+            kept=survivor,
             version=_version_of(pair),
             differing=[("The guests", choice, "As shown below")],
         )
@@ -133,7 +133,7 @@ async def confirm_merge(visit: Visit) -> Response:
 
 
 async def merge(visit: Visit) -> Response:
-    """Make two guests one."""
+    """Merge two guests."""
     pair = [_form_ref(visit, name) for name in ("one", "other")]
     survivor = _form_ref(visit, "survivor")
     if survivor not in pair:
@@ -147,49 +147,50 @@ async def merge(visit: Visit) -> Response:
     return visit.go(f"/guests/{survivor}/identity", "The two records are one guest now.")
 
 
-def _version_of(found: list[Record]) -> str:
-    """A word for guests as the form shows them: another one when any field but the time of their
-    last visit is."""
+def _version_of(records: list[Record]) -> str:
+    """Return the version of guests as the form shows them: it changes with every field except the
+    time of the last visit."""
     names = sorted({*Guest.fields} - {"last_seen", "modified_at"})
-    ordered = sorted(found, key=lambda each: str(each["ref"]))
+    ordered = sorted(records, key=lambda each: str(each["ref"]))
     return digest("guests", *(f"{each.get(name)!r}" for each in ordered for name in names)).hex
 
 
-def _version_of_undo(found: Record) -> str:
-    return _version_of([found["before"], found["after"], found["released"]])
+def _version_of_undo(preview: Record) -> str:
+    return _version_of([preview["before"], preview["after"], preview["released"]])
 
 
-async def _sent_pair(visit: Visit) -> list[Record]:
-    """The guests that a refused form would merge, each with whether it `is_live`, and who stands
-    for it."""
+async def _form_pair(visit: Visit) -> list[Record]:
+    """Fetch the guests that a refused form would merge, each with `is_live` and, in `above`, its
+    survivor."""
     refs = [_form_ref(visit, name) for name in ("one", "other")]
     states = {row["ref"]: row["survivor_ref"] for row in await merges.survivors(visit.work, refs)}
-    wanted = [*refs, *(ref for ref in states.values() if ref)]
-    lines = {each["ref"]: each for each in await search.list_rows(visit.work, wanted)}
+    all_refs = [*refs, *(ref for ref in states.values() if ref)]
+    rows = {each["ref"]: each for each in await search.list_rows(visit.work, all_refs)}
     pair = []
     for ref in refs:
-        line = visit.veil(lines.get(ref, {"ref": ref}), Guest)
+        row = visit.veil(rows.get(ref, {"ref": ref}), Guest)
         survivor = states.get(ref)
-        above = visit.veil(lines.get(survivor, {"ref": survivor}), Guest) if survivor else None
-        pair.append({**line, "is_live": ref in states and survivor is None, "above": above})
+        above = visit.veil(rows.get(survivor, {"ref": survivor}), Guest) if survivor else None
+        pair.append({**row, "is_live": ref in states and survivor is None, "above": above})
     return pair
 
 
 def _stale_merge(visit: Visit, pair: list[Record]) -> Response:
-    """Instead of the form, when a guest of it was merged or deleted meanwhile."""
+    """Show, in place of the form, that one of its guests was merged or deleted meanwhile."""
     rows, path = [], visit.url("/guests")
     for each in pair:
-        kept = "Keep" if str(each["ref"]) == visit.form_text("survivor") else "Merge into the other"
+        is_survivor = str(each["ref"]) == visit.form_text("survivor")
+        choice = "Keep" if is_survivor else "Merge into the other"
         stored = "As before" if each["is_live"] else "Deleted"
         if each["above"]:
             stored = f"Merged into {called(each['above'])}"
             path = visit.url(f"/guests/{each['above']['ref']}/identity")
-        rows.append((called(each), kept, stored))
+        rows.append((called(each), choice, stored))
     return visit.show("merge_stale.html", title="Merge two guests", differing=rows, path=path)
 
 
 async def _stale_undo(visit: Visit, row: Record) -> Response:
-    """Instead of the form, when the merge was undone meanwhile."""
+    """Show, in place of the form, that the merge was undone meanwhile."""
     (state,) = await merges.survivors(visit.work, [row["survivor_ref"]]) or [{}]
     above = state.get("survivor_ref") or row["survivor_ref"]
     stored = f"Undone {moment(row['undone_at'])} by {row['undone_by']}"
@@ -202,28 +203,29 @@ async def _stale_undo(visit: Visit, row: Record) -> Response:
 
 
 def _picture(
-    root: UUID, found: list[Record], records: dict[UUID, Record]
+    root: UUID, merge_rows: list[Record], records: dict[UUID, Record]
 ) -> tuple[list[Node], list[Edge]]:
-    """A tree, the survivor at the left, each record right of the one that stands for it."""
+    """Lay out a merged group as a tree: `root`, the survivor, at the left, each absorbed record to
+    the right of its survivor; `merge_rows` are its merges."""
     children: dict[UUID, list[Record]] = {}
-    for each in found:
+    for each in merge_rows:
         children.setdefault(each["survivor_ref"], []).append(each)
     nodes: list[Node] = []
     edges: list[Edge] = []
 
-    def place(ref: UUID, depth: int, top: int) -> int:
+    def add_node(ref: UUID, depth: int, top: int) -> int:
         rows = 0
         for each in children.get(ref, []):
-            rows += place(each["absorbed_ref"], depth + 1, top + rows)
+            rows += add_node(each["absorbed_ref"], depth + 1, top + rows)
         height = max(1, rows)
         x, y = 6 + depth * COLUMN, 6 + int((top + (height - 1) / 2) * ROW)
         nodes.append(Node(ref, x, y, records.get(ref, {"ref": ref}), ref == root))
         return height
 
-    place(root, 0, 0)
-    at = {node.ref: node for node in nodes}
-    for each in found:
-        one, other = at.get(each["survivor_ref"]), at.get(each["absorbed_ref"])
+    add_node(root, 0, 0)
+    by_ref = {node.ref: node for node in nodes}
+    for each in merge_rows:
+        one, other = by_ref.get(each["survivor_ref"]), by_ref.get(each["absorbed_ref"])
         if one is not None and other is not None:
             x1, y1, x2, y2 = one.x + 180, one.y + 23, other.x, other.y + 23
             middle = (x1 + x2) // 2
@@ -233,19 +235,20 @@ def _picture(
 
 
 async def _alike(visit: Visit, guest: Record) -> list[Record]:
-    """Other guests with the same phone or name: perhaps the same person."""
+    """Find other guests with the same phone or name, who may be the same person."""
     if not visit.may(Right.MERGE):
         return []
     phones = guest.get("phone_numbers") or [guest.get("phone")]
-    found: dict[UUID, Record] = {}
+    others: dict[UUID, Record] = {}
     for text in [*phones[:2], full_name(guest)]:
         if text:
             hits = await search.find_guests(visit.work, text, limit=6)
-            found |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
-    return [visit.veil(each, Guest) for each in list(found.values())[:5]]
+            others |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
+    return [visit.veil(each, Guest) for each in list(others.values())[:5]]
 
 
-def _different(pair: list[Record]) -> list[str]:
+def _used_fields(pair: list[Record]) -> list[str]:
+    """List the fields that at least one of two guests has."""
     skipped = {"ref", "body"}
     return [
         name
@@ -254,14 +257,14 @@ def _different(pair: list[Record]) -> list[str]:
     ]
 
 
-def _node_of(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:
+def _visible_change(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:
     return tuple(  # type: ignore[return-value]
         None if value is None else visit.veil({name: value}, Guest)[name] for value in (old, new)
     )
 
 
 def _masked_evidence(visit: Visit, why: dict[str, Any]) -> dict[str, Any]:
-    """The explanation, its values masked for those who may not see them."""
+    """Mask the values in an explanation for visitors who may not see personal data."""
     if visit.personal:
         return why
     for row in [*why["merges"], *why["joined"]]:

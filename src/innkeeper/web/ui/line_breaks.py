@@ -1,4 +1,4 @@
-"""Line breaks and indentation of templates, of which pages get only what a reader would see.
+"""Jinja extension: remove the line breaks and indentation of templates that a reader cannot see.
 
 Templates have one element a line. Printed as they are written, line breaks would put spaces between
 inline elements, and indentation would make pages larger. So, in every template:
@@ -25,7 +25,7 @@ class LineBreaks(Extension):
     """Removes line breaks and indentation when a template is compiled; line numbers stay."""
 
     def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
-        """The tokens of a template; HTML between statements and expressions is on one line."""
+        """Yield the tokens of a template, with HTML between statements and expressions joined."""
         for token in stream:
             if token.type == "data":
                 yield Token(token.lineno, "data", join_lines(token.value))
@@ -34,7 +34,7 @@ class LineBreaks(Extension):
 
 
 def join_lines(html: str) -> str:
-    """One line of the lines of some HTML, which begins and ends at a statement or an expression."""
+    """Join the lines of a piece of HTML that begins and ends at a statement or an expression."""
     first, *others = _BREAK.split(html)
     line = first
     for other in others:

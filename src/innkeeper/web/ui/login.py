@@ -1,4 +1,4 @@
-"""The door: log in, follow a one-time link, log out. The only pages without a workspace."""
+"""Log in, follow a one-time link, log out: the only pages without a workspace."""
 
 from typing import Any, Final
 
@@ -20,34 +20,34 @@ from innkeeper.web.ui.shell import LOGIN_COOKIE
 
 MOST_BYTES: Final = 16_384
 BROWSER_COOKIE: Final = "innkeeper_browser"
-"""Knows a browser that somebody has logged in with, whose attempts are counted apart."""
+"""Identifies a browser in which somebody has logged in before: its attempts are counted apart."""
 
 
 def routes(database: Database) -> list[BaseRoute]:
-    """`/`, `/login` and `/logout`."""
-    door = LoginPages(database)
+    """Return the routes of `/`, `/login` and `/logout`."""
+    pages = LoginPages(database)
     return [
-        Route("/", door.start),
-        Route("/login", door.show, methods=["GET"]),
-        Route("/login", door.enter, methods=["POST"]),
-        Route("/logout", door.leave, methods=["POST"]),
+        Route("/", pages.start),
+        Route("/login", pages.show, methods=["GET"]),
+        Route("/login", pages.log_in, methods=["POST"]),
+        Route("/logout", pages.log_out, methods=["POST"]),
     ]
 
 
 class LoginPages:
-    """Pages for people who are not logged in yet."""
+    """Pages for visitors without a login."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def start(self, request: Request) -> Response:
-        """Where somebody was last."""
+        """Redirect to the last workspace of the user, or to the login."""
         person = await self._person(request)
         target = "/login" if person is None else f"/w/{person.workspace}/"
         return RedirectResponse(target, 303)
 
     async def show(self, request: Request) -> Response:
-        """The form, or for a link the one that chooses a password."""
+        """Show the login form, or for a one-time link the form that sets a password."""
         link = request.query_params.get("link", "")
         next_ = _safe(request.query_params.get("next", ""))
         if not link:
@@ -55,14 +55,14 @@ class LoginPages:
                 return RedirectResponse(next_ or "/", 303)
             return self._page(request, next=next_)
         async with self._database.control() as work:
-            whose = await users.fetch_link(work, link)
-        if whose is None:
-            ended = "This link has expired or was used. Ask for another one."
-            return self._page(request, 403, fault=ended)
-        return self._page(request, link=link, whose=whose)
+            owner = await users.fetch_link(work, link)
+        if owner is None:
+            fault = "This link has expired or was used. Ask for another one."
+            return self._page(request, 403, fault=fault)
+        return self._page(request, link=link, owner=owner)
 
-    async def enter(self, request: Request) -> Response:
-        """Check what was typed, and open a login."""
+    async def log_in(self, request: Request) -> Response:
+        """Check the credentials or the link of the form, and create a login."""
         form = await read_form(request, MOST_BYTES)
         if not is_csrf(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
             return self._page(request, 403, fault="This form is out of date. Try again.")
@@ -76,9 +76,9 @@ class LoginPages:
         lend, limits = self._database.control, self._database.limits
         try:
             if link:
-                opened = await log_in_by_link(lend, limits, link, attempt, name)
+                login = await log_in_by_link(lend, limits, link, attempt, name)
             else:
-                opened = await log_in(lend, limits, attempt)
+                login = await log_in(lend, limits, attempt)
         except ApiError as error:
             page = self._page(
                 request,
@@ -86,7 +86,7 @@ class LoginPages:
                 fault=error.message,
                 next=_safe(_text(form, "next")),
                 link=link,
-                whose={"user_ref": None if "name" in form else "", "email": email},
+                owner={"user_ref": None if "name" in form else "", "email": email},
                 email=email,
                 name=name,
             )
@@ -94,17 +94,17 @@ class LoginPages:
             return page
         response = RedirectResponse(_safe(_text(form, "next")) or "/", 303)
         seconds = int(users.LOGIN.total_seconds())
-        set_cookie(request, response, LOGIN_COOKIE, opened.token, max_age=seconds)
+        set_cookie(request, response, LOGIN_COOKIE, login.token, max_age=seconds)
         seconds = int(BROWSER_LIFE.total_seconds())
-        set_cookie(request, response, BROWSER_COOKIE, opened.browser, max_age=seconds)
+        set_cookie(request, response, BROWSER_COOKIE, login.browser, max_age=seconds)
         return response
 
-    async def leave(self, request: Request) -> Response:
+    async def log_out(self, request: Request) -> Response:
         """Log out."""
         token = read_cookie(request, LOGIN_COOKIE)
         form = await read_form(request, MOST_BYTES)
         response = RedirectResponse("/login", 303)
-        # A form of another site logs nobody out.
+        # A form of another site must not log the user out.
         if not is_csrf(form.get("csrf"), token):
             return response
         async with self._database.control() as work:
@@ -121,23 +121,23 @@ class LoginPages:
 
     def _page(self, request: Request, status: int = 200, **context: Any) -> Response:
         secret = form_secret(request)
-        whose = context.get("whose") or {}
+        owner = context.get("owner") or {}
         link = context.get("link", "")
-        asks_person = bool(link) and whose.get("user_ref") is None
+        is_first_account = bool(link) and owner.get("user_ref") is None
         title, button, lead = "Log in", "Log in", ""
-        if asks_person:
+        if is_first_account:
             title, button = "Welcome to Innkeeper", "Create the owner's account"
-            lead = "This link makes the first account, which may do everything and invite others."
+            lead = "This link creates the first account, which may do everything and invite others."
         elif link:
             title, button = "Choose a password", "Save and log in"
-            lead = f"For {whose['email']}." if whose.get("email") else ""
-        shown = {
-            **{"title": title, "button": button, "lead": lead, "asks_person": asks_person},
+            lead = f"For {owner['email']}." if owner.get("email") else ""
+        values = {
+            **{"title": title, "button": button, "lead": lead, "asks_person": is_first_account},
             **{"link": link, "next": "", "fault": "", "email": "", "name": ""},
             **{"csrf": csrf_of(secret), "theme": theme_of(request)},
         }
-        shown |= {name: value for name, value in context.items() if name != "whose"}
-        response = HTMLResponse(render("login.html", **shown), status, HEADERS)
+        values |= {name: value for name, value in context.items() if name != "owner"}
+        response = HTMLResponse(render("login.html", **values), status, HEADERS)
         set_cookie(request, response, FORM_COOKIE, secret, same_site="strict")
         return response
 
@@ -148,5 +148,5 @@ def _text(form: FormData, name: str) -> str:
 
 
 def _safe(path: str) -> str:
-    """A path of ours to go to; empty for anything that could lead elsewhere."""
+    """Return a path below `/w/`; empty for a text that could lead to another site."""
     return path if path.startswith("/w/") and "\\" not in path and "//" not in path else ""

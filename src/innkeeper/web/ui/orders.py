@@ -1,4 +1,4 @@
-"""The Orders tab of a guest, and the page of one order."""
+"""Screens of orders: the Orders tab of a guest, and the page of one order."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from innkeeper.web.ui.downloads import (
     streamed_json_file,
 )
 from innkeeper.web.ui.formatting import worded
-from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -35,39 +35,39 @@ ITEM_CHARACTERS: Final = 200
 Objects = AsyncIterator[StreamedObject]
 
 
-async def of_guest(visit: Visit) -> Response:
-    """The orders that a guest is a contact or consumer of, the latest first."""
-    guest, frame = await opened(visit)
-    wanted = PageRequest(
+async def list_of_guest(visit: Visit) -> Response:
+    """Show the orders of which a guest is a contact or consumer, the latest first."""
+    guest, frame = await load_guest(visit)
+    page_request = PageRequest(
         visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),)
     )
-    page = await orders.list_(visit.work, wanted)
+    page = await orders.list_(visit.work, page_request)
     numbers = await order_items.count_of_many(visit.work, [each["ref"] for each in page.items])
     return visit.show("guest_orders.html", **frame, page=page, numbers=numbers)
 
 
-async def one(visit: Visit) -> Response:
-    """An order with its items, people and extensions."""
-    found = await _parts(visit)
-    guest = next((each["guest_ref"] for each in [*found.contacts, *found.consumers]), None)
-    waiting = await quarantine.of_order(visit.work, found.order["ref"])
+async def show_one(visit: Visit) -> Response:
+    """Show an order with its items, people and extensions."""
+    parts = await _parts(visit)
+    guest = next((each["guest_ref"] for each in [*parts.contacts, *parts.consumers]), None)
+    quarantined = await quarantine.of_order(visit.work, parts.order["ref"])
     return visit.show(
         "order.html",
-        order=found.order,
-        facts=_facts(found.order),
-        waiting=waiting,
-        is_incomplete=not all(each.is_part for each in waiting),
-        items=found.items,
-        totals=found.totals,
-        of_items=found.of_items,
-        people=[("Contacts", found.contacts), ("Consumers", found.consumers)],
-        extensions=found.extensions,
+        order=parts.order,
+        facts=_facts(parts.order),
+        waiting=quarantined,
+        is_incomplete=not all(each.is_part for each in quarantined),
+        items=parts.items,
+        totals=parts.totals,
+        of_items=parts.of_items,
+        people=[("Contacts", parts.contacts), ("Consumers", parts.consumers)],
+        extensions=parts.extensions,
         guest=guest,
     )
 
 
 async def file(visit: Visit) -> Response:
-    """All of an order as a file, read part by part while it is sent."""
+    """Return a whole order as a JSON file, whose parts are read while it is sent."""
     ref = visit.ref("order")
     order = await orders.fetch(visit.work, ref)
 
@@ -110,15 +110,15 @@ class _OrderPage:
     consumers: list[Record]
     extensions: list[Record]
     totals: dict[str, int]
-    """How many parts of each kind there are in all."""
+    """Kind of parts -> their total, of which the lists above may hold less."""
 
 
 async def _parts(visit: Visit) -> _OrderPage:
-    """An order with as many of each of its parts as a page shows."""
+    """Fetch an order with as many of each of its parts as a page shows."""
     ref, page_request = visit.ref("order"), PageRequest(limit=ROWS)
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
-    found = await order_items.list_(visit.work, page_request, order=ref)
-    items = [visit.veil(each, OrderItem) for each in found.items]
+    item_page = await order_items.list_(visit.work, page_request, order=ref)
+    items = [visit.veil(each, OrderItem) for each in item_page.items]
     contacts = await CONTACTS.list_(visit.work, page_request, order=ref)
     consumers = await CONSUMERS.list_(visit.work, page_request, order=ref)
     refs = [item["ref"] for item in items]
@@ -134,12 +134,12 @@ async def _parts(visit: Visit) -> _OrderPage:
         [visit.veil(each, OrderContact) for each in contacts.items],
         [visit.veil(each, OrderConsumer) for each in consumers.items],
         visit.veil_extensions(extensions.items),
-        {"Items": found.total, "Contacts": contacts.total, "Consumers": consumers.total},
+        {"Items": item_page.total, "Contacts": contacts.total, "Consumers": consumers.total},
     )
 
 
 def _shortened(extensions: list[Record]) -> list[Record]:
-    """Data extensions of an item with the beginning of each text."""
+    """Shorten the texts in data extensions of an item to `ITEM_CHARACTERS`."""
     return [
         {**each, "pairs": {key: _beginning(value) for key, value in each["pairs"].items()}}
         for each in extensions
@@ -152,16 +152,16 @@ def _beginning(value: Any) -> Any:
 
 
 def _facts(order: Record) -> list[tuple[str, Any]]:
-    """What else is known of an order."""
+    """List the other fields of an order that have a value: (name, value)."""
     names = ("point_of_sale", "channel", "payment_type", "card_type")
-    known = {name: order[name] for name in names if order.get(name)}
-    if "channel" in known:
-        known["channel"] = worded(known["channel"].lower())
-    return list(known.items())
+    facts = {name: order[name] for name in names if order.get(name)}
+    if "channel" in facts:
+        facts["channel"] = worded(facts["channel"].lower())
+    return list(facts.items())
 
 
 PAGES: Final = (
-    PageRoute("/guests/{guest}/orders", of_guest),
-    PageRoute("/orders/{order}", one),
+    PageRoute("/guests/{guest}/orders", list_of_guest),
+    PageRoute("/orders/{order}", show_one),
     PageRoute("/orders/{order}/file", file),
 )

@@ -1,4 +1,4 @@
-"""Errors as pages: on every path that people open, whatever went wrong."""
+"""Error pages: the response to every error on a path of the screens."""
 
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -22,20 +22,21 @@ _TITLES: Final = {
 
 
 class RightMissing(ApiError):
-    """The role of whoever asks lacks a right."""
+    """The visitor's role lacks a right."""
 
     status = 403
 
 
 def is_screen(request: Request) -> bool:
-    """Whether a person looks at this path; one that nobody serves is told in what it asks for."""
+    """Whether errors of a request are pages: on the screens' paths, and on paths without a route
+    when the request accepts HTML."""
     if is_screen_path(request.scope["path"]):
         return True
     return "endpoint" not in request.scope and "text/html" in request.headers.get("accept", "")
 
 
 def problem(request: Request, error: ApiError) -> Response:
-    """A page that tells of an error; of a guest that was merged away, the survivor's."""
+    """Render the page of an error; redirect from an absorbed guest to its survivor."""
     members = members_of(request)
     workspace = members.get("workspace")
     if isinstance(error, Unknown) and error.survivor is not None and workspace:
@@ -52,17 +53,17 @@ def problem(request: Request, error: ApiError) -> Response:
 
 
 def to_login(request: Request) -> Response:
-    """Ask who it is, then come back."""
+    """Redirect to the login, which leads back to this page afterwards."""
     if "hx-request" in request.headers:
-        # Part of a page that is there already: the whole page goes to the login.
-        there = urlsplit(request.headers.get("hx-current-url", ""))
-        headers = {**HEADERS, "hx-redirect": _login(there.path, there.query)}
+        # htmx requests a part of an open page: the whole page must go to the login.
+        current = urlsplit(request.headers.get("hx-current-url", ""))
+        headers = {**HEADERS, "hx-redirect": _login(current.path, current.query)}
         return HTMLResponse("", 401, headers)
-    posted = request.method == "POST"
-    target = "/login" if posted else _login(request.url.path, request.url.query)
+    is_post = request.method == "POST"
+    target = "/login" if is_post else _login(request.url.path, request.url.query)
     return RedirectResponse(target, 303)
 
 
 def _login(path: str, query: str) -> str:
-    wanted = path + (f"?{query}" if query else "")
-    return f"/login?next={quote(wanted, safe='')}"
+    target = path + (f"?{query}" if query else "")
+    return f"/login?next={quote(target, safe='')}"

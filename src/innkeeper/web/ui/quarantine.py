@@ -1,4 +1,4 @@
-"""Quarantine: events that break a rule, why, and trying them again."""
+"""Screen of the quarantine: events that break a rule, their reasons, replay and discard."""
 
 from typing import Final
 from uuid import UUID
@@ -30,14 +30,14 @@ REMEDIES: Final = {
 
 
 async def show(visit: Visit) -> Response:
-    """What waits, by reason."""
+    """List quarantined events, filtered by reason and order."""
     reason, order = visit.query_text("reason"), visit.query_text("order")
     selection = Selection(reason or None, order=ref_of(order) if order else None)
-    wanted = PageRequest(visit.offset, PAGE_SIZE)
-    page = await quarantine.list_cut(visit.work, wanted, selection, JSON_CHARACTERS)
+    page_request = PageRequest(visit.offset, PAGE_SIZE)
+    page = await quarantine.list_cut(visit.work, page_request, selection, JSON_CHARACTERS)
     if not visit.personal:
         for each in page.items:
-            # It may quote what was sent.
+            # It may quote the message.
             each["detail"] = masked(each["detail"])
     return visit.show(
         "quarantine.html",
@@ -50,13 +50,13 @@ async def show(visit: Visit) -> Response:
 
 
 async def message(visit: Visit) -> Response:
-    """The whole message of one event, as a file."""
+    """Return the whole message of one event as a file."""
     ref = visit.ref("event")
     return file(f"event-{ref}.json", await quarantine.text(visit.work, ref))
 
 
-async def act(visit: Visit) -> Response:
-    """Replay one, those of a reason, or all; or give one up."""
+async def run_action(visit: Visit) -> Response:
+    """Replay one event, those of a reason or order, or all; or discard one."""
     reason, ref = visit.form_text("reason") or None, visit.form_text("ref")
     order = visit.form_text("order") or None
     try:
@@ -68,13 +68,13 @@ async def act(visit: Visit) -> Response:
         await audit.note(visit.work, "quarantine.discard", ref=ref)
         return visit.go("/quarantine", "The event was given up.", reason=reason, order=order)
     of_order = ref_of(order) if order and not refs else None
-    told = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
-    await audit.note(visit.work, "quarantine.replay", attached=told.attached)
-    note = f"{told.attached:,} attached, {told.waiting:,} still wait."
-    return visit.go("/quarantine", note, reason=reason if told.waiting else None, order=order)
+    result = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
+    await audit.note(visit.work, "quarantine.replay", attached=result.attached)
+    note = f"{result.attached:,} attached, {result.waiting:,} still wait."
+    return visit.go("/quarantine", note, reason=reason if result.waiting else None, order=order)
 
 
 PAGES: Final = (
-    PageRoute("/quarantine", show, act, post_right=Right.REPLAY, whole=False),
+    PageRoute("/quarantine", show, run_action, post_right=Right.REPLAY, whole=False),
     PageRoute("/quarantine/{event}/message", message, right=Right.PERSONAL),
 )

@@ -1,4 +1,4 @@
-"""Templates rendered with what every page has: filters, icons, the theme, security headers."""
+"""Render templates with what every page has: filters, icons, the theme, security headers."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from innkeeper.rules.access import Right
 from innkeeper.store.limiter import Limiter
 from innkeeper.web.browser_security import read_cookie
 from innkeeper.web.ui import charts
-from innkeeper.web.ui.assets import address
+from innkeeper.web.ui.assets import asset_path
 from innkeeper.web.ui.attributes import WholeAttributes
 from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, shorten
 from innkeeper.web.ui.formatting import FILTERS
@@ -32,19 +32,19 @@ HEADERS: Final = {
 }
 PAGE_SIZE: Final = 50
 ON_LOOP_CHARACTERS: Final = 128 * 1024
-"""Of a page that are rendered on the event loop; what is longer goes on in a thread."""
+"""Most characters of a page that the event loop renders; a thread renders the rest."""
 LARGE_PAGES: Final = Limiter("large pages", at_once=2, waiting=16)
 
 
 class PageResponse(HTMLResponse):
-    """A page that is rendered once its connection has been given back: see `render_body`."""
+    """A page that `render_body` renders after its database connection is released."""
 
     def __init__(self, template: str, status: int, context: Mapping[str, Any]) -> None:
         super().__init__("", status, HEADERS)
         self._pieces = _environment().get_template(template).generate(**context)
 
     async def render_body(self) -> None:
-        """Render the page, off the event loop from where it becomes large."""
+        """Render the page: its beginning on the event loop, the rest of a large one in a thread."""
         pieces = self._pieces
         start = "".join(_first_pieces(pieces))
         if len(start) > ON_LOOP_CHARACTERS:
@@ -55,7 +55,7 @@ class PageResponse(HTMLResponse):
 
 
 def _first_pieces(pieces: Iterator[str]) -> Iterator[str]:
-    """Pieces of a page until it is large, or complete."""
+    """Yield pieces of a page until it is complete or over `ON_LOOP_CHARACTERS`."""
     length = 0
     for piece in pieces:
         yield piece
@@ -65,13 +65,13 @@ def _first_pieces(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def theme_of(request: Request) -> str:
-    """light, dark, or system."""
+    """Return the theme that the visitor chose: light, dark, or system."""
     theme = read_cookie(request, THEME_COOKIE)
     return theme if theme in ("light", "dark") else "system"
 
 
 def render(template: str, **context: Any) -> str:
-    """A template with its context."""
+    """Render a template with its context."""
     return _environment().get_template(template).render(**context)
 
 
@@ -86,7 +86,7 @@ def _environment() -> Environment:
     )
     environment.filters |= FILTERS
     globals_: Mapping[str, Any] = {
-        "asset": address,
+        "asset": asset_path,
         "Right": Right,
         "version": __version__,
         "page_size": PAGE_SIZE,

@@ -1,4 +1,4 @@
-"""Every page, as Starlette routes them."""
+"""The routes of every page and static file."""
 
 from typing import Final
 
@@ -52,9 +52,9 @@ PAGES: Final[tuple[PageRoute, ...]] = (
 )
 
 
-def routes(database: Database, chosen: Settings) -> list[BaseRoute]:
-    """The door, the files, and every page of a workspace."""
-    shell = Shell(database, chosen)
+def routes(database: Database, server_settings: Settings) -> list[BaseRoute]:
+    """Return the routes of the login, the static files, and every page of a workspace."""
+    shell = Shell(database, server_settings)
     pages = []
     for page in PAGES:
         methods = [*(["GET"] if page.show else []), *(["POST"] if page.post else [])]

@@ -1,4 +1,4 @@
-"""Segments to begin with, for who builds a first one."""
+"""Example segments, which the builder offers as a start."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -68,4 +68,4 @@ EXAMPLES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         },
     ),
 }
-"""By a word for the address: a name, and its definition."""
+"""Name in the query of the builder's URL -> title and definition."""

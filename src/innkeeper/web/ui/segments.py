@@ -1,4 +1,4 @@
-"""Segments: the list, one segment and its history, the builder with its live count."""
+"""Screens of segments: the list, one segment and its history, the builder with its live count."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -32,37 +32,37 @@ EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING 
 ACTIONS: Final = ("start", "pause", "run", "delete")
 
 
-async def every(visit: Visit) -> Response:
-    """All of them."""
+async def show_all(visit: Visit) -> Response:
+    """List the segments."""
     return visit.show("segments.html", rows=await segments.list_all(visit.work))
 
 
-async def one(visit: Visit) -> Response:
-    """A segment: its size over time, who is in it, what it asks."""
+async def show_one(visit: Visit) -> Response:
+    """Show a segment: its size over time, a sample of its guests, its definition."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     runs = await segment_runs.runs(visit.work, row["ref"])
-    sizes = [run for run in reversed(runs) if run["rows"] is not None]
-    known = await traits.list_current(visit.work)
+    sized_runs = [run for run in reversed(runs) if run["rows"] is not None]
+    current_traits = await traits.list_current(visit.work)
     return visit.show(
         "segment.html",
         row=row,
         runs=runs[:10],
-        labels=[f"{run['started_at']:%d %b %H:%M}" for run in sizes],
-        sizes=[float(run["rows"]) for run in sizes],
-        sample=await people(visit, row["sample"] or []),
-        draft=_veiled(visit, builder.of(row["name"], row["definition"], known)),
+        labels=[f"{run['started_at']:%d %b %H:%M}" for run in sized_runs],
+        sizes=[float(run["rows"]) for run in sized_runs],
+        sample=await guest_rows(visit, row["sample"] or []),
+        draft=_veiled(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
         words=WORDS,
         counts=dict(COUNTS),
         totals=dict(TOTALS),
         is_editable=row["status"] in EDITABLE,
-        fits=builder.fits(row["definition"], known),
+        fits=builder.fits(row["definition"], current_traits),
         uses=(uses := await usage.of_segment(visit.work, row)),
         uses_token=usage.token_of(uses),
     )
 
 
 def _veiled(visit: Visit, draft: Draft) -> Draft:
-    """A definition for a visitor who may not read the personal values that it compares with."""
+    """Mask a definition for a visitor who may not see the personal values that it compares."""
     if visit.personal:
         return draft
     if draft.sql is not None:
@@ -72,16 +72,16 @@ def _veiled(visit: Visit, draft: Draft) -> Draft:
 
 
 def veil_rules(visit: Visit, rules: Iterable[RuleRow]) -> None:
-    """Mask what rules compare personal fields with, for who may not see that."""
+    """Mask the values that rules compare with personal fields, unless the visitor may see them."""
     if visit.personal:
         return
     for rule in rules:
-        where = rule.location, rule.name, rule.type
-        rule.first = masked_rule(*where, rule.first)
-        rule.second = rule.second if rule.has_unit else masked_rule(*where, rule.second)
+        rule_field = rule.location, rule.name, rule.type
+        rule.first = masked_rule(*rule_field, rule.first)
+        rule.second = rule.second if rule.has_unit else masked_rule(*rule_field, rule.second)
 
 
-async def act(visit: Visit) -> Response:
+async def run_action(visit: Visit) -> Response:
     """Start, pause, run or delete a segment."""
     name = visit.request.path_params["segment"]
     action = visit.form_text("action")
@@ -89,10 +89,10 @@ async def act(visit: Visit) -> Response:
         raise BadRequest("Unknown action.")
     row = await segments.fetch(visit.work, name)
     if action == "run":
-        ran = await segment_runs.run(visit.work, row["ref"])
+        run = await segment_runs.run(visit.work, row["ref"])
         about = audit.AuditSubject("segment", row["friendly_id"])
         await audit.note(visit.work, "segment.run", about=about)
-        note = ran["error"] or f"{ran['rows']:,} guests are in it now."
+        note = run["error"] or f"{run['rows']:,} guests are in it now."
         return visit.go(f"/segments/{name}", note)
     if action == "delete":
         await segments.delete(visit.work, row["ref"], accepted=visit.form_text("uses"))
@@ -105,94 +105,98 @@ async def act(visit: Visit) -> Response:
 
 
 async def why(visit: Visit) -> Response:
-    """Why a guest is in a segment, or is not."""
+    """Show why a guest is or is not in a segment."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     guest = ref_of(visit.request.path_params["guest"])
     verdict = await segments.explain(visit.work, row["ref"], guest)
-    found = await people(visit, [str(guest)])
-    known = await traits.list_current(visit.work)
+    rows = await guest_rows(visit, [str(guest)])
+    current_traits = await traits.list_current(visit.work)
     return visit.show(
         "segment_why.html",
         row=row,
         guest=guest,
-        people=found,
+        people=rows,
         verdict=verdict,
-        draft=_veiled(visit, builder.of(row["name"], row["definition"], known)),
+        draft=_veiled(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
         words=WORDS,
         counts=dict(COUNTS),
     )
 
 
 async def new(visit: Visit) -> Response:
-    """The builder, empty or with an example; the page asks for its count once it is there."""
+    """Show the builder, empty or with an example; the page requests its count afterwards."""
     draft = Draft(groups=[GroupRow()])
     if visit.query_text("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
     elif visit.query_text("from") in EXAMPLES:
-        draft = builder.of(*EXAMPLES[visit.query_text("from")], {})
-    return await _quickly(visit, draft, None)
+        draft = builder.draft_of(*EXAMPLES[visit.query_text("from")], {})
+    return await _first_page(visit, draft, None)
 
 
 async def edit(visit: Visit) -> Response:
-    """The builder with a segment in it; not with one of which it would lose something."""
+    """Show the builder with a segment; go to the segment's page when the form cannot show all of
+    it."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
-    known = await traits.list_current(visit.work)
-    if not builder.fits(row["definition"], known):
+    current_traits = await traits.list_current(visit.work)
+    if not builder.fits(row["definition"], current_traits):
         return visit.go(f"/segments/{row['friendly_id']}")
-    return await _quickly(visit, builder.of(row["name"], row["definition"], known), row)
+    return await _first_page(
+        visit, builder.draft_of(row["name"], row["definition"], current_traits), row
+    )
 
 
 async def values(visit: Visit) -> Response:
-    """Frequent values of a field, for the input that asks; none to who may not see them."""
+    """List frequent values of a field for an input; none for visitors who may not see personal
+    data."""
     entity, kind, field = (visit.query_text(name) for name in ("entity", "type", "field"))
     location, _, rest = field.partition(":")
-    found = []
+    frequent = []
     if visit.personal:
-        told = (
+        parameters = (
             entity,
             kind or None,
             location,
             rest.rpartition(":")[0],
             visit.query_text("contains"),
         )
-        found = (await segment_catalogue.list_values(visit.work, *told))["values"]
-    return visit.show("segment_values.html", values=found)
+        frequent = (await segment_catalogue.list_values(visit.work, *parameters))["values"]
+    return visit.show("segment_values.html", values=frequent)
 
 
 async def check_early(form: FormData) -> None:
-    """Check the SQL of the builder before a connection is taken."""
+    """Check the builder's SQL before the request takes a connection."""
     if "sql" in form:
-        await segments.check_sql_early({"sql": draft_form.text(form, "sql")})
+        await segments.check_sql_early({"sql": draft_form.form_text(form, "sql")})
 
 
 async def save(visit: Visit) -> Response:
-    """What the builder sends: another row, or the segment to keep."""
-    draft = draft_form.read(visit.form)
+    """Apply a button of the builder, or store the segment and run it."""
+    draft = draft_form.read_form(visit.form)
     friendly = visit.request.path_params.get("segment")
     row = await segments.fetch(visit.work, friendly) if friendly else None
     if visit.form_text("do") != "save":
         return await _builder(visit, draft, row=row)
-    body: dict[str, Any] = {"name": draft.name, "definition": builder.definition(draft)}
+    body: dict[str, Any] = {"name": draft.name, "definition": builder.definition_of(draft)}
     try:
         if row is None:
-            kept = await segments.create(visit.work, body)
+            stored = await segments.create(visit.work, body)
         else:
-            known = await traits.list_current(visit.work)
+            current_traits = await traits.list_current(visit.work)
             body["definition"] = builder.definition_to_save(
-                body["definition"], row["definition"], known
+                body["definition"], row["definition"], current_traits
             )
-            kept = await segments.change(visit.work, row["ref"], body, visit.expected)
+            stored = await segments.change(visit.work, row["ref"], body, visit.expected)
     except ApiError as error:
         if error.status not in (400, 409, 412):
             raise
         visit.fault = error if error.status == 412 else None
         return await _builder(visit, draft, row=row, refused=error)
-    await segment_runs.run(visit.work, kept["ref"])
-    return visit.go(f"/segments/{kept['friendly_id']}", f"{kept['name']} was saved.")
+    await segment_runs.run(visit.work, stored["ref"])
+    return visit.go(f"/segments/{stored['friendly_id']}", f"{stored['name']} was saved.")
 
 
-async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
-    """The builder without what only the lake knows: the page asks for that next."""
+async def _first_page(visit: Visit, draft: Draft, row: Record | None) -> Response:
+    """Show the builder without data of the lake, which the page requests next."""
     catalogue = await segment_catalogue.list_declared_fields(visit.work)
     return _page_of(visit, draft, catalogue, row=row, is_first=True)
 
@@ -200,12 +204,13 @@ async def _quickly(visit: Visit, draft: Draft, row: Record | None) -> Response:
 async def _builder(
     visit: Visit, draft: Draft, row: Record | None = None, refused: ApiError | None = None
 ) -> Response:
+    """Show the builder with its preview: count, sample, problems, and why a guest matches."""
     catalogue = await segment_catalogue.list_fields(visit.work, draft.entities)
-    definition = builder.definition(draft)
-    found, problems, verdict = None, [], None
+    definition = builder.definition_of(draft)
+    preview, problems, verdict = None, [], None
     word, _, guest = visit.form_text("do").partition(":")
     try:
-        found = await segments.preview(visit.work, definition)
+        preview = await segments.preview(visit.work, definition)
         if word == "why":
             verdict = await segments.explain_definition(visit.work, definition, ref_of(guest))
     except Invalid as invalid:
@@ -216,9 +221,9 @@ async def _builder(
         *(visit, draft, catalogue),
         row=row,
         refused=refused,
-        found=found,
+        found=preview,
         problems=problems,
-        sample=await people(visit, (found or {}).get("sample", [])),
+        sample=await guest_rows(visit, (preview or {}).get("sample", [])),
         why=guest if verdict else "",
         verdict=verdict,
     )
@@ -228,7 +233,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
     row = more.get("row")
     stored = None
     if row is not None and visit.is_outdated:
-        stored = _veiled(visit, builder.of(row["name"], row["definition"], {}))
+        stored = _veiled(visit, builder.draft_of(row["name"], row["definition"], {}))
     context = {"refused": None, "problems": [], "sample": [], "found": None, "why": "", **more}
     return visit.show(
         "builder.html",
@@ -249,14 +254,14 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
     )
 
 
-async def people(visit: Visit, refs: list[Any]) -> list[Record]:
-    """Guests as a list shows them."""
-    wanted = [UUID(str(ref)) for ref in refs]
-    return [visit.veil(each, Guest) for each in await search.list_rows(visit.work, wanted)]
+async def guest_rows(visit: Visit, refs: list[Any]) -> list[Record]:
+    """Fetch the rows of guests for a list, masked for this visitor."""
+    uuids = [UUID(str(ref)) for ref in refs]
+    return [visit.veil(each, Guest) for each in await search.list_rows(visit.work, uuids)]
 
 
 PAGES: Final = (
-    PageRoute("/segments", every),
+    PageRoute("/segments", show_all),
     PageRoute(
         *("/segments/new", new, save),
         right=Right.SEGMENTS,
@@ -273,5 +278,5 @@ PAGES: Final = (
         before=check_early,
     ),
     PageRoute("/segments/{segment}/why/{guest}", why),
-    PageRoute("/segments/{segment}", one, act, post_right=Right.SEGMENTS, whole=False),
+    PageRoute("/segments/{segment}", show_one, run_action, post_right=Right.SEGMENTS, whole=False),
 )

@@ -15,11 +15,11 @@ from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Event, Session
 from innkeeper.web.ui.downloads import READ_TOGETHER, StreamedObject, streamed_json_file
-from innkeeper.web.ui.guests import opened
+from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 SESSIONS: Final = 100
-"""Sessions that a timeline looks at, the latest (segmentation-and-export.md 8)."""
+"""Number of latest sessions in a timeline (segmentation-and-export.md 8)."""
 EVENTS: Final = 100
 INTERACTIONS: Final = (BROWSED, CONVERTED, ABANDONED)
 DAYS: Final = {"1": 1, "7": 7, "30": 30, "90": 90, "365": 365, "730": 730}
@@ -36,29 +36,30 @@ DATES: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    """Sessions by channel, interaction and date; `open` names the one whose events show."""
-    guest, frame = await opened(visit)
-    wanted = visit.query_text("open")
-    found = await sessions.of_guest(
+    """Show sessions filtered by channel, interaction and date; `open` is the ref of the session
+    whose events are shown."""
+    guest, frame = await load_guest(visit)
+    open_ref = visit.query_text("open")
+    behaviour = await sessions.of_guest(
         visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
     )
-    is_own = any(str(each["ref"]) == wanted for each in found.sessions)
-    events = await sessions.headlines(visit.work, UUID(wanted), EVENTS) if is_own else []
-    chosen = {name: visit.query_text(name) for name in ("channel", "interaction", "date")}
-    shown = [visit.veil(each, Session) for each in found.sessions if _matches(each, chosen)]
-    channels = sorted({each["channel"] for each in found.sessions})
+    is_own = any(str(each["ref"]) == open_ref for each in behaviour.sessions)
+    events = await sessions.headlines(visit.work, UUID(open_ref), EVENTS) if is_own else []
+    filters = {name: visit.query_text(name) for name in ("channel", "interaction", "date")}
+    matching = [visit.veil(each, Session) for each in behaviour.sessions if _matches(each, filters)]
+    channels = sorted({each["channel"] for each in behaviour.sessions})
     return visit.show(
         "guest_timeline.html",
         **frame,
-        days=_by_day(shown),
-        number=len(shown),
-        all_number=len(found.sessions),
-        chosen=chosen,
+        days=_by_day(matching),
+        number=len(matching),
+        all_number=len(behaviour.sessions),
+        chosen=filters,
         channels=[("", "Every channel"), *((each, _channel(each)) for each in channels)],
         interactions=[("", "Every outcome"), *((each, each.title()) for each in INTERACTIONS)],
         dates=DATES,
-        open=wanted,
-        events={wanted: [_described(visit, event) for event in reversed(events)]},
+        open=open_ref,
+        events={open_ref: [_described(visit, event) for event in reversed(events)]},
     )
 
 
@@ -89,12 +90,12 @@ async def _events(visit: Visit, session: UUID) -> AsyncIterator[StreamedObject]:
         last = rows[-1]
 
 
-def _matches(session: Record, chosen: dict[str, str]) -> bool:
-    if chosen["channel"] and session["channel"] != chosen["channel"]:
+def _matches(session: Record, filters: dict[str, str]) -> bool:
+    if filters["channel"] and session["channel"] != filters["channel"]:
         return False
-    if chosen["interaction"] and session.get("cart_type") != chosen["interaction"]:
+    if filters["interaction"] and session.get("cart_type") != filters["interaction"]:
         return False
-    since, until = _span(chosen["date"])
+    since, until = _span(filters["date"])
     return bool(since <= session["started_at"] < until)
 
 
@@ -110,9 +111,9 @@ def _span(date: str) -> tuple[datetime, datetime]:
     return datetime.min.replace(tzinfo=now.tzinfo), datetime.max.replace(tzinfo=now.tzinfo)
 
 
-def _by_day(found: Iterable[Record]) -> list[tuple[datetime, list[Record]]]:
+def _by_day(rows: Iterable[Record]) -> list[tuple[datetime, list[Record]]]:
     days: dict[Any, list[Record]] = {}
-    for session in found:
+    for session in rows:
         days.setdefault(session["started_at"].date(), []).append(session)
     return [(each[0]["started_at"], each) for each in days.values()]
 
@@ -122,7 +123,7 @@ def _channel(name: str) -> str:
 
 
 def _described(visit: Visit, event: Record) -> Record:
-    """An event with a line that says what it was about."""
+    """Return an event with `line`, a short description of its subject."""
     names = ("product", "product_name", "reference_id", "email")
     words = [event["product"] or event["page"], *(event[name] for name in names[1:])]
     line = " · ".join(word for word in words if word)

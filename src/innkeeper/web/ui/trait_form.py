@@ -1,4 +1,4 @@
-"""The form of a computed trait and the definition it stands for, each made of the other."""
+"""The form of a computed trait: convert it to a definition, and a definition to it."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ FUNCTIONS: Final = (
     ("latest", "Of the newest one"),
     ("most_common", "Most common"),
 )
-_SAID: Final = {
+_SENTENCES: Final = {
     "count": "How many {things}",
     "sum": "{field} of all {things}, added up",
     "average": "{field} of {things}, on average",
@@ -36,7 +36,7 @@ _SAID: Final = {
     "latest": "{field} of the newest {thing}",
     "most_common": "Most common {field} of {things}",
 }
-_SAID_OF_TIMES: Final = {
+_TIME_SENTENCES: Final = {
     "least": "First {field} of {things}",
     "greatest": "Last {field} of {things}",
 }
@@ -44,7 +44,7 @@ _SAID_OF_TIMES: Final = {
 
 @dataclasses.dataclass(slots=True)
 class TraitDraft:
-    """The whole form."""
+    """The whole form of a trait."""
 
     name: str = ""
     entity: str = "order"
@@ -55,16 +55,16 @@ class TraitDraft:
     operator: str = "AND"
     rules: list[RuleRow] = dataclasses.field(default_factory=list)
     focus: str = ""
-    """The id of the control that a keyboard goes on with after a button was pressed."""
+    """The id of the control that gets the focus after a button was pressed."""
 
     @property
     def fields(self) -> list[str]:
-        """Fields that the function can take."""
-        numbers = self.function in ("sum", "average")
+        """Names of the fields that the function accepts."""
+        is_numeric = self.function in ("sum", "average")
         return [
-            known.name
-            for known in ENTITIES[self.entity].fields.values()
-            if not known.many and (known.type == NUMBER or not numbers)
+            each.name
+            for each in ENTITIES[self.entity].fields.values()
+            if not each.many and (each.type == NUMBER or not is_numeric)
         ]
 
     @property
@@ -74,22 +74,24 @@ class TraitDraft:
 
     @property
     def sentence(self) -> str:
-        """What it is, without its rules: `Price of all orders, added up`."""
-        known = ENTITIES[self.entity].fields.get(self.field)
-        said = _SAID | (_SAID_OF_TIMES if known and known.type == TIMESTAMP else {})
+        """The trait in words, without its rules: `Price of all orders, added up`."""
+        field = ENTITIES[self.entity].fields.get(self.field)
+        patterns = _SENTENCES | (_TIME_SENTENCES if field and field.type == TIMESTAMP else {})
         thing = WORDS[self.entity].lower()
-        words = said[self.function].format(things=f"{thing}s", thing=thing, field=_cased(self))
+        words = patterns[self.function].format(
+            things=f"{thing}s", thing=thing, field=_field_words(self)
+        )
         return f"{words}, in {self.currency}" if self.is_money and self.currency else words
 
 
-def _cased(draft: TraitDraft) -> str:
+def _field_words(draft: TraitDraft) -> str:
     words = worded(draft.field)
-    first = _SAID[draft.function].startswith("{field}")
-    return words if first else words.lower()
+    is_first = _SENTENCES[draft.function].startswith("{field}")
+    return words if is_first else words.lower()
 
 
 def code_name(text: str) -> str:
-    """A name as the API knows it: `Spend on shoes` is `spendOnShoes`."""
+    """Convert a name to that of the API: `Spend on shoes` to `spendOnShoes`."""
     if NAME.fullmatch(text):
         return text
     letters = (each for each in normalize("NFKD", text) if not combining(each))
@@ -100,9 +102,9 @@ def code_name(text: str) -> str:
     )
 
 
-def read(form: Mapping[str, Any]) -> TraitDraft:
-    """The form as it was sent, after the button that was pressed did its work."""
-    text = partial(draft_form.text, form)
+def read_form(form: Mapping[str, Any]) -> TraitDraft:
+    """Read the form's fields, and apply the button that was pressed."""
+    text = partial(draft_form.form_text, form)
     entity = text("entity") if text("entity") in WORDS and text("entity") != "guest" else "order"
     draft = TraitDraft(text("name"), entity, function=text("function"))
     if draft.function not in dict(FUNCTIONS):
@@ -110,7 +112,7 @@ def read(form: Mapping[str, Any]) -> TraitDraft:
     if entity == text("was"):
         # Another entity has other types, fields and rules.
         draft.type, draft.operator = text("type"), text("operator") or "AND"
-        draft.rules = draft_form.rules(form, "")
+        draft.rules = draft_form.read_rules(form, "")
         draft.field = text("field")
     if draft.function == COUNT or draft.field not in draft.fields:
         draft.field = "" if draft.function == COUNT else next(iter(draft.fields), "")
@@ -126,47 +128,47 @@ def read(form: Mapping[str, Any]) -> TraitDraft:
     return draft
 
 
-def definition(draft: TraitDraft) -> dict[str, Any]:
-    """What the form means; rules without field are left out."""
-    told: dict[str, Any] = {"entity": draft.entity, **builder.types(draft.type)}
-    found = [builder.rule(row) for row in draft.rules if row.field]
-    if found:
-        told |= {"ruleOperator": draft.operator, "rules": found}
-    told["function"] = draft.function
+def definition_of(draft: TraitDraft) -> dict[str, Any]:
+    """Convert the form to a definition; rules without a field are left out."""
+    result: dict[str, Any] = {"entity": draft.entity, **builder.type_member(draft.type)}
+    trait_rules = [builder.rule_of(row) for row in draft.rules if row.field]
+    if trait_rules:
+        result |= {"ruleOperator": draft.operator, "rules": trait_rules}
+    result["function"] = draft.function
     if draft.function != COUNT:
-        told["field"] = camel(draft.field)
+        result["field"] = camel(draft.field)
     if draft.is_money:
-        told["currency"] = draft.currency
-    return told
+        result["currency"] = draft.currency
+    return result
 
 
-def of(name: str, told: Mapping[str, Any]) -> TraitDraft:
-    """The form of a definition that was kept."""
-    entity = entity_of(told["entity"])
-    assert entity is not None  # noqa: S101 - it was read before it was kept
+def draft_of(name: str, definition: Mapping[str, Any]) -> TraitDraft:
+    """Convert a stored definition to the form."""
+    entity = entity_of(definition["entity"])
+    assert entity is not None  # noqa: S101 - it was validated before it was stored
     return TraitDraft(
         name,
         entity.name,
-        builder.type_of(told),
-        str(told["function"]),
-        "" if told["function"] == COUNT else snake(str(told.get("field", ""))),
-        str(told.get("currency") or ""),
-        str(told.get("ruleOperator", "AND")).upper(),
-        [builder.row_of(entity.name, each, {}) for each in told.get("rules") or ()],
+        builder.type_of(definition),
+        str(definition["function"]),
+        "" if definition["function"] == COUNT else snake(str(definition.get("field", ""))),
+        str(definition.get("currency") or ""),
+        str(definition.get("ruleOperator", "AND")).upper(),
+        [builder.rule_row(entity.name, each, {}) for each in definition.get("rules") or ()],
     )
 
 
-def definition_to_save(told: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The definition to keep: `before` to the letter where `told` means the same."""
-    return before if _same(told, before) else told
+def definition_to_save(changed: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the definition to store: `before`, unchanged, when `changed` means the same."""
+    return before if _is_same(changed, before) else changed
 
 
-def fits(told: Mapping[str, Any]) -> bool:
-    """Whether the form can show all of a definition."""
-    return _same(definition(of("", told)), told)
+def fits(definition: Mapping[str, Any]) -> bool:
+    """Whether the form can show all of a definition: opening and saving it loses nothing."""
+    return _is_same(definition_of(draft_of("", definition)), definition)
 
 
-def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     try:
         return rules.read("same", one) == rules.read("same", other)
     except Invalid:
