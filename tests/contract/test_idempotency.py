@@ -268,7 +268,7 @@ def test_s3_twins_wait_for_each_other_without_a_connection_each(
     """Two connections in all and six twins, of which the first waits in the database: others are
     served."""
     settings = replace(site.settings, pool_size=2)
-    scope = idempotency.scope_of(api.client_key, PATH, "six")
+    scope = idempotency.scope_id(api.client_key, PATH, "six")
 
     def twin_post(one: Api) -> Any:
         with one.another() as another:

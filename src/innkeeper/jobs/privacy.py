@@ -31,7 +31,7 @@ async def search(work: Work) -> None:
 
 async def search_files(work: Work) -> dict[str, int]:
     """Search all stored files; return target name -> number of files changed."""
-    erased = await privacy.wanted(work)
+    erased = await privacy.list_pending(work)
     if erased is None:
         return {}
     files = Files.of(work.settings)
@@ -54,7 +54,7 @@ async def search_files(work: Work) -> dict[str, int]:
     # A target that fails does not stop the others; then all of them are searched again.
     await try_each(searches, search_target, "searching files for erased guests")
     await audit.note(work, "privacy.files", None, changed=changed)
-    await privacy.searched(work, erased)
+    await privacy.mark_searched(work, erased)
     return changed
 
 

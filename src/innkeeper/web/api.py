@@ -208,17 +208,17 @@ class Api:
         if not (1 <= len(key_text) <= 255 and key_text.isascii() and key_text.isprintable()):
             raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
         hours = self._settings.idempotency_hours
-        scope = idempotency.scope_of(caller.client_key, request.path, key_text)
+        scope = idempotency.scope_id(caller.client_key, request.path, key_text)
         query = request.scope["query_string"].decode("latin-1")
         request_hash = digest("request", query, raw.decode("latin-1"))
         async with work.transaction():
-            stored = await idempotency.first_answer(work, scope, request_hash, hours)
+            stored = await idempotency.fetch_response(work, scope, request_hash, hours)
             if stored is not None:
                 REPLAYED.inc()
                 return replayed_response(stored)
             response = await operation(work)
             location = dict(response.headers).get(b"location", b"").decode() or None
-            await idempotency.keep(
+            await idempotency.store_response(
                 work,
                 scope,
                 request_hash,

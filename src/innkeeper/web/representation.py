@@ -104,7 +104,7 @@ async def _read_children(
     """Return the children of each record: those in the record, else all read in one round trip."""
     if all("children" in record for record in records):
         return [record["children"] for record in records]
-    by_ref = await child_records.of_many(work, [record["ref"] for record in records], kinds)
+    by_ref = await child_records.read_children(work, [record["ref"] for record in records], kinds)
     return [by_ref[record["ref"]] for record in records]
 
 

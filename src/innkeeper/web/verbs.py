@@ -191,7 +191,7 @@ async def _write(work: Work, call: ResourceRequest) -> ApiResponse:
     arguments = {**call.refs(), **call.view.options, **_expected(call)}
     visible = call.view if call.personal else without_personal(call.view)
     if verb is Verb.REPLACE and (stored := _stored_fields(visible)):
-        arguments["kept"] = stored
+        arguments["preserved"] = stored
     record = await _action(call)(work, changes=changes, **arguments)
     (item,) = await represent(work, call, [record], False)
     return json_response(item, headers=_etag(call, record))

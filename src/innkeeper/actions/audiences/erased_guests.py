@@ -13,7 +13,13 @@ from uuid import UUID
 
 from innkeeper.actions.audiences import segment_runs, segments
 from innkeeper.actions.audiences.export_runs import put_file
-from innkeeper.actions.privacy.erasure import Erasure, ErasureTarget, deletes, register, rows
+from innkeeper.actions.privacy.erasure import (
+    Erasure,
+    ErasureTarget,
+    access_query,
+    erase_query,
+    register,
+)
 from innkeeper.lake.locks import EXPORTS, alone
 from innkeeper.resources.exports import CSV
 from innkeeper.store.files import Files
@@ -93,11 +99,13 @@ def next_name(name: str) -> str:
 
 
 TARGETS: Final = (
-    ErasureTarget("segment_members", remove_from_segments, rows("privacy.segments_of")),
-    ErasureTarget("segment_samples", deletes("segments.forget_samples")),
-    ErasureTarget("webhook_messages", deletes("webhooks.forget_guests")),
+    ErasureTarget("segment_members", remove_from_segments, access_query("privacy.segments_of")),
+    ErasureTarget("segment_samples", erase_query("segments.forget_samples")),
+    ErasureTarget("webhook_messages", erase_query("webhooks.forget_guests")),
     ErasureTarget(
-        "audience_exports", access=rows("privacy.audience_exports_of"), files=remove_from_files
+        "audience_exports",
+        access=access_query("privacy.audience_exports_of"),
+        files=remove_from_files,
     ),
 )
 for _target in TARGETS:

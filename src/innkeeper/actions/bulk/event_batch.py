@@ -52,7 +52,7 @@ async def write(
             _add_outcome(outcomes, record, _validate(operation.message, never) or "created")
         return
     people = [{"identifiers": _identifiers(operation.message)} for _, operation in entries]
-    blocked = await block_list.blocked_among(work, people)
+    blocked = await block_list.find_blocked(work, people)
     # One flush to the disk is enough for all: that of the transaction that stores the progress.
     await work.one("batches.flush_later")
     try:

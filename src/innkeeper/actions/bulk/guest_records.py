@@ -26,9 +26,7 @@ async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[W
     """Apply guest writes in file order; a record that fails does not affect the others."""
     evidence = [guest_batch.evidence(operation.changes) for _, operation in entries]
     people = [operation.changes for _, operation in entries]
-    blocked = await block_list.blocked_among(
-        guest_batch.work, people, count=not guest_batch.dry_run
-    )
+    blocked = await block_list.find_blocked(guest_batch.work, people, count=not guest_batch.dry_run)
     await guest_batch.gather(evidence)
     if any(operation.groups for _, operation in entries):
         await guest_batch.read_extensions()

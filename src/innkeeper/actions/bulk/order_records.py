@@ -81,7 +81,7 @@ async def _blocked(guest_batch: GuestBatch, people: Sequence[Sequence[Party]]) -
         for position, several in enumerate(people)
         for person in several
     ]
-    blocked = await block_list.blocked_among(
+    blocked = await block_list.find_blocked(
         guest_batch.work, [changes for _, changes in flat], count=not guest_batch.dry_run
     )
     return {flat[index][0] for index in blocked}

@@ -38,7 +38,7 @@ async def delete_guests(
             chosen.append((record, operation, root))
             guest_batch.exclude(root)
     guest_batch.clear()
-    busy = await erasure.with_open_sessions(guest_batch.work, [root for *_, root in chosen])
+    busy = await erasure.find_open_sessions(guest_batch.work, [root for *_, root in chosen])
     for record, _, root in chosen:
         if root in busy:
             outcomes.fail(record, rules.SESSION_OPEN)
@@ -92,7 +92,7 @@ async def _migrate(guest_batch: GuestBatch, operation: GuestMigration) -> str | 
     roots = [_root(guest_batch, guest), _root(guest_batch, into.guest)]
     if roots[0] == roots[1]:
         return "unchanged"
-    if await erasure.with_open_sessions(guest_batch.work, roots[:1]):
+    if await erasure.find_open_sessions(guest_batch.work, roots[:1]):
         return rules.MIGRATES_OPEN
     await merges.absorb(
         guest_batch.work,

@@ -82,7 +82,7 @@ async def put_consumers(
         used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
         told = {name: value for name, value in person.items() if name != "item_ids"}
         told |= {"order_items": used} if used else {}
-        await CONSUMERS.accompany(work, order["ref"], told)
+        await CONSUMERS.create_from_event(work, order["ref"], told)
 
 
 async def _order_checkout(work: Work, record: IncomingRecord) -> None:
@@ -195,7 +195,7 @@ async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> Non
         record.noted.setdefault("flags", []).append(VISITOR_CONTACT)
     known = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
     if known is None:
-        await CONTACTS.record(work, order["ref"], record.guest, person_of(guest))
+        await CONTACTS.create_for_guest(work, order["ref"], record.guest, person_of(guest))
 
 
 async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:

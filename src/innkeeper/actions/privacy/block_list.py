@@ -1,7 +1,7 @@
-"""The block list: identifiers of erased people, which must not come back.
+"""The block list: identifiers of erased people, whose records must be refused.
 
-It holds keyed digests, so it tells nobody who is on it, and whoever asks must know whom to ask
-about. `blocked` costs nothing while the list is empty: that is remembered for a moment.
+It stores keyed digests: the list does not reveal its people, and a lookup needs the person's
+identifiers. While the list is empty `is_blocked` needs no statement: that state is cached briefly.
 """
 
 import hmac
@@ -23,7 +23,7 @@ from innkeeper.rules.identity_keys import keys_with_invisible_characters
 from innkeeper.store.work import Row, Work
 
 CACHE_SECONDS: Final = 2.0
-"""How long other processes may go on after the first identifier was suppressed."""
+"""Longest time until another process notices the first suppressed identifier."""
 
 REFUSED: Final = Counter(
     "innkeeper_suppressed_total", "Records and events refused for somebody on the block list."
@@ -32,11 +32,11 @@ REFUSED: Final = Counter(
 _empty_until: dict[tuple[str, str], float] = {}
 
 
-async def blocked(work: Work, person: Record) -> bool:
-    """Whether anything a person is identified by is suppressed; counted as a refusal if so.
+async def is_blocked(work: Work, person: Record) -> bool:
+    """Return whether any identifying value of a person is suppressed, and count it as a refusal.
 
-    `person` holds the fields of a guest: identifiers, email, emails and whatever identity rules
-    look at. Refuse the record then, and write nothing of it.
+    `person` holds the fields of a guest: identifiers, email, emails and the fields of identity
+    rules. If true, the caller must refuse the record and write nothing of it.
     """
     if await _is_empty(work):
         return False
@@ -45,39 +45,43 @@ async def blocked(work: Work, person: Record) -> bool:
 
 
 async def refuse_blocked(work: Work, person: Record) -> None:
-    """Raise `Forbidden` for a person who is suppressed. Call it before the transaction that would
-    write, since that takes the count with it when it fails."""
-    if await blocked(work, person):
+    """Raise `Forbidden` for a person who is suppressed.
+
+    Call it before the transaction of the write: a rollback would also undo the refusal count.
+    """
+    if await is_blocked(work, person):
         raise Forbidden("Action not allowed", "The identifier is on the block list.")
 
 
-async def blocked_among(work: Work, people: Sequence[Record], *, count: bool = True) -> set[int]:
-    """Which of many people, by position, are suppressed; in one question for all of them.
+async def find_blocked(work: Work, people: Sequence[Record], *, count: bool = True) -> set[int]:
+    """Return the positions of the people who are suppressed, by one statement for all.
 
-    `count`: each of them is a refusal.
+    `count`: count each of them as a refusal.
     """
     if await _is_empty(work):
         return set()
     each = [await digests_of(work, await _keys(work, person)) for person in people]
     every = sorted({digest for digests in each for digest in digests})
     rows = await work.all("block_list.find", digests=every)
-    known = {bytes(row["digest"]) for row in rows}
-    found = {position for position, digests in enumerate(each) if not known.isdisjoint(digests)}
-    for position in sorted(found) if count else ():
-        await _refuse(work, [digest for digest in each[position] if digest in known])
-    return found
+    suppressed = {bytes(row["digest"]) for row in rows}
+    positions = {
+        position for position, digests in enumerate(each) if not suppressed.isdisjoint(digests)
+    }
+    for position in sorted(positions) if count else ():
+        await _refuse(work, [digest for digest in each[position] if digest in suppressed])
+    return positions
 
 
 async def _refuse(work: Work, digests: Sequence[bytes]) -> bool:
-    """Count a refusal if any of them is on the list; whether one is."""
-    refused = bool(await work.all("block_list.refuse", digests=digests))
-    if refused:
+    """Count a refusal for each digest on the list; return whether there is one."""
+    is_refused = bool(await work.all("block_list.refuse", digests=digests))
+    if is_refused:
         REFUSED.inc()
-    return refused
+    return is_refused
 
 
 async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
-    """Put the keys of a guest (`identity.identifying_keys`) on the list; how many were new."""
+    """Add a guest's keys (`identity.identifying_keys`) to the list; return how many are new."""
     digests = await digests_of(work, keys)
     now = clock.now()
     _empty_until.clear()
@@ -87,8 +91,10 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
 
 
 async def suppress_person(work: Work, person: Record, reason: str) -> int:
-    """Put what a person is identified by on the list; how many digests were new. Raises `Invalid`
-    for values that never identify: they would keep everybody out who has them."""
+    """Add a person's identifying values to the list; return how many digests are new.
+
+    Raises `Invalid` for values that never identify: they would block everyone who has them.
+    """
     keys = await _keys(work, person)
     if not keys:
         raise Invalid(Problem("identifiers", NEVER_IDENTIFIES))
@@ -99,7 +105,7 @@ async def suppress_person(work: Work, person: Record, reason: str) -> int:
 
 
 async def release_person(work: Work, person: Record) -> int:
-    """Take what a person is identified by off the list; how many digests there were."""
+    """Remove a person's identifying values from the list; return how many digests it had."""
     async with work.transaction():
         digests = await digests_of(work, await _keys(work, person))
         removed = await work.run("block_list.remove", digests=digests)
@@ -107,36 +113,38 @@ async def release_person(work: Work, person: Record) -> int:
     return removed
 
 
-async def totals(work: Work) -> Row:
-    """How many digests are on the list (`suppressed`), and how often one was `refused`."""
+async def count_totals(work: Work) -> Row:
+    """Return the number of digests on the list (`suppressed`) and of refusals (`refused`)."""
     row = await work.one("block_list.totals")
     assert row is not None  # noqa: S101 - an aggregate has a row
     return row
 
 
 async def digests_of(work: Work, keys: Iterable[UUID]) -> list[bytes]:
-    """Keys as the list holds them."""
+    """Return the digests of keys, as the list stores them."""
     salt = await stored_secrets.installation_key(work, stored_secrets.SUPPRESSION)
     return [hmac.digest(salt, key.bytes, sha256) for key in sorted({*keys})]
 
 
 async def _keys(work: Work, person: Record) -> list[UUID]:
+    """Return the identifying keys of a person, also those with invisible characters."""
     book = await rulebook.current(work)
     return [*identifying_keys(person, book), *keys_with_invisible_characters(person)]
 
 
 async def _is_empty(work: Work) -> bool:
-    place = (_installation(work), work.workspace)
-    if _empty_until.get(place, 0.0) > time.monotonic():
+    """Return whether the workspace's list is empty; the answer is cached for `CACHE_SECONDS`."""
+    cache_key = (_installation(work), work.workspace)
+    if _empty_until.get(cache_key, 0.0) > time.monotonic():
         return True
     row = await work.one("block_list.any")
     if row is None or row["some"]:
-        _empty_until.pop(place, None)
+        _empty_until.pop(cache_key, None)
         return False
-    _empty_until[place] = time.monotonic() + CACHE_SECONDS
+    _empty_until[cache_key] = time.monotonic() + CACHE_SECONDS
     return True
 
 
 def _installation(work: Work) -> str:
-    """A process of tests meets several databases."""
+    """Return the database of a workspace: a test process uses several databases."""
     return work.settings.database or work.connection.info.dsn

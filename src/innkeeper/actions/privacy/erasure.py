@@ -1,8 +1,8 @@
-"""Taking people out: every place that holds something of a guest, and how it goes from there.
+"""Erase guests: the registry of everything that stores personal data, and the erasure itself.
 
-A place of the database is emptied in the transaction of the erasure; files at rest follow in the
-background within seconds, or at once for a command (`privacy.search_files`). A module that keeps
-personal data somewhere new registers a `Place`, and erasure, subject access and receipts know it.
+The database is erased in one transaction. Files at rest follow in the background within seconds, or
+at once for a command (`privacy.search_files`). A module that stores personal data registers an
+`ErasureTarget`; erasure, subject access and receipts then include it.
 """
 
 import hmac
@@ -23,21 +23,21 @@ from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Row, Work
 
 DELETE: Final = "delete"
-"""Takes the guest, sessions and events; orders and items stay (batch-api.md 6)."""
+"""Deletes the guest, sessions and events; orders and items stay (batch-api.md 6)."""
 GDPR_DELETE: Final = "gdpr_delete"
-"""Takes the orders that are nobody else's as well."""
+"""Also deletes the orders that have no other contact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Whom and what an erasure takes, all of it locked."""
+    """The guests and orders to erase, all of them locked."""
 
     guests: list[UUID]
-    """Live guests and all that they stand for."""
+    """Live guests and the guests merged into them."""
     orders: list[UUID]
 
     def params(self) -> dict[str, Any]:
-        """What the queries of places take."""
+        """Return the parameters of the targets' queries."""
         return {"guests": self.guests, "orders": self.orders}
 
 
@@ -47,29 +47,30 @@ Access = Callable[[Work, list[UUID]], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ErasureTarget:
-    """Somewhere that personal data is kept."""
+    """A table or set of files that stores personal data."""
 
     name: str
     erase: Erase | None = None
-    """Removes what it holds of guests, in the erasure's transaction; how many pieces."""
+    """Deletes the data of guests, in the erasure's transaction; returns the number of rows."""
     access: Access | None = None
-    """All that it holds of guests and those they stand for, as JSON can show it."""
+    """Returns all data of guests and of those merged into them, as values that JSON can hold."""
     files: Callable[[Work, list[UUID]], Awaitable[int]] | None = None
-    """Removes erased guests from files at rest, after the transaction; how many files changed."""
+    """Removes erased guests from files at rest, after the transaction; returns the number of
+    changed files."""
 
 
-def deletes(query: str) -> Erase:
-    """How a place is emptied that a named query empties."""
+def erase_query(query: str) -> Erase:
+    """Return the `erase` of a target that a named query deletes from."""
 
-    async def erase(work: Work, what: Erasure) -> int:
-        parts = what.params()
-        return await work.run(query, **parts)
+    async def erase(work: Work, erasure: Erasure) -> int:
+        params = erasure.params()
+        return await work.run(query, **params)
 
     return erase
 
 
-def rows(query: str) -> Access:
-    """What a place holds, as a named query finds it."""
+def access_query(query: str) -> Access:
+    """Return the `access` of a target that a named query reads."""
 
     async def access(work: Work, guests: list[UUID]) -> list[Row]:
         return await work.all(query, guests=guests)
@@ -79,18 +80,18 @@ def rows(query: str) -> Access:
 
 _TARGETS: Final[dict[str, ErasureTarget]] = {}
 _MODULES: Final = ("innkeeper.actions.audiences.erased_guests",)
-"""Modules that register places; imported when they are needed, since some import this one."""
+"""Modules that register targets; imported on first use, since some of them import this one."""
 
 
-def register(place: ErasureTarget) -> None:
-    """Make a place known; a name stands for one place."""
-    if place.name in _TARGETS:
-        raise ValueError(f"two places are called {place.name}")
-    _TARGETS[place.name] = place
+def register(target: ErasureTarget) -> None:
+    """Register a target; raises ValueError if its name is in use."""
+    if target.name in _TARGETS:
+        raise ValueError(f"two erasure targets are called {target.name}")
+    _TARGETS[target.name] = target
 
 
 def targets() -> list[ErasureTarget]:
-    """Every place, those that others refer to last."""
+    """Return every target; a target comes after those that refer to it."""
     for module in _MODULES:
         import_module(module)
     return list(_TARGETS.values())
@@ -98,7 +99,7 @@ def targets() -> list[ErasureTarget]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an erasure did: never who it was about, but as a salted hash."""
+    """The result of an erasure; it names the guests only by salted hashes."""
 
     at: str
     by: str
@@ -108,21 +109,21 @@ class Receipt:
     removed: dict[str, int] = field(default_factory=dict)
 
 
-async def with_open_sessions(work: Work, roots: Sequence[UUID]) -> set[UUID]:
-    """Those of some live guests who have an open session."""
+async def find_open_sessions(work: Work, roots: Sequence[UUID]) -> set[UUID]:
+    """Return those of some live guests who have an open session."""
     if not roots:
         return set()
-    found = await work.all("privacy.open_sessions", roots=list(roots), now=clock.now())
-    return {row["root"] for row in found}
+    rows = await work.all("privacy.open_sessions", roots=list(roots), now=clock.now())
+    return {row["root"] for row in rows}
 
 
 async def erase(
     work: Work, roots: Sequence[UUID], mode: str = GDPR_DELETE, *, suppress: bool = False
 ) -> Receipt:
-    """Take live guests out with all that they stand for, and keep a receipt in the audit log.
+    """Erase live guests with the guests merged into them, and store a receipt in the audit log.
 
-    `suppress` puts what they were known by on the block list. Guests that are gone already are
-    passed over. Files at rest follow in the background.
+    `suppress` adds their identifying values to the block list. Guests that no longer exist are
+    skipped. Files at rest follow in the background. Returns the receipt.
     """
     async with work.transaction():
         group = await work.all("privacy.lock_groups", roots=list(roots))
@@ -131,13 +132,13 @@ async def erase(
         if mode == GDPR_DELETE and guests:
             orders = [row["ref"] for row in await work.all("privacy.orders", guests=guests)]
         keys = await keys_of(work, group)
-        what = Erasure(guests, orders)
+        erasure = Erasure(guests, orders)
         removed = {}
         if guests:
-            for place in targets():
-                if place.erase is not None and (many := await place.erase(work, what)):
-                    removed[place.name] = many
-        await _remember(work, keys, guests)
+            for target in targets():
+                if target.erase is not None and (count := await target.erase(work, erasure)):
+                    removed[target.name] = count
+        await _queue_file_search(work, keys, guests)
         if suppress:
             await block_list.suppress(work, keys, mode)
         live = [row["ref"] for row in group if row["survivor_ref"] is None]
@@ -148,22 +149,24 @@ async def erase(
     return receipt
 
 
-async def _remember(work: Work, keys: Sequence[UUID], guests: Sequence[UUID]) -> None:
-    """Note what files at rest are still to be searched for."""
-    found: dict[bytes, UUID | None] = dict.fromkeys(await block_list.digests_of(work, keys))
+async def _queue_file_search(work: Work, keys: Sequence[UUID], guests: Sequence[UUID]) -> None:
+    """Store the digests and refs for which files at rest must still be searched."""
+    guest_by_digest: dict[bytes, UUID | None] = dict.fromkeys(
+        await block_list.digests_of(work, keys)
+    )
     for guest in guests:
         (key,) = await block_list.digests_of(work, [digest("guest", str(guest))])
-        found[key] = guest
+        guest_by_digest[key] = guest
     await work.run(
         "privacy.remember_erased",
-        digests=list(found),
-        guests=list(found.values()),
+        digests=list(guest_by_digest),
+        guests=list(guest_by_digest.values()),
         now=clock.now(),
     )
 
 
-async def subject(work: Work, guest: UUID) -> str:
-    """A ref as receipts name it: a hash salted with a key of this installation."""
+async def subject_hash(work: Work, guest: UUID) -> str:
+    """Return a ref as receipts name it: a hash salted with a key of this installation."""
     salt = await stored_secrets.installation_key(work, stored_secrets.SUBJECTS)
     return hmac.new(salt, str(guest).encode(), sha256).hexdigest()
 
@@ -171,22 +174,24 @@ async def subject(work: Work, guest: UUID) -> str:
 async def _receipt(
     work: Work, roots: list[UUID], mode: str, guests: int, removed: dict[str, int]
 ) -> Receipt:
-    subjects = [await subject(work, root) for root in roots]
+    """Return the receipt of an erasure by the current actor, with a time in UTC."""
+    subjects = [await subject_hash(work, root) for root in roots]
     at = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Receipt(at, work.actor, mode, subjects, guests, removed)
 
 
 async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
-    """Everything that guests are known by, as they are and as they would be without merges."""
+    """Return the identifying keys of guests in both states, visible and unmerged."""
     book = await rulebook.current(work)
     records: list[Record] = [ledger.visible_record(row) for row in group]
     records += [ledger.own_record(row) for row in group if row["own"] is not None]
     return sorted({key for record in records for key in identifying_keys(record, book)})
 
 
-async def _erase_audit(work: Work, what: Erasure) -> int:
-    named = await audit.erase_definitions(work, what.guests)
-    return named + await audit.erase(work, what.guests)
+async def _erase_audit(work: Work, erasure: Erasure) -> int:
+    """Erase guests from the audit log; return the number of rows."""
+    count = await audit.erase_definitions(work, erasure.guests)
+    return count + await audit.erase(work, erasure.guests)
 
 
 register(ErasureTarget("audit_changes", _erase_audit, audit.of_guests))
@@ -214,6 +219,8 @@ for _name, _erase, _access in (
 ):
     register(
         ErasureTarget(
-            _name, deletes(_erase) if _erase else None, rows(_access) if _access else None
+            _name,
+            erase_query(_erase) if _erase else None,
+            access_query(_access) if _access else None,
         )
     )

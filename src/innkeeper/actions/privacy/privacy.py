@@ -1,4 +1,4 @@
-"""What a person may ask for: to be erased, to see what is held, not to come back."""
+"""Requests of a person: erasure, access to the stored data, suppression."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,18 +16,18 @@ from innkeeper.store.work import Row, Work
 
 @dataclass(frozen=True, slots=True)
 class ErasedGuests:
-    """Erased guests who may still be in files at rest."""
+    """Erased guests that may still be in files at rest."""
 
     rows: list[Row]
 
     @property
     def guests(self) -> list[UUID]:
-        """Their refs."""
+        """The refs of the guests."""
         return [row["guest_ref"] for row in self.rows if row["guest_ref"] is not None]
 
     @property
     def digests(self) -> frozenset[bytes]:
-        """What they were known by, as the block list has it."""
+        """The digests of their identifying keys, in the form of the block list."""
         return frozenset(bytes(row["digest"]) for row in self.rows)
 
 
@@ -37,9 +37,9 @@ MODES: Final = (erasure.DELETE, erasure.GDPR_DELETE)
 async def erase(
     work: Work, guest: UUID, mode: str = GDPR_DELETE, *, suppress: bool = False
 ) -> Receipt:
-    """Take a guest out, and all that it stands for; a ref that was merged means its survivor.
+    """Erase a guest with its merged group; an absorbed guest's ref means its survivor.
 
-    Raises `Unknown`. The receipt stays in the audit log.
+    Returns the receipt, which the audit log stores. Raises `Unknown`.
     """
     root = await _root(work, guest)
     receipt = await erasure.erase(work, [root], mode, suppress=suppress)
@@ -49,50 +49,53 @@ async def erase(
 
 
 async def access(work: Work, guest: UUID) -> dict[str, Any]:
-    """All that is held on a guest and those it stands for, by place; raises `Unknown`.
+    """Return all stored data of a guest and its merged group, by target; raises `Unknown`.
 
-    That somebody looked is noted in the audit log.
+    The access is written to the audit log.
     """
     async with work.transaction():
         root = await _root(work, guest)
         group = [row["ref"] for row in await work.all("merges.group", guest=root)]
-        held = {}
-        for place in erasure.targets():
-            if place.access is not None:
-                held[place.name] = await place.access(work, group)
-        await audit.note(work, "privacy.access", root, salted=await erasure.subject(work, root))
+        by_target = {}
+        for target in erasure.targets():
+            if target.access is not None:
+                by_target[target.name] = await target.access(work, group)
+        await audit.note(
+            work, "privacy.access", root, salted=await erasure.subject_hash(work, root)
+        )
     return {
         "guest": root,
         "guests": group,
         "workspace": work.workspace,
         "at": iso(clock.now()),
-        "held": held,
+        "held": by_target,
     }
 
 
 async def keys_of(work: Work, guest: UUID) -> list[UUID]:
-    """Everything that a guest and those it stands for are found by; raises `Unknown`."""
+    """Return the identifying keys of a guest and its merged group; raises `Unknown`."""
     root = await _root(work, guest)
     group = [row["ref"] for row in await work.all("merges.group", guest=root)]
     return await erasure.keys_of(work, await work.all("privacy.guests", guests=group))
 
 
-async def wanted(work: Work) -> ErasedGuests | None:
-    """What files at rest are still to be searched for, if anything."""
+async def list_pending(work: Work) -> ErasedGuests | None:
+    """Return the erased guests for which files at rest must still be searched, or None."""
     rows = await work.all("privacy.erased")
     return ErasedGuests(rows) if rows else None
 
 
-async def searched(work: Work, what: ErasedGuests) -> None:
-    """Files at rest hold nothing of it any more."""
+async def mark_searched(work: Work, erased: ErasedGuests) -> None:
+    """Store that these erased guests are removed from files at rest."""
     await work.run(
         "privacy.forget_erased",
-        digests=[row["digest"] for row in what.rows],
-        times=[row["erased_at"] for row in what.rows],
+        digests=[row["digest"] for row in erased.rows],
+        times=[row["erased_at"] for row in erased.rows],
     )
 
 
 async def _root(work: Work, guest: UUID) -> UUID:
+    """Return the survivor of a guest, or itself; raises `Unknown`."""
     row = await work.one("privacy.root", ref=guest)
     if row is None:
         raise Unknown(Guest.singular, guest)

@@ -1,4 +1,4 @@
-"""What belongs to records, read as columns of one statement: theirs, or one for many parents."""
+"""Read the children of records as columns: in the parent's statement, or one for many parents."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from innkeeper.actions.records.extensions import (
     OF_ORDER_ITEMS,
     OF_ORDERS,
     Extensions,
-    one_a_name,
+    one_per_name,
 )
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import GuestExtension
@@ -26,14 +26,14 @@ from innkeeper.resources.orders import (
 from innkeeper.store.work import Row, Work
 
 Children = dict[type[Resource], list[Record]]
-"""Kind of child -> those of one parent, oldest first. Their refs are text, as JSON has them."""
+"""Kind of child -> the children of one parent, oldest first. Their refs are text, as in JSON."""
 
 INSTANTS: Final = ("ordered_at", "created_at", "modified_at")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of child: its query `child_records.{column}`, the parts that needs, what is kept."""
+    """One kind of child: its query `child_records.{column}`, its parts, and the choice of rows."""
 
     column: str
     parts: Mapping[str, Sequence[str]]
@@ -44,7 +44,7 @@ _PERSON: Final = {"person_columns": ["order_people.columns"]}
 
 
 def _extensions(rows: Extensions) -> _Kind:
-    return _Kind("extensions", rows.parts, one_a_name)
+    return _Kind("extensions", rows.parts, one_per_name)
 
 
 KINDS: Final[Mapping[type[Resource], _Kind]] = {
@@ -57,34 +57,36 @@ KINDS: Final[Mapping[type[Resource], _Kind]] = {
 }
 
 
-def parts_of(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
-    """The parts that make a statement with a table `parent` read children of these kinds too."""
-    found: dict[str, Sequence[str]] = {}
+def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
+    """Return the parts that make a statement with a table `parent` also read these children."""
+    parts: dict[str, Sequence[str]] = {}
     for kind in kinds:
-        found |= KINDS[kind].parts
-    return {**found, "children": [f"child_records.{KINDS[kind].column}" for kind in kinds]}
+        parts |= KINDS[kind].parts
+    return {**parts, "children": [f"child_records.{KINDS[kind].column}" for kind in kinds]}
 
 
-def taken(row: Row, kinds: Iterable[type[Resource]]) -> Children:
-    """The children in a row that was read with `parts_of`, taken out of it."""
+def take_children(row: Row, kinds: Iterable[type[Resource]]) -> Children:
+    """Remove the children from a row that was read with `query_parts`, and return them."""
     return {
-        kind: KINDS[kind].select([_restored(child) for child in row.pop(KINDS[kind].column) or ()])
+        kind: KINDS[kind].select(
+            [_parse_child(child) for child in row.pop(KINDS[kind].column) or ()]
+        )
         for kind in kinds
     }
 
 
-async def of_many(
+async def read_children(
     work: Work, parents: Iterable[UUID], kinds: Collection[type[Resource]]
 ) -> dict[UUID, Children]:
-    """The children of several parents, by parent, in one round trip."""
-    rows = await work.all("child_records.of_many", parts=parts_of(kinds), parents=list(parents))
-    return {row["ref"]: taken(row, kinds) for row in rows}
+    """Return the children of several parents, by parent, in one round trip."""
+    rows = await work.all("child_records.of_many", parts=query_parts(kinds), parents=list(parents))
+    return {row["ref"]: take_children(row, kinds) for row in rows}
 
 
-def _restored(child: Row) -> Record:
-    """A row that came as JSON, as it would have come by itself, but for its refs."""
-    told: dict[str, Any] = child
+def _parse_child(child: Row) -> Record:
+    """Convert a row that was read as JSON to a record; its refs stay text."""
+    row: dict[str, Any] = child
     for name in INSTANTS:
-        if name in told:
-            told[name] = datetime.fromisoformat(told[name])
-    return flat(told) if "body" in told else told
+        if name in row:
+            row[name] = datetime.fromisoformat(row[name])
+    return flat(row) if "body" in row else row

@@ -1,4 +1,4 @@
-"""Filters of lists of guests (rest-v2.1.md G-8 to G-13): they find whom identity rules would."""
+"""Filters of lists of guests (rest-v2.1.md G-8 to G-13), which match as identity rules do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from innkeeper.store.work import Json
 BY_RULES: Final = frozenset({"identifier", "phone_number"})
 """Filters that follow the identity rules and guards in force."""
 _LEAST_DIGITS: Final = 6
-"""Digits of a phone number from which on it is among the words of a guest."""
+"""Fewest digits of a phone number that is indexed in `guest_words`."""
 
 
 @dataclass(slots=True)
 class ListQuery:
-    """What some filters are in SQL: names of conditions and of sort keys, and their parameters."""
+    """Filters as SQL: names of conditions and of sort keys, and their parameters."""
 
     follows_rules: bool
     parts: list[str] = field(default_factory=list)
@@ -29,14 +29,14 @@ class ListQuery:
     params: dict[str, Any] = field(default_factory=dict)
 
     def add(self, part: str, exact: str | None = None, /, **params: Any) -> None:
-        """One more condition, and the sort key of its exact matches."""
+        """Add a condition, and the sort key that puts its exact matches first."""
         self.parts.append(f"guests.{part}")
         self.order += [f"guests.{exact}"] if exact else []
         self.params |= params
 
 
-def of(filters: Mapping[str, Any], book: IdentityRules | None = None) -> ListQuery:
-    """What `filters` ask for; `book` is needed for those `BY_RULES`."""
+def build_query(filters: Mapping[str, Any], book: IdentityRules | None = None) -> ListQuery:
+    """Build the query of `filters`; `book` is required for those in `BY_RULES`."""
     query = ListQuery(follows_rules=book is not None)
     members: Record = {}
     for name, value in filters.items():
@@ -64,6 +64,7 @@ def of(filters: Mapping[str, Any], book: IdentityRules | None = None) -> ListQue
 
 
 def _add_identifier(query: ListQuery, provider: str, value: str, book: IdentityRules) -> None:
+    """Add the filter for an identifier: exact if its value never identifies, else by rules."""
     params = {
         "identifier_key": identifier_key(provider, value),
         "identifier": Json([{"provider": provider, "id": value}]),
@@ -77,11 +78,12 @@ def _add_identifier(query: ListQuery, provider: str, value: str, book: IdentityR
 def _add_phone_number(
     query: ListQuery, value: str, filters: Mapping[str, Any], book: IdentityRules
 ) -> None:
+    """Add the filter for a phone number: by index, or by text if it has too few digits."""
     number, _ = without_extension(value)
     if sum(map(number.count, "0123456789")) < _LEAST_DIGITS:
         query.add("by_phone_text", phone_number=value)
         return
-    # Another filter may be what a rule over several fields needs beside the phone number.
-    asked = {name: one for name, one in filters.items() if isinstance(one, str)}
-    keys = keys_with_field("phone", {**asked, "phone_numbers": [value]}, book)
+    # A rule over several fields may also need the fields of other filters.
+    fields = {name: one for name, one in filters.items() if isinstance(one, str)}
+    keys = keys_with_field("phone", {**fields, "phone_numbers": [value]}, book)
     query.add("by_phone_number", "exact_phone_number", phone_number=value, phone_keys=keys)

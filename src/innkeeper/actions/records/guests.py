@@ -21,7 +21,7 @@ from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Work
 
 DEEP: Final = 1000
-"""Rows to skip from which on a list skips them in the index alone."""
+"""Offset above which a list skips rows in the index alone."""
 SORTABLE: Final = frozenset(
     {
         *("created_at", "modified_at", "first_seen", "last_seen"),
@@ -31,14 +31,17 @@ SORTABLE: Final = frozenset(
 
 
 def flat(row: Record) -> Record:
-    """A row as one record: the members of its body beside its columns."""
+    """Merge a row's body and columns into one record; changes `row`."""
     body: Record = row.pop("body")
     body.update(row)
     return body
 
 
 async def create(work: Work, changes: Changes) -> Record:
-    """A new guest, whoever exists already (G-1), but for who is on the block list."""
+    """Create a guest, without looking for an existing one (G-1).
+
+    Raises `Forbidden` for a person on the block list.
+    """
     await block_list.refuse_blocked(work, changes)
     guest = ledger.new_guest(changes)
     book = await rulebook.current(work)
@@ -51,27 +54,30 @@ async def create(work: Work, changes: Changes) -> Record:
 
 
 def _reason(work: Work, guest: Record, book: IdentityRules) -> Record:
-    """Why it is a guest, by the rules in force: what is stored of it stays, whatever changes."""
+    """Return the creation reason of a posted guest: the rule it meets, with evidence and actor.
+
+    It is stored once; later changes of rules or fields do not change it.
+    """
     decided = creation_reason(guest, book, guest["created_at"])
     rule = {"rule": decided.rule} if decided.rule else {}
     return {**rule, "evidence": decided.evidence, "actor": work.actor}
 
 
 async def fetch(work: Work, guest: UUID) -> Record:
-    """One live guest; raises `Unknown`."""
+    """Return one live guest; raises `Unknown`."""
     row = await work.one("guests.fetch", ref=guest)
     return flat(_live(row, guest))
 
 
 async def list_(work: Work, page_request: PageRequest) -> Page:
-    """A page of live guests, and how many there are in all (G-8 to G-13)."""
+    """Return a page of live guests with the total (G-8 to G-13)."""
     if not page_request.filters.keys() & guest_filters.BY_RULES:
-        page, _ = await _list(work, page_request, guest_filters.of(page_request.filters))
+        page, _ = await _list(work, page_request, guest_filters.build_query(page_request.filters))
         return page
     book = await rulebook.current(work)
     while True:
         page, version = await _list(
-            work, page_request, guest_filters.of(page_request.filters, book)
+            work, page_request, guest_filters.build_query(page_request.filters, book)
         )
         if version == book.version:
             return page
@@ -81,8 +87,8 @@ async def list_(work: Work, page_request: PageRequest) -> Page:
 async def _list(
     work: Work, page_request: PageRequest, query: ListQuery
 ) -> tuple[Page, UUID | None]:
-    """The page, and the version of the identity rules in force if its filters follow them."""
-    # Counted types answer for the two lists that may be long; any other filter is counted.
+    """Return the page, and the version of the rules in force if its filters follow them."""
+    # The totals of the two long lists are stored; other filters need a count.
     filters, params = query.parts, query.params
     total = {(): "guests.count_all", ("guests.by_guest_type",): "guests.count_type"}.get(
         tuple(filters), "guests.count"
@@ -108,10 +114,10 @@ async def _list(
     in_force = await work.one("identity.version") if query.follows_rules else None
     count = 0
     if page_request.offset:
-        # The page lies behind the last row, whose number it must tell all the same.
+        # The page is after the last row: it has no row to read the total from.
         parts = {"filters": filters} if total == "guests.count" else {}
-        counted = await work.one(total, parts=parts, **params)
-        count = counted["total"] if counted else 0
+        count_row = await work.one(total, parts=parts, **params)
+        count = count_row["total"] if count_row else 0
     return Page([], count), in_force["version"] if in_force else None
 
 
@@ -119,32 +125,39 @@ async def replace(
     work: Work,
     guest: UUID,
     changes: Changes,
-    kept: Mapping[str, Show] | None = None,
+    preserved: Mapping[str, Show] | None = None,
     expected: Expected | None = None,
 ) -> Record:
-    """PUT: every field not sent is cleared, `guest_type` apart (G-4), but for those `kept`."""
+    """PUT: clear every field that is not in the request, except `guest_type` (G-4).
+
+    `preserved` fields are not cleared either. Returns the guest. Raises `Forbidden` (block list),
+    `Unknown` and `Outdated`.
+    """
     await block_list.refuse_blocked(work, changes)
     async with work.transaction():
-        if kept:
-            change = intent("patch", clock.now(), changes={**_cleared(kept), **changes})
+        if preserved:
+            change = intent("patch", clock.now(), changes={**_cleared(preserved), **changes})
         else:
             change = intent("replace", clock.now(), changes=changes)
         return await ledger.write_guest(work, guest, change, expected)
 
 
-def _cleared(kept: Collection[str]) -> Changes:
-    """Every field that a replace clears, but for those it keeps."""
+def _cleared(preserved: Collection[str]) -> Changes:
+    """Return the changes that clear every field a replace clears, except the preserved ones."""
     return {
         name: None
         for name, field in Guest.fields.items()
-        if field.clearable and not field.owned and name not in kept
+        if field.clearable and not field.owned and name not in preserved
     }
 
 
 async def patch(
     work: Work, guest: UUID, changes: Changes, expected: Expected | None = None
 ) -> Record:
-    """PATCH: only the fields sent change; null clears (G-5)."""
+    """PATCH: change only the fields in the request; None clears (G-5).
+
+    Returns the guest. Raises `Forbidden` (block list), `Unknown` and `Outdated`.
+    """
     await block_list.refuse_blocked(work, changes)
     async with work.transaction():
         change = intent("patch", clock.now(), changes=changes)
@@ -152,13 +165,14 @@ async def patch(
 
 
 async def delete(work: Work, guest: UUID, expected: Expected | None = None) -> None:
-    """Remove a guest, those merged into it, and all that is tied to them (G-6, G-7)."""
+    """Delete a guest, the guests merged into it, and all their data (G-6, G-7)."""
     async with work.transaction():
         expect(expected, _live(await work.one("guests.lock", ref=guest), guest))
         await erasure.erase(work, [guest])
 
 
 def _live(row: Record | None, ref: UUID) -> Record:
+    """Return the row of a live guest; raises `Unknown` (it names a retired guest's survivor)."""
     survivor = row and row.pop("survivor_ref")
     if row is None or survivor is not None:
         raise Unknown(Guest.singular, ref, survivor=survivor)

@@ -1,4 +1,4 @@
-"""Answering a repeated POST with its first answer (our extension: `Idempotency-Key`)."""
+"""Answer a repeated POST with its first response (our extension: `Idempotency-Key`)."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -10,31 +10,32 @@ from innkeeper.rules.identity_keys import digest, lock_of
 from innkeeper.store.work import Work
 
 
-def scope_of(client_key: str, path: str, key: str) -> UUID:
-    """What an idempotency key is unique in: the client key and the path."""
+def scope_id(client_key: str, path: str, key: str) -> UUID:
+    """Return the id of an idempotency key, which is unique per client key and path."""
     return digest("idempotency", client_key, path, key)
 
 
-async def first_answer(work: Work, scope: UUID, request_hash: UUID, hours: int) -> Record | None:
-    """The kept {status, location, body}; waits for a twin still under way.
+async def fetch_response(work: Work, scope: UUID, request_hash: UUID, hours: int) -> Record | None:
+    """Return the stored response {status, location, body} of an equal request, or None.
 
-    Raises `Conflict` when the key was used for another request. Holds the scope until the
-    transaction ends, so call it inside the write's own.
+    Waits for an equal request that is still running. Locks the scope until the transaction ends, so
+    call it in the transaction of the write. Raises `Conflict` if the key was used for another
+    request.
     """
     lock = lock_of(scope)
     await work.one("idempotency.lock", lock=lock)
-    kept = await work.one(
+    stored = await work.one(
         "idempotency.fetch", scope=scope, oldest=clock.now() - timedelta(hours=hours)
     )
-    if kept is not None and kept["request_hash"] != request_hash:
+    if stored is not None and stored["request_hash"] != request_hash:
         raise Conflict(
             "Idempotency-Key was used for another request.",
             "The same Idempotency-Key came with another body; use a new key for a new request.",
         )
-    return kept
+    return stored
 
 
-async def keep(
+async def store_response(
     work: Work,
     scope: UUID,
     request_hash: UUID,
@@ -44,7 +45,7 @@ async def keep(
     location: str | None,
     body: bytes,
 ) -> None:
-    """Keep an answer in the transaction of the write it tells of."""
+    """Store a response, in the transaction of its write."""
     now = clock.now()
     await work.run(
         "idempotency.store",

@@ -1,4 +1,4 @@
-"""Data extensions as v2 knows them: several keys under a name, each with a ref (VX-1 to VX-9)."""
+"""Data extensions of v2: several keys under one name, each with a ref (VX-1 to VX-9)."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,17 +13,17 @@ from innkeeper.store.work import Work
 
 @dataclass(frozen=True)
 class KeyedExtensions:
-    """The verbs for the extensions of one kind of parent; the rows are v2.1's (VX-8)."""
+    """The operations on the extensions of one kind of parent; v2.1 has the same rows (VX-8)."""
 
     rows: Extensions
 
     async def create(self, work: Work, name: str, *, changes: Changes, **ref: UUID) -> Record:
-        """A new extension, or all pairs of the one with that name and key replaced (VX-4)."""
+        """Create an extension, or replace all pairs of the one with that name and key (VX-4)."""
         parent = ref[self.rows.parent]
         check_pairs(name, changes["pairs"], ())
         async with work.transaction():
-            siblings = await self.rows.locked(work, parent)
-            stored_name = meant(siblings, name)
+            siblings = await self.rows.lock_and_list(work, parent)
+            stored_name = find_stored_name(siblings, name)
             for row in siblings:
                 if (row["name"], row["key"]) == (stored_name, changes["key"]):
                     return await self.rows.store(work, parent, row, changes["pairs"], False)
@@ -31,46 +31,46 @@ class KeyedExtensions:
             return await self.rows.insert(work, parent, siblings, new)
 
     async def fetch(self, work: Work, name: str, data_extension: UUID, **ref: UUID) -> Record:
-        """One extension by its ref; raises `Unknown`."""
+        """Return one extension by its ref; raises `Unknown`."""
         rows = await self.rows.of_one(work, ref[self.rows.parent])
         return _one(rows, name, data_extension)
 
     async def list_(self, work: Work, page_request: PageRequest, name: str, **ref: UUID) -> Page:
-        """A page of the keys under a name; none is an empty page (VX-7)."""
+        """Return a page of the keys under a name; it is empty if there is none (VX-7)."""
         rows = await self.rows.of_one(work, ref[self.rows.parent])
         return page_request.page_of(_named(rows, name))
 
     async def replace(
         self, work: Work, name: str, data_extension: UUID, *, changes: Changes, **ref: UUID
     ) -> Record:
-        """POST on a ref: every pair not sent is removed (VX-5)."""
+        """POST on a ref: replace all pairs (VX-5); raises `Invalid` for another key."""
         parent = ref[self.rows.parent]
         async with work.transaction():
-            stored = _one(await self.rows.locked(work, parent), name, data_extension)
+            stored = _one(await self.rows.lock_and_list(work, parent), name, data_extension)
             if changes["key"] != stored["key"]:
                 raise Invalid(Problem("key", "cannot be updated"))
             return await self.rows.store(work, parent, stored, changes["pairs"], False)
 
     async def delete(self, work: Work, name: str, data_extension: UUID, **ref: UUID) -> None:
-        """Remove one extension by its ref."""
+        """Delete one extension by its ref; raises `Unknown`."""
         parent = ref[self.rows.parent]
         async with work.transaction():
-            stored = _one(await self.rows.locked(work, parent), name, data_extension)
+            stored = _one(await self.rows.lock_and_list(work, parent), name, data_extension)
             await self.rows.remove(work, parent, stored["name"], stored["key"])
 
     async def delete_all(self, work: Work, name: str, **ref: UUID) -> None:
-        """Remove every extension of a name (VU-3); raises `Unknown` when there is none."""
+        """Delete every extension of a name (VU-3); raises `Unknown` if there is none."""
         parent = ref[self.rows.parent]
         async with work.transaction():
-            stored_name = meant(await self.rows.locked(work, parent), name)
+            stored_name = find_stored_name(await self.rows.lock_and_list(work, parent), name)
             if not await self.rows.remove(work, parent, stored_name):
-                self.rows.unknown(parent, name)
+                self.rows.raise_unknown(parent, name)
 
 
-def meant(rows: list[Record], name: str) -> str:
-    """The stored name that a path means: the same, else one whose first letter differs in case.
+def find_stored_name(rows: list[Record], name: str) -> str:
+    """Return the stored name that a path names: the same, or with its first letter in other case.
 
-    A path `extExt` may mean `Ext` or v2.1's `ext` (VX-1); with neither stored, itself.
+    A path `extExt` names `Ext` or v2.1's `ext` (VX-1). If neither is stored, returns `name`.
     """
     names = {row["name"] for row in rows}
     if name in names:
@@ -80,7 +80,7 @@ def meant(rows: list[Record], name: str) -> str:
 
 
 def _named(rows: list[Record], name: str) -> list[Record]:
-    stored_name = meant(rows, name)
+    stored_name = find_stored_name(rows, name)
     return [row for row in rows if row["name"] == stored_name]
 
 

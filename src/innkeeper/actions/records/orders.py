@@ -24,29 +24,29 @@ COLUMNS: Final = frozenset(name for name, field in Order.fields.items() if field
 async def create(
     work: Work, changes: Changes, guest: UUID | None = None, contact: UUID | None = None
 ) -> Record:
-    """A new order, or the one it is, with the fields sent (O-1 to O-3).
+    """Create an order, or update the one it matches with the fields sent (O-1 to O-3).
 
-    `guest` becomes a contact unless it is one (N-19, N-21) and raises `Unknown`; so does
-    `contact`, which raises `Invalid` (O-10). The record's `fresh` tells that the order is new
-    and nothing is part of it yet.
+    `guest` becomes a contact unless it is one (N-19, N-21); raises `Unknown` if it is not live.
+    `contact` does the same but raises `Invalid` (O-10). The record's `fresh` is true if the order
+    is new and has no parts yet.
     """
-    linked = guest or contact
-    if linked is None:
+    guest_ref = guest or contact
+    if guest_ref is None:
         return await _create_or_match(work, changes)
     async with work.transaction():
-        row = await work.one("guests.fetch", ref=linked)
+        row = await work.one("guests.fetch", ref=guest_ref)
         if row is None or row["survivor_ref"] is not None:
             if guest is None:
                 raise Invalid(Problem("guestRef", NOT_VALID))
             raise Unknown(Guest.singular, guest)
         order = await _create_or_match(work, changes)
-        await CONTACTS.link(work, order["ref"], flat(row))
+        await CONTACTS.ensure_person(work, order["ref"], flat(row))
     return {**order, "fresh": False}
 
 
 async def _create_or_match(work: Work, changes: Changes) -> Record:
-    """One round trip: a function of the database locks out twins, searches and writes."""
-    told = {name: value for name, value in changes.items() if name not in COLUMNS}
+    """Create or match an order in one round trip, by a database function that locks and writes."""
+    fields = {name: value for name, value in changes.items() if name not in COLUMNS}
     reference_id = changes["reference_id"]
     key = reference_key(reference_id)
     row = await work.one(
@@ -57,11 +57,11 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
         reference_key=key,
         reference_id=reference_id,
         ordered_at=changes["ordered_at"],
-        body=Json({name: value for name, value in told.items() if value is not None}),
-        cleared=[name for name, value in told.items() if value is None],
+        body=Json({name: value for name, value in fields.items() if value is not None}),
+        cleared=[name for name, value in fields.items() if value is None],
         now=clock.now(),
     )
-    assert row is not None  # noqa: S101 - the function always answers one row
+    assert row is not None  # noqa: S101 - the function always returns one row
     return flat(row)
 
 
@@ -71,23 +71,24 @@ async def fetch(
     guest: UUID | None = None,
     children: Collection[type[Resource]] = (),
 ) -> Record:
-    """One order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24).
+    """Return one order; raises `Unknown`. With `guest`, only if it is linked to that guest (N-24).
 
-    Its children of the kinds named come with it, as the record's `children`.
+    Its children of the given kinds are in the record's `children`.
     """
     parts, params = _of_guest(guest)
-    parts |= child_records.parts_of(children)
+    parts |= child_records.query_parts(children)
     row = await work.one("orders.fetch", parts=parts, ref=order, **params)
     if row is None:
-        return await _unknown(work, order, guest)
-    found = child_records.taken(row, children)
-    return {**flat(row), "children": found} if children else flat(row)
+        return await _raise_unknown(work, order, guest)
+    by_kind = child_records.take_children(row, children)
+    return {**flat(row), "children": by_kind} if children else flat(row)
 
 
 async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:
-    """A page of orders, all or those of a guest or referenceId (O-6 to O-8).
+    """Return a page of orders: all, or those of a guest or referenceId (O-6 to O-8).
 
-    With `guest`, the orders of that live guest by the time they were ordered (N-18).
+    With `guest`, the orders of that live guest, sorted by `ordered_at` (N-18); raises `Unknown`.
+    Raises `Invalid` for a sort key that is not allowed.
     """
     filters, sort = dict(page_request.filters), page_request.sort
     if guest is not None:
@@ -102,8 +103,8 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
         "filters": [f"orders.by_{name}" for name in filters if name != "reference_key"],
         "order": [*order, "orders.sort_last"],
     }
-    counted = "count" if filters else "count_all"
-    page = await read_page(work, page_request, "orders", parts, counted, **filters)
+    count_query = "count" if filters else "count_all"
+    page = await read_page(work, page_request, "orders", parts, count_query, **filters)
     if not page.total and guest is not None:
         await guests.fetch(work, guest)
     return page
@@ -114,37 +115,46 @@ async def replace(
     order: UUID,
     changes: Changes,
     guest: UUID | None = None,
-    kept: Mapping[str, Show] | None = None,
+    preserved: Mapping[str, Show] | None = None,
     expected: Expected | None = None,
 ) -> Record:
-    """PUT: optional fields not sent are cleared (O-5), but for those `kept` (N-17, N-22)."""
+    """PUT: clear optional fields that are not in the request (O-5), except `preserved` ones.
 
-    def replaced(stored: Record, told: Changes) -> Changes:
+    See N-17 and N-22. Returns the order; raises `Unknown` and `Outdated`.
+    """
+
+    def replace_fields(stored: Record, fields: Changes) -> Changes:
         mutable = {name: value for name, value in stored.items() if name not in COLUMNS}
-        return replacement(mutable, told, kept or {})
+        return replacement(mutable, fields, preserved or {})
 
-    return await _rewrite(work, order, changes, guest, replaced, expected)
+    return await _rewrite(work, order, changes, guest, replace_fields, expected)
 
 
 async def patch(
     work: Work, order: UUID, changes: Changes, expected: Expected | None = None
 ) -> Record:
-    """PATCH: only the fields sent change; null clears (O-5)."""
-    return await _rewrite(work, order, changes, None, lambda _, told: told, expected)
+    """PATCH: change only the fields in the request; None clears (O-5).
+
+    Returns the order; raises `Unknown` and `Outdated`.
+    """
+    return await _rewrite(work, order, changes, None, lambda _, fields: fields, expected)
 
 
 async def delete(
     work: Work, order: UUID, guest: UUID | None = None, expected: Expected | None = None
 ) -> None:
-    """Remove an order with all that is part of it; guests stay (O-11)."""
+    """Delete an order with all its parts; its guests stay (O-11).
+
+    Raises `Unknown` and `Outdated`.
+    """
     parts, params = _of_guest(guest)
     if expected is not None:
         async with work.transaction():
             row = await work.one("orders.lock", parts=parts, ref=order, **params)
-            expect(expected, row or await _unknown(work, order, guest))
+            expect(expected, row or await _raise_unknown(work, order, guest))
             return await delete(work, order, guest)
     if not await work.run("orders.delete", parts=parts, ref=order, **params):
-        await _unknown(work, order, guest)
+        await _raise_unknown(work, order, guest)
 
 
 async def _rewrite(
@@ -155,11 +165,11 @@ async def _rewrite(
     change: Callable[[Record, Changes], Changes],
     expected: Expected | None,
 ) -> Record:
-    """Write what `change` makes of the stored order and the mutable fields sent."""
+    """Store the result of `change` on the stored order and the mutable fields sent; return it."""
     parts, params = _of_guest(guest)
     async with work.transaction():
         row = await work.one("orders.lock", parts=parts, ref=order, **params)
-        stored = flat(row or await _unknown(work, order, guest))
+        stored = flat(row or await _raise_unknown(work, order, guest))
         expect(expected, stored)
         del stored[ROW_VERSION]
         after = {**stored, **change(stored, without_fixed(stored, changes))}
@@ -172,12 +182,14 @@ async def _rewrite(
 
 
 def _of_guest(guest: UUID | None) -> tuple[dict[str, Sequence[str]], dict[str, Any]]:
+    """Return the query parts and parameters that restrict orders to those of a guest."""
     if guest is None:
         return {}, {}
     return {"filters": ["orders.by_guest_ref"]}, {"guest_ref": guest}
 
 
-async def _unknown(work: Work, order: UUID, guest: UUID | None) -> Record:
+async def _raise_unknown(work: Work, order: UUID, guest: UUID | None) -> Record:
+    """Raise `Unknown` for the guest if it is not live, else for the order."""
     if guest is not None:
         await guests.fetch(work, guest)
     raise Unknown(Order.singular, order)

@@ -78,7 +78,7 @@ async def release(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def totals(work: Work, _: EndpointRequest) -> EndpointResponse:
     """200 with the size of the block list and the number of refusals."""
-    return EndpointResponse(plain(await block_list.totals(work)))
+    return EndpointResponse(plain(await block_list.count_totals(work)))
 
 
 def represent_receipt(receipt: Receipt) -> dict[str, Any]:
