@@ -1,8 +1,8 @@
-"""Logging in: a slot first, then the attempt is counted, then the password is verified.
+"""Log in to the screens: take a slot, count the attempt, verify the password.
 
-Attempts are counted against the caller's address and the account. A browser that the person has
-logged in with before has a budget of its own instead, so that nobody else can lock them out.
-Hashing takes a slot and no connection to the database.
+Attempts are counted against the caller's address and the account. A browser with which the user
+has logged in before has a separate budget instead, so that nobody else can lock the user out.
+Hashing holds a slot, but no database connection.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from innkeeper.store.limiter import Limits
 from innkeeper.store.work import Lend, Row, Work
 
 BROWSER_LIFE: Final = timedelta(days=180)
-"""How long a browser is known after somebody logged in with it."""
+"""How long a browser is recognized after a login."""
 MOST_BROWSERS: Final = 20
-"""Browsers of one person that are known."""
+"""Maximum number of recognized browsers of one user."""
 
 _hasher: Final = PasswordHasher()
-# Verified where there is no such person, so that the answer takes as long as for one.
+# Verified if there is no such user, so that the response takes as long as for an existing one.
 _NOBODY: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBzYWx0IGhlcmUh$"
     "GG7vvF3hS0RLqNIQr4dYXrIoZZZaDyRbD2KNcGkUDGY"
@@ -37,7 +37,7 @@ _NOBODY: Final = (
 
 
 class Locked(ApiError):
-    """A budget of attempts is used up for now."""
+    """A budget of attempts is used up until a time."""
 
     status = 429
 
@@ -51,7 +51,7 @@ class Locked(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A login that was opened, and the token by which its browser is known from now on."""
+    """A new login, and the token by which its browser is recognized."""
 
     user: UUID
     token: str
@@ -60,18 +60,18 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What attempts are counted against: so many are free, a pause of `window` forgets them."""
+    """A counter of attempts: `free` of them are allowed, a pause of `window` resets it."""
 
     digest: bytes
     free: int
     window: timedelta
     shared: bool = False
-    """Whether others use it too: a success takes back its own attempt only."""
+    """Whether other accounts use it too: a success removes only its own attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who says to be whom, from where: `browser` is the token of its cookie, or empty."""
+    """One attempt to log in: `browser` is the token of the browser's cookie, or empty."""
 
     email: str
     password: str
@@ -79,7 +79,7 @@ class Attempt:
     browser: str = ""
 
     def budgets(self, *, is_known_browser: bool) -> Sequence[Budget]:
-        """Always in the same order, so that attempts wait for each other and never in a circle."""
+        """Return the budgets of this attempt, always in the same order: no deadlocks."""
         day, hour = timedelta(days=1), timedelta(hours=1)
         email = users.normal_email(self.email)
         if is_known_browser:
@@ -91,9 +91,9 @@ class Attempt:
 
 
 async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
-    """Open a login; raises `users.Refused`, `Locked`, and `Unavailable` while too many try.
+    """Open a login; raises `users.LoginRefused`, `Locked`, and `Unavailable` under load.
 
-    What was refused is in the audit log.
+    Refused attempts are recorded in the audit log.
     """
     try:
         return await _log_in(lend, limits, attempt)
@@ -107,16 +107,17 @@ async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
 
 
 async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
+    """Open a login without recording refused attempts."""
     async with lend() as work:
-        known = await _is_known_browser(work, attempt)
-        budgets = attempt.budgets(is_known_browser=known)
+        is_known = await _is_known_browser(work, attempt)
+        budgets = attempt.budgets(is_known_browser=is_known)
         await _check_locks(work, budgets)
-    async with limits.account_log_ins if known else limits.log_ins:
+    async with limits.account_log_ins if is_known else limits.log_ins:
         async with lend() as work:
             row = await _count_attempt(work, attempt, budgets)
         stored = (row and row["password_hash"]) or _NOBODY
-        right = await asyncio.to_thread(_verify, stored, attempt.password)
-    if row is None or not right or row["disabled_at"] is not None:
+        is_right = await asyncio.to_thread(_verify, stored, attempt.password)
+    if row is None or not is_right or row["disabled_at"] is not None:
         raise users.LoginRefused("That e-mail address and password do not belong together.")
     async with lend() as work, work.transaction():
         for budget in budgets:
@@ -128,14 +129,17 @@ async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
 async def log_in_by_link(
     lend: Lend, limits: Limits, link: str, attempt: Attempt, name: str = ""
 ) -> LoggedIn:
-    """Choose a password by a one-time link, and open a login; raises `Invalid`, `users.Refused`."""
+    """Set the password by a one-time link, and open a login.
+
+    Raises `Invalid`, `users.LoginRefused`.
+    """
     if len(attempt.password) < users.SHORTEST_PASSWORD:
         raise Invalid(Problem("password", f"at least {users.SHORTEST_PASSWORD} characters"))
     async with lend() as work:
-        whose = await users.fetch_link(work, link)
-    if whose is None:
+        row = await users.fetch_link(work, link)
+    if row is None:
         raise users.link_ended()
-    if whose["user_ref"] is None:
+    if row["user_ref"] is None:
         users.check_person(attempt.email, name)
     async with limits.account_log_ins:
         hashed = await asyncio.to_thread(_hasher.hash, attempt.password)
@@ -145,12 +149,13 @@ async def log_in_by_link(
 
 
 async def _is_known_browser(work: Work, attempt: Attempt) -> bool:
-    """Whether this person has logged in with this browser lately."""
+    """Whether this user has logged in with this browser within `BROWSER_LIFE`."""
     row = await _find_browser(work, attempt)
     return bool(row and row["theirs"])
 
 
 async def _find_browser(work: Work, attempt: Attempt) -> Row | None:
+    """Find the browser of an attempt: {theirs}, whether this user has logged in with it."""
     if not attempt.browser:
         return None
     return await work.one(
@@ -162,6 +167,7 @@ async def _find_browser(work: Work, attempt: Attempt) -> Row | None:
 
 
 async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
+    """Raise `Locked` if any of the budgets is locked now."""
     digests = [budget.digest for budget in budgets]
     row = await work.one("users.locked", budgets=digests, now=clock.now())
     if row and row["until"]:
@@ -169,7 +175,7 @@ async def _check_locks(work: Work, budgets: Sequence[Budget]) -> None:
 
 
 async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]) -> Row | None:
-    """Count an attempt; the account it is for, or None. Raises `Locked`."""
+    """Count an attempt and return its account, None if there is none; raises `Locked`."""
     now = clock.now()
     async with work.transaction():
         for budget in budgets:
@@ -189,15 +195,16 @@ async def _count_attempt(work: Work, attempt: Attempt, budgets: Sequence[Budget]
 
 
 async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
+    """Open a login, record it in the audit log, and store the browser as recognized."""
     token, _ = await users.open_login(work, user)
     person = await users.fetch_login(work, token)
     if person is not None:
         work.actor = person.email
         about = audit.AuditSubject(audit.USER, person.email)
         await audit.note(work, "login.open", user, about=about, address=attempt.address)
-    # A token that we did not make may be known to somebody else.
-    ours = await _find_browser(work, attempt) is not None
-    browser = attempt.browser if ours else secrets.token_urlsafe(32)
+    # Do not accept a token that this server did not create: somebody else may have it.
+    is_ours = await _find_browser(work, attempt) is not None
+    browser = attempt.browser if is_ours else secrets.token_urlsafe(32)
     await work.run(
         "users.note_browser",
         token_sha256=users.digest_of(browser),
@@ -209,6 +216,7 @@ async def _open_login(work: Work, user: UUID, attempt: Attempt) -> LoggedIn:
 
 
 def _verify(stored: str, password: str) -> bool:
+    """Whether a password matches a stored hash."""
     try:
         return _hasher.verify(stored, password)
     except (VerificationError, InvalidHashError):

@@ -1,7 +1,7 @@
-"""OAuth client credentials for audience exports (errors.md AU-6): clients, and bearer tokens.
+"""OAuth client credentials for audience exports (errors.md AU-6): clients and bearer tokens.
 
-Tokens are JSON Web Tokens signed with a secret of this installation (HS256, by PyJWT: its
-verification of algorithm and times is not worth writing again).
+Tokens are JSON Web Tokens signed with a key of this installation (HS256). PyJWT verifies the
+algorithm and the times.
 """
 
 import hmac
@@ -26,7 +26,7 @@ _ALGORITHM: Final = "HS256"
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """A client with its secret, which nobody can show again."""
+    """A new client with its secret, which cannot be displayed again."""
 
     client_id: str
     client_secret: str
@@ -34,33 +34,33 @@ class NewClient:
 
 
 async def create(work: Work, workspace: str, name: str = "") -> NewClient:
-    """A client for a workspace; raises OperatorError when there is no such workspace."""
+    """Create a client for a workspace; raises OperatorError if there is no such workspace."""
     if await work.one("control.find_workspace", name=workspace) is None:
         raise OperatorError(f"There is no workspace {workspace}.")
     key = await work.one("oauth.key_of", workspace=workspace)
-    made = NewClient(secrets.token_urlsafe(24), secrets.token_urlsafe(36), workspace)
+    client = NewClient(secrets.token_urlsafe(24), secrets.token_urlsafe(36), workspace)
     async with work.transaction():
         await work.run(
             "oauth.create",
-            client_id=made.client_id,
-            secret_sha256=_digest(made.client_secret),
+            client_id=client.client_id,
+            secret_sha256=_digest(client.client_secret),
             workspace=workspace,
             client_key=key["client_key"] if key else "",
             name=name,
             now=clock.now(),
         )
-        after = {"client_id": made.client_id, "name": name, "client_secret": "new"}
+        after = {"client_id": client.client_id, "name": name, "client_secret": "new"}
         await audit.record(work, OAUTH_KEY, "create", None, after, workspace=workspace)
-    return made
+    return client
 
 
 async def list_all(work: Work, workspace: str | None = None) -> list[Record]:
-    """Every client, or a workspace's, without secrets."""
+    """List every client, or the clients of a workspace, without secrets."""
     return await work.all("oauth.list", workspace=workspace)
 
 
 async def revoke(work: Work, client_id: str) -> None:
-    """End a client and the tokens it has; raises OperatorError for an unknown one."""
+    """Revoke a client and its tokens; raises OperatorError for an unknown or revoked one."""
     async with work.transaction():
         row = await work.one("oauth.find", client_id=client_id)
         if not await work.run("oauth.revoke", client_id=client_id, now=clock.now()) or row is None:
@@ -71,10 +71,10 @@ async def revoke(work: Work, client_id: str) -> None:
 
 
 async def issue_token(work: Work, client_id: str, client_secret: str) -> dict[str, Any]:
-    """The answer to a right secret: a token for a day; raises `Unauthorized`."""
-    found = await work.one("oauth.find", client_id=client_id)
-    stored = bytes(found["secret_sha256"]) if found else bytes(32)
-    if not hmac.compare_digest(_digest(client_secret), stored) or found is None:
+    """Issue a token for `LIFE` and return the response body; raises `Unauthorized`."""
+    client = await work.one("oauth.find", client_id=client_id)
+    stored = bytes(client["secret_sha256"]) if client else bytes(32)
+    if not hmac.compare_digest(_digest(client_secret), stored) or client is None:
         raise Unauthorized
     now = clock.now()
     await work.run("oauth.touch", client_id=client_id, now=now)
@@ -94,7 +94,7 @@ async def issue_token(work: Work, client_id: str, client_secret: str) -> dict[st
 
 
 async def client_of(work: Work, bearer: str) -> Record:
-    """The client that a token was given to: client_key, workspace; raises `Unauthorized`."""
+    """Find the client of a token: client_key, workspace; raises `Unauthorized`."""
     import jwt  # noqa: PLC0415
 
     try:
@@ -107,10 +107,10 @@ async def client_of(work: Work, bearer: str) -> Record:
         )
     except jwt.InvalidTokenError:
         raise Unauthorized from None
-    found = await work.one("oauth.find", client_id=str(claims["sub"]))
-    if found is None or SCOPE not in str(claims.get("scope")).split():
+    client = await work.one("oauth.find", client_id=str(claims["sub"]))
+    if client is None or SCOPE not in str(claims.get("scope")).split():
         raise Unauthorized
-    return found
+    return client
 
 
 def _digest(secret: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A look at a running installation with the eyes of `rules/security_checks.py`."""
+"""Apply the checks of `rules/security_checks.py` to a running installation."""
 
 import stat
 from pathlib import Path
@@ -13,12 +13,15 @@ from innkeeper.store.work import Work
 LOGIN_FILE: Final = "first-login"
 """`CLIENT_KEY:API_TOKEN` of the first key, as `curl -u` takes it."""
 LINK_FILE: Final = "first-link"
-"""The address at which the first owner of the screens chooses a password."""
+"""The URL at which the first owner of the screens sets a password."""
 _SECRET_FILES: Final = (encryption.FILE, LOGIN_FILE, LINK_FILE, "server.json", "postgres.log")
 
 
 async def review(work: Work, open_files: tuple[str, ...], *, saved_login: bool) -> list[Check]:
-    """Every check of the installation that `work` belongs to."""
+    """Run every security check on the installation of `work`.
+
+    `open_files`: result of `secret_files_open_to_others`; `saved_login`: of `login_is_saved`.
+    """
     login = await work.one("security.login")
     plain = await work.one("security.plain_signing_keys")
     people = await work.one("users.count")
@@ -45,7 +48,7 @@ async def review(work: Work, open_files: tuple[str, ...], *, saved_login: bool) 
 
 
 def secret_files_open_to_others(settings: Settings) -> tuple[str, ...]:
-    """Files of the data folder with secrets in them that others on the machine may read."""
+    """List the files with secrets in the data folder that other users of the machine may read."""
     found = []
     for name in _SECRET_FILES:
         path = settings.data / name
@@ -59,5 +62,5 @@ def secret_files_open_to_others(settings: Settings) -> tuple[str, ...]:
 
 
 def login_is_saved(settings: Settings) -> bool:
-    """Whether the file with the first login is still in the data folder."""
+    """Whether the file with the first key and token is still in the data folder."""
     return Path(settings.data / LOGIN_FILE).exists()

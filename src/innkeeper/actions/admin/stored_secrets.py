@@ -1,7 +1,7 @@
-"""Secrets that must be readable: what links, tokens and webhook messages are signed with.
+"""Secrets that must be readable: the keys that sign links, tokens and webhook messages.
 
-They are stored encrypted (store/encryption.py). What only has to be recognised, such as API
-tokens and passwords, is stored as a hash instead.
+They are stored encrypted (store/encryption.py). Secrets that are only compared, such as API tokens
+and passwords, are stored as a hash instead.
 """
 
 import secrets
@@ -28,34 +28,32 @@ Reencrypt = Callable[[str], str]
 
 
 async def installation_key(work: Work, name: str) -> bytes:
-    """32 bytes that this installation signs or salts with; read once in each process."""
-    where = (work.settings.database or work.connection.info.dsn, name)
-    key = _cached.get(where)
+    """Return a key or salt of this installation (32 bytes), cached in each process."""
+    cache_key = (work.settings.database or work.connection.info.dsn, name)
+    key = _cached.get(cache_key)
     if key is None:
         row = await work.one("secrets.find", name=name)
         if row is None:
-            raise RuntimeError(f"this installation has no key called {name}")
+            raise RuntimeError(f"This installation has no key called {name}.")
         stored = row["encrypted"]
         key = bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
-        _cached[where] = key
+        _cached[cache_key] = key
     return key
 
 
 def new_webhook_secret(work: Work) -> str:
-    """A new secret in the form in which it is stored; `webhook_secret` reads it."""
+    """Create a secret and return it encrypted, as it is stored; `webhook_secret` decrypts it."""
     return encryption.encrypt(work.settings, secrets.token_urlsafe(_KEY_BYTES).encode())
 
 
 def webhook_secret(settings: Settings, stored: str) -> str:
-    """What messages of a webhook are signed with."""
+    """Decrypt the secret that messages of a webhook are signed with."""
     return encryption.decrypt(settings, stored).decode()
 
 
 async def encrypt_plain(database: Database) -> None:
-    """Encrypt what an earlier version stored in plain text; check that the rest can be read.
-
-    Raises `Undecryptable`.
-    """
+    """Encrypt secrets that an earlier version stored in plain text, and check that the encrypted
+    ones can be decrypted; raises `Undecryptable`."""
 
     def to_encrypted(stored: str) -> str:
         if stored.startswith(encryption.PREFIX):
@@ -74,10 +72,10 @@ async def encrypt_plain(database: Database) -> None:
 
 
 async def rotate(database: Database) -> int:
-    """Encrypt everything with the newest key; how many secrets there are.
+    """Encrypt every secret with the newest key; returns the number of secrets.
 
-    A process may still write a value of the key before, which therefore stays readable until
-    the next rotation. Raises `Undecryptable` before anything is written in that workspace.
+    A running process may still write values with the previous key, so that key stays usable until
+    the next rotation. Raises `Undecryptable` before anything is written in the workspace.
     """
 
     def with_newest(stored: str) -> str:
@@ -90,9 +88,10 @@ async def rotate(database: Database) -> int:
 
 
 async def reset(database: Database) -> int:
-    """Make anew every secret that cannot be decrypted; how many there were.
+    """Replace every secret that cannot be decrypted; returns how many.
 
-    Links and tokens signed before no longer work, and receivers of webhooks need the new secrets.
+    Links and tokens that were signed with it become invalid, and receivers of webhooks need the new
+    secrets.
     """
 
     def renewed(stored: str) -> str:
@@ -124,6 +123,7 @@ async def _workspaces(database: Database) -> Iterable[str]:
 
 
 async def _rewrite_signing_keys(database: Database, action: str = "") -> int:
+    """Encrypt the signing keys with the newest key; returns how many. `action`: for the log."""
     async with database.control("operator") as work, work.transaction():
         rows = await work.all("secrets.signing_keys", names=list(SIGNING_KEYS))
         for row in rows:
@@ -141,7 +141,10 @@ async def _rewrite_signing_keys(database: Database, action: str = "") -> int:
 async def _rewrite(
     database: Database, workspace: str, change: Reencrypt, *, changed_only: bool = False
 ) -> int:
-    """Store the secrets of a workspace's webhooks in another form; how many different ones."""
+    """Apply `change` to the stored webhook secrets of a workspace.
+
+    Returns the number of different secrets, or of those that changed if `changed_only`.
+    """
     async with database.work(workspace, "operator") as work, work.transaction():
         old = [row["stored"] for row in await work.all("secrets.of_webhooks")]
         pairs = [(stored, change(stored)) for stored in old]

@@ -1,4 +1,4 @@
-"""People who log in to the screens: links, passwords, logins, roles."""
+"""Users of the screens: links, passwords, logins, roles."""
 
 import hashlib
 import secrets
@@ -25,49 +25,51 @@ SHORTEST_PASSWORD: Final = 10
 
 
 class LoginRefused(ApiError):
-    """What a person typed does not let them in."""
+    """Credentials or rights of a user are not sufficient, or a link is not valid."""
 
     status = 403
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInUser:
-    """Somebody who is logged in."""
+    """A user with an open login."""
 
     ref: UUID
     email: str
     name: str
     role: Role
     workspace: str
-    """Where they were last."""
+    """The workspace of the current request, or the last one."""
     memberships: Sequence[str] | None = None
-    """Workspaces that they may open, each with its sandbox; None for every one."""
+    """Workspaces that the user may open, each with its sandbox; None for every workspace."""
 
     def may_open(self, workspace: str) -> bool:
-        """Whether they may open a workspace."""
+        """Whether the user may open a workspace."""
         return is_member(self.memberships, workspace)
 
     @property
     def giver(self) -> "Giver":
-        """What they may give to others."""
+        """The rights that the user may grant to others."""
         return Giver(self.role, self.memberships)
 
 
 @dataclass(frozen=True, slots=True)
 class Giver:
-    """Who gives access to somebody else: their role, and the workspaces that they may open."""
+    """The user who grants access: their role, and the workspaces that they may open."""
 
     role: Role
     memberships: Sequence[str] | None = None
 
 
 OPERATOR: Final = Giver(Role.OWNER)
-"""Whoever runs commands on the machine."""
+"""The operator who runs commands on the machine."""
 
 
 async def first_owner_link(work: Work, stored: str = "") -> str | None:
-    """The token of a link that makes the first owner; None once there is anybody. It is the
-    `stored` one while that works, else a new one, and every earlier one ends."""
+    """Return the token of a link that creates the first owner; None if there is any user.
+
+    Returns the `stored` token while it is valid, else creates one and revokes all earlier ones.
+    """
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
         counted = await work.one("users.count")
@@ -81,7 +83,8 @@ async def first_owner_link(work: Work, stored: str = "") -> str | None:
 
 
 async def list_all(work: Work) -> list[Record]:
-    """Everybody: ref, email, name, role, created_at, last_seen_at, disabled_at, has_password."""
+    """List all users: ref, email, name, role, created_at, last_seen_at, disabled_at,
+    has_password."""
     return await work.all("users.list")
 
 
@@ -94,10 +97,10 @@ async def invite(
     *,
     by: Giver = OPERATOR,
 ) -> str:
-    """Create a user; the token of the link by which they choose a password.
+    """Create a user; returns the token of the link by which they set a password.
 
     `memberships` are the workspaces that they may open, each with its sandbox; None for all.
-    Raises `Invalid`, `Refused`.
+    Raises `Invalid`, `Conflict` for an e-mail address that exists, and `LoginRefused`.
     """
     check_person(email, name)
     async with work.transaction():
@@ -109,20 +112,20 @@ async def invite(
 
 
 async def renew_link(work: Work, user: UUID, *, by: Giver = OPERATOR) -> str:
-    """Another link for somebody who lost their password or their link; older links end."""
+    """Create a link for a user who lost their password or link; older links are revoked."""
     async with work.transaction():
-        known = await _fetch(work, user)
-        _check_giver(by, Role(known["role"]), Role(known["role"]), known["workspaces"])
+        stored = await _fetch(work, user)
+        _check_giver(by, Role(stored["role"]), Role(stored["role"]), stored["workspaces"])
         await audit.note(
-            work, "user.link", user, about=audit.AuditSubject(audit.USER, known["email"])
+            work, "user.link", user, about=audit.AuditSubject(audit.USER, stored["email"])
         )
         return await _create_link(work, user)
 
 
 def version_of(person: Record) -> str:
-    """A word for what `change` changes of a person: another one when any of it is."""
-    given = (person["role"], str(person["workspaces"]), str(person["disabled_at"] is not None))
-    return digest("user", *given).hex
+    """Return the version of a user row, which changes with the fields that `change` writes."""
+    is_disabled = person["disabled_at"] is not None
+    return digest("user", person["role"], str(person["workspaces"]), str(is_disabled)).hex
 
 
 async def change(
@@ -135,46 +138,46 @@ async def change(
     by: Giver = OPERATOR,
     expected: Expected | None = None,
 ) -> None:
-    """Another role or other workspaces, or access taken or given back.
+    """Change role and workspaces of a user, disable or enable them.
 
-    Raises `Invalid`, `Refused`, `Conflict` for the last owner, and `Outdated` where `version_of`
-    the person is another than expected.
+    Raises `Invalid`, `LoginRefused`, `Conflict` for the last owner, and `Outdated` if the
+    `version_of` the user is not the expected one.
     """
     async with work.transaction():
         owners = {row["ref"] for row in await work.all("users.hold_owners")}
-        known = await _fetch(work, user)
+        stored = await _fetch(work, user)
         if expected is not None:
-            expected.check(version_of(known))
+            expected.check(version_of(stored))
         await _check_memberships(work, role, memberships)
-        _check_giver(by, Role(known["role"]), role, known["workspaces"], memberships)
+        _check_giver(by, Role(stored["role"]), role, stored["workspaces"], memberships)
         if owners == {user} and (disabled or role is not Role.OWNER):
-            raise Conflict("The last owner stays one: make somebody else an owner first.")
-        at = (known["disabled_at"] or clock.now()) if disabled else None
+            raise Conflict("This is the last owner: make another user an owner first.")
+        at = (stored["disabled_at"] or clock.now()) if disabled else None
         await work.run(
             "users.update",
             ref=user,
-            name=known["name"],
+            name=stored["name"],
             role=role,
             workspaces=memberships,
             disabled_at=at,
         )
         if disabled:
-            await work.run("users.close_logins", user=user, kept=None)
+            await work.run("users.close_logins", user=user, except_login=None)
             await work.run("users.forget_browsers", user=user)
             await work.run("users.forget_links", user=user)
-        before = {**known, "disabled": known["disabled_at"] is not None}
+        before = {**stored, "disabled": stored["disabled_at"] is not None}
         after = {**before, "role": role, "disabled": disabled, "workspaces": memberships}
         await audit.record(work, USER, "change", before, after, subject=user)
 
 
 async def _check_memberships(work: Work, role: Role, memberships: Sequence[str] | None) -> None:
-    """Raise `Invalid` for a workspace that does not exist, and for an owner without all."""
+    """Raise `Invalid` for workspaces that do not exist, and for an owner without all of them."""
     if memberships is None:
         return
     if role is Role.OWNER:
         raise Invalid(Problem("workspaces", "an owner opens every workspace"))
-    known = {row["name"] for row in await work.all("control.list_workspaces")}
-    unknown = [name for name in memberships if name not in known or name.endswith(SANDBOX)]
+    existing = {row["name"] for row in await work.all("control.list_workspaces")}
+    unknown = [name for name in memberships if name not in existing or name.endswith(SANDBOX)]
     if unknown or not memberships:
         words = ", ".join(unknown) or "no workspace"
         raise Invalid(Problem("workspaces", f"{words}: name workspaces that exist"))
@@ -183,6 +186,7 @@ async def _check_memberships(work: Work, role: Role, memberships: Sequence[str] 
 def _check_giver(
     by: Giver, before: Role | None, after: Role, *memberships: Sequence[str] | None
 ) -> None:
+    """Raise `LoginRefused` if `by` may not grant or change this role or these workspaces."""
     if not may_give(by.role, before, after):
         raise LoginRefused("Only an owner makes and changes owners.")
     if not covers(by.memberships, *memberships):
@@ -190,16 +194,21 @@ def _check_giver(
 
 
 async def fetch_link(work: Work, token: str) -> Record | None:
-    """Whose link this is: user_ref, email, name, all None for the first owner's; None when it
-    has expired or was used."""
+    """Fetch a link: user_ref, email, name, all None for the first owner's link.
+
+    Returns None if the link has expired or was used.
+    """
     return await work.one("users.link", token_sha256=digest_of(token), now=clock.now())
 
 
 async def use_link(
     work: Work, token: str, password_hash: str, email: str = "", name: str = ""
 ) -> UUID:
-    """Keep a password that was chosen by a link; the person. The first owner's link needs an
-    e-mail address and a name as well. Raises `Invalid`, and `Refused` for a link that has ended."""
+    """Use up a link and store the password that was set by it; returns the user's ref.
+
+    The first owner's link also needs an e-mail address and a name. Raises `Invalid`, and
+    `LoginRefused` for a link that has expired or was used.
+    """
     async with work.transaction():
         row = await work.one("users.use_link", token_sha256=digest_of(token), now=clock.now())
         if row is None:
@@ -212,7 +221,7 @@ async def use_link(
             await audit.record(work, USER, "create", None, owner, subject=user)
         else:
             await work.run("users.set_password", ref=user, password_hash=password_hash)
-            await work.run("users.close_logins", user=user, kept=None)
+            await work.run("users.close_logins", user=user, except_login=None)
             await work.run("users.forget_browsers", user=user)
         work.actor = (await _fetch(work, user))["email"]
         about = audit.AuditSubject(audit.USER, work.actor)
@@ -221,12 +230,12 @@ async def use_link(
 
 
 def link_ended() -> LoginRefused:
-    """What is said of a link that has ended."""
+    """Return the error for a link that has expired or was used."""
     return LoginRefused("This link has expired or was used. Ask for another one.")
 
 
 async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
-    """A login for a person who proved who they are: its token and when it ends."""
+    """Open a login for an authenticated user; returns its token and when it expires."""
     token, now = secrets.token_urlsafe(32), clock.now()
     await work.run(
         "users.open_login",
@@ -240,22 +249,25 @@ async def open_login(work: Work, user: UUID) -> tuple[str, datetime]:
 
 
 async def fetch_login(work: Work, token: str, workspace: str | None = None) -> SignedInUser | None:
-    """Whose login this is, if it is open; notes that they are here, at most once a minute."""
+    """Return the user of an open login, else None.
+
+    Stores the time and the workspace of the visit, at most once a minute for the same workspace.
+    """
     now = clock.now()
     row = await work.one("users.of_login", token_sha256=digest_of(token), now=now)
     if row is None:
         return None
     allowed = row["workspaces"]
-    here = workspace or row["workspace"]
-    if not is_member(allowed, here):
-        # The page itself is refused by whoever shows it; what is remembered is one of theirs.
-        here = row["workspace"] if is_member(allowed, row["workspace"]) else allowed[0]
+    current = workspace or row["workspace"]
+    if not is_member(allowed, current):
+        # The caller refuses the page itself; the stored workspace must be one of the user's.
+        current = row["workspace"] if is_member(allowed, row["workspace"]) else allowed[0]
     seen = row["last_seen_at"]
-    if here != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
+    if current != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
         await work.run(
-            "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=here, now=now
+            "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=current, now=now
         )
-    return SignedInUser(row["ref"], row["email"], row["name"], Role(row["role"]), here, allowed)
+    return SignedInUser(row["ref"], row["email"], row["name"], Role(row["role"]), current, allowed)
 
 
 async def close_login(work: Work, token: str) -> None:
@@ -270,6 +282,7 @@ async def close_login(work: Work, token: str) -> None:
 
 
 async def _create_link(work: Work, user: UUID | None) -> str:
+    """Create a one-time link and revoke the older ones; returns its token."""
     token, now = secrets.token_urlsafe(24), clock.now()
     await work.run("users.forget_links", user=user)
     await work.run(
@@ -313,7 +326,7 @@ async def _fetch(work: Work, user: UUID) -> Record:
 
 
 def check_person(email: str, name: str) -> None:
-    """Raises `Invalid` for what cannot be a person's e-mail address or name."""
+    """Raise `Invalid` for an invalid e-mail address or name of a user."""
     problems = []
     local, _, domain = email.strip().partition("@")
     if not local or not domain or len(email) > 254 or any(map(str.isspace, email.strip())):
@@ -325,10 +338,10 @@ def check_person(email: str, name: str) -> None:
 
 
 def normal_email(email: str) -> str:
-    """An e-mail address as accounts have it."""
+    """Return an e-mail address in the form in which accounts store it."""
     return email.strip().lower()
 
 
 def digest_of(secret: str) -> bytes:
-    """What is stored of a secret that is random."""
+    """Return the stored hash of a random secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

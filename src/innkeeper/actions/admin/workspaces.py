@@ -1,4 +1,4 @@
-"""Workspaces: isolated sets of data, each with a sandbox that can be emptied."""
+"""Workspaces: isolated sets of data, each with a sandbox that can be reset."""
 
 import re
 from typing import Final
@@ -10,19 +10,19 @@ from innkeeper.store import migrate
 from innkeeper.store.migrate import LOCK, SANDBOX_SUFFIX
 from innkeeper.store.work import Row, Work
 
-# Shorter than what a schema may be called, so that the sandbox's name fits as well.
+# Shorter than the limit of a schema name, so that the name of the sandbox fits too.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,32}")
 
 
 async def list_all(work: Work) -> list[Row]:
-    """Every workspace (name, sandbox_of, created_at), each before its sandbox."""
+    """List every workspace (name, sandbox_of, created_at), each before its sandbox."""
     return await work.all("control.list_workspaces")
 
 
 async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
-    """A workspace and its sandbox, both empty, each with a first key: name to key.
+    """Create an empty workspace and its sandbox, each with a first key; returns name -> key.
 
-    Raises OperatorError for a bad or taken name.
+    Raises OperatorError for an invalid or existing name.
     """
     if name.endswith(SANDBOX_SUFFIX):
         raise OperatorError(
@@ -37,7 +37,7 @@ async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
         if await work.one("control.find_workspace", name=name) is not None:
-            raise OperatorError(f"There is a workspace {name} already.")
+            raise OperatorError(f"Workspace {name} already exists.")
         await migrate.create_workspace(work.connection, name)
         await audit.record(work, WORKSPACE, "create", None, {"name": name}, workspace=name)
         return {
@@ -47,7 +47,7 @@ async def create(work: Work, name: str) -> dict[str, keys.NewKey]:
 
 
 async def reset(work: Work, name: str) -> None:
-    """Empty a sandbox for good; its keys stay. Raises OperatorError for any other workspace."""
+    """Delete all data of a sandbox; its keys stay. Raises OperatorError for any other workspace."""
     async with work.transaction():
         await work.run("control.one_at_a_time", lock=LOCK)
         row = await work.one("control.find_workspace", name=name)

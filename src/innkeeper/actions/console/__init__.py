@@ -1,1 +1,1 @@
-"""What only the screens and the demo need."""
+"""Actions that only the screens and the demo need."""

@@ -1,4 +1,4 @@
-"""A believable shop with a past, told to the same actions as a live one's events and orders."""
+"""Load the demo data: the history of a shop, written by the same actions as live requests."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 
 AT_ONCE: Final = 4
-"""Guests whose stories are told at the same time."""
+"""Number of guests whose stories are written at the same time."""
 _SITES: Final = {"GB": "harbourandhill.co.uk"}
 
 
@@ -30,17 +30,21 @@ async def load(
     seed: int = 1,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, int]:
-    """Fill an empty workspace; how many of what. Raises OperatorError when it is not empty."""
+    """Fill an empty workspace; returns {guests, events, orders}.
+
+    Calls `progress` with the number of guests written so far. Raises OperatorError if the workspace
+    is not empty.
+    """
     now = await prepare(database, workspace)
-    told = await write_stories(database, workspace, range(guest_number), seed, now, progress)
+    counts = await write_stories(database, workspace, range(guest_number), seed, now, progress)
     await finish(database, workspace)
-    return told
+    return counts
 
 
 async def prepare(database: Database, workspace: str) -> datetime:
-    """Points of sale and room for the events; the moment at which the stories end.
+    """Create points of sale and event partitions; returns the time at which the stories end.
 
-    Raises OperatorError when the workspace holds guests.
+    Raises OperatorError if the workspace holds guests.
     """
     async with database.work(workspace, "demo") as work:
         counted = await work.one("guests.count_all")
@@ -66,30 +70,34 @@ async def write_stories(
     now: datetime,
     progress: Callable[[int], None],
 ) -> dict[str, int]:
-    """The stories of the guests of these numbers, in a prepared workspace; how many of what."""
-    waiting = iter(numbers)
-    told = {"guests": 0, "events": 0, "orders": 0}
+    """Write the stories of the guests with these numbers; returns {guests, events, orders}.
 
-    async def listen() -> None:
+    The workspace must be prepared (`prepare`).
+    """
+    pending = iter(numbers)
+    counts = {"guests": 0, "events": 0, "orders": 0}
+
+    async def write_pending() -> None:
         async with database.work(workspace, "demo") as work:
-            # What a crash could take back is only a demo.
-            await work.run("demo.careless")
-            for number in waiting:
+            # A crash may lose the last transactions: this is only demo data.
+            await work.run("demo.disable_synchronous_commit")
+            for number in pending:
                 steps = story(seed, number, now)
                 await retrying(lambda steps=steps: _write_story(work, steps))  # type: ignore[misc]
-                told["guests"] += 1
-                told["events"] += sum(step.kind == "event" for step in steps)
-                told["orders"] += sum(_is_order(step) for step in steps)
-                progress(told["guests"])
+                counts["guests"] += 1
+                counts["events"] += sum(step.kind == "event" for step in steps)
+                counts["orders"] += sum(_is_order(step) for step in steps)
+                progress(counts["guests"])
 
     async with database.work(workspace, "demo") as work:
         await _create_partitions(work, now)
-    await asyncio.gather(*(listen() for _ in range(AT_ONCE)))
-    return told
+    await asyncio.gather(*(write_pending() for _ in range(AT_ONCE)))
+    return counts
 
 
 async def finish(database: Database, workspace: str) -> None:
-    """What comes once, when all stories are told."""
+    """Write quarantined events, close sessions and update statistics, once all stories are
+    written."""
     async with database.work(workspace, "demo") as work:
         await _write_quarantined(work)
         await sessions.close_idle(work)
@@ -97,59 +105,63 @@ async def finish(database: Database, workspace: str) -> None:
 
 
 async def _create_partitions(work: Work, now: datetime) -> None:
-    """Every month of the stories, once: an event that makes sure of its own waits for others."""
+    """Create the partition of every month of the stories in advance, so that events need not wait
+    for each other's."""
     settings = await stream_settings.read(work)
-    for past in range(MONTHS + 2):
-        await partitions.make_room(work, settings.version, now - timedelta(days=30 * past))
+    for months_ago in range(MONTHS + 2):
+        await partitions.make_room(work, settings.version, now - timedelta(days=30 * months_ago))
 
 
 async def _write_story(work: Work, steps: Iterable[DemoStep]) -> None:
-    """One person's story, in one transaction."""
-    known: dict[int, UUID] = {}
+    """Write the story of one person in one transaction."""
+    browser_refs: dict[int, UUID] = {}
     async with work.transaction():
         for step in steps:
             with clock.simulated(step.at):
                 if step.kind == "event":
-                    await _write_event(work, step, known)
+                    await _write_event(work, step, browser_refs)
                 elif step.kind == "order":
                     await _write_order(work, step.content)
                 else:
                     await _write_guest(work, step.content)
 
 
-async def _write_event(work: Work, step: DemoStep, known: dict[int, UUID]) -> None:
-    if step.browser not in known:
-        known[step.browser], _ = await browsers.create(work)
-    message = {**step.content, "browser_id": str(known[step.browser])}
+async def _write_event(work: Work, step: DemoStep, browser_refs: dict[int, UUID]) -> None:
+    """Record one event; creates the browser in `browser_refs` if it is new."""
+    if step.browser not in browser_refs:
+        browser_refs[step.browser], _ = await browsers.create(work)
+    message = {**step.content, "browser_id": str(browser_refs[step.browser])}
     site = _SITES.get(str(message.get("country")), "harbourandhill.com")
     message.setdefault("pos", site)
     await ingest.record(work, IncomingEvent(message, step.at, None, step.agent))
 
 
-async def _write_order(work: Work, told: dict[str, Any]) -> None:
-    order = await orders.create(work, dict(told["order"]))
-    for item in told["items"]:
+async def _write_order(work: Work, content: dict[str, Any]) -> None:
+    """Create an order with its items, contact and data extensions."""
+    order = await orders.create(work, dict(content["order"]))
+    for item in content["items"]:
         await order_items.create(work, order=order["ref"], changes=dict(item))
-    contact = await CONTACTS.create(work, order=order["ref"], changes=dict(told["contact"]))
-    if told["ext"]["firstTimeOrder"]:
+    contact = await CONTACTS.create(work, order=order["ref"], changes=dict(content["contact"]))
+    if content["ext"]["firstTimeOrder"]:
         pairs = {"tier": "Gold", "prefersStorePickup": True, "newsletterWeekly": False}
         rows = await OF_GUESTS.of_one(work, contact["guest_ref"])
         if not rows:
             changes = {"name": "ext", "pairs": pairs, "single": False}
             await OF_GUESTS.create(work, changes=changes, guest=contact["guest_ref"])
-    changes = {"name": "ext", "pairs": told["ext"], "single": False}
+    changes = {"name": "ext", "pairs": content["ext"], "single": False}
     await OF_ORDERS.create(work, changes=changes, order=order["ref"])
 
 
 async def _write_guest(work: Work, person: dict[str, Any]) -> None:
+    """Create a guest as an import would."""
     changes = {name: value for name, value in person.items() if value is not None}
     await guests.create(work, {**changes, "guest_type": "customer"})
 
 
 async def _write_quarantined(work: Work) -> None:
-    """What only one of is needed: events that go to quarantine."""
+    """Write a few invalid events, which go to quarantine."""
     browser, _ = await browsers.create(work)
-    wrong: tuple[dict[str, Any], ...] = (
+    invalid: tuple[dict[str, Any], ...] = (
         {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/soldes"},
         {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/vestes"},
         {"type": "VIEW", "pos": "harbourandhill.fr", "page": "/tentes"},
@@ -157,7 +169,7 @@ async def _write_quarantined(work: Work) -> None:
         {"type": "IDENTITY", "pos": "harbourandhill.com", "firstname": "Jo"},
         {"type": "ADD", "pos": "harbourandhill.com", "product": {"item_id": "BOOT-03"}},
     )
-    for turn, members in enumerate(wrong):
+    for turn, members in enumerate(invalid):
         at = clock.now() - timedelta(hours=3 * turn + 1)
         message = {"channel": "WEB", "browser_id": str(browser), **members}
         with clock.simulated(at):

@@ -1,4 +1,4 @@
-"""A believable shop for the demo: who its people are and what they do, from a seed alone."""
+"""Generate the people of the demo shop and what they do, from a seed alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -64,19 +64,19 @@ _SEASON: Final = (0.7, 0.7, 0.9, 1.1, 1.3, 1.2, 1.1, 1.0, 0.9, 1.0, 1.6, 1.9)
 
 @dataclass(frozen=True, slots=True)
 class DemoStep:
-    """One thing somebody does: an event of a browser, a purchase in the store, an import."""
+    """One step of a story: an event of a browser, an order in a store, an import."""
 
     at: datetime
     kind: str
     """`event`, `order` or `import`."""
     browser: int = 0
-    """Which of the person's browsers."""
+    """Number of the person's browser, from 0."""
     content: dict[str, Any] = field(default_factory=dict)
     agent: str = ""
 
 
 def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
-    """What the shop's guest of that number did in eighteen months, oldest first."""
+    """Return the steps of the guest with that number in `MONTHS` months, oldest first."""
     chance = Random(f"{seed}/{number}")  # noqa: S311 - a story, not a secret
     person = _person(chance, number)
     kind = chance.random()
@@ -112,7 +112,8 @@ def _person(chance: Random, number: int) -> dict[str, Any]:
 
 
 def _random_time(chance: Random, now: datetime, days: int) -> datetime:
-    """Some time in the last `days`, busier in spring and before Christmas, by day, and lately."""
+    """Return a random time in the last `days`, more often recent, by day, in spring and before
+    Christmas."""
     while True:
         back = days * chance.random() ** 1.25
         at = (now - timedelta(days=back)).replace(
@@ -123,7 +124,7 @@ def _random_time(chance: Random, now: datetime, days: int) -> datetime:
 
 
 def _anonymous_visits(chance: Random, now: datetime) -> Iterator[DemoStep]:
-    """A visitor nobody knows, seen in the last five months."""
+    """Yield the visits of an anonymous visitor in the last five months."""
     channel, agent = chance.choice(_AGENTS)
     for _ in range(chance.choice((1, 1, 1, 2))):
         at = _random_time(chance, now, 150)
@@ -135,7 +136,7 @@ def _anonymous_visits(chance: Random, now: datetime) -> Iterator[DemoStep]:
 
 
 def _newsletter_visits(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[DemoStep]:
-    """Somebody who signed up for the newsletter and looks in now and then."""
+    """Yield the visits of a person who subscribed to the newsletter."""
     channel, agent = chance.choice(_AGENTS)
     times = sorted(_random_time(chance, now, 500) for _ in range(chance.choice((1, 1, 2))))
     yield from _page_views(chance, times[0], 0, channel, agent, 1)
@@ -147,7 +148,7 @@ def _newsletter_visits(chance: Random, person: dict[str, Any], now: datetime) ->
 def _customer_visits(
     chance: Random, person: dict[str, Any], number: int, now: datetime
 ) -> Iterator[DemoStep]:
-    """A customer: some visits, some of which end with an order, some orders in the store."""
+    """Yield the steps of a customer: visits, online orders and orders in a store."""
     channel, agent = chance.choice(_AGENTS)
     member = chance.random() < 0.45
     if member:
@@ -155,18 +156,18 @@ def _customer_visits(
     times = sorted(
         _random_time(chance, now, 545) for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5)))
     )
-    known = False
+    is_identified = False
     for turn, at in enumerate(times):
-        # A second device, not known yet: it becomes one person by the e-mail address.
+        # A second device, not identified yet: the e-mail address merges it.
         browser = 1 if turn and chance.random() < 0.14 else 0
         reference = f"HH-{at:%y%m}{number:05}{turn}"
         if chance.random() < 0.25:
             yield DemoStep(at, "order", 0, _store_order(chance, person, reference, at, "BRANCH"))
             continue
         yield from _page_views(chance, at, browser, channel, agent, 1)
-        if browser or not known:
+        if browser or not is_identified:
             yield _identity_event(at + timedelta(minutes=3), browser, channel, agent, person)
-            known = True
+            is_identified = True
         if chance.random() < 0.62:
             yield from _purchase(chance, person, reference, at, browser, (channel, agent))
         elif chance.random() < 0.4:
@@ -234,9 +235,9 @@ def _add_event(
     at: datetime, browser: int, channel: str, agent: str, product: Any, country: str
 ) -> DemoStep:
     item, name, kind, price = product
-    told = {"item_id": item, "name": name, "type": kind, "price": price, "quantity": 1}
-    told |= {"product_id": item, "currency": "GBP" if country == "GB" else "EUR"}
-    return _event(at, browser, (channel, agent), "ADD", product=told)
+    fields = {"item_id": item, "name": name, "type": kind, "price": price, "quantity": 1}
+    fields |= {"product_id": item, "currency": "GBP" if country == "GB" else "EUR"}
+    return _event(at, browser, (channel, agent), "ADD", product=fields)
 
 
 def _purchase(

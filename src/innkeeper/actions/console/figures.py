@@ -1,4 +1,4 @@
-"""Figures of the start page: how much there is, and how it came over time."""
+"""Figures of the start page: totals and time series."""
 
 import time
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from innkeeper.rules.revenue import NOT_BOUGHT, REFUNDED, UNPAID
 from innkeeper.store.work import Work
 
 CACHE_SECONDS: Final = 30.0
-"""Time for which figures are shown again: they read whole tables."""
+"""Time for which figures are cached: they read whole tables."""
 PERIODS: Final = {"7": 7, "30": 30, "90": 90, "365": 365}
 _cached: dict[tuple[str, str], tuple[float, "Figures"]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the start page shows of a period."""
+    """The figures of a period on the start page."""
 
     totals: Record
     guests: dict[str, int]
@@ -29,31 +29,31 @@ class Figures:
     by_time: dict[str, dict[str, list[float]]]
     """Name of a chart -> name of a series -> values by time."""
     paid: list[tuple[str, Decimal, Decimal]]
-    """Currency, paid in the period, paid in the one before."""
+    """Currency, amount paid in the period, amount paid in the previous period."""
     minutes: list[int]
-    """Events of each minute of the last hour."""
+    """Number of events of each minute of the last hour, oldest first."""
 
 
 async def read(work: Work, period: str) -> Figures:
-    """The figures of the last `period` days, at most half a minute old."""
+    """Return the figures of the last `period` days, cached for `CACHE_SECONDS`."""
     key = (work.workspace, period)
-    known = _cached.get(key)
-    if known is not None and known[0] > time.monotonic():
-        return known[1]
-    found = await _read(work, PERIODS[period])
-    _cached[key] = (time.monotonic() + CACHE_SECONDS, found)
-    return found
+    cached = _cached.get(key)
+    if cached is not None and cached[0] > time.monotonic():
+        return cached[1]
+    figures = await _read(work, PERIODS[period])
+    _cached[key] = (time.monotonic() + CACHE_SECONDS, figures)
+    return figures
 
 
 async def _read(work: Work, days: int) -> Figures:
     now = clock.now()
     unit = "day" if days <= 30 else "week" if days <= 90 else "month"
     since = _start(now - timedelta(days=days - 1), unit)
-    asked: dict[str, Any] = {"unit": unit, "since": since}
+    params: dict[str, Any] = {"unit": unit, "since": since}
     times = _times(since, now, unit)
     orders = await work.all(
         "figures.orders",
-        **asked | {"since": now - timedelta(days=2 * days)},
+        **params | {"since": now - timedelta(days=2 * days)},
         unpaid=list(UNPAID),
         not_bought=list(NOT_BOUGHT),
         refunded=REFUNDED,
@@ -67,11 +67,11 @@ async def _read(work: Work, days: int) -> Figures:
         guests=await search.counts(work),
         times=times,
         by_time={
-            "guests": _series(times, await work.all("figures.guests", **asked)),
+            "guests": _series(times, await work.all("figures.guests", **params)),
             "orders": _series(times, recent),
             "revenue": _series(times, [row for row in recent if row["what"] == main], "paid"),
-            "sessions": _series(times, await work.all("figures.sessions", **asked)),
-            "merges": _series(times, await work.all("figures.merges", **asked)),
+            "sessions": _series(times, await work.all("figures.sessions", **params)),
+            "merges": _series(times, await work.all("figures.merges", **params)),
         },
         paid=_paid(orders, now - timedelta(days=days)),
         minutes=[events.get(hour + timedelta(minutes=each), 0) for each in range(60)],
@@ -79,6 +79,7 @@ async def _read(work: Work, days: int) -> Figures:
 
 
 def _start(at: datetime, unit: str) -> datetime:
+    """Return the start of the day, week or month of a time, as `date_trunc` does."""
     day = at.replace(hour=0, minute=0, second=0, microsecond=0)
     if unit == "week":
         return day - timedelta(days=day.weekday())
@@ -86,35 +87,39 @@ def _start(at: datetime, unit: str) -> datetime:
 
 
 def _times(since: datetime, until: datetime, unit: str) -> list[datetime]:
-    found = [since]
+    """List the starts of all days, weeks or months from `since` to `until`."""
+    times = [since]
     while True:
         step = {"day": 1, "week": 7, "month": 32}[unit]
-        following = _start(found[-1] + timedelta(days=step), unit)
+        following = _start(times[-1] + timedelta(days=step), unit)
         if following > until:
-            return found
-        found.append(following)
+            return times
+        times.append(following)
 
 
 def _series(
     times: Sequence[datetime], rows: Sequence[Record], member: str = "number"
 ) -> dict[str, list[float]]:
+    """Return series by name, greatest sum first: a value of `member` for each of `times`."""
     at = {moment: index for index, moment in enumerate(times)}
-    found: dict[str, list[float]] = {}
+    series: dict[str, list[float]] = {}
     for row in rows:
         name = str(row.get("what") or "all")
         if row["at"] in at:
-            values = found.setdefault(name, [0.0] * len(times))
+            values = series.setdefault(name, [0.0] * len(times))
             values[at[row["at"]]] += float(row[member] or 0)
-    return dict(sorted(found.items(), key=lambda pair: -sum(pair[1])))
+    return dict(sorted(series.items(), key=lambda pair: -sum(pair[1])))
 
 
 def _sum(rows: Sequence[Record], currency: Any) -> Decimal:
+    """Add the amounts paid in a currency."""
     return sum((row["paid"] or Decimal() for row in rows if row["what"] == currency), Decimal())
 
 
 def _paid(rows: Sequence[Record], since: datetime) -> list[tuple[str, Decimal, Decimal]]:
+    """Return (currency, amount paid since `since`, amount paid before), greatest amount first."""
     now = [row for row in rows if row["at"] >= since]
     before = [row for row in rows if row["at"] < since]
     currencies = {row["what"] for row in now if row["what"]}
-    found = [(each, _sum(now, each), _sum(before, each)) for each in currencies]
-    return sorted(found, key=lambda each: -each[1])
+    amounts = [(each, _sum(now, each), _sum(before, each)) for each in currencies]
+    return sorted(amounts, key=lambda each: -each[1])

@@ -1,4 +1,4 @@
-"""What a change would do, found by doing it in a transaction that is then given up."""
+"""Preview a change: apply it in a transaction that is then rolled back."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -15,33 +15,37 @@ MOST_SESSIONS: Final = 1000
 
 
 class _RolledBack(Exception):
-    """Ends a trial: whatever it wrote is undone."""
+    """Raised to roll back the transaction of a preview."""
 
 
 async def preview_undo(work: Work, merge: UUID) -> dict[str, Any]:
-    """What `undo` would return; nothing is undone. Raises what `merges.undo` raises."""
-    found: dict[str, Any] = {}
+    """Return the result of `undo_and_compare` without undoing the merge; raises the errors of
+    `merges.undo`."""
+    result: dict[str, Any] = {}
     try:
         async with work.transaction():
-            found = await undo_and_compare(work, merge)
+            result = await undo_and_compare(work, merge)
             raise _RolledBack
     except _RolledBack:
-        return found
+        return result
 
 
 async def undo_and_compare(work: Work, merge: UUID) -> dict[str, Any]:
-    """Undo a merge: the survivor `before` and `after` it, who was `released`, and how many orders
-    and sessions each has. Raises what `merges.undo` raises. Call it in a transaction."""
+    """Undo a merge; returns `merge`, the survivor `before` and `after`, and the `released` guest.
+
+    `owned_before`, `owned_after` and `owned_released` count their orders and sessions. Raises the
+    errors of `merges.undo`. Call it in a transaction.
+    """
     await merges.lock_merge(work, merge)
     row = await merges.fetch(work, merge)
     survivor = await _survivor_of(work, row["survivor_ref"])
-    found = {
+    result = {
         "merge": row,
         "before": await guests.fetch(work, survivor),
         "owned_before": await _count_owned(work, survivor),
     }
     await merges.undo(work, merge)
-    return found | {
+    return result | {
         "after": await guests.fetch(work, survivor),
         "owned_after": await _count_owned(work, survivor),
         "released": await guests.fetch(work, row["absorbed_ref"]),
@@ -50,7 +54,7 @@ async def undo_and_compare(work: Work, merge: UUID) -> dict[str, Any]:
 
 
 def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:
-    """The fields of one guest that differ: (name, before, after)."""
+    """List the fields that differ between two versions of a guest: (name, before, after)."""
     skipped = {"modified_at", "last_seen", ROW_VERSION}
     names = dict.fromkeys([*before, *after])
     return [
@@ -61,11 +65,13 @@ def differences(before: Record, after: Record) -> list[tuple[str, Any, Any]]:
 
 
 async def _survivor_of(work: Work, guest: UUID) -> UUID:
+    """Return the survivor of a merged guest, else the guest itself."""
     row = await work.one("guests.fetch", ref=guest)
     return guest if row is None or row["survivor_ref"] is None else UUID(str(row["survivor_ref"]))
 
 
 async def _count_owned(work: Work, guest: UUID) -> dict[str, int]:
+    """Count the orders and the sessions (at most `MOST_SESSIONS`) of a guest."""
     page = await orders.list_(work, PageRequest(limit=1, filters={"guest_ref": guest}))
     behaviour = await sessions.of_guest(
         work, guest, most=MOST_SESSIONS, events=0, days=None, custom=False

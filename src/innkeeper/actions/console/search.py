@@ -1,4 +1,4 @@
-"""Finding guests by whatever somebody has of them: one search box, several kinds of answer."""
+"""Search guests by a ref, browser id, order reference, e-mail, identifier, phone number or name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from innkeeper.rules.search import Query, cost, read, typo_forms
 from innkeeper.store.work import Work
 
 MOST: Final = 1000
-"""Hits that a search looks at; with more, the number of hits is a lower bound."""
+"""Maximum number of hits that a search reads; with more, the number of hits is a lower bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """A page of live guests, each with `found_by`, and how many of each type there are in all."""
+    """A page of live guests, each with `found_by`, and the number of hits of each type."""
 
     items: list[Record]
     total: int
     counts: dict[str, int]
-    """Hits by guest type, whatever type was asked for."""
+    """Number of hits by guest type, including types that the request excludes."""
     is_more: bool = False
-    """Whether there are more hits than were looked at."""
+    """Whether there are more hits than were read."""
 
 
 async def find_guests(
@@ -36,50 +36,51 @@ async def find_guests(
     limit: int = 50,
     offset: int = 0,
 ) -> Hits:
-    """Guests that a search finds, the closest first and then the latest seen.
+    """Find the guests that match a text: the closest match first, then the last seen.
 
-    A guest that was merged away is found as its survivor. `personal`: whether it may look at
-    what names a person; without it only refs, browser ids and order references are looked up.
+    A merged guest is returned as its survivor. `personal`: whether personal data is searched;
+    without it, only refs, browser ids and order references are.
     """
     query = read(text)
     if not query.text:
         return await _list_latest(work, guest_type, limit, offset)
-    found: dict[UUID, tuple[int, str]] = {}
+    hits: dict[UUID, tuple[int, str]] = {}
     is_more = False
     for kind, rows in await _results(work, query, personal):
         is_more = is_more or len(rows) >= MOST
         for row in rows:
-            found.setdefault(row["guest_ref"], (row["cost"], kind))
-    live = await work.all("search.live", guests=list(found)) if found else []
+            hits.setdefault(row["guest_ref"], (row["cost"], kind))
+    live = await work.all("search.live", guests=list(hits)) if hits else []
     best: dict[UUID, tuple[Any, ...]] = {}
     for row in live:
-        steps, kind = found[row["found"]]
+        steps, kind = hits[row["hit_ref"]]
         candidate = (steps, -row["last_seen"].timestamp(), row["guest_type"], kind)
         best[row["ref"]] = min(best.get(row["ref"], candidate), candidate)
     counts: dict[str, int] = {}
-    for _, _, its_type, _ in best.values():
-        counts[its_type] = counts.get(its_type, 0) + 1
-    wanted = sorted(
+    for _, _, hit_type, _ in best.values():
+        counts[hit_type] = counts.get(hit_type, 0) + 1
+    ranked = sorted(
         (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
     )
-    page = [ref for _, ref in wanted[offset : offset + limit]]
+    page = [ref for _, ref in ranked[offset : offset + limit]]
     items = [{**each, "found_by": best[each["ref"]][3]} for each in await list_rows(work, page)]
-    return Hits(items, len(wanted), counts, is_more)
+    return Hits(items, len(ranked), counts, is_more)
 
 
 async def counts(work: Work) -> dict[str, int]:
-    """How many live guests of each type there are."""
+    """Count the live guests of each type."""
     rows = await work.all("search.counts")
     return {row["guest_type"]: row["guests"] for row in rows if row["guests"]}
 
 
 async def list_rows(work: Work, refs: Sequence[UUID]) -> list[Record]:
-    """What a list says of some guests, in their order: names, an address, a number, where from."""
+    """Fetch list rows in the order of `refs`: names, e-mail, phone, city, country of each guest."""
     rows = {row["ref"]: flat(row) for row in await work.all("search.rows", guests=list(refs))}
     return [rows[ref] for ref in refs if ref in rows]
 
 
 async def _list_latest(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
+    """List a page of all live guests, or of one type, the latest created first."""
     rows = await work.all(
         "search.latest",
         parts={
@@ -96,26 +97,26 @@ async def _list_latest(work: Work, guest_type: str | None, limit: int, offset: i
 
 
 async def _results(work: Work, query: Query, personal: bool) -> list[tuple[str, list[Record]]]:
-    """What each meaning of a query finds, the surest first."""
-    found: list[tuple[str, list[Record]]] = []
+    """Return (kind, hits) for each interpretation of a query, the most certain first."""
+    results: list[tuple[str, list[Record]]] = []
     if query.ref is not None:
-        found.append(("ref", await work.all("search.by_ref", ref=query.ref)))
+        results.append(("ref", await work.all("search.by_ref", ref=query.ref)))
     if query.reference_id is not None or query.ref is not None:
-        found.append(("order reference", await _by_order(work, query)))
+        results.append(("order reference", await _by_order(work, query)))
     if query.browser is not None:
-        found.append(("browser", await work.all("search.by_browser", browser=query.browser)))
+        results.append(("browser", await work.all("search.by_browser", browser=query.browser)))
     if not personal:
-        return found
+        return results
     if query.email is not None:
-        found.append(("e-mail", await _by_keys(work, [email_key(query.email)])))
+        results.append(("e-mail", await _by_keys(work, [email_key(query.email)])))
     if query.identifier is not None:
-        found.append(("identifier", await _by_identifier(work, query.identifier)))
+        results.append(("identifier", await _by_identifier(work, query.identifier)))
     if query.phone is not None:
         rows = await work.all("search.by_one_word", word="#" + query.phone, most=MOST)
-        found.append(("phone", rows))
+        results.append(("phone", rows))
     if query.name is not None:
-        found.append(("name", await _by_name(work, query.name)))
-    return found
+        results.append(("name", await _by_name(work, query.name)))
+    return results
 
 
 async def _by_order(work: Work, query: Query) -> list[Record]:
@@ -142,28 +143,29 @@ async def _by_identifier(work: Work, text: str) -> list[Record]:
 
 
 async def _by_name(work: Work, name: str) -> list[Record]:
+    """Find guests by the four longest words of a name, or by similar words."""
     row = await work.one("search.words", text=name)
-    found: list[str] = (row["words"] if row else None) or []
-    words = sorted(found, key=len, reverse=True)[:4]
+    stored_words: list[str] = (row["words"] if row else None) or []
+    words = sorted(stored_words, key=len, reverse=True)[:4]
     if not words:
         return []
-    pairs = [(word, slip) for word in words for slip in typo_forms(word)]
+    pairs = [(word, typo) for word in words for typo in typo_forms(word)]
     near = await work.all(
         "search.close_words",
         words=words,
-        slip_of=[word for word, _ in pairs],
-        slips=[slip for _, slip in pairs],
+        typo_of=[word for word, _ in pairs],
+        typos=[typo for _, typo in pairs],
     )
-    wanted = {(words.index(word), word): 0 for word in words}
+    costs = {(words.index(word), word): 0 for word in words}
     for row in near:
-        part, steps = words.index(row["asked"]), cost(row["asked"], row["word"])
+        part, steps = words.index(row["query_word"]), cost(row["query_word"], row["word"])
         if steps is not None:
-            wanted[part, row["word"]] = steps
+            costs[part, row["word"]] = steps
     return await work.all(
         "search.by_words",
-        words=[word for _, word in wanted],
-        places=[part for part, _ in wanted],
-        costs=list(wanted.values()),
+        words=[word for _, word in costs],
+        groups=[part for part, _ in costs],
+        costs=list(costs.values()),
         number=len(words),
         most=MOST,
     )

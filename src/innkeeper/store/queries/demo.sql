@@ -1,7 +1,7 @@
--- demo.careless
--- Do not wait for the disk in this connection.
+-- demo.disable_synchronous_commit
+-- Let commits of this connection return before they are on disk.
 SET synchronous_commit = off
 
 -- demo.analyse
--- Let the planner know of what was loaded.
+-- Update the statistics of the planner.
 ANALYZE

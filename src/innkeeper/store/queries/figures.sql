@@ -1,5 +1,5 @@
 -- figures.totals
--- How much there is of what.
+-- Totals of the workspace.
 SELECT (SELECT coalesce(sum(orders), 0) FROM {ws}.order_counts)::bigint AS orders,
     (SELECT count(*) FROM {ws}.merges WHERE undone_at IS NULL) AS merges,
     (SELECT count(*) FROM {ws}.merges WHERE undone_at IS NOT NULL) AS undone,
@@ -7,12 +7,12 @@ SELECT (SELECT coalesce(sum(orders), 0) FROM {ws}.order_counts)::bigint AS order
     (SELECT count(*) FROM {ws}.sessions WHERE closed_at IS NULL AND expires_at > %(now)s) AS open
 
 -- figures.guests
--- New guests by time and type.
+-- New guests by period and type.
 SELECT date_trunc(%(unit)s, created_at, 'UTC') AS at, guest_type AS what, count(*) AS number
 FROM {ws}.guests WHERE created_at >= %(since)s AND survivor_ref IS NULL GROUP BY 1, 2
 
 -- figures.orders
--- Orders bought and what orders add to revenue (rules/revenue.py), by time and currency.
+-- Orders bought, and the revenue of orders (rules/revenue.py), by period and currency.
 SELECT date_trunc(%(unit)s, ordered_at, 'UTC') AS at, body ->> 'currency_code' AS what,
     count(*) FILTER (
         WHERE upper(coalesce(body ->> 'status', '')) <> ALL (%(not_bought)s::text[])
@@ -24,7 +24,7 @@ SELECT date_trunc(%(unit)s, ordered_at, 'UTC') AS at, body ->> 'currency_code' A
 FROM {ws}.orders WHERE ordered_at >= %(since)s GROUP BY 1, 2
 
 -- figures.sessions
--- Sessions by time and outcome.
+-- Sessions by period and outcome.
 SELECT date_trunc(%(unit)s, started_at, 'UTC') AS at, coalesce(cart_type, 'OPEN') AS what,
     count(*) AS number
 FROM {ws}.sessions WHERE started_at >= %(since)s GROUP BY 1, 2
@@ -35,6 +35,6 @@ SELECT date_trunc('minute', received_at, 'UTC') AS at, count(*) AS number
 FROM {ws}.events WHERE at >= %(since)s - interval '1 day' AND received_at >= %(since)s GROUP BY 1
 
 -- figures.merges
--- Merges by time.
+-- Merges by period.
 SELECT date_trunc(%(unit)s, merged_at, 'UTC') AS at, count(*) AS number
 FROM {ws}.merges WHERE merged_at >= %(since)s AND undone_at IS NULL GROUP BY 1

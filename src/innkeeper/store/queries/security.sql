@@ -1,5 +1,5 @@
 -- security.login
--- What the database's login may do, and how it is connected.
+-- Whether the database role is a superuser, and how it is connected.
 SELECT r.rolsuper AS superuser,
     inet_client_addr() IS NULL OR inet_client_addr() <<= '127.0.0.0/8' OR
     inet_client_addr() = '::1' AS local,
@@ -7,6 +7,6 @@ SELECT r.rolsuper AS superuser,
 FROM pg_roles AS r WHERE r.rolname = current_user
 
 -- security.plain_signing_keys
--- How many keys that sign something are stored in plain text.
+-- Count the signing keys that are stored in plain text.
 SELECT count(*) AS total FROM innkeeper.secrets
 WHERE name IN ('links', 'tokens') AND encrypted IS NULL
