@@ -226,14 +226,14 @@ def test_an_unknown_point_of_sale(api: Api, page: Page) -> None:
 def test_the_point_of_sale_of_a_site(site: Site, api: Api, page: Page, point: Any) -> None:
     """Issue, section 1: the site is a point of sale, an alias of one, else the default."""
     point("shop/ie")
-    work_on(site.dsn, lambda work: stream_settings.name_site(work, "site-ie", "shop/ie"))
+    work_on(site.dsn, lambda work: stream_settings.set_site_alias(work, "site-ie", "shop/ie"))
     for name, meant in (("shop/ie", "shop/ie"), ("site-ie", "shop/ie"), ("x", "default")):
         page.post(
             f"/v1/events/v1.2/events?sitecoreContextId={api.client_key}&siteId={name}",
             json={"browser_id": page.browser, "client_key": "", "pos": "", "type": "VIEW"},
         )
         assert page.session["events"][-1]["pointOfSale"] == meant
-    work_on(site.dsn, lambda work: stream_settings.forget_site(work, "site-ie"))
+    work_on(site.dsn, lambda work: stream_settings.delete_site_alias(work, "site-ie"))
     page.post(
         f"/v1/events/v1.2/events?sitecoreContextId={api.client_key}&siteId=site-ie",
         json={"browser_id": page.browser, "client_key": "", "pos": "", "type": "VIEW"},

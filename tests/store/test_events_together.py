@@ -54,7 +54,7 @@ async def test_together_is_what_one_by_one_is(work: Work) -> None:
     await one_by_one(work, [sent(alone, second, **more) for second, more in (first, *rest)])
     await one_by_one(work, [sent(together, first[0], **first[1])])
     events = [sent(together, second, **more) for second, more in rest]
-    taken = await ingest.record_together(work, events)
+    taken = await ingest.record_batch(work, events)
     assert [one and one.guest for one in taken] == [other] * 5
     assert len({one.ref for one in taken if one}) == 5
     assert await stored(work, together) == await stored(work, alone)
@@ -84,7 +84,7 @@ async def test_what_is_not_plain_is_left_to_be_recorded_alone(
     await one_by_one(work, [sent(browser, 0)])
     other = sent(browser, 3, odd[0], **odd[1])
     events = [sent(browser, 1), sent(browser, 2), other, sent(browser, 4)]
-    taken = await ingest.record_together(work, events)
+    taken = await ingest.record_batch(work, events)
     assert [one is None for one in taken] == [False, False, True, True]
     assert len((await stored(work, browser))[0]) == 3
 
@@ -97,11 +97,11 @@ async def test_out_of_date_is_left_to_be_recorded_alone(work: Work) -> None:
         "UPDATE ws_live.sessions SET version = version + 1 WHERE browser_ref = %s", [browser]
     )
     events = [sent(browser, second) for second in (1, 2, 3)]
-    assert await ingest.record_together(work, events) == [None] * 3
+    assert await ingest.record_batch(work, events) == [None] * 3
     assert len((await stored(work, browser))[0]) == 1
     await one_by_one(work, events[:1])
     await work.connection.execute("UPDATE ws_live.stream_settings SET version = gen_random_uuid()")
-    assert await ingest.record_together(work, events[1:]) == [None] * 2
+    assert await ingest.record_batch(work, events[1:]) == [None] * 2
     await one_by_one(work, events[1:])
     ((session,),) = [(await stored(work, browser))[1]]
     assert session["events"] == 4
@@ -121,7 +121,7 @@ async def test_any_cut_of_a_row_of_events(work: Work) -> None:
     left = [sent(together, at, type_, **more) for at, type_, more in row]
     while left:
         group = left[: chance.randint(1, 9)]
-        taken = await ingest.record_together(work, group)
+        taken = await ingest.record_batch(work, group)
         done = sum(one is not None for one in taken)
         if not done:
             await one_by_one(work, left[:1])

@@ -99,7 +99,7 @@ def aliases_list(
         ]
         sites = [
             {"alias": row["site"], "kind": "site", "means": row["point_of_sale"]}
-            for row in await stream_settings.sites(work)
+            for row in await stream_settings.list_site_aliases(work)
         ]
         return [*contexts, *sites]
 
@@ -132,7 +132,7 @@ def aliases_site(
 
     context.run(
         workspace,
-        lambda work: stream_settings.name_site(work, site, point_of_sale),
+        lambda work: stream_settings.set_site_alias(work, site, point_of_sale),
     )
     print(f"Events of the site {site} get the point of sale {point_of_sale}.")
 
@@ -150,7 +150,7 @@ def aliases_delete(
     from innkeeper.actions.admin import keys
     from innkeeper.actions.events import stream_settings
 
-    delete = stream_settings.forget_site if site else keys.delete_alias
+    delete = stream_settings.delete_site_alias if site else keys.delete_alias
     context.run(workspace, lambda work: delete(work, alias))
     print(f"The alias {alias} is deleted.")
 
@@ -194,10 +194,10 @@ def quarantine_replay(
         items = [
             {"ref": one.ref, "reason": one.reason, "order_ref": one.order} for one in done.items
         ]
-        counts = {"attached": done.attached, "waiting": done.waiting, "reasons": done.reasons}
+        counts = {"attached": done.attached, "waiting": done.pending, "reasons": done.reasons}
         show({**counts, "items": items})
         return
-    print(f"{done.attached} attached, {done.waiting} still wait.")
+    print(f"{done.attached} attached, {done.pending} still wait.")
     for why, count in sorted(done.reasons.items()):
         print(f"  {count}: {why}")
 

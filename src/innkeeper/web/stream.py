@@ -217,7 +217,7 @@ class Stream:
         first, _ = events[0]
         try:
             async with self._database.work(first.workspace, first.client_key) as work:
-                return await ingest.record_together(work, [incoming for _, incoming in events])
+                return await ingest.record_batch(work, [incoming for _, incoming in events])
         except ApiError as error:
             # Without the database the events may be stored already: do not record them again.
             if isinstance(error, Unavailable) and not isinstance(error, Contended):

@@ -109,7 +109,9 @@ async def _create_partitions(work: Work, now: datetime) -> None:
     for each other's."""
     settings = await stream_settings.read(work)
     for months_ago in range(MONTHS + 2):
-        await partitions.make_room(work, settings.version, now - timedelta(days=30 * months_ago))
+        await partitions.ensure_partition(
+            work, settings.version, now - timedelta(days=30 * months_ago)
+        )
 
 
 async def _write_story(work: Work, steps: Iterable[DemoStep]) -> None:

@@ -38,29 +38,31 @@ async def append(work: Work, record: IncomingRecord) -> UUID | None:
 
     None when it was decided by what is out of date, and nothing was written.
     """
-    kept, body = session_records.plain(record)
-    written = await _append(work, record, body, kept, begins=record.begins)
+    kept, body = session_records.next_state(record)
+    written = await _append(work, record, body, kept, begins=record.starts_session)
     if written is None:
-        browsers.forget(work, record.browser.ref)
+        browsers.drop_cached(work, record.browser.ref)
         return None
     root: UUID = written["root"]
     if record.is_latest:
-        version = record.browser.version + record.begins
+        version = record.browser.version + record.starts_session
         known = replace(record.browser, root=root, version=version)
-        browsers.remember(work, _after(record, known, kept, written["version"]))
+        browsers.cache_browser(work, _after(record, known, kept, written["version"]))
     else:
-        browsers.forget(work, record.browser.ref)
+        browsers.drop_cached(work, record.browser.ref)
     return root
 
 
-async def begin(work: Work, record: IncomingRecord, reach: timedelta) -> UUID | Browser | None:
+async def append_unread(
+    work: Work, record: IncomingRecord, reach: timedelta
+) -> UUID | Browser | None:
     """Write a plain event of an unread browser in one statement, if it begins a session after all
     others; the live guest of the browser.
 
     Else nothing is written, and that statement reads the browser, with the sessions in `reach` of
     the event; None when there is none.
     """
-    kept, body = session_records.plain(record)
+    kept, body = session_records.next_state(record)
     unread = {"guest": None, "session_guest": None, "until": record.mark.at + reach}
     params = {**_params(record, body, kept), **unread}
     rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
@@ -71,7 +73,7 @@ async def begin(work: Work, record: IncomingRecord, reach: timedelta) -> UUID | 
     kept.guest = owner
     version = row["browser_version"]
     known = replace(record.browser, guest=owner, root=owner, version=version)
-    browsers.remember(work, _after(record, known, kept, row["number"]))
+    browsers.cache_browser(work, _after(record, known, kept, row["number"]))
     return owner
 
 
@@ -79,7 +81,7 @@ async def begin(work: Work, record: IncomingRecord, reach: timedelta) -> UUID | 
 class AppendStep:
     """One of several events that go on with a session, one after the other."""
 
-    arrival: IncomingRecord
+    record: IncomingRecord
     state: SessionState
     """The session as the event leaves it."""
     body: Mapping[str, Any]
@@ -87,18 +89,18 @@ class AppendStep:
     """The browser as the next event finds it."""
 
 
-def step(record: IncomingRecord) -> AppendStep:
+def plan_step(record: IncomingRecord) -> AppendStep:
     """A plain event that goes on with the latest session, before it is written."""
-    kept, body = session_records.plain(record)
+    kept, body = session_records.next_state(record)
     return AppendStep(record, kept, body, _after(record, record.browser, kept, kept.version + 1))
 
 
 async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     """Write several events that go on with a session, each after the one before, in one statement;
     the live guest of the browser. None as for `append`."""
-    last, arrivals = steps[-1], [step.arrival for step in steps]
+    last, arrivals = steps[-1], [step.record for step in steps]
     params = {
-        **_params(last.arrival, last.body, last.state),
+        **_params(last.record, last.body, last.state),
         "session_version": steps[0].state.version,
         "count": len(steps),
         "refs": [arrival.ref for arrival in arrivals],
@@ -110,10 +112,10 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     }
     written = await work.one("events.append_all", parts=_GO_ON, **params)
     if written is None:
-        browsers.forget(work, last.arrival.browser.ref)
+        browsers.drop_cached(work, last.record.browser.ref)
         return None
     root: UUID = written["root"]
-    browsers.remember(work, replace(last.after, root=root))
+    browsers.cache_browser(work, replace(last.after, root=root))
     return root
 
 
@@ -134,13 +136,13 @@ def _after(record: IncomingRecord, known: Browser, state: SessionState, version:
     return replace(known, channel=channel, point_of_sale=point, sessions=[session])
 
 
-async def write(work: Work, record: IncomingRecord) -> bool:
+async def write_locked(work: Work, record: IncomingRecord) -> bool:
     """Write any event; call it in a transaction that holds the browser.
 
     False when another configuration is in force by now.
     """
-    browsers.forget(work, record.browser.ref)
-    if not record.begins:
+    browsers.drop_cached(work, record.browser.ref)
+    if not record.starts_session:
         near = {session.ref for session in record.near}
         await work.run("sessions.touch", refs=list(near))
         _raise_versions(record, near)
@@ -152,15 +154,15 @@ async def write(work: Work, record: IncomingRecord) -> bool:
                 point_of_sale=record.point_of_sale,
             )
     if record.is_plain:
-        kept, body = session_records.plain(record)
-        return bool(await _append(work, record, body, kept, begins=record.begins))
-    return await _write_anew(work, record)
+        kept, body = session_records.next_state(record)
+        return bool(await _append(work, record, body, kept, begins=record.starts_session))
+    return await _rewrite_sessions(work, record)
 
 
-async def _write_anew(work: Work, record: IncomingRecord) -> bool:
+async def _rewrite_sessions(work: Work, record: IncomingRecord) -> bool:
     """Write the sessions that an event joins or splits, as their events make them."""
     now = clock.now()
-    anew, gone = await session_records.folded(work, record)
+    anew, gone = await session_records.fold_sessions(work, record)
     known = {session.ref for session in record.joined}
     for kept, members in anew:
         mine = next((row for row in members if row["ref"] == record.ref), None)
@@ -185,7 +187,7 @@ async def _write_anew(work: Work, record: IncomingRecord) -> bool:
     return True
 
 
-async def cut_for_another(work: Work, record: IncomingRecord, now: datetime) -> None:
+async def cut_open_sessions(work: Work, record: IncomingRecord, now: datetime) -> None:
     """Another person is at the browser: what goes on ends, and this event begins a session.
 
     Call it in a transaction that holds the browser.

@@ -14,9 +14,9 @@ from innkeeper.store.work import Row, Work
 
 CACHE_SIZE: Final = 4096
 """Browsers of which a process remembers the current session."""
-SMALL: Final = 2000
+CACHED_LENGTH_MAX: Final = 2000
 """Characters of what is known of a session up to which it is remembered."""
-NOBODY: Final = UUID(int=0)
+UNREAD_GUEST: Final = UUID(int=0)
 """The guest of a browser of which nothing was read."""
 PURGE_BATCH: Final = 500
 """Visitors forgotten in one transaction."""
@@ -77,7 +77,7 @@ async def guest_of(work: Work, browser: UUID) -> UUID:
 _cache: OrderedDict[tuple[str, UUID], Browser] = OrderedDict()
 
 
-def remember(work: Work, browser: Browser) -> None:
+def cache_browser(work: Work, browser: Browser) -> None:
     """Keep what was just written of a browser, for its next event.
 
     It may be out of date when that comes: whoever writes by it compares the version in the very
@@ -85,7 +85,7 @@ def remember(work: Work, browser: Browser) -> None:
     """
     (session,) = browser.sessions
     key = (work.workspace, browser.ref)
-    if session.cart is not None or len(str(session.about)) > SMALL:
+    if session.cart is not None or len(str(session.about)) > CACHED_LENGTH_MAX:
         _cache.pop(key, None)
         return
     _cache[key] = browser
@@ -94,7 +94,7 @@ def remember(work: Work, browser: Browser) -> None:
         _cache.popitem(last=False)
 
 
-def forget(work: Work, browser: UUID) -> None:
+def drop_cached(work: Work, browser: UUID) -> None:
     """What was remembered of a browser is out of date."""
     _cache.pop((work.workspace, browser), None)
 
@@ -102,17 +102,17 @@ def forget(work: Work, browser: UUID) -> None:
 def cached_browser(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
     """A browser with its current session, if an event at `at` goes on with that for certain."""
     found = _cache.get((work.workspace, browser))
-    return found if found is not None and goes_on(found, channel, at) else None
+    return found if found is not None and continues_session(found, channel, at) else None
 
 
-def goes_on(browser: Browser, channel: str | None, at: datetime) -> bool:
+def continues_session(browser: Browser, channel: str | None, at: datetime) -> bool:
     """Whether an event at `at` goes on with the only session known of a browser, for certain."""
     span = browser.sessions[0].span
     same = channel in (None, browser.channel)
     return same and span.cut_at is None and span.last_at <= at <= span.expires_at
 
 
-async def state(
+async def fetch_state(
     work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
 ) -> Browser | None:
     """A browser and the sessions, on one channel, that an event at `at` may touch, with their
@@ -138,10 +138,10 @@ def browser_from_rows(rows: Sequence[Row]) -> Browser:
     )
 
 
-def unread(browser: UUID) -> Browser:
+def unread_browser(browser: UUID) -> Browser:
     """A browser of which nothing was read, taken for one with no session that an event goes on
     with. Whoever writes by it lets the statement find out, and tell whose browser it is."""
-    return Browser(browser, NOBODY, NOBODY, None, False, 0, None, None, [])
+    return Browser(browser, UNREAD_GUEST, UNREAD_GUEST, None, False, 0, None, None, [])
 
 
 async def lock(

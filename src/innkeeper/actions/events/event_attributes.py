@@ -11,7 +11,7 @@ CACHE_SIZE: Final = 1000
 _cache: dict[tuple[str, str], dict[str, str]] = {}
 
 
-async def kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
+async def fetch_kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
     """The type of each attribute of `ext`, which the first event that had one decided."""
     if not isinstance(ext, dict):
         return {}

@@ -35,7 +35,7 @@ class IncomingRecord:
     settings: UUID
     browser: Browser
     placement: Placement
-    noted: dict[str, Any] = field(default_factory=dict)
+    additions: dict[str, Any] = field(default_factory=dict)
     """What else is kept with the event: the order it made, flags."""
     guest: UUID = field(init=False)
     """Whom it is recorded for."""
@@ -68,7 +68,7 @@ class IncomingRecord:
         return all(span.started_at <= self.mark.at for span in spans)
 
     @property
-    def begins(self) -> bool:
+    def starts_session(self) -> bool:
         """Whether it is the first of its session."""
         return not self.placement.joins
 
@@ -80,7 +80,7 @@ class IncomingRecord:
     @property
     def is_quick(self) -> bool:
         """Whether one statement that locks nothing but its own session, or begins one, will do."""
-        return self.is_plain and (self.begins or not (self.near or self.is_elsewhere))
+        return self.is_plain and (self.starts_session or not (self.near or self.is_elsewhere))
 
     @property
     def is_elsewhere(self) -> bool:
@@ -93,7 +93,7 @@ class IncomingRecord:
         """Whether it changes one session only, by what that one knows already."""
         return self.placement.is_plain and (
             self.type not in CART_TYPES
-            or self.begins
+            or self.starts_session
             or carts.in_order(self.joined[0].cart, self.mark.at)
         )
 
@@ -102,4 +102,4 @@ class IncomingRecord:
         told = stream.defaults(self.message, about)
         if self.arbitrary:
             told["data"] = self.arbitrary
-        return told | self.noted
+        return told | self.additions

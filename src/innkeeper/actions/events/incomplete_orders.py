@@ -33,7 +33,7 @@ async def link(
     if missing:
         await quarantine.link(work, [one.ref for one in missing], order)
     if not all(one.is_part for one in missing):
-        record.noted.setdefault("flags", []).append(INCOMPLETE)
+        record.additions.setdefault("flags", []).append(INCOMPLETE)
 
 
 async def link_late(

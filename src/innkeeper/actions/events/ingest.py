@@ -82,19 +82,19 @@ async def record(
     brought up to date. None when it no longer waits. Raises `BadRequest` without `browser_id`
     or `type`, `UnknownBrowser`.
     """
-    event = await _incoming(work, sent, ref, replay=replay)
+    event = await _read_event(work, sent, ref, replay=replay)
     for _ in range(0 if replay else QUICK_ATTEMPTS):
-        taken = await _attempt(work, event, _quickly)
+        taken = await _attempt(work, event, _write_unlocked)
         if taken is not None:
             return taken
     for _ in range(LOCKED_ATTEMPTS):
-        taken = await _attempt(work, event, _under_lock)
+        taken = await _attempt(work, event, _write_locked)
         if taken is not None or (replay and not await quarantine.is_pending(work, event.ref)):
             return taken
     raise Unavailable
 
 
-async def record_together(work: Work, several: Sequence[IncomingEvent]) -> list[Ingested | None]:
+async def record_batch(work: Work, several: Sequence[IncomingEvent]) -> list[Ingested | None]:
     """Attach events of one browser, in order of arrival, by one statement: as many as go on, one
     after the other, with the session it is remembered to have; committed when this returns.
 
@@ -103,38 +103,38 @@ async def record_together(work: Work, several: Sequence[IncomingEvent]) -> list[
     steps: list[append.AppendStep] = []
     for sent in several:
         try:
-            step = await _step(work, sent, steps[-1].after if steps else None)
+            step = await _plan_step(work, sent, steps[-1].after if steps else None)
         except (ApiError, InvalidEvent):
             # It is told to its sender when it is recorded alone.
             break
         # The statement compares one configuration: that of the first.
-        if step is None or (steps and step.arrival.settings != steps[0].arrival.settings):
+        if step is None or (steps and step.record.settings != steps[0].record.settings):
             break
         steps.append(step)
     root = await append.append_all(work, steps) if len(steps) > 1 else None
-    taken = [] if root is None else [Ingested(step.arrival.ref, root) for step in steps]
+    taken = [] if root is None else [Ingested(step.record.ref, root) for step in steps]
     return [*taken, *[None] * (len(several) - len(taken))]
 
 
-async def _step(
+async def _plan_step(
     work: Work, sent: IncomingEvent, before: Browser | None
 ) -> append.AppendStep | None:
     """An event that goes on with the only session of `before`, or else with that which is
     remembered; None when it does not, or does more."""
-    event = await _incoming(work, sent)
+    event = await _read_event(work, sent)
     channel, at = event.reading.channel, event.reading.at
-    await partitions.make_room(work, event.config.version, at)
+    await partitions.ensure_partition(work, event.config.version, at)
     if before is None:
         before = browsers.cached_browser(work, event.browser, channel, at)
-    if before is None or not browsers.goes_on(before, channel, at):
+    if before is None or not browsers.continues_session(before, channel, at):
         return None
-    arrival = await _arrived(work, event, before)
-    if _needs_lock(arrival) or arrival.begins or arrival.mark.cuts:
+    arrival = await _build_record(work, event, before)
+    if _needs_lock(arrival) or arrival.starts_session or arrival.mark.cuts:
         return None
-    return append.step(arrival)
+    return append.plan_step(arrival)
 
 
-async def _incoming(
+async def _read_event(
     work: Work, event: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
 ) -> _Incoming:
     reading = stream.read(event)
@@ -142,8 +142,8 @@ async def _incoming(
         raise UnknownBrowser
     for person in event_types.named_in(reading.type, event.message):
         await block_list.refuse_blocked(work, person)
-    kinds = await event_attributes.kinds(work, reading.type, event.message.get("ext"))
-    config = await (stream_settings.read if replay else stream_settings.current)(work)
+    kinds = await event_attributes.fetch_kinds(work, reading.type, event.message.get("ext"))
+    config = await (stream_settings.read if replay else stream_settings.fetch_cached)(work)
     return _Incoming(event, reading, reading.browser, ref or uuid4(), kinds, config, replay)
 
 
@@ -151,72 +151,74 @@ async def _attempt(
     work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Ingested | None]]
 ) -> Ingested | None:
     """Record an event in one of two ways, or keep it in quarantine; None: try again."""
-    await partitions.make_room(work, event.config.version, event.reading.at)
+    await partitions.ensure_partition(work, event.config.version, event.reading.at)
     try:
         taken = await write(work, event)
     except StateSuperseded:
         taken = None
     except (InvalidEvent, Invalid) as error:
-        problem = error if isinstance(error, InvalidEvent) else _meaning_of(error)
-        taken = await _quarantined(work, event, problem)
+        problem = error if isinstance(error, InvalidEvent) else _invalid_event(error)
+        taken = await _quarantine(work, event, problem)
     if taken is None:
         event.config = await stream_settings.read(work)
     return taken
 
 
-def _meaning_of(error: Invalid) -> InvalidEvent:
+def _invalid_event(error: Invalid) -> InvalidEvent:
     return InvalidEvent(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
 
 
-async def _quarantined(work: Work, event: _Incoming, problem: InvalidEvent) -> Ingested | None:
+async def _quarantine(work: Work, event: _Incoming, problem: InvalidEvent) -> Ingested | None:
     if event.replay:
-        kept = await quarantine.keep_on(work, event.ref, problem)
+        kept = await quarantine.store_failure(work, event.ref, problem)
     elif event.reading.type in missing_events.TYPES:
-        kept = await _keep_of_cart(work, event, problem)
+        kept = await _store_cart_event(work, event, problem)
     else:
-        kept = await _keep(work, event, problem)
+        kept = await _store_quarantined(work, event, problem)
     if not kept:
         return None
     guest = await browsers.guest_of(work, event.browser)
     return Ingested(event.ref, guest, (problem.reason,), attached=False)
 
 
-async def _keep(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
-    return await quarantine.keep(work, problem, event.event, event.reading, event.ref, event.config)
+async def _store_quarantined(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
+    return await quarantine.store_event(
+        work, problem, event.event, event.reading, event.ref, event.config
+    )
 
 
-async def _keep_of_cart(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
+async def _store_cart_event(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
     """Keep an event of a cart, and link it where an order was made without it already."""
     reading, reach = event.reading, event.config.longest_timeout
     where = (event.browser, reading.channel, reading.at, reach)
     async with work.transaction():
         await browsers.lock(work, *where)
-        if not await _keep(work, event, problem):
+        if not await _store_quarantined(work, event, problem):
             return False
-        known = await browsers.state(work, *where)
+        known = await browsers.fetch_state(work, *where)
         if known is not None:
             late = QuarantinedEvent(event.ref, reading.type, reading.at, event.event.message)
             await incomplete_orders.link_late(work, late, known.sessions, reading.channel)
     return True
 
 
-async def _quickly(work: Work, event: _Incoming) -> Ingested | None:
+async def _write_unlocked(work: Work, event: _Incoming) -> Ingested | None:
     """An event that is written by one statement; None when that came too late, or it is not."""
     reading = event.reading
     known = browsers.cached_browser(work, event.browser, reading.channel, reading.at)
     if known is None:
-        begun = await _begun(work, event)
+        begun = await _append_unread(work, event)
         if isinstance(begun, UUID):
             return Ingested(event.ref, begun)
         known = begun
-    arrival = await _arrived(work, event, known)
+    arrival = await _build_record(work, event, known)
     if not _needs_lock(arrival):
         guest = await append.append(work, arrival)
         return None if guest is None else Ingested(event.ref, guest)
-    return await _under_lock(work, event)
+    return await _write_locked(work, event)
 
 
-async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
+async def _append_unread(work: Work, event: _Incoming) -> UUID | Browser | None:
     """Most events of a browser that is not remembered begin a session, and those that tell where
     they happened are written without reading it: the live guest. Else the browser, as it was
     read instead; None when it was not."""
@@ -224,16 +226,18 @@ async def _begun(work: Work, event: _Incoming) -> UUID | Browser | None:
     if reading.channel is None or not (reading.point_of_sale or event.event.site is not None):
         return None
     try:
-        arrival = await _arrived(work, event, browsers.unread(event.browser))
+        arrival = await _build_record(work, event, browsers.unread_browser(event.browser))
     except (InvalidEvent, Invalid):
         # Whether there is such a browser comes first.
         return None
     if _needs_lock(arrival):
         return None
-    return await append.begin(work, arrival, event.config.longest_timeout)
+    return await append.append_unread(work, arrival, event.config.longest_timeout)
 
 
-async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -> IncomingRecord:
+async def _build_record(
+    work: Work, event: _Incoming, known: Browser | None = None
+) -> IncomingRecord:
     """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
     reading, sent = event.reading, event.event
     browser = known or await _browser(work, event)
@@ -269,10 +273,10 @@ async def _arrived(work: Work, event: _Incoming, known: Browser | None = None) -
 async def _browser(work: Work, event: _Incoming) -> Browser:
     channel, at = event.reading.channel, event.reading.at
     reach = event.config.longest_timeout
-    found = await browsers.state(work, event.browser, channel, at, reach)
+    found = await browsers.fetch_state(work, event.browser, channel, at, reach)
     if found is None and channel == events.BOT:
         await browsers.create_if_absent(work, event.browser)
-        found = await browsers.state(work, event.browser, channel, at, reach)
+        found = await browsers.fetch_state(work, event.browser, channel, at, reach)
     if found is None:
         raise UnknownBrowser
     return found
@@ -285,48 +289,50 @@ def _needs_lock(record: IncomingRecord) -> bool:
         or bool(record.parts)
         or not record.is_quick
         # To be seen is a write to a guest, which merges must know of.
-        or (record.begins and record.browser.in_group)
+        or (record.starts_session and record.browser.in_group)
     )
 
 
-async def _under_lock(work: Work, event: _Incoming) -> Ingested | None:
+async def _write_locked(work: Work, event: _Incoming) -> Ingested | None:
     """The whole of an event in one transaction; None when it must be tried again."""
     async with work.transaction():
         channel, at = event.reading.channel, event.reading.at
         reach = event.config.longest_timeout
         locked = await browsers.lock(work, event.browser, channel, at, reach)
-        held = await quarantine.hold(work, event.ref) if event.replay else None
+        held = await quarantine.lock_pending(work, event.ref) if event.replay else None
         if event.replay and held is None:
             return None
-        arrival = await _arrived(work, event)
+        arrival = await _build_record(work, event)
         if not locked:
             # A bot's browser, which came into being just now.
             return None
         guest = arrival.browser.root
         if arrival.type == events.IDENTITY:
-            guest = await _identified(work, arrival)
+            guest = await _identify(work, arrival)
         elif arrival.type in _UNDER_LOCK:
-            await purchases.settle(work, arrival, await session_records.cart_before(work, arrival))
+            await purchases.apply_order_event(
+                work, arrival, await session_records.cart_before(work, arrival)
+            )
         # After IDENTITY a session may be of a guest who was not there when it began.
-        if arrival.type == events.IDENTITY or (arrival.begins and arrival.browser.in_group):
+        if arrival.type == events.IDENTITY or (arrival.starts_session and arrival.browser.in_group):
             wish = intent("see", arrival.session_start)
             await ledger.write_group(work, arrival.guest, wish, root=guest)
-        change = await order_completion.find(work, arrival, held)
-        if not await append.write(work, arrival):
+        change = await order_completion.find_completion(work, arrival, held)
+        if not await append.write_locked(work, arrival):
             raise StateSuperseded
         if change is not None:
             await order_completion.complete(work, arrival, change)
         for part in arrival.parts:
-            await quarantine.keep_part(work, part, arrival, event.event)
+            await quarantine.store_part(work, part, arrival, event.event)
         if event.replay:
-            await quarantine.done(work, event.ref)
+            await quarantine.mark_replayed(work, event.ref)
     reasons = tuple(dict.fromkeys(part.reason for part in arrival.parts))
-    made = arrival.noted.get("order")
+    made = arrival.additions.get("order")
     order = UUID(made) if made else change.order if change is not None else None
     return Ingested(event.ref, guest, reasons, order=order)
 
 
-async def _identified(work: Work, record: IncomingRecord) -> UUID:
+async def _identify(work: Work, record: IncomingRecord) -> UUID:
     """Whose browser it is after IDENTITY; the live guest (identity.md 3)."""
     browser = record.browser
     meaning: dict[str, Any] = record.meaning
@@ -339,6 +345,6 @@ async def _identified(work: Work, record: IncomingRecord) -> UUID:
         await work.run("browsers.relink", ref=browser.ref, guest=guest)
         record.browser = replace(browser, version=browser.version + 1)
     if roots[guest] != roots[browser.guest]:
-        await append.cut_for_another(work, record, clock.now())
+        await append.cut_open_sessions(work, record, clock.now())
     record.guest = guest
     return roots[guest]  # type: ignore[no-any-return]

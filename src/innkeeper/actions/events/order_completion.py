@@ -32,7 +32,9 @@ class Completion:
     after: CartPurchase
 
 
-async def find(work: Work, record: IncomingRecord, held: Row | None) -> Completion | None:
+async def find_completion(
+    work: Work, record: IncomingRecord, held: Row | None
+) -> Completion | None:
     """What an event changes of an order that was made without it, before it is written; None if
     nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
 
@@ -98,7 +100,7 @@ async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: b
         changes = {"price": bought.price, "currency_code": bought.currency}
     if order.get("payment_type") is None:
         changes["payment_type"] = bought.payment
-    changes = purchases.present(changes)
+    changes = purchases.without_nulls(changes)
     if changes:
         await orders.patch(work, order["ref"], changes)
 

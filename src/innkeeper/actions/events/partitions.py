@@ -13,7 +13,7 @@ of a workspace which was reset."""
 _MOST_MONTHS: Final = 10_000
 
 
-async def make_room(work: Work, settings: UUID, at: datetime) -> None:
+async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
     """See to it that the month of `at` has a partition, before an event of it is written.
 
     Only what is committed is remembered: inside a transaction, which may be undone, it is made

@@ -30,7 +30,7 @@ _OWNED: Final = frozenset(name for name, field in OrderItem.fields.items() if fi
 _WHO: Final = ("first_name", "last_name", "emails", "identifiers")
 
 
-async def settle(work: Work, record: IncomingRecord, cart: carts.Cart | None) -> None:
+async def apply_order_event(work: Work, record: IncomingRecord, cart: carts.Cart | None) -> None:
     """Make or change the order that an event means; `cart` is the cart before it.
 
     Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
@@ -56,7 +56,7 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
     # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
     order = await _put_order(work, record, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
-        await orders.patch(work, order["ref"], present(priced))
+        await orders.patch(work, order["ref"], without_nulls(priced))
     lines = [ItemRecord(event_orders.item_of(line)) for line in bought.lines.values()]
     items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
     for person in await new_people(work, CONTACTS, order, bought.contacts):
@@ -117,12 +117,12 @@ async def _put_order(work: Work, record: IncomingRecord, changes: Changes) -> Re
     where: Changes = {"point_of_sale": record.point_of_sale}
     if record.channel in CHANNELS:
         where["channel"] = record.channel
-    order = await orders.create(work, {**where, **present(changes)})
-    record.noted["order"] = str(order["ref"])
+    order = await orders.create(work, {**where, **without_nulls(changes)})
+    record.additions["order"] = str(order["ref"])
     return order
 
 
-def present(changes: Changes) -> Changes:
+def without_nulls(changes: Changes) -> Changes:
     return {name: value for name, value in changes.items() if value is not None}
 
 
@@ -173,11 +173,11 @@ async def new_people(
     if order.get("fresh") or not wanted:
         return list(wanted)
     found = await people.of_many(work, [order["ref"]])
-    known = [_who(person) for person in found[order["ref"]]]
-    return [person for person in wanted if _who(person) not in known]
+    known = [_identity_of(person) for person in found[order["ref"]]]
+    return [person for person in wanted if _identity_of(person) not in known]
 
 
-def _who(person: Record) -> list[Any]:
+def _identity_of(person: Record) -> list[Any]:
     return [person.get(name) or None for name in _WHO]
 
 
@@ -192,7 +192,7 @@ async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> Non
     root = record.browser.root
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
-        record.noted.setdefault("flags", []).append(VISITOR_CONTACT)
+        record.additions.setdefault("flags", []).append(VISITOR_CONTACT)
     known = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
     if known is None:
         await CONTACTS.create_for_guest(work, order["ref"], record.guest, person_of(guest))

@@ -52,7 +52,7 @@ class Selection:
         return {name: value for name, value in sent.items() if value is not None}
 
 
-async def keep(
+async def store_event(
     work: Work,
     problem: InvalidEvent,
     event: IncomingEvent,
@@ -80,13 +80,13 @@ async def keep(
     )
 
 
-async def keep_on(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
+async def store_failure(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
     """Note why one still waits; False when it waits no more."""
     reason, detail = problem.reason, problem.detail
     return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
 
 
-async def keep_part(
+async def store_part(
     work: Work, part: InvalidPart, record: IncomingRecord, event: IncomingEvent
 ) -> None:
     """Keep what an event was stripped of. Call it in the event's transaction."""
@@ -103,7 +103,7 @@ async def keep_part(
         browser=record.browser.ref,
         received_at=event.received_at,
         settings=record.settings,
-        order=record.noted.get("order"),
+        order=record.additions.get("order"),
     )
 
 
@@ -118,14 +118,14 @@ async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Quarantine
         until=until,
         most=MOST_OF_CART,
     )
-    return [_waiting(row) for row in rows]
+    return [_quarantined_event(row) for row in rows]
 
 
 async def of_order(work: Work, order: UUID) -> list[QuarantinedEvent]:
     """What waits of the cart of an order, at most `MOST_OF_CART`: whole events, then parts, the
     earliest of each first."""
     rows = await work.all("quarantine.of_order", order=order, most=MOST_OF_CART)
-    return [_waiting(row) for row in rows]
+    return [_quarantined_event(row) for row in rows]
 
 
 async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
@@ -133,7 +133,7 @@ async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
     await work.run("quarantine.link", refs=list(refs), order=order)
 
 
-def _waiting(row: Row) -> QuarantinedEvent:
+def _quarantined_event(row: Row) -> QuarantinedEvent:
     is_part = row["event_ref"] is not None
     return QuarantinedEvent(row["ref"], row["type"], row["event_at"], row["message"], is_part)
 
@@ -143,13 +143,15 @@ async def list_(work: Work, page_request: PageRequest, selection: Selection) -> 
     return await _page(work, "quarantine.list", page_request, selection)
 
 
-async def list_cut(work: Work, page_request: PageRequest, selection: Selection, most: int) -> Page:
+async def list_truncated(
+    work: Work, page_request: PageRequest, selection: Selection, most: int
+) -> Page:
     """The same with at most so many characters of each message, as text: `beginning`, and
     `message` where that is all of it."""
     return await _page(work, "quarantine.list_cut", page_request, selection, most=most)
 
 
-async def text(work: Work, ref: UUID) -> str:
+async def fetch_message(work: Work, ref: UUID) -> str:
     """The whole message of one that waits, as JSON; raises `Unknown`."""
     row = await work.one("quarantine.text", ref=ref)
     if row is None:
@@ -171,7 +173,7 @@ async def _page(
     )
     if rows:
         total: int = rows[0]["total"]
-        return Page([_problem_of(row) for row in rows], total)
+        return Page([_with_kind(row) for row in rows], total)
     counted = await work.one(
         "quarantine.count", parts={"filters": selection.filters}, **selection.params
     )
@@ -201,22 +203,22 @@ async def discard(work: Work, ref: UUID) -> None:
             )
 
 
-async def hold(work: Work, ref: UUID) -> Row | None:
+async def lock_pending(work: Work, ref: UUID) -> Row | None:
     """One that waits, held until the transaction ends."""
     return await work.one("quarantine.lock", ref=ref)
 
 
 async def is_pending(work: Work, ref: UUID) -> bool:
     """Whether one still waits."""
-    return bool(await work.all("quarantine.list", **_named(ref)))
+    return bool(await work.all("quarantine.list", **_by_ref(ref)))
 
 
-async def done(work: Work, ref: UUID) -> None:
+async def mark_replayed(work: Work, ref: UUID) -> None:
     """One is attached now; call it in the transaction that attached it."""
     await work.run("quarantine.done", ref=ref, now=clock.now())
 
 
-def came_as(row: Row) -> IncomingEvent:
+def original_event(row: Row) -> IncomingEvent:
     """An event as it came the first time."""
     came: Record = row["came"]
     return IncomingEvent(
@@ -224,7 +226,7 @@ def came_as(row: Row) -> IncomingEvent:
     )
 
 
-async def waiting(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:
+async def list_pending(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:
     """The refs of all that waits now, in order of arrival."""
     found: list[UUID] = []
     until, after_at, after = clock.now(), _FIRST, UUID(int=0)
@@ -244,7 +246,7 @@ async def waiting(work: Work, selection: Selection, batch: int = 200) -> Iterabl
         after_at, after = rows[-1]["received_at"], rows[-1]["ref"]
 
 
-def _named(ref: UUID) -> dict[str, Any]:
+def _by_ref(ref: UUID) -> dict[str, Any]:
     return {
         "parts": {"filters": ["quarantine.by_refs"], "total": ["quarantine.count"]},
         "refs": [ref],
@@ -253,6 +255,6 @@ def _named(ref: UUID) -> dict[str, Any]:
     }
 
 
-def _problem_of(row: Row) -> Record:
+def _with_kind(row: Row) -> Record:
     row.pop("total")
     return {**row, "what": WHOLE if row["event_ref"] is None else PART}

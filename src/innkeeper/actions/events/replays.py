@@ -25,7 +25,7 @@ class Replayed:
     """What came of it."""
 
     attached: int = 0
-    waiting: int = 0
+    pending: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Of those that still wait."""
     items: list["ReplayedItem"] = field(default_factory=list)
@@ -49,10 +49,10 @@ async def replay(work: Work, selection: Selection) -> Replayed:
     An event keeps the ref and the time that it was told first.
     """
     found = Replayed()
-    for ref in await quarantine.waiting(work, selection):
+    for ref in await quarantine.list_pending(work, selection):
 
         async def once(ref: UUID = ref) -> ReplayedItem | None:
-            return await _again(work, ref)
+            return await _replay_one(work, ref)
 
         item = await retrying(once)
         if item is None:
@@ -60,24 +60,24 @@ async def replay(work: Work, selection: Selection) -> Replayed:
         if item.reason is None:
             found.attached += 1
         else:
-            found.waiting += 1
+            found.pending += 1
             found.reasons[item.reason] = found.reasons.get(item.reason, 0) + 1
         if len(found.items) < MOST_ITEMS:
             found.items.append(item)
     return found
 
 
-async def _again(work: Work, ref: UUID) -> ReplayedItem | None:
+async def _replay_one(work: Work, ref: UUID) -> ReplayedItem | None:
     """What came of one; None when it waits no more."""
-    row = await _waiting(work, ref)
+    row = await _lock_pending(work, ref)
     if row is None:
         return None
     order = row["order_ref"]
     if row["event_ref"] is not None:
-        reason = await _part(work, ref)
+        reason = await _replay_part(work, ref)
         return None if reason == "" else ReplayedItem(ref, reason, order)
     try:
-        taken = await ingest.record(work, quarantine.came_as(row), ref, replay=True)
+        taken = await ingest.record(work, quarantine.original_event(row), ref, replay=True)
     except Exception as fault:
         if may_pass(fault):
             raise
@@ -93,11 +93,11 @@ async def _again(work: Work, ref: UUID) -> ReplayedItem | None:
     return ReplayedItem(ref, reason, taken.order or order)
 
 
-async def _part(work: Work, ref: UUID) -> str | None:
+async def _replay_part(work: Work, ref: UUID) -> str | None:
     """Give an event back a part of its `ext`, as far as the rules allow now: None when it is
     attached, else why it still waits; empty when it waits no more."""
     async with work.transaction():
-        row = await quarantine.hold(work, ref)
+        row = await quarantine.lock_pending(work, ref)
         if row is None:
             return ""
         event = await work.one("events.fetch", at=row["event_at"], ref=row["event_ref"])
@@ -107,7 +107,7 @@ async def _part(work: Work, ref: UUID) -> str | None:
             return str(row["reason"])
         body = event["body"]
         has = body.get("data", {}).get("ext", {})
-        kinds = await event_attributes.kinds(work, event["type"], dict(rest))
+        kinds = await event_attributes.fetch_kinds(work, event["type"], dict(rest))
         # What the event has comes first, so that the fifty are the same ones.
         good, bad = stream.usable_ext({**has, **rest}, kinds)
         left = {name for part in bad for name in part.message["ext"]} & rest.keys()
@@ -116,10 +116,10 @@ async def _part(work: Work, ref: UUID) -> str | None:
             return bad[0].reason
         body["data"] = {**body.get("data", {}), "ext": good}
         await work.run("events.amend", at=row["event_at"], ref=row["event_ref"], body=Json(body))
-        await quarantine.done(work, ref)
+        await quarantine.mark_replayed(work, ref)
     return None
 
 
-async def _waiting(work: Work, ref: UUID) -> Row | None:
+async def _lock_pending(work: Work, ref: UUID) -> Row | None:
     async with work.transaction():
-        return await quarantine.hold(work, ref)
+        return await quarantine.lock_pending(work, ref)

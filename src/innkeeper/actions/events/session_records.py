@@ -50,9 +50,9 @@ class SessionState:
         }
 
 
-def plain(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
+def next_state(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
     """The session that a plain event begins or goes on with, and the event as kept."""
-    if record.begins:
+    if record.starts_session:
         about = sessions.opened_by(record.user_agent)
         body = record.body(about)
         cut_by: sessions.CutBy | None = "force" if record.mark.cuts else None
@@ -90,7 +90,7 @@ def plain(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
 
 async def cart_before(work: Work, record: IncomingRecord) -> carts.Cart | None:
     """The cart as an event finds it, by the time of what happened before it."""
-    if record.begins:
+    if record.starts_session:
         return None
     if record.is_plain:
         return record.joined[0].cart
@@ -105,7 +105,7 @@ async def events_before(
     work: Work, record: IncomingRecord
 ) -> list[tuple[datetime, str, Mapping[str, Any]]]:
     """Time, type and members of the events of an event's session that came before it."""
-    rows = [] if record.begins else await _rows(work, record.joined)
+    rows = [] if record.starts_session else await _rows(work, record.joined)
     return [
         (row["at"], row["type"], row["body"].get("data", {}))
         for row in rows
@@ -118,8 +118,8 @@ async def carts_at_checkout(
 ) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
     """The CHECKOUT that made an order, or without one the first after an event, with its cart
     without the event and with it; None where the event is not of its session, or came after it."""
-    rows = [] if record.begins else await _rows(work, record.joined)
-    checkout = next((row for row in rows if _made(row, order, record.mark.at)), None)
+    rows = [] if record.starts_session else await _rows(work, record.joined)
+    checkout = next((row for row in rows if _has_order(row, order, record.mark.at)), None)
     if checkout is None:
         return None
     every = _with_arrival(rows, record)
@@ -140,14 +140,14 @@ async def checkout_after(
     rows = await _rows(work, [session])
     for index, row in enumerate(rows):
         if row["type"] == CHECKOUT and row["at"] >= at:
-            if not _made(row, None, at):
+            if not _has_order(row, None, at):
                 return None
             checkout = {**row, "reach": timedelta(seconds=row["reach"])}
             return checkout, rows[:index], carts.purchase(_cart_until(rows, row))
     return None
 
 
-def _made(row: Row, order: UUID | None, after: datetime) -> bool:
+def _has_order(row: Row, order: UUID | None, after: datetime) -> bool:
     if row["type"] != CHECKOUT or row["at"] < after:
         return False
     made = row["body"].get("order")
@@ -174,7 +174,7 @@ def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
     return carts.applied(cart, row["type"], meaning, row["at"])
 
 
-async def folded(
+async def fold_sessions(
     work: Work, record: IncomingRecord
 ) -> tuple[list[tuple[SessionState, list[Row]]], list[UUID]]:
     """The sessions that an event and those it joins fall into, oldest first, each with all its
@@ -190,7 +190,7 @@ async def folded(
         ref = free.pop(0) if free else uuid4()
         span = sessions.span_of_all([marks[index] for index in group])
         version = origins[ref].version if ref in origins else 0
-        anew.append((_folded(ref, version, origin, span, members), members))
+        anew.append((_fold(ref, version, origin, span, members), members))
     _keep_cut(anew[-1][0], record.joined[-1])
     return anew, free
 
@@ -225,7 +225,7 @@ def _mark(row: Row) -> Mark:
     return Mark(row["at"], timedelta(seconds=row["reach"]), row["cuts"])
 
 
-def _folded(
+def _fold(
     ref: UUID, version: int, origin: StoredSession, span: Span, rows: Sequence[Row]
 ) -> SessionState:
     """A session made of its events from the first to the last."""

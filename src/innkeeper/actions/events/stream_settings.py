@@ -15,7 +15,7 @@ from innkeeper.store.work import Row, Work
 _cache: dict[str, StreamConfiguration] = {}
 
 
-async def current(work: Work) -> StreamConfiguration:
+async def fetch_cached(work: Work) -> StreamConfiguration:
     """The configuration as this process last read it."""
     known = _cache.get(work.workspace)
     return await read(work) if known is None else known
@@ -39,12 +39,12 @@ async def read(work: Work) -> StreamConfiguration:
     return found
 
 
-async def sites(work: Work) -> list[Row]:
+async def list_site_aliases(work: Work) -> list[Row]:
     """Every alias of a site, by site."""
     return await work.all("stream_settings.sites")
 
 
-async def name_site(work: Work, site: str, point_of_sale: str) -> None:
+async def set_site_alias(work: Work, site: str, point_of_sale: str) -> None:
     """Let a site of the edge paths mean a point of sale; raises OperatorError without it."""
     async with work.transaction():
         before = await work.one("stream_settings.lock_site", site=site)
@@ -54,7 +54,7 @@ async def name_site(work: Work, site: str, point_of_sale: str) -> None:
         await audit.record(work, SITE, "name", before, row)
 
 
-async def forget_site(work: Work, site: str) -> None:
+async def delete_site_alias(work: Work, site: str) -> None:
     """Take an alias of a site away; raises OperatorError for an unknown one."""
     async with work.transaction():
         row = await work.one("stream_settings.forget_site", site=site)

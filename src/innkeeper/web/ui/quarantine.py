@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
     reason, order = visit.query_text("reason"), visit.query_text("order")
     selection = Selection(reason or None, order=ref_of(order) if order else None)
     page_request = PageRequest(visit.offset, PAGE_SIZE)
-    page = await quarantine.list_cut(visit.work, page_request, selection, JSON_CHARACTERS)
+    page = await quarantine.list_truncated(visit.work, page_request, selection, JSON_CHARACTERS)
     if not visit.personal:
         for each in page.items:
             # It may quote the message.
@@ -52,7 +52,7 @@ async def show(visit: Visit) -> Response:
 async def message(visit: Visit) -> Response:
     """Return the whole message of one event as a file."""
     ref = visit.ref("event")
-    return file(f"event-{ref}.json", await quarantine.text(visit.work, ref))
+    return file(f"event-{ref}.json", await quarantine.fetch_message(visit.work, ref))
 
 
 async def run_action(visit: Visit) -> Response:
@@ -70,8 +70,8 @@ async def run_action(visit: Visit) -> Response:
     of_order = ref_of(order) if order and not refs else None
     result = await replays.replay(visit.work, Selection(None if refs else reason, refs, of_order))
     await audit.note(visit.work, "quarantine.replay", attached=result.attached)
-    note = f"{result.attached:,} attached, {result.waiting:,} still wait."
-    return visit.go("/quarantine", note, reason=reason if result.waiting else None, order=order)
+    note = f"{result.attached:,} attached, {result.pending:,} still wait."
+    return visit.go("/quarantine", note, reason=reason if result.pending else None, order=order)
 
 
 PAGES: Final = (

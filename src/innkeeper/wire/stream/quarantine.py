@@ -77,7 +77,7 @@ async def replay(work: Work, request: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(
         {
             "attached": done.attached,
-            "waiting": done.waiting,
+            "waiting": done.pending,
             "reasons": done.reasons,
             "items": [
                 _represent({"ref": one.ref, "reason": one.reason, "order_ref": one.order})
