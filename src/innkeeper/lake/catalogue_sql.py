@@ -37,9 +37,11 @@ def free_fields(entity: Entity) -> exp.Query:
     if entity.name == "guest":
         rows = exp.select("name", "key", "value_type", _COUNT).from_("extensions")
         rows = rows.group_by("name", "key", "value_type")
-        known = exp.select("'identifier' AS name", "provider", "'string' AS kind", _COUNT.copy())
-        known = known.from_("identifiers").group_by("provider")
-        return exp.union(rows, known, distinct=False)
+        identifiers = exp.select(
+            "'identifier' AS name", "provider", "'string' AS kind", _COUNT.copy()
+        )
+        identifiers = identifiers.from_("identifiers").group_by("provider")
+        return exp.union(rows, identifiers, distinct=False)
     if entity.name in ("order", "order_item"):
         rows = exp.select("name", "key", "value_type", _COUNT).from_("order_extensions")
         is_order = exp.column("order_item_ref").is_(exp.null())
@@ -77,8 +79,8 @@ def member_kinds(members: Sequence[tuple[str, str]]) -> exp.Select:
     return exp.select(*counts).from_(sample.subquery("some"))
 
 
-def _path(place: str, name: str) -> str:
-    return f'$."{name}"' if place == CUSTOM else f'$."{EXT}"."{name}"'
+def _path(location: str, name: str) -> str:
+    return f'$."{name}"' if location == CUSTOM else f'$."{EXT}"."{name}"'
 
 
 def values(
@@ -86,15 +88,15 @@ def values(
 ) -> exp.Query | None:
     """(value as text) of each row that has the field; None when there is no such field."""
     if location == CORE:
-        known = entity.fields.get(name)
-        if known is None:
+        declared = entity.fields.get(name)
+        if declared is None:
             return None
-        column: exp.Expr = exp.column(known.column, "t")
-        if known.many:
+        column: exp.Expr = exp.column(declared.column, "t")
+        if declared.many:
             return _of(entity, exp.select(exp.alias_(exp.Explode(this=column), "value")), subtype)
     elif location == IDENTIFIER and entity.name == "guest":
-        found = exp.select("id AS value").from_("identifiers")
-        return found.where(exp.column("provider").eq(spelt))
+        identifiers = exp.select("id AS value").from_("identifiers")
+        return identifiers.where(exp.column("provider").eq(spelt))
     elif entity.custom and location in (CUSTOM, EXT):
         path = _path(location, spelt)
         column = exp.Anonymous(
@@ -117,13 +119,13 @@ def trait_texts(values: exp.Query) -> exp.Select:
 
 def ranked(rows: exp.Query, part: str, most: int) -> exp.Select:
     """(value, rows), most frequent first; of values that hold a part, whatever its case."""
-    found = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
-    found = found.where(exp.column("value").is_(exp.null()).not_())
+    select = exp.select("value", _COUNT.copy()).from_(rows.subquery("v"))
+    select = select.where(exp.column("value").is_(exp.null()).not_())
     if part:
         text = exp.Lower(this=exp.column("value"))
-        place = exp.StrPosition(this=text, substr=exp.Literal.string(part.lower()))
-        found = found.where(exp.GT(this=place, expression=exp.Literal.number(0)))
-    return found.group_by("value").order_by("2 DESC, 1").limit(most)
+        position = exp.StrPosition(this=text, substr=exp.Literal.string(part.lower()))
+        select = select.where(exp.GT(this=position, expression=exp.Literal.number(0)))
+    return select.group_by("value").order_by("2 DESC, 1").limit(most)
 
 
 def ranked_by_currency(
@@ -139,8 +141,8 @@ def ranked_by_currency(
     counted = exp.select("value", "currency", exp.alias_(_COUNT.copy(), "found"))
     counted = counted.from_(rows.subquery("v")).where(exp.column("value").is_(exp.null()).not_())
     if part:
-        place = exp.StrPosition(this=exp.column("value"), substr=exp.Literal.string(part))
-        counted = counted.where(exp.GT(this=place, expression=exp.Literal.number(0)))
+        position = exp.StrPosition(this=exp.column("value"), substr=exp.Literal.string(part))
+        counted = counted.where(exp.GT(this=position, expression=exp.Literal.number(0)))
     counted = counted.group_by("value", "currency")
     rank = exp.Window(
         this=exp.RowNumber(),
@@ -154,20 +156,20 @@ def ranked_by_currency(
     )
     placed = exp.select("value", "found", "currency", exp.alias_(rank, "place"))
     placed = placed.from_(counted.subquery("counted"))
-    shown = exp.select("value", "found", "currency").from_(placed.subquery("placed"))
+    first = exp.select("value", "found", "currency").from_(placed.subquery("placed"))
     in_rank = exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most))
-    return shown.where(in_rank).order_by("currency", "found DESC", "value")
+    return first.where(in_rank).order_by("currency", "found DESC", "value")
 
 
 def _pairs(entity: Entity, location: str, key: str) -> exp.Select:
     """Values of a pair of data extensions: of an order's apart from those of its items."""
     of_guests = entity.name == "guest"
-    found = exp.select("value").from_("extensions" if of_guests else "order_extensions")
-    found = found.where(exp.column("name").eq(location), exp.column("key").eq(key))
+    select = exp.select("value").from_("extensions" if of_guests else "order_extensions")
+    select = select.where(exp.column("name").eq(location), exp.column("key").eq(key))
     if of_guests:
-        return found
+        return select
     is_order = exp.column("order_item_ref").is_(exp.null())
-    return found.where(is_order if entity.name == "order" else is_order.not_())
+    return select.where(is_order if entity.name == "order" else is_order.not_())
 
 
 def _of(entity: Entity, rows: exp.Select, subtype: str | None) -> exp.Select:

@@ -77,43 +77,43 @@ def _due(files: Sequence[Row], everything: bool) -> bool:
 
 
 async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacted:
-    place = storage(work.settings)
+    location = storage(work.settings)
     state = await work.one("lake.state", most=1)
     if state is None:
         raise RuntimeError(f"workspace {work.workspace} has no lake")
     old = [file["path"] for file in files if file["name"] == CHANGES]
     prefix = (work.workspace, state["folder"])
-    gone, made = await asyncio.to_thread(
+    replaced, written = await asyncio.to_thread(
         engine.run_maintenance,
         work.settings,
-        place,
-        lambda lent: _rewrite(lent, place, kind, files, old, prefix),
+        location,
+        lambda lent: _rewrite(lent, location, kind, files, old, prefix),
     )
-    if not gone:
+    if not replaced:
         return Compacted(0, 0, 0)
     async with work.transaction():
         row = await work.one("lake.compacted")
-        for sequence, file in made:
+        for sequence, file in written:
             await work.run("lake.add_file", sequence=sequence, **vars(file))
         generation = row["generation"] if row else 0
-        await work.run("lake.drop_files", paths=gone, generation=generation)
-    return Compacted(len(gone), len(made), 0)
+        await work.run("lake.drop_files", paths=replaced, generation=generation)
+    return Compacted(len(replaced), len(written), 0)
 
 
 def _rewrite(
     connection: Any,
-    place: Storage,
+    location: Storage,
     kind: str,
     files: Sequence[Row],
     old: Sequence[str],
     prefix: tuple[str, Any],
 ) -> tuple[list[str], list[tuple[int, Written]]]:
     """Write what stays of the files of a kind: (paths that are replaced, new files)."""
-    gone, made = list(old), []
+    replaced, files_written = list(old), []
     if old:
         connection.execute(
             "CREATE TEMP TABLE old AS SELECT ref, max(lake_sequence) AS sequence "  # noqa: S608
-            f"FROM read_parquet({engine.listed([place.full(path) for path in old])}) "
+            f"FROM read_parquet({engine.listed([location.full(path) for path in old])}) "
             "GROUP BY ref"
         )
     for table in TABLES:
@@ -124,36 +124,36 @@ def _rewrite(
         groups = [[file] for file in of_table if file["rows"] >= SMALL_ROWS]
         for group in [*groups, small]:
             alone_and_clean = len(group) == 1 and not (
-                old and _holds_old(connection, place, table, group)
+                old and _holds_old(connection, location, table, group)
             )
             if not group or alone_and_clean:
                 continue
-            gone += [file["path"] for file in group]
+            replaced += [file["path"] for file in group]
             sequence = max(file["sequence"] for file in group)
             target = new_path(*prefix, table.name, sequence)
-            rows = _rows(place, table, group, bool(old))
+            rows = _rows(location, table, group, bool(old))
             written = Written(
-                target, table.name, kind, *write_rows(connection, place, target, rows)
+                target, table.name, kind, *write_rows(connection, location, target, rows)
             )
             if written.rows:
-                made.append((sequence, written))
+                files_written.append((sequence, written))
             else:
-                place.remove([target])
-    return gone, made
+                location.remove([target])
+    return replaced, files_written
 
 
-def _holds_old(connection: Any, place: Storage, table: LakeTable, group: Sequence[Row]) -> bool:
-    paths = engine.listed([place.full(file["path"]) for file in group])
-    found = connection.execute(
+def _holds_old(connection: Any, location: Storage, table: LakeTable, group: Sequence[Row]) -> bool:
+    paths = engine.listed([location.full(file["path"]) for file in group])
+    row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM read_parquet({paths}) AS f "  # noqa: S608
         f"JOIN old AS o ON o.ref = f.{table.owner} AND o.sequence > f.lake_sequence)"
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
-def _rows(place: Storage, table: LakeTable, group: Sequence[Row], old: bool) -> str:
+def _rows(location: Storage, table: LakeTable, group: Sequence[Row], old: bool) -> str:
     """A SELECT of what stays of some files, sorted."""
-    paths = engine.listed([place.full(file["path"]) for file in group])
+    paths = engine.listed([location.full(file["path"]) for file in group])
     columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))
     empty = engine.typed_rows(table, None, 0)
     # The empty rows bring columns that these files do not have yet.
@@ -169,7 +169,7 @@ def _rows(place: Storage, table: LakeTable, group: Sequence[Row], old: bool) -> 
 
 async def sweep(work: Work, grace: timedelta = GRACE) -> int:
     """Remove dropped files that nobody reads any more, and what killed runs left; how many."""
-    place = storage(work.settings)
+    location = storage(work.settings)
     dropped = await work.all("lake.dropped", grace=grace)
     free: list[str] = []
     for generation in sorted({row["generation"] for row in dropped}):
@@ -181,23 +181,23 @@ async def sweep(work: Work, grace: timedelta = GRACE) -> int:
         await work.one("lake.unlock", lock=number)
         free += [row["path"] for row in dropped if row["generation"] == generation]
     if free:
-        await asyncio.to_thread(place.remove, free)
+        await asyncio.to_thread(location.remove, free)
         await work.run("lake.forget_dropped", paths=free)
-    return len(free) + await _remove_orphans(work, place)
+    return len(free) + await _remove_orphans(work, location)
 
 
-async def _remove_orphans(work: Work, place: Storage) -> int:
+async def _remove_orphans(work: Work, location: Storage) -> int:
     """Files in our place that no list names: of runs that were killed, or of before a reset."""
     listed = {row["path"] for row in await work.all("lake.files")}
     listed |= {row["path"] for row in await work.all("lake.dropped", grace=timedelta(0))}
     before = datetime.now(UTC) - ORPHANED
-    found = await asyncio.to_thread(list, place.listed(work.workspace))
+    present = await asyncio.to_thread(list, location.listed(work.workspace))
     # A file may have been listed since: ask again, after looking.
     listed |= {row["path"] for row in await work.all("lake.files")}
-    orphans = [path for path, written in found if path not in listed and written < before]
+    orphans = [path for path, written in present if path not in listed and written < before]
     if orphans:
         log.warning("removed %d files that a killed run left in the lake", len(orphans))
-        await asyncio.to_thread(place.remove, orphans)
+        await asyncio.to_thread(location.remove, orphans)
     return len(orphans)
 
 

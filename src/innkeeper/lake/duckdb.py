@@ -39,9 +39,9 @@ def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Co
     key = (megabytes, place.url)
     spill = str(named(settings, f"lake-{megabytes}"))
     with _making:
-        found = _instances.get(key)
-        if found is None:
-            found = duckdb.connect(
+        database = _instances.get(key)
+        if database is None:
+            database = duckdb.connect(
                 config={
                     "memory_limit": f"{megabytes}MB",
                     "threads": threads,
@@ -51,11 +51,11 @@ def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Co
                     "autoload_known_extensions": "false",
                 }
             )
-            found.execute("SET parquet_metadata_cache = true")
+            database.execute("SET parquet_metadata_cache = true")
             if not place.is_local:
-                found.register_filesystem(place.filesystem)
-            _instances[key] = found
-    return found
+                database.register_filesystem(place.filesystem)
+            _instances[key] = database
+    return database
 
 
 @contextmanager

@@ -94,14 +94,14 @@ class DuckSession:
     ) -> Iterator[list[tuple[Any, ...]]]:
         """What a text finds, some rows at a time."""
         with engine.limited(self.connection, seconds):
-            found = self.connection.execute(sql)
-            while rows := found.fetchmany(size):
+            result = self.connection.execute(sql)
+            while rows := result.fetchmany(size):
                 yield rows
 
     def described(self, question: "exp.Query") -> list[tuple[str, str]]:
         """Name and type of each column of an answer."""
-        found = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
-        return [(name, kind) for name, kind, *_ in found]
+        rows = self.connection.execute(f"DESCRIBE {self._text(question)}").fetchall()
+        return [(name, kind) for name, kind, *_ in rows]
 
     def close(self) -> None:
         self._stack.close()
@@ -145,10 +145,10 @@ class DuckSession:
 
     def _widened(self, table: LakeTable, files: str) -> str:
         """Rows of files alone, with every declared column."""
-        found = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
-        there = {name for name, *_ in found}
+        described = self.connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
+        present = {name for name, *_ in described}
         columns = ", ".join(
-            column.name if column.name in there else f"NULL::{column.type} AS {column.name}"
+            column.name if column.name in present else f"NULL::{column.type} AS {column.name}"
             for column in (*table.columns, SEQUENCE)
         )
         return f"SELECT {columns} FROM {files}"  # noqa: S608

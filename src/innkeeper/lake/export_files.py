@@ -43,7 +43,7 @@ def write_without(
     source: Path,
     target: Path,
     form: str,
-    places: Sequence[int],
+    positions: Sequence[int],
     *,
     header: bool,
 ) -> None:
@@ -53,14 +53,14 @@ def write_without(
             connection.execute(
                 "COPY (SELECT * EXCLUDE (file_row_number) FROM "  # noqa: S608
                 f"read_parquet({engine.literal(str(source))}, file_row_number = true) "
-                f"WHERE NOT list_contains({list(places)}::BIGINT[], file_row_number) "
+                f"WHERE NOT list_contains({list(positions)}::BIGINT[], file_row_number) "
                 f"ORDER BY file_row_number) TO {engine.literal(str(target))} ({_PARQUET})"
             )
         return
-    gone = {place + header for place in places}
+    removed = {place + header for place in positions}
     with gzip.open(source) as lines, gzip.open(target, "wb", compresslevel=6) as out:
         for number, row in enumerate(_whole_rows(lines, form == CSV)):
-            if number not in gone:
+            if number not in removed:
                 out.write(row)
 
 

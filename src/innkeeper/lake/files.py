@@ -77,10 +77,10 @@ class Storage:
         """Every file below a folder, and when it was written."""
         if self.is_local:
             below = Path(self.full(folder))
-            for found in below.rglob("*"):
-                if found.is_file():
-                    written = datetime.fromtimestamp(found.stat().st_mtime, UTC)
-                    yield str(found.relative_to(self.root)), written
+            for path in below.rglob("*"):
+                if path.is_file():
+                    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    yield str(path.relative_to(self.root)), written
             return
         files = self.filesystem
         prefix = files._strip_protocol(self.root).rstrip("/") + "/"

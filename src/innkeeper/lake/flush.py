@@ -114,7 +114,7 @@ def write_lines(
 
 
 def _write_changes(
-    connection: Any, place: Storage, prefix: tuple[str, Any, int], path: Path
+    connection: Any, location: Storage, prefix: tuple[str, Any, int], path: Path
 ) -> list[Written]:
     """A file of old roots for each kind that has some."""
     workspace, folder, sequence = prefix
@@ -129,18 +129,18 @@ def _write_changes(
             f"SELECT ref, {sequence}::BIGINT AS lake_sequence FROM {source} "  # noqa: S608
             f"WHERE kind = {engine.literal(kind)} ORDER BY ref"
         )
-        found = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()  # noqa: S608
-        if found[0]:
+        count = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()  # noqa: S608
+        if count[0]:
             files.append(
-                Written(target, CHANGES, kind, *write_rows(connection, place, target, rows))
+                Written(target, CHANGES, kind, *write_rows(connection, location, target, rows))
             )
     return files
 
 
-def write_rows(connection: Any, place: Storage, path: str, rows: str) -> tuple[int, int]:
+def write_rows(connection: Any, location: Storage, path: str, rows: str) -> tuple[int, int]:
     """Write what a SELECT finds, in its order, as a Parquet file: how many rows, how many bytes."""
-    with place.writing(path) as target:
+    with location.writing(path) as target:
         copied = connection.execute(
             f"COPY ({rows}) TO {engine.literal(target)} (FORMAT parquet, COMPRESSION zstd)"
         ).fetchone()
-    return int(copied[0]), place.size(path)
+    return int(copied[0]), location.size(path)

@@ -42,13 +42,13 @@ def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
     columns = BY_NAME[name].columns
     with path.open("rb") as lines:
         for line in lines:
-            sent = msgspec.json.decode(line)
-            yield {column.name: _value(column, sent) for column in columns}
+            record = msgspec.json.decode(line)
+            yield {column.name: _value(column, record) for column in columns}
 
 
-def _value(column: LakeColumn, sent: Mapping[str, Any]) -> Any:
-    place: Any = sent if not column.field else sent.get("body") or {}
-    value = place.get(column.field or column.member or column.name)
+def _value(column: LakeColumn, record: Mapping[str, Any]) -> Any:
+    members: Any = record if not column.field else record.get("body") or {}
+    value = members.get(column.field or column.member or column.name)
     if value is None or column.type == JSON:
         return value
     try:

@@ -151,20 +151,20 @@ COHORTS: Final = "retention"
 """The report with a row for each week of each week's guests."""
 
 
-def question(report: Report, asked: Mapping[str, Any], *, most: int) -> exp.Query:
+def question(report: Report, parameters: Mapping[str, Any], *, most: int) -> exp.Query:
     """The tree of a report, of at most so many rows; other placeholders are left alone."""
     tree = parse_one(report.sql, dialect="duckdb")
-    replaced = exp.replace_placeholders(tree, **asked)
+    replaced = exp.replace_placeholders(tree, **parameters)
     if not isinstance(replaced, exp.Query):
         raise TypeError(report.name)
     return replaced if replaced.args.get("limit") is not None else replaced.limit(most)
 
 
-def funnel(types: Sequence[str], asked: Mapping[str, Any]) -> list[exp.Select]:
+def funnel(types: Sequence[str], parameters: Mapping[str, Any]) -> list[exp.Select]:
     """How many guests took the first step, the first two, and so on."""
     steps = [SequenceStep(ENTITIES["event"], (word,), AND, ()) for word in types]
     in_time = parse_one(_between("t.meta_created_at"), dialect="duckdb")
-    in_time = exp.replace_placeholders(in_time, **asked)
+    in_time = exp.replace_placeholders(in_time, **parameters)
     count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref")]))
     return [
         exp.select(count.copy()).from_(chain_ends(steps[: number + 1], in_time).subquery("ends"))

@@ -20,9 +20,9 @@ def _fifth(column: str) -> str:
 
 def scored(where: str, *scores: str) -> str:
     """SELECT guest_ref, those scores, revenue of everyone who bought among orders `where`."""
-    shown = ", ".join(f"{_fifth(_BY[score])} AS {score}" for score in scores)
+    columns = ", ".join(f"{_fifth(_BY[score])} AS {score}" for score in scores)
     return (
-        f"SELECT guest_ref, {shown}, revenue FROM (SELECT guest_ref, "
+        f"SELECT guest_ref, {columns}, revenue FROM (SELECT guest_ref, "
         f"max(CASE WHEN {BOUGHT} THEN core_ordered_at END) AS latest, "
         f"count(CASE WHEN {BOUGHT} THEN 1 END) AS orders, {REVENUE} "
         f"FROM orders WHERE {PAID} AND guest_ref IS NOT NULL AND {where} "

@@ -55,13 +55,13 @@ class Question:
 
 
 async def find_members(
-    lake: Lake, question: Question, asked: Collection[str] | None = None
+    lake: Lake, question: Question, only: Collection[str] | None = None
 ) -> list[str]:
     """The refs of a segment's members, or of those among `asked`, in order."""
     tree = await _prepared(lake, question)
-    if asked is not None:
+    if only is not None:
         tree = limit_to_requested(tree)
-        await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", asked))
+        await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
     rows = await lake.rows(tree.order_by("g.guest_ref"))
     return [str(ref) for (ref,) in rows]
 

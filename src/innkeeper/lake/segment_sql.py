@@ -55,12 +55,12 @@ def limit_to_requested(select: exp.Select) -> exp.Select:
 def condition(group: FilterGroup, traits: Mapping[str, TraitSql]) -> exp.Expr:
     """Whether the guest `g` meets a group."""
     if group.sequence:
-        found: exp.Expr = _among(_sequence(group.sequence))
+        meets: exp.Expr = _among(_sequence(group.sequence))
     elif group.entity.name == "guest":
-        found = row_condition(group, "g", traits)
+        meets = row_condition(group, "g", traits)
     else:
-        found = _counted(group)
-    return _negated(found) if group.exclude else found
+        meets = _counted(group)
+    return _negated(meets) if group.exclude else meets
 
 
 def row_condition(
@@ -133,8 +133,8 @@ def _rows_of(entity: Entity) -> exp.Select:
 
 def _amount(number: exp.Expr, amount: Amount) -> exp.Expr:
     values = [_number(value) for value in amount.values]
-    found = _compared(amount.test, number, values)
-    return exp.not_(found) if amount.negative else found
+    meets = _compared(amount.test, number, values)
+    return exp.not_(meets) if amount.negative else meets
 
 
 def _compared(test: str, this: exp.Expr, values: Sequence[exp.Expr]) -> exp.Expr:
@@ -153,8 +153,8 @@ def _compared(test: str, this: exp.Expr, values: Sequence[exp.Expr]) -> exp.Expr
 
 def _rule(rule: FilterRule, entity: Entity, table: str, traits: Mapping[str, TraitSql]) -> exp.Expr:
     """One comparison; its complement where it is negative, true also where nothing is."""
-    found = _positive(rule, entity, table, traits)
-    return _negated(found) if rule.comparator.negative else found
+    meets = _positive(rule, entity, table, traits)
+    return _negated(meets) if rule.comparator.negative else meets
 
 
 def _positive(
@@ -168,9 +168,9 @@ def _positive(
     if rule.location == TRAIT:
         return _related(rule, _trait(rule, traits[rule.field]), table, "value")
     if rule.location == IDENTIFIER:
-        found = exp.select("guest_ref").from_("identifiers")
-        found = found.where(exp.column("provider").eq(rule.field))
-        return _related(rule, found, table, "id")
+        identifiers = exp.select("guest_ref").from_("identifiers")
+        identifiers = identifiers.where(exp.column("provider").eq(rule.field))
+        return _related(rule, identifiers, table, "id")
     return _extension(rule, entity, table)
 
 
@@ -242,8 +242,8 @@ def _in_list(rule: FilterRule, column: exp.Expr) -> exp.Expr:
         size = exp.func("coalesce", exp.ArraySize(this=column), exp.Literal.number(0))
         return exp.EQ(this=size, expression=exp.Literal.number(0))
     each = exp.Lambda(this=test_of(rule, exp.column("x")), expressions=[exp.to_identifier("x")])
-    found = exp.ArraySize(this=exp.ArrayFilter(this=column, expression=each))
-    return exp.GT(this=found, expression=exp.Literal.number(0))
+    count = exp.ArraySize(this=exp.ArrayFilter(this=column, expression=each))
+    return exp.GT(this=count, expression=exp.Literal.number(0))
 
 
 def test_of(rule: FilterRule, value: exp.Expr) -> exp.Expr:
@@ -265,8 +265,8 @@ def test_of(rule: FilterRule, value: exp.Expr) -> exp.Expr:
 
 def _of_text(test: str, value: exp.Expr, part: exp.Expr) -> exp.Expr | None:
     if test == "contains":
-        place = exp.StrPosition(this=value, substr=part)
-        return exp.GT(this=place, expression=exp.Literal.number(0))
+        position = exp.StrPosition(this=value, substr=part)
+        return exp.GT(this=position, expression=exp.Literal.number(0))
     kind = {"starts": exp.StartsWith, "ends": exp.EndsWith}.get(test)
     return None if kind is None else kind(this=value, expression=part)
 
@@ -289,15 +289,15 @@ def _number(value: Any) -> exp.Expr:
     return exp.cast(exp.Neg(this=literal) if value < 0 else literal, "DOUBLE")
 
 
-def _negated(found: exp.Expr) -> exp.Expr:
+def _negated(meets: exp.Expr) -> exp.Expr:
     """The complement, true where nothing is known.
 
     Nulls are made false here alone: a filter reads faster when nothing stands around a column.
     """
-    if isinstance(found, exp.In) and found.args.get("query"):
+    if isinstance(meets, exp.In) and meets.args.get("query"):
         # Neither the ref nor any that the query finds is null.
-        return exp.not_(found)
-    return exp.not_(exp.func("coalesce", found, exp.false()))
+        return exp.not_(meets)
+    return exp.not_(exp.func("coalesce", meets, exp.false()))
 
 
 def _sequence(steps: Sequence[SequenceStep]) -> exp.Select:
@@ -369,30 +369,30 @@ def _followed(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> ex
     """Rows of the step that come after an end, in time."""
     if step.within is None:
         # Whatever follows any end follows the first: no need to sort.
-        found = exp.select("s.guest_ref", "s.at").from_(_step_rows(step, only).subquery("s"))
+        following = exp.select("s.guest_ref", "s.at").from_(_step_rows(step, only).subquery("s"))
         first = _extreme(ends, exp.Min)
-        return found.join(first, on="b.guest_ref = s.guest_ref AND s.at > b.bound")
+        return following.join(first, on="b.guest_ref = s.guest_ref AND s.at > b.bound")
     near = exp.alias_(_nearest(exp.Max, 1, down=False), "near")
     rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
-    found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
-    found = found.where(exp.column("mark").eq(0), exp.column("near").is_(exp.null()).not_())
-    return found.where(_in_time("near", "at", step.within))
+    following = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
+    following = following.where(exp.column("mark").eq(0), exp.column("near").is_(exp.null()).not_())
+    return following.where(_in_time("near", "at", step.within))
 
 
 def _without(ends: exp.Select, step: SequenceStep, only: exp.Expr | None) -> exp.Select:
     """Ends that no row of the step follows in time."""
     if step.within is None:
         last = _extreme(_step_rows(step, only), exp.Max)
-        found = exp.select("e.guest_ref", "e.at").from_(ends.subquery("e"))
-        found = found.join(last, on="b.guest_ref = e.guest_ref", join_type="left")
-        return found.where("b.bound IS NULL OR b.bound <= e.at")
+        remaining = exp.select("e.guest_ref", "e.at").from_(ends.subquery("e"))
+        remaining = remaining.join(last, on="b.guest_ref = e.guest_ref", join_type="left")
+        return remaining.where("b.bound IS NULL OR b.bound <= e.at")
     near = exp.alias_(_nearest(exp.Min, 0, down=True), "near")
     rows = exp.select("guest_ref", "at", "mark", near).from_(_marked(ends, step, only))
-    found = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
+    remaining = exp.select("guest_ref", "at").from_(rows.subquery("looked"))
     alone = exp.or_(
         exp.column("near").is_(exp.null()), exp.not_(_in_time("at", "near", step.within))
     )
-    return found.where(exp.column("mark").eq(1), alone)
+    return remaining.where(exp.column("mark").eq(1), alone)
 
 
 def _in_time(first: str, second: str, within: timedelta) -> exp.Expr:

@@ -62,10 +62,10 @@ def session(settings: Settings) -> Any:
             # Its workers are there once this is answered: the first question has not to wait.
             application.range(1).count()
             _ready.set()
-    found = application.newSession()
+    fresh = application.newSession()
     for name, value in _SESSION.items():
-        found.conf.set(name, value)
-    return found
+        fresh.conf.set(name, value)
+    return fresh
 
 
 def shape(columns: tuple[LakeColumn, ...]) -> str:

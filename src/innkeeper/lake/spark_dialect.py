@@ -55,24 +55,24 @@ def _member(write: Any, arguments: list[exp.Expr], kind: str) -> str:
     """What stands under a path of quoted members: of JSON, which has types of its own."""
     column, path = arguments
     steps = "".join(f'["{name}"]' for name in _MEMBER.findall(path.name))
-    place = write.sql(exp.Literal.string(f"${steps}"))
-    return f"TRY_VARIANT_GET(TRY_PARSE_JSON({write.sql(column)}), {place}, '{kind}')"
+    json_path = write.sql(exp.Literal.string(f"${steps}"))
+    return f"TRY_VARIANT_GET(TRY_PARSE_JSON({write.sql(column)}), {json_path}, '{kind}')"
 
 
 def _json_type(write: Any, arguments: list[exp.Expr]) -> str:
     """DuckDB's word for the type of a member; every number is a DOUBLE."""
-    found = f"SCHEMA_OF_VARIANT({_member(write, arguments, 'variant')})"
+    type_ = f"SCHEMA_OF_VARIANT({_member(write, arguments, 'variant')})"
     return (
-        f"CASE WHEN {found} = 'STRING' THEN 'VARCHAR' WHEN {found} = 'VOID' THEN 'NULL' "
-        f"WHEN {found} = 'BOOLEAN' THEN 'BOOLEAN' WHEN {found} LIKE 'OBJECT%' THEN 'OBJECT' "
-        f"WHEN {found} LIKE 'ARRAY%' THEN 'ARRAY' WHEN {found} IS NOT NULL THEN 'DOUBLE' END"
+        f"CASE WHEN {type_} = 'STRING' THEN 'VARCHAR' WHEN {type_} = 'VOID' THEN 'NULL' "
+        f"WHEN {type_} = 'BOOLEAN' THEN 'BOOLEAN' WHEN {type_} LIKE 'OBJECT%' THEN 'OBJECT' "
+        f"WHEN {type_} LIKE 'ARRAY%' THEN 'ARRAY' WHEN {type_} IS NOT NULL THEN 'DOUBLE' END"
     )
 
 
 def _api_time(write: Any, arguments: list[exp.Expr]) -> str:
     value, form = arguments
-    shown = _TIME_PART.sub(lambda part: _TIMES[part[0]], form.name)
-    return f"DATE_FORMAT({write.sql(value)}, {write.sql(exp.Literal.string(shown))})"
+    pattern = _TIME_PART.sub(lambda part: _TIMES[part[0]], form.name)
+    return f"DATE_FORMAT({write.sql(value)}, {write.sql(exp.Literal.string(pattern))})"
 
 
 _OWN: Final[dict[str, Callable[[Any, list[exp.Expr]], str]]] = {

@@ -84,23 +84,23 @@ class SparkQuestions:
         columns = self._duck.described(question)
         path = f"{self._folder()}/{uuid4().hex}"
         with spark.Limit(self._spark, seconds):
-            found = self._spark.sql(question.sql(dialect=LakeSpark))
-            found = found.toDF(*(f"c{number}" for number in range(len(columns))))
+            frame = self._spark.sql(question.sql(dialect=LakeSpark))
+            frame = frame.toDF(*(f"c{number}" for number in range(len(columns))))
             # A column of nothing but null has no type that a file could hold.
-            found = found.selectExpr(
+            frame = frame.selectExpr(
                 *(
                     f"CAST({name} AS STRING) AS {name}" if kind == "void" else name
-                    for name, kind in found.dtypes
+                    for name, kind in frame.dtypes
                 )
             )
-            found.write.parquet(spark.address(self._place.full(path)))
+            frame.write.parquet(spark.address(self._place.full(path)))
         parts = sorted(part for part, _ in self._place.listed(path) if part.endswith(".parquet"))
-        shown = ", ".join(
+        typed = ", ".join(
             f"CAST(c{number} AS {kind}) AS {engine.quoted(name)}"
             for number, (name, kind) in enumerate(columns)
         )
         full = [self._place.full(part) for part in parts]
-        return f"SELECT {shown} FROM read_parquet({engine.listed(full)})"  # noqa: S608
+        return f"SELECT {typed} FROM read_parquet({engine.listed(full)})"  # noqa: S608
 
     def _make(self, table: LakeTable) -> None:
         if table.name in self._made:

@@ -116,16 +116,16 @@ def destination_of(settings: Settings, url: object) -> Destination:
 
 def allowed_destinations(settings: Settings) -> list[DestinationPath]:
     """What the operator lists; raises `OperatorError`."""
-    places = []
+    allowed = []
     for text in filter(None, map(str.strip, settings.export_destinations.split(","))):
         try:
-            place = _parse(text)
+            destination = _parse(text)
         except BadDestination as error:
             raise OperatorError(f"export_destinations: {text} {error}.") from None
-        if not (place.scheme or text.startswith("/") or "://" in text):
+        if not (destination.scheme or text.startswith("/") or "://" in text):
             raise OperatorError(f"export_destinations: {text} must be an absolute path or a URL.")
-        places.append(place)
-    return places
+        allowed.append(destination)
+    return allowed
 
 
 def _parse(text: str) -> DestinationPath:

@@ -137,11 +137,11 @@ class _Server:
 def _inspect(dsn: str) -> _Server:
     try:
         with psycopg.connect(dsn) as connection:
-            known = connection.execute(
+            has_workspaces = connection.execute(
                 "SELECT to_regclass('innkeeper.workspaces') IS NOT NULL"
             ).fetchone()
             names: list[tuple[str]] = []
-            if known is not None and known[0]:
+            if has_workspaces is not None and has_workspaces[0]:
                 names = connection.execute("SELECT name FROM innkeeper.workspaces").fetchall()
             schemas = [*_SCHEMAS, *(schema_of(name) for (name,) in names)] if names else []
             return _Server(connection.info.server_version // 10000, schemas)
@@ -169,19 +169,19 @@ def _program(name: str, dsn: str, at_least: int = 0) -> str:
 
 
 def _major(program: Path) -> int:
-    told = subprocess.run(  # noqa: S603 - a program found by us
+    output = subprocess.run(  # noqa: S603 - a program found by us
         [program, "--version"], check=False, capture_output=True, text=True
     ).stdout
-    number = told.split()[2].partition(".")[0] if len(told.split()) > 2 else ""
+    number = output.split()[2].partition(".")[0] if len(output.split()) > 2 else ""
     return int(number) if number.isdigit() else 0
 
 
 def _environment(dsn: str) -> dict[str, str]:
     """How a program is told where to connect: others can read its words, but not these."""
     options = psycopg.pq.Conninfo.parse(dsn.encode())
-    told = {
+    variables = {
         one.envvar.decode(): one.val.decode()
         for one in options
         if one.envvar is not None and one.val is not None
     }
-    return {**os.environ, **told}
+    return {**os.environ, **variables}

@@ -116,8 +116,8 @@ class Files:
             )
         with _refusals():
             system, root = self._system()
-            found = system.find(f"{root}/{folder}")
-            return sorted(path.removeprefix(f"{root}/") for path in found)
+            paths = system.find(f"{root}/{folder}")
+            return sorted(path.removeprefix(f"{root}/") for path in paths)
 
     def remove_all(self, folder: str) -> None:
         """Remove a folder with all that is in it."""

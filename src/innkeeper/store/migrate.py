@@ -57,17 +57,17 @@ class MigrationState:
 @cache
 def migrations(kind: str) -> tuple[Migration, ...]:
     """The files of `store/migrations/<kind>` by number."""
-    found = []
+    every = []
     for file in files("innkeeper.store").joinpath("migrations", kind).iterdir():
         if file.name.endswith(".sql"):
             number, _, name = file.name.removesuffix(".sql").partition("_")
             text = file.read_bytes()
             digest = hashlib.sha256(text).digest()
-            found.append(Migration(int(number), name, text.decode(), digest))
-    numbers = [migration.number for migration in found]
+            every.append(Migration(int(number), name, text.decode(), digest))
+    numbers = [migration.number for migration in every]
     if len(set(numbers)) != len(numbers):
         raise ValueError(f"two {kind} migrations share a number")
-    return tuple(sorted(found, key=lambda migration: migration.number))
+    return tuple(sorted(every, key=lambda migration: migration.number))
 
 
 async def migrate(dsn: str) -> None:
@@ -103,8 +103,8 @@ async def status(dsn: str) -> list[MigrationState]:
         cursor = await connection.execute(
             "SELECT to_regclass('innkeeper.workspaces') IS NOT NULL AS known"
         )
-        known = await cursor.fetchone()
-        if known is None or not known["known"]:
+        row = await cursor.fetchone()
+        if row is None or not row["known"]:
             return [MigrationState(CONTROL, [], _labels(migrations(CONTROL)))]
         cursor = await connection.execute("SELECT name FROM innkeeper.workspaces ORDER BY name")
         names = [row["name"] for row in await cursor.fetchall()]
@@ -191,7 +191,7 @@ async def _inspect(connection: Connection) -> None:
 
 
 async def _state(
-    connection: Connection, scope: str, known: tuple[Migration, ...]
+    connection: Connection, scope: str, declared: tuple[Migration, ...]
 ) -> MigrationState:
     """Raises OperatorError for a scope that is newer than, or differs from, this code."""
     cursor = await connection.execute(
@@ -199,8 +199,8 @@ async def _state(
         [scope],
     )
     rows = {row["number"]: row for row in await cursor.fetchall()}
-    by_number = {migration.number: migration for migration in known}
-    if rows and rows[min(rows)]["name"] != known[0].name:
+    by_number = {migration.number: migration for migration in declared}
+    if rows and rows[min(rows)]["name"] != declared[0].name:
         raise OperatorError(
             "The database was made by a development version before 0.1.0, which has no upgrade: "
             "export its guests and orders with that version, and import them into a new database."
@@ -217,13 +217,13 @@ async def _state(
                 f"The migration {label} of {scope} was changed after it had been applied: "
                 "restore its file and write a new migration instead."
             )
-    pending = [migration for migration in known if migration.number not in rows]
+    pending = [migration for migration in declared if migration.number not in rows]
     return MigrationState(scope, _labels(by_number[number] for number in rows), _labels(pending))
 
 
-async def _apply(connection: Connection, scope: str, known: tuple[Migration, ...]) -> None:
-    pending = set((await _state(connection, scope, known)).pending)
-    for migration in known:
+async def _apply(connection: Connection, scope: str, declared: tuple[Migration, ...]) -> None:
+    pending = set((await _state(connection, scope, declared)).pending)
+    for migration in declared:
         if _label(migration) in pending:
             async with connection.transaction():
                 await _run(connection, scope, migration)
@@ -242,8 +242,8 @@ async def _run(connection: psycopg.AsyncConnection[Any], scope: str, migration: 
     )
 
 
-def _labels(known: Iterable[Migration]) -> list[str]:
-    return [_label(migration) for migration in known]
+def _labels(every: Iterable[Migration]) -> list[str]:
+    return [_label(migration) for migration in every]
 
 
 def _label(migration: Migration) -> str:

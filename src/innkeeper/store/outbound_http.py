@@ -204,9 +204,9 @@ def _is_allowed(settings: Settings, host: str, address: Address) -> bool:
 
 async def _resolve(settings: Settings, target: Target) -> list[Address]:
     """The addresses of a name; raises `BadAddress` when any of them may not be called."""
-    found = await outside(socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
+    entries = await outside(socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
     # One of a link has a zone, which is no part of the address.
-    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in entries]
     refused = [each for each in addresses if not _is_allowed(settings, target.host, each)]
     if refused or not addresses:
         raise BadAddress(f"{target.host} is {', '.join(map(str, refused))}, which is not public")

@@ -23,11 +23,11 @@ def schema_of(workspace: str) -> str:
 @cache
 def catalogue() -> Mapping[str, str]:
     """Query name to SQL with its markers, from every file."""
-    found: dict[str, str] = {}
+    queries: dict[str, str] = {}
     for file in sorted(files("innkeeper.store").joinpath("queries").iterdir(), key=str):
         if file.name.endswith(".sql"):
-            found |= parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
-    return found
+            queries |= parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
+    return queries
 
 
 def parse(stem: str, text: str) -> dict[str, str]:
@@ -36,18 +36,18 @@ def parse(stem: str, text: str) -> dict[str, str]:
     Raises ValueError for a name that repeats or belongs to another file, and for a query
     without description or SQL: faults of ours that a test meets before anyone else.
     """
-    found: dict[str, str] = {}
+    queries: dict[str, str] = {}
     _, *pieces = _HEADER.split(text)
     for name, body in zip(pieces[::2], pieces[1::2], strict=True):
         described = _DESCRIPTION.match(body)
         sql = body[described.end() :].strip() if described else ""
-        if name in found or not name.startswith(stem + "."):
+        if name in queries or not name.startswith(stem + "."):
             raise ValueError(f"{stem}.sql: {name} repeats or belongs to another file")
         if not sql:
             raise ValueError(f"{stem}.sql: {name} lacks its description or its SQL")
         # psycopg reads a statement of more than 4096 characters anew each time.
-        found[name] = _INDENTATION.sub("\n", sql)
-    return found
+        queries[name] = _INDENTATION.sub("\n", sql)
+    return queries
 
 
 class Queries:

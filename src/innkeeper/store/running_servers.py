@@ -43,14 +43,14 @@ def forget(server: RunningServer) -> None:
 
 def running() -> list[RunningServer]:
     """The servers that run now, by folder; what killed ones left is passed over."""
-    found = []
+    servers = []
     with suppress(OSError):
         for path in sorted(_home().glob("*.json")):
             with suppress(OSError, msgspec.DecodeError):
                 server = msgspec.json.decode(path.read_bytes(), type=RunningServer)
                 if DataFolder(Path(server.data)).is_owned():
-                    found.append(server)
-    return sorted(found, key=lambda server: server.data)
+                    servers.append(server)
+    return sorted(servers, key=lambda server: server.data)
 
 
 def _home() -> Path:

@@ -21,7 +21,7 @@ from innkeeper.errors import OperatorError
 from innkeeper.store.database import with_options
 
 Connection = psycopg.AsyncConnection[DictRow]
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 
 _PATIENCE_SECONDS: Final = 300.0
 _PAUSE_SECONDS: Final = 0.2
@@ -41,7 +41,7 @@ WHERE backend_xmin IS NOT NULL AND age(backend_xmin) > age(%s::text::xid)
 """
 
 
-async def scrub(dsn: str, told: Told) -> dict[str, int]:
+async def scrub(dsn: str, report: Report) -> dict[str, int]:
     """Rewrite tables and statistics, then remove the log; how many tables and segments.
 
     Tables are locked one after the other while each is written again. Raises OperatorError
@@ -52,9 +52,9 @@ async def scrub(dsn: str, told: Told) -> dict[str, int]:
             with_options(dsn), autocommit=True, row_factory=dict_row
         ) as connection:
             await _check(connection)
-            await _await_old(connection, told)
-            tables = await _rewrite(connection, told)
-            segments = await _remove_log(connection, told)
+            await _await_old(connection, report)
+            tables = await _rewrite(connection, report)
+            segments = await _remove_log(connection, report)
             return {"tables": tables, "segments": segments}
     except psycopg.Error as error:
         reason = " ".join(str(error).split())
@@ -69,7 +69,7 @@ async def _check(connection: Connection) -> None:
         )
 
 
-async def _await_old(connection: Connection, told: Told) -> None:
+async def _await_old(connection: Connection, report: Report) -> None:
     """Wait for transactions that still see deleted rows, which would be kept for them."""
     row = await _one(connection, "SELECT pg_current_xact_id()::text AS now")
     deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -79,16 +79,16 @@ async def _await_old(connection: Connection, told: Told) -> None:
             return
         if time.monotonic() > deadline:
             raise OperatorError("A transaction that began long ago is still open: end it first.")
-        told("waiting for older transactions")
+        report("waiting for older transactions")
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _rewrite(connection: Connection, told: Told) -> int:
+async def _rewrite(connection: Connection, report: Report) -> int:
     cursor = await connection.execute(_TABLES)
     tables = await cursor.fetchall()
     for row in tables:
         name = sql.Identifier(row["schema"], row["name"])
-        told(f"rewriting {row['schema']}.{row['name']}")
+        report(f"rewriting {row['schema']}.{row['name']}")
         await connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(name))
     for catalogue in _STATISTICS:
         statistics = sql.Identifier("pg_catalog", catalogue)
@@ -96,7 +96,7 @@ async def _rewrite(connection: Connection, told: Told) -> int:
     return len(tables)
 
 
-async def _remove_log(connection: Connection, told: Told) -> int:
+async def _remove_log(connection: Connection, report: Report) -> int:
     """Use up every segment of the log that is there now, and remove instead of recycling it."""
     # What was written so far is in the tables from here on.
     await connection.execute("ALTER SYSTEM SET wal_recycle = off")
@@ -106,7 +106,7 @@ async def _remove_log(connection: Connection, told: Told) -> int:
         old = {row["name"] for row in await _segments(connection)}
         left = set(old)
         for _ in range(_MOST_SEGMENTS):
-            told(f"removing the log, {len(left)} segments left")
+            report(f"removing the log, {len(left)} segments left")
             # A segment that was to be used again holds old bytes until it is: a switch fills it.
             await connection.execute("SELECT pg_logical_emit_message(false, 'scrub', '')")
             await connection.execute("SELECT pg_switch_wal()")

@@ -286,7 +286,7 @@ class Work:
         """Whether a transaction is held already, which has its snapshot by now."""
         return self._open
 
-    async def in_turn(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
+    async def in_turn(self, *queries: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
         """Every row of several queries with their parameters, in one round trip.
 
         One runs after the other, and sees what was committed before it began.
@@ -295,7 +295,7 @@ class Work:
             async with self.connection.pipeline():
                 cursors = [
                     await self.connection.execute(self._queries.text(query), params)
-                    for query, params in asked
+                    for query, params in queries
                 ]
             return [await cursor.fetchall() for cursor in cursors]
         except (psycopg.Error, UnicodeEncodeError) as error:
