@@ -218,7 +218,7 @@ def test_a_webhook_is_made_and_deleted(page, segment) -> None:
     assert page.get_by_text("https://hooks.example.com/in").first.is_visible()
     page.get_by_role("button", name="Delete…").click()
     page.locator("dialog[open]").get_by_role("button", name="Delete", exact=True).click()
-    page.get_by_text("The address is told no more.").wait_for()
+    page.get_by_text("The webhook was deleted.").wait_for()
 
 
 def test_an_oauth_key_opens_exports_until_it_is_revoked(page, shop) -> None:

@@ -9,7 +9,7 @@ from visiting import Person
 
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import MAX_LINE, Unreadable, check_gzip, chunks, lines
-from innkeeper.web.ui.imports import TRIED_BYTES
+from innkeeper.web.ui.imports import DRY_RUN_BYTES
 
 
 def uploaded(owner: Person, file: bytes, name: str) -> str:
@@ -52,7 +52,7 @@ def test_s4_try_tells_of_records_that_are_too_long(owner: Person) -> None:
     path = uploaded(owner, gzip.compress(file), "a.csv.gz")
     status, page = tried(owner, path)
     assert status == 400
-    assert f"longer than {TRIED_BYTES:,} bytes" in page
+    assert f"longer than {DRY_RUN_BYTES:,} bytes" in page
     assert "--dry-run" in page
 
 

@@ -339,8 +339,8 @@ def test_s1_files_are_read_while_they_are_sent(
     owner: Person, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S1: two records at a time, however many there are, each time with a connection of its own."""
-    monkeypatch.setattr(downloads, "READ_TOGETHER", 2)
-    monkeypatch.setattr(timeline, "READ_TOGETHER", 2)
+    monkeypatch.setattr(downloads, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(timeline, "READ_AT_ONCE", 2)
     read: list[int] = []
     list_all = order_items.list_
 

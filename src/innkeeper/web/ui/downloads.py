@@ -18,7 +18,7 @@ from innkeeper.web.ui.bounded import plain
 from innkeeper.web.ui.rendering import HEADERS
 from innkeeper.wire.json_text import encode
 
-READ_TOGETHER: Final = 10
+READ_AT_ONCE: Final = 10
 """Records that a streamed file reads at a time: each may be as large as a body may be."""
 _BLOCK_BYTES: Final = 64 * 1024
 
@@ -36,17 +36,17 @@ def file(name: str, content: bytes | str, media_type: str = "application/json") 
 
 @dataclass(frozen=True, slots=True)
 class StreamedObject:
-    """A JSON object that is read while it is sent: never all of it is in memory."""
+    """A JSON object that is read while it is sent, so that memory never holds all of it."""
 
     members: Callable[[], Record]
-    """Returns the first members, as the visitor may see them; runs off the event loop."""
+    """Function that returns the first members, as the visitor may see them; runs in a thread."""
     lists: Mapping[str, Callable[[], AsyncIterator["StreamedObject"]]] = field(default_factory=dict)
     """The other members, each with the function that reads its elements."""
 
 
 def streamed_json_file(name: str, slots: Limiter, whole: StreamedObject) -> Response:
-    """An object as a JSON file. Its lists are read without the connection of the request: each
-    read takes one of its own, and returns it before what was read is sent."""
+    """Return an object as a JSON file. Its lists are read without the request's connection: each
+    read takes one of its own, and releases it before the response sends the result."""
 
     async def open_body() -> Body:
         return _blocks(whole)
@@ -57,29 +57,29 @@ def streamed_json_file(name: str, slots: Limiter, whole: StreamedObject) -> Resp
 async def read_pages(
     lend: Lend, list_: Callable[[Work, PageRequest], Awaitable[Page]]
 ) -> AsyncIterator[Record]:
-    """The records of a list, read a few at a time."""
+    """Yield the records of a list, read `READ_AT_ONCE` at a time."""
     offset, total = 0, 1
     while offset < total:
         async with lend() as work:
-            page = await list_(work, PageRequest(offset, READ_TOGETHER))
+            page = await list_(work, PageRequest(offset, READ_AT_ONCE))
         for record in page.items:
             yield record
-        offset, total = offset + READ_TOGETHER, page.total
+        offset, total = offset + READ_AT_ONCE, page.total
 
 
 async def read_extensions(lend: Lend, kind: Extensions, parent: UUID) -> AsyncIterator[Record]:
-    """The data extensions of a parent, read one by one."""
+    """Yield the data extensions of a parent, read one by one."""
     async with lend() as work:
         refs = await kind.refs_of(work, parent)
     for ref in refs:
         async with lend() as work:
-            found = await kind.by_ref(work, parent, ref)
-        if found is not None:
-            yield found
+            extension = await kind.by_ref(work, parent, ref)
+        if extension is not None:
+            yield extension
 
 
 async def _blocks(whole: StreamedObject) -> Body:
-    """The text of an object in blocks."""
+    """Yield the text of an object in blocks."""
     block = bytearray()
     async for piece in _pieces(whole):
         block += piece

@@ -1,4 +1,4 @@
-"""Settings of identity: the rules in their order, a preview of what others would merge, jobs."""
+"""Settings, identity rules: the rules in their order, a preview of changed rules, jobs, guards."""
 
 from typing import Any, Final
 
@@ -21,22 +21,22 @@ GUARDS: Final = "guards"
 
 
 async def show(
-    visit: Visit, wanted: list[IdentityRule] | None = None, preview: Any = None
+    visit: Visit, typed: list[IdentityRule] | None = None, preview: Any = None
 ) -> Response:
-    """The rules in force, or those that were typed with what they would do."""
+    """Show the rules in force, or the typed rules with a preview of their effect."""
     book = await rule_settings.read_rules(visit.work)
     in_force = list(book.rules)
     of_guards = visit.form_text("action") == GUARDS
-    if wanted is None and visit.fault is not None and not of_guards:
+    if typed is None and visit.fault is not None and not of_guards:
         rows = _form_rows(visit)
     else:
-        rows = [_row(rule) for rule in (in_force if wanted is None else wanted)]
+        rows = [_row(rule) for rule in (in_force if typed is None else typed)]
     jobs = await rule_settings.list_jobs(visit.work, PageRequest(limit=5))
     return visit.show(
         "settings_rules.html",
         tabs=TABS,
         rows=rows,
-        is_changed=wanted is not None and wanted != in_force,
+        is_changed=typed is not None and typed != in_force,
         preview=_veiled(visit, preview),
         version=str(book.version),
         differing=_differing(
@@ -51,31 +51,31 @@ async def show(
 
 
 async def change(visit: Visit) -> Response:
-    """Preview typed rules, or put them in force, merging existing guests or not; or change what
-    guards go by."""
+    """Preview typed rules, put them in force with or without merging existing guests, or change the
+    guards."""
     if visit.form_text("action") == GUARDS:
         return await _change_guards(visit)
     body = [_body(row) for row in _form_rows(visit)]
-    wanted = read_rules({"rules": body}) or []
+    rules = read_rules({"rules": body}) or []
     action = visit.form_text("action")
     if action == "preview":
-        return await show(visit, wanted, await rule_changes.preview(visit.work, wanted))
+        return await show(visit, rules, await rule_changes.preview(visit.work, rules))
     if action == "apply":
-        await rule_settings.apply_rules(visit.work, wanted, visit.expected)
+        await rule_settings.apply_rules(visit.work, rules, visit.expected)
         note = "The rules are in force. Existing guests are being merged in the background."
     else:
-        await rule_settings.replace_rules(visit.work, wanted, visit.expected)
+        await rule_settings.replace_rules(visit.work, rules, visit.expected)
         note = "The rules are in force for what arrives from now on."
     return visit.go("/settings/identity-rules", note)
 
 
 async def _change_guards(visit: Visit) -> Response:
-    """Put the limit, the country and the list that were typed in force."""
-    sent = _form_guards(visit)
-    limit = sent["group_limit"]
+    """Store the guards of the form: limit, country and list of values; raises `Invalid`."""
+    guards = _form_guards(visit)
+    limit = guards["group_limit"]
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
         raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
-    changes = {**sent, "group_limit": int(limit), "region": sent["region"] or None}
+    changes = {**guards, "group_limit": int(limit), "region": guards["region"] or None}
     await rule_settings.set_guards(visit.work, changes, visit.expected)
     return visit.go("/settings/identity-rules", "The guards are in force.")
 
@@ -95,13 +95,13 @@ def _differing(
     of_guards: bool,
     guards: Record,
 ) -> list[tuple[str, str, str]]:
-    """(what, as typed, as stored) of what differs from what is in force."""
+    """List the differences from what is in force: (name, as typed, as stored)."""
     if of_guards:
-        sent = _form_guards(visit)
+        typed = _form_guards(visit)
         pairs = [
-            ("Most guests", str(sent["group_limit"]), str(guards["group_limit"])),
-            ("Country", sent["region"] or "", guards["region"] or ""),
-            ("Values", ", ".join(sent["never"]), ", ".join(guards["never"])),
+            ("Most guests", str(typed["group_limit"]), str(guards["group_limit"])),
+            ("Country", typed["region"] or "", guards["region"] or ""),
+            ("Values", ", ".join(typed["never"]), ", ".join(guards["never"])),
         ]
     else:
         stored = [_row(rule) for rule in in_force]
@@ -117,7 +117,7 @@ def _differing(
 
 
 def _row(rule: IdentityRule) -> dict[str, str]:
-    """A rule as its form shows it: conditions separated by commas."""
+    """Convert a rule to its row in the form: conditions separated by commas."""
     parts = [
         each.provider if each.provider is not None else f"{FIELD}{_camel(each.field or '')}"
         for each in rule.conditions
@@ -146,7 +146,7 @@ def _body(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _veiled(visit: Visit, preview: Record | None) -> Record | None:
-    """A preview with the values masked for those who may not see them."""
+    """Mask the values in a preview for visitors who may not see personal data."""
     if preview is None or visit.personal:
         return preview
     for group in [*preview["largest"], *preview["samples"]]:

@@ -1,6 +1,6 @@
-"""Files that people upload to be imported: kept, looked into, mapped column by column.
+"""Files uploaded for an import: store them, read samples, map their columns.
 
-Nothing here asks the database; what blocks runs in threads.
+Nothing here uses the database; callers run the functions in threads, since they block.
 """
 
 import io
@@ -28,19 +28,19 @@ from innkeeper.wire.bulk.suggestion import suggested_parts
 from innkeeper.wire.naming import camel
 
 SAMPLE: Final = 200
-"""Rows that a suggestion looks at."""
+"""Rows that a suggested mapping is based on."""
 SAMPLE_ROWS: Final = 3
 MOST_COLUMNS: Final = 200
-"""Columns that a page lets choose; others become what is suggested."""
+"""Most columns in the form; the others get their suggested targets."""
 HEAD_BYTES: Final = 1 << 20
-"""Of a file that a page looks into: its first rows are in it."""
+"""Bytes at the start of a file that a page reads for its first rows."""
 EVENT_TARGETS: Final = ("type", "channel", "pos", "browser_id", "requested_at", "page", "email")
 _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file that has arrived."""
+    """A stored upload: its description, MD5 and size in bytes."""
 
     about: dict[str, Any]
     checksum: str
@@ -49,7 +49,7 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The first rows of a table; of a file of JSON lines, its first values."""
+    """The first rows of a table, or the first values of a file of JSON lines."""
 
     columns: list[str]
     rows: list[dict[str, Any]]
@@ -57,22 +57,22 @@ class Sample:
 
 @dataclass(slots=True)
 class PreviewColumn:
-    """A column as the form shows it."""
+    """A column in the form."""
 
     name: str
     targets: str
-    """What it becomes, joined by commas; nothing when it is not imported."""
+    """Its targets, separated by commas; empty when it is not imported."""
     form: str
-    """How its dates are written."""
+    """The format of its dates."""
     examples: list[str] = field(default_factory=list)
     is_date: bool = False
 
 
-def keep(files: Files, name: str, source: IO[bytes], filename: str) -> UploadedFile:
-    """Keep an uploaded file; raises BadRequest for one that cannot be an import."""
+def store_upload(files: Files, name: str, source: IO[bytes], filename: str) -> UploadedFile:
+    """Store an uploaded file; raises BadRequest when its format is unknown or it is empty."""
     form, _ = guessed_format(filename)
     if form is None:
-        raise BadRequest("Nothing tells what this file is: call it .csv, .ndjson or .parquet.")
+        raise BadRequest("The file's format is unknown. Name it .csv, .ndjson or .parquet.")
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
     with files.staged() as staged:
         while block := source.read(_BLOCK):
@@ -93,9 +93,9 @@ def keep(files: Files, name: str, source: IO[bytes], filename: str) -> UploadedF
 
 
 @contextmanager
-def opened(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[bytes] | Path]:
-    """A kept file as `Layout.chunks` takes it; raises BadRequest where it cannot be read, unless
-    its reader set a limit."""
+def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[bytes] | Path]:
+    """Open a stored upload for `Layout.chunks`; raises BadRequest when it cannot be read, and
+    `TooLong` past the limit of its reader."""
     try:
         with files.local(name) as path:
             if about["format"] == "parquet":
@@ -108,12 +108,12 @@ def opened(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[byt
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
     except FileNotFoundError:
-        raise BadRequest("The file is not kept any more: upload it again.") from None
+        raise BadRequest("The file was deleted. Upload it again.") from None
 
 
-def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
-    """The first rows."""
-    with opened(files, name, about) as source:
+def read_sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
+    """Read the first rows of an upload; raises BadRequest when it cannot be read."""
+    with open_upload(files, name, about) as source:
         if isinstance(source, Path):
             rows = [
                 batch_records.json_value(text) for _, text in islice(parquet_rows(source), SAMPLE)
@@ -121,20 +121,20 @@ def sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
             return Sample(parquet_columns(source), rows)
         stream = _head(expanded(source))
         if about["format"] == "ndjson":
-            found = []
+            records = []
             for _, text in islice(lines(stream), SAMPLE_ROWS):
                 try:
-                    found.append(batch_records.json_of(text))
+                    records.append(batch_records.json_of(text))
                 except RecordRejected:
-                    found.append({"": "not a JSON object"})
-            return Sample([], found)
+                    records.append({"": "not a JSON object"})
+            return Sample([], records)
         encoding = encoding_of(files, name)
         table = [row for _, row in islice(csv_rows(stream, encoding=encoding), SAMPLE)]
         return Sample(list(table[0]) if table else [], table)
 
 
 def _head(stream: IO[bytes]) -> IO[bytes]:
-    """The first whole lines of a stream; raises `Unreadable` where the first is too long."""
+    """Read the first whole lines of a stream; raises `Unreadable` when the first is too long."""
     with readable():
         head = stream.read(HEAD_BYTES)
     if len(head) == HEAD_BYTES:
@@ -146,7 +146,7 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
 
 
 def encoding_of(files: Files, name: str) -> str:
-    """UTF-8, or what Windows wrote where that cannot be."""
+    """Return the encoding of a text file: UTF-8 with or without BOM, else Windows-1252."""
     with files.local(name) as path, path.open("rb") as stream:
         start = expanded(stream).read(_BLOCK)
     try:
@@ -157,15 +157,15 @@ def encoding_of(files: Files, name: str) -> str:
 
 
 def first_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
-    """What each column seems to be."""
-    told = suggested_parts(holds, table.columns, table.rows)
-    return mapping_of(holds, {**told, "encoding": encoding})
+    """Suggest a mapping of the columns by their names and sample rows."""
+    parts = suggested_parts(holds, table.columns, table.rows)
+    return mapping_of(holds, {**parts, "encoding": encoding})
 
 
 def form_mapping(
     holds: str, table: Sample, form: Mapping[str, Any], first: ColumnMapping
 ) -> ColumnMapping:
-    """The mapping that the form tells; raises OperatorError for a target that does not exist."""
+    """Read the mapping of the form; raises OperatorError for a target that does not exist."""
     columns, formats = {}, {}
     for column in table.columns[MOST_COLUMNS:]:
         if column in first.columns:
@@ -176,20 +176,20 @@ def form_mapping(
         targets = str(form.get(f"c{number}") or "")
         if column and targets:
             columns[column] = targets.split(",")
-            if written := str(form.get(f"f{number}") or "").strip():
-                formats[column] = written
+            if date_format := str(form.get(f"f{number}") or "").strip():
+                formats[column] = date_format
     types = {
         column: kind
         for column, kind in first.types.items()
         if any(target.startswith("extensions.") for target in columns.get(column, ()))
     }
-    told = {"columns": columns, "formats": formats, "types": types, "encoding": first.encoding}
-    return mapping_of(holds, told)
+    parts = {"columns": columns, "formats": formats, "types": types, "encoding": first.encoding}
+    return mapping_of(holds, parts)
 
 
 def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[PreviewColumn]:
-    """The rows of the form."""
-    found = []
+    """Return the columns of the form, each with its targets and examples."""
+    columns = []
     for name in table.columns[:MOST_COLUMNS]:
         targets = mapping.columns.get(name, ())
         examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
@@ -199,16 +199,18 @@ def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Previe
             any(isinstance(kind_of(holds, target), Instant | Day) for target in targets)
             and holds != "events"
         )
-        found.append(column)
-    return found
+        columns.append(column)
+    return columns
 
 
 def targets_of(
     holds: str, column: PreviewColumn, providers: list[str]
 ) -> list[tuple[str, list[str]]]:
-    """(heading, targets) that a column may become; each as the form sends it."""
-    spelt = camel("_".join("".join(c if c.isalnum() else " " for c in column.name).split()).lower())
-    spelt = spelt if spelt.isascii() and spelt else "column"
+    """List the targets that a column may have, in the form's spelling: (heading, targets)."""
+    extension_name = camel(
+        "_".join("".join(c if c.isalnum() else " " for c in column.name).split()).lower()
+    )
+    extension_name = extension_name if extension_name.isascii() and extension_name else "column"
     if holds == "events":
         groups = [("Members of the event", list(dict.fromkeys((column.name, *EVENT_TARGETS))))]
     else:
@@ -221,9 +223,9 @@ def targets_of(
         contact += [f"contact.identifiers.{each}" for each in providers]
         groups.append(("Its contact", contact))
     if holds != "events":
-        groups.append(("Data extension", [f"extensions.ext.{spelt}"]))
-    known = {target for _, targets in groups for target in targets}
-    if column.targets and column.targets not in known:
+        groups.append(("Data extension", [f"extensions.ext.{extension_name}"]))
+    offered = {target for _, targets in groups for target in targets}
+    if column.targets and column.targets not in offered:
         groups.insert(0, ("Suggested", [column.targets]))
     return groups
 
@@ -237,27 +239,27 @@ def _fields(of: str, holds: str) -> list[str]:
 
 
 def preview(holds: str, table: Sample, mapping: ColumnMapping | None) -> list[Record]:
-    """What the first rows become."""
+    """Map the first rows; a row that cannot be mapped has only `refused`, the reason."""
     if mapping is None:
         return table.rows[:SAMPLE_ROWS]
-    found: list[Record] = []
+    records: list[Record] = []
     for row in table.rows[:SAMPLE_ROWS]:
         try:
-            found.append(mapping.value(holds, row))
+            records.append(mapping.value(holds, row))
         except Unfit as unfit:
-            found.append({"refused": str(unfit)})
-    return found
+            records.append({"refused": str(unfit)})
+    return records
 
 
 def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | None) -> Layout:
-    """How the file is made."""
+    """Return the layout of the file for the reader of batches."""
     return Layout(holds, about["format"], about["compressed"], mapping)
 
 
 def first_chunks(
     layout: Layout, source: IO[bytes] | Path, limit: int
 ) -> Iterator[Chunk[BatchRecord]]:
-    """The records in the first `limit` bytes of a file's text; then raises `TooLong`."""
+    """Read the records in the first `limit` bytes of a file's text; then raise `TooLong`."""
     if isinstance(source, Path):
         return layout.chunks(source)
     text = expanded(source)

@@ -1,4 +1,4 @@
-"""Imports: upload a file, say which column is what, try it, apply it, fetch what was refused."""
+"""Screens of imports: upload a file, map its columns, dry run, import, rejected records."""
 
 import csv
 import io
@@ -37,47 +37,51 @@ from innkeeper.wire.bulk.mapping import ColumnMapping
 Result = TypeVar("Result")
 
 HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
-TRIED: Final = 10_000
-"""Records that a dry run of the screens looks at; `innkeeper import --dry-run` takes them all."""
-TRIED_BYTES: Final = 64 << 20
-"""Bytes of their text, expanded, that it looks at."""
-SENT_ACTIONS: Final = {"start": "Import it", "discard": "Throw it away", "try": "Try it"}
-REFUSED: Final = 20
-"""Refused records that a page shows."""
+DRY_RUN_RECORDS: Final = 10_000
+"""Most records in a dry run of the screens; `innkeeper import --dry-run` takes all."""
+DRY_RUN_BYTES: Final = 64 << 20
+"""Most bytes of their text, decompressed, in a dry run of the screens."""
+ACTION_LABELS: Final = {"start": "Import it", "discard": "Throw it away", "try": "Try it"}
+REJECTS_SHOWN: Final = 20
+"""Most rejected records in a page."""
 
 
-async def every(visit: Visit) -> Response:
-    """What was imported lately, and the form for another file."""
+async def show_all(visit: Visit) -> Response:
+    """List the latest imports, with the form to upload a file."""
     page = await batches.list_(visit.work, envelopes=False, limit=PAGE_SIZE, offset=visit.offset)
     return visit.show("imports.html", page=page, holds=HOLDS)
 
 
 async def upload(visit: Visit) -> Response:
-    """Keep a file; nothing of it is applied yet."""
-    sent, holds = visit.form.get("file"), cast(batches.Holds, visit.form_text("holds"))
+    """Store a file, without importing it yet."""
+    upload_file, holds = visit.form.get("file"), cast(batches.Holds, visit.form_text("holds"))
     if holds not in dict(HOLDS):
         raise BadRequest("Say what the file holds.")
-    if not isinstance(sent, UploadFile) or not sent.filename:
+    if not isinstance(upload_file, UploadFile) or not upload_file.filename:
         raise BadRequest("Choose a file.")
     ref, files = uuid4(), Files.of(visit.settings)
     name = batches.upload_name(visit.workspace, ref)
-    kept = await _in_thread(visit, import_files.keep, files, name, sent.file, sent.filename)
-    await imports.create(visit.work, holds, kept.about, kept.checksum, kept.size, ref=ref)
+    stored = await _in_thread(
+        *(visit, import_files.store_upload, files, name, upload_file.file, upload_file.filename)
+    )
+    await imports.create(visit.work, holds, stored.about, stored.checksum, stored.size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
 
-async def _in_thread(visit: Visit, act: Callable[..., Result], *given: Any) -> Result:
-    """Do something with a file that may take long, while others use the connection."""
+async def _in_thread(visit: Visit, act: Callable[..., Result], *arguments: Any) -> Result:
+    """Run a slow function on a file in a thread; the connection is released meanwhile."""
     async with visit.work.released(), visit.work.limits.import_files:
-        return await anyio.to_thread.run_sync(act, *given)
+        return await anyio.to_thread.run_sync(act, *arguments)
 
 
-async def one(visit: Visit, tried: Record | None = None) -> Response:
-    """An import: its mapping while it waits, then how far it is and what was refused."""
+async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
+    """Show an import: its mapping before it starts, then its progress and rejected records."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     if row["state"] == batches.UPLOADING and row["about"].get("name"):
-        return await _mapping_page(visit, row, tried)
-    failures = [each async for each in _some(batches.failures(visit.work, row["ref"]), REFUSED)]
+        return await _mapping_page(visit, row, dry_run)
+    failures = [
+        each async for each in _first_items(batches.failures(visit.work, row["ref"]), REJECTS_SHOWN)
+    ]
     return visit.show(
         "import.html",
         row=row,
@@ -88,26 +92,26 @@ async def one(visit: Visit, tried: Record | None = None) -> Response:
 
 
 def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
-    """(column, as sent, as stored) of a mapping that came after another one was stored."""
+    """List what an outdated form would change: (column, as typed, as stored)."""
     if not visit.is_outdated:
         return []
     stored = (row["about"].get("mapping") or {}).get("columns") or {}
-    rows = [("The import", SENT_ACTIONS.get(visit.form_text("action"), ""), import_state(row))]
-    for at in range(import_files.MOST_COLUMNS):
-        column = visit.form_text(f"n{at}")
-        sent, kept = visit.form_text(f"c{at}"), stored.get(column) or []
-        kept = ",".join(kept) if isinstance(kept, list) else str(kept)
-        if column and sent != kept:
-            rows.append((column, _target_said(sent), _target_said(kept)))
+    rows = [("The import", ACTION_LABELS.get(visit.form_text("action"), ""), import_state(row))]
+    for number in range(import_files.MOST_COLUMNS):
+        column = visit.form_text(f"n{number}")
+        typed, targets = visit.form_text(f"c{number}"), stored.get(column) or []
+        targets = ",".join(targets) if isinstance(targets, list) else str(targets)
+        if column and typed != targets:
+            rows.append((column, _target_text(typed), _target_text(targets)))
     return rows
 
 
-def _target_said(targets: str) -> str:
+def _target_text(targets: str) -> str:
     return target_words(targets) if targets else "Not imported"
 
 
-async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Response:
-    table, mapping, wrong = await _mapped(visit, row)
+async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Response:
+    table, mapping, wrong = await _read_mapping(visit, row)
     holds = row["holds"]
     columns = [] if mapping is None else import_files.columns_of(holds, table, mapping)
     if not visit.personal:
@@ -124,120 +128,123 @@ async def _mapping_page(visit: Visit, row: Record, tried: Record | None) -> Resp
         all_columns=len(table.columns),
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
         preview=import_files.preview(holds, table, mapping) if visit.personal else None,
-        tried=tried,
+        tried=dry_run,
         wrong=wrong,
     )
 
 
-async def _mapped(
+async def _read_mapping(
     visit: Visit, row: Record
 ) -> tuple[import_files.Sample, ColumnMapping | None, str]:
-    """The file's first rows, the mapping of the form or the suggested one, what is wrong."""
+    """Return the file's first rows, the mapping of the form, else the suggested one, and what is
+    wrong with the form."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     about, holds = row["about"], row["holds"]
-    table = await _in_thread(visit, import_files.sample, files, name, about)
+    table = await _in_thread(visit, import_files.read_sample, files, name, about)
     if about["format"] == "ndjson":
         return table, None, ""
     encoding = "utf-8-sig"
     if about["format"] == "csv":
         encoding = await _in_thread(visit, import_files.encoding_of, files, name)
-    # Of thousands of columns: off the event loop.
+    # A file may have thousands of columns: off the event loop.
     first = await _in_thread(visit, import_files.first_mapping, holds, table, encoding)
     if "c0" not in visit.form:
         return table, first, ""
     try:
-        sent = await _in_thread(
+        mapping = await _in_thread(
             *(visit, import_files.form_mapping, holds, table, visit.form, first)
         )
-        return table, sent, ""
+        return table, mapping, ""
     except OperatorError as error:
         return table, first, str(error)
 
 
 async def _providers(visit: Visit) -> list[str]:
-    """Identifier providers that identity rules look at."""
+    """List the identifier providers of the identity rules, then `email` and `CRM`."""
     book = await rulebook.current(visit.work)
-    found = (
+    of_rules = (
         condition.provider
         for rule in book.rules
         for condition in rule.conditions
         if condition.provider
     )
-    return list(dict.fromkeys([*found, "email", "CRM"]))
+    return list(dict.fromkeys([*of_rules, "email", "CRM"]))
 
 
-async def act(visit: Visit) -> Response:
-    """Look again, try, begin, or give up."""
+async def run_action(visit: Visit) -> Response:
+    """Preview a mapping, do a dry run, start the import, or discard the file."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     action, path = visit.form_text("action"), f"/imports/{row['ref']}"
     visit.check_version(version_of(row))
     if row["state"] != batches.UPLOADING:
-        raise BadRequest("This import was begun already.")
+        raise BadRequest("This import was started already.")
     if action == "discard":
         files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
         await imports.discard(visit.work, row["ref"], visit.expected)
         await _in_thread(visit, files.remove, name)
         return visit.go("/imports", "The file was thrown away. Nothing was imported.")
-    _, mapping, wrong = await _mapped(visit, row)
+    _, mapping, wrong = await _read_mapping(visit, row)
     if wrong or action == "preview":
-        return await one(visit)
+        return await show_one(visit)
     if mapping is not None and not mapping.columns:
         raise BadRequest("Say what at least one column is.")
     if action == "try":
-        return await one(visit, await _tried(visit, row, mapping))
+        return await show_one(visit, await _dry_run(visit, row, mapping))
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
     await imports.start(visit.work, row["ref"], {**row["about"], **layout.about()}, visit.expected)
     return visit.go(path)
 
 
-async def _tried(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
-    """What applying the first records would do; nothing of it is done."""
+async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
+    """Return what an import of the first records would do, without writing anything."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
-    records, outcomes, failures, failed = 0, dict[str, int](), list[Failure](), 0
-    whole = True
+    records, counts, failures, failed = 0, dict[str, int](), list[Failure](), 0
+    is_whole = True
 
-    async def told(tally: Outcomes, entries: Sequence[BatchRecord]) -> None:
+    async def count_chunk(outcomes: Outcomes, chunk: Sequence[BatchRecord]) -> None:
         nonlocal records, failed
-        records += len(entries)
-        failed += len(tally.failures)
-        failures.extend(tally.failures[: REFUSED - len(failures)])
-        for outcome, many in tally.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + many
+        records += len(chunk)
+        failed += len(outcomes.failures)
+        failures.extend(outcomes.failures[: REJECTS_SHOWN - len(failures)])
+        for outcome, count in outcomes.outcomes.items():
+            counts[outcome] = counts.get(outcome, 0) + count
 
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(visit.work.in_slot(visit.work.limits.import_files))
-            opening = import_files.opened(files, name, row["about"])
+            opening = import_files.open_upload(files, name, row["about"])
             async with visit.work.released():
                 source = await anyio.to_thread.run_sync(stack.enter_context, opening)
-            chunks = import_files.first_chunks(layout, source, TRIED_BYTES)
+            chunks = import_files.first_chunks(layout, source, DRY_RUN_BYTES)
             # Chunks are of a thousand records at most.
-            await imports.dry_run(visit.work, ahead(islice(chunks, TRIED // 1000)), told)
+            await imports.dry_run(
+                visit.work, ahead(islice(chunks, DRY_RUN_RECORDS // 1000)), count_chunk
+            )
     except TooLong:
-        whole = False
+        is_whole = False
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
-    shown = [
+    rejected = [
         {"line": one.line, "message": one.fault.message, "errors": list(one.fault.errors)}
         for one in failures
     ]
-    if not whole and not records:
+    if not is_whole and not records:
         raise BadRequest(
-            f"The first records are longer than {TRIED_BYTES:,} bytes: too long to be tried here. "
+            f"The first records are longer than {DRY_RUN_BYTES:,} bytes: too long to try here. "
             "`innkeeper import --dry-run` tries files of any size."
         )
     return {
         "records": records,
-        "whole": whole and records < TRIED,
-        "outcomes": outcomes,
+        "whole": is_whole and records < DRY_RUN_RECORDS,
+        "outcomes": counts,
         "failed": failed,
-        "failures": [_rejection_of(each) for each in shown],
+        "failures": [_rejection_of(each) for each in rejected],
     }
 
 
 def _rejection_of(failure: Record) -> Record:
-    """A refused record: its line, and why in words that name fields and never quote them."""
+    """Return a rejected record: its line, and reasons that name fields and quote no values."""
     return {
         "line": failure["line"],
         "reasons": list(failure["errors"]) or [failure["message"]],
@@ -245,15 +252,15 @@ def _rejection_of(failure: Record) -> Record:
 
 
 async def rejects(visit: Visit) -> Response:
-    """Every refused record as CSV: line and reason."""
+    """Return every rejected record as CSV: line and reason."""
     row = await imports.fetch(visit.work, visit.ref("import"))
     lend = partial(visit.database.work, visit.workspace, visit.work.actor)
 
-    async def opened() -> Body:
+    async def open_body() -> Body:
         return _reject_lines(lend, row["ref"])
 
     name = f"rejects-{row['ref']}.csv"
-    return Download(visit.database.limits.downloads, opened, "text/csv; charset=utf-8", name)
+    return Download(visit.database.limits.downloads, open_body, "text/csv; charset=utf-8", name)
 
 
 async def _reject_lines(lend: Lend, ref: UUID) -> Body:
@@ -261,8 +268,8 @@ async def _reject_lines(lend: Lend, ref: UUID) -> Body:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["line", "reason"])
     async for failure in batches.stream_failures(lend, ref):
-        told = _rejection_of(failure)
-        writer.writerow([told["line"], guarded("; ".join(map(str, told["reasons"])))])
+        rejection = _rejection_of(failure)
+        writer.writerow([rejection["line"], guarded("; ".join(map(str, rejection["reasons"])))])
         if text.tell() >= BLOCK_BYTES:
             yield text.getvalue().encode()
             text.seek(0)
@@ -270,7 +277,7 @@ async def _reject_lines(lend: Lend, ref: UUID) -> Body:
     yield text.getvalue().encode()
 
 
-async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
+async def _first_items(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
     number = 0
     async for row in rows:
         yield row
@@ -280,7 +287,7 @@ async def _some(rows: AsyncIterator[Any], most: int) -> AsyncIterator[Any]:
 
 
 PAGES: Final = (
-    PageRoute("/imports", every, upload, post_right=Right.IMPORTS, whole=False, uploads=True),
-    PageRoute("/imports/{import}", one, act, post_right=Right.IMPORTS, whole=False),
+    PageRoute("/imports", show_all, upload, post_right=Right.IMPORTS, whole=False, uploads=True),
+    PageRoute("/imports/{import}", show_one, run_action, post_right=Right.IMPORTS, whole=False),
     PageRoute("/imports/{import}/rejects", rejects, right=Right.IMPORTS),
 )

@@ -1,4 +1,4 @@
-"""Reports: questions about all guests, as charts, tables and CSV, in the reader's time zone."""
+"""Screens of reports: charts, tables and CSV of all guests, in a time zone of choice."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ TITLES: Final = {
     "merges": "Identity",
 }
 OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
-"""Report -> the column that makes a series of its own."""
+"""Report over time -> the column whose values are its series; empty for one series a column."""
 RANKINGS: Final = {"products": "currency", "pages": "", "guests": "", "funnel": ""}
 PRESETS: Final = ((30, "30 days"), (90, "90 days"), (365, "12 months"), (545, "18 months"))
 UNITS: Final = tuple((unit, f"By {unit}") for unit in reports.UNITS)
@@ -49,113 +49,114 @@ _LONGEST: Final = {
 _PARAMETERS: Final = ("from", "to", "timeZone", "interval", "currency", "limit", "steps")
 
 
-async def first(visit: Visit) -> Response:
-    """The first one."""
+async def show_first(visit: Visit) -> Response:
+    """Redirect to the first report."""
     return visit.go(f"/reports/{FIRST}")
 
 
 async def show(visit: Visit) -> Response:
-    """A report, with what may be chosen; the page asks for its rows once it is there."""
+    """Show a report and its parameters; the page requests its rows afterwards."""
     name = visit.request.path_params["report"]
-    asked = _parameters(visit, name)
+    parameters = _parameters(visit, name)
     fault = None
     try:
-        found = reports.describe(name, asked, most_periods=MOST_BARS)
+        report = reports.describe(name, parameters, most_periods=MOST_BARS)
         if visit.is_part:
-            rows = await reports.run(visit.work, name, asked, most_periods=MOST_BARS)
-            found = _veiled(visit, rows)
-            drawn = _drawn(name, found, asked.get("interval") or "day")
+            rows = await reports.run(visit.work, name, parameters, most_periods=MOST_BARS)
+            report = _veiled(visit, rows)
+            chart = _chart(name, report, parameters.get("interval") or "day")
         else:
-            drawn = {"kind": "waits"}
+            chart = {"kind": "waits"}
     except Invalid as invalid:
         fault = invalid
-        found, drawn = reports.describe(name, {}), {"kind": "refused"}
+        report, chart = reports.describe(name, {}), {"kind": "refused"}
     return visit.show(
         "report.html",
         400 if fault else 200,
         name=name,
         titles=[(each, TITLES.get(each, worded(each))) for each in _ordered()],
-        found=found,
+        found=report,
         fault=fault,
-        asked={**asked, "from": found["first_day"], "to": found["last_day"]},
-        spans=_spans(found),
+        asked={**parameters, "from": report["first_day"], "to": report["last_day"]},
+        spans=_spans(report),
         units=UNITS if name in OVER_TIME else (),
         zones=_zones(),
-        drawn=drawn,
-        csv={key: value for key, value in asked.items() if value},
+        drawn=chart,
+        csv={key: value for key, value in parameters.items() if value},
     )
 
 
 async def csv(visit: Visit) -> Response:
-    """The rows as a file."""
+    """Return the rows of a report as a CSV file."""
     name = visit.request.path_params["report"]
-    found = _veiled(visit, await reports.run(visit.work, name, _parameters(visit, name)))
-    days = f"{found['first_day']}-{found['last_day']}"
+    report = _veiled(visit, await reports.run(visit.work, name, _parameters(visit, name)))
+    days = f"{report['first_day']}-{report['last_day']}"
     headers = {
         "content-disposition": f'attachment; filename="{name}-{days}.csv"',
         "cache-control": "no-store",
     }
-    return Response(as_csv(found), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response(as_csv(report), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _veiled(visit: Visit, found: Record) -> Record:
-    """Addresses of pages may hold somebody's e-mail address."""
-    rows = found["rows"] if visit.personal else [masked_row(row) for row in found["rows"]]
-    return {**found, "rows": rows}
+def _veiled(visit: Visit, report: Record) -> Record:
+    """Mask a report for visitors who may not see personal data: URLs may hold e-mail addresses."""
+    rows = report["rows"] if visit.personal else [masked_row(row) for row in report["rows"]]
+    return {**report, "rows": rows}
 
 
 def _ordered() -> list[str]:
-    every = [name for name, _ in reports.list_reports()]
-    return sorted(every, key=lambda name: [*TITLES, name].index(name))
+    names = [name for name, _ in reports.list_reports()]
+    return sorted(names, key=lambda name: [*TITLES, name].index(name))
 
 
 def _parameters(visit: Visit, name: str) -> dict[str, str]:
-    asked = {key: visit.query_text(key).strip() for key in _PARAMETERS}
-    if name in OVER_TIME and not asked["interval"]:
-        asked["interval"] = "week"
-    return asked
+    parameters = {key: visit.query_text(key).strip() for key in _PARAMETERS}
+    if name in OVER_TIME and not parameters["interval"]:
+        parameters["interval"] = "week"
+    return parameters
 
 
-def _spans(found: Record) -> list[tuple[str, dict[str, str], bool]]:
-    """(text, query, whether it is the one shown) of usual spans that end today."""
+def _spans(report: Record) -> list[tuple[str, dict[str, str], bool]]:
+    """List preset spans that end today: (text, query, whether the report has this span)."""
     today = clock.now().date()
-    shown = found["first_day"], found["last_day"]
+    current = report["first_day"], report["last_day"]
     spans = []
     for days, text in PRESETS:
         span = (today - timedelta(days=days - 1)).isoformat(), today.isoformat()
         query = {"from": span[0], "to": span[1]}
-        spans.append((text, query, span == shown))
+        spans.append((text, query, span == current))
     return spans
 
 
 @cache
 def _zones() -> list[str]:
-    """Names of time zones that people live in."""
+    """List the names of time zones, without those that tzdata keeps for compatibility."""
     old = ("Etc/", "SystemV/", "US/", "Brazil/", "Canada/", "Chile/", "Mexico/")
-    known = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(old))
-    return ["UTC", *sorted(known)]
+    names = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(old))
+    return ["UTC", *sorted(names)]
 
 
-def _drawn(name: str, found: Record, unit: str) -> dict[str, Any]:
-    """What the page draws: kind, and what that kind of picture needs."""
-    if not found["rows"]:
+def _chart(name: str, report: Record, unit: str) -> dict[str, Any]:
+    """Return the chart of a report: its `kind`, and the members that this kind needs."""
+    if not report["rows"]:
         return {"kind": "nothing"}
     if name in OVER_TIME:
-        return _over_time(found, OVER_TIME[name], unit)
+        return _over_time(report, OVER_TIME[name], unit)
     if name in RANKINGS:
-        return _ranking(found, RANKINGS[name])
-    return {"retention": _retention, "rfm": _rfm}[name](found)
+        return _ranking(report, RANKINGS[name])
+    return {"retention": _retention, "rfm": _rfm}[name](report)
 
 
-def _over_time(found: Record, by: str, unit: str) -> dict[str, Any]:
-    """Bars over time: a chart a currency, since currencies are never added; else one."""
-    columns = found["columns"]
-    periods = _periods(found, unit)
+def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
+    """Return bars over time: a chart for each currency, since currencies are never added, else
+    one chart."""
+    columns = report["columns"]
+    periods = _periods(report, unit)
     labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
     if not by:
-        series = [(worded(each), _along(found, periods, each)) for each in columns[1:]]
-        return {"kind": "time", "labels": labels, "charts": [(worded(found["value"]), series)]}
-    sums = _series(found, columns.index(by))
+        series = [(worded(each), _column_values(report, periods, each)) for each in columns[1:]]
+        return {"kind": "time", "labels": labels, "charts": [(worded(report["value"]), series)]}
+    sums = _series(report, columns.index(by))
     names = sorted(sums, key=lambda name: -sum(sums[name].values()))
     if by != "currency" and len(names) > MOST_SERIES:
         other: dict[date, float] = defaultdict(float)
@@ -167,32 +168,32 @@ def _over_time(found: Record, by: str, unit: str) -> dict[str, Any]:
     series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
     if by == "currency":
         charts = [
-            (f"{worded(found['value'])}, {each}", [(each, values)]) for each, values in series
+            (f"{worded(report['value'])}, {each}", [(each, values)]) for each, values in series
         ]
     else:
-        charts = [(worded(found["value"]), series)]
+        charts = [(worded(report["value"]), series)]
     return {"kind": "time", "labels": labels, "charts": charts}
 
 
-def _series(found: Record, place: int) -> dict[str, dict[date, float]]:
-    """The values of each name in a column, by period."""
-    value = found["columns"].index(found["value"])
+def _series(report: Record, position: int) -> dict[str, dict[date, float]]:
+    """Return the values of each name in the column at `position`, by period."""
+    value = report["columns"].index(report["value"])
     sums: dict[str, dict[date, float]] = {}
-    for row in found["rows"]:
-        sums.setdefault(str(row[place] or "none"), {})[row[0]] = float(row[value] or 0)
+    for row in report["rows"]:
+        sums.setdefault(str(row[position] or "none"), {})[row[0]] = float(row[value] or 0)
     return sums
 
 
-def _along(found: Record, periods: Sequence[date], column: str) -> list[float]:
-    """A column's values, a number a period; 0 where there was nothing."""
-    place = found["columns"].index(column)
-    values = {row[0]: float(row[place] or 0) for row in found["rows"]}
+def _column_values(report: Record, periods: Sequence[date], column: str) -> list[float]:
+    """Return a column's values, one for each period; 0 for a period without a row."""
+    position = report["columns"].index(column)
+    values = {row[0]: float(row[position] or 0) for row in report["rows"]}
     return [values.get(at, 0.0) for at in periods]
 
 
-def _periods(found: Record, unit: str) -> list[date]:
-    """The first days of all periods between the days asked for."""
-    day, last = date.fromisoformat(found["first_day"]), date.fromisoformat(found["last_day"])
+def _periods(report: Record, unit: str) -> list[date]:
+    """List the first days of all periods from the report's first to its last day."""
+    day, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["last_day"])
     starts = [_start(day, unit)]
     while (following := _start(starts[-1] + _LONGEST[unit], unit)) <= last:
         starts.append(following)
@@ -207,28 +208,34 @@ def _start(day: date, unit: str) -> date:
     return day.replace(month=1, day=1) if unit == "year" else day
 
 
-def _ranking(found: Record, by: str) -> dict[str, Any]:
-    """(heading, [(what, value, per cent of the largest, the row by column)]) of each group."""
-    columns = found["columns"]
+def _ranking(report: Record, by: str) -> dict[str, Any]:
+    """Return the bars of each group: (heading, [(name, value, per cent of the largest, the row by
+    column)])."""
+    columns = report["columns"]
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in found["rows"]:
-        named = dict(zip(columns, row, strict=True))
-        groups.setdefault(str(named[by] or "") if by else "", []).append(named)
-    drawn = []
+    for row in report["rows"]:
+        by_column = dict(zip(columns, row, strict=True))
+        groups.setdefault(str(by_column[by] or "") if by else "", []).append(by_column)
+    ranked = []
     for group, rows in groups.items():
-        top = max((float(row[found["value"]] or 0) for row in rows), default=0) or 1
+        top = max((float(row[report["value"]] or 0) for row in rows), default=0) or 1
         bars = [
-            (row[columns[0]], row[found["value"]], 100 * float(row[found["value"]] or 0) / top, row)
+            (
+                row[columns[0]],
+                row[report["value"]],
+                100 * float(row[report["value"]] or 0) / top,
+                row,
+            )
             for row in rows
         ]
-        drawn.append((group, bars))
-    return {"kind": "ranking", "groups": drawn, "first": columns[0]}
+        ranked.append((group, bars))
+    return {"kind": "ranking", "groups": ranked, "first": columns[0]}
 
 
-def _retention(found: Record) -> dict[str, Any]:
-    """Rows of cohorts: (first day, guests, [share of each week, None where it is to come])."""
+def _retention(report: Record) -> dict[str, Any]:
+    """Return rows of cohorts: (first day, guests, [share of each week, None for future weeks])."""
     cohorts: dict[date, dict[int, tuple[int, float]]] = {}
-    for cohort, week, guests, share in found["rows"]:
+    for cohort, week, guests, share in report["rows"]:
         cohorts.setdefault(cohort, {})[int(week)] = (int(guests), float(share))
     today = clock.now().date()
     later = (share for weeks in cohorts.values() for week, (_, share) in weeks.items() if week)
@@ -247,10 +254,10 @@ def _retention(found: Record) -> dict[str, Any]:
     }
 
 
-def _rfm(found: Record) -> dict[str, Any]:
-    """Guests by recency (rows) and frequency (columns), with what they brought."""
+def _rfm(report: Record) -> dict[str, Any]:
+    """Return guests and revenue by recency (rows) and frequency (columns)."""
     cells: dict[tuple[int, int], list[float]] = {}
-    for recency, frequency, _, guests, revenue in found["rows"]:
+    for recency, frequency, _, guests, revenue in report["rows"]:
         cell = cells.setdefault((int(recency), int(frequency)), [0, 0.0])
         cell[0] += guests
         cell[1] += float(revenue or 0)
@@ -269,7 +276,7 @@ def _rfm(found: Record) -> dict[str, Any]:
 
 
 PAGES: Final = (
-    PageRoute("/reports", first),
+    PageRoute("/reports", show_first),
     PageRoute("/reports/{report}", show),
     PageRoute("/reports/{report}/csv", csv),
 )

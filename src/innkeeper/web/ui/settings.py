@@ -1,4 +1,4 @@
-"""Settings: points of sale, users, the workspace, the audit log."""
+"""Screens of settings: points of sale, users, the workspace, the audit log."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -32,20 +32,20 @@ TABS: Final = (
 
 
 async def points_of_sale(visit: Visit) -> Response:
-    """Where sessions and orders come from."""
-    found = await configuration.points_of_sale(visit.work)
+    """List the points of sale and their uses."""
+    rows = await configuration.points_of_sale(visit.work)
     uses = await usage.of_points_of_sale(visit.work)
     return visit.show(
         "settings_pos.html",
         tabs=TABS,
-        points=found,
+        points=rows,
         uses=uses,
         tokens={name: usage.token_of(each) for name, each in uses.items()},
     )
 
 
 async def change_point_of_sale(visit: Visit) -> Response:
-    """Create or delete one."""
+    """Create or delete a point of sale; raises `Invalid` with every problem."""
     name = visit.form_text("name")
     if visit.form_text("action") == "delete":
         uses = (await usage.of_points_of_sale(visit.work)).get(name, [])
@@ -73,16 +73,16 @@ async def change_point_of_sale(visit: Visit) -> Response:
 
 
 async def people(visit: Visit, link: str = "", who: str = "") -> Response:
-    """Who may log in; the link of somebody who was just invited, once."""
-    found = await users.list_all(visit.work)
-    named = [each for each in found if str(each["ref"]) == visit.form_text("user")]
+    """List the users; `link` is the one-time link of a user `who` was just invited, shown once."""
+    rows = await users.list_all(visit.work)
+    changed = [each for each in rows if str(each["ref"]) == visit.form_text("user")]
     return visit.show(
         "settings_users.html",
         tabs=TABS,
-        people=found,
-        differing=[row for each in named for row in _differing(visit, each)],
-        resend=users.version_of(named[0]) if named else "",
-        versions={each["ref"]: users.version_of(each) for each in found},
+        people=rows,
+        differing=[row for each in changed for row in _differing(visit, each)],
+        resend=users.version_of(changed[0]) if changed else "",
+        versions={each["ref"]: users.version_of(each) for each in rows},
         roles=[(role.value, role.value.capitalize()) for role in Role],
         about=ABOUT,
         own=[each["name"] for each in visit.workspaces if each["sandbox_of"] is None],
@@ -92,15 +92,16 @@ async def people(visit: Visit, link: str = "", who: str = "") -> Response:
 
 
 def _differing(visit: Visit, person: Record) -> list[tuple[str, str, str]]:
-    """(what, as sent, as stored) of what a form changes of somebody."""
+    """List what a form changes of a user: (name, as sent, as stored)."""
     every = "every workspace"
-    sent = every if visit.form_text("every") == "yes" else ", ".join(visit.form_texts("workspaces"))
+    is_every = visit.form_text("every") == "yes"
+    typed = every if is_every else ", ".join(visit.form_texts("workspaces"))
     stored = every if person["workspaces"] is None else ", ".join(person["workspaces"])
     access = {True: "no access", False: "may log in"}
     return [
         ("Who", person["email"], person["email"]),
         ("Role", visit.form_text("role"), person["role"]),
-        ("Workspaces", sent, stored),
+        ("Workspaces", typed, stored),
         (
             "Access",
             access[visit.form_text("disabled") == "yes"],
@@ -110,7 +111,7 @@ def _differing(visit: Visit, person: Record) -> list[tuple[str, str, str]]:
 
 
 async def change_people(visit: Visit) -> Response:
-    """Invite somebody, change a role, renew a link, take access away."""
+    """Invite a user, change a role or workspaces, renew a link, or withdraw access."""
     action, by = visit.form_text("action"), visit.person.giver
     memberships = None if visit.form_text("every") == "yes" else visit.form_texts("workspaces")
     if action == "invite":
@@ -141,14 +142,14 @@ async def change_people(visit: Visit) -> Response:
 
 
 async def workspace(visit: Visit) -> Response:
-    """The workspace, its sandbox, and emptying that."""
-    kept = visit.settings
+    """Show the workspace, its retention periods and its sandbox."""
+    limits = visit.settings
     return visit.show(
         "settings_workspace.html",
         tabs=TABS,
         retention=(
-            ("Visitors without orders", kept.visitor_retention_days, "visitor_retention_days"),
-            ("Batches and what failed in them", kept.batch_days, "batch_days"),
+            ("Visitors without orders", limits.visitor_retention_days, "visitor_retention_days"),
+            ("Batches and what failed in them", limits.batch_days, "batch_days"),
             ("Files of audience exports", export_runs.RETENTION.days, ""),
             ("Messages of webhooks", webhooks.RETENTION.days, ""),
         ),
@@ -156,7 +157,7 @@ async def workspace(visit: Visit) -> Response:
 
 
 async def reset(visit: Visit) -> Response:
-    """Empty a sandbox, once its name was typed."""
+    """Empty a sandbox when its name was typed; raises `BadRequest` otherwise."""
     name = visit.form_text("workspace")
     if not visit.is_sandbox or name != visit.workspace or visit.form_text("confirm") != name:
         raise BadRequest("Type the name of this sandbox to empty it.")
@@ -165,22 +166,22 @@ async def reset(visit: Visit) -> Response:
 
 
 async def log(visit: Visit) -> Response:
-    """Who changed what."""
-    chosen, page = await _audit_page(visit)
+    """Show the audit log, filtered by actor, action and subject."""
+    filters, page = await _audit_page(visit)
     words = await audit.list_filter_values(visit.work, visit.workspace)
     return visit.show(
         "settings_audit.html",
         tabs=TABS,
         page=page,
         words=words,
-        chosen=chosen,
+        chosen=filters,
         guests=await _guests(visit, page.items),
         changes=[_changes(visit, row) for row in page.items],
     )
 
 
 async def log_file(visit: Visit) -> Response:
-    """The rows of a page of the log with all of their values, as a file."""
+    """Return the rows of a page of the log, with their whole values, as a file."""
     _, page = await _audit_page(visit)
     rows = [
         {
@@ -196,41 +197,41 @@ async def log_file(visit: Visit) -> Response:
 
 
 async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
-    """What was chosen of the log, and the page of it that was asked for."""
-    chosen = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
+    """Return the filters of the request, and the page of the log that it selects."""
+    filters = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
     page = await audit.list_(
         visit.work,
         workspace=visit.workspace,
-        actor=chosen["actor"] or None,
-        action=chosen["action"] or None,
-        subject=chosen["subject"].strip() or None,
+        actor=filters["actor"] or None,
+        action=filters["action"] or None,
+        subject=filters["subject"].strip() or None,
         limit=PAGE_SIZE,
         offset=visit.offset,
     )
-    return chosen, page
+    return filters, page
 
 
 async def _guests(visit: Visit, rows: list[Record]) -> dict[str, Record]:
-    """The guests that rows are about and that are still there, by ref."""
+    """Fetch the subjects of rows that are guests and still exist, by ref."""
     refs = {UUID(row["subject"]) for row in rows if row["subject_kind"] == audit.GUEST}
-    found = await search.list_rows(visit.work, sorted(refs)) if refs else []
-    return {str(each["ref"]): visit.veil(each, Guest) for each in found}
+    guest_rows = await search.list_rows(visit.work, sorted(refs)) if refs else []
+    return {str(each["ref"]): visit.veil(each, Guest) for each in guest_rows}
 
 
 def _changes(visit: Visit, row: Record) -> list[tuple[str, Any, Any]]:
-    """(field, before, after) of a row, as this visitor may see them."""
-    shown = []
+    """List the changes of a row, as this visitor may see them: (field, before, after)."""
+    changes = []
     for name, values in (row["changes"] or {}).items():
         pair = values
         if row["subject_kind"] == audit.GUEST:
-            pair = [_as_of_guest(visit, name, value) for value in pair]
+            pair = [_veiled_value(visit, name, value) for value in pair]
         elif not visit.personal:
             pair = [masked_setting(name, value) for value in pair]
-        shown.append((name, *pair))
-    return shown
+        changes.append((name, *pair))
+    return changes
 
 
-def _as_of_guest(visit: Visit, name: str, value: Any) -> Any:
+def _veiled_value(visit: Visit, name: str, value: Any) -> Any:
     if name in Guest.fields:
         return None if value is None else visit.veil({name: value}, Guest)[name]
     return visit.veil_value(value)

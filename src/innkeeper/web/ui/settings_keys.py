@@ -1,4 +1,4 @@
-"""Settings, API access: client keys, context ids that stand for them, OAuth keys."""
+"""Settings, API access: client keys, their aliases (context ids), OAuth keys."""
 
 from typing import Final
 
@@ -16,12 +16,12 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 async def show(
     visit: Visit, fresh: keys.NewKey | None = None, client: oauth.NewClient | None = None
 ) -> Response:
-    """Client keys and OAuth keys; the secret of one that was just made, once."""
+    """List client keys and OAuth keys; the secret of a key that was just created is shown once."""
     rows = await keys.list_all(visit.work, visit.workspace)
     live = [row for row in rows if row["revoked_at"] is None]
     own = {row["client_key"] for row in live}
     clients = await oauth.list_all(visit.work, visit.workspace)
-    giveable = scopes_of_role(visit.person.role)
+    grantable = scopes_of_role(visit.person.role)
     return visit.show(
         "settings_api.html",
         tabs=TABS,
@@ -32,17 +32,17 @@ async def show(
         fresh=fresh,
         client=client,
         scope=oauth.SCOPE,
-        scopes={scope: text for scope, text in SCOPES.items() if scope in giveable},
-        default_scopes=DEFAULT_SCOPES & giveable,
+        scopes={scope: text for scope, text in SCOPES.items() if scope in grantable},
+        default_scopes=DEFAULT_SCOPES & grantable,
         versions=(versions := await keys.list_versions(visit.work, visit.workspace)),
         differing=[row for key in live for row in _differing(visit, key)],
         resend=versions.get(visit.form_text("client_key"), ""),
-        rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= giveable},
+        rotatable={row["client_key"] for row in live if keys.scopes_in(row) <= grantable},
     )
 
 
 def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
-    """(what, as sent, as stored) of what a form changes of the key that it names."""
+    """List what a form changes of a key: (name, as sent, as stored); empty for other keys."""
     if key["client_key"] != visit.form_text("client_key"):
         return []
     name = key["name"] or key["client_key"]
@@ -50,8 +50,8 @@ def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
     if visit.form_text("action") == "compatibility":
         rows.append(("Compatibility", visit.form_text("compatibility"), key["compatibility"]))
     if visit.form_text("action") == "scopes":
-        may = ", ".join(in_order(keys.scopes_in(key)))
-        rows.append(("Scopes", ", ".join(visit.form_texts("scopes")), may))
+        stored = ", ".join(in_order(keys.scopes_in(key)))
+        rows.append(("Scopes", ", ".join(visit.form_texts("scopes")), stored))
     if visit.form_text("action") == "rotate":
         rows.append(("API token", "Another one", "Perhaps another one already: ask who made it"))
     return rows
@@ -60,27 +60,27 @@ def _differing(visit: Visit, key: Record) -> list[tuple[str, str, str]]:
 async def change(visit: Visit) -> Response:
     """Create, rotate, change or revoke a key of this workspace."""
     action, client_key = visit.form_text("action"), visit.form_text("client_key")
-    known = {row["client_key"]: row for row in await keys.list_all(visit.work, visit.workspace)}
-    if action != "create" and client_key not in known:
+    rows = {row["client_key"]: row for row in await keys.list_all(visit.work, visit.workspace)}
+    if action != "create" and client_key not in rows:
         raise BadRequest("There is no such key in this workspace.")
-    may_give, expected = scopes_of_role(visit.person.role), visit.expected
+    grantable, expected = scopes_of_role(visit.person.role), visit.expected
     if action == "create":
         name = visit.form_text("name")[:100]
         fresh = await keys.create(
             *(visit.work, visit.workspace, _compatibility(visit), name),
             scopes=read_scopes(visit.form_texts("scopes")),
-            by=may_give,
+            by=grantable,
         )
     elif action == "rotate":
-        fresh = await keys.rotate(visit.work, client_key, by=may_give, expected=expected)
+        fresh = await keys.rotate(visit.work, client_key, by=grantable, expected=expected)
     elif action == "scopes":
         scopes = read_scopes(visit.form_texts("scopes"))
-        await keys.set_scopes(visit.work, client_key, scopes, by=may_give, expected=expected)
+        await keys.set_scopes(visit.work, client_key, scopes, by=grantable, expected=expected)
         return visit.go("/settings", f"The key may {', '.join(in_order(scopes))} now.")
     elif action == "compatibility":
-        wanted = _compatibility(visit)
-        await keys.set_compatibility(visit.work, client_key, wanted, expected=expected)
-        return visit.go("/settings", f"The key answers as {wanted} now.")
+        compatibility = _compatibility(visit)
+        await keys.set_compatibility(visit.work, client_key, compatibility, expected=expected)
+        return visit.go("/settings", f"The key answers as {compatibility} now.")
     elif action == "revoke":
         await keys.revoke(visit.work, client_key)
         return visit.go("/settings", "The key was revoked. Calls with it are refused now.")
@@ -97,23 +97,23 @@ async def change_client(visit: Visit) -> Response:
     """Create or revoke an OAuth key of this workspace."""
     action, client_id = visit.form_text("action"), visit.form_text("client_id")
     if action == "create":
-        # What it reads are guests.
+        # An OAuth key reads guests.
         visit.need(Right.PERSONAL)
-        made = await oauth.create(visit.work, visit.workspace, visit.form_text("name")[:100])
-        return await show(visit, client=made)
-    known = {row["client_id"] for row in await oauth.list_all(visit.work, visit.workspace)}
-    if action != "revoke" or client_id not in known:
+        client = await oauth.create(visit.work, visit.workspace, visit.form_text("name")[:100])
+        return await show(visit, client=client)
+    client_ids = {row["client_id"] for row in await oauth.list_all(visit.work, visit.workspace)}
+    if action != "revoke" or client_id not in client_ids:
         raise BadRequest("There is no such key in this workspace.")
     await oauth.revoke(visit.work, client_id)
     return visit.go("/settings", "The OAuth key and its tokens have ended.")
 
 
 async def change_alias(visit: Visit) -> Response:
-    """Let a context id stand for a key of this workspace, or no longer."""
+    """Create, change or delete an alias (context id) of a key of this workspace."""
     alias, client_key = visit.form_text("alias"), visit.form_text("client_key")
     own = {row["client_key"] for row in await keys.list_all(visit.work, visit.workspace)}
-    stands_for = {row["alias"]: row["client_key"] for row in await keys.list_aliases(visit.work)}
-    if not alias or client_key not in own or stands_for.get(alias, client_key) not in own:
+    key_of_alias = {row["alias"]: row["client_key"] for row in await keys.list_aliases(visit.work)}
+    if not alias or client_key not in own or key_of_alias.get(alias, client_key) not in own:
         raise BadRequest("Name a context id, and a key of this workspace.")
     if visit.form_text("action") == "remove":
         await keys.delete_alias(visit.work, alias)

@@ -1,4 +1,4 @@
-"""One visit to a page: who is it, may they, read the form, act, render; errors become pages."""
+"""One request for a page: authenticate, authorize, read the form, act, render."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -46,7 +46,7 @@ MENU: Final = (
 
 @dataclass(slots=True)
 class Visit:
-    """One request of somebody who is logged in, with a connection for the workspace."""
+    """One request of a signed-in user, with a connection for the workspace."""
 
     request: Request
     person: users.SignedInUser
@@ -58,52 +58,53 @@ class Visit:
     database: Database
     form: FormData = field(default_factory=FormData)
     fault: ApiError | None = None
-    """What was wrong with a form that is shown again."""
+    """The error of a form that is shown again."""
 
     def may(self, right: Right) -> bool:
         return may(self.person.role, right)
 
     def need(self, right: Right) -> None:
-        """Raise `Forbidden` unless the visitor has a right."""
+        """Raise `RightMissing` unless the visitor has a right."""
         if not self.may(right):
             raise RightMissing(_forbidden(self.person, right))
 
     @property
     def personal(self) -> bool:
-        """Whether the visitor may see what names a person."""
+        """Whether the visitor may see personal data."""
         return self.may(Right.PERSONAL)
 
     def veil(self, record: Record, resource: type[Resource]) -> Record:
-        """A record as this visitor may see it."""
+        """Mask a record for this visitor."""
         return record if self.personal else masked_record(record, resource)
 
-    def veil_extensions(self, found: Sequence[Record]) -> list[Record]:
-        """Data extensions as this visitor may see them."""
+    def veil_extensions(self, extensions: Sequence[Record]) -> list[Record]:
+        """Mask data extensions for this visitor."""
         if self.personal:
-            return list(found)
-        return [self.veil_extension(each) for each in found]
+            return list(extensions)
+        return [self.veil_extension(each) for each in extensions]
 
-    def veil_extension(self, each: Record) -> Record:
-        """A data extension as this visitor may see it."""
-        return each if self.personal else {**each, "pairs": masked_free(each["pairs"])}
+    def veil_extension(self, extension: Record) -> Record:
+        """Mask a data extension for this visitor."""
+        if self.personal:
+            return extension
+        return {**extension, "pairs": masked_free(extension["pairs"])}
 
     def veil_text(self, text: Any) -> Any:
-        """A text that may hold addresses of people or of pages, as this visitor may see it."""
+        """Mask a text that may hold e-mail addresses or URLs, for this visitor."""
         return text if self.personal or not isinstance(text, str) else masked_line(text)
 
     def veil_value(self, value: Any) -> Any:
-        """JSON that nobody declared, as this visitor may see it."""
+        """Mask JSON without declared fields, for this visitor."""
         return value if self.personal else masked_free(value)
 
     def staff(self, actor: str) -> str:
-        """Who did something, as this visitor may see it: addresses of users only those may see who
-        manage users."""
+        """Mask the actor of an action, unless the visitor may manage users or is the actor."""
         if self.may(Right.USERS) or actor == self.person.email:
             return actor
         return masked_addresses(actor)
 
     def lend(self) -> AbstractAsyncContextManager[Work]:
-        """A connection for the workspace beside the one of the request, which may be returned."""
+        """Return another connection for the workspace, for use after the request's is released."""
         return self.database.work(self.workspace, self.person.email)
 
     @property
@@ -112,14 +113,14 @@ class Visit:
 
     @property
     def base(self) -> str:
-        """The URL that examples of calls begin with."""
+        """The start of the URLs in examples of API requests."""
         headers = dict(self.request.scope["headers"])
         return base_url(self.request.scope, headers, self.settings.public_url)
 
     @property
     def link_base(self) -> str:
-        """The URL that links for other people begin with: never of the Host header, which whoever
-        asks may choose."""
+        """The start of the URLs in links for other people: never from the Host header, which the
+        caller chooses."""
         return listening_url(self.request.scope, self.settings.public_url)
 
     @property
@@ -128,45 +129,45 @@ class Visit:
         return MENU
 
     def ref(self, name: str) -> UUID:
-        """The ref in the path; raises `NotFound` when it is none."""
+        """Return the ref in the path; raises `NotFound` when it is not a UUID."""
         return ref_of(self.request.path_params[name])
 
     def query_text(self, name: str, default: str = "") -> str:
         return self.request.query_params.get(name, default)
 
     def form_text(self, name: str, default: str = "") -> str:
-        """A text field of the form, trimmed."""
+        """Return a text field of the form, trimmed."""
         value = self.form.get(name, default)
         return value.strip() if isinstance(value, str) else default
 
     def form_texts(self, name: str) -> list[str]:
-        """Every value of a field of the form that may be sent several times."""
+        """Return every value of a field of the form that may be sent several times."""
         return [value for value in self.form.getlist(name) if isinstance(value, str)]
 
     @property
     def expected(self) -> Expected | None:
-        """The version of what the form was made of; None where it carries none."""
+        """The version that the form was created from; None when it has no version."""
         version = self.form_text("version")
         return Expected(frozenset({version})) if version else None
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the form was refused since something newer is stored: both are shown."""
+        """Whether the form was refused because a newer version is stored: the page shows both."""
         return isinstance(self.fault, Outdated)
 
     def check_version(self, version: str) -> None:
-        """Raise `Outdated` where the form was made of another version; call it under a lock."""
+        """Raise `Outdated` when the form was created from another version; call it under a lock."""
         if self.expected is not None:
             self.expected.check(version)
 
     def version(self, stored: str) -> str:
-        """The version that a form carries: what it was made of while it is typed in, and what is
-        stored as soon as that was shown."""
+        """Return the version for a form: the one that it was created from, or the stored one after
+        the page has shown both."""
         return stored if self.is_outdated else self.form_text("version") or stored
 
     @property
     def form_fields(self) -> list[tuple[str, str]]:
-        """(name, value) of what a refused form held, to be sent once more with another version."""
+        """The fields of a refused form, (name, value), to be sent again with another version."""
         return [
             (name, value)
             for name, value in self.form.multi_items()
@@ -175,14 +176,14 @@ class Visit:
 
     @property
     def refused_form(self) -> str:
-        """What a refused form held, as JSON: its dialog opens again as it was typed. Nothing
-        of an outdated one, whose page asks before anything opens."""
-        kept = {} if self.is_outdated else dict(self.form_fields)
-        return msgspec.json.encode(kept).decode()
+        """The fields of a refused form as JSON, with which its dialog opens again; empty for an
+        outdated form, whose page shows both versions first."""
+        fields = {} if self.is_outdated else dict(self.form_fields)
+        return msgspec.json.encode(fields).decode()
 
     @property
     def is_part(self) -> bool:
-        """Whether a page that is there already asks for the part that takes longer."""
+        """Whether htmx requests a part of an open page, which takes longer to compute."""
         return "hx-request" in self.request.headers
 
     @property
@@ -191,12 +192,12 @@ class Visit:
         return min(int(text), 10**6) if text.isdecimal() and text.isascii() else 0
 
     def url(self, path: str = "/", **query: Any) -> str:
-        """A path of this workspace."""
-        asked = {name: value for name, value in query.items() if value not in (None, "")}
-        return f"/w/{self.workspace}{path}" + (f"?{urlencode(asked)}" if asked else "")
+        """Return a path in this workspace, with the query parameters that have a value."""
+        parameters = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"/w/{self.workspace}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
 
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
-        """A page."""
+        """Return a page, rendered later from a template with `context`."""
         note = read_cookie(self.request, NOTE_COOKIE)
         every = {
             "v": self,
@@ -209,7 +210,7 @@ class Visit:
         return response
 
     def go(self, path: str, note: str = "", **query: Any) -> Response:
-        """Send the browser to another page, which shows `note` once."""
+        """Redirect the browser to another page, which shows `note` once."""
         response = RedirectResponse(self.url(path, **query), 303)
         if note:
             set_cookie(self.request, response, NOTE_COOKIE, quote(note), max_age=30)
@@ -221,10 +222,10 @@ Screen = Callable[[Visit], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class PageRoute:
-    """A path below the workspace's, what shows it, and what its form does.
+    """A path below the workspace's, the function that shows it, and the one that its form runs.
 
-    `right` is needed to see the page, `post_right` to send its form. A form that is refused is
-    shown again by `show`, with `visit.fault` set. `whole` posts do their own transactions.
+    Seeing the page needs `right`, sending its form `post_right`. `show` shows a refused form again,
+    with `visit.fault` set. `post` runs in one transaction when `whole`, else it has its own.
     """
 
     path: str
@@ -234,61 +235,69 @@ class PageRoute:
     post_right: Right | None = None
     whole: bool = True
     before: Callable[[FormData], Awaitable[None]] | None = None
-    """What its form needs that may take long: it is done before a connection is taken."""
+    """A slow check of its form, run before the request takes a connection."""
     uploads: bool = False
-    """Whether its form may hold a file as large as an upload may be."""
+    """Whether its form may hold a file, up to the limit of uploads."""
 
 
 class Shell:
-    """What every page of a workspace goes through."""
+    """Runs the pages of a workspace: login, rights, form, transaction, errors."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
         self.settings = settings
 
     def endpoint(self, page: PageRoute) -> Callable[[Request], Awaitable[Response]]:
-        """The page as Starlette calls it."""
+        """Return the function that Starlette calls for a page."""
 
-        async def visited(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             token = read_cookie(request, LOGIN_COOKIE)
             workspace = request.path_params["workspace"]
             async with self.database.control() as work:
-                known = await workspaces.list_all(work)
-                exists = any(each["name"] == workspace for each in known)
+                all_workspaces = await workspaces.list_all(work)
+                exists = any(each["name"] == workspace for each in all_workspaces)
                 person = await users.fetch_login(work, token, workspace if exists else None)
             if person is None:
                 return to_login(request)
-            # Somebody else's workspace is answered like one that does not exist.
+            # A workspace that is not the user's is 404, as one that does not exist.
             if not exists or not person.may_open(workspace):
                 raise NotFound
-            known = [each for each in known if person.may_open(each["name"])]
-            # By its ref: a log is no place for an e-mail address.
+            all_workspaces = [each for each in all_workspaces if person.may_open(each["name"])]
+            # By its ref: logs must not hold e-mail addresses.
             members_of(request).update(workspace=workspace, user=str(person.ref))
-            posted = request.method == "POST"
-            form = await self._form(request, person, token, page) if posted else FormData()
+            is_post = request.method == "POST"
+            form = await self._form(request, person, token, page) if is_post else FormData()
 
-            async def once() -> Response:
+            async def run_once() -> Response:
                 async with self.database.work(workspace, person.email) as work:
                     visit = Visit(
-                        *(request, person, workspace, known, self.settings, csrf_of(token)),
+                        *(
+                            request,
+                            person,
+                            workspace,
+                            all_workspaces,
+                            self.settings,
+                            csrf_of(token),
+                        ),
                         *(work, self.database, form),
                     )
-                    return await self._answer(page, visit)
+                    return await self._run_page(page, visit)
 
             try:
-                if posted and page.before is not None and _may_post(person, page):
+                if is_post and page.before is not None and _may_post(person, page):
                     await page.before(form)
-                response = await retrying(once)
+                response = await retrying(run_once)
                 if isinstance(response, PageResponse):
                     await response.render_body()
             finally:
-                # Temporary files of what was uploaded.
+                # Deletes the temporary files of uploads.
                 await form.close()
             return response
 
-        return visited
+        return respond
 
-    async def _answer(self, page: PageRoute, visit: Visit) -> Response:
+    async def _run_page(self, page: PageRoute, visit: Visit) -> Response:
+        """Show a page, or run its form and show it again when it is refused; checks the rights."""
         if page.right is not None:
             visit.need(page.right)
         if visit.request.method != "POST":
@@ -302,10 +311,10 @@ class Shell:
                 return await page.post(visit)
             async with visit.work.transaction():
                 return await page.post(visit)
-        except (ApiError, OperatorError) as told:
-            error = told if isinstance(told, ApiError) else Conflict(str(told))
+        except (ApiError, OperatorError) as refused:
+            error = refused if isinstance(refused, ApiError) else Conflict(str(refused))
             if page.show is None or error.status not in (400, 409, 412):
-                raise error from told
+                raise error from refused
             visit.fault = error
             response = await page.show(visit)
             response.status_code = error.status
@@ -314,8 +323,8 @@ class Shell:
     async def _form(
         self, request: Request, person: users.SignedInUser, token: str, page: PageRoute
     ) -> FormData:
-        """The form that was sent; raises what `read_form` does, and `Forbidden` for one that no
-        page of this login made, or whose sender may not send it, before it is read."""
+        """Read the form of a request; raises what `read_form` raises, and `RightMissing` when the
+        user may not send it, before reading, or when its CSRF token is not of this login."""
         if page.post_right is not None and not _may_post(person, page):
             raise RightMissing(_forbidden(person, page.post_right))
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
@@ -335,7 +344,7 @@ def _may_post(person: users.SignedInUser, page: PageRoute) -> bool:
 
 
 def ref_of(text: str) -> UUID:
-    """A ref as it was typed or linked; raises `NotFound`."""
+    """Parse a typed or linked ref; raises `NotFound` when it is not a UUID."""
     try:
         return UUID(text)
     except ValueError:

@@ -14,7 +14,7 @@ from innkeeper.actions.records import guests
 from innkeeper.errors import NotFound
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import ABANDONED, BROWSED, CONVERTED, Event, Session
-from innkeeper.web.ui.downloads import READ_TOGETHER, StreamedObject, streamed_json_file
+from innkeeper.web.ui.downloads import READ_AT_ONCE, StreamedObject, streamed_json_file
 from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -64,12 +64,12 @@ async def show(visit: Visit) -> Response:
 
 
 async def events_file(visit: Visit) -> Response:
-    """All events of a session with all they hold, read while they are sent."""
+    """Return a session with all of its events as a file, read while it is sent."""
     guest, ref = await guests.fetch(visit.work, visit.ref("guest")), visit.ref("session")
-    found = await sessions.of_guest(
+    behaviour = await sessions.of_guest(
         visit.work, guest["ref"], most=SESSIONS, events=0, days=None, custom=False
     )
-    session = next((each for each in found.sessions if each["ref"] == ref), None)
+    session = next((each for each in behaviour.sessions if each["ref"] == ref), None)
     if session is None:
         raise NotFound
     whole = StreamedObject(
@@ -82,10 +82,10 @@ async def _events(visit: Visit, session: UUID) -> AsyncIterator[StreamedObject]:
     last = None
     while True:
         async with visit.lend() as work:
-            rows = await sessions.read_events(work, session, last, READ_TOGETHER)
+            rows = await sessions.read_events(work, session, last, READ_AT_ONCE)
         for row in rows:
             yield StreamedObject(partial(visit.veil, sessions.event_of(row), Event))
-        if len(rows) < READ_TOGETHER:
+        if len(rows) < READ_AT_ONCE:
             return
         last = rows[-1]
 

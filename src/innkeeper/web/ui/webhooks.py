@@ -1,4 +1,4 @@
-"""Settings, webhooks: which address is told of which segment or export, and whether it was."""
+"""Settings, webhooks: the URL for each segment or export, and the newest messages."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ from innkeeper.rules.access import Right
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
 
-LISTED: Final = 30
+MAX_MESSAGES: Final = 30
 
 
 async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
-    """Addresses and the newest messages; the secret of one that was just made, once."""
-    every = [
+    """List the webhooks and the newest messages; a new webhook's `secret` is shown once."""
+    subjects = [
         *(
             (f"segment:{row['friendly_id']}", f"Segment: {row['name']}")
             for row in await segments.list_all(visit.work)
@@ -32,31 +32,31 @@ async def show(visit: Visit, secret: str = "", url: str = "") -> Response:
         tabs=TABS,
         version=subscriptions.version_of(rows),
         rows=_veiled(visit, rows),
-        differing=_differing(visit, _veiled(visit, rows), dict(every)),
-        messages=_veiled(visit, await webhooks.list_all(visit.work, LISTED)),
-        every=every,
+        differing=_differing(visit, _veiled(visit, rows), dict(subjects)),
+        messages=_veiled(visit, await webhooks.list_all(visit.work, MAX_MESSAGES)),
+        every=subjects,
         secret=secret,
         url=url,
     )
 
 
 def _veiled(visit: Visit, rows: list[Record]) -> list[Record]:
-    """Rows with an address, whose query may hold a secret or a person."""
+    """Mask the URLs of rows, whose query may hold a secret or personal data."""
     return [{**row, "url": visit.veil_text(row["url"])} for row in rows]
 
 
 def _differing(
     visit: Visit, rows: list[Record], titles: dict[str, str]
 ) -> list[tuple[str, str, str]]:
-    """(what, as sent, as stored) of the webhook that a form creates or deletes."""
+    """Describe the webhook that a form creates or deletes: (subject, as sent, as stored)."""
     what = visit.form_text("what")
     stored = [row["url"] for row in rows if f"{row['kind']}:{row['friendly_id']}" == what]
-    sent = "No webhook" if visit.form_text("action") == "delete" else visit.form_text("url")
-    return [(titles.get(what, what), sent, stored[0] if stored else "No webhook")]
+    typed = "No webhook" if visit.form_text("action") == "delete" else visit.form_text("url")
+    return [(titles.get(what, what), typed, stored[0] if stored else "No webhook")]
 
 
 async def change(visit: Visit) -> Response:
-    """Tell an address, tell it no longer, send a message again."""
+    """Create or delete a webhook, or send a message again."""
     action = visit.form_text("action")
     kind, _, friendly = visit.form_text("what").partition(":")
     if action == "create":
@@ -65,7 +65,7 @@ async def change(visit: Visit) -> Response:
         return await show(visit, secret, url)
     if action == "delete":
         await subscriptions.remove(visit.work, kind, friendly, visit.expected)
-        return visit.go("/settings/webhooks", "The address is told no more.")
+        return visit.go("/settings/webhooks", "The webhook was deleted.")
     if action != "again" or not visit.form_text("sequence").isdecimal():
         raise BadRequest("Unknown action.")
     await subscriptions.retry_message(visit.work, int(visit.form_text("sequence")[:18]))
