@@ -39,6 +39,9 @@ _copied: dict[str, Sequence[int]] = {}
 ADAPTERS: Final = AdaptersMap(psycopg.adapters)
 
 
+_TEMPORARY: Final = Queries("pg_temp")
+
+
 class _Context:
     adapters = ADAPTERS
     connection = None
@@ -141,6 +144,11 @@ class Work:
         age (L-10), and so stands in the order it was made."""
         self._stamped = max(clock.now(), self._stamped + _TICK)
         return self._stamped
+
+    def on_temporary_tables(self) -> "Work":
+        """Return work on this connection whose queries use its temporary tables instead of those of
+        the workspace, by the same names. It takes part in an open transaction."""
+        return Work(self.connection, self.workspace, _TEMPORARY, self._lender, self.actor)
 
     @property
     def limits(self) -> Limits:

@@ -40,6 +40,8 @@ class GuestState:
     visible: Record
     keys: list[UUID]
     changed: bool = False
+    created_by_dry_run: bool = False
+    """Whether an earlier chunk of a dry run created it."""
     extensions: Extensions | None = None
     """Its data extensions; None until they are read."""
     new_extensions: Extensions = field(default_factory=dict)
@@ -48,7 +50,7 @@ class GuestState:
     @property
     def is_from_file(self) -> bool:
         """Whether an earlier record of the chunk, or of the dry run, created it."""
-        return self.stored is None or bool(self.stored.get("of_dry_run"))
+        return self.stored is None or self.created_by_dry_run
 
     @property
     def is_merged(self) -> bool:
@@ -78,7 +80,9 @@ class GuestBatch:
         self.book = book
         self.now: datetime = clock.now()
         self._source = source
-        self._store = "dry_run" if source.dry_run else "guest_writes"
+        self.tables = work.on_temporary_tables() if source.dry_run else work
+        """The tables that the batch reads and writes; those of a dry run have copies of all rows
+        that it reads."""
         self._guests: dict[UUID, GuestState] = {}
         self._owners: dict[UUID, list[UUID]] = defaultdict(list)
         self._joins: list[tuple[Any, ...]] = []
@@ -115,11 +119,15 @@ class GuestBatch:
         keys = in_order({*chain.from_iterable(one.keys() for one in every)})
         if not keys:
             return
-        locks = [lock_of(key) for key in keys]
-        _, pairs = await self.work.in_turn(
-            (f"{self._store}.lock_keys", {"locks": locks}),
-            (f"{self._store}.find", {"keys": keys, "most": self.book.group_limit + 1}),
-        )
+        find = ("guest_writes.find", {"keys": keys, "most": self.book.group_limit + 1})
+        if self.dry_run:
+            # Without locks: nothing is written that others must wait for.
+            (stored,) = await self.work.in_turn(find)
+            await self.copy_guests({pair["ref"] for pair in stored})
+            (pairs,) = await self.tables.in_turn(find)
+        else:
+            locks = ("guest_writes.lock_keys", {"locks": [lock_of(key) for key in keys]})
+            _, pairs = await self.work.in_turn(locks, find)
         await self.read_guests({pair["ref"] for pair in pairs})
         for pair in pairs:
             if pair["ref"] in self._guests and pair["ref"] not in self._owners[pair["key"]]:
@@ -133,15 +141,27 @@ class GuestBatch:
         missing = [ref for ref in refs if ref not in self._guests]
         if not missing:
             return
-        rows = await self.work.all(f"{self._store}.lock_live", refs=missing)
+        created = set()
+        if self.dry_run:
+            await self.copy_guests(missing)
+            rows = await self.work.all("dry_run.created_guests", refs=missing)
+            created = {row["ref"] for row in rows}
+        rows = await self.tables.all("guest_writes.lock_live", refs=missing)
         if len(rows) < len(missing):
             live = {row["ref"] for row in rows}
             others = [ref for ref in missing if ref not in live]
-            rows += await self.work.all(f"{self._store}.read", refs=others)
+            rows += await self.tables.all("guest_writes.read", refs=others)
         for row in rows:
             self._guests[row["ref"]] = GuestState(
-                row, ledger.visible_record(row), self._keys_of(row)
+                row,
+                ledger.visible_record(row),
+                self._keys_of(row),
+                created_by_dry_run=row["ref"] in created,
             )
+
+    async def copy_guests(self, refs: Iterable[UUID]) -> None:
+        """Copy stored guests to the tables of a dry run, unless they are there already."""
+        await self.work.run("dry_run.copy_guests", refs=list(refs))
 
     async def read_extensions(self, refs: Iterable[UUID] | None = None) -> None:
         """Read the data extensions of some guests of the batch (None: of all), each once."""
@@ -153,7 +173,7 @@ class GuestBatch:
                 if state.stored is not None:
                     missing[ref] = state.extensions
         if missing:
-            for row in await self.work.all(f"{self._store}.extensions", refs=list(missing)):
+            for row in await self.tables.all("guest_writes.extensions", refs=list(missing)):
                 missing[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
     def decide(self, evidence: Evidence) -> Decision:
@@ -240,18 +260,18 @@ class GuestBatch:
 
     async def flush(self) -> None:
         """Write all guests, keys, extensions and joins, and empty the batch."""
-        work = self.work
+        tables = self.tables
         new = [state for state in self._guests.values() if state.stored is None]
         if new:
-            await work.copy_in(f"{self._store}.copy_guests", (_row(state.visible) for state in new))
+            await tables.copy_in("guest_writes.copy_guests", (_row(state.visible) for state in new))
             pairs = ((key, state.visible["ref"]) for state in new for key in state.keys)
-            await work.copy_in(f"{self._store}.copy_keys", pairs)
+            await tables.copy_in("guest_writes.copy_keys", pairs)
         await self._rewrite([state for state in self._guests.values() if state.changed])
         await self._flush_extensions()
-        if self._joins and not self._source.dry_run:
-            await work.copy_in("guest_writes.copy_joins", self._joins)
-        if self._guarded and not self._source.dry_run:
-            await work.copy_in("guest_writes.copy_guarded", self._guarded)
+        if self._joins:
+            await tables.copy_in("guest_writes.copy_joins", self._joins)
+        if self._guarded:
+            await tables.copy_in("guest_writes.copy_guarded", self._guarded)
         self.clear()
 
     def exclude(self, root: UUID) -> None:
@@ -277,8 +297,8 @@ class GuestBatch:
         if not states:
             return
         guests = [state.visible for state in states]
-        await self.work.run(
-            f"{self._store}.rewrite",
+        await self.tables.run(
+            "guest_writes.rewrite",
             refs=[guest["ref"] for guest in guests],
             types=[guest["guest_type"] for guest in guests],
             bodies=[Json(ledger.body_members(guest)) for guest in guests],
@@ -296,7 +316,7 @@ class GuestBatch:
         for query, pairs in (("forget_keys", removed), ("add_keys", added)):
             if pairs:
                 keys, refs = map(list, zip(*pairs, strict=True))
-                await self.work.run(f"{self._store}.{query}", keys=keys, refs=refs)
+                await self.tables.run(f"guest_writes.{query}", keys=keys, refs=refs)
 
     async def _flush_extensions(self) -> None:
         """Write data extensions: those of new guests by COPY, others by upsert."""
@@ -309,11 +329,11 @@ class GuestBatch:
                 (of_new if state.stored is None else others).append(row)
         if of_new:
             rows = ((*row, self.now, self.now) for row in of_new)
-            await self.work.copy_in(f"{self._store}.copy_extensions", rows)
+            await self.tables.copy_in("guest_writes.copy_extensions", rows)
         if others:
             guests, names, keys, refs, pairs = map(list, zip(*others, strict=True))
-            await self.work.run(
-                f"{self._store}.put_extensions",
+            await self.tables.run(
+                "guest_writes.put_extensions",
                 guests=guests,
                 names=names,
                 keys=keys,
@@ -330,7 +350,7 @@ class GuestBatch:
         if first_seen is not None:
             moment = instant(first_seen)
             await self.work.run("guest_writes.first_seen", ref=ref, first_seen=moment)
-        for row in await self.work.all(f"{self._store}.read", refs=[ref]):
+        for row in await self.tables.all("guest_writes.read", refs=[ref]):
             state.stored, state.visible = row, ledger.visible_record(row)
             self._index_keys(ref, self._keys_of(row))
 

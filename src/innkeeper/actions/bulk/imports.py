@@ -155,14 +155,14 @@ async def dry_run(
 
     A record sees the changes of earlier records, in temporary tables of this connection.
     """
-    source = RecordSource("dry run", dry_run=True)
-    for table in ("", "_keys", "_extensions", "_orders", "_orders_index"):
-        await work.run(f"dry_run.begin{table}")
+    source = RecordSource("dry run", uuid4(), dry_run=True)
+    await work.run("dry_run.drop_tables")
+    await work.run("dry_run.create_tables")
     try:
         async for chunk in chunks:
             await engine.apply(work, chunk.items, source, record_progress)
     finally:
-        await work.run("dry_run.end")
+        await work.run("dry_run.drop_tables")
 
 
 async def dry_run_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]) -> None:

@@ -67,7 +67,7 @@ class OrderBatch:
 
     def __init__(self, guest_batch: GuestBatch) -> None:
         self._guest_batch = guest_batch
-        self._work = guest_batch.work
+        self._work = guest_batch.tables
         self._keys: dict[str, UUID] = {}
         self._orders: dict[str, list[OrderState]] = defaultdict(list)
         self._extensions: dict[tuple[UUID, str, str], Body] = {}
@@ -78,14 +78,14 @@ class OrderBatch:
         """Lock referenceIds, and read their orders with all parts."""
         self._keys = {name: reference_key(name) for name in references}
         keys = in_order({*self._keys.values()})
+        find = ("order_writes.find", {"keys": keys})
         if self._guest_batch.dry_run:
-            rows = await self._work.all("dry_run.find_orders", keys=keys)
+            people = await self._guest_batch.work.all("dry_run.copy_orders", keys=keys)
+            await self._guest_batch.copy_guests(row["guest_ref"] for row in people)
+            (rows,) = await self._work.in_turn(find)
         else:
-            locks = [lock_of(key) for key in keys]
-            _, rows = await self._work.in_turn(
-                ("order_writes.lock_references", {"locks": locks}),
-                ("order_writes.find", {"keys": keys}),
-            )
+            locks = ("order_writes.lock_references", {"locks": [lock_of(key) for key in keys]})
+            _, rows = await self._work.in_turn(locks, find)
         states: dict[UUID, OrderState] = {}
         for row in rows:
             state = OrderState(**{k: row[k] for k in _READ}, is_new=False)
@@ -128,7 +128,7 @@ class OrderBatch:
         `is_row`: the record is one row of a file, and other rows of it hold other lines of the
         order. So each stored item matches one row of a file only.
         """
-        file = (self._guest_batch.source.ref or _UNNAMED) if is_row else None
+        file = self._guest_batch.source.ref if is_row else None
         candidates = [one for one in order.items if file is None or one.file != file]
         stored_lines = [
             line_of(one.body, one.ordered_at or order.ordered_at, one.extensions)
@@ -176,9 +176,6 @@ class OrderBatch:
     async def flush(self) -> None:
         """Write all orders and parts. The guests of contacts and consumers must be stored."""
         states = [state for several in self._orders.values() for state in several]
-        if self._guest_batch.dry_run:
-            await self._write_dry_run([state for state in states if state.is_new or state.changed])
-            return
         await self._copy("orders", (self._order_row(one) for one in states if one.is_new))
         await self._rewrite("orders", [one for one in states if one.changed and not one.is_new])
         await self._mark_items([part for one in states for part in one.items if part.marked])
@@ -201,19 +198,6 @@ class OrderBatch:
         }
         await self._put("put_extensions", self._extensions)
         await self._put("put_item_extensions", self._item_extensions)
-
-    async def _write_dry_run(self, orders: Sequence[OrderState]) -> None:
-        """Write orders to the temporary table of the dry run."""
-        await self._work.run(
-            "dry_run.put_orders",
-            refs=[one.ref for one in orders],
-            ids=[one.reference_id for one in orders],
-            keys=[self._keys[one.reference_id] for one in orders],
-            times=[one.ordered_at for one in orders],
-            bodies=[Json(one.body) for one in orders],
-            created=[one.created_at for one in orders],
-            now=self._guest_batch.now,
-        )
 
     async def _read_parts(self, states: Mapping[UUID, OrderState]) -> None:
         """Read the items, contacts, consumers and data extensions of stored orders."""
@@ -293,8 +277,6 @@ class OrderBatch:
         return (*row, part.file) if name == "items" else row
 
 
-_UNNAMED: Final = UUID(int=0)
-"""Stands for the import in a dry run, which has no ref."""
 _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")
 
 
