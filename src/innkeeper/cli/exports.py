@@ -57,7 +57,7 @@ def export(
         total = await file_exports.estimate_total(work, what.value)
         with _opened(file) as stream, _progress(file, total) as progress:
             options = {"compressed": compressed, "is_guarded": is_guarded}
-            return await write(work, what.value, chosen, stream, told=progress, **options)
+            return await write(work, what.value, chosen, stream, report=progress, **options)
 
     written = context.run(workspace, act)
     print(f"innkeeper: {written} {what.value} in {file}", file=sys.stderr)

@@ -89,9 +89,9 @@ def replaced(view: View, field: Field) -> bool:
 
 def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: list[Problem]) -> None:
     """What no document lists goes into one field (VU-4)."""
-    known = _known_members(view)
+    declared = _known_members(view)
     try:
-        rest = opaque({name: value for name, value in body.items() if name not in known})
+        rest = opaque({name: value for name, value in body.items() if name not in declared})
     except ValueRefused as refused:
         problems.append(Problem("body", refused.reason))
         return

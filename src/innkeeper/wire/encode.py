@@ -99,11 +99,11 @@ def _fields_encoder(view: View) -> Encode:
         out.update({member: record[name] for name, member in names if name in record})
         for member, show in shows:
             if member in out:
-                shown = show(out[member])
-                if shown is None:
+                text = show(out[member])
+                if text is None:
                     del out[member]
                 else:
-                    out[member] = shown
+                    out[member] = text
         for member, compute in added:
             computed = compute(record)
             if computed is not None:

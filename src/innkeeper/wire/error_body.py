@@ -24,7 +24,7 @@ def error_body(
         "statusCode": error.status,
         "errors": error.errors,
     }
-    places = [each.position for each in error.problems] if isinstance(error, Invalid) else []
-    for line, column in filter(None, places[:1]):
+    positions = [each.position for each in error.problems] if isinstance(error, Invalid) else []
+    for line, column in filter(None, positions[:1]):
         body |= {"line": line, "column": column}
     return body | {member: body[repeated] for member, repeated in extra.items()}

@@ -73,14 +73,14 @@ def _check_members(text: bytes) -> None:
     """
     if count_marks(text) <= MOST_MEMBERS:
         return
-    found = position = 0
+    count = position = 0
     while mark := _OUTSIDE.search(text, position):
         position = mark.end()
         if mark[0] == b'"':
             position = _string_end(text, position)
             continue
-        found += 1
-        if found > MOST_MEMBERS:
+        count += 1
+        if count > MOST_MEMBERS:
             raise Invalid(Problem("body", f"must have at most {MOST_MEMBERS} members"))
 
 

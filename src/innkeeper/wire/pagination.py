@@ -60,22 +60,22 @@ def wanted(view: View, query: Query) -> PageRequest:
         problems.append(Problem("query", f"either {' or '.join(names)} must be provided"))
     if problems:
         raise Invalid(*problems)
-    found = PageRequest(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+    page_request = PageRequest(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
     for name, value in query.items():
         try:
             if _narrows(view, name):
                 storable(value)
         except ValueRefused:
-            raise NoHit(found) from None
+            raise NoHit(page_request) from None
     if any(filters[name] is None for name in view.ref_filters if name in filters):
-        raise NoHit(found)
-    return found
+        raise NoHit(page_request)
+    return page_request
 
 
 def expansion(query: Query) -> bool | frozenset[str]:
     """`expand`: true, false or names of children (L-9)."""
-    asked = query.get("expand", "")
-    words = frozenset(filter(None, asked.split(",")))
+    text = query.get("expand", "")
+    words = frozenset(filter(None, text.split(",")))
     return True if "true" in words else words - {"false"} or False
 
 
@@ -101,16 +101,16 @@ def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bo
         return ()
     # Each key and each problem once: a second key of one name orders nothing any more.
     keys: dict[str, bool] = {}
-    found: dict[Problem, None] = {}
+    faults: dict[Problem, None] = {}
     for part in filter(None, text.split("|")):
         name, separator, direction = part.partition("::")
         if name not in view.sorts:
-            found[Problem("sort", f"value must be one of {','.join(view.sorts)}")] = None
+            faults[Problem("sort", f"value must be one of {','.join(view.sorts)}")] = None
         elif separator and direction not in ("ASC", "DESC"):
-            found[Problem("sort", "direction must be ASC or DESC")] = None
+            faults[Problem("sort", "direction must be ASC or DESC")] = None
         else:
             keys.setdefault(view.sorts[name], direction == "DESC")
-    problems += found
+    problems += faults
     return tuple(keys.items())
 
 
@@ -119,20 +119,20 @@ def _narrows(view: View, name: str) -> bool:
 
 
 def _filters(view: View, query: Query, problems: list[Problem]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    filters: dict[str, Any] = {
         name: _as_stored(view, name, query[parameter])
         for parameter, name in view.filters.items()
         if parameter in query
     }
     if "identifier" in view.filters.values():
         # One filter of two parameters: either without the other means nothing (G-10).
-        found.pop("identifier", None)
-        sent = [parameter for parameter in IDENTIFIER if parameter in query]
-        if len(sent) == 1:
-            problems += [missing(name) for name in IDENTIFIER if name not in sent]
-        elif sent:
-            found["identifier"] = (query[IDENTIFIER[0]], query[IDENTIFIER[1]])
-    return found
+        filters.pop("identifier", None)
+        present = [parameter for parameter in IDENTIFIER if parameter in query]
+        if len(present) == 1:
+            problems += [missing(name) for name in IDENTIFIER if name not in present]
+        elif present:
+            filters["identifier"] = (query[IDENTIFIER[0]], query[IDENTIFIER[1]])
+    return filters
 
 
 def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
@@ -150,8 +150,8 @@ def _as_stored(view: View, name: str, text: str) -> str | UUID | None:
 
 def with_plus(text: str) -> str:
     """An instant of a query, with the `+` of its offset where it came as a space, not encoded."""
-    found = _LOST_PLUS.fullmatch(text)
-    return f"{found[1]}+{found[2]}" if found else text
+    match = _LOST_PLUS.fullmatch(text)
+    return f"{match[1]}+{match[2]}" if match else text
 
 
 def envelope(
@@ -164,9 +164,9 @@ def envelope(
     page_first: bool = False,
 ) -> dict[str, Any]:
     """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
-    kept = [(name, value) for name, value in query.items() if _narrows(view, name)]
-    kept += [(name, query[name]) for name in ("sort", "expand") if name in query]
-    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in kept)
+    parameters = [(name, value) for name, value in query.items() if _narrows(view, name)]
+    parameters += [(name, query[name]) for name in ("sort", "expand") if name in query]
+    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
 
     def link(offset: int) -> str:
         window = f"offset={offset}&limit={page.limit}"

@@ -28,8 +28,8 @@ def reference_page(document: Schema) -> tuple[str, str]:
     sections: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            shown = _operation(document, method, path, operation)
-            sections.setdefault(operation["tags"][0], []).append(shown)
+            section = _operation(document, method, path, operation)
+            sections.setdefault(operation["tags"][0], []).append(section)
     contents = "".join(
         f"<h2>{escape(tag)}</h2>{''.join(operations)}" for tag, operations in sections.items()
     )
@@ -73,8 +73,8 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
             _row(name, member, member.get("description", ""), name in required)
             for name, member in body.get("properties", {}).items()
         )
-        told = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
-        parts.append(f"<h3>Body</h3>{told}<table>{rows}</table>")
+        description = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
+        parts.append(f"<h3>Body</h3>{description}<table>{rows}</table>")
     rows = "".join(
         f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()

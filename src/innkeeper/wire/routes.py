@@ -96,14 +96,14 @@ class Router:
 
         Nothing when the path is unknown.
         """
-        node, found = self._root, dict[str, str]()
+        node, parameters = self._root, dict[str, str]()
         for segment in raw_path.removeprefix("/").removesuffix("/").split("/"):
             plain = unquote(segment, errors="surrogateescape") if "%" in segment else segment
-            following = self._follow(node, plain, found)
+            following = self._follow(node, plain, parameters)
             if following is None:
                 return {}, {}
             node = following
-        return node.routes, found
+        return node.routes, parameters
 
     @staticmethod
     def _child(node: _Node, segment: str) -> _Node:
@@ -114,24 +114,24 @@ class Router:
         if not prefix:
             node.parameter = node.parameter or (name, _Node())
             return node.parameter[1]
-        for known, _, child in node.prefixed:
-            if known == prefix:
+        for existing, _, child in node.prefixed:
+            if existing == prefix:
                 return child
         child = _Node()
         node.prefixed.append((prefix, name, child))
         return child
 
     @staticmethod
-    def _follow(node: _Node, segment: str, found: dict[str, str]) -> _Node | None:
+    def _follow(node: _Node, segment: str, parameters: dict[str, str]) -> _Node | None:
         lowered = segment.lower()
         if (literal := node.literals.get(lowered)) is not None:
             return literal
         for prefix, name, child in node.prefixed:
             if lowered.startswith(prefix) and len(segment) > len(prefix):
-                found[name] = segment[len(prefix) :]
+                parameters[name] = segment[len(prefix) :]
                 return child
         if node.parameter is not None and segment:
             name, child = node.parameter
-            found[name] = segment
+            parameters[name] = segment
             return child
         return None

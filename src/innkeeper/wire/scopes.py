@@ -120,11 +120,11 @@ def require_for_query(view: View, query: Mapping[str, str], scopes: Collection[S
     narrowed = [name for name, field in view.filters.items() if _personal_filter(field)]
     if "identifier" in view.filters.values():
         narrowed += ["identifiers.provider", "identifiers.id"]
-    sent = [name for name in narrowed if name in query]
+    personal = [name for name in narrowed if name in query]
     sorts = [part.partition("::")[0] for part in query.get("sort", "").split("|")]
-    sent += [name for name in sorts if name in view.sorts and is_personal(view.sorts[name])]
-    if sent:
-        refuse_lacking({Scope.PERSONAL_DATA}, f"The query asks for {', '.join(sent[:10])}. ")
+    personal += [name for name in sorts if name in view.sorts and is_personal(view.sorts[name])]
+    if personal:
+        refuse_lacking({Scope.PERSONAL_DATA}, f"The query asks for {', '.join(personal[:10])}. ")
 
 
 def _personal_filter(field: str) -> bool:
@@ -134,8 +134,8 @@ def _personal_filter(field: str) -> bool:
 def masked_actor(actor: str, scopes: Collection[Scope]) -> str:
     """Who did something, as a key may see it: addresses of users only with the scope
     `personal_data` or `administration`."""
-    is_shown = Scope.PERSONAL_DATA in scopes or Scope.ADMINISTRATION in scopes
-    return actor if is_shown else masked_addresses(actor)
+    is_visible = Scope.PERSONAL_DATA in scopes or Scope.ADMINISTRATION in scopes
+    return actor if is_visible else masked_addresses(actor)
 
 
 @cache

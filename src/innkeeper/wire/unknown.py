@@ -56,27 +56,29 @@ def check_names(route: Route, request: EndpointRequest) -> bytes:
 
 
 def _ignored(route: Operation, request: EndpointRequest) -> list[str]:
-    view, body, found = route.view(request.compatibility), request.body, list[str]()
+    view, body, ignored = route.view(request.compatibility), request.body, list[str]()
     if body and not view.open_ended and not isinstance(view, PairsView):
-        known, parts = _known_names(view)
-        if not known.issuperset(body):
-            found += islice((name for name in body if name not in known), MOST_NAMES)
+        declared, parts = _known_names(view)
+        if not declared.issuperset(body):
+            ignored += islice((name for name in body if name not in declared), MOST_NAMES)
         for name, members, many in parts:
             if (value := body.get(name)) is not None:
-                _add_ignored(found, name, value, members, many)
+                _add_ignored(ignored, name, value, members, many)
     if request.query:
         parameters = _parameters(view, route.verb)
-        found += [name for name in request.query if name not in parameters]
-    return found
+        ignored += [name for name in request.query if name not in parameters]
+    return ignored
 
 
-def _add_ignored(found: list[str], at: str, value: Any, known: frozenset[str], many: bool) -> None:
+def _add_ignored(
+    ignored: list[str], at: str, value: Any, declared: frozenset[str], many: bool
+) -> None:
     """Add the members that objects of a body do not have."""
     for index, one in enumerate(value if many and isinstance(value, list) else (value,)):
-        if isinstance(one, dict) and not known.issuperset(one) and len(found) < MOST_NAMES:
+        if isinstance(one, dict) and not declared.issuperset(one) and len(ignored) < MOST_NAMES:
             where = f"{at}[{index}]" if many else at
-            names = (f"{where}.{name}" for name in one if name not in known)
-            found += islice(names, MOST_NAMES)
+            names = (f"{where}.{name}" for name in one if name not in declared)
+            ignored += islice(names, MOST_NAMES)
 
 
 def _header(names: Iterable[str]) -> bytes:

@@ -51,8 +51,8 @@ async def list_keys(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def create_key(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the key and its token, which is shown this once."""
-    name, compatibility, sent = _read(request.body or {}, request.problems)
-    scopes = DEFAULT_SCOPES & request.scopes if sent is None else sent
+    name, compatibility, key_scopes = _read(request.body or {}, request.problems)
+    scopes = DEFAULT_SCOPES & request.scopes if key_scopes is None else key_scopes
     async with work.transaction():
         made = await keys.create(
             work, work.workspace, compatibility, name, scopes=scopes, by=request.scopes
@@ -90,9 +90,9 @@ async def _own(work: Work, client_key: str) -> Record:
 
 
 def _read(
-    body: dict[str, Any], found: Sequence[Problem]
+    body: dict[str, Any], name_problems: Sequence[Problem]
 ) -> tuple[str, keys.Compatibility, frozenset[Scope] | None]:
-    problems = [*found]
+    problems = [*name_problems]
     name = body.get("name", "")
     if not isinstance(name, str) or len(name) > LONGEST_NAME:
         problems.append(Problem("name", f"must be a string of at most {LONGEST_NAME} characters"))
@@ -100,13 +100,13 @@ def _read(
     if compatibility not in COMPATIBILITIES:
         words = ",".join(COMPATIBILITIES)
         problems.append(Problem("compatibility", f"value must be one of {words}"))
-    sent = body.get("scopes")
+    key_scopes = body.get("scopes")
     scopes = None
-    if sent is not None and not isinstance(sent, list):
+    if key_scopes is not None and not isinstance(key_scopes, list):
         problems.append(Problem("scopes", "must be an array"))
-    elif sent is not None:
+    elif key_scopes is not None:
         try:
-            scopes = read_scopes(map(str, sent))
+            scopes = read_scopes(map(str, key_scopes))
         except Invalid as invalid:
             problems += invalid.problems
     if problems:

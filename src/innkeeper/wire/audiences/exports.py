@@ -153,23 +153,23 @@ def represent(row: Record, base: str) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
 
-def _listing(found: Record, work: Work, base: str) -> dict[str, Any]:
-    row, execution = found["export"], found["execution"]
-    sizes = [max(1, math.ceil(file["bytes"] / 1024)) for file in found["files"]]
+def _listing(run: Record, work: Work, base: str) -> dict[str, Any]:
+    row, execution = run["export"], run["execution"]
+    sizes = [max(1, math.ceil(file["bytes"] / 1024)) for file in run["files"]]
     return {
         "executionRef": execution["ref"],
         "definitionRef": row["ref"],
         "audienceExportRef": row["ref"],
         "friendlyId": row["friendly_id"],
         "clientKey": work.actor,
-        "expireAt": iso(found["expire_at"]),
-        "numberOfFiles": len(found["files"]),
+        "expireAt": iso(run["expire_at"]),
+        "numberOfFiles": len(run["files"]),
         "totalSizeKB": sum(sizes),
         "exports": [
             {"url": base + file["href"], "sizeKB": size}
             | ({"deltaAction": file["delta_action"]} if file["delta_action"] else {})
             | ({"mapping": base + file["mapping"]} if file["mapping"] else {})
-            for file, size in zip(found["files"], sizes, strict=True)
+            for file, size in zip(run["files"], sizes, strict=True)
         ],
     }
 
@@ -286,7 +286,7 @@ _EXPORT: Final = named(
 _NAMES: Final = {"export": "audienceExportRef", "execution": "jobExecutionRef"}
 
 
-def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) -> Endpoint:
+def _read(path: str, name: str, summary: str, perform: Any, schema: Schema) -> Endpoint:
     """One of the vendor's reads."""
     return Endpoint(
         method="GET",
@@ -295,7 +295,7 @@ def _read(path: str, name: str, summary: str, perform: Any, shown_as: Schema) ->
         summary=summary,
         tag=TAG,
         perform=perform,
-        response_schema=shown_as,
+        response_schema=schema,
         parameters=_NAMES,
         bearer=True,
         failures=frozenset({400}) if perform is one else frozenset(),

@@ -40,34 +40,34 @@ async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
     form = request.query.get("format", "json")
     if form not in ("json", "csv"):
         raise Invalid(Problem("format", "value must be one of json,csv"))
-    found = await reports.run(work, request.path["report"], request.query)
+    report = await reports.run(work, request.path["report"], request.query)
     if not request.personal:
-        found["rows"] = [masked_row(row) for row in found["rows"]]
+        report["rows"] = [masked_row(row) for row in report["rows"]]
     if form == "csv":
-        return EndpointResponse(content=as_csv(found), content_type="text/csv; charset=utf-8")
+        return EndpointResponse(content=as_csv(report), content_type="text/csv; charset=utf-8")
     rows = [
-        {column: plain(value) for column, value in zip(found["columns"], row, strict=True)}
-        for row in found["rows"]
+        {column: plain(value) for column, value in zip(report["columns"], row, strict=True)}
+        for row in report["rows"]
     ]
     return EndpointResponse(
         {
-            "report": found["report"],
-            "title": found["title"],
-            "timeZone": found["time_zone"],
-            "from": found["first_day"],
-            "to": found["last_day"],
-            "columns": found["columns"],
+            "report": report["report"],
+            "title": report["title"],
+            "timeZone": report["time_zone"],
+            "from": report["first_day"],
+            "to": report["last_day"],
+            "columns": report["columns"],
             "rows": rows,
         }
     )
 
 
-def as_csv(found: dict[str, Any]) -> bytes:
+def as_csv(report: dict[str, Any]) -> bytes:
     """Rows below a head; text that a spreadsheet would take for a formula is marked."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(found["columns"])
-    for row in found["rows"]:
+    writer.writerow(report["columns"])
+    for row in report["rows"]:
         writer.writerow([guarded(plain(value)) for value in row])
     return text.getvalue().encode()
 

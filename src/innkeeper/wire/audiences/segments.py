@@ -151,16 +151,16 @@ async def revisions(work: Work, request: EndpointRequest) -> EndpointResponse:
     items = []
     for row in rows:
         actor = masked_actor(row["modified_by"], request.scopes)
-        shown = {"definition": _definition_of(row, request), "modified_by": actor}
-        items.append(_record({**row, **shown}, *names))
+        members = {"definition": _definition_of(row, request), "modified_by": actor}
+        items.append(_record({**row, **members}, *names))
     return EndpointResponse({"items": items})
 
 
 async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """How many guests a definition would hold."""
     require_for_definition(request.body, request.scopes)
-    found = await segments.preview(work, _definition(request), request.problems)
-    return EndpointResponse({**found, "share": _share(found["size"], found["total"])})
+    result = await segments.preview(work, _definition(request), request.problems)
+    return EndpointResponse({**result, "share": _share(result["size"], result["total"])})
 
 
 async def members(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -193,7 +193,7 @@ async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
         field = request.query["field"]
         if is_personal(field, where, STRING) or (where == CORE and is_page_address(field)):
             refuse_lacking({Scope.PERSONAL_DATA})
-    found = await segment_catalogue.list_values(
+    result = await segment_catalogue.list_values(
         work,
         request.query["entity"],
         request.query.get("type"),
@@ -201,7 +201,7 @@ async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
         request.query["field"],
         request.query.get("contains", ""),
     )
-    return EndpointResponse(found)
+    return EndpointResponse(result)
 
 
 async def list_traits(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -246,11 +246,13 @@ async def traits_of_guest(work: Work, request: EndpointRequest) -> EndpointRespo
     """Every computed trait of a guest, and the Live segments that hold it."""
     guest: UUID = request.refs()["guest"]
     await fetch_guest(work, guest)
-    found = await traits.compute_for_guest(work, guest)
+    computed = await traits.compute_for_guest(work, guest)
     rows = await segments.of_guest(work, guest)
     return EndpointResponse(
         {
-            "traits": {name: _plain(value) for name, value in found.items() if value is not None},
+            "traits": {
+                name: _plain(value) for name, value in computed.items() if value is not None
+            },
             "segments": [_record(row, "ref", "friendly_id", "name", "since") for row in rows],
         }
     )

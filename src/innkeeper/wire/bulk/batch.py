@@ -174,10 +174,10 @@ async def log_link(work: Work, batch: UUID, base: str) -> str:
 def _page(
     request: EndpointRequest, items: list[dict[str, Any]], total: int, offset: int, limit: int
 ) -> dict[str, Any]:
-    kept = {name: request.query[name] for name in _QUERY if name in request.query}
+    query = {name: request.query[name] for name in _QUERY if name in request.query}
 
     def link(at: int) -> str:
-        return f"{request.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **kept})}"
+        return f"{request.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **query})}"
 
     out: dict[str, Any] = {
         "href": link(offset),

@@ -57,8 +57,8 @@ class Layout:
         about, holds = batch["about"], batch["holds"]
         if holds == "batch":
             return cls(holds, tracking=tracking)
-        told = about.get("mapping")
-        mapping = None if told is None else mapping_of(holds, told)
+        columns = about.get("mapping")
+        mapping = None if columns is None else mapping_of(holds, columns)
         return cls(holds, about["format"], about["compressed"], mapping)
 
     def about(self) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def _plan(
     for the `owned` fields that history may tell."""
 
     def kind(name: str, field: Field) -> Kind | None:
-        known = accept.get(name, field.kind)
-        return known if not field.owned or name in owned else None
+        accepted = accept.get(name, field.kind)
+        return accepted if not field.owned or name in owned else None
 
     spelt = rename or {}
     return {

@@ -52,8 +52,8 @@ def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = Fa
         envelope = json_of(text)
     except rules.RecordRejected as refused:
         return BatchRecord(line, None, refused.fault)
-    told = envelope.get("ref")
-    ref = told if isinstance(told, str) and len(told) <= 255 else None
+    given_ref = envelope.get("ref")
+    ref = given_ref if isinstance(given_ref, str) and len(given_ref) <= 255 else None
     if ref is not None and "\x00" in ref:
         ref = None
     return BatchRecord(line, ref, guarded(_enveloped, envelope, tracking, imported))
@@ -183,13 +183,13 @@ def _item(value: Any, at: str, problems: list[Problem]) -> ItemRecord:
     if not isinstance(value, dict):
         problems.append(Problem(at, "must be an object"))
         return ItemRecord({})
-    found: list[Problem] = []
-    changes, rest = _members(ITEM, value, ("extensions",), found)
-    found += [missing(name) for name in NEEDED_OF_ITEMS if value.get(name) is None]
-    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, found)
+    item_problems: list[Problem] = []
+    changes, rest = _members(ITEM, value, ("extensions",), item_problems)
+    item_problems += [missing(name) for name in NEEDED_OF_ITEMS if value.get(name) is None]
+    groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, item_problems)
     if len(groups) > 1:
-        found.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
-    problems += _within(at, found)
+        item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
+    problems += _within(at, item_problems)
     return ItemRecord(_present(changes), groups[0] if groups else None)
 
 
@@ -202,18 +202,18 @@ def _person_record(
     if not isinstance(value, dict):
         problems.append(Problem(at, "must be an object"))
         return PersonRecord({})
-    found: list[Problem] = []
+    person_problems: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
-    changes, rest = _members(PERSON, value, nested, found)
-    groups = _groups(rest.get("extensions"), _EXTENSION, found)
+    changes, rest = _members(PERSON, value, nested, person_problems)
+    groups = _groups(rest.get("extensions"), _EXTENSION, person_problems)
     items = []
-    for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", found)):
+    for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", person_problems)):
         item = one.get("referenceId") if isinstance(one, dict) else None
         if isinstance(item, str):
             items.append(item)
         else:
-            found.append(missing(f"orderItems[{index}].referenceId"))
-    problems += _within(at, found)
+            person_problems.append(missing(f"orderItems[{index}].referenceId"))
+    problems += _within(at, person_problems)
     return PersonRecord(_present(changes), groups, items)
 
 
@@ -229,15 +229,15 @@ def guest_delete(value: dict[str, Any], mode: str) -> Operation:
 def order_delete(value: dict[str, Any]) -> Operation:
     """Which order to remove (batch-api.md 9)."""
     problems: list[Problem] = []
-    reference, told = value.get("referenceId"), value.get("orderRef")
+    reference, order_ref = value.get("referenceId"), value.get("orderRef")
     if not isinstance(reference, str) or not reference or "\x00" in reference:
         problems.append(missing("referenceId"))
     changes, _ = _members(ORDER, {"orderedAt": value.get("orderedAt")}, (), problems)
-    if told is not None and (not isinstance(told, str) or ref_in(told) is None):
+    if order_ref is not None and (not isinstance(order_ref, str) or ref_in(order_ref) is None):
         problems.append(Problem("orderRef", "not a valid value"))
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
-    return rules.OrderDelete(str(reference), changes.get("ordered_at"), told)
+    return rules.OrderDelete(str(reference), changes.get("ordered_at"), order_ref)
 
 
 def migration(value: dict[str, Any]) -> Operation:
@@ -245,25 +245,25 @@ def migration(value: dict[str, Any]) -> Operation:
     problems: list[Problem] = []
     people = []
     for name in ("migrateFrom", "migrateTo"):
-        told = value.get(name)
-        found: list[Problem] = []
+        party = value.get(name)
+        party_problems: list[Problem] = []
         changes: Changes = {}
-        if isinstance(told, dict):
-            changes, _ = _members(GUEST, told, (), found)
+        if isinstance(party, dict):
+            changes, _ = _members(GUEST, party, (), party_problems)
         else:
-            found.append(missing(name))
-        problems += found
+            party_problems.append(missing(name))
+        problems += party_problems
         people.append(_present(changes))
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     return rules.GuestMigration(*people)
 
 
-def identifiers_in(told: Any) -> list[dict[str, str]]:
+def identifiers_in(values: Any) -> list[dict[str, str]]:
     """Those of a list of identifiers that are well formed."""
     return [
         {"provider": one["provider"], "id": one["id"]}
-        for one in (told if isinstance(told, list) else ())
+        for one in (values if isinstance(values, list) else ())
         if isinstance(one, dict) and _are_text(one.get("provider"), one.get("id"))
     ]
 
@@ -290,14 +290,14 @@ def _members(
     changes: Changes = {}
     rest: dict[str, Any] = {}
     for spelt, given in value.items():
-        known = plan.get(spelt)
-        if known is None:
+        declared = plan.get(spelt)
+        if declared is None:
             if spelt in nested:
                 rest[spelt] = given
             else:
                 problems.append(Problem(_loggable_name(spelt), _UNKNOWN))
             continue
-        name, kind, clearable = known
+        name, kind, clearable = declared
         if kind is None:
             continue
         if given is None:
@@ -323,7 +323,7 @@ def _groups(value: Any, view: PairsView, problems: list[Problem]) -> list[Extens
             continue
         body = {
             "key": DEFAULT_KEY,
-            **{name: told for name, told in one.items() if told is not None},
+            **{name: member for name, member in one.items() if member is not None},
         }
         try:
             read = decode(view, Verb.CREATE, body)

@@ -20,7 +20,7 @@ async def write(
     *,
     compressed: bool,
     is_guarded: bool = False,
-    told: Callable[[int], None] = lambda _: None,
+    report: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write everything of an entity; how many records. `told` learns how many so far.
 
@@ -39,7 +39,7 @@ async def write(
             async for values in _values(work, entity):
                 put(values if form == "ndjson" else [flat(value) for value in values])
                 written += len(values)
-                told(written)
+                report(written)
 
     await file_exports.read_snapshot(work, act)
     return written

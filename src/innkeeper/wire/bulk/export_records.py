@@ -43,7 +43,7 @@ def order(record: Record, parts: ExportedParts) -> Value:
         for row in parts.items.get(ref, [])
     ]
     more = {"consumers": consumers, "orderItems": items}
-    value |= {name: told for name, told in more.items() if told}
+    value |= {name: member for name, member in more.items() if member}
     return value | _extensions(parts.extensions.get(ref, []))
 
 
@@ -65,18 +65,18 @@ def event(row: Row) -> Value:
 
 def flat(value: Value) -> Value:
     """A value as a row of a table: pairs of data extensions have columns of their own."""
-    row = {name: told for name, told in value.items() if name != "extensions"}
+    row = {name: member for name, member in value.items() if name != "extensions"}
     for group in value.get("extensions", ()):
-        for name, told in group.items():
+        for name, member in group.items():
             if name not in ("name", "key"):
-                row[column(group["name"], group["key"], name)] = told
+                row[column(group["name"], group["key"], name)] = member
     return row
 
 
 def flat_event(value: Value) -> Value:
     """An event as a row of a table: what has no column of its own is JSON in `data`."""
-    row = {name: told for name, told in value.items() if name in EVENT_COLUMNS}
-    rest = {name: told for name, told in value.items() if name not in EVENT_COLUMNS}
+    row = {name: member for name, member in value.items() if name in EVENT_COLUMNS}
+    rest = {name: member for name, member in value.items() if name not in EVENT_COLUMNS}
     return row | ({"data": rest} if rest else {})
 
 
@@ -113,15 +113,17 @@ def _type(kind: Kind) -> str:
 def _fields(resource: type[Resource], record: Mapping[str, Any]) -> Value:
     value: Value = {}
     for name, field in resource.fields.items():
-        told = record.get(name)
-        if told is not None and name != "extra":
+        field_value = record.get(name)
+        if field_value is not None and name != "extra":
             instant = isinstance(field.kind, Instant)
-            value[_SPELT.get(name, camel(name))] = instant_text(told) if instant else told
+            value[_SPELT.get(name, camel(name))] = (
+                instant_text(field_value) if instant else field_value
+            )
     return value
 
 
 def _person(row: Row) -> Value:
-    return {camel(name): told for name, told in row["body"].items() if told is not None}
+    return {camel(name): value for name, value in row["body"].items() if value is not None}
 
 
 def _uses(rows: Iterable[Row]) -> Value:

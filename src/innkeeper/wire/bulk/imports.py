@@ -52,19 +52,19 @@ async def create_import(work: Work, request: EndpointRequest) -> EndpointRespons
         checksum = checksum_of(body["checksum"], problems)
     if body.get("size") is not None:
         size = size_of(body["size"], work.settings.max_upload_bytes, problems)
-    told = body.get("mapping")
-    if told is not None and not isinstance(told, dict):
+    column_mapping = body.get("mapping")
+    if column_mapping is not None and not isinstance(column_mapping, dict):
         problems.append(Problem("mapping", "must be an object"))
-    elif told is not None and entity:
-        problems += [Problem("mapping", fault) for fault in mapping_faults(entity, told)]
+    elif column_mapping is not None and entity:
+        problems += [Problem("mapping", fault) for fault in mapping_faults(entity, column_mapping)]
     if problems:
         raise Invalid(*problems)
-    mapping = None if told is None else mapping_of(entity, told)
+    mapping = None if column_mapping is None else mapping_of(entity, column_mapping)
     layout = Layout(entity, form, compressed, mapping)
     holds: Any = entity
     made = await imports.create(work, holds, layout.about(), checksum, size, dry_run=dry_run)
-    shown = await _import(work, made, request.base)
-    return EndpointResponse(shown, 201, shown["href"])
+    represented = await _import(work, made, request.base)
+    return EndpointResponse(represented, 201, represented["href"])
 
 
 async def fetch_import(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -94,14 +94,14 @@ async def create_export(work: Work, request: EndpointRequest) -> EndpointRespons
     if problems:
         raise Invalid(*problems)
     made = await file_exports.create(work, entity, form, compressed=compressed)
-    shown = await _export(work, made, request.base)
-    return EndpointResponse(shown, 201, shown["href"])
+    represented = await _export(work, made, request.base)
+    return EndpointResponse(represented, 201, represented["href"])
 
 
 async def fetch_export(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with an export, and once it is written where to fetch it."""
-    found = await file_exports.fetch(work, request.refs()["file_export"])
-    return EndpointResponse(await _export(work, found, request.base))
+    export = await file_exports.fetch(work, request.refs()["file_export"])
+    return EndpointResponse(await _export(work, export, request.base))
 
 
 async def list_exports(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -168,23 +168,23 @@ async def _export(work: Work, export: Record, base: str) -> dict[str, Any]:
 def _word(
     body: Mapping[str, Any],
     name: str,
-    known: tuple[str, ...],
+    words: tuple[str, ...],
     default: str | None,
     problems: list[Problem],
 ) -> str:
-    told = body.get(name, default)
-    if told not in known:
-        problems.append(Problem(name, f"value must be one of {','.join(known)}"))
+    value = body.get(name, default)
+    if value not in words:
+        problems.append(Problem(name, f"value must be one of {','.join(words)}"))
         return ""
-    return str(told)
+    return str(value)
 
 
 def _flag(body: Mapping[str, Any], name: str, default: bool, problems: list[Problem]) -> bool:
-    told = body.get(name, default)
-    if not isinstance(told, bool):
+    value = body.get(name, default)
+    if not isinstance(value, bool):
         problems.append(Problem(name, "must be a boolean"))
         return default
-    return told
+    return value
 
 
 def _window(request: EndpointRequest) -> tuple[int, int]:

@@ -65,9 +65,9 @@ class ColumnMapping:
                 continue
             cell = self.values.get(column, {}).get(str(cell), cell)
             for target in targets:
-                told = self._read(holds, column, target, cell)
-                if told is not None:
-                    put(holds, value, target, told)
+                read = self._read(holds, column, target, cell)
+                if read is not None:
+                    put(holds, value, target, read)
         return value
 
     def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
@@ -80,10 +80,10 @@ class ColumnMapping:
         if not isinstance(cell, str):
             return cell
         kind = kind_of(holds, target)
-        told = self.types.get(column)
-        if told == "number" or isinstance(kind, Number | Count):
+        type_ = self.types.get(column)
+        if type_ == "number" or isinstance(kind, Number | Count):
             return number_in(column, cell)
-        if told == "boolean":
+        if type_ == "boolean":
             return boolean_in(column, cell)
         is_json = isinstance(kind, ListOf | Opaque | ObjectOf) or target in (
             _NESTED_OF_EVENTS if holds == "events" else _NESTED
@@ -120,38 +120,38 @@ def kind_of(holds: str, target: str) -> Kind | None:
     if where in ("contact", "consumers"):
         return kind_of("guests", rest)
     in_item = where == "orderItems" and rest
-    known = ITEM.get(rest) if in_item else PLANS[holds].get(target)
-    return known[1] if known else None
+    declared = ITEM.get(rest) if in_item else PLANS[holds].get(target)
+    return declared[1] if declared else None
 
 
-def put(holds: str, value: dict[str, Any], target: str, told: Any) -> None:
+def put(holds: str, value: dict[str, Any], target: str, read: Any) -> None:
     """Set one target of a record's value; a list takes what several columns tell."""
     where, _, rest = target.partition(".")
     if where == "contact" and rest:
-        put("guests", value.setdefault("contact", {}), rest, told)
+        put("guests", value.setdefault("contact", {}), rest, read)
     elif where == "orderItems" and rest:
         items = value.setdefault("orderItems", [{}])
-        put("items", items[0], rest, told)
+        put("items", items[0], rest, read)
     elif where == "identifiers" and rest:
-        one = {"provider": rest, "id": told if isinstance(told, str) else str(told)}
+        one = {"provider": rest, "id": read if isinstance(read, str) else str(read)}
         value.setdefault("identifiers", []).append(one)
     elif where == "extensions" and rest:
-        _put_pair(value, rest, told)
+        _put_pair(value, rest, read)
     elif where == "ext" and rest:
-        value.setdefault("ext", {})[rest] = told
-    elif holds == "events" and target == "data" and isinstance(told, dict):
+        value.setdefault("ext", {})[rest] = read
+    elif holds == "events" and target == "data" and isinstance(read, dict):
         # What an export keeps of members that have no column of their own.
-        value.update(told)
+        value.update(read)
     elif isinstance(kind_of(holds, target) if holds in PLANS else None, ListOf):
-        value.setdefault(target, []).extend(told if isinstance(told, list) else [told])
+        value.setdefault(target, []).extend(read if isinstance(read, list) else [read])
     else:
-        value[target] = told
+        value[target] = read
 
 
-def _put_pair(value: dict[str, Any], rest: str, told: Any) -> None:
-    if isinstance(told, dict):
+def _put_pair(value: dict[str, Any], rest: str, read: Any) -> None:
+    if isinstance(read, dict):
         # A pair holds one value: `consent` with a member `at` is a pair `consentAt`.
-        for member, of_it in told.items():
+        for member, of_it in read.items():
             if of_it is not None:
                 _put_pair(value, rest + _capitalised(member), of_it)
         return
@@ -160,9 +160,9 @@ def _put_pair(value: dict[str, Any], rest: str, told: Any) -> None:
     groups = value.setdefault("extensions", [])
     for group in groups:
         if group["name"] == name and group["key"] == (key or "default"):
-            group[attribute] = told
+            group[attribute] = read
             return
-    groups.append({"name": name, "key": key or "default", attribute: told})
+    groups.append({"name": name, "key": key or "default", attribute: read})
 
 
 def _capitalised(name: str) -> str:
@@ -171,36 +171,36 @@ def _capitalised(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words)
 
 
-def mapping_of(holds: str, told: Mapping[str, Any]) -> ColumnMapping:
+def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
     """A mapping as it was told; raises OperatorError that names all that is wrong."""
-    unknown = [f"{each.field} {each.reason}" for each in unknown_members(told, MAPPING)]
+    unknown = [f"{each.field} {each.reason}" for each in unknown_members(document, MAPPING)]
     faults = ["; ".join(unknown)] if unknown else []
-    faults += mapping_faults(holds, told)
+    faults += mapping_faults(holds, document)
     if faults:
         raise OperatorError(" ".join(faults))
     return ColumnMapping(
-        {column: _targets(sent) for column, sent in told.get("columns", {}).items()},
-        told.get("formats", {}),
-        told.get("values", {}),
-        told.get("types", {}),
-        told.get("constants", {}),
-        str(told.get("delimiter", "")),
-        str(told.get("encoding", "utf-8-sig")),
-        told.get("guarded", False),
+        {column: _targets(targets) for column, targets in document.get("columns", {}).items()},
+        document.get("formats", {}),
+        document.get("values", {}),
+        document.get("types", {}),
+        document.get("constants", {}),
+        str(document.get("delimiter", "")),
+        str(document.get("encoding", "utf-8-sig")),
+        document.get("guarded", False),
     )
 
 
-def mapping_faults(holds: str, told: Mapping[str, Any]) -> list[str]:
+def mapping_faults(holds: str, document: Mapping[str, Any]) -> list[str]:
     """What is wrong with the values of a mapping, at most `MOST_FAULTS` sentences."""
-    return list(islice(_faults(holds, told), MOST_FAULTS))
+    return list(islice(_faults(holds, document), MOST_FAULTS))
 
 
-def _faults(holds: str, told: Mapping[str, Any]) -> Iterator[str]:
-    if told.get("entity", holds) != holds:
-        yield f"The mapping is for {told['entity']}, not for {holds}."
+def _faults(holds: str, document: Mapping[str, Any]) -> Iterator[str]:
+    if document.get("entity", holds) != holds:
+        yield f"The mapping is for {document['entity']}, not for {holds}."
     tables: dict[str, dict[str, Any]] = {}
     for name in ("columns", "types", "constants", "formats", "values"):
-        table = told.get(name, {})
+        table = document.get(name, {})
         if not isinstance(table, dict):
             yield f"{name} of a mapping must be a table."
         tables[name] = table if isinstance(table, dict) else {}
@@ -219,24 +219,27 @@ def _faults(holds: str, told: Mapping[str, Any]) -> Iterator[str]:
     for column, words in tables["values"].items():
         if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
             yield f"The values of {column} must be a table of texts."
-    yield from _form_faults(told)
+    yield from _form_faults(document)
 
 
-def _form_faults(told: Mapping[str, Any]) -> Iterator[str]:
+def _form_faults(document: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with how the file is said to be written."""
-    delimiter, encoding = str(told.get("delimiter", "")), str(told.get("encoding", "utf-8-sig"))
+    delimiter, encoding = (
+        str(document.get("delimiter", "")),
+        str(document.get("encoding", "utf-8-sig")),
+    )
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
         yield "The delimiter must be one character, such as ; or a tab."
     try:
         codecs.lookup(encoding)
     except (LookupError, ValueError):
         yield f"There is no encoding {encoding}: say utf-8, cp1252 …"
-    if not isinstance(told.get("guarded", False), bool):
+    if not isinstance(document.get("guarded", False), bool):
         yield "guarded of a mapping must be true or false."
 
 
-def _targets(sent: str | Sequence[Any]) -> tuple[Any, ...]:
-    return (sent,) if isinstance(sent, str) else tuple(sent)
+def _targets(targets: str | Sequence[Any]) -> tuple[Any, ...]:
+    return (targets,) if isinstance(targets, str) else tuple(targets)
 
 
 def _target_faults(holds: str, targets: Iterable[Any]) -> Iterator[str]:
@@ -270,8 +273,8 @@ def is_target(holds: str, target: str) -> bool:
         return not rest or rest in ITEM or rest.startswith("extensions.")
     if target in ("consumers",):
         return holds == "orders"
-    known = PLANS[holds].get(target)
-    return known is not None and known[1] is not None
+    declared = PLANS[holds].get(target)
+    return declared is not None and declared[1] is not None
 
 
 def read_mapping(holds: str, text: str, name: str) -> ColumnMapping:

@@ -12,8 +12,8 @@ from innkeeper.wire.bulk.mapping import PLANS, Unfit, boolean_in, is_target, kin
 
 def suggested(holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A mapping file to edit: what each column seems to be, by its name and some rows."""
-    told = suggested_parts(holds, columns, rows)
-    return _toml(holds, told["columns"], told["formats"], told["types"])
+    parts = suggested_parts(holds, columns, rows)
+    return _toml(holds, parts["columns"], parts["formats"], parts["types"])
 
 
 def suggested_parts(
@@ -32,8 +32,8 @@ def suggested_parts(
         kind = kind_of(holds, targets[0])
         if isinstance(kind, Instant | Day) and (form := _date_format(texts)):
             formats[column] = form
-        if targets[0].startswith("extensions.") and (told := _type_of(texts)) != "text":
-            types[column] = told
+        if targets[0].startswith("extensions.") and (type_ := _type_of(texts)) != "text":
+            types[column] = type_
     return {"columns": chosen, "formats": formats, "types": types}
 
 
@@ -78,8 +78,8 @@ def _guess(holds: str, column: str) -> list[str]:
     word = folded(column)
     own = _own_names(holds)
     if holds == "orders":
-        found = own.get(word) or _ORDER_ALIASES.get(word)
-        return [found] if found else [f"contact.{target}" for target in _guess("guests", column)]
+        guess = own.get(word) or _ORDER_ALIASES.get(word)
+        return [guess] if guess else [f"contact.{target}" for target in _guess("guests", column)]
     target = _ALIASES.get(word) or own.get(word)
     if target == "email":
         # The field alone identifies nobody: identity rules look at identifiers.
@@ -147,9 +147,9 @@ def _toml(
         "[columns]",
     ]
     for column, targets in columns.items():
-        told = targets if isinstance(targets, str) else None
-        shown = _text(told) if told else "[" + ", ".join(map(_text, targets)) + "]"
-        lines.append(f"{_text(column)} = {shown}")
+        single = targets if isinstance(targets, str) else None
+        text = _text(single) if single else "[" + ", ".join(map(_text, targets)) + "]"
+        lines.append(f"{_text(column)} = {text}")
     lines += ["", "# How dates are written, where it is not ISO 8601.", "[formats]"]
     lines += [f"{_text(column)} = {_text(form)}" for column, form in formats.items()]
     lines += ["", "# number or boolean, for columns that become data extensions.", "[types]"]

@@ -53,23 +53,23 @@ def window(expand: str) -> tuple[int, int]:
 async def fetch_context(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with the guest, `orders`, `dataExtensions` and `sessions`."""
     offset, limit = window(request.query.get("expand", ""))
-    found = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
+    context = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
     base = request.base
-    body = _guest(found.guest, base)
+    body = _guest(context.guest, base)
     body["orders"] = [
         {
             **_order(order, base),
-            "orderItems": [_item(item, base) for item in found.items[order["ref"]]],
+            "orderItems": [_item(item, base) for item in context.items[order["ref"]]],
         }
-        for order in found.orders
+        for order in context.orders
     ]
-    body["dataExtensions"] = [_represent(extension, base) for extension in found.extensions]
+    body["dataExtensions"] = [_represent(extension, base) for extension in context.extensions]
     body["sessions"] = [
         {
             **_behaviour(session),
-            "events": [_behaviour(event) for event in found.behaviour.events[session["ref"]]],
+            "events": [_behaviour(event) for event in context.behaviour.events[session["ref"]]],
         }
-        for session in found.behaviour.sessions
+        for session in context.behaviour.sessions
     ]
     return EndpointResponse(body)
 

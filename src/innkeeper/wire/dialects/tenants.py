@@ -40,17 +40,17 @@ def _done(name: str, status: int = 200) -> dict[str, Any]:
 
 async def fetch_configuration(work: Work, _: EndpointRequest) -> EndpointResponse:
     """The workspace's settings, in the two objects that clients read."""
-    found = await configuration.settings(work)
+    settings = await configuration.settings(work)
     return EndpointResponse(
         {
             "settings": {
-                "clientKey": found["client_key"],
-                "defaultTimeout": found["default_timeout"],
-                "segmentationVersion": found["data_model"],
-                "guestContextVersion": found["data_model"],
+                "clientKey": settings["client_key"],
+                "defaultTimeout": settings["default_timeout"],
+                "segmentationVersion": settings["data_model"],
+                "guestContextVersion": settings["data_model"],
                 "active": "true",
             },
-            "configurations": {"name": found["name"], "timeZone": "UTC", "language": "en"},
+            "configurations": {"name": settings["name"], "timeZone": "UTC", "language": "en"},
         }
     )
 

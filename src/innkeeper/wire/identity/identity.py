@@ -59,29 +59,29 @@ def read_rule(body: dict[str, Any], at: str = "") -> IdentityRule:
     """
     if not isinstance(body, dict):
         raise Invalid(Problem(at.removesuffix("."), "must be an object"))
-    sent: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     problems: list[Problem] = []
     for member, kind in _RULE.members.items():
         if body.get(member) is not None:
             try:
-                sent[member] = kind.read(body[member])
+                members[member] = kind.read(body[member])
             except ValueRefused as refused:
                 problems.append(Problem(f"{at}{member}{refused.at}", refused.reason))
     wrong = {problem.field.removeprefix(at).partition("[")[0] for problem in problems}
-    name = sent.get("identityRule", "").strip()
+    name = members.get("identityRule", "").strip()
     if not name and "identityRule" not in wrong:
         problems.append(missing(f"{at}identityRule"))
     if not all(character.isprintable() for character in name):
         problems.append(Problem(f"{at}identityRule", NOT_VALID))
-    providers = dict.fromkeys(sent.get("providers", ()))
-    fields = dict.fromkeys(sent.get("fields", ()))
+    providers = dict.fromkeys(members.get("providers", ()))
+    fields = dict.fromkeys(members.get("fields", ()))
     if not (providers or fields or wrong & {"providers", "fields"}):
         problems.append(missing(f"{at}providers"))
     if any(not provider.strip() for provider in providers):
         problems.append(Problem(f"{at}providers", NOT_VALID))
     if not fields.keys() <= _FIELDS.keys():
-        known = ",".join(_FIELDS)
-        problems.append(Problem(f"{at}fields", f"value must be one of {known}"))
+        names = ",".join(_FIELDS)
+        problems.append(Problem(f"{at}fields", f"value must be one of {names}"))
     if problems:
         raise Invalid(*problems)
     named = [Condition(provider=provider) for provider in providers]
@@ -94,13 +94,13 @@ def read_rules(body: dict[str, Any], *, is_needed: bool = False) -> list[Identit
     Raises `Invalid` with every problem.
     """
     problems = unknown_members(body, IDENTITY_RULES)
-    sent = body.get("rules")
+    sequence = body.get("rules")
     rules: list[IdentityRule] = []
-    if sent is None and is_needed:
+    if sequence is None and is_needed:
         problems.append(missing("rules"))
-    if sent is not None and not isinstance(sent, list):
+    if sequence is not None and not isinstance(sequence, list):
         problems.append(Problem("rules", "must be an array"))
-    for index, one in enumerate(sent if isinstance(sent, list) else ()):
+    for index, one in enumerate(sequence if isinstance(sequence, list) else ()):
         try:
             rules.append(read_rule(one, f"rules[{index}]."))
         except Invalid as invalid:
@@ -110,7 +110,7 @@ def read_rules(body: dict[str, Any], *, is_needed: bool = False) -> list[Identit
         problems.append(Problem("identityRule", "must be unique"))
     if problems:
         raise Invalid(*problems[:MOST_PROBLEMS])
-    return None if sent is None else rules
+    return None if sequence is None else rules
 
 
 def represent_rule(rule: IdentityRule) -> dict[str, Any]:
@@ -249,9 +249,9 @@ async def reorder_rules(work: Work, request: EndpointRequest) -> EndpointRespons
 
 async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
-    told = await rule_changes.preview(work, _rules_sent(request))
-    guests = told.pop("guests")
-    out = {"guests": guests, **represent(told, request)}
+    result = await rule_changes.preview(work, _rules_sent(request))
+    guests = result.pop("guests")
+    out = {"guests": guests, **represent(result, request)}
     return EndpointResponse(out)
 
 
@@ -324,9 +324,9 @@ async def list_guarded(work: Work, request: EndpointRequest) -> EndpointResponse
 
 async def why(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Why a guest is who it is: merges in force, and every record that joined it."""
-    told = await merges.explain(work, **request.refs())
-    rows = {"merges": [_merge(row, request) for row in told.pop("merges")]}
-    return EndpointResponse(represent(told, request) | rows)
+    explanation = await merges.explain(work, **request.refs())
+    rows = {"merges": [_merge(row, request) for row in explanation.pop("merges")]}
+    return EndpointResponse(represent(explanation, request) | rows)
 
 
 async def history(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -346,10 +346,10 @@ async def create_merge(work: Work, request: EndpointRequest) -> EndpointResponse
     body = _body(request)
     refs, problems = {}, [*request.problems]
     for name in ("survivor", "absorbed"):
-        sent = body.get(name)
-        sent = sent.get("ref") if isinstance(sent, dict) else sent
-        ref = ref_in(sent) if isinstance(sent, str) else None
-        if sent is None:
+        value = body.get(name)
+        value = value.get("ref") if isinstance(value, dict) else value
+        ref = ref_in(value) if isinstance(value, str) else None
+        if value is None:
             problems.append(missing(name))
         elif ref is None:
             problems.append(Problem(name, NOT_VALID))
@@ -357,8 +357,8 @@ async def create_merge(work: Work, request: EndpointRequest) -> EndpointResponse
             refs[name] = ref
     if problems:
         raise Invalid(*problems)
-    told = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request)
-    return EndpointResponse(told, 201, told["href"])
+    merge = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request)
+    return EndpointResponse(merge, 201, merge["href"])
 
 
 async def list_merges(work: Work, request: EndpointRequest) -> EndpointResponse:

@@ -36,10 +36,10 @@ PATH: Final = "/innkeeper/v1/privacy"
 async def erase(work: Work, request: EndpointRequest) -> EndpointResponse:
     """201 with the receipt."""
     body = request.body or {}
-    told, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
+    guest_ref, mode = body.get("guestRef"), body.get("mode", GDPR_DELETE)
     problems = [*request.problems]
-    guest = ref_in(told) if isinstance(told, str) else None
-    if told is None:
+    guest = ref_in(guest_ref) if isinstance(guest_ref, str) else None
+    if guest_ref is None:
         problems.append(missing("guestRef"))
     elif guest is None:
         problems.append(Problem("guestRef", NOT_VALID))
@@ -93,10 +93,10 @@ def represent_receipt(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _person(body: Mapping[str, Any], found: Sequence[Problem]) -> Record:
+def _person(body: Mapping[str, Any], name_problems: Sequence[Problem]) -> Record:
     """Identifiers and an e-mail address, as guests have them; raises `Invalid` with the problems
     that were found and all others."""
-    problems = [*found]
+    problems = [*name_problems]
     person: Record = {}
     for name, kind in (("identifiers", IDENTIFIERS), ("email", EMAIL)):
         if body.get(name) is None:
@@ -105,7 +105,7 @@ def _person(body: Mapping[str, Any], found: Sequence[Problem]) -> Record:
             person[name] = kind.read(body[name])
         except ValueRefused as refused:
             problems.append(Problem(name + refused.at, refused.reason))
-    are_right = len(problems) == len(found)
+    are_right = len(problems) == len(name_problems)
     if are_right and not person.get("identifiers") and "email" not in person:
         problems.append(missing("identifiers"))
     if problems:

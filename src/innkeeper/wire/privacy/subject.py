@@ -11,7 +11,7 @@ from innkeeper.wire.privacy.upload_search import find_in_uploads
 
 async def held_on(work: Work, guest: UUID) -> dict[str, Any]:
     """What `privacy.access` finds, with `uploads`; raises `Unknown`."""
-    found = await privacy.access(work, guest)
+    subject = await privacy.access(work, guest)
     uploads = await find_in_uploads(work, Files.of(work.settings), guest)
-    found["held"]["uploads"] = uploads
-    return found
+    subject["held"]["uploads"] = uploads
+    return subject

@@ -20,9 +20,9 @@ _STYLE: Final = (
 def plain(value: Any) -> Any:
     """The same as JSON can hold it: names in camelCase, instants as text."""
     if isinstance(value, Mapping):
-        return {camel(str(name)): plain(told) for name, told in value.items()}
+        return {camel(str(name)): plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple | set):
-        return [plain(told) for told in value]
+        return [plain(member) for member in value]
     if isinstance(value, datetime):
         return iso(value)
     return str(value) if isinstance(value, UUID) else value
@@ -30,13 +30,13 @@ def plain(value: Any) -> Any:
 
 def page(held: Mapping[str, Any]) -> str:
     """An HTML page of what `privacy.access` found; it loads nothing from anywhere."""
-    told = plain(held)
+    subject = plain(held)
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
-        f"<title>Data held on guest {escape(str(told['guest']))}</title><style>{_STYLE}</style>",
-        f"<h1>Data held on guest {escape(str(told['guest']))}</h1>",
-        f"<p>As of {escape(str(told['at']))}, in workspace {escape(str(told['workspace']))}. "
-        f"{len(told['guests'])} record(s) are one person here.</p>",
+        f"<title>Data held on guest {escape(str(subject['guest']))}</title><style>{_STYLE}</style>",
+        f"<h1>Data held on guest {escape(str(subject['guest']))}</h1>",
+        f"<p>As of {escape(str(subject['at']))}, in workspace {escape(str(subject['workspace']))}. "
+        f"{len(subject['guests'])} record(s) are one person here.</p>",
     ]
     for name, rows in held["held"].items():
         title = escape(str(name).replace("_", " ").capitalize())
@@ -51,9 +51,9 @@ def page(held: Mapping[str, Any]) -> str:
 def _table(value: Any) -> str:
     if isinstance(value, Mapping):
         rows = "".join(
-            f"<tr><th>{escape(str(name))}</th><td>{_table(told)}</td></tr>"
-            for name, told in value.items()
-            if told is not None
+            f"<tr><th>{escape(str(name))}</th><td>{_table(member)}</td></tr>"
+            for name, member in value.items()
+            if member is not None
         )
         return f"<table>{rows}</table>" if rows else "Nothing."
     if isinstance(value, list):

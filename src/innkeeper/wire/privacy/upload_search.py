@@ -28,13 +28,13 @@ ASK_AGAIN: Final = "somebody in this file was erased: upload it again without th
 
 async def search_exports(work: Work) -> int:
     """Remove every export: each may hold who was erased. How many there were."""
-    kept = [row["ref"] for row in await file_exports.list_with_files(work)]
-    await try_each(kept, partial(file_exports.delete_file, work), "removing an export")
-    return len(kept)
+    exports = [row["ref"] for row in await file_exports.list_with_files(work)]
+    await try_each(exports, partial(file_exports.delete_file, work), "removing an export")
+    return len(exports)
 
 
 async def search_uploads(
-    work: Work, files: Files, book: IdentityRules, gone: frozenset[bytes]
+    work: Work, files: Files, book: IdentityRules, erased: frozenset[bytes]
 ) -> int:
     """Take erased guests out of uploads that are not applied to their end; how many changed.
 
@@ -49,9 +49,9 @@ async def search_uploads(
             # Whoever applies it waits here, and then opens the file again.
             batch = await batches.lock_batch(work, ref)
             if batch["finished_at"] is None:
-                changed += await _search(work, files, batch, book, gone)
+                changed += await _search(work, files, batch, book, erased)
 
-    refs = await batches.list_unfinished(work) if gone else []
+    refs = await batches.list_unfinished(work) if erased else []
     await try_each(refs, search, "searching an upload for erased guests")
     return changed
 
@@ -60,20 +60,20 @@ async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[st
     """Records of waiting uploads that tell of a guest or of those merged into it."""
     book = await rulebook.read(work)
     keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for ref in await batches.list_unfinished(work):
         batch = await batches.fetch(work, ref)
         for entry in await _matching(work, files, batch, book, frozenset(keys)):
-            told: Any = entry.what
-            found.append({"batch": ref, "line": entry.line, "record": asdict(told)})
-    return found
+            record: Any = entry.what
+            records.append({"batch": ref, "line": entry.line, "record": asdict(record)})
+    return records
 
 
 async def _search(
-    work: Work, files: Files, batch: Row, book: IdentityRules, gone: frozenset[bytes]
+    work: Work, files: Files, batch: Row, book: IdentityRules, erased: frozenset[bytes]
 ) -> bool:
-    found = await _matching(work, files, batch, book, gone)
-    if not found:
+    records = await _matching(work, files, batch, book, erased)
+    if not records:
         return False
     name = batches.upload_name(work.workspace, batch["ref"])
     layout = Layout.of(batch, tracking=True)
@@ -81,7 +81,7 @@ async def _search(
         files.remove(name)
         await batches.set_state(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
         return True
-    numbers = frozenset(entry.line for entry in found)
+    numbers = frozenset(entry.line for entry in records)
     async with files.fetched(name) as path:
         with files.staged() as staged:
             await asyncio.to_thread(_write_without, path, numbers, staged)
@@ -97,7 +97,7 @@ async def _matching(
 
     Of a file that nobody can read nothing is ever applied: it goes with its batch.
     """
-    layout, found = Layout.of(batch, tracking=True), list[BatchRecord]()
+    layout, records = Layout.of(batch, tracking=True), list[BatchRecord]()
     name = batches.upload_name(work.workspace, batch["ref"])
     try:
         async with files.fetched(name) as path:
@@ -106,10 +106,10 @@ async def _matching(
                     for entry in chunk.items:
                         keys = await block_list.digests_of(work, _keys(entry, book))
                         if not wanted.isdisjoint(keys):
-                            found.append(entry)
+                            records.append(entry)
     except (Unreadable, FileNotFoundError, OperatorError):
         return []
-    return found
+    return records
 
 
 def _write_without(path: Path, numbers: frozenset[int], staged: Any) -> None:
@@ -142,6 +142,6 @@ def _people(entry: BatchRecord) -> list[Record]:
         case rules.GuestMigration(source=source, target=target):
             return [source, target]
         case rules.EventRecord(message=message):
-            told = message.get("identifiers")
-            return [{"identifiers": batch_records.identifiers_in(told)}]
+            identifiers = message.get("identifiers")
+            return [{"identifiers": batch_records.identifiers_in(identifiers)}]
     return []

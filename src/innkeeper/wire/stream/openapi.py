@@ -77,8 +77,8 @@ def _operation(route: StreamRoute) -> Schema:
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     parameters += [
-        {"name": name, "in": "query", "schema": text, "description": told}
-        for name, told in route.query.items()
+        {"name": name, "in": "query", "schema": text, "description": description}
+        for name, description in route.query.items()
     ]
     out: Schema = {
         "operationId": route.name,
@@ -95,18 +95,18 @@ def _operation(route: StreamRoute) -> Schema:
 
 
 def _responses(route: StreamRoute) -> Schema:
-    shown = content(route.response_schema or {"type": "string"}, route.media)
-    responses: Schema = {str(route.status): _good("Done.", shown)}
+    media = content(route.response_schema or {"type": "string"}, route.media)
+    responses: Schema = {str(route.status): _good("Done.", media)}
     if "callback" in route.query:
         script = content({"type": "string"}, "application/javascript")
-        both = {**(shown if route.status == 200 else {}), **script}
-        told = "The answer, an error too, as a script that calls `callback`."
-        responses["200"] = _good(told, both)
+        both = {**(media if route.status == 200 else {}), **script}
+        description = "The answer, an error too, as a script that calls `callback`."
+        responses["200"] = _good(description, both)
     prefix = "Flow" if route.flow else "Stream"
     for status in sorted({*route.failures, *_OF_ALL}):
         responses[str(status)] = {"$ref": f"#/components/responses/{prefix}{_NAMES[status]}"}
     return responses
 
 
-def _good(told: str, body: Schema) -> Schema:
-    return {"description": told, "headers": headers(), "content": body}
+def _good(description: str, body: Schema) -> Schema:
+    return {"description": description, "headers": headers(), "content": body}

@@ -93,9 +93,9 @@ async def discard(work: Work, request: EndpointRequest) -> EndpointResponse:
     return EndpointResponse(status=204)
 
 
-def _selection(body: Mapping[str, Any], found: Sequence[Problem]) -> Selection:
+def _selection(body: Mapping[str, Any], name_problems: Sequence[Problem]) -> Selection:
     reason, refs = body.get("reason"), body.get("refs")
-    problems = [*found]
+    problems = [*name_problems]
     if reason is not None and not isinstance(reason, str):
         problems.append(Problem("reason", "must be a string"))
     parsed = None

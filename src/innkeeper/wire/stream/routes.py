@@ -41,23 +41,23 @@ class StreamRoute:
 
     def matches(self, path: str) -> dict[str, str] | None:
         """The parameters of a path that this is the route of."""
-        found = _pattern(self.path).fullmatch(path)
-        return found.groupdict() if found else None
+        match = _pattern(self.path).fullmatch(path)
+        return match.groupdict() if match else None
 
 
 _patterns: dict[str, re.Pattern[str]] = {}
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    known = _patterns.get(path)
-    if known is None:
+    pattern = _patterns.get(path)
+    if pattern is None:
         pieces = re.split(r"\{(\w+)\}", path)
         text = "".join(
             f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece)
             for index, piece in enumerate(pieces)
         )
-        known = _patterns[path] = re.compile(text + "/?", re.IGNORECASE)
-    return known
+        pattern = _patterns[path] = re.compile(text + "/?", re.IGNORECASE)
+    return pattern
 
 
 _HEAD: Final = {"status": TEXT, "version": TEXT, "client_key": TEXT, "ref": REF}
@@ -271,14 +271,14 @@ def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
     """What is served at a path by method, and the path's parameters."""
     if path in _PLAIN:
         return _PLAIN[path], {}
-    found: dict[str, StreamRoute] = {}
+    routes: dict[str, StreamRoute] = {}
     parameters: dict[str, str] = {}
     for route in STREAM_ROUTES:
         matched = route.matches(path)
         if matched is not None:
-            found[route.method] = route
+            routes[route.method] = route
             parameters = matched
-    return found, parameters
+    return routes, parameters
 
 
 _PLAIN: Final[Mapping[str, dict[str, StreamRoute]]] = {
