@@ -12,6 +12,7 @@ import json
 import os
 import pkgutil
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -164,6 +165,9 @@ def _fork_for_ever(address: str) -> None:
         print("ready", flush=True)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
         while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return  # whoever started this has ended
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from starlette.types import Scope
 
 _BASE: Final = re.compile(rb"/+(?:(?:v?\d+(?:\.\d+)?|innkeeper|events)/+)*", re.IGNORECASE)
-_OWN_COOKIE: Final = re.compile(rb"(?:^|;)[ \t]*((?:__Host-)?innkeeper_[^;=]*=[^;]*)")
+_OWN_COOKIE: Final = re.compile(rb";[ \t]*((?:__Host-)?innkeeper_[^;=]*=[^;]*)")
 _LONG_COOKIES: Final = 8192
 """Longest Cookie header in bytes from which the cookies of others are not removed."""
 _SLASHES: Final = re.compile(rb"/{2,}")
@@ -54,7 +54,7 @@ def _unquoted_cookies(value: bytes) -> bytes:
 
 
 def _own_cookies(value: bytes) -> bytes:
-    return b"; ".join(_OWN_COOKIE.findall(value))
+    return b"; ".join(_OWN_COOKIE.findall(b";" + value))
 
 
 def is_screen_path(path: str) -> bool:

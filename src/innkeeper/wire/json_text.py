@@ -30,7 +30,7 @@ _MARKS: Final = b",:[{"
 _QUOTE: Final = ord('"')
 _OUTSIDE: Final = re.compile(rb'[",:\[{]')
 # Part of a string: a bounded number of steps, since a regular expression lets no thread run.
-_INSIDE: Final = re.compile(rb'(?:[^"\\]+|\\.){0,4096}', re.DOTALL)
+_INSIDE: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,4096}', re.DOTALL)
 
 encode = _encoder.encode
 
