@@ -33,7 +33,7 @@ EXPLAINED = {
     "segments.forget_guests": "the result of an erasure, which has its own row",
     "segments.forget_samples": "the result of an erasure, which has its own row",
     "exports.schedule": "when the schedule comes next",
-    "identity.changed": "the version alone; the callers record what changed",
+    "identity.renew_version": "the version alone; the callers record what changed",
     "identity.set_key_form": "how keys are made, by an upgrade",
     "secrets.encrypt_of_segments": "the same secret under another key, or one that was lost; "
     "recorded once as secrets.rotate or secrets.reset",

@@ -205,7 +205,7 @@ async def set_state(
         parts=_COLUMNS,
         ref=batch,
         state=state,
-        kept=has_file,
+        has_file=has_file,
         fault=fault,
         finished=state in (SUCCESS, CORRUPTED, ERROR),
         now=clock.now(),
@@ -316,7 +316,7 @@ async def record_progress(
 async def reset(work: Work, batch: UUID) -> None:
     """Delete the stored progress: an interrupted dry run starts again, since it stored no data."""
     async with work.transaction():
-        await work.run("batches.forget_failures", ref=batch)
+        await work.run("batches.delete_failures", ref=batch)
         await work.run("batches.reset", ref=batch)
 
 

@@ -84,7 +84,7 @@ async def _apply(
 
     async def once() -> None:
         async with work.transaction():
-            settings = await work.one("batches.begin_chunk")
+            settings = await work.one("batches.start_chunk")
             assert settings is not None  # noqa: S101 - a workspace has identity settings
             outcomes = Outcomes()
             await _apply_runs(work, entries, source, outcomes, settings["version"])

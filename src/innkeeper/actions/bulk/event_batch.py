@@ -99,8 +99,8 @@ async def _one(work: Work, message: dict[str, Any], never: Collection[str]) -> s
     person = _person(message, never)
     if isinstance(person, RecordError):
         return person
-    sent_ref = message.get("ref")
-    ref = _uuid(sent_ref) or uuid5(_NAMES, _encode(message).decode())
+    payload_ref = message.get("ref")
+    ref = _uuid(payload_ref) or uuid5(_NAMES, _encode(message).decode())
     payload = {name: value for name, value in message.items() if name != "ref"}
     try:
         if person is not None:

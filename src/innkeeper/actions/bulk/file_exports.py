@@ -86,7 +86,7 @@ async def read_events(work: Work) -> AsyncIterator[list[Row]]:
 async def read_snapshot(work: Work, act: Callable[[], Awaitable[None]]) -> None:
     """Run `act` in a read-only transaction on one snapshot of the data."""
     async with work.transaction():
-        await work.run("file_exports.one_moment")
+        await work.run("file_exports.use_snapshot")
         await act()
 
 
@@ -171,7 +171,7 @@ async def postpone(work: Work, export: Record, fault: Exception) -> None:
 
 async def list_with_files(work: Work) -> list[Row]:
     """List the exports with a stored file: ref, created_at, expires_at."""
-    return await work.all("file_exports.kept")
+    return await work.all("file_exports.with_files")
 
 
 async def delete_file(work: Work, export: UUID) -> None:
@@ -180,7 +180,7 @@ async def delete_file(work: Work, export: UUID) -> None:
     If that fails, `list_with_files` still lists the export. A job that is writing the file finds
     the export in state `removed` and stops.
     """
-    await work.run("file_exports.removed", ref=export)
+    await work.run("file_exports.set_removed", ref=export)
     name = file_name(work.workspace, export)
     await asyncio.to_thread(Files.of(work.settings).remove, name)
     await work.run("file_exports.file_deleted", ref=export)

@@ -313,7 +313,7 @@ class GuestBatch:
             if before != after:
                 removed += [(key, ref) for key in before if key not in after]
                 added += [(key, ref) for key in after if key not in before]
-        for query, pairs in (("forget_keys", removed), ("add_keys", added)):
+        for query, pairs in (("delete_keys", removed), ("add_keys", added)):
             if pairs:
                 keys, refs = map(list, zip(*pairs, strict=True))
                 await self.tables.run(f"guest_writes.{query}", keys=keys, refs=refs)

@@ -128,7 +128,7 @@ def failure_message(error: Exception) -> str:
     if isinstance(error, OperatorError):
         return str(error)
     if isinstance(error, FileNotFoundError):
-        return "The file is not in storage any more: send it again."
+        return "The file is no longer in storage. Upload it again."
     return f"A record cannot be imported ({operator_message(error)}). See the server's log."
 
 

@@ -84,12 +84,12 @@ async def insert_guest(
     """Store a new guest with its keys, in one statement.
 
     Returns the version of its row, or None, with nothing written, if `book` is out of date.
-    `join`: parameters of `identity.note_created`, for a guest that a record creates. `reason`: the
-    stored reason of a guest that no record creates.
+    `join`: parameters of `identity.insert_creation_join`, for a guest that a record creates.
+    `reason`: the stored reason of a guest that no record creates.
     """
     created = await work.one(
         "guests.create",
-        parts={"noted": ["identity.note_created"]} if join else {},
+        parts={"join": ["identity.insert_creation_join"]} if join else {},
         ref=guest["ref"],
         guest_type=guest["guest_type"],
         body=Json(body_members(guest)),

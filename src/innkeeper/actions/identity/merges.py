@@ -48,7 +48,7 @@ async def create(
     refs_by_name = {"survivor": survivor, "absorbed": absorbed}
     async with work.transaction():
         # Read before locking: a transaction that holds a retired guest may wait for its survivor.
-        for query in ("merges.two", "merges.lock_two"):
+        for query in ("merges.survivors", "merges.lock_guests"):
             rows = {row["ref"]: row for row in await work.all(query, refs=[*refs_by_name.values()])}
             problems = [
                 Problem(name, NOT_VALID)
@@ -81,17 +81,17 @@ async def absorb(
 
     Returns None if both have the same survivor already, or if one of them no longer exists.
     """
-    pair, query = (survivor, absorbed), "merges.two"
+    pair, query = (survivor, absorbed), "merges.survivors"
     async with work.transaction():
         while True:
             rows = {row["ref"]: row for row in await work.all(query, refs=[*pair])}
             if len({*pair} & rows.keys()) < 2:
                 return None
             live = tuple(rows[ref]["survivor_ref"] or ref for ref in pair)
-            if live == pair and query == "merges.lock_two":
+            if live == pair and query == "merges.lock_guests":
                 return await _merge(work, rows[live[0]], live[1], rule, evidence, source)
             # Lock only guests that were just read as live, then check them again.
-            pair, query = (live[0], live[1]), "merges.lock_two"
+            pair, query = (live[0], live[1]), "merges.lock_guests"
 
 
 async def undo(work: Work, merge: UUID) -> Record:
@@ -113,11 +113,11 @@ async def undo(work: Work, merge: UUID) -> Record:
             raise Conflict(f"Merge {merge} is undone already.")
         now = clock.now()
         undone = await work.one(
-            "merges.release", ref=merge, absorbed=row["absorbed_ref"], now=now, actor=work.actor
+            "merges.undo", ref=merge, absorbed=row["absorbed_ref"], now=now, actor=work.actor
         )
         refs = [guest["ref"] for guest in path]
-        await work.run("merges.forget", guests=refs, merge=merge)
-        holding = await work.all("merges.holding", guests=refs)
+        await work.run("merges.delete_journalled", guests=refs, merge=merge)
+        holding = await work.all("merges.survivors_among", guests=refs)
         survivor_refs = {row["survivor_ref"] for row in holding}
         for guest in path:
             own = guest["own"]
@@ -127,7 +127,7 @@ async def undo(work: Work, merge: UUID) -> Record:
                 visible = repeated(base, (entry["intent"] for entry in journal))
             else:
                 visible, own = ledger.own_record(guest), None
-                await work.run("merges.drop_journal", guest=guest["ref"])
+                await work.run("merges.delete_journal", guest=guest["ref"])
             await ledger.store_guest(work, visible, own, book)
         await _record(work, "merge.undo", row)
     return undone or row
@@ -135,13 +135,13 @@ async def undo(work: Work, merge: UUID) -> Record:
 
 async def survivors(work: Work, guests: Sequence[UUID]) -> list[Record]:
     """Return `ref` and `survivor_ref` (None for a live guest) of the guests that exist."""
-    return await work.all("merges.two", refs=list(guests))
+    return await work.all("merges.survivors", refs=list(guests))
 
 
 async def lock_live_guests(work: Work, guests: Sequence[UUID]) -> bool:
     """Lock guests until the transaction ends; return whether all exist and are live."""
     # Read before locking, as `create` does.
-    for query in ("merges.two", "merges.lock_two"):
+    for query in ("merges.survivors", "merges.lock_guests"):
         rows = await work.all(query, refs=list(guests))
         if len(rows) < len({*guests}) or any(row["survivor_ref"] is not None for row in rows):
             return False
@@ -239,7 +239,7 @@ async def history(work: Work, guest: UUID) -> list[dict[str, Any]]:
     """Return every merge and undo of a guest's merged group, oldest first; raises `Unknown`."""
     await _members(work, guest)
     events: list[dict[str, Any]] = []
-    for row in await work.all("merges.touching", guest=guest):
+    for row in await work.all("merges.history", guest=guest):
         events.append({"event": "merged", "at": row["merged_at"], "by": row["actor"], "merge": row})
         if row["undone_at"] is not None:
             undone = {"event": "undone", "at": row["undone_at"], "by": row["undone_by"]}

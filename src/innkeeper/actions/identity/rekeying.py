@@ -45,13 +45,13 @@ async def _renew_keys(work: Work) -> None:
     book, after = await rulebook.read(work), None
     while True:
         async with work.transaction():
-            await work.run("identity.patient")
+            await work.run("identity.no_timeout")
             rows = await work.all("identity.batch_of_other_form", after=after, limit=BATCH)
             if not rows:
                 await work.run("identity.set_key_form", key_form=KEY_FORM)
                 return
             pairs = [(key, row["ref"]) for row in rows for key in _keys(row, book)]
-            await work.run("identity.forget_keys", guests=[row["ref"] for row in rows])
+            await work.run("identity.delete_keys", guests=[row["ref"] for row in rows])
             await work.run(
                 "identity.add_keys",
                 keys=[key for key, _ in pairs],

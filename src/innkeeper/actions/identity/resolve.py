@@ -94,8 +94,8 @@ class Attached:
 
     guest: UUID
     note: dict[str, Any] | None = None
-    """Parameters of `order_people.note_join`, with which the caller stores the person; None if the
-    person is stored already."""
+    """Parameters of `order_people.insert_join`, with which the caller stores the person; None if
+    the person is stored already."""
 
 
 async def attach_directly(
@@ -285,7 +285,7 @@ def source_params(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:
 async def record_join(work: Work, guest: UUID, decision: Decision, source: dict[str, Any]) -> None:
     """Store why a record joined a guest, and the evidence that guards blocked."""
     await work.run(
-        "identity.note_join",
+        "identity.insert_join",
         guest=guest,
         now=clock.now(),
         **_reason(decision),
@@ -300,7 +300,7 @@ async def _record_blocked(
     """Store the evidence that guards blocked in a decision."""
     for blocked in decision.blocked:
         await work.run(
-            "identity.note_guarded",
+            "identity.insert_guarded",
             rule=blocked.rule,
             reason=blocked.reason,
             evidence=Json(blocked.evidence),

@@ -126,8 +126,8 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
     """
     now = clock.now()
     count = 0
-    await work.run("identity.patient")
-    await work.run("identity.begin_plan")
+    await work.run("identity.no_timeout")
+    await work.run("identity.create_plan")
     async for rows in _read_batches(work, None):
         count += len(rows)
         await work.copy_in(
@@ -138,7 +138,7 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
                 for position, key in countable_keys(ledger.own_record(row), book, now)
             ),
         )
-    shared = await work.all("identity.shared", most=book.group_limit)
+    shared = await work.all("identity.shared_keys", most=book.group_limit)
     survivors = await _read_survivors(work, {owner for row in shared for owner in row["owners"]})
     oversized = [row for row in shared if row["guests"] > book.group_limit]
     groups, too_large = _build_groups(
@@ -154,7 +154,7 @@ def _build_groups(
 ) -> tuple[list[MergedGroup], list[GuardedGroup]]:
     """Group the live guests that share keys; return the groups, and those that are too large.
 
-    `shared` are rows of `identity.shared`, `survivors` are rows of `identity.survivors` by guest.
+    `shared` are rows of `identity.shared_keys`, `survivors` rows of `identity.survivors` by guest.
     """
     first: dict[UUID, GroupMember] = {}
     holders: dict[UUID, set[UUID]] = defaultdict(set)
@@ -195,7 +195,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     next call. Call it outside a transaction.
     """
     lock = lock_of(digest("jobs", work.workspace))
-    claimed = await work.one("identity.claim", lock=lock)
+    claimed = await work.one("identity.try_lock_jobs", lock=lock)
     if not claimed or not claimed["mine"]:
         return False
     work.session_held += 1
@@ -205,7 +205,7 @@ async def run_jobs(work: Work, progress: Progress | None = None) -> bool:
     finally:
         work.session_held -= 1
         if not work.connection.closed:
-            await work.all("identity.let_go", lock=lock)
+            await work.all("identity.unlock_jobs", lock=lock)
     return True
 
 
@@ -284,7 +284,7 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
         planned = await plan(work, book)
     for guarded in planned.guarded:
         await work.run(
-            "identity.note_guarded",
+            "identity.insert_guarded",
             rule=guarded.rule.name if guarded.rule else None,
             reason=f"{guarded.reason}: {guarded.size}",
             evidence=Json(guarded.evidence),
@@ -322,14 +322,14 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
 async def _report_progress(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:
     """Store a job's progress and pass it to the callback."""
     counts = {"state": job["state"], "done": 0, "total": 0, "merged": job["merged"]} | more
-    await work.run("identity.progress", ref=job["ref"], **{"reached": None} | counts)
+    await work.run("identity.set_progress", ref=job["ref"], **{"reached": None} | counts)
     if progress is not None:
         progress({**job, **counts})
 
 
 async def _read_batches(work: Work, after: UUID | None) -> AsyncIterator[list[Row]]:
     """Yield all guests after a ref (None: from the start) in batches, in ref order."""
-    while rows := await work.all("identity.batch", after=after, limit=BATCH):
+    while rows := await work.all("identity.guest_batch", after=after, limit=BATCH):
         yield rows
         after = rows[-1]["ref"]
 

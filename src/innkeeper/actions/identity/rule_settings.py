@@ -202,7 +202,7 @@ async def list_jobs(work: Work, page_request: PageRequest) -> Page:
 
 async def _lock_rules(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:
     """Lock the rules until the transaction ends and return them; raises `Outdated`."""
-    await work.all("identity.one_at_a_time")
+    await work.all("identity.lock_rules")
     book = await rulebook.read(work)
     if expected is not None:
         expected.check(str(book.version))
@@ -229,7 +229,7 @@ async def _store(
         {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
         for rule in new_rules
     ]
-    await work.run("identity.clear_rules")
+    await work.run("identity.delete_rules")
     await work.run("identity.set_rules", rules=Json(rows))
     await _renew_version(work)
     row = await work.one(
@@ -256,4 +256,4 @@ def lock_of_jobs(work: Work) -> str:
 
 async def _renew_version(work: Work) -> None:
     """Change the version of rules and guards, which makes every cached copy out of date."""
-    await work.run("identity.changed")
+    await work.run("identity.renew_version")

@@ -26,7 +26,7 @@ CACHE_SECONDS: Final = 2.0
 """Longest time until another process notices the first suppressed identifier."""
 
 REFUSED: Final = Counter(
-    "innkeeper_suppressed_total", "Records and events refused for somebody on the block list."
+    "innkeeper_suppressed_total", "Records and events refused for people on the block list."
 )
 
 _empty_until: dict[tuple[str, str], float] = {}

@@ -158,7 +158,7 @@ async def _queue_file_search(work: Work, keys: Sequence[UUID], guests: Sequence[
         (key,) = await block_list.digests_of(work, [digest("guest", str(guest))])
         guest_by_digest[key] = guest
     await work.run(
-        "privacy.remember_erased",
+        "privacy.insert_erased",
         digests=list(guest_by_digest),
         guests=list(guest_by_digest.values()),
         now=clock.now(),

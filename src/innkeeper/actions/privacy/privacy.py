@@ -88,7 +88,7 @@ async def list_pending(work: Work) -> ErasedGuests | None:
 async def mark_searched(work: Work, erased: ErasedGuests) -> None:
     """Store that these erased guests are removed from files at rest."""
     await work.run(
-        "privacy.forget_erased",
+        "privacy.delete_erased",
         digests=[row["digest"] for row in erased.rows],
         times=[row["erased_at"] for row in erased.rows],
     )

@@ -185,7 +185,7 @@ class People:
         """Store a person and, with `note`, the join of the record; raises `Unknown`."""
         survivor = await work.one(
             "order_people.create",
-            parts={**self._in_table(), "noted": ["order_people.note_join"] if note else []},
+            parts={**self._in_table(), "join": ["order_people.insert_join"] if note else []},
             ref=created["ref"],
             order=created["order_ref"],
             guest=guest,
@@ -307,5 +307,5 @@ async def _contacts(work: Work, order: UUID) -> list[Record]:
 
 async def _lock_order(work: Work, order: UUID) -> None:
     """Lock an order against deletion until the transaction ends; raises `Unknown`."""
-    if await work.one("orders.hold", ref=order) is None:
+    if await work.one("orders.lock_against_deletion", ref=order) is None:
         raise Unknown(Order.singular, order)

@@ -50,7 +50,7 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
     reference_id = changes["reference_id"]
     key = reference_key(reference_id)
     row = await work.one(
-        "orders.place",
+        "orders.create_or_match",
         lock=lock_of(key),
         reach=REACH,
         ref=uuid4(),

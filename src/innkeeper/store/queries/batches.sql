@@ -66,7 +66,7 @@ ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 -- batches.set_state
 -- Set the state of a batch.
 UPDATE {ws}.batches
-SET state = %(state)s, modified_at = %(now)s, kept = %(kept)s,
+SET state = %(state)s, modified_at = %(now)s, kept = %(has_file)s,
     fault = %(fault)s::text,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END
 WHERE ref = %(ref)s
@@ -94,7 +94,7 @@ SET line = %(line)s, records = records + %(records)s, failed = failed + %(failed
 WHERE ref = %(ref)s AND revision = %(revision)s AND line < %(first)s
 RETURNING {columns}
 
--- batches.forget_failures
+-- batches.delete_failures
 -- Delete the failures of a batch.
 DELETE FROM {ws}.batch_failures WHERE batch_ref = %(ref)s
 
@@ -116,7 +116,7 @@ SELECT pg_try_advisory_lock(%(lock)s) AS mine
 -- Unlock a batch for other connections.
 SELECT pg_advisory_unlock(%(lock)s)
 
--- batches.begin_chunk
+-- batches.start_chunk
 -- Start a chunk: no statement timeout, index lookups even if the tables were empty when statements
 -- were planned, and a lock on the identity rules of the returned version until the chunk ends.
 SELECT version, set_config('statement_timeout', '0', true), set_config('enable_seqscan', 'off', true)

@@ -1,4 +1,4 @@
--- file_exports.one_moment
+-- file_exports.use_snapshot
 -- Read one snapshot: every later statement of this transaction sees the data as of now.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
@@ -99,12 +99,12 @@ WHERE ref = %(ref)s
 -- Exports that are not written completely.
 SELECT ref FROM {ws}.file_exports WHERE state IN ('waiting', 'writing') ORDER BY created_at, ref
 
--- file_exports.kept
+-- file_exports.with_files
 -- Exports whose file is stored or may be: a removed export has a size until its file is deleted.
 SELECT ref, created_at, expires_at FROM {ws}.file_exports
 WHERE state IN ('done', 'writing') OR (state = 'removed' AND size IS NOT NULL)
 
--- file_exports.removed
+-- file_exports.set_removed
 -- Mark an export as removed; its file is no longer served.
 UPDATE {ws}.file_exports SET state = 'removed' WHERE ref = %(ref)s
 

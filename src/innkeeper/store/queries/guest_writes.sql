@@ -46,7 +46,7 @@ WHERE g.ref = n.ref
 -- Store when a guest was first seen, as an import states it.
 UPDATE {ws}.guests SET first_seen = %(first_seen)s WHERE ref = %(ref)s
 
--- guest_writes.forget_keys
+-- guest_writes.delete_keys
 -- Delete keys that locked guests no longer have.
 DELETE FROM {ws}.guest_keys AS k
 USING unnest(%(keys)s::uuid[], %(refs)s::uuid[]) AS deleted (key, ref)

@@ -10,7 +10,7 @@ WITH created AS (
     INSERT INTO {ws}.guest_keys (key, guest_ref)
     SELECT unnest(%(keys)s::uuid[]), ref FROM created
 )
-{noted}
+{join}
 SELECT ref, row_version FROM created
 
 -- guests.fetch

@@ -18,8 +18,8 @@ SELECT * FROM {ws}.lock_and_find_candidates(%(locks)s::bigint[], %(keys)s::uuid[
 
 -- identity.attach_person
 -- Write a person on an order, who is new or matches a guest that gains no data, in one statement
--- (`attached` is true); otherwise return the candidates, as `identity.candidates` does. No row if the
--- order does not exist.
+-- (`attached` is true); otherwise return the candidates, as `identity.candidates` does. No row if
+-- the order does not exist.
 SELECT * FROM {ws}.attach_person(
     %(locks)s::bigint[], %(ordered_keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
     %(is_contact)s, %(person)s::uuid, %(record)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
@@ -28,19 +28,19 @@ SELECT * FROM {ws}.attach_person(
     %(actor)s::text, %(now)s::timestamptz
 )
 
--- identity.note_join
+-- identity.insert_join
 -- Store that a record joined a guest, with the reason.
 INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
 VALUES (%(guest)s, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s)
 
--- identity.note_created
+-- identity.insert_creation_join
 -- Part of `guests.create`: store that a record joined the new guest, with the reason.
-, noted AS (
+, inserted_join AS (
     INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
     SELECT ref, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s, %(now)s FROM created
 )
 
--- identity.note_guarded
+-- identity.insert_guarded
 -- Store evidence that a guard blocked.
 INSERT INTO {ws}.identity_guarded
     (rule, reason, evidence, guests, source, source_ref, actor, guarded_at)
@@ -53,11 +53,11 @@ SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at,
     count(*) OVER () AS total
 FROM {ws}.identity_guarded ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
--- identity.one_at_a_time
+-- identity.lock_rules
 -- Lock the rules against other changes until the transaction ends; read them after this.
 SELECT version FROM {ws}.identity_settings FOR UPDATE
 
--- identity.clear_rules
+-- identity.delete_rules
 -- Delete all rules, to store another list.
 DELETE FROM {ws}.identity_rules
 
@@ -73,7 +73,7 @@ UPDATE {ws}.identity_settings
 SET group_limit = %(group_limit)s, region = %(region)s,
     never_added = %(never_added)s::text[], never_removed = %(never_removed)s::text[]
 
--- identity.changed
+-- identity.renew_version
 -- Renew the version of rules and guards: every cached copy is out of date.
 UPDATE {ws}.identity_settings SET version = gen_random_uuid()
 
@@ -110,15 +110,16 @@ FROM {ws}.identity_jobs WHERE finished_at IS NULL ORDER BY created_at, ref LIMIT
 UPDATE {ws}.identity_jobs SET state = 'settling', after = pg_current_xact_id()
 WHERE ref = %(ref)s
 
--- identity.claim
--- Try to lock the jobs for this connection; the lock ends with `identity.let_go` or the connection.
+-- identity.try_lock_jobs
+-- Try to lock the jobs for this connection; the lock ends with `identity.unlock_jobs` or with the
+-- connection.
 SELECT pg_try_advisory_lock(%(lock)s) AS mine
 
--- identity.let_go
+-- identity.unlock_jobs
 -- Unlock the jobs for other connections.
 SELECT pg_advisory_unlock(%(lock)s)
 
--- identity.progress
+-- identity.set_progress
 -- Store the progress of a job.
 UPDATE {ws}.identity_jobs
 SET state = %(state)s, done = %(done)s, total = %(total)s, merged = %(merged)s,
@@ -134,7 +135,7 @@ WHERE ref = %(ref)s
 -- The number of guests, absorbed ones too, for progress reports.
 SELECT count(*) AS guests FROM {ws}.guests
 
--- identity.batch
+-- identity.guest_batch
 -- The next guests in ref order, absorbed ones too.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE %(after)s::uuid IS NULL OR ref > %(after)s
@@ -156,7 +157,7 @@ WHERE (%(after)s::uuid IS NULL OR ref > %(after)s)
     AND ({ws}.has_unusual_characters(body) OR {ws}.has_unusual_characters(own -> 'now' -> 'body'))
 ORDER BY ref LIMIT %(limit)s FOR NO KEY UPDATE
 
--- identity.forget_keys
+-- identity.delete_keys
 -- Delete all keys of guests, to add others.
 DELETE FROM {ws}.guest_keys WHERE guest_ref = ANY (%(guests)s::uuid[])
 
@@ -169,11 +170,11 @@ JOIN {ws}.guests ON guests.ref = added.guest_ref
 FOR KEY SHARE OF guests
 ON CONFLICT DO NOTHING
 
--- identity.patient
+-- identity.no_timeout
 -- No statement timeout for the rest of this transaction.
 SET LOCAL statement_timeout = 0
 
--- identity.begin_plan
+-- identity.create_plan
 -- Temporary table of a plan: which guest has which key under which rule.
 CREATE TEMPORARY TABLE identity_plan (rule smallint, key uuid, guest_ref uuid) ON COMMIT DROP
 
@@ -181,7 +182,7 @@ CREATE TEMPORARY TABLE identity_plan (rule smallint, key uuid, guest_ref uuid) O
 -- Insert the keys of a batch of guests.
 COPY identity_plan (rule, key, guest_ref) FROM STDIN (FORMAT binary)
 
--- identity.shared
+-- identity.shared_keys
 -- Each key that several guests share, first rule first, with its guests; if more than `most` guests
 -- share it, with the first 20.
 SELECT rule, key, count(*) AS guests,

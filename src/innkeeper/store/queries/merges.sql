@@ -38,11 +38,11 @@ WITH rewritten AS (
 )
 SELECT row_version FROM rewritten
 
--- merges.two
+-- merges.survivors
 -- Two guests with their survivors.
 SELECT ref, survivor_ref FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 
--- merges.lock_two
+-- merges.lock_guests
 -- Lock two guests, in ref order, until the transaction ends.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
 FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDATE
@@ -80,7 +80,7 @@ FROM {ws}.merges
 WHERE %(guest)s::uuid IS NULL OR survivor_ref = %(guest)s OR absorbed_ref = %(guest)s
 ORDER BY merged_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
--- merges.release
+-- merges.undo
 -- Undo a merge of a locked group: the absorbed guest is live again, and is the survivor of those
 -- that were merged into it.
 WITH RECURSIVE below AS (
@@ -98,17 +98,17 @@ WITH RECURSIVE below AS (
 )
 SELECT * FROM undone
 
--- merges.holding
+-- merges.survivors_among
 -- Which of these guests are survivors: other guests are merged into them.
 SELECT DISTINCT survivor_ref FROM {ws}.merges
 WHERE survivor_ref = ANY (%(guests)s::uuid[]) AND undone_at IS NULL
 
--- merges.forget
+-- merges.delete_journalled
 -- Delete the journal entries that reached guests through a merge.
 DELETE FROM {ws}.guest_journal
 WHERE guest_ref = ANY (%(guests)s::uuid[]) AND %(merge)s = ANY (merges)
 
--- merges.drop_journal
+-- merges.delete_journal
 -- Delete the journal of a guest that is no longer a survivor.
 DELETE FROM {ws}.guest_journal WHERE guest_ref = %(guest)s
 
@@ -128,7 +128,7 @@ FROM {ws}.merges JOIN {ws}.guests ON guests.ref = absorbed_ref
 WHERE guests.survivor_ref = %(guest)s AND undone_at IS NULL
 ORDER BY merged_at, merges.ref
 
--- merges.touching
+-- merges.history
 -- Every merge, undone or not, of a guest or of one merged into it, oldest first.
 SELECT DISTINCT merges.ref, merges.survivor_ref, absorbed_ref, rule, evidence, source, actor,
     merged_at, undone_at, undone_by

@@ -30,13 +30,13 @@ WITH parent AS (
 ), created AS (
     INSERT INTO {table} (ref, order_ref, guest_ref, body, created_at, modified_at)
     SELECT %(ref)s, ref, %(guest)s, %(body)s, %(now)s, %(now)s FROM parent
-) {noted}
+) {join}
 SELECT coalesce(survivor_ref, guests.ref) AS guest_ref
 FROM {ws}.guests, parent WHERE guests.ref = %(guest)s
 
--- order_people.note_join
+-- order_people.insert_join
 -- Part of `order_people.create`: store that the record joined the guest, with the reason.
-, noted AS (
+, inserted_join AS (
     INSERT INTO {ws}.guest_joins (guest_ref, rule, evidence, source, source_ref, actor, joined_at)
     SELECT %(guest)s, %(rule)s, %(evidence)s, %(source)s, ref, %(actor)s, %(now)s FROM parent
 )

@@ -1,4 +1,4 @@
--- orders.place
+-- orders.create_or_match
 -- Create an order, or update the one it matches (O-1 to O-3); `fresh` is true for a new one.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, is_new AS fresh,
     pg_current_xact_id()::xid::text AS row_version
@@ -20,7 +20,7 @@ WHERE orders.ref = %(ref)s {filters}
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, xmin::text AS row_version
 FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR NO KEY UPDATE
 
--- orders.hold
+-- orders.lock_against_deletion
 -- Lock one order by ref against deletion until the transaction ends.
 SELECT ref, ordered_at FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR KEY SHARE
 

@@ -111,7 +111,7 @@ WHERE status NOT IN ('todo', 'doing') AND EXISTS (
 -- Delete the guests.
 DELETE FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
 
--- privacy.remember_erased
+-- privacy.insert_erased
 -- Store erased guests that must still be removed from files at rest.
 INSERT INTO {ws}.erased (digest, guest_ref, erased_at)
 SELECT digest, guest_ref, %(now)s
@@ -124,7 +124,7 @@ ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 -- The erased guests that must still be removed from files at rest.
 SELECT digest, guest_ref, erased_at FROM {ws}.erased
 
--- privacy.forget_erased
+-- privacy.delete_erased
 -- Delete erased guests that are removed from files at rest, unless they were erased again since.
 DELETE FROM {ws}.erased AS e USING unnest(%(digests)s::bytea[], %(times)s::timestamptz[])
     AS done (digest, erased_at)
