@@ -43,7 +43,7 @@ EXPLAINED = {
     "users.seen": "when somebody was last here",
 }
 """Queries that write such a table without a change of configuration."""
-HELPERS = {"segments._move": "publishing, whose start is recorded, goes on in the background"}
+HELPERS = {"segments._set_status": "publishing, whose start is recorded, goes on in the background"}
 """Functions whose callers record the change, or why some do not."""
 
 
