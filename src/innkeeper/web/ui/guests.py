@@ -80,7 +80,7 @@ async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
     if not guest_orders.total:
         tabs = [tab for tab in tabs if tab[0] != "/orders"]
     return guest, {
-        "guest": visit.veil(guest, Guest),
+        "guest": await visit.veil_whole(guest, Guest),
         "base": f"/guests/{ref}",
         "tabs": tabs,
         "orders_total": guest_orders.total,
@@ -134,7 +134,8 @@ async def raw(visit: Visit) -> Response:
     """Show the guest as JSON, with its extensions."""
     guest, frame = await load_guest(visit)
     extensions = await _extensions(visit, guest["ref"])
-    whole = _whole(visit, guest, extensions.items)
+    shown = [_flat(each) for each in extensions.items]
+    whole = {**_named(frame["guest"]), "extensions": shown}
     is_cut = bounded.is_cut(whole) or extensions.total > len(extensions.items)
     return visit.show("guest_json.html", **frame, whole=whole, is_cut=is_cut)
 
@@ -159,12 +160,12 @@ async def _extensions(visit: Visit, guest: UUID) -> ExtensionsPage:
     return ExtensionsPage(visit.veil_extensions(page.items), page.total)
 
 
-def _whole(visit: Visit, guest: Record, extensions: list[Record]) -> Record:
-    return {**_fields(visit, guest), "extensions": [_flat(each) for each in extensions]}
-
-
 def _fields(visit: Visit, guest: Record) -> Record:
-    return {camel(name): value for name, value in visit.veil(guest, Guest).items()}
+    return _named(visit.veil(guest, Guest))
+
+
+def _named(guest: Record) -> Record:
+    return {camel(name): value for name, value in guest.items()}
 
 
 def _veiled_extension(visit: Visit, extension: Record) -> Record:
@@ -181,7 +182,7 @@ async def properties(visit: Visit) -> Response:
     return visit.show(
         "guest_properties.html",
         **frame,
-        fields=_header_fields(visit.veil(guest, Guest)),
+        fields=_header_fields(frame["guest"]),
         extensions=await _extensions(visit, guest["ref"]),
     )
 

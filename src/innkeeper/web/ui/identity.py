@@ -1,5 +1,7 @@
 """The Identity tab of a guest: its merged group and the reasons; undo and merge with previews."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -81,9 +83,9 @@ async def confirm_undo(visit: Visit) -> Response:
         **preview,
         version=_version_of_undo(preview),
         differing=[("The merge", "Undone, as it was shown", "Undone, as it is shown below")],
-        changes=[(name, *_visible_change(visit, name, old, new)) for name, old, new in changes],
-        survivor=visit.veil(preview["after"], Guest),
-        absorbed=visit.veil(preview["released"], Guest),
+        changes=await asyncio.to_thread(_visible_changes, visit, changes),
+        survivor=await visit.veil_whole(preview["after"], Guest),
+        absorbed=await visit.veil_whole(preview["released"], Guest),
     )
 
 
@@ -255,6 +257,12 @@ def _used_fields(pair: list[Record]) -> list[str]:
         for name in Guest.fields
         if name not in skipped and any(each.get(name) for each in pair)
     ]
+
+
+def _visible_changes(
+    visit: Visit, changes: Iterable[tuple[str, Any, Any]]
+) -> list[tuple[str, Any, Any]]:
+    return [(name, *_visible_change(visit, name, old, new)) for name, old, new in changes]
 
 
 def _visible_change(visit: Visit, name: str, old: Any, new: Any) -> tuple[Any, Any]:

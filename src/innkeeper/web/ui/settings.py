@@ -1,5 +1,6 @@
 """Screens of settings: points of sale, users, the workspace, the audit log."""
 
+import asyncio
 from typing import Any, Final
 from uuid import UUID
 
@@ -176,24 +177,24 @@ async def log(visit: Visit) -> Response:
         words=words,
         chosen=filters,
         guests=await _guests(visit, page.items),
-        changes=[_changes(visit, row) for row in page.items],
+        changes=await asyncio.to_thread(lambda: [_changes(visit, row) for row in page.items]),
     )
 
 
 async def log_file(visit: Visit) -> Response:
     """Return the rows of a page of the log, with their whole values, as a file."""
     _, page = await _audit_page(visit)
-    rows = [
-        {
-            **{name: row[name] for name in ("at", "actor", "action", "subject", "details")},
-            "changes": [
-                {"field": name, "before": before, "after": after}
-                for name, before, after in _changes(visit, row)
-            ],
-        }
-        for row in page.items
-    ]
+    rows = await asyncio.to_thread(lambda: [_as_json(visit, row) for row in page.items])
     return await json_file("audit-log", rows)
+
+
+def _as_json(visit: Visit, row: Record) -> Record:
+    names = ("at", "actor", "action", "subject", "details")
+    changes = [
+        {"field": name, "before": before, "after": after}
+        for name, before, after in _changes(visit, row)
+    ]
+    return {**{name: row[name] for name in names}, "changes": changes}
 
 
 async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:

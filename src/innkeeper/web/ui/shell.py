@@ -1,5 +1,6 @@
 """One request for a page: authenticate, authorize, read the form, act, render."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -76,6 +77,10 @@ class Visit:
     def veil(self, record: Record, resource: type[Resource]) -> Record:
         """Mask a record for this visitor."""
         return record if self.personal else masked_record(record, resource)
+
+    async def veil_whole(self, record: Record, resource: type[Resource]) -> Record:
+        """Mask a record with all it holds, which may be large, off the event loop."""
+        return await asyncio.to_thread(self.veil, record, resource)
 
     def veil_extensions(self, extensions: Sequence[Record]) -> list[Record]:
         """Mask data extensions for this visitor."""
