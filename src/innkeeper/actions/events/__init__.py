@@ -1,1 +1,1 @@
-"""Browsers, events, sessions and carts, and the quarantine of what could not be attached."""
+"""Browsers, events, sessions and carts, and the quarantine of invalid events."""

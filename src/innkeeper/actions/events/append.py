@@ -1,4 +1,4 @@
-"""Writing an event and the session it makes, goes on with, joins to another or splits."""
+"""Write an event and the session that it starts, continues, joins with another or splits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,20 +34,20 @@ BEGINS_UNREAD: Final = {
 
 
 async def append(work: Work, record: IncomingRecord) -> UUID | None:
-    """Write a plain event in one statement; the live guest of the browser.
+    """Write a plain event in one statement; returns the live guest of the browser.
 
-    None when it was decided by what is out of date, and nothing was written.
+    Returns None if the cached or read state was out of date; then nothing is written.
     """
-    kept, body = session_records.next_state(record)
-    written = await _append(work, record, body, kept, begins=record.starts_session)
+    state, body = session_records.next_state(record)
+    written = await _append(work, record, body, state, begins=record.starts_session)
     if written is None:
         browsers.drop_cached(work, record.browser.ref)
         return None
     root: UUID = written["root"]
     if record.is_latest:
         version = record.browser.version + record.starts_session
-        known = replace(record.browser, root=root, version=version)
-        browsers.cache_browser(work, _after(record, known, kept, written["version"]))
+        browser = replace(record.browser, root=root, version=version)
+        browsers.cache_browser(work, _after(record, browser, state, written["version"]))
     else:
         browsers.drop_cached(work, record.browser.ref)
     return root
@@ -56,58 +56,60 @@ async def append(work: Work, record: IncomingRecord) -> UUID | None:
 async def append_unread(
     work: Work, record: IncomingRecord, reach: timedelta
 ) -> UUID | Browser | None:
-    """Write a plain event of an unread browser in one statement, if it begins a session after all
-    others; the live guest of the browser.
+    """Write a plain event of an unread browser in one statement, if it starts a session after all
+    others; returns the live guest of the browser.
 
-    Else nothing is written, and that statement reads the browser, with the sessions in `reach` of
-    the event; None when there is none.
+    Otherwise writes nothing and returns the browser, which the same statement reads with the
+    sessions in `reach` of the event; None if there is no such browser.
     """
-    kept, body = session_records.next_state(record)
+    state, body = session_records.next_state(record)
     unread = {"guest": None, "session_guest": None, "until": record.mark.at + reach}
-    params = {**_params(record, body, kept), **unread}
+    params = {**_params(record, body, state), **unread}
     rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
     row = rows[0]
     if row["number"] is None:
         return None if row["browser_ref"] is None else browsers.browser_from_rows(rows)
     owner: UUID = row["owner"]
-    kept.guest = owner
+    state.guest = owner
     version = row["browser_version"]
-    known = replace(record.browser, guest=owner, root=owner, version=version)
-    browsers.cache_browser(work, _after(record, known, kept, row["number"]))
+    browser = replace(record.browser, guest=owner, root=owner, version=version)
+    browsers.cache_browser(work, _after(record, browser, state, row["number"]))
     return owner
 
 
 @dataclass(frozen=True, slots=True)
 class AppendStep:
-    """One of several events that go on with a session, one after the other."""
+    """One of several consecutive events that continue a session."""
 
     record: IncomingRecord
     state: SessionState
-    """The session as the event leaves it."""
+    """The session after the event."""
     body: Mapping[str, Any]
     after: Browser
-    """The browser as the next event finds it."""
+    """The browser before the next event."""
 
 
 def plan_step(record: IncomingRecord) -> AppendStep:
-    """A plain event that goes on with the latest session, before it is written."""
-    kept, body = session_records.next_state(record)
-    return AppendStep(record, kept, body, _after(record, record.browser, kept, kept.version + 1))
+    """Compute the step of a plain event that continues the latest session; writes nothing."""
+    state, body = session_records.next_state(record)
+    return AppendStep(record, state, body, _after(record, record.browser, state, state.version + 1))
 
 
 async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
-    """Write several events that go on with a session, each after the one before, in one statement;
-    the live guest of the browser. None as for `append`."""
-    last, arrivals = steps[-1], [step.record for step in steps]
+    """Write several consecutive events that continue a session in one statement.
+
+    Returns the live guest of the browser, or None as `append` does.
+    """
+    last, records = steps[-1], [step.record for step in steps]
     params = {
         **_params(last.record, last.body, last.state),
         "session_version": steps[0].state.version,
         "count": len(steps),
-        "refs": [arrival.ref for arrival in arrivals],
-        "times": [arrival.mark.at for arrival in arrivals],
-        "types": [arrival.type for arrival in arrivals],
-        "reaches": [int(arrival.mark.reach.total_seconds()) for arrival in arrivals],
-        "received": [arrival.received_at for arrival in arrivals],
+        "refs": [incoming.ref for incoming in records],
+        "times": [incoming.mark.at for incoming in records],
+        "types": [incoming.type for incoming in records],
+        "reaches": [int(incoming.mark.reach.total_seconds()) for incoming in records],
+        "received": [incoming.received_at for incoming in records],
         "bodies": Json([step.body for step in steps]),
     }
     written = await work.one("events.append_all", parts=_GO_ON, **params)
@@ -119,12 +121,12 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
     return root
 
 
-def _after(record: IncomingRecord, known: Browser, state: SessionState, version: int) -> Browser:
-    """A browser with its session, which an event made the version of."""
+def _after(record: IncomingRecord, browser: Browser, state: SessionState, version: int) -> Browser:
+    """Return the browser after an event, with its session at `version`."""
     session = StoredSession(
         state.ref,
         state.guest,
-        known.root,
+        browser.root,
         version,
         state.span,
         state.cut_by,
@@ -133,13 +135,13 @@ def _after(record: IncomingRecord, known: Browser, state: SessionState, version:
         state.cart,
     )
     channel, point = record.channel, record.point_of_sale
-    return replace(known, channel=channel, point_of_sale=point, sessions=[session])
+    return replace(browser, channel=channel, point_of_sale=point, sessions=[session])
 
 
 async def write_locked(work: Work, record: IncomingRecord) -> bool:
-    """Write any event; call it in a transaction that holds the browser.
+    """Write any event; call it in a transaction that has locked the browser.
 
-    False when another configuration is in force by now.
+    Returns False if the configuration has changed meanwhile.
     """
     browsers.drop_cached(work, record.browser.ref)
     if not record.starts_session:
@@ -154,43 +156,43 @@ async def write_locked(work: Work, record: IncomingRecord) -> bool:
                 point_of_sale=record.point_of_sale,
             )
     if record.is_plain:
-        kept, body = session_records.next_state(record)
-        return bool(await _append(work, record, body, kept, begins=record.starts_session))
+        state, body = session_records.next_state(record)
+        return bool(await _append(work, record, body, state, begins=record.starts_session))
     return await _rewrite_sessions(work, record)
 
 
 async def _rewrite_sessions(work: Work, record: IncomingRecord) -> bool:
-    """Write the sessions that an event joins or splits, as their events make them."""
+    """Write an event and recompute the sessions that it joins or splits from their events."""
     now = clock.now()
-    anew, gone = await session_records.fold_sessions(work, record)
-    known = {session.ref for session in record.joined}
-    for kept, members in anew:
-        mine = next((row for row in members if row["ref"] == record.ref), None)
-        if mine is None:
+    rewritten, emptied = await session_records.fold_sessions(work, record)
+    stored = {session.ref for session in record.joined}
+    for state, members in rewritten:
+        own = next((row for row in members if row["ref"] == record.ref), None)
+        if own is None:
             about: dict[str, Any] = {"browser": record.browser.ref, "channel": record.channel}
-            await work.run("sessions.put", **about, **kept.params(now))
-        elif not await _append(work, record, mine["body"], kept, begins=kept.ref not in known):
+            await work.run("sessions.put", **about, **state.params(now))
+        elif not await _append(work, record, own["body"], state, begins=state.ref not in stored):
             return False
-    for kept, members in anew:
-        moved = [row for row in members if row["session_ref"] not in (kept.ref, None)]
+    for state, members in rewritten:
+        moved = [row for row in members if row["session_ref"] not in (state.ref, None)]
         if moved:
             times = [row["at"] for row in moved]
             await work.run(
                 "events.move",
-                session=kept.ref,
+                session=state.ref,
                 refs=[row["ref"] for row in moved],
                 since=min(times),
                 until=max(times),
             )
-    if gone:
-        await work.run("sessions.drop", refs=gone)
+    if emptied:
+        await work.run("sessions.drop", refs=emptied)
     return True
 
 
 async def cut_open_sessions(work: Work, record: IncomingRecord, now: datetime) -> None:
-    """Another person is at the browser: what goes on ends, and this event begins a session.
+    """End the open sessions of a browser: another person uses it, and this event starts a session.
 
-    Call it in a transaction that holds the browser.
+    Call it in a transaction that has locked the browser.
     """
     at = record.mark.at
     rows = await work.all("sessions.open_of_browser", browser=record.browser.ref, at=at)
@@ -208,12 +210,12 @@ async def cut_open_sessions(work: Work, record: IncomingRecord, now: datetime) -
 
 
 def _raise_versions(record: IncomingRecord, refs: set[UUID]) -> None:
-    """Know of sessions that this transaction has written itself."""
-    known = [
+    """Raise the versions of sessions in the record that this transaction has written."""
+    sessions = [
         replace(session, version=session.version + 1) if session.ref in refs else session
         for session in record.browser.sessions
     ]
-    record.browser = replace(record.browser, sessions=known)
+    record.browser = replace(record.browser, sessions=sessions)
 
 
 async def _append(
@@ -224,12 +226,13 @@ async def _append(
     *,
     begins: bool,
 ) -> Row | None:
+    """Write an event and its session in one statement; None if a version has changed."""
     parts = _BEGINS if begins else _GOES_ON
     return await work.one("events.append", parts=parts, **_params(record, body, state))
 
 
 def _params(record: IncomingRecord, body: Mapping[str, Any], state: SessionState) -> dict[str, Any]:
-    """What `events.append` writes, and what must not have changed since it was read."""
+    """Return the parameters of `events.append`: the values to write and the versions as read."""
     near = record.near
     return {
         "browser": record.browser.ref,

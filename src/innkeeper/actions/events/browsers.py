@@ -1,4 +1,4 @@
-"""Browsers: create, show, what is known of one when an event comes, and forgetting visitors."""
+"""Browsers: create and read them, cache their current session, delete old visitors."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from innkeeper.rules.sessions import CutBy, Span
 from innkeeper.store.work import Row, Work
 
 CACHE_SIZE: Final = 4096
-"""Browsers of which a process remembers the current session."""
+"""Number of browsers whose current session a process caches."""
 CACHED_LENGTH_MAX: Final = 2000
-"""Characters of what is known of a session up to which it is remembered."""
+"""Maximum length of the data of a session, in characters, that is cached."""
 UNREAD_GUEST: Final = UUID(int=0)
-"""The guest of a browser of which nothing was read."""
+"""The guest of a browser that was not read."""
 PURGE_BATCH: Final = 500
-"""Visitors forgotten in one transaction."""
+"""Visitors deleted in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class StoredSession:
     ref: UUID
     guest: UUID
     root: UUID
-    """The live guest that stands for `guest`."""
+    """The live guest: the survivor of `guest`, or `guest` itself."""
     version: int
     span: Span
     cut_by: CutBy | None
@@ -40,15 +40,15 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """A browser as one event finds it, with the sessions in its reach."""
+    """A browser before an event, with the sessions in reach of the event."""
 
     ref: UUID
     guest: UUID
-    """As recorded."""
+    """The guest as stored, live or merged."""
     root: UUID
-    """The live guest that stands for it."""
+    """The live guest: the survivor of `guest`, or `guest` itself."""
     root_type: str | None
-    """None unless it was read."""
+    """The type of the live guest; None if it was not read."""
     in_group: bool
     """Whether `guest` is part of a merge."""
     version: int
@@ -58,30 +58,30 @@ class Browser:
 
 
 async def create(work: Work, ref: UUID | None = None) -> tuple[UUID, UUID]:
-    """A new browser and its guest, a visitor: their refs."""
+    """Create a browser and its guest, a visitor; returns their refs."""
     browser, guest = ref or uuid4(), uuid4()
     await work.run("browsers.create", ref=browser, guest=guest, now=clock.now())
     return browser, guest
 
 
 async def guest_of(work: Work, browser: UUID) -> UUID:
-    """The live guest whose browser it is; raises `UnknownBrowser`."""
+    """Return the live guest of a browser; raises `UnknownBrowser`."""
     row = await work.one("browsers.fetch", ref=browser)
     if row is None:
         raise UnknownBrowser
-    found: UUID = row["guest_ref"]
-    return found
+    guest: UUID = row["guest_ref"]
+    return guest
 
 
-# The longest unused first.
+# The least recently used first.
 _cache: OrderedDict[tuple[str, UUID], Browser] = OrderedDict()
 
 
 def cache_browser(work: Work, browser: Browser) -> None:
-    """Keep what was just written of a browser, for its next event.
+    """Cache the browser that was just written, for its next event.
 
-    It may be out of date when that comes: whoever writes by it compares the version in the very
-    statement, and learns the live guest from it.
+    The copy may be out of date by then: a statement that relies on it compares the version and
+    returns the live guest.
     """
     (session,) = browser.sessions
     key = (work.workspace, browser.ref)
@@ -95,35 +95,35 @@ def cache_browser(work: Work, browser: Browser) -> None:
 
 
 def drop_cached(work: Work, browser: UUID) -> None:
-    """What was remembered of a browser is out of date."""
+    """Remove a browser from the cache, since it is out of date."""
     _cache.pop((work.workspace, browser), None)
 
 
 def cached_browser(work: Work, browser: UUID, channel: str | None, at: datetime) -> Browser | None:
-    """A browser with its current session, if an event at `at` goes on with that for certain."""
-    found = _cache.get((work.workspace, browser))
-    return found if found is not None and continues_session(found, channel, at) else None
+    """Return the cached browser with its session, if an event at `at` certainly continues it."""
+    cached = _cache.get((work.workspace, browser))
+    return cached if cached is not None and continues_session(cached, channel, at) else None
 
 
 def continues_session(browser: Browser, channel: str | None, at: datetime) -> bool:
-    """Whether an event at `at` goes on with the only session known of a browser, for certain."""
+    """Whether an event at `at` certainly continues the only cached session of a browser."""
     span = browser.sessions[0].span
-    same = channel in (None, browser.channel)
-    return same and span.cut_at is None and span.last_at <= at <= span.expires_at
+    is_same_channel = channel in (None, browser.channel)
+    return is_same_channel and span.cut_at is None and span.last_at <= at <= span.expires_at
 
 
 async def fetch_state(
     work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
 ) -> Browser | None:
-    """A browser and the sessions, on one channel, that an event at `at` may touch, with their
-    neighbours."""
+    """Fetch a browser and its sessions on one channel that an event at `at` may affect, with their
+    neighbours; None if there is no such browser."""
     until = at + reach
     rows = await work.all("browsers.state", browser=browser, channel=channel, at=at, until=until)
     return browser_from_rows(rows) if rows else None
 
 
 def browser_from_rows(rows: Sequence[Row]) -> Browser:
-    """A browser as rows of `browsers.state` tell it."""
+    """Return the browser in rows of `browsers.state`."""
     row = rows[0]
     return Browser(
         row["browser_ref"],
@@ -139,17 +139,19 @@ def browser_from_rows(rows: Sequence[Row]) -> Browser:
 
 
 def unread_browser(browser: UUID) -> Browser:
-    """A browser of which nothing was read, taken for one with no session that an event goes on
-    with. Whoever writes by it lets the statement find out, and tell whose browser it is."""
+    """Return a browser that was not read, assumed to have no session that an event continues.
+
+    The statement that writes the event checks this and returns the guest of the browser.
+    """
     return Browser(browser, UNREAD_GUEST, UNREAD_GUEST, None, False, 0, None, None, [])
 
 
 async def lock(
     work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
 ) -> bool:
-    """Hold a browser and the sessions that an event may touch until the transaction ends.
+    """Lock a browser and the sessions that an event may affect until the transaction ends.
 
-    False when there is no such browser.
+    Returns False if there is no such browser.
     """
     if not await work.one("browsers.lock", ref=browser):
         return False
@@ -159,25 +161,25 @@ async def lock(
 
 
 async def create_if_absent(work: Work, browser: UUID) -> None:
-    """A browser that chose its own id, as bots do (stream-api.md 9)."""
+    """Create a browser with an id of the caller's choice, as bots use (stream-api.md 9)."""
     try:
         await create(work, browser)
     except Conflict:
-        # Its first two events came at once.
+        # Two first events arrived at the same time.
         return
 
 
 async def purge_visitors(work: Work, days: int) -> int:
-    """Forget visitors last seen more than `days` ago who have no orders; how many.
+    """Delete visitors without orders who were last seen more than `days` ago; returns how many.
 
-    With them go their browsers, sessions and events (identity.md 6). 0 days keeps everybody.
+    Their browsers, sessions and events are deleted too (identity.md 6). 0 days deletes nobody.
     """
     purged = 0
     while days:
         before = clock.now() - timedelta(days=days)
-        found = await work.run("browsers.purge_visitors", before=before, most=PURGE_BATCH)
-        purged += found
-        if not found:
+        count = await work.run("browsers.purge_visitors", before=before, most=PURGE_BATCH)
+        purged += count
+        if not count:
             break
     return purged
 

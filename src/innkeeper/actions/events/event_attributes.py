@@ -1,4 +1,4 @@
-"""The types that attributes of `ext` keep, for each type of event (stream-api.md 4.3)."""
+"""The fixed types of the attributes of `ext`, for each event type (stream-api.md 4.3)."""
 
 from typing import Any, Final
 
@@ -7,29 +7,29 @@ from innkeeper.rules.stream import kind_of
 from innkeeper.store.work import Work
 
 CACHE_SIZE: Final = 1000
-"""Event types remembered by a process; one more starts over."""
+"""Maximum number of cached event types of a process; when it is exceeded, the cache is cleared."""
 _cache: dict[tuple[str, str], dict[str, str]] = {}
 
 
 async def fetch_kinds(work: Work, type_: str, ext: Any) -> dict[str, str]:
-    """The type of each attribute of `ext`, which the first event that had one decided."""
+    """Return the type of each attribute of `ext`; the first event with an attribute fixes it."""
     if not isinstance(ext, dict):
         return {}
-    sent = {name: kind for name, value in ext.items() if (kind := kind_of(value))}
+    kinds = {name: kind for name, value in ext.items() if (kind := kind_of(value))}
     key = (work.workspace, type_)
-    known = _cache.get(key, {})
-    # One that differs is asked for again: the workspace may have been reset.
-    asked = {name: kind for name, kind in sent.items() if known.get(name) != kind}
-    if not asked:
-        return known
-    asked = dict(list(asked.items())[: MAX_EXT * 2])
-    names = list(asked)
-    await work.run("events.learn_kinds", type=type_, names=names, kinds=list(asked.values()))
+    cached = _cache.get(key, {})
+    # A type that differs from the cached one is read again: the workspace may have been reset.
+    unsure = {name: kind for name, kind in kinds.items() if cached.get(name) != kind}
+    if not unsure:
+        return cached
+    unsure = dict(list(unsure.items())[: MAX_EXT * 2])
+    names = list(unsure)
+    await work.run("events.learn_kinds", type=type_, names=names, kinds=list(unsure.values()))
     rows = await work.all("events.kinds", type=type_, names=names)
     if len(_cache) >= CACHE_SIZE:
         _cache.clear()
-    merged = _cache[key] = {**known, **{row["name"]: row["kind"] for row in rows}}
+    merged = _cache[key] = {**cached, **{row["name"]: row["kind"] for row in rows}}
     if len(merged) > CACHE_SIZE:
-        # Names made up for each event: not worth remembering.
+        # The names differ in each event: caching them is useless.
         del _cache[key]
     return merged

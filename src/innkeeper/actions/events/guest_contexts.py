@@ -1,4 +1,4 @@
-"""The guest context: a guest with all that belongs to it in one (VK-1)."""
+"""The guest context: a guest with its orders, extensions and sessions in one response (VK-1)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,13 +13,13 @@ from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
 ORDERS: Final = 20
-"""Orders in a context whose caller names no window: the latest (identity.md 6)."""
+"""Number of latest orders in a context if the request has no limit (identity.md 6)."""
 MAX_ORDERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A guest and what belongs to it."""
+    """A guest with its orders, extensions and behaviour."""
 
     guest: Record
     orders: list[Record]
@@ -27,26 +27,26 @@ class Context:
     """Order -> its items."""
     extensions: list[Record]
     behaviour: Behaviour
-    """Its latest sessions with their latest events."""
+    """The latest sessions of the guest with their latest events."""
 
 
 async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -> Context:
-    """The context of a live guest, its latest orders first; raises `Unknown`."""
-    found = await guests.fetch(work, guest)
-    wanted = PageRequest(
+    """Fetch the context of a live guest, its latest orders first; raises `Unknown`."""
+    row = await guests.fetch(work, guest)
+    page_request = PageRequest(
         offset,
         min(limit, MAX_ORDERS),
         filters={"guest_ref": guest},
         sort=(("ordered_at", True),),
     )
-    page = await orders.list_(work, wanted)
+    page = await orders.list_(work, page_request)
     items = await order_items.of_many(work, [order["ref"] for order in page.items])
     extensions = await OF_GUESTS.every_of_many(work, [guest])
     behaviour = await sessions.of_guest(work, guest)
-    return Context(found, page.items, items, extensions[guest], behaviour)
+    return Context(row, page.items, items, extensions[guest], behaviour)
 
 
 async def of_browser(work: Work, browser: UUID) -> UUID | None:
-    """The live guest whose browser it is; None for an unknown one (VK-2)."""
+    """Return the live guest of a browser; None for an unknown browser (VK-2)."""
     row = await work.one("browsers.fetch", ref=browser)
     return row["guest_ref"] if row else None

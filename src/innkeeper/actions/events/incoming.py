@@ -1,4 +1,4 @@
-"""An event on its way to the disk, with all that is known of its browser."""
+"""An event that is to be written, with the state of its browser."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from innkeeper.rules.stream import InvalidPart
 
 
 class StateSuperseded(Exception):
-    """The configuration changed while an event was being written: nothing was."""
+    """The configuration changed before an event was written; nothing was written."""
 
 
 @dataclass(slots=True)
 class IncomingRecord:
-    """One event on its way to the disk, with all that is known of its browser."""
+    """One event that is to be written, with the state of its browser."""
 
     ref: UUID
     type: str
@@ -36,61 +36,63 @@ class IncomingRecord:
     browser: Browser
     placement: Placement
     additions: dict[str, Any] = field(default_factory=dict)
-    """What else is kept with the event: the order it made, flags."""
+    """Members that are stored with the event in addition: the ref of its order, flags."""
     guest: UUID = field(init=False)
-    """Whom it is recorded for."""
+    """The guest that the event is recorded for."""
 
     def __post_init__(self) -> None:
-        # A late event of a session before another person came is that session's guest's.
-        held = self.joined
-        other = held and held[-1].root != self.browser.root
-        self.guest = held[-1].guest if other else self.browser.guest
+        # A late event of a session of a previous person belongs to the guest of that session.
+        joined = self.joined
+        is_previous_person = joined and joined[-1].root != self.browser.root
+        self.guest = joined[-1].guest if is_previous_person else self.browser.guest
 
     @property
     def joined(self) -> list[StoredSession]:
-        """The sessions it goes on with, oldest first."""
+        """The sessions that the event continues, oldest first."""
         return [self.browser.sessions[index] for index in self.placement.joins]
 
     @property
     def near(self) -> list[StoredSession]:
-        """The sessions beside, whose next event must know of this one: one that goes on with the
-        latest session changes nothing for any other."""
+        """The neighbouring sessions, whose next event must take this event into account.
+
+        Empty for an event that continues the latest session: it affects no other session.
+        """
         joins, browser = self.placement.joins, self.browser
-        latest = joins and joins[-1] == len(browser.sessions) - 1
-        if latest and self.is_plain and self.mark.at >= self.joined[0].span.started_at:
+        joins_latest = joins and joins[-1] == len(browser.sessions) - 1
+        if joins_latest and self.is_plain and self.mark.at >= self.joined[0].span.started_at:
             return []
-        return [one for index, one in enumerate(browser.sessions) if index not in joins]
+        return [each for index, each in enumerate(browser.sessions) if index not in joins]
 
     @property
     def is_latest(self) -> bool:
-        """Whether its session is the latest of the channel."""
+        """Whether the session of the event is the latest of the channel."""
         spans = [session.span for session in self.browser.sessions]
         return all(span.started_at <= self.mark.at for span in spans)
 
     @property
     def starts_session(self) -> bool:
-        """Whether it is the first of its session."""
+        """Whether the event is the first of a new session."""
         return not self.placement.joins
 
     @property
     def session_start(self) -> datetime:
-        """When its session began, it included."""
+        """The start of the session, including this event."""
         return min([self.mark.at, *(session.span.started_at for session in self.joined)])
 
     @property
     def is_quick(self) -> bool:
-        """Whether one statement that locks nothing but its own session, or begins one, will do."""
+        """Whether one statement can write the event, which locks at most its own session."""
         return self.is_plain and (self.starts_session or not (self.near or self.is_elsewhere))
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether its channel or point of sale is not that of the browser's event before."""
+        """Whether channel or point of sale differ from those of the browser's previous event."""
         before = self.browser
         return (before.channel, before.point_of_sale) != (self.channel, self.point_of_sale)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it changes one session only, by what that one knows already."""
+        """Whether the event changes one session only, without reading earlier events."""
         return self.placement.is_plain and (
             self.type not in CART_TYPES
             or self.starts_session
@@ -98,8 +100,8 @@ class IncomingRecord:
         )
 
     def body(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """The event as kept, in a session that knows `about`."""
-        told = stream.defaults(self.message, about)
+        """Return the event as it is stored, with defaults of its session from `about`."""
+        members = stream.defaults(self.message, about)
         if self.arbitrary:
-            told["data"] = self.arbitrary
-        return told | self.additions
+            members["data"] = self.arbitrary
+        return members | self.additions

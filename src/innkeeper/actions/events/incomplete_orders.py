@@ -1,4 +1,4 @@
-"""Orders that are made while events of their cart wait in quarantine: what they lack is linked."""
+"""Orders that are created while events of their cart are in quarantine: link what they lack."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,9 +12,9 @@ from innkeeper.store.work import Json, Row, Work
 
 
 async def find_missing(work: Work, record: IncomingRecord) -> list[QuarantinedEvent]:
-    """What waits in quarantine of the cart of a CHECKOUT."""
-    waiting = await quarantine.of_cart(work, record.browser.ref, record.mark.at)
-    if not waiting:
+    """Find the quarantined events of the cart of a CHECKOUT."""
+    pending = await quarantine.of_cart(work, record.browser.ref, record.mark.at)
+    if not pending:
         return []
     checkout = Checkout(
         record.meaning["reference_id"],
@@ -23,40 +23,42 @@ async def find_missing(work: Work, record: IncomingRecord) -> list[QuarantinedEv
         record.mark.reach,
         await session_records.events_before(work, record),
     )
-    return missing_from(checkout, waiting)
+    return missing_from(checkout, pending)
 
 
 async def link(
     work: Work, record: IncomingRecord, order: UUID, missing: Sequence[QuarantinedEvent]
 ) -> None:
-    """Note what an order lacks, and flag its CHECKOUT where that is a whole event."""
+    """Link quarantined events to the order that lacks them; flag its CHECKOUT if one of them is a
+    whole event."""
     if missing:
-        await quarantine.link(work, [one.ref for one in missing], order)
-    if not all(one.is_part for one in missing):
+        await quarantine.link(work, [each.ref for each in missing], order)
+    if not all(each.is_part for each in missing):
         record.additions.setdefault("flags", []).append(INCOMPLETE)
 
 
 async def link_late(
     work: Work, late: QuarantinedEvent, sessions: Sequence[StoredSession], channel: str | None
 ) -> None:
-    """Note which order lacks an event that went to quarantine after its CHECKOUT was recorded.
+    """Link an event to the order that lacks it, if its CHECKOUT was recorded before the event went
+    to quarantine.
 
-    The CHECKOUT is flagged, and the price that was computed without the event is taken off.
-    `sessions` are those of its browser that it may touch. Call it with the browser locked, in the
-    transaction that keeps the event.
+    The CHECKOUT is flagged, and the price that was computed without the event is removed.
+    `sessions` are the sessions of its browser that it may affect. Call it with the browser locked,
+    in the transaction that stores the event.
     """
     for session in sessions:
         is_late = session.about.get("orders") and session.span.last_at >= late.at
-        found = await session_records.checkout_after(work, session, late.at) if is_late else None
-        if found is None:
+        match = await session_records.checkout_after(work, session, late.at) if is_late else None
+        if match is None:
             continue
-        row, before, bought = found
+        row, before, bought = match
         order = await work.one("orders.lock", ref=UUID(row["body"]["order"]))
         if order is None:
             continue
         others = await quarantine.of_order(work, order["ref"])
-        start = min([session.span.started_at, *(one.at for one in others)])
-        earlier = [(one["at"], one["type"], one["body"].get("data", {})) for one in before]
+        start = min([session.span.started_at, *(each.at for each in others)])
+        earlier = [(each["at"], each["type"], each["body"].get("data", {})) for each in before]
         checkout = Checkout("", channel or "", start, row["reach"], earlier)
         if not missing_from(checkout, [late]):
             continue
@@ -68,6 +70,7 @@ async def link_late(
 
 
 async def _flag(work: Work, checkout: Row) -> None:
+    """Add the flag `INCOMPLETE` to a stored CHECKOUT."""
     flags = checkout["body"].get("flags", [])
     if INCOMPLETE not in flags:
         body = {**checkout["body"], "flags": [*flags, INCOMPLETE]}

@@ -1,4 +1,4 @@
-"""Room for events: a partition a month, made before an event of it is written."""
+"""Partitions of events: one for each month, created before an event of that month is written."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,16 +8,16 @@ from innkeeper import clock
 from innkeeper.store.work import Work
 
 _months: set[tuple[UUID, int, int]] = set()
-"""(version of the configuration, year, month) that have a partition: another version may be that
-of a workspace which was reset."""
+"""(version of the configuration, year, month) that have a partition. The version is part of the key
+because the workspace may be reset, which deletes its partitions."""
 _MOST_MONTHS: Final = 10_000
 
 
 async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
-    """See to it that the month of `at` has a partition, before an event of it is written.
+    """Create the partition for the month of `at` if it does not exist.
 
-    Only what is committed is remembered: inside a transaction, which may be undone, it is made
-    sure of each time.
+    Only committed partitions are cached: inside a transaction, which may roll back, the database is
+    asked each time.
     """
     month = (settings, at.year, at.month)
     if month in _months:
@@ -30,7 +30,7 @@ async def ensure_partition(work: Work, settings: UUID, at: datetime) -> None:
 
 
 async def add_partitions(work: Work) -> None:
-    """Make room for the events of this month and the next ones."""
+    """Create the partitions of this month and the next ones."""
     now = clock.now()
     for days in (-2, 2, 31, 62):
         await work.run("events.add_partition", instant=now + timedelta(days=days))
