@@ -220,7 +220,7 @@ def test_s5_an_address_that_becomes_slow_moves_to_a_slow_slot(
     async def next_slot(work: Work) -> Any:
         return slots.take(work, f"{dripping.url}/other")
 
-    assert jobs(next_slot).held is slots.slow
+    assert jobs(next_slot).slot_class is slots.slow
 
 
 def test_s5_without_a_slow_slot_a_slow_request_is_cancelled_and_sent_later(

@@ -49,7 +49,7 @@ async def review(work: Work, open_files: tuple[str, ...], *, saved_login: bool) 
 
 def secret_files_open_to_others(settings: Settings) -> tuple[str, ...]:
     """List the files with secrets in the data folder that other users of the machine may read."""
-    found = []
+    paths = []
     for name in _SECRET_FILES:
         path = settings.data / name
         try:
@@ -57,8 +57,8 @@ def secret_files_open_to_others(settings: Settings) -> tuple[str, ...]:
         except OSError:
             continue
         if mode & 0o077:
-            found.append(str(path))
-    return tuple(found)
+            paths.append(str(path))
+    return tuple(paths)
 
 
 def login_is_saved(settings: Settings) -> bool:

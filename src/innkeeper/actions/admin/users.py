@@ -262,8 +262,12 @@ async def fetch_login(work: Work, token: str, workspace: str | None = None) -> S
     if not is_member(allowed, current):
         # The caller refuses the page itself; the stored workspace must be one of the user's.
         current = row["workspace"] if is_member(allowed, row["workspace"]) else allowed[0]
-    seen = row["last_seen_at"]
-    if current != row["workspace"] or seen is None or now - seen > timedelta(minutes=1):
+    last_seen_at = row["last_seen_at"]
+    if (
+        current != row["workspace"]
+        or last_seen_at is None
+        or now - last_seen_at > timedelta(minutes=1)
+    ):
         await work.run(
             "users.seen", token_sha256=digest_of(token), user=row["ref"], workspace=current, now=now
         )

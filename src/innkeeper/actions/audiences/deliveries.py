@@ -53,7 +53,7 @@ class _Delivery:
     export: Record
     execution: UUID
     shape: Record
-    """How its files were written."""
+    """The format in which the files of the execution were written."""
     slot: Slot
     started: float = field(default_factory=time.monotonic)
 
@@ -141,7 +141,7 @@ async def _deliver_file(delivery: _Delivery, file: Record) -> str | None:
         is_guarded = bool(delivery.shape.get("guarded"))
         copy = _Copy(files, file["name"], target, folders, is_guarded)
         await within(STILL_SECONDS, destination["url"], copy.run, moved=lambda: copy.last_copied)
-        delivery.slot.remember_quick()
+        delivery.slot.record_success()
         return await _record_progress(delivery, file, max(file["rows"], 1))
     done = file["delivered"]
     lines = _lines(files, file["name"], done)

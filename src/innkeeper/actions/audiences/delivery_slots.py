@@ -1,12 +1,12 @@
-"""Slots for webhook messages and export deliveries, by how fast an address answered last time.
+"""Slots for webhook messages and export deliveries, by how fast an address responded last time.
 
-Each process has three classes of slots for each kind: `quick` for addresses whose last request was
-answered within `QUICK_SECONDS`, `new` for those never called before, `slow` for the others. A
-request that takes longer moves to a slow slot; if none is free it is cancelled and sent again
-later. So an address that answers waits for no slow one, of its workspace or of another.
+Each process has three classes of slots for each kind: `quick` for addresses that responded to the
+last request within `QUICK_SECONDS`, `new` for those never called before, `slow` for the others. A
+request that takes longer moves to a slow slot; if none is free, it is cancelled and sent again
+later. So slow addresses do not delay quick ones, of the same workspace or of another.
 
-A workspace takes one more slot of a class only while it has fewer than are free: one that is alone
-gets half of them, each of two a third.
+A workspace takes another slot of a class only while it has fewer than are free: a single workspace
+gets half of the slots, each of two gets a third.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ Address = tuple[str, str]
 """Workspace and destination: host and port of a URL."""
 
 QUICK_SECONDS: Final = 1.0
-"""How long a request may take before its address counts as slow."""
+"""Time after which the address of a request counts as slow."""
 SOON: Final = timedelta(seconds=1)
-"""Pause of a job that found no slot: without one, jobs that came later would wait."""
-REMEMBERED: Final = 10_000
-"""Addresses whose speed a process remembers; the oldest ones become new again."""
+"""Pause of a job that gets no slot: without it, jobs that were queued later would wait."""
+CACHE_SIZE: Final = 10_000
+"""Maximum number of addresses whose speed a process caches; the oldest become new again."""
 
 
 class SlowSlotsFull(Exception):
@@ -71,17 +71,17 @@ class DeliverySlots:
         return self.quick.slots + self.new.slots + self.slow.slots
 
     def take(self, work: Work, url: str, *, is_slow: bool = False) -> "Slot | None":
-        """A slot of the class of a URL's address; None if there is none for its workspace."""
+        """Take a slot of the class of a URL's address; None if its workspace gets none."""
         address = (work.workspace, urlsplit(url).netloc or url)
         was_quick = False if is_slow else self._was_quick.get(address)
-        wanted = self.new if was_quick is None else self.quick if was_quick else self.slow
-        return Slot(self, address, wanted) if wanted.take(work.workspace) else None
+        slot_class = self.new if was_quick is None else self.quick if was_quick else self.slow
+        return Slot(self, address, slot_class) if slot_class.take(work.workspace) else None
 
-    def remember(self, address: Address, *, was_quick: bool) -> None:
-        """Note how fast an address answered."""
+    def record_speed(self, address: Address, *, was_quick: bool) -> None:
+        """Cache how fast an address responded."""
         self._was_quick[address] = was_quick
         self._was_quick.move_to_end(address)
-        if len(self._was_quick) > REMEMBERED:
+        if len(self._was_quick) > CACHE_SIZE:
             self._was_quick.popitem(last=False)
 
 
@@ -91,25 +91,25 @@ class Slot:
 
     of: DeliverySlots
     address: Address
-    held: SlotClass | None
+    slot_class: SlotClass | None
 
     def __enter__(self) -> "Slot":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.held is not None:
-            self.held.release(self.address[0])
-            self.held = None
+        if self.slot_class is not None:
+            self.slot_class.release(self.address[0])
+            self.slot_class = None
 
     async def run(self, request: Coroutine[Any, Any, Result]) -> Result:
-        """Send one request; raises `SlowSlotsFull` when it was cancelled."""
+        """Run one request; raises `SlowSlotsFull` if it was cancelled."""
         started = time.monotonic()
         task = asyncio.ensure_future(request)
         try:
-            is_slow = self.held is self.of.slow
+            is_slow = self.slot_class is self.of.slow
             done, _ = await asyncio.wait({task}, timeout=None if is_slow else QUICK_SECONDS)
             if not done:
-                self.of.remember(self.address, was_quick=False)
+                self.of.record_speed(self.address, was_quick=False)
                 self._move_to_slow()
             result = await task
         finally:
@@ -117,22 +117,23 @@ class Slot:
             with suppress(asyncio.CancelledError, Exception):
                 await task
         was_quick = time.monotonic() - started <= QUICK_SECONDS
-        self.of.remember(self.address, was_quick=was_quick)
+        self.of.record_speed(self.address, was_quick=was_quick)
         return result
 
-    def remember_quick(self) -> None:
-        """Note that the address took what it was sent."""
-        self.of.remember(self.address, was_quick=True)
+    def record_success(self) -> None:
+        """Cache that the address accepted a request quickly."""
+        self.of.record_speed(self.address, was_quick=True)
 
     def _move_to_slow(self) -> None:
+        """Exchange the slot for a slow one; raises `SlowSlotsFull` if none is free."""
         self.__exit__()
         if not self.of.slow.take(self.address[0]):
             raise SlowSlotsFull
-        self.held = self.of.slow
+        self.slot_class = self.of.slow
 
 
 MESSAGES: Final = DeliverySlots(quick=64, new=32, slow=32)
 FILES: Final = DeliverySlots(quick=32, new=16, slow=32)
 CONCURRENCY: Final = MESSAGES.total + FILES.total + 8
-"""Jobs of the queue that one process runs at once: some more than slots, for those that only look
+"""Jobs of the queue that one process runs at once: more than slots, since some jobs only check
 whether a slot is free."""

@@ -15,8 +15,8 @@ from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
 from innkeeper.store.work import Json, Row, Work
 
-_GO_ON: Final = {"session": ["sessions.go_on"]}
-_GOES_ON: Final = {**_GO_ON, "insert": ["events.insert"]}
+_CONTINUE_ALL: Final = {"session": ["sessions.continue"]}
+_CONTINUE: Final = {**_CONTINUE_ALL, "insert": ["events.insert"]}
 _BEGINS: Final = {
     "insert": ["events.insert"],
     "before": ["sessions.one_begins"],
@@ -112,7 +112,7 @@ async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
         "received": [incoming.received_at for incoming in records],
         "bodies": Json([step.body for step in steps]),
     }
-    written = await work.one("events.append_all", parts=_GO_ON, **params)
+    written = await work.one("events.append_all", parts=_CONTINUE_ALL, **params)
     if written is None:
         browsers.drop_cached(work, last.record.browser.ref)
         return None
@@ -227,7 +227,7 @@ async def _append(
     begins: bool,
 ) -> Row | None:
     """Write an event and its session in one statement; None if a version has changed."""
-    parts = _BEGINS if begins else _GOES_ON
+    parts = _BEGINS if begins else _CONTINUE
     return await work.one("events.append", parts=parts, **_params(record, body, state))
 
 

@@ -1,4 +1,4 @@
-"""An order comes right when an event of its cart comes late, or is replayed from quarantine."""
+"""Complete an order when an event of its cart arrives late or is replayed from quarantine."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -22,56 +22,56 @@ from innkeeper.store.work import Json, Row, Work
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an event changes of the purchase of a CHECKOUT that was recorded before it."""
+    """The change that an event makes to the purchase of a CHECKOUT that was recorded before it."""
 
     order: UUID
     checkout: Row
     guest: UUID
-    """The live guest of its session."""
+    """The live guest of the session of the CHECKOUT."""
     before: CartPurchase
     after: CartPurchase
 
 
 async def find_completion(
-    work: Work, record: IncomingRecord, held: Row | None
+    work: Work, record: IncomingRecord, quarantined: Row | None
 ) -> Completion | None:
-    """What an event changes of an order that was made without it, before it is written; None if
-    nothing. `held` is its row in quarantine: replayed, it belongs to the order that is linked.
+    """Find the change of an order that was created without this event; None if there is none.
 
-    Call it in the event's transaction.
+    `quarantined` is the row of a replayed event: it belongs to the linked order. Call it in the
+    event's transaction, before the event is written.
     """
-    order: UUID | None = held["order_ref"] if held else None
-    is_late = held is None and record.type != CHECKOUT
+    order: UUID | None = quarantined["order_ref"] if quarantined else None
+    is_late = quarantined is None and record.type != CHECKOUT
     if record.is_plain or record.type not in TYPES or not (order or is_late):
         return None
-    found = await session_records.carts_at_checkout(work, record, order)
-    if found is None:
+    match = await session_records.carts_at_checkout(work, record, order)
+    if match is None:
         return None
-    checkout, before, after = found
+    checkout, before, after = match
     order = UUID(checkout["body"]["order"])
-    owner = next(one.root for one in record.joined if one.ref == checkout["session_ref"])
+    owner = next(each.root for each in record.joined if each.ref == checkout["session_ref"])
     return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
 
 
 async def complete(work: Work, record: IncomingRecord, change: Completion) -> None:
-    """Change the order to what its CHECKOUT would have bought; call it once the event is written.
+    """Change the order to what its CHECKOUT would have bought with the event.
 
-    A price that somebody else has set stays.
+    A price that was set by other means is not changed. Call it after the event is written.
     """
     row = await work.one("orders.lock", ref=change.order)
     if row is None:
         return
     order = flat(row)
-    waiting = [
-        one for one in await quarantine.of_order(work, order["ref"]) if one.ref != record.ref
+    pending = [
+        each for each in await quarantine.of_order(work, order["ref"]) if each.ref != record.ref
     ]
     await _remove_items(work, order, change)
     lines = [ItemRecord(event_orders.item_of(line)) for line in change.after.lines.values()]
     items = await purchases.put_items(work, order, lines)
-    is_known = not any(one.decides_price for one in waiting)
+    is_known = not any(each.decides_price for each in pending)
     await _fill_in(work, order, change, is_known=is_known)
     flags = set()
-    if all(one.is_part for one in waiting):
+    if all(each.is_part for each in pending):
         flags.add(INCOMPLETE)
     if await _put_contacts(work, order, change):
         flags.add(purchases.VISITOR_CONTACT)
@@ -81,19 +81,20 @@ async def complete(work: Work, record: IncomingRecord, change: Completion) -> No
 
 
 async def _remove_items(work: Work, order: Record, change: Completion) -> None:
-    """Remove the items of lines that were not to be bought after all."""
+    """Delete the items of lines that the completed purchase does not have."""
     before, after = change.before.lines, change.after.lines
     removed = [line for name, line in before.items() if name not in after]
     if not removed:
         return
     stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
-    sent = [line_of(event_orders.item_of(line), order["ordered_at"], {}) for line in removed]
-    for position in match_lines(await purchases.stored_lines(work, stored), sent):
+    lines = [line_of(event_orders.item_of(line), order["ordered_at"], {}) for line in removed]
+    for position in match_lines(await purchases.stored_lines(work, stored), lines):
         if position is not None:
             await order_items.delete(work, stored[position]["ref"])
 
 
 async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: bool) -> None:
+    """Set price, currency and payment type of an order that are missing; `is_known`: the price."""
     changes: Changes = {}
     bought = change.after
     if is_known and order.get("price") in (None, change.before.price):
@@ -106,8 +107,10 @@ async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: b
 
 
 async def _put_contacts(work: Work, order: Record, change: Completion) -> bool:
-    """Put the contacts of the cart on the order, in place of the session's guest where that stood
-    in for them; whether it did."""
+    """Add the contacts of the cart to the order, and delete the session's guest as substitute.
+
+    Returns whether the guest was the substitute contact.
+    """
     stored = (await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]]
     for person in await purchases.new_people(work, CONTACTS, order, change.after.contacts):
         await CONTACTS.create(work, order["ref"], person)
@@ -120,7 +123,7 @@ async def _put_contacts(work: Work, order: Record, change: Completion) -> bool:
 
 
 async def _stand_in(work: Work, change: Completion, contacts: list[Record]) -> UUID | None:
-    """The contact that says no more than the guest of the session does of itself."""
+    """Return the contact that has no more data than the guest of the session; None if none."""
     guest = person_of(await guests.fetch(work, change.guest))
     for contact in contacts:
         members = {name: contact[name] for name in Person.fields if contact.get(name) is not None}
@@ -131,6 +134,7 @@ async def _stand_in(work: Work, change: Completion, contacts: list[Record]) -> U
 
 
 async def _remove_flags(work: Work, checkout: Row, flags: set[str]) -> None:
+    """Remove flags from a stored CHECKOUT."""
     body = checkout["body"]
     left = [flag for flag in body.get("flags", ()) if flag not in flags]
     if left != body.get("flags", []):

@@ -1,6 +1,6 @@
-"""Orders that events make: CHECKOUT, ORDER_CHECKOUT and PAYMENT (stream-api.md 4.2 and 5).
+"""Orders that events create: CHECKOUT, ORDER_CHECKOUT and PAYMENT (stream-api.md 4.2 and 5).
 
-The order, its items and people are the resources that REST serves, made by the same actions.
+The order, its items and people are the resources of the REST API, created by the same actions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +31,9 @@ _WHO: Final = ("first_name", "last_name", "emails", "identifiers")
 
 
 async def apply_order_event(work: Work, record: IncomingRecord, cart: carts.Cart | None) -> None:
-    """Make or change the order that an event means; `cart` is the cart before it.
+    """Create or change the order of an event; `cart` is the cart before it.
 
-    Notes the order's ref with the event. Raises `Misused`. Call it in the event's transaction.
+    Adds the order's ref to the record. Raises `InvalidEvent`. Call it in the event's transaction.
     """
     match record.type:
         case events.CHECKOUT:
@@ -53,7 +53,7 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
         "status": record.meaning["status"],
         "payment_type": bought.payment,
     }
-    # A CHECKOUT that is sent again finds an empty cart, and knows nothing of what was bought.
+    # A repeated CHECKOUT has an empty cart, and must not overwrite the purchase.
     order = await _put_order(work, record, changes | (priced if bought.lines else {}))
     if order["fresh"] and not bought.lines:
         await orders.patch(work, order["ref"], without_nulls(priced))
@@ -68,7 +68,7 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
 
 
 def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_known: bool) -> Changes:
-    """Price and currency of an order; without a price where it is not known."""
+    """Return price and currency of an order; without the price if it is not known."""
     about = record.joined[-1].about if record.joined else {}
     currency = bought.currency or defaults(record.message, about).get("currency")
     return {"currency_code": currency} | ({"price": bought.price} if is_known else {})
@@ -77,34 +77,34 @@ def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_known: boo
 async def put_consumers(
     work: Work, order: Record, consumers: Sequence[Record], items: Mapping[str, UUID]
 ) -> None:
-    """Put consumers of a cart on an order; `items` are its items by `item_id`."""
+    """Add consumers of a cart to an order; `items` are its items by `item_id`."""
     for person in await new_people(work, CONSUMERS, order, consumers):
         used = [str(items[name]) for name in person.get("item_ids", ()) if name in items]
-        told = {name: value for name, value in person.items() if name != "item_ids"}
-        told |= {"order_items": used} if used else {}
-        await CONSUMERS.create_from_event(work, order["ref"], told)
+        changes = {name: value for name, value in person.items() if name != "item_ids"}
+        changes |= {"order_items": used} if used else {}
+        await CONSUMERS.create_from_event(work, order["ref"], changes)
 
 
 async def _order_checkout(work: Work, record: IncomingRecord) -> None:
-    """A whole order in one event, for a guest who is a customer already."""
+    """Create the whole order of one event; the guest must be a customer already."""
     if record.browser.root_type != CUSTOMER:
         raise InvalidEvent(NOT_A_CUSTOMER, "ORDER_CHECKOUT needs a guest who is identified")
     meaning = record.meaning
-    # One whose date cannot be read was made when the event happened.
+    # An order without a valid date gets the time of the event.
     order = await _put_order(work, record, {"ordered_at": iso(record.mark.at), **meaning["order"]})
     currency = order.get("currency_code")
     lines = []
-    for sent in meaning["items"]:
-        told = {name: value for name, value in sent.items() if name != "ext"}
-        group = ExtensionRecord(EXTENSION_NAME, DEFAULT_KEY, sent["ext"]) if sent["ext"] else None
-        lines.append(ItemRecord({"currency_code": currency, "type": "OTHER", **told}, group))
+    for item in meaning["items"]:
+        fields = {name: value for name, value in item.items() if name != "ext"}
+        group = ExtensionRecord(EXTENSION_NAME, DEFAULT_KEY, item["ext"]) if item["ext"] else None
+        lines.append(ItemRecord({"currency_code": currency, "type": "OTHER", **fields}, group))
     await put_items(work, order, lines)
     await _extend(work, OF_ORDERS, order["ref"], meaning["ext"])
     await _own_contact(work, record, order)
 
 
 async def _payment(work: Work, record: IncomingRecord) -> None:
-    """How the session's last order was paid; before CHECKOUT the cart remembers it."""
+    """Set the payment type of the session's last order; before CHECKOUT the cart stores it."""
     refs = [ref for session in record.joined for ref in session.about.get("orders", ())]
     if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
         paid = {"payment_type": record.meaning["pay_type"]}
@@ -114,28 +114,31 @@ async def _payment(work: Work, record: IncomingRecord) -> None:
 
 
 async def _put_order(work: Work, record: IncomingRecord, changes: Changes) -> Record:
-    where: Changes = {"point_of_sale": record.point_of_sale}
+    """Create the order or match a stored one, and add its ref to the record."""
+    origin: Changes = {"point_of_sale": record.point_of_sale}
     if record.channel in CHANNELS:
-        where["channel"] = record.channel
-    order = await orders.create(work, {**where, **without_nulls(changes)})
+        origin["channel"] = record.channel
+    order = await orders.create(work, {**origin, **without_nulls(changes)})
     record.additions["order"] = str(order["ref"])
     return order
 
 
 def without_nulls(changes: Changes) -> Changes:
+    """Return the changes whose value is not None."""
     return {name: value for name, value in changes.items() if value is not None}
 
 
 async def put_items(work: Work, order: Record, lines: Sequence[ItemRecord]) -> list[UUID]:
-    """The items of an order that lines are, in order: those it has already, or new ones."""
+    """Match lines with the stored items of an order, update or create them; returns their refs in
+    the order of the lines."""
     stored: list[Record] = []
-    found: list[int | None] = [None] * len(lines)
+    positions: list[int | None] = [None] * len(lines)
     if lines and not order.get("fresh"):
         stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
-        sent = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
-        found = match_lines(await stored_lines(work, stored), sent)
+        incoming = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
+        positions = match_lines(await stored_lines(work, stored), incoming)
     refs = []
-    for line, position in zip(lines, found, strict=True):
+    for line, position in zip(lines, positions, strict=True):
         if position is None:
             item = await order_items.create(work, order["ref"], line.changes)
         else:
@@ -148,33 +151,34 @@ async def put_items(work: Work, order: Record, lines: Sequence[ItemRecord]) -> l
 
 
 async def stored_lines(work: Work, items: Sequence[Record]) -> list[Line]:
+    """Convert stored items with their extensions to lines for matching."""
     extensions = await OF_ORDER_ITEMS.of_many(work, [item["ref"] for item in items])
     return [
         line_of(
             {name: item[name] for name in OrderItem.fields if name in item and name not in _OWNED},
             item["ordered_at"],
-            {(one["name"], one["key"]): one["pairs"] for one in extensions[item["ref"]]},
+            {(each["name"], each["key"]): each["pairs"] for each in extensions[item["ref"]]},
         )
         for item in items
     ]
 
 
 async def _update(work: Work, item: Record, changes: Changes) -> None:
-    """Change a stored item to what a line says, unless it is so already."""
+    """Change a stored item to the values of a line, if any differs."""
     members = line_of(changes, item["ordered_at"], {}).members
     if any(item.get(name) != value for name, value in members.items()):
         await order_items.patch(work, item["ref"], changes)
 
 
 async def new_people(
-    work: Work, people: People, order: Record, wanted: Sequence[Record]
+    work: Work, people: People, order: Record, persons: Sequence[Record]
 ) -> list[Record]:
-    """Those that the order does not have yet: a CHECKOUT may come twice."""
-    if order.get("fresh") or not wanted:
-        return list(wanted)
-    found = await people.of_many(work, [order["ref"]])
-    known = [_identity_of(person) for person in found[order["ref"]]]
-    return [person for person in wanted if _identity_of(person) not in known]
+    """Return the people that the order does not have yet: a CHECKOUT may be repeated."""
+    if order.get("fresh") or not persons:
+        return list(persons)
+    rows = await people.of_many(work, [order["ref"]])
+    stored = [_identity_of(person) for person in rows[order["ref"]]]
+    return [person for person in persons if _identity_of(person) not in stored]
 
 
 def _identity_of(person: Record) -> list[Any]:
@@ -188,23 +192,24 @@ async def _has_contact(work: Work, order: Record) -> bool:
 
 
 async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> None:
-    """The session's guest as the contact; a visitor stays one, and the event is flagged."""
+    """Add the session's guest as contact; if it is a visitor, it stays one and the event is
+    flagged."""
     root = record.browser.root
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
         record.additions.setdefault("flags", []).append(VISITOR_CONTACT)
-    known = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
-    if known is None:
+    contact = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
+    if contact is None:
         await CONTACTS.create_for_guest(work, order["ref"], record.guest, person_of(guest))
 
 
 async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:
-    """The pairs of an event's `ext`, beside those that are there already."""
+    """Add the pairs of an event's `ext` to those that are stored."""
     if not pairs:
         return
     changes: Changes = {"name": EXTENSION_NAME, "pairs": dict(pairs), "single": False}
-    known = [row for row in await of.of_one(work, parent) if row["name"] == EXTENSION_NAME]
-    if known and known[0]["pairs"].items() >= pairs.items():
+    stored = [row for row in await of.of_one(work, parent) if row["name"] == EXTENSION_NAME]
+    if stored and stored[0]["pairs"].items() >= pairs.items():
         return
-    write = of.patch if known else of.create
+    write = of.patch if stored else of.create
     await write(work, EXTENSION_NAME, changes=changes, unique_keys=False, **{of.parent: parent})

@@ -1,4 +1,4 @@
-"""What breaks a rule is kept, told and tried again: nothing that was acknowledged is lost."""
+"""The quarantine: invalid events are stored, listed, replayed or discarded, and never lost."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ WHOLE: Final = "event"
 PART: Final = "part of an event"
 NOTHING: Final = Page([], 0)
 MOST_OF_CART: Final = 1000
-"""Waiting events that are looked at for one CHECKOUT, and for one order."""
+"""Maximum number of pending events that are read for one CHECKOUT, and for one order."""
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of what waits: by reason, by ref, by the order that lacks it, or all of it."""
+    """A selection of quarantined events: by reason, ref or the order that lacks them; or all."""
 
     reason: str | None = None
     refs: Sequence[UUID] | None = None
@@ -40,16 +40,16 @@ class Selection:
 
     @property
     def filters(self) -> list[str]:
-        """The queries that select."""
+        """The names of the filter queries."""
         by = {"by_reason": self.reason, "by_refs": self.refs, "by_order": self.order}
         return [f"quarantine.{name}" for name, value in by.items() if value is not None]
 
     @property
     def params(self) -> dict[str, Any]:
-        """What they take."""
+        """The parameters of the filter queries."""
         refs = None if self.refs is None else list(self.refs)
-        sent = {"reason": self.reason, "refs": refs, "order": self.order}
-        return {name: value for name, value in sent.items() if value is not None}
+        params = {"reason": self.reason, "refs": refs, "order": self.order}
+        return {name: value for name, value in params.items() if value is not None}
 
 
 async def store_event(
@@ -60,10 +60,10 @@ async def store_event(
     ref: UUID,
     config: StreamConfiguration,
 ) -> bool:
-    """Keep a whole event; False when another configuration is in force by now."""
+    """Store a whole event; returns False if the configuration has changed meanwhile."""
     return bool(
         await work.run(
-            "quarantine.keep",
+            "quarantine.store",
             ref=ref,
             event=None,
             at=reading.at,
@@ -81,7 +81,7 @@ async def store_event(
 
 
 async def store_failure(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
-    """Note why one still waits; False when it waits no more."""
+    """Store why a replay failed; returns False if the event is not in quarantine any more."""
     reason, detail = problem.reason, problem.detail
     return bool(await work.run("quarantine.failed", ref=ref, reason=reason, detail=detail))
 
@@ -89,9 +89,9 @@ async def store_failure(work: Work, ref: UUID, problem: InvalidEvent) -> bool:
 async def store_part(
     work: Work, part: InvalidPart, record: IncomingRecord, event: IncomingEvent
 ) -> None:
-    """Keep what an event was stripped of. Call it in the event's transaction."""
+    """Store an invalid part that was removed from an event; call it in the event's transaction."""
     await work.run(
-        "quarantine.keep",
+        "quarantine.store",
         ref=uuid4(),
         event=record.ref,
         at=record.mark.at,
@@ -108,8 +108,10 @@ async def store_part(
 
 
 async def of_cart(work: Work, browser: UUID, until: datetime) -> list[QuarantinedEvent]:
-    """The cart events that wait of a browser and belong to no order yet, the latest first, at most
-    `MOST_OF_CART` of the day before an instant."""
+    """List quarantined cart events of a browser that are linked to no order, the latest first.
+
+    At most `MOST_OF_CART` of the time `CLOCK_TRUST` before `until`.
+    """
     rows = await work.all(
         "quarantine.of_cart",
         browser=browser,
@@ -122,14 +124,14 @@ async def of_cart(work: Work, browser: UUID, until: datetime) -> list[Quarantine
 
 
 async def of_order(work: Work, order: UUID) -> list[QuarantinedEvent]:
-    """What waits of the cart of an order, at most `MOST_OF_CART`: whole events, then parts, the
-    earliest of each first."""
+    """List quarantined cart events of an order, at most `MOST_OF_CART`: whole events, then parts,
+    the earliest of each first."""
     rows = await work.all("quarantine.of_order", order=order, most=MOST_OF_CART)
     return [_quarantined_event(row) for row in rows]
 
 
 async def link(work: Work, refs: Sequence[UUID], order: UUID) -> None:
-    """Note which order lacks what waits."""
+    """Link quarantined events to the order that lacks them."""
     await work.run("quarantine.link", refs=list(refs), order=order)
 
 
@@ -139,20 +141,22 @@ def _quarantined_event(row: Row) -> QuarantinedEvent:
 
 
 async def list_(work: Work, page_request: PageRequest, selection: Selection) -> Page:
-    """A page of what waits, oldest first."""
+    """List a page of quarantined events, oldest first."""
     return await _page(work, "quarantine.list", page_request, selection)
 
 
 async def list_truncated(
     work: Work, page_request: PageRequest, selection: Selection, most: int
 ) -> Page:
-    """The same with at most so many characters of each message, as text: `beginning`, and
-    `message` where that is all of it."""
+    """List a page with at most `most` characters of each message as text: `beginning`.
+
+    Has `message` as well if the message is not longer.
+    """
     return await _page(work, "quarantine.list_cut", page_request, selection, most=most)
 
 
 async def fetch_message(work: Work, ref: UUID) -> str:
-    """The whole message of one that waits, as JSON; raises `Unknown`."""
+    """Fetch the whole message of a quarantined event as JSON; raises `Unknown`."""
     row = await work.one("quarantine.text", ref=ref)
     if row is None:
         raise Unknown("Quarantined event", ref)
@@ -181,13 +185,16 @@ async def _page(
 
 
 async def reasons(work: Work) -> list[Row]:
-    """How many wait, by reason."""
+    """Count the quarantined events by reason."""
     return await work.all("quarantine.reasons")
 
 
 async def discard(work: Work, ref: UUID) -> None:
-    """Give up one that waits; raises `Unknown`. An order that lacks no other is not marked any
-    more; a price that was not known without it stays absent."""
+    """Delete a quarantined event; raises `Unknown`.
+
+    If its order lacks no other event, the flag of the order's CHECKOUT is removed; a price that
+    could not be computed without the event stays absent.
+    """
     async with work.transaction():
         row = await work.one("quarantine.discard", ref=ref)
         if row is None:
@@ -204,22 +211,22 @@ async def discard(work: Work, ref: UUID) -> None:
 
 
 async def lock_pending(work: Work, ref: UUID) -> Row | None:
-    """One that waits, held until the transaction ends."""
+    """Lock a quarantined event until the transaction ends; None if it is not in quarantine."""
     return await work.one("quarantine.lock", ref=ref)
 
 
 async def is_pending(work: Work, ref: UUID) -> bool:
-    """Whether one still waits."""
+    """Whether an event is still in quarantine."""
     return bool(await work.all("quarantine.list", **_by_ref(ref)))
 
 
 async def mark_replayed(work: Work, ref: UUID) -> None:
-    """One is attached now; call it in the transaction that attached it."""
+    """Mark an event as replayed; call it in the transaction that attached it."""
     await work.run("quarantine.done", ref=ref, now=clock.now())
 
 
 def original_event(row: Row) -> IncomingEvent:
-    """An event as it came the first time."""
+    """Rebuild the event as it was first received."""
     came: Record = row["came"]
     return IncomingEvent(
         row["message"], row["received_at"], came.get("site"), came.get("user_agent", "")
@@ -227,12 +234,12 @@ def original_event(row: Row) -> IncomingEvent:
 
 
 async def list_pending(work: Work, selection: Selection, batch: int = 200) -> Iterable[UUID]:
-    """The refs of all that waits now, in order of arrival."""
-    found: list[UUID] = []
+    """List the refs of all quarantined events of a selection, in order of arrival."""
+    refs: list[UUID] = []
     until, after_at, after = clock.now(), _FIRST, UUID(int=0)
     while True:
         rows = await work.all(
-            "quarantine.waiting",
+            "quarantine.list_pending",
             parts={"filters": selection.filters},
             until=until,
             after_at=after_at,
@@ -240,13 +247,14 @@ async def list_pending(work: Work, selection: Selection, batch: int = 200) -> It
             most=batch,
             **selection.params,
         )
-        found += [row["ref"] for row in rows]
+        refs += [row["ref"] for row in rows]
         if len(rows) < batch:
-            return found
+            return refs
         after_at, after = rows[-1]["received_at"], rows[-1]["ref"]
 
 
 def _by_ref(ref: UUID) -> dict[str, Any]:
+    """Return the arguments of `quarantine.list` for one ref."""
     return {
         "parts": {"filters": ["quarantine.by_refs"], "total": ["quarantine.count"]},
         "refs": [ref],
@@ -256,5 +264,6 @@ def _by_ref(ref: UUID) -> dict[str, Any]:
 
 
 def _with_kind(row: Row) -> Record:
+    """Return a row of a page with `what` it is: a whole event or a part of one."""
     row.pop("total")
     return {**row, "what": WHOLE if row["event_ref"] is None else PART}

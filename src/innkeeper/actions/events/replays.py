@@ -1,4 +1,4 @@
-"""Trying again what waits in quarantine, once what kept it there is mended."""
+"""Replay quarantined events after the cause has been fixed."""
 
 import logging
 from collections.abc import Mapping
@@ -22,33 +22,33 @@ MOST_ITEMS: Final = 100
 
 @dataclass(slots=True)
 class Replayed:
-    """What came of it."""
+    """The outcome of a replay."""
 
     attached: int = 0
     pending: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
-    """Of those that still wait."""
+    """Number of events still in quarantine by reason."""
     items: list["ReplayedItem"] = field(default_factory=list)
-    """The first `MOST_ITEMS` of them, in order of arrival."""
+    """The first `MOST_ITEMS` replayed events, in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedItem:
-    """What came of one that waited: a whole event, or a part of one."""
+    """The outcome of one quarantined event, or of a part of an event."""
 
     ref: UUID
     reason: str | None = None
-    """Why it still waits; None when it is attached."""
+    """Why it is still in quarantine; None if it is attached."""
     order: UUID | None = None
-    """The order that it made or changed, or that is made without it as long as it waits."""
+    """The order that it created or changed, or that lacks it while it is in quarantine."""
 
 
 async def replay(work: Work, selection: Selection) -> Replayed:
-    """Try again what is selected, in order of arrival, each in a transaction of its own.
+    """Replay the selected events in order of arrival, each in its own transaction.
 
-    An event keeps the ref and the time that it was told first.
+    An event keeps the ref and the time that it got when it was first received.
     """
-    found = Replayed()
+    result = Replayed()
     for ref in await quarantine.list_pending(work, selection):
 
         async def once(ref: UUID = ref) -> ReplayedItem | None:
@@ -58,17 +58,17 @@ async def replay(work: Work, selection: Selection) -> Replayed:
         if item is None:
             continue
         if item.reason is None:
-            found.attached += 1
+            result.attached += 1
         else:
-            found.pending += 1
-            found.reasons[item.reason] = found.reasons.get(item.reason, 0) + 1
-        if len(found.items) < MOST_ITEMS:
-            found.items.append(item)
-    return found
+            result.pending += 1
+            result.reasons[item.reason] = result.reasons.get(item.reason, 0) + 1
+        if len(result.items) < MOST_ITEMS:
+            result.items.append(item)
+    return result
 
 
 async def _replay_one(work: Work, ref: UUID) -> ReplayedItem | None:
-    """What came of one; None when it waits no more."""
+    """Replay one event; None if it is not in quarantine any more."""
     row = await _lock_pending(work, ref)
     if row is None:
         return None
@@ -77,7 +77,7 @@ async def _replay_one(work: Work, ref: UUID) -> ReplayedItem | None:
         reason = await _replay_part(work, ref)
         return None if reason == "" else ReplayedItem(ref, reason, order)
     try:
-        taken = await ingest.record(work, quarantine.original_event(row), ref, replay=True)
+        ingested = await ingest.record(work, quarantine.original_event(row), ref, replay=True)
     except Exception as fault:
         if may_pass(fault):
             raise
@@ -87,15 +87,18 @@ async def _replay_one(work: Work, ref: UUID) -> ReplayedItem | None:
             "quarantine.failed", ref=ref, reason=row["reason"], detail=operator_message(fault)
         )
         return ReplayedItem(ref, str(row["reason"]), order)
-    if taken is None:
+    if ingested is None:
         return None
-    reason = None if taken.attached else taken.quarantined[0]
-    return ReplayedItem(ref, reason, taken.order or order)
+    reason = None if ingested.attached else ingested.quarantined[0]
+    return ReplayedItem(ref, reason, ingested.order or order)
 
 
 async def _replay_part(work: Work, ref: UUID) -> str | None:
-    """Give an event back a part of its `ext`, as far as the rules allow now: None when it is
-    attached, else why it still waits; empty when it waits no more."""
+    """Add a quarantined part of `ext` to its event, as far as the rules allow now.
+
+    Returns None if all of it is attached, else the reason why it stays in quarantine; an empty
+    string if it is not in quarantine any more.
+    """
     async with work.transaction():
         row = await quarantine.lock_pending(work, ref)
         if row is None:
@@ -108,7 +111,7 @@ async def _replay_part(work: Work, ref: UUID) -> str | None:
         body = event["body"]
         has = body.get("data", {}).get("ext", {})
         kinds = await event_attributes.fetch_kinds(work, event["type"], dict(rest))
-        # What the event has comes first, so that the fifty are the same ones.
+        # The stored attributes come first, so that the limit of fifty keeps the same ones.
         good, bad = stream.usable_ext({**has, **rest}, kinds)
         left = {name for part in bad for name in part.message["ext"]} & rest.keys()
         if left:

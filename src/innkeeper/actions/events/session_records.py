@@ -1,4 +1,4 @@
-"""A session as an event leaves it: begun, gone on with, or folded anew of all its events."""
+"""Compute the state of a session after an event: new, continued, or recomputed from its events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from innkeeper.store.work import Json, Row, Work
 
 @dataclass(slots=True)
 class SessionState:
-    """A session as it is to be written."""
+    """The state of a session that is to be written."""
 
     ref: UUID
     guest: UUID
     version: int
-    """As it was read; 0 for one that is new."""
+    """The version as read; 0 for a new session."""
     span: Span
     cut_by: sessions.CutBy | None
     events: int
@@ -51,12 +51,12 @@ class SessionState:
 
 
 def next_state(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
-    """The session that a plain event begins or goes on with, and the event as kept."""
+    """Return the session after a plain event that starts or continues it, and the event's body."""
     if record.starts_session:
         about = sessions.opened_by(record.user_agent)
         body = record.body(about)
         cut_by: sessions.CutBy | None = "force" if record.mark.cuts else None
-        kept = SessionState(
+        state = SessionState(
             uuid4(),
             record.guest,
             0,
@@ -66,10 +66,10 @@ def next_state(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
             sessions.with_event(about, body, record.point_of_sale, first=True, last=True),
             _cart(None, record),
         )
-        return kept, body
+        return state, body
     session, at = record.joined[0], record.mark.at
     body = record.body(session.about)
-    kept = SessionState(
+    state = SessionState(
         session.ref,
         session.guest,
         session.version,
@@ -85,11 +85,11 @@ def next_state(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
         ),
         _cart(session.cart, record),
     )
-    return kept, body
+    return state, body
 
 
 async def cart_before(work: Work, record: IncomingRecord) -> carts.Cart | None:
-    """The cart as an event finds it, by the time of what happened before it."""
+    """Return the cart before an event, from the events with an earlier or the same time."""
     if record.starts_session:
         return None
     if record.is_plain:
@@ -104,7 +104,7 @@ async def cart_before(work: Work, record: IncomingRecord) -> carts.Cart | None:
 async def events_before(
     work: Work, record: IncomingRecord
 ) -> list[tuple[datetime, str, Mapping[str, Any]]]:
-    """Time, type and members of the events of an event's session that came before it."""
+    """List time, type and members of the earlier events of an event's session."""
     rows = [] if record.starts_session else await _rows(work, record.joined)
     return [
         (row["at"], row["type"], row["body"].get("data", {}))
@@ -116,13 +116,16 @@ async def events_before(
 async def carts_at_checkout(
     work: Work, record: IncomingRecord, order: UUID | None
 ) -> tuple[Row, carts.Cart | None, carts.Cart | None] | None:
-    """The CHECKOUT that made an order, or without one the first after an event, with its cart
-    without the event and with it; None where the event is not of its session, or came after it."""
+    """Find the CHECKOUT of an order, or without an order the first one after an event.
+
+    Returns the CHECKOUT with its cart without and with the event; None if the event is not in the
+    same session or is later.
+    """
     rows = [] if record.starts_session else await _rows(work, record.joined)
     checkout = next((row for row in rows if _has_order(row, order, record.mark.at)), None)
     if checkout is None:
         return None
-    every = _with_arrival(rows, record)
+    every = _with_record(rows, record)
     for group in sessions.divided([_mark(row) for row in every]):
         members = [every[index] for index in group]
         refs = {row["ref"] for row in members}
@@ -135,8 +138,10 @@ async def carts_at_checkout(
 async def checkout_after(
     work: Work, session: StoredSession, at: datetime
 ) -> tuple[Row, list[Row], carts.CartPurchase] | None:
-    """The first CHECKOUT of a session at or after an instant, if it made an order: its event with
-    its timeout, the session's events before it, and what it bought."""
+    """Find the first CHECKOUT of a session at or after an instant, if it created an order.
+
+    Returns its event with its timeout, the earlier events of the session, and the purchase.
+    """
     rows = await _rows(work, [session])
     for index, row in enumerate(rows):
         if row["type"] == CHECKOUT and row["at"] >= at:
@@ -148,13 +153,15 @@ async def checkout_after(
 
 
 def _has_order(row: Row, order: UUID | None, after: datetime) -> bool:
+    """Whether a row is a CHECKOUT after an instant that created an order (`order`, if given)."""
     if row["type"] != CHECKOUT or row["at"] < after:
         return False
-    made = row["body"].get("order")
-    return made is not None and order in (None, UUID(made))
+    created = row["body"].get("order")
+    return created is not None and order in (None, UUID(created))
 
 
 def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
+    """Return the cart of the events before a CHECKOUT."""
     cart: carts.Cart | None = None
     for row in takewhile(lambda row: row["ref"] != checkout["ref"], rows):
         cart = _cart_with(cart, row)
@@ -162,12 +169,14 @@ def _cart_until(rows: Iterable[Row], checkout: Row) -> carts.Cart | None:
 
 
 def _cart(cart: carts.Cart | None, record: IncomingRecord) -> carts.Cart | None:
+    """Return the cart after an incoming event."""
     if record.type not in CART_TYPES:
         return cart
     return carts.applied(cart, record.type, record.meaning, record.mark.at)
 
 
 def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
+    """Return the cart after a stored event."""
     if row["type"] not in CART_TYPES:
         return cart
     meaning, _ = event_types.meaning_of(row["type"], row["body"].get("data", {}))
@@ -177,26 +186,29 @@ def _cart_with(cart: carts.Cart | None, row: Row) -> carts.Cart | None:
 async def fold_sessions(
     work: Work, record: IncomingRecord
 ) -> tuple[list[tuple[SessionState, list[Row]]], list[UUID]]:
-    """The sessions that an event and those it joins fall into, oldest first, each with all its
-    events; and the refs of sessions that are no more."""
-    rows = _with_arrival(await _rows(work, record.joined), record)
+    """Divide the events of the joined sessions, with the new event, into sessions again.
+
+    Returns the sessions with all their events, oldest first, and the refs of sessions that have no
+    events any more.
+    """
+    rows = _with_record(await _rows(work, record.joined), record)
     marks = [_mark(row) for row in rows]
     origins = {session.ref: session for session in record.joined}
     free = [session.ref for session in record.joined]
-    anew: list[tuple[SessionState, list[Row]]] = []
+    folded: list[tuple[SessionState, list[Row]]] = []
     for group in sessions.divided(marks):
         members = [rows[index] for index in group]
         origin = origins.get(members[0]["session_ref"], record.joined[0])
         ref = free.pop(0) if free else uuid4()
         span = sessions.span_of_all([marks[index] for index in group])
         version = origins[ref].version if ref in origins else 0
-        anew.append((_fold(ref, version, origin, span, members), members))
-    _keep_cut(anew[-1][0], record.joined[-1])
-    return anew, free
+        folded.append((_fold(ref, version, origin, span, members), members))
+    _keep_cut(folded[-1][0], record.joined[-1])
+    return folded, free
 
 
 async def _rows(work: Work, joined: Sequence[StoredSession]) -> list[Row]:
-    """Every event of some sessions by time, then by arrival."""
+    """List every event of some sessions by time, then by arrival."""
     return await work.all(
         "events.of_sessions",
         sessions=[session.ref for session in joined],
@@ -205,8 +217,8 @@ async def _rows(work: Work, joined: Sequence[StoredSession]) -> list[Row]:
     )
 
 
-def _with_arrival(rows: Iterable[Row], record: IncomingRecord) -> list[Row]:
-    """Rows with the new event in its place: after all that happened at its time or before."""
+def _with_record(rows: Iterable[Row], record: IncomingRecord) -> list[Row]:
+    """Insert the new event into rows, after all events of its time or earlier."""
     about = record.joined[0].about
     own: Row = {
         "ref": record.ref,
@@ -228,9 +240,9 @@ def _mark(row: Row) -> Mark:
 def _fold(
     ref: UUID, version: int, origin: StoredSession, span: Span, rows: Sequence[Row]
 ) -> SessionState:
-    """A session made of its events from the first to the last."""
-    known = ("user_agent", "operating_system")
-    about = {name: origin.about[name] for name in known if name in origin.about}
+    """Compute the state of a session from all its events."""
+    fixed = ("user_agent", "operating_system")
+    about = {name: origin.about[name] for name in fixed if name in origin.about}
     cart: carts.Cart | None = None
     for index, row in enumerate(rows):
         about = sessions.with_event(
@@ -242,7 +254,7 @@ def _fold(
 
 
 def _keep_cut(last: SessionState, before: StoredSession) -> None:
-    """The end that another person put to a session is no event of it, and stays."""
+    """Preserve the end of a session that another person caused: no event of it records that."""
     end = before.span.cut_at
     if before.cut_by == "person" and end is not None and last.span.cut_at is None:
         last.span = replace(last.span, cut_at=end, expires_at=end)

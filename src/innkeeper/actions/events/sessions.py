@@ -1,4 +1,4 @@
-"""Sessions: closing those whose time is up, and reading a guest's with their events."""
+"""Sessions: close expired ones, and read the sessions of a guest with their events."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ SESSIONS: Final = 40
 """Sessions in a guest context: the latest, of the last 90 days (identity.md 6)."""
 DAYS: Final = 90
 OFFLINE_SESSIONS: Final = 10
-"""Of which at most so many happened offline."""
+"""Maximum number of offline sessions among them."""
 EVENTS: Final = 100
-"""Events of each, the latest."""
+"""Maximum number of latest events of each session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class Behaviour:
 
 
 async def close_idle(work: Work) -> int:
-    """End the sessions whose time is up: how many. Safe beside events and other closers."""
+    """Close the sessions that have expired; returns how many.
+
+    Safe to run at the same time as events and in several processes.
+    """
     closed = 0
     while True:
         async with work.transaction():
@@ -52,8 +55,8 @@ async def close_idle(work: Work) -> int:
 
 
 def _cart_at_end(row: Row) -> tuple[Any, Any]:
-    """What became of a session's cart; nothing of one that cannot be read, which holds up no other
-    session."""
+    """Return cart type and abandoned revenue of an expired session; None if the cart is invalid, so
+    that it does not block other sessions."""
     try:
         return carts.cart_type(row["cart"]), carts.abandoned_revenue(row["cart"])
     except (ArithmeticError, LookupError, TypeError, ValueError):
@@ -70,9 +73,9 @@ async def of_guest(
     *,
     custom: bool = True,
 ) -> Behaviour:
-    """The latest sessions of a live guest and of those it stands for, with the last events.
+    """Fetch the latest sessions of a live guest and its merged guests, with the latest events.
 
-    `custom`: whether what events told of their session comes with them, which may be large.
+    `custom`: whether to include the custom data of the sessions, which may be large.
     """
     now = clock.now()
     since = datetime.min.replace(tzinfo=now.tzinfo) if days is None else now - timedelta(days=days)
@@ -81,15 +84,15 @@ async def of_guest(
     rows = await work.all("sessions.of_guest", guest=guest, since=since, most=wide, without=without)
     offline = [row["ref"] for row in rows if row["channel"] == OFFLINE][OFFLINE_SESSIONS:]
     rows = [row for row in rows if row["ref"] not in offline][:most]
-    found: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}
+    events_by_session: dict[UUID, list[Record]] = {row["ref"]: [] for row in rows}
     if rows and events:
         for event in await work.all("events.latest", most=events, **_times(rows)):
-            found[event["session_ref"]].append(event_of(event))
-    return Behaviour([_session(row, now) for row in rows], found)
+            events_by_session[event["session_ref"]].append(event_of(event))
+    return Behaviour([_session(row, now) for row in rows], events_by_session)
 
 
 async def headlines(work: Work, session: UUID, most: int = EVENTS) -> list[Record]:
-    """What the last events of a session were about, newest first: no more of each than a line."""
+    """List a one-line summary of each of the latest events of a session, newest first."""
     return await work.all("events.headlines", session=session, most=most)
 
 
@@ -116,7 +119,8 @@ def _times(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _session(row: Row, now: datetime) -> Record:
-    """A row as the declared resource; a session whose time is up is over before a job says so."""
+    """Convert a row to the session resource; an expired session is closed even before the job
+    closes it."""
     about, cart = row["about"], row["cart"]
     span = Span(row["started_at"], row["last_at"], row["expires_at"], row["cut_at"])
     over = sessions.is_over(span, now)
@@ -125,7 +129,7 @@ def _session(row: Row, now: datetime) -> Record:
         "guest_ref": row["guest_ref"],
         "browser_ref": row["browser_ref"],
         "status": CLOSED if over else OPEN,
-        # MOBILE_WEB and MOBILE_APP are families of their own.
+        # MOBILE_WEB and MOBILE_APP are separate session types.
         "session_type": row["channel"],
         "channel": row["channel"],
         "started_at": span.started_at,

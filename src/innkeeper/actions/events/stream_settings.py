@@ -1,7 +1,7 @@
-"""What events are decided by: points of sale and aliases of sites, and their changes.
+"""The configuration of the stream API: points of sale and aliases of sites.
 
-Each process remembers them. Whoever writes by them compares their version in the very statement
-(`events.append`, `quarantine.keep`), so a change is in force as soon as it is committed.
+Each process caches it. A statement that relies on it compares its version (`events.append`,
+`quarantine.store`), so a change is in force as soon as it is committed.
 """
 
 from datetime import timedelta
@@ -16,48 +16,48 @@ _cache: dict[str, StreamConfiguration] = {}
 
 
 async def fetch_cached(work: Work) -> StreamConfiguration:
-    """The configuration as this process last read it."""
-    known = _cache.get(work.workspace)
-    return await read(work) if known is None else known
+    """Return the configuration that this process read last; reads it the first time."""
+    cached = _cache.get(work.workspace)
+    return await read(work) if cached is None else cached
 
 
 async def read(work: Work) -> StreamConfiguration:
-    """The configuration as it is now."""
+    """Read the current configuration and cache it."""
     row = await work.one("events.settings")
     if row is None:
-        raise RuntimeError(f"workspace {work.workspace} has no stream settings")
-    found = _cache[work.workspace] = StreamConfiguration(
+        raise RuntimeError(f"Workspace {work.workspace} has no stream settings.")
+    config = _cache[work.workspace] = StreamConfiguration(
         version=row["version"],
         points_of_sale={
-            one["name"]: ConfiguredPointOfSale(
-                one["name"], timedelta(minutes=one["minutes"]), one["test"]
+            point["name"]: ConfiguredPointOfSale(
+                point["name"], timedelta(minutes=point["minutes"]), point["test"]
             )
-            for one in row["points_of_sale"]
+            for point in row["points_of_sale"]
         },
         sites=row["sites"],
     )
-    return found
+    return config
 
 
 async def list_site_aliases(work: Work) -> list[Row]:
-    """Every alias of a site, by site."""
+    """List every alias of a site, by site."""
     return await work.all("stream_settings.sites")
 
 
 async def set_site_alias(work: Work, site: str, point_of_sale: str) -> None:
-    """Let a site of the edge paths mean a point of sale; raises OperatorError without it."""
+    """Map a site of the edge paths to a point of sale; raises OperatorError if it is unknown."""
     async with work.transaction():
         before = await work.one("stream_settings.lock_site", site=site)
-        row = await work.one("stream_settings.name_site", site=site, point_of_sale=point_of_sale)
+        row = await work.one("stream_settings.set_site", site=site, point_of_sale=point_of_sale)
         if row is None:
             raise OperatorError(f"There is no point of sale {point_of_sale}.")
         await audit.record(work, SITE, "name", before, row)
 
 
 async def delete_site_alias(work: Work, site: str) -> None:
-    """Take an alias of a site away; raises OperatorError for an unknown one."""
+    """Delete an alias of a site; raises OperatorError for an unknown one."""
     async with work.transaction():
-        row = await work.one("stream_settings.forget_site", site=site)
+        row = await work.one("stream_settings.delete_site", site=site)
         if row is None:
             raise OperatorError(f"There is no alias of a site {site}.")
         await audit.record(work, SITE, "remove", row, None)

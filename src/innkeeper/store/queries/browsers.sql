@@ -1,5 +1,5 @@
 -- browsers.create
--- A browser and its guest, a visitor.
+-- Insert a browser and its guest, a visitor.
 WITH guest AS (
     INSERT INTO {ws}.guests
         (ref, guest_type, body, first_seen, last_seen, created_at, modified_at)
@@ -8,18 +8,18 @@ WITH guest AS (
 INSERT INTO {ws}.browsers (ref, guest_ref, created_at) VALUES (%(ref)s, %(guest)s, %(now)s)
 
 -- browsers.fetch
--- Whose browser it is now, after merges.
+-- The live guest of a browser.
 SELECT coalesce(g.survivor_ref, g.ref) AS guest_ref
 FROM {ws}.browsers AS b JOIN {ws}.guests AS g ON g.ref = b.guest_ref
 WHERE b.ref = %(ref)s
 
 -- browsers.state
--- A browser and those of its sessions, oldest first, that an event at that time may touch, with
--- the nearest one before them and the nearest one after.
+-- A browser and its sessions, oldest first, that an event at that time may affect, with the nearest
+-- session before and after them.
 SELECT * FROM {ws}.browser_state(%(browser)s, %(channel)s, %(at)s, %(until)s)
 
 -- browsers.lock_sessions
--- The same sessions of a locked browser, held until the transaction ends.
+-- The same sessions of a locked browser, locked until the transaction ends.
 SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
     SELECT n.ref FROM {ws}.browsers AS b CROSS JOIN LATERAL {ws}.nearby_sessions(
         b.ref, coalesce(%(channel)s::text, b.channel, 'WEB'), %(at)s, %(until)s
@@ -28,25 +28,25 @@ SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(
 )) ORDER BY ref FOR NO KEY UPDATE
 
 -- browsers.lock
--- Wait for whoever writes of a browser, and keep others waiting until the transaction ends.
+-- Lock a browser until the transaction ends.
 SELECT version FROM {ws}.browsers WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- browsers.note
--- What a locked browser's next event means when it does not say.
+-- Store the defaults of a locked browser's next event.
 UPDATE {ws}.browsers SET channel = %(channel)s, point_of_sale = %(point_of_sale)s
 WHERE ref = %(ref)s
 
 -- browsers.relink
--- Another guest is at this locked browser: no session begins that was meant for the one before.
+-- Set the guest of a locked browser; the new version rejects events for the previous guest.
 UPDATE {ws}.browsers SET guest_ref = %(guest)s, version = version + 1 WHERE ref = %(ref)s
 
 -- browsers.roots
--- The live guests that two guests are now.
+-- The live guests of some guests.
 SELECT ref, coalesce(survivor_ref, ref) AS root FROM {ws}.guests
 WHERE ref = ANY (%(refs)s::uuid[])
 
 -- browsers.purge_visitors
--- Forget some visitors last seen before then, unless they or guests merged into them have orders.
+-- Delete some visitors last seen before a time, unless they or their merged guests have orders.
 DELETE FROM {ws}.guests WHERE ref IN (
     WITH old AS (
         SELECT ref FROM {ws}.guests AS g

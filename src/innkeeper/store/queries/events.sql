@@ -1,5 +1,5 @@
 -- events.append
--- An event and the session it makes, if that and the configuration are as they were read.
+-- Insert an event and write its session, if session, browser and configuration are as read.
 WITH {before}placed AS (
     {session}
 ){more}
@@ -9,9 +9,9 @@ RETURNING number AS version, (
 ) AS root
 
 -- events.begin
--- An event that begins a session of a browser that nothing was read of: one row, with `number`.
--- Where it may not begin one, nothing is written and the rows are those of `browsers.state`, which
--- OFFSET keeps from being asked otherwise.
+-- Insert an event that starts a session of an unread browser: returns one row, with `number`. If it
+-- may not start one, nothing is written and the rows are those of `browsers.state`. OFFSET prevents
+-- that part from running if the event was written.
 WITH {before}placed AS (
     {session}
 ){more}, written AS (
@@ -28,7 +28,7 @@ FROM (VALUES (true)) AS either LEFT JOIN (
 ORDER BY found.started_at, found.expires_at
 
 -- events.append_all
--- Several events, in order of arrival, and the session that they go on with.
+-- Insert several events, in order of arrival, and update the session that they continue.
 WITH placed AS (
     {session}
 )
@@ -56,11 +56,11 @@ SELECT %(ref)s, %(at)s, placed.ref, coalesce(%(guest)s::uuid, placed.guest_ref),
 FROM placed
 
 -- events.add_partition
--- Make room for the events of a month.
+-- Create the partition of a month if it does not exist.
 SELECT {ws}.add_events_partition(%(instant)s)
 
 -- events.settings
--- What events are decided by, with the version it is.
+-- The configuration of the stream API with its version.
 SELECT version, (
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'minutes', timeout_minutes,
                                                  'test', test)), '[]')
@@ -78,20 +78,20 @@ FROM {ws}.events WHERE session_ref = ANY (%(sessions)s::uuid[])
 ORDER BY at, received_at, number
 
 -- events.move
--- Events of a locked browser that another session holds now.
+-- Move events of a locked browser to another session.
 UPDATE {ws}.events SET session_ref = %(session)s
 WHERE ref = ANY (%(refs)s::uuid[]) AND at BETWEEN %(since)s AND %(until)s
 
 -- events.amend
--- The event a part of which was replayed.
+-- Replace the body of an event.
 UPDATE {ws}.events SET body = %(body)s WHERE at = %(at)s AND ref = %(ref)s
 
 -- events.fetch
--- One event by time and ref, held until the transaction ends.
+-- One event by time and ref, locked until the transaction ends.
 SELECT ref, at, type, body FROM {ws}.events WHERE at = %(at)s AND ref = %(ref)s FOR NO KEY UPDATE
 
 -- events.latest
--- The last events of some sessions, each session's newest first.
+-- The latest events of some sessions, newest first.
 SELECT e.ref, e.at, e.session_ref, e.browser_ref, e.type, e.channel, e.point_of_sale, e.body,
     e.received_at
 FROM unnest(%(sessions)s::uuid[], %(since)s::timestamptz[], %(until)s::timestamptz[])
@@ -104,7 +104,7 @@ CROSS JOIN LATERAL (
 ORDER BY e.at DESC, e.received_at DESC, e.number DESC
 
 -- events.headlines
--- What a timeline says of the last events of a session, the newest first.
+-- The fields of the latest events of a session that a timeline displays, newest first.
 SELECT e.ref, e.at AS created_at, e.type, left(e.body ->> 'page', 2000) AS page,
     left(coalesce(p.product ->> 'name', p.product ->> 'item_id'), 2000) AS product,
     left(e.body -> 'data' ->> 'product_name', 2000) AS product_name,
@@ -134,17 +134,18 @@ WHERE s.ref = %(session)s
 ORDER BY e.at, e.received_at, e.number
 
 -- events.kinds
--- The types that attributes of an event type have.
+-- The fixed types of attributes of an event type.
 SELECT name, kind FROM {ws}.event_attributes
 WHERE event_type = %(type)s AND name = ANY (%(names)s::text[])
 
 -- events.learn_kinds
--- Types of attributes that an event type did not have yet; the first ones stay.
+-- Fix the types of attributes that are new for an event type.
 INSERT INTO {ws}.event_attributes (event_type, name, kind)
-SELECT %(type)s, name, kind FROM unnest(%(names)s::text[], %(kinds)s::text[]) AS sent (name, kind)
+SELECT %(type)s, name, kind
+FROM unnest(%(names)s::text[], %(kinds)s::text[]) AS attribute (name, kind)
 ORDER BY name
 ON CONFLICT DO NOTHING
 
 -- events.types_with_attributes
--- Types of events that have, or had, attributes.
+-- Event types that have or had attributes.
 SELECT DISTINCT event_type AS type FROM {ws}.event_attributes ORDER BY 1 LIMIT %(most)s

@@ -1,5 +1,5 @@
--- sessions.go_on
--- Part of `events.append`: the session of one or several events as it is now.
+-- sessions.continue
+-- Part of `events.append`: update the session that one or several events continue.
 UPDATE {ws}.sessions AS s SET version = s.version + %(count)s, started_at = %(started_at)s,
     last_at = %(last_at)s, expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz,
     cut_by = %(cut_by)s::text, events = %(events)s, about = %(about)s, cart = %(cart)s::jsonb,
@@ -10,7 +10,7 @@ WHERE s.ref = %(session)s AND s.version = %(session_version)s AND c.version = %(
 RETURNING s.ref, s.version, s.guest_ref
 
 -- sessions.begin
--- Part of `events.append`: the event's session, which is new.
+-- Part of `events.append`: insert the new session of the event.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
 SELECT %(session)s, %(browser)s, coalesce(%(session_guest)s::uuid, held.guest_ref), %(channel)s,
@@ -21,8 +21,8 @@ FROM held WHERE (SELECT count(*) FROM touched) = (SELECT count(*) FROM beside)
 RETURNING ref, version, guest_ref
 
 -- sessions.one_begins
--- Part of `events.append`: one session of a browser begins after the other, and those beside it
--- know, so that none goes on as if it had not. The browser is locked before sessions, always.
+-- Part of `events.append`: start one session of a browser at a time, and raise the versions of its
+-- neighbours, so that no event continues them in ignorance of it. Locks the browser before sessions.
 beside AS (
     {beside}
 ), held AS (
@@ -39,21 +39,21 @@ beside AS (
 ),
 
 -- sessions.beside_as_read
--- Part of `sessions.one_begins`: the sessions beside it, as they were read.
-SELECT * FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS known (ref, version)
+-- Part of `sessions.one_begins`: the neighbouring sessions with their versions as read.
+SELECT * FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS as_read (ref, version)
 
 -- sessions.browser_as_read
--- Part of `sessions.one_begins`: no other session began since the browser was read.
+-- Part of `sessions.one_begins`: no other session has started since the browser was read.
 b.version = %(version)s
 
 -- sessions.beside_unread
--- Part of `sessions.one_begins`: the only one that can be beside a session after all others.
+-- Part of `sessions.one_begins`: the only possible neighbour of a session after all others.
 SELECT ref, version FROM {ws}.sessions
 WHERE browser_ref = %(browser)s AND channel = %(channel)s ORDER BY started_at DESC LIMIT 1
 
 -- sessions.browser_unread
--- Part of `sessions.one_begins`: nothing goes on at that time or comes after it, no other session
--- began since this statement did, and the guest is not part of a merge.
+-- Part of `sessions.one_begins`: no session is open at that time or starts later, no other session
+-- has started since this statement did, and the guest is not part of a merge.
 b.version = (SELECT version FROM {ws}.browsers WHERE ref = %(browser)s)
 AND NOT EXISTS (
     SELECT FROM {ws}.sessions
@@ -64,7 +64,7 @@ AND NOT EXISTS (
 )
 
 -- sessions.see
--- Part of `events.append`: its guest was seen when the session began.
+-- Part of `events.append`: set the guest's `last_seen` to the start of the session.
 , seen AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
     WHERE ref = (SELECT guest_ref FROM placed) AND last_seen < %(started_at)s
@@ -72,11 +72,11 @@ AND NOT EXISTS (
 )
 
 -- sessions.touch
--- Sessions of a locked browser whose own next event must know of another's change.
+-- Raise the versions of sessions of a locked browser, because a neighbour changes.
 UPDATE {ws}.sessions SET version = version + 1 WHERE ref = ANY (%(refs)s::uuid[])
 
 -- sessions.put
--- A session of a locked browser, new or as it is now.
+-- Insert or replace a session of a locked browser.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
 VALUES (%(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
@@ -90,35 +90,35 @@ ON CONFLICT (ref) DO UPDATE SET version = sessions.version + 1, started_at = exc
     modified_at = excluded.modified_at
 
 -- sessions.drop
--- Sessions of a locked browser whose events belong to others now.
+-- Delete sessions of a locked browser whose events were moved to others.
 DELETE FROM {ws}.sessions WHERE ref = ANY (%(refs)s::uuid[])
 
 -- sessions.open_of_browser
--- The sessions of a locked browser that go on at that time, on any channel.
+-- The sessions of a locked browser that are open at that time, on any channel.
 SELECT ref, guest_ref, started_at, last_at, expires_at, cart FROM {ws}.sessions
 WHERE browser_ref = %(browser)s AND cut_at IS NULL AND expires_at >= %(at)s
 
 -- sessions.cut
--- End a session of a locked browser: another person is there.
+-- End a session of a locked browser because another person uses it.
 UPDATE {ws}.sessions SET version = version + 1, cut_at = %(cut_at)s::timestamptz,
     cut_by = 'person', expires_at = %(cut_at)s::timestamptz,
     closed_at = %(now)s, cart_type = %(cart_type)s::text, revenue = %(revenue)s::numeric, modified_at = %(now)s
 WHERE ref = %(ref)s
 
 -- sessions.idle
--- Some open sessions whose time is up, held until the transaction ends.
+-- Some expired sessions that are not closed, locked until the transaction ends.
 SELECT ref, cart FROM {ws}.sessions
 WHERE closed_at IS NULL AND expires_at < %(now)s
 ORDER BY ref LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED
 
 -- sessions.close
--- End a held idle session.
+-- Close a locked expired session.
 UPDATE {ws}.sessions SET version = version + 1, closed_at = %(now)s, cart_type = %(cart_type)s,
     revenue = %(revenue)s::numeric, modified_at = %(now)s
 WHERE ref = %(ref)s
 
 -- sessions.of_guest
--- The latest sessions of a live guest and those it stands for.
+-- The latest sessions of a live guest and its merged guests.
 SELECT s.ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, s.browser_ref, s.channel,
     s.started_at, s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events,
     s.about - %(without)s::text[] AS about, s.cart, s.closed_at, s.created_at, s.modified_at
