@@ -1,6 +1,6 @@
 -- events.append
 -- Insert an event and write its session, if session, browser and configuration are as read.
-WITH {before}placed AS (
+WITH {before}stored_session AS (
     {session}
 ){more}
 {insert}
@@ -12,32 +12,32 @@ RETURNING number AS version, (
 -- Insert an event that starts a session of an unread browser: returns one row, with `number`. If it
 -- may not start one, nothing is written and the rows are those of `browsers.state`. OFFSET prevents
 -- that part from running if the event was written.
-WITH {before}placed AS (
+WITH {before}stored_session AS (
     {session}
 ){more}, written AS (
     {insert}
     RETURNING number, guest_ref
 )
-SELECT begun.*, found.*
+SELECT started.*, browser.*
 FROM (VALUES (true)) AS either LEFT JOIN (
-    SELECT written.number, written.guest_ref AS owner, held.version AS browser_version
-    FROM written CROSS JOIN held
-) AS begun ON true LEFT JOIN (
+    SELECT written.number, written.guest_ref AS owner, locked.version AS browser_version
+    FROM written CROSS JOIN locked
+) AS started ON true LEFT JOIN (
     {state} WHERE NOT EXISTS (SELECT FROM written) OFFSET 0
-) AS found ON true
-ORDER BY found.started_at, found.expires_at
+) AS browser ON true
+ORDER BY browser.started_at, browser.expires_at
 
 -- events.append_all
 -- Insert several events, in order of arrival, and update the session that they continue.
-WITH placed AS (
+WITH stored_session AS (
     {session}
 )
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
     point_of_sale, reach, cuts, body, received_at)
-SELECT each.ref, each.at, placed.ref, %(guest)s, %(browser)s,
-    placed.version - %(count)s + each.number, each.type, %(channel)s, %(point_of_sale)s,
+SELECT each.ref, each.at, stored_session.ref, %(guest)s, %(browser)s,
+    stored_session.version - %(count)s + each.number, each.type, %(channel)s, %(point_of_sale)s,
     each.reach, false, each.body, each.received_at
-FROM placed CROSS JOIN ROWS FROM (
+FROM stored_session CROSS JOIN ROWS FROM (
     unnest(%(refs)s::uuid[], %(times)s::timestamptz[], %(types)s::text[], %(reaches)s::integer[],
         %(received)s::timestamptz[]),
     jsonb_array_elements(%(bodies)s)
@@ -50,10 +50,10 @@ RETURNING (
 -- Part of `events.append`: the event itself.
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
     point_of_sale, reach, cuts, body, received_at)
-SELECT %(ref)s, %(at)s, placed.ref, coalesce(%(guest)s::uuid, placed.guest_ref), %(browser)s,
-    placed.version, %(type)s, %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s,
+SELECT %(ref)s, %(at)s, stored_session.ref, coalesce(%(guest)s::uuid, stored_session.guest_ref), %(browser)s,
+    stored_session.version, %(type)s, %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s,
     %(received_at)s
-FROM placed
+FROM stored_session
 
 -- events.add_partition
 -- Create the partition of a month if it does not exist.

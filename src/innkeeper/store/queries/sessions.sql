@@ -13,11 +13,11 @@ RETURNING s.ref, s.version, s.guest_ref
 -- Part of `events.append`: insert the new session of the event.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
-SELECT %(session)s, %(browser)s, coalesce(%(session_guest)s::uuid, held.guest_ref), %(channel)s,
+SELECT %(session)s, %(browser)s, coalesce(%(session_guest)s::uuid, locked.guest_ref), %(channel)s,
     %(started_at)s, %(last_at)s, %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text,
     %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text,
     %(revenue)s::numeric, %(now)s, %(now)s
-FROM held WHERE (SELECT count(*) FROM touched) = (SELECT count(*) FROM beside)
+FROM locked WHERE (SELECT count(*) FROM raised) = (SELECT count(*) FROM beside)
 RETURNING ref, version, guest_ref
 
 -- sessions.one_begins
@@ -25,15 +25,15 @@ RETURNING ref, version, guest_ref
 -- neighbours, so that no event continues them in ignorance of it. Locks the browser before sessions.
 beside AS (
     {beside}
-), held AS (
+), locked AS (
     UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
         point_of_sale = %(point_of_sale)s
     FROM {ws}.stream_settings AS c
     WHERE b.ref = %(browser)s AND c.version = %(settings)s AND {unchanged}
     RETURNING b.guest_ref, b.version
-), touched AS (
+), raised AS (
     UPDATE {ws}.sessions AS n SET version = n.version + 1
-    FROM held CROSS JOIN beside
+    FROM locked CROSS JOIN beside
     WHERE n.ref = beside.ref AND n.version = beside.version
     RETURNING n.ref
 ),
@@ -67,7 +67,7 @@ AND NOT EXISTS (
 -- Part of `events.append`: set the guest's `last_seen` to the start of the session.
 , seen AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
-    WHERE ref = (SELECT guest_ref FROM placed) AND last_seen < %(started_at)s
+    WHERE ref = (SELECT guest_ref FROM stored_session) AND last_seen < %(started_at)s
       AND survivor_ref IS NULL AND own IS NULL
 )
 
