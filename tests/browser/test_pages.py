@@ -63,7 +63,7 @@ def findings(page, rules: list[str] | None = None) -> list[str]:
     return [str(each) for each in found]
 
 
-SETTLED = "() => !document.querySelector('[aria-busy=true], .waits')"
+SETTLED = "() => !document.querySelector('[aria-busy=true], .loading')"
 SHIFTED = """() => new Promise((done) => {
   let sum = 0;
   new PerformanceObserver((list) => {

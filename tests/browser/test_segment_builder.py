@@ -79,7 +79,7 @@ def _in_town(page) -> None:
 
 
 def _counted(page, number: int) -> None:
-    page.locator(".count:not(.waits)", has_text=re.compile(f"^{number}$")).wait_for()
+    page.locator(".count:not(.loading)", has_text=re.compile(f"^{number}$")).wait_for()
 
 
 def test_analyst_builds_bought_twice_and_not_back(page, town) -> None:
@@ -200,7 +200,7 @@ def test_what_the_api_defined_opens_and_saves_back_unchanged(page, api) -> None:
     made = {"name": "By the API", "definition": definition}
     assert api.post("/innkeeper/v1/segments", json=made).status_code == 201
     page.go("/segments/by_the_api/edit")
-    page.locator(".count:not(.waits)").wait_for()
+    page.locator(".count:not(.loading)").wait_for()
     assert (
         page.get_by_label("Step 1", exact=True)
         .locator("option:checked")
@@ -234,7 +234,7 @@ def test_values_are_suggested_with_their_shares(page, town) -> None:
 
 def test_sql_that_cannot_be_asked_says_why_and_where(page) -> None:
     page.go("/segments/new?mode=sql")
-    page.locator(".count:not(.waits)").wait_for()
+    page.locator(".count:not(.loading)").wait_for()
     sql = page.get_by_label("SQL", exact=True)
     sql.fill("DELETE FROM guests")
     sql.blur()

@@ -65,7 +65,7 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
     page.go("/segments")
     page.get_by_role("link", name="Computed traits").click()
     page.get_by_role("link", name="New trait").click()
-    page.locator("#live .count:not(.waits)").wait_for()
+    page.locator("#live .count:not(.loading)").wait_for()
     _build(page)
     live = page.locator("#live")
     live.locator(".count", has_text=re.compile("^2$")).wait_for()
@@ -103,7 +103,7 @@ def test_a_marketer_defines_a_trait_and_sees_its_values(page, api, buyers) -> No
 
 def test_leaving_with_unsaved_changes_asks_first(page) -> None:
     page.go("/traits/new")
-    page.locator("#live .count:not(.waits)").wait_for()
+    page.locator("#live .count:not(.loading)").wait_for()
     asked = []
     page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.get_by_label("Name", exact=True).fill("Half done")
@@ -151,7 +151,7 @@ def test_what_the_api_defined_saves_back_as_it_was(page, api) -> None:
     odd["rules"] = [{"field": "price", "comparator": "Is Between", "values": ["1", 2.5]}]
     assert api.put("/innkeeper/v1/traits/oddOne", json=odd).status_code == 200
     page.go("/traits/of/oddOne/edit")
-    page.locator("#live .count:not(.waits)").wait_for()
+    page.locator("#live .count:not(.loading)").wait_for()
     page.get_by_role("button", name="Save", exact=True).last.click()
     page.get_by_text("oddOne was saved.").wait_for()
     assert defined(api)["oddOne"] == odd

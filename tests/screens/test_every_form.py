@@ -255,7 +255,7 @@ def _chosen(page: str, sent: dict[str, str]) -> dict[str, str]:
 def resend(answer: httpx.Response) -> dict[str, Any]:
     """What the button that keeps one's own sends: as the page has it."""
     text = html.unescape(answer.text)
-    section = re.search(r'<section class="card newer".*?</section>', text, re.DOTALL)
+    section = re.search(r'<section class="card changed-meanwhile".*?</section>', text, re.DOTALL)
     assert section is not None
     (form,) = forms(section[0])
     assert "Save what I typed" in section[0]
@@ -303,7 +303,8 @@ def test_f21_a_key_changed_twice_shows_both_and_can_be_saved_again(
     assert late.status_code == 412
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", late.text)).split())
     assert "Scopes read, delete read, write" in text
-    section = re.search(r'<section class="card newer".*?</section>', late.text, re.DOTALL)
+    pattern = r'<section class="card changed-meanwhile".*?</section>'
+    section = re.search(pattern, late.text, re.DOTALL)
     assert section is not None
     boxes = re.findall(r'name="scopes" value="(\w+)"', section[0])
     assert boxes == ["read", "delete"], "every box that was chosen"
