@@ -1,15 +1,15 @@
-"""Who may do what in the screens: five roles, and the rights each has."""
+"""Roles of users, the rights of each role, and access to workspaces."""
 
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
 SANDBOX: Final = "_sandbox"
-"""What the name of a workspace's sandbox ends with."""
+"""Suffix of the name of a workspace's sandbox."""
 
 
 class Right(StrEnum):
-    """One thing that a role may or may not do. Everybody who logs in may look at pages."""
+    """A permission of a role. Every logged-in user may view pages."""
 
     PERSONAL = "see personal data"
     ACCESS = "export what is held on a guest"
@@ -30,7 +30,7 @@ class Right(StrEnum):
 
 
 class Role(StrEnum):
-    """What a user is."""
+    """The role of a user."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -69,27 +69,30 @@ def may(role: Role, right: Right) -> bool:
 
 
 def may_give(giver: Role, before: Role | None, after: Role | None) -> bool:
-    """Whether a role may make a user of role `before` (None: a new one) one of role `after`
-    (None: no user any more). Nobody but an owner touches owners."""
+    """Whether the role `giver` may change a user's role from `before` (None: a new user) to
+    `after` (None: delete the user). Only owners may change owners."""
     if Right.USERS not in RIGHTS[giver]:
         return False
     return giver is Role.OWNER or Role.OWNER not in (before, after)
 
 
 def is_member(memberships: Collection[str] | None, workspace: str) -> bool:
-    """Whether a user may open a workspace: one of theirs, or its sandbox; None means every one."""
+    """Whether a user may open a workspace: one of `memberships` or its sandbox; None means all."""
     return memberships is None or workspace.removesuffix(SANDBOX) in memberships
 
 
-def covers(giver: Collection[str] | None, *given: Collection[str] | None) -> bool:
-    """Whether memberships may be given, or taken, by somebody with `giver`: none beyond theirs."""
+def covers(giver: Collection[str] | None, *memberships: Collection[str] | None) -> bool:
+    """Whether a user with the memberships `giver` may add or remove other memberships: only those
+    that the user has."""
     if giver is None:
         return True
-    return all(each is not None and set(each) <= set(giver) for each in given)
+    return all(each is not None and set(each) <= set(giver) for each in memberships)
 
 
 def locked_seconds(attempts: int, free: int) -> int:
-    """How long a budget of log-ins is locked after so many attempts in a row without success:
-    from the last of the `free` ones on for 30 seconds, then twice as long each time, up to an hour.
+    """Return the seconds for which log-ins are locked after consecutive failed attempts.
+
+    The last of the `free` attempts locks for 30 seconds; each further one doubles the time, up to
+    an hour.
     """
     return 0 if attempts < free else min(30 * 2 ** min(attempts - free, 7), 3600)

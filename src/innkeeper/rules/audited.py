@@ -1,7 +1,7 @@
-"""What the audit log records of configuration: each kind's fields, and old → new of two states.
+"""Configuration in the audit log: the recorded fields of each kind, and the old → new of a change.
 
-Secrets are never recorded, nor is what addresses of other systems carry in their queries. A field
-that holds JSON is recorded by its members, as far as they differ.
+Secrets are never recorded, nor are the query strings of URLs. Of a field that contains JSON, the
+members that differ are recorded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ from typing import Any, Final
 from innkeeper.rules.masking import masked_page
 
 MOST_FIELDS: Final = 200
-"""Fields of one change that are recorded; a member of JSON is one."""
+"""Most fields recorded of one change; each member of JSON counts."""
 MOST_ITEMS: Final = 200
-"""Items of a list that are recorded."""
+"""Most items recorded of a list."""
 LONGEST_PATH: Final = 200
-"""Characters of the name of a field that are recorded, members included."""
+"""Most characters recorded of a field's path."""
 LONGEST: Final = 4000
-"""Characters of a text that are recorded."""
+"""Most characters recorded of a text."""
 IS_SET: Final = "(secret)"
 IS_ANOTHER: Final = "(another secret)"
 _MORE: Final = "…"
@@ -27,20 +27,20 @@ _MORE: Final = "…"
 
 @dataclass(frozen=True, slots=True)
 class AuditedKind:
-    """One kind of configuration."""
+    """A kind of configuration, and how its fields are recorded."""
 
     name: str
-    """Names the kind in the log, and begins its actions: `segment`, `segment.change`."""
+    """The kind's name in the log, and the prefix of its actions: `segment`, `segment.change`."""
     key: str
-    """The field that a person knows one by."""
+    """The field that identifies one to people."""
     fields: tuple[str, ...]
-    """What is recorded of it."""
+    """Recorded fields."""
     inline: frozenset[str] = frozenset()
-    """Fields of JSON whose members stand for themselves, without the field's name."""
+    """Fields of JSON whose members are recorded without the field's name."""
     secrets: frozenset[str] = frozenset()
-    """Fields of which it is recorded only that there is one, or another."""
+    """Fields of which only the presence or a change is recorded, never the value."""
     addresses: frozenset[str] = frozenset()
-    """Fields, and members of JSON, that are addresses: recorded without their query."""
+    """Fields and members of JSON that are URLs, recorded without their query."""
 
 
 _HOOK: Final = frozenset({"webhook_secret"})
@@ -106,12 +106,14 @@ KINDS: Final = {
 def differences(
     kind: AuditedKind, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> dict[str, list[Any]]:
-    """{field: [before, after]} of what differs between two states of one thing; None for the state
-    of what does not exist yet, or any more. A field that a state lacks is None in it."""
+    """Return field -> [before, after] of the fields that differ between two states.
+
+    A state is None before creation and after deletion; a field that a state lacks counts as None.
+    """
     pairs = _differing(kind, before or {}, after or {})
-    found = dict(islice(pairs, MOST_FIELDS))
+    listed = dict(islice(pairs, MOST_FIELDS))
     more = sum(1 for _ in pairs)
-    return found | {_MORE: [None, f"{more} more"]} if more else found
+    return listed | {_MORE: [None, f"{more} more"]} if more else listed
 
 
 def _differing(
@@ -129,7 +131,7 @@ def _differing(
 
 
 def _members(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """(path, old, new) of each value that differs, inside of objects and lists of objects."""
+    """Yield (path, old, new) of each value that differs, also within objects and lists of them."""
     if old == new:
         return
     if all(each is None or isinstance(each, Mapping) for each in (old, new)):
@@ -152,7 +154,7 @@ def _is_list_of_objects(value: Any) -> bool:
 
 
 def _recorded(value: Any, is_address: bool = False) -> Any:
-    """A value as the log holds it."""
+    """Return a value as the log stores it: bounded, and URLs without their query."""
     if value is None or isinstance(value, bool | int | float | Decimal):
         return value
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
-"""Records of batches and imports: what each asks for, and the documented ways to fail.
+"""Records of batches and imports: their operations, and the documented errors.
 
-Pure: `wire` reads lines into these, `actions` carry them out (batch-api.md 5 to 9).
+`wire` parses lines into these types, and `actions` apply them (batch-api.md 5 to 9).
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ ORDER_WRITES: Final[tuple[OrderMode, ...]] = ("insert", "upsert")
 
 @dataclass(frozen=True, slots=True)
 class RecordError:
-    """Why a record failed: code and message as documented, and what exactly."""
+    """Why a record failed: the documented code and message, and details."""
 
     code: int
     message: str
@@ -28,7 +28,7 @@ class RecordError:
 
 
 class RecordRejected(Exception):
-    """Stops one record; the argument is its fault."""
+    """Aborts one record; the argument is the error to report."""
 
     def __init__(self, fault: RecordError) -> None:
         super().__init__(fault.message)
@@ -56,18 +56,18 @@ INTERNAL: Final = RecordError(500, "Internal error")
 
 
 def invalid(*errors: str) -> RecordError:
-    """The 400 of a record that breaks rules: one text an error, none with a value in it."""
+    """Return the 400 of an invalid record: a text for each error, none containing a value."""
     return RecordError(400, "Validation error", errors)
 
 
 def invalid_fields(problems: list[Problem]) -> RecordError:
-    """The same for problems of fields."""
+    """Return the 400 of a record with invalid fields."""
     return invalid(*(problem.message for problem in problems))
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionRecord:
-    """A data extension as a record sends it: it overwrites what is stored under name and key."""
+    """A data extension in a record; it replaces the stored one with the same name and key."""
 
     name: str
     key: str
@@ -76,7 +76,7 @@ class ExtensionRecord:
 
 @dataclass(frozen=True, slots=True)
 class GuestWrite:
-    """Create or change the guest whom the changes identify."""
+    """Create or change the guest that the changes identify."""
 
     mode: GuestMode
     changes: Changes
@@ -85,30 +85,30 @@ class GuestWrite:
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """A contact or consumer: fields of a guest, and for a consumer the items it uses."""
+    """A contact or consumer: fields of a guest, and the items that a consumer uses."""
 
     changes: Changes
     groups: list[ExtensionRecord] = field(default_factory=list)
     items: list[str] = field(default_factory=list)
-    """Their referenceIds."""
+    """referenceIds of the items."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemRecord:
-    """One thing of an order."""
+    """An item of an order."""
 
     changes: Changes
     group: ExtensionRecord | None = None
 
     @property
     def extensions(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The pairs of its data extension, by name and key."""
+        """(name, key) -> pairs of its data extension."""
         return {} if self.group is None else {(self.group.name, self.group.key): self.group.pairs}
 
 
 @dataclass(frozen=True, slots=True)
 class OrderWrite:
-    """Create or change an order with its contact; items and consumers come with an insert."""
+    """Create or change an order and its contact; an insert also has items and consumers."""
 
     mode: OrderMode
     changes: Changes
@@ -117,12 +117,12 @@ class OrderWrite:
     items: list[ItemRecord] = field(default_factory=list)
     group: ExtensionRecord | None = None
     is_row: bool = False
-    """One row of a table: other rows may hold other lines of the same order."""
+    """Whether it is one row of a table, whose other rows may hold more lines of the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestDelete:
-    """Remove the guest whom `person` identifies; `gdpr_delete` takes the orders as well."""
+    """Delete the guest that `person` identifies; `gdpr_delete` deletes the orders as well."""
 
     mode: str
     person: Record
@@ -130,7 +130,7 @@ class GuestDelete:
 
 @dataclass(frozen=True, slots=True)
 class OrderDelete:
-    """Remove one order (batch-api.md 9)."""
+    """Delete one order (batch-api.md 9)."""
 
     reference_id: str
     ordered_at: str | None = None
@@ -139,7 +139,7 @@ class OrderDelete:
 
 @dataclass(frozen=True, slots=True)
 class GuestMigration:
-    """Merge the guest of some identifiers into the guest of others (identity.md 4)."""
+    """Merge the guest of the `source` identifiers into that of the `target` (identity.md 4)."""
 
     source: Record
     target: Record
@@ -147,7 +147,7 @@ class GuestMigration:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """An event as the stream API takes it, with the time it happened."""
+    """An event in the format of the stream API, with the time at which it happened."""
 
     message: dict[str, Any]
 
@@ -157,7 +157,7 @@ Operation = GuestWrite | OrderWrite | GuestDelete | OrderDelete | GuestMigration
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """One record of a file: its line (from 1), its own ref, and what it asks for."""
+    """A record of a file: its line (from 1), its own ref, and its operation or error."""
 
     line: int
     ref: str | None
@@ -166,7 +166,7 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that failed."""
+    """A failed record: its line (from 1), its own ref, and its error."""
 
     line: int
     ref: str | None
@@ -176,10 +176,10 @@ class Failure:
 def check_groups(
     stored: dict[tuple[str, str], dict[str, Any]], sent: list[ExtensionRecord]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """The extensions of a guest after `sent` overwrote some; raises `Refused`.
+    """Return a guest's extensions after `sent` replaced some; raises `RecordRejected`.
 
-    Attribute names are unique over the groups `ext` to `ext5` (batch-api.md 7); groups of other
-    names are those of older tenants, which repeat them.
+    Attribute names are unique across the extensions `ext` to `ext5` (batch-api.md 7). Extensions
+    with other names come from older tenants and may repeat them.
     """
     after = {**stored, **{(group.name, group.key): group.pairs for group in sent}}
     errors = [

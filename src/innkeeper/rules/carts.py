@@ -1,6 +1,6 @@
-"""Carts: what a session puts into its basket, buys or leaves behind (stream-api.md 5).
+"""Carts of sessions: apply events, compute the purchase and the outcome (stream-api.md 5).
 
-A cart is JSON, as the session keeps it:
+A cart is JSON, stored with its session:
 
     {"lines": {item_id: product}, "confirmed": [item_id] or absent, "contacts": [person],
      "consumers": [person], "payment": "Card", "cleared": true, "orders": [ref], "at": instant}
@@ -26,7 +26,7 @@ _COLLECTED: Final = ("lines", "confirmed", "contacts", "consumers")
 
 @dataclass(frozen=True, slots=True)
 class CartPurchase:
-    """What a CHECKOUT buys."""
+    """The lines, people and price of a CHECKOUT."""
 
     lines: dict[str, dict[str, Any]]
     contacts: list[dict[str, Any]]
@@ -37,12 +37,12 @@ class CartPurchase:
 
 
 def applied(cart: Cart | None, type_: str, message: Mapping[str, Any], at: datetime) -> Cart:
-    """The cart after an event of the types that change one; the given one stays as it is."""
+    """Return a new cart with a cart event applied; `cart` is not modified."""
     after: Cart = {**(cart or EMPTY), "at": iso(at)}
     match type_:
         case events.ADD:
             product = message["product"]
-            # A line of the same item is replaced, and keeps its place.
+            # A line of the same item is replaced at its position.
             after["lines"] = {**after.get("lines", {}), product["item_id"]: product}
         case events.ADD_CONTACTS:
             after["contacts"] = message["contact"]
@@ -68,57 +68,59 @@ def applied(cart: Cart | None, type_: str, message: Mapping[str, Any], at: datet
     return after
 
 
-def check_room(held: Iterable[Cart | None], type_: str, message: Mapping[str, Any]) -> None:
-    """Raise `Misused` for an ADD of an item that full carts have no line for: each event of a cart
-    writes all of it."""
+def check_room(carts: Iterable[Cart | None], type_: str, message: Mapping[str, Any]) -> None:
+    """Raise `InvalidEvent` for an ADD of a new item to a full cart.
+
+    The size is limited because each cart event writes the whole cart.
+    """
     if type_ != events.ADD:
         return
-    for cart in held:
+    for cart in carts:
         lines = (cart or EMPTY).get("lines", {})
         if len(lines) >= MOST_LINES and message["product"]["item_id"] not in lines:
             raise InvalidEvent(BAD_ATTRIBUTES, f"product: the cart has {MOST_LINES} lines already")
 
 
 def purchase(cart: Cart | None) -> CartPurchase:
-    """What a CHECKOUT would buy now: confirmed lines, or all when none were confirmed."""
-    held = cart or EMPTY
-    lines: dict[str, dict[str, Any]] = held.get("lines", {})
-    if "confirmed" in held:
-        # A confirmed id that was never added is no line.
-        lines = {name: lines[name] for name in held["confirmed"] if name in lines}
+    """Return what a CHECKOUT buys: the confirmed lines, or all lines if none are confirmed."""
+    current = cart or EMPTY
+    lines: dict[str, dict[str, Any]] = current.get("lines", {})
+    if "confirmed" in current:
+        # A confirmed id that was never added is ignored.
+        lines = {name: lines[name] for name in current["confirmed"] if name in lines}
     currencies = (line.get("currency") for line in lines.values())
     return CartPurchase(
         lines,
-        held.get("contacts", []),
-        held.get("consumers", []),
+        current.get("contacts", []),
+        current.get("consumers", []),
         total(lines),
         next(filter(None, currencies), None),
-        held.get("payment"),
+        current.get("payment"),
     )
 
 
 def total(lines: Mapping[str, Mapping[str, Any]]) -> Total:
-    """Quantity times price of every line, in decimal."""
+    """Return the sum of quantity times price over all lines, in decimal."""
     return sum(filter(None, (line_total(dict(line)) for line in lines.values())))
 
 
 def cart_type(cart: Cart | None) -> str:
-    """What became of a cart once its session is over."""
-    held = cart or EMPTY
-    if held.get("converted"):
+    """Return the outcome of a cart at the end of its session."""
+    current = cart or EMPTY
+    if current.get("converted"):
         return events.CONVERTED
-    if held.get("lines"):
+    if current.get("lines"):
         return events.ABANDONED
-    return events.CLOSED if held.get("cleared") else events.BROWSED
+    return events.CLOSED if current.get("cleared") else events.BROWSED
 
 
 def abandoned_revenue(cart: Cart | None) -> Total | None:
-    """What the lines of an abandoned cart would have brought; None for any other cart."""
+    """Return the total of an abandoned cart; None for any other cart."""
     return total((cart or EMPTY)["lines"]) if cart_type(cart) == events.ABANDONED else None
 
 
 def in_order(cart: Cart | None, at: datetime) -> bool:
-    """Whether an event that changes the cart comes after all that did so before."""
+    """Whether a cart event at `at` is later than every cart event applied so far."""
     return cart is None or iso(at) >= cart["at"]
 
 

@@ -1,4 +1,4 @@
-"""What the members of event messages are read by, whatever the type of event."""
+"""Helpers that read members of event messages of any type."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,25 +9,25 @@ from innkeeper.rules.stream import BAD_ATTRIBUTES, InvalidEvent, InvalidPart
 
 Message = Mapping[str, Any]
 Meaning = tuple[dict[str, Any], list[InvalidPart]]
-"""What an event means, as rules and actions take it, and the members that break a rule."""
+"""Members of an event as rules and actions use them, and the members that are invalid."""
 
 
 def refuse(problems: Iterable[str]) -> None:
-    """Raise `Misused` that names the members, if there are any."""
-    named = ", ".join(problems)
-    if named:
-        raise InvalidEvent(BAD_ATTRIBUTES, named)
+    """Raise `InvalidEvent` that names the missing or invalid members, if there are any."""
+    members = ", ".join(problems)
+    if members:
+        raise InvalidEvent(BAD_ATTRIBUTES, members)
 
 
 def id_of(value: Any) -> str | None:
-    """A reference of the caller's, as text; None where there is none."""
+    """Return a caller's reference as text; None if it is missing or of another type."""
     if isinstance(value, bool):
         return None
     return str(value).strip() or None if isinstance(value, str | int) else None
 
 
 def reason_against(kind: Kind, value: Any) -> str | None:
-    """Why a kind does not take a value; None if it does."""
+    """Return the reason why a kind rejects a value; None if it accepts it."""
     try:
         kind.read(value)
     except ValueRefused as refused:

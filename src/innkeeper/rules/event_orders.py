@@ -1,7 +1,7 @@
-"""The products and orders that events tell (stream-api.md 4.2: ADD, CHECKOUT, ORDER_CHECKOUT).
+"""Read the products and orders of events (stream-api.md 4.2: ADD, CHECKOUT, ORDER_CHECKOUT).
 
-A date that cannot be read keeps no event from being attached: it waits as a part, and the time of
-the event stands in its place.
+An event with an invalid date is still attached: the date goes to quarantine as an invalid part,
+and the time of the event is used instead.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from innkeeper.rules.event_members import Meaning, Message, id_of, reason_agains
 from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, InvalidPart
 
 MOST_KEYS: Final = 100
-"""Pairs of an order's or item's extension (rest-v2.1.md X-5)."""
+"""Most pairs in the extension of an order or item (rest-v2.1.md X-5)."""
 MOST_PRODUCT: Final = 32 * 1024
 
 
 def read_add(message: Message) -> Meaning:
-    """`product`, the line of a cart; raises `Misused`."""
+    """Read `product`, a line of the cart; raises `InvalidEvent`."""
     product = message.get("product")
     if not isinstance(product, dict):
         raise InvalidEvent(BAD_ATTRIBUTES, "product")
@@ -47,23 +47,23 @@ def read_add(message: Message) -> Meaning:
 
 
 def read_order_checkout(message: Message) -> Meaning:
-    """`order` and `items` as changes of the declared resources, `ext` and items' `ext` as pairs.
+    """Read `order` and `items` as changes of the declared resources, and each `ext` as pairs.
 
-    The order has no `ordered_at` where that cannot be read. Raises `Misused`.
+    The order has no `ordered_at` if that is invalid. Raises `InvalidEvent`.
     """
-    sent = message.get("order")
-    if not isinstance(sent, dict):
+    payload = message.get("order")
+    if not isinstance(payload, dict):
         raise InvalidEvent(BAD_ATTRIBUTES, "order")
     problems: list[str] = []
-    order = _changes(sent, Order, _ORDER, problems, "order.")
-    problems += [f"order.{name}" for name in _ORDER_NEEDS if sent.get(name) is None]
+    order = _changes(payload, Order, _ORDER, problems, "order.")
+    problems += [f"order.{name}" for name in _ORDER_NEEDS if payload.get(name) is None]
     parts = [
         InvalidPart(BAD_MEMBER, f"order.{detail}", {"order": members})
-        for detail, members in _unread_dates(sent, Order, _ORDER)
+        for detail, members in _unread_dates(payload, Order, _ORDER)
     ]
     items = []
-    given = sent.get("orderItems") or []
-    for index, one in enumerate(given if isinstance(given, list) else [given]):
+    lines = payload.get("orderItems") or []
+    for index, one in enumerate(lines if isinstance(lines, list) else [lines]):
         at = f"order.orderItems[{index}]."
         if not isinstance(one, dict):
             problems.append(at.rstrip("."))
@@ -76,7 +76,7 @@ def read_order_checkout(message: Message) -> Meaning:
             InvalidPart(BAD_MEMBER, f"{at}{detail}", {"order": {"orderItems": [members]}})
             for detail, members in _unread_dates(one, OrderItem, _ITEM)
         ]
-    ext = _extension(sent, problems, "order.")
+    ext = _extension(payload, problems, "order.")
     refuse(list(dict.fromkeys(problems)))
     return {"order": order, "items": items, "ext": ext}, parts
 
@@ -109,12 +109,11 @@ _ITEM: Final = {
 
 
 def item_of(product: Message) -> Changes:
-    """The order item that a line of a cart becomes; without a status of its own it follows its
-    order's."""
+    """Return the order item made of a cart's line; without a status it follows its order's."""
     names = {**_ITEM, "currency": "currency_code", "referenceId": "reference_id"}
     problems: list[str] = []
     item = _changes(product, OrderItem, names, problems, "")
-    # Reserved for v2 and for events (I-1): no body may set it, an event may.
+    # Set without a check: v2.1 bars some types, but events may use all of them (I-1).
     item["type"] = str(product["type"])
     item.setdefault("reference_id", product["item_id"])
     item.setdefault("name", str(product.get("productId") or product["item_id"])[:128])
@@ -122,11 +121,15 @@ def item_of(product: Message) -> Changes:
 
 
 def _changes(
-    sent: Message, resource: type[Resource], names: Mapping[str, str], problems: list[str], at: str
+    payload: Message,
+    resource: type[Resource],
+    names: Mapping[str, str],
+    problems: list[str],
+    at: str,
 ) -> Changes:
     changes: Changes = {}
     for spelt, name in names.items():
-        value = sent.get(spelt)
+        value = payload.get(spelt)
         if value is None or (name == "type" and resource is OrderItem and not value):
             continue
         field: Field = resource.fields[name]
@@ -139,25 +142,26 @@ def _changes(
 
 
 def _unread_dates(
-    sent: Message, resource: type[Resource], names: Mapping[str, str]
+    payload: Message, resource: type[Resource], names: Mapping[str, str]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """(detail, member with what tells whose it is) of each date that cannot be read."""
-    found = []
+    """Return (detail, members) of each invalid date; `members` include the referenceId."""
+    invalid = []
     for spelt, name in names.items():
-        kind, value = resource.fields[name].kind, sent.get(spelt)
+        kind, value = resource.fields[name].kind, payload.get(spelt)
         if not isinstance(kind, Instant) or value is None:
             continue
         if (reason := reason_against(kind, value)) is not None:
-            reference = {"referenceId": sent["referenceId"]} if "referenceId" in sent else {}
-            found.append((f"{spelt}: {reason}", {**reference, spelt: value}))
-    return found
+            has_reference = "referenceId" in payload
+            reference = {"referenceId": payload["referenceId"]} if has_reference else {}
+            invalid.append((f"{spelt}: {reason}", {**reference, spelt: value}))
+    return invalid
 
 
-def _extension(sent: Message, problems: list[str], at: str) -> dict[str, Any]:
-    """The pairs of `extensions: [{name: "ext", key: "default", …}]`."""
+def _extension(payload: Message, problems: list[str], at: str) -> dict[str, Any]:
+    """Return the pairs of `extensions: [{name: "ext", key: "default", …}]`."""
     pairs: dict[str, Any] = {}
-    given = sent.get("extensions") or []
-    for one in given if isinstance(given, list) else [given]:
+    extensions = payload.get("extensions") or []
+    for one in extensions if isinstance(extensions, list) else [extensions]:
         for name, value in (one if isinstance(one, dict) else {}).items():
             if name in ("name", "key"):
                 continue

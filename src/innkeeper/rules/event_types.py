@@ -1,4 +1,4 @@
-"""What each standard type of event must and may tell (stream-api.md 4.2)."""
+"""Read the members of each standard type of event (stream-api.md 4.2)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, Inv
 
 _LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 _AIRPORT: Final = re.compile(r"[A-Z]{3}", re.ASCII)
-# Streams spell people as `firstname`, `postal_code`, some pages `First Name`.
+# Spelling in events, without case, spaces, hyphens and underscores -> field.
 _PEOPLE: Final = {
     "title": "title",
     "firstname": "first_name",
@@ -42,26 +42,26 @@ _PEOPLE: Final = {
     "language": "language",
 }
 MOST_PEOPLE: Final = 200
-"""Contacts or consumers in one event."""
+"""Most contacts or consumers in one event."""
 _LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
 
 def meaning_of(type_: str, message: Message) -> Meaning:
-    """What an event of a standard type means; raises `Misused` without what it requires."""
+    """Read an event of a standard type; raises `InvalidEvent` if a required member is missing."""
     return _MEANINGS[type_](message) if type_ in _MEANINGS else ({}, [])
 
 
 def _search(message: Message) -> Meaning:
     _texts(message, "product_name", "product_type")
     if message["product_type"].upper() == events.FLIGHT:
-        needed = ["start"] if message.get("flight_type") == "OW" else ["start", "end"]
+        dates = ["start"] if message.get("flight_type") == "OW" else ["start", "end"]
         problems = [
             name
             for name, good in (
                 ("flight_type", message.get("flight_type") in ("OW", "RT")),
                 *((name, _matches(_AIRPORT, message.get(name))) for name in _ENDS),
-                *((name, message.get(name)) for name in needed),
+                *((name, message.get(name)) for name in dates),
                 *((name, _is_count(message.get(name))) for name in _TRAVELLERS),
             )
             if not good
@@ -69,7 +69,7 @@ def _search(message: Message) -> Meaning:
         refuse(problems)
         return {}, [
             InvalidPart(BAD_MEMBER, f"{name}: must be YYYY-MM-DDThh:mm", {name: message[name]})
-            for name in needed
+            for name in dates
             if not _matches(_LOCAL_TIME, message[name])
         ]
     return {}, []
@@ -80,11 +80,11 @@ _TRAVELLERS: Final = ("adults", "children", "infants")
 
 
 def _identity(message: Message) -> Meaning:
-    """`identifiers` and `person` (the fields of a guest)."""
+    """Read `identifiers` and `person` (the fields of a guest)."""
     identifiers, bad = _identifiers(message.get("identifiers"))
     if not identifiers:
         raise InvalidEvent(BAD_ATTRIBUTES, "; ".join(part.detail for part in bad) or "identifiers")
-    # The event's own language is the page's.
+    # The event's `language` is that of the page, not of the person.
     members = {name: value for name, value in message.items() if name != "language"}
     person, parts = person_of(members, Guest)
     return {"identifiers": identifiers, "person": person}, [*bad, *parts]
@@ -110,12 +110,12 @@ def _consumers(message: Message) -> Meaning:
 
 
 def _people(message: Message, member: str, resource: type[Resource]) -> Meaning:
-    sent = message.get(member)
-    sent = [sent] if isinstance(sent, dict) else sent
-    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+    payload = message.get(member)
+    payload = [payload] if isinstance(payload, dict) else payload
+    if not isinstance(payload, list) or not all(isinstance(one, dict) for one in payload):
         raise InvalidEvent(BAD_ATTRIBUTES, member)
     people, parts = [], []
-    for one in sent:
+    for one in payload:
         person, bad = person_of(one, resource)
         if one.get("identifiers") is not None:
             person["identifiers"], more = _identifiers(one["identifiers"])
@@ -138,19 +138,20 @@ def _checkout(message: Message) -> Meaning:
     reference = id_of(message.get("reference_id"))
     status = message.get("status")
     status = status.upper() if isinstance(status, str) else status
-    known = status in events.CHECKOUT_STATUSES
-    refuse([name for name, good in (("reference_id", reference), ("status", known)) if not good])
+    is_status = status in events.CHECKOUT_STATUSES
+    members = (("reference_id", reference), ("status", is_status))
+    refuse([name for name, good in members if not good])
     return {"reference_id": reference, "status": status}, []
 
 
 def _payment(message: Message) -> Meaning:
-    sent = message.get("pay_type")
-    types = {known.lower(): known for known in events.PAY_TYPES}
-    if not isinstance(sent, str) or sent.lower() not in types:
+    pay_type = message.get("pay_type")
+    types = {each.lower(): each for each in events.PAY_TYPES}
+    if not isinstance(pay_type, str) or pay_type.lower() not in types:
         raise InvalidEvent(BAD_ATTRIBUTES, "pay_type")
     card = message.get("card_type")
     card_type = {"card_type": card} if isinstance(card, str) and card else {}
-    return {"pay_type": types[sent.lower()]} | card_type, []
+    return {"pay_type": types[pay_type.lower()]} | card_type, []
 
 
 _MEANINGS: Final[dict[str, Callable[[Message], Meaning]]] = {
@@ -169,7 +170,7 @@ _MEANINGS: Final[dict[str, Callable[[Message], Meaning]]] = {
 def person_of(
     message: Message, resource: type[Resource]
 ) -> tuple[dict[str, Any], list[InvalidPart]]:
-    """The fields of a person in a message, and the members whose values no such field takes."""
+    """Return the fields of a person in a message, and the members that a field rejects."""
     person: dict[str, Any] = {}
     parts: list[InvalidPart] = []
     for spelt, value in message.items():
@@ -202,34 +203,34 @@ def _as_field(name: str, value: Any, resource: type[Resource]) -> Any:
 
 
 def named_in(kind: str | None, message: Message) -> list[dict[str, Any]]:
-    """The people whom an event names, each with the fields that the block list looks at."""
-    member = _NAMING.get(kind or "")
+    """Return the people in an event, each with the fields that the block list is checked for."""
+    member = _PEOPLE_MEMBERS.get(kind or "")
     if member is None:
         return []
-    sent = message.get(member) if member else message
-    people = sent if isinstance(sent, list) else [sent]
-    return [_known_by(one) for one in people if isinstance(one, dict)]
+    payload = message.get(member) if member else message
+    people = payload if isinstance(payload, list) else [payload]
+    return [_identity_fields(one) for one in people if isinstance(one, dict)]
 
 
-_NAMING: Final = {
+_PEOPLE_MEMBERS: Final = {
     events.IDENTITY: "",
     events.ADD_CONTACTS: "contact",
     events.ADD_CONSUMERS: "consumer",
 }
-"""Type -> the member that holds the people; the event itself without a name."""
+"""Event type -> member with the people; the empty name stands for the event itself."""
 
 
-def _known_by(person: Mapping[str, Any]) -> dict[str, Any]:
+def _identity_fields(person: Mapping[str, Any]) -> dict[str, Any]:
     email = person.get("email")
     identifiers, _ = _identifiers(person.get("identifiers"))
     return {"identifiers": identifiers} | ({"email": email} if isinstance(email, str) else {})
 
 
-def _identifiers(sent: Any) -> tuple[list[dict[str, Any]], list[InvalidPart]]:
-    """Usable identifiers, and the others as parts."""
+def _identifiers(value: Any) -> tuple[list[dict[str, Any]], list[InvalidPart]]:
+    """Return the valid identifiers, and the others as invalid parts."""
     good: list[dict[str, Any]] = []
     parts: list[InvalidPart] = []
-    every = [sent] if isinstance(sent, dict) else sent if isinstance(sent, list) else []
+    every = [value] if isinstance(value, dict) else value if isinstance(value, list) else []
     if rest := every[MOST_IDENTITIES:]:
         detail = f"identifiers: more than {MOST_IDENTITIES}"
         parts.append(InvalidPart(BAD_MEMBER, detail, {"identifiers": rest}))

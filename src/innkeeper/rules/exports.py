@@ -1,4 +1,4 @@
-"""What an export's body asks for: read, checked, and its columns placed."""
+"""Read the body of an audience export: format, columns, template."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _ONLY: Final = re.compile(r"\{\{\s*([\w.]{1,200})\s*\}\}\Z")
 
 @dataclass(frozen=True)
 class ExportColumn:
-    """One column: a declared field, a pair of a data extension, a trait, or a list."""
+    """A column: a declared field, a pair of a data extension, a trait, or a list."""
 
     name: str
     location: str
@@ -26,7 +26,7 @@ class ExportColumn:
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """How an export's files look."""
+    """The format of an export's files."""
 
     format: str
     columns: tuple[ExportColumn, ...]
@@ -36,11 +36,11 @@ class ExportFormat:
     template: Any = None
     filter: Mapping[str, Any] | None = None
     guarded: bool = False
-    """Whether texts that a spreadsheet would take for formulas are marked (CSV)."""
+    """Whether texts that a spreadsheet would run as formulas are marked (CSV only)."""
 
 
 def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportFormat:
-    """Raises `Invalid` with every problem."""
+    """Read the format of an export; raises `Invalid` with every problem."""
     problems: list[Problem] = []
     form = str(body.get("format", CSV)).upper()
     if form not in FORMATS:
@@ -85,20 +85,20 @@ def read_shape(body: Mapping[str, Any], traits: Mapping[str, str]) -> ExportForm
 
 
 def traits_named(body: Mapping[str, Any]) -> set[str]:
-    """The traits that the columns and the template of an export's body name."""
+    """Return the traits that the columns and the template of an export's body name."""
     names = {*(body.get("columns") or ()), *_placeholders(body.get("template"))}
     return {field for where, _, field in (name.partition(".") for name in names) if where == TRAIT}
 
 
 def _column(name: Any, form: str, traits: Mapping[str, str]) -> ExportColumn | None:
-    """`city`, `ext.tier`, `trait.orderCount`, `orders`."""
+    """Return the column of a name such as `city`, `ext.tier`, `trait.orderCount` or `orders`."""
     if not isinstance(name, str) or not name:
         return None
     location, dot, field = name.partition(".")
     if not dot:
-        known = ENTITIES["guest"].fields.get(snake(name))
-        if known is not None:
-            return ExportColumn(name, "core", known.name, known)
+        declared = ENTITIES["guest"].fields.get(snake(name))
+        if declared is not None:
+            return ExportColumn(name, "core", declared.name, declared)
         lists = form in (JSON, NDJSON, PARQUET) and snake(name) in LISTS
         return ExportColumn(name, "list", snake(name)) if lists else None
     if location == TRAIT:
@@ -118,7 +118,7 @@ def _placeholders(template: Any) -> Iterator[str]:
 
 
 def filled(template: Any, row: Mapping[str, Any]) -> Any:
-    """A template with a guest's values; a string of one placeholder takes the value as it is."""
+    """Fill a template with a guest's values; a string that is one placeholder becomes the value."""
     if isinstance(template, dict):
         return {name: filled(value, row) for name, value in template.items()}
     if isinstance(template, list):

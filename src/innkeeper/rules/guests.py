@@ -1,13 +1,13 @@
-"""What follows from a change to a guest, before it is stored."""
+"""Derive fields of a guest from a change, before it is stored."""
 
 from innkeeper.resources.base import Changes, Record
 
 
 def mirror_email(changes: Changes) -> Changes:
-    """`changes` with `email` and `emails` in agreement (G-2).
+    """Return `changes` with `email` and `emails` made consistent (G-2).
 
-    One sent alone fills the other; when both are sent and `email` is not in `emails` it goes
-    first. Clearing one alone clears both.
+    If only one is present, it sets the other. If both are present and `email` is not in `emails`,
+    it is inserted first. Clearing one of them clears both.
     """
     if "email" not in changes and "emails" not in changes:
         return changes
@@ -22,10 +22,10 @@ def mirror_email(changes: Changes) -> Changes:
 
 
 def guest_fields(changes: Changes) -> Record:
-    """The fields of a guest told of as a whole: null is as good as absent."""
+    """Return the fields of a complete guest; null counts as absent."""
     return present(mirror_email(present(changes)))
 
 
 def present(members: Changes) -> Record:
-    """The members that have a value."""
+    """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}

@@ -1,8 +1,8 @@
-"""Whether a record and a guest are one person: rules, evidence, decision (identity.md 2, 3, 9).
+"""Decide which guest a record belongs to: evidence → candidates → decision (identity.md 2, 3, 9).
 
-Changes flow so: a person's fields → `evidence` under the rulebook → candidates, found by the
-evidence's keys → `resolve` → a decision, which the store applies. Nothing here reads a clock
-or a database, so the same evidence and candidates always give the same decision.
+The fields of a person give `evidence` under the identity rules. The store looks up candidates by
+the keys of the evidence. `resolve` turns both into a decision, which the store applies. Without a
+clock or database, the same evidence and candidates always give the same decision.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ TOO_MANY: Final = "too many guests share the value"
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """A rule that a record meets, with every key it meets it by."""
+    """A rule that a record matches, with every key by which it does."""
 
     rule: IdentityRule
     keys: dict[UUID, list[Evidence1]]
@@ -38,7 +38,7 @@ class RuleMatch:
 
 @dataclass(frozen=True, slots=True)
 class BlockedEvidence:
-    """Something a guard kept from identifying, and why."""
+    """Evidence that a guard blocked, with the reason."""
 
     rule: str
     reason: str
@@ -47,22 +47,22 @@ class BlockedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a record says about who it is: rules met, in their order, and what guards stopped."""
+    """What identifies a record: its rule matches, in order of the rules, and blocked evidence."""
 
     rule_matches: list[RuleMatch]
     blocked: list[BlockedEvidence] = field(default_factory=list)
 
     def keys(self) -> list[UUID]:
-        """Every key to look up and to lock, in one order for everybody."""
-        return in_order({key for met in self.rule_matches for key in met.keys})
+        """Return every key to look up and to lock, in the common order of keys."""
+        return in_order({key for match in self.rule_matches for key in match.keys})
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Attach to `guest`, or create one when there is none to attach to, and why.
+    """The guest to attach a record to, or None to create one, with the reason.
 
-    `rule` and `evidence` are the reason that is stored with the record, whatever way it came: what
-    the guest was found by, or the first rule that the record meets when a guest is made of it.
+    `rule` and `evidence` are stored with the record: the match by which the guest was found, or,
+    if a guest is created, the first rule that the record matches.
     """
 
     guest: UUID | None
@@ -72,28 +72,30 @@ class Decision:
 
 
 def evidence_of(person: Record, book: IdentityRules, now: datetime) -> Evidence:
-    """What `person` says about who it is, whether the workspace has identity rules or none."""
+    """Return the evidence of `person`, whether or not the workspace has identity rules."""
     return (evidence if book.rules else evidence_without_rules)(person, book, now)
 
 
 def evidence(person: Record, book: IdentityRules, now: datetime) -> Evidence:
-    """The rules `person` meets, without the values that never identify (identity.md 2)."""
-    found, stopped = [], []
+    """Return the rules that `person` matches by values that may identify (identity.md 2)."""
+    rule_matches, blocked = [], []
     for rule in book.rules:
         keys: dict[UUID, list[Evidence1]] = {}
         for key, parts in rule_keys(person, rule, book.region, now):
             if any(identifies_nobody(part["value"], book.never) for part in parts):
-                stopped.append(BlockedEvidence(rule.name, NEVER_IDENTIFIES, parts))
+                blocked.append(BlockedEvidence(rule.name, NEVER_IDENTIFIES, parts))
             else:
                 keys[key] = parts
         if keys:
-            found.append(RuleMatch(rule, keys))
-    return Evidence(found, stopped)
+            rule_matches.append(RuleMatch(rule, keys))
+    return Evidence(rule_matches, blocked)
 
 
 def identifying_keys(person: Record, book: IdentityRules) -> list[UUID]:
-    """The keys that a person is known by, without those of values that never identify: other people
-    have those as well."""
+    """Return the keys that identify a person.
+
+    Keys of values that never identify are left out, because other people have them as well.
+    """
 
     def identifies(value: str | None) -> bool:
         return value is not None and not identifies_nobody(value, book.never)
@@ -111,7 +113,7 @@ def identifying_keys(person: Record, book: IdentityRules) -> list[UUID]:
 
 
 def keys_with_field(name: str, person: Record, book: IdentityRules) -> list[UUID]:
-    """The keys of rules that look at a field, e.g. `phone`, by which `person` may be recognised."""
+    """Return the keys of `person` under the rules that use a field such as `phone`."""
     return in_order(
         key
         for rule in book.rules
@@ -122,18 +124,20 @@ def keys_with_field(name: str, person: Record, book: IdentityRules) -> list[UUID
 
 
 def reasons(evidence: Evidence) -> dict[UUID, dict[str, Any] | None]:
-    """Each key of some evidence, that of the first rule first, with the rule and the values behind
-    it; None for keys that may not hold any more for a guest who is indexed by them."""
-    why: dict[UUID, dict[str, Any] | None] = {}
-    for met in evidence.rule_matches:
-        for key, parts in met.keys.items():
-            told = {"rule": met.rule.name, "evidence": parts}
-            why.setdefault(key, told if met.rule.always_indexed else None)
-    return why
+    """Return key -> {rule, evidence}, in order of the rules.
+
+    The value is None for a key that a guest may be indexed by although it no longer has the values.
+    """
+    reasons: dict[UUID, dict[str, Any] | None] = {}
+    for match in evidence.rule_matches:
+        for key, parts in match.keys.items():
+            reason = {"rule": match.rule.name, "evidence": parts}
+            reasons.setdefault(key, reason if match.rule.always_indexed else None)
+    return reasons
 
 
 def evidence_without_rules(person: Record, book: IdentityRules, now: datetime) -> Evidence:
-    """With no rules configured: every identifier sent, all of which a guest must hold."""
+    """Return the evidence in a workspace without rules: all identifiers must match."""
     pairs = {
         identifier_key(one["provider"], one["id"]): _part(provider=one["provider"], value=one["id"])
         for one in person.get("identifiers") or ()
@@ -147,19 +151,21 @@ def evidence_without_rules(person: Record, book: IdentityRules, now: datetime) -
     )
 
 
-def creation(evidence: Evidence, stopped: Sequence[BlockedEvidence] = ()) -> Decision:
-    """The decision to make a guest of a record that belongs to nobody."""
-    met = evidence.rule_matches[0] if evidence.rule_matches else None
-    stopped = [*evidence.blocked, *stopped]
-    # Without rules identifiers were looked up, but no rule was met.
-    if met is None or not met.rule.name:
-        return Decision(None, blocked=stopped)
-    return Decision(None, met.rule.name, next(iter(met.keys.values())), stopped)
+def creation(evidence: Evidence, blocked: Sequence[BlockedEvidence] = ()) -> Decision:
+    """Return the decision to create a guest for a record that matches none."""
+    match = evidence.rule_matches[0] if evidence.rule_matches else None
+    blocked = [*evidence.blocked, *blocked]
+    # In a workspace without rules, the evidence has a match without a name.
+    if match is None or not match.rule.name:
+        return Decision(None, blocked=blocked)
+    return Decision(None, match.rule.name, next(iter(match.keys.values())), blocked)
 
 
 def creation_reason(person: Record, book: IdentityRules, now: datetime) -> Decision:
-    """The same of a guest that is posted, for whom nobody is looked up. It stops at the first rule
-    that is met, since guests are posted often."""
+    """Return the decision for a posted guest, which is created without a lookup.
+
+    Stops at the first matching rule, because guests are posted often.
+    """
     for rule in book.rules:
         for _, parts in rule_keys(person, rule, book.region, now):
             if not any(identifies_nobody(part["value"], book.never) for part in parts):
@@ -170,71 +176,75 @@ def creation_reason(person: Record, book: IdentityRules, now: datetime) -> Decis
 def resolve(
     evidence: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:
-    """The first rule, in order, by which a candidate is the person; else create (ID-1 to ID-4).
+    """Decide by the first rule that matches a candidate, else create a guest (ID-1 to ID-4).
 
-    `candidates` are guests as they would be without any merge, each with what it was found by
-    in `key`: more than the limit for one key means that the key identifies nobody. Of several
-    owners the most recently seen is meant, then the oldest, then the lowest ref (identity.md 9).
+    `candidates` are unmerged guests, each with the `key` that it was found by. A key with more
+    candidates than the limit identifies nobody. Of several matches the most recently seen guest
+    wins, then the oldest, then the lowest ref (identity.md 9).
     """
-    stopped: list[BlockedEvidence] = []
-    for met in evidence.rule_matches:
+    blocked: list[BlockedEvidence] = []
+    for match in evidence.rule_matches:
         by_key: dict[UUID, list[Record]] = {}
         for candidate in candidates:
-            if candidate["key"] in met.keys:
+            if candidate["key"] in match.keys:
                 by_key.setdefault(candidate["key"], []).append(candidate)
         owners: list[tuple[Record, list[Evidence1]]] = []
-        # In the order of the person's own values, so that the order of candidates tells nothing.
-        for key in met.keys:
-            several = by_key.get(key, [])
-            if len(several) > book.group_limit:
-                stopped.append(BlockedEvidence(met.rule.name, TOO_MANY, met.keys[key]))
+        # Iterates over the person's own keys, so that the order of candidates does not matter.
+        for key in match.keys:
+            sharing = by_key.get(key, [])
+            if len(sharing) > book.group_limit:
+                blocked.append(BlockedEvidence(match.rule.name, TOO_MANY, match.keys[key]))
                 continue
             owners += [
-                (candidate, met.keys[key])
-                for candidate in several
-                if holds(candidate, met.rule, key, book.region, now)
+                (candidate, match.keys[key])
+                for candidate in sharing
+                if holds(candidate, match.rule, key, book.region, now)
             ]
         if owners:
             owner, parts = min(owners, key=lambda owned: _precedence(owned[0]))
-            return Decision(owner["ref"], met.rule.name, parts, [*evidence.blocked, *stopped])
-    return creation(evidence, stopped)
+            return Decision(owner["ref"], match.rule.name, parts, [*evidence.blocked, *blocked])
+    return creation(evidence, blocked)
 
 
 def resolve_without_rules(
     evidence: Evidence, candidates: Sequence[Record], now: datetime
 ) -> Decision:
-    """The guest that holds every identifier sent (identity.md 9, identity with zero rules)."""
+    """Decide for the guest that has all identifiers (identity.md 9, identity with zero rules)."""
     if not evidence.rule_matches:
         return creation(evidence)
-    sent = evidence.rule_matches[0].keys
+    required = evidence.rule_matches[0].keys
     holders = [
         candidate
         for candidate in candidates
-        if sent.keys() <= {key for key, _ in _identifier_keys(candidate, now)}
+        if required.keys() <= {key for key, _ in _identifier_keys(candidate, now)}
     ]
     if not holders:
         return creation(evidence)
     owner = min(holders, key=_precedence)
-    parts = [part for parts in sent.values() for part in parts]
+    parts = [part for parts in required.values() for part in parts]
     return Decision(owner["ref"], None, parts, evidence.blocked)
 
 
 def holds(guest: Record, rule: IdentityRule, key: UUID, region: str | None, now: datetime) -> bool:
-    """Whether a stored guest has that key now: an expired identifier no longer counts."""
+    """Whether a stored guest has a key at `now`; an expired identifier does not count."""
     return any(own == key for own, _ in rule_keys(guest, rule, region, now))
 
 
-def contradicts(own: Iterable[RuleMatch], sent: Iterable[RuleMatch]) -> bool:
-    """Whether what a guest is known by and what was sent are two people: one rule, other keys."""
-    known = {met.rule.name: met.keys.keys() for met in own}
+def contradicts(own: Iterable[RuleMatch], others: Iterable[RuleMatch]) -> bool:
+    """Whether the matches of a guest and of a record contradict: both match a rule, by different
+    keys."""
+    own_keys = {match.rule.name: match.keys.keys() for match in own}
     return any(
-        met.rule.name in known and not known[met.rule.name] & met.keys.keys() for met in sent
+        match.rule.name in own_keys and not own_keys[match.rule.name] & match.keys.keys()
+        for match in others
     )
 
 
 def names_match(person: Record, contacts: Iterable[Record], never: Collection[str]) -> UUID | None:
-    """The guest of the first contact with the same first and last name (ID-7), if any; none for
-    names on the list `never`."""
+    """Return the guest of the first contact with the same first and last name (ID-7), or None.
+
+    Names on the list `never` do not match.
+    """
     own = _names(person)
     if not all(own) or any(identifies_nobody(person[name], never) for name in _NAMES):
         return None
@@ -248,20 +258,20 @@ def names_match(person: Record, contacts: Iterable[Record], never: Collection[st
 def same_person(
     person: Record, contacts: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:
-    """The guest of the contact who is this consumer, if any (stream-api.md 4.2).
+    """Decide for the guest of the contact who is the same person as a consumer (stream-api.md 4.2).
 
-    Both meet a rule by one value; or the consumer meets none, and has the names of a contact who
-    meets one.
+    Both match a rule by the same key; or the consumer matches none, and has the names of a contact
+    that matches one.
     """
-    found = evidence_of(person, book, now)
-    known = [(contact, {*evidence_of(contact, book, now).keys()}) for contact in contacts]
-    for contact, keys in known:
-        for met in found.rule_matches:
-            for key in keys & met.keys.keys():
-                return Decision(contact["guest_ref"], met.rule.name or None, met.keys[key])
-    if found.rule_matches:
+    own = evidence_of(person, book, now)
+    contact_keys = [(contact, {*evidence_of(contact, book, now).keys()}) for contact in contacts]
+    for contact, keys in contact_keys:
+        for match in own.rule_matches:
+            for key in keys & match.keys.keys():
+                return Decision(contact["guest_ref"], match.rule.name or None, match.keys[key])
+    if own.rule_matches:
         return Decision(None)
-    contacts = [contact for contact, keys in known if keys]
+    contacts = [contact for contact, keys in contact_keys if keys]
     return Decision(names_match(person, contacts, book.never))
 
 
@@ -289,8 +299,8 @@ def _part(**members: str) -> Evidence1:
 def countable_keys(
     record: Record, book: IdentityRules, now: datetime
 ) -> Iterator[tuple[int, UUID]]:
-    """Each (position of the rule, key) by which a guest may be one with others."""
-    for met in evidence(record, book, now).rule_matches:
-        position = book.rules.index(met.rule)
-        for key in met.keys:
+    """Yield (position of the rule, key) of each match that may merge a guest with others."""
+    for match in evidence(record, book, now).rule_matches:
+        position = book.rules.index(match.rule)
+        for key in match.keys:
             yield position, key

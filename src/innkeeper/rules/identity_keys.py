@@ -1,8 +1,8 @@
-"""Index keys: what a guest can be found by, as fixed-size digests.
+"""Identity keys: digests of a fixed size by which guests are looked up.
 
-A key is a 128-bit digest held in a `uuid` column: it has one size whatever a client sends
-(an id may be 32 KiB, an index entry not), and it puts no personal data into an index. A hit
-is a candidate; who compares exactly (G-9) checks the row's own values as well.
+A key is a 128-bit digest in a `uuid` column. Its size does not depend on the value (an id may have
+32 KiB, an index entry may not), and the index contains no personal data. A row that is found is a
+candidate only; exact comparisons (G-9) check its values as well.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ from innkeeper.resources.base import Record
 from innkeeper.rules import normalize
 
 KEY_FORM: Final = 2
-"""How the keys of guests are derived: another number with every change, so that an installation
-makes those it has stored again (`actions/identity/rekeying.py`)."""
+"""Version of how keys are derived. Raise it with every change, so that installations derive their
+stored keys again (`actions/identity/rekeying.py`)."""
 
 _number: Final = attrgetter("int")
 
 
 def digest(kind: str, *parts: str) -> UUID:
-    """The key of `parts`; no other kind or division into parts shares it."""
+    """Return the key of `parts`, which differs for another kind or another division into parts."""
     text = kind
     for part in parts:
         text += f"\x1f{len(part)}:{part}"
@@ -32,54 +32,54 @@ def digest(kind: str, *parts: str) -> UUID:
 
 
 def lock_of(key: UUID) -> int:
-    """The number of the advisory lock that stands for a key."""
+    """Return the number of a key's advisory lock: 64 bits, signed."""
     number = key.int >> 64
     return number - (1 << 64) if number >> 63 else number
 
 
 def email_key(address: str) -> UUID:
-    """The key of an e-mail address among a guest's `email` and `emails`."""
+    """Return the key of an e-mail address in `email` or `emails`."""
     return digest("email", normalize.email(address))
 
 
 def identifier_key(provider: str, value: str) -> UUID:
-    """The key of an identifier: the provider exactly, the id as `normal.identifier` has it."""
+    """Return the key of an identifier: the exact provider and the id by `normalize.identifier`."""
     return digest("identifier", provider, normalize.identifier(provider, value))
 
 
 def keys_with_invisible_characters(record: Record) -> Iterator[UUID]:
-    """The keys that values with invisible characters had before those were taken out: what was put
-    on a block list then is there under these."""
+    """Yield the keys that values with invisible characters had before those were removed: old
+    entries of block lists are stored under them."""
     for address in {record.get("email"), *(record.get("emails") or ())}:
         if address is not None and normalize.visible(address) != address:
             yield digest("email", address.strip().lower())
     for one in record.get("identifiers") or ():
         provider, value = one["provider"], one["id"]
         if normalize.visible(value) != value:
-            as_sent = value.strip().lower() if provider == normalize.EMAIL_PROVIDER else value
-            yield digest("identifier", provider, as_sent)
+            original = value.strip().lower() if provider == normalize.EMAIL_PROVIDER else value
+            yield digest("identifier", provider, original)
 
 
 def reference_key(reference_id: str) -> UUID:
-    """The key that orders of a referenceId are found by."""
+    """Return the key by which orders of a referenceId are looked up."""
     return digest("reference", reference_id)
 
 
 def guest_keys(record: Record, more: Iterable[UUID] = ()) -> list[UUID]:
-    """Every key a guest is found by, without repeats, in a stable order.
+    """Return every key of a guest, without repeats, in the common order of keys.
 
-    `more`: those that the workspace's identity rules need besides (`Rulebook.keys`).
+    `more`: further keys that the workspace's identity rules need (`IdentityRules.keys`).
     """
     return in_order({*_keys(record), *more})
 
 
 def in_order(keys: Iterable[UUID]) -> list[UUID]:
-    """Keys in the one order that everybody looks up and locks in."""
+    """Return keys in the common order, in which all transactions lock them."""
     return sorted(keys, key=_number)
 
 
 def _keys(record: Record) -> Iterable[UUID]:
-    # `email` is mostly one of `emails` (G-2).
+    # A set, since `email` is usually one of `emails` (G-2).
     for address in {record.get("email"), *(record.get("emails") or ())}:
         if address is not None:
             yield email_key(address)

@@ -1,4 +1,4 @@
-"""Identity rules: what each compares, and the keys that a record has under it (identity.md 2)."""
+"""Identity rules: their conditions, and the keys of a record under each rule (identity.md 2)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from innkeeper.rules.identity_keys import digest, email_key, identifier_key
 from innkeeper.rules.placeholders import PLACEHOLDERS
 
 MAX_KEYS: Final = 100
-"""Keys one record has under one rule, so that long lists of values cannot multiply."""
+"""Most keys of one record under one rule, so that long lists of values do not multiply."""
 
 Evidence1 = dict[str, str]
-"""One condition that was met: {"provider" or "field": which, "value": as it was sent}."""
+"""One matched condition: {"provider" or "field": its name, "value": the value as sent}."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be equal: the id of an identifier provider (2.1), or a guest field (2.0)."""
+    """A value that must be equal: the id of an identifier provider (2.1) or a guest field (2.0)."""
 
     provider: str | None = None
     field: str | None = None
 
     @property
     def label(self) -> str:
-        """Its spelling inside a key."""
+        """The condition's text within a key."""
         return f"field:{self.field}" if self.provider is None else f"provider:{self.provider}"
 
     def stored(self) -> dict[str, str]:
-        """As the workspace keeps it."""
+        """Return the condition as the database stores it."""
         if self.provider is not None:
             return {"provider": self.provider}
         return {"field": self.field or ""}
@@ -41,44 +41,44 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class IdentityRule:
-    """A name, and conditions that must all be met by one pair of records."""
+    """A named rule; two records match if all conditions hold."""
 
     name: str
     conditions: tuple[Condition, ...]
 
     def __str__(self) -> str:
-        """The rule as people write it: `name = CRM, field:last_name`."""
+        """Return the rule as text: `name = CRM, field:last_name`."""
         words = (each.provider or f"field:{each.field}" for each in self.conditions)
         return f"{self.name} = {', '.join(words)}"
 
     @property
     def always_indexed(self) -> bool:
-        """Whether every guest has its keys already: one provider, or e-mail alone."""
+        """Whether every guest has the rule's keys anyway: one provider, or e-mail alone."""
         return len(self.conditions) == 1 and (
             self.conditions[0].provider is not None or self.conditions[0].field == "email"
         )
 
     @staticmethod
     def of(name: str, conditions: Iterable[Mapping[str, str]]) -> "IdentityRule":
-        """The rule that a workspace keeps as `conditions`."""
+        """Build a rule from stored conditions."""
         return IdentityRule(name, tuple(Condition(**condition) for condition in conditions))
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
-    """Everything one workspace decides identity by."""
+    """The identity rules and guards of a workspace."""
 
     version: UUID
-    """Another with every change."""
+    """Changes with every change of rules or guards."""
     rules: tuple[IdentityRule, ...]
     never: frozenset[str] = frozenset(PLACEHOLDERS)
     group_limit: int = 100
-    """Guests that may share a key, or be one identity group."""
+    """Most guests that share a key or form a merged group."""
     region: str | None = None
-    """Country that national phone numbers belong to, where the record names none."""
+    """Country of national phone numbers, for records without a country."""
 
     def keys(self, record: Record) -> set[UUID]:
-        """The index keys that rules need beside those every guest has (`keys.guest_keys`)."""
+        """Return the keys that the rules need in addition to those that every guest has."""
         return {
             key
             for rule in self.rules
@@ -90,23 +90,24 @@ class IdentityRules:
 def rule_keys(
     record: Record, rule: IdentityRule, region: str | None, now: datetime | None
 ) -> Iterator[tuple[UUID, list[Evidence1]]]:
-    """Each key of a record under a rule, with the values behind it; none unless all conditions
-    have a value. Without `now` expired identifiers count, as an index wants it.
+    """Yield each key of a record under a rule, with its values; none if a condition has no value.
+
+    Without `now` expired identifiers count, as is needed for indexing.
     """
     each = [_values(record, condition, region, now) for condition in rule.conditions]
     if not all(each):
         return
     if rule.always_indexed:
         (condition,) = rule.conditions
-        for value, shown in each[0].items():
+        for value, original in each[0].items():
             key = (
                 email_key(value)
                 if condition.provider is None
                 else identifier_key(condition.provider, value)
             )
-            yield key, [_described(condition, shown)]
+            yield key, [_described(condition, original)]
         return
-    # In one order whatever the rule says, so that a key serves every rule with its conditions.
+    # Sorted, so that all rules with the same conditions share a key.
     parts = sorted(zip(rule.conditions, each, strict=True), key=lambda part: part[0].label)
     for combination in islice(product(*(values.items() for _, values in parts)), MAX_KEYS):
         words = [
@@ -117,8 +118,8 @@ def rule_keys(
         yield (
             digest("rule", *words),
             [
-                _described(condition, shown)
-                for (condition, _), (_, shown) in zip(parts, combination, strict=True)
+                _described(condition, original)
+                for (condition, _), (_, original) in zip(parts, combination, strict=True)
             ],
         )
 
@@ -127,7 +128,7 @@ FIELDS: Final = (
     *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
     *("city", "state", "country", "nationality", "passport_number", "gender", "title"),
 )
-"""Guest fields that a rule may name: each compares as `_values` says."""
+"""Guest fields that a rule may name; `_values` defines how they compare."""
 
 _DATE_LIKE: Final = frozenset({"date_of_birth"})
 
@@ -135,7 +136,7 @@ _DATE_LIKE: Final = frozenset({"date_of_birth"})
 def _values(
     record: Record, condition: Condition, region: str | None, now: datetime | None
 ) -> dict[str, str]:
-    """Normalised value -> value as stored, of what a condition looks at."""
+    """Return normalized value -> stored value, for the values that a condition compares."""
     if condition.provider is not None:
         return {
             normalize.identifier(condition.provider, one["id"]): one["id"]
@@ -146,12 +147,12 @@ def _values(
         }
     name = condition.field or ""
     if name == "email":
-        sent = (record.get("email"), *(record.get("emails") or ()))
-        pairs = [(normalize.email(value), value) for value in sent if value]
+        values = (record.get("email"), *(record.get("emails") or ()))
+        pairs = [(normalize.email(value), value) for value in values if value]
     elif name == "phone":
-        where = record.get("country") or region
-        sent = (*(record.get("phone_numbers") or ()), record.get("phone"))
-        pairs = [(normalize.phone(value, where), value) for value in sent if value]
+        country = record.get("country") or region
+        values = (*(record.get("phone_numbers") or ()), record.get("phone"))
+        pairs = [(normalize.phone(value, country), value) for value in values if value]
     elif name == "post_code":
         value = record.get("post_code") or record.get("zip_code") or ""
         pairs = [(normalize.folded(value), value)]
@@ -166,7 +167,7 @@ def _values(
 
 def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
     """Whether an identifier has not expired."""
-    # Stored instants are UTC texts of one width, so they compare as text.
+    # Stored instants are UTC texts of the same length, so they compare as text.
     expiry = identifier.get("expiryDate")
     return expiry is None or expiry > iso(now)
 

@@ -1,9 +1,9 @@
-"""What is shown in place of values that name or locate a person: one place decides, for all pages.
+"""Mask personal data for users and keys without the right to see it.
 
-It follows from the declarations of resources: fields that are `personal`, addresses of pages (their
-query strings may hold anything) and `free` JSON, which nobody declared member by member. Which
-fields rules and filters may not name is in `rules/personal.py`, which roles see personal data in
-`rules/access.py`. All others see that a value is there, and its first letter.
+Masked are the fields declared `personal`, the query strings of page addresses, and the texts of
+`free` JSON, whose members are not declared. A masked value shows that it exists, and its first
+letter. `rules/personal.py` says which fields rules and filters may not name, and
+`rules/access.py` which roles see personal data.
 """
 
 import re
@@ -19,27 +19,27 @@ from innkeeper.rules.sql_literals import mask_sql
 
 HIDDEN: Final = "•••"
 LONG_NUMBER: Final = 7
-"""Digits from which on a number of free JSON may be a telephone number or an id."""
+"""Fewest digits of a number in free JSON that may be a phone number or an id."""
 FINE_NUMBER: Final = 4
-"""Digits behind the point from which on it may be a place on the map."""
+"""Fewest decimals of a number in free JSON that may be a coordinate."""
 
 _BETWEEN_WORDS: Final = re.compile(r"([\s/?&=,;'\"<>()]+)")
 
 
 def masked(text: str) -> str:
-    """Personal text for those who may not read it: `jane@example.com` is `j•••@•••`."""
+    """Mask a personal text: `jane@example.com` becomes `j•••@•••`."""
     first = text[:1]
     return f"{first}{HIDDEN}@{HIDDEN}" if "@" in text else f"{first}{HIDDEN}"
 
 
 def masked_addresses(text: str) -> str:
-    """Text with the e-mail addresses in it masked."""
+    """Mask the e-mail addresses in a text."""
     words = _BETWEEN_WORDS.split(text)
     return "".join(masked(word) if _is_address(word) else word for word in words)
 
 
 def masked_page(address: str) -> str:
-    """The address of a page without its query and fragment, and without e-mail addresses."""
+    """Mask the query, fragment and e-mail addresses of a page address."""
     ends = [at for sign in "?#" if (at := address.find(sign)) >= 0]
     if not ends:
         return masked_addresses(address)
@@ -49,17 +49,17 @@ def masked_page(address: str) -> str:
 
 
 def masked_line(text: str) -> str:
-    """A line of text: e-mail addresses and the query strings of addresses of pages are masked."""
+    """Mask the e-mail addresses and the query strings of page addresses in a line of text."""
     return " ".join(masked_page(word) for word in text.split(" "))
 
 
 def masked_row(row: Iterable[Any]) -> list[Any]:
-    """A row of a report: its texts are addresses of pages and names of products, mostly."""
+    """Mask a row of a report, whose texts are mostly page addresses and product names."""
     return [masked_line(value) if isinstance(value, str) else value for value in row]
 
 
 def masked_record(record: Record, resource: type[Resource]) -> Record:
-    """A record without what names or locates a person: masked, so that one sees it is there."""
+    """Mask the personal values of a record."""
     return {
         name: value if (field := resource.fields.get(name)) is None else _field(field, value)
         for name, value in record.items()
@@ -67,7 +67,7 @@ def masked_record(record: Record, resource: type[Resource]) -> Record:
 
 
 def masked_free(value: Any) -> Any:
-    """JSON that nobody declared: texts are masked, and numbers that may be an id or a place."""
+    """Mask undeclared JSON: texts, and numbers that may be an id or a coordinate."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
@@ -80,15 +80,15 @@ def masked_free(value: Any) -> Any:
 
 
 def masked_rule(location: str, field: str, data_type: str, value: str) -> str:
-    """What a rule of a segment compares with."""
+    """Mask the value that a segment's rule compares with, if the field is personal."""
     if location == CORE and is_page_address(field):
         return masked_page(value)
     return masked(value) if value and is_personal(field, location, data_type) else value
 
 
 def masked_setting(path: str, value: Any) -> Any:
-    """A field of configuration, or a member of its JSON at a path: what rules compare with is
-    masked, and addresses of people and of pages."""
+    """Mask a configuration field, or a member of its JSON at `path`: the values of rules, e-mail
+    addresses and page addresses."""
     member = path.rpartition(".")[2].partition("[")[0]
     if member in ("value", "values"):
         return masked_free(value)
@@ -102,7 +102,7 @@ def masked_setting(path: str, value: Any) -> Any:
 
 
 def masked_sql(text: str) -> str:
-    """SQL of a segment: its words without what they are compared with."""
+    """Mask the literals in the SQL of a segment."""
     return mask_sql(text, masked, lambda digits: HIDDEN if _may_identify(digits) else digits)
 
 

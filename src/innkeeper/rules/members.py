@@ -1,7 +1,7 @@
-"""Members that a definition does not have: named with their place, and with the nearest known name.
+"""Find unknown members of a definition, with their paths and the nearest allowed names.
 
-A misspelt member that is ignored changes what a definition means: a segment with `rule` in place
-of `rules` holds everybody.
+Ignoring a misspelt member would change the definition: a segment with `rule` instead of `rules`
+contains all guests.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,44 +13,44 @@ from innkeeper.errors import Problem
 from innkeeper.resources.kinds import Schema
 
 MOST_NAMED: Final = 20
-"""Unknown members that are named of one definition."""
+"""Most unknown members that are reported of one definition."""
 LONGEST_NAME: Final = 100
-"""Characters of a name that are compared and shown."""
+"""Most characters of a name that are compared and reported."""
 MOST_LISTED: Final = 12
-"""Known names that are listed where none is near."""
+"""Most allowed names that are listed if none is similar."""
 
 
-def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that a misspelt one is nearest to, whatever its case; None if none is near."""
-    spelt = {each.lower(): each for each in known}
-    found = get_close_matches(name[:LONGEST_NAME].lower(), spelt, n=1, cutoff=0.6)
-    return spelt[found[0]] if found else None
+def nearest(name: str, allowed: Collection[str]) -> str | None:
+    """Return the allowed name that is most similar to `name`, ignoring case; None if none is."""
+    by_lower = {each.lower(): each for each in allowed}
+    similar = get_close_matches(name[:LONGEST_NAME].lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[similar[0]] if similar else None
 
 
-def suggestion(name: str, known: Collection[str]) -> str:
-    """`did you mean …?`, or the known names where none is near; empty where there are too many."""
-    near = nearest(name, known)
+def suggestion(name: str, allowed: Collection[str]) -> str:
+    """Return `did you mean …?`, or the allowed names if none is similar; empty if too many."""
+    near = nearest(name, allowed)
     if near is not None:
         return f"; did you mean {near}?"
-    return f"; known are {', '.join(known)}" if 0 < len(known) <= MOST_LISTED else ""
+    return f"; known are {', '.join(allowed)}" if 0 < len(allowed) <= MOST_LISTED else ""
 
 
 def unknown_members(value: Any, schema: Schema, at: str = "") -> list[Problem]:
-    """What is wrong with the names of a definition's members, at every level."""
-    found = islice(_unknown(value, schema, at), MOST_NAMED)
+    """Return a problem for each member that a schema does not list, at every level."""
+    unknown = islice(_unknown(value, schema, at), MOST_NAMED)
     return [
-        Problem(path, f"is not a known member{suggestion(name, known)}")
-        for path, name, known in found
+        Problem(path, f"is not a known member{suggestion(name, allowed)}")
+        for path, name, allowed in unknown
     ]
 
 
 def unknown_paths(value: Any, schema: Schema) -> Iterator[str]:
-    """The paths of members that a schema does not list."""
+    """Return the paths of the members that a schema does not list."""
     return (path for path, _, _ in _unknown(value, schema, ""))
 
 
 def _unknown(value: Any, schema: Schema, at: str) -> Iterator[tuple[str, str, Collection[str]]]:
-    """(path, name, known names) of each member that is not listed where members are."""
+    """Yield (path, name, allowed names) of each unlisted member of an object with listed ones."""
     if isinstance(value, list):
         items = schema.get("items")
         for branch in _branches(schema) if items is None else ():
@@ -77,10 +77,10 @@ def _unknown_of(
         if name in properties:
             yield from _unknown(each, properties[name], f"{before}{name}")
         elif not is_open:
-            shown = name[:LONGEST_NAME]
-            yield f"{before}{shown}", shown, properties.keys()
+            short = name[:LONGEST_NAME]
+            yield f"{before}{short}", short, properties.keys()
 
 
 def _branches(schema: Schema) -> list[Schema]:
-    found: list[Schema] = schema.get("anyOf", [])
-    return found
+    branches: list[Schema] = schema.get("anyOf", [])
+    return branches

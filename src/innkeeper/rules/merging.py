@@ -1,8 +1,8 @@
-"""What a write makes of a guest, and which guests become one (identity.md 4 and 9).
+"""Apply writes to guests, and group guests that share identity keys (identity.md 4 and 9).
 
-An intent is a write as it can be repeated: what the caller wanted, not what came of it, since
-the same wish does different things to different guests (a contact fills only empty fields).
-The ledger keeps intents, and undoing a merge is repeating those that remain.
+An intent is a write that can be applied again: it holds what the caller requested, not the result,
+because the same request changes different guests differently (a contact fills only empty fields).
+The ledger stores intents. Undoing a merge applies the remaining intents again.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from innkeeper.rules.identity_keys import identifier_key
 
 Key = TypeVar("Key", bound=Hashable)
 Intent = dict[str, Any]
-"""{"verb", "at", …}: JSON, as the journal keeps it."""
+"""{"verb", "at", …}: JSON, as the ledger stores it."""
 Verb = Literal["replace", "patch", "join", "identify", "see", "upsert"]
 
 COLUMNS: Final = frozenset(name for name, field in Guest.fields.items() if field.column)
@@ -26,20 +26,24 @@ COLUMNS: Final = frozenset(name for name, field in Guest.fields.items() if field
 
 
 def intent(verb: Verb, at: datetime, **more: Any) -> Intent:
-    """A write at an instant: `changes` of a replace, patch or upsert (a batch's); `person` and
-    `customer` (whether a visitor becomes one) of a join (an order's person) or identify (a
-    person's own word)."""
+    """Build the intent of a write.
+
+    `replace`, `patch` and `upsert` (a record of a batch) have `changes`. `join` (a contact or
+    consumer) and `identify` (an IDENTITY event) have `person`, and `customer`: whether a visitor
+    becomes a customer.
+    """
     return {"verb": verb, "at": iso(at), **more}
 
 
 def written(guest: Record, change: Intent) -> Record:
-    """The guest after a write; the very same record when nothing changes."""
+    """Return the guest after a write; the same object if nothing changes."""
     changes: Changes
     match change["verb"]:
         case "replace":
             # PUT clears what it does not send, `guest_type` apart (G-4).
-            kept = {name: guest[name] for name in COLUMNS if name in guest}
-            return {**kept, **guest_fields(change["changes"]), "modified_at": instant(change["at"])}
+            columns = {name: guest[name] for name in COLUMNS if name in guest}
+            fields = guest_fields(change["changes"])
+            return {**columns, **fields, "modified_at": instant(change["at"])}
         case "patch":
             return _changed(guest, change["changes"], change)
         case "upsert":
@@ -50,30 +54,30 @@ def written(guest: Record, change: Intent) -> Record:
         case "identify":
             changes = identified(guest, change["person"])
         case "see":
-            seen = instant(change["at"])
-            return guest if seen <= guest["last_seen"] else {**guest, "last_seen": seen}
+            at = instant(change["at"])
+            return guest if at <= guest["last_seen"] else {**guest, "last_seen": at}
         case verb:
-            raise ValueError(f"{verb} is no verb of an intent")
+            raise ValueError(f"{verb} is not a verb of an intent")
     if change["customer"] and guest["guest_type"] == VISITOR:
         changes["guest_type"] = CUSTOMER
     return _changed(guest, changes, change) if changes else guest
 
 
 def joined(guest: Record, person: Record) -> Changes:
-    """What attaching an order's person changes: identifiers the guest lacks are added and empty
-    fields filled, nothing is overwritten (rest-v2.1.md section 8, step 6)."""
-    sent = mirror_email({name: person[name] for name in Person.fields if person.get(name)})
-    changes = {name: value for name, value in sent.items() if value and not guest.get(name)}
+    """Return the changes of attaching a contact or consumer: missing identifiers are added and
+    empty fields filled, nothing is overwritten (rest-v2.1.md section 8, step 6)."""
+    fields = mirror_email({name: person[name] for name in Person.fields if person.get(name)})
+    changes = {name: value for name, value in fields.items() if value and not guest.get(name)}
     return changes | _more_identifiers(guest, person)
 
 
 def identified(guest: Record, person: Record) -> Changes:
-    """What a person's own IDENTITY changes: the last write wins for each field that is present,
-    and an absent or empty one never clears (identity.md 9)."""
-    sent = {name: person[name] for name in Guest.fields if person.get(name)}
+    """Return the changes of an IDENTITY event: the last write wins for each field that is present;
+    an absent or empty field clears nothing (identity.md 9)."""
+    fields = {name: person[name] for name in Guest.fields if person.get(name)}
     changes = {
         name: value
-        for name, value in mirror_email(sent).items()
+        for name, value in mirror_email(fields).items()
         if value and name not in COLUMNS and guest.get(name) != value
     }
     changes.pop("identifiers", None)
@@ -81,8 +85,8 @@ def identified(guest: Record, person: Record) -> Changes:
 
 
 def upserted(guest: Record, sent: Changes) -> Changes:
-    """What a batch's record changes: fields sent replace, null clears, identifiers are united
-    (batch-api.md 6 and 11); nothing when the guest is so already."""
+    """Return the changes of a batch record: fields are replaced, null clears, identifiers are
+    united (batch-api.md 6 and 11); empty if the guest has all values already."""
     changes = mirror_email(sent)
     for name in ("first_seen", "last_seen"):
         if name in changes:
@@ -95,7 +99,7 @@ def upserted(guest: Record, sent: Changes) -> Changes:
 
 
 def _united(guest: Record, sent: Sequence[Record]) -> list[Record]:
-    """The identifiers held and sent; one sent again has the expiry date it is sent with."""
+    """Return the stored and new identifiers; an expiry date in `sent` replaces the stored one."""
     united = {(one["provider"], one["id"]): one for one in guest.get("identifiers") or ()}
     for one in sent:
         pair = (one["provider"], one["id"])
@@ -105,15 +109,15 @@ def _united(guest: Record, sent: Sequence[Record]) -> list[Record]:
 
 
 def _more_identifiers(guest: Record, person: Record) -> Changes:
-    held = list(guest.get("identifiers") or ())
-    known = {identifier_key(one["provider"], one["id"]) for one in held}
+    stored = list(guest.get("identifiers") or ())
+    keys = {identifier_key(one["provider"], one["id"]) for one in stored}
     more = []
     for one in person.get("identifiers") or ():
         key = identifier_key(one["provider"], one["id"])
-        if key not in known:
-            known.add(key)
+        if key not in keys:
+            keys.add(key)
             more.append(one)
-    return {"identifiers": held + more} if more else {}
+    return {"identifiers": stored + more} if more else {}
 
 
 def _changed(guest: Record, changes: Changes, change: Intent) -> Record:
@@ -121,34 +125,34 @@ def _changed(guest: Record, changes: Changes, change: Intent) -> Record:
 
 
 def repeated(guest: Record, changes: Iterable[Intent]) -> Record:
-    """The guest after several writes, in their order."""
+    """Return the guest after several writes, in order."""
     for change in changes:
         guest = written(guest, change)
     return guest
 
 
 class Groups:
-    """Guests that are one, directly or through others: a union-find."""
+    """Groups of connected items: a union-find structure."""
 
     def __init__(self) -> None:
         self._above: dict[Hashable, Hashable] = {}
 
     def root(self, one: Hashable) -> Hashable:
-        """What stands for the group of `one`."""
+        """Return the representative of the group of `one`."""
         path = []
         while (above := self._above.setdefault(one, one)) != one:
             path.append(one)
             one = above
-        for passed in path:
-            self._above[passed] = one
+        for each in path:
+            self._above[each] = one
         return one
 
     def join(self, one: Hashable, other: Hashable) -> None:
-        """Make two groups one."""
+        """Unite the groups of two items."""
         self._above[self.root(one)] = self.root(other)
 
     def all(self) -> list[list[Hashable]]:
-        """Every group of two or more."""
+        """Return every group of two or more items."""
         groups = defaultdict(list)
         for one in self._above:
             groups[self.root(one)].append(one)
@@ -156,7 +160,7 @@ class Groups:
 
 
 def groups_of(shared: Iterable[Sequence[Key]]) -> list[list[Key]]:
-    """Groups of those that share something, directly or through others."""
+    """Return the groups of items that share something, directly or through other items."""
     groups = Groups()
     for owners in shared:
         for other in owners[1:]:
@@ -165,8 +169,8 @@ def groups_of(shared: Iterable[Sequence[Key]]) -> list[list[Key]]:
 
 
 def survivor_first(guests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Guests of one group, the survivor first: a customer, then the oldest, then the lowest ref
-    (identity.md 9, rule change applied to existing guests)."""
+    """Sort the guests of a group, the survivor first: a customer, then the oldest, then the lowest
+    ref (identity.md 9, rule change applied to existing guests)."""
     return sorted(
         guests,
         key=lambda guest: (guest["guest_type"] != CUSTOMER, guest["created_at"], guest["ref"]),

@@ -1,4 +1,4 @@
-"""Which cart events a CHECKOUT lacks, because they wait in quarantine."""
+"""Find the cart events that an order lacks because they are in quarantine."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from innkeeper.resources import events
 
 TYPES: Final = events.CART_TYPES - {events.ORDER_CHECKOUT}
 INCOMPLETE: Final = "events of the cart wait in quarantine"
-"""Flag of a CHECKOUT whose order lacks some."""
+"""Flag of a CHECKOUT whose order lacks events."""
 _DECIDE_PRICE: Final = frozenset({events.ADD, events.CONFIRM, events.CLEAR_CART})
 _EMPTY: Final = frozenset({events.CHECKOUT, events.CLEAR_CART})
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedEvent:
-    """An event in quarantine, or with `is_part` some members of one that is attached."""
+    """An event in quarantine, or with `is_part` invalid members of an attached event."""
 
     ref: UUID
     type: str
@@ -27,32 +27,33 @@ class QuarantinedEvent:
 
     @property
     def decides_price(self) -> bool:
-        """Whether the price of its order is not known without it."""
+        """Whether the price of the order is unknown without this event."""
         return not self.is_part and self.type in _DECIDE_PRICE
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A CHECKOUT as far as it matters what came before it."""
+    """A CHECKOUT, with what is needed to find the events of its cart."""
 
     reference_id: str
     channel: str
     started_at: datetime
-    """When its session began, the CHECKOUT included."""
+    """Start of its session, including the CHECKOUT."""
     timeout: timedelta
     earlier: Sequence[tuple[datetime, str, Mapping[str, Any]]] = ()
     """Time, type and members of the attached events of its session before it."""
 
 
 def missing_from(checkout: Checkout, waiting: Iterable[QuarantinedEvent]) -> list[QuarantinedEvent]:
-    """Of what waits of a browser, the latest first, what would be of the cart of a CHECKOUT.
+    """Return the quarantined events that belong to the cart of a CHECKOUT.
 
-    As sessions are: each within the timeout of the next, and none from before the cart was
-    emptied. An ADD that a later one of its `item_id` replaced is not missed.
+    `waiting`: the browser's quarantined events, latest first. Like the events of a session, each
+    must be within the timeout of the next, and later than the last event that emptied the cart. An
+    ADD is not missing if a later ADD replaced the same `item_id`.
     """
     emptied = max((at for at, type_, _ in checkout.earlier if type_ in _EMPTY), default=None)
     start = checkout.started_at
-    found = []
+    missing = []
     for one in waiting:
         if _channel(one.message) not in ("", checkout.channel):
             continue
@@ -62,14 +63,14 @@ def missing_from(checkout: Checkout, waiting: Iterable[QuarantinedEvent]) -> lis
         start = min(start, one.at)
         if one.type == events.CHECKOUT or _is_replaced(one, checkout):
             continue
-        found.append(one)
+        missing.append(one)
         if one.type == events.CLEAR_CART and not one.is_part:
             break
-    return found
+    return missing
 
 
 def _is_another(one: QuarantinedEvent, checkout: Checkout) -> bool:
-    """Whether it would have bought what came before it, for another order."""
+    """Whether it is a CHECKOUT of another order, which takes the earlier events."""
     if one.type != events.CHECKOUT or one.is_part:
         return False
     reference = one.message.get("reference_id")

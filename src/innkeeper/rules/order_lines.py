@@ -1,10 +1,10 @@
-"""Which lines of an order message are items that are stored already, the same by every way in.
+"""Match the lines of an order with stored items; all sources of orders use the same rules.
 
-A message is an order with its lines: an ORDER_CHECKOUT or CHECKOUT event, a record of a batch or
-import, the rows of a table that tell of one order. A line matches an item that was stored before
-the message, by referenceId, and without one by all its members; each item is matched once. So two
-equal lines are two items, and a message that is sent again changes nothing. A line without a match
-is new, and items that no line matches stay.
+The lines come from an ORDER_CHECKOUT or CHECKOUT event, a record of a batch or import, or the rows
+of a table that belong to one order. A line matches an item that was stored earlier, by
+referenceId, or without one by all its fields. Each item is matched once, so two equal lines are two
+items, and a repeated message changes nothing. A line without a match is new; items without a
+matching line stay.
 """
 
 from collections import defaultdict, deque
@@ -19,18 +19,18 @@ from innkeeper.resources.values import instant
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is sent, or an item that is stored, as far as it is compared."""
+    """The compared values of a line or of a stored item."""
 
     members: Mapping[str, Any]
-    """Its fields with values, `ordered_at` among them as an instant."""
+    """Its fields that have a value; `ordered_at` is an instant."""
     extensions: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
-    """Its pairs, by what names the extension."""
+    """Extension -> its pairs."""
 
 
 def line_of(
     changes: Changes, ordered_at: datetime, extensions: Mapping[Any, Mapping[str, Any]]
 ) -> Line:
-    """A line of changes to an item; `ordered_at` is when the order was, for one that has none."""
+    """Build a line from changes to an item; `ordered_at` of the order is the default."""
     members = {name: value for name, value in changes.items() if value is not None}
     moment = members.get("ordered_at", ordered_at)
     members["ordered_at"] = instant(moment) if isinstance(moment, str) else moment
@@ -38,31 +38,31 @@ def line_of(
 
 
 def match_lines(stored: Sequence[Line], sent: Sequence[Line]) -> list[int | None]:
-    """For each line sent, the position of the stored item that it is; None for a new one.
+    """Return, for each line in `sent`, the position of its stored item, or None for a new one.
 
-    Of several items that a line could be, it is one that equals it in everything, so that lines
-    of one referenceId keep their items whatever their order. Linear in the number of lines.
+    Completely equal items are matched first, so that lines of one referenceId keep their items in
+    any order. Takes linear time.
     """
-    found: list[int | None] = [None] * len(sent)
-    taken: set[int] = set()
+    matches: list[int | None] = [None] * len(sent)
+    matched: set[int] = set()
     for key in (_whole, _reference, _members):
-        free = _positions(stored, taken, key)
+        free = _positions(stored, matched, key)
         for index, line in enumerate(sent):
-            queue = free.get(key(line)) if found[index] is None else None
+            queue = free.get(key(line)) if matches[index] is None else None
             if queue:
                 position = queue.popleft()
-                found[index] = position
-                taken.add(position)
-    return found
+                matches[index] = position
+                matched.add(position)
+    return matches
 
 
 def _positions(
-    stored: Sequence[Line], taken: set[int], key: Callable[[Line], Hashable]
+    stored: Sequence[Line], matched: set[int], key: Callable[[Line], Hashable]
 ) -> dict[Hashable, deque[int]]:
-    """The items that no line has taken, by their key, in order; those without a key left out."""
+    """Return key -> positions of unmatched items, in order; items without a key are left out."""
     free: dict[Hashable, deque[int]] = defaultdict(deque)
     for position, line in enumerate(stored):
-        one = key(line) if position not in taken else None
+        one = key(line) if position not in matched else None
         if one is not None:
             free[one].append(position)
     return free
@@ -81,7 +81,7 @@ def _members(line: Line) -> Hashable:
 
 
 def _frozen(value: Any) -> Hashable:
-    """A value that is equal, and hashes, as the value does; true is not 1."""
+    """Return a hashable value that is equal exactly if the values are; true is not 1."""
     if isinstance(value, Mapping):
         return frozenset((name, _frozen(member)) for name, member in value.items())
     if isinstance(value, list | tuple):

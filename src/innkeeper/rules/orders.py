@@ -1,4 +1,4 @@
-"""Decisions about orders: which are one, what may change, who a person on one is."""
+"""Decisions about orders: which orders are the same, what may change, what identifies a person."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -13,8 +13,8 @@ from innkeeper.resources.orders import OrderPerson
 from innkeeper.resources.values import ValueRefused, instant
 
 REACH: Final = timedelta(hours=48)
-"""Orders of one referenceId this close are one order, both ends included (O-2)."""
-# Wide enough that no product of a storable price is rounded.
+"""Orders of one referenceId within this time, inclusive, are the same order (O-2)."""
+# Enough digits that no product of a storable price is rounded.
 _EXACT: Final = Context(prec=1000)
 
 Show = Callable[[Any], Any]
@@ -26,9 +26,9 @@ def one_order(first: datetime, second: datetime) -> bool:
 
 
 def without_fixed(stored: Record, changes: Changes) -> Changes:
-    """`changes` without referenceId and orderedAt, which stay as they are (O-4).
+    """Return `changes` without referenceId and orderedAt, which cannot change (O-4).
 
-    Raises `Invalid` where one of them would make it another order.
+    Raises `Invalid` if one of them would make it a different order.
     """
     problems = []
     if changes.get("reference_id", stored["reference_id"]) != stored["reference_id"]:
@@ -43,10 +43,11 @@ def without_fixed(stored: Record, changes: Changes) -> Changes:
 
 
 def replacement(stored: Record, changes: Changes, kept: Mapping[str, Show]) -> Changes:
-    """`changes` with every stored field cleared that was not sent (O-5).
+    """Return `changes` with every other stored field cleared (O-5).
 
-    `kept` holds how fields are shown to the caller: one keeps its value when what was sent
-    shows the same, so a caller who cannot see a field cannot lose it either (N-17, N-22).
+    `kept`: field -> function that shows it to the caller. A field keeps its stored value if the
+    sent value looks the same to the caller, so a caller who cannot see a field cannot clear it
+    (N-17, N-22).
     """
     whole: Changes = {**dict.fromkeys(stored), **changes}
     for name, show in kept.items():
@@ -56,7 +57,7 @@ def replacement(stored: Record, changes: Changes, kept: Mapping[str, Show]) -> C
 
 
 def line_total(item: Record) -> Decimal | int | None:
-    """Quantity times price in decimal: three of 0.1 are 0.3. None when either is unknown."""
+    """Return quantity times price in decimal: three of 0.1 are 0.3. None if either is missing."""
     price, quantity = item.get("price"), item.get("quantity")
     if price is None or quantity is None:
         return None
@@ -69,22 +70,22 @@ IDENTIFIABLE: Final = (
     ("emails",),
     ("first_name", "last_name"),
 )
-"""Fields any group of which, with values, could lead to a guest (P-1)."""
+"""Groups of fields; a person with values for a whole group may match a guest (P-1)."""
 
 
 def is_identifiable(person: Changes) -> bool:
-    """Whether anything is told of a person that could lead to a guest (P-1)."""
+    """Whether a person has fields that may match a guest (P-1)."""
     return any(all(person.get(name) for name in group) for group in IDENTIFIABLE)
 
 
 def check_identifiable(person: Changes) -> None:
-    """Refuse a person of whom nothing is told that could lead to a guest (P-1)."""
+    """Raise `Invalid` for a person without any fields that may match a guest (P-1)."""
     if not is_identifiable(person):
         raise Invalid(missing("firstName"))
 
 
 def person_of(guest: Record) -> Changes:
-    """What an order tells of a guest who is linked to it without being described (O-10)."""
+    """Return the fields of a contact that only links to a guest (O-10)."""
     person: Changes = {}
     for name in Person.fields:
         value = guest.get(name)
@@ -94,13 +95,13 @@ def person_of(guest: Record) -> Changes:
         try:
             person[name] = kind.read(value.lower() if isinstance(kind, OneOf) else value)
         except ValueRefused:
-            # A guest's gender is free text, a contact's is not.
+            # A guest's gender is free text, a contact's is one of a closed set.
             continue
     return person
 
 
 def has_new_evidence(before: Record, after: Record) -> bool:
-    """Whether a change names an identifier or e-mail address that was not told before (P-5)."""
+    """Whether a change adds an identifier or e-mail address (P-5)."""
     return not set(_evidence(after)) <= set(_evidence(before))
 
 

@@ -1,4 +1,4 @@
-"""Which fields name or locate a person, in rules, columns and filters."""
+"""Decide which fields are personal, in rules, columns and filters."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -19,19 +19,19 @@ _PAGE_ADDRESSES: Final = frozenset(
     name for resource in _RESOURCES for name, field in resource.fields.items() if field.page_address
 )
 _PLAIN_TRAITS: Final = frozenset({"favouriteCategory"})
-"""Traits of texts that are no guest's own: categories of products."""
+"""Text traits that are not personal: categories of products."""
 
 
 def is_page_address(field: str) -> bool:
-    """Whether a declared field holds the address of a page, whose query may be personal."""
+    """Whether a declared field is a page address, whose query may be personal."""
     return snake(field) in _PAGE_ADDRESSES
 
 
 def is_personal(field: str, location: str = CORE, data_type: str = "") -> bool:
-    """Whether a field, as a segment or export names it, is personal.
+    """Whether a field of a segment or export is personal.
 
-    Nobody declared what a data extension, a free member of an event or a trait made of them holds,
-    so their texts are; numbers and flags are not.
+    Texts of data extensions, free members of events and traits made of them count as personal,
+    because their content is not declared; numbers and flags do not.
     """
     if location == CORE:
         return snake(field) in _PERSONAL
@@ -41,13 +41,13 @@ def is_personal(field: str, location: str = CORE, data_type: str = "") -> bool:
 
 
 def personal_fields_in(definition: Any) -> list[str]:
-    """The personal fields that a segment's or trait's definition compares, and `sql` if it has
-    some, which may read any field; each once."""
+    """Return the personal fields in a segment's or trait's definition, each once, and `sql` if it
+    has SQL, which may read any field."""
     return list(dict.fromkeys(_named(definition)))
 
 
 def without_personal(definition: Any) -> Any:
-    """A definition without SQL and without the values that personal fields are compared with."""
+    """Remove SQL, and the values that personal fields are compared with, from a definition."""
     if isinstance(definition, list):
         return [without_personal(item) for item in definition]
     if not isinstance(definition, dict):

@@ -1,4 +1,4 @@
-"""Placeholders: values that systems write where they have none, and that identify nobody."""
+"""Placeholders: values that systems store instead of none, and that identify nobody."""
 
 import re
 from collections.abc import Collection
@@ -7,11 +7,11 @@ from typing import Final
 from innkeeper.rules import normalize
 
 PLACEHOLDERS: Final = (
-    # What programs make of nothing
+    # Written by programs
     *("null", "nil", "none", "nan", "undefined", "void", "true", "false", "\\n"),
     *("[object object]", "[object undefined]", "[object null]", "[object promise]"),
     *("{}", "[]", "-", "0", "undefined undefined", "null null"),
-    # What people and forms write
+    # Written by people and forms
     *("n/a", "n.a.", "unknown", "anonymous", "guest", "not set", "not_set", "not-set"),
     *(
         "not available",
@@ -27,12 +27,12 @@ PLACEHOLDERS: Final = (
     *("undefined@undefined.com", "guest@guest.com", "anonymous@anonymous.com"),
     *normalize.SHEET_ERRORS,
 )
-"""The list that every workspace begins with, as `plain` writes it. A workspace may add and remove;
-blank values, zeros and punctuation alone, and damaged numbers identify nobody in any case."""
+"""The initial list of every workspace, normalized by `plain`. A workspace may add and remove
+values. Blank values, values of zeros and punctuation, and damaged numbers never identify."""
 MOST: Final = 1000
-"""Values on the list of a workspace."""
+"""Most values on the list of a workspace."""
 LONGEST: Final = 255
-"""Characters of a value on it."""
+"""Most characters of a value on the list."""
 
 _QUOTES: Final = " \t\r\n\f\v\u00a0\"'`´‘’‚‛“”„‟«»‹›"
 _BRACKETS: Final = _QUOTES + "()[]{}<>"
@@ -40,15 +40,15 @@ _ZEROS: Final = re.compile(r"[0\W_]+")
 
 
 def plain(value: str) -> str:
-    """A value as it compares with the list: without case, invisible characters and the spaces and
-    quotes around it; spaces inside are one."""
+    """Normalize a value for comparison with the list: no case, invisible characters, or spaces and
+    quotes around it; single spaces inside."""
     text = normalize.visible(value).replace('\\"', '"').strip(_QUOTES).lower()
     return " ".join(text.split()) if " " in text or "\t" in text else text
 
 
 def identifies_nobody(value: str, never: Collection[str]) -> bool:
-    """Whether a value is on the list `never`, with or without brackets around it; or is blank,
-    nothing but zeros and punctuation, or a number that a spreadsheet damaged."""
+    """Whether a value is on the list `never`, with or without brackets, or is blank, only zeros and
+    punctuation, or a number that a spreadsheet damaged."""
     text = plain(value)
     return (
         not text

@@ -1,4 +1,4 @@
-"""What an API key may do: its scopes, and those a role of the screens may give."""
+"""Scopes of API keys, and the scopes that each role may grant."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,7 +9,7 @@ from innkeeper.rules.access import Right, Role, may
 
 
 class Scope(StrEnum):
-    """One thing that an API key may or may not do."""
+    """A permission of an API key."""
 
     READ = "read"
     WRITE = "write"
@@ -27,12 +27,12 @@ SCOPES: Final[dict[Scope, str]] = {
 }
 EVERY_SCOPE: Final = frozenset(Scope)
 DEFAULT_SCOPES: Final = EVERY_SCOPE - {Scope.ADMINISTRATION}
-"""Scopes of a key for which none are chosen."""
+"""Scopes of a key that is created without a choice."""
 _PLAIN: Final = frozenset({Scope.READ, Scope.WRITE, Scope.DELETE})
 
 
 def scopes_of_role(role: Role) -> frozenset[Scope]:
-    """The scopes that a user of a role may give to a key: never more than the user may do."""
+    """Return the scopes that a user with a role may grant: never more than the user may do."""
     if not may(role, Right.KEYS):
         return frozenset()
     personal = {Scope.PERSONAL_DATA} if may(role, Right.PERSONAL) else set()
@@ -41,22 +41,22 @@ def scopes_of_role(role: Role) -> frozenset[Scope]:
 
 
 def read_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """The scopes that words name; raises `Invalid` for none, and for what is no scope."""
-    found, problems = set(), []
+    """Read scopes from words; raises `Invalid` if there are none or a word is not a scope."""
+    scopes, problems = set(), []
     for word in words:
         try:
-            found.add(Scope(word))
+            scopes.add(Scope(word))
         except ValueError:
             every = ",".join(Scope)
             problems.append(Problem("scopes", f"{word[:50]!r} is none of {every}"))
-    if not found and not problems:
+    if not scopes and not problems:
         problems.append(Problem("scopes", "must name at least one scope"))
     if problems:
         raise Invalid(*problems)
-    return frozenset(found)
+    return frozenset(scopes)
 
 
 def in_order(scopes: Iterable[Scope]) -> list[Scope]:
-    """Scopes in the order of their declaration."""
-    given = set(scopes)
-    return [scope for scope in Scope if scope in given]
+    """Return scopes in order of declaration."""
+    members = set(scopes)
+    return [scope for scope in Scope if scope in members]

@@ -1,6 +1,6 @@
-"""What an installation must look like in production: each check with what to do about it.
+"""Security checks of an installation: the finding of each, and what to do.
 
-Pure: `facts` are gathered by `actions/admin/security_review.py`.
+`actions/admin/security_review.py` collects the `Facts`.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from innkeeper.settings import Settings
 
 UNUSED: timedelta = timedelta(days=180)
-"""A key that was not used for so long is named."""
+"""Time without use after which a key is reported."""
 
 
 class Severity(StrEnum):
@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, and what to do about it."""
+    """The result of one check: its severity, the finding, and advice."""
 
     name: str
     state: Severity
@@ -46,26 +46,26 @@ class KeyFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an installation."""
+    """Facts about an installation that the checks need."""
 
     settings: Settings
     now: datetime
     superuser: bool
-    """Whether the database's login is a superuser."""
+    """Whether the database user is a superuser."""
     encrypted_connection: bool
     """Whether the connection to the database is encrypted, or local."""
     plain_secrets: int
-    """Stored secrets that are not encrypted."""
+    """Number of stored secrets that are not encrypted."""
     open_files: tuple[str, ...]
-    """Files with secrets that others on the machine may read."""
+    """Files with secrets that other users of the machine may read."""
     saved_login: bool
-    """Whether the file with the first login is still there."""
+    """Whether the file with the first login still exists."""
     users: int
     keys: tuple[KeyFacts, ...]
 
 
 def checks(facts: Facts) -> Iterator[Check]:
-    """Every check, in the order in which to read them."""
+    """Run every check, in order of display."""
     yield _transport(facts.settings)
     yield _database_login(facts)
     yield _database_connection(facts)
@@ -82,7 +82,7 @@ def checks(facts: Facts) -> Iterator[Check]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is this machine's own."""
+    """Whether an address to listen on is reachable only from this machine."""
     if host == "localhost":
         return True
     try:

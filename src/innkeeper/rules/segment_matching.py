@@ -1,7 +1,7 @@
-"""Whether one guest is in a segment, and why: the definition interpreted over rows in memory.
+"""Evaluate a segment's definition for one guest, over rows in memory, with explanations.
 
-Rows are those of the lake's tables, a dict a row with the lake's column names. Rows of what a
-guest did name the guest already who stands for the one recorded.
+Rows are dicts with the column names of the lake's tables. Sessions, events and orders already
+refer to the survivor of a merged group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class GuestRows:
-    """One guest: its row, and the rows of every table that belong to it."""
+    """A guest's row, and its rows in every other table."""
 
     row: Row
     tables: Mapping[str, Sequence[Row]]
@@ -43,7 +43,7 @@ class GuestRows:
 
 @dataclass(frozen=True)
 class Decided:
-    """One rule or group: whether it holds, and the value that decided."""
+    """The result of a rule or group: whether it holds, and the value that decided."""
 
     holds: bool
     what: str
@@ -52,22 +52,22 @@ class Decided:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a guest is in a segment: each group, with its rules."""
+    """Whether a guest is a member of a segment, with the result of each group and its rules."""
 
     member: bool
     groups: tuple[tuple[Decided, tuple[Decided, ...]], ...]
 
 
 def matches(definition: Definition, guest: GuestRows) -> Verdict:
-    """What a definition that `resolved` made absolute says of a guest."""
+    """Evaluate a `resolved` definition for a guest."""
     decided = tuple(_group(group, guest) for group in definition.groups)
     holds = [group.holds for group, _ in decided]
     member = all(holds) if definition.operator == AND else any(holds)
-    named = any(
+    asks_for_retired = any(
         group.entity.name == "guest" and RETIRED in (word.upper() for word in group.types)
         for group in definition.groups
     )
-    if guest.row.get("type") == RETIRED and not definition.retired and not named:
+    if guest.row.get("type") == RETIRED and not definition.retired and not asks_for_retired:
         member = False
     return Verdict(member, decided)
 
@@ -77,15 +77,15 @@ def _group(group: FilterGroup, guest: GuestRows) -> tuple[Decided, tuple[Decided
     value: Any
     if group.sequence:
         ends = _ends(group.sequence, guest)
-        found, value = bool(ends), max(ends, default=None)
+        holds, value = bool(ends), max(ends, default=None)
     elif group.entity.name == "guest":
-        found = _meets(group, guest.row, guest)
+        holds = _meets(group, guest.row, guest)
         value = guest.row.get("type")
         rules = tuple(_explained(rule, group.entity, guest.row, guest) for rule in group.rules)
     else:
-        found, value, rules = _counted(group, guest)
+        holds, value, rules = _counted(group, guest)
     what = ("not " if group.exclude else "") + group.entity.name
-    return Decided(found != group.exclude, what, value), rules
+    return Decided(holds != group.exclude, what, value), rules
 
 
 def _counted(group: FilterGroup, guest: GuestRows) -> tuple[bool, Any, tuple[Decided, ...]]:
@@ -102,23 +102,23 @@ def _counted(group: FilterGroup, guest: GuestRows) -> tuple[bool, Any, tuple[Dec
     if group.total is not None:
         value = round(sum(summand(row, group.total_column) for row in rows), 6)
         holds.append(group.total.holds(value))
-    # The latest row shows best what the rules saw.
-    shown = max(rows, key=lambda row: row.get(group.entity.at) or datetime.min, default=None)
+    # The rules are explained by the latest row.
+    latest = max(rows, key=lambda row: row.get(group.entity.at) or datetime.min, default=None)
     rules = (
         ()
-        if shown is None
-        else tuple(_explained(rule, group.entity, shown, guest) for rule in group.rules)
+        if latest is None
+        else tuple(_explained(rule, group.entity, latest, guest) for rule in group.rules)
     )
     return (all(holds) if holds else bool(rows)), value, rules
 
 
 def summand(row: Row, column: str) -> float:
-    """A number of a row as sums add it."""
+    """Return the number that a row adds to a sum."""
     return float(counted_value(row, column) or 0)
 
 
 def counted_value(row: Row, column: str) -> Any:
-    """A value of a row as it is computed with: of a refunded order or item the price is 0."""
+    """Return a value for calculations: the price of a refunded order or item is 0."""
     value = row.get(column)
     if column in PRICES and value is not None:
         return refunded_as_zero(row.get("core_status"), value)
@@ -126,7 +126,7 @@ def counted_value(row: Row, column: str) -> Any:
 
 
 def _ends(steps: Sequence[SequenceStep], guest: GuestRows) -> list[datetime]:
-    """When chains of all the steps end; none when there is no such chain."""
+    """Return the end times of all chains of the steps; empty if there is no chain."""
     ends = _times(steps[0], guest)
     for step in steps[1:]:
         times = _times(step, guest)
@@ -137,8 +137,8 @@ def _ends(steps: Sequence[SequenceStep], guest: GuestRows) -> list[datetime]:
 
 
 def _times(step: SequenceStep, guest: GuestRows) -> list[datetime]:
-    found = [row for row in guest.of(step.entity.table) if _meets(step, row, guest)]
-    return [row[step.entity.at] for row in found]
+    rows = guest.of(step.entity.table)
+    return [row[step.entity.at] for row in rows if _meets(step, row, guest)]
 
 
 def _follows(end: datetime, at: datetime, step: SequenceStep) -> bool:
@@ -164,23 +164,23 @@ def _explained(rule: FilterRule, entity: Entity, row: Row, guest: GuestRows) -> 
 
 def _rule(rule: FilterRule, entity: Entity, row: Row, guest: GuestRows) -> bool:
     if rule.comparator.test == "null":
-        found = not _values(rule, entity, row, guest, typed=False)
+        holds = not _values(rule, entity, row, guest, typed=False)
     else:
-        found = any(_test(rule, value) for value in _values(rule, entity, row, guest))
-    return found != rule.comparator.negative
+        holds = any(_test(rule, value) for value in _values(rule, entity, row, guest))
+    return holds != rule.comparator.negative
 
 
 def _values(
     rule: FilterRule, entity: Entity, row: Row, guest: GuestRows, *, typed: bool = True
 ) -> list[Any]:
-    """The values in a rule's place; `typed` leaves out those of another type."""
+    """Return the values that a rule tests; `typed` leaves out values of other types."""
     if rule.location == CORE:
         value = row.get(rule.column)
         return list(value or ()) if rule.many else [] if value is None else [value]
     if entity.custom:
-        place = row.get("custom") or {}
-        place = place if rule.location == CUSTOM else place.get(EXT) or {}
-        value = place.get(rule.field) if isinstance(place, Mapping) else None
+        members = row.get("custom") or {}
+        members = members if rule.location == CUSTOM else members.get(EXT) or {}
+        value = members.get(rule.field) if isinstance(members, Mapping) else None
         return [] if value is None or (typed and not _is(rule.type, value)) else [value]
     if rule.location == TRAIT:
         value = guest.traits.get(rule.field)
@@ -199,7 +199,7 @@ def _extension(
 ) -> list[Any]:
     guests = entity.name == "guest"
     table = "extensions" if guests else "order_extensions"
-    found = []
+    values = []
     for each in guest.of(table):
         if each["name"] != rule.location or each["key"] != rule.field:
             continue
@@ -212,12 +212,12 @@ def _extension(
         kind = each["value_type"]
         value = {"number": each["number"], "boolean": each["truth"]}.get(kind, each["value"])
         if kind != "null" and (not typed or _is(rule.type, value)):
-            found.append(value)
-    return found
+            values.append(value)
+    return values
 
 
 def _is(kind: str, value: Any) -> bool:
-    """Whether a free value is of a rule's type; days are text."""
+    """Whether an undeclared value has a rule's type; days are text."""
     if kind == BOOLEAN:
         return isinstance(value, bool)
     if kind == NUMBER:
@@ -259,7 +259,7 @@ def _of_text(test: str, value: str, rule: FilterRule) -> bool:
 
 
 def number_meets(test: str, value: float, values: Sequence[Any]) -> bool:
-    """Whether a number meets a test against others."""
+    """Whether a number passes a comparator's test."""
     first = values[0]
     return bool(
         {
@@ -275,7 +275,7 @@ def number_meets(test: str, value: float, values: Sequence[Any]) -> bool:
 
 
 def _moment(value: Any) -> datetime | None:
-    """An instant, of a column or of free text."""
+    """Return the instant of a column or of free text; None if it is not one."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
@@ -288,5 +288,5 @@ def _moment(value: Any) -> datetime | None:
 
 
 def rows_that_meet(group: FilterGroup, guest: GuestRows) -> list[Row]:
-    """The rows of a guest that a group asks about."""
+    """Return the rows of a guest that meet a group's rules."""
     return [row for row in guest.of(group.entity.table) if _meets(group, row, guest)]

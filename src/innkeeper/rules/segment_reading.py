@@ -1,4 +1,4 @@
-"""Definitions of segments as JSON: read, every problem named (segmentation-and-export.md 1)."""
+"""Read segment definitions from JSON and name every problem (segmentation-and-export.md 1)."""
 
 import math
 import re
@@ -52,18 +52,18 @@ _FREE_FIELD: Final = re.compile(r"[^\x00-\x1f\"\\$\[\]]{1,255}")
 
 
 class _Reader:
-    """Reads JSON; notes every problem instead of stopping at the first."""
+    """Reads JSON and collects every problem instead of stopping at the first."""
 
     def __init__(self, traits: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
         self.traits = traits
 
     def problem(self, at: str, reason: str) -> None:
-        """Note what is wrong, and where in the JSON."""
+        """Add a problem at a path in the JSON."""
         self.problems.append(Problem(at, reason))
 
     def word(self, body: Mapping[str, Any], name: str, at: str, *words: str) -> str:
-        """A member that is one of some words; the first where it is absent."""
+        """Read a member that is one of some words; the first word is the default."""
         value = body.get(name, words[0])
         if isinstance(value, str) and value.upper() in words:
             return value.upper()
@@ -71,17 +71,17 @@ class _Reader:
         return words[0]
 
     def entity(self, body: Mapping[str, Any], at: str) -> Entity:
-        """The entity; noted, and the guest, where there is none of that name."""
-        found = entity_of(body.get("entity"))
-        if found is None:
+        """Read the entity; adds a problem and returns the guest if there is no such entity."""
+        entity = entity_of(body.get("entity"))
+        if entity is None:
             self.problem(f"{at}entity", f"value must be one of {','.join(ENTITIES)}")
             return ENTITIES["guest"]
-        return found
+        return entity
 
     def types(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[str, ...]:
-        """The subtypes of a group; none means all. Those of events are stored in upper case."""
-        given = body.get("type")
-        words = [given] if isinstance(given, str) else given or []
+        """Read the subtypes of a group; empty means all. Event types are stored in upper case."""
+        value = body.get("type")
+        words = [value] if isinstance(value, str) else value or []
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             self.problem(f"{at}type", "must be a string or an array of strings")
             return ()
@@ -90,20 +90,20 @@ class _Reader:
         return tuple(word for word in words if word and word.upper() != "ALL")
 
     def rules(self, body: Mapping[str, Any], entity: Entity, at: str) -> tuple[FilterRule, ...]:
-        """The rules of a group or step that could be read."""
-        given = body.get("rules", [])
-        if not isinstance(given, list) or len(given) > MOST_RULES:
+        """Read the rules of a group or step; invalid ones are left out."""
+        value = body.get("rules", [])
+        if not isinstance(value, list) or len(value) > MOST_RULES:
             self.problem(f"{at}rules", f"must be an array of at most {MOST_RULES}")
             return ()
-        found = []
-        for index, one in enumerate(given):
+        rules = []
+        for index, one in enumerate(value):
             rule = self.rule(one, entity, f"{at}rules[{index}].")
             if rule is not None:
-                found.append(rule)
-        return tuple(found)
+                rules.append(rule)
+        return tuple(rules)
 
     def rule(self, body: Any, entity: Entity, at: str) -> FilterRule | None:
-        """One comparison: place, field, comparator, values."""
+        """Read one comparison: location, field, comparator, values."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
             return None
@@ -127,11 +127,12 @@ class _Reader:
     def _where(
         self, body: Mapping[str, Any], entity: Entity, location: str, field: str, at: str
     ) -> FilterRule | None:
-        """The place of a rule and the type of what is there."""
+        """Return a rule with the location and type of its field, without comparator and values."""
         if location == CORE:
-            known = entity.fields.get(snake(field))
-            if known is not None:
-                return FilterRule(CORE, known.name, BLANK, (), known.type, known.column, known.many)
+            declared = entity.fields.get(snake(field))
+            if declared is not None:
+                name, kind, column = declared.name, declared.type, declared.column
+                return FilterRule(CORE, name, BLANK, (), kind, column, declared.many)
             self.problem(f"{at}field", f"{entity.name} has no field {field}")
         elif location == TRAIT and entity.name == "guest":
             if field in self.traits:
@@ -146,16 +147,16 @@ class _Reader:
     def _free(
         self, body: Mapping[str, Any], entity: Entity, location: str, field: str, at: str
     ) -> FilterRule | None:
-        """A pair of a data extension, or a free member of an event."""
-        given = body.get("comparatorDataType") or STRING
-        if given not in DATA_TYPES:
+        """Return a rule on a pair of a data extension, or on a free member of an event."""
+        data_type = body.get("comparatorDataType") or STRING
+        if data_type not in DATA_TYPES:
             self.problem(f"{at}comparatorDataType", f"value must be one of {','.join(DATA_TYPES)}")
         elif not plain(field) or not plain(location):
             self.problem(f"{at}field", NOT_VALID)
         elif entity.name == "session" or (entity.custom and location not in (CUSTOM, EXT)):
             self.problem(f"{at}location", f"{entity.name} has no location {location}")
         else:
-            return FilterRule(location, field, BLANK, (), str(given), many=not entity.custom)
+            return FilterRule(location, field, BLANK, (), str(data_type), many=not entity.custom)
         return None
 
     def _with_values(self, rule: FilterRule, body: Mapping[str, Any], at: str) -> FilterRule | None:
@@ -171,9 +172,9 @@ class _Reader:
                 return None
             return replace(rule, values=reach)
         if not comparator.least <= len(values) <= comparator.most:
-            wanted = str(comparator.least)
-            wanted += f" to {comparator.most}" if comparator.most != comparator.least else ""
-            self.problem(f"{at}values", f"must hold {wanted} values")
+            number = str(comparator.least)
+            number += f" to {comparator.most}" if comparator.most != comparator.least else ""
+            self.problem(f"{at}values", f"must hold {number} values")
             return None
         try:
             return replace(rule, values=tuple(_value(rule.type, value) for value in values))
@@ -182,63 +183,61 @@ class _Reader:
             return None
 
     def amount(self, body: Mapping[str, Any], name: str, at: str) -> Amount | None:
-        """A test of a number: the group's `count` or `sum`."""
-        given = body.get(name)
-        if given is None:
+        """Read the test of a number: the group's `count` or `sum`."""
+        part = body.get(name)
+        if part is None:
             return None
-        found = (
-            COMPARATORS.get(str(given.get("comparator")).lower())
-            if isinstance(given, dict)
-            else None
+        comparator = (
+            COMPARATORS.get(str(part.get("comparator")).lower()) if isinstance(part, dict) else None
         )
-        if found is None or found.test not in COUNTING or NUMBER not in found.types:
+        if comparator is None or comparator.test not in COUNTING or NUMBER not in comparator.types:
             self.problem(f"{at}{name}.comparator", "must compare numbers")
             return None
-        values = given.get("values", [given.get("value")])
+        values = part.get("values", [part.get("value")])
         try:
             numbers = tuple(_value(NUMBER, value) for value in values)
         except (ValueRefused, TypeError):
             numbers = ()
-        if not found.least <= len(numbers) <= found.most:
+        if not comparator.least <= len(numbers) <= comparator.most:
             self.problem(f"{at}{name}.values", "must hold the numbers to compare with")
             return None
-        return Amount(found.test, numbers, found.negative)
+        return Amount(comparator.test, numbers, comparator.negative)
 
     def total(self, body: Mapping[str, Any], group: FilterGroup, at: str) -> FilterGroup:
-        """The group with what its rows must add up to; money in one currency only."""
+        """Add the test of a sum to a group; money needs a currency."""
         amount = self.amount(body, "sum", at)
         if amount is None:
             return group
-        given = body["sum"]
-        known = group.entity.fields.get(snake(str(given.get("field"))))
-        if known is None or known.type != NUMBER:
+        part = body["sum"]
+        declared = group.entity.fields.get(snake(str(part.get("field"))))
+        if declared is None or declared.type != NUMBER:
             self.problem(f"{at}sum.field", "must be a number of the entity")
             return group
-        currency = given.get("currency")
-        if known.name in MONEY and not isinstance(currency, str):
+        currency = part.get("currency")
+        if declared.name in MONEY and not isinstance(currency, str):
             self.problem(f"{at}sum.currency", "may not be null.")
             return group
-        return replace(group, total=amount, total_column=known.column, currency=currency)
+        return replace(group, total=amount, total_column=declared.column, currency=currency)
 
     def sequence(self, body: Mapping[str, Any], at: str) -> tuple[SequenceStep, ...]:
-        """The steps of a sequence; none where the group is not one."""
-        given = body.get("sequence")
-        if given is None:
+        """Read the steps of a sequence; empty if the group is not one."""
+        value = body.get("sequence")
+        if value is None:
             return ()
-        if not isinstance(given, list) or not 2 <= len(given) <= MOST_STEPS:
+        if not isinstance(value, list) or not 2 <= len(value) <= MOST_STEPS:
             self.problem(f"{at}sequence", f"must be an array of 2 to {MOST_STEPS} steps")
             return ()
         steps = []
-        for index, one in enumerate(given):
+        for index, one in enumerate(value):
             step = self.step(one, f"{at}sequence[{index}].")
             if step is not None:
-                if step.absent and index != len(given) - 1:
+                if step.absent and index != len(value) - 1:
                     self.problem(f"{at}sequence[{index}].absent", "is for the last step alone")
                 steps.append(step)
         return tuple(steps)
 
     def step(self, body: Any, at: str) -> SequenceStep | None:
-        """One step of a sequence."""
+        """Read one step of a sequence."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
             return None
@@ -263,7 +262,7 @@ class _Reader:
         )
 
     def group(self, body: Any, at: str) -> FilterGroup | None:
-        """One group: rows of an entity, or a sequence."""
+        """Read one group: rules on rows of an entity, or a sequence."""
         if not isinstance(body, dict):
             self.problem(at.rstrip("."), "must be an object")
             return None
@@ -288,20 +287,20 @@ class _Reader:
 
 
 def entity_of(name: Any) -> Entity | None:
-    """The entity of that name, however it is spelt: `order_item`, `orderItem`, `Order Item`."""
+    """Return the entity of a name in any spelling: `order_item`, `orderItem`, `Order Item`."""
     spelt = snake(name).replace(" ", "") if isinstance(name, str) else ""
     return ENTITIES.get(re.sub("_+", "_", spelt))
 
 
 def plain(name: str) -> bool:
-    """Whether a free field may be asked for: its name is part of a path."""
+    """Whether a rule may use an undeclared field, whose name becomes part of a path."""
     return bool(_FREE_FIELD.fullmatch(name))
 
 
 def read(body: Mapping[str, Any], traits: Mapping[str, str] | None = None) -> Definition:
-    """A definition of its JSON; raises `Invalid` with every problem.
+    """Read a definition from JSON; raises `Invalid` with every problem.
 
-    `traits`: the computed traits there are, with their types.
+    `traits`: computed trait -> its type.
     """
     reader = _Reader(traits or {})
     retired = body.get("retired", False) is True
@@ -310,12 +309,12 @@ def read(body: Mapping[str, Any], traits: Mapping[str, str] | None = None) -> De
         if not isinstance(sql, str) or not sql.strip():
             raise Invalid(Problem("definition.sql", "must be a SELECT statement"))
         return Definition(retired=retired, sql=storable(sql))
-    given = body.get("filterGroups")
-    if not isinstance(given, list) or not 0 < len(given) <= MOST_GROUPS:
+    value = body.get("filterGroups")
+    if not isinstance(value, list) or not 0 < len(value) <= MOST_GROUPS:
         reason = f"must be an array of 1 to {MOST_GROUPS} groups"
         raise Invalid(Problem("definition.filterGroups", reason))
     groups = [
-        reader.group(one, f"definition.filterGroups[{index}].") for index, one in enumerate(given)
+        reader.group(one, f"definition.filterGroups[{index}].") for index, one in enumerate(value)
     ]
     operator = reader.word(body, "operator", "definition.", AND, OR)
     if reader.problems:
@@ -324,7 +323,7 @@ def read(body: Mapping[str, Any], traits: Mapping[str, str] | None = None) -> De
 
 
 def _reach(values: Sequence[Any]) -> tuple[int, str] | None:
-    """`[3, "days"]`: a number of units."""
+    """Read a period such as `[3, "days"]`; None if it is invalid."""
     if len(values) != 2:
         return None
     number, unit = values
@@ -337,7 +336,7 @@ def _reach(values: Sequence[Any]) -> tuple[int, str] | None:
 
 
 def _value(kind: str, value: Any) -> Any:
-    """A value to compare with; numbers and days may come as text, as builders send them."""
+    """Read a value to compare with; numbers and days may be text, as segment builders send them."""
     if kind == STRING:
         if not isinstance(value, str):
             raise ValueRefused("must be a string")

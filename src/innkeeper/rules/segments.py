@@ -1,8 +1,8 @@
-"""Definitions of segments: what a group asks of its rows, and when its days are.
+"""Types of segment definitions, and the resolution of relative days.
 
-A definition is read from JSON by `rules/segment_reading.py`. It has two interpreters, SQL
-(`lake/segment_sql.py`) and memory (`rules/segment_matching.py`); both start from what `resolved`
-makes of it, where "the past 3 days" are two instants already.
+`rules/segment_reading.py` reads a definition from JSON. It is evaluated as SQL
+(`lake/segment_sql.py`) and in memory (`rules/segment_matching.py`). Both need a definition from
+`resolved`, in which "the past 3 days" is replaced by two instants.
 """
 
 import calendar
@@ -16,7 +16,7 @@ from innkeeper.resources.segments import TIMESTAMP, TRAIT, UNITS, Comparator, En
 AND: Final = "AND"
 OR: Final = "OR"
 MONEY: Final = frozenset({"price", "original_price", "abandoned_revenue"})
-"""Fields whose sums need one currency: currencies are never added."""
+"""Fields whose sums need a currency, because amounts of different currencies are never added."""
 DAY: Final = timedelta(days=1)
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 LATEST: Final = datetime.max.replace(tzinfo=UTC)
@@ -24,7 +24,7 @@ LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class FilterRule:
-    """One comparison; with `start` and `end` (exclusive) where it is one of days."""
+    """A comparison; for days it has `start` and `end` (exclusive) once resolved."""
 
     location: str
     field: str
@@ -32,7 +32,7 @@ class FilterRule:
     values: tuple[Any, ...]
     type: str
     column: str = ""
-    """For declared fields: the lake's column."""
+    """The column in the lake, for a declared field."""
     many: bool = False
     start: datetime | None = None
     end: datetime | None = None
@@ -40,7 +40,7 @@ class FilterRule:
 
 @dataclass(frozen=True)
 class Amount:
-    """A test of a number: how many rows, or what they add up to."""
+    """A test of a number: the count of rows, or a sum."""
 
     test: str
     values: tuple[float, ...]
@@ -48,7 +48,7 @@ class Amount:
 
     def holds(self, number: float) -> bool:
         first = self.values[0]
-        found = {
+        passes = {
             "equal": number == first,
             "less": number < first,
             "at_most": number <= first,
@@ -56,25 +56,25 @@ class Amount:
             "at_least": number >= first,
             "between": first <= number <= self.values[-1],
         }[self.test]
-        return found != self.negative
+        return passes != self.negative
 
 
 @dataclass(frozen=True)
 class SequenceStep:
-    """One link of a sequence; an absent one must not follow."""
+    """A step of a sequence; an `absent` one must not follow."""
 
     entity: Entity
     types: tuple[str, ...]
     operator: str
     rules: tuple[FilterRule, ...]
     within: timedelta | None = None
-    """Time after the step before."""
+    """Longest time since the previous step."""
     absent: bool = False
 
 
 @dataclass(frozen=True)
 class FilterGroup:
-    """Rules about rows of one entity: how many must meet them, what they must add up to."""
+    """Rules on rows of one entity, with tests of the count and sum of matching rows."""
 
     entity: Entity
     types: tuple[str, ...]
@@ -90,31 +90,31 @@ class FilterGroup:
 
 @dataclass(frozen=True)
 class Definition:
-    """Groups joined by AND or OR; `sql` instead in advanced mode."""
+    """Groups combined by AND or OR; or `sql`, in advanced mode."""
 
     groups: tuple[FilterGroup, ...] = ()
     operator: str = AND
     retired: bool = False
-    """Whether guests that were merged into another count as well."""
+    """Whether guests that were merged into another are included."""
     sql: str | None = None
 
 
 def traits_in(definition: Definition) -> set[str]:
-    """The names of the computed traits that a definition asks for."""
+    """Return the names of the computed traits that a definition uses."""
     rules = (rule for group in definition.groups for rule in group.rules)
     return {rule.field for rule in rules if rule.location == TRAIT}
 
 
 def resolved(definition: Definition, now: datetime) -> Definition:
-    """The definition with every comparison of days between two instants, as of `now`."""
+    """Return the definition with comparisons of days replaced by two instants, as of `now`."""
     return replace(definition, groups=tuple(resolved_group(one, now) for one in definition.groups))
 
 
 def resolved_group(group: FilterGroup, now: datetime) -> FilterGroup:
-    """The same of one group."""
+    """Return the group with comparisons of days replaced by two instants, as of `now`."""
 
-    def rules(those: Sequence[FilterRule]) -> tuple[FilterRule, ...]:
-        return tuple(_absolute(rule, now) for rule in those)
+    def rules(relative: Sequence[FilterRule]) -> tuple[FilterRule, ...]:
+        return tuple(_absolute(rule, now) for rule in relative)
 
     steps = tuple(replace(step, rules=rules(step.rules)) for step in group.sequence)
     return replace(group, rules=rules(group.rules), sequence=steps)
@@ -149,7 +149,7 @@ def _midnight(day: date, later: int = 0) -> datetime:
 
 
 def _shifted(day: date, number: int, unit: str, days: int = 0) -> date:
-    """A day some units away, then some days; the last of a month that is shorter."""
+    """Shift a day by a number of units, then by days; in a shorter month, from its last day."""
     step = UNITS[unit]
     try:
         if step > 0:

@@ -1,8 +1,8 @@
-"""Which session an event belongs to (stream-api.md 5): pure, and the same in any order of arrival.
+"""Assign events to sessions (stream-api.md 5), with the same result in any order of arrival.
 
-An event covers the time from itself to the timeout of its point of sale. A session is what such
-covers hold together on one channel of one browser. FORCE_CLOSE cuts: it ends the cover of all
-that came before it, so what follows is another session.
+An event covers the time from itself until the timeout of its point of sale. Events of one browser
+and channel whose covered times overlap form a session. FORCE_CLOSE cuts: it ends the covered time
+of all earlier events, so that later events start another session.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +16,14 @@ from innkeeper.rules.stream import operating_system
 
 CutBy = Literal["force", "person"]
 MOST_SESSION_DATA: Final = 256 * 1024
-"""Bytes of JSON that a session keeps of its events' `session_data`: what would make it more stays
-in its event alone. Each event writes its session anew, so a session must not grow without end."""
+"""Most bytes of JSON that a session stores of its events' `session_data`; beyond that it is stored
+with the event only. The size is limited because each event rewrites its session."""
 _UTM: Final = "utm_"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An event as far as sessions go."""
+    """What sessions need of an event: its time, timeout, and whether it cuts."""
 
     at: datetime
     reach: timedelta
@@ -31,13 +31,13 @@ class Mark:
 
     @property
     def expires_at(self) -> datetime:
-        """Until when it holds a session open."""
+        """The time until which the event keeps its session open."""
         return self.at if self.cuts else self.at + self.reach
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A session as far as placing events goes."""
+    """What placing events needs of a session: its times."""
 
     started_at: datetime
     last_at: datetime
@@ -45,7 +45,7 @@ class Span:
     cut_at: datetime | None = None
 
     def with_mark(self, mark: Mark) -> "Span":
-        """This span with an event that belongs to it."""
+        """Return the span extended by an event."""
         expires_at = max(self.expires_at, mark.expires_at)
         cut_at = mark.at if mark.cuts else self.cut_at
         return Span(
@@ -58,10 +58,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an event goes: the sessions it joins, by index; none means a new one.
+    """The sessions that an event belongs to, by index; none means a new session.
 
-    It joins two or more when it closes the gap between them. `splits`: it ends a session before
-    events that arrived earlier, which then are another one.
+    Two or more are joined if the event closes the gap between them. `splits`: the event cuts a
+    session that already has later events, which become a session of their own.
     """
 
     joins: tuple[int, ...] = ()
@@ -69,19 +69,19 @@ class Placement:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it opens a session or goes on with one, and changes no other."""
+        """Whether the event starts or continues one session and changes no other."""
         return len(self.joins) <= 1 and not self.splits
 
 
 def span_of(mark: Mark) -> Span:
-    """The session of one event."""
+    """Return the span of a session with one event."""
     return Span(mark.at, mark.at, mark.expires_at, mark.at if mark.cuts else None)
 
 
 def place_event(spans: Sequence[Span], mark: Mark) -> Placement:
-    """Where a new event goes among the sessions of its browser and channel, oldest first.
+    """Place a new event among the sessions of its browser and channel.
 
-    Sessions out of its reach may be left out of `spans`.
+    `spans` is sorted by time and may omit sessions too far away to be affected.
     """
     joins: list[int] = []
     for index, span in enumerate(spans):
@@ -90,14 +90,14 @@ def place_event(spans: Sequence[Span], mark: Mark) -> Placement:
         if span.expires_at >= mark.at and span.started_at <= mark.expires_at:
             joins.append(index)
         if span.cut_at is not None:
-            # The cut stands between this event and all that comes after.
+            # The cut separates this event from all later sessions.
             break
     splits = mark.cuts and any(spans[index].last_at > mark.at for index in joins)
     return Placement(tuple(joins), splits)
 
 
 def divided(marks: Iterable[Mark]) -> list[list[int]]:
-    """Sessions of a row of events, by index; `marks` are by time, then by arrival."""
+    """Divide events, sorted by time and arrival, into sessions; returns lists of indexes."""
     groups: list[list[int]] = []
     span: Span | None = None
     for index, mark in enumerate(marks):
@@ -111,7 +111,7 @@ def divided(marks: Iterable[Mark]) -> list[list[int]]:
 
 
 def span_of_all(marks: Sequence[Mark]) -> Span:
-    """The one session that events are."""
+    """Return the span of a session with several events."""
     span = span_of(marks[0])
     for mark in marks[1:]:
         span = span.with_mark(mark)
@@ -119,14 +119,14 @@ def span_of_all(marks: Sequence[Mark]) -> Span:
 
 
 def is_over(span: Span, now: datetime) -> bool:
-    """Whether no event can go on with a session any more, unless it comes late."""
+    """Whether a session has ended, so that only a late event can still belong to it."""
     return span.cut_at is not None or span.expires_at < now
 
 
 def opened_by(user_agent: str) -> dict[str, Any]:
-    """What a session knows of itself before its first event."""
-    told = {"user_agent": user_agent, "operating_system": operating_system(user_agent)}
-    return {name: value for name, value in told.items() if value}
+    """Return the properties of a session before its first event."""
+    properties = {"user_agent": user_agent, "operating_system": operating_system(user_agent)}
+    return {name: value for name, value in properties.items() if value}
 
 
 def with_event(
@@ -137,9 +137,9 @@ def with_event(
     first: bool,
     last: bool,
 ) -> dict[str, Any]:
-    """What a session knows of itself with another event; `body` is the event's as stored.
+    """Return the properties of a session after another event; `body` is the stored event.
 
-    `first` and `last`: whether it is the earliest or the latest of its events so far.
+    `first` and `last`: whether the event is the earliest or the latest of the session so far.
     """
     after = dict(about)
     arbitrary: Mapping[str, Any] = body.get("data", {})
@@ -148,8 +148,8 @@ def with_event(
         after["first_page"] = page
     if last:
         after["point_of_sale"] = point_of_sale
-        told = {"currency": "currency", "language": "language", "page": "last_page"}
-        after |= {kept: body[name] for name, kept in told.items() if body.get(name)}
+        names = {"currency": "currency", "language": "language", "page": "last_page"}
+        after |= {target: body[name] for name, target in names.items() if body.get(name)}
     referrer = arbitrary.get("referrer")
     if isinstance(referrer, str) and referrer and (first or "referrer" not in after):
         after["referrer"] = referrer
@@ -162,8 +162,8 @@ def with_event(
         after["utm"] = utm
     custom = arbitrary.get("session_data")
     if isinstance(custom, dict) and custom:
-        kept = after.get("custom", {})
-        joined = {**kept, **custom} if last else {**custom, **kept}
+        stored = after.get("custom", {})
+        joined = {**stored, **custom} if last else {**custom, **stored}
         if len(msgspec.json.encode(joined)) <= MOST_SESSION_DATA:
             after["custom"] = joined
     if "order" in body:

@@ -1,14 +1,14 @@
-"""What a text of SQL says beside its words: literals, comments and names in quotes.
+"""Mask literals, comments and quoted names in SQL, which may contain personal data.
 
-Each may name a person. The text need not be SQL that anybody could run.
+The text need not be valid SQL.
 """
 
 import re
 from collections.abc import Callable
 from typing import Final
 
-# Each alternative begins in a way of its own, and ends where it must or with the text. Two quotes
-# inside a literal are read as its end and the beginning of another one.
+# The alternatives begin differently, and an unfinished one ends with the text, so that matching is
+# linear. A doubled quote in a literal is read as the end of one and the start of another.
 _PARTS: Final = re.compile(
     r"""
       (?P<escaped>[eE]'(?:[^'\\]|\\.)*(?:'|\\?\Z))
@@ -25,7 +25,7 @@ _NOTE: Final = re.compile(r"/\*|\*/")
 
 
 def mask_sql(text: str, mask: Callable[[str], str], mask_number: Callable[[str], str]) -> str:
-    """The text with every literal, comment and name in quotes masked."""
+    """Return the text with every literal, comment and quoted name masked."""
     pieces, at = list[str](), 0
     while (match := _PARTS.search(text, at)) is not None:
         pieces.append(text[at : match.start()])
@@ -49,7 +49,7 @@ def mask_sql(text: str, mask: Callable[[str], str], mask_number: Callable[[str],
 
 
 def _end_of_note(text: str, at: int) -> int:
-    """Where a comment ends that began before `at`; comments stand within each other."""
+    """Return the end of a comment that starts before `at`; comments may be nested."""
     depth = 1
     while depth:
         match = _NOTE.search(text, at)

@@ -1,4 +1,4 @@
-"""What an event message says before anything is known of its browser (stream-api.md 4)."""
+"""Parse event messages, before their browser is looked up (stream-api.md 4)."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.values import MAX_KEY, NOT_AN_INSTANT, ValueRefused, instant, storable
 
 CLOCK_TRUST: Final = timedelta(hours=24)
-"""How far a client's clock may be off for its time to count (stream-api.md 9)."""
+"""Largest difference of a client's clock at which its time is used (stream-api.md 9)."""
 DEFAULT_NAME: Final = "default"
 STANDARD_MEMBERS: Final = frozenset(
     {
@@ -22,9 +22,9 @@ STANDARD_MEMBERS: Final = frozenset(
         "requested_at",
     }
 )
-"""Members with a place of their own; all others are the event's arbitrary data."""
+"""Members that are stored separately; all others are the event's arbitrary data."""
 
-# Reasons, as the quarantine lists and counts them.
+# Reasons, by which the quarantine lists and counts events.
 UNKNOWN_POINT_OF_SALE: Final = "unknown point of sale"
 RESERVED_NAME: Final = "reserved name"
 BAD_ATTRIBUTES: Final = "bad attributes"
@@ -35,7 +35,7 @@ EXT_OTHER_TYPE: Final = "ext attribute changed type"
 BAD_MEMBER: Final = "bad member"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
-# The SDKs' own flattening makes underscores (stream-api.md 4.3, note).
+# The SDKs flatten nested attributes with underscores (stream-api.md 4.3, note).
 _EXT_KEY: Final = re.compile(rf"[A-Za-z0-9_]{{1,{MAX_KEY}}}", re.ASCII)
 _SYSTEMS: Final = (
     *(("iPhone", "iOS"), ("iPad", "iOS"), ("Android", "Android"), ("Windows", "Windows")),
@@ -44,7 +44,7 @@ _SYSTEMS: Final = (
 
 
 class InvalidEvent(Exception):
-    """An event that cannot be attached; it goes to quarantine for this reason."""
+    """An event cannot be attached and goes to quarantine with this reason."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -54,7 +54,7 @@ class InvalidEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredPointOfSale:
-    """A configured point of sale as far as events need it."""
+    """What events need of a configured point of sale."""
 
     name: str
     timeout: timedelta
@@ -63,7 +63,7 @@ class ConfiguredPointOfSale:
 
 @dataclass(frozen=True, slots=True)
 class StreamConfiguration:
-    """What a workspace decides about events by; `version` is another with every change."""
+    """The configuration of a workspace for events; `version` changes with every change."""
 
     version: UUID
     points_of_sale: Mapping[str, ConfiguredPointOfSale]
@@ -72,37 +72,38 @@ class StreamConfiguration:
 
     @property
     def default(self) -> ConfiguredPointOfSale | None:
-        """The one called `default`, or the only one there is."""
+        """The point of sale named `default`, or the only one."""
         points = self.points_of_sale
         only = next(iter(points.values())) if len(points) == 1 else None
         return points.get(DEFAULT_NAME, only)
 
     @property
     def longest_timeout(self) -> timedelta:
-        """How far ahead of an event a session may be that it belongs to."""
+        """The longest time between an event and a session that it may belong to."""
         return max((point.timeout for point in self.points_of_sale.values()), default=timedelta())
 
-    def point_of_sale(self, sent: str, site: str | None, last: str | None) -> ConfiguredPointOfSale:
-        """Where an event happened: named by it, by the edge's site, as before, or the default.
+    def point_of_sale(self, name: str, site: str | None, last: str | None) -> ConfiguredPointOfSale:
+        """Return the point of sale of an event: by its `name`, else by the site of the edge path,
+        else the session's `last` one, else the default.
 
-        `site` is None on the direct paths. Raises `Misused` for an unknown name.
+        `site` is None on the direct paths. Raises `InvalidEvent` for an unknown name.
         """
-        if sent:
-            found = self.points_of_sale.get(sent)
+        if name:
+            point = self.points_of_sale.get(name)
         elif site is not None:
-            found = self.points_of_sale.get(self.sites.get(site, site)) or self.default
+            point = self.points_of_sale.get(self.sites.get(site, site)) or self.default
         else:
-            found = self.points_of_sale.get(last or "") or self.default
-        if found is None:
+            point = self.points_of_sale.get(last or "") or self.default
+        if point is None:
             raise InvalidEvent(
-                UNKNOWN_POINT_OF_SALE, sent or "none is named and there is no default"
+                UNKNOWN_POINT_OF_SALE, name or "none is named and there is no default"
             )
-        return found
+        return point
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """An event as it came."""
+    """An event as received."""
 
     message: dict[str, Any]
     received_at: datetime
@@ -110,13 +111,13 @@ class IncomingEvent:
     user_agent: str = ""
 
     def came(self) -> dict[str, Any]:
-        """What the quarantine keeps beside the message."""
+        """Return what the quarantine stores in addition to the message."""
         return {"site": self.site, "user_agent": self.user_agent}
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidPart:
-    """Some members of an event that break a rule, which does not keep it from being attached."""
+    """Invalid members of an event that is attached without them."""
 
     reason: str
     detail: str
@@ -125,11 +126,11 @@ class InvalidPart:
 
 @dataclass(slots=True)
 class ParsedEvent:
-    """What every event tells."""
+    """The members that every event has."""
 
     type: str
     browser: UUID | None
-    """None when it is no UUID, so no browser has it."""
+    """None if the id is not a UUID, so that no browser has it."""
     at: datetime
     channel: str | None
     point_of_sale: str
@@ -137,7 +138,7 @@ class ParsedEvent:
 
 
 def read(event: IncomingEvent) -> ParsedEvent:
-    """The members that place an event; raises `BadRequest` without `browser_id` or `type`."""
+    """Parse an event; raises `BadRequest` without `browser_id` or `type`."""
     message = event.message
     for name in ("browser_id", "type"):
         value = message.get(name)
@@ -164,14 +165,14 @@ def read(event: IncomingEvent) -> ParsedEvent:
 
 
 def event_time(client_time: datetime | None, received_at: datetime) -> datetime:
-    """The client's time when it is within a day of ours, else ours."""
+    """Return the client's time if it is within a day of ours, else ours."""
     if client_time is not None and abs(client_time - received_at) <= CLOCK_TRUST:
         return client_time
     return received_at
 
 
 def check_name(type_: str) -> None:
-    """Refuse names that custom events may not have; raises `Misused`."""
+    """Raise `InvalidEvent` for names that custom events may not have."""
     if type_ in events.STANDARD:
         return
     if type_.startswith(events.RESERVED_PREFIX) or type_ in events.RESERVED:
@@ -181,28 +182,28 @@ def check_name(type_: str) -> None:
 
 
 def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Currency, language and page of an event, from its session when it does not tell (4.1)."""
-    told: dict[str, Any] = {}
+    """Return currency, language and page of an event, by default those of its session (4.1)."""
+    values: dict[str, Any] = {}
     for name, in_session in (
         ("currency", "currency"),
         ("language", "language"),
         ("page", "last_page"),
     ):
-        sent = message.get(name)
-        usable = isinstance(sent, str) and (name != "currency" or not sent or _is_currency(sent))
-        value = sent if usable and sent else about.get(in_session)
-        # An empty page is what the SDK sends from a server: it is told, if of nothing.
-        if value is None and name == "page" and isinstance(sent, str):
-            value = sent
+        own = message.get(name)
+        is_usable = isinstance(own, str) and (name != "currency" or not own or _is_currency(own))
+        value = own if is_usable and own else about.get(in_session)
+        # The SDK sends an empty page from servers; it is stored as it is.
+        if value is None and name == "page" and isinstance(own, str):
+            value = own
         if value is not None:
-            told[name] = value
-    return told
+            values[name] = value
+    return values
 
 
 def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list[InvalidPart]]:
-    """The first 50 attributes of `ext` that follow the rules, and the others as parts.
+    """Return the first 50 valid attributes of `ext`, and the others as invalid parts.
 
-    `kinds` are the types that attributes of this event type have had so far.
+    `kinds`: attribute -> its type in earlier events of this event type.
     """
     if not isinstance(ext, dict):
         return {}, [InvalidPart(EXT_UNUSABLE, "ext is not an object", {"ext": ext})]
@@ -226,24 +227,24 @@ def usable_ext(ext: Any, kinds: Mapping[str, str]) -> tuple[dict[str, Any], list
 
 
 def kind_of(value: Any) -> str | None:
-    """The type an attribute keeps: all numbers are one; None for what is no attribute."""
+    """Return the type of an attribute's value; None if it cannot be an attribute."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | Decimal):
         return "number"
     if isinstance(value, str):
         return "string"
-    # The SDKs pass arrays on untouched.
+    # The SDKs send arrays without flattening them.
     return "array" if isinstance(value, list) else None
 
 
 def operating_system(user_agent: str) -> str | None:
-    """The system that a browser says it runs on."""
+    """Return the operating system that a user agent names, or None."""
     return next((name for word, name in _SYSTEMS if word in user_agent), None)
 
 
 def arbitrary(message: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
-    """All members of an event that have no place of their own."""
+    """Return the members of an event that are not stored separately."""
     return {
         name: value
         for name, value in message.items()

@@ -1,6 +1,6 @@
-"""Computed traits: a number, a time or a word made of what a guest bought and did.
+"""Computed traits: a number, time or text calculated from a guest's orders, sessions and events.
 
-Which orders count is decided by `revenue`.
+`rules/revenue.py` decides which orders count.
 """
 
 import re
@@ -26,7 +26,7 @@ from innkeeper.rules.segment_matching import counted_value, summand
 from innkeeper.rules.segments import AND, MONEY, FilterGroup, resolved_group
 
 SCORE: Final = "score"
-"""A guest's fifth among all buyers: another guest's order can change it."""
+"""A guest's quintile among all buyers, which orders of other guests may change."""
 FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
 NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -34,7 +34,7 @@ CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True)
 class Trait:
-    """How a trait is computed."""
+    """The definition of a trait."""
 
     name: str
     function: str
@@ -43,7 +43,7 @@ class Trait:
     type: str = NUMBER
     currency: str | None = None
     sales: bool = False
-    """Only orders or items that were bought (`revenue.py`)."""
+    """Whether only purchases count (`rules/revenue.py`)."""
     doc: str = ""
 
     @property
@@ -52,7 +52,7 @@ class Trait:
 
     @property
     def relative(self) -> bool:
-        """Whether it depends on other guests, so that one guest's rows do not tell it."""
+        """Whether it depends on other guests, so that one guest's rows are not enough."""
         return self.function == SCORE
 
 
@@ -125,17 +125,17 @@ IN_CURRENCY: Final = {
         ),
     )
 }
-"""Traits named with their currency, `lifetimeValue.EUR`: currencies are never added."""
+"""Traits with the currency in their name, `lifetimeValue.EUR`: currencies are never added."""
 
 
 class Traits(Mapping[str, str]):
-    """The traits there are, by name with their types; in any currency."""
+    """Mapping of trait name -> type: built-in traits, in any currency, and custom ones."""
 
     def __init__(self, custom: Mapping[str, Trait] | None = None) -> None:
         self.custom = dict(custom or {})
 
     def trait(self, name: str) -> Trait:
-        """The trait of that name; raises KeyError."""
+        """Return the trait of a name; raises KeyError."""
         if name in self.custom:
             return self.custom[name]
         if name in BUILTIN:
@@ -156,7 +156,7 @@ class Traits(Mapping[str, str]):
 
 
 def read(name: str, body: Mapping[str, Any]) -> Trait:
-    """A trait of its JSON; raises `Invalid` with every problem."""
+    """Read a custom trait from JSON; raises `Invalid` with every problem."""
     problems: list[Problem] = []
     if not NAME.fullmatch(name) or name in BUILTIN or name in IN_CURRENCY:
         problems.append(Problem("name", "must be a new name in camel case"))
@@ -167,23 +167,23 @@ def read(name: str, body: Mapping[str, Any]) -> Trait:
     column, kind, currency = "", NUMBER, None
     if group is not None and function != "count":
         currency = body.get("currency")
-        known = group.entity.fields.get(snake(str(body.get("field"))))
-        if known is None or known.many:
+        declared = group.entity.fields.get(snake(str(body.get("field"))))
+        if declared is None or declared.many:
             problems.append(Problem("field", "must be a field of the entity with one value"))
         else:
-            column, kind = known.column, known.type
-            problems += _value_problems(str(function), known, currency)
+            column, kind = declared.column, declared.type
+            problems += _value_problems(str(function), declared, currency)
     if problems or group is None:
         raise Invalid(*problems)
     return Trait(name, str(function), group, column, kind, currency)
 
 
 def _read_group(body: Mapping[str, Any], problems: list[Problem]) -> FilterGroup | None:
-    """The rows that a trait is computed of; None where its problems are noted."""
-    sent = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
-    sent = {key: value for key, value in sent.items() if value is not None}
+    """Read the rules of a trait; None if there are problems, which are added to `problems`."""
+    payload = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
+    payload = {key: value for key, value in payload.items() if value is not None}
     try:
-        (group,) = segment_reading.read({"filterGroups": [sent]}).groups
+        (group,) = segment_reading.read({"filterGroups": [payload]}).groups
     except Invalid as invalid:
         problems += (one.moved("definition.filterGroups[0].", "") for one in invalid.problems)
         return None
@@ -201,12 +201,12 @@ def _value_problems(function: str, field: SegmentField, currency: Any) -> Iterat
 
 
 def as_of(trait: Trait, now: datetime) -> Trait:
-    """The trait with its rules about days between two instants, as of `now`."""
+    """Return the trait with comparisons of days replaced by two instants, as of `now`."""
     return replace(trait, group=resolved_group(trait.group, now))
 
 
 def counts(trait: Trait, row: Mapping[str, Any]) -> bool:
-    """Whether a row has the trait's currency and is a sale where it must be."""
+    """Whether a row has the trait's currency, and is a purchase if the trait needs one."""
     if trait.currency is not None and row.get("core_currency_code") != trait.currency:
         return False
     if not trait.sales:
@@ -218,9 +218,9 @@ def counts(trait: Trait, row: Mapping[str, Any]) -> bool:
 
 
 def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
-    """The trait of the rows of one guest that meet its rules; None where there is no value.
+    """Calculate a trait from the rows of one guest that meet its rules; None if it has no value.
 
-    Not of a `relative` one, which the rows of all guests tell.
+    Not for `relative` traits, which need the rows of all guests.
     """
     rows = [row for row in rows if counts(trait, row)]
     if trait.function == "count":
@@ -238,9 +238,9 @@ def computed(trait: Trait, rows: Sequence[Mapping[str, Any]]) -> Any:
         latest = max(rows, key=lambda row: (row[at], row["meta_ref"]))
         return counted_value(latest, trait.column)
     often = Counter(values)
-    picked: dict[str, Any] = {
+    results: dict[str, Any] = {
         "least": min(values),
         "greatest": max(values),
         "most_common": min(often, key=lambda value: (-often[value], value)),
     }
-    return picked[trait.function]
+    return results[trait.function]
