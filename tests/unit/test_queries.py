@@ -1,10 +1,12 @@
 """The loader of named queries: names, descriptions, markers."""
 
 import re
+from pathlib import Path
 
 import pytest
 from psycopg import _queries
 
+import innkeeper
 from innkeeper.actions.events import append
 from innkeeper.store.queries import Queries, catalogue, parse, schema_of
 
@@ -13,6 +15,16 @@ def test_a_file_becomes_its_queries_by_name() -> None:
     first = "-- a remark\n\n-- x.one\n-- First.\nSELECT 1\n\n"
     text = first + "-- x.two\n-- Second,\n-- on two lines.\nSELECT '{}',\n    2\n"
     assert parse("x", text) == {"x.one": "SELECT 1", "x.two": "SELECT '{}',\n2"}
+
+
+def test_each_line_of_sort_keys_becomes_two_fragments() -> None:
+    text = "-- x.sort_keys\n-- Keys.\nage: born_at\nname: (body ->> 'name') COLLATE \"C\"\n"
+    assert parse("x", text) == {
+        "x.sort_age_asc": "born_at ASC,",
+        "x.sort_age_desc": "born_at DESC,",
+        "x.sort_name_asc": "(body ->> 'name') COLLATE \"C\" ASC,",
+        "x.sort_name_desc": "(body ->> 'name') COLLATE \"C\" DESC,",
+    }
 
 
 @pytest.mark.parametrize(
@@ -65,3 +77,22 @@ def test_control_work_cannot_touch_a_workspace() -> None:
 def test_the_longest_statement_of_an_event_is_one_that_psycopg_remembers() -> None:
     text = Queries(f"ws_{'w' * 41}").text("events.begin", **append.BEGINS_UNREAD)
     assert len(text) <= _queries.MAX_CACHED_STATEMENT_LENGTH
+
+
+def test_every_query_has_a_caller() -> None:
+    """By its whole name, or by an f-string that begins with its file (or is `{resource}.list`)."""
+    package = Path(innkeeper.__file__).parent
+    code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    named = {*re.findall(r'"([a-z_]+\.[a-z_0-9]+)"', code)}
+    composed = [
+        re.compile("[a-z_0-9]+".join(map(re.escape, re.split(r"\{.*?\}", text))))
+        for text in re.findall(r'f"([a-z_]+\.[a-z_]*\{[^"]*)"', code)
+    ]
+    unused = [
+        name
+        for name in catalogue()
+        if name not in named
+        and not any(pattern.fullmatch(name) for pattern in composed)
+        and name.partition(".")[2] not in {"list", "count", "count_all"}
+    ]
+    assert unused == []

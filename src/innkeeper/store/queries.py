@@ -45,9 +45,22 @@ def parse(stem: str, text: str) -> dict[str, str]:
             raise ValueError(f"{stem}.sql: {name} repeats or belongs to another file")
         if not sql:
             raise ValueError(f"{stem}.sql: {name} lacks its description or its SQL")
+        if name.endswith(".sort_keys"):
+            queries |= _sort_keys(name.removesuffix("_keys"), sql)
+            continue
         # psycopg reads a statement of more than 4096 characters anew each time.
         queries[name] = _INDENTATION.sub("\n", sql)
     return queries
+
+
+def _sort_keys(prefix: str, text: str) -> dict[str, str]:
+    """Return the fragments `x.sort_{name}_asc` and `_desc` of each line of `x.sort_keys`."""
+    keys = dict(line.split(": ", 1) for line in text.splitlines())
+    return {
+        f"{prefix}_{name}_{direction}": f"{expression} {direction.upper()},"
+        for name, expression in keys.items()
+        for direction in ("asc", "desc")
+    }
 
 
 class Queries:

@@ -25,36 +25,6 @@ SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, su
     xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
--- guests.lock_group
--- Lock a live guest and the guests merged into it, so that no more rows can refer to them.
-SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
-ORDER BY ref FOR UPDATE
-
--- guests.delete_orders
--- Delete the orders of a locked guest that have no other guest as a contact (G-7).
-WITH merged_group AS (
-    SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
-)
-DELETE FROM {ws}.orders AS o
-WHERE o.ref IN (
-    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref IN (SELECT ref FROM merged_group)
-    UNION ALL
-    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref IN (SELECT ref FROM merged_group)
-) AND NOT EXISTS (
-    SELECT FROM {ws}.order_contacts AS c
-    WHERE c.order_ref = o.ref AND c.guest_ref NOT IN (SELECT ref FROM merged_group)
-)
-
--- guests.delete
--- Delete a locked live guest and the guests merged into it, with their keys, extensions, merges and
--- blocked evidence.
-WITH deleted_evidence AS (
-    DELETE FROM {ws}.identity_guarded WHERE guests && ARRAY(
-        SELECT ref FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
-    )
-)
-DELETE FROM {ws}.guests WHERE ref = %(ref)s OR survivor_ref = %(ref)s
-
 -- guests.list
 -- A page of live guests, each row with the total.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
@@ -203,69 +173,16 @@ AND (body -> 'phone_numbers' ? %(phone_number)s OR body ->> 'phone' = %(phone_nu
              OR owner.body ->> 'phone' = %(phone_number)s)
 )) DESC,
 
--- guests.sort_created_at_asc
--- Sort key (L-11).
-created_at ASC,
-
--- guests.sort_created_at_desc
--- Sort key (L-11).
-created_at DESC,
-
--- guests.sort_modified_at_asc
--- Sort key (L-11).
-modified_at ASC,
-
--- guests.sort_modified_at_desc
--- Sort key (L-11).
-modified_at DESC,
-
--- guests.sort_first_seen_asc
--- Sort key (L-11).
-first_seen ASC,
-
--- guests.sort_first_seen_desc
--- Sort key (L-11).
-first_seen DESC,
-
--- guests.sort_last_seen_asc
--- Sort key (L-11).
-last_seen ASC,
-
--- guests.sort_last_seen_desc
--- Sort key (L-11).
-last_seen DESC,
-
--- guests.sort_email_asc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'email') COLLATE "C" ASC,
-
--- guests.sort_email_desc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'email') COLLATE "C" DESC,
-
--- guests.sort_first_name_asc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'first_name') COLLATE "C" ASC,
-
--- guests.sort_first_name_desc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'first_name') COLLATE "C" DESC,
-
--- guests.sort_last_name_asc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'last_name') COLLATE "C" ASC,
-
--- guests.sort_last_name_desc
--- Sort key (L-11), by code point wherever the database was made.
-(body ->> 'last_name') COLLATE "C" DESC,
-
--- guests.sort_guest_type_asc
--- Sort key (L-11), by code point wherever the database was made.
-(guest_type) COLLATE "C" ASC,
-
--- guests.sort_guest_type_desc
--- Sort key (L-11), by code point wherever the database was made.
-(guest_type) COLLATE "C" DESC,
+-- guests.sort_keys
+-- Sort keys (L-11), `name: expression`. Text is sorted by code point, whatever the database's locale.
+created_at: created_at
+modified_at: modified_at
+first_seen: first_seen
+last_seen: last_seen
+email: (body ->> 'email') COLLATE "C"
+first_name: (body ->> 'first_name') COLLATE "C"
+last_name: (body ->> 'last_name') COLLATE "C"
+guest_type: (guest_type) COLLATE "C"
 
 -- guests.sort_last
 -- Default sort order, and the last sort keys of every other, which make it unique (L-10).

@@ -63,21 +63,10 @@ AND orders.ref = ANY (ARRAY(
     SELECT order_ref FROM {ws}.order_consumers JOIN merged_group ON guest_ref = merged_group.ref
 ))
 
--- orders.sort_created_at_asc
--- Sort key (O-7).
-created_at ASC,
-
--- orders.sort_created_at_desc
--- Sort key (O-7).
-created_at DESC,
-
--- orders.sort_ordered_at_asc
--- Sort key (O-7).
-ordered_at ASC,
-
--- orders.sort_ordered_at_desc
--- Sort key (O-7).
-ordered_at DESC,
+-- orders.sort_keys
+-- Sort keys (O-7), `name: expression`.
+created_at: created_at
+ordered_at: ordered_at
 
 -- orders.sort_last
 -- Default sort order, and the last sort keys of every other, which make it unique (L-10).

@@ -144,11 +144,6 @@ DELETE FROM {ws}.segment_members WHERE segment_ref = %(segment)s
 -- Count the stored members of a segment.
 SELECT count(*) AS size FROM {ws}.segment_members WHERE segment_ref = %(segment)s
 
--- segments.members
--- Stored members, in a stable order.
-SELECT guest_ref, since FROM {ws}.segment_members WHERE segment_ref = %(segment)s
-ORDER BY guest_ref LIMIT %(limit)s OFFSET %(offset)s
-
 -- segments.of_guest
 -- The Live segments that a guest is stored as a member of.
 SELECT s.ref, s.friendly_id, s.name, m.since
@@ -186,10 +181,6 @@ SELECT sequence, guest_ref FROM {ws}.segment_queue ORDER BY sequence LIMIT %(mos
 -- segments.forget_touched
 -- Delete changed guests that the update of Live segments has handled.
 DELETE FROM {ws}.segment_queue WHERE sequence = ANY (%(sequences)s)
-
--- segments.forget_all_touched
--- Delete all changed guests, which no update needs while no segment is Live.
-DELETE FROM {ws}.segment_queue
 
 -- segments.forget_guests
 -- Delete erased guests from all segments; returns their memberships.
