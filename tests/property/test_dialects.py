@@ -64,7 +64,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         (Text, lambda it: texts),
         (OneOf, lambda it: st.sampled_from(it.words)),
         (Spelt, lambda it: st.sampled_from(sorted(it.stored))),
-        (Code, lambda it: st.sampled_from(sorted(it.known))),
+        (Code, lambda it: st.sampled_from(sorted(it.accepted))),
         (Count, lambda it: st.integers(1, INT32)),
         (Number, lambda it: numbers),
         (Day, lambda it: days),

@@ -12,13 +12,13 @@ DYING = """
 import os, sys
 from pathlib import Path
 from innkeeper.settings import Settings
-from innkeeper.store import scratch
+from innkeeper.store import temp_files
 from innkeeper.store.files import Files
 
 settings = Settings(data=Path(sys.argv[1]))
-with scratch.temporary(settings, "flush") as folder, Files.of(settings).staged():
+with temp_files.temporary(settings, "flush") as folder, Files.of(settings).staged():
     (folder / "rows").write_text("somebody")
-    scratch.named(settings, "lake").mkdir()
+    temp_files.named(settings, "lake").mkdir()
     if sys.argv[2] == "killed":
         os.kill(os.getpid(), 9)
 """
