@@ -74,7 +74,7 @@ def test_a_preview_says_what_apply_does_and_unmerge_undoes_it(
     told = command("preview", "--rules", str(rules), "--json")
     assert (told["guests"], told["merging"], told["groups"]) == (2, 1, 1)
     assert told["largest"][0]["survivor"] == kept
-    assert "1 would be merged" in command("preview", "--rules", str(rules))
+    assert "1 of 2 guests would be merged" in command("preview", "--rules", str(rules))
     # Looking changes nothing.
     assert [rule["identityRule"] for rule in command("rules", "list", "--json")] == ["email"]
 
