@@ -79,7 +79,7 @@ async def confirm_undo(visit: Visit) -> Response:
     preview = await previews.preview_undo(visit.work, row["ref"])
     changes = previews.differences(preview["before"], preview["after"])
     return visit.show(
-        "undo.html",
+        "merge_undo.html",
         **preview,
         version=_version_of_undo(preview),
         differing=[("The merge", "Undone, as it was shown", "Undone, as it is shown below")],

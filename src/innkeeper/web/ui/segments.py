@@ -236,7 +236,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
         stored = _veiled(visit, builder.draft_of(row["name"], row["definition"], {}))
     context = {"refused": None, "problems": [], "sample": [], "found": None, "why": "", **more}
     return visit.show(
-        "builder.html",
+        "segment_form.html",
         context["refused"].status if context["refused"] else 200,
         draft=draft,
         stored=stored,
