@@ -357,12 +357,12 @@ class GuestBatch:
     def _unmerged(self, state: GuestState) -> Record:
         """Return the guest that matching uses: its state without any merge."""
         if state.is_merged and state.stored is not None:
-            return ledger.own_record(state.stored)
+            return ledger.unmerged_record(state.stored)
         return state.visible
 
     def _keys_of(self, row: Row) -> list[UUID]:
         """Return the identity keys of a stored guest without merges."""
-        record = ledger.own_record(row)
+        record = ledger.unmerged_record(row)
         return guest_keys(record, self.book.keys(record) if self._indexes else ())
 
     def _index_keys(self, ref: UUID, keys: Iterable[UUID]) -> None:

@@ -31,7 +31,7 @@ def visible_record(row: Row) -> Record:
     return {**row["body"], **{name: row[name] for name in COLUMNS}}
 
 
-def own_record(row: Row) -> Record:
+def unmerged_record(row: Row) -> Record:
     """Return a row's unmerged record: what the guest would be without any merge."""
     if row["own"] is None:
         return visible_record(row)
@@ -178,7 +178,7 @@ async def _write_one(
             version = await store_guest(work, after, None, book)
         return {**after, ROW_VERSION: version}
     if not merges:
-        own = {"base": own["base"], "now": state_of(written(own_record(row), change))}
+        own = {"base": own["base"], "now": state_of(written(unmerged_record(row), change))}
     # Journalled even if it changes nothing now: it may change something after an undo.
     version = await store_guest(
         work, after, own, book, intent=Json(change), source=source, merges=merges

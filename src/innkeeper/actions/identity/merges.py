@@ -126,7 +126,7 @@ async def undo(work: Work, merge: UUID) -> Record:
                 base = ledger.restore_record(guest, own["base"])
                 visible = repeated(base, (entry["intent"] for entry in journal))
             else:
-                visible, own = ledger.own_record(guest), None
+                visible, own = ledger.unmerged_record(guest), None
                 await work.run("merges.delete_journal", guest=guest["ref"])
             await ledger.store_guest(work, visible, own, book)
         await _record(work, "merge.undo", row)
@@ -226,7 +226,7 @@ async def _current_reasons(work: Work, guests: Collection[UUID]) -> list[Row]:
         return []
     book, joins = await rulebook.read(work), list[Row]()
     for row in await work.all("guest_writes.read", refs=list(guests)):
-        evidence = identity.evidence_of(ledger.own_record(row), book, clock.now())
+        evidence = identity.evidence_of(ledger.unmerged_record(row), book, clock.now())
         reason = identity.creation(evidence)
         if reason.rule is not None:
             why: Row = {"rule": reason.rule, "evidence": reason.evidence}

@@ -62,5 +62,5 @@ async def _renew_keys(work: Work) -> None:
 
 def _keys(row: Row, book: IdentityRules) -> list[UUID]:
     """Return the keys of both states of a guest: visible and unmerged."""
-    records = (ledger.visible_record(row), ledger.own_record(row))
+    records = (ledger.visible_record(row), ledger.unmerged_record(row))
     return [*{key for record in records for key in guest_keys(record, book.keys(record))}]

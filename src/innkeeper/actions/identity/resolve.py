@@ -251,7 +251,7 @@ def _decide_among(
     """Decide among the rows of a lookup; return the decision and the rows that are guests."""
     now = clock.now()
     rows = [row for row in rows if row["ref"] is not None]
-    candidates = [{**ledger.own_record(row), "key": row["key"]} for row in rows]
+    candidates = [{**ledger.unmerged_record(row), "key": row["key"]} for row in rows]
     if book.rules:
         return identity.resolve(evidence, candidates, book, now), rows
     return identity.resolve_without_rules(evidence, candidates, now), rows

@@ -135,7 +135,7 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
             (
                 (position, key, row["ref"])
                 for row in rows
-                for position, key in countable_keys(ledger.own_record(row), book, now)
+                for position, key in countable_keys(ledger.unmerged_record(row), book, now)
             ),
         )
     shared = await work.all("identity.shared_keys", most=book.group_limit)
@@ -263,7 +263,8 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
         pairs = [
             (key, row["ref"])
             for row in rows
-            for key in book.keys(ledger.own_record(row)) | book.keys(ledger.visible_record(row))
+            for key in book.keys(ledger.unmerged_record(row))
+            | book.keys(ledger.visible_record(row))
         ]
         done += len(rows)
         async with work.transaction():
@@ -352,7 +353,7 @@ async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> lis
     row = await work.one("merges.guest", ref=member.holder)
     if row is None:
         return []
-    keys = rule_keys(ledger.own_record(row), member.rule, book.region, None)
+    keys = rule_keys(ledger.unmerged_record(row), member.rule, book.region, None)
     return next((parts for key, parts in keys if key == member.key), [])
 
 

@@ -109,11 +109,11 @@ async def _absorb_visitor(
 
 def _rule_matches(guest: Row, book: IdentityRules) -> list[RuleMatch]:
     """Return the rules that a stored guest meets by itself, without merges."""
-    return identity.evidence(ledger.own_record(guest), book, clock.now()).rule_matches
+    return identity.evidence(ledger.unmerged_record(guest), book, clock.now()).rule_matches
 
 
 def _is_anonymous(guest: Row, book: IdentityRules) -> bool:
     """Return whether a guest is an anonymous visitor: it meets no rule (no rules: has no id)."""
-    own = ledger.own_record(guest)
+    own = ledger.unmerged_record(guest)
     matches = identity.evidence_of(own, book, clock.now()).rule_matches
     return own["guest_type"] == VISITOR and not matches
