@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -118,14 +117,6 @@ class Files:
             system, root = self._system()
             paths = system.find(f"{root}/{folder}")
             return sorted(path.removeprefix(f"{root}/") for path in paths)
-
-    def remove_all(self, folder: str) -> None:
-        """Remove a folder with all that is in it."""
-        if self._local is not None:
-            shutil.rmtree(self._local / folder, ignore_errors=True)
-            return
-        for name in self.names(folder):
-            self.remove(name)
 
     def sweep(self) -> None:
         """Remove what killed processes left half done."""

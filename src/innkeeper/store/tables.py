@@ -14,17 +14,6 @@ _ROWS: Final = 1000
 _MEMORY: Final = "256MB"
 
 
-def header_of(stream: IO[bytes], encoding: str = "utf-8-sig") -> tuple[list[str], str]:
-    """The column names of a CSV file, and what separates them."""
-    first = stream.readline(MAX_LINE)
-    try:
-        text = first.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise Unreadable(f"the header is not {encoding}") from error
-    delimiter = max(DELIMITERS, key=text.count)
-    return next(csv.reader([text], delimiter=delimiter), []), delimiter
-
-
 def csv_rows(
     stream: IO[bytes], after: int = 0, *, encoding: str = "utf-8-sig", delimiter: str = ""
 ) -> Iterator[tuple[int, dict[str, Any]]]:
