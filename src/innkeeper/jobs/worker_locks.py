@@ -97,7 +97,7 @@ class WorkerLock:
         connection = self._connected()
         for worker, held in list(self._workers.items()):
             if not held:
-                rows = self._all("jobs.hold", locks=LOCKS, worker=worker)
+                rows = self._all("jobs.lock_worker", locks=LOCKS, worker=worker)
                 self._workers[worker] = bool(rows[0][0])
         connection.execute(self._queries.text("jobs.beat"), {"workers": list(self._workers)})
         self._requeue_lost_jobs(connection)
@@ -136,7 +136,7 @@ class WorkerLock:
     def _requeue_lost_jobs(self, connection: psycopg.Connection) -> None:
         """Queue the jobs of dead workers again; the lock lets one worker at a time do so."""
         now = time.monotonic()
-        silent = dict(self._all("jobs.unheld", locks=LOCKS))
+        silent = dict(self._all("jobs.list_unlocked_workers", locks=LOCKS))
         self._silent_workers = {
             worker: last
             if (last := self._silent_workers.get(worker)) and last[0] == at
@@ -147,14 +147,14 @@ class WorkerLock:
             if worker in self._workers or now - since < self._silent_seconds:
                 continue
             with connection.transaction():
-                if self._all("jobs.gone", locks=LOCKS, worker=worker, at=at):
+                if self._all("jobs.lock_dead_worker", locks=LOCKS, worker=worker, at=at):
                     self._retry(worker)
-                    connection.execute(self._queries.text("jobs.forget_worker"), {"worker": worker})
+                    connection.execute(self._queries.text("jobs.delete_worker"), {"worker": worker})
         with connection.transaction():
             self._retry(None)
 
     def _retry(self, worker: int | None) -> None:
-        for job, task, _ in self._all("jobs.take_back", worker=worker):
+        for job, task, _ in self._all("jobs.requeue", worker=worker):
             log.warning("job %s (%s) was interrupted and runs again", job, task)
 
     def _all(self, query: str, **params: Any) -> list[tuple[Any, ...]]:

@@ -110,7 +110,7 @@ async def count_repeat(
     unknown e-mail addresses share one row, and the address is not stored.
     """
     await work.run(
-        "audit.note_again",
+        "audit.count_repeat",
         now=clock.now(),
         since=since,
         actor=user["email"] if user else "somebody",

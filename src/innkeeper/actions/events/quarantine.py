@@ -152,7 +152,7 @@ async def list_truncated(
 
     Has `message` as well if the message is not longer.
     """
-    return await _page(work, "quarantine.list_cut", page_request, selection, most=most)
+    return await _page(work, "quarantine.list_truncated", page_request, selection, most=most)
 
 
 async def fetch_message(work: Work, ref: UUID) -> str:

@@ -5,7 +5,7 @@ INSERT INTO innkeeper.audit_log
 VALUES (%(now)s, %(actor)s, %(workspace)s, %(action)s, %(subject_hash)s, %(subject_kind)s,
     %(subject)s, %(changes)s, %(details)s)
 
--- audit.note_again
+-- audit.count_repeat
 -- Insert a row for a repeated action, or raise the count in the row of the last hour.
 WITH counted AS (
     UPDATE innkeeper.audit_log

@@ -5,7 +5,7 @@ SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
 )::jobs.procrastinate_job_to_defer_v1])) AS id
 
 -- jobs.defer_once
--- Queue a job in this transaction, unless one with its lock waits or runs.
+-- Queue a job in this transaction, unless a job with its lock is pending or running.
 SELECT unnest(jobs.procrastinate_defer_jobs_v1(ARRAY[ROW(
     %(queue)s, %(task)s, 0, %(lock)s, NULL, %(args)s, NULL
 )::jobs.procrastinate_job_to_defer_v1])) AS id
@@ -14,7 +14,7 @@ WHERE NOT EXISTS (
 )
 
 -- jobs.list
--- The newest jobs, whatever became of them.
+-- The newest jobs of any status.
 SELECT id, task_name AS task, status::text, attempts, scheduled_at,
     args ->> 'workspace' AS workspace,
     (
@@ -26,12 +26,12 @@ WHERE %(status)s::text IS NULL OR status::text = %(status)s
 ORDER BY id DESC LIMIT %(limit)s
 
 -- jobs.pending
--- What a task of this workspace waits for or is at: the argument by which each of its jobs names it.
+-- One argument of each pending or running job of a task of this workspace.
 SELECT args ->> %(member)s AS ref FROM jobs.procrastinate_jobs
 WHERE status IN ('todo', 'doing') AND task_name = %(task)s AND args ->> 'workspace' = %(workspace)s
 
 -- jobs.counts
--- How many jobs wait though they are due, run, or failed.
+-- Count the jobs that are due, running or failed.
 SELECT count(*) FILTER (
         WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
     ) AS due,
@@ -44,9 +44,8 @@ FROM jobs.procrastinate_jobs WHERE status IN ('todo', 'doing', 'failed')
 SELECT coalesce(max(id), 0) AS id FROM jobs.procrastinate_jobs
 
 -- jobs.left
--- Whether some workers have anything to do: what they run, and what is due. A scheduled job that was
--- queued after `last` does not count: there is always another. Nor does one behind a job that is not
--- due yet and shares its lock.
+-- Whether some workers run a job or any job is due. Ignores periodic jobs that were queued after
+-- `last`, since there is always another, and jobs behind one with the same lock that is not due.
 SELECT EXISTS (
     SELECT FROM jobs.procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY (%(workers)s)
 ) OR EXISTS (
@@ -60,16 +59,16 @@ SELECT EXISTS (
         )
 ) AS any
 
--- jobs.hold
--- Take the lock that says that a worker lives, for as long as this connection does.
+-- jobs.lock_worker
+-- Take the lock of a live worker for the lifetime of this connection.
 SELECT pg_try_advisory_lock(%(locks)s, %(worker)s::integer)
 
 -- jobs.beat
--- Some workers live.
+-- Store a heartbeat of some workers.
 UPDATE jobs.procrastinate_workers SET last_heartbeat = now() WHERE id = ANY (%(workers)s)
 
--- jobs.unheld
--- Workers whose locks nobody holds, and when they told of themselves last.
+-- jobs.list_unlocked_workers
+-- Workers whose locks no connection holds, with their last heartbeats.
 SELECT id, last_heartbeat FROM jobs.procrastinate_workers AS worker
 WHERE NOT EXISTS (
     SELECT FROM pg_locks
@@ -78,17 +77,17 @@ WHERE NOT EXISTS (
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
 
--- jobs.gone
--- A worker that holds no lock and has told nothing since; kept so until the transaction ends.
+-- jobs.lock_dead_worker
+-- A worker without its lock and without a heartbeat since; locked until the transaction ends.
 SELECT id FROM jobs.procrastinate_workers
 WHERE id = %(worker)s AND last_heartbeat = %(at)s
     AND pg_try_advisory_xact_lock(%(locks)s, %(worker)s::integer)
 FOR UPDATE
 
--- jobs.take_back
--- Queue again what a worker was at, or what has no worker, and wake those that wait. Of a scheduled
--- task whose next run waits already there is nothing to queue: two must not wait.
-WITH taken AS (
+-- jobs.requeue
+-- Queue the running jobs of a worker again, or those without worker, and notify waiting workers. A
+-- periodic job whose next run is pending is aborted instead: two runs must not be pending.
+WITH requeued AS (
     UPDATE jobs.procrastinate_jobs AS job
     SET attempts = attempts + 1, scheduled_at = NULL, abort_requested = false,
         status = (CASE WHEN abort_requested OR EXISTS (
@@ -101,8 +100,8 @@ WITH taken AS (
 SELECT id, task_name, pg_notify(
     'procrastinate_queue_v1#' || queue_name,
     json_build_object('type', 'job_inserted', 'job_id', id)::text
-) FROM taken
+) FROM requeued
 
--- jobs.forget_worker
--- A worker is gone.
+-- jobs.delete_worker
+-- Delete a worker.
 DELETE FROM jobs.procrastinate_workers WHERE id = %(worker)s

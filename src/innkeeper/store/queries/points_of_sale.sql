@@ -4,19 +4,19 @@ SELECT name, market, brand, language, timeout_minutes, nullif(test, false) AS te
 FROM {ws}.points_of_sale ORDER BY name
 
 -- points_of_sale.create
--- A new point of sale; no row when the name is taken.
+-- Insert a point of sale; no row if the name exists.
 INSERT INTO {ws}.points_of_sale (name, market, brand, language, timeout_minutes, test)
 VALUES (%(name)s, %(market)s, %(brand)s, %(language)s, %(timeout_minutes)s,
     coalesce(%(test)s::boolean, false))
 ON CONFLICT DO NOTHING
 
 -- points_of_sale.lock
--- One point of sale, held until the transaction ends.
+-- One point of sale, locked until the transaction ends.
 SELECT name, market, brand, language, timeout_minutes, nullif(test, false) AS test
 FROM {ws}.points_of_sale WHERE name = %(name)s FOR NO KEY UPDATE
 
 -- points_of_sale.change
--- Another timeout, or whether it is for tests; null leaves either as it is.
+-- Change the timeout, or whether it is for tests; null changes nothing.
 UPDATE {ws}.points_of_sale SET
     timeout_minutes = coalesce(%(timeout_minutes)s::integer, timeout_minutes),
     test = coalesce(%(test)s::boolean, test)
@@ -24,7 +24,7 @@ WHERE name = %(name)s
 RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test
 
 -- points_of_sale.recent
--- Points of sale that the latest events name: how many of how many.
+-- The points of sale of the latest events: number of events, and of all of them.
 WITH latest AS (
     SELECT point_of_sale FROM {ws}.events ORDER BY at DESC, ref DESC LIMIT %(most)s
 )
@@ -32,6 +32,6 @@ SELECT point_of_sale AS name, count(*) AS events, (SELECT count(*) FROM latest) 
 FROM latest GROUP BY point_of_sale ORDER BY point_of_sale
 
 -- points_of_sale.delete
--- Remove a point of sale.
+-- Delete a point of sale.
 DELETE FROM {ws}.points_of_sale WHERE name = %(name)s
 RETURNING name, market, brand, language, timeout_minutes, nullif(test, false) AS test

@@ -14,7 +14,7 @@ SELECT ref, event_ref, reason, detail, message, type, browser_ref, received_at, 
 FROM {ws}.quarantine WHERE replayed_at IS NULL {filters}
 ORDER BY received_at, ref LIMIT %(limit)s OFFSET %(offset)s
 
--- quarantine.list_cut
+-- quarantine.list_truncated
 -- A page with the beginning of each message as text, and the message itself if it is short.
 SELECT q.ref, q.event_ref, left(q.reason, %(most)s) AS reason, left(q.detail, %(most)s) AS detail,
     q.type, q.browser_ref, q.received_at, q.attempts, q.total,
