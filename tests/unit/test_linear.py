@@ -19,7 +19,7 @@ from innkeeper.web.cors import Cors
 from innkeeper.web.http_protocol import LimitedHttpProtocol, encode_target
 from innkeeper.web.observability import correlation_id
 from innkeeper.web.request_body import json_object
-from innkeeper.web.request_head import plain_cookies, single_slashes
+from innkeeper.web.request_head import collapse_slashes, remove_cookies
 from innkeeper.wire import pagination
 from innkeeper.wire.dialects.nested import OPEN_GUEST
 from innkeeper.wire.json_text import _check_members, decode_object
@@ -169,7 +169,7 @@ def test_f1_request_lines(repeated: bytes) -> None:
     def read(path: bytes) -> None:
         line = b"GET /v1.2/events?" + path + b" HTTP/1.1\r\n"
         encode_target(line, len(line) - 1)
-        single_slashes(path)
+        collapse_slashes(path)
 
     assert_linear(read, repeated)
 
@@ -217,7 +217,7 @@ def test_f1_cookies(repeated: bytes) -> None:
     """F1: Python's own unquoting of a cookie takes the square of its length."""
 
     def read(cookie: bytes) -> None:
-        for _, value in plain_cookies([(b"cookie", b'x="' + cookie + b'"')]):
+        for _, value in remove_cookies([(b"cookie", b'x="' + cookie + b'"')]):
             cookie_parser(value.decode("latin-1"))
 
     assert_linear(read, repeated)
@@ -225,7 +225,7 @@ def test_f1_cookies(repeated: bytes) -> None:
 
 def test_f1_our_cookies_arrive_beside_quoted_ones() -> None:
     sent = [(b"cookie", b'a="\\"x"; innkeeper_login=secret; b="y"'), (b"accept", b'"z"')]
-    (_, cookies), other = plain_cookies(sent)
+    (_, cookies), other = remove_cookies(sent)
     assert cookie_parser(cookies.decode()) == {"innkeeper_login": "secret"}
     assert other == sent[1]
 
@@ -236,7 +236,7 @@ def test_s2_very_many_cookies_take_no_step_each() -> None:
 
     def read(many: int) -> dict[str, str]:
         value = b"a;" * many + b" xinnkeeper_login=no; innkeeper_login=secret;b=c" + b";d=e" * 9
-        ((_, cookies),) = plain_cookies([(b"cookie", value)])
+        ((_, cookies),) = remove_cookies([(b"cookie", value)])
         return cookie_parser(cookies.decode())
 
     assert read(30_000) == read(5_000) == {"innkeeper_login": "secret"}

@@ -20,7 +20,7 @@ from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
 from innkeeper.web.ui import bounded, formatting
-from innkeeper.web.ui.import_files import Sample, first_mapping
+from innkeeper.web.ui.import_files import Sample, suggest_mapping
 from innkeeper.wire.json_text import decode_object
 
 TEXTS = [
@@ -128,7 +128,7 @@ def test_s2_columns_of_a_file(repeated: bytes) -> None:
 
     def read(text: str) -> None:
         names = [f"{number}{part}" for number, part in enumerate(text.split("a"))]
-        first_mapping("guests", Sample(names, [dict.fromkeys(names, "1")]), "utf-8")
+        suggest_mapping("guests", Sample(names, [dict.fromkeys(names, "1")]), "utf-8")
 
     check(read, repeated)
 

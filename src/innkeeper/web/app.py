@@ -30,11 +30,11 @@ from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportApp
 from innkeeper.web.large_bodies import LargeBodies
 from innkeeper.web.observability import configure_logs
-from innkeeper.web.request_head import plain_cookies, plain_scope
+from innkeeper.web.request_head import normalize_scope, remove_cookies
 from innkeeper.web.request_log import RequestLog
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
-from innkeeper.web.ui.problems import is_screen, problem
+from innkeeper.web.ui.problems import error_page, is_screen
 from innkeeper.web.uploads import Uploads
 from innkeeper.wire.error_body import error_body
 from innkeeper.wire.json_text import encode
@@ -59,14 +59,14 @@ class App:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        scope = plain_scope(scope)
+        scope = normalize_scope(scope)
         path = scope["path"]
         if is_stream(path):
             await self._streams(scope, receive, send)
         elif path.startswith(API_PREFIXES) and path not in TOKEN_PATHS:
             await self._api(scope, receive, send)
         else:
-            scope["headers"] = plain_cookies(scope["headers"])
+            scope["headers"] = remove_cookies(scope["headers"])
             await self._rest(scope, receive, send)
 
 
@@ -146,7 +146,7 @@ def _error_response(request: Request, fault: Exception, more_info_url: str) -> R
     """Encode an error as a page on the paths of screens, else as JSON."""
     error = fault if isinstance(fault, ApiError) else _error_of(request, fault)
     if is_screen(request):
-        return problem(request, error)
+        return error_page(request, error)
     body = error_body(error, more_info_url, "", {})
     return Response(encode(body), error.status, error.headers, "application/json")
 

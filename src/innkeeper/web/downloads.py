@@ -47,7 +47,7 @@ class Download(Response):
             await response(scope, receive, send)
 
 
-async def stored_file(files: Files, name: str) -> Body:
+async def open_stored_file(files: Files, name: str) -> Body:
     """Open a stored file and return its blocks; raises `NotFound` when it is deleted."""
     try:
         stream = await anyio.to_thread.run_sync(files.open, name)

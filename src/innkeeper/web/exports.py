@@ -16,7 +16,7 @@ from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
-from innkeeper.web.downloads import Download, stored_file
+from innkeeper.web.downloads import Download, open_stored_file
 from innkeeper.web.forms import read_form
 from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.json_text import encode
@@ -65,7 +65,7 @@ class ExportApp:
         name, saved_as = await self._linked_file(request)
         gzipped = name.endswith(".gz")
         media = "application/gzip" if gzipped else "application/vnd.apache.parquet"
-        stored = partial(stored_file, self.files, name)
+        stored = partial(open_stored_file, self.files, name)
         return Download(self.database.limits.downloads, stored, media, saved_as)
 
     async def mapping(self, request: Request) -> Response:

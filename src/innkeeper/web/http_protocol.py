@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from innkeeper.errors import UriTooLong
 from innkeeper.web.browser_security import STRICT, Headers
 from innkeeper.web.connections import CLOSED, Connection, ConnectionLimits, watch_of
-from innkeeper.web.request_head import is_screen_path, single_slashes
+from innkeeper.web.request_head import collapse_slashes, is_screen_path
 from innkeeper.web.single_write import SingleWrite
 from innkeeper.wire.request_target import MAX_PATH_BYTES, check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
@@ -42,7 +42,7 @@ def encode_target(data: bytes, end: int) -> bytes:
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         return data
-    path = single_slashes(match[2].partition(b"?")[0])
+    path = collapse_slashes(match[2].partition(b"?")[0])
     if not is_stream(path.decode("latin-1")):
         return data
     target = match[2]
@@ -73,7 +73,7 @@ def check_target(url: bytes) -> None:
         check_path(path)
         check_query(query)
     except UriTooLong:
-        text = single_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
+        text = collapse_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
         if is_screen_path(text) or (len(path) <= MAX_PATH_BYTES and is_stream(text)):
             return
         raise

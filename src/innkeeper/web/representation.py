@@ -108,7 +108,7 @@ async def _read_children(
     return [by_ref[record["ref"]] for record in records]
 
 
-async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str, Any]:
+async def represent_created(work: Work, call: ResourceRequest, record: Record) -> dict[str, Any]:
     """Encode the resource of a create, with its children as collections where the dialect has them
     (VO-2)."""
     fresh = bool(record.get("fresh"))
@@ -120,7 +120,7 @@ async def created(work: Work, call: ResourceRequest, record: Record) -> dict[str
     return item
 
 
-def links(view: View, records: Iterable[Record], base: str) -> list[dict[str, Any]]:
+def represent_links(view: View, records: Iterable[Record], base: str) -> list[dict[str, Any]]:
     """Encode list items as links, not expanded (L-8)."""
     href = _link_of(view, view.item)
     items = ({"href": href(record, base), "ref": record["ref"]} for record in records)

@@ -13,16 +13,16 @@ _LONG_COOKIES: Final = 8192
 _SLASHES: Final = re.compile(rb"/{2,}")
 
 
-def plain_scope(scope: Scope) -> Scope:
-    """Return the scope of an HTTP request with the path that `single_slashes` returns."""
+def normalize_scope(scope: Scope) -> Scope:
+    """Return the scope of an HTTP request with the path that `collapse_slashes` returns."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if b"//" not in raw:
         return scope
-    path = single_slashes(raw)
+    path = collapse_slashes(raw)
     return {**scope, "raw_path": path, "path": unquote(path.decode("latin-1"))}
 
 
-def single_slashes(raw_path: bytes) -> bytes:
+def collapse_slashes(raw_path: bytes) -> bytes:
     """Remove double slashes that come from a base URL that ends in a slash: `//v2.1/guests` and
     `/v2.1//guests` become `/v2.1/guests`.
 
@@ -34,7 +34,7 @@ def single_slashes(raw_path: bytes) -> bytes:
     return _SLASHES.sub(b"/", base[0]) + raw_path[base.end() :]
 
 
-def plain_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def remove_cookies(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Remove quoted cookies, which Innkeeper never sets, and from a long header the cookies of
     others, each of which costs a step of Python.
 

@@ -21,7 +21,7 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
-from innkeeper.web.downloads import Body, Download, stored_file
+from innkeeper.web.downloads import Body, Download, open_stored_file
 from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.json_text import encode
 
@@ -96,7 +96,7 @@ class Uploads:
         if export["state"] != file_exports.DONE:
             raise NotFound
         name = f"{export['entity']}.{export['format']}{'.gz' if export['compressed'] else ''}"
-        open_file = partial(stored_file, self.files, file_exports.file_name(workspace, ref))
+        open_file = partial(open_stored_file, self.files, file_exports.file_name(workspace, ref))
         return Download(self.database.limits.downloads, open_file, BYTES, name)
 
     async def _log_lines(self, workspace: str, ref: UUID, as_text: bool) -> Body:

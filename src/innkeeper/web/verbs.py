@@ -28,10 +28,10 @@ from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 from innkeeper.web.representation import (
     ResourceRequest,
-    created,
     kinds_of_children,
-    links,
     represent,
+    represent_created,
+    represent_links,
 )
 from innkeeper.web.responses import ApiResponse, Headers, json_response
 from innkeeper.wire import pagination
@@ -109,7 +109,7 @@ async def create(work: Work, call: ResourceRequest) -> ApiResponse:
     changes = decode(call.view, Verb.CREATE, call.body or {}, call.path.get("name"))
     arguments = {**call.refs(), **_query_refs(call), **call.view.options}
     record = await _action(call)(work, changes=changes, **arguments)
-    item = await created(work, call, record)
+    item = await represent_created(work, call, record)
     return json_response(item, 201, [(b"location", item["href"].encode()), *_etag(call, record)])
 
 
@@ -143,7 +143,7 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
         page_request = EVERYTHING
     page = await _action(call)(work, page_request=page_request, **call.refs())
     if view.links and not page_request.expand:
-        items = links(view, page.items, call.base)
+        items = represent_links(view, page.items, call.base)
     else:
         # Where items are links, `true` expands the links, not the children (L-9).
         children = False if view.links and page_request.expand is True else page_request.expand

@@ -137,7 +137,7 @@ async def _form(visit: Visit, row: Record | None, stored: dict[str, Any]) -> Res
     return visit.show(
         "export_form.html",
         row=row,
-        told=fields,
+        fields=fields,
         segments=[("", "Choose one: it was deleted"), *choices] if is_segment_deleted else choices,
         filters=[("", "Nobody else is left out"), *unchanged, *choices],
         groups=_columns(),

@@ -55,7 +55,7 @@ async def find_guests(visit: Visit) -> Response:
     return visit.show(
         "guests.html",
         q=q,
-        wanted=guest_type,
+        chosen_type=guest_type,
         hits=hits,
         everyone=sum(hits.counts.values()),
         rows=[visit.veil(item, Guest) for item in hits.items],
@@ -88,7 +88,7 @@ async def load_guest(visit: Visit) -> tuple[Record, dict[str, Any]]:
     }
 
 
-async def overview(visit: Visit) -> Response:
+async def show_overview(visit: Visit) -> Response:
     """Show totals, the latest orders, contact details and extensions."""
     guest, frame = await load_guest(visit)
     ref = guest["ref"]
@@ -130,7 +130,7 @@ async def _traits(
     return rows
 
 
-async def raw(visit: Visit) -> Response:
+async def show_json(visit: Visit) -> Response:
     """Show the guest as JSON, with its extensions."""
     guest, frame = await load_guest(visit)
     extensions = await _extensions(visit, guest["ref"])
@@ -140,7 +140,7 @@ async def raw(visit: Visit) -> Response:
     return visit.show("guest_json.html", **frame, whole=whole, is_cut=is_cut)
 
 
-async def raw_file(visit: Visit) -> Response:
+async def download_json(visit: Visit) -> Response:
     """Return the whole guest as a JSON file, whose parts are read while it is sent."""
     guest = await guests.fetch(visit.work, visit.ref("guest"))
 
@@ -176,7 +176,7 @@ def _flat(extension: Record) -> Record:
     return {"name": extension["name"], "key": extension["key"], **extension["pairs"]}
 
 
-async def properties(visit: Visit) -> Response:
+async def show_properties(visit: Visit) -> Response:
     """Show every field, identifier and extension; roles that may edit get a form."""
     guest, frame = await load_guest(visit)
     return visit.show(
@@ -242,10 +242,10 @@ def _shares(records: list[Record], name: str) -> list[tuple[str, int, int]]:
 
 PAGES: Final = (
     PageRoute("/guests", find_guests),
-    PageRoute("/guests/{guest}", overview),
-    PageRoute("/guests/{guest}/properties", properties),
-    PageRoute("/guests/{guest}/json", raw),
-    PageRoute("/guests/{guest}/json/file", raw_file),
+    PageRoute("/guests/{guest}", show_overview),
+    PageRoute("/guests/{guest}/properties", show_properties),
+    PageRoute("/guests/{guest}/json", show_json),
+    PageRoute("/guests/{guest}/json/file", download_json),
     PageRoute("/guests/{guest}/access", post=access, post_right=Right.ACCESS, whole=False),
     PageRoute("/guests/{guest}/erase", post=erase, post_right=Right.ERASE),
 )

@@ -127,11 +127,11 @@ async def confirm_merge(visit: Visit) -> Response:
             pair=pair,
             names=_used_fields(pair),
             guest=one,
-            kept=survivor,
+            survivor=survivor,
             version=_version_of(pair),
             differing=[("The guests", choice, "As shown below")],
         )
-    return visit.show("merge_pick.html", guest=one, others=others, asked=visit.query_text("other"))
+    return visit.show("merge_pick.html", guest=one, others=others, text=visit.query_text("other"))
 
 
 async def merge(visit: Visit) -> Response:

@@ -156,13 +156,13 @@ def encoding_of(files: Files, name: str) -> str:
     return "utf-8-sig"
 
 
-def first_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
+def suggest_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
     """Suggest a mapping of the columns by their names and sample rows."""
     parts = suggested_parts(holds, table.columns, table.rows)
     return mapping_of(holds, {**parts, "encoding": encoding})
 
 
-def form_mapping(
+def read_mapping(
     holds: str, table: Sample, form: Mapping[str, Any], first: ColumnMapping
 ) -> ColumnMapping:
     """Read the mapping of the form; raises OperatorError for a target that does not exist."""

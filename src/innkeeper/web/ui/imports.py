@@ -128,7 +128,7 @@ async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Re
         all_columns=len(table.columns),
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
         preview=import_files.preview(holds, table, mapping) if visit.personal else None,
-        tried=dry_run,
+        dry_run=dry_run,
         wrong=wrong,
     )
 
@@ -147,12 +147,12 @@ async def _read_mapping(
     if about["format"] == "csv":
         encoding = await _in_thread(visit, import_files.encoding_of, files, name)
     # A file may have thousands of columns: off the event loop.
-    first = await _in_thread(visit, import_files.first_mapping, holds, table, encoding)
+    first = await _in_thread(visit, import_files.suggest_mapping, holds, table, encoding)
     if "c0" not in visit.form:
         return table, first, ""
     try:
         mapping = await _in_thread(
-            *(visit, import_files.form_mapping, holds, table, visit.form, first)
+            *(visit, import_files.read_mapping, holds, table, visit.form, first)
         )
         return table, mapping, ""
     except OperatorError as error:

@@ -14,7 +14,7 @@ from innkeeper.store.database import Database
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.client_address import client_address
 from innkeeper.web.forms import read_form
-from innkeeper.web.ui.csrf import FORM_COOKIE, csrf_of, form_secret, is_csrf
+from innkeeper.web.ui.csrf import FORM_COOKIE, csrf_token, form_secret, is_csrf_token
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 from innkeeper.web.ui.shell import LOGIN_COOKIE
 
@@ -64,7 +64,7 @@ class LoginPages:
     async def log_in(self, request: Request) -> Response:
         """Check the credentials or the link of the form, and create a login."""
         form = await read_form(request, MOST_BYTES)
-        if not is_csrf(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
+        if not is_csrf_token(form.get("csrf"), read_cookie(request, FORM_COOKIE)):
             return self._page(request, 403, fault="This form is out of date. Try again.")
         link, email, name = (_text(form, field) for field in ("link", "email", "name"))
         attempt = Attempt(
@@ -105,7 +105,7 @@ class LoginPages:
         form = await read_form(request, MOST_BYTES)
         response = RedirectResponse("/login", 303)
         # A form of another site must not log the user out.
-        if not is_csrf(form.get("csrf"), token):
+        if not is_csrf_token(form.get("csrf"), token):
             return response
         async with self._database.control() as work:
             await users.close_login(work, token)
@@ -134,7 +134,7 @@ class LoginPages:
         values = {
             **{"title": title, "button": button, "lead": lead, "asks_person": is_first_account},
             **{"link": link, "next": "", "fault": "", "email": "", "name": ""},
-            **{"csrf": csrf_of(secret), "theme": theme_of(request)},
+            **{"csrf": csrf_token(secret), "theme": theme_of(request)},
         }
         values |= {name: value for name, value in context.items() if name != "owner"}
         response = HTMLResponse(render("login.html", **values), status, HEADERS)

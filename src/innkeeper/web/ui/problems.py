@@ -35,7 +35,7 @@ def is_screen(request: Request) -> bool:
     return "endpoint" not in request.scope and "text/html" in request.headers.get("accept", "")
 
 
-def problem(request: Request, error: ApiError) -> Response:
+def error_page(request: Request, error: ApiError) -> Response:
     """Render the page of an error; redirect from an absorbed guest to its survivor."""
     members = members_of(request)
     workspace = members.get("workspace")
@@ -52,7 +52,7 @@ def problem(request: Request, error: ApiError) -> Response:
     return HTMLResponse(page, error.status, {**error.headers, **HEADERS})
 
 
-def to_login(request: Request) -> Response:
+def redirect_to_login(request: Request) -> Response:
     """Redirect to the login, which leads back to this page afterwards."""
     if "hx-request" in request.headers:
         # htmx requests a part of an open page: the whole page must go to the login.

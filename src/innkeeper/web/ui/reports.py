@@ -75,13 +75,13 @@ async def show(visit: Visit) -> Response:
         400 if fault else 200,
         name=name,
         titles=[(each, TITLES.get(each, worded(each))) for each in _ordered()],
-        found=report,
+        report=report,
         fault=fault,
-        asked={**parameters, "from": report["first_day"], "to": report["last_day"]},
+        parameters={**parameters, "from": report["first_day"], "to": report["last_day"]},
         spans=_spans(report),
         units=UNITS if name in OVER_TIME else (),
         zones=_zones(),
-        drawn=chart,
+        picture=chart,
         csv={key: value for key, value in parameters.items() if value},
     )
 

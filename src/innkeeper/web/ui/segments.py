@@ -104,7 +104,7 @@ async def run_action(visit: Visit) -> Response:
     return visit.go(f"/segments/{name}", "It is paused.")
 
 
-async def why(visit: Visit) -> Response:
+async def show_why(visit: Visit) -> Response:
     """Show why a guest is or is not in a segment."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     guest = ref_of(visit.request.path_params["guest"])
@@ -221,7 +221,7 @@ async def _builder(
         *(visit, draft, catalogue),
         row=row,
         refused=refused,
-        found=preview,
+        preview=preview,
         problems=problems,
         sample=await guest_rows(visit, (preview or {}).get("sample", [])),
         why=guest if verdict else "",
@@ -234,7 +234,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
     stored = None
     if row is not None and visit.is_outdated:
         stored = _veiled(visit, builder.draft_of(row["name"], row["definition"], {}))
-    context = {"refused": None, "problems": [], "sample": [], "found": None, "why": "", **more}
+    context = {"refused": None, "problems": [], "sample": [], "preview": None, "why": "", **more}
     return visit.show(
         "segment_form.html",
         context["refused"].status if context["refused"] else 200,
@@ -244,7 +244,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
         labels=dict(COUNTS),
         total_labels=dict(TOTALS),
         entities={each["name"]: each for each in catalogue["entities"]},
-        at_place=builder.problem_in_form,
+        problem_in_form=builder.problem_in_form,
         words=WORDS,
         counts=COUNTS,
         totals=TOTALS,
@@ -277,6 +277,6 @@ PAGES: Final = (
         whole=False,
         before=check_early,
     ),
-    PageRoute("/segments/{segment}/why/{guest}", why),
+    PageRoute("/segments/{segment}/why/{guest}", show_why),
     PageRoute("/segments/{segment}", show_one, run_action, post_right=Right.SEGMENTS, whole=False),
 )

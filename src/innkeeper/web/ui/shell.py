@@ -27,8 +27,8 @@ from innkeeper.web.base_url import base_url, listening_url
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.forms import read_form
 from innkeeper.web.request_log import members_of
-from innkeeper.web.ui.csrf import csrf_of, is_csrf
-from innkeeper.web.ui.problems import RightMissing, to_login
+from innkeeper.web.ui.csrf import csrf_token, is_csrf_token
+from innkeeper.web.ui.problems import RightMissing, redirect_to_login
 from innkeeper.web.ui.rendering import PageResponse, theme_of
 
 LOGIN_COOKIE: Final = "innkeeper_login"
@@ -263,7 +263,7 @@ class Shell:
                 exists = any(each["name"] == workspace for each in all_workspaces)
                 person = await users.fetch_login(work, token, workspace if exists else None)
             if person is None:
-                return to_login(request)
+                return redirect_to_login(request)
             # A workspace that is not the user's is 404, as one that does not exist.
             if not exists or not person.may_open(workspace):
                 raise NotFound
@@ -282,7 +282,7 @@ class Shell:
                             workspace,
                             all_workspaces,
                             self.settings,
-                            csrf_of(token),
+                            csrf_token(token),
                         ),
                         *(work, self.database, form),
                     )
@@ -335,7 +335,7 @@ class Shell:
         most = self.settings.max_upload_bytes if page.uploads else self.settings.max_body_bytes
         async with self.database.limits.uploads if page.uploads else nullcontext():
             form = await read_form(request, most, upload=page.uploads)
-        if not is_csrf(form.get("csrf"), token):
+        if not is_csrf_token(form.get("csrf"), token):
             raise RightMissing("This form is out of date. Go back and try again.")
         return form
 
