@@ -33,7 +33,6 @@ async def read_settings(
     Raises `Invalid` with `early_problems` and every other problem.
     """
     problems = [*early_problems]
-    fields: dict[str, Any] = {}
     name = body.get("name")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= segments.LONGEST_NAME:
         problems.append(Problem("name", f"size must be between 1 and {segments.LONGEST_NAME}"))
@@ -44,16 +43,9 @@ async def read_settings(
     kind = str(body.get("definitionType", FULL_SYNC)).upper()
     if kind not in (FULL_SYNC, DELTA):
         problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    segment = body.get("segment")
-    fields["segment"] = (
-        None
-        if segment is None
-        else await segments.lock_against_deletion(work, _ref_or_friendly_id(segment))
-    )
-    # An export whose segment was deleted may stay without one; any other needs a segment.
-    was_deleted = segment is None and stored is not None and stored["segment_ref"] is None
-    if fields["segment"] is None and not was_deleted:
-        problems.append(Problem("segment", "there is no such segment"))
+    fields: dict[str, Any] = {
+        "segment": await _lock_segment(work, body.get("segment"), stored, problems)
+    }
     webhook = body.get("webhook")
     if webhook is not None:
         problems += segments.web_address_problems(work, "webhook", webhook)
@@ -68,6 +60,7 @@ async def read_settings(
         problems += invalid.problems
     if problems:
         raise Invalid(*problems)
+    is_signed = webhook or (destination or {}).get("type") == "WEBHOOK"
     return {
         **fields,
         "name": name.strip(),
@@ -77,10 +70,22 @@ async def read_settings(
         "schedule": schedule,
         "destination": None if destination is None else Json(destination),
         "webhook": webhook,
-        "webhook_secret": stored_secrets.new_webhook_secret(work)
-        if webhook or (destination or {}).get("type") == "WEBHOOK"
-        else None,
+        "webhook_secret": stored_secrets.new_webhook_secret(work) if is_signed else None,
     }
+
+
+async def _lock_segment(
+    work: Work, segment: Any, stored: Record | None, problems: list[Problem]
+) -> UUID | None:
+    """Lock the segment of an export against deletion; returns its ref. Adds to `problems`."""
+    ref = None
+    if segment is not None:
+        ref = await segments.lock_against_deletion(work, _ref_or_friendly_id(segment))
+    # An export whose segment was deleted may stay without one; any other needs a segment.
+    was_deleted = segment is None and stored is not None and stored["segment_ref"] is None
+    if ref is None and not was_deleted:
+        problems.append(Problem("segment", "there is no such segment"))
+    return ref
 
 
 def next_time(schedule: str | None, after: datetime) -> datetime | None:

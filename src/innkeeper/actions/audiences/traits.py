@@ -76,9 +76,8 @@ async def put(
 ) -> Record:
     """Create or replace a trait; Live segments that use it are recalculated in the background.
 
-    Raises `Invalid` with `problems` and every other problem; `Conflict` if a segment or an export
-    would become invalid, or if `only_new` is set and the trait exists; `Outdated` if the stored
-    version is not the expected one.
+    Raises `Invalid` with `problems` and all others; `Conflict` if a segment or an export would
+    become invalid, or `only_new` is set and the trait exists; `Outdated` for another version.
     """
     unknown = await find_unknown_events(work, {"filterGroups": [body]})
     problems = [*problems, *(each.moved("definition.filterGroups[0].", "") for each in unknown)]
