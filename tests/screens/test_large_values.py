@@ -48,8 +48,9 @@ def nested(tokens: int) -> list[Any]:
 
 
 def test_s1_an_event_in_quarantine(owner: Person, api: Api) -> None:
-    """586 KB of tokens froze the server for 24 s when the page was opened."""
-    tokens = nested(24_000)
+    """586 KB of tokens froze the server for 24 s when the page was opened; here are nearly as many
+    members as a body may hold."""
+    tokens = nested(22_000)
     assert 500_000 < len(json.dumps(tokens)) < 1_000_000
     Page(api)("VIEW", pos="nowhere", tokens=tokens)
     page = owner.get("/quarantine").text
@@ -60,7 +61,7 @@ def test_s1_an_event_in_quarantine(owner: Person, api: Api) -> None:
 
 
 def test_s1_raw_json(owner: Person, api: Api) -> None:
-    guest = {"guestType": "customer", "lastName": LONG, "subscriptions": [nested(24_000)]}
+    guest = {"guestType": "customer", "lastName": LONG, "subscriptions": [nested(22_000)]}
     ref = made(api.post("/v2.1/guests", json=guest))["ref"]
     page = owner.get(f"/guests/{ref}/json").text
     assert len(page) < LARGEST
