@@ -27,10 +27,9 @@ async def read_settings(
     early_problems: Sequence[Problem],
     stored: Record | None = None,
 ) -> dict[str, Any]:
-    """Read the columns of an export from a request body.
+    """Read the columns of an export; raises `Invalid` with `early_problems` and all others.
 
     `stored` is the export that the body changes; its filter is not checked again if it is the same.
-    Raises `Invalid` with `early_problems` and every other problem.
     """
     problems = [*early_problems]
     name = body.get("name")
@@ -43,9 +42,7 @@ async def read_settings(
     kind = str(body.get("definitionType", FULL_SYNC)).upper()
     if kind not in (FULL_SYNC, DELTA):
         problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    fields: dict[str, Any] = {
-        "segment": await _lock_segment(work, body.get("segment"), stored, problems)
-    }
+    segment = await _lock_segment(work, body.get("segment"), stored, problems)
     webhook = body.get("webhook")
     if webhook is not None:
         problems += segments.web_address_problems(work, "webhook", webhook)
@@ -55,14 +52,15 @@ async def read_settings(
     problems += _destination_problems(work, destination, shape)
     schedule = body.get("schedule")
     try:
-        fields["next_at"] = next_time(None if schedule is None else str(schedule), clock.now())
+        next_at = next_time(None if schedule is None else str(schedule), clock.now())
     except Invalid as invalid:
         problems += invalid.problems
     if problems:
         raise Invalid(*problems)
     is_signed = webhook or (destination or {}).get("type") == "WEBHOOK"
     return {
-        **fields,
+        "segment": segment,
+        "next_at": next_at,
         "name": name.strip(),
         "friendly_id": friendly,
         "definition_type": kind,
