@@ -174,23 +174,23 @@ class Failure:
 
 
 def check_groups(
-    stored: dict[tuple[str, str], dict[str, Any]], sent: list[ExtensionRecord]
+    stored: dict[tuple[str, str], dict[str, Any]], groups: list[ExtensionRecord]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return a guest's extensions after `sent` replaced some; raises `RecordRejected`.
+    """Return a guest's extensions after `groups` replaced some; raises `RecordRejected`.
 
     Attribute names are unique across the extensions `ext` to `ext5` (batch-api.md 7). Extensions
     with other names come from older tenants and may repeat them.
     """
-    after = {**stored, **{(group.name, group.key): group.pairs for group in sent}}
+    after = {**stored, **{(group.name, group.key): group.pairs for group in groups}}
     errors = [
         f"{group.name}: a maximum of {MAX_PAIRS} key-value pairs is allowed"
-        for group in sent
+        for group in groups
         if len(group.pairs) > MAX_PAIRS
     ]
     if len(after) > MAX_EXTENSIONS:
         errors.append(f"extensions: a maximum of {MAX_EXTENSIONS} data extensions is allowed")
     holders: dict[str, tuple[str, str]] = {}
-    named = {(group.name, group.key) for group in sent}
+    named = {(group.name, group.key) for group in groups}
     for where, pairs in after.items():
         if where[0] not in EXTENSION_NAMES:
             continue

@@ -84,10 +84,10 @@ def identified(guest: Record, person: Record) -> Changes:
     return changes | _more_identifiers(guest, person)
 
 
-def upserted(guest: Record, sent: Changes) -> Changes:
+def upserted(guest: Record, incoming: Changes) -> Changes:
     """Return the changes of a batch record: fields are replaced, null clears, identifiers are
     united (batch-api.md 6 and 11); empty if the guest has all values already."""
-    changes = mirror_email(sent)
+    changes = mirror_email(incoming)
     for name in ("first_seen", "last_seen"):
         if name in changes:
             changes = {**changes, name: instant(changes[name])}
@@ -98,10 +98,10 @@ def upserted(guest: Record, sent: Changes) -> Changes:
     return changes
 
 
-def _united(guest: Record, sent: Sequence[Record]) -> list[Record]:
-    """Return the stored and new identifiers; an expiry date in `sent` replaces the stored one."""
+def _united(guest: Record, incoming: Sequence[Record]) -> list[Record]:
+    """Return stored and new identifiers; a new expiry date replaces the stored one."""
     united = {(one["provider"], one["id"]): one for one in guest.get("identifiers") or ()}
-    for one in sent:
+    for one in incoming:
         pair = (one["provider"], one["id"])
         if pair not in united or "expiryDate" in one:
             united[pair] = one

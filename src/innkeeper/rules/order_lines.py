@@ -37,17 +37,17 @@ def line_of(
     return Line(members, {name: pairs for name, pairs in extensions.items() if pairs})
 
 
-def match_lines(stored: Sequence[Line], sent: Sequence[Line]) -> list[int | None]:
-    """Return, for each line in `sent`, the position of its stored item, or None for a new one.
+def match_lines(stored: Sequence[Line], lines: Sequence[Line]) -> list[int | None]:
+    """Return, for each line in `lines`, the position of its stored item, or None for a new one.
 
     Completely equal items are matched first, so that lines of one referenceId keep their items in
     any order. Takes linear time.
     """
-    matches: list[int | None] = [None] * len(sent)
+    matches: list[int | None] = [None] * len(lines)
     matched: set[int] = set()
     for key in (_whole, _reference, _members):
         free = _positions(stored, matched, key)
-        for index, line in enumerate(sent):
+        for index, line in enumerate(lines):
             queue = free.get(key(line)) if matches[index] is None else None
             if queue:
                 position = queue.popleft()

@@ -42,15 +42,15 @@ def without_fixed(stored: Record, changes: Changes) -> Changes:
     return {name: value for name, value in changes.items() if name not in fixed}
 
 
-def replacement(stored: Record, changes: Changes, kept: Mapping[str, Show]) -> Changes:
+def replacement(stored: Record, changes: Changes, visible: Mapping[str, Show]) -> Changes:
     """Return `changes` with every other stored field cleared (O-5).
 
-    `kept`: field -> function that shows it to the caller. A field keeps its stored value if the
+    `visible`: field -> function that shows it to the caller. A field keeps its stored value if the
     sent value looks the same to the caller, so a caller who cannot see a field cannot clear it
     (N-17, N-22).
     """
     whole: Changes = {**dict.fromkeys(stored), **changes}
-    for name, show in kept.items():
+    for name, show in visible.items():
         if show(whole.get(name)) == show(stored.get(name)):
             whole.pop(name, None)
     return whole
