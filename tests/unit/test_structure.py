@@ -21,7 +21,7 @@ REFUSED = frozenset(
     }
 )
 """Participles used as nouns, and metaphors: a name says what a thing is."""
-REFUSED_LEFT = 773
+REFUSED_LEFT = 30
 CAMEL_CASE_LEFT = 36
 """Wire names in `actions`, which is to know snake_case alone."""
 QUERIES_IN_WEB = frozenset({"health.ping", "quarantine.discard"})

@@ -134,8 +134,8 @@ async def show_json(visit: Visit) -> Response:
     """Show the guest as JSON, with its extensions."""
     guest, frame = await load_guest(visit)
     extensions = await _extensions(visit, guest["ref"])
-    shown = [_flat(each) for each in extensions.items]
-    whole = {**_named(frame["guest"]), "extensions": shown}
+    rows = [_flat(each) for each in extensions.items]
+    whole = {**_named(frame["guest"]), "extensions": rows}
     is_cut = bounded.is_cut(whole) or extensions.total > len(extensions.items)
     return visit.show("guest_json.html", **frame, whole=whole, is_cut=is_cut)
 

@@ -18,7 +18,7 @@ from typing import Final
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-_BREAK: Final = re.compile(r"[ \t]*\n\s*")
+_BREAK: Final = re.compile(r"\n\s*")
 
 
 class LineBreaks(Extension):
@@ -35,9 +35,9 @@ class LineBreaks(Extension):
 
 def join_lines(html: str) -> str:
     """Join the lines of a piece of HTML that begins and ends at a statement or an expression."""
-    first, *others = _BREAK.split(html)
-    line = first
+    line, *others = _BREAK.split(html)
     for other in others:
+        line = line.rstrip(" \t")
         line += other if _is_silent(line, other) else f" {other}"
     return line
 
