@@ -272,3 +272,23 @@ def test_s2_bodies_of_very_many_members_are_refused(api: Api) -> None:
     text = ",:[{" * 7_000
     prose = {"name": "ext", **{f"text{n}": text for n in range(30)}}
     made(api.post(path, content=json.dumps(prose), headers=JSON))
+
+
+def test_s2_large_results_are_read_beside_the_event_loop(api: Api, site: Site) -> None:
+    """S2: a page of large guests is parsed and written in the thread; a small one is not."""
+    text = "x" * 180_000
+    for number in range(4):
+        guest = api.guest(email=f"guest{number}@example.com")
+        with psycopg.connect(site.dsn, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE ws_live.guests SET body = body || jsonb_build_object('city', %s::text) "
+                "WHERE ref = %s",
+                [text, guest["ref"]],
+            )
+    before = large()
+    page = api.get("/v2.1/guests", params={"limit": 2, "expand": "true"})
+    assert len(page.json()["items"]) == 2
+    assert large() == before
+    page = api.get("/v2.1/guests", params={"limit": 100, "expand": "true"})
+    assert [one["city"] for one in page.json()["items"]] == [text] * 4
+    assert large() == before + 1

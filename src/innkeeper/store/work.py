@@ -99,6 +99,14 @@ class Lender(Protocol):
     async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None: ...
 
 
+_JSON_TYPES: Final = frozenset({114, 3802})
+"""OIDs of json and jsonb."""
+
+
+class LargeResult(Exception):
+    """The JSON of a result is too large for the event loop: run the request in another thread."""
+
+
 class Work:
     """Named queries on one connection, each in a transaction of its own unless one is open.
 
@@ -113,6 +121,7 @@ class Work:
         "_stamped",
         "actor",
         "connection",
+        "json_bytes_max",
         "session_held",
         "settings",
         "workspace",
@@ -131,6 +140,8 @@ class Work:
         self.settings = lender.settings
         self.actor = actor
         """Who asks, for ledgers and audit: a client key, a user, a job."""
+        self.json_bytes_max: int | None = None
+        """Most bytes of JSON in one result; more raises `LargeResult`. None: no limit."""
         self.session_held = 0
         """How many locks of this connection's session are held, which would stay with it."""
         self._queries = queries
@@ -216,6 +227,7 @@ class Work:
             cursor = await self.connection.reused_cursor.execute(
                 self._queries.text(query, **parts), params
             )
+            self._check_size(cursor)
             return await cursor.fetchone()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -228,9 +240,23 @@ class Work:
             cursor = await self.connection.reused_cursor.execute(
                 self._queries.text(query, **parts), params
             )
+            self._check_size(cursor)
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
+
+    def _check_size(self, cursor: psycopg.AsyncCursor[DictRow]) -> None:
+        """Raise `LargeResult` for more JSON than `json_bytes_max`, before any of it is parsed."""
+        result = cursor.pgresult
+        if self.json_bytes_max is None or result is None:
+            return
+        columns = [at for at in range(result.nfields) if result.ftype(at) in _JSON_TYPES]
+        size = 0
+        for column in columns:
+            for row in range(result.ntuples):
+                size += len(result.get_value(row, column) or b"")
+        if size > self.json_bytes_max:
+            raise LargeResult(size)
 
     async def run(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any

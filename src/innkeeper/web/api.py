@@ -22,12 +22,12 @@ from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.limiter import KeyedLocks
 from innkeeper.store.memory import clear_frames
-from innkeeper.store.work import Work
+from innkeeper.store.work import LargeResult, Work
 from innkeeper.web.auth import Caller, Keyring
 from innkeeper.web.base_url import base_url
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
-from innkeeper.web.large_bodies import LargeBodies, is_large
+from innkeeper.web.large_bodies import LARGE_RESULT_BYTES, LargeBodies, is_large
 from innkeeper.web.observability import CORRELATION, REPLAYED, correlation_id, log_request, observe
 from innkeeper.web.rate_limit import Throttle
 from innkeeper.web.request_body import ClientDisconnected, json_object, read_body
@@ -137,7 +137,11 @@ class Api:
         if route.takes_body:
             raw = await read_body(receive, headers, self._settings.max_body_bytes)
         if not is_large(raw):
-            return await self._perform(self._database, request, caller, route, parameters, raw)
+            try:
+                return await self._perform(self._database, request, caller, route, parameters, raw)
+            except LargeResult:
+                # Only reads are limited, so nothing was written.
+                pass
         return await self._large.run(
             lambda database: self._perform(database, request, caller, route, parameters, raw)
         )
@@ -179,9 +183,12 @@ class Api:
     ) -> ApiResponse:
         """Run an operation in one unit of work, again after a conflict between transactions."""
         key = request.headers.get(b"idempotency-key") if takes_key else None
+        is_limited = database is self._database and request.method in ("GET", "HEAD")
 
         async def run_once() -> ApiResponse:
             async with database.work(caller.workspace, caller.actor) as work:
+                if is_limited:
+                    work.json_bytes_max = LARGE_RESULT_BYTES
                 if key is None:
                     return await operation(work)
                 return await self._run_idempotent(work, request, caller, operation, key, raw)

@@ -23,10 +23,12 @@ MANY_MARKS: Final = 2_000
 """Most marks of JSON, about two for each member, of a body over 4 KB on the event loop."""
 _COUNTED_BYTES: Final = 4 * 1024
 """Largest body that runs on the event loop however many marks it has."""
+LARGE_RESULT_BYTES: Final = 512 * 1024
+"""Most JSON of one result of the database that a read parses on the event loop."""
 MAX_RUNNING: Final = 2
 MAX_PENDING: Final = 64
 _JOIN_SECONDS: Final = 5.0
-LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with bodies over 32 KB.")
+LARGE: Final = Counter("innkeeper_large_bodies_total", "Requests with large bodies or results.")
 
 Result = TypeVar("Result")
 
