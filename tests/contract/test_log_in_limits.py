@@ -134,7 +134,7 @@ def test_s3_one_address_tries_twenty_times_whatever_the_account(site: Site, emai
     network = where["x-forwarded-for"].removesuffix("1") + "/64"
 
     async def count_eighteen(work: Work) -> None:
-        budget, _ = Attempt("", "", network).budgets(is_known_browser=False)
+        budget, _ = Attempt("", "", network).budgets(is_familiar=False)
         for _ in range(18):
             given = {"budget": budget.digest, "window": budget.window, "now": clock.now()}
             await work.one("users.count_attempt", **given)

@@ -77,9 +77,9 @@ def encode_job(job: Job) -> bytes:
     return msgspec.json.encode(job, enc_hook=str)
 
 
-def decode_job(sent: bytes) -> Job:
+def decode_job(encoded: bytes) -> Job:
     """What `encode_job` made JSON of."""
-    return msgspec.json.decode(sent, type=Job, dec_hook=lambda kind, value: kind(value))
+    return msgspec.json.decode(encoded, type=Job, dec_hook=lambda kind, value: kind(value))
 
 
 class Outcome(msgspec.Struct):

@@ -33,10 +33,10 @@ def of_node(node: "exp.Expr", text: str) -> Place | None:
 
 def of_parse_error(error: Exception, text: str) -> Place:
     """Where SQLGlot stopped reading: at a word, or in what is never closed."""
-    told = (getattr(error, "errors", None) or [{}])[0]
-    if told.get("line"):
-        word = str(told.get("highlight") or " ").rpartition("\n")[2]
-        return int(told["line"]), max(1, int(told["col"]) - len(word) + 1)
+    fault = (getattr(error, "errors", None) or [{}])[0]
+    if fault.get("line"):
+        word = str(fault.get("highlight") or " ").rpartition("\n")[2]
+        return int(fault["line"]), max(1, int(fault["col"]) - len(word) + 1)
     missing = _MISSING.search(str(error.__cause__))
     return of_offset(text, int(missing[1]) if missing else len(text))
 
@@ -46,18 +46,18 @@ def of_pointer(message: str, text: str, lines_before: int) -> Place | None:
 
     The message shows a part of the line, cut at either end with dots.
     """
-    shown_lines = message.split("\n")
-    pairs = itertools.pairwise(shown_lines)
+    message_lines = message.split("\n")
+    pairs = itertools.pairwise(message_lines)
     marked = ((_LINE_LENGTH_MAX.fullmatch(one), below) for one, below in pairs if "^" in below)
     pointed, below = next((pair for pair in marked if pair[0] is not None), (None, ""))
     if pointed is None:
         return None
-    number, shown, blanks = int(pointed[1]) - lines_before, pointed[2], below.index("^")
+    number, excerpt, blanks = int(pointed[1]) - lines_before, pointed[2], below.index("^")
     lines = text.splitlines()
     if not 0 < number <= len(lines):
         return None
     offset = blanks - len(f"LINE {pointed[1]}: ")
-    if shown.startswith("..."):
-        shown, offset = shown[3:], offset - 3
-    found = lines[number - 1].find(shown.removesuffix("..."))
-    return (number, found + offset + 1) if found >= 0 and offset >= 0 else None
+    if excerpt.startswith("..."):
+        excerpt, offset = excerpt[3:], offset - 3
+    start = lines[number - 1].find(excerpt.removesuffix("..."))
+    return (number, start + offset + 1) if start >= 0 and offset >= 0 else None

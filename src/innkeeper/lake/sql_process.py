@@ -115,8 +115,8 @@ async def run_job(job: Job, seconds: float) -> Outcome:
         env=environment(is_local=job.lake is None or job.lake.location.is_local),
     )
     try:
-        sent = process.communicate(encode_job(job))
-        output, _ = await asyncio.wait_for(sent, seconds)
+        exchange = process.communicate(encode_job(job))
+        output, _ = await asyncio.wait_for(exchange, seconds)
     except TimeoutError:
         return Outcome(exceeded="time")
     finally:

@@ -61,7 +61,7 @@ def _type_of(kind: Kind) -> str | None:
     """The type of a declared field's column; None for what has a table of its own or no shape."""
     if isinstance(kind, ListOf):
         return None if isinstance(kind.element, ObjectOf | Opaque) else TEXTS
-    return next((named for known, named in _TYPES.items() if isinstance(kind, known)), TEXT)
+    return next((named for declared, named in _TYPES.items() if isinstance(kind, declared)), TEXT)
 
 
 _TYPES: Final[dict[type[Kind], str | None]] = {

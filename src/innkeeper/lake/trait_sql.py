@@ -28,10 +28,10 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
     }
     if trait.function == "sum":
         column = summand("t", trait.column)
-    found: exp.Expr = function[trait.function](this=column)
+    aggregate: exp.Expr = function[trait.function](this=column)
     if trait.function in ("sum", "average"):
-        found = exp.func("round", found, exp.Literal.number(6))
-    rows = _rows(trait).select(exp.alias_(found, value)).group_by("t.guest_ref")
+        aggregate = exp.func("round", aggregate, exp.Literal.number(6))
+    rows = _rows(trait).select(exp.alias_(aggregate, value)).group_by("t.guest_ref")
     if trait.function not in ("count", "sum") or not every:
         return rows
     number = exp.func("coalesce", exp.column(value, "v"), exp.Literal.number(0))
@@ -42,11 +42,11 @@ def trait_values(trait: Trait, *, every: bool = True) -> exp.Select:
 def _scored(trait: Trait) -> exp.Select:
     """A score among everyone who bought, in the trait's currency if it has one."""
     where = "core_currency_code = :currency" if trait.currency else "true"
-    found: Any = parse_one(scored(where, trait.column), dialect="duckdb")
+    scores: Any = parse_one(scored(where, trait.column), dialect="duckdb")
     if trait.currency:
-        found = exp.replace_placeholders(found, currency=trait.currency)
+        scores = exp.replace_placeholders(scores, currency=trait.currency)
     score = exp.alias_(exp.column(trait.column), "value")
-    return exp.select("guest_ref", score).from_(found.subquery("scored"))
+    return exp.select("guest_ref", score).from_(scores.subquery("scored"))
 
 
 def _rows(trait: Trait) -> exp.Select:
@@ -86,16 +86,16 @@ def _picked(trait: Trait) -> exp.Select:
 
 def spread(values: exp.Query, kind: str) -> exp.Select:
     """(guests with a value), of numbers (guests, least, average, greatest) of a trait's values."""
-    found = exp.select(exp.func("count", exp.column("value"))).from_(values.subquery("v"))
+    select = exp.select(exp.func("count", exp.column("value"))).from_(values.subquery("v"))
     if kind != NUMBER:
-        return found
+        return select
     average = exp.func("round", exp.Avg(this=exp.column("value")), exp.Literal.number(2))
-    return found.select(
+    return select.select(
         exp.Min(this=exp.column("value")), average, exp.Max(this=exp.column("value"))
     )
 
 
 def extremes(values: exp.Query, most: int) -> exp.Select:
     """(guest_ref, value) of the guests with the greatest values."""
-    found = exp.select("guest_ref", "value").from_(values.subquery("v"))
-    return found.where("value IS NOT NULL").order_by("value DESC", "guest_ref").limit(most)
+    select = exp.select("guest_ref", "value").from_(values.subquery("v"))
+    return select.where("value IS NOT NULL").order_by("value DESC", "guest_ref").limit(most)

@@ -76,9 +76,9 @@ def _send(pid: int, what: signal.Signals) -> None:
         return
 
 
-def _has_ended(is_stopped: Callable[[], bool], patience_seconds: float) -> bool:
+def _has_ended(has_ended: Callable[[], bool], patience_seconds: float) -> bool:
     deadline = time.monotonic() + patience_seconds
-    while not is_stopped():
+    while not has_ended():
         if time.monotonic() > deadline:
             return False
         time.sleep(_PAUSE_SECONDS)

@@ -89,7 +89,7 @@ def replaced(view: View, field: Field) -> bool:
 
 def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: list[Problem]) -> None:
     """What no document lists goes into one field (VU-4)."""
-    declared = _known_members(view)
+    declared = _declared_members(view)
     try:
         rest = opaque({name: value for name, value in body.items() if name not in declared})
     except ValueRefused as refused:
@@ -100,7 +100,7 @@ def _read_rest(view: View, body: dict[str, Any], changes: Changes, problems: lis
 
 
 @cache
-def _known_members(view: View) -> frozenset[str]:
+def _declared_members(view: View) -> frozenset[str]:
     spelt = (wire_name(view, name) for name in view.resource.fields)
     return frozenset({"href", *spelt, *view.parents, *view.children, *view.add, *view.linked})
 

@@ -58,7 +58,7 @@ def check_names(route: Route, request: EndpointRequest) -> bytes:
 def _ignored(route: Operation, request: EndpointRequest) -> list[str]:
     view, body, ignored = route.view(request.compatibility), request.body, list[str]()
     if body and not view.open_ended and not isinstance(view, PairsView):
-        declared, parts = _known_names(view)
+        declared, parts = _declared_names(view)
         if not declared.issuperset(body):
             ignored += islice((name for name in body if name not in declared), MOST_NAMES)
         for name, members, many in parts:
@@ -95,7 +95,7 @@ def _header(names: Iterable[str]) -> bytes:
 
 
 @cache
-def _known_names(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
+def _declared_names(view: View) -> tuple[frozenset[str], list[tuple[str, frozenset[str], bool]]]:
     """Members of a body that mean something, or that the server owns or links; and those of them
     that hold objects, with the members of these and whether they are many."""
     fields = {

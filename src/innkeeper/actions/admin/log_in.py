@@ -78,11 +78,11 @@ class Attempt:
     address: str
     browser: str = ""
 
-    def budgets(self, *, is_known_browser: bool) -> Sequence[Budget]:
+    def budgets(self, *, is_familiar: bool) -> Sequence[Budget]:
         """Return the budgets of this attempt, always in the same order: no deadlocks."""
         day, hour = timedelta(days=1), timedelta(hours=1)
         email = users.normal_email(self.email)
-        if is_known_browser:
+        if is_familiar:
             return (Budget(users.digest_of(f"browser {self.browser} {email}"), 5, day),)
         return (
             Budget(users.digest_of(f"address {self.address}"), 20, hour, shared=True),
@@ -109,10 +109,10 @@ async def log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
 async def _log_in(lend: Lend, limits: Limits, attempt: Attempt) -> LoggedIn:
     """Open a login without recording refused attempts."""
     async with lend() as work:
-        is_known = await _is_known_browser(work, attempt)
-        budgets = attempt.budgets(is_known_browser=is_known)
+        is_familiar = await _is_familiar_browser(work, attempt)
+        budgets = attempt.budgets(is_familiar=is_familiar)
         await _check_locks(work, budgets)
-    async with limits.account_log_ins if is_known else limits.log_ins:
+    async with limits.account_log_ins if is_familiar else limits.log_ins:
         async with lend() as work:
             row = await _count_attempt(work, attempt, budgets)
         stored = (row and row["password_hash"]) or _NOBODY
@@ -148,7 +148,7 @@ async def log_in_by_link(
         return await _open_login(work, user, attempt)
 
 
-async def _is_known_browser(work: Work, attempt: Attempt) -> bool:
+async def _is_familiar_browser(work: Work, attempt: Attempt) -> bool:
     """Whether this user has logged in with this browser within `BROWSER_LIFE`."""
     row = await _find_browser(work, attempt)
     return bool(row and row["theirs"])

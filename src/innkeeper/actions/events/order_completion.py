@@ -68,8 +68,8 @@ async def complete(work: Work, record: IncomingRecord, change: Completion) -> No
     await _remove_items(work, order, change)
     lines = [ItemRecord(event_orders.item_of(line)) for line in change.after.lines.values()]
     items = await purchases.put_items(work, order, lines)
-    is_known = not any(each.decides_price for each in pending)
-    await _fill_in(work, order, change, is_known=is_known)
+    is_complete = not any(each.decides_price for each in pending)
+    await _fill_in(work, order, change, is_complete=is_complete)
     flags = set()
     if all(each.is_part for each in pending):
         flags.add(INCOMPLETE)
@@ -93,11 +93,11 @@ async def _remove_items(work: Work, order: Record, change: Completion) -> None:
             await order_items.delete(work, stored[position]["ref"])
 
 
-async def _fill_in(work: Work, order: Record, change: Completion, *, is_known: bool) -> None:
+async def _fill_in(work: Work, order: Record, change: Completion, *, is_complete: bool) -> None:
     """Set price, currency and payment type of an order that are missing; `is_known`: the price."""
     changes: Changes = {}
     bought = change.after
-    if is_known and order.get("price") in (None, change.before.price):
+    if is_complete and order.get("price") in (None, change.before.price):
         changes = {"price": bought.price, "currency_code": bought.currency}
     if order.get("payment_type") is None:
         changes["payment_type"] = bought.payment

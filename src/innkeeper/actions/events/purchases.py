@@ -46,7 +46,7 @@ async def apply_order_event(work: Work, record: IncomingRecord, cart: carts.Cart
 
 async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurchase) -> None:
     missing = await incomplete_orders.find_missing(work, record)
-    priced = _priced(record, bought, is_known=not any(one.decides_price for one in missing))
+    priced = _priced(record, bought, is_complete=not any(one.decides_price for one in missing))
     changes: Changes = {
         "reference_id": record.meaning["reference_id"],
         "ordered_at": iso(record.mark.at),
@@ -67,11 +67,11 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
     await incomplete_orders.link(work, record, order["ref"], missing)
 
 
-def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_known: bool) -> Changes:
+def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_complete: bool) -> Changes:
     """Return price and currency of an order; without the price if it is not known."""
     about = record.joined[-1].about if record.joined else {}
     currency = bought.currency or defaults(record.message, about).get("currency")
-    return {"currency_code": currency} | ({"price": bought.price} if is_known else {})
+    return {"currency_code": currency} | ({"price": bought.price} if is_complete else {})
 
 
 async def put_consumers(

@@ -287,7 +287,7 @@ def _run(row: Record) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    def told(decided: Decided) -> dict[str, Any]:
+    def represent_decision(decided: Decided) -> dict[str, Any]:
         value = decided.value
         value = [str(each) for each in value] if isinstance(value, list) else _plain(value)
         return {"holds": decided.holds, "what": decided.what, "value": value}
@@ -295,7 +295,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "member": verdict.member,
         "groups": [
-            {**told(group), "rules": [told(rule) for rule in rules]}
+            {**represent_decision(group), "rules": [represent_decision(rule) for rule in rules]}
             for group, rules in verdict.groups
         ],
     }

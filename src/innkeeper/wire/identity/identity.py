@@ -218,13 +218,15 @@ def _guards(book: IdentityRules, request: EndpointRequest) -> EndpointResponse:
 
 async def replace_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Put another list of rules in force."""
-    wanted = _rules_sent(request, is_needed=True) or []
+    wanted = _requested_rules(request, is_needed=True) or []
     async with work.transaction():
         await rule_settings.replace_rules(work, wanted, request.expected)
         return _rules(await rule_settings.read_rules(work))
 
 
-def _rules_sent(request: EndpointRequest, *, is_needed: bool = False) -> list[IdentityRule] | None:
+def _requested_rules(
+    request: EndpointRequest, *, is_needed: bool = False
+) -> list[IdentityRule] | None:
     """The rules of a body, whose unknown members `read_rules` names too, and of a query none."""
     try:
         rules = read_rules(_body(request), is_needed=is_needed)
@@ -249,7 +251,7 @@ async def reorder_rules(work: Work, request: EndpointRequest) -> EndpointRespons
 
 async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
     """What the rules sent, or those in force, would merge; changes nothing."""
-    result = await rule_changes.preview(work, _rules_sent(request))
+    result = await rule_changes.preview(work, _requested_rules(request))
     guests = result.pop("guests")
     out = {"guests": guests, **represent(result, request)}
     return EndpointResponse(out)
@@ -257,7 +259,7 @@ async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def apply(work: Work, request: EndpointRequest) -> EndpointResponse:
     """202 with the job that indexes and merges existing guests."""
-    job = await rule_settings.apply_rules(work, _rules_sent(request), request.expected)
+    job = await rule_settings.apply_rules(work, _requested_rules(request), request.expected)
     location = f"{request.base}{OWN}/identity/jobs/{job['ref']}"
     return EndpointResponse({"href": location, **represent(job, request)}, 202, location)
 
