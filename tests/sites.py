@@ -51,7 +51,7 @@ class Site:
         """What an operator does from a process of his own."""
 
         async def run() -> Any:
-            database = Database(self.dsn, pool_size=1)
+            database = Database(self.dsn, pool_size=1, settings=self.settings)
             await database.open()
             try:
                 async with database.control("test") as work:
