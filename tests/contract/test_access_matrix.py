@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 from batching import declared, packed, upsert
 from calling import Api, made
 from sites import Site
 from starlette.routing import Route
 from streams import Page
 
-from innkeeper.actions.admin import keys
+from innkeeper.actions.admin import keys, oauth
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
@@ -122,14 +123,18 @@ def own_refs(api: Api) -> dict[str, str]:
 
 
 def test_s7_every_route_with_refs_of_another_workspace(api: Api, stranger: Api, site: Site) -> None:
-    """S7: a key with every scope of another workspace: nothing is found, told or changed."""
+    """S7: a key with every scope of another workspace, and an OAuth client: nothing is shown or
+    changed."""
     refs = own_refs(api)
     key = site.control(lambda work: keys.create(work, "other", scopes=EVERY_SCOPE))
     before = {path: api.get(path).text for path in own_paths(refs)}
-    with Api(site.url, key.client_key, key.api_token) as foreign:
+    with (
+        Api(site.url, key.client_key, key.api_token) as foreign_key,
+        Api(site.url, headers=bearer_of("other", site)) as foreign_bearer,
+    ):
         for route in routes(DIALECTS):
-            if isinstance(route, Endpoint) and route.bearer:
-                continue
+            is_bearer = isinstance(route, Endpoint) and route.bearer
+            foreign = foreign_bearer if is_bearer else foreign_key
             parameters = set(re.findall(r"\{(\w+)\}", route.path))
             # KeyError: a new kind of thing needs one in `own_refs`.
             path = re.sub(r"\{(\w+)\}", lambda match: refs[match[1]], route.path)
@@ -140,6 +145,15 @@ def test_s7_every_route_with_refs_of_another_workspace(api: Api, stranger: Api, 
             if parameters - NAMED:
                 assert answer.status_code in (400, 404), (route.method, path, answer.text)
     assert {path: api.get(path).text for path in own_paths(refs)} == before
+
+
+def bearer_of(workspace: str, site: Site) -> dict[str, str]:
+    """The header with a token of a new OAuth client of a workspace (AU-6)."""
+    client = site.control(lambda work: oauth.create(work, workspace, "test"))
+    form = {"client_id": client.client_id, "client_secret": client.client_secret}
+    form |= {"grant_type": "client_credentials", "audience": "https://api.sitecorecloud.io"}
+    token = httpx.post(f"{site.url}/oauth/token", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
 
 
 def own_paths(refs: dict[str, str]) -> list[str]:
