@@ -9,15 +9,6 @@ BEGIN
     SELECT 'guest', ref, TG_OP = 'INSERT' FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.guests
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.guests
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.guests
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests();
 
 CREATE FUNCTION {ws}.record_orders() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -25,15 +16,6 @@ BEGIN
     SELECT 'order', ref, TG_OP = 'INSERT' FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.orders
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.orders
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.orders
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders();
 
 CREATE FUNCTION {ws}.record_sessions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -41,15 +23,6 @@ BEGIN
     SELECT 'session', ref, TG_OP = 'INSERT' FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.sessions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_sessions();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.sessions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_sessions();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.sessions
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_sessions();
 
 CREATE FUNCTION {ws}.record_events() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -57,15 +30,6 @@ BEGIN
     SELECT 'event', ref, TG_OP = 'INSERT', at FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.events
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_events();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.events
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_events();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.events
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_events();
 
 -- Parts: the root they belong to, which is not new.
 
@@ -75,15 +39,6 @@ BEGIN
     SELECT DISTINCT 'guest', guest_ref, false FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.guest_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests_of_parts();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.guest_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests_of_parts();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.guest_extensions
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_guests_of_parts();
 
 CREATE FUNCTION {ws}.record_orders_of_parts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -91,33 +46,6 @@ BEGIN
     SELECT DISTINCT 'order', order_ref, false FROM changed;
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.order_items
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.order_items
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.order_items
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.order_contacts
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.order_contacts
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.order_contacts
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.order_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.order_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.order_extensions
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_parts();
 
 CREATE FUNCTION {ws}.record_orders_of_item_extensions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -126,15 +54,35 @@ BEGIN
     WHERE ref IN (SELECT order_item_ref FROM changed);
     RETURN NULL;
 END $$;
-CREATE TRIGGER record_insert AFTER INSERT ON {ws}.order_item_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_item_extensions();
-CREATE TRIGGER record_update AFTER UPDATE ON {ws}.order_item_extensions
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_item_extensions();
-CREATE TRIGGER record_delete AFTER DELETE ON {ws}.order_item_extensions
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT
-    EXECUTE FUNCTION {ws}.record_orders_of_item_extensions();
+
+-- The triggers: of each table three, which all do the same.
+
+DO $$
+DECLARE
+    recorded record;
+BEGIN
+    FOR recorded IN SELECT * FROM (VALUES
+        ('guests', 'record_guests'),
+        ('orders', 'record_orders'),
+        ('sessions', 'record_sessions'),
+        ('events', 'record_events'),
+        ('guest_extensions', 'record_guests_of_parts'),
+        ('order_items', 'record_orders_of_parts'),
+        ('order_contacts', 'record_orders_of_parts'),
+        ('order_extensions', 'record_orders_of_parts'),
+        ('order_item_extensions', 'record_orders_of_item_extensions')
+    ) AS recorded (on_table, by_function), (VALUES
+        ('record_insert', 'INSERT', 'NEW'),
+        ('record_update', 'UPDATE', 'NEW'),
+        ('record_delete', 'DELETE', 'OLD')
+    ) AS written (name, operation, rows) LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER %s ON {ws}.%I REFERENCING %s TABLE AS changed '
+            'FOR EACH STATEMENT EXECUTE FUNCTION {ws}.%I()',
+            recorded.name, recorded.operation, recorded.on_table, recorded.rows, recorded.by_function
+        );
+    END LOOP;
+END $$;
 
 -- What a guest loses changes the guest: of a row that is deleted, or belongs to another guest now,
 -- a flush could not find out whose it was.
