@@ -8,6 +8,8 @@ from process import Innkeeper, Serve
 from waiting import PATIENCE_SECONDS
 
 from innkeeper.web.browser_security import STRICT
+from innkeeper.web.http_protocol import check_target
+from innkeeper.wire.request_target import MAX_PATH_BYTES
 
 LIMIT = 65_536
 
@@ -90,6 +92,10 @@ def test_s1_long_targets(server: Innkeeper) -> None:
         assert said.get("code", said.get("error_code")) == 414, name
     status, _, body = _response(server, b"GET /login?" + b"a&" * 300 + end)
     assert (status, body[:15]) == (414, b"<!doctype html>"), "screens answer with a page"
+    long_path = b"/w/" + b"%41" * 4096
+    status, _, body = _response(server, b"GET " + long_path + end)
+    assert (status, body[:15]) == (414, b"<!doctype html>")
+    assert check_target(long_path) == long_path[: MAX_PATH_BYTES + 1], "no more is decoded"
     status, _, body = _response(
         server, b'GET /v1.2/events?message={"a":"' + b"%41&" * 4096 + b'"}' + end
     )

@@ -62,11 +62,11 @@ class HeadTooLarge(Exception):
     """Raised to stop the parser in the middle of a head that is over the limit."""
 
 
-def check_target(url: bytes) -> None:
-    """Raise `UriTooLong` for a path or query over the limits.
+def check_target(url: bytes) -> bytes:
+    """Return the target to pass on; raises `UriTooLong` for a path or query over the limits.
 
     Not for the stream API, whose query may hold a message and which checks the rest of it itself,
-    nor for screens, which respond with a page.
+    nor for screens, which respond with a page: of a long path they get as much as they refuse.
     """
     path, _, query = url.partition(b"?")
     try:
@@ -74,9 +74,11 @@ def check_target(url: bytes) -> None:
         check_query(query)
     except UriTooLong:
         text = collapse_slashes(path[:MAX_PATH_BYTES]).decode("latin-1")
-        if is_screen_path(text) or (len(path) <= MAX_PATH_BYTES and is_stream(text)):
-            return
-        raise
+        if len(path) > MAX_PATH_BYTES and is_screen_path(text):
+            return path[: MAX_PATH_BYTES + 1]
+        if len(path) > MAX_PATH_BYTES or not (is_screen_path(text) or is_stream(text)):
+            raise
+    return url
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -178,7 +180,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._waiting_since = monotonic()
         self._body_bytes = 0
         try:
-            check_target(self.url)
+            self.url = check_target(self.url)
         except UriTooLong as error:
             self._fault = HTTPStatus.REQUEST_URI_TOO_LONG, error.message
             raise
