@@ -25,7 +25,7 @@ from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.naming import camel
 
 SCHEDULES: Final = (
-    ("", "Only when asked"),
+    ("", "Only on request"),
     (DAILY, "Every day at 00:30 UTC"),
     (WEEKLY, "Every Monday at 00:30 UTC"),
     ("cron", "By a cron line"),

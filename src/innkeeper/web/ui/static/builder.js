@@ -41,7 +41,7 @@ const sendBuilder = async (button) => {
 const rebuild = (button) => {
   lastRebuild = lastRebuild.then(() => sendBuilder(button)).catch(() => {
     const count = document.querySelector("#live .loading + p");
-    if (count) count.textContent = "The count could not be asked; change something to try again.";
+    if (count) count.textContent = "The count failed. Change something to try again.";
   });
 };
 
