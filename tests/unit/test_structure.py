@@ -4,6 +4,7 @@ Where the tree does not hold a rule yet, a list or a count says how far: it only
 """
 
 import ast
+import builtins
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -80,6 +81,24 @@ def test_class_names_are_unique() -> None:
         if isinstance(node, ast.ClassDef)
     )
     assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_docstrings_name_errors_that_exist() -> None:
+    defined = {
+        node.name
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    stale = [
+        f"{path}: {name}"
+        for path, tree in trees().items()
+        for text in constants(tree)
+        for sentence in re.findall(r"\b[Rr]aises? (`[^.;:]*)", text)
+        for name in re.findall(r"`([A-Z][A-Za-z]+)`", sentence)
+        if name not in defined and not hasattr(builtins, name)
+    ]
+    assert stale == []
 
 
 def test_web_names_no_query() -> None:

@@ -64,7 +64,7 @@ class ImportOptions:
     mapping: Path | None
     rejects: Path | None
     again: bool
-    rehearse: bool
+    is_dry_run: bool
     quiet: bool
 
 
@@ -168,8 +168,8 @@ async def _import_file(
         rejects = _rejects(options, name)
         bar = stack.enter_context(_progress(options, name, source))
         try:
-            if options.rehearse:
-                await _rehearse(work, layout, source, rejects, bar, total)
+            if options.is_dry_run:
+                await _dry_run(work, layout, source, rejects, bar, total)
             else:
                 await _apply(work, options, name, layout, source, rejects, bar, total)
         except Unreadable as error:
@@ -209,7 +209,7 @@ async def _apply(
         await _write_rejects(work, done, rejects)
 
 
-async def _rehearse(
+async def _dry_run(
     work: "Work",
     layout: "Layout",
     source: IO[bytes] | Path,

@@ -60,7 +60,7 @@ def clear_frames(error: BaseException) -> None:
     """
     cleared: set[int] = set()
     each: BaseException | None = error
-    # An error may be its own cause: `raise error from told`, where both are one.
+    # An error may be its own cause: `raise error from fault`, where both are one.
     while each is not None and id(each) not in cleared:
         cleared.add(id(each))
         traceback.clear_frames(each.__traceback__)

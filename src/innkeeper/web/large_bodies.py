@@ -1,7 +1,7 @@
-"""Requests with large bodies: they run in a thread of their own, so that others need not wait.
+"""Requests with large bodies, and reads with large results: they run in a thread of their own.
 
 Parsing and checking a megabyte of JSON takes up to a second. The thread has its own event loop and
-database connections, opened for the first large body: its requests take only processor time from
+database connections, opened for the first of these requests, which take only processor time from
 the others.
 """
 

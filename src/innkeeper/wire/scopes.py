@@ -60,7 +60,7 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "fetchFileExport": _READ_PERSONAL,
     # The end of a person's data
     "eraseGuest": frozenset({Scope.DELETE}),
-    # Who is whom: changes of identity rules may merge every guest with another
+    # Identity: changes of identity rules may merge every guest with another
     "createIdentityRule": _CHANGE_RULES,
     "deleteIdentityRule": frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
     "replaceIdentityRules": _CHANGE_RULES,

@@ -33,7 +33,7 @@ def check_names(route: Route, request: EndpointRequest) -> bytes:
     """The value of the header for what is ignored; empty where all is known.
 
     Where the operation is one of ours, raises `Invalid`; if it takes a body, it is left to raise
-    `Asked.problems` with what is wrong with values.
+    `EndpointRequest.problems` with what is wrong with values.
     """
     if isinstance(route, Operation):
         names = _ignored(route, request) if request.query or request.body else None

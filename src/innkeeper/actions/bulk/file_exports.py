@@ -161,7 +161,7 @@ async def set_state(
 
 
 async def postpone(work: Work, export: Record, fault: Exception) -> None:
-    """Store why an export cannot be written now, and raise `Later` to retry it.
+    """Store why an export cannot be written now, and raise `RetryAt` to retry it.
 
     After the last attempt, finish the export as failed instead.
     """

@@ -251,7 +251,7 @@ async def _append_unread(work: Work, event: _Incoming) -> UUID | Browser | None:
 async def _build_record(
     work: Work, event: _Incoming, state: Browser | None = None
 ) -> IncomingRecord:
-    """The event with all that is known of its browser; raises `Misused`, `UnknownBrowser`."""
+    """The event with all that is known of its browser; raises `InvalidEvent`, `UnknownBrowser`."""
     reading, original = event.reading, event.event
     browser = state or await _browser(work, event)
     stream.check_name(reading.type)

@@ -90,7 +90,7 @@ def json_value(text: bytes) -> Any:
 
 
 def json_of(text: bytes) -> dict[str, Any]:
-    """The JSON object of a line; raises `Refused`. A byte order mark is skipped wherever a
+    """The JSON object of a line; raises `RecordRejected`. A byte order mark is skipped wherever a
     file that was appended to has one (batch-api.md 6)."""
     try:
         value = json_value(text.removeprefix(_BOM))
@@ -120,12 +120,12 @@ def _are_text(*values: Any) -> bool:
 
 
 def own_guest(value: dict[str, Any]) -> Operation:
-    """A guest of an import of our own; raises `Refused`."""
+    """A guest of an import of our own; raises `RecordRejected`."""
     return guest(value, plan=OWN_GUEST)
 
 
 def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = GUEST) -> Operation:
-    """A guest to create or change (batch-api.md 7); raises `Refused`."""
+    """A guest to create or change (batch-api.md 7); raises `RecordRejected`."""
     problems: list[Problem] = []
     changes, rest = _members(plan, value, ("extensions",), problems)
     groups = _groups(rest.get("extensions"), _EXTENSION, problems)
@@ -139,7 +139,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
 
 
 def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.OrderWrite:
-    """An order to create or change (batch-api.md 8); raises `Refused`."""
+    """An order to create or change (batch-api.md 8); raises `RecordRejected`."""
     problems: list[Problem] = []
     nested = ("contact", "consumers", "orderItems", "extensions")
     changes, rest = _members(ORDER, value, nested, problems)

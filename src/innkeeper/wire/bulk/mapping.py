@@ -172,7 +172,7 @@ def _capitalised(name: str) -> str:
 
 
 def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
-    """A mapping as it was told; raises OperatorError that names all that is wrong."""
+    """Read a mapping; raises OperatorError that names every problem."""
     unknown = [f"{each.field} {each.reason}" for each in unknown_members(document, MAPPING)]
     faults = ["; ".join(unknown)] if unknown else []
     faults += mapping_faults(holds, document)

@@ -1,4 +1,4 @@
-"""The stream endpoints as data: where they live, for the door and the API description."""
+"""The stream endpoints as data: where they live, for the stream app and the API description."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ class StreamRoute:
     method: str
     path: str
     act: str
-    """What the door does: one of its functions."""
+    """The method of `web.stream.Stream` that performs it."""
     name: str
     summary: str
     edge: bool = False
@@ -264,7 +264,7 @@ STREAM_ROUTES: Final = (
     *_scripts(),
 )
 PREFIXES: Final = ("/v1.2/", "/v1/events/", "/v1/personalize", "/v2/callflows", "/web-flow-libs/")
-"""What the door of streams answers, whether the path exists or not; in lower case."""
+"""Starts of the paths that the stream app answers, whether a path exists or not; in lower case."""
 
 
 def routes_at(path: str) -> tuple[dict[str, StreamRoute], dict[str, str]]:
@@ -290,7 +290,7 @@ _PLAIN: Final[Mapping[str, dict[str, StreamRoute]]] = {
 
 
 def is_stream(path: str) -> bool:
-    """Whether the door of streams answers at a path."""
+    """Whether the stream app answers at a path."""
     return path.lower().startswith(PREFIXES)
 
 
