@@ -123,6 +123,39 @@ def test_the_effective_window_is_echoed(api: Api, query: str, offset: int, limit
     assert page["href"] == f"{api.url}{PATH}?offset={offset}&limit={limit}"
 
 
+OWN_LISTS = (
+    "/v2/batches/inspect",
+    "/innkeeper/v1/imports",
+    "/innkeeper/v1/fileExports",
+    "/innkeeper/v1/merges",
+    "/innkeeper/v1/quarantine",
+    "/innkeeper/v1/identity/jobs",
+    "/innkeeper/v1/identity/guarded",
+)
+
+
+@pytest.mark.parametrize("path", OWN_LISTS)
+def test_every_list_reads_offset_and_limit_by_the_same_rules(api: Api, path: str) -> None:
+    """L-3 to L-6: each list has its own default limit, and no rule of its own."""
+    page = api.get(path, params={"offset": "9223372036854775807", "limit": "101"}).json()
+    assert (page["offset"], page["limit"]) == (9223372036854775807, 100)
+    answer = api.get(path, params={"offset": "9223372036854775808", "limit": "1.0"})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [
+        "offset: must be less than or equal to 9223372036854775807",
+        "limit: must be an integer",
+    ]
+
+
+def test_a_page_after_the_last_row_has_the_total(api: Api) -> None:
+    """L-2: `totalCount` and `last` do not depend on the page."""
+    for _ in range(2):
+        made = api.post("/innkeeper/v1/fileExports", json={"entity": "guests"})
+        assert made.status_code == 201, made.text
+    page = api.get("/innkeeper/v1/fileExports", params={"offset": "5"}).json()
+    assert (page["totalCount"], page["items"]) == (2, [])
+
+
 @pytest.mark.parametrize(
     ("query", "field", "reason"),
     [

@@ -156,6 +156,7 @@ def test_every_report_is_listed_and_answers(api: Api) -> None:
         ("from", "2027-01-01", "must not be after to"),
         ("interval", "hour", "value must be one of day,week,month,year"),
         ("limit", "0", "must be a whole number from 1 to 1000"),
+        ("limit", "0000000019999", "must be a whole number from 1 to 1000"),
         ("format", "xml", "value must be one of json,csv"),
     ],
 )

@@ -28,6 +28,7 @@ from waiting import until
 
 from innkeeper.actions.admin import workspaces
 from innkeeper.actions.bulk import batches
+from innkeeper.actions.paging import PageRequest
 from innkeeper.store.database import Database
 
 LONG = os.environ.get("INNKEEPER_LONG") == "1"
@@ -234,7 +235,7 @@ def sweep(place: Place) -> dict[str, Any]:
                     [2 * batches.SILENCE_LIMIT],
                 )
                 assert await batches.end_interrupted(work) == 1
-                (row,) = (await batches.list_(work, envelopes=False)).items
+                (row,) = (await batches.list_(work, PageRequest(), envelopes=False)).items
                 return row
         finally:
             await database.close()

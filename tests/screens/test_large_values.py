@@ -93,6 +93,11 @@ def test_s1_every_page_of_a_guest(owner: Person, api: Api) -> None:
     assert len(owner.get("/guests?type=all").text) < LARGEST
 
 
+def test_s1_an_offset_of_5000_digits(owner: Person) -> None:
+    """Python refuses to convert so many digits: the list shows its first page."""
+    assert owner.http.get(f"/w/live/guests?offset={'9' * 5000}").status_code == 200
+
+
 def test_s1_a_form_has_whole_values(owner: Person, api: Api) -> None:
     """What a form shows it sends back: nothing of it may be cut."""
     guest = {"guestType": "customer", "lastName": LONG, "street": [LONG, "x"]}

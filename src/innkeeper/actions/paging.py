@@ -10,6 +10,8 @@ from innkeeper.store.work import Work
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 100
 """Items on a page (RL-3); a larger limit is cut to this one (L-5)."""
+MAX_OFFSET: Final = 2**63 - 1
+_NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +44,27 @@ EVERYTHING: Final = PageRequest(limit=2**31 - 1)
 
 async def read_page(
     work: Work,
+    query: str,
     page_request: PageRequest,
-    resource: str,
-    parts: Mapping[str, Sequence[str]],
-    counted: str = "count",
+    *,
+    parts: Mapping[str, Sequence[str]] = _NO_PARTS,
+    total: str = "total",
     **params: Any,
 ) -> Page:
-    """A page through `{resource}.list`, whose rows each hold the number of all.
+    """Return a page of the list `query`, whose rows each have the number of all rows as `total`.
 
-    `counted` is the query of that number; only `count` has the markers of `parts`.
+    A page after the last row reads that number from the first row.
     """
-    rows = await work.all(
-        f"{resource}.list",
-        parts={**parts, "total": [f"{resource}.{counted}"]},
-        limit=page_request.limit,
-        offset=page_request.offset,
-        **params,
-    )
-    if rows:
-        return Page([flat(row) for row in rows], rows[0]["total"])
-    if not page_request.offset:
-        return Page([], 0)
-    # The page lies behind the last row, whose number it must tell all the same.
-    own = {name: part for name, part in parts.items() if name in ("filters", "table")}
-    counting = await work.one(
-        f"{resource}.{counted}", parts=own if counted == "count" else {}, **params
-    )
-    return Page([], counting["total"] if counting else 0)
+    limit, offset = page_request.limit, page_request.offset
+    rows = await work.all(query, parts=parts, limit=limit, offset=offset, **params)
+    counted = rows
+    if offset and not rows:
+        counted = await work.all(query, parts=parts, limit=1, offset=0, **params)
+    return Page([flat(row) for row in rows], counted[0][total] if counted else 0)
 
 
 def flat(row: Record) -> Record:
-    """A row as one record: the members of its body beside its columns."""
-    body: Record = row.pop("body")
+    """A row as one record: the members of its body, if it has one, beside its columns."""
+    body: Record = row.pop("body", {})
     body.update(row)
     return body

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper import __version__
-from innkeeper.actions.paging import DEFAULT_LIMIT
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_OFFSET
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.endpoint import TEXT_PARAMETERS, Endpoint
 from innkeeper.wire.naming import camel
@@ -185,8 +185,8 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
         out.append({"name": name, "in": "query", "schema": schema, "description": text})
 
     if operation.verb is Verb.LIST:
-        largest = 2**63 - 1
-        query("offset", {"type": "integer", "minimum": 0, "maximum": largest}, "Items to skip.")
+        offset = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}
+        query("offset", offset, "Items to skip.")
         query(
             "limit",
             {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},

@@ -1,12 +1,13 @@
 """Lists: reading what page is wanted, and writing the envelope with its links."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
-from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, PageRequest
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.kinds import Day
 from innkeeper.resources.values import ValueRefused, storable
@@ -16,7 +17,6 @@ from innkeeper.wire.views import PairsView, View
 Query = Mapping[str, str]
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
-_MAX_OFFSET: Final = 2**63 - 1
 _LOST_PLUS: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}[\d:.,]{0,13}) (\d{2}(?::?\d{2})?)", re.ASCII
 )
@@ -51,8 +51,7 @@ def parse_query(raw: bytes) -> dict[str, str]:
 def wanted(view: View, query: Query) -> PageRequest:
     """The page that `query` asks for; raises `Invalid` (L-3 to L-6), `NoHit`."""
     problems: list[Problem] = []
-    offset = _whole(query, "offset", 0, 0, _MAX_OFFSET, problems)
-    limit = _whole(query, "limit", DEFAULT_LIMIT, 1, None, problems)
+    window = read_window(query, problems)
     sort = _sort(view, query.get("sort", ""), problems)
     filters = _filters(view, query, problems)
     if view.needs_filter and not filters:
@@ -60,7 +59,7 @@ def wanted(view: View, query: Query) -> PageRequest:
         problems.append(Problem("query", f"either {' or '.join(names)} must be provided"))
     if problems:
         raise Invalid(*problems)
-    page_request = PageRequest(offset, min(limit, MAX_LIMIT), filters, sort, expansion(query))
+    page_request = replace(window, filters=filters, sort=sort, expand=expansion(query))
     for name, value in query.items():
         try:
             if _narrows(view, name):
@@ -77,6 +76,29 @@ def expansion(query: Query) -> bool | frozenset[str]:
     text = query.get("expand", "")
     words = frozenset(filter(None, text.split(",")))
     return True if "true" in words else words - {"false"} or False
+
+
+def page_request_of(
+    query: Query, *, default_limit: int = DEFAULT_LIMIT, max_limit: int = MAX_LIMIT
+) -> PageRequest:
+    """Parse `offset` and `limit` alone; raises `Invalid` (L-3 to L-6)."""
+    problems: list[Problem] = []
+    page_request = read_window(query, problems, default_limit, max_limit)
+    if problems:
+        raise Invalid(*problems)
+    return page_request
+
+
+def read_window(
+    query: Query,
+    problems: list[Problem],
+    default_limit: int = DEFAULT_LIMIT,
+    max_limit: int = MAX_LIMIT,
+) -> PageRequest:
+    """Parse `offset` and `limit`; adds to `problems`. A larger limit is cut to `max_limit`."""
+    offset = _whole(query, "offset", 0, 0, MAX_OFFSET, problems)
+    limit = _whole(query, "limit", default_limit, 1, None, problems)
+    return PageRequest(offset, min(limit, max_limit))
 
 
 def _whole(
@@ -166,29 +188,41 @@ def envelope(
     """A page with its links (L-1, L-2, L-7); `url` is absolute and without a query."""
     parameters = [(name, value) for name, value in query.items() if _narrows(view, name)]
     parameters += [(name, query[name]) for name in ("sort", "expand") if name in query]
-    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
-
-    def link(offset: int) -> str:
-        window = f"offset={offset}&limit={page.limit}"
-        parts = [window, rest] if page_first else [rest, window]
-        return f"{url}?{'&'.join(filter(None, parts))}"
-
-    out: dict[str, Any] = {
-        "href": link(page.offset),
-        "offset": page.offset,
-        "limit": page.limit,
-    }
-    if view.with_total:
-        out["totalCount"] = total
-    out["first"] = {"href": link(0)}
-    out["last"] = {"href": link(max(0, (total - 1) // page.limit * page.limit))}
-    if page.offset + len(items) < total and items:
-        out["next"] = {"href": link(page.offset + page.limit)}
-    if page.offset > 0:
-        out["prev"] = {"href": link(max(0, page.offset - page.limit))}
-    out["items"] = items
+    out = page_body(
+        url, parameters, page, total, items, page_first=page_first, with_total=view.with_total
+    )
     if isinstance(view, PairsView) and view.announces:
         parent, _, _ = url.rpartition("/")
         links = {member: {"href": parent} for member in view.parents}
         return {"name": view.announces, **out, "href": f"{url}/{view.announces}", **links}
     return out
+
+
+def page_body(
+    url: str,
+    parameters: Iterable[tuple[str, str]],
+    page: PageRequest,
+    total: int,
+    items: Sequence[Any],
+    *,
+    page_first: bool = False,
+    with_total: bool = True,
+) -> dict[str, Any]:
+    """Return a page with links, whose query has `parameters` and the page."""
+    rest = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
+
+    def link(offset: int) -> dict[str, str]:
+        window = f"offset={offset}&limit={page.limit}"
+        parts = [window, rest] if page_first else [rest, window]
+        return {"href": f"{url}?{'&'.join(filter(None, parts))}"}
+
+    out: dict[str, Any] = {**link(page.offset), "offset": page.offset, "limit": page.limit}
+    if with_total:
+        out["totalCount"] = total
+    out["first"] = link(0)
+    out["last"] = link(max(0, (total - 1) // page.limit * page.limit))
+    if page.offset + len(items) < total and items:
+        out["next"] = link(page.offset + page.limit)
+    if page.offset > 0:
+        out["prev"] = link(max(0, page.offset - page.limit))
+    return {**out, "items": items}

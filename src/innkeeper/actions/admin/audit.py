@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
-from innkeeper.actions.paging import Page
+from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import AuditedKind, differences
 from innkeeper.rules.identity_keys import digest
@@ -152,25 +152,23 @@ def plain(value: Any) -> Any:
 
 async def list_(
     work: Work,
+    page_request: PageRequest,
     *,
     workspace: str,
     actor: str | None = None,
     action: str | None = None,
     subject: str | None = None,
-    limit: int = 50,
-    offset: int = 0,
 ) -> Page:
     """List a page of the log of a workspace, newest first."""
-    rows = await work.all(
+    return await read_page(
+        work,
         "audit.list",
+        page_request,
         workspace=workspace,
         actor=actor,
         action=action,
         subject_hash=None if subject is None else subject_hash(subject),
-        limit=limit,
-        offset=offset,
     )
-    return Page(rows, rows[0]["total"] if rows else 0)
 
 
 async def list_filter_values(work: Work, workspace: str) -> Record:

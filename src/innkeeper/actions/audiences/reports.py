@@ -137,7 +137,7 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         problems.append(Problem("currency", refused.reason))
         currency = "EUR"
     most = params.get("limit") or "20"
-    if not (most.isascii() and most.isdigit() and 0 < int(most[:9]) <= MOST):
+    if not (most.isascii() and most.isdigit() and len(most) < 10 and 0 < int(most) <= MOST):
         problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
         most = "20"
     steps = [word for word in (params.get("steps") or ",".join(STEPS)).split(",") if word]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from innkeeper.actions.audiences import segments, traits
+from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.lake import engines
 from innkeeper.lake.snapshot import Lake, opened
@@ -34,7 +35,7 @@ MOST_TYPED: Final = 200
 
 
 async def list_members(
-    work: Work, segment: UUID | str, limit: int, offset: int = 0
+    work: Work, segment: UUID | str, page_request: PageRequest
 ) -> tuple[int, list[str]]:
     """Count the guests in a segment now, and list the refs of one page of them, in order."""
     from innkeeper.lake.segment_members import Question, count_members  # noqa: PLC0415
@@ -42,7 +43,7 @@ async def list_members(
     row = await segments.fetch(work, segment)
     question = Question.of(row["definition"], await traits.list_current(work))
     async with opened(work, engines.answering(work.settings, row["definition"])) as lake:
-        return await count_members(lake, question, limit, offset)
+        return await count_members(lake, question, page_request.limit, page_request.offset)
 
 
 async def list_declared_fields(work: Work) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from innkeeper.actions.admin import background
 from innkeeper.actions.bulk import engine
 from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
-from innkeeper.actions.paging import Page
+from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.batch import BatchRecord
@@ -146,13 +146,12 @@ async def fetch(work: Work, batch: UUID) -> Record:
 
 async def list_(
     work: Work,
+    page_request: PageRequest,
     *,
     envelopes: bool = True,
     states: Sequence[str] = (),
     after: datetime | None = None,
     before: datetime | None = None,
-    limit: int = 100,
-    offset: int = 0,
 ) -> Page:
     """Return a page of batches, newest first, within the retention period.
 
@@ -160,17 +159,16 @@ async def list_(
     """
     now = clock.now()
     oldest = now - timedelta(days=work.settings.batch_days)
-    rows = await work.all(
+    return await read_page(
+        work,
         "batches.list",
+        page_request,
         parts=_COLUMNS,
         envelopes=envelopes,
         states=list(states) or None,
         after=max(oldest, after) if after else oldest,
         before=before or now + timedelta(days=1),
-        limit=limit,
-        offset=offset,
     )
-    return Page(rows, rows[0]["total"] if rows else 0)
 
 
 async def receive_file(work: Work, batch: UUID, *, checksum: str, size: int) -> Record:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
-from innkeeper.actions.paging import Page, flat
+from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.audited import FILE_EXPORT
@@ -129,10 +129,9 @@ async def fetch(work: Work, export: UUID) -> Record:
     return row
 
 
-async def list_(work: Work, limit: int = 100, offset: int = 0) -> Page:
+async def list_(work: Work, page_request: PageRequest) -> Page:
     """Return a page of exports, newest first."""
-    rows = await work.all("file_exports.list", limit=limit, offset=offset)
-    return Page(rows, rows[0]["total"] if rows else 0)
+    return await read_page(work, "file_exports.list", page_request)
 
 
 async def set_state(

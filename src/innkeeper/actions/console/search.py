@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from innkeeper.actions.paging import flat
+from innkeeper.actions.paging import PageRequest, flat
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import email_key, identifier_key, reference_key
 from innkeeper.rules.search import Query, cost, read, typo_forms
 from innkeeper.store.work import Work
 
+DEFAULT_PAGE: Final = PageRequest(limit=50)
 MOST: Final = 1000
 """Maximum number of hits that a search reads; with more, the number of hits is a lower bound."""
 
@@ -30,11 +31,10 @@ class Hits:
 async def find_guests(
     work: Work,
     text: str,
+    page_request: PageRequest = DEFAULT_PAGE,
     *,
     guest_type: str | None = None,
     personal: bool = True,
-    limit: int = 50,
-    offset: int = 0,
 ) -> Hits:
     """Find the guests that match a text: the closest match first, then the last seen.
 
@@ -43,7 +43,7 @@ async def find_guests(
     """
     query = read(text)
     if not query.text:
-        return await _list_latest(work, guest_type, limit, offset)
+        return await _list_latest(work, guest_type, page_request)
     hits: dict[UUID, tuple[int, str]] = {}
     is_more = False
     for kind, rows in await _results(work, query, personal):
@@ -62,7 +62,8 @@ async def find_guests(
     ranked = sorted(
         (rank, ref) for ref, rank in best.items() if guest_type is None or rank[2] == guest_type
     )
-    page = [ref for _, ref in ranked[offset : offset + limit]]
+    end = page_request.offset + page_request.limit
+    page = [ref for _, ref in ranked[page_request.offset : end]]
     items = [{**each, "found_by": best[each["ref"]][3]} for each in await list_rows(work, page)]
     return Hits(items, len(ranked), counts, is_more)
 
@@ -79,7 +80,7 @@ async def list_rows(work: Work, refs: Sequence[UUID]) -> list[Record]:
     return [rows[ref] for ref in refs if ref in rows]
 
 
-async def _list_latest(work: Work, guest_type: str | None, limit: int, offset: int) -> Hits:
+async def _list_latest(work: Work, guest_type: str | None, page_request: PageRequest) -> Hits:
     """List a page of all live guests, or of one type, the latest created first."""
     rows = await work.all(
         "search.latest",
@@ -87,8 +88,8 @@ async def _list_latest(work: Work, guest_type: str | None, limit: int, offset: i
             "filters": [] if guest_type is None else ["guests.by_guest_type"],
             "order": ["guests.sort_created_at_desc", "guests.sort_last"],
         },
-        limit=limit,
-        offset=offset,
+        limit=page_request.limit,
+        offset=page_request.offset,
         **({} if guest_type is None else {"guest_type": guest_type}),
     )
     of_type = await counts(work)

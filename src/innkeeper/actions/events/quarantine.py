@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.actions.events.incoming import IncomingRecord
-from innkeeper.actions.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES, QuarantinedEvent
@@ -164,24 +164,11 @@ async def fetch_message(work: Work, ref: UUID) -> str:
 
 
 async def _page(
-    work: Work, query: str, page_request: PageRequest, selection: Selection, **more: int
+    work: Work, query: str, page_request: PageRequest, selection: Selection, **more: Any
 ) -> Page:
     parts = {"filters": selection.filters, "total": ["quarantine.count"]}
-    rows = await work.all(
-        query,
-        parts=parts,
-        limit=page_request.limit,
-        offset=page_request.offset,
-        **selection.params,
-        **more,
-    )
-    if rows:
-        total: int = rows[0]["total"]
-        return Page([_with_kind(row) for row in rows], total)
-    counted = await work.one(
-        "quarantine.count", parts={"filters": selection.filters}, **selection.params
-    )
-    return Page([], counted["total"] if counted else 0)
+    page = await read_page(work, query, page_request, parts=parts, **selection.params, **more)
+    return Page([_with_kind(row) for row in page.items], page.total)
 
 
 async def reasons(work: Work) -> list[Row]:

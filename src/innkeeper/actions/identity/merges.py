@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.actions.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
@@ -168,14 +168,7 @@ async def fetch(work: Work, merge: UUID) -> Record:
 
 async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None) -> Page:
     """Return a page of merges, undone ones too, newest first; only those of `guest` if given."""
-    rows = await work.all(
-        "merges.list", guest=guest, limit=page_request.limit, offset=page_request.offset
-    )
-    total = rows[0]["total"] if rows else 0
-    if not rows and page_request.offset:
-        first = await work.one("merges.list", guest=guest, limit=1, offset=0)
-        total = first["total"] if first else 0
-    return Page(rows, total)
+    return await read_page(work, "merges.list", page_request, guest=guest)
 
 
 async def group_refs(work: Work, guest: UUID) -> list[UUID]:

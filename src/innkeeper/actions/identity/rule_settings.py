@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.identity import rulebook
-from innkeeper.actions.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
@@ -182,8 +182,7 @@ _WIRE_NAMES: Final = {"never": "never", "add_never": "addNever", "remove_never":
 
 async def list_guarded(work: Work, page_request: PageRequest) -> Page:
     """Return a page of evidence that guards blocked, newest first, each with its reason."""
-    rows = await work.all("identity.guarded", limit=page_request.limit, offset=page_request.offset)
-    return Page(rows, rows[0]["total"] if rows else 0)
+    return await read_page(work, "identity.guarded", page_request)
 
 
 async def fetch_job(work: Work, ref: UUID) -> Record:
@@ -196,8 +195,7 @@ async def fetch_job(work: Work, ref: UUID) -> Record:
 
 async def list_jobs(work: Work, page_request: PageRequest) -> Page:
     """Return a page of the jobs of rule changes, newest first."""
-    rows = await work.all("identity.jobs", limit=page_request.limit, offset=page_request.offset)
-    return Page(rows, rows[0]["total_jobs"] if rows else 0)
+    return await read_page(work, "identity.jobs", page_request, total="total_jobs")
 
 
 async def _lock_rules(work: Work, expected: Expected | None = None) -> tuple[IdentityRule, ...]:

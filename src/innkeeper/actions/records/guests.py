@@ -6,7 +6,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.identity import ledger, rulebook
-from innkeeper.actions.paging import Page, PageRequest
+from innkeeper.actions.paging import Page, PageRequest, flat, read_page
 from innkeeper.actions.privacy import block_list, erasure
 from innkeeper.actions.records import guest_filters
 from innkeeper.actions.records.guest_filters import ListQuery
@@ -28,13 +28,6 @@ SORTABLE: Final = frozenset(
         *("email", "first_name", "last_name", "guest_type"),
     }
 )
-
-
-def flat(row: Record) -> Record:
-    """Merge a row's body and columns into one record; changes `row`."""
-    body: Record = row.pop("body")
-    body.update(row)
-    return body
 
 
 async def create(work: Work, changes: Changes) -> Record:
@@ -94,31 +87,25 @@ async def _list(
         tuple(filters), "guests.count"
     )
     order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in page_request.sort]
-    rows = await work.all(
+    page = await read_page(
+        work,
         "guests.list" if page_request.offset <= DEEP else "guests.list_deep",
+        page_request,
         parts={
             "filters": filters,
             "total": [total],
             "version": ["guests.version"] if query.follows_rules else [],
             "order": [*order, *query.order, "guests.sort_last"],
         },
-        limit=page_request.limit,
-        offset=page_request.offset,
         **params,
     )
-    if rows:
-        count, version = rows[0]["total"], None
-        if query.follows_rules:
-            (version,) = {row.pop("version") for row in rows}
-        return Page([flat(row) for row in rows], count), version
-    in_force = await work.one("identity.version") if query.follows_rules else None
-    count = 0
-    if page_request.offset:
-        # The page is after the last row: it has no row to read the total from.
-        parts = {"filters": filters} if total == "guests.count" else {}
-        count_row = await work.one(total, parts=parts, **params)
-        count = count_row["total"] if count_row else 0
-    return Page([], count), in_force["version"] if in_force else None
+    if not query.follows_rules:
+        return page, None
+    if page.items:
+        (version,) = {row.pop("version") for row in page.items}
+        return page, version
+    in_force = await work.one("identity.version")
+    return page, in_force["version"] if in_force else None
 
 
 async def replace(

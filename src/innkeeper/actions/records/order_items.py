@@ -66,9 +66,9 @@ async def list_(
     owner = "order_items.by_order" if order_consumer is None else "order_items.by_consumer"
     page = await read_page(
         work,
+        "order_items.list",
         page_request,
-        "order_items",
-        {**_READ, "filters": [owner]},
+        parts={**_READ, "filters": [owner], "total": ["order_items.count"]},
         order=order,
         order_consumer=order_consumer,
     )

@@ -103,7 +103,8 @@ class People:
 
     async def list_(self, work: Work, page_request: PageRequest, order: UUID) -> Page:
         """Return a page of an order's people of this kind, oldest first; raises `Unknown`."""
-        page = await read_page(work, page_request, "order_people", self._parts(), order=order)
+        parts = {**self._parts(), "total": ["order_people.count"]}
+        page = await read_page(work, "order_people.list", page_request, parts=parts, order=order)
         if not page.total:
             await _lock_order(work, order)
         return page

@@ -100,11 +100,11 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
         filters["reference_key"] = reference_key(filters["reference_id"])
     order = [f"orders.sort_{name}_{'desc' if down else 'asc'}" for name, down in sort]
     parts = {
+        "total": ["orders.count" if filters else "orders.count_all"],
         "filters": [f"orders.by_{name}" for name in filters if name != "reference_key"],
         "order": [*order, "orders.sort_last"],
     }
-    count_query = "count" if filters else "count_all"
-    page = await read_page(work, page_request, "orders", parts, count_query, **filters)
+    page = await read_page(work, "orders.list", page_request, parts=parts, **filters)
     if not page.total and guest is not None:
         await guests.fetch(work, guest)
     return page

@@ -25,7 +25,6 @@ from innkeeper.rules.masking import masked
 from innkeeper.rules.personal import is_personal
 from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import StreamedObject, file, read_extensions, streamed_json_file
-from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.naming import camel
@@ -47,10 +46,9 @@ async def find_guests(visit: Visit) -> Response:
     hits = await search.find_guests(
         visit.work,
         q,
+        visit.page_request,
         guest_type=None if guest_type == ALL else guest_type,
         personal=visit.personal,
-        limit=PAGE_SIZE,
-        offset=visit.offset,
     )
     return visit.show(
         "guests.html",

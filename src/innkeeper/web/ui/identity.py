@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from innkeeper.actions.console import previews, search
 from innkeeper.actions.identity import merges
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests
 from innkeeper.errors import Conflict, Invalid, Outdated, Problem
 from innkeeper.resources.base import Record
@@ -114,7 +115,7 @@ async def confirm_merge(visit: Visit) -> Response:
     one = await guests.fetch(visit.work, visit.ref("guest"))
     text = visit.form_text("other") if visit.is_outdated else visit.query_text("other")
     text = visit.form_text("one") if text == str(one["ref"]) else text
-    hits = await search.find_guests(visit.work, text, limit=20)
+    hits = await search.find_guests(visit.work, text, PageRequest(limit=20))
     others = [each for each in hits.items if each["ref"] != one["ref"]]
     if text and len(others) == 1:
         other = await guests.fetch(visit.work, others[0]["ref"])
@@ -244,7 +245,7 @@ async def _alike(visit: Visit, guest: Record) -> list[Record]:
     others: dict[UUID, Record] = {}
     for text in [*phones[:2], full_name(guest)]:
         if text:
-            hits = await search.find_guests(visit.work, text, limit=6)
+            hits = await search.find_guests(visit.work, text, PageRequest(limit=6))
             others |= {each["ref"]: each for each in hits.items if each["ref"] != guest["ref"]}
     return [visit.veil(each, Guest) for each in list(others.values())[:5]]
 

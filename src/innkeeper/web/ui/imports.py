@@ -30,7 +30,6 @@ from innkeeper.store.work import Lend
 from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.formatting import import_state, target_words
-from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
@@ -48,7 +47,7 @@ REJECTS_SHOWN: Final = 20
 
 async def show_all(visit: Visit) -> Response:
     """List the latest imports, with the form to upload a file."""
-    page = await batches.list_(visit.work, envelopes=False, limit=PAGE_SIZE, offset=visit.offset)
+    page = await batches.list_(visit.work, visit.page_request, envelopes=False)
     return visit.show("imports.html", page=page, holds=HOLDS)
 
 

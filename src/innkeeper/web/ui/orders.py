@@ -1,7 +1,7 @@
 """Screens of orders: the Orders tab of a guest, and the page of one order."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +24,6 @@ from innkeeper.web.ui.downloads import (
 )
 from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.guests import load_guest
-from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 ITEM_EXTENSIONS: Final = 5
@@ -38,8 +37,8 @@ Objects = AsyncIterator[StreamedObject]
 async def list_of_guest(visit: Visit) -> Response:
     """Show the orders of which a guest is a contact or consumer, the latest first."""
     guest, frame = await load_guest(visit)
-    page_request = PageRequest(
-        visit.offset, PAGE_SIZE, {"guest_ref": guest["ref"]}, (("ordered_at", True),)
+    page_request = replace(
+        visit.page_request, filters={"guest_ref": guest["ref"]}, sort=(("ordered_at", True),)
     )
     page = await orders.list_(visit.work, page_request)
     numbers = await order_items.count_of_many(visit.work, [each["ref"] for each in page.items])

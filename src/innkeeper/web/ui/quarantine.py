@@ -8,13 +8,11 @@ from starlette.responses import Response
 from innkeeper.actions.admin import audit
 from innkeeper.actions.events import quarantine, replays
 from innkeeper.actions.events.quarantine import Selection
-from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.bounded import JSON_CHARACTERS
 from innkeeper.web.ui.downloads import file
-from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 
 REMEDIES: Final = {
@@ -33,8 +31,9 @@ async def show(visit: Visit) -> Response:
     """List quarantined events, filtered by reason and order."""
     reason, order = visit.query_text("reason"), visit.query_text("order")
     selection = Selection(reason or None, order=ref_of(order) if order else None)
-    page_request = PageRequest(visit.offset, PAGE_SIZE)
-    page = await quarantine.list_truncated(visit.work, page_request, selection, JSON_CHARACTERS)
+    page = await quarantine.list_truncated(
+        visit.work, visit.page_request, selection, JSON_CHARACTERS
+    )
     if not visit.personal:
         for each in page.items:
             # It may quote the message.

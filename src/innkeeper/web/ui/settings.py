@@ -18,7 +18,6 @@ from innkeeper.resources.values import ValueRefused
 from innkeeper.rules.access import ABOUT, Right, Role
 from innkeeper.rules.masking import masked_setting
 from innkeeper.web.ui.downloads import json_file
-from innkeeper.web.ui.rendering import PAGE_SIZE
 from innkeeper.web.ui.shell import PageRoute, Visit
 
 TABS: Final = (
@@ -202,12 +201,11 @@ async def _audit_page(visit: Visit) -> tuple[dict[str, str], Page]:
     filters = {name: visit.query_text(name) for name in ("actor", "action", "subject")}
     page = await audit.list_(
         visit.work,
+        visit.page_request,
         workspace=visit.workspace,
         actor=filters["actor"] or None,
         action=filters["action"] or None,
         subject=filters["subject"].strip() or None,
-        limit=PAGE_SIZE,
-        offset=visit.offset,
     )
     return filters, page
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from innkeeper.actions.admin import users, workspaces
+from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import ApiError, Conflict, NotFound, OperatorError, Outdated
 from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.access import Right, may
@@ -29,7 +30,8 @@ from innkeeper.web.forms import read_form
 from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.csrf import csrf_token, is_csrf_token
 from innkeeper.web.ui.problems import RightMissing, redirect_to_login
-from innkeeper.web.ui.rendering import PageResponse, theme_of
+from innkeeper.web.ui.rendering import PAGE_SIZE, PageResponse, theme_of
+from innkeeper.wire.pagination import read_window
 
 LOGIN_COOKIE: Final = "innkeeper_login"
 NOTE_COOKIE: Final = "innkeeper_note"
@@ -193,8 +195,13 @@ class Visit:
 
     @property
     def offset(self) -> int:
-        text = self.query_text("offset", "0")
-        return min(int(text), 10**6) if text.isdecimal() and text.isascii() else 0
+        """Rows before the page of a list; 0 for an invalid value."""
+        return self.page_request.offset
+
+    @property
+    def page_request(self) -> PageRequest:
+        """The page of a list that the query selects."""
+        return PageRequest(read_window(self.request.query_params, []).offset, PAGE_SIZE)
 
     def url(self, path: str = "/", **query: Any) -> str:
         """Return a path in this workspace, with the query parameters that have a value."""

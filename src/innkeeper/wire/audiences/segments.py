@@ -17,6 +17,7 @@ from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
+from innkeeper.wire.pagination import page_request_of
 from innkeeper.wire.scopes import masked_actor, refuse_lacking, require_for_definition
 
 V4: Final = "/v4/segmentDefinitions"
@@ -165,8 +166,8 @@ async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
 
 async def members(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Refs of the guests in the segment now, asked of the lake."""
-    offset, limit = _window(request)
-    size, items = await segment_catalogue.list_members(work, _segment(request), limit, offset)
+    page_request = page_request_of(request.query, default_limit=100, max_limit=MOST)
+    size, items = await segment_catalogue.list_members(work, _segment(request), page_request)
     return EndpointResponse({"totalCount": size, "items": items})
 
 
@@ -306,13 +307,3 @@ def _definition(request: EndpointRequest) -> dict[str, Any]:
     if not isinstance(definition, dict):
         raise Invalid(*request.problems, Problem("definition", "must be an object"))
     return definition
-
-
-def _window(request: EndpointRequest) -> tuple[int, int]:
-    window = []
-    for name, default in (("offset", 0), ("limit", 100)):
-        text = request.query.get(name, str(default))
-        if not (text.isascii() and text.isdigit()) or len(text) > 12:
-            raise Invalid(Problem(name, "must be a whole number"))
-        window.append(int(text))
-    return window[0], min(window[1], MOST)

@@ -2,7 +2,6 @@
 
 import re
 from typing import Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from innkeeper.actions.bulk import batches, signed_urls
@@ -68,8 +67,7 @@ async def inspect_all(work: Work, request: EndpointRequest) -> EndpointResponse:
     states = [word for word in query.get("status", "").split(",") if word]
     if not set(states) <= set(batches.STATES):
         problems.append(Problem("status", f"value must be one of {','.join(batches.STATES)}"))
-    limit = number_of(query, "limit", MAX_LIMIT, 1, problems)
-    offset = number_of(query, "offset", 0, 0, problems)
+    page_request = pagination.read_window(query, problems, MAX_LIMIT)
     window: dict[str, Any] = {}
     for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
         if query.get(name):
@@ -79,10 +77,13 @@ async def inspect_all(work: Work, request: EndpointRequest) -> EndpointResponse:
                 problems.append(Problem(name, refused.reason))
     if problems:
         raise Invalid(*problems)
-    limit = min(limit, MAX_LIMIT)
-    page = await batches.list_(work, states=states, limit=limit, offset=offset, **window)
+    page = await batches.list_(work, page_request, states=states, **window)
     items = [await _inspected(work, batch, request.base) for batch in page.items]
-    return EndpointResponse(_page(request, items, page.total, offset, limit))
+    parameters = [(name, query[name]) for name in _QUERY if name in query]
+    url = f"{request.base}{PATH}/inspect"
+    return EndpointResponse(
+        pagination.page_body(url, parameters, page_request, page.total, items, page_first=True)
+    )
 
 
 async def _one(work: Work, request: EndpointRequest) -> Record:
@@ -117,20 +118,6 @@ def size_of(value: Any, most: int, problems: list[Problem]) -> int:
     else:
         return value
     return 0
-
-
-def number_of(query: Any, name: str, default: int, least: int, problems: list[Problem]) -> int:
-    """A whole number of a query, or its default; problems are added."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if not _WHOLE.fullmatch(text):
-        problems.append(Problem(name, "must be an integer"))
-    elif int(text) < least:
-        problems.append(Problem(name, f"must be greater than or equal to {least}"))
-    else:
-        return int(text)
-    return default
 
 
 async def _represent(
@@ -169,29 +156,6 @@ async def log_link(work: Work, batch: UUID, base: str) -> str:
     """Where what failed is fetched from."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/log.gz"
     return base + str((await signed_urls.sign(work, "GET", path))["href"])
-
-
-def _page(
-    request: EndpointRequest, items: list[dict[str, Any]], total: int, offset: int, limit: int
-) -> dict[str, Any]:
-    query = {name: request.query[name] for name in _QUERY if name in request.query}
-
-    def link(at: int) -> str:
-        return f"{request.base}{PATH}/inspect?{urlencode({'offset': at, 'limit': limit, **query})}"
-
-    out: dict[str, Any] = {
-        "href": link(offset),
-        "offset": offset,
-        "limit": limit,
-        "totalCount": total,
-        "first": {"href": link(0)},
-        "last": {"href": link(max(0, (total - 1) // limit * limit))},
-    }
-    if offset + len(items) < total and items:
-        out["next"] = {"href": link(offset + limit)}
-    if offset > 0:
-        out["prev"] = {"href": link(max(0, offset - limit))}
-    return {**out, "items": items}
 
 
 _QUERY: Final = ("status", "createdBefore", "createdAfter")

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
-from innkeeper.actions.paging import MAX_LIMIT
+from innkeeper.actions.paging import MAX_LIMIT, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Work
-from innkeeper.wire.bulk.batch import checksum_of, log_link, number_of, size_of, upload_link
+from innkeeper.wire import pagination
+from innkeeper.wire.bulk.batch import checksum_of, log_link, size_of, upload_link
 from innkeeper.wire.bulk.batch_files import FORMATS, Layout
 from innkeeper.wire.bulk.mapping import mapping_faults, mapping_of
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
@@ -76,12 +77,10 @@ async def fetch_import(work: Work, request: EndpointRequest) -> EndpointResponse
 
 async def list_imports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a page of imports, newest first."""
-    limit, offset = _window(request)
-    page = await batches.list_(work, envelopes=False, limit=limit, offset=offset)
+    page_request = pagination.page_request_of(request.query, default_limit=MAX_LIMIT)
+    page = await batches.list_(work, page_request, envelopes=False)
     items = [await _import(work, one, request.base) for one in page.items]
-    return EndpointResponse(
-        {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
-    )
+    return _page(page_request, page, items)
 
 
 async def create_export(work: Work, request: EndpointRequest) -> EndpointResponse:
@@ -106,12 +105,15 @@ async def fetch_export(work: Work, request: EndpointRequest) -> EndpointResponse
 
 async def list_exports(work: Work, request: EndpointRequest) -> EndpointResponse:
     """200 with a page of exports, newest first."""
-    limit, offset = _window(request)
-    page = await file_exports.list_(work, limit=limit, offset=offset)
+    page_request = pagination.page_request_of(request.query, default_limit=MAX_LIMIT)
+    page = await file_exports.list_(work, page_request)
     items = [await _export(work, one, request.base) for one in page.items]
-    return EndpointResponse(
-        {"offset": offset, "limit": limit, "totalCount": page.total, "items": items}
-    )
+    return _page(page_request, page, items)
+
+
+def _page(page_request: PageRequest, page: Page, items: list[dict[str, Any]]) -> EndpointResponse:
+    window = {"offset": page_request.offset, "limit": page_request.limit}
+    return EndpointResponse({**window, "totalCount": page.total, "items": items})
 
 
 async def _import(work: Work, batch: Record, base: str) -> dict[str, Any]:
@@ -185,15 +187,6 @@ def _flag(body: Mapping[str, Any], name: str, default: bool, problems: list[Prob
         problems.append(Problem(name, "must be a boolean"))
         return default
     return value
-
-
-def _window(request: EndpointRequest) -> tuple[int, int]:
-    problems: list[Problem] = []
-    limit = min(number_of(request.query, "limit", MAX_LIMIT, 1, problems), MAX_LIMIT)
-    offset = number_of(request.query, "offset", 0, 0, problems)
-    if problems:
-        raise Invalid(*problems)
-    return limit, offset
 
 
 _ENTITY: Final = one_of(*ENTITIES)
