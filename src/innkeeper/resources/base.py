@@ -25,7 +25,9 @@ class Field:
     `column`: has a column of its own instead of a member in the row's body. `personal`: identifies
     or locates a person, so roles without the right to personal data see it masked.
     `page_address`: the URL of a page, whose query may contain personal data. `free`: JSON without
-    declared members, which may contain personal data as well.
+    declared members, which may contain personal data as well. `identifies`: identity rules may
+    name it. `searchable`: the search for guests by name looks into it. `in_events`: events may
+    carry it as a field of a person. `spellings`: further names that it has in events.
     """
 
     kind: Kind
@@ -38,6 +40,10 @@ class Field:
     personal: bool = False
     page_address: bool = False
     free: bool = False
+    identifies: bool = False
+    searchable: bool = False
+    in_events: bool = True
+    spellings: tuple[str, ...] = ()
     name: str = field(init=False, default="")
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -26,25 +26,44 @@ TRAVELLER: Final = "traveller"
 class Person(Resource):
     """Fields that guests, order contacts and order consumers share."""
 
-    title = Field(Text(), "Form of address, e.g. Ms, Dr, Capt.", personal=True)
-    first_name = Field(Text(), "First name.", personal=True)
-    last_name = Field(Text(), "Last name.", personal=True)
-    gender = Field(Text(), "Gender.")
-    date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
-    emails = Field(ListOf(EMAIL, MOST_IDENTITIES), "E-mail addresses.", personal=True)
-    phone_numbers = Field(
-        ListOf(Text(), MOST_IDENTITIES), "Phone numbers, e.g. +353161123345.", personal=True
+    title = Field(Text(), "Form of address, e.g. Ms, Dr, Capt.", personal=True, identifies=True)
+    first_name = Field(Text(), "First name.", personal=True, identifies=True, searchable=True)
+    last_name = Field(Text(), "Last name.", personal=True, identifies=True, searchable=True)
+    gender = Field(Text(), "Gender.", identifies=True)
+    date_of_birth = Field(
+        *(Day(past=True), "Day of birth, in the past."),
+        personal=True,
+        identifies=True,
+        spellings=("dob",),
     )
-    nationality = Field(Text(), "Nationality.", personal=True)
-    passport_number = Field(Text(), "Passport number.", personal=True)
+    emails = Field(
+        ListOf(EMAIL, MOST_IDENTITIES), "E-mail addresses.", personal=True, spellings=("email",)
+    )
+    phone_numbers = Field(
+        ListOf(Text(), MOST_IDENTITIES),
+        "Phone numbers, e.g. +353161123345.",
+        personal=True,
+        spellings=("mobile", "phone"),
+    )
+    nationality = Field(Text(), "Nationality.", personal=True, identifies=True)
+    passport_number = Field(Text(), "Passport number.", personal=True, identifies=True)
     passport_expiry = Field(Instant(), "When the passport expires.", personal=True)
-    street = Field(ListOf(Text(), MOST_LINES), "Street address, a line an element.", personal=True)
-    city = Field(Text(), "City.", personal=True)
-    state = Field(Text(), "State or region.", personal=True)
+    street = Field(
+        ListOf(Text(), MOST_LINES),
+        "Street address, a line an element.",
+        personal=True,
+        identifies=True,
+    )
+    city = Field(Text(), "City.", personal=True, identifies=True)
+    state = Field(Text(), "State or region.", personal=True, identifies=True)
     # Not personal, like language and gender: too many people share it to locate anyone.
-    country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.")
-    post_code = Field(Text(), "Post code.", personal=True)
-    identifiers = Field(IDENTIFIERS, "Ids of this person in other systems.", personal=True)
+    country = Field(COUNTRY, "Country of residence, ISO 3166-1 alpha-2.", identifies=True)
+    post_code = Field(
+        Text(), "Post code.", personal=True, identifies=True, spellings=("postal code",)
+    )
+    identifiers = Field(
+        IDENTIFIERS, "Ids of this person in other systems.", personal=True, in_events=False
+    )
 
 
 class Guest(Person):
@@ -57,16 +76,18 @@ class Guest(Person):
         required=True,
         clearable=False,
         column=True,
+        in_events=False,
     )
-    email = Field(EMAIL, "First e-mail address; mirrors `emails`.", personal=True)
+    email = Field(EMAIL, "First e-mail address; mirrors `emails`.", personal=True, in_events=False)
     language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
-    phone = Field(Text(), "Phone number, as older clients send it.", personal=True)
-    zip_code = Field(Text(), "Post code, as older clients send it.", personal=True)
-    identity_status = Field(Text(), "Deprecated; stored as sent.")
+    phone = Field(Text(), "Phone number, as older clients send it.", personal=True, in_events=False)
+    zip_code = Field(Text(), "Post code, as older clients send it.", personal=True, in_events=False)
+    identity_status = Field(Text(), "Deprecated; stored as sent.", in_events=False)
     subscriptions = Field(
         ListOf(Opaque(), MOST_LINES),
         "Subscriptions of older clients; stored as sent.",
         personal=True,
+        in_events=False,
     )
     first_seen = instant_at("When the guest was first seen.")
     last_seen = instant_at("When the guest was last seen.")

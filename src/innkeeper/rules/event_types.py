@@ -7,7 +7,7 @@ from typing import Any, Final
 from innkeeper.resources import events
 from innkeeper.resources.base import Resource
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES
+from innkeeper.resources.kinds import IDENTIFIERS, MOST_IDENTITIES, MOST_LINES, ListOf
 from innkeeper.resources.orders import OrderConsumer, OrderContact
 from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import event_orders
@@ -17,33 +17,22 @@ from innkeeper.rules.stream import BAD_ATTRIBUTES, BAD_MEMBER, InvalidEvent, Inv
 
 _LOCAL_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", re.ASCII)
 _AIRPORT: Final = re.compile(r"[A-Z]{3}", re.ASCII)
-# Spelling in events, without case, spaces, hyphens and underscores -> field.
+
+
+def _spelling(name: str) -> str:
+    """Return a member's name without case, spaces, hyphens and underscores."""
+    return re.sub(r"[_\s-]", "", name).lower()
+
+
 _PEOPLE: Final = {
-    "title": "title",
-    "firstname": "first_name",
-    "lastname": "last_name",
-    "gender": "gender",
-    "dob": "date_of_birth",
-    "dateofbirth": "date_of_birth",
-    "email": "emails",
-    "emails": "emails",
-    "mobile": "phone_numbers",
-    "phone": "phone_numbers",
-    "phonenumbers": "phone_numbers",
-    "nationality": "nationality",
-    "passportnumber": "passport_number",
-    "passportexpiry": "passport_expiry",
-    "street": "street",
-    "city": "city",
-    "state": "state",
-    "country": "country",
-    "postalcode": "post_code",
-    "postcode": "post_code",
-    "language": "language",
+    _spelling(spelling): name
+    for name, field in Guest.fields.items()
+    if field.in_events and not field.owned
+    for spelling in (name, *field.spellings)
 }
+"""Spelling in events -> field of a person."""
 MOST_PEOPLE: Final = 200
 """Most contacts or consumers in one event."""
-_LISTS: Final = frozenset({"emails", "phone_numbers", "street"})
 _ITEMS: Final = ("itemids", "items", "orderitems", "listofitemids")
 
 
@@ -174,7 +163,7 @@ def person_of(
     person: dict[str, Any] = {}
     parts: list[InvalidPart] = []
     for spelt, value in message.items():
-        name = _PEOPLE.get(re.sub(r"[_\s-]", "", spelt).lower())
+        name = _PEOPLE.get(_spelling(spelt))
         field = resource.fields.get(name or "")
         if name is None or field is None or value in (None, "", []):
             continue
@@ -183,7 +172,7 @@ def person_of(
         except ValueRefused as refused:
             parts.append(InvalidPart(BAD_MEMBER, f"{spelt}: {refused.reason}", {spelt: value}))
             continue
-        if name not in _LISTS or name not in person:
+        if name not in person or not isinstance(field.kind, ListOf):
             person[name] = read
         elif len(person[name]) + len(read) <= MOST_IDENTITIES:
             person[name].extend(read)
@@ -195,7 +184,7 @@ def person_of(
 
 
 def _as_field(name: str, value: Any, resource: type[Resource]) -> Any:
-    if name in _LISTS and not isinstance(value, list):
+    if isinstance(resource.fields[name].kind, ListOf) and not isinstance(value, list):
         return [value]
     if name == "gender" and resource is not Guest and isinstance(value, str):
         return value.lower()
@@ -252,7 +241,7 @@ def _identifiers(value: Any) -> tuple[list[dict[str, Any]], list[InvalidPart]]:
 
 def _item_ids(consumer: Message) -> list[str]:
     for spelt, value in consumer.items():
-        if re.sub(r"[_\s-]", "", spelt).lower() in _ITEMS and isinstance(value, list):
+        if _spelling(spelt) in _ITEMS and isinstance(value, list):
             ids = (id_of(one.get("item_id") if isinstance(one, dict) else one) for one in value)
             return [one for one in ids if one]
     return []

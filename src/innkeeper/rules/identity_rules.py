@@ -8,6 +8,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Record
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.kinds import Day, Instant, Number
 from innkeeper.resources.values import iso
 from innkeeper.rules import normalize
 from innkeeper.rules.identity_keys import digest, email_key, identifier_key
@@ -124,13 +126,20 @@ def rule_keys(
         )
 
 
-FIELDS: Final = (
+_ORDER: Final = (
     *("email", "phone", "first_name", "last_name", "date_of_birth", "post_code", "street"),
     *("city", "state", "country", "nationality", "passport_number", "gender", "title"),
 )
-"""Guest fields that a rule may name; `_values` defines how they compare."""
-
-_DATE_LIKE: Final = frozenset({"date_of_birth"})
+"""The order in which fields are offered; others follow as they are declared."""
+_IDENTIFYING: Final = (name for name, field in Guest.fields.items() if field.identifies)
+FIELDS: Final = tuple(
+    sorted(
+        ("email", "phone", *_IDENTIFYING),
+        key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER),
+    )
+)
+"""Guest fields that a rule may name; `_values` defines how they compare. `email` and `phone` stand
+for all e-mail addresses and phone numbers of a guest."""
 
 
 def _values(
@@ -160,8 +169,10 @@ def _values(
         value = " ".join(record.get("street") or ())
         pairs = [(normalize.folded(value), value)]
     else:
-        value = record.get(name) or ""
-        pairs = [(value if name in _DATE_LIKE else normalize.folded(value), value)]
+        value = record.get(name) or ()
+        texts = [str(one) for one in (value if isinstance(value, list | tuple) else (value,))]
+        is_text = not isinstance(Guest.fields[name].kind, Day | Instant | Number)
+        pairs = [(normalize.folded(text) if is_text else text, text) for text in texts]
     return {compared: value for compared, value in pairs if compared}
 
 

@@ -50,7 +50,7 @@ def read(text: str) -> Query:
     if _PHONE.fullmatch(number) and len(digits) >= _LEAST_DIGITS:
         phone = digits[-8:]
         return Query(text, phone=phone, identifier=text, reference_id=text)
-    is_name = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))
+    is_name = any(map(str.isalpha, text))
     return Query(text, identifier=text, reference_id=text, name=text if is_name else None)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
+from innkeeper.resources.guests import Guest
 from innkeeper.store.queries import schema_of
 
 LABEL: Final = "functions"
@@ -47,10 +48,17 @@ END $$
 
 @cache
 def text() -> str:
-    """Every file of `store/functions`, in order of their names."""
+    """Every file of `store/functions`, in order of their names, with the searchable fields."""
     folder = files("innkeeper.store").joinpath("functions")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
-    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    files_text = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    searched = [name for name, field in Guest.fields.items() if field.searchable]
+    return files_text.replace(
+        "{searched_texts}", ", ".join(f"body ->> '{name}'" for name in searched)
+    ).replace(
+        "{searched_changes}",
+        " OR ".join(f"OLD.body -> '{n}' IS DISTINCT FROM NEW.body -> '{n}'" for n in searched),
+    )
 
 
 async def are_current(connection: psycopg.AsyncConnection[Any], workspace: str) -> bool:

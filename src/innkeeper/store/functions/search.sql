@@ -1,6 +1,7 @@
 -- Words by which guests are found by name and phone, maintained by triggers on `guests`, so that every way
 -- in is covered. They need no extension, and are the same whatever the locale of the server.
--- PL/pgSQL, because it plans once a connection and not at each call.
+-- PL/pgSQL, because it plans once a connection and not at each call. `{searched_texts}` and
+-- `{searched_changes}` stand for the fields of a guest that are declared as searchable.
 
 -- Words without case, accents, apostrophes, invisible characters: `Ó Néill-Smith` is {o, neill,
 -- smith}.
@@ -25,12 +26,12 @@ BEGIN
     RETURN ARRAY(SELECT DISTINCT left(word, 32) FROM unnest(words) AS word WHERE word <> '');
 END $$;
 
--- The words of a guest's name, and # with the last eight digits of each phone number without its
+-- The words of a guest's name and other searchable fields, and # with the last eight digits of each phone number without its
 -- extension.
 CREATE FUNCTION {ws}.search_words(body jsonb) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    words text[] := {ws}.split_words(concat_ws(' ', body ->> 'first_name', body ->> 'last_name'));
+    words text[] := {ws}.split_words(concat_ws(' ', {searched_texts}));
     phone text;
     base text;
 BEGIN
@@ -123,8 +124,7 @@ CREATE TRIGGER index_deleted AFTER DELETE ON {ws}.guests
     FOR EACH ROW EXECUTE FUNCTION {ws}.index_guest();
 CREATE TRIGGER index_updated AFTER UPDATE OF body ON {ws}.guests
     FOR EACH ROW WHEN (
-        OLD.body -> 'first_name' IS DISTINCT FROM NEW.body -> 'first_name'
-        OR OLD.body -> 'last_name' IS DISTINCT FROM NEW.body -> 'last_name'
+        {searched_changes}
         OR OLD.body -> 'phone' IS DISTINCT FROM NEW.body -> 'phone'
         OR OLD.body -> 'phone_numbers' IS DISTINCT FROM NEW.body -> 'phone_numbers'
         OR OLD.body -> 'identifiers' IS DISTINCT FROM NEW.body -> 'identifiers'

@@ -34,6 +34,15 @@ from innkeeper.wire.privacy.subject import held_on
 ALL: Final = "all"
 SESSIONS: Final = 100
 """Number of latest sessions whose channels are counted."""
+ARRANGED: Final = frozenset(
+    {
+        *("first_name", "last_name", "guest_type", "emails", "email", "phone_numbers", "phone"),
+        *("date_of_birth", "gender", "language", "street", "post_code", "city", "country"),
+        *("identifiers", "zip_code", "identity_status", "subscriptions", "passport_number"),
+        "passport_expiry",
+    }
+)
+"""Fields that the overview shows in a form of its own, or that only the properties show."""
 TYPES: Final = (CUSTOMER, VISITOR, TRAVELLER)
 
 
@@ -99,6 +108,7 @@ async def show_overview(visit: Visit) -> Response:
     return visit.show(
         "guest_overview.html",
         **frame,
+        details=_details(frame["guest"]),
         latest=page.items[:5],
         revenue=_revenue(trait_values),
         channels=_shares(behaviour.sessions, "channel"),
@@ -208,6 +218,15 @@ async def access(visit: Visit) -> Response:
         return file(f"guest-{ref}.html", page, "text/html")
     content = await asyncio.to_thread(lambda: encode(subject_page.plain(subject_data)))
     return file(f"guest-{ref}.json", content)
+
+
+def _details(guest: Record) -> list[tuple[str, Any]]:
+    """List the declared fields that the overview has no form of its own for: (name, value)."""
+    return [
+        (name, guest[name])
+        for name, field in Guest.fields.items()
+        if name in guest and not field.owned and name not in ARRANGED
+    ]
 
 
 def _header_fields(guest: Record) -> list[tuple[str, str, Any]]:
