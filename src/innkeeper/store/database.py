@@ -1,7 +1,7 @@
 """The pool of connections of one process, lent out as `Work`."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
+from innkeeper.store.batching import BatchQueue
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import QUESTIONS_AT_ONCE, Limits
 from innkeeper.store.pooled_connection import PooledConnection
@@ -41,6 +42,9 @@ class Database:
         question_wait_seconds: float | None = None,
     ) -> None:
         self._settings = settings or Settings()
+        self.dsn: Final = dsn
+        self.batches: dict[Hashable, BatchQueue[Any, Any]] = {}
+        """The queues of calls that share statements, by what they have in common."""
         self.limits = Limits.of(pool_size, question_wait_seconds)
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}
@@ -63,12 +67,15 @@ class Database:
         await self._apart.close()
         await self._pool.close()
 
-    def work(self, workspace: str, actor: str = "system") -> "Lent":
-        """A connection for one workspace; raises Unavailable when none comes free in time."""
+    def work(self, workspace: str, actor: str = "system", *, on_demand: bool = False) -> "Lent":
+        """A connection for one workspace; raises Unavailable when none comes free in time.
+
+        `on_demand`: it is taken for the first query that does not share a statement with others.
+        """
         queries = self._queries.get(workspace)
         if queries is None:
             queries = self._queries[workspace] = Queries(schema_of(workspace))
-        return Lent(self, workspace, queries, actor)
+        return Lent(self, workspace, queries, actor, on_demand)
 
     def control(self, actor: str = "system") -> "Lent":
         """A connection for what belongs to no workspace: keys, workspaces."""
@@ -129,24 +136,32 @@ class Lent:
     A class, since one made from a generator costs three times as much on every request.
     """
 
-    __slots__ = ("_actor", "_database", "_queries", "_work", "_workspace")
+    __slots__ = ("_actor", "_database", "_on_demand", "_queries", "_work", "_workspace")
 
-    def __init__(self, database: Database, workspace: str, queries: Queries, actor: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        workspace: str,
+        queries: Queries,
+        actor: str,
+        on_demand: bool = False,
+    ) -> None:
         self._database = database
         self._workspace = workspace
         self._queries = queries
         self._actor = actor
+        self._on_demand = on_demand
         self._work: Work | None = None
 
     async def __aenter__(self) -> Work:
         database = self._database
-        connection = await database.checkout()
+        connection = None if self._on_demand else await database.checkout()
         self._work = Work(connection, self._workspace, self._queries, database, self._actor)
         return self._work
 
     async def __aexit__(self, *_: object) -> None:
         if self._work is not None:
-            await self._work.give_back()
+            await self._work.end()
             self._work = None
 
 

@@ -4,12 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
+from uuid import UUID
 
 WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
 _DESCRIPTION = re.compile(r"\n*(?:-- .*\n)+")
 _INDENTATION = re.compile(r"\n +")
 _MARKER = re.compile(r"\{([a-z_]+)\}")
+_PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
+_ARRAYS = {UUID: "uuid[]", str: "text[]", int: "bigint[]"}
 _KEPT_TEXTS = 1000
 
 
@@ -61,6 +65,22 @@ def _sort_keys(prefix: str, text: str) -> dict[str, str]:
         for name, expression in keys.items()
         for direction in ("asc", "desc")
     }
+
+
+def batched(text: str, params: Mapping[str, Any]) -> str:
+    """Return the SQL that runs a read once for each element of its parameters, which become arrays.
+
+    Each row has the position of its element, from 1, as `batch_position`; the rows of an element
+    are in the order of the read. `params` are those of one element, to take their types from.
+    """
+    arrays = ", ".join(f"%({name})s::{_ARRAYS[type(value)]}" for name, value in params.items())
+    names = ", ".join([*params, "batch_position"])
+    read = _PARAMETER.sub(r"element.\1", text)
+    return (
+        "SELECT element.batch_position, result.* "  # noqa: S608 - our own
+        f"FROM unnest({arrays}) WITH ORDINALITY AS element ({names}) "
+        f"CROSS JOIN LATERAL (\n{read}\n) AS result"
+    )
 
 
 class Queries:

@@ -1,11 +1,20 @@
 """A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import IO, Any, Final, Protocol
+from functools import partial
+from typing import IO, Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -18,15 +27,18 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
 from innkeeper import clock
 from innkeeper.settings import Settings
+from innkeeper.store.batching import BatchQueue
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.pooled_connection import PooledConnection
-from innkeeper.store.queries import Queries
+from innkeeper.store.queries import Queries, batched
 
 # `Json(value)` makes a parameter jsonb.
 Json = Jsonb
 
 Row = dict[str, Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 _NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
 _TICK: Final = timedelta(milliseconds=1)
 """The least difference of two times that the API shows (C-8)."""
@@ -90,9 +102,15 @@ class Lender(Protocol):
     """What lends connections: a `Database`."""
 
     limits: Limits
+    batches: dict[Hashable, BatchQueue[Any, Any]]
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def dsn(self) -> str: ...
+
+    def work(self, workspace: str, actor: str = ...) -> AbstractAsyncContextManager["Work"]: ...
 
     async def checkout(self, *, apart: bool = False) -> PooledConnection: ...
 
@@ -114,13 +132,14 @@ class Work:
     """
 
     __slots__ = (
+        "_connection",
         "_lender",
+        "_on_demand",
         "_open",
         "_queries",
         "_spoilt",
         "_stamped",
         "actor",
-        "connection",
         "json_bytes_max",
         "session_held",
         "settings",
@@ -129,13 +148,15 @@ class Work:
 
     def __init__(
         self,
-        connection: PooledConnection,
+        connection: PooledConnection | None,
         workspace: str,
         queries: Queries,
         lender: Lender,
         actor: str,
     ) -> None:
-        self.connection = connection
+        """Without a connection it takes one for the first query that no batch runs."""
+        self._connection = connection
+        self._on_demand = connection is None
         self.workspace = workspace
         self.settings = lender.settings
         self.actor = actor
@@ -150,6 +171,26 @@ class Work:
         self._spoilt = False
         self._stamped = datetime.min.replace(tzinfo=UTC)
 
+    @property
+    def connection(self) -> PooledConnection:
+        """The connection that is held."""
+        if self._connection is None:
+            raise RuntimeError("no connection is held")
+        return self._connection
+
+    async def _connect(self) -> PooledConnection:
+        """Take a connection on demand; raises `Unavailable` when none comes free in time."""
+        if not self._on_demand:
+            # Whoever queries without one meets an error instead of somebody else's transaction.
+            raise RuntimeError("no connection is held")
+        self._connection = await self._lender.checkout()
+        return self._connection
+
+    async def end(self) -> None:
+        """Return the connection, if one is held; no more queries after this."""
+        self._on_demand = False
+        await self.give_back()
+
     def stamp(self) -> datetime:
         """The current time, but later than this gave before: what one request makes is listed by
         age (L-10), and so stands in the order it was made."""
@@ -160,6 +201,11 @@ class Work:
         """Return work on this connection whose queries use its temporary tables instead of those of
         the workspace, by the same names. It takes part in an open transaction."""
         return Work(self.connection, self.workspace, _TEMPORARY, self._lender, self.actor)
+
+    @property
+    def dsn(self) -> str:
+        """The address of the database."""
+        return self._lender.dsn
 
     @property
     def limits(self) -> Limits:
@@ -178,12 +224,15 @@ class Work:
             yield
             return
         await self.give_back()
+        if self._on_demand:
+            yield
+            return
         try:
             yield
         except Exception:
-            self.connection = await self._lender.checkout()
+            self._connection = await self._lender.checkout()
             raise
-        self.connection = await self._lender.checkout()
+        self._connection = await self._lender.checkout()
 
     @asynccontextmanager
     async def in_slot(self, slots: Limiter) -> AsyncIterator[None]:
@@ -201,22 +250,20 @@ class Work:
         first: there are as many connections as slots.
         """
         async with self.released():
-            if hasattr(self, "connection"):
+            if self._connection is not None:
                 yield
                 return
-            self.connection = connection = await self._lender.checkout(apart=True)
+            self._connection = connection = await self._lender.checkout(apart=True)
             try:
                 yield
             finally:
-                del self.connection
+                self._connection = None
                 await self._lender.put_back(connection, apart=True)
 
     async def give_back(self) -> None:
         """Return the connection, if there is one, to where it was lent."""
-        connection: PooledConnection | None = getattr(self, "connection", None)
+        connection, self._connection = self._connection, None
         if connection is not None:
-            # Whoever queries without one meets an error instead of somebody else's transaction.
-            del self.connection
             await self._lender.put_back(connection)
 
     async def one(
@@ -224,7 +271,8 @@ class Work:
     ) -> Row | None:
         """The first row of a query, or None."""
         try:
-            cursor = await self.connection.reused_cursor.execute(
+            connection = self._connection or await self._connect()
+            cursor = await connection.reused_cursor.execute(
                 self._queries.text(query, **parts), params
             )
             self._check_size(cursor)
@@ -236,14 +284,60 @@ class Work:
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> list[Row]:
         """Every row of a query."""
+        return await self._fetch_all(self._queries.text(query, **parts), params)
+
+    async def _fetch_all(self, text: str, params: Mapping[str, Any]) -> list[Row]:
         try:
-            cursor = await self.connection.reused_cursor.execute(
-                self._queries.text(query, **parts), params
-            )
+            connection = self._connection or await self._connect()
+            cursor = await connection.reused_cursor.execute(text, params)
             self._check_size(cursor)
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
+
+    async def one_batched(
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> Row | None:
+        """As `one`, for a read; concurrent requests for the same query share a statement."""
+        rows = await self.all_batched(query, parts=parts, **params)
+        return rows[0] if rows else None
+
+    async def all_batched(
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> list[Row]:
+        """As `all`, for a read; concurrent requests for the same query share a statement."""
+        text = self._queries.text(query, **parts)
+        if not self.may_batch:
+            return await self._fetch_all(text, params)
+        queue = self._lender.batches.get((text, self.json_bytes_max))
+        if queue is None:
+            read = partial(
+                _read_batch,
+                self._lender,
+                self.workspace,
+                batched(text, params),
+                self.json_bytes_max,
+            )
+            queue = self._lender.batches[text, self.json_bytes_max] = BatchQueue(query, read)
+        rows: list[Row] = await self.in_batch(queue, params, lambda: self._fetch_all(text, params))
+        return rows
+
+    async def in_batch(
+        self,
+        queue: BatchQueue[Item, Result],
+        item: Item,
+        run_alone: Callable[[], Awaitable[Result]],
+        key: Hashable = None,
+    ) -> Result:
+        """Run a call in a queue (`BatchQueue.run`), without a connection while it waits."""
+        if queue.is_busy and self._connection is not None:
+            await self.give_back()
+        return await queue.run(item, run_alone, key)
+
+    @property
+    def may_batch(self) -> bool:
+        """Whether a query may run on another connection than this one."""
+        return self._on_demand and not self._open and not self.session_held
 
     def _check_size(self, cursor: psycopg.AsyncCursor[DictRow]) -> None:
         """Raise `LargeResult` for more JSON than `json_bytes_max`, before any of it is parsed."""
@@ -263,7 +357,8 @@ class Work:
     ) -> int:
         """Run a statement; how many rows it wrote."""
         try:
-            cursor = await self.connection.reused_cursor.execute(
+            connection = self._connection or await self._connect()
+            cursor = await connection.reused_cursor.execute(
                 self._queries.text(query, **parts), params
             )
             return cursor.rowcount
@@ -275,7 +370,8 @@ class Work:
         arrived. Values are of the types of the table's columns."""
         text = self._queries.text(query)
         try:
-            async with self.connection.cursor() as cursor:
+            connection = self._connection or await self._connect()
+            async with connection.cursor() as cursor:
                 types = _copied.get(query) or await self._types(cursor, query, text)
                 async with cursor.copy(text) as copy:
                     copy.set_types(types)
@@ -307,7 +403,8 @@ class Work:
         """Write what the `COPY … TO STDOUT` called `query` sends to `target`; how many rows."""
         text = self._queries.text(query, **parts)
         try:
-            async with self.connection.cursor() as cursor:
+            connection = self._connection or await self._connect()
+            async with connection.cursor() as cursor:
                 async with cursor.copy(text, params or None) as copy:
                     async for block in copy:
                         target.write(block)
@@ -326,9 +423,10 @@ class Work:
         One runs after the other, and sees what was committed before it began.
         """
         try:
-            async with self.connection.pipeline():
+            connection = self._connection or await self._connect()
+            async with connection.pipeline():
                 cursors = [
-                    await self.connection.execute(self._queries.text(query), params)
+                    await connection.execute(self._queries.text(query), params)
                     for query, params in queries
                 ]
             return [await cursor.fetchall() for cursor in cursors]
@@ -370,9 +468,27 @@ class Work:
 
     async def _command(self, sql: str) -> str | None:
         try:
-            return (await self.connection.reused_cursor.execute(sql)).statusmessage
+            connection = self._connection or await self._connect()
+            return (await connection.reused_cursor.execute(sql)).statusmessage
         except psycopg.Error as error:
             raise translated(error) from error
+
+
+async def _read_batch(
+    lender: Lender,
+    workspace: str,
+    text: str,
+    json_bytes_max: int | None,
+    items: Sequence[Mapping[str, Any]],
+) -> list[list[Row]]:
+    """Run a read for the parameters of several requests; return the rows of each."""
+    arrays = {name: [item[name] for item in items] for name in items[0]}
+    rows_of: list[list[Row]] = [[] for _ in items]
+    async with lender.work(workspace) as work:
+        work.json_bytes_max = json_bytes_max
+        for row in await work._fetch_all(text, arrays):
+            rows_of[row.pop("batch_position") - 1].append(row)
+    return rows_of
 
 
 Lend = Callable[[], AbstractAsyncContextManager[Work]]

@@ -186,7 +186,7 @@ class Api:
         is_limited = database is self._database and request.method in ("GET", "HEAD")
 
         async def run_once() -> ApiResponse:
-            async with database.work(caller.workspace, caller.actor) as work:
+            async with database.work(caller.workspace, caller.actor, on_demand=True) as work:
                 if is_limited:
                     work.json_bytes_max = LARGE_RESULT_BYTES
                 if key is None:

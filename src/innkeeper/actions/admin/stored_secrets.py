@@ -29,7 +29,7 @@ Reencrypt = Callable[[str], str]
 
 async def installation_key(work: Work, name: str) -> bytes:
     """Return a key or salt of this installation (32 bytes), cached in each process."""
-    cache_key = (work.settings.database or work.connection.info.dsn, name)
+    cache_key = (work.settings.database or work.dsn, name)
     key = _cached.get(cache_key)
     if key is None:
         row = await work.one("secrets.find", name=name)

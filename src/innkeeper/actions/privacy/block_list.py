@@ -147,4 +147,4 @@ async def _is_empty(work: Work) -> bool:
 
 def _installation(work: Work) -> str:
     """Return the database of a workspace: a test process uses several databases."""
-    return work.settings.database or work.connection.info.dsn
+    return work.settings.database or work.dsn

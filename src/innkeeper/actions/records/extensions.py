@@ -123,7 +123,7 @@ class Extensions:
 
     async def of_one(self, work: Work, parent: UUID) -> list[Record]:
         """Return every extension of a parent, oldest first; raises `Unknown` for the parent."""
-        rows = await work.all("extensions.of_one", parts=self._parts, parent=parent)
+        rows = await work.all_batched("extensions.of_one", parts=self._parts, parent=parent)
         if not rows:
             await self._check_parent(work, parent, "extensions.find_parent")
         return rows

@@ -58,7 +58,7 @@ def _reason(work: Work, guest: Record, book: IdentityRules) -> Record:
 
 async def fetch(work: Work, guest: UUID) -> Record:
     """Return one live guest; raises `Unknown`."""
-    row = await work.one("guests.fetch", ref=guest)
+    row = await work.one_batched("guests.fetch", ref=guest)
     return flat(_live(row, guest))
 
 

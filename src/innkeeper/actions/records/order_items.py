@@ -49,7 +49,7 @@ async def create(work: Work, order: UUID, changes: Changes, guest: UUID | None =
 
 async def fetch(work: Work, order_item: UUID) -> Record:
     """Return one item; raises `Unknown`."""
-    row = await work.one("order_items.fetch", parts=_READ, ref=order_item)
+    row = await work.one_batched("order_items.fetch", parts=_READ, ref=order_item)
     return flat(row or _unknown(order_item))
 
 

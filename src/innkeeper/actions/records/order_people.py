@@ -96,7 +96,7 @@ class People:
     async def fetch(self, work: Work, **ref: UUID) -> Record:
         """Return one person; raises `Unknown`."""
         (person_ref,) = ref.values()
-        row = await work.one("order_people.fetch", parts=self._parts(), ref=person_ref)
+        row = await work.one_batched("order_people.fetch", parts=self._parts(), ref=person_ref)
         if row is None:
             raise Unknown(self.resource.singular, person_ref)
         return flat(row)

@@ -77,7 +77,7 @@ async def fetch(
     """
     parts, params = _of_guest(guest)
     parts |= child_records.query_parts(children)
-    row = await work.one("orders.fetch", parts=parts, ref=order, **params)
+    row = await work.one_batched("orders.fetch", parts=parts, ref=order, **params)
     if row is None:
         return await _raise_unknown(work, order, guest)
     by_kind = child_records.take_children(row, children)

@@ -1,0 +1,233 @@
+"""Natural batching: calls of one kind that arrive while one of them runs share the next batch.
+
+There is no timer. A call that finds its queue idle runs at once, as if there were no queue. The
+calls that arrive meanwhile wait without a connection; when it ends they run together. A batch
+starts after its last call arrived, so a read sees every write that was acknowledged before it.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Generic, TypeVar
+
+from prometheus_client import Histogram
+
+from innkeeper.errors import Unavailable
+from innkeeper.store.driver_errors import Contended
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BATCH_MAX: Final = 64
+"""Most calls of one batch."""
+QUEUED_MAX: Final = 512
+"""Most calls of one kind that wait; more are refused with `Unavailable`."""
+STALLED_SECONDS: Final = 0.05
+"""Time after which a call need not wait any longer for the one that runs (for a lock, say)."""
+RUNNING_MAX: Final = 4
+"""Most batches of one kind that run at the same time, all but one of them stalled."""
+
+BATCH_SIZE: Final = Histogram(
+    "innkeeper_batch_size",
+    "Calls that ran in one batch, by kind; calls that did not wait are not counted.",
+    ["kind"],
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
+BATCH_WAIT: Final = Histogram(
+    "innkeeper_batch_wait_seconds",
+    "Time that the first call of a batch waited for it, by kind.",
+    ["kind"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
+)
+
+
+class Alone(Enum):
+    """The outcome of a call that its batch did not run: its caller runs it alone."""
+
+    ALONE = "alone"
+    NEXT = "next"
+    """Alone, as the next of its queue: the others wait for it."""
+
+
+ALONE: Final = Alone.ALONE
+
+
+def _new_future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True, eq=False)
+class _Call(Generic[Item, Result]):
+    """A call that waits for its batch."""
+
+    item: Item
+    key: Hashable
+    is_slow: bool
+    outcome: asyncio.Future[Result | Alone] = field(default_factory=_new_future)
+    queued_at: float = field(default_factory=time.perf_counter)
+
+
+class BatchQueue(Generic[Item, Result]):
+    """Runs calls of one kind, one batch at a time.
+
+    `run_batch` returns an outcome for each item: its result, or `ALONE` for one that it did not
+    run. When it raises, every call of the batch runs alone, so that only those that fail get the
+    error. Without the database nothing runs again: it may have been written.
+
+    Calls with the same key take effect in order of arrival. `run_batch` gets them in that order;
+    after one that it leaves alone it must leave the others of that key.
+    """
+
+    def __init__(
+        self, kind: str, run_batch: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Alone]]]
+    ) -> None:
+        self._run_batch = run_batch
+        self._sizes, self._waits = BATCH_SIZE.labels(kind), BATCH_WAIT.labels(kind)
+        self._running = 0
+        self._started_at = 0.0
+        self._pending: deque[_Call[Item, Result]] = deque()
+        self._busy: set[Hashable] = set()
+        """Keys of the calls that run alone."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the next call has to wait."""
+        return self._running > 0
+
+    async def run(
+        self,
+        item: Item,
+        run_alone: Callable[[], Awaitable[Result]],
+        key: Hashable = None,
+        *,
+        is_slow: bool = False,
+    ) -> Result:
+        """Return the result of a call, or raise its error; `run_alone` runs it without a batch.
+
+        `is_slow`: the call runs alone in any case, and only calls with its key wait for it. Raises
+        `Unavailable` when too many calls wait.
+        """
+        if not self._running and key not in self._busy:
+            is_next = not is_slow
+            self._mark(key)
+            self._running = int(is_next)
+            self._started_at = time.perf_counter()
+        else:
+            outcome = await self._enqueue(_Call(item, key, is_slow))
+            if not isinstance(outcome, Alone):
+                return outcome
+            is_next = outcome is Alone.NEXT
+        try:
+            return await run_alone()
+        finally:
+            self._release(key, is_next=is_next)
+
+    async def _enqueue(self, call: _Call[Item, Result]) -> Result | Alone:
+        if len(self._pending) >= QUEUED_MAX:
+            raise Unavailable("Too many requests wait for the database.")
+        self._pending.append(call)
+        if call.queued_at - self._started_at > STALLED_SECONDS and self._running < RUNNING_MAX:
+            self._start()
+        try:
+            return await call.outcome
+        except asyncio.CancelledError:
+            turn = call.outcome
+            if turn.done() and not turn.cancelled() and not turn.exception():
+                # It came at the moment at which the caller was cancelled.
+                outcome = turn.result()
+                if isinstance(outcome, Alone):
+                    self._release(call.key, is_next=outcome is Alone.NEXT)
+            raise
+
+    def _mark(self, key: Hashable) -> None:
+        if key is not None:
+            self._busy.add(key)
+
+    def _release(self, key: Hashable, *, is_next: bool) -> None:
+        """End a call that ran alone, and start those that waited for it."""
+        self._busy.discard(key)
+        self._running -= is_next
+        if self._pending and not self._running:
+            self._start()
+
+    def _start(self) -> None:
+        """Start the next batch, of the calls whose key is free."""
+        group: list[_Call[Item, Result]] = []
+        left: deque[_Call[Item, Result]] = deque()
+        while self._pending and len(group) < BATCH_MAX:
+            call = self._pending.popleft()
+            if call.key in self._busy:
+                left.append(call)
+            elif call.outcome.done():
+                continue
+            elif call.is_slow:
+                self._mark(call.key)
+                call.outcome.set_result(ALONE)
+            else:
+                group.append(call)
+        self._pending.extendleft(reversed(left))
+        if not group:
+            return
+        self._running += 1
+        self._started_at = time.perf_counter()
+        self._sizes.observe(len(group))
+        self._waits.observe(self._started_at - group[0].queued_at)
+        if len(group) == 1:
+            self._mark(group[0].key)
+            group[0].outcome.set_result(Alone.NEXT)
+            return
+        # In a task: any caller may be cancelled at any time.
+        task = asyncio.create_task(self._run(group))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, group: list[_Call[Item, Result]]) -> None:
+        """Run a batch and give each call its outcome."""
+        try:
+            outcomes = await self._run_batch([call.item for call in group])
+        except BaseException as error:
+            if isinstance(error, Exception) and _may_run_again(error):
+                self._settle(group, [ALONE] * len(group))
+            else:
+                self._fail(group, error)
+                if not isinstance(error, Exception):
+                    raise
+        else:
+            self._settle(group, outcomes)
+        finally:
+            self._release(None, is_next=True)
+
+    def _settle(self, group: list[_Call[Item, Result]], outcomes: Sequence[Result | Alone]) -> None:
+        waiting: list[_Call[Item, Result]] = []
+        for call, outcome in zip(group, outcomes, strict=True):
+            if call.outcome.done():
+                continue
+            if outcome is not ALONE:
+                call.outcome.set_result(outcome)
+            elif call.key in self._busy:
+                waiting.append(call)
+            else:
+                self._mark(call.key)
+                call.outcome.set_result(ALONE)
+        self._pending.extendleft(reversed(waiting))
+
+    def _fail(self, group: list[_Call[Item, Result]], error: BaseException) -> None:
+        """Without the database: refuse the batch, and those that waited for it."""
+        calls = [*group, *self._pending]
+        self._pending.clear()
+        for call in calls:
+            if call.outcome.done():
+                continue
+            if isinstance(error, Exception):
+                call.outcome.set_exception(error)
+            else:
+                call.outcome.cancel()
+
+
+def _may_run_again(error: Exception) -> bool:
+    """Whether nothing of a failed batch was written."""
+    return isinstance(error, Contended) or not isinstance(error, Unavailable)

@@ -1,0 +1,71 @@
+"""Calls that share a batch in tests: the queues are held until all of them wait."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from innkeeper.store.batching import Alone, BatchQueue
+from innkeeper.store.database import Database
+from innkeeper.store.work import Work
+
+Act = Callable[[Work], Awaitable[Any]]
+
+
+async def run_alone(database: Database, act: Act) -> Any:
+    """Run one call as a request does."""
+    async with database.work("live", on_demand=True) as work:
+        return await act(work)
+
+
+async def run_batched(database: Database, *acts: Act) -> list[Any]:
+    """Run calls of one kind in one batch; return their results, or the errors they raised.
+
+    Call it after one of that kind ran, which makes the queue.
+    """
+    gate = asyncio.Event()
+    batches: list[int] = []
+    run_batch = BatchQueue._start
+
+    def count(queue: BatchQueue[Any, Any]) -> None:
+        batches.append(len(queue._pending))
+        run_batch(queue)
+
+    with patch.object(BatchQueue, "_start", count):
+        holders = [queue.run(None, gate.wait) for queue in database.batches.values()]
+        held = asyncio.gather(*holders)
+        await asyncio.sleep(0)
+        calls = [asyncio.ensure_future(run_alone(database, act)) for act in acts]
+        while sum(len(queue._pending) for queue in database.batches.values()) < len(acts):
+            await asyncio.sleep(0)
+        gate.set()
+        await held
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert batches[0] == len(acts), "the calls did not share a batch"
+    return results
+
+
+@pytest.fixture
+def forced_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call that can share a batch runs as a batch, if need be of one."""
+
+    async def run(
+        queue: BatchQueue[Any, Any],
+        item: Any,
+        alone: Callable[[], Awaitable[Any]],
+        key: object = None,
+        *,
+        is_slow: bool = False,
+    ) -> Any:
+        if not is_slow:
+            try:
+                (outcome,) = await queue._run_batch([item])
+            except Exception:
+                return await alone()
+            if not isinstance(outcome, Alone):
+                return outcome
+        return await alone()
+
+    monkeypatch.setattr(BatchQueue, "run", run)
