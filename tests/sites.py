@@ -19,6 +19,7 @@ from innkeeper.actions.admin import keys, workspaces
 from innkeeper.jobs.worker import work_jobs
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.settings import Settings
+from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.app import create_app
@@ -46,6 +47,8 @@ class Site:
     url: str
     dsn: str
     settings: Settings
+    cache: ConfigurationCache
+    """The configuration that the server has cached."""
 
     def control(self, act: Callable[[Work], Awaitable[Any]]) -> Any:
         """What an operator does from a process of his own."""
@@ -108,8 +111,9 @@ def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
             # Where `receiving` listens.
             allowed_private_hosts="127.0.0.1",
         )
-        with served(create_app(settings)) as url:
-            yield Site(url, dsn, settings)
+        app: Any = create_app(settings)
+        with served(app) as url:
+            yield Site(url, dsn, settings, app._api._database.cache)
 
 
 @pytest.fixture(scope="session")

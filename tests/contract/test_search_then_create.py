@@ -13,6 +13,7 @@ from streams import work_on
 from innkeeper.actions.identity import rulebook
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests
+from innkeeper.store.configuration_cache import IDENTITY_RULES
 from innkeeper.store.work import Work
 
 OWN = "/innkeeper/v1"
@@ -199,22 +200,23 @@ def test_f10_filters_combine(api: Api) -> None:
     assert search(api, **by_id(MAIL.upper()), phoneNumber="086 1234567") == []
 
 
-def test_f10_rules_that_another_process_changed(ruled: Api) -> None:
+def test_f10_rules_that_another_process_changed(ruled: Api, site: Site) -> None:
     """What a process remembers of rules and guards is compared in the statement that uses it."""
     number, told = "086 123 4567", by_id("NULL")
     guest = ruled.guest(phoneNumbers=[number], country="IE", identifiers=ids("null"))["ref"]
     asked = {"phoneNumber": "+353 86 123 4567"}
     assert search(ruled, **asked) == search(ruled, **told) == []
-    remembered = rulebook._cache["live"]
+    cache = site.cache
+    remembered = cache.get(IDENTITY_RULES, "live")
     set_rules(ruled, {"identityRule": "phone", "fields": ["phone"]})
     ruled.patch(f"/v2.1/guests/{guest}", json={"city": "Cork"})
     made(ruled.patch(f"{OWN}/identity/guards", json={"removeNever": ["null"]}))
     for query in (asked, told):
-        rulebook._cache["live"] = remembered
+        cache.put(IDENTITY_RULES, "live", remembered)
         assert search(ruled, **query) == [guest]
-    rulebook._cache["live"] = remembered
+    cache.put(IDENTITY_RULES, "live", remembered)
     assert search(ruled, **{**asked, "phoneNumber": "+353 86 123 4568"}) == []
-    assert rulebook._cache["live"].rules[0].name == "phone"
+    assert cache.get(IDENTITY_RULES, "live").rules[0].name == "phone"
 
 
 QUERIES = [

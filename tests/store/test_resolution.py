@@ -28,6 +28,7 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.errors import Invalid, Unknown
 from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.settings import Settings
+from innkeeper.store.configuration_cache import IDENTITY_RULES
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 
@@ -360,14 +361,14 @@ async def test_another_process_writes_by_the_new_rules_at_once(dsn: str, work: W
     rules = [IdentityRule("name", (Condition(field="last_name"), Condition(field="city")))]
     stale = await rulebook.current(work)
     await rule_settings.apply_rules(work, rules)
-    rulebook._cache["live"] = stale
+    work.cache.put(IDENTITY_RULES, "live", stale)
     person = {"last_name": "LEE", "city": "cork"}
     created = await visitor(work, last_name="Byrne", city="Cork")
-    rulebook._cache["live"] = stale
+    work.cache.put(IDENTITY_RULES, "live", stale)
     assert await attach(work, {"last_name": "BYRNE", "city": "CORK"}) == created
-    rulebook._cache["live"] = stale
+    work.cache.put(IDENTITY_RULES, "live", stale)
     patched = await visitor(work)
-    rulebook._cache["live"] = stale
+    work.cache.put(IDENTITY_RULES, "live", stale)
     await guests.patch(work, patched, {"last_name": "Walsh", "city": "Cork"})
     assert await attach(work, {"last_name": "walsh", "city": "cork"}) == patched
     await rule_changes.run_jobs(work)

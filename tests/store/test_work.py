@@ -9,6 +9,7 @@ import pytest
 from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wait_until_busy
 
 from innkeeper.errors import BadRequest, Conflict, Unavailable
+from innkeeper.store.configuration_cache import CHANNEL
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.notifications import Notifications
@@ -213,21 +214,19 @@ async def test_a_slow_statement_is_cut_off(dsn: str) -> None:
 async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -> None:
     heard: list[str] = []
     lost: list[bool] = []
-    notices = Notifications(dsn, {"innkeeper_keys": heard.append}, lambda: lost.append(True))
+    notices = Notifications(dsn, {CHANNEL: heard.append}, lost.append)
     await notices.start()
     await wait_until("the listener", lambda: notices.connected)
     async with database.control() as work:
-        await work.run("control.announce_key", client_key="one")
+        await work.connection.execute("SELECT pg_notify(%s, 'one')", [CHANNEL])
         await wait_until("the first notice", lambda: heard == ["one"])
         before = len(lost)
         await work.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
             " AND datname = current_database()"
         )
-        await wait_until(
-            "the listener to come back", lambda: len(lost) >= before + 2 and notices.connected
-        )
-        await work.run("control.announce_key", client_key="two")
+        await wait_until("the listener to come back", lambda: lost[before:] == [False, True])
+        await work.connection.execute("SELECT pg_notify(%s, 'two')", [CHANNEL])
         await wait_until("the second notice", lambda: heard == ["one", "two"])
     await notices.close()
     assert not notices.connected

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
 from innkeeper.store.batching import BatchQueue
+from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import QUESTIONS_AT_ONCE, Limits
 from innkeeper.store.pooled_connection import PooledConnection
@@ -40,9 +41,10 @@ class Database:
         statement_timeout_ms: int = 30_000,
         settings: Settings | None = None,
         question_wait_seconds: float | None = None,
+        cache: ConfigurationCache | None = None,
     ) -> None:
+        self.cache = cache or ConfigurationCache()
         self._settings = settings or Settings()
-        self.dsn: Final = dsn
         self.batches: dict[Hashable, BatchQueue[Any, Any]] = {}
         """The queues of calls that share statements, by what they have in common."""
         self.limits = Limits.of(pool_size, question_wait_seconds)

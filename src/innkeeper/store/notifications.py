@@ -1,4 +1,4 @@
-"""News that processes send each other through PostgreSQL (LISTEN and NOTIFY)."""
+"""Notifications that processes send each other through PostgreSQL (LISTEN and NOTIFY)."""
 
 import asyncio
 import logging
@@ -20,21 +20,20 @@ _LONGEST_PAUSE: Final = 2.0
 class Notifications:
     """One listening connection of a process, which comes back when it is lost.
 
-    `callbacks` maps a channel to what is called with each payload. `on_lost` is called when
-    the connection is lost, and again once it is back: whatever was remembered on the word
-    of this listener must be forgotten at both times. While `connected` is False nothing may
-    be remembered.
+    `callbacks` maps a channel to what is called with each payload. `on_change` is called with
+    False when the connection is lost and with True once it is back: notifications may have been
+    missed.
     """
 
     def __init__(
         self,
         dsn: str,
         callbacks: Mapping[str, Callable[[str], None]],
-        on_lost: Callable[[], None],
+        on_change: Callable[[bool], None],
     ) -> None:
         self._dsn = with_options(dsn)
         self._callbacks = dict(callbacks)
-        self._on_lost = on_lost
+        self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
         self.connected = False
 
@@ -61,14 +60,14 @@ class Notifications:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("the listening connection was lost: %s", error)
             finally:
-                self._forget(connected=False)
+                self._set_connected(False)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _listen(self, connection: psycopg.AsyncConnection) -> None:
         for channel in self._callbacks:
             await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-        self._forget(connected=True)
+        self._set_connected(True)
         while True:
             async for notice in connection.notifies(timeout=HEARTBEAT_SECONDS):
                 self._callbacks[notice.channel](notice.payload)
@@ -76,6 +75,6 @@ class Notifications:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await connection.execute("SELECT 1")
 
-    def _forget(self, *, connected: bool) -> None:
+    def _set_connected(self, connected: bool) -> None:
         self.connected = connected
-        self._on_lost()
+        self._on_change(connected)

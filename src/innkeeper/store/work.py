@@ -28,6 +28,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from innkeeper import clock
 from innkeeper.settings import Settings
 from innkeeper.store.batching import BatchQueue
+from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.pooled_connection import PooledConnection
@@ -103,12 +104,10 @@ class Lender(Protocol):
 
     limits: Limits
     batches: dict[Hashable, BatchQueue[Any, Any]]
+    cache: ConfigurationCache
 
     @property
     def settings(self) -> Settings: ...
-
-    @property
-    def dsn(self) -> str: ...
 
     def work(self, workspace: str, actor: str = ...) -> AbstractAsyncContextManager["Work"]: ...
 
@@ -203,9 +202,9 @@ class Work:
         return Work(self.connection, self.workspace, _TEMPORARY, self._lender, self.actor)
 
     @property
-    def dsn(self) -> str:
-        """The address of the database."""
-        return self._lender.dsn
+    def cache(self) -> ConfigurationCache:
+        """The configuration that this process has read of the database."""
+        return self._lender.cache
 
     @property
     def limits(self) -> Limits:

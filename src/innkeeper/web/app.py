@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from innkeeper.actions.admin.keys import CHANNEL
 from innkeeper.errors import (
     ApiError,
     BadRequest,
@@ -19,6 +18,7 @@ from innkeeper.errors import (
     UriTooLong,
 )
 from innkeeper.settings import Settings
+from innkeeper.store.configuration_cache import CHANNEL
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.memory import clear_frames
@@ -102,10 +102,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         resolved,
         question_wait_seconds=QUESTION_WAIT_SECONDS,
     )
-    large = LargeBodies(resolved)
+    cache = database.cache
+    large = LargeBodies(resolved, cache)
     keyring = Keyring(database)
-    notifications = Notifications(resolved.database, {CHANNEL: keyring.forget}, keyring.forget)
-    keyring.notifications = notifications
+    notifications = Notifications(resolved.database, {CHANNEL: cache.clear}, cache.listen)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

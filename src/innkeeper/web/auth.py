@@ -5,19 +5,17 @@ import binascii
 import hmac
 import time
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
 from innkeeper.actions.admin import keys, oauth
 from innkeeper.errors import Unauthorized
 from innkeeper.rules.scopes import Scope
+from innkeeper.store.configuration_cache import API_KEYS
 from innkeeper.store.database import Database
-from innkeeper.store.notifications import Notifications
 from innkeeper.store.work import Row, Work
 
-CACHE_SECONDS: Final = 5.0
-"""Longest time a credential stays cached; a notification removes it at once."""
-CACHE_SIZE: Final = 10_000
 TOUCH_SECONDS: Final = 60.0
 """Shortest time between two updates of the time at which a key was last used."""
 _OF_EXPORTS: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
@@ -47,23 +45,11 @@ class Caller:
 
 
 class Keyring:
-    """Checks credentials; caches valid ones until a notification or `CACHE_SECONDS` ends it."""
+    """Checks credentials; valid ones are cached while notifications of changed keys arrive."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Values: the monotonic time at which the entry expires, and the caller.
-        self._by_header: dict[bytes, tuple[float, Caller]] = {}
-        self._by_client_key: dict[tuple[str, bool], tuple[float, Caller]] = {}
         self._touched: dict[str, float] = {}
-        self._generation = 0
-        self.notifications: Notifications | None = None
-        """Source of notifications of changed keys; nothing is cached while it is disconnected."""
-
-    def forget(self, *_: object) -> None:
-        """Clear the cache: a key changed, or notifications may have been missed."""
-        self._generation += 1
-        self._by_header.clear()
-        self._by_client_key.clear()
 
     async def workspace_of(self, client_key: str, *, aliases: bool = False) -> Caller:
         """Return the caller of a client key alone, which grants the streams of its workspace.
@@ -71,26 +57,19 @@ class Keyring:
         `aliases`: the key may also be a context id, an alias of a key (stream-api.md 1). Raises
         `Unauthorized`.
         """
-        cached = self._by_client_key.get((client_key, aliases))
-        now = time.monotonic()
-        if cached is not None and cached[0] > now:
-            return cached[1]
+        find = partial(self._find_public, client_key, aliases)
+        return await self._database.cache.read(API_KEYS, (client_key, aliases), find)
+
+    async def _find_public(self, client_key: str, aliases: bool) -> Caller:
         if not client_key or not client_key.isprintable():
             raise Unauthorized
-        generation = self._generation
         async with self._database.control() as work:
             key = await keys.find(work, client_key)
             if key is None and aliases:
                 key = await keys.find_alias(work, client_key)
             if key is None:
                 raise Unauthorized
-            await self._touch(work, key["client_key"], now)
-        caller = _caller(key)
-        if self._may_cache(generation):
-            if len(self._by_client_key) >= CACHE_SIZE:
-                self._by_client_key.clear()
-            self._by_client_key[client_key, aliases] = (now + CACHE_SECONDS, caller)
-        return caller
+            return await self._caller(work, key)
 
     async def identify(self, authorization: bytes | None) -> Caller:
         """Return the caller of an Authorization header; raises `Unauthorized` (AU-4)."""
@@ -100,24 +79,17 @@ class Keyring:
             return await self._bearer(authorization[7:].strip())
         # The cache is keyed by digest: the time of a lookup reveals nothing about a token.
         digest = sha256(authorization).digest()
-        cached = self._by_header.get(digest)
-        now = time.monotonic()
-        if cached is not None and cached[0] > now:
-            return cached[1]
+        find = partial(self._find_secret, authorization)
+        return await self._database.cache.read(API_KEYS, digest, find)
+
+    async def _find_secret(self, authorization: bytes) -> Caller:
         client_key, token = _credentials(authorization)
-        generation = self._generation
         async with self._database.control() as work:
             key = await keys.find(work, client_key)
             stored = key["token_sha256"] if key else bytes(32)
             if not hmac.compare_digest(sha256(token).digest(), stored) or key is None:
                 raise Unauthorized
-            await self._touch(work, client_key, now)
-        caller = _caller(key)
-        if self._may_cache(generation):
-            if len(self._by_header) >= CACHE_SIZE:
-                self._by_header.clear()
-            self._by_header[digest] = (now + CACHE_SECONDS, caller)
-        return caller
+            return await self._caller(work, key)
 
     async def _bearer(self, token: bytes) -> Caller:
         """Return the caller of a bearer token; uncached, since requests with tokens are few."""
@@ -131,21 +103,13 @@ class Keyring:
             client_id=client["client_id"],
         )
 
-    async def _touch(self, work: Work, client_key: str, now: float) -> None:
-        """Store that a key was used, at most once in `TOUCH_SECONDS`."""
+    async def _caller(self, work: Work, key: Row) -> Caller:
+        """Return the caller with a key; store the time of its use once in `TOUCH_SECONDS`."""
+        client_key, now = key["client_key"], time.monotonic()
         if now - self._touched.get(client_key, -TOUCH_SECONDS) >= TOUCH_SECONDS:
             self._touched[client_key] = now
             await keys.touch(work, client_key)
-
-    def _may_cache(self, generation: int) -> bool:
-        """Whether a key read since `generation` is current: a notification that arrived during
-        the query may concern it."""
-        listens = self.notifications is not None and self.notifications.connected
-        return listens and generation == self._generation
-
-
-def _caller(key: Row) -> Caller:
-    return Caller(key["client_key"], key["workspace"], key["compatibility"], keys.scopes_in(key))
+        return Caller(client_key, key["workspace"], key["compatibility"], keys.scopes_in(key))
 
 
 def _credentials(authorization: bytes) -> tuple[str, bytes]:

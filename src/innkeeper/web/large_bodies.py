@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from prometheus_client import Counter
 
 from innkeeper.settings import Settings
+from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
 from innkeeper.wire.json_text import count_marks
@@ -42,8 +43,9 @@ def is_large(body: bytes) -> bool:
 class LargeBodies:
     """The thread: runs two requests at a time; others wait in order, without a connection."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cache: ConfigurationCache | None = None) -> None:
         self._settings = settings
+        self._cache = cache
         self._limiter = Limiter("requests with large bodies", MAX_RUNNING, MAX_PENDING)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -92,6 +94,12 @@ class LargeBodies:
 
     async def _open(self) -> Database:
         settings = self._settings
-        database = Database(settings.database, MAX_RUNNING, settings.statement_timeout_ms, settings)
+        database = Database(
+            settings.database,
+            MAX_RUNNING,
+            settings.statement_timeout_ms,
+            settings,
+            cache=self._cache,
+        )
         await database.open()
         return database

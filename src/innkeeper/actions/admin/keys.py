@@ -18,8 +18,6 @@ from innkeeper.store.work import Row, Work
 
 Compatibility = Literal["open", "official"]
 
-# Channel of notifications to every process that a key changed; the payload is the client key.
-CHANNEL: Final = "innkeeper_keys"
 _ALPHANUMERICS: Final = string.ascii_letters + string.digits
 
 
@@ -75,7 +73,6 @@ async def create(
         after: Row = {"client_key": key.client_key, "name": name, "compatibility": compatibility}
         after |= {"scopes": in_order(scopes), "api_token": "new"}
         await audit.record(work, KEY, "create", None, after, workspace=workspace)
-        await _announce(work, key.client_key)
     return key
 
 
@@ -118,7 +115,6 @@ async def set_alias(work: Work, alias: str, client_key: str, *, only_new: bool =
             raise Conflict(f"{alias} is an alias of {stored['client_key']}: remove it first.")
         row = await work.one("control.set_alias", alias=alias, client_key=client_key)
         await audit.record(work, ALIAS, "create", stored, row, workspace=key["workspace"])
-        await _announce(work, client_key)
 
 
 async def delete_alias(work: Work, alias: str) -> None:
@@ -130,7 +126,6 @@ async def delete_alias(work: Work, alias: str) -> None:
         key = await find(work, row["client_key"])
         workspace = key["workspace"] if key else None
         await audit.record(work, ALIAS, "remove", row, None, workspace=workspace)
-        await _announce(work, alias)
 
 
 async def list_all(work: Work, workspace: str | None = None) -> list[Row]:
@@ -148,7 +143,6 @@ async def revoke(work: Work, client_key: str) -> None:
         stored = await _lock_key(work, client_key)
         await work.run("control.revoke_key", client_key=client_key, now=clock.now())
         await _record(work, "revoke", stored, {"revoked": True})
-        await _announce(work, client_key)
 
 
 def version_of(key: Row) -> str:
@@ -185,7 +179,6 @@ async def rotate(
         )
         # Two different values: of a secret, only the change is recorded.
         await _record(work, "rotate", {**stored, "api_token": "old"}, {"api_token": "new"})
-        await _announce(work, client_key)
     return NewKey(client_key, token, stored["compatibility"], scopes_in(stored))
 
 
@@ -206,7 +199,6 @@ async def set_compatibility(
             "control.set_compatibility", client_key=client_key, compatibility=compatibility
         )
         await _record(work, "compatibility", stored, {"compatibility": compatibility})
-        await _announce(work, client_key)
 
 
 async def set_scopes(
@@ -227,7 +219,6 @@ async def set_scopes(
         _check_scopes(scopes ^ scopes_in(stored), by)
         await work.run("control.set_scopes", client_key=client_key, scopes=in_order(scopes))
         await _record(work, "scopes", stored, {"scopes": in_order(scopes)})
-        await _announce(work, client_key)
 
 
 async def _lock_key(work: Work, client_key: str, expected: Expected | None = None) -> Row:
@@ -262,11 +253,6 @@ def _check_scopes(scopes: frozenset[Scope], by: frozenset[Scope]) -> None:
 async def touch(work: Work, client_key: str) -> None:
     """Store that a key was used now, at most once a minute."""
     await work.run("control.touch_key", client_key=client_key, now=clock.now())
-
-
-async def _announce(work: Work, client_key: str) -> None:
-    """Notify every process that its cached copy of a key is out of date."""
-    await work.run("control.announce_key", client_key=client_key)
 
 
 def _unknown(client_key: str) -> OperatorError:

@@ -6,11 +6,13 @@ and passwords, are stored as a hash instead.
 
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from innkeeper.actions.admin import audit
 from innkeeper.settings import Settings
 from innkeeper.store import encryption
+from innkeeper.store.configuration_cache import SECRETS
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
@@ -22,23 +24,20 @@ SUBJECTS: Final = "subjects"
 _KEY_BYTES: Final = 32
 _TABLES: Final = ("segments", "exports", "messages")
 
-_cached: dict[tuple[str, str], bytes] = {}
-
 Reencrypt = Callable[[str], str]
 
 
 async def installation_key(work: Work, name: str) -> bytes:
-    """Return a key or salt of this installation (32 bytes), cached in each process."""
-    cache_key = (work.settings.database or work.dsn, name)
-    key = _cached.get(cache_key)
-    if key is None:
-        row = await work.one("secrets.find", name=name)
-        if row is None:
-            raise RuntimeError(f"This installation has no key called {name}.")
-        stored = row["encrypted"]
-        key = bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
-        _cached[cache_key] = key
-    return key
+    """Return a key or salt of this installation (32 bytes)."""
+    return await work.cache.read(SECRETS, name, partial(_read_installation_key, work, name))
+
+
+async def _read_installation_key(work: Work, name: str) -> bytes:
+    row = await work.one("secrets.find", name=name)
+    if row is None:
+        raise RuntimeError(f"This installation has no key called {name}.")
+    stored = row["encrypted"]
+    return bytes(row["value"]) if stored is None else encryption.decrypt(work.settings, stored)
 
 
 def new_webhook_secret(work: Work) -> str:

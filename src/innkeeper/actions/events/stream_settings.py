@@ -10,14 +10,13 @@ from innkeeper.actions.admin import audit
 from innkeeper.errors import OperatorError
 from innkeeper.rules.audited import SITE
 from innkeeper.rules.stream import ConfiguredPointOfSale, StreamConfiguration
+from innkeeper.store.configuration_cache import STREAM_SETTINGS
 from innkeeper.store.work import Row, Work
-
-_cache: dict[str, StreamConfiguration] = {}
 
 
 async def fetch_cached(work: Work) -> StreamConfiguration:
     """Return the configuration that this process read last; reads it the first time."""
-    cached = _cache.get(work.workspace)
+    cached: StreamConfiguration | None = work.cache.get(STREAM_SETTINGS, work.workspace)
     return await read(work) if cached is None else cached
 
 
@@ -26,7 +25,7 @@ async def read(work: Work) -> StreamConfiguration:
     row = await work.one("events.settings")
     if row is None:
         raise RuntimeError(f"Workspace {work.workspace} has no stream settings.")
-    config = _cache[work.workspace] = StreamConfiguration(
+    config = StreamConfiguration(
         version=row["version"],
         points_of_sale={
             point["name"]: ConfiguredPointOfSale(
@@ -36,7 +35,7 @@ async def read(work: Work) -> StreamConfiguration:
         },
         sites=row["sites"],
     )
-    return config
+    return work.cache.put(STREAM_SETTINGS, work.workspace, config)
 
 
 async def list_site_aliases(work: Work) -> list[Row]:

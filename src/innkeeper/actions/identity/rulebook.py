@@ -7,14 +7,13 @@ force. So no process decides by old rules, and no guest lacks the keys of new ru
 
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
 from innkeeper.rules.placeholders import PLACEHOLDERS
+from innkeeper.store.configuration_cache import IDENTITY_RULES
 from innkeeper.store.work import Work
-
-_cache: dict[str, IdentityRules] = {}
 
 
 async def current(work: Work) -> IdentityRules:
     """Return the rules that this process read last; compare their version before use."""
-    book = _cache.get(work.workspace)
+    book: IdentityRules | None = work.cache.get(IDENTITY_RULES, work.workspace)
     return await read(work) if book is None else book
 
 
@@ -23,11 +22,11 @@ async def read(work: Work) -> IdentityRules:
     row = await work.one("identity.rulebook")
     if row is None:
         raise RuntimeError(f"workspace {work.workspace} has no identity settings")
-    book = _cache[work.workspace] = IdentityRules(
+    book = IdentityRules(
         version=row["version"],
         rules=tuple(IdentityRule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
         never=frozenset(PLACEHOLDERS).union(row["never_added"]).difference(row["never_removed"]),
         group_limit=row["group_limit"],
         region=row["region"],
     )
-    return book
+    return work.cache.put(IDENTITY_RULES, work.workspace, book)

@@ -1,12 +1,12 @@
 """The block list: identifiers of erased people, whose records must be refused.
 
 It stores keyed digests: the list does not reveal its people, and a lookup needs the person's
-identifiers. While the list is empty `is_blocked` needs no statement: that state is cached briefly.
+identifiers. While the list is empty `is_blocked` needs no statement: that state is cached.
 """
 
 import hmac
-import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -20,16 +20,12 @@ from innkeeper.errors import Forbidden, Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import NEVER_IDENTIFIES, identifying_keys
 from innkeeper.rules.identity_keys import keys_with_invisible_characters
+from innkeeper.store.configuration_cache import BLOCK_LIST
 from innkeeper.store.work import Row, Work
-
-CACHE_SECONDS: Final = 2.0
-"""Longest time until another process notices the first suppressed identifier."""
 
 REFUSED: Final = Counter(
     "innkeeper_suppressed_total", "Records and events refused for people on the block list."
 )
-
-_empty_until: dict[tuple[str, str], float] = {}
 
 
 async def is_blocked(work: Work, person: Record) -> bool:
@@ -84,7 +80,7 @@ async def suppress(work: Work, keys: Iterable[UUID], reason: str) -> int:
     """Add a guest's keys (`identity.identifying_keys`) to the list; return how many are new."""
     digests = await digests_of(work, keys)
     now = clock.now()
-    _empty_until.clear()
+    work.cache.clear(BLOCK_LIST)
     return await work.run(
         "block_list.add", digests=digests, reason=reason, actor=work.actor, now=now
     )
@@ -133,18 +129,10 @@ async def _keys(work: Work, person: Record) -> list[UUID]:
 
 
 async def _is_empty(work: Work) -> bool:
-    """Return whether the workspace's list is empty; the answer is cached for `CACHE_SECONDS`."""
-    cache_key = (_installation(work), work.workspace)
-    if _empty_until.get(cache_key, 0.0) > time.monotonic():
-        return True
+    """Return whether the workspace's list is empty."""
+    return await work.cache.read(BLOCK_LIST, work.workspace, partial(_read_is_empty, work))
+
+
+async def _read_is_empty(work: Work) -> bool:
     row = await work.one("block_list.any")
-    if row is None or row["some"]:
-        _empty_until.pop(cache_key, None)
-        return False
-    _empty_until[cache_key] = time.monotonic() + CACHE_SECONDS
-    return True
-
-
-def _installation(work: Work) -> str:
-    """Return the database of a workspace: a test process uses several databases."""
-    return work.settings.database or work.dsn
+    return row is not None and not row["some"]

@@ -78,10 +78,6 @@ UPDATE innkeeper.api_keys SET last_used_at = %(now)s
 WHERE client_key = %(client_key)s
   AND (last_used_at IS NULL OR last_used_at < %(now)s - interval '1 minute')
 
--- control.announce_key
--- Notify every process that its cached copy of a key is out of date.
-SELECT pg_notify('innkeeper_keys', %(client_key)s)
-
 -- control.one_at_a_time
 -- Lock migrations and changes of workspaces until the transaction ends.
 SELECT pg_advisory_xact_lock(%(lock)s)
