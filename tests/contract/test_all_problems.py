@@ -90,7 +90,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "releaseIdentifiers": ({"email": "x", "identifiers": 1}, ["email", "identifiers"]),
     "createKey": (
         {"name": 1, "compatibility": "x", "scopes": ["nope"]},
-        ["name", "compatibility", "scopes"],
+        ["name", "compatibility", "scopes[0]"],
     ),
 }
 """Operation -> a body with wrong values, and the members that its errors name."""

@@ -77,6 +77,7 @@ class OneOf(Kind):
     any_case: bool = False
     others: tuple[str, ...] = ()
     """Words that only other APIs store, and that responses may contain (N-17)."""
+    reason: str = NOT_VALID
     accepted: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class OneOf(Kind):
             word = value.lower() if self.any_case else value
             if word in self.accepted:
                 return value
-        raise ValueRefused(NOT_VALID)
+        raise ValueRefused(self.reason)
 
     def schema(self) -> Schema:
         return {"type": "string", "enum": list(self.words)}
@@ -240,8 +241,11 @@ class Number(Kind):
 
 
 @dataclass(frozen=True)
-class Count(Kind):
-    """A whole number from 1 to the largest int32 (I-3)."""
+class Whole(Kind):
+    """A whole number from `least` to `most`."""
+
+    least: int | None = None
+    most: int | None = None
 
     def read(self, value: Any) -> int:
         # JSON has one kind of number: 2.0 is a whole number like 2.
@@ -251,14 +255,23 @@ class Count(Kind):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueRefused("must be an integer")
-        if value < 1:
-            raise ValueRefused("must be greater than or equal to 1")
-        if value > INT32:
-            raise ValueRefused(f"must be less than or equal to {INT32}")
+        if self.least is not None and value < self.least:
+            raise ValueRefused(f"must be greater than or equal to {self.least}")
+        if self.most is not None and value > self.most:
+            raise ValueRefused(f"must be less than or equal to {self.most}")
         return value
 
     def schema(self) -> Schema:
-        return {"type": "integer", "minimum": 1, "maximum": INT32}
+        limits = {"minimum": self.least, "maximum": self.most}
+        return {"type": "integer"} | {name: n for name, n in limits.items() if n is not None}
+
+
+@dataclass(frozen=True)
+class Count(Whole):
+    """A whole number from 1 to the largest int32 (I-3)."""
+
+    least: int | None = 1
+    most: int | None = INT32
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 
 MAX_TEXT_BYTES: Final = 32 * 1024
 """Longest string in bytes of UTF-8 (RL-4)."""
@@ -21,6 +22,7 @@ DEEPEST: Final = 100
 
 NOT_VALID = "not a valid value"
 NOT_AN_INSTANT = "must be an ISO 8601 date-time"
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
 UNSTORABLE = "must not contain U+0000 or unpaired surrogates"
 
 
@@ -47,6 +49,11 @@ def storable(text: str) -> str:
         if size > MAX_TEXT_BYTES:
             raise ValueRefused(f"size must be between 0 and {MAX_TEXT_BYTES} bytes")
     return text
+
+
+def ref_in(text: str) -> UUID | None:
+    """Return the ref that a text is, in whatever case; None if it is none."""
+    return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def number(value: Any) -> int | Decimal:

@@ -28,6 +28,10 @@ SCOPES: Final[dict[Scope, str]] = {
 EVERY_SCOPE: Final = frozenset(Scope)
 DEFAULT_SCOPES: Final = EVERY_SCOPE - {Scope.ADMINISTRATION}
 """Scopes of a key that is created without a choice."""
+READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
+WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
+CHANGE_RULES: Final = frozenset({Scope.WRITE, Scope.ADMINISTRATION})
+"""Changes of identity rules may merge every guest with another."""
 _PLAIN: Final = frozenset({Scope.READ, Scope.WRITE, Scope.DELETE})
 
 

@@ -12,13 +12,13 @@ from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import ApiError, NotFound, Unauthorized
+from innkeeper.resources.values import ref_in
 from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
 from innkeeper.web.downloads import Download, open_stored_file
 from innkeeper.web.forms import read_form
-from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.json_text import encode
 
 TOKEN_PATHS: Final = ("/oauth/token", "/v2/oauth/token")

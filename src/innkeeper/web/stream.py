@@ -24,6 +24,7 @@ from innkeeper.errors import (
     Unavailable,
     UnknownBrowser,
 )
+from innkeeper.resources.values import ref_in
 from innkeeper.rules import scopes
 from innkeeper.rules.stream import IncomingEvent
 from innkeeper.settings import Settings
@@ -40,7 +41,6 @@ from innkeeper.web.large_bodies import LargeBodies, is_large
 from innkeeper.web.observability import CORRELATION, correlation_id, log_request, observe
 from innkeeper.web.request_body import ClientDisconnected, read_body
 from innkeeper.web.responses import ApiResponse, json_response
-from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.scopes import refuse_lacking
 from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at

@@ -17,12 +17,12 @@ from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.bulk import batches, file_exports, signed_urls
 from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
+from innkeeper.resources.values import ref_in
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.queries import WORKSPACE_NAME
 from innkeeper.web.downloads import Body, Download, open_stored_file
-from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.json_text import encode
 
 GZIP: Final = "application/gzip"

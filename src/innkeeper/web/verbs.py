@@ -23,7 +23,7 @@ from innkeeper.resources.orders import (
     OrderItem,
     OrderItemExtension,
 )
-from innkeeper.resources.values import NOT_VALID
+from innkeeper.resources.values import NOT_VALID, ref_in
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
 from innkeeper.web.representation import (
@@ -36,8 +36,9 @@ from innkeeper.web.representation import (
 from innkeeper.web.responses import ApiResponse, Headers, json_response
 from innkeeper.wire import pagination
 from innkeeper.wire.decode import decode
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest
 from innkeeper.wire.etags import etag_of
+from innkeeper.wire.payloads import decode_request, encode_response
 from innkeeper.wire.routes import Route
 from innkeeper.wire.scopes import require_for_query, without_personal
 from innkeeper.wire.views import WRITES, ListShape, PairsView, Show, Verb, View
@@ -69,6 +70,7 @@ def prepare(route: Route, request: EndpointRequest) -> Operation:
     Raises the error of `If-Match` where the resource has no versions.
     """
     if isinstance(route, Endpoint):
+        decode_request(route, request)
         return partial(_call_endpoint, route, request)
     view = route.view(request.compatibility)
     if request.expected is not None and not view.resource.versioned and route.verb in WRITES:
@@ -89,7 +91,7 @@ def prepare(route: Route, request: EndpointRequest) -> Operation:
 async def _call_endpoint(route: Endpoint, request: EndpointRequest, work: Work) -> ApiResponse:
     if request.expected is not None and route.writes and not route.takes_version:
         request.expected.check(None)
-    response = await route.perform(work, request)
+    response = encode_response(route, request, await route.perform(work, request))
     headers = [(b"location", response.location.encode())] if response.location else []
     if response.etag is not None:
         headers.append((b"etag", response.etag.encode()))

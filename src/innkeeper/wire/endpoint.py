@@ -1,32 +1,36 @@
-"""Operations that are no verb of a resource: declared by path, function and schemas.
+"""Operations that are no verb of a resource: each declared once, above its function.
 
-The door routes, authenticates, reads and replays them like any other operation; their
-functions stand in the modules of `wire` that know their shapes and call actions.
+`EndpointFamily.endpoint` declares method, path, scopes, and the payloads of parameters, request and
+response. From the declaration come decoding and encoding (`wire/payloads.py`), the refusal of
+unknown names (`wire/unknown.py`) and the API description.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-from uuid import UUID
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from innkeeper.errors import Problem, Unknown
-from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import ValueRefused, storable
+from innkeeper.resources.kinds import Kind, Schema, Text, Whole
+from innkeeper.resources.payloads import Member, Payload, PayloadOf, kind_of, members_of
+from innkeeper.resources.values import ValueRefused, ref_in, storable
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
+from innkeeper.wire.naming import camel
 
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I | re.ASCII)
 TEXT_PARAMETERS: Final = {
-    "name": "Data extension",
-    "segment": "Segment",
-    "trait": "Trait",
-    "export": "Audience export",
-    "report": "Report",
-    "client_key": "API key",
+    "name": ("Data extension", "name"),
+    "segment": ("Segment", "segmentRef"),
+    "trait": ("Trait", "traitName"),
+    "export": ("Audience export", "audienceExportRef"),
+    "report": ("Report", "reportName"),
+    "client_key": ("API key", "clientKey"),
 }
-"""Path parameters that are text, not refs -> what an error calls the thing they name."""
+"""Path parameter that is text, not a ref -> (what an error calls the thing it names, its name in
+the API description)."""
 
 
 @dataclass(slots=True)
@@ -46,8 +50,12 @@ class EndpointRequest:
     expected: Expected | None
     """The versions that `If-Match` lets a write replace; None without the header."""
     problems: tuple[Problem, ...] = field(default=(), kw_only=True)
-    """Unknown names in the query and the body of an operation of ours that takes a body: it raises
-    them together with what is wrong with values."""
+    """Unknown names in the query and the body of one of our operations, until all problems are
+    raised together: by `decode_request`, or by the action that reads the body."""
+    parameters: Any = field(default=None, kw_only=True)
+    """The query as the declared payload."""
+    payload: Any = field(default=None, kw_only=True)
+    """The body as the declared payload."""
 
     @property
     def personal(self) -> bool:
@@ -61,7 +69,7 @@ class EndpointRequest:
 
 @dataclass(slots=True)
 class EndpointResponse:
-    """What an operation answers: JSON, or nothing with 204."""
+    """What an operation answers, where it is more than the record that the declaration encodes."""
 
     body: Any = None
     status: int = 200
@@ -71,6 +79,10 @@ class EndpointResponse:
     content_type: str = ""
     etag: str | None = None
     """The version of what is answered, as a header shows it."""
+
+
+Perform = Callable[[Work, EndpointRequest], Awaitable[Any]]
+PerformType = TypeVar("PerformType", bound=Perform)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,22 +96,30 @@ class Endpoint:
     """Its operationId."""
     summary: str
     tag: str
-    perform: Callable[[Work, EndpointRequest], Awaitable[EndpointResponse]]
+    perform: Perform
+    """Returns the record to encode as `response`, or an `EndpointResponse`."""
     before: Callable[[EndpointRequest], Awaitable[None]] | None = None
     """What may take long and needs no connection: it is done before one is taken."""
+    parameters: type[Payload] | None = None
+    """The query parameters; None takes none."""
+    request: type[Payload] | None = None
+    """The body; None takes none, whatever a client sends."""
+    is_read_by_action: bool = False
+    """Whether the action reads the body, since only the database knows some of its problems."""
+    response: Any = None
+    """Type of the response: a payload, or a list of some; None for 204."""
     response_schema: Schema | None = None
-    """Schema of the answer; None for 204."""
+    """Schema of a response that is not encoded by `response`."""
+    old_body: Schema | None = None
+    old_query: Mapping[str, str] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
     other_media: tuple[str, ...] = ()
     """Media types of text that it may answer in place of JSON."""
-    body: Schema | None = None
-    """Schema of the body it needs; None takes none, whatever is sent."""
-    query: Mapping[str, str] = field(default_factory=dict)
-    """Query parameter -> what it means."""
-    needs: frozenset[str] = frozenset()
-    """Query parameters that must be there."""
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    path_names: Mapping[str, str] = field(default_factory=dict)
     """Path parameter -> its name in the API description, where that is not its own."""
     status: int = 200
+    scopes: frozenset[Scope] = frozenset()
+    """What an API key must allow; by default what the method says."""
     bearer: bool = False
     """Whether it takes a bearer token of OAuth, and nothing else (AU-6)."""
     own_transactions: bool = False
@@ -108,12 +128,44 @@ class Endpoint:
     """Whether its answer carries the version of what it shows."""
     takes_version: bool = False
     """Whether it heeds If-Match."""
+    page_first: bool = False
+    """Whether links of a page start with its offset."""
     failures: frozenset[int] = frozenset()
-    """Statuses it answers errors with, beside 401 and what follows from method and body."""
+    """Statuses of errors, beside those of all and what follows from method and body."""
 
     @property
     def takes_body(self) -> bool:
         return self.body is not None
+
+    @cached_property
+    def body(self) -> Schema | None:
+        """The schema of the body."""
+        return self.old_body if self.request is None else PayloadOf(self.request).schema()
+
+    @cached_property
+    def query(self) -> Mapping[str, Member]:
+        """The query parameters by name."""
+        if self.old_query:
+            return {
+                name: Member(
+                    name,
+                    name,
+                    Whole() if name in ("offset", "limit") else Text(),
+                    name in self.needs,
+                    False,
+                    text,
+                    {},
+                    msgspec.structs.FieldInfo("", "", str),
+                )
+                for name, text in self.old_query.items()
+            }
+        members = () if self.parameters is None else members_of(self.parameters)
+        return {member.wire_name: member for member in members}
+
+    @cached_property
+    def response_kind(self) -> Kind | None:
+        """The kind of the response."""
+        return None if self.response is None else kind_of(self.response)
 
     @property
     def writes(self) -> bool:
@@ -126,9 +178,39 @@ class Endpoint:
         return self.method == "POST" and not self.own_transactions
 
 
-def ref_in(text: str) -> UUID | None:
-    """The ref that a text is, in whatever case; None when it is none."""
-    return UUID(text) if _UUID.fullmatch(text) else None
+class EndpointFamily:
+    """Endpoints with one tag, whose paths start alike, in the order of their declaration."""
+
+    def __init__(self, tag: str, path: str, **more: Any) -> None:
+        self._tag = tag
+        self._path = path
+        self._more = more
+        self._endpoints: list[Endpoint] = []
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints)
+
+    def endpoint(
+        self, method: str, path: str, summary: str, *, name: str = "", **more: Any
+    ) -> Callable[[PerformType], PerformType]:
+        """Declare the decorated function as an operation, by the members of `Endpoint`.
+
+        Its operationId is the name of the function, unless `name` is another.
+        """
+
+        def declare(perform: PerformType) -> PerformType:
+            declared = Endpoint(
+                method=method,
+                path=self._path + path,
+                name=name or camel(perform.__name__),
+                summary=summary,
+                perform=perform,
+                **({"tag": self._tag} | self._more | more),
+            )
+            self._endpoints.append(declared)
+            return perform
+
+        return declare
 
 
 def _parameter(name: str, text: str) -> Any:
@@ -141,4 +223,4 @@ def _parameter(name: str, text: str) -> Any:
         return storable(text)
     except ValueRefused:
         # PostgreSQL cannot hold it, so nothing has that name (CT-8).
-        raise Unknown(TEXT_PARAMETERS[name], text) from None
+        raise Unknown(TEXT_PARAMETERS[name][0], text) from None

@@ -61,9 +61,6 @@ _SUMMARIES: Final = {
     Verb.CLEAR: "Remove pairs from a {}",
 }
 
-_NUMBERS: Final = ("offset", "limit")
-"""Query parameters that are whole numbers."""
-
 _SECURITY: Final[Schema] = {
     "basicAuth": {
         "type": "http",
@@ -151,7 +148,7 @@ def _outside(path: str, special: Endpoint | None = None) -> str:
 
 def _parameter(name: str, special: Endpoint | None = None) -> str:
     if special and name in TEXT_PARAMETERS:
-        return special.parameters.get(name, name)
+        return special.path_names.get(name, TEXT_PARAMETERS[name][1])
     return "dataExtensionName" if name == "name" else camel(name) + "Ref"
 
 
@@ -252,19 +249,23 @@ def hoisted(schema: Any, schemas: dict[str, Schema]) -> Any:
 
 def _endpoint(special: Endpoint, prefix: str, schemas: dict[str, Schema]) -> Schema:
     parameters = _path_parameters(special.path, special)
-    for name, text in special.query.items():
-        schema: Schema = {"type": "integer"} if name in _NUMBERS else {"type": "string"}
-        where: Schema = {"name": name, "in": "query", "schema": schema}
-        must = {"required": True} if name in special.needs else {}
-        parameters.append({**where, "description": text, **must})
+    for name, member in special.query.items():
+        schema = member.schema()
+        text = schema.pop("description", "")
+        must = {"required": True} if member.is_required else {}
+        parameters.append(
+            {"name": name, "in": "query", "schema": schema, "description": text, **must}
+        )
     if special.takes_key:
         parameters.append(IDEMPOTENCY)
     if special.takes_version:
         parameters.append(IF_MATCH)
     answer: Schema = {"description": "Done.", "headers": headers(*_endpoint_headers(special))}
-    if special.response_schema is not None:
+    kind = special.response_kind
+    response = special.response_schema if kind is None else kind.stored_schema()
+    if response is not None:
         answer["content"] = {
-            **content(hoisted(special.response_schema, schemas)),
+            **content(hoisted(response, schemas)),
             **_other_media(special),
         }
     statuses = set(special.failures) | ({404} if "{" in special.path else set())

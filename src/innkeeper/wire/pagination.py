@@ -9,9 +9,8 @@ from uuid import UUID
 
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, PageRequest
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.kinds import Day
-from innkeeper.resources.values import ValueRefused, storable
-from innkeeper.wire.endpoint import ref_in
+from innkeeper.resources.kinds import Day, Whole
+from innkeeper.resources.values import ValueRefused, ref_in, storable
 from innkeeper.wire.views import PairsView, View
 
 Query = Mapping[str, str]
@@ -104,18 +103,18 @@ def read_window(
 def _whole(
     query: Query, name: str, default: int, least: int, most: int | None, problems: list[Problem]
 ) -> int:
-    text = query.get(name)
-    if text is None:
+    if name not in query:
         return default
-    if not _WHOLE.fullmatch(text):
-        problems.append(Problem(name, "must be an integer"))
-    elif int(text) < least:
-        problems.append(Problem(name, f"must be greater than or equal to {least}"))
-    elif most is not None and int(text) > most:
-        problems.append(Problem(name, f"must be less than or equal to {most}"))
-    else:
-        return int(text)
-    return default
+    try:
+        return Whole(least, most).read(number_in(query[name]))
+    except ValueRefused as refused:
+        problems.append(Problem(name, refused.reason))
+        return default
+
+
+def number_in(text: str) -> int | str:
+    """The whole number that a parameter is; other text as it is."""
+    return int(text) if _WHOLE.fullmatch(text) else text
 
 
 def _sort(view: View, text: str, problems: list[Problem]) -> tuple[tuple[str, bool], ...]:

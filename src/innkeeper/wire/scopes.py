@@ -24,7 +24,6 @@ _OF_METHOD: Final[Mapping[str, Scope]] = {
 }
 _READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
 _WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
-_ADMINISTRATION: Final = frozenset({Scope.ADMINISTRATION})
 _CHANGE_RULES: Final = frozenset({Scope.WRITE, Scope.ADMINISTRATION})
 
 _FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
@@ -34,7 +33,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     # A guest whole, with extensions, orders and sessions
     "fetchGuestContext": _READ_PERSONAL,
     "findGuestContext": _READ_PERSONAL,
-    "fetchSubject": _READ_PERSONAL,
     # Values that identified somebody
     "previewIdentityRules": _READ_PERSONAL,
     "listIdentityGuarded": _READ_PERSONAL,
@@ -58,8 +56,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "createFileExport": _READ_PERSONAL,
     "listFileExports": _READ_PERSONAL,
     "fetchFileExport": _READ_PERSONAL,
-    # The end of a person's data
-    "eraseGuest": frozenset({Scope.DELETE}),
     # Identity: changes of identity rules may merge every guest with another
     "createIdentityRule": _CHANGE_RULES,
     "deleteIdentityRule": frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
@@ -67,11 +63,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "reorderIdentityRules": _CHANGE_RULES,
     "applyIdentityRules": _CHANGE_RULES,
     "changeIdentityGuards": _CHANGE_RULES,
-    # Who may call
-    "listKeys": _ADMINISTRATION,
-    "createKey": _ADMINISTRATION,
-    "rotateKey": _ADMINISTRATION,
-    "revokeKey": _ADMINISTRATION,
 }
 """Name of an operation -> what a key must allow, where its method does not say."""
 
@@ -84,7 +75,7 @@ def needed_scopes(route: Route) -> frozenset[Scope]:
             # It takes the place of texts, which the caller must have been able to read.
             return _WRITE_PERSONAL
         return frozenset({_OF_METHOD[METHODS[route.verb]]})
-    return EXCEPTIONS.get(route.name) or frozenset({_OF_METHOD[route.method]})
+    return route.scopes or EXCEPTIONS.get(route.name) or frozenset({_OF_METHOD[route.method]})
 
 
 def require(route: Route, scopes: frozenset[Scope]) -> None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
-from innkeeper.errors import Invalid, Problem
+from innkeeper.errors import Problem
 from innkeeper.resources.kinds import ListOf, ObjectOf
 from innkeeper.rules.members import LONGEST_NAME, suggestion, unknown_members, unknown_paths
 from innkeeper.wire.decode import wire_name
@@ -32,8 +32,8 @@ _SERVER_OWNED: Final = frozenset({"createdAt", "modifiedAt", "ref", "href"})
 def check_names(route: Route, request: EndpointRequest) -> bytes:
     """The value of the header for what is ignored; empty where all is known.
 
-    Where the operation is one of ours, raises `Invalid`; if it takes a body, it is left to raise
-    `EndpointRequest.problems` with what is wrong with values.
+    Where the operation is one of ours, they are `EndpointRequest.problems`, which `decode_request`
+    raises with what is wrong with values.
     """
     if isinstance(route, Operation):
         names = _ignored(route, request) if request.query or request.body else None
@@ -44,9 +44,7 @@ def check_names(route: Route, request: EndpointRequest) -> bytes:
             Problem(name[:LONGEST_NAME], f"is not a known parameter{suggestion(name, route.query)}")
             for name in islice((name for name in request.query if name not in route.query), 10)
         ]
-        problems += unknown_members(request.body, schema) if request.body and route.body else []
-        if problems and route.body is None:
-            raise Invalid(*problems)
+        problems += unknown_members(request.body, schema) if request.body else []
         request.problems = tuple(problems)
         return b""
     names = [name for name in request.query if name not in route.query]

@@ -10,10 +10,10 @@ from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELTA
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import iso
+from innkeeper.resources.values import iso, ref_in
 from innkeeper.rules.personal import without_personal
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
@@ -296,7 +296,7 @@ def _read(path: str, name: str, summary: str, perform: Any, schema: Schema) -> E
         tag=TAG,
         perform=perform,
         response_schema=schema,
-        parameters=_NAMES,
+        path_names=_NAMES,
         bearer=True,
         failures=frozenset({400}) if perform is one else frozenset(),
     )
@@ -310,7 +310,7 @@ def _own(method: str, path: str, name: str, summary: str, perform: Any, **more: 
         summary=summary,
         tag=TAG,
         perform=perform,
-        parameters=_NAMES,
+        path_names=_NAMES,
         **more,
     )
 
@@ -349,7 +349,7 @@ OWN_EXPORTS: Final = (
         "Create an export",
         create,
         before=check_early,
-        body=definitions.EXPORT | {"required": ["name", "segment"]},
+        old_body=definitions.EXPORT | {"required": ["name", "segment"]},
         response_schema=_EXPORT,
         status=201,
         has_etag=True,
@@ -370,7 +370,7 @@ OWN_EXPORTS: Final = (
         "Change an export",
         change,
         before=check_early,
-        body=definitions.EXPORT,
+        old_body=definitions.EXPORT,
         response_schema=_EXPORT,
         has_etag=True,
         takes_version=True,

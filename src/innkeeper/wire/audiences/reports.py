@@ -116,8 +116,8 @@ REPORTS: Final = (
         perform=fetch,
         response_schema=_REPORT_SCHEMA,
         other_media=("text/csv",),
-        parameters={"report": "reportName"},
-        query={
+        path_names={"report": "reportName"},
+        old_query={
             "from": "First day; 90 days before `to` unless told.",
             "to": "Last day; today unless told.",
             "timeZone": "Name of a time zone, e.g. Europe/Dublin; UTC unless told.",

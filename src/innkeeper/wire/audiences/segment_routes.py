@@ -179,7 +179,7 @@ _OF_GUEST: Final = an_object(
 
 def _endpoint(method: str, path: str, name: str, summary: str, **more: object) -> Endpoint:
     parameters = {"segment": "segmentRef", "trait": "traitName", "guest": "guestRef"}
-    given: dict[str, object] = {"tag": TAG, "parameters": parameters, **more}
+    given: dict[str, object] = {"tag": TAG, "path_names": parameters, **more}
     return Endpoint(method=method, path=path, name=name, summary=summary, **given)  # type: ignore[arg-type]
 
 
@@ -217,7 +217,7 @@ OWN_SEGMENTS: Final = (
         "Create a segment, a Draft",
         perform=wire.create,
         before=wire.check_early,
-        body=SEGMENT | {"required": ["name", "definition"]},
+        old_body=SEGMENT | {"required": ["name", "definition"]},
         response_schema=_SEGMENT,
         status=201,
         has_etag=True,
@@ -229,7 +229,7 @@ OWN_SEGMENTS: Final = (
         "Count the guests of a definition",
         perform=wire.preview,
         before=wire.check_early,
-        body=an_object(("definition",), definition=SEGMENT_DEFINITION),
+        old_body=an_object(("definition",), definition=SEGMENT_DEFINITION),
         response_schema=_PREVIEW,
         own_transactions=True,
         failures=frozenset({503}),
@@ -250,7 +250,7 @@ OWN_SEGMENTS: Final = (
         perform=wire.values,
         response_schema=_VALUES,
         needs=frozenset({"entity", "field"}),
-        query={
+        old_query={
             "entity": "guest, session, event, order or order_item.",
             "field": "Name of the field.",
             "type": "Only rows of this subtype.",
@@ -275,7 +275,7 @@ OWN_SEGMENTS: Final = (
         "Change a Draft or a Paused segment",
         perform=wire.change,
         before=wire.check_early,
-        body=SEGMENT_CHANGE,
+        old_body=SEGMENT_CHANGE,
         response_schema=_SEGMENT,
         has_etag=True,
         takes_version=True,
@@ -341,7 +341,7 @@ OWN_SEGMENTS: Final = (
         perform=wire.members,
         response_schema=an_object(("totalCount", "items"), totalCount=WHOLE, items=array_of(REF)),
         failures=frozenset({400}),
-        query={"offset": "Guests to skip.", "limit": "Guests on the page, 100 unless told."},
+        old_query={"offset": "Guests to skip.", "limit": "Guests on the page, 100 unless told."},
     ),
     _endpoint(
         "GET",
@@ -375,7 +375,7 @@ OWN_SEGMENTS: Final = (
         "putTrait",
         "Define a computed trait",
         perform=wire.put_trait,
-        body=TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]},
+        old_body=TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]},
         response_schema=_TRAIT,
         has_etag=True,
         takes_version=True,

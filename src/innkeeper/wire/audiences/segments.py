@@ -9,12 +9,12 @@ from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.segments import CORE, STRING
-from innkeeper.resources.values import iso
+from innkeeper.resources.values import iso, ref_in
 from innkeeper.rules.personal import is_page_address, is_personal, without_personal
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
 from innkeeper.wire.naming import camel
 from innkeeper.wire.pagination import page_request_of

@@ -9,10 +9,10 @@ from innkeeper.actions.paging import MAX_LIMIT
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import NOT_VALID, ValueRefused, instant, iso
+from innkeeper.resources.values import NOT_VALID, ValueRefused, instant, iso, ref_in
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.schemas import (
     INSTANT,
     LOCATION,
@@ -182,7 +182,7 @@ BATCHES: Final = (
         summary="Allocate the upload of a batch",
         tag=TAG,
         perform=allocate,
-        body={
+        old_body={
             "type": "object",
             "properties": {
                 "checksum": _CHECKSUM,
@@ -219,7 +219,7 @@ BATCHES: Final = (
         tag=TAG,
         perform=inspect_all,
         response_schema=page_of(_INSPECTED),
-        query={
+        old_query={
             "status": "Statuses, separated by commas; none shows all.",
             "createdBefore": "Only those allocated before this instant.",
             "createdAfter": "Only those allocated after this instant.",

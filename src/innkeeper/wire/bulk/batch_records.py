@@ -12,7 +12,7 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
 from innkeeper.resources.orders import EXTENSION_NAME
-from innkeeper.resources.values import ValueRefused
+from innkeeper.resources.values import ValueRefused, ref_in
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import (
     BatchRecord,
@@ -34,7 +34,6 @@ from innkeeper.wire.bulk.batch_plans import (
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.decode import decode
-from innkeeper.wire.endpoint import ref_in
 from innkeeper.wire.views import PairsView, Verb
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)

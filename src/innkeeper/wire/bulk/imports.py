@@ -244,7 +244,7 @@ FILES: Final = (
         summary="Begin an import of a file",
         tag=TAG,
         perform=create_import,
-        body=an_object(
+        old_body=an_object(
             ("entity",),
             **_FILE,
             mapping=definitions.MAPPING,
@@ -263,7 +263,7 @@ FILES: Final = (
         tag=TAG,
         perform=list_imports,
         response_schema=_paged(_IMPORT),
-        query=PAGING,
+        old_query=PAGING,
         failures=frozenset({400}),
     ),
     Endpoint(
@@ -282,7 +282,7 @@ FILES: Final = (
         summary="Begin an export to a file",
         tag=TAG,
         perform=create_export,
-        body=an_object(("entity",), **_FILE),
+        old_body=an_object(("entity",), **_FILE),
         response_schema=_EXPORT,
         status=201,
     ),
@@ -294,7 +294,7 @@ FILES: Final = (
         tag=TAG,
         perform=list_exports,
         response_schema=_paged(_EXPORT),
-        query=PAGING,
+        old_query=PAGING,
         failures=frozenset({400}),
     ),
     Endpoint(

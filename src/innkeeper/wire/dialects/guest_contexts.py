@@ -11,11 +11,11 @@ from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.orders import OrderItem
-from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso
+from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso, ref_in
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import response_fields
 from innkeeper.wire.schemas import (
@@ -150,7 +150,7 @@ GUEST_CONTEXTS: Final = (
         summary="Fetch a guest with its orders, data extensions and sessions",
         tag=TAG,
         perform=fetch_context,
-        query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
+        old_query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
         response_schema=named("GuestContext", _CONTEXT),
     ),
     Endpoint(
@@ -160,7 +160,7 @@ GUEST_CONTEXTS: Final = (
         summary="Find the guest behind a browser",
         tag=TAG,
         perform=find_context,
-        query={"browserRef": "The browser's id."},
+        old_query={"browserRef": "The browser's id."},
         needs=frozenset({"browserRef"}),
         response_schema=an_object(("items",), href=URL, ref=REF, items=array_of(REFERENCE)),
         failures=frozenset({400}),

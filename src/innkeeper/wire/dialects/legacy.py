@@ -140,7 +140,7 @@ def _delete_all(rows: Extensions, view: PairsView) -> Endpoint:
         summary="Delete every data extension of a name",
         tag=f"{view.resource.__name__} (v2)",
         perform=delete_all,
-        parameters={"name": "dataExtensionName"},
+        path_names={"name": "dataExtensionName"},
         response_schema=nothing,
     )
 

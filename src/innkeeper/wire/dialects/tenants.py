@@ -124,7 +124,7 @@ TENANTS: Final = (
         summary="Create a point of sale",
         tag=TAG,
         perform=create_point_of_sale,
-        body=an_object(("name",), **_REQUEST_SCHEMA),
+        old_body=an_object(("name",), **_REQUEST_SCHEMA),
         response_schema=an_object(tuple(DONE), **(_MEMBERS | DONE)),
         status=201,
     ),

@@ -9,12 +9,12 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.definitions import IDENTITY_RULES
 from innkeeper.resources.kinds import ListOf, ObjectOf, Text
-from innkeeper.resources.values import NOT_VALID, ValueRefused, iso
+from innkeeper.resources.values import NOT_VALID, ValueRefused, iso, ref_in
 from innkeeper.rules.identity_rules import FIELDS, Condition, IdentityRule, IdentityRules
 from innkeeper.rules.members import unknown_members
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag
 from innkeeper.wire.naming import camel
 from innkeeper.wire.scopes import masked_actor

@@ -7,10 +7,10 @@ from innkeeper.actions.events import quarantine, replays
 from innkeeper.actions.events.quarantine import Selection
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.values import NOT_VALID, iso
+from innkeeper.resources.values import NOT_VALID, iso, ref_in
 from innkeeper.store.work import Work
 from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse, ref_in
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import (
     COUNTS,
@@ -155,7 +155,7 @@ QUARANTINE: Final = (
         summary="List events in quarantine",
         tag=TAG,
         perform=list_quarantine,
-        query={
+        old_query={
             "reason": "Only those kept for this reason.",
             "orderRef": "Only those that this order was made without.",
             **PAGING,
@@ -170,7 +170,7 @@ QUARANTINE: Final = (
         summary="Try events in quarantine again",
         tag=TAG,
         perform=replay,
-        body=_SELECTION,
+        old_body=_SELECTION,
         response_schema=an_object(
             ("attached", "waiting", "reasons", "items"),
             attached=WHOLE,

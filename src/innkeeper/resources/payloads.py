@@ -1,0 +1,346 @@
+"""Declare what requests and responses of endpoints contain: structs whose members have kinds.
+
+A payload is a `msgspec.Struct`. The type of a member says its kind (`str` is `Text()`). `Annotated`
+names another kind, and adds a description or a `SchemaPart`. `| None` permits null; `| Absent`
+permits absence, as a default does. Bodies are read member by member: every problem is named.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Final, Union, cast, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from innkeeper.errors import Problem, missing
+from innkeeper.resources.kinds import (
+    Day,
+    Flag,
+    Instant,
+    Kind,
+    ListOf,
+    Number,
+    OneOf,
+    Opaque,
+    Schema,
+    Text,
+    Whole,
+    or_null,
+)
+from innkeeper.resources.values import NOT_VALID, ValueRefused, ref_in
+
+Absent = msgspec.UnsetType
+ABSENT: Final = msgspec.UNSET
+MOST_PROBLEMS: Final = 100
+"""Most problems that are named of one body."""
+_REFUSED: Final = object()
+
+
+class Payload(msgspec.Struct, rename="camel"):
+    """Base class of what a request or a response contains.
+
+    The API description names the schema `title`, or else as the class is named; a class whose name
+    starts with an underscore is described where it is used.
+    """
+
+    title: ClassVar[str] = ""
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        """Yield the problems of members together; `values` lacks members that were refused."""
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Label(Text):
+    """Printable text that is not blank."""
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        if not text.strip():
+            raise ValueRefused("may not be null.")
+        if not text.isprintable():
+            raise ValueRefused(NOT_VALID)
+        return text
+
+    def schema(self) -> Schema:
+        most = {"maxLength": self.longest} if self.longest else {}
+        return {"type": "string", "minLength": 1, **most}
+
+
+@dataclass(frozen=True)
+class Ref(Kind):
+    """A reference: a UUID, in whatever case."""
+
+    def read(self, value: Any) -> UUID:
+        ref = ref_in(value) if isinstance(value, str) else None
+        if ref is None:
+            raise ValueRefused(NOT_VALID)
+        return ref
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True)
+class MapOf(Kind):
+    """An object with members of any name, which have one kind."""
+
+    element: Kind
+
+    def read(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueRefused("must be an object")
+        read = {}
+        for name, member in value.items():
+            try:
+                read[name] = self.element.read(member)
+            except ValueRefused as refused:
+                raise ValueRefused(refused.reason, f".{name[:100]}{refused.at}") from None
+        return read
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": self.element.schema() or True}
+
+
+@dataclass(frozen=True, eq=False)
+class Described(Kind):
+    """Any JSON that another part of the program reads, with a schema of its own."""
+
+    described: Schema
+
+    def read(self, value: Any) -> Any:
+        return value
+
+    def schema(self) -> Schema:
+        return self.described
+
+
+@dataclass(frozen=True, eq=False)
+class SchemaPart:
+    """Members of a schema besides those of the kind."""
+
+    members: Schema
+
+
+@dataclass(frozen=True)
+class PayloadOf(Kind):
+    """An object with the members of a payload."""
+
+    payload: type[Payload]
+
+    def read(self, value: Any) -> Payload:
+        problems: list[Problem] = []
+        payload = _read(self, value, "", problems)
+        if problems:
+            raise ValueRefused(problems[0].reason, problems[0].field)
+        return cast("Payload", payload)
+
+    def schema(self) -> Schema:
+        return self._schema(is_stored=False)
+
+    def stored_schema(self) -> Schema:
+        return self._schema(is_stored=True)
+
+    def _schema(self, *, is_stored: bool) -> Schema:
+        members = members_of(self.payload)
+        properties = {member.wire_name: member.schema(is_stored=is_stored) for member in members}
+        required = [member.wire_name for member in members if member.is_required]
+        return (
+            _title_of(self.payload)
+            | {"type": "object", "properties": properties}
+            | ({"required": required} if required else {})
+        )
+
+
+def _title_of(payload: type[Payload]) -> Schema:
+    own: type[Payload] = get_origin(payload) or payload
+    if own.title:
+        return {"title": own.title}
+    is_inline = own.__name__.startswith("_") or own is not payload
+    return {} if is_inline else {"title": own.__name__}
+
+
+def one_of(*words: str) -> OneOf:
+    """Return the kind of one of a few words, which its problem lists."""
+    return OneOf(words, reason=f"value must be one of {','.join(words)}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a payload."""
+
+    name: str
+    wire_name: str
+    kind: Kind
+    is_required: bool
+    is_nullable: bool
+    description: str
+    more: Schema
+    """What the schema has besides that of the kind."""
+    field: msgspec.structs.FieldInfo
+
+    @property
+    def default(self) -> Any:
+        """The value of a member that is not there; `ABSENT` without a default."""
+        if self.field.default_factory is not msgspec.NODEFAULT:
+            return self.field.default_factory()
+        return ABSENT if self.field.default is msgspec.NODEFAULT else self.field.default
+
+    def schema(self, *, is_stored: bool = False) -> Schema:
+        """Return the JSON schema of the member's value."""
+        schema = self.kind.stored_schema() if is_stored else self.kind.schema()
+        schema = or_null(schema) if self.is_nullable else schema
+        described = {"description": self.description} if self.description else {}
+        default = {"default": self.default} if isinstance(self.default, str | int) else {}
+        return {**schema, **described, **default, **self.more}
+
+
+@cache
+def members_of(payload: type[Payload]) -> tuple[Member, ...]:
+    """Return the members of a payload in order of declaration."""
+    members = []
+    for each in msgspec.structs.fields(payload):
+        parsed = _parse(each.type)
+        members.append(
+            Member(
+                each.name,
+                each.encode_name,
+                parsed.kind,
+                each.required and not parsed.is_optional,
+                parsed.is_nullable,
+                parsed.description,
+                parsed.more,
+                each,
+            )
+        )
+    return tuple(members)
+
+
+def kind_of(annotation: Any) -> Kind:
+    """Return the kind of the values of a type."""
+    return _parse(annotation).kind
+
+
+def decode(payload: type[Payload], body: Mapping[str, Any]) -> tuple[Payload | None, list[Problem]]:
+    """Return the payload that a JSON object contains, or None and every problem."""
+    problems: list[Problem] = []
+    read = _read(PayloadOf(payload), body, "", problems)
+    return (None if problems else read), problems[:MOST_PROBLEMS]
+
+
+def read_members(
+    payload: type[Payload], body: Mapping[str, Any], at: str, problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the values of the members that `body` has, by attribute; adds to `problems`.
+
+    Members that are refused are left out, so that the caller can check the others together.
+    """
+    values: dict[str, Any] = {}
+    for member in members_of(payload):
+        where = at + member.wire_name
+        value = body.get(member.wire_name, ABSENT)
+        if value is ABSENT and not member.is_required:
+            values[member.name] = member.default
+        elif value is None and member.is_nullable:
+            values[member.name] = None
+        elif value is ABSENT or value is None:
+            problems.append(missing(where))
+        elif (read := _read(member.kind, value, where, problems)) is not _REFUSED:
+            values[member.name] = read
+    own: type[Payload] = get_origin(payload) or payload
+    problems += (problem.moved("", at) for problem in own.check(values))
+    return values
+
+
+def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
+    """Return the value of a kind, or `_REFUSED`; adds every problem in it to `problems`."""
+    if isinstance(kind, PayloadOf) and isinstance(value, Mapping):
+        before = len(problems)
+        values = read_members(kind.payload, value, f"{at}." if at else "", problems)
+        return _REFUSED if len(problems) > before else kind.payload(**values)
+    if isinstance(kind, PayloadOf):
+        problems.append(Problem(at, "must be an object"))
+        return _REFUSED
+    if isinstance(kind, ListOf) and _fits(kind, value):
+        return _read_list(kind, value, at, problems)
+    try:
+        return kind.read(value)
+    except ValueRefused as refused:
+        is_missing = refused.reason.endswith(".")
+        problems.append(Problem(at + refused.at, refused.reason, missing=is_missing))
+        return _REFUSED
+
+
+def _fits(kind: ListOf, value: Any) -> bool:
+    return isinstance(value, list) and (kind.longest is None or len(value) <= kind.longest)
+
+
+def _read_list(kind: ListOf, value: list[Any], at: str, problems: list[Problem]) -> Any:
+    """Return the elements of a list; of payloads those that are right, so that they can be compared
+    with each other."""
+    before, read = len(problems), []
+    for index, element in enumerate(value):
+        read.append(_read(kind.element, element, f"{at}[{index}]", problems))
+        if len(problems) > MOST_PROBLEMS:
+            break
+    if len(problems) > before and not isinstance(kind.element, PayloadOf):
+        return _REFUSED
+    return [element for element in read if element is not _REFUSED]
+
+
+_KINDS: Final[dict[Any, Kind]] = {
+    str: Text(),
+    bool: Flag(),
+    int: Whole(),
+    float: Number(),
+    datetime: Instant(),
+    date: Day(),
+    UUID: Ref(),
+    Any: Opaque(),
+}
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """What an annotation says about a member."""
+
+    kind: Kind
+    is_nullable: bool = False
+    is_optional: bool = False
+    description: str = ""
+    more: Schema = field(default_factory=dict)
+
+
+def _parse(annotation: Any, kind: Kind | None = None) -> _Parsed:
+    """Return what an annotation says; `kind` is the kind that a note outside it names."""
+    if get_origin(annotation) is Annotated:
+        base, *notes = get_args(annotation)
+        kind = next((note for note in notes if isinstance(note, Kind)), None)
+        parsed = _parse(base, kind)
+        for note in notes:
+            if isinstance(note, str):
+                parsed = replace(parsed, description=note)
+            elif isinstance(note, SchemaPart):
+                parsed = replace(parsed, more=note.members)
+        return parsed
+    if get_origin(annotation) in (Union, UnionType):
+        args = get_args(annotation)
+        (own,) = (each for each in args if each not in (type(None), Absent))
+        parsed = _parse(own, kind)
+        return replace(parsed, is_nullable=type(None) in args, is_optional=Absent in args)
+    return _Parsed(kind or _kind_of_type(annotation))
+
+
+def _kind_of_type(annotation: Any) -> Kind:
+    origin = get_origin(annotation) or annotation
+    if origin is list:
+        return ListOf(kind_of(get_args(annotation)[0]))
+    if origin is dict:
+        return MapOf(kind_of(get_args(annotation)[1]))
+    if isinstance(origin, type) and issubclass(origin, Payload):
+        return PayloadOf(annotation)
+    return _KINDS[annotation]

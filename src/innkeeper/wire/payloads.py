@@ -1,0 +1,238 @@
+"""Decode the parameters and bodies of endpoints by their payloads, and encode responses."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, Page, PageRequest
+from innkeeper.errors import Invalid
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Whole
+from innkeeper.resources.payloads import (
+    ABSENT,
+    Absent,
+    Described,
+    MapOf,
+    Payload,
+    PayloadOf,
+    decode,
+    members_of,
+)
+from innkeeper.resources.values import iso
+from innkeeper.wire import pagination
+from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
+from innkeeper.wire.etags import etag_of
+from innkeeper.wire.naming import camel
+from innkeeper.wire.schemas import REFERENCE, TEXT, URL, ref_to
+from innkeeper.wire.scopes import masked_actor
+
+Item = TypeVar("Item")
+Uri = Annotated[str, Described(URL)]
+
+
+class RequestKind(Kind):
+    """Base class: values that are encoded as the caller of a request may see them."""
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        """Return the value to encode."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Href(RequestKind):
+    """The URL of something, whose path has members of the record as parameters."""
+
+    path: str
+
+    def schema(self) -> Schema:
+        return URL
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        if isinstance(value, str):
+            return value
+        path = re.sub(r"\{(\w+)\}", lambda match: quote(str(value[match[1]]), safe=""), self.path)
+        return request.base + path
+
+
+@dataclass(frozen=True)
+class LinkTo(Href):
+    """An object with such a URL as `href`."""
+
+    def schema(self) -> Schema:
+        return ref_to("Link")
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return {"href": super().show(value, request)}
+
+
+@dataclass(frozen=True)
+class GuestReference(RequestKind):
+    """A guest, stored as ref."""
+
+    def schema(self) -> Schema:
+        return REFERENCE
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return {"ref": str(value), "href": f"{request.base}/v2.1/guests/{value}"}
+
+
+@dataclass(frozen=True)
+class Actor(RequestKind):
+    """Who did something, as the caller may see it."""
+
+    def schema(self) -> Schema:
+        return TEXT
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return masked_actor(value, request.scopes)
+
+
+@dataclass(frozen=True)
+class FieldName(RequestKind):
+    """The name of a declared field."""
+
+    def schema(self) -> Schema:
+        return TEXT
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return camel(value)
+
+
+GuestLink = Annotated[str, GuestReference()]
+
+
+class Items(Payload, Generic[Item]):
+    """All of something."""
+
+    items: list[Item]
+
+
+class Paging(Payload):
+    """Which part of a list a caller requests."""
+
+    offset: Annotated[int, Whole(0, MAX_OFFSET), "Items to skip."] = 0
+    limit: Annotated[int, Whole(1), "Items on the page, at most 100."] = DEFAULT_LIMIT
+
+    def page(self, **filters: Any) -> PageRequest:
+        """Return the page for an action."""
+        return PageRequest(self.offset, min(self.limit, MAX_LIMIT), filters)
+
+
+class PageOf(Payload, Generic[Item], kw_only=True):
+    """A page with its links (L-1, L-2)."""
+
+    href: Uri
+    offset: Annotated[int, Whole(0)]
+    limit: Annotated[int, Whole(0)]
+    total_count: Annotated[int, Whole(0)]
+    first: Annotated[str, Described(ref_to("Link"))]
+    last: Annotated[str, Described(ref_to("Link"))]
+    next: Annotated[str, Described(ref_to("Link"))] | Absent
+    prev: Annotated[str, Described(ref_to("Link"))] | Absent
+    items: list[Item]
+
+
+def decode_request(route: Endpoint, request: EndpointRequest) -> None:
+    """Decode query and body; raises `Invalid` with every problem of both, and unknown names.
+
+    What the action of `route` reads itself stays as it is, with the problems of names.
+    """
+    problems = [*request.problems]
+    if route.parameters is not None:
+        texts = _typed_texts(route.parameters, request.query)
+        request.parameters, wrong = decode(route.parameters, texts)
+        problems += wrong
+    if route.request is not None and not route.is_read_by_action:
+        request.payload, wrong = decode(route.request, request.body or {})
+        problems += wrong
+    if route.is_read_by_action or (route.request is None and route.old_body):
+        request.problems = tuple(problems)
+    elif problems:
+        raise Invalid(*problems)
+
+
+def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters of a query as JSON values; text that is no whole number stays text."""
+    typed: dict[str, Any] = {}
+    for member in members_of(payload):
+        text = query.get(member.wire_name)
+        if text is None:
+            continue
+        typed[member.wire_name] = text
+        if isinstance(member.kind, Whole):
+            typed[member.wire_name] = pagination.number_in(text)
+        elif isinstance(member.kind, Instant):
+            typed[member.wire_name] = pagination.with_plus(text)
+    return typed
+
+
+def encode_response(route: Endpoint, request: EndpointRequest, result: Any) -> EndpointResponse:
+    """Return the response of an endpoint, whose function returned `result`."""
+    response = result if isinstance(result, EndpointResponse) else EndpointResponse(result)
+    if response.content is not None or route.response_schema is not None:
+        return response
+    response.status = route.status
+    if route.response_kind is None:
+        return response
+    record = response.body
+    if isinstance(record, Page):
+        record = _page(route, request, record)
+    if route.has_etag and response.etag is None and record.get("modified_at") is not None:
+        response.etag = etag_of(record)
+    response.body = encode_value(route.response_kind, record, request)
+    if route.status in (201, 202) and response.location is None:
+        response.location = response.body.get("href")
+    return response
+
+
+def encode_value(kind: Kind, value: Any, request: EndpointRequest) -> Any:
+    """Return a value as JSON."""
+    if isinstance(kind, PayloadOf):
+        return _encode_payload(kind.payload, value, request)
+    if isinstance(kind, ListOf):
+        return [encode_value(kind.element, each, request) for each in value]
+    if isinstance(kind, MapOf):
+        return {name: encode_value(kind.element, each, request) for name, each in value.items()}
+    if isinstance(kind, RequestKind):
+        return kind.show(value, request)
+    return iso(value) if isinstance(value, datetime) else value
+
+
+def _encode_payload(payload: type[Payload], record: Any, request: EndpointRequest) -> Record:
+    """Encode the declared members of a record, or of another payload.
+
+    A ref may be stored with `_ref` after its name. A URL that is not stored is made of the record.
+    """
+    if isinstance(record, Payload):
+        record = msgspec.structs.asdict(record)
+    out: Record = {}
+    for member in members_of(payload):
+        value = record.get(member.name)
+        if value is None:
+            value = record.get(f"{member.name}_ref")
+        if value is None and isinstance(member.kind, Href):
+            value = record
+        if value is None or value is ABSENT:
+            if member.is_nullable:
+                out[member.wire_name] = None
+            elif member.is_required:
+                raise LookupError(f"{payload.__name__} has no {member.name}")
+        else:
+            out[member.wire_name] = encode_value(member.kind, value, request)
+    return out
+
+
+def _page(route: Endpoint, request: EndpointRequest, page: Page) -> Record:
+    """Return a page with its links, which repeat the other parameters."""
+    names = [name for name in route.query if name in request.query]
+    rest = [(name, request.query[name]) for name in names if name not in ("offset", "limit")]
+    window: PageRequest = request.parameters.page()
+    body = pagination.page_body(
+        request.base + route.path, rest, window, page.total, page.items, page_first=route.page_first
+    )
+    return {**body, "total_count": page.total}

@@ -1,0 +1,136 @@
+"""Payloads: every problem of a body at once, the schema of a declaration, and what is encoded."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from innkeeper.errors import Problem
+from innkeeper.resources.kinds import Text, Whole
+from innkeeper.resources.payloads import (
+    ABSENT,
+    MOST_PROBLEMS,
+    Absent,
+    Label,
+    Payload,
+    PayloadOf,
+    decode,
+    one_of,
+)
+from innkeeper.rules.scopes import EVERY_SCOPE
+from innkeeper.wire.endpoint import EndpointRequest
+from innkeeper.wire.payloads import Href, Items, encode_value
+
+REF = "0e9c1a4e-6a5e-4f0e-9a36-3f6c1d2b7a11"
+
+
+class _Line(Payload):
+    label: Annotated[str, Label(5)]
+    amounts: list[Annotated[int, Whole(1)]] = msgspec.field(default_factory=list)
+
+
+class _Basket(Payload):
+    guest_ref: UUID
+    lines: list[_Line]
+    colour: Annotated[str, one_of("red", "blue")] = "red"
+    note: Annotated[str, Text(3), "A remark."] | None = None
+    paid: bool | Absent = ABSENT
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        labels = [line.label for line in values.get("lines", ())]
+        if len({*labels}) < len(labels):
+            yield Problem("lines", "must be unique")
+
+
+def test_a_body_becomes_a_payload() -> None:
+    body = {"guestRef": REF.upper(), "lines": [{"label": "a", "amounts": [2]}], "note": None}
+    basket, problems = decode(_Basket, body)
+    assert problems == []
+    assert basket == _Basket(guest_ref=UUID(REF), lines=[_Line(label="a", amounts=[2])])
+
+
+def test_every_problem_is_named_at_once_at_every_level() -> None:
+    lines = [{"label": "  ", "amounts": [0, 1, "x"]}, {}, 7, {"label": "b"}, {"label": "b"}]
+    body = {"guestRef": "x", "lines": lines, "colour": None, "note": "long", "paid": 1}
+    basket, problems = decode(_Basket, body)
+    assert basket is None
+    assert [problem.message for problem in problems] == [
+        "guestRef: not a valid value",
+        "lines[0].label: may not be null.",
+        "lines[0].amounts[0]: must be greater than or equal to 1",
+        "lines[0].amounts[2]: must be an integer",
+        "lines[1].label: may not be null.",
+        "lines[2]: must be an object",
+        "colour: may not be null.",
+        "note: size must be between 0 and 3",
+        "paid: must be true or false",
+        "lines: must be unique",
+    ]
+
+
+def test_problems_are_bounded() -> None:
+    _, problems = decode(_Basket, {"guestRef": REF, "lines": [7] * 10_000})
+    assert len(problems) == MOST_PROBLEMS
+
+
+def test_the_schema_is_that_of_the_declaration() -> None:
+    line = {
+        "type": "object",
+        "properties": {
+            "label": {"type": "string", "minLength": 1, "maxLength": 5},
+            "amounts": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+        },
+        "required": ["label"],
+    }
+    assert PayloadOf(_Basket).schema() == {
+        "type": "object",
+        "properties": {
+            "guestRef": {"type": "string", "format": "uuid"},
+            "lines": {"type": "array", "items": line},
+            "colour": {"type": "string", "enum": ["red", "blue"], "default": "red"},
+            "note": {
+                "anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}],
+                "description": "A remark.",
+            },
+            "paid": {"type": "boolean"},
+        },
+        "required": ["guestRef", "lines"],
+    }
+
+
+class _Receipt(Payload):
+    href: Annotated[str, Href("/receipts/{number}")]
+    number: str
+    guest: UUID
+    at: datetime
+    note: str | None
+    paid: bool | Absent
+
+
+def request() -> EndpointRequest:
+    return EndpointRequest({}, {}, None, "https://x", "open", EVERY_SCOPE, None)
+
+
+def test_only_declared_members_of_a_record_are_encoded() -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    record = {"number": "a/1", "guest_ref": UUID(REF), "at": at, "secret": 1}
+    assert encode_value(PayloadOf(Items[_Receipt]), {"items": [record]}, request()) == {
+        "items": [
+            {
+                "href": "https://x/receipts/a%2F1",
+                "number": "a/1",
+                "guest": UUID(REF),
+                "at": "2026-01-02T00:00:00.000Z",
+                "note": None,
+            }
+        ]
+    }
+
+
+def test_a_record_without_a_required_member_is_an_error() -> None:
+    with pytest.raises(LookupError, match="_Receipt has no number"):
+        encode_value(PayloadOf(_Receipt), {"href": "x"}, request())
