@@ -20,7 +20,7 @@ RULES = {
         {"identityRule": "B", "providers": ["q"]},
     ]
 }
-OF_RULES = ["rules[0].identityRule", "rules[1].provider", "rules[1].fields", "identityRule"]
+OF_RULES = ["rules[0].identityRule", "rules[1].provider", "rules[1].fields[0]", "identityRule"]
 GROUPS = [
     {"entity": "event", "type": "NEVER_SEEN", "rul": [], "rules": [{**RULE, "field": "nope"}]},
     {"entity": "order", "sum": {"field": "price", "comparator": "is greater than", "values": [1]}},
@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "reorderIdentityRules": ({"identityRules": ["x", "x"]}, ["rules"]),
     "changeIdentityGuards": (
         {"groupLimit": 0, "region": "ZZ", "addNever": [1], "removeNever": ["x" * 999]},
-        ["groupLimit", "region", "addNever", "removeNever"],
+        ["groupLimit", "region", "addNever[0]", "removeNever[0]"],
     ),
     "createMerge": ({"survivor": "x"}, ["survivor", "absorbed"]),
     "replayQuarantine": ({"reason": 1, "refs": "x"}, ["reason", "refs"]),

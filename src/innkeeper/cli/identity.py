@@ -58,7 +58,7 @@ def rules_add(
     from innkeeper.actions.identity import rule_settings
     from innkeeper.wire.identity.identity import read_rule
 
-    rule = read_rule({"identityRule": name, "providers": provider or [], "fields": field or []})
+    rule = read_rule(name, provider or (), field or ())
     context.run(workspace, lambda work: rule_settings.add_rule(work, rule))
     print(f"{rule.name} is in force; `innkeeper identity apply` merges existing guests by it.")
 
@@ -328,10 +328,12 @@ def _read(file: Path | None) -> Any:
 
 
 def _show_rules(stored_rules: Any, json: bool) -> None:
+    import msgspec
+
     from innkeeper.cli.output import show, table
     from innkeeper.wire.identity.identity import represent_rule
 
-    payload = [represent_rule(rule) for rule in stored_rules]
+    payload = [msgspec.to_builtins(represent_rule(rule)) for rule in stored_rules]
     if json:
         show(payload)
     else:

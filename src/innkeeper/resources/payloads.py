@@ -55,20 +55,29 @@ class Payload(msgspec.Struct, rename="camel"):
 
 
 @dataclass(frozen=True)
-class Label(Text):
-    """Printable text that is not blank."""
+class NotBlank(Text):
+    """Text with a character that is not a space."""
 
     def read(self, value: Any) -> str:
         text = super().read(value)
         if not text.strip():
-            raise ValueRefused("may not be null.")
-        if not text.isprintable():
             raise ValueRefused(NOT_VALID)
         return text
 
     def schema(self) -> Schema:
         most = {"maxLength": self.longest} if self.longest else {}
         return {"type": "string", "minLength": 1, **most}
+
+
+@dataclass(frozen=True)
+class Label(NotBlank):
+    """Printable text that is not blank."""
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        if not text.isprintable():
+            raise ValueRefused(NOT_VALID)
+        return text
 
 
 @dataclass(frozen=True)
@@ -233,7 +242,7 @@ def decode(payload: type[Payload], body: Mapping[str, Any]) -> tuple[Payload | N
 
 
 def read_members(
-    payload: type[Payload], body: Mapping[str, Any], at: str, problems: list[Problem]
+    payload: type[Payload], body: Mapping[str, Any], problems: list[Problem], at: str = ""
 ) -> dict[str, Any]:
     """Return the values of the members that `body` has, by attribute; adds to `problems`.
 
@@ -260,7 +269,7 @@ def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
     """Return the value of a kind, or `_REFUSED`; adds every problem in it to `problems`."""
     if isinstance(kind, PayloadOf) and isinstance(value, Mapping):
         before = len(problems)
-        values = read_members(kind.payload, value, f"{at}." if at else "", problems)
+        values = read_members(kind.payload, value, problems, f"{at}." if at else "")
         return _REFUSED if len(problems) > before else kind.payload(**values)
     if isinstance(kind, PayloadOf):
         problems.append(Problem(at, "must be an object"))

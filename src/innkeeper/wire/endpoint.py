@@ -50,8 +50,8 @@ class EndpointRequest:
     expected: Expected | None
     """The versions that `If-Match` lets a write replace; None without the header."""
     problems: tuple[Problem, ...] = field(default=(), kw_only=True)
-    """Unknown names in the query and the body of one of our operations, until all problems are
-    raised together: by `decode_request`, or by the action that reads the body."""
+    """Unknown names in the query and the body of one of our operations, until they are raised with
+    all other problems."""
     parameters: Any = field(default=None, kw_only=True)
     """The query as the declared payload."""
     payload: Any = field(default=None, kw_only=True)
@@ -104,8 +104,9 @@ class Endpoint:
     """The query parameters; None takes none."""
     request: type[Payload] | None = None
     """The body; None takes none, whatever a client sends."""
-    is_read_by_action: bool = False
-    """Whether the action reads the body, since only the database knows some of its problems."""
+    raises_later: bool = False
+    """Whether its action raises the problems of the body, with those that only the database knows:
+    `EndpointRequest.payload` has the values that are right, by attribute."""
     response: Any = None
     """Type of the response: a payload, or a list of some; None for 204."""
     response_schema: Schema | None = None

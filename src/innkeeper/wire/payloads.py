@@ -10,11 +10,12 @@ from urllib.parse import quote
 import msgspec
 
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, Page, PageRequest
-from innkeeper.errors import Invalid
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Whole
 from innkeeper.resources.payloads import (
     ABSENT,
+    MOST_PROBLEMS,
     Absent,
     Described,
     MapOf,
@@ -22,8 +23,10 @@ from innkeeper.resources.payloads import (
     PayloadOf,
     decode,
     members_of,
+    read_members,
 )
 from innkeeper.resources.values import iso
+from innkeeper.rules.members import unknown_members
 from innkeeper.wire import pagination
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
@@ -106,6 +109,21 @@ class FieldName(RequestKind):
 GuestLink = Annotated[str, GuestReference()]
 
 
+class Confirmation(Payload):
+    """What the vendor's tenant calls answer beside the record, and a typed client reads."""
+
+    name: str
+    result: str
+    message: str
+    status: int
+    code: int
+
+
+def confirm(name: str, status: int = 200) -> Record:
+    """Return a confirmation."""
+    return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
+
+
 class Items(Payload, Generic[Item]):
     """All of something."""
 
@@ -140,20 +158,42 @@ class PageOf(Payload, Generic[Item], kw_only=True):
 def decode_request(route: Endpoint, request: EndpointRequest) -> None:
     """Decode query and body; raises `Invalid` with every problem of both, and unknown names.
 
-    What the action of `route` reads itself stays as it is, with the problems of names.
+    An endpoint that `raises_later` gets the values of the body that are right, and the problems.
     """
     problems = [*request.problems]
     if route.parameters is not None:
         texts = _typed_texts(route.parameters, request.query)
-        request.parameters, wrong = decode(route.parameters, texts)
-        problems += wrong
-    if route.request is not None and not route.is_read_by_action:
-        request.payload, wrong = decode(route.request, request.body or {})
-        problems += wrong
-    if route.is_read_by_action or (route.request is None and route.old_body):
+        request.parameters = _decode(route.parameters, texts, problems)
+    body = request.body or {}
+    if route.raises_later and route.request is not None:
+        request.payload = read_members(route.request, body, problems)
+        request.problems = tuple(problems[:MOST_PROBLEMS])
+        return
+    if route.request is not None:
+        request.payload = _decode(route.request, body, problems)
+    if route.old_body and route.request is None:
         request.problems = tuple(problems)
     elif problems:
-        raise Invalid(*problems)
+        raise Invalid(*problems[:MOST_PROBLEMS])
+
+
+def _decode(payload: type[Payload], body: Mapping[str, Any], problems: list[Problem]) -> Any:
+    """Return a payload, or None with problems added."""
+    decoded, wrong = decode(payload, body)
+    problems += wrong
+    return decoded
+
+
+def decode_strictly(payload: type[Payload], body: Mapping[str, Any]) -> Any:
+    """Return a payload that was not sent to an endpoint: from a file, a form or the command line.
+
+    Raises `Invalid` with every problem, and with unknown names.
+    """
+    problems = unknown_members(body, PayloadOf(payload).schema())
+    decoded = _decode(payload, body, problems)
+    if problems:
+        raise Invalid(*problems[:MOST_PROBLEMS])
+    return decoded
 
 
 def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, Any]:

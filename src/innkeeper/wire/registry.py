@@ -11,7 +11,8 @@ from innkeeper.wire.dialects.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.dialects.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.dialects.tenants import TENANTS
-from innkeeper.wire.identity.identity_routes import OWN_IDENTITY, TENANT_RULES
+from innkeeper.wire.identity.identity import IDENTITY, TENANT_RULES
+from innkeeper.wire.identity.merges import MERGES
 from innkeeper.wire.privacy.privacy import PRIVACY
 from innkeeper.wire.stream.quarantine import QUARANTINE
 from innkeeper.wire.views import Dialect
@@ -41,7 +42,7 @@ OURS = Dialect(
     name="innkeeper",
     views=(),
     endpoints=(
-        *(*OWN_IDENTITY, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
+        *(*IDENTITY, *MERGES, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
         *(*FILES, *PRIVACY, *KEYS),
     ),
 )

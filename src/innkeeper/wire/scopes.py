@@ -24,7 +24,6 @@ _OF_METHOD: Final[Mapping[str, Scope]] = {
 }
 _READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
 _WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
-_CHANGE_RULES: Final = frozenset({Scope.WRITE, Scope.ADMINISTRATION})
 
 _FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
 """Filters by personal fields that are not named like a field."""
@@ -33,14 +32,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     # A guest whole, with extensions, orders and sessions
     "fetchGuestContext": _READ_PERSONAL,
     "findGuestContext": _READ_PERSONAL,
-    # Values that identified somebody
-    "previewIdentityRules": _READ_PERSONAL,
-    "listIdentityGuarded": _READ_PERSONAL,
-    "explainGuest": _READ_PERSONAL,
-    "listGuestHistory": _READ_PERSONAL,
-    "listMerges": _READ_PERSONAL,
-    "fetchMerge": _READ_PERSONAL,
-    "undoMerge": _WRITE_PERSONAL,
     # Events as they were sent
     "listQuarantine": _READ_PERSONAL,
     "replayQuarantine": _WRITE_PERSONAL,
@@ -56,13 +47,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "createFileExport": _READ_PERSONAL,
     "listFileExports": _READ_PERSONAL,
     "fetchFileExport": _READ_PERSONAL,
-    # Identity: changes of identity rules may merge every guest with another
-    "createIdentityRule": _CHANGE_RULES,
-    "deleteIdentityRule": frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
-    "replaceIdentityRules": _CHANGE_RULES,
-    "reorderIdentityRules": _CHANGE_RULES,
-    "applyIdentityRules": _CHANGE_RULES,
-    "changeIdentityGuards": _CHANGE_RULES,
 }
 """Name of an operation -> what a key must allow, where its method does not say."""
 

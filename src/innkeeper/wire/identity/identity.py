@@ -1,209 +1,168 @@
-"""Identity over HTTP: rules as the vendor's clients read them, and our `/innkeeper/v1/…`."""
+"""Identity rules over HTTP: as the vendor's clients read them, and our `/innkeeper/v1/identity`."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import quote
+from uuid import UUID
 
-from innkeeper.actions.identity import merges, rule_changes, rule_settings
+import msgspec
+
+from innkeeper.actions.identity import rule_changes, rule_settings
+from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.base import Record, Resource
-from innkeeper.resources.definitions import IDENTITY_RULES
-from innkeeper.resources.kinds import ListOf, ObjectOf, Text
-from innkeeper.resources.values import NOT_VALID, ValueRefused, iso, ref_in
+from innkeeper.resources.base import Record
+from innkeeper.resources.kinds import COUNTRY, Count, ListOf, Text
+from innkeeper.resources.payloads import ABSENT, Absent, Label, NotBlank, Payload, one_of
+from innkeeper.rules import placeholders
 from innkeeper.rules.identity_rules import FIELDS, Condition, IdentityRule, IdentityRules
-from innkeeper.rules.members import unknown_members
+from innkeeper.rules.scopes import CHANGE_RULES, READ_PERSONAL, Scope
 from innkeeper.store.work import Work
-from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag
+from innkeeper.wire.identity.merges import PATH, TAG, EvidenceItem
 from innkeeper.wire.naming import camel
-from innkeeper.wire.scopes import masked_actor
-from innkeeper.wire.views import View
+from innkeeper.wire.payloads import (
+    Actor,
+    Confirmation,
+    GuestLink,
+    Href,
+    PageOf,
+    Paging,
+    confirm,
+    decode_strictly,
+)
 
 RULES: Final = "/v2/tenants/identity-rules"
-OWN: Final = "/innkeeper/v1"
-TAG: Final = "Identity (innkeeper)"
 MAX_NAME: Final = 100
-MOST_PROBLEMS: Final = 100
-"""Problems that are named of one list of rules."""
+TENANT_RULES: Final = EndpointFamily("Configuration (v2)", RULES)
+IDENTITY: Final = EndpointFamily(TAG, PATH + "/identity")
 
 _FIELDS: Final = {camel(name): name for name in FIELDS}
 FIELD_NAMES: Final = tuple(_FIELDS)
 """Guest fields that a rule may name, as they are spelt in `fields`."""
-_ACTORS: Final = frozenset({"actor", "by", "undone_by"})
-"""Members that say who did something: an address of a user, a client key or a job."""
-_TEXTS: Final = ListOf(Text())
-_RULE: Final = ObjectOf({"identityRule": Text(MAX_NAME), "providers": _TEXTS, "fields": _TEXTS})
+_Fields = list[Annotated[str, one_of(*FIELD_NAMES)]]
 
 
-class Merge(Resource):
-    """A row of the ledger: served by operations of its own, paged like any list."""
+class IdentityRuleRequest(Payload):
+    """A rule: every provider and field must match; one at least must be named."""
+
+    identity_rule: Annotated[str, Label(MAX_NAME)]
+    providers: list[Annotated[str, NotBlank()]] = msgspec.field(default_factory=list)
+    fields: _Fields = msgspec.field(default_factory=list)
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        if not (values.get("providers", True) or values.get("fields", True)):
+            yield missing("providers")
+
+    def rule(self) -> IdentityRule:
+        """Return the rule."""
+        providers = [Condition(provider=each) for each in dict.fromkeys(self.providers)]
+        fields = [Condition(field=_FIELDS[each]) for each in dict.fromkeys(self.fields)]
+        return IdentityRule(self.identity_rule.strip(), (*providers, *fields))
 
 
-_MERGES: Final = View(
-    resource=Merge,
-    path=f"{OWN}/merges",
-    item=f"{OWN}/merges/{{merge}}",
-    verbs=frozenset(),
-    filters={"guestRef": "guest"},
-    ref_filters=frozenset({"guest"}),
-)
-_LIST: Final = View(resource=Merge, path="", item="{merge}", verbs=frozenset())
+class PreviewIdentityRulesRequest(Payload):
+    """Rules in the order in which they are tried; without them, those in force."""
+
+    rules: list[IdentityRuleRequest] | None = None
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        names = [rule.identity_rule.strip() for rule in values.get("rules") or ()]
+        if len(set(names)) < len(names):
+            yield Problem("identityRule", "must be unique")
+
+    def identity_rules(self) -> list[IdentityRule] | None:
+        """Return the rules, or None."""
+        return None if self.rules is None else [rule.rule() for rule in self.rules]
 
 
-def read_rule(body: dict[str, Any], at: str = "") -> IdentityRule:
-    """A rule as it is sent: `{identityRule, providers[], fields[]}`; raises `Invalid` with every
-    problem.
+class ReplaceIdentityRulesRequest(PreviewIdentityRulesRequest):
+    """Rules in the order in which they are tried."""
 
-    Every provider and field must match; one at least must be named.
-    """
-    if not isinstance(body, dict):
-        raise Invalid(Problem(at.removesuffix("."), "must be an object"))
-    members: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for member, kind in _RULE.members.items():
-        if body.get(member) is not None:
-            try:
-                members[member] = kind.read(body[member])
-            except ValueRefused as refused:
-                problems.append(Problem(f"{at}{member}{refused.at}", refused.reason))
-    wrong = {problem.field.removeprefix(at).partition("[")[0] for problem in problems}
-    name = members.get("identityRule", "").strip()
-    if not name and "identityRule" not in wrong:
-        problems.append(missing(f"{at}identityRule"))
-    if not all(character.isprintable() for character in name):
-        problems.append(Problem(f"{at}identityRule", NOT_VALID))
-    providers = dict.fromkeys(members.get("providers", ()))
-    fields = dict.fromkeys(members.get("fields", ()))
-    if not (providers or fields or wrong & {"providers", "fields"}):
-        problems.append(missing(f"{at}providers"))
-    if any(not provider.strip() for provider in providers):
-        problems.append(Problem(f"{at}providers", NOT_VALID))
-    if not fields.keys() <= _FIELDS.keys():
-        names = ",".join(_FIELDS)
-        problems.append(Problem(f"{at}fields", f"value must be one of {names}"))
-    if problems:
-        raise Invalid(*problems)
-    named = [Condition(provider=provider) for provider in providers]
-    return IdentityRule(name, (*named, *(Condition(field=_FIELDS[one]) for one in fields)))
+    rules: list[IdentityRuleRequest]
 
 
-def read_rules(body: dict[str, Any], *, is_needed: bool = False) -> list[IdentityRule] | None:
-    """The member `rules`, a list of rules in order; None when it is not sent, unless it is needed.
-
-    Raises `Invalid` with every problem.
-    """
-    problems = unknown_members(body, IDENTITY_RULES)
-    sequence = body.get("rules")
-    rules: list[IdentityRule] = []
-    if sequence is None and is_needed:
-        problems.append(missing("rules"))
-    if sequence is not None and not isinstance(sequence, list):
-        problems.append(Problem("rules", "must be an array"))
-    for index, one in enumerate(sequence if isinstance(sequence, list) else ()):
-        try:
-            rules.append(read_rule(one, f"rules[{index}]."))
-        except Invalid as invalid:
-            problems += invalid.problems
-    names = [rule.name for rule in rules]
-    if len(set(names)) < len(names):
-        problems.append(Problem("identityRule", "must be unique"))
-    if problems:
-        raise Invalid(*problems[:MOST_PROBLEMS])
-    return None if sequence is None else rules
-
-
-def represent_rule(rule: IdentityRule) -> dict[str, Any]:
+class IdentityRuleResponse(Payload):
     """A rule as clients read it; `fields` only where it has some."""
-    providers = [one.provider for one in rule.conditions if one.provider is not None]
-    fields = [camel(one.field) for one in rule.conditions if one.field is not None]
-    return {"identityRule": rule.name, "providers": providers} | (
-        {"fields": fields} if fields else {}
+
+    title = "IdentityRule"
+
+    identity_rule: str
+    providers: list[str]
+    fields: _Fields | Absent
+
+
+class _RulesResponse(Payload):
+    rules: list[IdentityRuleResponse]
+
+
+def read_rule(name: str, providers: Sequence[str], fields: Sequence[str]) -> IdentityRule:
+    """Read a rule; raises `Invalid` with every problem."""
+    body = {"identityRule": name, "providers": [*providers], "fields": [*fields]}
+    request: IdentityRuleRequest = decode_strictly(IdentityRuleRequest, body)
+    return request.rule()
+
+
+def read_rules(body: Mapping[str, Any]) -> list[IdentityRule] | None:
+    """Read the member `rules`, if there is one; raises `Invalid` with every problem."""
+    request: PreviewIdentityRulesRequest = decode_strictly(PreviewIdentityRulesRequest, body)
+    return request.identity_rules()
+
+
+def represent_rule(rule: IdentityRule) -> IdentityRuleResponse:
+    """Return a rule as clients read it."""
+    return IdentityRuleResponse(
+        identity_rule=rule.name,
+        providers=[one.provider for one in rule.conditions if one.provider is not None],
+        fields=[camel(one.field) for one in rule.conditions if one.field is not None] or ABSENT,
     )
 
 
-def represent(record: Record, request: EndpointRequest) -> dict[str, Any]:
-    """A record of ours: camelCase, guests as links, instants as text, nothing that is null; who did
-    something as the caller may see it."""
-    out: dict[str, Any] = {}
-    for name, value in record.items():
-        # Lists carry the number of all on each row; a job's total is its own.
-        counted = name == "total_jobs" or (name == "total" and "state" not in record)
-        if value is None or counted:
-            continue
-        if name.endswith("_ref") and name != "source_ref":
-            out[camel(name.removesuffix("_ref"))] = _guest(value, request.base)
-        elif name in ("guest", "survivor") and not isinstance(value, dict):
-            out[name] = _guest(value, request.base)
-        elif name == "guests" and isinstance(value, list):
-            out[name] = [_guest(guest, request.base) for guest in value]
-        elif name == "evidence":
-            out[name] = [_evidence(part) for part in value]
-        elif name in _ACTORS:
-            out[camel(name)] = masked_actor(value, request.scopes)
-        else:
-            out[camel(name)] = _plain(value, request)
-    return out
+@TENANT_RULES.endpoint("GET", "", "List identity rules", response=list[IdentityRuleResponse])
+async def list_identity_rules(work: Work, _: EndpointRequest) -> list[IdentityRuleResponse]:
+    """Return the rules in the order in which they are tried, as a bare array."""
+    return [represent_rule(rule) for rule in await rule_settings.list_rules(work)]
 
 
-def _plain(value: Any, request: EndpointRequest) -> Any:
-    if isinstance(value, dict):
-        return represent(value, request)
-    if isinstance(value, list):
-        return [_plain(one, request) for one in value]
-    return iso(value) if hasattr(value, "isoformat") else value
+class _CreatedRule(Confirmation):
+    identity_rule: str
+    providers: list[str]
+    fields: _Fields | Absent
 
 
-def _evidence(part: dict[str, str]) -> dict[str, str]:
-    return {**part, "field": camel(part["field"])} if "field" in part else part
-
-
-def _guest(ref: Any, base: str) -> dict[str, str]:
-    return {"ref": str(ref), "href": f"{base}/v2.1/guests/{ref}"}
-
-
-def _merge(row: Record, request: EndpointRequest) -> dict[str, Any]:
-    return {"href": f"{request.base}{OWN}/merges/{row['ref']}", **represent(row, request)}
-
-
-def _body(request: EndpointRequest) -> dict[str, Any]:
-    return request.body or {}
-
-
-def _page(
-    view: View, request: EndpointRequest, path: str, total: int, items: Sequence[Any]
-) -> EndpointResponse:
-    url = request.base + path
-    wanted = pagination.wanted(view, request.query)
-    return EndpointResponse(pagination.envelope(view, url, request.query, wanted, total, items))
-
-
-async def list_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
-    """The rules in the order in which they are tried, as a bare array."""
-    return EndpointResponse([represent_rule(rule) for rule in await rule_settings.list_rules(work)])
-
-
-async def create_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """201 with the rule, tried last."""
-    rule = await rule_settings.add_rule(work, read_rule(_body(request)))
+@TENANT_RULES.endpoint(
+    "POST",
+    "",
+    "Create an identity rule",
+    request=IdentityRuleRequest,
+    response=_CreatedRule,
+    status=201,
+    scopes=CHANGE_RULES,
+    failures=frozenset({409}),
+)
+async def create_identity_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Add a rule, tried last."""
+    new: IdentityRuleRequest = request.payload
+    rule = await rule_settings.add_rule(work, new.rule())
     location = f"{request.base}{RULES}/{quote(rule.name, safe='')}"
-    return EndpointResponse(_done(rule.name, 201) | represent_rule(rule), 201, location)
+    record = msgspec.structs.asdict(represent_rule(rule))
+    return EndpointResponse({**confirm(rule.name, 201), **record}, location=location)
 
 
-async def delete_rule(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with a body: a typed client parses one after this DELETE."""
+@TENANT_RULES.endpoint(
+    "DELETE",
+    "/{name}",
+    "Delete an identity rule",
+    response=Confirmation,
+    scopes=frozenset({Scope.DELETE, Scope.ADMINISTRATION}),
+)
+async def delete_identity_rule(work: Work, request: EndpointRequest) -> Record:
+    """Delete a rule; a typed client parses a body after this DELETE."""
     await rule_settings.delete_rule(work, request.refs()["name"])
-    return EndpointResponse(_done(request.path["name"]))
-
-
-def _done(name: str, status: int = 200) -> dict[str, Any]:
-    """What the vendor's tenant calls answer beside the record, and a typed client reads."""
-    return {"name": name, "result": "OK", "message": "Done.", "status": status, "code": status}
-
-
-async def own_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
-    """The rules in order."""
-    return _rules(await rule_settings.read_rules(work))
+    return confirm(request.path["name"])
 
 
 def _rules(book: IdentityRules) -> EndpointResponse:
@@ -211,174 +170,221 @@ def _rules(book: IdentityRules) -> EndpointResponse:
     return EndpointResponse({"rules": rules}, etag=etag(str(book.version)))
 
 
-def _guards(book: IdentityRules, request: EndpointRequest) -> EndpointResponse:
-    guards = represent(rule_settings.represent_guards(book), request)
-    return EndpointResponse(guards, etag=etag(str(book.version)))
+@IDENTITY.endpoint(
+    "GET",
+    "/rules",
+    "Fetch the identity rules in order",
+    response=_RulesResponse,
+    has_etag=True,
+)
+async def fetch_identity_rules(work: Work, _: EndpointRequest) -> EndpointResponse:
+    """Return the rules in order."""
+    return _rules(await rule_settings.read_rules(work))
 
 
-async def replace_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
+@IDENTITY.endpoint(
+    "PUT",
+    "/rules",
+    "Replace the identity rules",
+    request=ReplaceIdentityRulesRequest,
+    response=_RulesResponse,
+    scopes=CHANGE_RULES,
+    has_etag=True,
+    takes_version=True,
+)
+async def replace_identity_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Put another list of rules in force."""
-    wanted = _requested_rules(request, is_needed=True) or []
+    new: ReplaceIdentityRulesRequest = request.payload
     async with work.transaction():
-        await rule_settings.replace_rules(work, wanted, request.expected)
+        await rule_settings.replace_rules(work, new.identity_rules() or [], request.expected)
         return _rules(await rule_settings.read_rules(work))
 
 
-def _requested_rules(
-    request: EndpointRequest, *, is_needed: bool = False
-) -> list[IdentityRule] | None:
-    """The rules of a body, whose unknown members `read_rules` names too, and of a query none."""
-    try:
-        rules = read_rules(_body(request), is_needed=is_needed)
-    except Invalid as invalid:
-        raise Invalid(*dict.fromkeys((*request.problems, *invalid.problems))) from None
-    if request.problems:
+class ReorderIdentityRulesRequest(Payload):
+    """The names of all rules in another order."""
+
+    identity_rules: list[str]
+
+
+@IDENTITY.endpoint(
+    "POST",
+    "/reorder",
+    "Reorder the identity rules",
+    request=ReorderIdentityRulesRequest,
+    raises_later=True,
+    response=_RulesResponse,
+    scopes=CHANGE_RULES,
+    has_etag=True,
+    takes_version=True,
+)
+async def reorder_identity_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Put the same rules in another order."""
+    names = request.payload.get("identity_rules")
+    if names is None:
         raise Invalid(*request.problems)
-    return rules
-
-
-async def reorder_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """The same rules in another order."""
-    names = _body(request).get("identityRules")
-    problems = [*request.problems]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        problems.append(Problem("identityRules", "must be an array of names"))
-        raise Invalid(*problems)
     async with work.transaction():
-        await rule_settings.reorder_rules(work, names, request.expected, problems)
+        await rule_settings.reorder_rules(work, names, request.expected, request.problems)
         return _rules(await rule_settings.read_rules(work))
 
 
-async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """What the rules sent, or those in force, would merge; changes nothing."""
-    result = await rule_changes.preview(work, _requested_rules(request))
-    guests = result.pop("guests")
-    out = {"guests": guests, **represent(result, request)}
-    return EndpointResponse(out)
+class Guarded(Payload):
+    """What a guard kept from identifying."""
+
+    reason: str
+    rule: str | Absent
+    evidence: list[EvidenceItem]
+    guests: list[GuestLink]
+    size: int | Absent
+    source: str | Absent
+    source_ref: str | Absent
+    actor: Annotated[str, Actor()] | Absent
+    guarded_at: datetime | Absent
 
 
-async def apply(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """202 with the job that indexes and merges existing guests."""
-    job = await rule_settings.apply_rules(work, _requested_rules(request), request.expected)
-    location = f"{request.base}{OWN}/identity/jobs/{job['ref']}"
-    return EndpointResponse({"href": location, **represent(job, request)}, 202, location)
+class _PreviewedGuest(Payload):
+    guest: GuestLink
+    rule: str | Absent
+    evidence: list[EvidenceItem] | Absent
 
 
-async def list_jobs(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Rule changes, newest first."""
-    page = await rule_settings.list_jobs(work, pagination.wanted(_LIST, request.query))
-    items = [represent(row, request) for row in page.items]
-    return _page(_LIST, request, f"{OWN}/identity/jobs", page.total, items)
+class PreviewedGroup(Payload):
+    """A group of guests that rules would merge."""
+
+    survivor: GuestLink
+    size: int
+    absorbed: list[_PreviewedGuest]
 
 
-async def fetch_job(work: Work, request: EndpointRequest) -> EndpointResponse:
+class _Preview(Payload):
+    guests: int
+    merging: int
+    groups: int
+    largest: list[PreviewedGroup]
+    samples: list[PreviewedGroup]
+    guarded: list[Guarded]
+
+
+@IDENTITY.endpoint(
+    "POST",
+    "/preview",
+    "Preview what rules would merge",
+    request=PreviewIdentityRulesRequest,
+    response=_Preview,
+    scopes=READ_PERSONAL,
+)
+async def preview_identity_rules(work: Work, request: EndpointRequest) -> Record:
+    """Return what the rules in the request, or those in force, would merge; changes nothing."""
+    new: PreviewIdentityRulesRequest = request.payload
+    return await rule_changes.preview(work, new.identity_rules())
+
+
+_State = Literal["waiting", "settling", "indexing", "merging", "done", "failed"]
+
+
+class IdentityJob(Payload):
     """How far a rule change is."""
-    ref = request.refs()["job"]
-    job = await rule_settings.fetch_job(work, ref)
-    href = f"{request.base}{OWN}/identity/jobs/{ref}"
-    return EndpointResponse({"href": href, **represent(job, request)})
+
+    href: Annotated[str, Href(PATH + "/identity/jobs/{ref}")]
+    ref: UUID
+    state: Annotated[_State, one_of(*get_args(_State))]
+    merging: bool
+    done: int
+    total: int
+    merged: int
+    actor: Annotated[str, Actor()] | Absent
+    error: str | Absent
+    created_at: datetime | Absent
+    finished_at: datetime | Absent
 
 
-async def fetch_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """What guards go by."""
-    return _guards(await rule_settings.read_rules(work), request)
+@IDENTITY.endpoint(
+    "POST",
+    "/apply",
+    "Apply rules to existing guests",
+    request=PreviewIdentityRulesRequest,
+    response=IdentityJob,
+    status=202,
+    scopes=CHANGE_RULES,
+    takes_version=True,
+)
+async def apply_identity_rules(work: Work, request: EndpointRequest) -> Record:
+    """Return the job that indexes and merges existing guests."""
+    new: PreviewIdentityRulesRequest = request.payload
+    return await rule_settings.apply_rules(work, new.identity_rules(), request.expected)
 
 
-def _is_texts(value: Any) -> bool:
-    try:
-        _TEXTS.read(value)
-    except ValueRefused:
-        return False
-    return True
+@IDENTITY.endpoint(
+    "GET", "/jobs", "List rule changes", parameters=Paging, response=PageOf[IdentityJob]
+)
+async def list_identity_jobs(work: Work, request: EndpointRequest) -> Page:
+    """Return rule changes, newest first."""
+    return await rule_settings.list_jobs(work, request.parameters.page())
 
 
-_GUARD_MEMBERS: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
-    "groupLimit": ("group_limit", lambda value: type(value) is int and 0 < value < 2**31),
-    "region": ("region", lambda value: isinstance(value, str)),
-    "never": ("never", _is_texts),
-    "addNever": ("add_never", _is_texts),
-    "removeNever": ("remove_never", _is_texts),
-}
-"""Member -> (what it changes, whether a value will do)."""
+@IDENTITY.endpoint("GET", "/jobs/{job}", "Fetch a rule change", response=IdentityJob)
+async def fetch_identity_job(work: Work, request: EndpointRequest) -> Record:
+    """Return how far a rule change is."""
+    return await rule_settings.fetch_job(work, request.refs()["job"])
 
 
-async def change_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Change some of what guards go by; null restores a default."""
-    body, problems = _body(request), [*request.problems]
-    changes: dict[str, Any] = {}
-    for spelt, (name, is_right) in _GUARD_MEMBERS.items():
-        if spelt in body:
-            if body[spelt] is None or is_right(body[spelt]):
-                changes[name] = body[spelt]
-            else:
-                problems.append(Problem(spelt, NOT_VALID))
+_Value = Annotated[str, Text(placeholders.LONGEST)]
+
+
+class _Guards(Payload):
+    group_limit: Annotated[int | Absent, Count()]
+    region: str | Absent
+    never: Annotated[list[str] | Absent, ListOf(Text(), placeholders.MOST)]
+
+
+class ChangeIdentityGuardsRequest(Payload):
+    """What guards go by; null restores a default."""
+
+    group_limit: Annotated[int | Absent | None, Count()] = ABSENT
+    region: Annotated[str | Absent | None, COUNTRY] = ABSENT
+    never: Annotated[
+        list[str] | Absent | None, ListOf(Text(placeholders.LONGEST), placeholders.MOST)
+    ] = ABSENT
+    add_never: Annotated[list[_Value] | Absent | None, "Values to add to `never`."] = ABSENT
+    remove_never: Annotated[list[_Value] | Absent | None, "Values to take off it."] = ABSENT
+
+
+def _guards(book: IdentityRules) -> EndpointResponse:
+    return EndpointResponse(rule_settings.represent_guards(book), etag=etag(str(book.version)))
+
+
+@IDENTITY.endpoint("GET", "/guards", "Fetch what guards go by", response=_Guards, has_etag=True)
+async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointResponse:
+    """Return what guards go by."""
+    return _guards(await rule_settings.read_rules(work))
+
+
+@IDENTITY.endpoint(
+    "PATCH",
+    "/guards",
+    "Change what guards go by",
+    request=ChangeIdentityGuardsRequest,
+    raises_later=True,
+    response=_Guards,
+    scopes=CHANGE_RULES,
+    has_etag=True,
+    takes_version=True,
+)
+async def change_identity_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Change some of what guards go by."""
+    changes = {name: value for name, value in request.payload.items() if value is not ABSENT}
     async with work.transaction():
-        await rule_settings.set_guards(work, changes, request.expected, problems)
-        return _guards(await rule_settings.read_rules(work), request)
+        await rule_settings.set_guards(work, changes, request.expected, request.problems)
+        return _guards(await rule_settings.read_rules(work))
 
 
-async def list_guarded(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """What guards kept from identifying, newest first."""
-    page = await rule_settings.list_guarded(work, pagination.wanted(_LIST, request.query))
-    items = [represent(row, request) for row in page.items]
-    return _page(_LIST, request, f"{OWN}/identity/guarded", page.total, items)
-
-
-async def why(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Why a guest is who it is: merges in force, and every record that joined it."""
-    explanation = await merges.explain(work, **request.refs())
-    rows = {"merges": [_merge(row, request) for row in explanation.pop("merges")]}
-    return EndpointResponse(represent(explanation, request) | rows)
-
-
-async def history(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Every merge and undo that touched a guest, oldest first."""
-    events = await merges.history(work, **request.refs())
-    return EndpointResponse(
-        [
-            represent({**event, "merge": None}, request)
-            | {"merge": _merge(event["merge"], request)}
-            for event in events
-        ]
-    )
-
-
-async def create_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """201 with the merge."""
-    body = _body(request)
-    refs, problems = {}, [*request.problems]
-    for name in ("survivor", "absorbed"):
-        value = body.get(name)
-        value = value.get("ref") if isinstance(value, dict) else value
-        ref = ref_in(value) if isinstance(value, str) else None
-        if value is None:
-            problems.append(missing(name))
-        elif ref is None:
-            problems.append(Problem(name, NOT_VALID))
-        else:
-            refs[name] = ref
-    if problems:
-        raise Invalid(*problems)
-    merge = _merge(await merges.create(work, refs["survivor"], refs["absorbed"]), request)
-    return EndpointResponse(merge, 201, merge["href"])
-
-
-async def list_merges(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Merges, undone ones too, newest first."""
-    try:
-        wanted = pagination.wanted(_MERGES, request.query)
-    except pagination.NoHit:
-        return _page(_LIST, request, f"{OWN}/merges", 0, [])
-    page = await merges.list_(work, wanted, wanted.filters.get("guest"))
-    items = [_merge(row, request) for row in page.items]
-    return _page(_MERGES, request, f"{OWN}/merges", page.total, items)
-
-
-async def fetch_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """One merge."""
-    return EndpointResponse(_merge(await merges.fetch(work, **request.refs()), request))
-
-
-async def undo_merge(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """The merge, undone."""
-    return EndpointResponse(_merge(await merges.undo(work, **request.refs()), request))
+@IDENTITY.endpoint(
+    "GET",
+    "/guarded",
+    "List what guards stopped",
+    parameters=Paging,
+    response=PageOf[Guarded],
+    scopes=READ_PERSONAL,
+)
+async def list_identity_guarded(work: Work, request: EndpointRequest) -> Page:
+    """Return what guards kept from identifying, newest first."""
+    return await rule_settings.list_guarded(work, request.parameters.page())
