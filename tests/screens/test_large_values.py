@@ -17,7 +17,7 @@ from streams import Page
 from visiting import Person
 
 from innkeeper.actions.paging import PageRequest
-from innkeeper.actions.records import order_items
+from innkeeper.actions.records.order_items import OrderItems
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 from innkeeper.web.ui import downloads, orders, rendering, shell, timeline
@@ -348,14 +348,14 @@ def test_s1_files_are_read_while_they_are_sent(
     monkeypatch.setattr(downloads, "READ_AT_ONCE", 2)
     monkeypatch.setattr(timeline, "READ_AT_ONCE", 2)
     read: list[int] = []
-    list_all = order_items.list_
+    list_all = OrderItems.list_
 
-    async def counted(work: Work, page_request: PageRequest, **of: Any) -> Any:
-        page = await list_all(work, page_request, **of)
+    async def counted(items: OrderItems, work: Work, page_request: PageRequest, **of: Any) -> Any:
+        page = await list_all(items, work, page_request, **of)
         read.append(len(page.items))
         return page
 
-    monkeypatch.setattr(orders.order_items, "list_", counted)
+    monkeypatch.setattr(OrderItems, "list_", counted)
     ref = an_order(api)
     made(api.post(f"/v2.1/orders/{ref}/extensions/ext", json={"note": LONG}))
     items = [an_item(api, ref, number) for number in range(5)]

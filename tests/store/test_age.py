@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from innkeeper import clock
-from innkeeper.actions.records import order_items, orders
+from innkeeper.actions.records import orders
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.store.work import Work
 
@@ -22,11 +23,11 @@ async def test_parts_of_an_order_stand_in_the_order_they_were_made(work: Work) -
     with clock.simulated(datetime(2026, 3, 1, tzinfo=UTC)):
         order = (await orders.create(work, ORDER))["ref"]
         for name in names:
-            await order_items.create(work, order, {"name": name})
+            await ITEMS.create(work, order=order, changes={"name": name})
             await CONTACTS.create(
-                work, order, {"first_name": name, "emails": [f"{name[5:]}@x.com"]}
+                work, order=order, changes={"first_name": name, "emails": [f"{name[5:]}@x.com"]}
             )
-    items = (await order_items.of_many(work, [order]))[order]
+    items = (await ITEMS.of_many(work, [order]))[order]
     contacts = (await CONTACTS.of_many(work, [order]))[order]
     assert [item["name"] for item in items] == names
     assert [contact["first_name"] for contact in contacts] == names

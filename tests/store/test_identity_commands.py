@@ -44,7 +44,9 @@ async def _two_of_one_phone(work: Work) -> tuple[str, str]:
     customer = {"guest_type": "customer", **PHONE}
     kept = (await guests.create(work, {**customer, "emails": ["ann@x.com"]}))["ref"]
     gone = (await guests.create(work, {"guest_type": "visitor", **PHONE}))["ref"]
-    await CONTACTS.create(work, order["ref"], {"first_name": "Ann", "guest_ref": str(kept)})
+    await CONTACTS.create(
+        work, order=order["ref"], changes={"first_name": "Ann", "guest_ref": str(kept)}
+    )
     return str(kept), str(gone)
 
 
@@ -103,7 +105,9 @@ def test_a_merge_by_hand_and_what_guards_stopped(command: Any, dsn: str) -> None
     async def arrive(work: Work) -> None:
         order = await orders.create(work, ORDER)
         nobody = [{"provider": "email", "id": "test@test.com"}]
-        await CONTACTS.create(work, order["ref"], {"first_name": "T", "identifiers": nobody})
+        await CONTACTS.create(
+            work, order=order["ref"], changes={"first_name": "T", "identifiers": nobody}
+        )
 
     work_on(dsn, arrive)
     (stopped,) = command("guarded", "--json")

@@ -109,7 +109,7 @@ def act(dsn: str, what: Any) -> Any:
 async def contact(work: Work, **person: Any) -> UUID:
     order = {"reference_id": str(uuid4()), "ordered_at": "2025-01-01T00:00:00.000Z", "price": 1}
     made = await orders.create(work, {**order, "currency_code": "EUR"})
-    return (await CONTACTS.create(work, made["ref"], person))["guest_ref"]  # type: ignore[no-any-return]
+    return (await CONTACTS.create(work, order=made["ref"], changes=person))["guest_ref"]  # type: ignore[no-any-return]
 
 
 def test_keys_are_made_again(old: str) -> None:

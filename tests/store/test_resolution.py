@@ -114,15 +114,16 @@ async def test_a_stranger_is_written_alike_in_one_statement_and_in_several(
     await work.connection.execute("DELETE FROM ws_live.guests")
     people = CONTACTS if role == "contact" else CONSUMERS
     order = await new_order(work)
-    person = await people.create(work, order, ANN)
+    person = await people.create(work, order=order, changes=ANN)
     assert await written_of(work, person["guest_ref"]) == expected
-    again = await people.create(work, order, ANN)
+    again = await people.create(work, order=order, changes=ANN)
     assert again["guest_ref"] == person["guest_ref"]
     known = await written_of(work, person["guest_ref"])
     assert known[:2] == expected[:2]
     assert known[2] == expected[2] * 2
+    stranger = {**ANN, "identifiers": [{"provider": "x", "id": "1"}]}
     with pytest.raises(Unknown):
-        await people.create(work, uuid4(), {**ANN, "identifiers": [{"provider": "x", "id": "1"}]})
+        await people.create(work, stranger, order=uuid4())
     assert (await guests.list_(work, PageRequest())).total == 1
 
 
@@ -192,9 +193,9 @@ async def compare(work: Work, order: UUID, chance: Random) -> None:
             guest = await resolve.attach(work, person, role="contact", order=order)
             expected = await everybody(work, known)
             raise LookupError
-    await CONTACTS.create(work, order, person)
+    await CONTACTS.create(work, order=order, changes=person)
     assert await everybody(work, known) == expected
-    rows = await work.all("order_people.contacts_of", order=order)
+    rows = await work.all("order_contacts.contacts_of", order=order)
     if guest in known:
         assert rows[0]["guest_ref"] == guest
 
@@ -206,7 +207,7 @@ async def test_64_contacts_of_one_stranger_at_once_are_one_guest(crowd: Database
         async def once() -> UUID:
             async with crowd.work("live") as work:
                 order = await new_order(work, number)
-                person = await CONTACTS.create(work, order, ANN)
+                person = await CONTACTS.create(work, order=order, changes=ANN)
                 ref: UUID = person["guest_ref"]
                 return ref
 
@@ -464,7 +465,7 @@ async def test_who_has_a_key_is_found_without_going_through_the_keys_of_others(w
     )
     for number in range(80):
         email = {"provider": "email", "id": f"nobody-{number}@x.com"}
-        await CONTACTS.create(work, order["ref"], {**ANN, "identifiers": [email]})
+        await CONTACTS.create(work, order=order["ref"], changes={**ANN, "identifiers": [email]})
     await work.connection.execute("SELECT pg_stat_force_next_flush()")
     cursor = await work.connection.execute(
         "SELECT coalesce(sum(idx_tup_read), 0) AS read FROM pg_stat_user_indexes "

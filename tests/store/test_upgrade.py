@@ -72,7 +72,9 @@ def test_an_upgraded_database_has_its_guests_and_finds_them(upgraded: str) -> No
                 placed = {"reference_id": "order-2", "ordered_at": "2026-10-09T10:00:00.000Z"}
                 order = await orders.create(work, {**placed, "price": 1, "currency_code": "EUR"})
                 email = [{"provider": "email", "id": "ANN@example.org"}]
-                contact = await CONTACTS.create(work, order["ref"], {"identifiers": email})
+                contact = await CONTACTS.create(
+                    work, order=order["ref"], changes={"identifiers": email}
+                )
                 return await guests.fetch(work, contact["guest_ref"])
         finally:
             await database.close()

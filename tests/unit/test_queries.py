@@ -10,6 +10,11 @@ import innkeeper
 from innkeeper.actions.events import append
 from innkeeper.store.queries import Queries, catalogue, parse, schema_of
 
+FRAGMENTS = {"list", "count", "count_all", "rows", "columns", "locked_columns", "locked_rows"} | {
+    *("used_items", "table")
+}
+"""Queries that others contain, or that `read_page` runs."""
+
 
 def test_a_file_becomes_its_queries_by_name() -> None:
     first = "-- a remark\n\n-- x.one\n-- First.\nSELECT 1\n\n"
@@ -80,19 +85,27 @@ def test_the_longest_statement_of_an_event_is_one_that_psycopg_remembers() -> No
 
 
 def test_every_query_has_a_caller() -> None:
-    """By its whole name, or by an f-string that begins with its file (or is `{resource}.list`)."""
+    """By its whole name, or by an f-string that begins with its file or ends with its name."""
     package = Path(innkeeper.__file__).parent
     code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
     named = {*re.findall(r'"([a-z_]+\.[a-z_0-9]+)"', code)}
     composed = [
         re.compile("[a-z_0-9]+".join(map(re.escape, re.split(r"\{.*?\}", text))))
-        for text in re.findall(r'f"([a-z_]+\.[a-z_]*\{[^"]*)"', code)
+        for text in re.findall(r'f"([a-z_]+\.[a-z_]*\{[^"]*|\{[a-z_.]+\}\.[a-z_]+)"', code)
     ]
     unused = [
         name
         for name in catalogue()
         if name not in named
         and not any(pattern.fullmatch(name) for pattern in composed)
-        and name.partition(".")[2] not in {"list", "count", "count_all"}
+        and name.partition(".")[2] not in FRAGMENTS
     ]
     assert unused == []
+
+
+def test_every_query_that_is_called_exists() -> None:
+    package = Path(innkeeper.__file__).parent
+    code = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    called = set(re.findall(r'\.(?:one|all|run|\w+_batched)\(\s*"([a-z_]+\.[a-z_0-9]+)"', code))
+    assert len(called) > 300
+    assert called - catalogue().keys() == set()

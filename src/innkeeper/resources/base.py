@@ -71,6 +71,16 @@ class Resource:
     """Whether responses have its version as ETag, and writes check If-Match."""
     pairs: ClassVar[bool] = False
     """Whether it holds free key-value pairs instead of declared fields: a data extension."""
+    parent: ClassVar["type[Resource] | None"] = None
+    """The resource that it belongs to, and with which it is deleted."""
+    key: ClassVar[str]
+    """Its name in paths and columns: `order_item`."""
+    table: ClassVar[str]
+    """The table that stores it: ref, body, created_at, modified_at, and the parent of a child."""
+    plural: ClassVar[str]
+    """The name of a list of them, without its parent's: `items`."""
+    statements: ClassVar[str] = "children"
+    """The file of `store/queries` with the templates of its statements, if it has a parent."""
 
     def __init_subclass__(cls) -> None:
         cls.fields = {
@@ -82,3 +92,32 @@ class Resource:
         if "singular" not in vars(cls):
             words = re.sub(r"(?<!^)([A-Z])", r" \1", cls.__name__)
             cls.singular = words[0] + words[1:].lower()
+        cls.key = re.sub(r"(?<!^)([A-Z])", r"_\1", cls.__name__).lower()
+        cls.table = f"{cls.key}s"
+        cls.plural = cls.table.removeprefix(f"{cls.parent.key}_" if cls.parent else "")
+
+    @classmethod
+    def belongs_to(cls) -> "type[Resource]":
+        """Return its parent; raises TypeError if it has none."""
+        if cls.parent is None:
+            raise TypeError(f"{cls.__name__} has no parent")
+        return cls.parent
+
+
+class Child(Resource):
+    """Base of a resource that belongs to another and needs nothing but its declaration.
+
+    Its table has the columns of `Resource.table`. The API, erasure, subject access, the lake, file
+    exports and the page of its parent read the declaration.
+    """
+
+    def __init_subclass__(cls) -> None:
+        words = re.sub(r"(?<!^)([A-Z])", r" \1", cls.__name__).lower()
+        for name, field_ in (
+            ("ref", ref_of(words)),
+            ("created_at", instant_at(f"When the {words} was created here.")),
+            ("modified_at", instant_at(f"When the {words} was last written.")),
+        ):
+            field_.name = name
+            setattr(cls, name, field_)
+        super().__init_subclass__()

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from innkeeper.resources.base import Field, Resource, instant_at, ref_of
+from innkeeper.resources.base import Child, Field, Resource, instant_at, ref_of
 from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import (
     CURRENCY,
@@ -139,6 +139,7 @@ FLIGHT_SEGMENT: Final = ObjectOf(
 class OrderItem(Resource):
     """One thing that was bought."""
 
+    parent = Order
     name = Field(Text(longest=128), "Name of what was bought.", required=True)
     description = Field(Text(), "What it is, in more words.")
     ordered_at = Field(
@@ -167,6 +168,7 @@ class OrderItem(Resource):
 class OrderPerson(Person):
     """Fields that contacts and consumers share: a person, as the order describes them."""
 
+    statements = "order_people"
     gender = Field(OneOf(("male", "female", "unknown")), "Gender.")
     date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
     guest_ref = Field(Link(), "The guest who this is.", clearable=False, column=True)
@@ -177,12 +179,14 @@ class OrderPerson(Person):
 class OrderContact(OrderPerson):
     """A person who placed an order."""
 
+    parent = Order
     ref = ref_of("order contact")
 
 
 class OrderConsumer(OrderPerson):
     """A person who uses items of an order, such as a passenger."""
 
+    parent = Order
     order_items = Field(Links(), "The items this person uses.", column=True)
     ref = ref_of("order consumer")
 
@@ -199,3 +203,14 @@ class OrderItemExtension(Resource):
 
     singular = "Data extension"
     pairs = True
+
+
+PLAIN_CHILDREN: Final = tuple(Child.__subclasses__())
+"""Parts of orders that need nothing but their declaration."""
+CHILDREN: Final[tuple[type[Resource], ...]] = (
+    OrderItem,
+    OrderContact,
+    OrderConsumer,
+    *PLAIN_CHILDREN,
+)
+"""Parts of orders, other than data extensions."""

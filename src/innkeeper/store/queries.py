@@ -4,8 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+from innkeeper.resources.base import Resource
+from innkeeper.resources.orders import CHILDREN
 
 WORKSPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+\.[a-z_0-9]+)$", re.MULTILINE)
@@ -15,6 +18,10 @@ _MARKER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
 _ARRAYS = {UUID: "uuid[]", str: "text[]", int: "bigint[]"}
 _KEPT_TEXTS = 1000
+_TEMPLATES: Final = ("children", "order_people")
+"""Files of templates for resources that belong to another."""
+_OPTIONAL: Final = frozenset({"used_items", "locked_columns", "locked_rows"})
+"""Templates that only some resources have."""
 
 
 def schema_of(workspace: str) -> str:
@@ -31,7 +38,38 @@ def catalogue() -> Mapping[str, str]:
     for file in sorted(files("innkeeper.store").joinpath("queries").iterdir(), key=str):
         if file.name.endswith(".sql"):
             queries |= parse(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
-    return queries
+    for resource in CHILDREN:
+        queries |= _of_child(resource, queries)
+    return {
+        name: text for name, text in queries.items() if name.partition(".")[0] not in _TEMPLATES
+    }
+
+
+def _of_child(resource: type[Resource], queries: Mapping[str, str]) -> dict[str, str]:
+    """Return the statements of a resource that belongs to another, from the templates."""
+    files_of = [
+        vars(base)["statements"]
+        for base in reversed(resource.__mro__)
+        if "statements" in vars(base)
+    ]
+    texts: dict[str, str] = {}
+    for stem in (*files_of, resource.table):
+        own = (name for name in queries if name.partition(".")[0] == stem)
+        texts |= {name.partition(".")[2]: queries[name] for name in own}
+    words = {
+        "name": resource.table,
+        "table": f"{{ws}}.{resource.table}",
+        "parent": f"{{ws}}.{resource.belongs_to().table}",
+        "parent_ref": f"{resource.belongs_to().key}_ref",
+    }
+
+    def filled(marker: re.Match[str]) -> str:
+        if marker[1] in words:
+            return words[marker[1]]
+        text = texts.get(marker[1], "" if marker[1] in _OPTIONAL else None)
+        return marker[0] if text is None else _MARKER.sub(filled, text)
+
+    return {f"{resource.table}.{name}": _MARKER.sub(filled, text) for name, text in texts.items()}
 
 
 def parse(stem: str, text: str) -> dict[str, str]:

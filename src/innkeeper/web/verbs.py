@@ -8,9 +8,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from innkeeper.actions.paging import EVERYTHING, Page, PageRequest
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record, Resource
@@ -47,7 +48,7 @@ ACTIONS: Final[dict[type[Resource], Any]] = {
     Guest: guests,
     GuestExtension: OF_GUESTS,
     Order: orders,
-    OrderItem: order_items,
+    OrderItem: ITEMS,
     OrderContact: CONTACTS,
     OrderConsumer: CONSUMERS,
     OrderExtension: OF_ORDERS,

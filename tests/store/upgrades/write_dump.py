@@ -35,7 +35,7 @@ async def fill(dsn: str) -> None:
         placed = {"reference_id": "order-1", "ordered_at": "2026-10-01T10:00:00.000Z"}
         order = await orders.create(work, {**placed, "price": 12.5, "currency_code": "EUR"})
         for name in ("Ann", "Dara"):
-            await CONTACTS.create(work, order["ref"], person(name))
+            await CONTACTS.create(work, order=order["ref"], changes=person(name))
         rules = [{"field": "firstName", "comparator": "is equal to", "values": ["Ann"]}]
         groups = [{"entity": "guest", "rules": rules}]
         await segments.create(work, {"name": "ann", "definition": {"filterGroups": groups}})

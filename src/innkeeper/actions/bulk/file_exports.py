@@ -55,7 +55,7 @@ async def read_orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedP
         refs = [row["ref"] for row in rows]
         people = {
             name: await work.all(
-                "order_writes.people", parts={"table": [f"order_people.{name}"]}, orders=refs
+                "order_writes.people", parts={"table": [f"order_{name}.table"]}, orders=refs
             )
             for name in ("contacts", "consumers")
         }

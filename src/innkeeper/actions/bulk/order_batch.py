@@ -20,7 +20,7 @@ from innkeeper.rules.orders import one_order
 from innkeeper.store.work import Json, Row
 
 Body = dict[str, Any]
-_PEOPLE: Final = {"contacts": "order_people.contacts", "consumers": "order_people.consumers"}
+_PEOPLE: Final = {"contacts": "order_contacts.table", "consumers": "order_consumers.table"}
 
 
 @dataclass(slots=True)

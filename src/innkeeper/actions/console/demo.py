@@ -10,8 +10,9 @@ from innkeeper import clock
 from innkeeper.actions.admin import configuration
 from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, DemoStep, story
 from innkeeper.actions.events import browsers, ingest, partitions, sessions, stream_settings
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.rules.stream import IncomingEvent
@@ -142,7 +143,7 @@ async def _write_order(work: Work, content: dict[str, Any]) -> None:
     """Create an order with its items, contact and data extensions."""
     order = await orders.create(work, dict(content["order"]))
     for item in content["items"]:
-        await order_items.create(work, order=order["ref"], changes=dict(item))
+        await ITEMS.create(work, order=order["ref"], changes=dict(item))
     contact = await CONTACTS.create(work, order=order["ref"], changes=dict(content["contact"]))
     if content["ext"]["firstTimeOrder"]:
         pairs = {"tier": "Gold", "prefersStorePickup": True, "newsletterWeekly": False}

@@ -7,8 +7,9 @@ from uuid import UUID
 from innkeeper.actions.events import sessions
 from innkeeper.actions.events.sessions import Behaviour
 from innkeeper.actions.paging import PageRequest
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.resources.base import Record
 from innkeeper.store.work import Work
 
@@ -40,7 +41,7 @@ async def fetch(work: Work, guest: UUID, offset: int = 0, limit: int = ORDERS) -
         sort=(("ordered_at", True),),
     )
     page = await orders.list_(work, page_request)
-    items = await order_items.of_many(work, [order["ref"] for order in page.items])
+    items = await ITEMS.of_many(work, [order["ref"] for order in page.items])
     extensions = await OF_GUESTS.every_of_many(work, [guest])
     behaviour = await sessions.of_guest(work, guest)
     return Context(row, page.items, items, extensions[guest], behaviour)

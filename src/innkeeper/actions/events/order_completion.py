@@ -6,7 +6,8 @@ from uuid import UUID
 from innkeeper.actions.events import purchases, quarantine, session_records
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import flat
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.events import CHECKOUT
@@ -86,11 +87,11 @@ async def _remove_items(work: Work, order: Record, change: Completion) -> None:
     removed = [line for name, line in before.items() if name not in after]
     if not removed:
         return
-    stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
+    stored = (await ITEMS.of_many(work, [order["ref"]]))[order["ref"]]
     lines = [line_of(event_orders.item_of(line), order["ordered_at"], {}) for line in removed]
     for position in match_lines(await purchases.stored_lines(work, stored), lines):
         if position is not None:
-            await order_items.delete(work, stored[position]["ref"])
+            await ITEMS.delete(work, order_item=stored[position]["ref"])
 
 
 async def _fill_in(work: Work, order: Record, change: Completion, *, is_complete: bool) -> None:
@@ -113,7 +114,7 @@ async def _put_contacts(work: Work, order: Record, change: Completion) -> bool:
     """
     stored = (await CONTACTS.of_many(work, [order["ref"]]))[order["ref"]]
     for person in await purchases.new_people(work, CONTACTS, order, change.after.contacts):
-        await CONTACTS.create(work, order["ref"], person)
+        await CONTACTS.create(work, person, order=order["ref"])
     if change.before.contacts or not change.after.contacts:
         return False
     own = await _stand_in(work, change, stored)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from innkeeper.actions.events import incomplete_orders
 from innkeeper.actions.events.incoming import IncomingRecord
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
 from innkeeper.resources import events
 from innkeeper.resources.base import Changes, Record
@@ -60,7 +61,7 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
     lines = [ItemRecord(event_orders.item_of(line)) for line in bought.lines.values()]
     items = dict(zip(bought.lines, await put_items(work, order, lines), strict=True))
     for person in await new_people(work, CONTACTS, order, bought.contacts):
-        await CONTACTS.create(work, order["ref"], person)
+        await CONTACTS.create(work, person, order=order["ref"])
     if not bought.contacts and (bought.lines or not await _has_contact(work, order)):
         await _own_contact(work, record, order)
     await put_consumers(work, order, bought.consumers, items)
@@ -134,13 +135,13 @@ async def put_items(work: Work, order: Record, lines: Sequence[ItemRecord]) -> l
     stored: list[Record] = []
     positions: list[int | None] = [None] * len(lines)
     if lines and not order.get("fresh"):
-        stored = (await order_items.of_many(work, [order["ref"]]))[order["ref"]]
+        stored = (await ITEMS.of_many(work, [order["ref"]]))[order["ref"]]
         incoming = [line_of(line.changes, order["ordered_at"], line.extensions) for line in lines]
         positions = match_lines(await stored_lines(work, stored), incoming)
     refs = []
     for line, position in zip(lines, positions, strict=True):
         if position is None:
-            item = await order_items.create(work, order["ref"], line.changes)
+            item = await ITEMS.create(work, line.changes, order=order["ref"])
         else:
             item = stored[position]
             await _update(work, item, line.changes)
@@ -167,7 +168,7 @@ async def _update(work: Work, item: Record, changes: Changes) -> None:
     """Change a stored item to the values of a line, if any differs."""
     members = line_of(changes, item["ordered_at"], {}).members
     if any(item.get(name) != value for name, value in members.items()):
-        await order_items.patch(work, item["ref"], changes)
+        await ITEMS.patch(work, changes, order_item=item["ref"])
 
 
 async def new_people(
@@ -198,7 +199,7 @@ async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> Non
     guest = await guests.fetch(work, root)
     if guest["guest_type"] != CUSTOMER:
         record.additions.setdefault("flags", []).append(VISITOR_CONTACT)
-    contact = await work.one("order_people.is_contact", order=order["ref"], guest=record.guest)
+    contact = await work.one("order_contacts.is_contact", order=order["ref"], guest=record.guest)
     if contact is None:
         await CONTACTS.create_for_guest(work, order["ref"], record.guest, person_of(guest))
 

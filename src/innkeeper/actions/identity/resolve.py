@@ -94,8 +94,8 @@ class Attached:
 
     guest: UUID
     note: dict[str, Any] | None = None
-    """Parameters of `order_people.insert_join`, with which the caller stores the person; None if
-    the person is stored already."""
+    """Parameters of `insert_join` (order_people.sql), with which the caller stores the person;
+    None if the person is stored already."""
 
 
 async def attach_directly(

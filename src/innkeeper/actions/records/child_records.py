@@ -16,13 +16,7 @@ from innkeeper.actions.records.extensions import (
 )
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import GuestExtension
-from innkeeper.resources.orders import (
-    OrderConsumer,
-    OrderContact,
-    OrderExtension,
-    OrderItem,
-    OrderItemExtension,
-)
+from innkeeper.resources.orders import CHILDREN, OrderExtension, OrderItemExtension
 from innkeeper.store.work import Row, Work
 
 Children = dict[type[Resource], list[Record]]
@@ -33,24 +27,21 @@ INSTANTS: Final = ("ordered_at", "created_at", "modified_at")
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of child: its query `child_records.{column}`, its parts, and the choice of rows."""
+    """One kind of child: the name of its column, the query of that, its parts, and the choice of
+    rows."""
 
     column: str
-    parts: Mapping[str, Sequence[str]]
+    query: str
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     select: Callable[[list[Record]], list[Record]] = field(default=list)
 
 
-_PERSON: Final = {"person_columns": ["order_people.columns"]}
-
-
 def _extensions(rows: Extensions) -> _Kind:
-    return _Kind("extensions", rows.parts, one_per_name)
+    return _Kind("extensions", "child_records.extensions", rows.parts, one_per_name)
 
 
 KINDS: Final[Mapping[type[Resource], _Kind]] = {
-    OrderItem: _Kind("order_items", {"item_columns": ["order_items.columns"]}),
-    OrderContact: _Kind("order_contacts", _PERSON),
-    OrderConsumer: _Kind("order_consumers", {**_PERSON, "used_items": ["order_people.items"]}),
+    **{child: _Kind(child.table, f"{child.table}.column") for child in CHILDREN},
     GuestExtension: _extensions(OF_GUESTS),
     OrderExtension: _extensions(OF_ORDERS),
     OrderItemExtension: _extensions(OF_ORDER_ITEMS),
@@ -62,7 +53,7 @@ def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
     parts: dict[str, Sequence[str]] = {}
     for kind in kinds:
         parts |= KINDS[kind].parts
-    return {**parts, "children": [f"child_records.{KINDS[kind].column}" for kind in kinds]}
+    return {**parts, "children": [KINDS[kind].query for kind in kinds]}
 
 
 def take_children(row: Row, kinds: Iterable[type[Resource]]) -> Children:

@@ -20,10 +20,6 @@ WHERE orders.ref = %(ref)s {filters}
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, xmin::text AS row_version
 FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR NO KEY UPDATE
 
--- orders.lock_against_deletion
--- Lock one order by ref against deletion until the transaction ends.
-SELECT ref, ordered_at FROM {ws}.orders WHERE ref = %(ref)s {filters} FOR KEY SHARE
-
 -- orders.rewrite
 -- Store new fields of a locked order.
 UPDATE {ws}.orders SET body = %(body)s, modified_at = %(now)s WHERE ref = %(ref)s

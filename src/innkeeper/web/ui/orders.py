@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from innkeeper.actions.events import quarantine
 from innkeeper.actions.paging import PageRequest
-from innkeeper.actions.records import order_items, orders
+from innkeeper.actions.records import orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
@@ -41,7 +42,7 @@ async def list_of_guest(visit: Visit) -> Response:
         visit.page_request, filters={"guest_ref": guest["ref"]}, sort=(("ordered_at", True),)
     )
     page = await orders.list_(visit.work, page_request)
-    numbers = await order_items.count_of_many(visit.work, [each["ref"] for each in page.items])
+    numbers = await ITEMS.count_of_many(visit.work, [each["ref"] for each in page.items])
     return visit.show("guest_orders.html", **frame, page=page, numbers=numbers)
 
 
@@ -88,7 +89,7 @@ async def file(visit: Visit) -> Response:
 
 
 async def _items(visit: Visit, order: UUID) -> Objects:
-    async for item in read_pages(visit.lend, partial(order_items.list_, order=order)):
+    async for item in read_pages(visit.lend, partial(ITEMS.list_, order=order)):
         extensions = partial(_extensions, visit, OF_ORDER_ITEMS, item["ref"])
         yield StreamedObject(partial(visit.veil, item, OrderItem), {"extensions": extensions})
 
@@ -116,7 +117,7 @@ async def _parts(visit: Visit) -> _OrderPage:
     """Fetch an order with as many of each of its parts as a page shows."""
     ref, page_request = visit.ref("order"), PageRequest(limit=ROWS)
     order = visit.veil(await orders.fetch(visit.work, ref), Order)
-    item_page = await order_items.list_(visit.work, page_request, order=ref)
+    item_page = await ITEMS.list_(visit.work, page_request, order=ref)
     items = [visit.veil(each, OrderItem) for each in item_page.items]
     contacts = await CONTACTS.list_(visit.work, page_request, order=ref)
     consumers = await CONSUMERS.list_(visit.work, page_request, order=ref)
