@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from databases import cloned, create, drop
+from profiles import choose
 from waiting import PATIENCE_SECONDS
 
 from innkeeper.store.database import Database
@@ -34,6 +35,11 @@ for _kind in ("connect", "read", "write", "pool"):
 # Each client reads the certificates of all authorities, though hardly any calls another machine.
 _transport = sys.modules["httpx._transports.default"]
 _transport.create_ssl_context = cache(_transport.create_ssl_context)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:], left_out = choose(items)
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

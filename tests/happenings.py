@@ -1,13 +1,11 @@
 """Events as sessions see them, the slow reference of sessions, and a database for them."""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import psycopg
 import pytest
 from databases import cloned
 
-LONG = "INNKEEPER_LONG" in os.environ
 TIMEOUTS = (2, 5, 20)
 """Minutes of the points of sale that events happen at; each is named like its minutes."""
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from calling import Api
 from process import Innkeeper, Serve, launch, run
+from profiles import LONG
 
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.migrate import migrate
@@ -29,7 +30,7 @@ def data() -> Iterator[Path]:
 @contextmanager
 def data_folder() -> Iterator[Path]:
     memory = Path("/dev/shm")
-    small = os.environ.get("INNKEEPER_LONG") != "1"
+    small = not LONG
     base = memory if small and os.access(memory, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="innkeeper-e2e-", dir=base))
     yield folder

@@ -15,6 +15,7 @@ from batching import declared, packed, upsert
 from calling import Api, made
 from idle import RECEIVERS, api, server
 from process import COMMAND, Innkeeper
+from profiles import LONG
 from receiving import Receiver, Receiving
 from waiting import PATIENCE_SECONDS, until
 
@@ -24,7 +25,6 @@ from innkeeper.jobs.worker_locks import WorkerLock
 __all__ = ["api", "server"]
 
 GUESTS = 1100
-LONG = os.environ.get("INNKEEPER_LONG") == "1"
 """Wait as long as in production until another worker takes back the jobs, and measure how long."""
 WITHIN_SECONDS = 20
 """What docs/architecture.md promises; only the long profile, on a quiet machine, holds us to it."""

@@ -4,7 +4,6 @@ Half of the records are corrupted copies of the others: misspelt, swapped and mi
 """
 
 import json
-import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,10 +16,11 @@ from urllib.parse import urlencode
 import pytest
 from calling import Api, Line
 from process import Innkeeper, run
+from profiles import LONG
 
 PATH = "/v2.1/guests"
 CALLERS = 12
-MANY = 10_000 if os.environ.get("INNKEEPER_LONG") else 2_000
+MANY = 10_000 if LONG else 2_000
 """Records that are sent, half of each file: all of them in the long profile."""
 
 

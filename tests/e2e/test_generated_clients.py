@@ -6,7 +6,6 @@ so that only the first run on a machine installs them.
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,11 +17,11 @@ from typing import Any
 
 import pytest
 from calling import Api
+from profiles import LONG
 from waiting import PATIENCE_SECONDS
 
 PYTHON_GENERATOR = "openapi-python-client==0.29.1"
 NODE_PACKAGES = ("openapi-typescript@7.13.0", "typescript@5.9.3")
-LONG = bool(os.environ.get("INNKEEPER_LONG"))
 COMPATIBILITIES = ["open", "official"] if LONG else ["open"]
 """What a key is served of orders is the same; the long profile looks at both."""
 
@@ -159,6 +158,7 @@ print(json.dumps({"order": str(order.ref), "guest": guest}))
 
 
 @pytest.mark.parametrize("compatibility", COMPATIBILITIES)
+@pytest.mark.long
 def test_f18_types_for_typescript_compile(
     open_api: Api, node_packages: Path, tmp_path: Path, compatibility: str
 ) -> None:

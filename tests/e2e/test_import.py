@@ -24,6 +24,7 @@ import pytest
 from calling import Api
 from people import distinct, lines, people
 from process import COMMAND, Innkeeper, run
+from profiles import LONG
 from waiting import until
 
 from innkeeper.actions.admin import workspaces
@@ -31,7 +32,6 @@ from innkeeper.actions.bulk import batches
 from innkeeper.actions.paging import PageRequest
 from innkeeper.store.database import Database
 
-LONG = os.environ.get("INNKEEPER_LONG") == "1"
 MANY = 1_000_000 if LONG else 4_000
 MANY_KILLED = MANY if LONG else 3_000
 KILLS = 10 if LONG else 2

@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 from calling import Api, Line
 from process import Innkeeper, Serve
+from profiles import LONG
 from waiting import until
 
 pytestmark = pytest.mark.installed
-ROUNDS = 20 if os.environ.get("INNKEEPER_LONG") else 2
-CREATES = 2000 if os.environ.get("INNKEEPER_LONG") else 800
+ROUNDS = 20 if LONG else 2
+CREATES = 2000 if LONG else 800
 CALLERS = 16
 PATH = "/v2.1/guests"
 

@@ -128,6 +128,7 @@ def test_kill_innkeeper(serve: Serve) -> None:
     assert _again(serve, first).has_guest(ref)
 
 
+@pytest.mark.long
 def test_kill_both(serve: Serve) -> None:
     first = serve()
     ref = first.create_guest("a@example.com")
@@ -187,6 +188,7 @@ def test_postgres_does_not_outlive_a_killed_innkeeper(serve: Serve) -> None:
     until("the end of PostgreSQL", lambda: _gone(postmaster))
 
 
+@pytest.mark.long
 def test_a_postmaster_pid_that_is_another_programs_now_is_no_obstacle(serve: Serve) -> None:
     first = serve()
     first.stop()
@@ -213,6 +215,7 @@ def test_a_port_in_use_is_a_sentence(serve: Serve) -> None:
     assert f"Port {port} of 127.0.0.1 is in use" in second.stderr
 
 
+@pytest.mark.long
 def test_two_workers_answer_and_end_with_their_parent(serve: Serve) -> None:
     server = serve("--workers", 2)
     refs = [server.create_guest(f"{number}@example.com") for number in range(4)]

@@ -6,7 +6,6 @@ that fails fails again.
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +16,9 @@ import yaml
 from calling import Api
 from process import Innkeeper
 from process import run as command
+from profiles import LONG
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-LONG = bool(os.environ.get("INNKEEPER_LONG"))
 SEED_000 = Path(__file__).parents[3] / "shared" / "seeds" / "000_openapi.yaml"
 
 GUESTS = r"^/v2\.1/guests(/\{guestRef\}(/extensions.*)?)?$"
@@ -94,11 +93,19 @@ def run(
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
 
 
-@pytest.fixture(params=["open", "official"])
+def each_day(compatibility: str) -> pytest.MarkDecorator:
+    """Both compatibilities in the long profile, this one every day."""
+    other = "open" if compatibility == "official" else "official"
+    params = [compatibility, pytest.param(other, marks=pytest.mark.long)]
+    return pytest.mark.parametrize("caller", params, indirect=True)
+
+
+@pytest.fixture
 def caller(request: pytest.FixtureRequest, open_api: Api, official_api: Api) -> tuple[str, Api]:
     return request.param, open_api if request.param == "open" else official_api
 
 
+@each_day("official")
 def test_guests_are_as_described(caller: tuple[str, Api], tmp_path: Path) -> None:
     """For each compatibility, by its own document."""
     compatibility, api = caller
@@ -111,16 +118,16 @@ def test_guests_are_as_described(caller: tuple[str, Api], tmp_path: Path) -> Non
         run(api, document, FOR_OFFICIAL, tmp_path, *words, *quick, examples=4)
 
 
+@each_day("open")
 def test_everything_else_is_as_described(caller: tuple[str, Api], tmp_path: Path) -> None:
-    """Orders, v2 and our own paths."""
+    """Orders, v2 and our own paths, which a key's compatibility never touches."""
     compatibility, api = caller
-    if compatibility == "official" and not LONG:
-        pytest.skip("a key's compatibility never touches them; the long profile looks anyway")
     document = f"{api.url}/openapi.json?compatibility={compatibility}"
     words = ("--exclude-path-regex", GUESTS, *(() if LONG else ("--phases", "fuzzing")))
-    run(api, document, FOR_THE_REST, tmp_path, *words, examples=2)
+    run(api, document, FOR_THE_REST, tmp_path, *words, examples=1)
 
 
+@pytest.mark.long
 def test_guests_are_as_seed_000_describes(running: Innkeeper, tmp_path: Path) -> None:
     """N-1 to N-16 by a document that is not ours; where it is not at hand, ours of its paths.
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
+import pytest
 from calling import Api, Line
 from process import Serve
 from streams import Page, product
@@ -29,6 +30,7 @@ def test_a_repeated_post_is_one_whichever_process_gets_it(serve: Serve) -> None:
         assert api.get(PATH).json()["totalCount"] == 3
 
 
+@pytest.mark.long
 def test_totals_and_pages_agree_over_processes(serve: Serve) -> None:
     """What one process has acknowledged all of them show."""
     server = serve("--workers", 3, jobs=False)

@@ -1,14 +1,13 @@
 """Property tests talk to one server too; INNKEEPER_LONG=1 tries many more examples."""
 
-import os
-
 from hypothesis import HealthCheck, settings
+from profiles import LONG
 from sites import *  # noqa: F403 - the fixtures
 
 # Every day the same examples, so that a red run is a change's own doing; the long run draws anew.
 settings.register_profile(
     "everyday",
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -16,4 +15,4 @@ settings.register_profile(
 settings.register_profile(
     "long", settings.get_profile("everyday"), max_examples=5000, derandomize=False
 )
-settings.load_profile("long" if os.environ.get("INNKEEPER_LONG") else "everyday")
+settings.load_profile("long" if LONG else "everyday")

@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from happenings import LONG, TIMEOUTS, live, reference
+from happenings import TIMEOUTS, live, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import LONG
 from streams import JANE, product
 
 from innkeeper.actions.events import browsers, ingest, sessions
@@ -94,7 +95,7 @@ def check(told: list[tuple[UUID, Any]], rows: list[dict[str, Any]]) -> None:
 
 
 @settings(
-    max_examples=40 if LONG else 3,
+    max_examples=40 if LONG else 1,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -145,7 +146,7 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(20 if LONG else 2))
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
 def test_everything_of_one_browser(live: str, seed: int) -> None:
     """Persons that change, carts, orders and views at once, late ones among them."""
     chance = random.Random(seed)

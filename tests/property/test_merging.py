@@ -6,7 +6,6 @@ the model says, and once every merge is undone, each guest must be what the mode
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from profiles import LONG
 
 from innkeeper import clock
 from innkeeper.actions.identity import merges, resolve, rule_settings, visitors
@@ -36,8 +36,7 @@ from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-LONG = bool(os.environ.get("INNKEEPER_LONG"))
-SEQUENCES = 10_000 if LONG else 80
+SEQUENCES = 10_000 if LONG else 40
 
 RULES = (
     IdentityRule("crm", (Condition(provider="crm"),)),

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from happenings import LONG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import LONG
 from sites import Site
 from streams import JANE
 
@@ -183,7 +183,7 @@ def rows_a_chunk() -> Iterator[None]:
 
 
 @settings(
-    max_examples=300 if LONG else 12,
+    max_examples=300 if LONG else 6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -245,7 +245,7 @@ cart_events = st.lists(
 
 
 @settings(
-    max_examples=400 if LONG else 15,
+    max_examples=400 if LONG else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

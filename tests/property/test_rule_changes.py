@@ -1,7 +1,6 @@
 """What applying rules makes of existing guests: equal to an oracle, to the preview, to itself."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import LONG
 
 from innkeeper.actions.identity import merges, rule_changes, rule_settings
 from innkeeper.actions.paging import PageRequest
@@ -18,7 +18,7 @@ from innkeeper.rules.identity_rules import Condition, IdentityRule
 from innkeeper.store.database import Database
 from innkeeper.store.work import Work
 
-EXAMPLES = 1000 if os.environ.get("INNKEEPER_LONG") else 60
+EXAMPLES = 1000 if LONG else 25
 RULES = (
     IdentityRule("crm", (Condition(provider="crm"),)),
     IdentityRule("email", (Condition(field="email"),)),

@@ -1,7 +1,6 @@
 """One definition, two interpreters: SQL over tables and memory over one guest agree on everyone."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,6 +11,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import LONG
 
 from innkeeper.lake.segment_sql import members
 from innkeeper.lake.tables import BY_NAME
@@ -21,8 +21,6 @@ from innkeeper.rules.segment_matching import GuestRows, matches, rows_that_meet
 from innkeeper.rules.segment_reading import read
 from innkeeper.rules.segments import resolved
 from innkeeper.rules.traits import Traits, computed
-
-LONG = bool(os.environ.get("INNKEEPER_LONG"))
 
 NOW = datetime(2026, 11, 21, 15, 30, tzinfo=UTC)
 TRAITS = Traits()
@@ -272,7 +270,7 @@ def fill(connection: Any, folder: Path, guests: list[GuestRows]) -> None:
 
 
 @settings(
-    max_examples=2000 if LONG else 60,
+    max_examples=2000 if LONG else 25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from happenings import LONG, TIMEOUTS, Happened, live, reference
+from happenings import TIMEOUTS, Happened, live, reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from profiles import LONG
 
 from innkeeper.actions.events import browsers, ingest, stream_settings
 from innkeeper.rules.sessions import Mark, Span, divided, place_event, span_of
@@ -114,7 +115,7 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
 
 
 @settings(
-    max_examples=300 if LONG else 40,
+    max_examples=300 if LONG else 15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

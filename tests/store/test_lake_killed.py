@@ -13,6 +13,7 @@ from uuid import UUID
 
 import duckdb
 import pytest
+from profiles import LONG
 from sqlglot import parse_one
 
 from innkeeper.actions.records import guests
@@ -25,7 +26,7 @@ from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
-KILLS = 40 if os.environ.get("INNKEEPER_LONG") else 8
+KILLS = 40 if LONG else 3
 WORKER = """
 import asyncio, sys
 from datetime import timedelta

@@ -1,7 +1,6 @@
 """Attach, identify, merge and undo on a database: concurrency, freshness of rules, cost."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
@@ -9,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from profiles import LONG
 from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
 from waiting import wait_until
@@ -174,7 +174,7 @@ async def test_the_short_way_equals_the_long_one(work: Work) -> None:
     ]
     await rule_settings.replace_rules(work, rules)
     order = await new_order(work)
-    for seed in range(2000 if os.environ.get("INNKEEPER_LONG") else 40):
+    for seed in range(2000 if LONG else 40):
         with clock.simulated(datetime(2026, 11, 21, tzinfo=UTC)):
             await compare(work, order, Random(seed))
 
