@@ -140,6 +140,12 @@ def test_s7_a_key_makes_none_wider_than_itself(api: Api, site: Site) -> None:
         assert "apiToken" not in listed[key["clientKey"]]
 
 
+def test_s7_a_key_that_administers_alone_makes_others_of_its_kind(site: Site, api: Api) -> None:
+    with keyed(site, Scope.ADMINISTRATION) as maker:
+        made = maker.post(KEYS, json={"name": "more"})
+        assert (made.status_code, made.json()["scopes"]) == (201, ["administration"])
+
+
 def test_s7_every_problem_of_a_new_key_is_named(site: Site, api: Api) -> None:
     with keyed(site, *EVERY_SCOPE) as maker:
         body = {"name": 5, "compatibility": "other", "scopes": ["read", "everything"]}

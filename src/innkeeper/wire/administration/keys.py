@@ -69,7 +69,9 @@ async def list_keys(work: Work, _: EndpointRequest) -> Record:
 async def create_key(work: Work, request: EndpointRequest) -> Record:
     """Create a key; its token is shown this once."""
     new: CreateKeyRequest = request.payload
-    scopes = frozenset(map(Scope, new.scopes)) if new.scopes else DEFAULT_SCOPES & request.scopes
+    # Of a key that administers alone, the default is its own scope: a key has at least one.
+    default = DEFAULT_SCOPES & request.scopes or request.scopes
+    scopes = frozenset(map(Scope, new.scopes)) if new.scopes else default
     async with work.transaction():
         made = await keys.create(
             work, work.workspace, new.compatibility, new.name, scopes=scopes, by=request.scopes
