@@ -54,7 +54,10 @@ def test_listed(api: Api, page: Page) -> None:
     assert first["message"]["page"] == "1"
     assert len(quarantine(api, reason="reserved name")) == 1
     assert [item["type"] for item in quarantine(api, offset=1, limit=1)] == ["CLICK"]
-    assert quarantine(api, reason="\x00") == []
+    assert api.get(PATH, params={"reason": "\x00", "orderRef": "x"}).json()["errors"] == [
+        "reason: must not contain U+0000 or unpaired surrogates",
+        "orderRef: not a valid value",
+    ]
     assert quarantine(api, offset=99) == []
 
 

@@ -122,6 +122,8 @@ class Described(Kind):
     described: Schema
 
     def read(self, value: Any) -> Any:
+        if self.described.get("type") == "object" and not isinstance(value, dict):
+            raise ValueRefused("must be an object")
         return value
 
     def schema(self) -> Schema:

@@ -52,6 +52,8 @@ class EndpointRequest:
     problems: tuple[Problem, ...] = field(default=(), kw_only=True)
     """Unknown names in the query and the body of one of our operations, until they are raised with
     all other problems."""
+    endpoint_url: str = field(default="", kw_only=True)
+    """The URL of the operation, absolute and without a query."""
     parameters: Any = field(default=None, kw_only=True)
     """The query as the declared payload."""
     payload: Any = field(default=None, kw_only=True)
@@ -129,8 +131,6 @@ class Endpoint:
     """Whether its answer carries the version of what it shows."""
     takes_version: bool = False
     """Whether it heeds If-Match."""
-    page_first: bool = False
-    """Whether links of a page start with its offset."""
     failures: frozenset[int] = frozenset()
     """Statuses of errors, beside those of all and what follows from method and body."""
 

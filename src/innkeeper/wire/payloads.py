@@ -141,6 +141,12 @@ class Paging(Payload):
         return PageRequest(self.offset, min(self.limit, MAX_LIMIT), filters)
 
 
+class LongPaging(Paging):
+    """Which part of a list a caller requests, by default a long one."""
+
+    limit: Annotated[int, Whole(1), "Items on the page, at most 100."] = MAX_LIMIT
+
+
 class PageOf(Payload, Generic[Item], kw_only=True):
     """A page with its links (L-1, L-2)."""
 
@@ -155,12 +161,22 @@ class PageOf(Payload, Generic[Item], kw_only=True):
     items: list[Item]
 
 
+class WindowOf(Payload, Generic[Item]):
+    """A page without links."""
+
+    offset: int
+    limit: int
+    total_count: int
+    items: list[Item]
+
+
 def decode_request(route: Endpoint, request: EndpointRequest) -> None:
     """Decode query and body; raises `Invalid` with every problem of both, and unknown names.
 
     An endpoint that `raises_later` gets the values of the body that are right, and the problems.
     """
     problems = [*request.problems]
+    request.endpoint_url = request.base + route.path
     if route.parameters is not None:
         texts = _typed_texts(route.parameters, request.query)
         request.parameters = _decode(route.parameters, texts, problems)
@@ -201,7 +217,8 @@ def _typed_texts(payload: type[Payload], query: Mapping[str, str]) -> dict[str, 
     typed: dict[str, Any] = {}
     for member in members_of(payload):
         text = query.get(member.wire_name)
-        if text is None:
+        # An instant without text is no instant, and the vendor's clients send some.
+        if text is None or (not text and isinstance(member.kind, Instant)):
             continue
         typed[member.wire_name] = text
         if isinstance(member.kind, Whole):
@@ -221,7 +238,7 @@ def encode_response(route: Endpoint, request: EndpointRequest, result: Any) -> E
         return response
     record = response.body
     if isinstance(record, Page):
-        record = _page(route, request, record)
+        record = page_record(request, record)
     if route.has_etag and response.etag is None and record.get("modified_at") is not None:
         response.etag = etag_of(record)
     response.body = encode_value(route.response_kind, record, request)
@@ -267,12 +284,17 @@ def _encode_payload(payload: type[Payload], record: Any, request: EndpointReques
     return out
 
 
-def _page(route: Endpoint, request: EndpointRequest, page: Page) -> Record:
-    """Return a page with its links, which repeat the other parameters."""
-    names = [name for name in route.query if name in request.query]
-    rest = [(name, request.query[name]) for name in names if name not in ("offset", "limit")]
-    window: PageRequest = request.parameters.page()
+def page_record(request: EndpointRequest, page: Page, *, page_first: bool = False) -> Record:
+    """Return a page with its links, which repeat the other parameters of the request."""
+    parameters: Paging = request.parameters
+    names = [member.wire_name for member in members_of(type(parameters))]
+    rest = [
+        (name, request.query[name])
+        for name in names
+        if name in request.query and name not in ("offset", "limit")
+    ]
+    window = parameters.page()
     body = pagination.page_body(
-        request.base + route.path, rest, window, page.total, page.items, page_first=route.page_first
+        request.endpoint_url, rest, window, page.total, page.items, page_first=page_first
     )
     return {**body, "total_count": page.total}

@@ -32,9 +32,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     # A guest whole, with extensions, orders and sessions
     "fetchGuestContext": _READ_PERSONAL,
     "findGuestContext": _READ_PERSONAL,
-    # Events as they were sent
-    "listQuarantine": _READ_PERSONAL,
-    "replayQuarantine": _WRITE_PERSONAL,
     # Values of a guest's own fields
     "previewSegment": frozenset({Scope.READ}),
     "explainSegmentGuest": _READ_PERSONAL,
@@ -44,9 +41,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     "changeExport": _WRITE_PERSONAL,
     "runExport": _WRITE_PERSONAL,
     "listExportFiles": _READ_PERSONAL,
-    "createFileExport": _READ_PERSONAL,
-    "listFileExports": _READ_PERSONAL,
-    "fetchFileExport": _READ_PERSONAL,
 }
 """Name of an operation -> what a key must allow, where its method does not say."""
 

@@ -24,7 +24,6 @@ from innkeeper.store.work import Json, Row, Work
 
 WHOLE: Final = "event"
 PART: Final = "part of an event"
-NOTHING: Final = Page([], 0)
 MOST_OF_CART: Final = 1000
 """Maximum number of pending events that are read for one CHECKOUT, and for one order."""
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)

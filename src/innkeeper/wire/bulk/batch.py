@@ -1,89 +1,164 @@
 """`/v2/batches`: allocate an upload, follow it, list uploads (batch-api.md 1 to 4)."""
 
 import re
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from innkeeper.actions.bulk import batches, signed_urls
-from innkeeper.actions.paging import MAX_LIMIT
-from innkeeper.errors import Invalid, Problem, missing
+from innkeeper.actions.paging import Page
+from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Schema
-from innkeeper.resources.values import NOT_VALID, ValueRefused, instant, iso, ref_in
+from innkeeper.resources.kinds import Pattern, Schema, Whole
+from innkeeper.resources.payloads import Absent, Payload, one_of
+from innkeeper.resources.values import NOT_VALID, instant, ref_in
 from innkeeper.store.work import Work
-from innkeeper.wire import pagination
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
-from innkeeper.wire.schemas import (
-    INSTANT,
-    LOCATION,
-    REF,
-    TEXT,
-    URL,
-    WHOLE,
-    an_object,
-    named,
-    one_of,
-    page_of,
-)
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.payloads import Href, LongPaging, PageOf, Uri, page_record
+from innkeeper.wire.schemas import TEXT
 
-TAG: Final = "Batch (v2)"
 PATH: Final = "/v2/batches"
-_MD5: Final = re.compile(r"[0-9a-f]{32}")
-_WHOLE: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+BATCHES: Final = EndpointFamily("Batch (v2)", PATH)
+_DIGITS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 PLAIN: Final = {batches.FILE_UPLOADED: batches.PROCESSING}
 """What the plain endpoint shows in place of what only inspect tells (batch-api.md 4)."""
 
 
-async def allocate(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with where to upload; again for the same file, with a fresh link."""
-    body = request.body or {}
+@dataclass(frozen=True)
+class Checksum(Pattern):
+    """An MD5 in hexadecimal, stored in lower case."""
+
+    expression: str = "[0-9a-f]{32}"
+    reason: str = "must be the MD5 of the file in hexadecimal"
+
+    def read(self, value: Any) -> str:
+        return super().read(value.lower() if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True)
+class ByteSize(Whole):
+    """A size of a file, or its digits as a widely used client sends it (batch-api.md 2)."""
+
+    least: int | None = 1
+
+    def read(self, value: Any) -> int:
+        is_text = isinstance(value, str) and _DIGITS.fullmatch(value)
+        return super().read(int(value) if is_text else value)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [super().schema(), TEXT]}
+
+
+class SignedLink(Payload):
+    """Where a file is uploaded or downloaded without credentials, until the link expires."""
+
+    href: Uri
+    expiry: datetime
+
+
+class _Status(Payload):
+    code: Annotated[str, one_of(*batches.STATES)]
+    log: Uri | Absent
+
+
+class Batch(Payload):
+    """An upload and its status."""
+
+    href: Annotated[str, Href(PATH + "/{ref}")]
+    ref: UUID
+    checksum: Annotated[str, Checksum()]
+    size: int
+    location: SignedLink | Absent
+    status: _Status
+    created_at: datetime
+    modified_at: datetime
+
+
+class InspectedBatch(Batch):
+    """An upload and its exact status."""
+
+    total_records: int | Absent
+
+
+class AllocateBatchRequest(Payload):
+    """The file to upload."""
+
+    checksum: Annotated[str, Checksum()]
+    size: Annotated[int, ByteSize()]
+
+
+@BATCHES.endpoint(
+    "PUT",
+    "/{batch}",
+    "Allocate the upload of a batch",
+    request=AllocateBatchRequest,
+    raises_later=True,
+    response=Batch,
+    failures=frozenset({409}),
+)
+async def allocate_batch(work: Work, request: EndpointRequest) -> Record:
+    """Return where to upload; again for the same file, with a fresh link."""
     ref = ref_in(request.path["batch"])
+    file: dict[str, Any] = request.payload
     problems = [] if ref else [Problem("batchRef", NOT_VALID)]
-    checksum = checksum_of(body.get("checksum"), problems)
-    size = size_of(body.get("size"), work.settings.max_upload_bytes, problems)
+    problems += [*request.problems, *size_problems(work, file.get("size"))]
     if problems or ref is None:
         raise Invalid(*problems)
-    batch = await batches.allocate(work, ref, checksum=checksum, size=size)
-    return EndpointResponse(await _represent(work, batch, request.base, upload=True))
+    batch = await batches.allocate(work, ref, **file)
+    return await _with_links(work, batch, request.base, upload=True)
 
 
-async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the status, in the words of the older endpoint."""
+@BATCHES.endpoint("GET", "/{batch}", "Fetch the status of a batch", response=Batch)
+async def fetch_batch(work: Work, request: EndpointRequest) -> Record:
+    """Return the status, in the words of the older endpoint."""
     batch = await _one(work, request)
     plain = {**batch, "state": PLAIN.get(batch["state"], batch["state"])}
-    return EndpointResponse(await _represent(work, plain, request.base))
+    return await _with_links(work, plain, request.base)
 
 
-async def inspect(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the status, and how many records were read."""
-    batch = await _one(work, request)
-    return EndpointResponse(await _inspected(work, batch, request.base))
+@BATCHES.endpoint(
+    "GET", "/inspect/{batch}", "Fetch the exact status of a batch", response=InspectedBatch
+)
+async def inspect_batch(work: Work, request: EndpointRequest) -> Record:
+    """Return the status, and how many records were read."""
+    return await _with_links(work, await _one(work, request), request.base)
 
 
-async def inspect_all(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with a page of the uploads that are remembered, newest first."""
-    query, problems = request.query, list[Problem]()
-    states = [word for word in query.get("status", "").split(",") if word]
-    if not set(states) <= set(batches.STATES):
-        problems.append(Problem("status", f"value must be one of {','.join(batches.STATES)}"))
-    page_request = pagination.read_window(query, problems, MAX_LIMIT)
-    window: dict[str, Any] = {}
-    for name, bound in (("createdBefore", "before"), ("createdAfter", "after")):
-        if query.get(name):
-            try:
-                window[bound] = instant(pagination.with_plus(query[name]))
-            except ValueRefused as refused:
-                problems.append(Problem(name, refused.reason))
-    if problems:
-        raise Invalid(*problems)
-    page = await batches.list_(work, page_request, states=states, **window)
-    items = [await _inspected(work, batch, request.base) for batch in page.items]
-    parameters = [(name, query[name]) for name in _QUERY if name in query]
-    url = f"{request.base}{PATH}/inspect"
-    return EndpointResponse(
-        pagination.page_body(url, parameters, page_request, page.total, items, page_first=True)
+class InspectBatchesParameters(LongPaging, kw_only=True):
+    """Which batches to list."""
+
+    status: Annotated[str, "Statuses, separated by commas; none shows all."] = ""
+    created_before: Annotated[datetime, "Only those allocated before this instant."] | Absent
+    created_after: Annotated[datetime, "Only those allocated after this instant."] | Absent
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
+        if not {*filter(None, values.get("status", "").split(","))} <= {*batches.STATES}:
+            yield Problem("status", f"value must be one of {','.join(batches.STATES)}")
+
+
+@BATCHES.endpoint(
+    "GET",
+    "/inspect",
+    "List batches",
+    parameters=InspectBatchesParameters,
+    response=PageOf[InspectedBatch],
+)
+async def inspect_batches(work: Work, request: EndpointRequest) -> Record:
+    """Return a page of the uploads that are stored, newest first."""
+    wanted: InspectBatchesParameters = request.parameters
+    page = await batches.list_(
+        work,
+        wanted.page(),
+        states=[*filter(None, wanted.status.split(","))],
+        before=instant(wanted.created_before) if wanted.created_before else None,
+        after=instant(wanted.created_after) if wanted.created_after else None,
     )
+    items = [await _with_links(work, batch, request.base) for batch in page.items]
+    return page_record(request, Page(items, page.total), page_first=True)
 
 
 async def _one(work: Work, request: EndpointRequest) -> Record:
@@ -94,138 +169,32 @@ async def _one(work: Work, request: EndpointRequest) -> Record:
     return batch
 
 
-def checksum_of(value: Any, problems: list[Problem]) -> str:
-    """An MD5 in hexadecimal; problems are added."""
-    if value is None:
-        problems.append(missing("checksum"))
-    elif not isinstance(value, str) or not _MD5.fullmatch(value.lower()):
-        problems.append(Problem("checksum", "must be the MD5 of the file in hexadecimal"))
-    else:
-        return value.lower()
-    return ""
+def size_problems(work: Work, size: int | None) -> list[Problem]:
+    """Return the problem of a file that is larger than an upload may be."""
+    most = work.settings.max_upload_bytes
+    is_too_large = size is not None and size > most
+    return [Problem("size", f"must be less than or equal to {most}")] if is_too_large else []
 
 
-def size_of(value: Any, most: int, problems: list[Problem]) -> int:
-    """A whole number, or its text as a widely used client sends it (batch-api.md 2)."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value = int(value)
-    if value is None:
-        problems.append(missing("size"))
-    elif not isinstance(value, int) or isinstance(value, bool):
-        problems.append(Problem("size", "must be an integer"))
-    elif not 0 < value <= most:
-        problems.append(Problem("size", f"must be between 1 and {most}"))
-    else:
-        return value
-    return 0
-
-
-async def _represent(
-    work: Work, batch: Record, base: str, *, upload: bool = False
-) -> dict[str, Any]:
-    ref = batch["ref"]
-    status: dict[str, Any] = {"code": batch["state"]}
+async def _with_links(work: Work, batch: Record, base: str, *, upload: bool = False) -> Record:
+    """Return a batch with its status, and the links of its file and its log."""
+    status: Record = {"code": batch["state"]}
     if batch["state"] == batches.ERROR and batch["failed"]:
-        status["log"] = await log_link(work, ref, base)
-    out = {
-        "href": f"{base}{PATH}/{ref}",
-        "ref": ref,
-        "checksum": batch["checksum"],
-        "size": batch["size"],
-        "status": status,
-        "createdAt": iso(batch["created_at"]),
-        "modifiedAt": iso(batch["modified_at"]),
-    }
+        status["log"] = await log_link(work, batch["ref"], base)
+    out = {**batch, "status": status, "total_records": batch["records"]}
     if upload or batch["state"] == batches.UPLOADING:
-        out["location"] = await upload_link(work, ref, base)
+        out["location"] = await upload_link(work, batch["ref"], base)
     return out
 
 
-async def _inspected(work: Work, batch: Record, base: str) -> dict[str, Any]:
-    return {**await _represent(work, batch, base), "totalRecords": batch["records"]}
-
-
-async def upload_link(work: Work, batch: UUID, base: str) -> dict[str, str]:
-    """Where the file of a batch or import is put: `href` and `expiry`."""
+async def upload_link(work: Work, batch: UUID, base: str) -> Record:
+    """Where the file of a batch or import is uploaded."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/import.gz"
     signed = await signed_urls.sign(work, "PUT", path)
-    return {"href": base + signed["href"], "expiry": iso(signed["expiry"])}
+    return {**signed, "href": base + signed["href"]}
 
 
 async def log_link(work: Work, batch: UUID, base: str) -> str:
     """Where what failed is fetched from."""
     path = f"{signed_urls.PREFIX}/{work.workspace}/{batch}/log.gz"
     return base + str((await signed_urls.sign(work, "GET", path))["href"])
-
-
-_QUERY: Final = ("status", "createdBefore", "createdAfter")
-_CHECKSUM: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-_MEMBERS: Final[dict[str, Schema]] = {
-    "href": URL,
-    "ref": REF,
-    "checksum": _CHECKSUM,
-    "size": WHOLE,
-    "location": LOCATION,
-    "status": an_object(("code",), code=one_of(*batches.STATES), log=URL),
-    "createdAt": INSTANT,
-    "modifiedAt": INSTANT,
-}
-_REQUIRED: Final = ("href", "ref", "checksum", "size", "status", "createdAt", "modifiedAt")
-_BATCH: Final = named("Batch", an_object(_REQUIRED, **_MEMBERS))
-_INSPECTED: Final = named("InspectedBatch", an_object(_REQUIRED, **_MEMBERS, totalRecords=WHOLE))
-
-BATCHES: Final = (
-    Endpoint(
-        method="PUT",
-        path=PATH + "/{batch}",
-        name="allocateBatch",
-        summary="Allocate the upload of a batch",
-        tag=TAG,
-        perform=allocate,
-        old_body={
-            "type": "object",
-            "properties": {
-                "checksum": _CHECKSUM,
-                "size": {"anyOf": [{"type": "integer", "minimum": 1}, TEXT]},
-            },
-            "required": ["checksum", "size"],
-        },
-        response_schema=_BATCH,
-        failures=frozenset({409}),
-    ),
-    Endpoint(
-        method="GET",
-        path=PATH + "/{batch}",
-        name="fetchBatch",
-        summary="Fetch the status of a batch",
-        tag=TAG,
-        perform=fetch,
-        response_schema=_BATCH,
-    ),
-    Endpoint(
-        method="GET",
-        path=PATH + "/inspect/{batch}",
-        name="inspectBatch",
-        summary="Fetch the exact status of a batch",
-        tag=TAG,
-        perform=inspect,
-        response_schema=_INSPECTED,
-    ),
-    Endpoint(
-        method="GET",
-        path=PATH + "/inspect",
-        name="inspectBatches",
-        summary="List batches",
-        tag=TAG,
-        perform=inspect_all,
-        response_schema=page_of(_INSPECTED),
-        old_query={
-            "status": "Statuses, separated by commas; none shows all.",
-            "createdBefore": "Only those allocated before this instant.",
-            "createdAfter": "Only those allocated after this instant.",
-            "offset": "Items to skip.",
-            "limit": "Items on the page; more than 100 is cut to 100.",
-        },
-        failures=frozenset({400}),
-    ),
-)
