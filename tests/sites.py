@@ -113,7 +113,7 @@ def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
         )
         app: Any = create_app(settings)
         with served(app) as url:
-            yield Site(url, dsn, settings, app._api._database.cache)
+            yield Site(url, dsn, settings, app._api.database.cache)
 
 
 @pytest.fixture(scope="session")

@@ -244,6 +244,18 @@ class UriTooLong(ApiError):
     status = 414
 
 
+class HeadTooLarge(ApiError):
+    """The line and headers of a request are over their limit."""
+
+    status = 431
+
+
+class RequestTimeout(ApiError):
+    """A part of a request did not arrive in time."""
+
+    status = 408
+
+
 class UnsupportedMediaType(ApiError):
     """The endpoint does not accept the Content-Type (CT-3)."""
 

@@ -21,10 +21,9 @@ from innkeeper.errors import Unavailable
 from innkeeper.rules import carts
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
-from innkeeper.web.api import Request
 from innkeeper.web.app import create_app
 from innkeeper.web.large_bodies import LARGE_BYTES, MAX_PENDING, MAX_RUNNING, LargeBodies
-from innkeeper.web.stream import StreamRequest
+from innkeeper.web.request_shell import ShellRequest
 from innkeeper.wire.json_text import MOST_MEMBERS
 
 GUEST = b'{"guestType":"visitor","firstName":"Jane"}'
@@ -229,7 +228,7 @@ def test_s2_a_cart_has_a_limited_number_of_lines(
 
 def under_way() -> list[object]:
     """The requests that something still holds."""
-    return [each for each in gc.get_objects() if isinstance(each, Request | StreamRequest)]
+    return [each for each in gc.get_objects() if isinstance(each, ShellRequest)]
 
 
 @pytest.mark.parametrize("size", [100, LARGE_BYTES + 1])

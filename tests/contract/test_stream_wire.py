@@ -609,7 +609,7 @@ def test_errors_of_flow_paths(web: Api) -> None:
 
 
 def test_options_and_head(page: Page, web: Api) -> None:
-    assert web.options("/v1.2/events").headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert web.options("/v1.2/events").headers["allow"] == "GET, POST, HEAD, OPTIONS"
     key = page.api.client_key
     head = web.head(f"/v1.2/browser/{page.browser}/show.json", params={"client_key": key})
     assert head.status_code == 200

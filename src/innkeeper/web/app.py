@@ -1,6 +1,6 @@
 """The ASGI application: opens the database and notifications, and dispatches requests by path."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -15,7 +15,6 @@ from innkeeper.errors import (
     MethodNotAllowed,
     NotFound,
     ServerFault,
-    UriTooLong,
 )
 from innkeeper.settings import Settings
 from innkeeper.store.configuration_cache import CHANNEL
@@ -26,19 +25,17 @@ from innkeeper.store.notifications import Notifications
 from innkeeper.web import health
 from innkeeper.web.api import Api
 from innkeeper.web.auth import Keyring
-from innkeeper.web.browser_security import BrowserSecurity
 from innkeeper.web.exports import TOKEN_PATHS, ExportApp
 from innkeeper.web.large_bodies import LargeBodies
 from innkeeper.web.observability import configure_logs
+from innkeeper.web.page_shell import PageShell
 from innkeeper.web.request_head import normalize_scope, remove_cookies
-from innkeeper.web.request_log import RequestLog
 from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
 from innkeeper.web.ui.problems import error_page, is_screen
 from innkeeper.web.uploads import Uploads
 from innkeeper.wire.error_body import error_body
 from innkeeper.wire.json_text import encode
-from innkeeper.wire.request_target import check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
 # Longest wait for the lake: a busy lake is reported soon rather than after a long wait.
@@ -68,27 +65,6 @@ class App:
         else:
             scope["headers"] = remove_cookies(scope["headers"])
             await self._rest(scope, receive, send)
-
-
-class TargetLimits:
-    """Middleware: rejects a path or query over the limits with an error of this application."""
-
-    def __init__(
-        self, app: ASGIApp, respond_error: Callable[[Request, Exception], Awaitable[Response]]
-    ) -> None:
-        self._app = app
-        self._respond_error = respond_error
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                check_path(scope.get("raw_path") or b"")
-                check_query(scope["query_string"])
-            except UriTooLong as error:
-                response = await self._respond_error(Request(scope), error)
-                await response(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -138,7 +114,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     return App(
         Api(resolved, database, keyring, large),
         Stream(resolved, database, keyring, large),
-        BrowserSecurity(RequestLog(TargetLimits(rest, respond_error), routes), resolved),
+        PageShell(rest, routes, resolved, respond_error),
     )
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from innkeeper.settings import Settings
 
@@ -40,34 +39,6 @@ def security_headers(settings: Settings) -> Headers:
 def is_https(settings: Settings) -> bool:
     """Whether browsers use https, even when a proxy forwards requests by http."""
     return settings.public_url.lower().startswith("https://")
-
-
-class BrowserSecurity:
-    """Middleware: adds the headers that a response has not set itself.
-
-    Where `public_url` is https, the scheme of every request is https, so that cookies are `Secure`.
-    """
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._https = is_https(settings)
-        self._headers = security_headers(settings)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if self._https:
-            scope = {**scope, "scheme": "https"}
-
-        async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                added = [each for each in self._headers if each[0] not in present]
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
-        await self._app(scope, receive, send_secured)
 
 
 def read_cookie(request: Request, name: str) -> str:

@@ -9,15 +9,23 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Final, cast
 
-import msgspec
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from innkeeper.errors import UriTooLong
+from innkeeper.errors import (
+    ApiError,
+    BadRequest,
+    HeadTooLarge,
+    RequestTimeout,
+    Unavailable,
+    UriTooLong,
+)
 from innkeeper.web.browser_security import STRICT, Headers
 from innkeeper.web.connections import CLOSED, Connection, ConnectionLimits, watch_of
 from innkeeper.web.request_head import collapse_slashes, is_screen_path
 from innkeeper.web.single_write import SingleWrite
+from innkeeper.wire.error_body import error_body
+from innkeeper.wire.json_text import encode
 from innkeeper.wire.request_target import MAX_PATH_BYTES, check_path, check_query
 from innkeeper.wire.stream.routes import is_stream
 
@@ -52,14 +60,7 @@ def encode_target(data: bytes, end: int) -> bytes:
     return b"%s %s %s" % (match[1], target, match[3]) + data[end:]
 
 
-_HEAD_TOO_LARGE: Final = (
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    f"The request's line and headers are over {MAX_HEAD_BYTES} bytes.",
-)
-
-
-class HeadTooLarge(Exception):
-    """Raised to stop the parser in the middle of a head that is over the limit."""
+_HEAD_TOO_LARGE: Final = f"The request's line and headers are over {MAX_HEAD_BYTES} bytes."
 
 
 def check_target(url: bytes) -> bytes:
@@ -93,7 +94,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     _in_head = False
     _is_between_requests = True
-    _fault = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+    _fault: ApiError = BadRequest("The request is not valid HTTP.")
     """The response when the parser stops."""
     _requests_begun = 0
     _fed_bytes = 0
@@ -115,7 +116,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         watch = watch_of(self.server_state, self.loop, connections)
         if not watch.admit(self, self.limits.most):
             CLOSED.labels("limit").inc()
-            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections: try again.")
+            self._reject(Unavailable("Too many connections: try again."))
 
     def data_received(self, data: bytes) -> None:
         if self._is_between_requests:
@@ -147,7 +148,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if is_head and self._requests_begun <= 1:
             self._fed_bytes += len(data)
         if self._fed_bytes > MAX_HEAD_BYTES:
-            self._fault = _HEAD_TOO_LARGE
+            self._fault = HeadTooLarge(_HEAD_TOO_LARGE)
             self.send_400_response("")
 
     def _begin_wait(self) -> None:
@@ -182,7 +183,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         try:
             self.url = check_target(self.url)
         except UriTooLong as error:
-            self._fault = HTTPStatus.REQUEST_URI_TOO_LONG, error.message
+            self._fault = error
             raise
         super().on_headers_complete()
 
@@ -257,7 +258,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if is_empty or (cycle is not None and cycle.response_started):
             self.transport.close()
         else:
-            self._reject(HTTPStatus.REQUEST_TIMEOUT, message)
+            self._reject(RequestTimeout(message))
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -265,21 +266,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Respond to a request that uvicorn cannot parse, in the one error body (ER-4)."""
         if not self._closing():
-            self._reject(*self._fault)
+            self._reject(self._fault)
 
-    def _reject(self, status: HTTPStatus, message: str) -> None:
+    def _reject(self, error: ApiError) -> None:
         """Write an error response and close the connection."""
-        body = msgspec.json.encode(
-            {
-                "status": status,
-                "code": status,
-                "message": message,
-                "developerMessage": message,
-                "moreInfoUrl": self.more_info_url,
-                "statusCode": status,
-                "errors": [message],
-            }
-        )
+        body = encode(error_body(error, self.more_info_url, "", {}))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -287,7 +278,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             (b"cache-control", b"no-store"),
             *self.security_headers,
         ]
-        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode("ascii"))]
+        phrase = HTTPStatus(error.status).phrase.encode("ascii")
+        lines = [b"HTTP/1.1 %d %s" % (error.status, phrase)]
         lines += [b"%s: %s" % header for header in headers]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
@@ -295,8 +287,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._fault = _HEAD_TOO_LARGE
-            raise HeadTooLarge
+            self._fault = HeadTooLarge(_HEAD_TOO_LARGE)
+            raise self._fault
 
     def _closing(self) -> bool:
         return self.transport is None or self.transport.is_closing()

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from random import getrandbits
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,22 @@ def correlation_id(header: bytes | None) -> bytes:
         return header
     # It distinguishes requests and is no secret: the system's randomness is not needed.
     return b"%032x" % getrandbits(128)
+
+
+def record_request(
+    method: str,
+    route: str,
+    status: int,
+    started: float,
+    members: dict[str, Any],
+    fault: BaseException | None,
+) -> None:
+    """Count a request that began at `started` (`time.perf_counter`), and write its log line, which
+    has `members` too."""
+    seconds = perf_counter() - started
+    observe(method, route, status, seconds)
+    members |= {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+    log_request(members, fault)
 
 
 def log_request(members: dict[str, Any], fault: BaseException | None) -> None:

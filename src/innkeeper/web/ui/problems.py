@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from innkeeper.errors import ApiError, Unknown
+from innkeeper.web.page_shell import members_of
 from innkeeper.web.request_head import is_screen_path
-from innkeeper.web.request_log import members_of
 from innkeeper.web.ui.rendering import HEADERS, render, theme_of
 
 _TITLES: Final = {

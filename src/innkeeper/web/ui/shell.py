@@ -27,7 +27,7 @@ from innkeeper.store.work import Work
 from innkeeper.web.base_url import base_url, listening_url
 from innkeeper.web.browser_security import delete_cookie, read_cookie, set_cookie
 from innkeeper.web.forms import read_form
-from innkeeper.web.request_log import members_of
+from innkeeper.web.page_shell import members_of
 from innkeeper.web.ui.csrf import csrf_token, is_csrf_token
 from innkeeper.web.ui.problems import RightMissing, redirect_to_login
 from innkeeper.web.ui.rendering import PAGE_SIZE, PageResponse, theme_of

@@ -35,6 +35,10 @@ class StreamRoute:
     failures: tuple[int, ...] = ()
 
     @property
+    def takes_body(self) -> bool:
+        return self.method == "POST"
+
+    @property
     def takes_message(self) -> bool:
         """Whether the event or the question is in the query's `message`."""
         return "message" in self.query
