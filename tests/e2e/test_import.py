@@ -390,7 +390,8 @@ class TestFormats:
         done = place.run("import", "guests", file)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
-            f"innkeeper: {file} cannot be read: the gzip file ends too early: it was cut off.\n"
+            f"innkeeper: {file} cannot be read: the compressed file ends too early: it was cut "
+            "off. Download or copy it again.\n"
         )
 
     def test_f2_a_file_that_cannot_be_read_holds_up_no_other(
@@ -408,7 +409,8 @@ class TestFormats:
         faults = "SELECT array_agg(state || ': ' || coalesce(fault, '') ORDER BY created_at)"
         assert place.one(f"{faults} FROM {{ws}}.batches") == [
             "success: ",
-            "error: The file cannot be read: the gzip file ends too early: it was cut off.",
+            "error: The file cannot be read: the compressed file ends too early: it was cut off. "
+            "Download or copy it again.",
             "success: ",
         ]
 

@@ -3,10 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,6 +63,7 @@ class ImportOptions:
     workspace: str
     what: What
     form: str | None
+    sheet: str
     mapping: Path | None
     rejects: Path | None
     again: bool
@@ -89,8 +92,12 @@ RejectsFile = Annotated[
 ]
 Form = Annotated[
     str | None,
-    typer.Option("--format", help="ndjson, csv or parquet; by default from the file's name."),
+    typer.Option(
+        "--format",
+        help="ndjson, csv, parquet or spreadsheet, where neither content nor name shows it.",
+    ),
 ]
+Sheet = Annotated[str, typer.Option(help="Sheet of a workbook to import; by default its first.")]
 Restart = Annotated[
     bool, typer.Option("--restart", help="Start over with a file whose import was interrupted.")
 ]
@@ -107,20 +114,23 @@ def import_(
     dry_run: DryRun = False,
     rejects: RejectsFile = None,
     form: Form = None,
+    sheet: Sheet = "",
     again: Restart = False,
     workspace: Workspace = "live",
     json: Json = False,
 ) -> None:
-    """Import guests, orders or events from CSV, NDJSON or Parquet files, plain or gzip.
+    """Import guests, orders or events from CSV, JSON, Parquet, Excel or OpenDocument files.
 
     An interrupted import continues when the same file is imported again.
     """
-    from innkeeper.wire.bulk.batch_files import FORMATS
+    from innkeeper.wire.bulk.batch_files import IMPORT_FORMATS
 
-    if form is not None and form not in FORMATS:
-        raise OperatorError(f"--format must be one of {', '.join(FORMATS)}.")
+    if form is not None and form not in IMPORT_FORMATS:
+        raise OperatorError(f"--format must be one of {', '.join(IMPORT_FORMATS)}.")
     quiet = json or not sys.stderr.isatty()
-    options = ImportOptions(context, workspace, what, form, mapping, rejects, again, dry_run, quiet)
+    options = ImportOptions(
+        context, workspace, what, form, sheet, mapping, rejects, again, dry_run, quiet
+    )
     if suggest:
         for name in files:
             _suggest(options, name)
@@ -162,46 +172,63 @@ async def _import_file(
 ) -> None:
     from innkeeper.store.readers import Unreadable
 
-    layout = _layout(options, name)
-    with ExitStack() as stack:
-        source = stack.enter_context(_opened(name, layout))
-        rejects = _rejects(options, name)
-        bar = stack.enter_context(_progress(options, name, source))
-        try:
+    layout, rejects = _layout(options, name), _rejects(options, name)
+    try:
+        with _stored(name) as path:
+            file = _LocalFile(options, name, layout, path)
             if options.is_dry_run:
-                await _dry_run(work, layout, source, rejects, bar, total)
+                await _dry_run(work, file, rejects, total)
             else:
-                await _apply(work, options, name, layout, source, rejects, bar, total)
-        except Unreadable as error:
-            raise OperatorError(f"{name} cannot be read: {error}.") from error
+                await _apply(work, file, rejects, total)
+    except Unreadable as error:
+        raise OperatorError(f"{name} cannot be read: {error}.") from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
 
 
-async def _apply(
-    work: "Work",
-    options: ImportOptions,
-    name: str,
-    layout: "Layout",
-    source: IO[bytes] | Path,
-    rejects: Path,
-    bar: Callable[[int], None],
-    total: ImportTotals,
-) -> None:
+@dataclass(frozen=True)
+class _LocalFile:
+    """A file that the command imports, and how it is read."""
+
+    options: ImportOptions
+    name: str
+    layout: "Layout"
+    path: Path
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple["Layout", IO[bytes] | Path, Callable[[int], None]]]:
+        """Yield the layout, the source for its `chunks`, and what shows the progress.
+
+        The file was read to its end then. Raises `Unreadable` and OperatorError.
+        """
+        layout = self.layout.prepared(self.path)
+        for note in layout.form.notes if layout.form else ():
+            print(f"innkeeper: {self.name}: {note}", file=sys.stderr)
+        with (
+            layout.opened(self.path) as source,
+            _progress(self.options, self.name, source) as bar,
+        ):
+            yield layout, source, bar
+
+
+async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    file = _fingerprint(name, layout)
-    started = imports.start_local(
-        work, options.what.value, file, layout.about(), again=options.again
-    )
-    async with started as batch:
-        if batch["line"]:
-            print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
+    what: Any = file.options.what.value
+    about = file.layout.about()
+    fingerprint = _fingerprint(file.name, file.layout)
+    again = file.options.again
+    async with imports.start_local(work, what, fingerprint, about, again=again) as batch:
+        with file.reading() as (layout, source, bar):
+            if batch["line"]:
+                print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
 
-        def progress(row: "Row") -> None:
-            bar(row["records"])
+            def progress(row: "Row") -> None:
+                bar(row["records"])
 
-        chunks = ahead(layout.chunks(source, batch["line"]))
-        done = await imports.apply(work, batch, chunks, progress)
+            chunks = ahead(layout.chunks(source, batch["line"]))
+            done = await imports.apply(work, batch, chunks, progress)
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
     total.failed += done["failed"]
@@ -209,25 +236,18 @@ async def _apply(
         await _write_rejects(work, done, rejects)
 
 
-async def _dry_run(
-    work: "Work",
-    layout: "Layout",
-    source: IO[bytes] | Path,
-    rejects: Path,
-    bar: Callable[[int], None],
-    total: ImportTotals,
-) -> None:
+async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    with _Rejects(rejects) as file:
+    with _Rejects(rejects) as rejected, file.reading() as (layout, source, bar):
 
         async def count(outcomes: "Outcomes", records: Sequence["BatchRecord"]) -> None:
             total.records += len(records)
             total.outcomes.update(outcomes.outcomes)
             total.failed += len(outcomes.failures)
             for failure in sorted(outcomes.failures, key=lambda one: one.line):
-                file.add(failure)
+                rejected.add(failure)
             bar(total.records)
 
         await imports.dry_run(work, ahead(layout.chunks(source)), count)
@@ -273,20 +293,15 @@ class _Rejects:
         self._file.write(encode(line) + b"\n")
 
 
-def _layout(options: ImportOptions, name: str) -> "Layout":
+def _layout(options: ImportOptions, name: str, *, is_mapped: bool = True) -> "Layout":
     """Return the layout of a file, from its name and its mapping; raises OperatorError."""
     from innkeeper.wire.bulk.batch_files import Layout, guessed_format
-    from innkeeper.wire.bulk.mapping import read_mapping
+    from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
 
     guessed, compressed = guessed_format(name)
-    form = options.form or guessed
-    if form is None:
-        raise OperatorError(
-            f"The name {name} does not show a format: add --format ndjson, csv or parquet."
-        )
     path = options.mapping
     beside = Path(name + MAPPING_FILE_SUFFIX)
-    if path is None and name != STDIN and beside.is_file():
+    if path is None and is_mapped and name != STDIN and beside.is_file():
         path = beside
     mapping = None
     if path is not None:
@@ -295,25 +310,21 @@ def _layout(options: ImportOptions, name: str) -> "Layout":
         except OSError as error:
             raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
         mapping = read_mapping(options.what.value, text, str(path))
-    return Layout(options.what.value, form, compressed, mapping)
+    if options.sheet:
+        mapping = replace(mapping or ColumnMapping({}), sheet=options.sheet)
+    return Layout(options.what.value, options.form or guessed or "csv", compressed, mapping)
 
 
 @contextmanager
-def _opened(name: str, layout: "Layout") -> Iterator[IO[bytes] | Path]:
-    if layout.format == "parquet":
-        if name == STDIN:
-            raise OperatorError("Parquet cannot be read from standard input: name a file.")
+def _stored(name: str) -> Iterator[Path]:
+    """Yield the path of a file; standard input is stored first, as files are read twice."""
+    if name != STDIN:
         yield Path(name)
         return
-    if name == STDIN:
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = Path(name).open("rb")  # noqa: SIM115 - closed below, outside the try
-    except OSError as error:
-        raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
-    with stream:
-        yield stream
+    with NamedTemporaryFile(prefix="innkeeper-stdin-") as stored:
+        copyfileobj(sys.stdin.buffer, stored, 1 << 20)
+        stored.flush()
+        yield Path(stored.name)
 
 
 def _fingerprint(name: str, layout: "Layout") -> Any:
@@ -375,23 +386,21 @@ def _suggest(options: ImportOptions, name: str) -> None:
     """Write a suggested mapping beside a file."""
     from itertools import islice
 
-    from innkeeper.store.readers import expanded
-    from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
-    from innkeeper.wire.bulk.batch_files import guessed_format
-    from innkeeper.wire.bulk.batch_records import json_value
+    from innkeeper.store.readers import Unreadable
     from innkeeper.wire.bulk.suggestion import suggested
 
-    guessed, _ = guessed_format(name)
-    form = options.form or guessed
-    if form not in ("csv", "parquet") or name == STDIN:
-        raise OperatorError("--suggest needs a CSV or Parquet file.")
-    if form == "parquet":
-        columns = parquet_columns(Path(name))
-        rows = [json_value(text) for _, text in islice(parquet_rows(Path(name)), _SAMPLE)]
-    else:
-        with Path(name).open("rb") as file:
-            rows = [row for _, row in islice(csv_rows(expanded(file)), _SAMPLE)]
-            columns = list(rows[0]) if rows else []
+    if name == STDIN:
+        raise OperatorError("--suggest needs a file, not standard input.")
+    try:
+        layout = _layout(replace(options, mapping=None), name, is_mapped=False).prepared(Path(name))
+        with layout.opened(Path(name)) as source:
+            columns = layout.columns(source)
+        with layout.opened(Path(name)) as source:
+            rows = [row for _, row in islice(layout.rows(source), _SAMPLE)]
+    except Unreadable as error:
+        raise OperatorError(f"{name} cannot be read: {error}.") from error
+    except OSError as error:
+        raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
     path = options.mapping or Path(name + MAPPING_FILE_SUFFIX)
     if path.exists():
         raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")

@@ -16,13 +16,11 @@ from innkeeper.store.external_calls import within
 from innkeeper.store.files import Files, seconds_to_put
 from innkeeper.store.readers import ahead
 from innkeeper.store.work import Row, Work
-from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
 from innkeeper.wire.bulk.export_files import write
 
 log = logging.getLogger("innkeeper.jobs")
 
-MOST_EXPANSION: Final = 100
-"""Largest size of a decompressed file, as a multiple of the largest upload."""
 _ATTEMPTS: Final = 1000
 """Times that one run starts over because an erasure rewrote the file."""
 
@@ -143,10 +141,10 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
 async def _apply_file(work: Work, files: Files, batch: Row) -> None:
     layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     async with files.fetched(batches.upload_name(work.workspace, batch["ref"])) as path:
-        if not batch["line"]:
-            # Checked before the first record is applied, so that a damaged file changes nothing.
+        if layout.holds != "batch" or not batch["line"]:
+            # Read before the first record is applied, so that a damaged file changes nothing.
             most = MOST_EXPANSION * work.settings.max_upload_bytes
-            await asyncio.to_thread(layout.check, path, most)
+            layout = await asyncio.to_thread(layout.prepared, path, most)
         with layout.opened(path) as source:
             if imports.is_dry_run(batch):
                 await imports.dry_run_upload(work, batch, ahead(layout.chunks(source)))

@@ -154,6 +154,8 @@ MAPPING: Final = _closed(
     constants=_described({"type": "object", "additionalProperties": {}}, "Field -> value of all."),
     delimiter=_TEXT,
     encoding=_TEXT,
+    header=_described({"type": "integer", "minimum": 0}, "Line that names the columns."),
+    sheet=_described(_TEXT, "Sheet of a workbook."),
     guarded=_described(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
 """A mapping from the columns of a file to the fields of records."""

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ MAX_LINE: Final = 8 * 1024 * 1024
 """Longest line in bytes; of a longer one only the start is read."""
 _BLOCK: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 Item = TypeVar("Item")
 Raw = TypeVar("Raw")
@@ -37,21 +39,34 @@ class Chunk(Generic[Item]):
     line: int
 
 
-def is_gzip(stream: IO[bytes]) -> bool:
-    """Whether a file is gzip, by its first bytes, which stay to be read; a stream that cannot be
-    looked into ahead is content already."""
+def compression_of(stream: IO[bytes]) -> str:
+    """Return `gzip`, `zstd` or nothing, by the first bytes of a file, which stay to be read; a
+    stream that cannot be looked into ahead is content already."""
     if hasattr(stream, "peek"):
-        return cast(BufferedReader, stream).peek(len(_GZIP)).startswith(_GZIP)
-    if not stream.seekable():
-        return False
-    start = stream.read(len(_GZIP))
-    stream.seek(-len(start), io.SEEK_CUR)
-    return start == _GZIP
+        start = cast(BufferedReader, stream).peek(len(_ZSTD))[: len(_ZSTD)]
+    elif not stream.seekable():
+        return ""
+    else:
+        start = stream.read(len(_ZSTD))
+        stream.seek(-len(start), io.SEEK_CUR)
+    return "gzip" if start.startswith(_GZIP) else "zstd" if start == _ZSTD else ""
+
+
+def is_gzip(stream: IO[bytes]) -> bool:
+    """Whether a file is gzip, by its first bytes, which stay to be read."""
+    return compression_of(stream) == "gzip"
 
 
 def expanded(stream: IO[bytes]) -> IO[bytes]:
-    """The content of a file, whether it is gzip or plain."""
-    return unzipped(stream) if is_gzip(stream) else stream
+    """The content of a file, whether it is gzip, zstd or plain."""
+    compression = compression_of(stream)
+    if compression == "zstd":
+        if sys.version_info >= (3, 14):
+            from compression import zstd  # noqa: PLC0415 - few files are zstd
+        else:
+            from backports import zstd  # noqa: PLC0415
+        return cast(IO[bytes], zstd.ZstdFile(stream))
+    return unzipped(stream) if compression else stream
 
 
 def unzipped(stream: IO[bytes]) -> IO[bytes]:
@@ -66,17 +81,19 @@ def check_gzip(stream: IO[bytes], most: int) -> None:
     """Read a gzip file to its end; raises `Unreadable`, also past `most` bytes of content."""
     if not is_gzip(stream):
         raise Unreadable("the file is not gzip")
-    left = most
-    for block in blocks(unzipped(stream)):
-        left -= len(block)
-        if left < 0:
-            raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
+    for _ in bounded_blocks(stream, most):
+        pass
 
 
-def blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """A file piece by piece; raises `Unreadable`."""
+def bounded_blocks(stream: IO[bytes], most: int) -> Iterator[bytes]:
+    """Yield the content of a file piece by piece; raises `Unreadable`, also past `most` bytes,
+    where `most` is not 0."""
+    content, left = expanded(stream), most
     with readable():
-        while block := stream.read(_BLOCK):
+        while block := content.read(_BLOCK):
+            left -= len(block)
+            if most and left < 0:
+                raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
             yield block
 
 
@@ -103,9 +120,15 @@ def readable() -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise Unreadable("the gzip file ends too early: it was cut off") from error
+        raise Unreadable(
+            "the compressed file ends too early: it was cut off. Download or copy it again"
+        ) from error
     except (OSError, own) as error:
-        raise Unreadable(f"the gzip file is damaged ({error})") from error
+        raise Unreadable(f"the compressed file is damaged ({error})") from error
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":
+            raise
+        raise Unreadable(f"the compressed file is damaged ({error})") from error
 
 
 def chunks(

@@ -2,46 +2,148 @@
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from innkeeper.store.csv_dialect import CsvDialect, csv_options
+from innkeeper.store.file_form import FileForm, RawStream
 from innkeeper.store.parquet_types import json_ready, quoted
 from innkeeper.store.readers import MAX_LINE, Unreadable, readable
 
-DELIMITERS: Final = ",;\t|"
 _ROWS: Final = 1000
+_QUOTES: Final = re.compile('""?')
 _MEMORY: Final = "256MB"
+MOST_COLUMNS: Final = 16_384
+"""Most columns of a table: those of a spreadsheet."""
+EXTRA: Final = ""
+"""The member of a row that lists cells without a column, by their position from 1."""
 
 
 def csv_rows(
-    stream: IO[bytes], after: int = 0, *, encoding: str = "utf-8-sig", delimiter: str = ""
+    stream: IO[bytes], form: FileForm, after: int = 0
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line it ends on, column -> text) of each row past a line; raises `Unreadable`.
+    """Yield (line it starts on, column -> text) of each row past a line; raises `Unreadable`.
 
-    The first row names the columns. Cells without a column are under None, as a list.
+    The header names the columns. Cells that a row does not have are not in it.
     """
+    names, rows = csv_table(stream, form)
+    for number, row in rows:
+        if number > after and row:
+            yield number, _named(names, row)
+
+
+def csv_table(
+    stream: IO[bytes], form: FileForm
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the names of the columns, and (line, cells) of each row; raises `Unreadable`."""
     csv.field_size_limit(MAX_LINE)
-    buffered = io.BufferedReader(_Raw(stream), 1 << 20)
-    if not delimiter:
-        start = buffered.peek(65536).partition(b"\n")[0]
-        delimiter = max(DELIMITERS, key=start.decode(encoding, "replace").count)
+    buffered = io.BufferedReader(RawStream(stream), 1 << 20)
+    text = io.TextIOWrapper(buffered, encoding=form.encoding, newline="")
+    rows = _csv_cells(text, form.dialect)
     with readable():
-        text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
-        rows = csv.reader(text, delimiter=delimiter)
+        header = next(rows, (0, []))[1]
+    return column_names(header), rows
+
+
+def column_names(header: Iterable[Any]) -> list[str]:
+    """Return a name for each column: equal ones are numbered, as are those without any."""
+    names: list[str] = []
+    cells = [str(cell or "").strip().lstrip("\ufeff") for cell in header]
+    while cells and not cells[-1]:
+        cells.pop()
+    if len(cells) > MOST_COLUMNS:
+        raise Unreadable(f"it has more than {MOST_COLUMNS:,} columns")
+    given, taken = set(cells), set[str]()
+    for position, cell in enumerate(cells, 1):
+        name, number = cell or f"Column {position}", 1
+        while name in taken or (number > 1 and name in given):
+            number += 1
+            name = f"{cell or 'Column'} {number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _csv_cells(text: io.TextIOWrapper, dialect: CsvDialect) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line it starts on, cells) of each row, the header first; raises `Unreadable`."""
+    lines = _RowLines(text)
+    options = csv_options(dialect.delimiter, dialect.has_escapes)
+    rows = csv.reader(lines, strict=True, skipinitialspace=dialect.skips_spaces, **options)
+    with readable():
+        for _ in range(dialect.header_line - 1):
+            text.readline(MAX_LINE)
+            lines.number += 1
+        start = lines.number + 1
         try:
-            names = next(rows, [])
             for row in rows:
-                if rows.line_num > after and row:
-                    yield rows.line_num, _named(names, row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise Unreadable(f"line {rows.line_num + 1}: {error}") from error
+                yield start, row
+                start = lines.end_row()
+        except csv.Error as error:
+            raise Unreadable(lines.fault(str(error))) from error
+        except UnicodeError as error:
+            raise Unreadable(f"line {lines.number + 1}: is not valid {text.encoding}") from error
+
+
+class _RowLines:
+    """The lines of a text, with those of the row that is being read."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+        self._row: list[str] = []
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._row.append(line)
+        self._size += len(line)
+        if self._size > MAX_LINE:
+            raise Unreadable(self.fault("unexpected end"))
+        return line
+
+    def end_row(self) -> int:
+        """Forget the lines of a row that was read; return the line of the next one."""
+        self._row.clear()
+        self._size = 0
+        return self.number + 1
+
+    def fault(self, reason: str) -> str:
+        """Return a sentence, without its stop, on a row that cannot be read."""
+        first = self.number - len(self._row) + 1
+        if "unexpected end" in reason or "field limit" in reason:
+            opened, is_open = first, False
+            for number, line in enumerate(self._row, first):
+                for quote in _QUOTES.findall(line):
+                    # Two quotes inside a quoted cell are one; outside they are an empty cell.
+                    if len(quote) == 1:
+                        is_open = not is_open
+                        opened = number if is_open else opened
+            return (
+                f"line {opened}: a quote opens a cell and is never closed. Remove it, or write "
+                'each quote inside a cell twice ("")'
+            )
+        if "expected after" in reason:
+            return (
+                f"line {first}: a cell goes on after its closing quote. Write each quote inside a "
+                'cell twice ("")'
+            )
+        return f"line {first}: {reason}"
 
 
 def _named(names: list[str], row: list[str]) -> dict[str, Any]:
     named: dict[str, Any] = dict(zip(names, row, strict=False))
     if len(row) > len(names):
-        named[""] = row[len(names) :]
+        extra = [at for at, cell in enumerate(row[len(names) :], len(names) + 1) if cell.strip()]
+        if extra:
+            named[EXTRA] = extra
     return named
 
 
@@ -82,18 +184,3 @@ def parquet_columns(path: Path) -> list[str]:
             return list(connection.read_parquet(str(path)).columns)
     except duckdb.Error as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
-
-
-class _Raw(io.RawIOBase):
-    """A stream that need not be seekable, as `BufferedReader` wants it."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._stream.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)

@@ -15,13 +15,12 @@ from typing import IO, Any, Final, cast
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
-from innkeeper.rules.batch import BatchRecord, RecordRejected
+from innkeeper.rules.batch import BatchRecord
+from innkeeper.store.file_form import Choices, form_of_file, form_of_stream
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
-from innkeeper.store.readers import Chunk, Unreadable, expanded, is_gzip, lines, readable
-from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
-from innkeeper.wire.bulk import batch_records
-from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
+from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
 from innkeeper.wire.bulk.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
 from innkeeper.wire.bulk.suggestion import suggested_parts
@@ -68,11 +67,11 @@ class PreviewColumn:
     is_date: bool = False
 
 
-def store_upload(files: Files, name: str, source: IO[bytes], filename: str) -> UploadedFile:
-    """Store an uploaded file; raises BadRequest when its format is unknown or it is empty."""
-    form, _ = guessed_format(filename)
-    if form is None:
-        raise BadRequest("The file's format is unknown. Name it .csv, .ndjson or .parquet.")
+def store_upload(
+    files: Files, name: str, source: IO[bytes], filename: str, most: int
+) -> UploadedFile:
+    """Store an uploaded file; raises BadRequest when it cannot be read, also past `most` bytes of
+    content."""
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
     with files.staged() as staged:
         while block := source.read(_BLOCK):
@@ -83,11 +82,22 @@ def store_upload(files: Files, name: str, source: IO[bytes], filename: str) -> U
         if not size:
             raise BadRequest("Choose a file that is not empty.")
         staged.flush()
-        with open(staged.name, "rb") as start:
-            compressed = is_gzip(start)
+        try:
+            choices = Choices(guessed_format(filename)[0] or "")
+            form = form_of_file(Path(staged.name), choices, most)
+        except Unreadable as error:
+            raise BadRequest(f"The file cannot be read: {error}.") from error
         files.put(name, staged)
-    about = {"format": form, "compressed": compressed, "mapping": None, "name": filename[-200:]}
-    if not compressed and form != "parquet":
+    compressed = bool(form.compression)
+    about = {
+        "format": "ndjson" if form.format == "json" else form.format,
+        "compressed": compressed,
+        "mapping": None,
+        "name": filename[-200:],
+        "encoding": form.encoding,
+        "notes": list(form.notes),
+    }
+    if not compressed and form.format in ("csv", "ndjson"):
         about["lines"] = breaks
     return UploadedFile(about, digest.hexdigest(), size)
 
@@ -98,7 +108,7 @@ def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[I
     `TooLong` past the limit of its reader."""
     try:
         with files.local(name) as path:
-            if about["format"] == "parquet":
+            if about["format"] in PACKED:
                 yield path
                 return
             with path.open("rb") as stream:
@@ -113,24 +123,19 @@ def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[I
 
 def read_sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
     """Read the first rows of an upload; raises BadRequest when it cannot be read."""
+    chosen = ColumnMapping({}, encoding=str(about.get("encoding") or ""))
+    layout = Layout("", about["format"], about["compressed"], chosen)
     with open_upload(files, name, about) as source:
         if isinstance(source, Path):
-            rows = [
-                batch_records.json_value(text) for _, text in islice(parquet_rows(source), SAMPLE)
-            ]
-            return Sample(parquet_columns(source), rows)
+            rows = [row for _, row in islice(layout.rows(source), SAMPLE)]
+            return Sample(layout.columns(source), rows)
         stream = _head(expanded(source))
+        layout = replace(layout, form=form_of_stream(stream, layout.choices()))
         if about["format"] == "ndjson":
-            records = []
-            for _, text in islice(lines(stream), SAMPLE_ROWS):
-                try:
-                    records.append(batch_records.json_of(text))
-                except RecordRejected:
-                    records.append({"": "not a JSON object"})
-            return Sample([], records)
-        encoding = encoding_of(files, name)
-        table = [row for _, row in islice(csv_rows(stream, encoding=encoding), SAMPLE)]
-        return Sample(list(table[0]) if table else [], table)
+            return Sample([], list(islice(layout.values(stream), SAMPLE_ROWS)))
+        columns = layout.columns(stream)
+        stream.seek(0)
+        return Sample(columns, [row for _, row in islice(layout.rows(stream), SAMPLE)])
 
 
 def _head(stream: IO[bytes]) -> IO[bytes]:
@@ -143,17 +148,6 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
             raise Unreadable(f"its first line is longer than {HEAD_BYTES:,} bytes")
         head = head[:end]
     return io.BytesIO(head)
-
-
-def encoding_of(files: Files, name: str) -> str:
-    """Return the encoding of a text file: UTF-8 with or without BOM, else Windows-1252."""
-    with files.local(name) as path, path.open("rb") as stream:
-        start = expanded(stream).read(_BLOCK)
-    try:
-        start[: len(start) - 4].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
 
 
 def suggest_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
@@ -262,6 +256,6 @@ def first_chunks(
     """Read the records in the first `limit` bytes of a file's text; then raise `TooLong`."""
     if isinstance(source, Path):
         return layout.chunks(source)
-    text = expanded(source)
-    limited = cast(IO[bytes], LimitedStream(text, limit))
-    return replace(layout, compressed=False).chunks(limited)
+    layout = replace(layout, form=form_of_stream(source, layout.choices()))
+    limited = cast(IO[bytes], LimitedStream(expanded(source), limit))
+    return layout.chunks(limited)

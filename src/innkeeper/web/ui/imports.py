@@ -31,6 +31,7 @@ from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
 Result = TypeVar("Result")
@@ -60,9 +61,9 @@ async def upload(visit: Visit) -> Response:
         raise BadRequest("Choose a file.")
     ref, files = uuid4(), Files.of(visit.settings)
     name = batches.upload_name(visit.workspace, ref)
-    stored = await _in_thread(
-        *(visit, import_files.store_upload, files, name, upload_file.file, upload_file.filename)
-    )
+    most = MOST_EXPANSION * visit.settings.max_upload_bytes
+    given = (files, name, upload_file.file, upload_file.filename, most)
+    stored = await _in_thread(visit, import_files.store_upload, *given)
     await imports.create(visit.work, holds, stored.about, stored.checksum, stored.size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
@@ -142,9 +143,7 @@ async def _read_mapping(
     table = await _in_thread(visit, import_files.read_sample, files, name, about)
     if about["format"] == "ndjson":
         return table, None, ""
-    encoding = "utf-8-sig"
-    if about["format"] == "csv":
-        encoding = await _in_thread(visit, import_files.encoding_of, files, name)
+    encoding = str(about.get("encoding") or "") if about["format"] == "csv" else ""
     # A file may have thousands of columns: off the event loop.
     first = await _in_thread(visit, import_files.suggest_mapping, holds, table, encoding)
     if "c0" not in visit.form:

@@ -11,16 +11,17 @@ from innkeeper.errors import OperatorError
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import BatchRecord, Operation, RecordRejected
 from innkeeper.rules.spreadsheets import unguarded
-from innkeeper.store.readers import (
-    Chunk,
-    check_gzip,
-    chunks,
-    expanded,
-    is_gzip,
-    lines,
-    unzipped,
+from innkeeper.store.file_form import (
+    Choices,
+    FileForm,
+    as_utf8,
+    form_of_file,
+    form_of_stream,
 )
-from innkeeper.store.tables import csv_rows, parquet_columns, parquet_rows
+from innkeeper.store.json_values import json_values
+from innkeeper.store.readers import Chunk, Unreadable, check_gzip, chunks, expanded, lines, unzipped
+from innkeeper.store.spreadsheets import sheet_columns, sheet_rows
+from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
@@ -30,7 +31,14 @@ ENDINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".ndjson", ".jsonl", ".json"), "ndjson"),
     **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "spreadsheet"),
 }
+PACKED: Final = ("parquet", "spreadsheet")
+"""Formats that are read from a path, not from a stream."""
+IMPORT_FORMATS: Final = (*FORMATS, "spreadsheet")
+MOST_EXPANSION: Final = 100
+"""Largest size of a decompressed file, as a multiple of the largest upload."""
+Row = dict[str, Any]
 READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
     "guests": refuse_damaged(batch_records.own_guest),
     "orders": refuse_damaged(batch_records.any_order),
@@ -50,6 +58,8 @@ class Layout:
     mapping: ColumnMapping | None = None
     tracking: bool = False
     """Whether a batch may hold records of the schema `tracking`."""
+    form: FileForm | None = None
+    """What the file is by its content; None until `prepared`."""
 
     @classmethod
     def of(cls, batch: Mapping[str, Any], *, tracking: bool) -> "Layout":
@@ -69,36 +79,119 @@ class Layout:
             "mapping": None if self.mapping is None else self.mapping.plain(),
         }
 
-    def check(self, path: Path, most: int) -> None:
-        """Read a compressed file to its end; raises `Unreadable`, also past `most` bytes."""
-        if self.format == "parquet":
-            return
-        with path.open("rb") as stream:
-            if self.holds == "batch" or is_gzip(stream):
+    def prepared(self, path: Path, most: int = 0) -> "Layout":
+        """Read a file to its end; return how its records are to be read.
+
+        Nothing of a file that cannot be read to its end is imported. Raises `Unreadable`, also
+        past `most` bytes of content, and OperatorError for what only a person can decide.
+        """
+        if self.holds == "batch":
+            with path.open("rb") as stream:
                 check_gzip(stream, most)
+            return self
+        form = form_of_file(path, self.choices(), most)
+        if form.format == "ndjson":
+            return replace(self, form=form)
+        layout = replace(self, form=form)
+        with layout.opened(path) as source:
+            many = sum(1 for _ in layout._rows(source))
+        if not many:
+            raise Unreadable("it has names of columns, and no rows")
+        return layout
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
         """A file as `chunks` takes it."""
-        if self.format == "parquet":
+        if self._format in PACKED:
             yield path
             return
         with path.open("rb") as stream:
             yield stream
 
     def chunks(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[Chunk[BatchRecord]]:
-        """The records past a line or row, a Parquet file's from its path; raises `Unreadable`
+        """The records past a line or row, a table's own format from its path; raises `Unreadable`
         while it is read, OperatorError for columns that nothing maps."""
-        if self.format == "parquet":
-            if not isinstance(source, Path):
-                raise OperatorError("A Parquet file is read from a path, not from a stream.")
-            return self._parquet(source, after)
-        if isinstance(source, Path):
-            raise OperatorError("Only Parquet files are read from a path.")
-        stream = unzipped(source) if self.holds == "batch" else expanded(source)
-        if self.format == "csv":
-            return self._csv(stream, after)
-        return chunks(lines(stream, after), self.entry, CHUNK)
+        if self._format == "ndjson" and not isinstance(source, Path):
+            stream = unzipped(source) if self.holds == "batch" else self._text(source)
+            return chunks(lines(stream, after), self.entry, CHUNK)
+        if self._format == "json":
+            return chunks(self._json(source, after), self._line, CHUNK)
+        return chunks(self._rows(source, after), self._row_reader(), CHUNK)
+
+    def columns(self, source: IO[bytes] | Path) -> list[str]:
+        """The names of a table's columns; none of lines of JSON. Raises `Unreadable`."""
+        if self._format == "parquet":
+            return parquet_columns(_path(source))
+        if self._format == "spreadsheet":
+            return sheet_columns(_path(source), self._sheet)
+        if self._format == "csv":
+            stream = _stream(source)
+            return csv_table(expanded(stream), self._form_of(stream))[0]
+        return []
+
+    def rows(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[tuple[int, Row]]:
+        """(line or row, column -> cell) of each row of a table; raises `Unreadable`."""
+        for number, row in self._rows(source, after):
+            yield number, batch_records.json_value(row) if isinstance(row, bytes) else row
+
+    @property
+    def is_of_utf8_lines(self) -> bool:
+        """Whether each line of the file is a record, in UTF-8, plain or gzip."""
+        form = self.form or FileForm()
+        return (
+            form.format == "ndjson"
+            and form.compression != "zstd"
+            and (form.encoding.startswith("utf-8"))
+        )
+
+    @property
+    def _format(self) -> str:
+        return self.form.format if self.form else self.format
+
+    @property
+    def _sheet(self) -> str:
+        return self.mapping.sheet if self.mapping else ""
+
+    def values(self, source: IO[bytes]) -> Iterator[dict[str, Any]]:
+        """The values of a JSON document, or of lines of JSON, as they are; raises `Unreadable`."""
+        is_document = self._format == "json"
+        for _, text in self._json(source, 0) if is_document else lines(self._text(source)):
+            try:
+                yield batch_records.json_of(text)
+            except RecordRejected:
+                yield {"": "not a JSON object"}
+
+    def choices(self) -> Choices:
+        """What is chosen for the file, by its name or its mapping."""
+        given = self.mapping or ColumnMapping({})
+        return Choices(self.format, given.encoding, given.delimiter, given.header)
+
+    def _form_of(self, stream: IO[bytes]) -> FileForm:
+        """What a text is, by its start where it is not prepared."""
+        if self.form is not None:
+            return self.form
+        return form_of_stream(stream, self.choices())
+
+    def _text(self, stream: IO[bytes]) -> IO[bytes]:
+        """The content of lines of JSON, as UTF-8."""
+        encoding = self.form.encoding if self.form else "utf-8"
+        content = expanded(stream)
+        return content if encoding.startswith("utf-8") else as_utf8(content, encoding)
+
+    def _json(self, source: IO[bytes] | Path, after: int) -> Iterator[tuple[int, bytes]]:
+        stream = _stream(source)
+        return json_values(expanded(stream), self._form_of(stream).encoding, after)
+
+    def _rows(self, source: IO[bytes] | Path, after: int = 0) -> Iterator[tuple[int, Any]]:
+        """The rows of a table, or the values of a JSON document, as their reader yields them."""
+        if self._format == "parquet":
+            return parquet_rows(_path(source), after)
+        if self._format == "spreadsheet":
+            return sheet_rows(_path(source), self._sheet, after)
+        if self._format == "json":
+            return self._json(source, after)
+        stream = _stream(source)
+        return csv_rows(expanded(stream), self._form_of(stream), after)
 
     def entry(self, number: int, text: bytes) -> BatchRecord:
         """The record of a line of JSON."""
@@ -106,36 +199,26 @@ class Layout:
             return batch_records.entry(number, text, tracking=self.tracking)
         return self._line(number, text)
 
-    def _csv(self, stream: IO[bytes], after: int) -> Iterator[Chunk[BatchRecord]]:
-        given = self.mapping
-        options = (
-            {} if given is None else {"encoding": given.encoding, "delimiter": given.delimiter}
-        )
-        mapping = given
+    def _row_reader(self) -> Callable[[int, Any], BatchRecord]:
+        """What makes records of the rows of a table, mapped by name where no mapping is given."""
+        mapping = self.mapping
 
-        def read(number: int, row: dict[str, Any]) -> BatchRecord:
+        def read(number: int, row: Any) -> BatchRecord:
             nonlocal mapping
+            if isinstance(row, bytes):
+                row = batch_records.json_value(row)
             if mapping is None or not (mapping.columns or mapping.constants):
                 named = by_name(self.holds, row)
                 mapping = replace(mapping, columns=named.columns) if mapping else named
             if mapping.guarded:
                 row = {n: unguarded(cell) if n else cell for n, cell in row.items()}
-            if row.get(""):
-                return BatchRecord(
-                    number, None, rules.invalid("row: has more cells than the header")
-                )
+            if row.get(EXTRA):
+                at = ", ".join(map(str, row[EXTRA][:5]))
+                reason = f"row: has more cells than the header (cells without a column: {at})"
+                return BatchRecord(number, None, rules.invalid(reason))
             return self._mapped(number, row, mapping)
 
-        return chunks(csv_rows(stream, after, **options), read, CHUNK)
-
-    def _parquet(self, path: Path, after: int) -> Iterator[Chunk[BatchRecord]]:
-        mapping = self.mapping or by_name(self.holds, parquet_columns(path))
-
-        def read(number: int, text: bytes) -> BatchRecord:
-            row = batch_records.json_value(text)
-            return self._mapped(number, row, mapping)
-
-        return chunks(parquet_rows(path, after), read, CHUNK)
+        return read
 
     def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> BatchRecord:
         try:
@@ -158,8 +241,20 @@ class Layout:
         return batch_records.entry_of(number, value, READERS[self.holds])
 
 
+def _stream(source: IO[bytes] | Path) -> IO[bytes]:
+    if isinstance(source, Path):
+        raise OperatorError("Only Parquet files and spreadsheets are read from a path.")
+    return source
+
+
+def _path(source: IO[bytes] | Path) -> Path:
+    if not isinstance(source, Path):
+        raise OperatorError("This file is read from a path, not from a stream.")
+    return source
+
+
 def guessed_format(name: str) -> tuple[str | None, bool]:
-    """The format that a file's name tells, and whether it is gzip."""
+    """The format that a file's name tells, and whether it is compressed."""
     path = Path(name.lower())
-    compressed = path.suffix == ".gz"
+    compressed = path.suffix in (".gz", ".zst", ".zstd")
     return ENDINGS.get(Path(path.stem).suffix if compressed else path.suffix), compressed

@@ -21,7 +21,7 @@ from innkeeper.wire.bulk.batch import (
     size_problems,
     upload_link,
 )
-from innkeeper.wire.bulk.batch_files import FORMATS, Layout
+from innkeeper.wire.bulk.batch_files import FORMATS, IMPORT_FORMATS, PACKED, Layout
 from innkeeper.wire.bulk.mapping import mapping_faults, mapping_of
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Href, LongPaging, Uri, WindowOf, page_record
@@ -31,6 +31,7 @@ EXPORTS: Final = "/innkeeper/v1/fileExports"
 FILES: Final = EndpointFamily("Files", "")
 _Entity = Annotated[str, one_of("guests", "orders", "events")]
 _Format = Annotated[str, one_of(*FORMATS)]
+_ImportFormat = Annotated[str, one_of(*IMPORT_FORMATS)]
 
 
 class CreateFileExportRequest(Payload):
@@ -42,13 +43,14 @@ class CreateFileExportRequest(Payload):
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
-        if values.get("format") == "parquet" and values.get("compressed"):
-            yield Problem("compressed", "a Parquet file is compressed by itself")
+        if values.get("format") in PACKED and values.get("compressed"):
+            yield Problem("compressed", f"a {values['format']} file is compressed by itself")
 
 
 class CreateImportRequest(CreateFileExportRequest):
     """A file of records, and how its columns become fields."""
 
+    format: _ImportFormat = "ndjson"
     mapping: Annotated[Record | None, Described(definitions.MAPPING)] = None
     dry_run: bool = False
     checksum: Annotated[str | None, Checksum()] = None
@@ -68,7 +70,7 @@ class Import(Payload):
     href: Annotated[str, Href(IMPORTS + "/{ref}")]
     ref: UUID
     entity: _Entity
-    format: _Format
+    format: _ImportFormat
     compressed: bool | Absent
     dry_run: bool | Absent
     status: Annotated[str, one_of(*batches.STATES)]
@@ -126,7 +128,7 @@ async def create_import(work: Work, request: EndpointRequest) -> Record:
 
 
 def _is_compressed(new: CreateFileExportRequest) -> bool:
-    return new.format != "parquet" if new.compressed is ABSENT else bool(new.compressed)
+    return new.format not in PACKED if new.compressed is ABSENT else bool(new.compressed)
 
 
 @FILES.endpoint("GET", IMPORTS, "List imports", parameters=LongPaging, response=WindowOf[Import])

@@ -23,6 +23,7 @@ PLANS: Final[Mapping[str, Plan]] = {
 }
 TYPES: Final = ("text", "number", "boolean")
 MOST_FAULTS: Final = 50
+_MOST_HEADER: Final = 1000
 
 
 class Unfit(ValueError):
@@ -44,7 +45,12 @@ class ColumnMapping:
     constants: Mapping[str, Any] = field(default_factory=dict)
     """Target -> the same value for every record."""
     delimiter: str = ""
-    encoding: str = "utf-8-sig"
+    encoding: str = ""
+    """How the file is encoded and its cells are separated; empty where its content decides."""
+    header: int = 0
+    """The line that names the columns; 0 where the content decides."""
+    sheet: str = ""
+    """The sheet of a workbook; empty for its first."""
     guarded: bool = False
     """Whether cells of a CSV file that a spreadsheet would run are marked (rules/spreadsheets)."""
 
@@ -105,6 +111,8 @@ class ColumnMapping:
             "constants": dict(self.constants),
             "delimiter": self.delimiter,
             "encoding": self.encoding,
+            **({"header": self.header} if self.header else {}),
+            **({"sheet": self.sheet} if self.sheet else {}),
             # Imports that were begun before there was such a thing are known by the rest.
             **({"guarded": True} if self.guarded else {}),
         }
@@ -185,7 +193,9 @@ def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
         document.get("types", {}),
         document.get("constants", {}),
         str(document.get("delimiter", "")),
-        str(document.get("encoding", "utf-8-sig")),
+        str(document.get("encoding", "")),
+        document.get("header", 0),
+        document.get("sheet", ""),
         document.get("guarded", False),
     )
 
@@ -224,16 +234,18 @@ def _faults(holds: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 def _form_faults(document: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with how the file is said to be written."""
-    delimiter, encoding = (
-        str(document.get("delimiter", "")),
-        str(document.get("encoding", "utf-8-sig")),
-    )
+    delimiter, encoding = str(document.get("delimiter", "")), str(document.get("encoding", ""))
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
         yield "The delimiter must be one character, such as ; or a tab."
     try:
-        codecs.lookup(encoding)
+        codecs.lookup(encoding or "utf-8")
     except (LookupError, ValueError):
         yield f"There is no encoding {encoding}: say utf-8, cp1252 …"
+    header = document.get("header", 0)
+    if isinstance(header, bool) or not isinstance(header, int) or not 0 <= header <= _MOST_HEADER:
+        yield f"header of a mapping must be the line of the header, at most {_MOST_HEADER}."
+    if not isinstance(document.get("sheet", ""), str):
+        yield "sheet of a mapping must be the name of a sheet."
     if not isinstance(document.get("guarded", False), bool):
         yield "guarded of a mapping must be true or false."
 

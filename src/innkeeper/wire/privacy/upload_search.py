@@ -76,13 +76,13 @@ async def _search(
     if not records:
         return False
     name = batches.upload_name(work.workspace, batch["ref"])
-    layout = Layout.of(batch, tracking=True)
-    if layout.format != "ndjson":
-        files.remove(name)
-        await batches.set_state(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
-        return True
     numbers = frozenset(entry.line for entry in records)
     async with files.fetched(name) as path:
+        layout = await asyncio.to_thread(Layout.of(batch, tracking=True).prepared, path)
+        if not layout.is_of_utf8_lines:
+            files.remove(name)
+            await batches.set_state(work, batch["ref"], batches.ERROR, fault=ASK_AGAIN)
+            return True
         with files.staged() as staged:
             await asyncio.to_thread(_write_without, path, numbers, staged)
             await asyncio.to_thread(files.put, name, staged)
@@ -101,6 +101,7 @@ async def _matching(
     name = batches.upload_name(work.workspace, batch["ref"])
     try:
         async with files.fetched(name) as path:
+            layout = await asyncio.to_thread(layout.prepared, path)
             with layout.opened(path) as source:
                 async for chunk in ahead(layout.chunks(source)):
                     for entry in chunk.items:

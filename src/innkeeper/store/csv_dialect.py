@@ -1,0 +1,148 @@
+"""Find out how a delimited text is written: delimiter, quoting, and the line of its header.
+
+DuckDB's `sniff_csv` takes short rows for another delimiter, skips no title line that has
+delimiters, and does not notice a quote that stays open: rows are compared here instead.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from innkeeper.store.readers import MAX_LINE, Unreadable
+
+DELIMITERS: Final = ",;\t|"
+_SAMPLE_ROWS: Final = 1000
+_HEADER_ROWS: Final = 50
+"""Rows at the start among which the header is."""
+_SEPARATOR_LINE: Final = re.compile(r"^sep=(.)\r?\n?$", re.I)
+_ADDRESS: Final = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,250}\.[^@\s]{2,60}$")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How a delimited text is written."""
+
+    delimiter: str = ","
+    header_line: int = 1
+    """The line, from 1, that names the columns."""
+    skips_spaces: bool = False
+    """Whether a space after a delimiter is no part of the cell."""
+    has_escapes: bool = False
+    r"""Whether a quote inside a quoted cell is written `\"`, not `""`."""
+
+    def note(self) -> str:
+        """What a person should know of it; may be empty."""
+        above = self.header_line - 1
+        if not above:
+            return ""
+        lines = "Line 1 stands" if above == 1 else f"Lines 1 to {above} stand"
+        return (
+            f"{lines} above the header and is skipped."
+            if above == 1
+            else (f"{lines} above the header and are skipped.")
+        )
+
+
+def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0) -> CsvDialect:
+    """Return the dialect of a text from its first lines; what is given is not looked for.
+
+    Raises `Unreadable` if there is no header.
+    """
+    first = 0
+    separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    if separator:
+        delimiter, first = delimiter or separator[1], 1
+    if header_line:
+        first = header_line - 1
+    delimiter = delimiter or _find_delimiter(lines[first:])
+    rows = _rows(lines[first:], delimiter)
+    if not rows:
+        raise Unreadable("it is empty")
+    position, header = rows[0 if header_line else find_header_row([row for _, row in rows])]
+    at = first + position
+    if any(_ADDRESS.match(cell.strip()) for cell in header):
+        raise Unreadable(
+            f"line {at + 1}: holds values, not names of columns. Write a first line that names "
+            "the columns"
+        )
+    return CsvDialect(
+        delimiter,
+        at + 1,
+        skips_spaces=_skips_spaces(lines[at], [row for _, row in rows], delimiter),
+        has_escapes=_has_escapes(lines[at:], delimiter),
+    )
+
+
+def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
+    """Return (position of its first line, cells) of the rows that are not blank."""
+    csv.field_size_limit(MAX_LINE)
+    reader = csv.reader(lines, delimiter=delimiter)
+    rows, start = [], 0
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append((start, row))
+            start = reader.line_num
+            if len(rows) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        pass  # The reader of the whole file names the line.
+    return rows
+
+
+def _find_delimiter(lines: Sequence[str]) -> str:
+    def score(delimiter: str) -> tuple[float, int]:
+        """The share of rows that have the usual number of cells, and that number."""
+        counts = [len(row) for _, row in _rows(lines, delimiter)]
+        usual = _usual(counts)
+        return (counts.count(usual) / len(counts), usual) if usual > 1 else (0.0, 1)
+
+    return max(DELIMITERS, key=score)
+
+
+def _usual(counts: Sequence[int]) -> int:
+    """Return the most frequent number of cells above one, of several the first; else one."""
+    several = Counter(count for count in counts if count > 1)
+    return several.most_common(1)[0][0] if several else 1
+
+
+def find_header_row(rows: Sequence[Sequence[str]]) -> int:
+    """Return the position of the first row with half of the usual cells or more: titles that stand
+    above a header have fewer."""
+    usual = _usual([len(row) for row in rows])
+    least = max(2, -(-usual // 2)) if usual > 1 else 1
+    filled = (sum(bool(cell.strip()) for cell in row) for row in rows[:_HEADER_ROWS])
+    return next((at for at, many in enumerate(filled) if many >= least), 0)
+
+
+def _skips_spaces(header: str, rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    many = header.count(delimiter)
+    if delimiter == "\t" or not many or header.count(delimiter + " ") != many:
+        return False
+    return all(cell[:1] in ("", " ") for row in rows for cell in row[1:])
+
+
+def _has_escapes(lines: Sequence[str], delimiter: str) -> bool:
+    if not any('\\"' in line for line in lines):
+        return False
+    complete = [*lines[:_SAMPLE_ROWS]]
+    return not _is_strict(complete, delimiter, False) and _is_strict(complete, delimiter, True)
+
+
+def _is_strict(lines: Sequence[str], delimiter: str, escapes: bool) -> bool:
+    try:
+        for _ in csv.reader(lines, strict=True, **csv_options(delimiter, escapes)):
+            pass
+    except csv.Error as error:
+        # The sample may end inside of a cell.
+        return "unexpected end" in str(error)
+    return True
+
+
+def csv_options(delimiter: str, has_escapes: bool) -> dict[str, Any]:
+    """Return a dialect as `csv.reader` takes it."""
+    quoting: dict[str, Any] = {"escapechar": "\\", "doublequote": False} if has_escapes else {}
+    return {"delimiter": delimiter, **quoting}

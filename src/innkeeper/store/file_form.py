@@ -1,0 +1,217 @@
+"""Find out what a file is, by its content: compression, format, encoding and dialect.
+
+This is the one place that decides it. What somebody chose (a mapping's `encoding`, `delimiter`
+and `header`) is not looked for; a file's name decides only between formats that look alike.
+"""
+
+import codecs
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from innkeeper.store.csv_dialect import CsvDialect, find_dialect
+from innkeeper.store.encodings import decide_encoding, encoding_of_head
+from innkeeper.store.readers import (
+    MAX_LINE,
+    Unreadable,
+    compression_of,
+    expanded,
+    readable,
+)
+
+SAMPLE_BYTES: Final = 1 << 20
+"""Bytes at the start of the content that format and dialect are decided by."""
+_NESTED_ARRAY: Final = re.compile(rb"^\s*\[\s*[{\]]")
+_OBJECT: Final = re.compile(rb"^\s*\{\s*[\"}]")
+_WHOLE_OBJECT_LINE: Final = re.compile(rb"^\s*\{.*\}\s*$", re.S)
+_PAGE: Final = re.compile(r"^\s*<(?:!doctype|html|head|\?xml|[a-z]+[ >])", re.I)
+_REFUSED: Final = (
+    (b"%PDF", "it is a PDF document, not a table. Export the table as CSV or XLSX"),
+    (b"SQLite format 3", "it is an SQLite database. Export the table as CSV"),
+    (b"Rar!", "it is an archive. Unpack it, and import the file inside"),
+    (b"7z\xbc\xaf", "it is an archive. Unpack it, and import the file inside"),
+    (b"BZh", "it is compressed by bzip2. Unpack it, or compress it as gzip or zstd"),
+    (b"\xfd7zXZ", "it is compressed by xz. Unpack it, or compress it as gzip or zstd"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What somebody chose for a file; empty values are looked for."""
+
+    format: str = ""
+    """The format by the file's name or option, for content that shows none."""
+    encoding: str = ""
+    delimiter: str = ""
+    header_line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """What a file is."""
+
+    format: str = "ndjson"
+    """ndjson, json (an array, or values over several lines), csv, parquet or spreadsheet."""
+    compression: str = ""
+    encoding: str = "utf-8"
+    dialect: CsvDialect = field(default_factory=CsvDialect)
+    notes: tuple[str, ...] = ()
+    """Sentences for whoever imports the file: what was decided, and may be wrong."""
+
+
+def form_of_head(head: bytes, choices: Choices) -> FileForm:
+    """Return the form of a text by its first bytes, decompressed; raises `Unreadable`."""
+    if not head.strip():
+        raise Unreadable("it is empty")
+    for start, reason in _REFUSED:
+        if head.startswith(start):
+            raise Unreadable(reason)
+    encoding = choices.encoding or encoding_of_head(head)
+    text = _decoded(head, encoding)
+    plain = text.lstrip("\ufeff")
+    if _PAGE.match(plain):
+        raise Unreadable(
+            "it is a web page or XML, not a table. The download may have needed a log-in: "
+            "download it again, and look at it before you import it"
+        )
+    form = _text_format(plain.encode(), choices.format)
+    if form != "csv":
+        return FileForm(form, encoding=encoding)
+    lines = plain.splitlines(keepends=True) if "\r" not in plain else _lines(plain)
+    if len(head) >= SAMPLE_BYTES and len(lines) > 1:
+        del lines[-1]
+    dialect = find_dialect(lines, choices.delimiter, choices.header_line)
+    note = dialect.note()
+    return FileForm("csv", "", encoding, dialect, (note,) if note else ())
+
+
+def form_of_stream(stream: IO[bytes], choices: Choices) -> FileForm:
+    """Return the form of a seekable text by its start, which stays to be read; raises as
+    `form_of_head` does."""
+    position = stream.tell()
+    with readable():
+        head = expanded(stream).read(SAMPLE_BYTES)
+    stream.seek(position)
+    return form_of_head(head, choices)
+
+
+def as_utf8(stream: IO[bytes], encoding: str) -> IO[bytes]:
+    """Return a text of another encoding as UTF-8."""
+    recoder = codecs.getreader(encoding)(stream)
+    pieces = iter(lambda: recoder.read(SAMPLE_BYTES, SAMPLE_BYTES).encode(), b"")
+    return cast(IO[bytes], io.BufferedReader(_Pieces(pieces), SAMPLE_BYTES))
+
+
+class _Pieces(io.RawIOBase):
+    """A stream of pieces of bytes."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+def form_of_file(path: Path, choices: Choices, most: int = 0) -> FileForm:
+    """Return the form of a file; a text is decoded to its end. Raises `Unreadable`, also past
+    `most` bytes of content, and FileNotFoundError."""
+    with path.open("rb") as raw:
+        start = raw.read(8)
+        if not start:
+            raise Unreadable("it is empty")
+        if start.startswith(b"PAR1"):
+            return FileForm("parquet")
+        if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+            return FileForm(_packed_format(path, start))
+        if choices.format == "parquet":
+            raise Unreadable("it is not a Parquet file")
+        raw.seek(0)
+        compression = compression_of(raw)
+        with readable():
+            head = expanded(raw).read(SAMPLE_BYTES)
+        form = form_of_head(head, choices)
+        raw.seek(0)
+        encoding, note = form.encoding, ""
+        if form.format == "ndjson" and encoding == "utf-8":
+            # Lines of JSON are decoded one by one: a bad one is refused alone.
+            for _ in _all_lines(raw, most if compression else 0):
+                pass
+        else:
+            chosen = bool(choices.encoding)
+            lines = _all_lines(raw, most)
+            encoding, note = decide_encoding(lines, encoding, is_chosen=chosen)
+    notes = (*form.notes, note) if note else form.notes
+    return FileForm(form.format, compression, encoding, form.dialect, notes)
+
+
+def _all_lines(raw: IO[bytes], most: int) -> Iterator[bytes]:
+    """Yield the content by line, long ones in pieces; raises `Unreadable` past `most` bytes."""
+    left = most
+    stream = io.BufferedReader(RawStream(expanded(raw)), 1 << 20)
+    with readable():
+        while line := stream.readline(MAX_LINE):
+            left -= len(line)
+            if most and left < 0:
+                raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
+            yield line
+
+
+def _lines(text: str) -> list[str]:
+    """Split as a reader of CSV does, at \\n, \\r and \\r\\n only."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def _decoded(head: bytes, encoding: str) -> str:
+    try:
+        return head.decode(encoding, "replace")
+    except UnicodeError as error:
+        raise Unreadable(f"line 1: is not valid {encoding}") from error
+
+
+def _text_format(start: bytes, hint: str) -> str:
+    if _NESTED_ARRAY.match(start):
+        return "json"
+    if _OBJECT.match(start):
+        first, end, _ = start.lstrip().partition(b"\n")
+        return "json" if end and not _WHOLE_OBJECT_LINE.match(first) else "ndjson"
+    return "ndjson" if hint == "ndjson" else "csv"
+
+
+def _packed_format(path: Path, start: bytes) -> str:
+    if not start.startswith(b"PK"):
+        return "spreadsheet"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise Unreadable("it is a damaged zip or XLSX file: it was cut off") from error
+    if any(name.startswith("xl/") for name in names) or "content.xml" in names:
+        return "spreadsheet"
+    raise Unreadable("it is a zip archive. Unpack it, and import the file inside")
+
+
+class RawStream(io.RawIOBase):
+    """A stream that need not be seekable, as `BufferedReader` takes it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)

@@ -1,0 +1,76 @@
+"""Values out of a JSON document, one at a time: an array of objects, or several objects."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Final
+
+from innkeeper.store.file_form import RawStream
+from innkeeper.store.readers import MAX_LINE, Unreadable, readable
+
+_PIECE: Final = 1 << 16
+_BETWEEN: Final = re.compile(r"[ \t\r\n,\ufeff]*")
+
+
+def json_values(stream: IO[bytes], encoding: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield (line it starts on, JSON) of each value past a line; raises `Unreadable`.
+
+    Values that start on one line are numbered as if each had a line of its own.
+    """
+    text = io.TextIOWrapper(io.BufferedReader(RawStream(stream), 1 << 20), encoding=encoding)
+    last = 0
+    try:
+        with readable():
+            for line, value in _values(text):
+                last = max(last + 1, line)
+                if last > after:
+                    yield last, value.encode()
+    except UnicodeError as error:
+        raise Unreadable(f"after line {last}: is not valid {encoding}") from error
+
+
+def _values(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:
+    scan = json.JSONDecoder().raw_decode
+    held, at, line, depth, is_started = "", 0, 1, 0, False
+    while True:
+        start, at = at, _between(held, at)
+        line += held.count("\n", start, at)
+        mark = held[at : at + 1]
+        if mark and mark == ("]" if depth else "" if is_started else "["):
+            at, depth, is_started = at + 1, depth + (-1 if mark == "]" else 1), True
+            continue
+        error: Exception | None = None
+        if mark:
+            try:
+                _, end = scan(held, at)
+            except (ValueError, RecursionError) as raised:
+                error = raised
+            else:
+                is_started = True
+                yield line, held[at:end]
+                line += held.count("\n", at, end)
+                at = end
+                continue
+        left = len(held) - at
+        piece = "" if left > MAX_LINE else text.read(max(_PIECE, left))
+        if not piece:
+            if mark or depth:
+                raise Unreadable(_fault(held, at, line, error))
+            return
+        held, at = held[at:] + piece, 0
+
+
+def _between(held: str, at: int) -> int:
+    """Return where the next value starts: past spaces and commas."""
+    match = _BETWEEN.match(held, at)
+    return match.end() if match else at
+
+
+def _fault(held: str, at: int, line: int, error: Exception | None) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        line += held.count("\n", at, error.pos)
+        return f"line {line}: is not valid JSON ({error.msg})"
+    if error is None:
+        return f"line {line}: the array is never closed: the file was cut off"
+    return f"line {line}: is not valid JSON"
