@@ -10,6 +10,7 @@ import pytest
 
 from innkeeper.actions.events import browsers, ingest
 from innkeeper.rules.stream import IncomingEvent
+from innkeeper.store.database import Database
 from innkeeper.store.work import Row, Work
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +132,84 @@ async def test_any_cut_of_a_row_of_events(work: Work) -> None:
     ]
     mine, theirs = await stored(work, together), await stored(work, alone)
     assert [event["body"] for event in mine[0]] == [event["body"] for event in theirs[0]]
+
+
+async def test_events_of_different_browsers_together_are_what_they_are_alone(work: Work) -> None:
+    """P1: groups of any size, with starts, late events, carts and events that are not plain."""
+    chance = random.Random(11)
+    pairs = [(await browsers.create(work), await browsers.create(work)) for _ in range(4)]
+    seconds = [0] * len(pairs)
+    row: list[tuple[int, int, str, dict[str, Any]]] = []
+    for _ in range(60):
+        which = chance.randrange(len(pairs))
+        seconds[which] += chance.choice([-4000, 5, 5, 5, 300, 2000])
+        kind = chance.choice([("VIEW", {})] * 6 + [("CLEAR_CART", {}), ("VIEW", {"pos": "?"})])
+        row.append((which, seconds[which], *kind))
+    for which, at, type_, more in row:
+        await ingest.record(work, sent(pairs[which][0][0], at, type_, **more))
+    batched = 0
+    while row:
+        size = chance.randrange(1, 12)
+        group = [
+            sent(pairs[which][1][0], at, type_, **more) for which, at, type_, more in row[:size]
+        ]
+        del row[:size]
+        taken = await ingest.record_batch(work, group)
+        left = [event for event, one in zip(group, taken, strict=True) if one is None]
+        batched += len(group) - len(left)
+        guest_of = {str(browser): guest for _, (browser, guest) in pairs}
+        for event, one in zip(group, taken, strict=True):
+            assert one is None or one.guest == guest_of[str(event.message["browser_id"])]
+        for event in left:
+            await ingest.record(work, event)
+    assert batched > 15
+    for alone, together in pairs:
+        (events, sessions), (expected, others) = [
+            await stored(work, browser) for browser, _ in (together, alone)
+        ]
+        assert events == expected
+        # A session's version also counts events of its neighbours, which need not be read.
+        assert [{**row, "version": None} for row in sessions] == [
+            {**row, "version": None} for row in others
+        ]
+
+
+async def test_an_event_that_is_left_alone_keeps_its_place(work: Work) -> None:
+    """P1: what its sender gets as an error takes later events of its browser along; those of others
+    are written."""
+    one, _ = await browsers.create(work)
+    other, guest = await browsers.create(work)
+    bad = sent(one, 1, type="")
+    events = [sent(one, 0), bad, sent(other, 0), sent(one, 2), sent(other, 1), sent(UUID(int=9), 1)]
+    taken = await ingest.record_batch(work, events)
+    assert [ingested is not None for ingested in taken] == [True, False, True, False, True, False]
+    assert [ingested.guest for ingested in (taken[2], taken[4]) if ingested] == [guest, guest]
+    assert len((await stored(work, one))[0]) == 1
+
+
+async def test_the_state_of_one_browser_is_out_of_date(work: Work) -> None:
+    """P1: another process wrote of one of them: only its events are left alone."""
+    several = [(await browsers.create(work))[0] for _ in range(3)]
+    await one_by_one(work, [sent(browser, 0) for browser in several])
+    await work.connection.execute(
+        "UPDATE ws_live.sessions SET version = version + 1 WHERE browser_ref = %s", [several[1]]
+    )
+    taken = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
+    assert [one is not None for one in taken] == [True, False, True]
+    assert [len((await stored(work, browser))[0]) for browser in several] == [2, 1, 2]
+
+
+async def test_a_session_that_another_has_locked_is_left_alone(
+    work: Work, database: Database
+) -> None:
+    """P1: a batch waits for no lock, and so takes part in no deadlock."""
+    several = [(await browsers.create(work))[0] for _ in range(3)]
+    await one_by_one(work, [sent(browser, 0) for browser in several[:2]])
+    async with database.work("live") as other, other.transaction():
+        for browser in (several[0], several[2]):
+            assert await other.one("browsers.lock", ref=browser)
+            await other.connection.execute(
+                "SELECT FROM ws_live.sessions WHERE browser_ref = %s FOR UPDATE", [browser]
+            )
+        taken = await ingest.record_batch(work, [sent(browser, 1) for browser in several])
+    assert [one is not None for one in taken] == [False, True, False]

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from natural_batches import Act, run_alone, run_batched
 
-from innkeeper.actions.records import guests, order_items, orders
+from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
@@ -40,9 +41,9 @@ async def of_each_kind(database: Database, number: int) -> dict[str, tuple[Any, 
     item, contact, consumer, _ = [
         await run_alone(database, act)
         for act in (
-            lambda work: order_items.create(work, order["ref"], {"name": f"item {number}"}),
-            lambda work: CONTACTS.create(work, order["ref"], dict(person)),
-            lambda work: CONSUMERS.create(work, order["ref"], dict(person)),
+            lambda work: ITEMS.create(work, {"name": f"item {number}"}, order=order["ref"]),
+            lambda work: CONTACTS.create(work, dict(person), order=order["ref"]),
+            lambda work: CONSUMERS.create(work, dict(person), order=order["ref"]),
             lambda work: OF_GUESTS.create(
                 work,
                 changes={"name": "loyalty", "pairs": {"tier": str(number)}, "single": False},
@@ -53,7 +54,7 @@ async def of_each_kind(database: Database, number: int) -> dict[str, tuple[Any, 
     return {
         "guest": (guests.fetch, guest["ref"]),
         "order": (orders.fetch, order["ref"]),
-        "item": (order_items.fetch, item["ref"]),
+        "item": (lambda work, ref: ITEMS.fetch(work, order_item=ref), item["ref"]),
         "contact": (lambda work, ref: CONTACTS.fetch(work, ref=ref), contact["ref"]),
         "consumer": (lambda work, ref: CONSUMERS.fetch(work, ref=ref), consumer["ref"]),
         "extension": (lambda work, ref: OF_GUESTS.fetch(work, "loyalty", guest=ref), guest["ref"]),

@@ -79,9 +79,11 @@ def test_control_work_cannot_touch_a_workspace() -> None:
         Queries(None).text("guests.count")
 
 
-def test_the_longest_statement_of_an_event_is_one_that_psycopg_remembers() -> None:
-    text = Queries(f"ws_{'w' * 41}").text("events.begin", **append.BEGINS_UNREAD)
-    assert len(text) <= _queries.MAX_CACHED_STATEMENT_LENGTH
+@pytest.mark.parametrize("parts", [append.CONTINUE, append.CONTINUE_SEVERAL, append.START])
+def test_statements_of_events_are_ones_that_psycopg_remembers(parts: dict[str, list[str]]) -> None:
+    queries = Queries(f"ws_{'w' * 41}")
+    for text in (queries.text("events.begin"), queries.text("events.append", **parts)):
+        assert len(text) <= _queries.MAX_CACHED_STATEMENT_LENGTH
 
 
 def test_every_query_has_a_caller() -> None:

@@ -5,6 +5,7 @@ The client key is public and the only credential; pages send requests from any o
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -17,19 +18,17 @@ from innkeeper.actions.events.ingest import Ingested
 from innkeeper.errors import (
     ApiError,
     BadRequest,
-    Unavailable,
     UnknownBrowser,
 )
 from innkeeper.resources.values import ref_in
 from innkeeper.rules import scopes
 from innkeeper.rules.stream import IncomingEvent
 from innkeeper.settings import Settings
+from innkeeper.store.batching import ALONE, Alone, BatchQueue
 from innkeeper.store.database import Database, retrying
-from innkeeper.store.driver_errors import Contended
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
-from innkeeper.web.batching import KeyedBatches
 from innkeeper.web.large_bodies import LargeBodies
 from innkeeper.web.request_shell import RequestShell, ShellRequest, error_as_json, raw_path
 from innkeeper.web.responses import ApiResponse, json_response
@@ -67,9 +66,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
     ) -> None:
         super().__init__(settings, database, keyring, large)
-        # The database writes the events of one browser one after the other in any case; here
-        # they wait without a connection.
-        self._batches = KeyedBatches(self._record, self._record_batch)
+        self._queues: dict[str, BatchQueue[IncomingEvent, Ingested]] = {}
 
     def open_request(self, scope: Scope, headers: Mapping[bytes, bytes]) -> StreamRequest:
         return StreamRequest(scope, headers, raw_path(scope))
@@ -139,29 +136,28 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         return await retrying(run_once)
 
     async def record(self, call: StreamRequest, event: IncomingEvent) -> Ingested:
-        """Record an event; events of one browser may share a statement."""
-        if call.database is not self.database:
-            return await self._record((call, event))
-        browser = str(event.message.get("browser_id"))
-        return await self._batches.run((call.caller.workspace, browser), (call, event))
+        """Record an event, those of a browser in order of arrival; plain events that wait at the
+        same time are written together."""
 
-    async def _record(self, event: tuple[StreamRequest, IncomingEvent]) -> Ingested:
-        call, incoming = event
-        ingested: Ingested = await self.work(call, lambda work: ingest.record(work, incoming))
-        return ingested
+        async def run_alone() -> Ingested:
+            ingested: Ingested = await self.work(call, lambda work: ingest.record(work, event))
+            return ingested
+
+        if call.database is not self.database:
+            return await run_alone()
+        workspace = call.caller.workspace
+        queue = self._queues.get(workspace)
+        if queue is None:
+            run_batch = partial(self._record_batch, workspace)
+            queue = self._queues[workspace] = BatchQueue("events", run_batch)
+        browser = str(event.message.get("browser_id"))
+        return await queue.run(event, run_alone, browser, is_slow=ingest.is_slow(event))
 
     async def _record_batch(
-        self, events: Sequence[tuple[StreamRequest, IncomingEvent]]
-    ) -> Sequence[Ingested | None]:
-        first, _ = events[0]
-        try:
-            async with self.database.work(first.caller.workspace, first.client_key) as work:
-                return await ingest.record_batch(work, [incoming for _, incoming in events])
-        except ApiError as error:
-            # Without the database the events may be stored already: do not record them again.
-            if isinstance(error, Unavailable) and not isinstance(error, Contended):
-                raise
-            return [None] * len(events)
+        self, workspace: str, events: Sequence[IncomingEvent]
+    ) -> Sequence[Ingested | Alone]:
+        async with self.database.work(workspace) as work:
+            return [one or ALONE for one in await ingest.record_batch(work, events)]
 
     def base(self, call: StreamRequest) -> str:
         """Return the start of absolute URLs."""

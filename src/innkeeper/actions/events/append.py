@@ -13,24 +13,38 @@ from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.events.session_records import SessionState
 from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
-from innkeeper.store.work import Json, Row, Work
+from innkeeper.store.work import Json, Work
 
-_CONTINUE_ALL: Final = {"session": ["sessions.continue"]}
-_CONTINUE: Final = {**_CONTINUE_ALL, "insert": ["events.insert"]}
-_BEGINS: Final = {
-    "insert": ["events.insert"],
-    "before": ["sessions.one_begins"],
-    "beside": ["sessions.beside_as_read"],
-    "unchanged": ["sessions.browser_as_read"],
-    "session": ["sessions.begin"],
-    "more": ["sessions.see"],
+_JSON: Final = frozenset({"about", "cart", "body"})
+CONTINUE: Final = {"states": ["events.one_state"], "events": ["events.one_event"]}
+CONTINUE_SEVERAL: Final = {
+    "states": ["events.states"],
+    "events": ["events.events"],
+    "in_order": ["events.sessions_in_order"],
 }
-BEGINS_UNREAD: Final = {
-    **_BEGINS,
-    "beside": ["sessions.beside_unread"],
-    "unchanged": ["sessions.browser_unread"],
-    "state": ["browsers.state"],
+START: Final = CONTINUE_SEVERAL | {
+    "start": ["events.start_sessions"],
+    "started": ["events.started_sessions"],
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AppendStep:
+    """A plain event that is to be written, with its effect."""
+
+    record: IncomingRecord
+    state: SessionState
+    """The session after the event."""
+    body: Mapping[str, Any]
+    after: Browser
+    """The browser after the event."""
+
+
+def plan_step(record: IncomingRecord) -> AppendStep:
+    """Compute the step of a plain event that starts or continues a session; writes nothing."""
+    state, body = session_records.next_state(record)
+    browser = replace(record.browser, version=record.browser.version + record.starts_session)
+    return AppendStep(record, state, body, _after(record, browser, state, state.version + 1))
 
 
 async def append(work: Work, record: IncomingRecord) -> UUID | None:
@@ -38,19 +52,104 @@ async def append(work: Work, record: IncomingRecord) -> UUID | None:
 
     Returns None if the cached or read state was out of date; then nothing is written.
     """
-    state, body = session_records.next_state(record)
-    written = await _append(work, record, body, state, begins=record.starts_session)
-    if written is None:
-        browsers.drop_cached(work, record.browser.ref)
-        return None
-    root: UUID = written["root"]
-    if record.is_latest:
-        version = record.browser.version + record.starts_session
-        browser = replace(record.browser, root=root, version=version)
-        browsers.cache_browser(work, _after(record, browser, state, written["version"]))
-    else:
-        browsers.drop_cached(work, record.browser.ref)
+    (root,) = await append_all(work, [plan_step(record)])
     return root
+
+
+async def append_all(work: Work, steps: Sequence[AppendStep]) -> list[UUID | None]:
+    """Write plain events in one statement, those of a session in order of arrival.
+
+    Returns the live guest of each browser, or None for events whose state was out of date: then
+    nothing of their session is written. The events of one browser belong to one session.
+    """
+    chains: dict[UUID, list[AppendStep]] = {}
+    for step in steps:
+        chains.setdefault(step.state.ref, []).append(step)
+    states = [_session(chain[0], chain[-1].state, len(chain)) for chain in chains.values()]
+    events = [
+        _event(step.record, step.body, step.state.ref, number)
+        for chain in chains.values()
+        for number, step in enumerate(chain, start=1)
+    ]
+    roots = await _write(work, states, events)
+    for chain in chains.values():
+        last = chain[-1]
+        root = roots.get(last.record.ref)
+        if root is not None and last.record.is_latest:
+            browsers.cache_browser(work, replace(last.after, root=root))
+        else:
+            browsers.drop_cached(work, last.record.browser.ref)
+    return [roots.get(step.record.ref) for step in steps]
+
+
+async def _write(
+    work: Work, states: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+) -> dict[UUID, UUID]:
+    """Write sessions and their events; returns the live guest by ref of each written event."""
+    starts = not all(state["version"] for state in states)
+    if len(events) == 1 and not starts:
+        params = _columns({**states[0], **events[0]})
+        rows = await work.all("events.append", parts=CONTINUE, **params)
+    else:
+        parts = START if starts else CONTINUE_SEVERAL
+        records = {"sessions": Json(states), "records": Json(events)}
+        rows = await work.all("events.append", parts=parts, **records)
+    return {row["ref"]: row["root"] for row in rows}
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of one session and its event as parameters, which cost the database less than
+    one JSON value."""
+    return {
+        name: Json(value) if name in _JSON and value is not None else value
+        for name, value in values.items()
+    }
+
+
+def _session(first: AppendStep, last: SessionState, count: int) -> dict[str, Any]:
+    """Return a session that several events start or continue, as `events.append` takes it."""
+    return _session_params(first.record, last, first.state.version, count)
+
+
+def _session_params(
+    record: IncomingRecord, state: SessionState, version: int, count: int
+) -> dict[str, Any]:
+    """Return the parameters of a session: its new state, and the versions as read."""
+    browser, near = record.browser, record.near
+    return {
+        **state.params(clock.now()),
+        "version": version,
+        "count": count,
+        "settings": record.settings,
+        "browser": browser.ref,
+        "owner": browser.guest,
+        "browser_version": browser.version,
+        "channel": record.channel,
+        "point_of_sale": record.point_of_sale,
+        "near": [session.ref for session in near],
+        "near_versions": [session.version for session in near],
+    }
+
+
+def _event(
+    record: IncomingRecord, body: Mapping[str, Any], session: UUID, number: int
+) -> dict[str, Any]:
+    """Return the parameters of an event, the `number`-th of those written to its session."""
+    return {
+        "ref": record.ref,
+        "session_ref": session,
+        "number": number,
+        "at": record.mark.at,
+        "guest_ref": record.guest,
+        "browser_ref": record.browser.ref,
+        "type": record.type,
+        "channel": record.channel,
+        "point_of_sale": record.point_of_sale,
+        "reach": int(record.mark.reach.total_seconds()),
+        "cuts": record.mark.cuts,
+        "body": body,
+        "received_at": record.received_at,
+    }
 
 
 async def append_unread(
@@ -62,63 +161,18 @@ async def append_unread(
     Otherwise writes nothing and returns the browser, which the same statement reads with the
     sessions in `reach` of the event; None if there is no such browser.
     """
-    state, body = session_records.next_state(record)
-    unread = {"guest": None, "session_guest": None, "until": record.mark.at + reach}
-    params = {**_params(record, body, state), **unread}
-    rows = await work.all("events.begin", parts=BEGINS_UNREAD, **params)
+    step = plan_step(record)
+    event = _event(record, step.body, step.state.ref, 1)
+    params = _columns({**_session(step, step.state, 1), **event})
+    rows = await work.all("events.begin", **params, until=record.mark.at + reach)
     row = rows[0]
     if row["number"] is None:
         return None if row["browser_ref"] is None else browsers.browser_from_rows(rows)
     owner: UUID = row["owner"]
-    state.guest = owner
-    version = row["browser_version"]
-    browser = replace(record.browser, guest=owner, root=owner, version=version)
-    browsers.cache_browser(work, _after(record, browser, state, row["number"]))
+    step.state.guest = owner
+    browser = replace(record.browser, guest=owner, root=owner, version=row["browser_version"])
+    browsers.cache_browser(work, _after(record, browser, step.state, row["number"]))
     return owner
-
-
-@dataclass(frozen=True, slots=True)
-class AppendStep:
-    """One of several consecutive events that continue a session."""
-
-    record: IncomingRecord
-    state: SessionState
-    """The session after the event."""
-    body: Mapping[str, Any]
-    after: Browser
-    """The browser before the next event."""
-
-
-def plan_step(record: IncomingRecord) -> AppendStep:
-    """Compute the step of a plain event that continues the latest session; writes nothing."""
-    state, body = session_records.next_state(record)
-    return AppendStep(record, state, body, _after(record, record.browser, state, state.version + 1))
-
-
-async def append_all(work: Work, steps: Sequence[AppendStep]) -> UUID | None:
-    """Write several consecutive events that continue a session in one statement.
-
-    Returns the live guest of the browser, or None as `append` does.
-    """
-    last, records = steps[-1], [step.record for step in steps]
-    params = {
-        **_params(last.record, last.body, last.state),
-        "session_version": steps[0].state.version,
-        "count": len(steps),
-        "refs": [incoming.ref for incoming in records],
-        "times": [incoming.mark.at for incoming in records],
-        "types": [incoming.type for incoming in records],
-        "reaches": [int(incoming.mark.reach.total_seconds()) for incoming in records],
-        "received": [incoming.received_at for incoming in records],
-        "bodies": Json([step.body for step in steps]),
-    }
-    written = await work.one("events.append_all", parts=_CONTINUE_ALL, **params)
-    if written is None:
-        browsers.drop_cached(work, last.record.browser.ref)
-        return None
-    root: UUID = written["root"]
-    browsers.cache_browser(work, replace(last.after, root=root))
-    return root
 
 
 def _after(record: IncomingRecord, browser: Browser, state: SessionState, version: int) -> Browser:
@@ -157,21 +211,19 @@ async def write_locked(work: Work, record: IncomingRecord) -> bool:
             )
     if record.is_plain:
         state, body = session_records.next_state(record)
-        return bool(await _append(work, record, body, state, begins=record.starts_session))
+        return await _append(work, record, body, state)
     return await _rewrite_sessions(work, record)
 
 
 async def _rewrite_sessions(work: Work, record: IncomingRecord) -> bool:
     """Write an event and recompute the sessions that it joins or splits from their events."""
-    now = clock.now()
     rewritten, emptied = await session_records.fold_sessions(work, record)
-    stored = {session.ref for session in record.joined}
     for state, members in rewritten:
         own = next((row for row in members if row["ref"] == record.ref), None)
         if own is None:
-            about: dict[str, Any] = {"browser": record.browser.ref, "channel": record.channel}
-            await work.run("sessions.put", **about, **state.params(now))
-        elif not await _append(work, record, own["body"], state, begins=state.ref not in stored):
+            params = _columns(_session_params(record, state, 0, 0))
+            await work.run("sessions.put", **params)
+        elif not await _append(work, record, own["body"], state):
             return False
     for state, members in rewritten:
         moved = [row for row in members if row["session_ref"] not in (state.ref, None)]
@@ -219,38 +271,8 @@ def _raise_versions(record: IncomingRecord, refs: set[UUID]) -> None:
 
 
 async def _append(
-    work: Work,
-    record: IncomingRecord,
-    body: Mapping[str, Any],
-    state: SessionState,
-    *,
-    begins: bool,
-) -> Row | None:
-    """Write an event and its session in one statement; None if a version has changed."""
-    parts = _BEGINS if begins else _CONTINUE
-    return await work.one("events.append", parts=parts, **_params(record, body, state))
-
-
-def _params(record: IncomingRecord, body: Mapping[str, Any], state: SessionState) -> dict[str, Any]:
-    """Return the parameters of `events.append`: the values to write and the versions as read."""
-    near = record.near
-    return {
-        "browser": record.browser.ref,
-        "browser_guest": record.browser.guest,
-        "version": record.browser.version,
-        "settings": record.settings,
-        "ref": record.ref,
-        "at": record.mark.at,
-        "guest": record.guest,
-        "type": record.type,
-        "channel": record.channel,
-        "point_of_sale": record.point_of_sale,
-        "reach": int(record.mark.reach.total_seconds()),
-        "cuts": record.mark.cuts,
-        "body": Json(body),
-        "received_at": record.received_at,
-        "near": [session.ref for session in near],
-        "near_versions": [session.version for session in near],
-        "count": 1,
-        **state.params(clock.now()),
-    }
+    work: Work, record: IncomingRecord, body: Mapping[str, Any], state: SessionState
+) -> bool:
+    """Write one event and its session; False if a version has changed."""
+    session = _session_params(record, state, state.version, 1)
+    return bool(await _write(work, [session], [_event(record, body, state.ref, 1)]))

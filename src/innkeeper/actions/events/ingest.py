@@ -6,8 +6,9 @@ meanwhile. Events that do more (identity, orders, sessions that join or split) l
 do everything in one transaction.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -97,45 +98,89 @@ async def record(
 async def record_batch(
     work: Work, incoming_events: Sequence[IncomingEvent]
 ) -> list[Ingested | None]:
-    """Attach events of one browser, in order of arrival, in one statement; committed on return.
+    """Attach plain events, those of a browser in order of arrival, in one statement; committed on
+    return.
 
-    Takes the first events as long as each continues the cached session. Returns None for all
-    others: they are not written, and the caller records each by `record`.
+    The others, and all later events of their browsers, are None: they are not written, and the
+    caller records each by `record`.
     """
-    steps: list[append.AppendStep] = []
-    for event in incoming_events:
-        try:
-            step = await _plan_step(work, event, steps[-1].after if steps else None)
-        except (ApiError, InvalidEvent):
-            # The sender gets the error when the event is recorded alone.
-            break
-        # The statement compares one configuration only: that of the first event.
-        if step is None or (steps and step.record.settings != steps[0].record.settings):
-            break
-        steps.append(step)
-    root = await append.append_all(work, steps) if len(steps) > 1 else None
-    ingested = [] if root is None else [Ingested(step.record.ref, root) for step in steps]
-    return [*ingested, *[None] * (len(incoming_events) - len(ingested))]
+    left: set[str] = set()
+    read = [await _read_plain(work, event, left) for event in incoming_events]
+    first: dict[UUID, _Incoming] = {}
+    for event in read:
+        if event is not None:
+            first.setdefault(event.browser, event)
+    states = await _states(work, first.values())
+    steps = [await _plan_step(work, event, first, states) for event in read]
+    planned = [step for step in steps if step is not None]
+    roots = iter(await append.append_all(work, planned) if planned else [])
+    return [
+        None if step is None or (root := next(roots)) is None else Ingested(step.record.ref, root)
+        for step in steps
+    ]
+
+
+async def _read_plain(work: Work, event: IncomingEvent, left: set[str]) -> _Incoming | None:
+    """Validate an event; None, and its browser `left`, if its sender gets an error."""
+    browser = str(event.message.get("browser_id"))
+    try:
+        return None if browser in left else await _read_event(work, event)
+    except (ApiError, InvalidEvent):
+        left.add(browser)
+        return None
+
+
+def is_slow(event: IncomingEvent) -> bool:
+    """Whether an event is certainly written in more than one statement."""
+    type_ = event.message.get("type")
+    return isinstance(type_, str) and type_ in _UNDER_LOCK
+
+
+async def _states(work: Work, events: Iterable[_Incoming]) -> dict[UUID, Browser]:
+    """Return the browsers of events of different browsers: as cached, if the event continues that
+    session, else as read by one statement for all."""
+    states: dict[UUID, Browser] = {}
+    unread: list[tuple[UUID, str | None, datetime, timedelta]] = []
+    for event in events:
+        channel, at = event.reading.channel, event.reading.at
+        cached = browsers.cached_browser(work, event.browser, channel, at)
+        if cached is None:
+            unread.append((event.browser, channel, at, event.config.longest_timeout))
+        else:
+            states[event.browser] = cached
+    return states | (await browsers.fetch_states(work, unread) if unread else {})
 
 
 async def _plan_step(
-    work: Work, event: IncomingEvent, before: Browser | None
+    work: Work,
+    event: _Incoming | None,
+    first: Mapping[UUID, _Incoming],
+    states: dict[UUID, Browser],
 ) -> append.AppendStep | None:
-    """Plan an event that continues the only session of `before`, or of the cached browser.
+    """Plan an event that starts or continues one session, and set the state of its browser.
 
-    Returns None if it does not continue that session, or does more than that.
+    Returns None if it does more, or comes after one that did: then the browser has no state.
     """
-    incoming = await _read_event(work, event)
-    channel, at = incoming.reading.channel, incoming.reading.at
-    await partitions.ensure_partition(work, incoming.config.version, at)
-    if before is None:
-        before = browsers.cached_browser(work, incoming.browser, channel, at)
-    if before is None or not browsers.continues_session(before, channel, at):
+    before = None if event is None else states.pop(event.browser, None)
+    if event is None or before is None:
         return None
-    record = await _build_record(work, incoming, before)
-    if _needs_lock(record) or record.starts_session or record.mark.cuts:
+    channel, at = event.reading.channel, event.reading.at
+    if event is not first[event.browser] and not (
+        browsers.continues_session(before, channel, at)
+        # The statement compares one configuration for the events of a browser.
+        and event.config.version == first[event.browser].config.version
+    ):
         return None
-    return append.plan_step(record)
+    await partitions.ensure_partition(work, event.config.version, at)
+    try:
+        record = await _build_record(work, event, before)
+    except (ApiError, InvalidEvent):
+        return None
+    if _needs_lock(record) or record.mark.cuts:
+        return None
+    step = append.plan_step(record)
+    states[event.browser] = step.after
+    return step
 
 
 async def _read_event(

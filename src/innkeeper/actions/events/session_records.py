@@ -12,7 +12,7 @@ from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.resources.events import CART_TYPES, CHECKOUT
 from innkeeper.rules import carts, event_types, sessions
 from innkeeper.rules.sessions import Mark, Span
-from innkeeper.store.work import Json, Row, Work
+from innkeeper.store.work import Row, Work
 
 
 @dataclass(slots=True)
@@ -32,17 +32,16 @@ class SessionState:
     def params(self, now: datetime) -> dict[str, Any]:
         over = sessions.is_over(self.span, now)
         return {
-            "session": self.ref,
-            "session_version": self.version,
-            "session_guest": self.guest,
+            "ref": self.ref,
+            "guest": self.guest,
             "started_at": self.span.started_at,
             "last_at": self.span.last_at,
             "expires_at": self.span.expires_at,
             "cut_at": self.span.cut_at,
             "cut_by": self.cut_by,
             "events": self.events,
-            "about": Json(self.about),
-            "cart": None if self.cart is None else Json(self.cart),
+            "about": self.about,
+            "cart": self.cart,
             "closed_at": now if over else None,
             "cart_type": carts.cart_type(self.cart) if over else None,
             "revenue": carts.abandoned_revenue(self.cart) if over else None,

@@ -18,6 +18,12 @@ WHERE b.ref = %(ref)s
 -- session before and after them.
 SELECT * FROM {ws}.browser_state(%(browser)s, %(channel)s, %(at)s, %(until)s)
 
+-- browsers.states
+-- The same of several browsers, one after the other.
+SELECT state.* FROM unnest(%(refs)s::uuid[], %(channels)s::text[], %(times)s::timestamptz[],
+    %(until)s::timestamptz[]) AS each (browser, channel, at, until)
+CROSS JOIN LATERAL {ws}.browser_state(browser, channel, at, until) AS state
+
 -- browsers.lock_sessions
 -- The same sessions of a locked browser, locked until the transaction ends.
 SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(

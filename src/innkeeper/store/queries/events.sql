@@ -1,21 +1,166 @@
 -- events.append
--- Insert an event and write its session, if session, browser and configuration are as read.
-WITH {before}stored_session AS (
-    {session}
-){more}
-{insert}
-RETURNING number AS version, (
-    SELECT coalesce(g.survivor_ref, g.ref) FROM {ws}.guests AS g WHERE g.ref = %(browser_guest)s
+-- Insert plain events, and write the sessions that they continue or start, if sessions, browsers and
+-- configuration are as read: returns one row for each event that was written. Each state is that of
+-- a session after the last of its events.
+WITH state AS (
+    {states}
+), {start} continued AS (
+    UPDATE {ws}.sessions AS s SET version = s.version + n.count, started_at = n.started_at,
+        last_at = n.last_at, expires_at = n.expires_at, cut_at = n.cut_at, cut_by = n.cut_by,
+        events = n.events, about = n.about, cart = n.cart, closed_at = n.closed_at,
+        cart_type = n.cart_type, revenue = n.revenue, modified_at = n.now
+    FROM state AS n
+    WHERE s.ref = n.ref AND s.version = n.version {in_order}
+    RETURNING s.ref, s.version - count AS before, owner
+), stored AS NOT MATERIALIZED (
+    SELECT * FROM continued {started}
+)
+INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+    point_of_sale, reach, cuts, body, received_at)
+SELECT e.ref, at, session_ref, e.guest_ref, browser_ref, before + number, type, channel,
+    point_of_sale, reach, cuts, body, received_at
+FROM ({events}) AS e JOIN stored ON stored.ref = session_ref
+RETURNING ref, (
+    SELECT coalesce(g.survivor_ref, g.ref) FROM stored JOIN {ws}.guests AS g ON g.ref = owner
+    WHERE stored.ref = session_ref
 ) AS root
 
+-- events.start_sessions
+-- Part of `events.append`: insert the sessions that start, set `last_seen` of their guests, and raise
+-- the versions of the neighbouring sessions, so that no event continues these in ignorance of the new
+-- ones. Locks browsers before sessions and guests, each in order of their refs.
+beside AS (
+    SELECT state.ref AS session, each.ref, each.version
+    FROM state CROSS JOIN LATERAL unnest(near, near_versions) AS each (ref, version)
+    WHERE state.version = 0
+), locked AS (
+    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = n.channel,
+        point_of_sale = n.point_of_sale
+    FROM state AS n
+    WHERE n.version = 0 AND b.ref = n.browser AND b.version = n.browser_version
+      AND b.ref = ANY (ARRAY(
+          SELECT ref FROM {ws}.browsers
+          WHERE ref = ANY (ARRAY(SELECT browser FROM state WHERE version = 0))
+          ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
+      ))
+    RETURNING n.ref AS session
+), raised AS (
+    UPDATE {ws}.sessions AS s SET version = s.version + 1
+    FROM locked JOIN beside USING (session)
+    WHERE s.ref = beside.ref AND s.version = beside.version
+      AND s.ref = ANY (ARRAY(SELECT ref FROM beside))
+    RETURNING locked.session
+), begun AS (
+    INSERT INTO {ws}.sessions (ref, version, browser_ref, guest_ref, channel, started_at, last_at,
+        expires_at, cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at,
+        modified_at)
+    SELECT ref, count, browser, guest, channel, started_at, last_at, expires_at, cut_at, cut_by,
+        events, about, cart, closed_at, cart_type, revenue, now, now
+    FROM state JOIN locked ON session = ref
+    WHERE (SELECT count(*) FROM raised WHERE session = state.ref)
+        = (SELECT count(*) FROM beside WHERE session = state.ref)
+    RETURNING ref, guest_ref, started_at
+), seen AS (
+    UPDATE {ws}.guests AS g SET last_seen = latest.at
+    FROM (SELECT guest_ref, max(started_at) AS at FROM begun GROUP BY guest_ref) AS latest
+    WHERE g.ref = latest.guest_ref AND g.last_seen < latest.at AND survivor_ref IS NULL
+      AND own IS NULL AND g.ref = ANY (ARRAY(
+          SELECT ref FROM {ws}.guests WHERE ref = ANY (ARRAY(SELECT guest_ref FROM begun))
+          ORDER BY ref FOR NO KEY UPDATE
+      ))
+),
+
+-- events.started_sessions
+-- Part of `events.append`: the sessions that started.
+UNION ALL
+SELECT ref, 0, owner FROM begun JOIN state USING (ref)
+
+-- events.one_state
+-- Part of `events.append`: one session that continues; plain parameters cost less than JSON.
+SELECT %(session_ref)s::uuid AS ref, %(version)s::bigint AS version, 1 AS count,
+    %(owner)s::uuid AS owner, %(started_at)s AS started_at, %(last_at)s AS last_at,
+    %(expires_at)s AS expires_at, %(cut_at)s::timestamptz AS cut_at, %(cut_by)s AS cut_by,
+    %(events)s::integer AS events, %(about)s AS about, %(cart)s::jsonb AS cart,
+    %(closed_at)s::timestamptz AS closed_at, %(cart_type)s AS cart_type,
+    %(revenue)s::numeric AS revenue, %(now)s AS now
+FROM {ws}.stream_settings WHERE version = %(settings)s
+
+-- events.one_event
+-- Part of `events.append`: one event.
+SELECT %(ref)s::uuid AS ref, %(at)s AS at, %(session_ref)s::uuid AS session_ref,
+    %(guest_ref)s::uuid AS guest_ref, %(browser_ref)s::uuid AS browser_ref, 1 AS number,
+    %(type)s AS type, %(channel)s AS channel, %(point_of_sale)s AS point_of_sale,
+    %(reach)s::integer AS reach, %(cuts)s AS cuts, %(body)s AS body, %(received_at)s AS received_at
+
+-- events.states
+-- Part of `events.append`: several sessions.
+SELECT * FROM jsonb_to_recordset(%(sessions)s) AS state (
+    ref uuid, version bigint, count integer, settings uuid, guest uuid, browser uuid, owner uuid,
+    browser_version bigint, near uuid[], near_versions bigint[], channel text,
+    point_of_sale text, started_at timestamptz, last_at timestamptz, expires_at timestamptz,
+    cut_at timestamptz, cut_by text, events integer, about jsonb, cart jsonb,
+    closed_at timestamptz, cart_type text, revenue numeric, now timestamptz
+) WHERE settings = (SELECT version FROM {ws}.stream_settings)
+
+-- events.events
+-- Part of `events.append`: several events, those of a session in order of arrival.
+SELECT * FROM jsonb_populate_recordset(NULL::{ws}.events, %(records)s)
+
+-- events.sessions_in_order
+-- Part of `events.append`: lock several sessions in order of their refs; those that others have
+-- locked are left out.
+AND s.ref = ANY (ARRAY(
+    SELECT ref FROM {ws}.sessions WHERE ref = ANY (ARRAY(SELECT ref FROM state))
+    ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
+))
+
 -- events.begin
--- Insert an event that starts a session of an unread browser: returns one row, with `number`. If it
--- may not start one, nothing is written and the rows are those of `browsers.state`. OFFSET prevents
--- that part from running if the event was written.
-WITH {before}stored_session AS (
-    {session}
-){more}, written AS (
-    {insert}
+-- Insert an event that starts a session of an unread browser: returns one row, with `number`. It
+-- starts one if no session is open at that time or starts later, no other session has started since
+-- this statement did, and the guest is not part of a merge. Otherwise nothing is written and the
+-- rows are those of `browsers.state`; OFFSET prevents that part from running if the event was
+-- written.
+WITH beside AS (
+    SELECT ref, version FROM {ws}.sessions
+    WHERE browser_ref = %(browser_ref)s AND channel = %(channel)s ORDER BY started_at DESC LIMIT 1
+), locked AS (
+    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
+        point_of_sale = %(point_of_sale)s
+    FROM {ws}.stream_settings AS c
+    WHERE b.ref = %(browser_ref)s AND c.version = %(settings)s
+      AND b.version = (SELECT version FROM {ws}.browsers WHERE ref = %(browser_ref)s)
+      AND NOT EXISTS (
+          SELECT FROM {ws}.sessions
+          WHERE browser_ref = b.ref AND channel = %(channel)s AND expires_at >= %(at)s
+      ) AND EXISTS (
+          SELECT FROM {ws}.guests
+          WHERE ref = b.guest_ref AND survivor_ref IS NULL AND own IS NULL
+      )
+    RETURNING b.guest_ref, b.version
+), raised AS (
+    UPDATE {ws}.sessions AS n SET version = n.version + 1
+    FROM locked CROSS JOIN beside
+    WHERE n.ref = beside.ref AND n.version = beside.version
+    RETURNING n.ref
+), begun AS (
+    INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
+        cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
+    SELECT %(session_ref)s, %(browser_ref)s, locked.guest_ref, %(channel)s, %(started_at)s, %(last_at)s,
+        %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
+        %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
+        %(now)s, %(now)s
+    FROM locked WHERE (SELECT count(*) FROM raised) = (SELECT count(*) FROM beside)
+    RETURNING ref, version, guest_ref
+), seen AS (
+    UPDATE {ws}.guests SET last_seen = %(started_at)s
+    WHERE ref = (SELECT guest_ref FROM begun) AND last_seen < %(started_at)s
+      AND survivor_ref IS NULL AND own IS NULL
+), written AS (
+    INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
+        point_of_sale, reach, cuts, body, received_at)
+    SELECT %(ref)s, %(at)s, begun.ref, begun.guest_ref, %(browser_ref)s, begun.version, %(type)s,
+        %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
+    FROM begun
     RETURNING number, guest_ref
 )
 SELECT started.*, browser.*
@@ -23,37 +168,10 @@ FROM (VALUES (true)) AS either LEFT JOIN (
     SELECT written.number, written.guest_ref AS owner, locked.version AS browser_version
     FROM written CROSS JOIN locked
 ) AS started ON true LEFT JOIN (
-    {state} WHERE NOT EXISTS (SELECT FROM written) OFFSET 0
+    SELECT * FROM {ws}.browser_state(%(browser_ref)s, %(channel)s, %(at)s, %(until)s)
+    WHERE NOT EXISTS (SELECT FROM written) OFFSET 0
 ) AS browser ON true
 ORDER BY browser.started_at, browser.expires_at
-
--- events.append_all
--- Insert several events, in order of arrival, and update the session that they continue.
-WITH stored_session AS (
-    {session}
-)
-INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at)
-SELECT each.ref, each.at, stored_session.ref, %(guest)s, %(browser)s,
-    stored_session.version - %(count)s + each.number, each.type, %(channel)s, %(point_of_sale)s,
-    each.reach, false, each.body, each.received_at
-FROM stored_session CROSS JOIN ROWS FROM (
-    unnest(%(refs)s::uuid[], %(times)s::timestamptz[], %(types)s::text[], %(reaches)s::integer[],
-        %(received)s::timestamptz[]),
-    jsonb_array_elements(%(bodies)s)
-) WITH ORDINALITY AS each (ref, at, type, reach, received_at, body, number)
-RETURNING (
-    SELECT coalesce(g.survivor_ref, g.ref) FROM {ws}.guests AS g WHERE g.ref = %(browser_guest)s
-) AS root
-
--- events.insert
--- Part of `events.append`: the event itself.
-INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at)
-SELECT %(ref)s, %(at)s, stored_session.ref, coalesce(%(guest)s::uuid, stored_session.guest_ref), %(browser)s,
-    stored_session.version, %(type)s, %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s,
-    %(received_at)s
-FROM stored_session
 
 -- events.add_partition
 -- Create the partition of a month if it does not exist.

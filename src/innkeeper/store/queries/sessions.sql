@@ -1,76 +1,3 @@
--- sessions.continue
--- Part of `events.append`: update the session that one or several events continue.
-UPDATE {ws}.sessions AS s SET version = s.version + %(count)s, started_at = %(started_at)s,
-    last_at = %(last_at)s, expires_at = %(expires_at)s, cut_at = %(cut_at)s::timestamptz,
-    cut_by = %(cut_by)s::text, events = %(events)s, about = %(about)s, cart = %(cart)s::jsonb,
-    closed_at = %(closed_at)s::timestamptz, cart_type = %(cart_type)s::text,
-    revenue = %(revenue)s::numeric, modified_at = %(now)s
-FROM {ws}.stream_settings AS c
-WHERE s.ref = %(session)s AND s.version = %(session_version)s AND c.version = %(settings)s
-RETURNING s.ref, s.version, s.guest_ref
-
--- sessions.begin
--- Part of `events.append`: insert the new session of the event.
-INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
-    cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
-SELECT %(session)s, %(browser)s, coalesce(%(session_guest)s::uuid, locked.guest_ref), %(channel)s,
-    %(started_at)s, %(last_at)s, %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text,
-    %(events)s, %(about)s, %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text,
-    %(revenue)s::numeric, %(now)s, %(now)s
-FROM locked WHERE (SELECT count(*) FROM raised) = (SELECT count(*) FROM beside)
-RETURNING ref, version, guest_ref
-
--- sessions.one_begins
--- Part of `events.append`: start one session of a browser at a time, and raise the versions of its
--- neighbours, so that no event continues them in ignorance of it. Locks the browser before sessions.
-beside AS (
-    {beside}
-), locked AS (
-    UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = %(channel)s,
-        point_of_sale = %(point_of_sale)s
-    FROM {ws}.stream_settings AS c
-    WHERE b.ref = %(browser)s AND c.version = %(settings)s AND {unchanged}
-    RETURNING b.guest_ref, b.version
-), raised AS (
-    UPDATE {ws}.sessions AS n SET version = n.version + 1
-    FROM locked CROSS JOIN beside
-    WHERE n.ref = beside.ref AND n.version = beside.version
-    RETURNING n.ref
-),
-
--- sessions.beside_as_read
--- Part of `sessions.one_begins`: the neighbouring sessions with their versions as read.
-SELECT * FROM unnest(%(near)s::uuid[], %(near_versions)s::bigint[]) AS as_read (ref, version)
-
--- sessions.browser_as_read
--- Part of `sessions.one_begins`: no other session has started since the browser was read.
-b.version = %(version)s
-
--- sessions.beside_unread
--- Part of `sessions.one_begins`: the only possible neighbour of a session after all others.
-SELECT ref, version FROM {ws}.sessions
-WHERE browser_ref = %(browser)s AND channel = %(channel)s ORDER BY started_at DESC LIMIT 1
-
--- sessions.browser_unread
--- Part of `sessions.one_begins`: no session is open at that time or starts later, no other session
--- has started since this statement did, and the guest is not part of a merge.
-b.version = (SELECT version FROM {ws}.browsers WHERE ref = %(browser)s)
-AND NOT EXISTS (
-    SELECT FROM {ws}.sessions
-    WHERE browser_ref = b.ref AND channel = %(channel)s AND expires_at >= %(at)s
-) AND EXISTS (
-    SELECT FROM {ws}.guests
-    WHERE ref = b.guest_ref AND survivor_ref IS NULL AND own IS NULL
-)
-
--- sessions.see
--- Part of `events.append`: set the guest's `last_seen` to the start of the session.
-, seen AS (
-    UPDATE {ws}.guests SET last_seen = %(started_at)s
-    WHERE ref = (SELECT guest_ref FROM stored_session) AND last_seen < %(started_at)s
-      AND survivor_ref IS NULL AND own IS NULL
-)
-
 -- sessions.touch
 -- Raise the versions of sessions of a locked browser, because a neighbour changes.
 UPDATE {ws}.sessions SET version = version + 1 WHERE ref = ANY (%(refs)s::uuid[])
@@ -79,7 +6,7 @@ UPDATE {ws}.sessions SET version = version + 1 WHERE ref = ANY (%(refs)s::uuid[]
 -- Insert or replace a session of a locked browser.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
     cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
-VALUES (%(session)s, %(browser)s, %(session_guest)s, %(channel)s, %(started_at)s, %(last_at)s,
+VALUES (%(ref)s, %(browser)s, %(guest)s, %(channel)s, %(started_at)s, %(last_at)s,
     %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
     %(cart)s::jsonb, %(closed_at)s::timestamptz,
     %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s)
