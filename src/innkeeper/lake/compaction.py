@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from innkeeper.lake import duckdb as engine
-from innkeeper.lake.files import Storage, new_path, storage
+from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.flush import Written, write_rows
 from innkeeper.lake.locks import COMPACT, alone, readers_lock
 from innkeeper.lake.tables import CHANGES, KINDS, SEQUENCE, TABLES, LakeTable
+from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ async def _compact_kind(work: Work, kind: str, files: Sequence[Row]) -> Compacte
 
 def _rewrite(
     connection: Any,
-    location: Storage,
+    location: Files,
     kind: str,
     files: Sequence[Row],
     old: Sequence[str],
@@ -138,11 +139,11 @@ def _rewrite(
             if written.rows:
                 files_written.append((sequence, written))
             else:
-                location.remove([target])
+                location.remove(target)
     return replaced, files_written
 
 
-def _holds_old(connection: Any, location: Storage, table: LakeTable, group: Sequence[Row]) -> bool:
+def _holds_old(connection: Any, location: Files, table: LakeTable, group: Sequence[Row]) -> bool:
     paths = engine.listed([location.full(file["path"]) for file in group])
     row = connection.execute(
         f"SELECT EXISTS (SELECT 1 FROM read_parquet({paths}) AS f "  # noqa: S608
@@ -151,7 +152,7 @@ def _holds_old(connection: Any, location: Storage, table: LakeTable, group: Sequ
     return bool(row[0])
 
 
-def _rows(location: Storage, table: LakeTable, group: Sequence[Row], old: bool) -> str:
+def _rows(location: Files, table: LakeTable, group: Sequence[Row], old: bool) -> str:
     """A SELECT of what stays of some files, sorted."""
     paths = engine.listed([location.full(file["path"]) for file in group])
     columns = ", ".join(f"f.{column.name}" for column in (*table.columns, SEQUENCE))
@@ -181,12 +182,12 @@ async def sweep(work: Work, grace: timedelta = GRACE) -> int:
         await work.one("lake.unlock", lock=number)
         free += [row["path"] for row in dropped if row["generation"] == generation]
     if free:
-        await asyncio.to_thread(location.remove, free)
+        await asyncio.to_thread(location.remove, *free)
         await work.run("lake.forget_dropped", paths=free)
     return len(free) + await _remove_orphans(work, location)
 
 
-async def _remove_orphans(work: Work, location: Storage) -> int:
+async def _remove_orphans(work: Work, location: Files) -> int:
     """Files in our place that no list names: of runs that were killed, or of before a reset."""
     listed = {row["path"] for row in await work.all("lake.files")}
     listed |= {row["path"] for row in await work.all("lake.dropped", grace=timedelta(0))}
@@ -197,7 +198,7 @@ async def _remove_orphans(work: Work, location: Storage) -> int:
     orphans = [path for path, written in present if path not in listed and written < before]
     if orphans:
         log.warning("removed %d files that a killed run left in the lake", len(orphans))
-        await asyncio.to_thread(location.remove, orphans)
+        await asyncio.to_thread(location.remove, *orphans)
     return len(orphans)
 
 

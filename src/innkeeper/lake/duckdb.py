@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from innkeeper.errors import Unavailable
-from innkeeper.lake.files import Storage
 from innkeeper.lake.tables import JSON, SEQUENCE, LakeColumn, LakeTable
 from innkeeper.settings import Settings
+from innkeeper.store.files import Files
 from innkeeper.store.temp_files import named
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ _instances: dict[tuple[int, str], "Connection"] = {}
 _making = threading.Lock()
 
 
-def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Connection":
+def instance(settings: Settings, place: Files, *, upkeep: bool = False) -> "Connection":
     """This process's DuckDB for questions, or the small one for upkeep; made when first needed."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend
 
     megabytes = settings.lake_maintenance_mb if upkeep else settings.lake_memory_mb
     threads = 1 if upkeep and megabytes < _ONE_THREAD else os.cpu_count() or 1
-    key = (megabytes, place.url)
+    key = (megabytes, place.address)
     spill = str(named(settings, f"lake-{megabytes}"))
     with _making:
         database = _instances.get(key)
@@ -59,9 +59,7 @@ def instance(settings: Settings, place: Storage, *, upkeep: bool = False) -> "Co
 
 
 @contextmanager
-def connected(
-    settings: Settings, place: Storage, *, upkeep: bool = False
-) -> Iterator["Connection"]:
+def connected(settings: Settings, place: Files, *, upkeep: bool = False) -> Iterator["Connection"]:
     """A connection of its own, with temporary tables of its own; `upkeep` has little memory."""
     connection = instance(settings, place, upkeep=upkeep).cursor()
     try:
@@ -71,9 +69,7 @@ def connected(
         connection.close()
 
 
-def run_maintenance(
-    settings: Settings, place: Storage, act: "Callable[[Connection], Made]"
-) -> Made:
+def run_maintenance(settings: Settings, place: Files, act: "Callable[[Connection], Made]") -> Made:
     """What keeps the lake fresh, with little memory; `act` begins again with that of a question
     where long records need more."""
     import duckdb  # noqa: PLC0415 - 43 MB that an idle process does not spend

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from innkeeper.lake.change_feed import Lines
-    from innkeeper.lake.files import Storage
     from innkeeper.lake.session import Form
     from innkeeper.settings import Settings
+    from innkeeper.store.files import Files
 
 
 class LakeFiles(Protocol):
@@ -26,7 +26,7 @@ class LakeFiles(Protocol):
     @property
     def settings(self) -> "Settings": ...
     @property
-    def location(self) -> "Storage": ...
+    def location(self) -> "Files": ...
     @property
     def files(self) -> dict[str, list[str]]: ...
     @property

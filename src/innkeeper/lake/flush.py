@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from innkeeper.lake import duckdb as engine
 from innkeeper.lake.change_feed import MERGED, TAKEN, Lines, copy_lines
-from innkeeper.lake.files import Storage, new_path, storage
+from innkeeper.lake.files import new_path, storage
 from innkeeper.lake.locks import FLUSH, alone
 from innkeeper.lake.tables import BY_NAME, CHANGES, GUESTS, KINDS
 from innkeeper.settings import Settings
+from innkeeper.store.files import Files
 from innkeeper.store.temp_files import temporary
 from innkeeper.store.work import Work
 
@@ -91,7 +92,7 @@ def _write(settings: Settings, prefix: tuple[str, Any, int], lines: Lines) -> li
 
 
 def write_lines(
-    connection: Any, place: Storage, prefix: tuple[str, Any, int], lines: Lines
+    connection: Any, place: Files, prefix: tuple[str, Any, int], lines: Lines
 ) -> list[Written]:
     """Write a file for each table with rows; `prefix`: workspace, folder, sequence."""
     workspace, folder, sequence = prefix
@@ -114,7 +115,7 @@ def write_lines(
 
 
 def _write_changes(
-    connection: Any, location: Storage, prefix: tuple[str, Any, int], path: Path
+    connection: Any, location: Files, prefix: tuple[str, Any, int], path: Path
 ) -> list[Written]:
     """A file of old roots for each kind that has some."""
     workspace, folder, sequence = prefix
@@ -137,7 +138,7 @@ def _write_changes(
     return files
 
 
-def write_rows(connection: Any, location: Storage, path: str, rows: str) -> tuple[int, int]:
+def write_rows(connection: Any, location: Files, path: str, rows: str) -> tuple[int, int]:
     """Write what a SELECT finds, in its order, as a Parquet file: how many rows, how many bytes."""
     with location.writing(path) as target:
         copied = connection.execute(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from innkeeper.lake.change_feed import Lines
-from innkeeper.lake.files import Storage
 from innkeeper.settings import Settings
+from innkeeper.store.files import Files
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -20,7 +20,7 @@ class Snapshot:
 
     workspace: str
     settings: Settings
-    location: Storage
+    location: Files
     sequence: int
     """The last flush it holds."""
     token: str

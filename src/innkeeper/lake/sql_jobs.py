@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from innkeeper.lake.change_feed import Lines
-from innkeeper.lake.files import Storage, storage
+from innkeeper.lake.files import storage
 from innkeeper.settings import Settings
+from innkeeper.store.files import Files
 
 if TYPE_CHECKING:
     from innkeeper.lake.session import Snapshot
@@ -34,7 +35,7 @@ class SqlLake(msgspec.Struct):
     def of(cls, snapshot: "Snapshot", folder: Path, seconds: float, threads: int) -> "SqlLake":
         """The part of a snapshot that a child needs."""
         return cls(
-            url=storage(snapshot.settings).url,
+            url=storage(snapshot.settings).address,
             files=snapshot.files,
             old=snapshot.old,
             tail=snapshot.tail,
@@ -51,9 +52,9 @@ class SqlLake(msgspec.Struct):
         return Settings(lake=self.url, lake_memory_mb=self.memory_mb)
 
     @property
-    def location(self) -> Storage:
+    def location(self) -> Files:
         """Where the files are."""
-        return Storage(self.url)
+        return storage(self.settings)
 
     @property
     def members(self) -> Path:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
+from innkeeper.store.files import open_remote
 
 OWN: Final = "exports"
 LONGEST: Final = 1024
@@ -82,11 +83,9 @@ class Destination:
             os.rename(half, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def _put(self, source: CopySource, name: str) -> None:
-        import fsspec  # noqa: PLC0415 - slow to import
-
         place = DestinationPath(self.root.scheme, (*self.root.parts, *self.below))
-        system, root = fsspec.core.url_to_fs(place.text)
-        path = f"{root.rstrip('/')}/{name}"
+        system, root = open_remote(place.text)
+        path = f"{root}/{name}"
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
         half = f"{path}.half"
         with system.open(half, "wb") as sink:

@@ -1,10 +1,15 @@
-"""Uploads and exports at rest: a local folder, or object storage, under one address."""
+"""Files at rest: uploads and exports, and the files of the lake.
+
+Operators choose where these are. Where users may deliver exports to is in `destinations.py`.
+"""
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -26,15 +31,25 @@ class Files:
     """
 
     def __init__(self, address: str, settings: Settings) -> None:
-        self._address = address
+        self.address = address.rstrip("/")
+        self.is_local = "://" not in address or address.startswith("file://")
+        self.root = self.address.removeprefix("file://")
         self._settings = settings
-        self._local = Path(address) if "://" not in address else None
-        self._remote: Any = None
+        self._remote: tuple[Any, str] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Files":
-        """Where the settings want files kept."""
+        """The storage of uploads and exports."""
         return cls(settings.files or str(settings.data / "files"), settings)
+
+    @property
+    def filesystem(self) -> Any:
+        """The fsspec filesystem of an address that is no local folder."""
+        return self._system()[0]
+
+    def full(self, name: str) -> str:
+        """The address of a file."""
+        return f"{self.root}/{name}"
 
     @contextmanager
     def staged(self) -> Iterator[IO[bytes]]:
@@ -49,24 +64,35 @@ class Files:
             Path(file.name).unlink(missing_ok=True)
 
     def put(self, name: str, staged: IO[bytes]) -> None:
-        """Keep a staged file under a name, in place of what was there."""
+        """Store a staged file under a name, in place of what was there."""
         staged.flush()
-        if self._local is not None:
-            os.fsync(staged.fileno())
-            path = self._local / name
-            _private(path.parent)
-            os.replace(staged.name, path)
+        if self.is_local:
+            self._rename(Path(staged.name), name)
             return
-        with _refusals():
-            system, root = self._system()
+        with self._reached() as (system, root):
             system.put_file(staged.name, f"{root}/{name}")
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[str]:
+        """Where to write a file that appears under `name` once it is complete and on the disk."""
+        if not self.is_local:
+            # Object storage shows an object when it is complete.
+            yield self.full(name)
+            return
+        final = Path(self.full(name))
+        _private(final.parent)
+        half = final.with_name(f".{final.name}.half")
+        try:
+            yield str(half)
+            self._rename(half, name)
+        finally:
+            half.unlink(missing_ok=True)
 
     def open(self, name: str) -> IO[bytes]:
         """A file to be read from its start; raises FileNotFoundError."""
-        if self._local is not None:
-            return open(self._local / name, "rb")
-        with _refusals():
-            system, root = self._system()
+        if self.is_local:
+            return open(self.full(name), "rb")
+        with self._reached() as (system, root):
             opened: IO[bytes] = system.open(f"{root}/{name}", "rb")
             return opened
 
@@ -74,14 +100,13 @@ class Files:
     def local(self, name: str) -> Iterator[Path]:
         """A file as one of this machine, copied for the while if it is elsewhere; raises
         FileNotFoundError."""
-        if self._local is not None:
-            path = self._local / name
+        if self.is_local:
+            path = Path(self.full(name))
             path.stat()
             yield path
             return
         with temporary(self._settings, "file") as folder:
-            with _refusals():
-                system, root = self._system()
+            with self._reached() as (system, root):
                 system.get_file(f"{root}/{name}", str(folder / "file"))
             yield folder / "file"
 
@@ -91,53 +116,95 @@ class Files:
         with ExitStack() as stack:
             yield await asyncio.to_thread(stack.enter_context, self.local(name))
 
-    def remove(self, name: str) -> bool:
-        """Remove a file; whether it was there."""
-        if self._local is not None:
-            try:
-                (self._local / name).unlink()
-            except FileNotFoundError:
-                return False
-            return True
-        with _refusals():
-            system, root = self._system()
-            if not system.exists(f"{root}/{name}"):
-                return False
-            system.rm_file(f"{root}/{name}")
-            return True
+    def size(self, name: str) -> int:
+        """How many bytes a file has."""
+        if self.is_local:
+            return os.stat(self.full(name)).st_size
+        with self._reached() as (system, root):
+            return int(system.size(f"{root}/{name}"))
 
-    def names(self, folder: str) -> list[str]:
-        """The names of all files under a folder."""
-        if self._local is not None:
-            base = self._local / folder
-            return sorted(
-                str(path.relative_to(self._local)) for path in base.rglob("*") if path.is_file()
-            )
-        with _refusals():
-            system, root = self._system()
-            paths = system.find(f"{root}/{folder}")
-            return sorted(path.removeprefix(f"{root}/") for path in paths)
+    def listed(self, folder: str) -> Iterator[tuple[str, datetime]]:
+        """Every file below a folder, and when it was written."""
+        if self.is_local:
+            for path in Path(self.full(folder)).rglob("*"):
+                if path.is_file():
+                    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    yield str(path.relative_to(self.root)), written
+            return
+        with self._reached() as (system, root):
+            for path, about in system.find(f"{root}/{folder}", detail=True).items():
+                # S3 tells it with the listing; of others it is asked file by file.
+                written = about.get("LastModified") or system.modified(path)
+                yield path.removeprefix(f"{root}/"), written
+
+    def remove(self, *names: str) -> bool:
+        """Remove files; whether there was one."""
+        removed = [self._remove(name) for name in names]
+        return any(removed)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove all below a folder, if there is one."""
+        if self.is_local:
+            shutil.rmtree(self.full(folder), ignore_errors=True)
+            return
+        with self._reached() as (system, root):
+            if system.exists(f"{root}/{folder}"):
+                system.rm(f"{root}/{folder}", recursive=True)
 
     def sweep(self) -> None:
         """Remove what killed processes left half done."""
         temp_files.sweep(self._staging())
 
+    def _remove(self, name: str) -> bool:
+        if self.is_local:
+            try:
+                os.unlink(self.full(name))
+            except FileNotFoundError:
+                return False
+            return True
+        with self._reached() as (system, root):
+            if not system.exists(f"{root}/{name}"):
+                return False
+            system.rm_file(f"{root}/{name}")
+            return True
+
+    def _rename(self, complete: Path, name: str) -> None:
+        """Give a complete file of this machine its name, on the disk."""
+        final = Path(self.full(name))
+        _private(final.parent)
+        _sync(complete)
+        complete.replace(final)
+        _sync(final.parent)
+
     def _staging(self) -> Path:
         """Where files are collected; one that is kept here is then only given its name."""
-        if self._local is not None:
-            return self._local / "staged"
-        return temp_files.scratch(self._settings)
+        return Path(self.root) / "staged" if self.is_local else temp_files.scratch(self._settings)
 
     def _system(self) -> tuple[Any, str]:
         if self._remote is None:
-            # Slow to import, and of no use to most processes.
-            import fsspec  # noqa: PLC0415
+            self._remote = open_remote(self.address)
+        return self._remote
 
-            # Other processes write there too: what a listing said is true only for a moment.
-            system, root = fsspec.core.url_to_fs(self._address, use_listings_cache=False)
-            self._remote = (system, root.rstrip("/"))
-        remote: tuple[Any, str] = self._remote
-        return remote
+    @contextmanager
+    def _reached(self) -> Iterator[tuple[Any, str]]:
+        """The filesystem, and the start of paths in it; translates its errors."""
+        try:
+            yield self._system()
+        except (FileNotFoundError, ImportError):
+            raise
+        except Exception as error:
+            # Each kind of storage has errors of its own, which are no OSError everywhere.
+            raise Unavailable("The file storage cannot be reached.") from error
+
+
+def open_remote(address: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL, and the path in it."""
+    # Slow to import, and of no use to most processes.
+    import fsspec  # noqa: PLC0415
+
+    # Other processes write there too: what a listing said is true only for a moment.
+    system, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
+    return system, root.rstrip("/")
 
 
 def seconds_to_put(size: int) -> float:
@@ -149,12 +216,9 @@ def _private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield
-    except (FileNotFoundError, ImportError):
-        raise
-    except Exception as error:
-        # Each kind of storage has errors of its own, which are no OSError everywhere.
-        raise Unavailable("The file storage cannot be reached.") from error
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
