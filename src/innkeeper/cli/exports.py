@@ -8,9 +8,11 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from innkeeper.cli.imports import MAPPING_FILE_SUFFIX, STDIN, What
+from innkeeper.cli.import_mappings import STDIN
+from innkeeper.cli.imports import What
 from innkeeper.cli.options import CommandContext, takes_database
 from innkeeper.errors import OperatorError
+from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
 if TYPE_CHECKING:
     from innkeeper.store.work import Work
@@ -70,7 +72,7 @@ def _record_marks(file: str, entity: str, *, is_guarded: bool) -> None:
     """
     from innkeeper.rules.spreadsheets import MAPPING
 
-    beside = Path(file + MAPPING_FILE_SUFFIX)
+    beside = Path(file + MAPPING_SUFFIX)
     ours = MAPPING.partition("\n")[0]
     try:
         is_ours = not beside.exists() or beside.read_text(encoding="utf-8").startswith(ours)

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from shutil import copyfileobj
@@ -13,9 +13,15 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from innkeeper.cli.import_mappings import (
+    STDIN,
+    MappingOptions,
+    SuggestionWriter,
+    prepared_layout,
+    write_suggestion,
+)
 from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
-from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
 if TYPE_CHECKING:
     from innkeeper.actions.bulk.outcomes import Outcomes
@@ -23,10 +29,7 @@ if TYPE_CHECKING:
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
 
-STDIN = "-"
-MAPPING_FILE_SUFFIX = MAPPING_SUFFIX
 REJECTS_SUFFIX = ".rejects.ndjson"
-_SAMPLE = 200
 
 
 class What(StrEnum):
@@ -61,20 +64,20 @@ class ImportOptions:
 
     context: CommandContext
     workspace: str
-    what: What
-    form: str | None
-    sheet: str
-    mapping: Path | None
+    reading: MappingOptions
     rejects: Path | None
     again: bool
     is_dry_run: bool
     quiet: bool
 
 
-Entity = Annotated[What, typer.Argument(help="What the files hold.", show_default=False)]
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="FILE…", help="Paths; - is standard input.", show_default=False),
+    typer.Argument(
+        metavar="[guests|orders|events] FILE…",
+        help="What the files hold, unless their columns show it; then paths. - is standard input.",
+        show_default=False,
+    ),
 ]
 MappingFile = Annotated[
     Path | None,
@@ -107,7 +110,6 @@ Workspace = Annotated[str, typer.Option(help="Workspace to import into.")]
 @takes_database
 def import_(
     context: CommandContext,
-    what: Entity,
     files: Paths,
     mapping: MappingFile = None,
     suggest: Suggest = False,
@@ -121,21 +123,24 @@ def import_(
 ) -> None:
     """Import guests, orders or events from CSV, JSON, Parquet, Excel or OpenDocument files.
 
-    An interrupted import continues when the same file is imported again.
+    A table without a mapping is taken as its columns show; what they leave open is asked. An
+    interrupted import continues when the same file is imported again.
     """
     from innkeeper.wire.bulk.batch_files import IMPORT_FORMATS
 
     if form is not None and form not in IMPORT_FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(IMPORT_FORMATS)}.")
+    what = files.pop(0) if files[0] in list(What) else None
+    if not files:
+        raise OperatorError("Name a file to import.")
     quiet = json or not sys.stderr.isatty()
-    options = ImportOptions(
-        context, workspace, what, form, sheet, mapping, rejects, again, dry_run, quiet
-    )
+    reading = MappingOptions(what, form, sheet, mapping, json)
+    options = ImportOptions(context, workspace, reading, rejects, again, dry_run, quiet)
+    total = _run(options, files, write_suggestion if suggest else None)
     if suggest:
-        for name in files:
-            _suggest(options, name)
+        if total.unreadable:
+            raise typer.Exit(1)
         return
-    total = _run(options, files)
     from innkeeper.cli.output import show, table
 
     if len(total.unreadable) == len(files):
@@ -148,7 +153,9 @@ def import_(
         raise typer.Exit(1 if total.unreadable else 2)
 
 
-def _run(options: ImportOptions, files: Sequence[str]) -> ImportTotals:
+def _run(
+    options: ImportOptions, files: Sequence[str], suggest: SuggestionWriter | None
+) -> ImportTotals:
     from innkeeper.store.memory import collect_seldom
 
     total = ImportTotals()
@@ -157,7 +164,10 @@ def _run(options: ImportOptions, files: Sequence[str]) -> ImportTotals:
         collect_seldom()
         for name in files:
             try:
-                await _import_file(work, options, name, total)
+                if suggest is None:
+                    await _import_file(work, options, name, total)
+                else:
+                    await suggest(work, options.reading, name)
             except OperatorError as error:
                 # Continue with the other files.
                 print(f"innkeeper: {error}", file=sys.stderr)
@@ -172,9 +182,10 @@ async def _import_file(
 ) -> None:
     from innkeeper.store.readers import Unreadable
 
-    layout, rejects = _layout(options, name), _rejects(options, name)
+    rejects = _rejects(options, name)
     try:
         with _stored(name) as path:
+            layout = await prepared_layout(work, options.reading, name, path)
             file = _LocalFile(options, name, layout, path)
             if options.is_dry_run:
                 await _dry_run(work, file, rejects, total)
@@ -196,38 +207,32 @@ class _LocalFile:
     path: Path
 
     @contextmanager
-    def reading(self) -> Iterator[tuple["Layout", IO[bytes] | Path, Callable[[int], None]]]:
-        """Yield the layout, the source for its `chunks`, and what shows the progress.
-
-        The file was read to its end then. Raises `Unreadable` and OperatorError.
-        """
-        layout = self.layout.prepared(self.path)
-        for note in layout.form.notes if layout.form else ():
-            print(f"innkeeper: {self.name}: {note}", file=sys.stderr)
+    def reading(self) -> Iterator[tuple[IO[bytes] | Path, Callable[[int], None]]]:
+        """Yield the source for the layout's `chunks`, and what shows the progress."""
         with (
-            layout.opened(self.path) as source,
+            self.layout.opened(self.path) as source,
             _progress(self.options, self.name, source) as bar,
         ):
-            yield layout, source, bar
+            yield source, bar
 
 
 async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    what: Any = file.options.what.value
+    what: Any = file.layout.holds
     about = file.layout.about()
     fingerprint = _fingerprint(file.name, file.layout)
     again = file.options.again
     async with imports.start_local(work, what, fingerprint, about, again=again) as batch:
-        with file.reading() as (layout, source, bar):
+        with file.reading() as (source, bar):
             if batch["line"]:
                 print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
 
             def progress(row: "Row") -> None:
                 bar(row["records"])
 
-            chunks = ahead(layout.chunks(source, batch["line"]))
+            chunks = ahead(file.layout.chunks(source, batch["line"]))
             done = await imports.apply(work, batch, chunks, progress)
     total.records += done["records"]
     total.outcomes.update(done["outcomes"])
@@ -240,7 +245,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    with _Rejects(rejects) as rejected, file.reading() as (layout, source, bar):
+    with _Rejects(rejects) as rejected, file.reading() as (source, bar):
 
         async def count(outcomes: "Outcomes", records: Sequence["BatchRecord"]) -> None:
             total.records += len(records)
@@ -250,7 +255,7 @@ async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportT
                 rejected.add(failure)
             bar(total.records)
 
-        await imports.dry_run(work, ahead(layout.chunks(source)), count)
+        await imports.dry_run(work, ahead(file.layout.chunks(source)), count)
 
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
@@ -291,28 +296,6 @@ class _Rejects:
             "errors": list(failure.fault.errors),
         }
         self._file.write(encode(line) + b"\n")
-
-
-def _layout(options: ImportOptions, name: str, *, is_mapped: bool = True) -> "Layout":
-    """Return the layout of a file, from its name and its mapping; raises OperatorError."""
-    from innkeeper.wire.bulk.batch_files import Layout, guessed_format
-    from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
-
-    guessed, compressed = guessed_format(name)
-    path = options.mapping
-    beside = Path(name + MAPPING_FILE_SUFFIX)
-    if path is None and is_mapped and name != STDIN and beside.is_file():
-        path = beside
-    mapping = None
-    if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
-        mapping = read_mapping(options.what.value, text, str(path))
-    if options.sheet:
-        mapping = replace(mapping or ColumnMapping({}), sheet=options.sheet)
-    return Layout(options.what.value, options.form or guessed or "csv", compressed, mapping)
 
 
 @contextmanager
@@ -380,29 +363,3 @@ def _progress(
             bar.update(task, completed=position, records=records, rate=rate)
 
         yield follow
-
-
-def _suggest(options: ImportOptions, name: str) -> None:
-    """Write a suggested mapping beside a file."""
-    from itertools import islice
-
-    from innkeeper.store.readers import Unreadable
-    from innkeeper.wire.bulk.suggestion import suggested
-
-    if name == STDIN:
-        raise OperatorError("--suggest needs a file, not standard input.")
-    try:
-        layout = _layout(replace(options, mapping=None), name, is_mapped=False).prepared(Path(name))
-        with layout.opened(Path(name)) as source:
-            columns = layout.columns(source)
-        with layout.opened(Path(name)) as source:
-            rows = [row for _, row in islice(layout.rows(source), _SAMPLE)]
-    except Unreadable as error:
-        raise OperatorError(f"{name} cannot be read: {error}.") from error
-    except OSError as error:
-        raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
-    path = options.mapping or Path(name + MAPPING_FILE_SUFFIX)
-    if path.exists():
-        raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
-    path.write_text(suggested(options.what.value, columns, rows), encoding="utf-8")
-    print(f"{path}: edit it, then import {name} again.")

@@ -151,7 +151,19 @@ MAPPING: Final = _closed(
     types=_described(
         {"type": "object", "additionalProperties": _TEXT}, "Column -> number or boolean."
     ),
-    constants=_described({"type": "object", "additionalProperties": {}}, "Field -> value of all."),
+    constants=_described(
+        {"type": "object", "additionalProperties": {}}, "Field -> value where no column fills it."
+    ),
+    fallbacks=_described(
+        {"type": "object", "additionalProperties": _TEXT},
+        "Field -> column to take where the field's own columns are empty.",
+    ),
+    group=_described(
+        _TEXT, "Column whose rows with the same value are one order; each row is a line of it."
+    ),
+    undecided=_described(
+        _list_of(_TEXTS), "[table, entry] of each entry that the mapping needs before it is used."
+    ),
     delimiter=_TEXT,
     encoding=_TEXT,
     header=_described({"type": "integer", "minimum": 0}, "Line that names the columns."),

@@ -131,8 +131,15 @@ def readable() -> Iterator[None]:
         raise Unreadable(f"the compressed file is damaged ({error})") from error
 
 
+def _bytes_of(raw: Any) -> int:
+    return len(raw) if isinstance(raw, bytes) else 0
+
+
 def chunks(
-    records: Iterable[tuple[int, Raw]], read: Callable[[int, Raw], Item], size: int
+    records: Iterable[tuple[int, Raw]],
+    read: Callable[[int, Raw], Item],
+    size: int,
+    weigh: Callable[[Raw], int] = _bytes_of,
 ) -> Iterator[Chunk[Item]]:
     """Records read `size` at a time, fewer where lines are long; raises `Unreadable` that says
     where `read` failed."""
@@ -143,7 +150,7 @@ def chunks(
             items.append(read(number, text))
         except Exception as error:
             raise unreadable(error, f"record {number}: ") from error
-        held += len(text) if isinstance(text, bytes) else 0
+        held += weigh(text)
         if len(items) == size or held >= MAX_LINE:
             yield Chunk(items, number)
             items, held = [], 0

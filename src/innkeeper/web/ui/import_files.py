@@ -22,8 +22,9 @@ from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
 from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
-from innkeeper.wire.bulk.mapping import PLANS, ColumnMapping, Unfit, is_target, kind_of, mapping_of
-from innkeeper.wire.bulk.suggestion import suggested_parts
+from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, mapping_of
+from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.targets import PLANS, is_target, kind_of
 from innkeeper.wire.naming import camel
 
 SAMPLE: Final = 200
@@ -152,8 +153,9 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
 
 def suggest_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
     """Suggest a mapping of the columns by their names and sample rows."""
-    parts = suggested_parts(holds, table.columns, table.rows)
-    return mapping_of(holds, {**parts, "encoding": encoding})
+    document = suggest(holds, table.columns, table.rows).document()
+    document.pop("undecided", None)
+    return mapping_of(holds, {**document, "encoding": encoding})
 
 
 def read_mapping(

@@ -1,6 +1,6 @@
 """Files of records: how the file of a batch or import is read into entries."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, 
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
+from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
 ENDINGS: Final[Mapping[str, str]] = {
@@ -45,6 +46,7 @@ READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
     "events": refuse_damaged(batch_records.event),
 }
 """What reads the values of an import."""
+ORDER_ROW: Final = refuse_damaged(batch_records.order_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,32 @@ class Layout:
             return chunks(lines(stream, after), self.entry, CHUNK)
         if self._format == "json":
             return chunks(self._json(source, after), self._line, CHUNK)
+        if self.mapping is not None and self.mapping.group:
+            return self.orders(self.rows(source), self.mapping, after)
         return chunks(self._rows(source, after), self._row_reader(), CHUNK)
+
+    def records(
+        self, rows: Iterable[NumberedRow], mapping: ColumnMapping
+    ) -> Iterator[Chunk[BatchRecord]]:
+        """The records of rows that were read before, such as a sample."""
+        if mapping.group:
+            return self.orders(rows, mapping)
+        return chunks(rows, lambda number, row: self._mapped(number, row, mapping), CHUNK)
+
+    def orders(
+        self, rows: Iterable[NumberedRow], mapping: ColumnMapping, after: int = 0
+    ) -> Iterator[Chunk[BatchRecord]]:
+        """The orders of a table whose rows are grouped, past a row."""
+
+        def read(_: int, several: OrderRows) -> BatchRecord:
+            try:
+                value = several.value(mapping)
+            except Unfit as unfit:
+                return BatchRecord(several.line, None, rules.invalid(str(unfit)))
+            return batch_records.entry_of(several.line, value, ORDER_ROW)
+
+        numbered = ((number, _cells(mapping, row)) for number, row in rows)
+        return chunks(order_rows(numbered, mapping, after), read, CHUNK, OrderRows.weight)
 
     def columns(self, source: IO[bytes] | Path) -> list[str]:
         """The names of a table's columns; none of lines of JSON. Raises `Unreadable`."""
@@ -210,8 +237,7 @@ class Layout:
             if mapping is None or not (mapping.columns or mapping.constants):
                 named = by_name(self.holds, row)
                 mapping = replace(mapping, columns=named.columns) if mapping else named
-            if mapping.guarded:
-                row = {n: unguarded(cell) if n else cell for n, cell in row.items()}
+            row = _cells(mapping, row)
             if row.get(EXTRA):
                 at = ", ".join(map(str, row[EXTRA][:5]))
                 reason = f"row: has more cells than the header (cells without a column: {at})"
@@ -225,7 +251,7 @@ class Layout:
             value = mapping.value(self.holds, row)
         except Unfit as unfit:
             return BatchRecord(number, None, rules.invalid(str(unfit)))
-        read = batch_records.order_row if mapping.is_of_lines else READERS[self.holds]
+        read = ORDER_ROW if mapping.is_of_lines else READERS[self.holds]
         return batch_records.entry_of(number, value, read)
 
     def _line(self, number: int, text: bytes) -> BatchRecord:
@@ -239,6 +265,13 @@ class Layout:
         if self.mapping is not None:
             return self._mapped(number, value, self.mapping)
         return batch_records.entry_of(number, value, READERS[self.holds])
+
+
+def _cells(mapping: ColumnMapping, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cells of a row, without the marks of a guarded file."""
+    if not mapping.guarded:
+        return row
+    return {n: unguarded(cell) if n else cell for n, cell in row.items()}
 
 
 def _stream(source: IO[bytes] | Path) -> IO[bytes]:

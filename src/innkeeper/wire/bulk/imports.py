@@ -22,7 +22,8 @@ from innkeeper.wire.bulk.batch import (
     upload_link,
 )
 from innkeeper.wire.bulk.batch_files import FORMATS, IMPORT_FORMATS, PACKED, Layout
-from innkeeper.wire.bulk.mapping import mapping_faults, mapping_of
+from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.mapping_faults import mapping_faults
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Href, LongPaging, Uri, WindowOf, page_record
 

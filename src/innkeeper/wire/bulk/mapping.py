@@ -1,29 +1,28 @@
 """Mappings: which column of a table becomes which field of a record, as a file that people edit."""
 
-import codecs
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.resources.definitions import MAPPING
-from innkeeper.resources.kinds import Count, Kind, ListOf, Number, ObjectOf, Opaque
-from innkeeper.rules.members import LONGEST_NAME, nearest, unknown_members
+from innkeeper.resources.kinds import Count, ListOf, Number, ObjectOf, Opaque
+from innkeeper.rules.members import unknown_members
+from innkeeper.rules.person_names import split_full_name
 from innkeeper.wire.bulk import batch_records
-from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, Plan
-
-PLANS: Final[Mapping[str, Plan]] = {
-    "guests": OWN_GUEST,
-    "orders": ORDER,
-    "events": {},
-}
-TYPES: Final = ("text", "number", "boolean")
-MOST_FAULTS: Final = 50
-_MOST_HEADER: Final = 1000
+from innkeeper.wire.bulk.mapping_faults import mapping_faults, targets_of
+from innkeeper.wire.bulk.targets import (
+    FULL_NAME,
+    PLANS,
+    is_of_item,
+    is_target,
+    kind_of,
+    near_target,
+)
 
 
 class Unfit(ValueError):
@@ -39,7 +38,7 @@ class ColumnMapping:
     formats: Mapping[str, str] = field(default_factory=dict)
     """Column of dates -> how they are written, as strptime spells it."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Column -> text in it -> text to take instead."""
+    """Column -> text in it, or the same in lower case -> text to take instead; `*` is any other."""
     types: Mapping[str, str] = field(default_factory=dict)
     """Column -> type of its values, where nothing else tells."""
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -53,28 +52,63 @@ class ColumnMapping:
     """The sheet of a workbook; empty for its first."""
     guarded: bool = False
     """Whether cells of a CSV file that a spreadsheet would run are marked (rules/spreadsheets)."""
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    """Target -> column to take where no other column fills the target."""
+    group: str = ""
+    """Column whose rows with the same value are one order; each row is one of its lines."""
 
-    @property
-    def is_of_lines(self) -> bool:
-        """Whether a row is a line of an order, whose other lines stand in other rows."""
+    is_of_lines: bool = field(init=False)
+    """Whether a row is a line of an order, whose other lines stand in other rows."""
+    item_columns: tuple[str, ...] = field(init=False)
+    """Columns that only items have; where all are empty there is no item."""
+
+    def __post_init__(self) -> None:
         targets = [*self.constants, *chain.from_iterable(self.columns.values())]
-        return any(target.startswith("orderItems.") for target in targets)
+        item_columns = (name for name, each in self.columns.items() if all(map(is_of_item, each)))
+        object.__setattr__(self, "is_of_lines", any(map(is_of_item, targets)))
+        object.__setattr__(self, "item_columns", tuple(item_columns))
 
     def value(self, holds: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The value of a record; raises `Unfit`."""
+        """Return the value of a record; raises `Unfit`.
+
+        A constant is what a target has where its columns are empty. A row whose columns of items
+        are all empty has no item.
+        """
         value: dict[str, Any] = {}
+        has_item = any(row.get(column) not in (None, "") for column in self.item_columns)
         for target, constant in self.constants.items():
-            put(holds, value, target, constant)
-        for column, targets in self.columns.items():
-            cell = row.get(column)
-            if cell is None or cell == "":
-                continue
-            cell = self.values.get(column, {}).get(str(cell), cell)
-            for target in targets:
-                read = self._read(holds, column, target, cell)
-                if read is not None:
-                    put(holds, value, target, read)
+            if has_item or not is_of_item(target):
+                put(holds, value, target, constant)
+        for target, read in self.cells(holds, row):
+            if has_item or not is_of_item(target):
+                put(holds, value, target, read)
         return value
+
+    def cells(self, holds: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield (target, value) of each cell that is not empty; raises `Unfit`."""
+        filled = set[str]()
+        for column, targets in self.columns.items():
+            for target, read in self._read_cell(holds, row, column, targets):
+                filled.add(target)
+                yield target, read
+        for target, column in self.fallbacks.items():
+            if target not in filled:
+                yield from self._read_cell(holds, row, column, (target,))
+
+    def _read_cell(
+        self, holds: str, row: Mapping[str, Any], column: str, targets: tuple[str, ...]
+    ) -> Iterator[tuple[str, Any]]:
+        cell = row.get(column)
+        if cell is None or cell == "":
+            return
+        words = self.values.get(column)
+        if words:
+            text = str(cell)
+            cell = words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
+        for target in targets:
+            read = self._read(holds, column, target, cell)
+            if read is not None:
+                yield target, read
 
     def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
         if column in self.formats:
@@ -115,21 +149,13 @@ class ColumnMapping:
             **({"sheet": self.sheet} if self.sheet else {}),
             # Imports that were begun before there was such a thing are known by the rest.
             **({"guarded": True} if self.guarded else {}),
+            **({"fallbacks": dict(self.fallbacks)} if self.fallbacks else {}),
+            **({"group": self.group} if self.group else {}),
         }
 
 
 _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
-
-
-def kind_of(holds: str, target: str) -> Kind | None:
-    """What values a target takes, where it is a field."""
-    where, _, rest = target.partition(".")
-    if where in ("contact", "consumers"):
-        return kind_of("guests", rest)
-    in_item = where == "orderItems" and rest
-    declared = ITEM.get(rest) if in_item else PLANS[holds].get(target)
-    return declared[1] if declared else None
 
 
 def put(holds: str, value: dict[str, Any], target: str, read: Any) -> None:
@@ -147,6 +173,10 @@ def put(holds: str, value: dict[str, Any], target: str, read: Any) -> None:
         _put_pair(value, rest, read)
     elif where == "ext" and rest:
         value.setdefault("ext", {})[rest] = read
+    elif holds == "guests" and target == FULL_NAME:
+        for name, part in zip(("firstName", "lastName"), split_full_name(str(read)), strict=True):
+            if part:
+                value.setdefault(name, part)
     elif holds == "events" and target == "data" and isinstance(read, dict):
         # What an export keeps of members that have no column of their own.
         value.update(read)
@@ -187,7 +217,7 @@ def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
     if faults:
         raise OperatorError(" ".join(faults))
     return ColumnMapping(
-        {column: _targets(targets) for column, targets in document.get("columns", {}).items()},
+        {column: targets_of(targets) for column, targets in document.get("columns", {}).items()},
         document.get("formats", {}),
         document.get("values", {}),
         document.get("types", {}),
@@ -197,104 +227,31 @@ def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
         document.get("header", 0),
         document.get("sheet", ""),
         document.get("guarded", False),
+        document.get("fallbacks", {}),
+        document.get("group", ""),
     )
 
 
-def mapping_faults(holds: str, document: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the values of a mapping, at most `MOST_FAULTS` sentences."""
-    return list(islice(_faults(holds, document), MOST_FAULTS))
-
-
-def _faults(holds: str, document: Mapping[str, Any]) -> Iterator[str]:
-    if document.get("entity", holds) != holds:
-        yield f"The mapping is for {document['entity']}, not for {holds}."
-    tables: dict[str, dict[str, Any]] = {}
-    for name in ("columns", "types", "constants", "formats", "values"):
-        table = document.get(name, {})
-        if not isinstance(table, dict):
-            yield f"{name} of a mapping must be a table."
-        tables[name] = table if isinstance(table, dict) else {}
-    for column, targets in tables["columns"].items():
-        if not isinstance(targets, str | list | tuple):
-            yield f"The target of {column} must be a field, or a list of fields."
-            continue
-        yield from _target_faults(holds, _targets(targets))
-    for column, kind in tables["types"].items():
-        if kind not in TYPES:
-            yield f"The type of {column} must be one of {', '.join(TYPES)}."
-    yield from _target_faults(holds, tables["constants"])
-    for column, form in tables["formats"].items():
-        if not isinstance(form, str):
-            yield f"The format of {column} must be text, such as %d.%m.%Y."
-    for column, words in tables["values"].items():
-        if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
-            yield f"The values of {column} must be a table of texts."
-    yield from _form_faults(document)
-
-
-def _form_faults(document: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with how the file is said to be written."""
-    delimiter, encoding = str(document.get("delimiter", "")), str(document.get("encoding", ""))
-    if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
-        yield "The delimiter must be one character, such as ; or a tab."
+def read_mapping(holds: str | None, text: str, name: str) -> tuple[str, ColumnMapping]:
+    """Read a mapping file; return what it is for, and it. Raises OperatorError."""
     try:
-        codecs.lookup(encoding or "utf-8")
-    except (LookupError, ValueError):
-        yield f"There is no encoding {encoding}: say utf-8, cp1252 …"
-    header = document.get("header", 0)
-    if isinstance(header, bool) or not isinstance(header, int) or not 0 <= header <= _MOST_HEADER:
-        yield f"header of a mapping must be the line of the header, at most {_MOST_HEADER}."
-    if not isinstance(document.get("sheet", ""), str):
-        yield "sheet of a mapping must be the name of a sheet."
-    if not isinstance(document.get("guarded", False), bool):
-        yield "guarded of a mapping must be true or false."
-
-
-def _targets(targets: str | Sequence[Any]) -> tuple[Any, ...]:
-    return (targets,) if isinstance(targets, str) else tuple(targets)
-
-
-def _target_faults(holds: str, targets: Iterable[Any]) -> Iterator[str]:
-    """A sentence for each target that no record of that kind has."""
-    for target in targets:
-        if not isinstance(target, str) or not is_target(holds, target):
-            near = _near(holds, str(target))
-            meant = f"; did you mean {near}?" if near else "."
-            yield f"{str(target)[:LONGEST_NAME]} is not a field of {holds}{meant}"
-
-
-def _near(holds: str, target: str) -> str | None:
-    """The field that a misspelt target may mean."""
-    where, dot, rest = target.partition(".")
-    plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[holds])
-    prefix = f"{where}." if plan is not PLANS[holds] else ""
-    names = [name for name in plan if is_target(holds, prefix + name)]
-    near = nearest(rest if prefix else target, names)
-    return None if near is None else prefix + near
-
-
-def is_target(holds: str, target: str) -> bool:
-    where, _, rest = target.partition(".")
-    if holds == "events":
-        return bool(target)
-    if where in ("identifiers", "extensions") and (rest or holds == "guests"):
-        return holds != "orders" or where == "extensions"
-    if holds == "orders" and where == "contact":
-        return not rest or is_target("guests", rest)
-    if holds == "orders" and where == "orderItems":
-        return not rest or rest in ITEM or rest.startswith("extensions.")
-    if target in ("consumers",):
-        return holds == "orders"
-    declared = PLANS[holds].get(target)
-    return declared is not None and declared[1] is not None
-
-
-def read_mapping(holds: str, text: str, name: str) -> ColumnMapping:
-    """A mapping file; raises OperatorError."""
-    try:
-        return mapping_of(holds, tomllib.loads(text, parse_float=Decimal))
+        document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise OperatorError(f"The mapping {name} is not valid TOML: {error}.") from error
+    entity = str(holds or document.get("entity"))
+    if entity not in PLANS:
+        raise OperatorError(f'The mapping {name} needs entity = "guests", "orders" or "events".')
+    return entity, mapping_of(entity, document)
+
+
+def named_like_targets(holds: str, columns: Iterable[str]) -> bool:
+    """Whether a table's columns are named as exports name them, so that `by_name` maps them."""
+    owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
+    names = list(columns)
+    marks = owned | {"identifiers", "extensions", "contact", "consumers", "orderItems"}
+    return all(name in owned or is_target(holds, name) for name in names) and (
+        holds == "events" or any("." in name or name in marks for name in names)
+    )
 
 
 def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
@@ -304,13 +261,23 @@ def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
     names = [column for column in columns if column and column not in owned]
     wrong = [name for name in names if not is_target(holds, name)]
     if wrong:
-        named = [(name, _near(holds, name)) for name in wrong[:5]]
+        named = [(name, near_target(holds, name)) for name in wrong[:5]]
         listed = ", ".join(f"{name} ({near}?)" if near else name for name, near in named)
         raise OperatorError(
             f"No field of {holds} is called {listed}: write a mapping with "
             f"--suggest, edit it, and import again."
         )
-    return ColumnMapping({name: (name,) for name in names})
+    return ColumnMapping({name: _own_targets(name, names) for name in names})
+
+
+def _own_targets(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """A column named like a target; an e-mail address identifies where no other column does."""
+    prefix = "contact." if name.startswith("contact.") else ""
+    if name != f"{prefix}email" or any(
+        each.startswith(f"{prefix}identifiers") or each == prefix.rstrip(".") for each in names
+    ):
+        return (name,)
+    return name, f"{prefix}identifiers.email"
 
 
 def number_in(column: str, cell: str) -> int | Decimal | None:

@@ -1,167 +1,253 @@
-"""A first mapping of a table's columns, by their names and some rows, for a person to edit."""
+"""Suggest the mapping of a table: what each column is, by its name and by sample rows."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
-from innkeeper.resources.kinds import Day, Instant
+from innkeeper.resources.guests import EXTENSION_NAMES, MAX_PAIRS, RESERVED
+from innkeeper.resources.kinds import Day, Instant, OneOf
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
-from innkeeper.wire.bulk.mapping import PLANS, Unfit, boolean_in, is_target, kind_of, number_in
-
-
-def suggested(holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """A mapping file to edit: what each column seems to be, by its name and some rows."""
-    parts = suggested_parts(holds, columns, rows)
-    return _toml(holds, parts["columns"], parts["formats"], parts["types"])
-
-
-def suggested_parts(
-    holds: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The same as the parts of a mapping: its tables `columns`, `formats` and `types`."""
-    samples = list(rows)
-    chosen: dict[str, str | list[str]] = {}
-    formats, types = dict[str, str](), dict[str, str]()
-    for column in columns:
-        if not column:
-            continue
-        texts = [str(row[column]) for row in samples if row.get(column) not in (None, "")]
-        targets = _guess(holds, column)
-        chosen[column] = targets[0] if len(targets) == 1 else targets
-        kind = kind_of(holds, targets[0])
-        if isinstance(kind, Instant | Day) and (form := _date_format(texts)):
-            formats[column] = form
-        if targets[0].startswith("extensions.") and (type_ := _type_of(texts)) != "text":
-            types[column] = type_
-    return {"columns": chosen, "formats": formats, "types": types}
-
-
-_ALIASES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("email", "emailaddress", "mail"), "email"),
-    **dict.fromkeys(("firstname", "givenname", "forename"), "firstName"),
-    **dict.fromkeys(("lastname", "surname", "familyname"), "lastName"),
-    **dict.fromkeys(("dob", "birthdate", "birthday", "dateofbirth"), "dateOfBirth"),
-    **dict.fromkeys(("phone", "mobile", "telephone", "phonenumber", "tel"), "phoneNumbers"),
-    **dict.fromkeys(("street", "address", "address1", "streetaddress", "address2"), "street"),
-    **dict.fromkeys(("city", "town"), "city"),
-    **dict.fromkeys(("state", "region", "province", "county"), "state"),
-    **dict.fromkeys(("zip", "zipcode", "postcode", "postalcode"), "postCode"),
-    **dict.fromkeys(("country", "countrycode"), "country"),
-    **dict.fromkeys(("gender", "sex"), "gender"),
-    **dict.fromkeys(("title", "salutation"), "title"),
-    **dict.fromkeys(("language", "lang"), "language"),
-    **dict.fromkeys(("created", "createdat", "signupdate", "firstseen"), "firstSeen"),
-    **dict.fromkeys(("lastseen", "lastlogin"), "lastSeen"),
-}
-_ORDER_ALIASES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("order", "orderid", "ordernumber", "orderno", "reference"), "referenceId"),
-    **dict.fromkeys(("date", "orderdate", "orderedat", "purchasedat"), "orderedAt"),
-    **dict.fromkeys(("total", "amount", "totalprice", "price"), "price"),
-    **dict.fromkeys(("currency", "currencycode"), "currencyCode"),
-    **dict.fromkeys(("pos", "store", "shop", "pointofsale"), "pointOfSale"),
-    **dict.fromkeys(("payment", "paymenttype", "paymentmethod"), "paymentType"),
-    **dict.fromkeys(("product", "productname", "item", "itemname"), "orderItems.name"),
-    **dict.fromkeys(("sku", "productid", "productcode"), "orderItems.productId"),
-    **dict.fromkeys(("qty", "quantity"), "orderItems.quantity"),
-}
-_IDS: Final = ("customerid", "customernumber", "customerno", "crmid", "memberid", "id", "clientid")
-_DATES: Final = (
-    *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d"),
-    *("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
+from innkeeper.wire.bulk import column_values as values
+from innkeeper.wire.bulk.column_names import (
+    BARE_IDS,
+    CUSTOMER_NUMBER,
+    named_targets,
+    pair_name,
+    words_of,
 )
+from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, mapping_of
+from innkeeper.wire.bulk.order_suggestion import complete_orders
+from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
+from innkeeper.wire.bulk.targets import FULL_NAME, is_of_item, is_single, kind_of
+
+_MOST_WRONG: Final = 0.5
+"""Largest share of sample cells that a field may refuse; above it a column is no such field."""
+_SURE: Final = 0.9
+"""Least share of sample cells that show a field whose name the column does not have."""
 
 
-def _guess(holds: str, column: str) -> list[str]:
-    if is_target(holds, column):
-        return [column]
-    word = folded(column)
-    own = _own_names(holds)
+def suggest(
+    holds: str,
+    columns: Iterable[str],
+    rows: Iterable[Mapping[str, Any]],
+    rules: IdentityRules | None = None,
+) -> Suggestion:
+    """Suggest a mapping of columns. `rules` are those by which the workspace recognises people."""
+    table = Table.of(columns, list(rows))
+    suggestion = Suggestion(holds)
+    if holds == "events":
+        suggestion.columns = {column: [column] for column in table.texts}
+        return suggestion
+    _choose_targets(suggestion, table)
     if holds == "orders":
-        guess = own.get(word) or _ORDER_ALIASES.get(word)
-        return [guess] if guess else [f"contact.{target}" for target in _guess("guests", column)]
-    target = _ALIASES.get(word) or own.get(word)
-    if target == "email":
-        # The field alone identifies nobody: identity rules look at identifiers.
-        return ["email", "identifiers.email"]
-    if target is None:
-        target = "identifiers.CRM" if word in _IDS else f"extensions.ext.{_camel(column)}"
-    return [target]
+        complete_orders(suggestion, table)
+    _identify(suggestion, rules)
+    for column in table.texts:
+        _cure(suggestion, column, table.texts[column])
+    _spread_pairs(suggestion)
+    return suggestion
 
 
-@cache
-def _own_names(holds: str) -> dict[str, str]:
-    """Fields by their folded names."""
-    return {folded(name): name for name in PLANS[holds] if is_target(holds, name)}
+def guess_entity(columns: Iterable[str]) -> str:
+    """Return what a table holds, by its columns: orders have a number and a date or an amount."""
+    names = list(columns)
+    if {"type", "browser_id"} <= {*names} or {"type", "requested_at"} <= {*names}:
+        return "events"
+    targets = {
+        target
+        for column in names
+        if folded(column) not in BARE_IDS
+        for target in named_targets("orders", column)[:1]
+    }
+    details = {"orderedAt", "price", "currencyCode", "status", "orderItems.productId"}
+    return "orders" if "referenceId" in targets and details & targets else "guests"
 
 
-def _camel(column: str) -> str:
-    words = "".join(c if c.isascii() and c.isalnum() else " " for c in column).split()
-    name = "".join(word[:1].upper() + word[1:] for word in words)
-    name = name.lstrip("0123456789") or "column"
-    return name[:1].lower() + name[1:]
+def _choose_targets(suggestion: Suggestion, table: Table) -> None:
+    """Give each column its target: certain names first, then names with another meaning left."""
+    holds, taken = suggestion.holds, set[str]()
+    candidates = {column: named_targets(holds, column) for column in table.texts}
+    for column, texts in table.texts.items():
+        by_content = _by_content(holds, texts)
+        if by_content and by_content not in candidates[column]:
+            candidates[column].append(by_content)
+    for column, texts in table.texts.items():
+        suggestion.columns[column] = []
+        for target in candidates[column]:
+            free = target not in taken or not is_single(holds, target)
+            if free and _agrees(holds, target, texts, table):
+                taken.add(target)
+                suggestion.columns[column] = [target]
+                break
+            if target.endswith("email") and values.share(texts, values.is_email) > 0.5:
+                # A second address of the same person.
+                suggestion.columns[column] = [f"{target}s"]
+                break
+    _choose_names(suggestion)
+    for column, targets in suggestion.columns.items():
+        if not targets:
+            suggestion.columns[column] = [_pair(suggestion, column)]
 
 
-def _date_format(texts: list[str]) -> str:
-    """How dates are written, unless it is ISO 8601 or cannot be told."""
-    for form in _DATES if texts else ():
-        if all(_is_date(text, form) for text in texts):
-            return "" if form == "%Y-%m-%d" else form
-    return ""
+def _by_content(holds: str, texts: Sequence[str]) -> str | None:
+    """Return the target that cells show, whatever their column is called."""
+    prefix = "contact." if holds == "orders" else ""
+    if values.share(texts, values.is_email) >= _SURE:
+        return f"{prefix}email"
+    if values.share(texts, values.is_phone) >= _SURE:
+        return f"{prefix}phoneNumbers"
+    return None
 
 
-def _is_date(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)
-    except ValueError:
-        return False
+def _agrees(holds: str, target: str, texts: Sequence[str], table: Table) -> bool:
+    """Whether cells may be what their column's name says."""
+    name = target.removeprefix("contact.")
+    if not texts:
+        return True
+    if name == "email":
+        return values.share(texts, values.is_email) > 0.5
+    if name == "title":
+        return values.share(texts, values.is_title) > 0.5
+    if holds == "orders" and name == FULL_NAME:
+        return values.share(texts, values.is_numbered) < 0.5
+    if name == "phoneNumbers":
+        return values.share(texts, lambda text: sum(map(str.isdigit, text)) > 4) > 0.5
     return True
 
 
-def _type_of(texts: list[str]) -> str:
-    readers: tuple[tuple[str, Callable[[str, str], Any]], ...] = (
-        ("boolean", boolean_in),
-        ("number", number_in),
+def _choose_names(suggestion: Suggestion) -> None:
+    """A column of names is whole names, or the part of them that no other column has."""
+    prefix = "contact." if suggestion.holds == "orders" else ""
+    column = suggestion.column_of(prefix + FULL_NAME)
+    if column is None:
+        return
+    has_first, has_last = (
+        suggestion.column_of(prefix + name) is not None for name in ("firstName", "lastName")
     )
-    for kind, read in readers:
-        try:
-            # NaN is no value, and no other type's either.
-            if any(value is not None for value in [read("", text) for text in texts]):
-                return kind
-        except Unfit:
-            continue
-    return "text"
+    if has_first or has_last:
+        rest = (
+            [] if has_first and has_last else [prefix + ("lastName" if has_first else "firstName")]
+        )
+        suggestion.columns[column] = rest
 
 
-def _toml(
-    holds: str,
-    columns: Mapping[str, str | list[str]],
-    formats: Mapping[str, str],
-    types: Mapping[str, str],
-) -> str:
-    lines = [
-        f"# Which column becomes which field of {holds}. Edit it, then import again.",
-        "# A column may fill several fields; a line left out is a column not imported.",
-        f"entity = {_text(holds)}",
-        "",
-        "[columns]",
+def _pair(suggestion: Suggestion, column: str) -> str:
+    """Return the target of a column that no field takes: a pair of a data extension."""
+    targets = chain.from_iterable(suggestion.columns.values())
+    taken = {target.rpartition(".")[2] for target in targets if "extensions." in target}
+    name = pair_name(column)
+    if name in RESERVED:
+        suggestion.notes.append(f"{column}: {name} is reserved, so its pair is {name}Value.")
+        name += "Value"
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}{number}"
+    return f"extensions.ext.{unique}"
+
+
+def _cure(suggestion: Suggestion, column: str, texts: Sequence[str]) -> None:
+    """Try a column's targets on its sample cells, and change what they refuse."""
+    targets = suggestion.columns[column]
+    if not targets:
+        return
+    kind = kind_of(suggestion.holds, targets[0])
+    if isinstance(kind, Instant | Day) and (form := values.date_format(texts)):
+        suggestion.formats[column] = form
+    words = words_of(targets[0].rpartition(".")[2])
+    if words and (replaced := _replaced_words(words, texts, closed=isinstance(kind, OneOf))):
+        suggestion.values[column] = replaced
+    if targets[0].rpartition(".")[0].endswith("extensions.ext"):
+        if (type_ := values.type_of(texts)) != "text":
+            suggestion.types[column] = type_
+        return
+    mapping = _column_mapping(suggestion, column)
+    wrong = [text for text in texts if not _is_accepted(mapping, suggestion.holds, column, text)]
+    if len(wrong) > _MOST_WRONG * len(texts):
+        for table in (suggestion.formats, suggestion.values):
+            table.pop(column, None)
+        inner = "orderItems." if is_of_item(targets[0]) else ""
+        suggestion.columns[column] = [inner + _pair(suggestion, column)]
+        suggestion.notes.append(
+            f"{column}: {len(wrong)} of {len(texts)} sample cells are no {targets[0]}, "
+            f"so it becomes a data extension."
+        )
+        if (type_ := values.type_of(texts)) != "text":
+            suggestion.types[column] = type_
+    elif wrong:
+        suggestion.notes.append(
+            f"{column}: {len(wrong)} of {len(texts)} sample cells are no {targets[0]}; "
+            "their rows will be refused."
+        )
+
+
+def _replaced_words(
+    words: Mapping[str, str], texts: Sequence[str], *, closed: bool
+) -> dict[str, str]:
+    """Return word -> value for the cells' words, if all are known or the field is `closed`."""
+    spoken = dict.fromkeys(text.strip().lower() for text in texts)
+    replaced = {text: words[folded(text)] for text in spoken if folded(text) in words}
+    if not closed and len(replaced) < len(spoken):
+        return {}
+    return {text: value for text, value in replaced.items() if text != value}
+
+
+def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
+    """Return the part of a suggested mapping that reads one column."""
+    tables = {
+        name: {column: table[column]} if column in table else {}
+        for name, table in suggestion.document().items()
+        if name in ("columns", "formats", "values", "types")
+    }
+    return mapping_of(suggestion.holds, tables)
+
+
+def _is_accepted(mapping: ColumnMapping, holds: str, column: str, text: str) -> bool:
+    """Whether the targets of a column accept a cell."""
+    try:
+        return all(
+            values.fits(kind_of(holds, target), value)
+            for target, value in mapping.cells(holds, {column: text})
+        )
+    except Unfit:
+        return False
+
+
+def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:
+    """Let columns identify people where the workspace's rules look."""
+    prefix = "contact." if suggestion.holds == "orders" else ""
+    conditions = [each for rule in rules.rules for each in rule.conditions] if rules else []
+    providers = list(dict.fromkeys(each.provider for each in conditions if each.provider))
+    of_emails = [each for each in providers if folded(each) in ("email", "emailaddress", "mail")]
+    if not conditions:
+        # Without rules people are recognised by all of their identifiers.
+        of_emails = ["email"]
+    others = [each for each in providers if each not in of_emails]
+    for targets in suggestion.columns.values():
+        if targets[:1] in ([f"{prefix}email"], [f"{prefix}emails"]):
+            targets += [f"{prefix}identifiers.{provider}" for provider in of_emails]
+        elif CUSTOMER_NUMBER in targets:
+            provider = others[0] if len(others) == 1 else "CRM"
+            targets[:] = [f"{prefix}identifiers.{provider}"]
+
+
+def _spread_pairs(suggestion: Suggestion) -> None:
+    """Spread more pairs than one data extension takes over several; leave the rest out."""
+    names = EXTENSION_NAMES if suggestion.holds == "guests" else EXTENSION_NAMES[:1]
+    pairs = [
+        column
+        for column, targets in suggestion.columns.items()
+        if targets[:1] and targets[0].startswith("extensions.ext.")
     ]
-    for column, targets in columns.items():
-        single = targets if isinstance(targets, str) else None
-        text = _text(single) if single else "[" + ", ".join(map(_text, targets)) + "]"
-        lines.append(f"{_text(column)} = {text}")
-    lines += ["", "# How dates are written, where it is not ISO 8601.", "[formats]"]
-    lines += [f"{_text(column)} = {_text(form)}" for column, form in formats.items()]
-    lines += ["", "# number or boolean, for columns that become data extensions.", "[types]"]
-    lines += [f"{_text(column)} = {_text(kind)}" for column, kind in types.items()]
-    lines += ["", '# Words to take instead of others, e.g. "Sex" = { M = "male", F = "female" }.']
-    lines += ["[values]", ""]
-    lines += ['# The same for every record, e.g. pointOfSale = "default".', "[constants]"]
-    return "\n".join(lines) + "\n"
-
-
-def _text(text: str) -> str:
-    escaped = "".join(
-        f"\\u{ord(c):04x}" if c in '"\\' or ord(c) < 0x20 or ord(c) == 0x7F else c for c in text
-    )
-    return f'"{escaped}"'
+    left = pairs[MAX_PAIRS * len(names) :]
+    for number, column in enumerate(pairs[: MAX_PAIRS * len(names)]):
+        name = suggestion.columns[column][0].removeprefix("extensions.ext.")
+        suggestion.columns[column] = [f"extensions.{names[number // MAX_PAIRS]}.{name}"]
+    for column in left:
+        del suggestion.columns[column]
+    if left:
+        suggestion.notes.append(
+            f"{len(left)} columns are not imported, since data extensions take "
+            f"{MAX_PAIRS * len(names)} pairs: {', '.join(left)}."
+        )

@@ -1,0 +1,154 @@
+"""Mappings of `innkeeper import`: read beside a file, or suggested from its columns."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from innkeeper.errors import OperatorError
+from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
+
+if TYPE_CHECKING:
+    from innkeeper.store.work import Work
+    from innkeeper.wire.bulk.batch_files import Layout
+    from innkeeper.wire.bulk.sample import TableSample
+    from innkeeper.wire.bulk.suggested_mapping import Suggestion
+
+STDIN: Final = "-"
+_SHOWN: Final = 40
+"""Most columns that a command lists."""
+_TABLES: Final = ("csv", "parquet", "spreadsheet")
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """The options of a command that say how its files are read."""
+
+    what: str | None
+    """guests, orders or events; None to see it from the columns."""
+    form: str | None
+    sheet: str
+    mapping: Path | None
+    quiet: bool
+
+    def path_for(self, name: str) -> Path:
+        """Return where the mapping of a file is, or would be written."""
+        own = "stdin" if name == STDIN else name
+        return self.mapping or Path(own + MAPPING_SUFFIX)
+
+    def stored(self, name: str) -> "tuple[str | None, Layout]":
+        """Return what a file holds, and its layout by its name and the mapping beside it."""
+        from innkeeper.wire.bulk.batch_files import Layout, guessed_format
+        from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
+
+        guessed, compressed = guessed_format(name)
+        what, mapping, path = self.what, None, self.path_for(name)
+        if self.mapping is not None or (name != STDIN and path.is_file()):
+            try:
+                text = path.read_text(encoding="utf-8")
+            except OSError as error:
+                raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
+            what, mapping = read_mapping(self.what, text, str(path))
+        if self.sheet:
+            mapping = replace(mapping or ColumnMapping({}), sheet=self.sheet)
+        return what, Layout(what or "", self.form or guessed or "csv", compressed, mapping)
+
+
+async def prepared_layout(work: "Work", options: MappingOptions, name: str, path: Path) -> "Layout":
+    """Read a file to its end; return its layout, with a suggested mapping if it has none.
+
+    Raises `Unreadable`, and OperatorError, also if a suggestion leaves something open: then it is
+    written beside the file.
+    """
+    from innkeeper.wire.bulk.mapping import named_like_targets
+    from innkeeper.wire.bulk.sample import read_sample
+
+    what, layout = options.stored(name)
+    layout = layout.prepared(path)
+    for note in layout.form.notes if layout.form else ():
+        print(f"innkeeper: {name}: {note}", file=sys.stderr)
+    if layout.mapping is not None and layout.mapping.columns:
+        return layout
+    if layout.form is None or layout.form.format not in _TABLES:
+        if what is None:
+            raise OperatorError(f"Say what {name} holds: innkeeper import guests {name}.")
+        return layout
+    sample = read_sample(layout, path)
+    if what is not None and named_like_targets(what, sample.columns):
+        return layout
+    return await _suggested_layout(work, options, name, layout, sample)
+
+
+async def _suggest(work: "Work", what: str | None, sample: "TableSample") -> "Suggestion":
+    from innkeeper.actions.identity import rulebook
+    from innkeeper.wire.bulk.suggestion import guess_entity, suggest
+
+    holds = what or guess_entity(sample.columns)
+    return suggest(holds, sample.columns, sample.rows, await rulebook.current(work))
+
+
+async def _suggested_layout(
+    work: "Work", options: MappingOptions, name: str, layout: "Layout", sample: "TableSample"
+) -> "Layout":
+    """Return the layout of a suggested mapping; raises OperatorError if it asks something."""
+    from innkeeper.actions.identity import rulebook
+    from innkeeper.wire.bulk.mapping import mapping_of
+    from innkeeper.wire.bulk.trial import try_mapping
+
+    suggestion = await _suggest(work, options.what, sample)
+    holds, path = suggestion.holds, options.path_for(name)
+    if suggestion.undecided:
+        path.write_text(suggestion.mapping_file(), encoding="utf-8")
+        questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
+        raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
+    mapping = replace(mapping_of(holds, suggestion.document()), sheet=options.sheet)
+    rules = await rulebook.current(work)
+    trial = try_mapping(holds, mapping, sample.rows, sample.lines, rules)
+    if trial.records and trial.failed + trial.unidentified >= trial.records:
+        path.write_text(suggestion.mapping_file(), encoding="utf-8")
+        reasons = "; ".join(trial.refused) or trial.sentence()
+        raise OperatorError(f"No row of {name} can be imported: {reasons} Edit {path}.")
+    if not options.quiet:
+        _show(name, suggestion)
+        print(trial.sentence(), file=sys.stderr)
+    return replace(layout, holds=holds, mapping=mapping)
+
+
+def _show(name: str, suggestion: "Suggestion") -> None:
+    """Print which column becomes what, before an import that nobody wrote a mapping for."""
+    print(f"{name} holds {suggestion.holds}. Its columns become:", file=sys.stderr)
+    width = min(30, max(map(len, suggestion.columns), default=0))
+    for column, targets in list(suggestion.columns.items())[:_SHOWN]:
+        print(f"  {column:<{width}}  {', '.join(targets) or 'not imported'}", file=sys.stderr)
+    if len(suggestion.columns) > _SHOWN:
+        print(f"  and {len(suggestion.columns) - _SHOWN} more", file=sys.stderr)
+    for target, constant in suggestion.constants.items():
+        print(f"  {target} is {constant} where the file has none", file=sys.stderr)
+    for note in suggestion.notes:
+        print(f"  {note}", file=sys.stderr)
+
+
+async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> None:
+    """Write a suggested mapping beside a file."""
+    from innkeeper.store.readers import Unreadable
+    from innkeeper.wire.bulk.sample import read_sample
+
+    if name == STDIN:
+        raise OperatorError("--suggest needs a file, not standard input.")
+    path = options.path_for(name)
+    if path.exists():
+        raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
+    try:
+        layout = options.stored(name)[1].prepared(Path(name))
+        sample = read_sample(layout, Path(name))
+    except Unreadable as error:
+        raise OperatorError(f"{name} cannot be read: {error}.") from error
+    except OSError as error:
+        raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
+    suggestion = await _suggest(work, options.what, sample)
+    path.write_text(suggestion.mapping_file(), encoding="utf-8")
+    print(f"{path}: edit it, then import {name} again.")
+
+
+SuggestionWriter = Callable[["Work", MappingOptions, str], Awaitable[None]]

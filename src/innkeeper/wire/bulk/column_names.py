@@ -1,0 +1,109 @@
+"""Fields that a column's name means, in six languages; the names are in `columns.toml`."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from innkeeper.resources.codes import CURRENCIES
+from innkeeper.rules.normalize import folded
+from innkeeper.wire.bulk.targets import PLANS, is_target
+
+CUSTOMER_NUMBER: Final = "customerNumber"
+"""Stands for an identifier of the person in the system that the file comes from."""
+BARE_IDS: Final = frozenset(("id", "recordid", "externalid"))
+"""Names that mean the person in a list of persons, and the order in a list of orders."""
+_TABLES: Final = {"guests": ("guests",), "orders": ("orders", "items", "guests")}
+_PREFIXES: Final = {"items": "orderItems."}
+_IN_BRACKETS: Final = re.compile(r"\(([^()]{0,40})\)")
+_WORDS: Final = re.compile(r"[^\W_]+")
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    text = files("innkeeper.wire.bulk").joinpath("columns.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def _names(table: str) -> Mapping[str, str]:
+    """Folded name of a column -> field."""
+    names = {
+        folded(name): field for field, several in _document()[table].items() for name in several
+    }
+    own = {folded(name): name for name in PLANS.get(table, ()) if is_target(table, name)}
+    return {**own, **names}
+
+
+@cache
+def _qualifiers() -> tuple[str, ...]:
+    return tuple(sorted({folded(word) for word in _document()["qualifiers"]}, key=len)[::-1])
+
+
+@cache
+def words_of(field: str) -> Mapping[str, str]:
+    """Folded word in a cell -> value of a field that accepts only certain values."""
+    table: Mapping[str, list[str]] = _document()["values"].get(field, {})
+    return {folded(word): value for value, several in table.items() for word in several}
+
+
+def named_targets(holds: str, column: str) -> list[str]:
+    """Return the targets that a column's name means, the likeliest first.
+
+    Orders have targets of their own, of their items and of their contact. `customerNumber` stands
+    for an identifier.
+    """
+    meanings = dict[str, None]()
+    if is_target(holds, column) and "." in column:
+        meanings[column] = None
+    spellings = _spellings(column)
+    for stripped in (False, True):
+        for table in _TABLES[holds]:
+            for word in spellings:
+                for field in _fields(table, word, stripped=stripped):
+                    is_order = holds == "orders" and word in BARE_IDS and field == CUSTOMER_NUMBER
+                    meanings["referenceId" if is_order else _target(holds, table, field)] = None
+    if is_target(holds, column):
+        meanings[column] = None
+    return list(meanings)
+
+
+def _fields(table: str, word: str, *, stripped: bool) -> list[str]:
+    """Return the fields that a folded name means, as it is or without a qualifier."""
+    names = _names(table)
+    if not stripped:
+        return [names[word]] if word in names else []
+    if table == "orders":
+        return []
+    shorter = [word.removeprefix(each) for each in _qualifiers() if word.startswith(each)]
+    shorter += [word.removesuffix(each) for each in _qualifiers() if word.endswith(each)]
+    return [names[each] for each in shorter if each in names]
+
+
+def _target(holds: str, table: str, field: str) -> str:
+    if holds == "orders" and table == "guests":
+        return field if field == CUSTOMER_NUMBER else f"contact.{field}"
+    return _PREFIXES.get(table, "") + field
+
+
+def _spellings(column: str) -> list[str]:
+    """Return a column's name folded: as it is, then without currency and brackets."""
+    bare = _IN_BRACKETS.sub(" ", column)
+    words = [word for word in _WORDS.findall(bare) if word not in CURRENCIES]
+    return list(dict.fromkeys(filter(None, (folded(column), folded(" ".join(words))))))
+
+
+def currency_in(column: str) -> str | None:
+    """Return the currency that a column's name contains: `Total (EUR)`."""
+    codes = [word for word in _WORDS.findall(column) if word in CURRENCIES]
+    return codes[0] if len(codes) == 1 and column.strip() != codes[0] else None
+
+
+def pair_name(column: str) -> str:
+    """Return a column's name as the name of a pair in a data extension, in camel case."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in column).split()
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    name = name.lstrip("0123456789") or "column"
+    return name[:1].lower() + name[1:]

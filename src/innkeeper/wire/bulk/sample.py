@@ -1,0 +1,49 @@
+"""A sample of a table: its columns, its first rows, and rows from all over it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from innkeeper.wire.bulk.batch_files import Layout
+
+FIRST_ROWS: Final = 200
+OTHER_ROWS: Final = 800
+"""Rows of a sample from the part of a table after its first rows."""
+MOST_ROWS: Final = 200_000
+"""Rows that a sample is taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSample:
+    """Columns of a table and some of its rows, with their line numbers."""
+
+    columns: list[str]
+    rows: list[dict[str, Any]]
+    lines: list[int] = field(default_factory=list)
+
+
+def read_sample(layout: Layout, path: Path) -> TableSample:
+    """Read a sample of a table by its layout, which is prepared; raises `Unreadable`."""
+    with layout.opened(path) as source:
+        columns = layout.columns(source)
+    with layout.opened(path) as source:
+        numbered = _sample(layout.rows(source))
+    return TableSample(columns, [row for _, row in numbered], [number for number, _ in numbered])
+
+
+def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the first rows, then others that are equally likely each. The same for one file."""
+    first, others = list[tuple[int, dict[str, Any]]](), list[tuple[int, dict[str, Any]]]()
+    random = Random(0)  # noqa: S311 - a sample, no secret
+    for number, row in enumerate(rows, 1):
+        if number <= FIRST_ROWS:
+            first.append(row)
+        elif len(others) < OTHER_ROWS:
+            others.append(row)
+        elif (position := random.randrange(number - FIRST_ROWS)) < OTHER_ROWS:
+            others[position] = row
+        if number == MOST_ROWS:
+            break
+    return first + sorted(others, key=lambda one: one[0])

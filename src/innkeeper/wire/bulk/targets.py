@@ -1,0 +1,68 @@
+"""Targets of a mapping: the fields of records, and those of the persons and items of orders."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from innkeeper.resources.kinds import Kind, ListOf
+from innkeeper.rules.members import nearest
+from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, PERSON, Plan
+
+PLANS: Final[Mapping[str, Plan]] = {
+    "guests": OWN_GUEST,
+    "orders": ORDER,
+    "events": {},
+}
+FULL_NAME: Final = "fullName"
+"""Target of a column with whole names; it fills firstName and lastName."""
+_OWN_TARGETS: Final = {FULL_NAME: "guests", "consumers": "orders"}
+"""Target that is no field -> what it is for."""
+
+
+def is_of_item(target: str) -> bool:
+    """Whether a target is a member of an order's item."""
+    return target.startswith("orderItems.")
+
+
+def kind_of(holds: str, target: str) -> Kind | None:
+    """What values a target takes, where it is a field."""
+    where, _, rest = target.partition(".")
+    if where in ("contact", "consumers") and rest:
+        in_person = PERSON.get(rest)
+        return in_person[1] if in_person else None
+    in_item = where == "orderItems" and rest
+    declared = ITEM.get(rest) if in_item else PLANS[holds].get(target)
+    return declared[1] if declared else None
+
+
+def is_single(holds: str, target: str) -> bool:
+    """Whether a target holds one value, so that a second column would replace the first's."""
+    name = target.removeprefix("contact.")
+    if name.startswith("identifiers.") or target in ("data", "ext"):
+        return False
+    return not isinstance(kind_of(holds, target), ListOf)
+
+
+def near_target(holds: str, target: str) -> str | None:
+    """The field that a misspelt target may mean."""
+    where, dot, rest = target.partition(".")
+    plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[holds])
+    prefix = f"{where}." if plan is not PLANS[holds] else ""
+    names = [name for name in plan if is_target(holds, prefix + name)]
+    near = nearest(rest if prefix else target, names)
+    return None if near is None else prefix + near
+
+
+def is_target(holds: str, target: str) -> bool:
+    where, _, rest = target.partition(".")
+    if holds == "events":
+        return bool(target)
+    if where in ("identifiers", "extensions") and (rest or holds == "guests"):
+        return holds != "orders" or where == "extensions"
+    if holds == "orders" and where == "contact":
+        return not rest or is_target("guests", rest)
+    if holds == "orders" and where == "orderItems":
+        return not rest or rest in ITEM or rest.startswith("extensions.")
+    if target in _OWN_TARGETS:
+        return holds == _OWN_TARGETS[target]
+    declared = PLANS[holds].get(target)
+    return declared is not None and declared[1] is not None

@@ -1,0 +1,84 @@
+"""Try a mapping on sample rows: which records it makes, what is refused, who is recognised."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from innkeeper.resources.base import Record
+from innkeeper.rules.batch import BatchRecord, GuestWrite, OrderWrite, RecordError
+from innkeeper.rules.identity_rules import IdentityRules, rule_keys
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.mapping import ColumnMapping
+
+
+@dataclass(slots=True)
+class Trial:
+    """Outcome of a mapping on sample rows."""
+
+    records: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Reason -> records."""
+    examples: dict[str, int] = field(default_factory=dict)
+    """Reason -> line of the first such record."""
+    recognised: Counter[str] = field(default_factory=Counter)
+    """Identity rule -> records that have a value for it."""
+    unidentified: int = 0
+    """Records that no rule applies to; an import refuses them."""
+
+    @property
+    def failed(self) -> int:
+        return sum(self.refused.values())
+
+    def sentence(self) -> str:
+        """Return by what records are recognised, and how many by nothing."""
+        by = ", ".join(f"{name} ({count})" for name, count in self.recognised.most_common())
+        text = f"Of {self.records} sample records"
+        text += f", recognised by {by}" if by else ", none is recognised"
+        if self.unidentified:
+            text += f"; {self.unidentified} have nothing that an identity rule uses"
+        return text + "."
+
+
+def try_mapping(
+    holds: str,
+    mapping: ColumnMapping,
+    rows: Sequence[Mapping[str, Any]],
+    lines: Sequence[int],
+    rules: IdentityRules,
+) -> Trial:
+    """Read sample rows as an import does, without writing."""
+    trial = Trial()
+    numbered = zip(lines, rows, strict=True)
+    records = Layout(holds, "csv", False, mapping).records(numbered, mapping)
+    for record in (each for chunk in records for each in chunk.items):
+        trial.records += 1
+        if isinstance(record.what, RecordError):
+            for reason in record.what.errors or (record.what.message,):
+                trial.refused[reason] += 1
+                trial.examples.setdefault(reason, record.line)
+            continue
+        person = _person(record)
+        if person is not None:
+            _count_rules(trial, person, rules)
+    return trial
+
+
+def _person(record: BatchRecord) -> Record | None:
+    if isinstance(record.what, GuestWrite):
+        return record.what.changes
+    return record.what.contact.changes if isinstance(record.what, OrderWrite) else None
+
+
+def _count_rules(trial: Trial, person: Record, rules: IdentityRules) -> None:
+    matching = [
+        rule.name
+        for rule in rules.rules
+        if any(True for _ in rule_keys(person, rule, rules.region, None))
+    ]
+    if not rules.rules and person.get("identifiers"):
+        matching = ["identifiers"]
+    if matching:
+        trial.recognised[matching[0]] += 1
+    else:
+        trial.unidentified += 1
