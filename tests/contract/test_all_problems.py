@@ -45,7 +45,7 @@ EXPORT = {
     "destination": {"type": "FOLDER"},
 }
 OF_EXPORT = [
-    *("definitionType", "segment", "format", "columns[1]", "schedule", "destination"),
+    *("definitionType", "segment", "format", "columns[1]", "schedule", "destination.url"),
     *(f"filter.{name}" for name in OF_DEFINITION),
 ]
 MAPPING = {"columns": {"A": "nope", "B": 1}, "types": {"A": "x"}, "encoding": "x", "colum": {}}

@@ -60,7 +60,7 @@ def test_every_problem_is_named_at_once_at_every_level() -> None:
     assert basket is None
     assert [problem.message for problem in problems] == [
         "guestRef: not a valid value",
-        "lines[0].label: not a valid value",
+        "lines[0].label: size must be between 1 and 5",
         "lines[0].amounts[0]: must be greater than or equal to 1",
         "lines[0].amounts[2]: must be an integer",
         "lines[1].label: may not be null.",

@@ -1,13 +1,22 @@
-"""JSON schemas of what callers define: segments, traits, exports, identity rules, mappings.
+"""What callers define: segments, traits, audience exports, mappings.
 
-Each schema lists the allowed members. The OpenAPI description contains it, and `rules/members.py`
-rejects other members. Which values are allowed is checked by the readers in `rules/`.
+Segment definitions, traits and mappings have parsers of their own (`rules/segment_reading.py`,
+`rules/traits.py`, `wire/bulk/mapping.py`). Here are their schemas, which list the allowed members:
+`rules/members.py` rejects others.
 """
 
-from typing import Final
+from typing import Annotated, Any, Final
 
-from innkeeper.resources.exports import DELTA, FULL_SYNC
-from innkeeper.resources.kinds import Schema
+from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC, MOST_COLUMNS
+from innkeeper.resources.kinds import ListOf, Pattern, Schema, Text
+from innkeeper.resources.payloads import (
+    Absent,
+    Described,
+    NotBlank,
+    Payload,
+    Url,
+    one_of,
+)
 
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
@@ -78,22 +87,6 @@ SEGMENT_DEFINITION: Final = _closed(
     retired=_described(_FLAG, "Whether guests that were merged into another count as well."),
     sql=_described(_TEXT, "A SELECT statement instead of groups."),
 )
-_FRIENDLY_ID: Final[Schema] = {**_TEXT, "pattern": "^[a-z0-9_]{1,128}$"}
-_WEBHOOK: Final[Schema] = {"anyOf": [{**_TEXT, "format": "uri"}, {"type": "null"}]}
-SEGMENT: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "name": {**_TEXT, "minLength": 1, "maxLength": 128},
-        "friendlyId": _FRIENDLY_ID,
-        "tags": _TEXTS,
-        "webhook": _WEBHOOK,
-        "definition": SEGMENT_DEFINITION,
-    },
-}
-SEGMENT_CHANGE: Final[Schema] = {
-    "type": "object",
-    "properties": {**SEGMENT["properties"], "archived": _FLAG},
-}
 TRAIT: Final = _closed(
     "TraitDefinition",
     entity=_ENTITY,
@@ -104,36 +97,6 @@ TRAIT: Final = _closed(
     field=_TEXT,
     currency=_TEXT,
 )
-DESTINATION: Final = _closed(
-    "ExportDestination", type=_described(_TEXT, "FOLDER or WEBHOOK."), url=_TEXT
-)
-_ABSENT: Final[Schema] = {"type": "null"}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, _ABSENT]}
-
-
-EXPORT: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "name": _TEXT,
-        "friendlyId": _FRIENDLY_ID,
-        "segment": _described(_TEXT, "Ref or friendly id of a segment."),
-        "definitionType": {**_TEXT, "enum": [FULL_SYNC, DELTA]},
-        "format": {**_TEXT, "enum": ["CSV", "JSON", "NDJSON", "PARQUET"]},
-        "columns": _or_null(_TEXTS),
-        "template": _or_null({"type": "object", "additionalProperties": True}),
-        "delimiter": {**_TEXT, "enum": [",", "|"]},
-        "header": _FLAG,
-        "quote": _FLAG,
-        "guarded": _described(_FLAG, "CSV: mark texts that look like formulas."),
-        "filter": _or_null(SEGMENT_DEFINITION),
-        "schedule": _or_null(_described(_TEXT, "DAILY, WEEKLY or a cron line, UTC.")),
-        "destination": _or_null(DESTINATION),
-        "webhook": _WEBHOOK,
-    },
-}
 MAPPING: Final = _closed(
     "ImportMapping",
     entity=_TEXT,
@@ -171,8 +134,67 @@ MAPPING: Final = _closed(
     guarded=_described(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
 """A mapping from the columns of a file to the fields of records."""
-IDENTITY_RULES: Final = _closed(
-    "IdentityRules",
-    rules=_list_of(_closed("IdentityRule", identityRule=_TEXT, providers=_TEXTS, fields=_TEXTS)),
-)
-"""Identity rules in the order in which they are tried."""
+
+LONGEST_NAME: Final = 128
+MOST_TAGS: Final = 50
+_Name = Annotated[str, NotBlank(LONGEST_NAME)]
+_FriendlyId = Annotated[
+    str, Pattern("[a-z0-9_]{1,128}", "must be lower-case letters, digits and underscores")
+]
+_Webhook = Annotated[str, Url()]
+_Definition = Annotated[Any, Described(SEGMENT_DEFINITION)]
+
+
+class _SegmentMembers(Payload):
+    friendly_id: _FriendlyId | Absent | None
+    tags: Annotated[list[str] | Absent | None, ListOf(Text(), MOST_TAGS)]
+    webhook: _Webhook | Absent | None
+
+
+class CreateSegmentRequest(_SegmentMembers):
+    """A segment."""
+
+    name: _Name
+    definition: _Definition
+
+
+class ChangeSegmentRequest(_SegmentMembers):
+    """What a caller may change of a segment; null clears a webhook."""
+
+    name: _Name | Absent
+    definition: _Definition | Absent
+    archived: bool | Absent
+
+
+class ExportDestination(Payload):
+    """Where an export's files go besides the API."""
+
+    type: Annotated[str, one_of("FOLDER", "WEBHOOK")]
+    url: Annotated[str, NotBlank()]
+
+
+class ChangeExportRequest(Payload):
+    """What a caller may change of an audience export; null clears a setting."""
+
+    name: _Name | Absent
+    friendly_id: _FriendlyId | Absent | None
+    segment: Annotated[str | Absent | None, "Ref or friendly id of a segment."]
+    definition_type: Annotated[str | Absent, one_of(FULL_SYNC, DELTA, any_case=True)]
+    format: Annotated[str | Absent, one_of(*FORMATS, any_case=True)]
+    columns: Annotated[list[str] | Absent | None, ListOf(Text(), MOST_COLUMNS)]
+    template: dict[str, Any] | Absent | None
+    delimiter: Annotated[str | Absent | None, one_of(*DELIMITERS)]
+    header: bool | Absent | None
+    quote: bool | Absent | None
+    guarded: Annotated[bool | Absent | None, "CSV: mark texts that look like formulas."]
+    filter: _Definition | Absent | None
+    schedule: Annotated[str | Absent | None, "DAILY, WEEKLY or a cron line, UTC."]
+    destination: ExportDestination | Absent | None
+    webhook: _Webhook | Absent | None
+
+
+class CreateExportRequest(ChangeExportRequest):
+    """An audience export."""
+
+    name: _Name
+    segment: Annotated[str, "Ref or friendly id of a segment."]

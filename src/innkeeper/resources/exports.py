@@ -9,6 +9,7 @@ PARQUET: Final = "PARQUET"
 FORMATS: Final = (CSV, JSON, NDJSON, PARQUET)
 """JSON holds each guest as a string, `{"data": "…"}`, like the vendor's files (rest-v2.1.md 10)."""
 DELIMITERS: Final = (",", "|")
+MOST_COLUMNS: Final = 200
 MOST_ROWS: Final = 500_000
 """Most records of one file; more are split into several (2.2)."""
 

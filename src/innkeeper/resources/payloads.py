@@ -61,7 +61,8 @@ class NotBlank(Text):
     def read(self, value: Any) -> str:
         text = super().read(value)
         if not text.strip():
-            raise ValueRefused(NOT_VALID)
+            limits = f"size must be between 1 and {self.longest}"
+            raise ValueRefused(limits if self.longest else NOT_VALID)
         return text
 
     def schema(self) -> Schema:
@@ -78,6 +79,14 @@ class Label(NotBlank):
         if not text.isprintable():
             raise ValueRefused(NOT_VALID)
         return text
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """A URL; whether it can be called is not checked."""
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uri"}
 
 
 @dataclass(frozen=True)
@@ -175,9 +184,9 @@ def _title_of(payload: type[Payload]) -> Schema:
     return {} if is_inline else {"title": own.__name__}
 
 
-def one_of(*words: str) -> OneOf:
+def one_of(*words: str, any_case: bool = False) -> OneOf:
     """Return the kind of one of a few words, which its problem lists."""
-    return OneOf(words, reason=f"value must be one of {','.join(words)}")
+    return OneOf(words, any_case, reason=f"value must be one of {','.join(words)}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ import msgspec
 
 from innkeeper.errors import Problem, Unknown
 from innkeeper.resources.kinds import Kind, Schema, Text, Whole
-from innkeeper.resources.payloads import Member, Payload, PayloadOf, kind_of, members_of
+from innkeeper.resources.payloads import (
+    Described,
+    Member,
+    Payload,
+    PayloadOf,
+    kind_of,
+    members_of,
+    read_members,
+)
 from innkeeper.resources.values import ValueRefused, ref_in, storable
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.versions import Expected
@@ -64,6 +72,11 @@ class EndpointRequest:
         """Whether the caller may see and ask for what names or locates a person."""
         return Scope.PERSONAL_DATA in self.scopes
 
+    def read_members(self, payload: type[Payload]) -> tuple[dict[str, Any], list[Problem]]:
+        """Return the values of the body that are right, by attribute, and every problem so far."""
+        problems = [*self.problems]
+        return read_members(payload, self.body or {}, problems), problems
+
     def refs(self) -> dict[str, Any]:
         """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""
         return {name: _parameter(name, text) for name, text in self.path.items()}
@@ -104,11 +117,11 @@ class Endpoint:
     """What may take long and needs no connection: it is done before one is taken."""
     parameters: type[Payload] | None = None
     """The query parameters; None takes none."""
-    request: type[Payload] | None = None
+    request: type[Payload] | Described | None = None
     """The body; None takes none, whatever a client sends."""
     raises_later: bool = False
-    """Whether its action raises the problems of the body, with those that only the database knows:
-    `EndpointRequest.payload` has the values that are right, by attribute."""
+    """Whether its function reads the body itself (`EndpointRequest.read_members`), to raise all
+    problems together with those that only the database knows."""
     response: Any = None
     """Type of the response: a payload, or a list of some; None for 204."""
     response_schema: Schema | None = None
@@ -141,7 +154,11 @@ class Endpoint:
     @cached_property
     def body(self) -> Schema | None:
         """The schema of the body."""
-        return self.old_body if self.request is None else PayloadOf(self.request).schema()
+        if self.request is None:
+            return self.old_body
+        if isinstance(self.request, Described):
+            return self.request.schema()
+        return PayloadOf(self.request).schema()
 
     @cached_property
     def query(self) -> Mapping[str, Member]:

@@ -12,7 +12,7 @@ import msgspec
 from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Whole
+from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Text, Whole
 from innkeeper.resources.payloads import (
     ABSENT,
     MOST_PROBLEMS,
@@ -21,12 +21,13 @@ from innkeeper.resources.payloads import (
     MapOf,
     Payload,
     PayloadOf,
+    Url,
     decode,
     members_of,
-    read_members,
 )
-from innkeeper.resources.values import iso
+from innkeeper.resources.values import ValueRefused, iso
 from innkeeper.rules.members import unknown_members
+from innkeeper.rules.personal import without_personal
 from innkeeper.wire import pagination
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
@@ -35,7 +36,7 @@ from innkeeper.wire.schemas import REFERENCE, TEXT, URL, ref_to
 from innkeeper.wire.scopes import masked_actor
 
 Item = TypeVar("Item")
-Uri = Annotated[str, Described(URL)]
+Uri = Annotated[str, Url()]
 
 
 class RequestKind(Kind):
@@ -93,6 +94,30 @@ class Actor(RequestKind):
 
     def show(self, value: Any, request: EndpointRequest) -> Any:
         return masked_actor(value, request.scopes)
+
+
+@dataclass(frozen=True, eq=False)
+class DefinitionOf(RequestKind):
+    """A definition, without values of personal fields for a caller who may not see them."""
+
+    described: Schema
+
+    def schema(self) -> Schema:
+        return self.described
+
+    def show(self, value: Any, request: EndpointRequest) -> Any:
+        return value if request.personal else without_personal(value)
+
+
+@dataclass(frozen=True)
+class FilterText(Text):
+    """Text to compare with stored text; what cannot be stored matches nothing (CT-8)."""
+
+    def read(self, value: Any) -> str:
+        try:
+            return super().read(value)
+        except ValueRefused:
+            return "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -173,23 +198,19 @@ class WindowOf(Payload, Generic[Item]):
 def decode_request(route: Endpoint, request: EndpointRequest) -> None:
     """Decode query and body; raises `Invalid` with every problem of both, and unknown names.
 
-    An endpoint that `raises_later` gets the values of the body that are right, and the problems.
+    An endpoint that `raises_later` gets the problems instead, and reads the body itself.
     """
     problems = [*request.problems]
     request.endpoint_url = request.base + route.path
     if route.parameters is not None:
         texts = _typed_texts(route.parameters, request.query)
         request.parameters = _decode(route.parameters, texts, problems)
-    body = request.body or {}
-    if route.raises_later and route.request is not None:
-        request.payload = read_members(route.request, body, problems)
-        request.problems = tuple(problems[:MOST_PROBLEMS])
-        return
-    if route.request is not None:
-        request.payload = _decode(route.request, body, problems)
-    if route.old_body and route.request is None:
+    if route.raises_later or route.old_body is not None:
         request.problems = tuple(problems)
-    elif problems:
+        return
+    if route.request is not None and not isinstance(route.request, Described):
+        request.payload = _decode(route.request, request.body or {}, problems)
+    if problems:
         raise Invalid(*problems[:MOST_PROBLEMS])
 
 

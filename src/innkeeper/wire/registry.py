@@ -3,7 +3,8 @@
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
-from innkeeper.wire.audiences.segment_routes import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
+from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.bulk.batch import BATCHES
 from innkeeper.wire.bulk.imports import FILES
 from innkeeper.wire.dialects import legacy
@@ -36,13 +37,13 @@ V2 = Dialect(
     href_keeps_expand=True,
 )
 
-V4 = Dialect(name="v4", views=(), endpoints=SEGMENTS_V4)
+V4 = Dialect(name="v4", views=(), endpoints=tuple(SEGMENTS_V4))
 
 OURS = Dialect(
     name="innkeeper",
     views=(),
     endpoints=(
-        *(*IDENTITY, *MERGES, *QUARANTINE, *OWN_SEGMENTS, *OWN_EXPORTS, *REPORTS),
+        *(*IDENTITY, *MERGES, *QUARANTINE, *OWN_SEGMENTS, *TRAITS, *OWN_EXPORTS, *REPORTS),
         *(*FILES, *PRIVACY, *KEYS),
     ),
 )

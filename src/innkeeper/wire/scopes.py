@@ -32,15 +32,6 @@ EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
     # A guest whole, with extensions, orders and sessions
     "fetchGuestContext": _READ_PERSONAL,
     "findGuestContext": _READ_PERSONAL,
-    # Values of a guest's own fields
-    "previewSegment": frozenset({Scope.READ}),
-    "explainSegmentGuest": _READ_PERSONAL,
-    "fetchGuestTraits": _READ_PERSONAL,
-    # Files with guests in them, and where they go
-    "createExport": _WRITE_PERSONAL,
-    "changeExport": _WRITE_PERSONAL,
-    "runExport": _WRITE_PERSONAL,
-    "listExportFiles": _READ_PERSONAL,
 }
 """Name of an operation -> what a key must allow, where its method does not say."""
 

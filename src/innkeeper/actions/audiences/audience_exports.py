@@ -15,12 +15,14 @@ from innkeeper.actions.audiences.export_settings import next_time, read_settings
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import ChangeExportRequest, CreateExportRequest
 from innkeeper.resources.exports import (
     FINISHED,
     INSTANT_RUN,
     SCHEDULED,
     SUCCESS,
 )
+from innkeeper.resources.payloads import read_members
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules.audited import EXPORT
 from innkeeper.rules.versions import Expected, expect
@@ -55,8 +57,9 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     Raises `Invalid` with `problems` and every other problem, `Conflict` if the friendly id exists.
     """
     problems = [*problems, *await find_unknown_events(work, body.get("filter"), "filter")]
+    values = read_members(CreateExportRequest, body, problems)
     async with work.transaction():
-        fields = await read_settings(work, body, problems)
+        fields = await read_settings(work, values, problems)
         row = await work.one(
             "exports.create",
             parts=_COLUMNS,
@@ -87,14 +90,12 @@ async def change(
     async with work.transaction():
         row = await _fetch_locked(work, export)
         expect(expected, row)
-        if body.get("filter") != row["shape"].get("filter"):
-            problems = [*problems, *unknown]
-        new_id = body.get("friendlyId")
-        if new_id not in (None, row["friendly_id"]) and segments.FRIENDLY.fullmatch(str(new_id)):
-            problems = [*problems, Problem("friendlyId", "cannot be changed")]
-        fields = await read_settings(work, {**_body_of(row), **body}, problems, row)
-        if fields.pop("friendly_id") != row["friendly_id"]:
-            raise Invalid(Problem("friendlyId", "cannot be changed"))
+        is_new = body.get("filter") != row["shape"].get("filter")
+        problems = [*problems, *(unknown if is_new else ())]
+        stored = {**row, **row["shape"], "segment": row["segment_ref"] and str(row["segment_ref"])}
+        values = segments.read_changes(ChangeExportRequest, body, stored, problems)
+        fields = await read_settings(work, values, problems, row)
+        del fields["friendly_id"]
         if row["webhook_secret"] and fields["webhook_secret"]:
             fields["webhook_secret"] = row["webhook_secret"]
         if fields["segment"] is None:
@@ -113,20 +114,6 @@ async def change(
             raise Unknown(SINGULAR, export)
         await audit.record(work, EXPORT, "change", row, written)
         return written
-
-
-def _body_of(row: Record) -> dict[str, Any]:
-    """Return a stored export in the form of a request body."""
-    return {
-        **row["shape"],
-        "name": row["name"],
-        "friendlyId": row["friendly_id"],
-        "segment": row["segment_ref"] and str(row["segment_ref"]),
-        "definitionType": row["definition_type"],
-        "schedule": row["schedule"],
-        "destination": row["destination"],
-        "webhook": row["webhook"],
-    }
 
 
 async def delete(work: Work, export: UUID | str, expected: Expected | None = None) -> None:

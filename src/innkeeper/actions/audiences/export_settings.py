@@ -5,12 +5,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from innkeeper import clock
 from innkeeper.actions.admin import stored_secrets
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
-from innkeeper.resources.exports import CRONS, DELTA, FULL_SYNC
+from innkeeper.resources.definitions import ExportDestination
+from innkeeper.resources.exports import CRONS, FULL_SYNC
+from innkeeper.resources.payloads import ABSENT
 from innkeeper.rules import exports as rules
 from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.work import Json, Work
@@ -23,51 +27,43 @@ _SHAPE: Final = (
 
 async def read_settings(
     work: Work,
-    body: Mapping[str, Any],
+    values: Mapping[str, Any],
     early_problems: Sequence[Problem],
     stored: Record | None = None,
 ) -> dict[str, Any]:
-    """Read the columns of an export; raises `Invalid` with `early_problems` and all others.
+    """Return the columns of an export with the members `values`.
 
-    `stored` is the export that the body changes; its filter is not checked again if it is the same.
+    Raises `Invalid` with `early_problems` and all others. `stored` is the export that is changed;
+    its filter is not checked again if it is the same.
     """
     problems = [*early_problems]
-    name = body.get("name")
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= segments.LONGEST_NAME:
-        problems.append(Problem("name", f"size must be between 1 and {segments.LONGEST_NAME}"))
-        name = "x"
-    friendly = body.get("friendlyId") or segments.friendly_id(name)
-    if not isinstance(friendly, str) or not segments.FRIENDLY.fullmatch(friendly):
-        problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
-    kind = str(body.get("definitionType", FULL_SYNC)).upper()
-    if kind not in (FULL_SYNC, DELTA):
-        problems.append(Problem("definitionType", "value must be one of FULL_SYNC,DELTA"))
-    segment = await _lock_segment(work, body.get("segment"), stored, problems)
-    webhook = body.get("webhook")
-    if webhook is not None:
-        problems += segments.web_address_problems(work, "webhook", webhook)
-    shape = {each: body[each] for each in _SHAPE if body.get(each) is not None}
+    segment = None
+    if "segment" in values:
+        segment = await _lock_segment(work, values["segment"], stored, problems)
+    problems += segments.web_address_problems(work, "webhook", values.get("webhook"))
+    shape = {name: values[name] for name in _SHAPE if values.get(name) not in (None, ABSENT)}
     problems += await _shape_problems(work, shape, stored)
-    destination = body.get("destination")
+    destination = values.get("destination") or None
+    if isinstance(destination, ExportDestination):
+        destination = msgspec.to_builtins(destination)
     problems += _destination_problems(work, destination, shape)
-    schedule = body.get("schedule")
     try:
-        next_at = next_time(None if schedule is None else str(schedule), clock.now())
+        next_at = next_time(values.get("schedule") or None, clock.now())
     except Invalid as invalid:
         problems += invalid.problems
     if problems:
         raise Invalid(*problems)
-    is_signed = webhook or (destination or {}).get("type") == "WEBHOOK"
+    is_signed = values["webhook"] or (destination or {}).get("type") == "WEBHOOK"
     return {
         "segment": segment,
         "next_at": next_at,
-        "name": name.strip(),
-        "friendly_id": friendly,
-        "definition_type": kind,
+        "name": values["name"].strip(),
+        "friendly_id": values["friendly_id"] or segments.friendly_id(values["name"]),
+        "definition_type": (values["definition_type"] or FULL_SYNC).upper(),
         "shape": Json(shape),
-        "schedule": schedule,
+        "schedule": values["schedule"] or None,
         "destination": None if destination is None else Json(destination),
-        "webhook": webhook,
+        "webhook": values["webhook"] or None,
         "webhook_secret": stored_secrets.new_webhook_secret(work) if is_signed else None,
     }
 
@@ -77,10 +73,10 @@ async def _lock_segment(
 ) -> UUID | None:
     """Lock the segment of an export against deletion; returns its ref. Adds to `problems`."""
     ref = None
-    if segment is not None:
+    if segment:
         ref = await segments.lock_against_deletion(work, _ref_or_friendly_id(segment))
     # An export whose segment was deleted may stay without one; any other needs a segment.
-    was_deleted = segment is None and stored is not None and stored["segment_ref"] is None
+    was_deleted = not segment and stored is not None and stored["segment_ref"] is None
     if ref is None and not was_deleted:
         problems.append(Problem("segment", "there is no such segment"))
     return ref
@@ -122,22 +118,22 @@ async def _shape_problems(
     return problems
 
 
-def _destination_problems(work: Work, destination: Any, shape: Mapping[str, Any]) -> list[Problem]:
+def _destination_problems(
+    work: Work, destination: Record | None, shape: Mapping[str, Any]
+) -> list[Problem]:
     """Return the problems of a destination: a folder that the operator allows, or a URL."""
     if destination is None:
         return []
-    url = destination.get("url") if isinstance(destination, dict) else None
-    kind = destination.get("type") if isinstance(destination, dict) else None
-    if kind not in ("FOLDER", "WEBHOOK") or not isinstance(url, str) or not url:
-        return [Problem("destination", "must have a type, FOLDER or WEBHOOK, and a url")]
-    if kind == "FOLDER":
+    url = destination["url"]
+    if destination["type"] == "FOLDER":
         try:
             destination_of(work.settings, url)
         except BadDestination as error:
             return [Problem("destination.url", str(error))]
-    if kind == "WEBHOOK" and (bad := segments.web_address_problems(work, "destination.url", url)):
+        return []
+    if bad := segments.web_address_problems(work, "destination.url", url):
         return bad
-    if kind == "WEBHOOK" and str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
+    if str(shape.get("format")).upper() not in ("NDJSON", "JSON"):
         return [Problem("format", "must be JSON or NDJSON for a webhook")]
     return []
 

@@ -14,6 +14,8 @@ from innkeeper.lake import engines, sql_process
 from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import ChangeSegmentRequest, CreateSegmentRequest
+from innkeeper.resources.payloads import ABSENT, Absent, Payload, members_of, read_members
 from innkeeper.resources.segments import (
     DRAFT,
     EDITABLE,
@@ -35,9 +37,6 @@ SINGULAR: Final = "Segment"
 PUBLISH: Final = "segments.publish"
 """The name of the task that makes a segment Live."""
 SAMPLE: Final = 10
-LONGEST_NAME: Final = 128
-MOST_TAGS: Final = 50
-FRIENDLY: Final = re.compile(r"[a-z0-9_]{1,128}")
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -58,8 +57,9 @@ async def create(work: Work, body: Mapping[str, Any], problems: Sequence[Problem
     Raises `Invalid` with `problems` and every other problem, `Conflict` if the friendly id exists.
     """
     problems = [*problems, *await find_unknown_events(work, body.get("definition"))]
+    values = read_members(CreateSegmentRequest, body, problems)
     async with work.transaction():
-        fields = await _read_columns(work, body, problems)
+        fields = await _read_columns(work, values, problems)
         row = await work.one(
             "segments.create",
             parts=_COLUMNS,
@@ -93,21 +93,18 @@ async def change(
         expect(expected, row)
         if row["status"] not in EDITABLE:
             raise Conflict(f"A segment that is {row['status']} cannot be changed: pause it first.")
-        if body.get("definition") != row["definition"]:
-            problems = [*problems, *unknown]
-        new_id = body.get("friendlyId")
-        if new_id not in (None, row["friendly_id"]) and FRIENDLY.fullmatch(str(new_id)):
-            problems = [*problems, Problem("friendlyId", "cannot be changed")]
-        fields = await _read_columns(work, {**_body_of(row), **body}, problems, row["definition"])
-        if fields.pop("friendly_id") != row["friendly_id"]:
-            raise Invalid(Problem("friendlyId", "cannot be changed"))
+        is_new = body.get("definition") != row["definition"]
+        problems = [*problems, *(unknown if is_new else ())]
+        values = read_changes(ChangeSegmentRequest, body, row, problems)
+        fields = await _read_columns(work, values, problems, row["definition"])
+        del fields["friendly_id"]
         if fields["webhook"] == row["webhook"]:
             fields["webhook_secret"] = row["webhook_secret"]
         written = await work.one(
             "segments.rewrite",
             parts=_COLUMNS,
             ref=row["ref"],
-            archived=body.get("archived", row["archived"]) is True,
+            archived=values["archived"],
             actor=work.actor,
             now=clock.now(),
             **fields,
@@ -265,42 +262,44 @@ async def check_definition(work: Work, definition: Any, stored: Any = None) -> N
 
 
 async def _read_columns(
-    work: Work, body: Mapping[str, Any], early_problems: Sequence[Problem], stored: Any = None
+    work: Work, values: Mapping[str, Any], early_problems: Sequence[Problem], stored: Any = None
 ) -> dict[str, Any]:
-    """Read the columns of a segment from a request body.
+    """Return the columns of a segment with the members `values`.
 
     Raises `Invalid` with `early_problems` and every other problem.
     """
-    problems = [*early_problems]
-    name = body.get("name")
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
-        problems.append(Problem("name", f"size must be between 1 and {LONGEST_NAME}"))
-        name = ""
-    friendly = body.get("friendlyId") or friendly_id(name)
-    if not isinstance(friendly, str) or not FRIENDLY.fullmatch(friendly):
-        problems.append(Problem("friendlyId", "must be lower-case letters, digits and underscores"))
-    tags = body.get("tags") or []
-    are_strings = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
-    if not are_strings or len(tags) > MOST_TAGS:
-        problems.append(Problem("tags", f"must be an array of at most {MOST_TAGS} strings"))
-    webhook = body.get("webhook")
-    if webhook is not None:
-        problems += web_address_problems(work, "webhook", webhook)
-    try:
-        await traits.lock_against_deletion(work)
-        await check_definition(work, body.get("definition"), stored)
-    except Invalid as invalid:
-        problems += invalid.problems
+    problems = [*early_problems, *web_address_problems(work, "webhook", values.get("webhook"))]
+    await traits.lock_against_deletion(work)
+    if "definition" in values:
+        try:
+            await check_definition(work, values["definition"], stored)
+        except Invalid as invalid:
+            problems += invalid.problems
     if problems:
         raise Invalid(*problems)
     return {
-        "name": name.strip(),
-        "friendly_id": friendly,
-        "tags": tags,
-        "definition": Json(body["definition"]),
-        "webhook": webhook,
-        "webhook_secret": stored_secrets.new_webhook_secret(work) if webhook else None,
+        "name": values["name"].strip(),
+        "friendly_id": values["friendly_id"] or friendly_id(values["name"]),
+        "tags": values["tags"] or [],
+        "definition": Json(values["definition"]),
+        "webhook": values["webhook"] or None,
+        "webhook_secret": stored_secrets.new_webhook_secret(work) if values["webhook"] else None,
     }
+
+
+def read_changes(
+    request: type[Payload], body: Mapping[str, Any], row: Record, problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the members of a stored record after the changes in `body`; adds to `problems`.
+
+    The friendly id cannot be changed.
+    """
+    changes = read_members(request, body, problems)
+    if changes.get("friendly_id") not in (None, ABSENT, row["friendly_id"]):
+        problems.append(Problem("friendlyId", "cannot be changed"))
+    present = {name: value for name, value in changes.items() if value is not ABSENT}
+    stored = {member.name: row.get(member.name) for member in members_of(request)}
+    return {**stored, **present}
 
 
 def friendly_id(name: str) -> str:
@@ -308,24 +307,15 @@ def friendly_id(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or f"n_{uuid4().hex[:8]}"
 
 
-def web_address_problems(work: Work, field: str, url: Any) -> list[Problem]:
+def web_address_problems(work: Work, field: str, url: str | Absent | None) -> list[Problem]:
     """Return the problems of a URL that messages are to be sent to."""
+    if not isinstance(url, str):
+        return []
     try:
         check_url(work.settings, url)
     except BadAddress as error:
         return [Problem(field, str(error))]
     return []
-
-
-def _body_of(row: Record) -> dict[str, Any]:
-    """Return a stored segment in the form of a request body."""
-    return {
-        "name": row["name"],
-        "friendlyId": row["friendly_id"],
-        "tags": row["tags"],
-        "webhook": row["webhook"],
-        "definition": row["definition"],
-    }
 
 
 async def _fetch_locked(work: Work, segment: UUID | str, lock: str = "segments.lock") -> Record:

@@ -1,94 +1,156 @@
 """Segments as clients see them: the vendor's reads under /v4, ours under /innkeeper/v1."""
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
-from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments, traits
-from innkeeper.actions.records.guests import fetch as fetch_guest
-from innkeeper.errors import Invalid, Problem
+from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
+from innkeeper.actions.paging import MAX_OFFSET, PageRequest
+from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import (
+    SEGMENT_DEFINITION,
+    ChangeSegmentRequest,
+    CreateSegmentRequest,
+)
+from innkeeper.resources.kinds import Whole
+from innkeeper.resources.payloads import Absent, Described, Payload, one_of
 from innkeeper.resources.segments import CORE, STRING
-from innkeeper.resources.values import iso, ref_in
-from innkeeper.rules.personal import is_page_address, is_personal, without_personal
-from innkeeper.rules.scopes import Scope
+from innkeeper.resources.values import ref_in
+from innkeeper.rules.personal import is_page_address, is_personal
+from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
-from innkeeper.wire.endpoint import EndpointRequest, EndpointResponse
-from innkeeper.wire.etags import etag_of
-from innkeeper.wire.naming import camel
-from innkeeper.wire.pagination import page_request_of
-from innkeeper.wire.scopes import masked_actor, refuse_lacking, require_for_definition
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, LinkTo, Paging, Uri
+from innkeeper.wire.scopes import refuse_lacking, require_for_definition
 
 V4: Final = "/v4/segmentDefinitions"
 OWN: Final = "/innkeeper/v1/segments"
-TRAITS: Final = "/innkeeper/v1/traits"
+TAG: Final = "Segments"
+SEGMENTS_V4: Final = EndpointFamily(TAG, V4)
+"""What the vendor's clients read (segmentation-and-export.md 1.3)."""
+OWN_SEGMENTS: Final = EndpointFamily(TAG, OWN)
 MOST: Final = 10_000
+_ONE: Final = "/{segment}"
+_Definition = Annotated[Any, DefinitionOf(SEGMENT_DEFINITION)]
 
 
-def represent(row: Record, request: EndpointRequest, client_key: str) -> dict[str, Any]:
-    """A segment in the vendor's form (1.3), with what is ours beside it."""
-    base = request.base
-    href = f"{base}{V4}/{row['ref']}"
-    item: dict[str, Any] = {
-        "clientKey": client_key,
-        "href": href,
-        "ref": row["ref"],
-        "name": row["name"],
-        "friendlyId": row["friendly_id"],
-        "status": row["status"],
+class _SizeChange(Payload):
+    guests: int
+    share: float | Absent
+
+
+class Segment(Payload):
+    """A segment in the vendor's form (1.3), with our own members beside it."""
+
+    client_key: str
+    href: Annotated[str, Href(V4 + "/{ref}")]
+    ref: UUID
+    name: str
+    friendly_id: str
+    status: Annotated[str, one_of("DRAFT", "PUBLISHING", "SCHEDULED", "LIVE", "PAUSED")]
+    type: Annotated[str, one_of("BASIC", "ADVANCED")]
+    tags: list[str] | Absent
+    size: int | Absent
+    last_run_at: datetime | Absent
+    last_live_at: datetime | Absent
+    sample: list[UUID] | Absent
+    definition: _Definition
+    executions: Annotated[Record, LinkTo(OWN + "/{ref}/runs")]
+    revisions: Annotated[Record, LinkTo(OWN + "/{ref}/revisions")]
+    revision: int | Absent
+    archived: bool | Absent
+    modified_by_ref: Annotated[str | Absent, Actor()]
+    modified_at: datetime | Absent
+    created_at: datetime | Absent
+    webhook: Uri | Absent
+    share: float | Absent
+    change: _SizeChange | Absent
+    webhook_secret: Annotated[str, "Shown once, when a webhook is set."] | Absent
+
+
+class _Segments(Payload):
+    href: Annotated[str, Href(V4)]
+    items: list[Segment]
+
+
+class SegmentRun(Payload):
+    """A calculation of a segment."""
+
+    ref: UUID
+    segment_ref: UUID | Absent
+    kind: str | Absent
+    state: Annotated[str, one_of("RUNNING", "SUCCESS", "FAILED")]
+    engine: str | Absent
+    revision: int | Absent
+    sequence: int | Absent
+    snapshot: str | Absent
+    rows: int | Absent
+    entered: int | Absent
+    departed: int | Absent
+    started_at: datetime | Absent
+    finished_at: datetime | Absent
+    milliseconds: int | Absent
+    error: str | Absent
+
+
+class SegmentRevision(Payload):
+    """What a segment was."""
+
+    revision: int
+    name: str
+    definition: _Definition
+    modified_by: Annotated[str | Absent, Actor()]
+    modified_at: datetime
+
+
+def _record(work: Work, row: Record, *, with_secret: bool = False) -> Record:
+    """Return a segment with what is computed, and without its stored secret."""
+    stored = row["webhook_secret"] if with_secret else None
+    return {
+        **row,
+        "client_key": work.actor,
         "type": "ADVANCED" if "sql" in row["definition"] else "BASIC",
-        "tags": row["tags"],
-        "size": row["size"],
-        "lastRunAt": row["last_run_at"],
-        "lastLiveAt": row["last_live_at"],
-        "sample": row["sample"],
-        "definition": _definition_of(row, request),
-        "executions": {"href": f"{base}{OWN}/{row['ref']}/runs"},
-        "revisions": {"href": f"{base}{OWN}/{row['ref']}/revisions"},
-        "revision": row["revision"],
-        "archived": row["archived"],
-        "modifiedByRef": masked_actor(row["modified_by"], request.scopes),
-        "modifiedAt": row["modified_at"],
-        "createdAt": row["created_at"],
-        "webhook": row["webhook"],
+        "modified_by_ref": row["modified_by"],
         "share": _share(row["size"], row["total"]),
         "change": _change(row),
+        "webhook_secret": webhook_secret(work.settings, stored) if stored else None,
     }
-    return {name: _plain(value) for name, value in item.items() if value is not None}
 
 
 def _share(size: int | None, total: int | None) -> float | None:
     return None if not total or size is None else round(size / total, 6)
 
 
-def _change(row: Record) -> dict[str, Any] | None:
+def _change(row: Record) -> Record | None:
     """How the size differs from the run before (1.4)."""
     before, size = row["previous_size"], row["size"]
     if before is None or size is None:
         return None
-    share = round((size - before) / before, 6) if before else None
-    return {"guests": size - before} | ({} if share is None else {"share": share})
+    guests = size - before
+    return {"guests": guests, "share": round(guests / before, 6) if before else None}
 
 
-def _plain(value: Any) -> Any:
-    return iso(value) if hasattr(value, "isoformat") and hasattr(value, "tzinfo") else value
+@SEGMENTS_V4.endpoint("GET", "", "List segments", name="listSegmentDefinitions", response=_Segments)
+@OWN_SEGMENTS.endpoint("GET", "", "List segments", response=_Segments)
+async def list_segments(work: Work, _: EndpointRequest) -> Record:
+    """Return `{href, items}`: every segment."""
+    return {"items": [_record(work, row) for row in await segments.list_all(work)]}
 
 
-def _record(row: Record, *names: str) -> dict[str, Any]:
-    return {camel(name): _plain(row[name]) for name in names if row.get(name) is not None}
-
-
-async def list_v4(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """`{href, items}`: every segment."""
-    items = [represent(row, request, work.actor) for row in await segments.list_all(work)]
-    return EndpointResponse({"href": request.base + V4, "items": items})
-
-
-async def fetch(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """One segment by ref or friendly id."""
-    row = await segments.fetch(work, _segment(request))
-    return EndpointResponse(represent(row, request, work.actor), etag=etag_of(row))
+@SEGMENTS_V4.endpoint(
+    "GET",
+    _ONE,
+    "Fetch a segment",
+    name="fetchSegmentDefinition",
+    response=Segment,
+    has_etag=True,
+)
+async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
+    """Return one segment by ref or friendly id."""
+    return _record(work, await segments.fetch(work, _segment(request)))
 
 
 async def check_early(request: EndpointRequest) -> None:
@@ -96,167 +158,274 @@ async def check_early(request: EndpointRequest) -> None:
     await segments.check_sql_early((request.body or {}).get("definition"))
 
 
-async def create(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """201 with the Draft; the secret that its webhook's messages are signed with, once."""
+@OWN_SEGMENTS.endpoint(
+    "POST",
+    "",
+    "Create a segment, a Draft",
+    before=check_early,
+    request=CreateSegmentRequest,
+    raises_later=True,
+    response=Segment,
+    status=201,
+    has_etag=True,
+)
+async def create_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Create a Draft; the secret that its webhook's messages are signed with is shown this once."""
     require_for_definition(request.body, request.scopes)
     row = await segments.create(work, request.body or {}, request.problems)
-    body = represent(row, request, work.actor) | _secret(work, row)
-    return EndpointResponse(body, 201, f"{request.base}{OWN}/{row['ref']}", etag=etag_of(row))
+    location = f"{request.base}{OWN}/{row['ref']}"
+    return EndpointResponse(_record(work, row, with_secret=True), location=location)
 
 
-async def change(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the segment as it is now."""
+class PreviewSegmentRequest(Payload):
+    """A definition that need not be stored."""
+
+    definition: Annotated[Any, Described(SEGMENT_DEFINITION)]
+
+
+class _SegmentSize(Payload):
+    size: int
+    total: int
+    sample: list[UUID]
+    share: float | None
+
+
+@OWN_SEGMENTS.endpoint(
+    "POST",
+    "/preview",
+    "Count the guests of a definition",
+    before=check_early,
+    request=PreviewSegmentRequest,
+    raises_later=True,
+    response=_SegmentSize,
+    scopes=frozenset({Scope.READ}),
+    own_transactions=True,
+)
+async def preview_segment(work: Work, request: EndpointRequest) -> Record:
+    """Return how many guests a definition would hold."""
     require_for_definition(request.body, request.scopes)
-    row = await segments.change(
-        work, _segment(request), request.body or {}, request.expected, request.problems
-    )
-    return EndpointResponse(
-        represent(row, request, work.actor) | _secret(work, row), etag=etag_of(row)
-    )
+    values, problems = request.read_members(PreviewSegmentRequest)
+    if "definition" not in values:
+        raise Invalid(*problems)
+    result = await segments.preview(work, values["definition"], problems)
+    return {**result, "share": _share(result["size"], result["total"])}
 
 
-async def delete(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """204."""
-    await segments.delete(work, _segment(request), expected=request.expected)
-    return EndpointResponse(status=204)
+class _Subtype(Payload):
+    name: str
+    count: int
+    share: float
 
 
-async def start(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """202 with the segment, which is Publishing."""
-    row = await segments.start(work, _segment(request))
-    return EndpointResponse(represent(row, request, work.actor), 202)
+class _Field(Payload):
+    location: str
+    field: str
+    type: str
+    doc: str | Absent
+    count: int | Absent
 
 
-async def pause(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the segment, which is Paused."""
-    return EndpointResponse(
-        represent(await segments.pause(work, _segment(request)), request, work.actor)
-    )
+class _Entity(Payload):
+    name: str
+    total: int
+    types: list[_Subtype]
+    fields: list[_Field]
 
 
-async def run(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the run, failed or not."""
-    return EndpointResponse(_run(await segment_runs.run(work, _segment(request))))
+class _Comparator(Payload):
+    name: str
+    types: list[str]
+    values: Annotated[list[int], "Fewest and most values it takes."]
 
 
-async def runs(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Every run, newest first."""
-    rows = await segment_runs.runs(work, _segment(request))
-    return EndpointResponse({"items": [_run(row) for row in rows]})
+class _Fields(Payload):
+    entities: list[_Entity]
+    comparators: list[_Comparator]
 
 
-async def revisions(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """What the segment was, newest first."""
-    rows = await segments.revisions(work, _segment(request))
-    names = ("revision", "name", "definition", "modified_by", "modified_at")
-    items = []
-    for row in rows:
-        actor = masked_actor(row["modified_by"], request.scopes)
-        members = {"definition": _definition_of(row, request), "modified_by": actor}
-        items.append(_record({**row, **members}, *names))
-    return EndpointResponse({"items": items})
+@OWN_SEGMENTS.endpoint("GET", "/fields", "What segments may ask", response=_Fields)
+async def list_segment_fields(work: Work, _: EndpointRequest) -> Record:
+    """Return what a builder offers: entities, subtypes in use, fields, comparators."""
+    return await segment_catalogue.list_fields(work)
 
 
-async def preview(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """How many guests a definition would hold."""
-    require_for_definition(request.body, request.scopes)
-    result = await segments.preview(work, _definition(request), request.problems)
-    return EndpointResponse({**result, "share": _share(result["size"], result["total"])})
+class ListSegmentValuesParameters(Payload, kw_only=True):
+    """The field whose values to list."""
+
+    entity: Annotated[str, "guest, session, event, order or order_item."]
+    field: Annotated[str, "Name of the field."]
+    type: Annotated[str, "Only rows of this subtype."] | Absent
+    location: Annotated[
+        str, "core, identifier, trait, custom, ext, or the name of a data extension."
+    ] = CORE
+    contains: Annotated[str, "Only values that hold this text, whatever its case."] = ""
 
 
-async def members(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Refs of the guests in the segment now, asked of the lake."""
-    page_request = page_request_of(request.query, default_limit=100, max_limit=MOST)
-    size, items = await segment_catalogue.list_members(work, _segment(request), page_request)
-    return EndpointResponse({"totalCount": size, "items": items})
+class _FieldValue(Payload):
+    value: str
+    count: int
+    share: float
+    currency: Annotated[str, "Of an amount of money."] | Absent
 
 
-async def explain(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Whether a guest is in the segment now, and why."""
-    guest: UUID = request.refs()["guest"]
-    verdict = await segments.explain(work, _segment(request), guest)
-    return EndpointResponse(_verdict(verdict))
+class _Values(Payload):
+    total: int
+    values: list[_FieldValue]
 
 
-async def fields(work: Work, _: EndpointRequest) -> EndpointResponse:
-    """What a builder offers: entities, subtypes in use, fields, comparators."""
-    return EndpointResponse(await segment_catalogue.list_fields(work))
-
-
-async def values(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """The most frequent values of a field, with their shares."""
-    for name in ("entity", "field"):
-        if not request.query.get(name):
-            raise Invalid(Problem(name, "may not be null.", missing=True))
+@OWN_SEGMENTS.endpoint(
+    "GET",
+    "/values",
+    "Frequent values of a field",
+    parameters=ListSegmentValuesParameters,
+    response=_Values,
+)
+async def list_segment_values(work: Work, request: EndpointRequest) -> Record:
+    """Return the most frequent values of a field, with their shares."""
+    wanted: ListSegmentValuesParameters = request.parameters
     if not request.personal:
-        where = request.query.get("location", CORE)
         # Values are texts, whatever the field is.
-        field = request.query["field"]
-        if is_personal(field, where, STRING) or (where == CORE and is_page_address(field)):
+        is_page = wanted.location == CORE and is_page_address(wanted.field)
+        if is_page or is_personal(wanted.field, wanted.location, STRING):
             refuse_lacking({Scope.PERSONAL_DATA})
-    result = await segment_catalogue.list_values(
-        work,
-        request.query["entity"],
-        request.query.get("type"),
-        request.query.get("location", "core"),
-        request.query["field"],
-        request.query.get("contains", ""),
+    return await segment_catalogue.list_values(
+        work, wanted.entity, wanted.type or None, wanted.location, wanted.field, wanted.contains
     )
-    return EndpointResponse(result)
 
 
-async def list_traits(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Every computed trait."""
-    items = [
-        {
-            **_record(row, "name", "type", "doc", "builtin", "modified_at"),
-            **_with_definition(row, request),
-        }
-        for row in await traits.list_all(work)
-    ]
-    return EndpointResponse({"items": items})
+OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)(
+    fetch_segment
+)
 
 
-async def fetch_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """One computed trait, built in or not."""
-    return _trait(await traits.fetch(work, request.refs()["trait"]), request)
-
-
-async def put_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the trait."""
+@OWN_SEGMENTS.endpoint(
+    "PATCH",
+    _ONE,
+    "Change a Draft or a Paused segment",
+    before=check_early,
+    request=ChangeSegmentRequest,
+    raises_later=True,
+    response=Segment,
+    has_etag=True,
+    takes_version=True,
+    failures=frozenset({409}),
+)
+async def change_segment(work: Work, request: EndpointRequest) -> Record:
+    """Change members of a segment."""
     require_for_definition(request.body, request.scopes)
-    name, body = request.path["trait"], request.body or {}
-    row = await traits.put(work, name, body, request.expected, problems=request.problems)
-    return _trait(row, request)
+    segment, body = _segment(request), request.body or {}
+    row = await segments.change(work, segment, body, request.expected, request.problems)
+    return _record(work, row, with_secret=True)
 
 
-def _trait(row: Record, request: EndpointRequest) -> EndpointResponse:
-    doc = {"doc": row["doc"]} if row.get("doc") else {}
-    item = _record(row, "name", "type", "builtin", "modified_at") | doc
-    etag = etag_of(row) if "modified_at" in row else None
-    return EndpointResponse(item | _with_definition(row, request), etag=etag)
+@OWN_SEGMENTS.endpoint(
+    "DELETE",
+    _ONE,
+    "Delete a Draft or a Paused segment",
+    status=204,
+    takes_version=True,
+    failures=frozenset({409}),
+)
+async def delete_segment(work: Work, request: EndpointRequest) -> None:
+    """Delete a segment."""
+    await segments.delete(work, _segment(request), expected=request.expected)
 
 
-async def delete_trait(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """204."""
-    await traits.delete(work, request.refs()["trait"], request.expected)
-    return EndpointResponse(status=204)
+@OWN_SEGMENTS.endpoint(
+    "POST",
+    _ONE + "/start",
+    "Publish: calculate, then keep it Live",
+    response=Segment,
+    status=202,
+)
+async def start_segment(work: Work, request: EndpointRequest) -> Record:
+    """Publish a segment."""
+    return _record(work, await segments.start(work, _segment(request)))
 
 
-async def traits_of_guest(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """Every computed trait of a guest, and the Live segments that hold it."""
-    guest: UUID = request.refs()["guest"]
-    await fetch_guest(work, guest)
-    computed = await traits.compute_for_guest(work, guest)
-    rows = await segments.of_guest(work, guest)
-    return EndpointResponse(
-        {
-            "traits": {
-                name: _plain(value) for name, value in computed.items() if value is not None
-            },
-            "segments": [_record(row, "ref", "friendly_id", "name", "since") for row in rows],
-        }
-    )
+@OWN_SEGMENTS.endpoint("POST", _ONE + "/pause", "Stop calculating", response=Segment)
+async def pause_segment(work: Work, request: EndpointRequest) -> Record:
+    """Pause a segment."""
+    return _record(work, await segments.pause(work, _segment(request)))
+
+
+@OWN_SEGMENTS.endpoint(
+    "POST", _ONE + "/run", "Calculate now", response=SegmentRun, own_transactions=True
+)
+async def run_segment(work: Work, request: EndpointRequest) -> Record:
+    """Return the run, failed or not."""
+    return _run(await segment_runs.run(work, _segment(request)))
+
+
+@OWN_SEGMENTS.endpoint("GET", _ONE + "/runs", "List runs, newest first", response=Items[SegmentRun])
+async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
+    """Return every run, newest first."""
+    rows = await segment_runs.runs(work, _segment(request))
+    return {"items": [_run(row) for row in rows]}
+
+
+@OWN_SEGMENTS.endpoint(
+    "GET", _ONE + "/revisions", "What the segment was", response=Items[SegmentRevision]
+)
+async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record:
+    """Return what the segment was, newest first."""
+    return {"items": await segments.revisions(work, _segment(request))}
+
+
+class ListSegmentGuestsParameters(Paging):
+    """Which guests of a segment to list."""
+
+    offset: Annotated[int, Whole(0, MAX_OFFSET), "Guests to skip."] = 0
+    limit: Annotated[int, Whole(1), f"Guests on the page, at most {MOST}."] = 100
+
+
+class _Members(Payload):
+    total_count: int
+    items: list[UUID]
+
+
+@OWN_SEGMENTS.endpoint(
+    "GET",
+    _ONE + "/guests",
+    "Guests in the segment now",
+    parameters=ListSegmentGuestsParameters,
+    response=_Members,
+)
+async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
+    """Return refs of the guests in the segment now, by a query of the lake."""
+    wanted: Paging = request.parameters
+    window = PageRequest(wanted.offset, min(wanted.limit, MOST))
+    size, items = await segment_catalogue.list_members(work, _segment(request), window)
+    return {"total_count": size, "items": items}
+
+
+class _DecidedRule(Payload):
+    holds: bool
+    what: str
+    value: Any | None
+
+
+class _DecidedGroup(_DecidedRule):
+    rules: list[_DecidedRule]
+
+
+class _Verdict(Payload):
+    member: bool
+    groups: list[_DecidedGroup]
+
+
+@OWN_SEGMENTS.endpoint(
+    "GET",
+    _ONE + "/guests/{guest}",
+    "Whether a guest is in the segment, and why",
+    response=_Verdict,
+    scopes=READ_PERSONAL,
+    failures=frozenset({409}),
+)
+async def explain_segment_guest(work: Work, request: EndpointRequest) -> Record:
+    """Return whether a guest is in the segment now, and why."""
+    verdict = await segments.explain(work, _segment(request), request.refs()["guest"])
+    return _verdict(verdict)
 
 
 def _segment(request: EndpointRequest) -> UUID | str:
@@ -264,46 +433,21 @@ def _segment(request: EndpointRequest) -> UUID | str:
     return ref_in(text) or text
 
 
-def _secret(work: Work, row: Record) -> dict[str, Any]:
-    stored = row["webhook_secret"]
-    return {"webhookSecret": webhook_secret(work.settings, stored)} if stored else {}
+def _run(row: Record) -> Record:
+    started, finished = row.get("started_at"), row.get("finished_at")
+    seconds = (finished - started).total_seconds() if started and finished else None
+    return {**row, "milliseconds": None if seconds is None else round(seconds * 1000)}
 
 
-def _definition_of(row: Record, request: EndpointRequest) -> Any:
-    return row["definition"] if request.personal else without_personal(row["definition"])
-
-
-def _with_definition(row: Record, request: EndpointRequest) -> dict[str, Any]:
-    return {"definition": _definition_of(row, request)} if "definition" in row else {}
-
-
-def _run(row: Record) -> dict[str, Any]:
-    names = ("ref", "segment_ref", "kind", "state", "engine", "revision", "sequence", "snapshot")
-    more = ("rows", "entered", "departed", "started_at", "finished_at", "error")
-    item = _record(row, *names, *more)
-    if row.get("finished_at") and row.get("started_at"):
-        seconds = (row["finished_at"] - row["started_at"]).total_seconds()
-        item["milliseconds"] = round(seconds * 1000)
-    return item
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    def represent_decision(decided: Decided) -> dict[str, Any]:
+def _verdict(verdict: Verdict) -> Record:
+    def represent(decided: Decided) -> Record:
         value = decided.value
-        value = [str(each) for each in value] if isinstance(value, list) else _plain(value)
+        if isinstance(value, list):
+            value = [str(each) for each in value]
         return {"holds": decided.holds, "what": decided.what, "value": value}
 
-    return {
-        "member": verdict.member,
-        "groups": [
-            {**represent_decision(group), "rules": [represent_decision(rule) for rule in rules]}
-            for group, rules in verdict.groups
-        ],
-    }
-
-
-def _definition(request: EndpointRequest) -> dict[str, Any]:
-    definition = (request.body or {}).get("definition")
-    if not isinstance(definition, dict):
-        raise Invalid(*request.problems, Problem("definition", "must be an object"))
-    return definition
+    groups = [
+        {**represent(group), "rules": [represent(rule) for rule in rules]}
+        for group, rules in verdict.groups
+    ]
+    return {"member": verdict.member, "groups": groups}

@@ -102,9 +102,9 @@ class AllocateBatchRequest(Payload):
 async def allocate_batch(work: Work, request: EndpointRequest) -> Record:
     """Return where to upload; again for the same file, with a fresh link."""
     ref = ref_in(request.path["batch"])
-    file: dict[str, Any] = request.payload
-    problems = [] if ref else [Problem("batchRef", NOT_VALID)]
-    problems += [*request.problems, *size_problems(work, file.get("size"))]
+    file, problems = request.read_members(AllocateBatchRequest)
+    problems += [] if ref else [Problem("batchRef", NOT_VALID)]
+    problems += size_problems(work, file.get("size"))
     if problems or ref is None:
         raise Invalid(*problems)
     batch = await batches.allocate(work, ref, **file)

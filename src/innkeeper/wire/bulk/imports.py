@@ -115,10 +115,11 @@ class FileExport(Payload):
 )
 async def create_import(work: Work, request: EndpointRequest) -> Record:
     """Create an import; the response says where to upload the file."""
-    problems = [*request.problems, *size_problems(work, request.payload.get("size"))]
+    values, problems = request.read_members(CreateImportRequest)
+    problems += size_problems(work, values.get("size"))
     if problems:
         raise Invalid(*problems)
-    new = CreateImportRequest(**request.payload)
+    new = CreateImportRequest(**values)
     mapping = None if new.mapping is None else mapping_of(new.entity, new.mapping)
     layout = Layout(new.entity, new.format, _is_compressed(new), mapping)
     holds: Any = new.entity

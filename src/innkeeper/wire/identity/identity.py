@@ -219,11 +219,12 @@ class ReorderIdentityRulesRequest(Payload):
 )
 async def reorder_identity_rules(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Put the same rules in another order."""
-    names = request.payload.get("identity_rules")
-    if names is None:
-        raise Invalid(*request.problems)
+    values, problems = request.read_members(ReorderIdentityRulesRequest)
+    if "identity_rules" not in values:
+        raise Invalid(*problems)
+    names = values["identity_rules"]
     async with work.transaction():
-        await rule_settings.reorder_rules(work, names, request.expected, request.problems)
+        await rule_settings.reorder_rules(work, names, request.expected, problems)
         return _rules(await rule_settings.read_rules(work))
 
 
@@ -371,9 +372,10 @@ async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointRespo
 )
 async def change_identity_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Change some of what guards go by."""
-    changes = {name: value for name, value in request.payload.items() if value is not ABSENT}
+    values, problems = request.read_members(ChangeIdentityGuardsRequest)
+    changes = {name: value for name, value in values.items() if value is not ABSENT}
     async with work.transaction():
-        await rule_settings.set_guards(work, changes, request.expected, request.problems)
+        await rule_settings.set_guards(work, changes, request.expected, problems)
         return _guards(await rule_settings.read_rules(work))
 
 

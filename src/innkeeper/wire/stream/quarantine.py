@@ -11,7 +11,7 @@ from innkeeper.resources.payloads import Absent, Payload, one_of
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.payloads import PageOf, Paging, page_record
+from innkeeper.wire.payloads import FilterText, PageOf, Paging, page_record
 
 QUARANTINE: Final = EndpointFamily("Quarantine (innkeeper)", "/innkeeper/v1/quarantine")
 
@@ -39,7 +39,7 @@ class _QuarantinePage(PageOf[Quarantined]):
 class ListQuarantineParameters(Paging, kw_only=True):
     """Which events to list."""
 
-    reason: Annotated[str, "Only those kept for this reason."] | Absent
+    reason: Annotated[str, FilterText(), "Only those kept for this reason."] | Absent
     order_ref: Annotated[UUID, "Only those that this order was made without."] | Absent
 
 
