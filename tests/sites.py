@@ -99,6 +99,14 @@ class Site:
             aside.rename(place)
 
 
+@contextmanager
+def run_site(settings: Settings) -> Iterator[Site]:
+    """Serve a site on a migrated database from a thread."""
+    app: Any = create_app(settings)
+    with served(app) as url:
+        yield Site(url, settings.database, settings, app._api.database.cache)
+
+
 @pytest.fixture(scope="session")
 def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with cloned(server, template) as dsn:
@@ -111,9 +119,8 @@ def site(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
             # Where `receiving` listens.
             allowed_private_hosts="127.0.0.1",
         )
-        app: Any = create_app(settings)
-        with served(app) as url:
-            yield Site(url, dsn, settings, app._api.database.cache)
+        with run_site(settings) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from innkeeper.lake.tables import CHANGES, TABLES
+from innkeeper.lake.tables import BY_NAME, CHANGES, TABLES
 
 if TYPE_CHECKING:
     from innkeeper.store.work import Work
@@ -29,8 +29,10 @@ async def copy_lines(
     """Write the rows of every root that `source` lists; tables without rows have no file."""
     lines = Lines(folder)
     for name in names or (CHANGES, *(table.name for table in TABLES)):
-        parts = {"of": [f"lake.rows_of_{name}"], "taken": [source]}
-        if name in ("orders", "order_items"):
+        table = BY_NAME.get(name)
+        query = (table and table.query) or f"lake.rows_of_{name}"
+        parts = {"of": [query], "taken": [source]}
+        if table is not None and table.has_contact:
             parts["contact"] = ["lake.contact"]
         if name == MERGED:
             del parts["taken"]

@@ -16,7 +16,7 @@ from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, ObjectOf, Opaque
-from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.resources.orders import PLAIN_CHILDREN, Order, OrderItem
 
 TEXT: Final = "VARCHAR"
 TEXTS: Final = "VARCHAR[]"
@@ -52,6 +52,13 @@ class LakeTable:
     columns: tuple[LakeColumn, ...]
     sort: tuple[str, ...]
     """How rows lie in a file: what queries filter by comes first."""
+    query: str = ""
+    """The query of its rows; `lake.rows_of_` and its name when empty."""
+
+    @property
+    def has_contact(self) -> bool:
+        """Whether its rows have the guest whose order they belong to."""
+        return self.kind == "order" and any(each.name == "guest_ref" for each in self.columns)
 
     def column(self, name: str) -> LakeColumn:
         return next(column for column in self.columns if column.name == name)
@@ -211,8 +218,20 @@ EVENTS: Final = LakeTable(
     ("type", "meta_created_at"),
 )
 
+PARTS: Final = tuple(
+    LakeTable(
+        *(part.table, "order", "order_ref"),
+        (*_META, LakeColumn("order_ref", TEXT), LakeColumn("guest_ref", TEXT), *_fields(part)),
+        ("order_ref",),
+        f"{part.table}.lake_rows",
+    )
+    for part in PLAIN_CHILDREN
+)
+"""Parts of orders that need nothing but their declaration."""
+
 TABLES: Final = (
     *(GUESTS, IDENTIFIERS, EXTENSIONS, ORDERS, ORDER_ITEMS, ORDER_EXTENSIONS, SESSIONS, EVENTS),
+    *PARTS,
 )
 BY_NAME: Final = {table.name: table for table in TABLES}
 KINDS: Final = tuple(dict.fromkeys(table.kind for table in TABLES))

@@ -7,12 +7,17 @@ are old) and `merged` (who stands for whom); the views on top are the same SQL f
 from collections.abc import Iterable
 from typing import Final
 
-from innkeeper.lake.tables import BY_NAME, LakeTable
+from innkeeper.lake.tables import BY_NAME, PARTS, TABLES, LakeTable
 
-DOCUMENTED: Final = ("guests", "sessions", "events", "orders", "order_items")
+DOCUMENTED: Final = (
+    *("guests", "sessions", "events", "orders", "order_items"),
+    *(table.name for table in PARTS),
+)
 """What a segment written in SQL may read (segmentation-and-export.md 9)."""
 EVERY: Final = tuple(BY_NAME)
-FOLLOWING: Final = frozenset({"sessions", "events", "orders", "order_items"})
+FOLLOWING: Final = frozenset(
+    {"sessions", "events", *(table.name for table in TABLES if table.has_contact)}
+)
 """Tables whose guest is the one recorded: a view shows who stands for that one."""
 
 

@@ -102,22 +102,3 @@ class Resource:
         if cls.parent is None:
             raise TypeError(f"{cls.__name__} has no parent")
         return cls.parent
-
-
-class Child(Resource):
-    """Base of a resource that belongs to another and needs nothing but its declaration.
-
-    Its table has the columns of `Resource.table`. The API, erasure, subject access, the lake, file
-    exports and the page of its parent read the declaration.
-    """
-
-    def __init_subclass__(cls) -> None:
-        words = re.sub(r"(?<!^)([A-Z])", r" \1", cls.__name__).lower()
-        for name, field_ in (
-            ("ref", ref_of(words)),
-            ("created_at", instant_at(f"When the {words} was created here.")),
-            ("modified_at", instant_at(f"When the {words} was last written.")),
-        ):
-            field_.name = name
-            setattr(cls, name, field_)
-        super().__init_subclass__()

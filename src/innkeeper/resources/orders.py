@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from innkeeper.resources.base import Child, Field, Resource, instant_at, ref_of
+from innkeeper.resources.base import Field, Resource, instant_at, ref_of
 from innkeeper.resources.guests import Person
 from innkeeper.resources.kinds import (
     CURRENCY,
@@ -114,6 +114,27 @@ class Order(Resource):
     modified_at = instant_at("When the order was last written.")
 
 
+class PlainChild(Resource):
+    """Base of a part of orders that needs nothing but its declaration.
+
+    The API, masking, erasure, subject access, the lake, exports of orders and the page of an order
+    read the declaration. It stands in this module.
+    """
+
+    parent = Order
+
+    def __init_subclass__(cls) -> None:
+        words = re.sub(r"(?<!^)([A-Z])", r" \1", cls.__name__).lower()
+        for name, field in (
+            ("ref", ref_of(words)),
+            ("created_at", instant_at(f"When the {words} was created here.")),
+            ("modified_at", instant_at(f"When the {words} was last written.")),
+        ):
+            setattr(cls, name, field)
+            field.__set_name__(cls, name)
+        super().__init_subclass__()
+
+
 FLIGHT_SEGMENT: Final = ObjectOf(
     {
         "id": Text(),
@@ -205,7 +226,7 @@ class OrderItemExtension(Resource):
     pairs = True
 
 
-PLAIN_CHILDREN: Final = tuple(Child.__subclasses__())
+PLAIN_CHILDREN: Final[tuple[type[Resource], ...]] = tuple(PlainChild.__subclasses__())
 """Parts of orders that need nothing but their declaration."""
 CHILDREN: Final[tuple[type[Resource], ...]] = (
     OrderItem,

@@ -6,12 +6,10 @@ from typing import Any, Final
 from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
+from innkeeper.resources.orders import CHILDREN, Order
 from innkeeper.resources.segments import BOOLEAN, CORE, IDENTIFIER, NUMBER, STRING, TRAIT, snake
 
-_RESOURCES: Final[tuple[type[Resource], ...]] = (
-    *(Guest, OrderContact, OrderConsumer, Order, OrderItem, Event, Session),
-)
+_RESOURCES: Final[tuple[type[Resource], ...]] = (Guest, *CHILDREN, Order, Event, Session)
 _PERSONAL: Final = frozenset(
     name for resource in _RESOURCES for name, field in resource.fields.items() if field.personal
 )

@@ -13,6 +13,7 @@ from typing import Any, Final
 import psycopg
 
 from innkeeper.resources.guests import Guest
+from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.store.queries import schema_of
 
 LABEL: Final = "functions"
@@ -48,17 +49,23 @@ END $$
 
 @cache
 def text() -> str:
-    """Every file of `store/functions`, in order of their names, with the searchable fields."""
+    """Every file of `store/functions`, in order of their names, with what the declarations add."""
     folder = files("innkeeper.store").joinpath("functions")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     files_text = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
     searched = [name for name, field in Guest.fields.items() if field.searchable]
-    return files_text.replace(
-        "{searched_texts}", ", ".join(f"body ->> '{name}'" for name in searched)
-    ).replace(
-        "{searched_changes}",
-        " OR ".join(f"OLD.body -> '{n}' IS DISTINCT FROM NEW.body -> '{n}'" for n in searched),
-    )
+    words = {
+        "searched_texts": ", ".join(f"body ->> '{name}'" for name in searched),
+        "searched_changes": " OR ".join(
+            f"OLD.body -> '{name}' IS DISTINCT FROM NEW.body -> '{name}'" for name in searched
+        ),
+        "recorded_parts": " ".join(
+            f"('{part.table}', 'record_orders_of_parts')," for part in PLAIN_CHILDREN
+        ),
+    }
+    for marker, word in words.items():
+        files_text = files_text.replace(f"{{{marker}}}", word)
+    return files_text
 
 
 async def are_current(connection: psycopg.AsyncConnection[Any], workspace: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from innkeeper.actions.paging import EVERYTHING, Page, PageRequest
 from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records.children import PARTS
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDER_ITEMS, OF_ORDERS
 from innkeeper.actions.records.keyed_extensions import KeyedExtensions
 from innkeeper.actions.records.order_items import ITEMS
@@ -53,6 +54,7 @@ ACTIONS: Final[dict[type[Resource], Any]] = {
     OrderConsumer: CONSUMERS,
     OrderExtension: OF_ORDERS,
     OrderItemExtension: OF_ORDER_ITEMS,
+    **PARTS,
 }
 """Resource -> the actions on it: one function for each verb, with the verb's name."""
 

@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.paging import Page, PageRequest, flat, read_page
+from innkeeper.actions.records.children import PARTS
 from innkeeper.errors import Unknown
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Record, Resource
 from innkeeper.rules.audited import FILE_EXPORT
 from innkeeper.store.files import Files
 from innkeeper.store.work import Row, Work
@@ -36,6 +37,8 @@ class ExportedParts:
     extensions: Mapping[UUID, list[Row]] = field(default_factory=dict)
     item_extensions: Mapping[UUID, list[Row]] = field(default_factory=dict)
     uses: Mapping[UUID, list[Row]] = field(default_factory=dict)
+    others: Mapping[type[Resource], Mapping[UUID, list[Record]]] = field(default_factory=dict)
+    """Parts that need nothing but their declaration."""
 
 
 GuestPage = list[tuple[Record, list[Row]]]
@@ -68,6 +71,7 @@ async def read_orders(work: Work) -> AsyncIterator[tuple[list[Record], ExportedP
                 await work.all("file_exports.item_extensions", orders=refs), "order_item_ref"
             ),
             uses=_by(await work.all("file_exports.uses", orders=refs), "ref"),
+            others={part: await kind.of_many(work, refs) for part, kind in PARTS.items()},
         )
         yield [flat(row) for row in rows], parts
 

@@ -18,6 +18,7 @@ from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Record
+from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.rules.identity import identifying_keys
 from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Row, Work
@@ -199,7 +200,8 @@ for _name, _erase, _access in (
     ("answers", "privacy.erase_answers", "privacy.answers"),
     ("jobs", "privacy.erase_jobs", None),
     ("batch_failures", "privacy.erase_failures", None),
-    ("order_items", "privacy.erase_order_items", "privacy.items_of"),
+    *((part.table, f"{part.table}.erase", f"{part.table}.access") for part in PLAIN_CHILDREN),
+    ("order_items", "order_items.erase", "privacy.items_of"),
     ("order_item_extensions", None, "privacy.item_extensions_of"),
     ("order_extensions", None, "privacy.order_extensions_of"),
     ("order_contacts", "privacy.erase_order_contacts", "privacy.contacts_of"),

@@ -163,5 +163,5 @@ class Children:
         return frozenset({*declared, self.parent_ref, *self.read_columns})
 
 
-PLAIN: Final = {resource: Children(resource) for resource in PLAIN_CHILDREN}
-"""Resource that needs nothing but its declaration -> the operations on it."""
+PARTS: Final = {resource: Children(resource) for resource in PLAIN_CHILDREN}
+"""Part of orders that needs nothing but its declaration -> the operations on it."""

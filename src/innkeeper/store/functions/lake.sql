@@ -55,7 +55,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- The triggers: of each table three, which all do the same.
+-- The triggers: of each table three, which all do the same. `{recorded_parts}` stands for the parts of
+-- orders that need nothing but their declaration.
 
 DO $$
 DECLARE
@@ -67,6 +68,7 @@ BEGIN
         ('sessions', 'record_sessions'),
         ('events', 'record_events'),
         ('guest_extensions', 'record_guests_of_parts'),
+        {recorded_parts}
         ('order_items', 'record_orders_of_parts'),
         ('order_contacts', 'record_orders_of_parts'),
         ('order_extensions', 'record_orders_of_parts'),

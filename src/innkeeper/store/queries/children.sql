@@ -73,3 +73,23 @@ SELECT true AS is_stored FROM {table} WHERE ref = %(ref)s
 , (SELECT json_agg(child) FROM (
     SELECT {columns} FROM {rows} WHERE c.{parent_ref} = parent.ref ORDER BY c.created_at, c.ref
 ) AS child) AS {name}
+
+-- children.erase
+-- Delete the rows of erased orders.
+DELETE FROM {table} WHERE order_ref = ANY (%(orders)s::uuid[])
+
+-- children.access
+-- Rows of orders that guests are contacts or consumers of.
+SELECT c.ref, c.order_ref, c.body, c.created_at, c.modified_at FROM {table} AS c
+WHERE c.order_ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY c.created_at, c.ref
+
+-- children.lake_rows
+-- The rows of changed orders, for the lake.
+SELECT c.ref AS meta_ref, c.created_at AS meta_created_at, c.modified_at AS meta_modified_at,
+    c.order_ref, {contact}, c.body
+FROM {ws}.orders AS o JOIN {table} AS c ON c.order_ref = o.ref
+WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')

@@ -27,10 +27,6 @@ WHERE o.ref IN (
     WHERE c.order_ref = o.ref AND NOT c.guest_ref = ANY (%(guests)s::uuid[])
 )
 
--- privacy.erase_order_items
--- Delete the items of erased orders.
-DELETE FROM {ws}.order_items WHERE order_ref = ANY (%(orders)s::uuid[])
-
 -- privacy.erase_orders
 -- Delete erased orders.
 DELETE FROM {ws}.orders WHERE ref = ANY (%(orders)s::uuid[])

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from innkeeper.actions.events import quarantine
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import orders
+from innkeeper.actions.records.children import PARTS, Children
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
 from innkeeper.actions.records.order_items import ITEMS
-from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS, People
+from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact, OrderItem
 from innkeeper.web.ui.bounded import EXTENSIONS, ROWS, TEXT_CHARACTERS
@@ -61,6 +62,7 @@ async def show_one(visit: Visit) -> Response:
         totals=parts.totals,
         of_items=parts.of_items,
         people=[("Contacts", parts.contacts), ("Consumers", parts.consumers)],
+        others=parts.others,
         extensions=parts.extensions,
         guest=guest,
     )
@@ -71,17 +73,18 @@ async def file(visit: Visit) -> Response:
     ref = visit.ref("order")
     order = await orders.fetch(visit.work, ref)
 
-    def people(kind: People, resource: type[Resource]) -> Callable[[], Objects]:
+    def children(kind: Children) -> Callable[[], Objects]:
         async def read() -> Objects:
             async for each in read_pages(visit.lend, partial(kind.list_, order=ref)):
-                yield StreamedObject(partial(visit.veil, each, resource))
+                yield StreamedObject(partial(visit.veil, each, kind.resource))
 
         return read
 
     lists: dict[str, Callable[[], Objects]] = {
         "items": partial(_items, visit, ref),
-        "contacts": people(CONTACTS, OrderContact),
-        "consumers": people(CONSUMERS, OrderConsumer),
+        "contacts": children(CONTACTS),
+        "consumers": children(CONSUMERS),
+        **{part.plural: children(kind) for part, kind in PARTS.items()},
         "extensions": partial(_extensions, visit, OF_ORDERS, ref),
     }
     whole = StreamedObject(partial(visit.veil, order, Order), lists)
@@ -109,6 +112,8 @@ class _OrderPage:
     contacts: list[Record]
     consumers: list[Record]
     extensions: list[Record]
+    others: list[tuple[str, list[str], list[Record]]]
+    """Parts that need nothing but their declaration: (title, fields, records) of each kind."""
     totals: dict[str, int]
     """Kind of parts -> their total, of which the lists above may hold less."""
 
@@ -125,6 +130,9 @@ async def _parts(visit: Visit) -> _OrderPage:
     of_items = await OF_ORDER_ITEMS.of_many_cut(
         visit.work, refs, ITEM_EXTENSIONS, ROWS, ITEM_CHARACTERS + 1
     )
+    pages = {
+        part: await kind.list_(visit.work, page_request, order=ref) for part, kind in PARTS.items()
+    }
     most = TEXT_CHARACTERS + 1
     extensions = await OF_ORDERS.of_one_cut(visit.work, ref, EXTENSIONS, most)
     return _OrderPage(
@@ -134,7 +142,14 @@ async def _parts(visit: Visit) -> _OrderPage:
         [visit.veil(each, OrderContact) for each in contacts.items],
         [visit.veil(each, OrderConsumer) for each in consumers.items],
         visit.veil_extensions(extensions.items),
-        {"Items": item_page.total, "Contacts": contacts.total, "Consumers": consumers.total},
+        [
+            (worded(part.plural), _declared(part), [visit.veil(each, part) for each in page.items])
+            for part, page in pages.items()
+        ],
+        {
+            **{"Items": item_page.total, "Contacts": contacts.total, "Consumers": consumers.total},
+            **{worded(part.plural): page.total for part, page in pages.items()},
+        },
     )
 
 
@@ -149,6 +164,11 @@ def _shortened(extensions: list[Record]) -> list[Record]:
 def _beginning(value: Any) -> Any:
     is_long = isinstance(value, str) and len(value) > ITEM_CHARACTERS
     return f"{value[:ITEM_CHARACTERS]}…" if is_long else value
+
+
+def _declared(part: type[Resource]) -> list[str]:
+    """List the fields of a part that callers write, and when it was created."""
+    return [*(name for name, field in part.fields.items() if not field.owned), "created_at"]
 
 
 def _facts(order: Record) -> list[tuple[str, Any]]:

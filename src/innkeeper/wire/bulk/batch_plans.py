@@ -7,7 +7,7 @@ from innkeeper.resources.base import Field, Resource
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.guests import CUSTOMER, Guest
 from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern
-from innkeeper.resources.orders import CHANNELS, Order, OrderItem
+from innkeeper.resources.orders import CHANNELS, PLAIN_CHILDREN, Order, OrderItem
 from innkeeper.wire.naming import camel
 
 TITLES: Final = (
@@ -63,15 +63,19 @@ GUEST: Final = _plan(
 )
 OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
 """What an import of our own accepts: all that REST does, and so all that an export holds."""
-ORDER: Final = _plan(
-    Order,
-    {
-        "status": OneOf(STATUSES),
-        "payment_type": OneOf(PAYMENTS),
-        "card_type": OneOf(CARDS),
-        "channel": OneOf(CHANNELS),
-    },
-)
+ORDER: Final = {
+    **_plan(
+        Order,
+        {
+            "status": OneOf(STATUSES),
+            "payment_type": OneOf(PAYMENTS),
+            "card_type": OneOf(CARDS),
+            "channel": OneOf(CHANNELS),
+        },
+    ),
+    # Exports have them, imports ignore them.
+    **{camel(part.plural): (part.plural, None, False) for part in PLAIN_CHILDREN},
+}
 ITEM: Final = _plan(
     OrderItem,
     {

@@ -8,7 +8,7 @@ from innkeeper.actions.bulk.file_exports import Entity, ExportedParts
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Count, Instant, Kind, Number
-from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.resources.orders import PLAIN_CHILDREN, Order, OrderItem
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Row
 from innkeeper.wire.encode import instant_text
@@ -43,6 +43,8 @@ def order(record: Record, parts: ExportedParts) -> Value:
         for row in parts.items.get(ref, [])
     ]
     more = {"consumers": consumers, "orderItems": items}
+    for part, rows in parts.others.items():
+        more[camel(part.plural)] = [_fields(part, row) for row in rows[ref]]
     value |= {name: member for name, member in more.items() if member}
     return value | _extensions(parts.extensions.get(ref, []))
 
@@ -89,7 +91,8 @@ def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
     resource: type[Resource] = Guest if entity == "guests" else Order
     out = {camel(name): _type(field.kind) for name, field in resource.fields.items()}
     if entity == "orders":
-        out |= dict.fromkeys(("contact", "consumers", "orderItems"), "VARCHAR")
+        parts = (camel(part.plural) for part in PLAIN_CHILDREN)
+        out |= dict.fromkeys(("contact", "consumers", "orderItems", *parts), "VARCHAR")
     types = {("number",): "DOUBLE", ("boolean",): "BOOLEAN"}
     for row in pairs:
         name = column(row["name"], row["key"], row["pair"])

@@ -1,6 +1,8 @@
 """The official v2.1 dialect: the declarations, their paths, and what differs."""
 
-from innkeeper.resources.base import Record
+from typing import Any
+
+from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import EXTENSION_NAMES, Guest, GuestExtension
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.orders import (
@@ -98,17 +100,30 @@ ORDER = View(
 )
 
 
+def part_of(parent: View, resource: type[Resource], **exceptions: Any) -> View:
+    """Return the view of a resource that belongs to another, with exceptions."""
+    view = View(
+        resource=resource,
+        path=f"{parent.item}/{camel(resource.plural)}",
+        item=f"/v2.1/{camel(resource.table)}/{{{resource.key}}}",
+        verbs=ALL,
+        parents={parent.resource.key: parent.item},
+        links=LINKS,
+        with_total=False,
+    )
+    return view.but(**exceptions)
+
+
 def item_name(item: Record) -> str | None:
     """An item's name; one that the nested dialect made may have its sku only."""
     name: str | None = item.get("name")
     return item.get("product_id") if name is None and "type" not in item else name
 
 
-ORDER_ITEM = View(
-    resource=OrderItem,
+ORDER_ITEM = part_of(
+    ORDER,
+    OrderItem,
     path=ONE_ORDER + "/orderItems",
-    item=ONE_ITEM,
-    verbs=ALL,
     # What the nested dialect does not ask for (rest-nested-openapi.md 3.2).
     add={
         "name": Computed(TEXT, item_name),
@@ -121,10 +136,7 @@ ORDER_ITEM = View(
         ),
     },
     hide=frozenset({"flight_segments", "passenger_type_code", "extra"}),
-    parents={"order": ONE_ORDER},
     children={"dataExtensions": ONE_ITEM + "/extensions"},
-    links=LINKS,
-    with_total=False,
 )
 
 CONSUMER_ITEM = ORDER_ITEM.but(
@@ -133,17 +145,13 @@ CONSUMER_ITEM = ORDER_ITEM.but(
     verbs=frozenset({Verb.LIST}),
 )
 
-ORDER_CONTACT = View(
-    resource=OrderContact,
-    path=ONE_ORDER + "/contacts",
-    item="/v2.1/orderContacts/{order_contact}",
-    verbs=ALL,
+ORDER_CONTACT = part_of(
+    ORDER,
+    OrderContact,
     any_of=IDENTIFIABLE,
     rename={"guest_ref": "guest"},
     show={"date_of_birth": midnight, "gender": str.lower},
     parents={"guest": "/v2.1/guests/{guest}", "order": ONE_ORDER},
-    links=LINKS,
-    with_total=False,
 )
 
 ORDER_CONSUMER = ORDER_CONTACT.but(

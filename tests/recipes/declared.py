@@ -1,0 +1,232 @@
+"""Walk every place that shows a field of guests and a part of orders.
+
+Run by test_recipes.py, which declares the field `loyalty_tier` as personal, searchable and
+identifying, and the part `OrderNote` with a personal `text` and an `author`.
+"""
+
+import asyncio
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from batching import Batches, record, upsert
+from calling import NOBODY, Api, made
+from sites import Site, run_site
+from streams import Page
+from visiting import Person, log_in
+
+from innkeeper.actions.admin import keys
+from innkeeper.lake.flush import flush
+from innkeeper.rules.scopes import Scope
+from innkeeper.settings import Settings
+from innkeeper.store.migrate import migrate
+from innkeeper.wire.bulk.suggestion import suggested_parts
+
+SEGMENTS = "/innkeeper/v1/segments"
+TEXT = "Leave it with the neighbour"
+ORDER = {
+    "referenceId": "R-1",
+    "orderedAt": "2026-11-20T10:00:00Z",
+    "currencyCode": "EUR",
+    "price": 10,
+}
+
+
+def rest(api: Api) -> dict[str, Any]:
+    """Create a guest with the field; read it in two dialects, and be refused over its limit."""
+    guest = api.guest(lastName="Murphy", loyaltyTier="Gold Star")
+    assert guest["loyaltyTier"] == "Gold Star"
+    assert made(api.get(f"/v2/guests/{guest['ref']}"))["loyaltyTier"] == "Gold Star"
+    refused = api.patch(guest["href"], json={"loyaltyTier": "x" * 33})
+    assert refused.json()["errors"] == ["loyaltyTier: size must be between 0 and 32"]
+    return guest
+
+
+def openapi(api: Api) -> None:
+    schemas = made(api.get("/openapi.json"))["components"]["schemas"]
+    for name in ("Guest", "V2Guest", "GuestCreate", "OrderContact", "OrderConsumer"):
+        assert "loyaltyTier" in schemas[name]["properties"]
+
+
+def stream(api: Api) -> None:
+    """An IDENTITY event carries the field, however it is spelled."""
+    page = Page(api)
+    page("IDENTITY", identifiers=[{"provider": "CRM", "id": "7"}], Loyalty_Tier="silver")
+    assert made(api.get(f"/v2.1/guests/{page.guest}"))["loyaltyTier"] == "silver"
+
+
+def identity(api: Api, guest: dict[str, Any]) -> dict[str, Any]:
+    """An identity rule names the field, and a contact matches by it; the order."""
+    rule = {"identityRule": "tier", "providers": [], "fields": ["lastName", "loyaltyTier"]}
+    made(api.post("/v2/tenants/identity-rules", json=rule))
+    api.patch(guest["href"], json={"city": "Cork"})
+    order = made(api.post("/v2.1/orders", json=ORDER))
+    person = {"firstName": "Ann", "lastName": "Murphy", "loyaltyTier": "GOLD star"}
+    contact = made(api.post(f"/v2.1/orders/{order['ref']}/contacts", json=person))
+    assert contact["guest"]["href"] == guest["href"]
+    return order
+
+
+def guest_pages(owner: Person, reader: Person, guest: dict[str, Any]) -> None:
+    """The search, the overview and the form show the field; masked for a role without the right."""
+    for text in ("gold", "gold murphy", "golt"):
+        assert guest["ref"] in owner.get(f"/guests?q={text}&type=all").text, text
+    overview = owner.get(f"/guests/{guest['ref']}").text
+    assert "Loyalty Tier" in overview
+    assert "Gold Star" in overview
+    assert 'name="loyalty_tier"' in owner.get(f"/guests/{guest['ref']}/edit").text
+    assert "loyaltyTier" in owner.get("/settings/identity-rules").text
+    masked = reader.get(f"/guests/{guest['ref']}").text
+    assert "Gold Star" not in masked
+    assert "G•••" in masked
+
+
+def segment(api: Api, guest: dict[str, Any]) -> None:
+    """A rule of a segment names the field."""
+    rule = {"field": "loyaltyTier", "comparator": "is equal to", "values": ["Gold Star"]}
+    definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
+    assert members(api, "By rule", definition) == [guest["ref"]]
+
+
+def lake(api: Api, guest: dict[str, Any]) -> None:
+    """SQL reads the field, and a table of notes with the guest whose order it is."""
+    sql = (
+        "SELECT g.guest_ref FROM guests AS g JOIN order_notes AS n ON n.guest_ref = g.guest_ref "
+        f"WHERE core_loyalty_tier = 'Gold Star' AND core_text = '{TEXT}' AND core_author = 'Ann'"
+    )
+    assert members(api, "By SQL", {"sql": sql}) == [guest["ref"]]
+
+
+def members(api: Api, name: str, definition: dict[str, Any]) -> list[str]:
+    """Return the refs of the guests of a new segment."""
+    made_segment = made(api.post(SEGMENTS, json={"name": name, "definition": definition}))
+    refs: list[str] = made(api.get(f"{SEGMENTS}/{made_segment['ref']}/guests"))["items"]
+    return refs
+
+
+def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
+    """Exports have the field and the note; imports and batches read the field, whose name is
+    suggested for a column."""
+    exports = [
+        made(api.post("/innkeeper/v1/fileExports", json={"entity": entity, "format": form}))
+        for entity, form in (("guests", "csv"), ("orders", "ndjson"))
+    ]
+    batches.work()
+    links = [made(api.get(export["href"]))["location"]["href"] for export in exports]
+    (header, *rows), (order,) = (
+        gzip.decompress(api.get(link, auth=None).content).decode().splitlines() for link in links
+    )
+    column = header.split(",").index("loyaltyTier")
+    assert "Gold Star" in {row.split(",")[column] for row in rows}
+    (noted,) = json.loads(order)["notes"]
+    assert (noted["text"], noted["author"], noted["ref"]) == (TEXT, "Ann", note["ref"])
+    suggestion = suggested_parts("guests", ["Loyalty tier"], [{"Loyalty tier": "gold"}])
+    assert suggestion["columns"] == {"Loyalty tier": "loyaltyTier"}
+    assert batches.apply(upsert("b@example.com", loyaltyTier="bronze")) == []
+    assert batches.guest("b@example.com")["loyaltyTier"] == "bronze"
+    value = {**json.loads(order), "channel": "WEB", "pointOfSale": "default"}
+    log = batches.apply(record("order", "upsert", value))
+    assert log == [], log
+
+
+def notes(api: Api, order: dict[str, Any]) -> dict[str, Any]:
+    """Create, list, fetch, replace, patch and delete a note in the official dialect; the limits of
+    its declaration hold, and its order shows it."""
+    path = f"/v2.1/orders/{order['ref']}/notes"
+    refused = api.post(path, json={"text": "x" * 2001, "author": 5})
+    assert refused.json()["errors"] == [
+        "text: size must be between 0 and 2000",
+        "author: must be a string",
+    ]
+    assert api.post(path, json={"author": "Ann"}).json()["errors"] == ["text: may not be null."]
+    assert api.get(f"/v2.1/orderNotes/{NOBODY}").status_code == 404
+    assert api.get(f"/v2.1/orders/{NOBODY}/notes").status_code == 404
+    assert api.post(f"/v2.1/orders/{NOBODY}/notes", json={"text": "x"}).status_code == 404
+    other = made(api.post(path, json={"text": "Other", "author": "Bob"}))
+    note = made(api.post(path, json={"text": "Draft", "author": "Ann"}))
+    assert note["href"] == f"{api.url}/v2.1/orderNotes/{note['ref']}"
+    assert note["order"] == {"href": f"{api.url}/v2.1/orders/{order['ref']}"}
+    replaced = made(api.put(note["href"], json={"text": TEXT}))
+    assert (replaced["text"], replaced.get("author")) == (TEXT, None)
+    note = made(api.patch(note["href"], json={"author": "Ann"}))
+    assert made(api.get(note["href"])) == note
+    listed = made(api.get(path, params={"expand": "true"}))
+    assert [each["text"] for each in listed["items"]] == ["Other", TEXT]
+    assert api.delete(other["href"]).status_code == 204
+    assert api.get(other["href"]).status_code == 404
+    whole = made(api.get(f"/v2.1/orders/{order['ref']}", params={"expand": "notes"}))
+    assert whole["notes"]["items"] == [note]
+    return note
+
+
+def legacy_notes(api: Api, order: dict[str, Any], note: dict[str, Any]) -> None:
+    """The same in v2, where an update is a POST."""
+    path = f"/v2/orders/{order['ref']}/notes"
+    assert [each["href"] for each in made(api.get(path))["items"]] == [
+        f"{api.url}/v2/orderNotes/{note['ref']}"
+    ]
+    old = made(api.post(path, json={"text": "Old"}))
+    assert made(api.post(old["href"], json={"text": "New"}))["text"] == "New"
+    assert made(api.get(old["href"]))["text"] == "New"
+    assert api.delete(old["href"]).status_code == 204
+
+
+def rights(site: Site, note: dict[str, Any]) -> None:
+    """A key without the scope for personal data does not see the text."""
+    key = site.control(lambda work: keys.create(work, "live", scopes=frozenset({Scope.READ})))
+    with Api(site.url, key.client_key, key.api_token) as reader:
+        shown = made(reader.get(note["href"]))
+    assert (shown.get("text"), shown["author"]) == (None, "Ann")
+
+
+def order_page(owner: Person, reader: Person, order: dict[str, Any]) -> None:
+    """The order's page and file have the note; masked for a role without the right."""
+    page = f"/orders/{order['ref']}"
+    assert TEXT in owner.get(page).text
+    (noted,) = owner.get(f"{page}/file").json()["notes"]
+    assert (noted["text"], noted["author"]) == (TEXT, "Ann")
+    masked = reader.get(page).text
+    assert TEXT not in masked
+    assert "L•••" in masked
+
+
+def erasure(api: Api, guest: dict[str, Any], note: dict[str, Any]) -> None:
+    """Subject access shows both; an erasure deletes it and counts it in the receipt."""
+    subject = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
+    assert subject["held"]["guests"][0]["body"]["loyaltyTier"] == "Gold Star"
+    (held,) = subject["held"]["orderNotes"]
+    assert held["body"] == {"text": TEXT, "author": "Ann"}
+    receipt = made(api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]}))
+    assert receipt["removed"]["orderNotes"] == 1
+    assert api.get(note["href"]).status_code == 404
+
+
+def main(dsn: str, data: str) -> None:
+    """Run every step on a database that an Innkeeper without the field has made."""
+    asyncio.run(migrate(dsn))
+    settings = Settings(database=dsn, data=Path(data), log_level="error", pool_size=4)
+    with run_site(settings) as site:
+        owner, reader = log_in(site), log_in(site, "read-only")
+        with site.api() as api:
+            batches = Batches(api, settings)
+            guest = rest(api)
+            openapi(api)
+            stream(api)
+            order = identity(api, guest)
+            guest_pages(owner, reader, guest)
+            # From here on the lake has only what changes again.
+            batches._act(flush)
+            note = notes(api, order)
+            legacy_notes(api, order, note)
+            rights(site, note)
+            order_page(owner, reader, order)
+            segment(api, guest)
+            lake(api, guest)
+            files(api, batches, note)
+            erasure(api, guest, note)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
