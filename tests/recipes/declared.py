@@ -22,7 +22,7 @@ from innkeeper.lake.flush import flush
 from innkeeper.rules.scopes import Scope
 from innkeeper.settings import Settings
 from innkeeper.store.migrate import migrate
-from innkeeper.wire.bulk.suggestion import suggested_parts
+from innkeeper.wire.bulk.suggestion import suggest
 
 SEGMENTS = "/innkeeper/v1/segments"
 TEXT = "Leave it with the neighbour"
@@ -122,8 +122,8 @@ def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
     assert "Gold Star" in {row.split(",")[column] for row in rows}
     (noted,) = json.loads(order)["notes"]
     assert (noted["text"], noted["author"], noted["ref"]) == (TEXT, "Ann", note["ref"])
-    suggestion = suggested_parts("guests", ["Loyalty tier"], [{"Loyalty tier": "gold"}])
-    assert suggestion["columns"] == {"Loyalty tier": "loyaltyTier"}
+    suggestion = suggest("guests", ["Loyalty tier"], [{"Loyalty tier": "gold"}])
+    assert suggestion.columns == {"Loyalty tier": ["loyaltyTier"]}
     assert batches.apply(upsert("b@example.com", loyaltyTier="bronze")) == []
     assert batches.guest("b@example.com")["loyaltyTier"] == "bronze"
     value = {**json.loads(order), "channel": "WEB", "pointOfSale": "default"}
