@@ -485,6 +485,8 @@ def test_a_message_tells_of_the_end(api: Api, jobs: Any, receiver: Receiver) -> 
     assert (told["executionRef"], told["status"]) == (execution["executionRef"], "SUCCESS")
     stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
     assert headers[webhooks.SIGNATURE] == webhooks.signature(export["webhookSecret"], stamp, body)
+    for path in (OWN, f"{OWN}/{export['ref']}"):
+        assert "webhookSecret" not in api.get(path).text
 
 
 def test_a_folder_gets_the_files(api: Api, jobs: Any, site: Any) -> None:

@@ -413,6 +413,8 @@ def test_a_live_segment_tells_of_who_enters_and_who_leaves(
     stamp = headers[webhooks.SIGNATURE].partition(",")[0].removeprefix("t=")
     # As docs/segments.md tells a receiver to check it.
     secret = created["webhookSecret"].encode()
+    for path in (f"{OWN}/{created['ref']}", OWN, f"/v4/segmentDefinitions/{created['ref']}"):
+        assert "webhookSecret" not in api.get(path).text
     mac = hmac.new(secret, f"{stamp}.".encode() + body, "sha256").hexdigest()
     assert headers["X-Innkeeper-Signature"] == f"t={stamp},v1={mac}"
     api.delete(guest["href"])

@@ -311,6 +311,9 @@ class ListOf(Kind):
         most = {"maxItems": self.longest} if self.longest is not None else {}
         return {"type": "array", "items": self.element.schema()} | most
 
+    def stored_schema(self) -> Schema:
+        return {**self.schema(), "items": self.element.stored_schema()}
+
 
 @dataclass(frozen=True)
 class ObjectOf(Kind):

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.errors import Problem, missing
+from innkeeper.resources.base import Resource
 from innkeeper.resources.kinds import (
     Day,
     Flag,
@@ -42,11 +43,11 @@ _REFUSED: Final = object()
 class Payload(msgspec.Struct, rename="camel"):
     """Base class of what a request or a response contains.
 
-    The API description names the schema `title`, or else as the class is named; a class whose name
+    The API description calls it `schema_name`, or else as the class is named; a class whose name
     starts with an underscore is described where it is used.
     """
 
-    title: ClassVar[str] = ""
+    schema_name: ClassVar[str] = ""
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -178,8 +179,8 @@ class PayloadOf(Kind):
 
 def _title_of(payload: type[Payload]) -> Schema:
     own: type[Payload] = get_origin(payload) or payload
-    if own.title:
-        return {"title": own.title}
+    if own.schema_name:
+        return {"title": own.schema_name}
     is_inline = own.__name__.startswith("_") or own is not payload
     return {} if is_inline else {"title": own.__name__}
 
@@ -241,8 +242,8 @@ def members_of(payload: type[Payload]) -> tuple[Member, ...]:
 
 
 def kind_of(annotation: Any) -> Kind:
-    """Return the kind of the values of a type."""
-    return _parse(annotation).kind
+    """Return the kind of the values of a type, which may be a kind already."""
+    return annotation if isinstance(annotation, Kind) else _parse(annotation).kind
 
 
 def decode(payload: type[Payload], body: Mapping[str, Any]) -> tuple[Payload | None, list[Problem]]:
@@ -364,3 +365,23 @@ def _kind_of_type(annotation: Any) -> Kind:
     if isinstance(origin, type) and issubclass(origin, Payload):
         return PayloadOf(annotation)
     return _KINDS[annotation]
+
+
+def payload_of(
+    resource: type[Resource],
+    name: str,
+    renamed: Mapping[str, str],
+    *,
+    is_request: bool,
+    base: type[Payload] = Payload,
+) -> type[Payload]:
+    """Return the payload with the fields of a resource, as a request or a response has them.
+
+    `renamed` has the names that differ from those of the fields; `base` has other members.
+    """
+    optional: Any = Any | Absent | None if is_request else Any | Absent
+    members: list[Any] = []
+    for each in resource.fields.values():
+        type_: Any = Annotated[Any if each.required else optional, each.kind, each.doc]
+        members.append((each.name, type_, msgspec.field(name=renamed.get(each.name))))
+    return cast("type[Payload]", msgspec.defstruct(name, members, bases=(base,)))

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from innkeeper.errors import Problem, Unknown
-from innkeeper.resources.kinds import Kind, Schema, Text, Whole
+from innkeeper.resources.kinds import Kind, Schema
 from innkeeper.resources.payloads import (
     Described,
     Member,
@@ -123,12 +121,9 @@ class Endpoint:
     """Whether its function reads the body itself (`EndpointRequest.read_members`), to raise all
     problems together with those that only the database knows."""
     response: Any = None
-    """Type of the response: a payload, or a list of some; None for 204."""
+    """Type or kind of the response: a payload, or a list of some; None for 204."""
     response_schema: Schema | None = None
     """Schema of a response that is not encoded by `response`."""
-    old_body: Schema | None = None
-    old_query: Mapping[str, str] = field(default_factory=dict)
-    needs: frozenset[str] = frozenset()
     other_media: tuple[str, ...] = ()
     """Media types of text that it may answer in place of JSON."""
     path_names: Mapping[str, str] = field(default_factory=dict)
@@ -149,34 +144,19 @@ class Endpoint:
 
     @property
     def takes_body(self) -> bool:
-        return self.body is not None
+        return self.request is not None
 
     @cached_property
     def body(self) -> Schema | None:
         """The schema of the body."""
         if self.request is None:
-            return self.old_body
-        if isinstance(self.request, Described):
-            return self.request.schema()
-        return PayloadOf(self.request).schema()
+            return None
+        kind = self.request if isinstance(self.request, Described) else PayloadOf(self.request)
+        return kind.schema()
 
     @cached_property
     def query(self) -> Mapping[str, Member]:
         """The query parameters by name."""
-        if self.old_query:
-            return {
-                name: Member(
-                    name,
-                    name,
-                    Whole() if name in ("offset", "limit") else Text(),
-                    name in self.needs,
-                    False,
-                    text,
-                    {},
-                    msgspec.structs.FieldInfo("", "", str),
-                )
-                for name, text in self.old_query.items()
-            }
         members = () if self.parameters is None else members_of(self.parameters)
         return {member.wire_name: member for member in members}
 

@@ -205,7 +205,7 @@ def decode_request(route: Endpoint, request: EndpointRequest) -> None:
     if route.parameters is not None:
         texts = _typed_texts(route.parameters, request.query)
         request.parameters = _decode(route.parameters, texts, problems)
-    if route.raises_later or route.old_body is not None:
+    if route.raises_later:
         request.problems = tuple(problems)
         return
     if route.request is not None and not isinstance(route.request, Described):

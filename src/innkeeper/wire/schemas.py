@@ -5,21 +5,13 @@ from typing import Final
 from innkeeper.resources.kinds import Schema
 
 TEXT: Final[Schema] = {"type": "string"}
-TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
 WHOLE: Final[Schema] = {"type": "integer"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-NUMBER: Final[Schema] = {"type": "number"}
-FLAG: Final[Schema] = {"type": "boolean"}
-NULL: Final[Schema] = {"type": "null"}
 REF: Final[Schema] = {"type": "string", "format": "uuid"}
 URL: Final[Schema] = {"type": "string", "format": "uri"}
 INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
-DAY: Final[Schema] = {"type": "string", "format": "date"}
 FREE: Final[Schema] = {"type": "object", "additionalProperties": True}
 """An object whose members only its sender knows."""
-COUNTS: Final[Schema] = {"type": "object", "additionalProperties": WHOLE}
-DONE: Final = {"name": TEXT, "result": TEXT, "message": TEXT, "status": WHOLE, "code": WHOLE}
-"""What the vendor's tenant calls answer beside the record."""
 LINK: Final[Schema] = {"type": "object", "properties": {"href": URL}, "required": ["href"]}
 REFERENCE: Final[Schema] = {
     "type": "object",
@@ -27,13 +19,6 @@ REFERENCE: Final[Schema] = {
     "required": ["href", "ref"],
 }
 """An item of a list that is not expanded (L-8)."""
-LOCATION: Final[Schema] = {
-    "type": "object",
-    "title": "SignedLink",
-    "properties": {"href": URL, "expiry": INSTANT},
-    "required": ["href", "expiry"],
-}
-"""Where a file is put or fetched without credentials, until it expires."""
 
 
 def an_object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
@@ -57,11 +42,6 @@ def one_of(*words: str) -> Schema:
     return {"type": "string", "enum": list(words)}
 
 
-def or_absent(schema: Schema) -> Schema:
-    """A member that is shown as null where there is none."""
-    return {"anyOf": [schema, NULL]}
-
-
 def ref_to(name: str) -> Schema:
     """A schema by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
@@ -80,17 +60,3 @@ def paging(items: Schema, *, total: bool = True) -> Schema:
 
 
 PAGE_REQUIRED: Final = ("href", "offset", "limit", "first", "last", "items")
-
-
-def page_of(items: Schema, **more: Schema) -> Schema:
-    """A page of such items, with `more` members beside those of every page."""
-    return an_object((*PAGE_REQUIRED, "totalCount", *more), **paging(items), **more)
-
-
-def items_of(items: Schema) -> Schema:
-    """All of something, as `items`."""
-    return an_object(("items",), items=array_of(items))
-
-
-PAGING: Final = {"offset": "Items to skip.", "limit": "Items on the page, at most 100."}
-"""Query parameters of a page."""

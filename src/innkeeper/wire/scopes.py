@@ -1,7 +1,7 @@
 """What an API key must allow for each operation, and views without personal data.
 
-The scope of an operation follows its method. `EXCEPTIONS` lists the others: reads that are
-posted, and what shows or hands on personal data in another form than a resource's fields.
+The scope of an operation follows its method, unless its declaration names others: for reads that
+are posted, and for what shows or hands on personal data in another form than a resource's fields.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Final
 from innkeeper.errors import Forbidden
 from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.personal import is_personal, personal_fields_in
-from innkeeper.rules.scopes import Scope, in_order
+from innkeeper.rules.scopes import WRITE_PERSONAL, Scope, in_order
 from innkeeper.wire.routes import OPEN, Operation, Route
 from innkeeper.wire.views import METHODS, PairsView, Verb, View
 
@@ -22,18 +22,9 @@ _OF_METHOD: Final[Mapping[str, Scope]] = {
     "PATCH": Scope.WRITE,
     "DELETE": Scope.DELETE,
 }
-_READ_PERSONAL: Final = frozenset({Scope.READ, Scope.PERSONAL_DATA})
-_WRITE_PERSONAL: Final = frozenset({Scope.WRITE, Scope.PERSONAL_DATA})
 
 _FILTERS: Final = frozenset({"identifier", "email_untouched", "phone_number"})
 """Filters by personal fields that are not named like a field."""
-
-EXCEPTIONS: Final[Mapping[str, frozenset[Scope]]] = {
-    # A guest whole, with extensions, orders and sessions
-    "fetchGuestContext": _READ_PERSONAL,
-    "findGuestContext": _READ_PERSONAL,
-}
-"""Name of an operation -> what a key must allow, where its method does not say."""
 
 
 @cache
@@ -42,9 +33,9 @@ def needed_scopes(route: Route) -> frozenset[Scope]:
     if isinstance(route, Operation):
         if route.verb is Verb.REPLACE and route.views[OPEN].resource.pairs:
             # It takes the place of texts, which the caller must have been able to read.
-            return _WRITE_PERSONAL
+            return WRITE_PERSONAL
         return frozenset({_OF_METHOD[METHODS[route.verb]]})
-    return route.scopes or EXCEPTIONS.get(route.name) or frozenset({_OF_METHOD[route.method]})
+    return route.scopes or frozenset({_OF_METHOD[route.method]})
 
 
 def require(route: Route, scopes: frozenset[Scope]) -> None:

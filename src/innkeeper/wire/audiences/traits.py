@@ -24,7 +24,7 @@ _REQUEST: Final[Schema] = TRAIT | {"title": "PutTraitBody", "required": ["entity
 class TraitResponse(Payload):
     """A computed trait."""
 
-    title = "Trait"
+    schema_name = "Trait"
 
     name: str
     type: str

@@ -2,22 +2,25 @@
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from innkeeper.actions.events import guest_contexts
 from innkeeper.actions.events.guest_contexts import ORDERS
-from innkeeper.errors import Invalid, missing
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.orders import OrderItem
+from innkeeper.resources.payloads import Absent, Described, Payload
 from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso, ref_in
+from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
-from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import response_fields
+from innkeeper.wire.payloads import FilterText, Uri
 from innkeeper.wire.schemas import (
     INSTANT,
     REF,
@@ -32,7 +35,7 @@ from innkeeper.wire.schemas import (
 
 _SPELT: Final = {"first_page_uri": "firstPageURI", "last_page_uri": "lastPageURI"}
 PATH: Final = "/v2/guestContexts"
-TAG: Final = "GuestContext (v2)"
+GUEST_CONTEXTS: Final = EndpointFamily("GuestContext (v2)", PATH)
 
 _guest: Final = encoder(legacy.GUEST)
 _order: Final = encoder(legacy.ORDER)
@@ -48,30 +51,6 @@ def window(expand: str) -> tuple[int, int]:
         if name == "orders" and limit:
             return int(offset), int(limit)
     return 0, ORDERS
-
-
-async def fetch_context(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the guest, `orders`, `dataExtensions` and `sessions`."""
-    offset, limit = window(request.query.get("expand", ""))
-    context = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
-    base = request.base
-    body = _guest(context.guest, base)
-    body["orders"] = [
-        {
-            **_order(order, base),
-            "orderItems": [_item(item, base) for item in context.items[order["ref"]]],
-        }
-        for order in context.orders
-    ]
-    body["dataExtensions"] = [_represent(extension, base) for extension in context.extensions]
-    body["sessions"] = [
-        {
-            **_behaviour(session),
-            "events": [_behaviour(event) for event in context.behaviour.events[session["ref"]]],
-        }
-        for session in context.behaviour.sessions
-    ]
-    return EndpointResponse(body)
 
 
 def _behaviour(record: Record) -> dict[str, Any]:
@@ -92,19 +71,6 @@ def _represent(extension: Record, base: str) -> dict[str, Any]:
         "name": extension["name"],
         "values": extension["pairs"],
     }
-
-
-async def find_context(work: Work, request: EndpointRequest) -> EndpointResponse:
-    """200 with the guest behind a browser, as `ref` and as the one of `items`; or no items."""
-    browser = request.query.get("browserRef")
-    if browser is None:
-        raise Invalid(missing("browserRef"))
-    ref = ref_in(browser)
-    guest = await guest_contexts.of_browser(work, ref) if ref else None
-    if guest is None:
-        return EndpointResponse({"items": []})
-    link = {"href": f"{request.base}{PATH}/{guest}", "ref": guest}
-    return EndpointResponse({**link, "items": [link]})
 
 
 def _fields_of(resource: type[Resource]) -> dict[str, Schema]:
@@ -142,27 +108,72 @@ _CONTEXT: Final = response_fields(
     },
 )
 
-GUEST_CONTEXTS: Final = (
-    Endpoint(
-        method="GET",
-        path=PATH + "/{guest}",
-        name="fetchGuestContext",
-        summary="Fetch a guest with its orders, data extensions and sessions",
-        tag=TAG,
-        perform=fetch_context,
-        old_query={"expand": "`items.orders(offset:0,limit:100)`: which orders, the latest first."},
-        response_schema=named("GuestContext", _CONTEXT),
-    ),
-    Endpoint(
-        method="GET",
-        path=PATH,
-        name="findGuestContext",
-        summary="Find the guest behind a browser",
-        tag=TAG,
-        perform=find_context,
-        old_query={"browserRef": "The browser's id."},
-        needs=frozenset({"browserRef"}),
-        response_schema=an_object(("items",), href=URL, ref=REF, items=array_of(REFERENCE)),
-        failures=frozenset({400}),
-    ),
+
+class FetchGuestContextParameters(Payload):
+    """Which orders of a guest to return."""
+
+    expand: Annotated[
+        str, "`items.orders(offset:0,limit:100)`: which orders, the latest first."
+    ] = ""
+
+
+@GUEST_CONTEXTS.endpoint(
+    "GET",
+    "/{guest}",
+    "Fetch a guest with its orders, data extensions and sessions",
+    parameters=FetchGuestContextParameters,
+    response_schema=named("GuestContext", _CONTEXT),
+    scopes=READ_PERSONAL,
 )
+async def fetch_guest_context(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Return the guest, `orders`, `dataExtensions` and `sessions`."""
+    offset, limit = window(request.parameters.expand)
+    context = await guest_contexts.fetch(work, request.refs()["guest"], offset, limit)
+    base = request.base
+    body = _guest(context.guest, base)
+    body["orders"] = [
+        {
+            **_order(order, base),
+            "orderItems": [_item(item, base) for item in context.items[order["ref"]]],
+        }
+        for order in context.orders
+    ]
+    body["dataExtensions"] = [_represent(extension, base) for extension in context.extensions]
+    body["sessions"] = [
+        {
+            **_behaviour(session),
+            "events": [_behaviour(event) for event in context.behaviour.events[session["ref"]]],
+        }
+        for session in context.behaviour.sessions
+    ]
+    return EndpointResponse(body)
+
+
+class FindGuestContextParameters(Payload):
+    """The browser of a guest."""
+
+    browser_ref: Annotated[str, FilterText(), "The browser's id."]
+
+
+class _BrowserGuest(Payload):
+    href: Uri | Absent
+    ref: UUID | Absent
+    items: list[Annotated[Record, Described(REFERENCE)]]
+
+
+@GUEST_CONTEXTS.endpoint(
+    "GET",
+    "",
+    "Find the guest behind a browser",
+    parameters=FindGuestContextParameters,
+    response=_BrowserGuest,
+    scopes=READ_PERSONAL,
+)
+async def find_guest_context(work: Work, request: EndpointRequest) -> Record:
+    """Return the guest behind a browser, as `ref` and as the one of `items`; or no items."""
+    ref = ref_in(request.parameters.browser_ref)
+    guest = await guest_contexts.of_browser(work, ref) if ref else None
+    if guest is None:
+        return {"items": []}
+    link = {"href": f"{request.base}{PATH}/{guest}", "ref": guest}
+    return {**link, "items": [link]}

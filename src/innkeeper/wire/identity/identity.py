@@ -88,7 +88,7 @@ class ReplaceIdentityRulesRequest(PreviewIdentityRulesRequest):
 class IdentityRuleResponse(Payload):
     """A rule as clients read it; `fields` only where it has some."""
 
-    title = "IdentityRule"
+    schema_name = "IdentityRule"
 
     identity_rule: str
     providers: list[str]

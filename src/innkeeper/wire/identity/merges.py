@@ -25,7 +25,7 @@ MERGES: Final = EndpointFamily(TAG, PATH, scopes=READ_PERSONAL)
 class EvidenceItem(Payload):
     """A matched condition."""
 
-    title = "Evidence"
+    schema_name = "Evidence"
 
     provider: str | Absent
     field: Annotated[str, FieldName()] | Absent
