@@ -1,19 +1,23 @@
 """Concurrent requests of one kind share a statement, and each gets what it would get alone."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from natural_batches import Act, run_alone, run_batched
 
+from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.errors import Unknown
+from innkeeper.errors import BadRequest, Unknown
 from innkeeper.resources.base import Record
+from innkeeper.rules.identity_keys import lock_of, reference_key
 from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +90,7 @@ async def test_a_batched_read_sees_each_acknowledged_write(database: Database) -
     read = reading(guests.fetch, guest["ref"])
     assert (await run_alone(database, read))["city"] == "Cork"
     gate = asyncio.Event()
-    (queue,) = database.batches.values()
+    _, queue = database.batches.values()
     held = asyncio.ensure_future(queue.run(None, gate.wait))
     await asyncio.sleep(0)
     await run_alone(database, lambda work: guests.patch(work, guest["ref"], {"city": "Galway"}))
@@ -95,3 +99,110 @@ async def test_a_batched_read_sees_each_acknowledged_write(database: Database) -
     gate.set()
     await held
     assert [record["city"] for record in await asyncio.gather(*reads)] == ["Galway"] * 3
+
+
+def creating_order(reference: str, at: datetime = NOW, **fields: Any) -> Act:
+    changes = {"reference_id": reference, "ordered_at": at, "status": "CONFIRMED", **fields}
+    return lambda work: orders.create(work, changes)
+
+
+def creating_guest(**fields: Any) -> Act:
+    return lambda work: guests.create(work, {"guest_type": "customer", **fields})
+
+
+async def test_guests_created_in_one_batch(database: Database) -> None:
+    """P1: each is stored with its keys, as alone; one that cannot be stored fails alone."""
+    await new_guest(database)
+    creates = [creating_guest(email=f"{number}@example.com", city="Ærø") for number in range(3)]
+    bad = creating_guest(city="\ud800")
+    first, failed, *others = await run_batched(database, creates[0], bad, *creates[1:])
+    assert isinstance(failed, BadRequest)
+    async with database.work("live") as work:
+        for number, guest in enumerate([first, *others]):
+            stored = await guests.fetch(work, guest["ref"])
+            assert stored["email"] == f"{number}@example.com"
+            assert {name: stored.get(name) for name in guest} == guest
+            page = await guests.list_(work, PageRequest(filters={"email": stored["email"]}))
+            assert [found["ref"] for found in page.items] == [guest["ref"]]
+        assert (await guests.list_(work, PageRequest())).total == 4
+
+
+async def test_rules_that_change_before_a_batch_of_guests(database: Database) -> None:
+    """P1: no guest is stored with keys of earlier rules; each is created by the rules in force."""
+    await new_guest(database)
+    async with database.work("live") as work:
+        await work.connection.execute(
+            "UPDATE ws_live.identity_settings SET version = gen_random_uuid()"
+        )
+    created = await run_batched(database, *[creating_guest(city=str(n)) for n in range(3)])
+    assert [guest["city"] for guest in created] == ["0", "1", "2"]
+
+
+async def test_orders_created_in_one_batch(database: Database) -> None:
+    """P1, O-1 to O-3: new ones together; those that match an order, or one of the batch, update it
+    in order of arrival."""
+    stored = await new_order(database, "A")
+    new, match, first, second, far = await run_batched(
+        database,
+        creating_order("B", price=Decimal("12.50")),
+        creating_order("A", status="CANCELLED"),
+        creating_order("C", status="PURCHASED"),
+        creating_order("C", status="REFUNDED"),
+        creating_order("A", NOW + timedelta(days=30)),
+    )
+    assert new["fresh"]
+    assert str(new["price"]) == "12.50"
+    assert (match["ref"], match["status"], match["fresh"]) == (stored["ref"], "CANCELLED", False)
+    assert (first["status"], second["status"]) == ("PURCHASED", "REFUNDED")
+    assert (first["ref"], first["fresh"], second["fresh"]) == (second["ref"], True, False)
+    assert far["fresh"]
+    for order in (new, match, second, far):
+        fetched = await run_alone(database, reading(orders.fetch, order["ref"]))
+        assert fetched == {name: value for name, value in order.items() if name != "fresh"}
+
+
+async def test_a_reference_that_others_have_locked_is_left_alone(database: Database) -> None:
+    """P1: a batch waits for no lock; only the order with that referenceId does."""
+    await new_order(database, "A")
+    async with database.work("live") as other:
+        async with other.transaction():
+            lock = lock_of(reference_key("B"))
+            await other.connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+            batch = run_batched(database, *map(creating_order, "BCD"))
+            waiting = asyncio.ensure_future(batch)
+            async with asyncio.timeout(10):
+                while len(await _references(database)) < 3:
+                    await asyncio.sleep(0.01)
+            assert await _references(database) == {"A", "C", "D"}
+        assert [order["fresh"] for order in await waiting] == [True] * 3
+
+
+async def _references(database: Database) -> set[str]:
+    async with database.work("live") as work:
+        return {order["reference_id"] for order in (await orders.list_(work, PageRequest())).items}
+
+
+async def test_items_created_in_one_batch(database: Database) -> None:
+    """P1: with the columns of their orders; an unknown order fails alone."""
+    one = await new_order(database, "A")
+    other = await new_order(database, "B")
+
+    def creating(name: str, order: UUID) -> Act:
+        return lambda work: ITEMS.create(work, {"name": name}, order=order)
+
+    await run_alone(database, creating("first", one["ref"]))
+    targets = [one["ref"], other["ref"], uuid4(), one["ref"]]
+    results = await run_batched(
+        database, *[creating(str(number), ref) for number, ref in enumerate(targets)]
+    )
+    assert isinstance(results.pop(2), Unknown)
+    assert [item["order_ref"] for item in results] == [one["ref"], other["ref"], one["ref"]]
+    for item in results:
+        assert item["order_status"] == "CONFIRMED"
+        assert item["ordered_at"] == NOW
+        fetch = partial(ITEMS.fetch, order_item=item["ref"])
+        assert await run_alone(database, fetch) == item
+    page = await run_alone(
+        database, lambda work: ITEMS.list_(work, PageRequest(), order=one["ref"])
+    )
+    assert {item["name"] for item in page.items} == {"first", "0", "3"}

@@ -27,7 +27,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
 from innkeeper import clock
 from innkeeper.settings import Settings
-from innkeeper.store.batching import BatchQueue
+from innkeeper.store.batching import ALONE, Alone, BatchQueue
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
@@ -321,6 +321,24 @@ class Work:
         rows: list[Row] = await self.in_batch(queue, params, lambda: self._fetch_all(text, params))
         return rows
 
+    async def create_batched(
+        self, query: str, batch_query: str, /, *, key: Hashable = None, **params: Any
+    ) -> Row | None:
+        """As `one`, for a statement that creates a record; concurrent requests for the same query
+        share `batch_query`, which takes their parameters as `elements`.
+
+        It returns a row with the `batch_position` of each element that it created. The others run
+        alone, those with the same `key` in order of arrival.
+        """
+        if not self.may_batch:
+            return await self.one(query, **params)
+        queue = self._lender.batches.get((query, self.workspace))
+        if queue is None:
+            create = partial(_create_batch, self._lender, self.workspace, batch_query)
+            queue = self._lender.batches[query, self.workspace] = BatchQueue(query, create)
+        row: Row | None = await self.in_batch(queue, params, lambda: self.one(query, **params), key)
+        return row
+
     async def in_batch(
         self,
         queue: BatchQueue[Item, Result],
@@ -488,6 +506,22 @@ async def _read_batch(
         for row in await work._fetch_all(text, arrays):
             rows_of[row.pop("batch_position") - 1].append(row)
     return rows_of
+
+
+async def _create_batch(
+    lender: Lender, workspace: str, query: str, items: Sequence[Mapping[str, Any]]
+) -> list[Row | Alone]:
+    """Create a record for the parameters of each of several requests; return their rows."""
+    elements = [
+        {name: value.obj if isinstance(value, Json) else value for name, value in item.items()}
+        | {"batch_position": position}
+        for position, item in enumerate(items)
+    ]
+    outcomes: list[Row | Alone] = [ALONE] * len(items)
+    async with lender.work(workspace) as work:
+        for row in await work.all(query, elements=Json(elements)):
+            outcomes[row.pop("batch_position")] = row
+    return outcomes
 
 
 Lend = Callable[[], AbstractAsyncContextManager[Work]]

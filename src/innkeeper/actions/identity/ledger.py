@@ -87,18 +87,20 @@ async def insert_guest(
     `join`: parameters of `identity.insert_creation_join`, for a guest that a record creates.
     `reason`: the stored reason of a guest that no record creates.
     """
-    created = await work.one(
-        "guests.create",
-        parts={"join": ["identity.insert_creation_join"]} if join else {},
-        ref=guest["ref"],
-        guest_type=guest["guest_type"],
-        body=Json(body_members(guest)),
-        keys=guest_keys(guest, book.keys(guest)),
-        now=guest["created_at"],
-        version=book.version,
-        reason=reason and Json(reason),
-        **(join or {}),
-    )
+    params = {
+        "ref": guest["ref"],
+        "guest_type": guest["guest_type"],
+        "body": Json(body_members(guest)),
+        "keys": guest_keys(guest, book.keys(guest)),
+        "now": guest["created_at"],
+        "version": book.version,
+        "reason": reason and Json(reason),
+    }
+    if join:
+        parts = {"join": ["identity.insert_creation_join"]}
+        created = await work.one("guests.create", parts=parts, **params, **join)
+    else:
+        created = await work.create_batched("guests.create", "guests.create_all", **params)
     return str(created[ROW_VERSION]) if created else None
 
 

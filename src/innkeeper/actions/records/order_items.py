@@ -26,18 +26,20 @@ class OrderItems(Children):
         With `guest`, only if the order is linked to that guest.
         """
         order = parent["order"]
-        filters = ["orders.by_guest_ref"] if guest is not None else []
-        params = {"guest_ref": guest} if guest is not None else {}
-        row = await work.one(
-            "order_items.create",
-            parts={"filters": filters},
-            ref=uuid4(),
-            parent=order,
-            ordered_at=changes.get("ordered_at"),
-            body=self.body(changes),
-            now=work.stamp(),
-            **params,
-        )
+        params = {
+            "ref": uuid4(),
+            "parent": order,
+            "ordered_at": changes.get("ordered_at"),
+            "body": self.body(changes),
+            "now": work.stamp(),
+        }
+        if guest is None:
+            row = await work.create_batched(
+                "order_items.create", "order_items.create_all", key=order, **params
+            )
+        else:
+            parts = {"filters": ["orders.by_guest_ref"]}
+            row = await work.one("order_items.create", parts=parts, **params, guest_ref=guest)
         if row is None:
             # Raises, unless the order was created between the two statements.
             await orders.fetch(work, order, guest)

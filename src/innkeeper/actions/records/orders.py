@@ -49,8 +49,10 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
     fields = {name: value for name, value in changes.items() if name not in COLUMNS}
     reference_id = changes["reference_id"]
     key = reference_key(reference_id)
-    row = await work.one(
+    row = await work.create_batched(
         "orders.create_or_match",
+        "orders.create_all",
+        key=key,
         lock=lock_of(key),
         reach=REACH,
         ref=uuid4(),

@@ -33,3 +33,41 @@ BEGIN
         RETURN QUERY VALUES (new_ref, the_id, the_time, new_body, at_time, at_time, true);
     END IF;
 END $$;
+
+-- Create several orders, as requests that arrive together: those that are new for certain. The first
+-- of each referenceId is created unless it is an order that exists, or others have locked its
+-- referenceId: this waits for nobody, and leaves the rest to `create_or_update_order`.
+CREATE FUNCTION {ws}.create_new_orders(elements jsonb) RETURNS TABLE (
+    batch_position integer, ref uuid, reference_id text, ordered_at timestamptz, body jsonb,
+    created_at timestamptz, modified_at timestamptz
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    locked integer[];
+BEGIN
+    locked := ARRAY(
+        SELECT batch_position FROM (
+            SELECT DISTINCT ON (lock) lock, batch_position
+            FROM jsonb_to_recordset(elements) AS each (lock bigint, batch_position integer)
+            ORDER BY lock, batch_position
+        ) AS first WHERE pg_try_advisory_xact_lock(lock)
+    );
+    RETURN QUERY WITH element AS (
+        SELECT * FROM jsonb_to_recordset(elements) AS element (
+            batch_position integer, ref uuid, reference_key uuid, reference_id text,
+            ordered_at timestamptz, reach interval, body jsonb, now timestamptz
+        ) WHERE batch_position = ANY (locked)
+    ), created AS (
+        INSERT INTO {ws}.orders
+            (ref, reference_id, reference_key, ordered_at, body, created_at, modified_at)
+        SELECT ref, reference_id, reference_key, ordered_at, body, now, now FROM element
+        WHERE NOT EXISTS (
+            SELECT FROM {ws}.orders AS near
+            WHERE near.reference_key = element.reference_key
+              AND near.reference_id = element.reference_id
+              AND near.ordered_at BETWEEN element.ordered_at - reach AND element.ordered_at + reach
+        )
+        RETURNING ref, reference_id, ordered_at, body, created_at, modified_at
+    )
+    SELECT batch_position, created.* FROM created JOIN element USING (ref);
+END $$;

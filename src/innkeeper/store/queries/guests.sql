@@ -13,6 +13,23 @@ WITH created AS (
 {join}
 SELECT ref, row_version FROM created
 
+-- guests.create_all
+-- The same for several guests: a row for each that was created.
+WITH element AS (
+    SELECT * FROM jsonb_to_recordset(%(elements)s) AS element (
+        batch_position integer, ref uuid, guest_type text, body jsonb, keys uuid[],
+        now timestamptz, version uuid, reason jsonb
+    ) WHERE version = (SELECT version FROM {ws}.identity_settings)
+), created AS (
+    INSERT INTO {ws}.guests
+        (ref, guest_type, body, first_seen, last_seen, created_at, modified_at, creation_reason)
+    SELECT ref, guest_type, body, now, now, now, now, reason FROM element
+    RETURNING ref, xmin::text AS row_version
+), inserted_keys AS (
+    INSERT INTO {ws}.guest_keys (key, guest_ref) SELECT unnest(keys), ref FROM element
+)
+SELECT batch_position, ref, row_version FROM created JOIN element USING (ref)
+
 -- guests.fetch
 -- One guest by ref; an absorbed one names its survivor.
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref,

@@ -13,6 +13,27 @@ WITH parent AS (
 )
 SELECT created.*, order_status, order_currency_code FROM created CROSS JOIN parent
 
+-- order_items.create_all
+-- Create several items: a row for each whose order exists and is not locked by others.
+WITH element AS (
+    SELECT * FROM jsonb_to_recordset(%(elements)s) AS element (
+        batch_position integer, ref uuid, parent uuid, ordered_at timestamptz, body jsonb,
+        now timestamptz
+    )
+), parent AS (
+    SELECT ref, ordered_at, body ->> 'status' AS order_status,
+        body ->> 'currency_code' AS order_currency_code
+    FROM {ws}.orders WHERE ref = ANY (ARRAY(SELECT parent FROM element))
+    ORDER BY ref FOR KEY SHARE SKIP LOCKED
+), created AS (
+    INSERT INTO {ws}.order_items (ref, order_ref, ordered_at, body, created_at, modified_at)
+    SELECT e.ref, e.parent, coalesce(e.ordered_at, parent.ordered_at), e.body, e.now, e.now
+    FROM element AS e JOIN parent ON parent.ref = e.parent
+    RETURNING ref, order_ref, ordered_at, body, created_at, modified_at
+)
+SELECT batch_position, created.*, order_status, order_currency_code
+FROM created JOIN element USING (ref) JOIN parent ON parent.ref = order_ref
+
 -- order_items.rows
 -- Items with their orders.
 {table} AS c JOIN {parent} AS o ON o.ref = c.order_ref

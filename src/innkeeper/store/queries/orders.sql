@@ -8,6 +8,13 @@ FROM {ws}.create_or_update_order(
     %(now)s::timestamptz
 )
 
+-- orders.create_all
+-- Create several orders: a row for each that matches no order, and whose referenceId nobody else
+-- has locked.
+SELECT batch_position, ref, reference_id, ordered_at, body, created_at, modified_at,
+    true AS fresh, pg_current_xact_id()::xid::text AS row_version
+FROM {ws}.create_new_orders(%(elements)s)
+
 -- orders.fetch
 -- One order by ref.
 SELECT orders.ref, reference_id, ordered_at, body, created_at, modified_at,
