@@ -1,5 +1,6 @@
 """`innkeeper import` of tables as people have them, without a mapping: I5, I6, I8."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,21 @@ def test_i6_more_pairs_than_an_extension_takes_are_spread(run: Import, dsn: str)
             "FROM ws_live.guest_extensions ORDER BY name"
         ).fetchall()
     assert rows == [("ext", 100), ("ext1", 50)]
+
+
+def test_i7_known_exports_go_in_by_one_command(dsn: str) -> None:
+    """Every sample of a preset, and a batch file, without naming what they hold."""
+    app = typer.Typer()
+    app.command()(import_)
+    samples = sorted((Path(__file__).parent.parent / "presets").glob("*.*"))
+    names = [str(path) for path in samples if path.suffix != ".json" and "magento" not in path.stem]
+    done = CliRunner().invoke(app, [*names, "--database", dsn, "--json"])
+    assert done.exit_code == 0, done.output
+    totals = json.loads(done.stdout)
+    assert (totals["records"], totals["failed"]) == (25, 0)
+    guests = [row["body"] for row in rows_of(dsn, "guests")]
+    # Ada is in most of the files, and one guest.
+    assert len([one for one in guests if one.get("email") == "ada@example.com"]) == 1
+    assert {one["reference_id"] for one in rows_of(dsn, "orders")} == {
+        *("#1001", "#1002", "1001", "1002"),
+    }

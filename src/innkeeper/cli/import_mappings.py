@@ -12,6 +12,7 @@ from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 if TYPE_CHECKING:
     from innkeeper.store.work import Work
     from innkeeper.wire.bulk.batch_files import Layout
+    from innkeeper.wire.bulk.presets import Preset
     from innkeeper.wire.bulk.sample import TableSample
     from innkeeper.wire.bulk.suggested_mapping import Suggestion
 
@@ -62,7 +63,9 @@ async def prepared_layout(work: "Work", options: MappingOptions, name: str, path
     written beside the file.
     """
     from innkeeper.wire.bulk.mapping import named_like_targets
-    from innkeeper.wire.bulk.sample import read_sample
+    from innkeeper.wire.bulk.presets import find_preset
+    from innkeeper.wire.bulk.sample import read_json_sample, read_sample
+    from innkeeper.wire.bulk.suggestion import guess_entity_of_values
 
     what, layout = options.stored(name)
     layout = layout.prepared(path)
@@ -70,22 +73,33 @@ async def prepared_layout(work: "Work", options: MappingOptions, name: str, path
         print(f"innkeeper: {name}: {note}", file=sys.stderr)
     if layout.mapping is not None and layout.mapping.columns:
         return layout
-    if layout.form is None or layout.form.format not in _TABLES:
-        if what is None:
+    is_table = layout.form is not None and layout.form.format in _TABLES
+    sample = read_sample(layout, path) if is_table else read_json_sample(layout, path)
+    if what is not None and is_table and named_like_targets(what, sample.columns):
+        return layout
+    if not is_table and find_preset(sample.columns, what, _presets(work)) is None:
+        holds = what or guess_entity_of_values(sample.columns, sample.rows)
+        if holds is None:
             raise OperatorError(f"Say what {name} holds: innkeeper import guests {name}.")
-        return layout
-    sample = read_sample(layout, path)
-    if what is not None and named_like_targets(what, sample.columns):
-        return layout
+        return replace(layout, holds=holds)
     return await _suggested_layout(work, options, name, layout, sample)
+
+
+def _presets(work: "Work") -> "list[Preset]":
+    from innkeeper.wire.bulk.presets import preset_folders, read_presets
+
+    return read_presets(preset_folders(work.settings.data, work.workspace))
 
 
 async def _suggest(work: "Work", what: str | None, sample: "TableSample") -> "Suggestion":
     from innkeeper.actions.identity import rulebook
+    from innkeeper.wire.bulk.presets import find_preset
     from innkeeper.wire.bulk.suggestion import guess_entity, suggest
 
-    holds = what or guess_entity(sample.columns)
-    return suggest(holds, sample.columns, sample.rows, await rulebook.current(work))
+    preset = find_preset(sample.columns, what, _presets(work))
+    holds = preset.entity if preset else what or guess_entity(sample.columns)
+    rules = await rulebook.current(work)
+    return suggest(holds, sample.columns, sample.rows, rules, preset)
 
 
 async def _suggested_layout(
@@ -117,7 +131,8 @@ async def _suggested_layout(
 
 def _show(name: str, suggestion: "Suggestion") -> None:
     """Print which column becomes what, before an import that nobody wrote a mapping for."""
-    print(f"{name} holds {suggestion.holds}. Its columns become:", file=sys.stderr)
+    source = f" ({suggestion.preset})" if suggestion.preset else ""
+    print(f"{name} holds {suggestion.holds}{source}. Its columns become:", file=sys.stderr)
     width = min(30, max(map(len, suggestion.columns), default=0))
     for column, targets in list(suggestion.columns.items())[:_SHOWN]:
         print(f"  {column:<{width}}  {', '.join(targets) or 'not imported'}", file=sys.stderr)

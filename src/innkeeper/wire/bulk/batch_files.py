@@ -25,6 +25,7 @@ from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, 
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
+from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
@@ -248,7 +249,7 @@ class Layout:
 
     def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> BatchRecord:
         try:
-            value = mapping.value(self.holds, row)
+            value = mapping.value(self.holds, flat_row(row) if mapping.is_of_paths else row)
         except Unfit as unfit:
             return BatchRecord(number, None, rules.invalid(str(unfit)))
         read = ORDER_ROW if mapping.is_of_lines else READERS[self.holds]

@@ -137,13 +137,19 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
     return rules.GuestWrite(mode, changes, groups)
 
 
-def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.OrderWrite:
-    """An order to create or change (batch-api.md 8); raises `RecordRejected`."""
+def order(
+    value: dict[str, Any], mode: rules.OrderMode = "upsert", *, imported: bool = False
+) -> rules.OrderWrite:
+    """An order to create or change (batch-api.md 8); raises `RecordRejected`.
+
+    Files that are `imported` may lack the type of a card: shops do not export it.
+    """
     problems: list[Problem] = []
     nested = ("contact", "consumers", "orderItems", "extensions")
     changes, rest = _members(ORDER, value, nested, problems)
     problems += [missing(name) for name in NEEDED[mode] if value.get(name) is None]
-    if mode == "insert" and changes.get("payment_type") == "Card" and "card_type" not in changes:
+    needs_card = mode == "insert" and not imported and changes.get("payment_type") == "Card"
+    if needs_card and "card_type" not in changes:
         problems.append(missing("cardType"))
     contact = _person_record(rest.get("contact"), "contact", problems)
     items: list[ItemRecord] = []
@@ -170,7 +176,7 @@ def order(value: dict[str, Any], mode: rules.OrderMode = "upsert") -> rules.Orde
 
 def any_order(value: dict[str, Any]) -> rules.OrderWrite:
     """An order of an import: with items as an insert, without them as an upsert."""
-    return order(value, "insert" if value.get("orderItems") else "upsert")
+    return order(value, "insert" if value.get("orderItems") else "upsert", imported=True)
 
 
 def order_row(value: dict[str, Any]) -> rules.OrderWrite:

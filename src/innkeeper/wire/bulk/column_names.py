@@ -104,6 +104,7 @@ def currency_in(column: str) -> str | None:
 def pair_name(column: str) -> str:
     """Return a column's name as the name of a pair in a data extension, in camel case."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in column).split()
-    name = "".join(word[:1].upper() + word[1:] for word in words)
+    lower = (word.lower() if word.isupper() else word for word in words)
+    name = "".join(word[:1].upper() + word[1:] for word in lower)
     name = name.lstrip("0123456789") or "column"
     return name[:1].lower() + name[1:]

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 from innkeeper.errors import OperatorError
 from innkeeper.resources.definitions import MAPPING
 from innkeeper.resources.kinds import Count, ListOf, Number, ObjectOf, Opaque
+from innkeeper.resources.values import iso
 from innkeeper.rules.members import unknown_members
 from innkeeper.rules.person_names import split_full_name
 from innkeeper.wire.bulk import batch_records
@@ -61,12 +62,15 @@ class ColumnMapping:
     """Whether a row is a line of an order, whose other lines stand in other rows."""
     item_columns: tuple[str, ...] = field(init=False)
     """Columns that only items have; where all are empty there is no item."""
+    is_of_paths: bool = field(init=False)
+    """Whether columns may be paths of nested values, such as `traits.email`."""
 
     def __post_init__(self) -> None:
         targets = [*self.constants, *chain.from_iterable(self.columns.values())]
         item_columns = (name for name, each in self.columns.items() if all(map(is_of_item, each)))
         object.__setattr__(self, "is_of_lines", any(map(is_of_item, targets)))
         object.__setattr__(self, "item_columns", tuple(item_columns))
+        object.__setattr__(self, "is_of_paths", any("." in name for name in self.columns))
 
     def value(self, holds: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of a record; raises `Unfit`.
@@ -112,11 +116,7 @@ class ColumnMapping:
 
     def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
         if column in self.formats:
-            try:
-                moment = datetime.strptime(str(cell), self.formats[column])
-            except ValueError:
-                raise Unfit(f"{column}: is not a date as {self.formats[column]}") from None
-            return moment.isoformat()
+            return _date_in(column, cell, self.formats[column])
         if not isinstance(cell, str):
             return cell
         kind = kind_of(holds, target)
@@ -154,6 +154,18 @@ class ColumnMapping:
         }
 
 
+def _date_in(column: str, cell: Any, form: str) -> str:
+    """The date of a cell in ISO 8601; raises `Unfit`."""
+    try:
+        if form == UNIX_US:
+            return iso(datetime.fromtimestamp(int(cell) / 1e6, UTC))
+        return datetime.strptime(str(cell), form).isoformat()
+    except (ValueError, OverflowError, OSError):
+        raise Unfit(f"{column}: is not a date as {form}") from None
+
+
+UNIX_US: Final = "UNIX_US"
+"""Format of dates that are microseconds since 1970."""
 _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 

@@ -35,7 +35,7 @@ def complete_orders(suggestion: Suggestion, table: Table) -> None:
     constants = {**CONSTANTS, **(_LINE_CONSTANTS if has_items else {})}
     for target, constant in constants.items():
         if _is_incomplete(suggestion, table, target):
-            suggestion.constants[target] = constant
+            suggestion.constants.setdefault(target, constant)
     _choose_currency(suggestion, table, has_items=has_items)
     if has_items:
         _complete_items(suggestion, table)
@@ -120,7 +120,7 @@ def _choose_currency(suggestion: Suggestion, table: Table, *, has_items: bool) -
     """Take the currency of a column, of a header or of symbols, or ask."""
     column = suggestion.column_of("currencyCode")
     if column is not None:
-        if has_items:
+        if has_items and suggestion.column_of("orderItems.currencyCode") is None:
             suggestion.columns[column].append("orderItems.currencyCode")
         return
     amounts = [
@@ -146,11 +146,10 @@ def _complete_items(suggestion: Suggestion, table: Table) -> None:
     """Fill what a line must have from what it has."""
     for target, constant in _ITEM_CONSTANTS.items():
         if _is_incomplete(suggestion, table, target):
-            suggestion.constants[target] = constant
+            suggestion.constants.setdefault(target, constant)
     if _is_incomplete(suggestion, table, "orderItems.vendor"):
-        suggestion.constants["orderItems.vendor"] = suggestion.constants.get(
-            "pointOfSale", CONSTANTS["pointOfSale"]
-        )
+        vendor = suggestion.constants.get("pointOfSale", CONSTANTS["pointOfSale"])
+        suggestion.constants.setdefault("orderItems.vendor", vendor)
     name, product = (
         suggestion.column_of("orderItems.name"),
         suggestion.column_of("orderItems.productId"),
@@ -161,4 +160,4 @@ def _complete_items(suggestion: Suggestion, table: Table) -> None:
         ("orderItems.description", name or product),
     ):
         if column is not None and suggestion.column_of(target) != column:
-            suggestion.fallbacks[target] = column
+            suggestion.fallbacks.setdefault(target, column)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.nested_rows import flat_row
 
 FIRST_ROWS: Final = 200
 OTHER_ROWS: Final = 800
@@ -31,6 +33,15 @@ def read_sample(layout: Layout, path: Path) -> TableSample:
     with layout.opened(path) as source:
         numbered = _sample(layout.rows(source))
     return TableSample(columns, [row for _, row in numbered], [number for number, _ in numbered])
+
+
+def read_json_sample(layout: Layout, path: Path) -> TableSample:
+    """Read the first values of a JSON file; its columns are the paths of their members."""
+    with layout.opened(path) as source:
+        values = islice(layout.values(cast(IO[bytes], source)), FIRST_ROWS)
+        rows = [dict(flat_row(value)) for value in values]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return TableSample(columns, rows, list(range(1, len(rows) + 1)))
 
 
 def _sample(rows: Iterator[tuple[int, dict[str, Any]]]) -> list[tuple[int, dict[str, Any]]]:

@@ -34,6 +34,9 @@ class Suggestion:
     constants: dict[str, Any] = field(default_factory=dict)
     fallbacks: dict[str, str] = field(default_factory=dict)
     group: str = ""
+    guarded: bool = False
+    preset: str = ""
+    """Name of the preset that the header shows."""
     undecided: dict[tuple[str, str], str] = field(default_factory=dict)
     """(table of the mapping, entry) that a person must add -> the question."""
     notes: list[str] = field(default_factory=list)
@@ -44,6 +47,7 @@ class Suggestion:
         return {
             **{name: getattr(self, name) for name in tables},
             **({"group": self.group} if self.group else {}),
+            **({"guarded": True} if self.guarded else {}),
             **({"undecided": [list(each) for each in self.undecided]} if self.undecided else {}),
         }
 
@@ -62,6 +66,11 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
     for note in suggestion.notes:
         yield f"# {_comment(note)}"
     yield f"entity = {_text(suggestion.holds)}"
+    if suggestion.preset:
+        yield f"# The columns are those of: {_comment(suggestion.preset)}."
+    if suggestion.guarded:
+        yield "# An apostrophe at the start of a cell is a mark for spreadsheets and taken off."
+        yield "guarded = true"
     if suggestion.group:
         yield "# Rows with the same value here are one order; each row is one of its lines."
         yield f"group = {_text(suggestion.group)}"

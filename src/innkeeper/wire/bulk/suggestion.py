@@ -1,5 +1,6 @@
 """Suggest the mapping of a table: what each column is, by its name and by sample rows."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
@@ -17,12 +18,16 @@ from innkeeper.wire.bulk.column_names import (
     words_of,
 )
 from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, mapping_of
+from innkeeper.wire.bulk.mapping_faults import targets_of
 from innkeeper.wire.bulk.order_suggestion import complete_orders
+from innkeeper.wire.bulk.presets import Preset
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
 from innkeeper.wire.bulk.targets import FULL_NAME, is_of_item, is_single, kind_of
 
 _MOST_WRONG: Final = 0.5
 """Largest share of sample cells that a field may refuse; above it a column is no such field."""
+_NESTING: Final = re.compile(r"^(properties|traits|event_params)\.\$?")
+"""Prefixes of columns that say nothing of their meaning."""
 _SURE: Final = 0.9
 """Least share of sample cells that show a field whose name the column does not have."""
 
@@ -32,14 +37,19 @@ def suggest(
     columns: Iterable[str],
     rows: Iterable[Mapping[str, Any]],
     rules: IdentityRules | None = None,
+    preset: Preset | None = None,
 ) -> Suggestion:
     """Suggest a mapping of columns. `rules` are those by which the workspace recognises people."""
     table = Table.of(columns, list(rows))
     suggestion = Suggestion(holds)
-    if holds == "events":
+    if preset is not None:
+        _apply_preset(suggestion, preset, table)
+    elif holds == "events":
         suggestion.columns = {column: [column] for column in table.texts}
+    else:
+        _choose_targets(suggestion, table)
+    if holds == "events":
         return suggestion
-    _choose_targets(suggestion, table)
     if holds == "orders":
         complete_orders(suggestion, table)
     _identify(suggestion, rules)
@@ -62,6 +72,52 @@ def guess_entity(columns: Iterable[str]) -> str:
     }
     details = {"orderedAt", "price", "currencyCode", "status", "orderItems.productId"}
     return "orders" if "referenceId" in targets and details & targets else "guests"
+
+
+_SCHEMAS: Final = {"guest": "guests", "order": "orders", "tracking": "events"}
+_MEMBERS: Final = {
+    "orders": {"referenceId", "orderedAt"},
+    "events": {"type", "requested_at"},
+    "guests": {"identifiers"},
+}
+
+
+def guess_entity_of_values(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what a file of JSON values holds: records of a batch, or our own values."""
+    schema = rows[0].get("schema") if rows else None
+    if schema is not None:
+        return _SCHEMAS.get(str(schema), "guests")
+    names = {*columns}
+    return next((holds for holds, members in _MEMBERS.items() if members <= names), None)
+
+
+def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
+    """Take the mapping of a preset; columns that it does not name become pairs."""
+    document, actual = preset.document, {folded(column): column for column in table.texts}
+    for name, targets in document.get("columns", {}).items():
+        if column := actual.get(folded(name)):
+            suggestion.columns[column] = list(targets_of(targets))
+    for table_name in ("formats", "values", "types"):
+        entries = {
+            actual.get(folded(name)): one for name, one in document.get(table_name, {}).items()
+        }
+        getattr(suggestion, table_name).update({name: one for name, one in entries.items() if name})
+    suggestion.constants.update(document.get("constants", {}))
+    for target, name in document.get("fallbacks", {}).items():
+        if column := actual.get(folded(name)):
+            suggestion.fallbacks[target] = column
+    suggestion.group = actual.get(folded(document.get("group", "")), "")
+    suggestion.guarded = bool(document.get("guarded", False))
+    suggestion.preset = preset.name
+    for column, texts in table.texts.items():
+        if column in suggestion.columns or preset.is_ignored(column) or not texts:
+            continue
+        if any(isinstance(row.get(column), dict | list) for row in table.rows):
+            continue
+        target = _pair(suggestion, column)
+        if suggestion.holds == "events":
+            target = f"ext.{target.removeprefix('extensions.ext.')}"
+        suggestion.columns[column] = [target]
 
 
 def _choose_targets(suggestion: Suggestion, table: Table) -> None:
@@ -136,7 +192,7 @@ def _pair(suggestion: Suggestion, column: str) -> str:
     """Return the target of a column that no field takes: a pair of a data extension."""
     targets = chain.from_iterable(suggestion.columns.values())
     taken = {target.rpartition(".")[2] for target in targets if "extensions." in target}
-    name = pair_name(column)
+    name = pair_name(_NESTING.sub("", column))
     if name in RESERVED:
         suggestion.notes.append(f"{column}: {name} is reserved, so its pair is {name}Value.")
         name += "Value"
@@ -149,13 +205,16 @@ def _pair(suggestion: Suggestion, column: str) -> str:
 
 def _cure(suggestion: Suggestion, column: str, texts: Sequence[str]) -> None:
     """Try a column's targets on its sample cells, and change what they refuse."""
-    targets = suggestion.columns[column]
+    targets = suggestion.columns.get(column)
     if not targets:
         return
     kind = kind_of(suggestion.holds, targets[0])
-    if isinstance(kind, Instant | Day) and (form := values.date_format(texts)):
+    is_date = isinstance(kind, Instant | Day) and column not in suggestion.formats
+    if is_date and (form := values.date_format(texts)):
         suggestion.formats[column] = form
     words = words_of(targets[0].rpartition(".")[2])
+    if column in suggestion.values:
+        words = {}
     if words and (replaced := _replaced_words(words, texts, closed=isinstance(kind, OneOf))):
         suggestion.values[column] = replaced
     if targets[0].rpartition(".")[0].endswith("extensions.ext"):
