@@ -104,7 +104,7 @@ def run_site(settings: Settings) -> Iterator[Site]:
     """Serve a site on a migrated database from a thread."""
     app: Any = create_app(settings)
     with served(app) as url:
-        yield Site(url, settings.database, settings, app._api.database.cache)
+        yield Site(url, settings.database, settings, app.apis.database.cache)
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,11 @@ class Settings:
 
     def to_environment(self) -> None:
         """Store these settings for `from_environment` of this process and its children."""
-        os.environ[RESOLVED] = msgspec.json.encode(self._plain()).decode()
+        os.environ |= self.environment()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which `from_environment` reads these settings."""
+        return {RESOLVED: msgspec.json.encode(self._plain()).decode()}
 
     def redacted(self) -> dict[str, Any]:
         """Return name -> value, with secrets and the database password masked."""

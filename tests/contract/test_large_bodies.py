@@ -4,6 +4,9 @@ import asyncio
 import gc
 import gzip
 import json
+import os
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +20,10 @@ from sites import Site
 from streams import Page, product, quarantine
 from waiting import until, until_blocked
 
-from innkeeper.errors import Unavailable
 from innkeeper.rules import carts
-from innkeeper.settings import Settings
-from innkeeper.store.database import Database
+from innkeeper.web import large_requests
 from innkeeper.web.app import create_app
-from innkeeper.web.large_bodies import LARGE_BYTES, MAX_PENDING, MAX_RUNNING, LargeBodies
+from innkeeper.web.large_requests import LARGE_BYTES, MAX_RUNNING
 from innkeeper.web.request_shell import ShellRequest
 from innkeeper.wire.json_text import MOST_MEMBERS
 
@@ -43,8 +44,16 @@ def padded(body: bytes, size: int) -> bytes:
     return body + b" " * (size - len(body))
 
 
-def threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "large bodies"]
+def processes() -> set[int]:
+    """The processes for large requests that this one started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (line.split(None, 1) for line in listed.stdout.splitlines())
+    return {int(pid) for pid, command in lines if "innkeeper.web.large_worker" in command}
 
 
 @pytest.mark.parametrize(("size", "more"), [(LARGE_BYTES, 0), (LARGE_BYTES + 1, 1), (1 << 20, 1)])
@@ -141,37 +150,100 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
     assert answers == [200] * len(senders)
 
 
-@pytest.mark.anyio
-async def test_s2_a_limited_number_of_large_bodies_waits(dsn: str) -> None:
-    """S2: the next is told to come back; the thread ends with the server."""
-    lane = LargeBodies(Settings(database=dsn))
-    go_on = threading.Event()
+def test_s2_a_limited_number_of_large_bodies_waits(
+    site: Site, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2: the next is told to come back."""
+    monkeypatch.setattr(large_requests, "MAX_PENDING", 2)
+    guest = api.guest()
+    body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)
+    answers: list[int] = []
 
-    async def act(_: Database) -> int:
-        while not go_on.is_set():
-            await asyncio.sleep(0.01)
-        return threading.get_ident()
+    def send(url: str) -> None:
+        with Api(url, api.client_key, api.token) as caller:
+            path = f"/v2.1/guests/{guest['ref']}"
+            answers.append(caller.patch(path, content=body, headers=JSON).status_code)
 
-    running = [asyncio.create_task(lane.run(act)) for _ in range(MAX_RUNNING + MAX_PENDING)]
-    await asyncio.sleep(0)
-    with pytest.raises(Unavailable):
-        await lane.run(act)
-    go_on.set()
-    (thread,) = set(await asyncio.gather(*running))
-    assert thread != threading.get_ident()
-    await lane.close()
-    assert thread not in {each.ident for each in threads()}
+    with served(create_app(site.settings)) as url, psycopg.connect(site.dsn) as holding:
+        holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [guest["ref"]])
+        senders = [threading.Thread(target=send, args=(url,)) for _ in range(MAX_RUNNING + 3)]
+        for sender in senders:
+            sender.start()
+        until("the one too many to be refused", lambda: answers == [503])
+        until_blocked(site.dsn, MAX_RUNNING)
+        holding.rollback()
+        for sender in senders:
+            sender.join(60)
+    assert sorted(answers) == [200] * (MAX_RUNNING + 2) + [503]
 
 
-def test_s2_a_server_without_large_bodies_has_no_such_thread(site: Site, api: Api) -> None:
-    before = len(threads())
+def test_s2_a_server_without_large_bodies_has_no_such_process(site: Site, api: Api) -> None:
+    before = processes()
     with served(create_app(site.settings)) as url, Api(url, api.client_key, api.token) as caller:
         caller.guest()
-        assert len(threads()) == before
+        assert processes() == before
         body = padded(GUEST, LARGE_BYTES + 1)
         assert caller.post("/v2.1/guests", content=body, headers=JSON).status_code == 201
-        assert len(threads()) == before + 1
-    until("the thread to end", lambda: len(threads()) == before)
+        (started,) = processes() - before
+        os.kill(started, signal.SIGKILL)
+        until("the process to end", lambda: started not in processes())
+        # The next request starts another one.
+        assert caller.post("/v2.1/guests", content=body, headers=JSON).status_code == 201
+        assert len(processes() - before) == 1
+    until("the process to end", lambda: processes() == before)
+
+
+def test_s2_a_request_whose_process_is_killed_is_told_to_come_back(site: Site, api: Api) -> None:
+    guest, before = api.guest(), processes()
+    body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)
+    answers: list[int] = []
+    with (
+        served(create_app(site.settings)) as url,
+        Api(url, api.client_key, api.token) as caller,
+        psycopg.connect(site.dsn) as holding,
+    ):
+        holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [guest["ref"]])
+
+        def send() -> None:
+            path = f"/v2.1/guests/{guest['ref']}"
+            answers.append(caller.patch(path, content=body, headers=JSON).status_code)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        until_blocked(site.dsn, 1)
+        (started,) = processes() - before
+        os.kill(started, signal.SIGKILL)
+        sender.join(60)
+        assert answers == [503]
+
+
+@pytest.mark.anyio
+async def test_s2_the_process_ends_when_it_is_idle(site: Site, api: Api) -> None:
+    before = processes()
+    large_requests_ = large_requests.LargeRequests(site.settings, idle_seconds=0.01)
+    scope = {
+        **{"type": "http", "method": "GET", "path": "/v2.1/guests", "query_string": b""},
+        **{"raw_path": b"/v2.1/guests"},
+        **{"headers": [], "scheme": "http", "server": ("localhost", 80)},
+    }
+    response = await large_requests_.forward(scope, b"")
+    assert response.status == 401
+    while processes() != before:
+        await asyncio.sleep(0.01)
+    await large_requests_.close()
+
+
+def test_s2_what_the_process_counts_and_logs_is_counted_here(api: Api, page: Page) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0.0
+
+    reason = {"reason": "unknown point of sale"}
+    before = value("innkeeper_events_total"), value("innkeeper_events_quarantined_total", **reason)
+    event = {"client_key": api.client_key, "browser_id": page.browser, "type": "VIEW"}
+    content = padded(json.dumps({**event, "pos": "nowhere"}).encode(), LARGE_BYTES + 1)
+    assert page.post("/v1.2/events", content=content).status_code == 201
+    assert value("innkeeper_events_total") == before[0] + 1
+    assert value("innkeeper_events_quarantined_total", **reason) == before[1] + 1
 
 
 # What one person may have

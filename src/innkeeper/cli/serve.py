@@ -109,9 +109,9 @@ def _claim(folder: DataFolder, *, embedded: bool) -> bool:
 
 
 def _embedded(settings: Settings, stack: ExitStack, stop_seconds: float) -> str:
-    # Each process has its pool, a listener, two connections for large bodies and two for queries
-    # over the lake; commands and backups need more.
-    connections = max(100, settings.workers * (settings.pool_size + 7) + 20)
+    # Each process has its pool, a listener and two connections for queries over the lake, and as
+    # many but the pool in its process for large requests; commands and backups need more.
+    connections = max(100, settings.workers * (settings.pool_size + 10) + 20)
     server = EmbeddedServer(settings.data, connections, stop_seconds)
     stack.callback(server.stop)
     dsn = server.start()

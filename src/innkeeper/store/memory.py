@@ -46,7 +46,7 @@ def switch_threads_often() -> None:
     """Let a thread that waits for the interpreter have it after half a millisecond, not after five.
 
     An event loop waits for it several times in each request, while threads that run Python all the
-    time (large bodies, large pages) have it.
+    time (large pages, compressed bodies) have it.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
 

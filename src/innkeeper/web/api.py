@@ -18,10 +18,10 @@ from innkeeper.store.limiter import KeyedLocks
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
-from innkeeper.web.large_bodies import LARGE_RESULT_BYTES, LargeBodies
-from innkeeper.web.observability import REPLAYED
+from innkeeper.web.large_requests import LARGE_RESULT_BYTES, LargeRequests
 from innkeeper.web.rate_limit import Throttle
 from innkeeper.web.request_body import json_object
+from innkeeper.web.request_counters import REPLAYED
 from innkeeper.web.request_shell import RequestShell, ShellRequest, error_as_json, raw_path
 from innkeeper.web.responses import ApiResponse
 from innkeeper.web.verbs import Operation, prepare
@@ -39,7 +39,7 @@ class Api(RequestShell[ShellRequest, Route]):
     """The ASGI application of the API."""
 
     def __init__(
-        self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
+        self, settings: Settings, database: Database, keyring: Keyring, large: LargeRequests | None
     ) -> None:
         super().__init__(settings, database, keyring, large)
         self._throttle = Throttle(settings.rate_limit)
@@ -63,9 +63,10 @@ class Api(RequestShell[ShellRequest, Route]):
             raise Unauthorized
         require(route, request.caller.scopes)
 
-    async def perform(self, request: ShellRequest, route: Route, database: Database) -> ApiResponse:
-        """Parse an authorized request and run its operation on `database`."""
+    async def perform(self, request: ShellRequest, route: Route) -> ApiResponse:
+        """Parse an authorized request and run its operation."""
         headers, caller = request.headers, request.caller
+        key = idempotency_key(headers) if route.takes_key else ""
         content_type = headers.get(b"content-type")
         endpoint_request = EndpointRequest(
             request.parameters,
@@ -80,49 +81,32 @@ class Api(RequestShell[ShellRequest, Route]):
         if isinstance(route, Endpoint) and route.before is not None:
             await route.before(endpoint_request)
         operation = prepare(route, endpoint_request)
-        return await self._run(database, request, operation, route.takes_key)
+        return await self._run(request, operation, key)
 
-    async def _run(
-        self,
-        database: Database,
-        request: ShellRequest,
-        operation: Operation,
-        takes_key: bool,
-    ) -> ApiResponse:
+    async def _run(self, request: ShellRequest, operation: Operation, key: str) -> ApiResponse:
         """Run an operation in one unit of work, again after a conflict between transactions."""
-        key = request.headers.get(b"idempotency-key") if takes_key else None
-        is_limited = database is self.database and request.method in ("GET", "HEAD")
+        is_limited = self.large is not None and request.method in ("GET", "HEAD")
 
         async def run_once() -> ApiResponse:
             caller = request.caller
-            async with database.work(caller.workspace, caller.actor, on_demand=True) as work:
+            async with self.database.work(caller.workspace, caller.actor, on_demand=True) as work:
                 if is_limited:
                     work.json_bytes_max = LARGE_RESULT_BYTES
-                if key is None:
+                if not key:
                     return await operation(work)
                 return await self._run_idempotent(work, request, operation, key)
 
-        if key is None:
+        if not key:
             return await retrying(run_once)
         async with self._key_locks.held((request.caller.client_key, request.path, key)):
             return await retrying(run_once)
 
     async def _run_idempotent(
-        self,
-        work: Work,
-        request: ShellRequest,
-        operation: Operation,
-        key: bytes,
+        self, work: Work, request: ShellRequest, operation: Operation, key: str
     ) -> ApiResponse:
-        """Run an operation once for an idempotency key; a repetition gets the first response.
-
-        Raises `BadRequest` for a key that is not 1 to 255 printable ASCII characters.
-        """
-        key_text = key.decode("latin-1")
-        if not (1 <= len(key_text) <= 255 and key_text.isascii() and key_text.isprintable()):
-            raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+        """Run an operation once for an idempotency key; a repetition gets the first response."""
         hours = self.settings.idempotency_hours
-        scope = idempotency.scope_id(request.caller.client_key, request.path, key_text)
+        scope = idempotency.scope_id(request.caller.client_key, request.path, key)
         query = request.scope["query_string"].decode("latin-1")
         request_hash = digest("request", query, request.body.decode("latin-1"))
         async with work.transaction():
@@ -154,6 +138,20 @@ def canonical_path(scope: Scope) -> str:
     `/v2.1/…` and `/v2/…`."""
     path = raw_path(scope)
     return "/v" + path[1:] if path.startswith(("/2.1/", "/2/")) else path
+
+
+def idempotency_key(headers: Mapping[bytes, bytes]) -> str:
+    """Return the idempotency key of a request, empty without one.
+
+    Raises `BadRequest` for a key that is not 1 to 255 printable ASCII characters.
+    """
+    header = headers.get(b"idempotency-key")
+    if header is None:
+        return ""
+    key = header.decode("latin-1")
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+    return key
 
 
 def replayed_response(stored: Record) -> ApiResponse:

@@ -17,20 +17,15 @@ from innkeeper.errors import (
     ServerFault,
 )
 from innkeeper.settings import Settings
-from innkeeper.store.configuration_cache import CHANNEL
-from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.memory import clear_frames
-from innkeeper.store.notifications import Notifications
 from innkeeper.web import health
-from innkeeper.web.api import Api
-from innkeeper.web.auth import Keyring
+from innkeeper.web.apis import Apis
 from innkeeper.web.exports import TOKEN_PATHS, ExportApp
-from innkeeper.web.large_bodies import LargeBodies
+from innkeeper.web.large_requests import LargeRequests
 from innkeeper.web.observability import configure_logs
 from innkeeper.web.page_shell import PageShell
 from innkeeper.web.request_head import normalize_scope, remove_cookies
-from innkeeper.web.stream import Stream
 from innkeeper.web.ui import routes as screens
 from innkeeper.web.ui.problems import error_page, is_screen
 from innkeeper.web.uploads import Uploads
@@ -38,8 +33,6 @@ from innkeeper.wire.error_body import error_body
 from innkeeper.wire.json_text import encode
 from innkeeper.wire.stream.routes import is_stream
 
-# Longest wait for the lake: a busy lake is reported soon rather than after a long wait.
-QUESTION_WAIT_SECONDS = 30.0
 API_PREFIXES = ("/v2.1/", "/v2/", "/2.1/", "/2/", "/v4/", "/innkeeper/")
 
 
@@ -47,9 +40,8 @@ class App:
     """Dispatches a request to the API, the stream API or the other routes, which also run the
     lifespan."""
 
-    def __init__(self, api: ASGIApp, streams: ASGIApp, rest: ASGIApp) -> None:
-        self._api = api
-        self._streams = streams
+    def __init__(self, apis: Apis, rest: ASGIApp) -> None:
+        self.apis = apis
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,10 +50,8 @@ class App:
             return
         scope = normalize_scope(scope)
         path = scope["path"]
-        if is_stream(path):
-            await self._streams(scope, receive, send)
-        elif path.startswith(API_PREFIXES) and path not in TOKEN_PATHS:
-            await self._api(scope, receive, send)
+        if is_stream(path) or (path.startswith(API_PREFIXES) and path not in TOKEN_PATHS):
+            await self.apis.at(path)(scope, receive, send)
         else:
             scope["headers"] = remove_cookies(scope["headers"])
             await self._rest(scope, receive, send)
@@ -71,28 +61,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """Create the ASGI application; `settings` default to those that `innkeeper serve` resolved."""
     resolved = settings or Settings.from_environment()
     configure_logs(resolved.log_level, resolved.log_format)
-    database = Database(
-        resolved.database,
-        resolved.pool_size,
-        resolved.statement_timeout_ms,
-        resolved,
-        question_wait_seconds=QUESTION_WAIT_SECONDS,
-    )
-    cache = database.cache
-    large = LargeBodies(resolved, cache)
-    keyring = Keyring(database)
-    notifications = Notifications(resolved.database, {CHANNEL: cache.clear}, cache.listen)
+    apis = Apis(resolved, LargeRequests(resolved))
+    database = apis.database
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await database.open()
-        await notifications.start()
-        try:
+        async with apis.open():
             yield
-        finally:
-            await notifications.close()
-            await large.close()
-            await database.close()
 
     async def respond_error(request: Request, fault: Exception) -> Response:
         response = _error_response(request, fault, resolved.more_info_url)
@@ -111,11 +86,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         routes=routes, lifespan=lifespan, exception_handlers=dict.fromkeys(handled, respond_error)
     )
     rest.router.redirect_slashes = False
-    return App(
-        Api(resolved, database, keyring, large),
-        Stream(resolved, database, keyring, large),
-        PageShell(rest, routes, resolved, respond_error),
-    )
+    return App(apis, PageShell(rest, routes, resolved, respond_error))
 
 
 def _error_response(request: Request, fault: Exception, more_info_url: str) -> Response:

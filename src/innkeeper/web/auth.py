@@ -55,21 +55,19 @@ class Keyring:
         self._database = database
         self._touched: dict[str, float] = {}
 
-    async def workspace_of(
-        self, client_key: str, database: Database, *, aliases: bool = False
-    ) -> Caller:
+    async def workspace_of(self, client_key: str, *, aliases: bool = False) -> Caller:
         """Return the caller of a client key alone, which grants the streams of its workspace.
 
         `aliases`: the key may also be a context id, an alias of a key (stream-api.md 1). Raises
         `Unauthorized`.
         """
-        find = partial(self._find_public, client_key, database, aliases)
-        return await database.cache.read(API_KEYS, (client_key, aliases), find)
+        find = partial(self._find_public, client_key, aliases)
+        return await self._database.cache.read(API_KEYS, (client_key, aliases), find)
 
-    async def _find_public(self, client_key: str, database: Database, aliases: bool) -> Caller:
+    async def _find_public(self, client_key: str, aliases: bool) -> Caller:
         if not client_key or not client_key.isprintable():
             raise Unauthorized
-        async with database.control() as work:
+        async with self._database.control() as work:
             key = await keys.find(work, client_key)
             if key is None and aliases:
                 key = await keys.find_alias(work, client_key)

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
 from innkeeper import clock
 from innkeeper.resources.values import iso
@@ -25,9 +25,6 @@ REQUEST_SECONDS: Final = Histogram(
     "Time from the first byte of a request to its answer.",
     ["method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-REPLAYED: Final = Counter(
-    "innkeeper_idempotent_replays_total", "POSTs answered with their first answer."
 )
 _children: Final[dict[tuple[str, str, int], Any]] = {}
 

@@ -6,7 +6,7 @@ Route, credentials, body, operation, response, log line. An API supplies what di
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
@@ -19,13 +19,18 @@ from innkeeper.store.work import LargeResult
 from innkeeper.web.auth import NOBODY, Caller, Keyring
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors
-from innkeeper.web.large_bodies import LargeBodies, is_large
+from innkeeper.web.large_requests import LargeRequests, is_large
 from innkeeper.web.observability import CORRELATION, correlation_id, record_request
 from innkeeper.web.request_body import ClientDisconnected, read_body
+from innkeeper.web.request_counters import count_on
 from innkeeper.web.responses import ApiResponse, json_response
 from innkeeper.wire.unknown import IGNORED
 
 NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class ForwardedFault(Exception):
+    """A fault of the process for large requests; its text is the traceback there."""
 
 
 class ShellRoute(Protocol):
@@ -72,12 +77,13 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
     """The ASGI application of an API."""
 
     def __init__(
-        self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
+        self, settings: Settings, database: Database, keyring: Keyring, large: LargeRequests | None
     ) -> None:
         self.settings = settings
         self.database = database
         self.keyring = keyring
-        self._large = large
+        self.large = large
+        """Answers large requests; None in the process that does."""
         self._cors = Cors(settings.cors_origins)
         self._always = [NO_STORE, *security_headers(settings)]
 
@@ -97,9 +103,7 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
     def authorize(self, request: SomeRequest, route: SomeRoute) -> None:
         """Check whether the caller may use a route, before the body is read."""
 
-    async def perform(
-        self, request: SomeRequest, route: SomeRoute, database: Database
-    ) -> ApiResponse:
+    async def perform(self, request: SomeRequest, route: SomeRoute) -> ApiResponse:
         """Run the operation of a request whose body has arrived."""
         raise NotImplementedError
 
@@ -110,19 +114,12 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
     # What they share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        request = self.open_request(scope, headers)
-        correlation = correlation_id(headers.get(CORRELATION))
         try:
-            response = await self._respond(request, receive)
+            request, response = await self.answer(scope, receive)
         except ClientDisconnected:
             return
-        except ApiError as error:
-            response = self.error_response(request, error)
-            clear_frames(error)
-        except Exception as fault:
-            request.fault = fault
-            response = self.error_response(request, ServerFault())
+        headers = request.headers
+        correlation = correlation_id(headers.get(CORRELATION))
         if request.ignored:
             response.headers.append((IGNORED, request.ignored))
         response.headers += [
@@ -135,6 +132,21 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         if request.fault is not None:
             clear_frames(request.fault)
             request.fault = None
+
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[SomeRequest, ApiResponse]:
+        """Answer a request, without the headers of every response; raises `ClientDisconnected`."""
+        request = self.open_request(scope, dict(scope["headers"]))
+        try:
+            response = await self._respond(request, receive)
+        except ClientDisconnected:
+            raise
+        except ApiError as error:
+            response = self.error_response(request, error)
+            clear_frames(error)
+        except Exception as fault:
+            request.fault = fault
+            response = self.error_response(request, ServerFault())
+        return request, response
 
     async def _respond(self, request: SomeRequest, receive: Receive) -> ApiResponse:
         """Check and perform a request; raises an `ApiError` for every error response."""
@@ -157,13 +169,28 @@ class RequestShell(Generic[SomeRequest, SomeRoute]):
         self.authorize(request, route)
         if route.takes_body:
             request.body = await read_body(receive, headers, self.settings.max_body_bytes)
+        if self.large is None:
+            return await self.perform(request, route)
         if not is_large(request.body):
             try:
-                return await self.perform(request, route, self.database)
+                return await self.perform(request, route)
             except LargeResult:
                 # Only reads are limited, so nothing was written.
                 pass
-        return await self._large.run(lambda database: self.perform(request, route, database))
+        return await self._forward(request, self.large)
+
+    async def _forward(self, request: SomeRequest, large: LargeRequests) -> ApiResponse:
+        """Have another process answer a request whose caller may use the route."""
+        forwarded = await large.forward(request.scope, request.body)
+        request.ignored, request.quarantined = forwarded.ignored, forwarded.quarantined
+        if request.caller is NOBODY and forwarded.client_key:
+            request.caller = replace(NOBODY, client_key=forwarded.client_key)
+        if forwarded.fault:
+            request.fault = ForwardedFault(forwarded.fault)
+        count_on(forwarded.counts)
+        return ApiResponse(
+            forwarded.status, forwarded.body, forwarded.headers, forwarded.content_type
+        )
 
     def _log(self, request: SomeRequest, response: ApiResponse, correlation: bytes) -> None:
         members: dict[str, Any] = {"id": correlation.decode()}

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
-from prometheus_client import Counter
 from starlette.types import Scope
 
 from innkeeper import clock
@@ -29,7 +28,8 @@ from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
 from innkeeper.web.base_url import base_url
-from innkeeper.web.large_bodies import LargeBodies
+from innkeeper.web.large_requests import LargeRequests
+from innkeeper.web.request_counters import EVENTS, QUARANTINED
 from innkeeper.web.request_shell import RequestShell, ShellRequest, error_as_json, raw_path
 from innkeeper.web.responses import ApiResponse, json_response
 from innkeeper.wire.scopes import refuse_lacking
@@ -37,12 +37,6 @@ from innkeeper.wire.stream import messages as stream
 from innkeeper.wire.stream.routes import StreamRoute, is_event_path, routes_at
 from innkeeper.wire.unknown import ignored_by_stream
 
-EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
-QUARANTINED: Final = Counter(
-    "innkeeper_events_quarantined_total",
-    "Events, or parts of events, that went to quarantine.",
-    ["reason"],
-)
 MAX_USER_AGENT: Final = 1000
 
 
@@ -53,7 +47,6 @@ class StreamRequest(ShellRequest):
     query: dict[str, str] = field(default_factory=dict)
     client_key: str = ""
     """The key that the request names, whether it is valid or not."""
-    database: Database = field(init=False)
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -63,7 +56,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
     """The ASGI application of the stream API."""
 
     def __init__(
-        self, settings: Settings, database: Database, keyring: Keyring, large: LargeBodies
+        self, settings: Settings, database: Database, keyring: Keyring, large: LargeRequests | None
     ) -> None:
         super().__init__(settings, database, keyring, large)
         self._queues: dict[str, BatchQueue[IncomingEvent, Ingested]] = {}
@@ -88,10 +81,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         if not route.takes_body:
             stream.callback_of(request.query)
 
-    async def perform(
-        self, request: StreamRequest, route: StreamRoute, database: Database
-    ) -> ApiResponse:
-        request.database = database
+    async def perform(self, request: StreamRequest, route: StreamRoute) -> ApiResponse:
         return _as_jsonp(request, await ACTS[route.act](self, request))
 
     async def set_caller(self, call: StreamRequest, message_key: object) -> None:
@@ -107,7 +97,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
             else call.query.get("client_key", "")
         )
         call.client_key = (context or key) if edge else key
-        caller = await self.keyring.workspace_of(call.client_key, call.database, aliases=edge)
+        caller = await self.keyring.workspace_of(call.client_key, aliases=edge)
         call.caller, call.client_key = caller, caller.client_key
         refuse_lacking({scopes.Scope.WRITE} - caller.scopes)
 
@@ -130,7 +120,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         """Run `act` in the caller's workspace, again after a conflict between transactions."""
 
         async def run_once() -> Any:
-            async with call.database.work(call.caller.workspace, call.client_key) as work:
+            async with self.database.work(call.caller.workspace, call.client_key) as work:
                 return await act(work)
 
         return await retrying(run_once)
@@ -143,8 +133,6 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
             ingested: Ingested = await self.work(call, lambda work: ingest.record(work, event))
             return ingested
 
-        if call.database is not self.database:
-            return await run_alone()
         workspace = call.caller.workspace
         queue = self._queues.get(workspace)
         if queue is None:

@@ -1,0 +1,79 @@
+"""How a server process and its process for large requests talk: frames over two pipes."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+from starlette.types import Scope
+
+from innkeeper.web.request_counters import Counts
+
+_LENGTH_BYTES: Final = 4
+_SCOPE_MEMBERS: Final = ("method", "path", "raw_path", "query_string", "headers", "scheme")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class ForwardedRequest(msgspec.Struct):
+    """A request whose body was read and decoded."""
+
+    number: int
+    """Which response belongs to which request."""
+    method: str
+    path: str
+    raw_path: bytes
+    query_string: bytes
+    headers: Headers
+    scheme: str
+    server: tuple[str, int | None] | None
+    body: bytes
+
+    @classmethod
+    def of(cls, number: int, scope: Scope, body: bytes) -> "ForwardedRequest":
+        """Take from an ASGI scope what the APIs read; `body` is decoded, so no header says how."""
+        members = {name: scope[name] for name in _SCOPE_MEMBERS}
+        members["raw_path"] = scope.get("raw_path") or scope["path"].encode()
+        members["headers"] = [
+            (name, value)
+            for name, value in scope["headers"]
+            if name not in (b"content-encoding", b"content-length")
+        ]
+        return cls(number=number, server=scope.get("server"), body=body, **members)
+
+    @property
+    def scope(self) -> Scope:
+        """The ASGI scope."""
+        members = {name: getattr(self, name) for name in _SCOPE_MEMBERS}
+        return {"type": "http", "server": self.server, **members}
+
+
+class ForwardedResponse(msgspec.Struct):
+    """The response to a forwarded request, and what its log line and metrics say."""
+
+    number: int
+    status: int
+    body: bytes
+    headers: Headers
+    content_type: bytes
+    ignored: bytes
+    client_key: str
+    quarantined: tuple[str, ...]
+    counts: Counts
+    fault: str
+    """Traceback of an error that no `ApiError` describes, else empty."""
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """Read one frame; None at the end of the stream."""
+    try:
+        length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
+        return await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+async def write_frame(writer: asyncio.StreamWriter, message: msgspec.Struct) -> None:
+    """Write one frame; raises `ConnectionError` when nobody reads."""
+    content = msgspec.msgpack.encode(message)
+    writer.writelines((len(content).to_bytes(_LENGTH_BYTES, "big"), content))
+    await writer.drain()

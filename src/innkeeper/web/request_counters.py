@@ -1,0 +1,45 @@
+"""Counters of what requests did, and how a process counts on what another one counted."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from innkeeper.actions.privacy.block_list import REFUSED
+
+EVENTS: Final = Counter("innkeeper_events_total", "Events that were acknowledged.")
+QUARANTINED: Final = Counter(
+    "innkeeper_events_quarantined_total",
+    "Events, or parts of events, that went to quarantine.",
+    ["reason"],
+)
+REPLAYED: Final = Counter(
+    "innkeeper_idempotent_replays_total", "POSTs answered with their first answer."
+)
+COUNTERS: Final = (EVENTS, QUARANTINED, REPLAYED, REFUSED)
+
+Counts = list[tuple[int, dict[str, str], float]]
+"""Index in `COUNTERS`, labels, and by how much it grew."""
+
+_reported: dict[tuple[int, tuple[tuple[str, str], ...]], float] = {}
+"""Values of `COUNTERS` by index and labels when `new_counts` was last called."""
+
+
+def new_counts() -> Counts:
+    """What was counted since the last call."""
+    counts = []
+    for index, counter in enumerate(COUNTERS):
+        for sample in (each for metric in counter.collect() for each in metric.samples):
+            if not sample.name.endswith("_total"):
+                continue
+            key = (index, tuple(sorted(sample.labels.items())))
+            if more := sample.value - _reported.get(key, 0.0):
+                counts.append((index, dict(sample.labels), more))
+                _reported[key] = sample.value
+    return counts
+
+
+def count_on(counts: Counts) -> None:
+    """Add what another process counted to the counters of this one."""
+    for index, labels, more in counts:
+        counter = COUNTERS[index]
+        (counter.labels(**labels) if labels else counter).inc(more)
