@@ -1,5 +1,6 @@
 """F15: every problem of a definition of ours in one answer, wrong names and wrong values alike."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from sites import Site
 from test_key_scopes import keyed
 from test_unknown_names import OWN, RULE, refused
 
+from innkeeper.resources.kinds import Kind, ObjectOf
+from innkeeper.resources.payloads import Described, MapOf, PayloadOf, members_of
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.registry import OURS
 
@@ -175,3 +178,37 @@ def test_f15_an_unknown_member_alone_keeps_all_as_it_was(api: Api, name: str) ->
     (problem,) = refused(sent(api, name, RIGHT[name]))
     assert problem.startswith("zzz: is not a known member")
     assert state() == before
+
+
+def wrong_for(kind: Kind) -> Any:
+    """A value that no member of a kind accepts."""
+    return [[]] if isinstance(kind, PayloadOf | Described | MapOf | ObjectOf) else {"wrong": [1]}
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"putTrait"}))
+@pytest.mark.usefixtures("stored")
+def test_f15_every_declared_member_is_checked(api: Api, name: str) -> None:
+    """F15: a wrong value for every member of a declaration, each named in one answer."""
+    members = members_of(OPERATIONS[name].request)
+    body = {member.wire_name: wrong_for(member.kind) for member in members}
+    named = {re.split(r"[.:\[]", each)[0] for each in refused(sent(api, name, body))}
+    assert named >= {"zzz", *body}
+    required = {member.wire_name for member in members if member.is_required}
+    if required:
+        assert {each.partition(":")[0] for each in refused(sent(api, name, {}))} >= required
+
+
+PAGED = {
+    route.name: route
+    for route in OURS.endpoints
+    if route.parameters is not None and "limit" in route.query and route.name != "fetchReport"
+}
+
+
+@pytest.mark.parametrize("name", sorted(PAGED))
+@pytest.mark.usefixtures("stored")
+def test_f15_every_parameter_of_a_page_is_checked(api: Api, name: str) -> None:
+    """F15: offset, limit and an unknown parameter, each named in one answer."""
+    path = PAGED[name].path.format(segment="old")
+    answer = api.get(path, params={"offset": -1, "limit": "x", "zzz": 1})
+    assert [each.partition(":")[0] for each in refused(answer)] == ["zzz", "offset", "limit"]

@@ -1,7 +1,8 @@
 """Walk every place that shows a field of guests and a part of orders.
 
 Run by test_recipes.py, which declares the field `loyalty_tier` as personal, searchable and
-identifying, and the part `OrderNote` with a personal `text` and an `author`.
+identifying, the part `OrderNote` with a personal `text` and an `author`, and the endpoint
+`renameSegment`.
 """
 
 import asyncio
@@ -88,6 +89,22 @@ def segment(api: Api, guest: dict[str, Any]) -> None:
     rule = {"field": "loyaltyTier", "comparator": "is equal to", "values": ["Gold Star"]}
     definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
     assert members(api, "By rule", definition) == [guest["ref"]]
+
+
+def endpoint(api: Api) -> None:
+    """The endpoint of the recipe decodes, names every problem, encodes and is described."""
+    operation = made(api.get("/openapi.json"))["paths"][f"{SEGMENTS}/{{segmentRef}}/rename"]["post"]
+    assert operation["operationId"] == "renameSegment"
+    ref = made(api.get(SEGMENTS))["items"][0]["ref"]
+    body = {"name": "Q?", "isFinal": True, "nam": 1}
+    refused = api.post(f"{SEGMENTS}/{ref}/rename", json=body)
+    assert refused.json()["errors"] == [
+        "nam: is not a known member; did you mean name?",
+        "name: must not end in ? if it is final",
+    ]
+    renamed = made(api.post(f"{SEGMENTS}/{ref}/rename", json={"name": "Renamed"}))
+    assert renamed.keys() == {"href", "name", "modifiedAt"}
+    assert renamed["name"] == made(api.get(f"{SEGMENTS}/{ref}"))["name"] == "Renamed"
 
 
 def lake(api: Api, guest: dict[str, Any]) -> None:
@@ -223,6 +240,7 @@ def main(dsn: str, data: str) -> None:
             rights(site, note)
             order_page(owner, reader, order)
             segment(api, guest)
+            endpoint(api)
             lake(api, guest)
             files(api, batches, note)
             erasure(api, guest, note)

@@ -3,13 +3,18 @@ run on a database of this version, and shows that nothing else is needed.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 import innkeeper
 
+_GUIDE = Path(__file__).parents[2].joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
+_ENDPOINT = _GUIDE.partition("## Recipe: an endpoint\n")[2].partition("\n## ")[0]
+_SEGMENTS = "wire/audiences/segments.py"
 _FLAGS = "personal=True, identifies=True, searchable=True"
 RECIPES = (
     # A guest field
@@ -56,6 +61,18 @@ RECIPES = (
         "ORDER_NOTE = legacy(official.ORDER_NOTE, verbs=UPDATES | {Verb.DELETE})",
     ),
     ("wire/dialects/legacy.py", "    ORDER_EXTENSION,", "    ORDER_NOTE,"),
+    # An endpoint: what it imports, and the blocks of the recipe word for word
+    (
+        _SEGMENTS,
+        "from datetime import datetime",
+        "from collections.abc import Iterator, Mapping\nfrom innkeeper.errors import Problem\n"
+        "from innkeeper.resources.payloads import Label",
+    ),
+    (
+        _SEGMENTS,
+        '    return {"member": verdict.member, "groups": groups}',
+        "\n\n".join(map(dedent, re.findall("```python\n(.*?)```", _ENDPOINT, re.DOTALL))),
+    ),
 )
 """(file, the line that is there, the lines of the recipe that follow it)."""
 
@@ -73,7 +90,8 @@ def copy_package(folder: Path) -> None:
 
 def test_recipes_need_no_other_line(tmp_path: Path, dsn: str) -> None:
     """A guest field is one line. A part of orders is one declaration, one line of migration, four
-    lines in the official dialect and two in v2. All is seen everywhere, by what these lines say."""
+    lines in the official dialect and two in v2. An endpoint is its declaration and its function.
+    All is seen everywhere, by what these lines say."""
     copy_package(tmp_path)
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, here.parent)))}
