@@ -87,7 +87,7 @@ def serve(
 @takes_database
 def show_settings(context: CommandContext, json: Json = False) -> None:
     """List every setting: its value, default, environment variable and meaning."""
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     chosen = context.settings
     values = chosen.redacted()
@@ -101,10 +101,7 @@ def show_settings(context: CommandContext, json: Json = False) -> None:
         }
         for item in chosen.declarations()
     ]
-    if json:
-        show(rows)
-    else:
-        table(rows, "name", "value", "environment", "help")
+    print_rows(rows, json, "name", "value", "environment", "help")
 
 
 @app.command(rich_help_panel=RUN)

@@ -84,7 +84,7 @@ def _migrations(context: CommandContext, json: bool, *, migrates: bool) -> None:
     import asyncio
 
     from innkeeper.actions.identity.rekeying import upgrade
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
     from innkeeper.store import migrate
 
     with context.database() as dsn:
@@ -95,7 +95,4 @@ def _migrations(context: CommandContext, json: bool, *, migrates: bool) -> None:
         {"scope": state.scope, "applied": state.applied, "pending": state.pending}
         for state in states
     ]
-    if json:
-        show(rows)
-    else:
-        table(rows, "scope", "applied", "pending")
+    print_rows(rows, json, "scope", "applied", "pending")

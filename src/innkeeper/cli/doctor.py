@@ -18,14 +18,11 @@ def doctor(
 
     Without --security it checks migrations, background jobs and quarantine.
     """
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
     from innkeeper.rules.security_checks import Severity
 
     rows = _security(context) if security else _health(context)
-    if json:
-        show([{**row, "state": str(row["state"])} for row in rows])
-    else:
-        table(rows, "state", "name", "finding", "advice")
+    print_rows(rows, json, "state", "name", "finding", "advice")
     if any(row["state"] == Severity.BAD for row in rows):
         raise typer.Exit(1)
 

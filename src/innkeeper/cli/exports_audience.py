@@ -19,13 +19,11 @@ def exports_list(
 ) -> None:
     """List exports."""
     from innkeeper.actions.audiences import audience_exports
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.run(workspace, audience_exports.list_all)
-    if json:
-        show([{name: row[name] for name in row if name != "webhook_secret"} for row in rows])
-    else:
-        table(rows, "friendly_id", "name", "definition_type", "schedule", "next_at", "ref")
+    public = [{name: row[name] for name in row if name != "webhook_secret"} for row in rows]
+    print_rows(public, json, "friendly_id", "name", "definition_type", "schedule", "next_at", "ref")
 
 
 @command(app, "run")
@@ -77,27 +75,23 @@ def client_create(
 ) -> None:
     """Create an OAuth client and print its secret, which cannot be shown again."""
     from innkeeper.actions.admin import oauth
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     client = context.control(lambda work: oauth.create(work, workspace, name))
     row = {"client_id": client.client_id, "client_secret": client.client_secret}
-    if json:
-        show(row)
-    else:
-        table([row], *row)
+    print_rows(row, json, *row)
 
 
 @command(app, "list-clients")
 def client_list(context: CommandContext, json: Json = False) -> None:
     """List OAuth clients, including revoked ones, without their secrets."""
     from innkeeper.actions.admin import oauth
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.control(oauth.list_all)
-    if json:
-        show(rows)
-    else:
-        table(rows, "client_id", "workspace", "name", "created_at", "last_used_at", "revoked_at")
+    print_rows(
+        rows, json, "client_id", "workspace", "name", "created_at", "last_used_at", "revoked_at"
+    )
 
 
 @command(app, "revoke-client")

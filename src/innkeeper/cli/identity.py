@@ -212,13 +212,10 @@ def merge(
 ) -> None:
     """Merge a guest into another; `unmerge` reverts it exactly."""
     from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     row = context.run(workspace, lambda work: merges.create(work, survivor, absorbed))
-    if json:
-        show(row)
-    else:
-        table([row], *_LISTED)
+    print_rows(row, json, *_LISTED)
 
 
 @command(app, "unmerge")
@@ -230,13 +227,10 @@ def unmerge(
 ) -> None:
     """Undo a merge: both guests become what they would be without it."""
     from innkeeper.actions.identity import merges
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     row = context.run(workspace, lambda work: merges.undo(work, merge))
-    if json:
-        show(row)
-    else:
-        table([row], *_LISTED, "undone_at", "undone_by")
+    print_rows(row, json, *_LISTED, "undone_at", "undone_by")
 
 
 @command(app, "guarded")
@@ -249,16 +243,15 @@ def guarded(
     """List matches that guards blocked, newest first, each with its reason."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.actions.paging import PageRequest
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     page = context.run(
         workspace,
         lambda work: rule_settings.list_guarded(work, PageRequest(limit=limit)),
     )
-    if json:
-        show(page.items)
-    else:
-        table(page.items, "guarded_at", "reason", "rule", "evidence", "guests", "source", "actor")
+    print_rows(
+        page.items, json, "guarded_at", "reason", "rule", "evidence", "guests", "source", "actor"
+    )
 
 
 @command(app, "guards")
@@ -287,7 +280,7 @@ def guards(
 ) -> None:
     """Show the guards, after changing those that are named."""
     from innkeeper.actions.identity import rule_settings
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     options = {
         "group_limit": group_limit,
@@ -304,10 +297,7 @@ def guards(
         )
 
     row = context.run(workspace, act)
-    if json:
-        show(row)
-    else:
-        table([row], "group_limit", "region", "never")
+    print_rows(row, json, "group_limit", "region", "never")
 
 
 def _read(file: Path | None) -> Any:

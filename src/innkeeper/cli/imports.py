@@ -141,14 +141,11 @@ def import_(
         if total.unreadable:
             raise typer.Exit(1)
         return
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     if len(total.unreadable) == len(files):
         raise typer.Exit(1)
-    if json:
-        show(total.summary())
-    else:
-        table([total.summary()], *total.summary())
+    print_rows(total.summary(), json, *total.summary())
     if total.unreadable or total.failed:
         raise typer.Exit(1 if total.unreadable else 2)
 

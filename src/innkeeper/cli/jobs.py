@@ -22,14 +22,11 @@ def jobs_list(
 ) -> None:
     """List the newest jobs."""
     from innkeeper.actions.admin.background import list_jobs
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.control(lambda work: list_jobs(work, status, limit))
-    if json:
-        show(rows)
-    else:
-        columns = ("id", "task", "workspace", "status", "attempts", "scheduled_at", "finished_at")
-        table(rows, *columns)
+    columns = ("id", "task", "workspace", "status", "attempts", "scheduled_at", "finished_at")
+    print_rows(rows, json, *columns)
 
 
 @command(app, "run")

@@ -59,16 +59,11 @@ def keys_list(
 ) -> None:
     """List keys, including revoked ones, without their tokens."""
     from innkeeper.actions.admin import keys
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.control(lambda work: keys.list_all(work, workspace))
-    if json:
-        show(rows)
-    else:
-        columns = (
-            "client_key workspace compatibility scopes name created_at last_used_at revoked_at"
-        )
-        table(rows, *columns.split())
+    columns = "client_key workspace compatibility scopes name created_at last_used_at revoked_at"
+    print_rows(rows, json, *columns.split())
 
 
 @command(app, "revoke")

@@ -26,10 +26,15 @@ def new_key(key: NewKey, json: bool) -> None:
         "compatibility": key.compatibility,
         "scopes": [str(scope) for scope in in_order(key.scopes)],
     }
+    print_rows(row, json, *row)
+
+
+def print_rows(rows: Sequence[dict[str, Any]] | dict[str, Any], json: bool, *columns: str) -> None:
+    """Print rows, or a single one, as JSON or as a table of `columns`."""
     if json:
-        show(row)
+        show(rows)
     else:
-        table([row], *row)
+        table([rows] if isinstance(rows, dict) else rows, *columns)
 
 
 def table(rows: Sequence[dict[str, Any]], *columns: str) -> None:

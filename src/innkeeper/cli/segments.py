@@ -22,13 +22,11 @@ def segments_list(
 ) -> None:
     """List segments."""
     from innkeeper.actions.audiences import segments
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.run(workspace, segments.list_all)
-    if json:
-        show([{name: row[name] for name in row if name != "webhook_secret"} for row in rows])
-    else:
-        table(rows, "friendly_id", "name", "status", "size", "last_run_at", "ref")
+    public = [{name: row[name] for name in row if name != "webhook_secret"} for row in rows]
+    print_rows(public, json, "friendly_id", "name", "status", "size", "last_run_at", "ref")
 
 
 @command(app, "run")

@@ -203,12 +203,9 @@ def quarantine_replay(
 
 
 def _rows(rows: list[dict[str, Any]], json: bool, *columns: str) -> None:
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
-    if json:
-        show(rows)
-    else:
-        table(rows, *columns)
+    print_rows(rows, json, *columns)
 
 
 def _minutes(point: dict[str, Any]) -> str:

@@ -28,15 +28,11 @@ RoleOption = Annotated[
 def users_list(context: CommandContext, json: Json = False) -> None:
     """List users, including disabled ones."""
     from innkeeper.actions.admin import users
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.control(users.list_all)
-    if json:
-        show(rows)
-    else:
-        table(
-            rows, "email", "name", "role", "workspaces", "created_at", "last_seen_at", "disabled_at"
-        )
+    columns = ("email", "name", "role", "workspaces", "created_at", "last_seen_at", "disabled_at")
+    print_rows(rows, json, *columns)
 
 
 @command(app, "invite")

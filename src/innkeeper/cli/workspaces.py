@@ -16,13 +16,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 def workspaces_list(context: CommandContext, json: Json = False) -> None:
     """List workspaces, each followed by its sandbox."""
     from innkeeper.actions.admin import workspaces
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     rows = context.control(workspaces.list_all)
-    if json:
-        show(rows)
-    else:
-        table(rows, "name", "sandbox_of", "created_at")
+    print_rows(rows, json, "name", "sandbox_of", "created_at")
 
 
 @command(app, "create")
@@ -33,7 +30,7 @@ def workspaces_create(
 ) -> None:
     """Create a workspace and its sandbox, each with a key whose token is printed only once."""
     from innkeeper.actions.admin import workspaces
-    from innkeeper.cli.output import show, table
+    from innkeeper.cli.output import print_rows
 
     created = context.control(lambda work: workspaces.create(work, name))
     rows = [
@@ -45,10 +42,7 @@ def workspaces_create(
         }
         for workspace, key in created.items()
     ]
-    if json:
-        show(rows)
-    else:
-        table(rows, "workspace", "client_key", "api_token", "compatibility")
+    print_rows(rows, json, "workspace", "client_key", "api_token", "compatibility")
 
 
 @command(app, "reset")

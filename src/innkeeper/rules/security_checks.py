@@ -91,6 +91,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _check(
+    name: str, fault: object, severity: Severity, finding: str, advice: str, *, good: str
+) -> Check:
+    """Return the finding of a check if there is a `fault`, else the `good` one."""
+    if fault:
+        return Check(name, severity, finding, advice)
+    return Check(name, Severity.GOOD, good)
+
+
 def _transport(settings: Settings) -> Check:
     name = "https"
     if urlsplit(settings.public_url).scheme == "https":
@@ -118,129 +127,125 @@ def _transport(settings: Settings) -> Check:
 
 
 def _database_login(facts: Facts) -> Check:
-    if facts.superuser:
-        return Check(
-            "database login",
-            Severity.BAD,
-            "The database is used by a superuser, who can read files and run programs.",
-            "Give Innkeeper a login that owns its database and nothing else.",
-        )
-    return Check("database login", Severity.GOOD, "An ordinary login that owns its database.")
+    return _check(
+        "database login",
+        facts.superuser,
+        Severity.BAD,
+        "The database is used by a superuser, who can read files and run programs.",
+        "Give Innkeeper a login that owns its database and nothing else.",
+        good="An ordinary login that owns its database.",
+    )
 
 
 def _database_connection(facts: Facts) -> Check:
-    if facts.encrypted_connection:
-        return Check("database connection", Severity.GOOD, "Local, or encrypted.")
-    return Check(
+    return _check(
         "database connection",
+        not facts.encrypted_connection,
         Severity.BAD,
         "The connection to the database is neither local nor encrypted.",
         "Add sslmode=verify-full to the database address.",
+        good="Local, or encrypted.",
     )
 
 
 def _secrets(facts: Facts) -> Check:
-    if facts.plain_secrets:
-        return Check(
-            "stored secrets",
-            Severity.BAD,
-            f"{facts.plain_secrets} secrets are stored in plain text.",
-            "Start `innkeeper serve` once: it encrypts them.",
-        )
-    return Check("stored secrets", Severity.GOOD, "Encrypted with a key outside the database.")
+    return _check(
+        "stored secrets",
+        facts.plain_secrets,
+        Severity.BAD,
+        f"{facts.plain_secrets} secrets are stored in plain text.",
+        "Start `innkeeper serve` once: it encrypts them.",
+        good="Encrypted with a key outside the database.",
+    )
 
 
 def _files(facts: Facts) -> Check:
-    if facts.open_files:
-        return Check(
-            "files",
-            Severity.BAD,
-            f"Others on this machine may read {', '.join(facts.open_files)}.",
-            "chmod 600 each of them, and replace the secrets in them.",
-        )
-    return Check("files", Severity.GOOD, "Files with secrets are for their owner alone.")
+    return _check(
+        "files",
+        facts.open_files,
+        Severity.BAD,
+        f"Others on this machine may read {', '.join(facts.open_files)}.",
+        "chmod 600 each of them, and replace the secrets in them.",
+        good="Files with secrets are for their owner alone.",
+    )
 
 
 def _first_login(facts: Facts) -> Check:
-    if facts.saved_login:
-        return Check(
-            "first login",
-            Severity.WARNING,
-            "The first API token is still in the file first-login.",
-            "Store it elsewhere and delete the file.",
-        )
-    return Check("first login", Severity.GOOD, "No API token is left in a file.")
+    return _check(
+        "first login",
+        facts.saved_login,
+        Severity.WARNING,
+        "The first API token is still in the file first-login.",
+        "Store it elsewhere and delete the file.",
+        good="No API token is left in a file.",
+    )
 
 
 def _users(facts: Facts) -> Check:
-    if not facts.users:
-        return Check(
-            "first owner",
-            Severity.BAD,
-            "Nobody has an account: whoever has the first link becomes the owner.",
-            "Open the link that `innkeeper serve` prints, or writes to first-link.",
-        )
-    return Check("first owner", Severity.GOOD, f"{facts.users} people have an account.")
+    return _check(
+        "first owner",
+        not facts.users,
+        Severity.BAD,
+        "Nobody has an account: whoever has the first link becomes the owner.",
+        "Open the link that `innkeeper serve` prints, or writes to first-link.",
+        good=f"{facts.users} people have an account.",
+    )
 
 
 def _metrics(settings: Settings) -> Check:
-    if settings.metrics_open:
-        return Check(
-            "metrics",
-            Severity.WARNING,
-            "Everybody may read /metrics.",
-            "Set metrics_token instead of metrics_open.",
-        )
-    return Check("metrics", Severity.GOOD, "/metrics is for this machine, or a token.")
+    return _check(
+        "metrics",
+        settings.metrics_open,
+        Severity.WARNING,
+        "Everybody may read /metrics.",
+        "Set metrics_token instead of metrics_open.",
+        good="/metrics is for this machine, or a token.",
+    )
 
 
 def _origins(settings: Settings) -> Check:
-    if "*" in settings.cors_origins:
-        return Check(
-            "origins",
-            Severity.WARNING,
-            "Pages of every site may send events with your client key.",
-            "Set cors_origins to the sites that you run.",
-        )
-    return Check("origins", Severity.GOOD, f"Pages of {settings.cors_origins or 'no site'}.")
+    return _check(
+        "origins",
+        "*" in settings.cors_origins,
+        Severity.WARNING,
+        "Pages of every site may send events with your client key.",
+        "Set cors_origins to the sites that you run.",
+        good=f"Pages of {settings.cors_origins or 'no site'}.",
+    )
 
 
 def _rate(settings: Settings) -> Check:
-    if not settings.rate_limit:
-        return Check(
-            "rate limit",
-            Severity.WARNING,
-            "A client key may send as many requests as it likes.",
-            "Set rate_limit to a few times what your busiest client needs.",
-        )
-    return Check("rate limit", Severity.GOOD, f"{settings.rate_limit:g} requests a second and key.")
+    return _check(
+        "rate limit",
+        not settings.rate_limit,
+        Severity.WARNING,
+        "A client key may send as many requests as it likes.",
+        "Set rate_limit to a few times what your busiest client needs.",
+        good=f"{settings.rate_limit:g} requests a second and key.",
+    )
 
 
 def _private_hosts(settings: Settings) -> Check:
-    if settings.allowed_private_hosts:
-        return Check(
-            "private addresses",
-            Severity.WARNING,
-            f"Webhooks may go to {settings.allowed_private_hosts}.",
-            "List single hosts that expect them, never a whole network with other services in it.",
-        )
-    return Check("private addresses", Severity.GOOD, "Webhooks go to public addresses only.")
+    return _check(
+        "private addresses",
+        settings.allowed_private_hosts,
+        Severity.WARNING,
+        f"Webhooks may go to {settings.allowed_private_hosts}.",
+        "List single hosts that expect them, never a whole network with other services in it.",
+        good="Webhooks go to public addresses only.",
+    )
 
 
 def _destinations(settings: Settings) -> Check:
     listed = [each.strip() for each in settings.export_destinations.split(",") if each.strip()]
     broad = [each for each in listed if each.rstrip("/").count("/") < 2]
-    if broad:
-        return Check(
-            "export destinations",
-            Severity.BAD,
-            f"Users may write exports anywhere below {', '.join(broad)}.",
-            "List the folder that exports are for, such as /srv/exports or s3://bucket/exports.",
-        )
-    return Check(
+    return _check(
         "export destinations",
-        Severity.GOOD,
-        f"Exports go to {', '.join(listed) or 'the folder exports of the data folder'}.",
+        broad,
+        Severity.BAD,
+        f"Users may write exports anywhere below {', '.join(broad)}.",
+        "List the folder that exports are for, such as /srv/exports or s3://bucket/exports.",
+        good=f"Exports go to {', '.join(listed) or 'the folder exports of the data folder'}.",
     )
 
 

@@ -128,18 +128,10 @@ async def _record_run(
     raises it again if it is temporary, or, for an `ON_DEMAND` run, if it is an internal error. Any
     other failure is caused by the segment and would repeat, so it is only recorded.
     """
-    ref, now = uuid4(), clock.now()
+    ref = uuid4()
     is_update = kind == LIVE_RUN
     if not is_update:
-        await work.run(
-            "segments.begin_run",
-            ref=ref,
-            segment=row["ref"],
-            kind=kind,
-            engine=engines.answering(work.settings, row["definition"]),
-            revision=row["revision"],
-            now=now,
-        )
+        await _begin_run(work, row, ref, kind)
     outcome: dict[str, Any] = {
         **dict.fromkeys(("sequence", "snapshot", "rows", "entered", "departed", "error")),
         "state": SUCCESS,
@@ -158,6 +150,18 @@ async def _record_run(
     return await _end_run(work, row, ref, kind, outcome, is_update=is_update)
 
 
+async def _begin_run(work: Work, row: Row, ref: UUID, kind: str) -> None:
+    await work.run(
+        "segments.begin_run",
+        ref=ref,
+        segment=row["ref"],
+        kind=kind,
+        engine=engines.answering(work.settings, row["definition"]),
+        revision=row["revision"],
+        now=clock.now(),
+    )
+
+
 async def _end_run(
     work: Work, row: Row, ref: UUID, kind: str, outcome: dict[str, Any], *, is_update: bool
 ) -> Record:
@@ -165,15 +169,7 @@ async def _end_run(
     has_effect = outcome["entered"] or outcome["departed"] or outcome["error"]
     if is_update and has_effect:
         # An update is recorded as a run only if it changed the segment or failed.
-        await work.run(
-            "segments.begin_run",
-            ref=ref,
-            segment=row["ref"],
-            kind=kind,
-            engine=engines.answering(work.settings, row["definition"]),
-            revision=row["revision"],
-            now=clock.now(),
-        )
+        await _begin_run(work, row, ref, kind)
     run = await work.one("segments.end_run", ref=ref, now=clock.now(), **outcome)
     return run or {"ref": ref, "segment_ref": row["ref"], "kind": kind, **outcome}
 
