@@ -174,6 +174,7 @@ class Line:
         self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
         self._connection = HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
         self._compatibility = api.compatibility
+        self.client_key = api.client_key
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of the answer; raises OSError or HTTPException without one."""

@@ -1,12 +1,14 @@
 """kill -9 of Innkeeper and of its PostgreSQL in the middle of many concurrent creates.
 
 Each round kills, starts again on the same folder, and asks: is every acknowledged guest there, as
-it was acknowledged, and is none there twice? Then the callers send again what was not answered,
-under the same Idempotency-Key as before, and each guest must be there exactly once.
+it was acknowledged, and is none there twice? Half of them are sent under an Idempotency-Key, and
+all of those are sent again; each must be there exactly once. The others have no key, and share
+statements with each other, as do the events sent beside them: of these the same is asked.
 
-INNKEEPER_LONG=1 plays 20 rounds instead of 2, and creates 2,000 guests in each instead of 800.
+INNKEEPER_LONG=1 plays 20 rounds instead of 2, and creates 2,000 guests in each instead of 400.
 """
 
+import json
 import os
 import random
 import signal
@@ -17,6 +19,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from calling import Api, Line
 from process import Innkeeper, Serve
@@ -25,9 +28,10 @@ from waiting import until
 
 pytestmark = pytest.mark.installed
 ROUNDS = 20 if LONG else 2
-CREATES = 2000 if LONG else 800
+CREATES = 2000 if LONG else 400
 CALLERS = 16
 PATH = "/v2.1/guests"
+CUSTOMERS = f"{PATH}?guestType=customer&limit=100"
 
 
 class Callers:
@@ -36,6 +40,7 @@ class Callers:
     def __init__(self, api: Api) -> None:
         self._api = api
         self.acknowledged: dict[str, dict[str, Any]] = {}
+        self.events: set[str] = set()
 
     def create(self, emails: Iterable[str]) -> None:
         """Send every email, until all are answered or the server is gone."""
@@ -43,23 +48,50 @@ class Callers:
 
         def post() -> None:
             with closing(Line(self._api)) as line, suppress(OSError, HTTPException):
+                _, browser = line("GET", f"/v1.2/browser/create.json?client_key={line.client_key}")
                 for email in waiting:
                     body = {"guestType": "customer", "email": email}
-                    status, shown = line("POST", PATH, body, Idempotency_Key=email)
+                    key = {"Idempotency_Key": email} if is_keyed(email) else {}
+                    status, shown = line("POST", PATH, body, **key)
                     if status == 201:
                         self.acknowledged[email] = shown
+                    if not key:
+                        self._view(line, browser["ref"], email)
 
         with ThreadPoolExecutor(CALLERS) as pool:
             for done in [pool.submit(post) for _ in range(CALLERS)]:
                 done.result()
 
+    def _view(self, line: Line, browser: str, page: str) -> None:
+        told = {"client_key": line.client_key, "browser_id": browser, "channel": "WEB"}
+        event = {**told, "type": "VIEW", "pos": "default", "page": page}
+        status, taken = line("POST", "/v1.2/events", event)
+        if status == 201:
+            self.events.add(taken["ref"])
+
+
+def is_keyed(email: str) -> bool:
+    """Whether a guest is sent under an Idempotency-Key."""
+    return int(email.split("-")[2].partition("@")[0]) % 2 == 0
+
+
+def pages(data: Path) -> dict[str, str]:
+    """The page of every event by its ref; none is there twice."""
+    dsn = json.loads((data / "server.json").read_text())["dsn"]
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT ref::text, body ->> 'page' FROM ws_live.events"
+        ).fetchall()
+    assert len({page for _, page in rows}) == len(rows), "an event is there twice"
+    return dict(rows)
+
 
 def everyone(api: Api) -> list[dict[str, Any]]:
-    """Every guest, page by page."""
+    """Every customer, page by page; browsers have guests too."""
     with closing(Line(api)) as line:
         guests: list[dict[str, Any]] = []
         while True:
-            status, page = line("GET", f"{PATH}?limit=100&offset={len(guests)}")
+            status, page = line("GET", f"{CUSTOMERS}&offset={len(guests)}")
             assert status == 200
             guests += page["items"]
             if "next" not in page:
@@ -109,11 +141,15 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(serve: Serve, data: Pa
             for email, shown in expected.items():
                 assert stripped(found[email]) == stripped(shown)
 
+            assert first.events <= pages(data).keys()
+
+            again = [email for email in emails if is_keyed(email) or email not in found]
             second = Callers(api)
-            second.create(emails)
-            assert len(second.acknowledged) == CREATES
-            for email, shown in first.acknowledged.items():
-                assert second.acknowledged[email] == shown
+            second.create(again)
+            assert len(second.acknowledged) == len(again)
+            for email in first.acknowledged.keys() & set(again):
+                assert second.acknowledged[email] == first.acknowledged[email]
+            expected |= {email: found[email] for email in emails if email in found}
             expected |= second.acknowledged
             there = everyone(api)
             assert len(there) == len(expected) == CREATES * (number + 1)
