@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from databases import cloned, create, drop
+from natural_batches import force_batches
 from profiles import choose
 from waiting import PATIENCE_SECONDS
 
@@ -40,6 +41,13 @@ _transport.create_ssl_context = cache(_transport.create_ssl_context)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:], left_out = choose(items)
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(autouse=True)
+def _forced_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`INNKEEPER_FORCE_BATCHES=1`: run any tests with every batch forced."""
+    if os.environ.get("INNKEEPER_FORCE_BATCHES"):
+        force_batches(monkeypatch)
 
 
 @pytest.fixture

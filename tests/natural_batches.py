@@ -47,9 +47,8 @@ async def run_batched(database: Database, *acts: Act) -> list[Any]:
     return results
 
 
-@pytest.fixture
-def forced_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every call that can share a batch runs as a batch, if need be of one."""
+def force_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every call that can share a batch as a batch, if need be of one."""
 
     async def run(
         queue: BatchQueue[Any, Any],
@@ -59,13 +58,12 @@ def forced_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         *,
         is_slow: bool = False,
     ) -> Any:
-        if not is_slow:
-            try:
-                (outcome,) = await queue._run_batch([item])
-            except Exception:
-                return await alone()
-            if not isinstance(outcome, Alone):
-                return outcome
-        return await alone()
+        try:
+            outcome = Alone.ALONE if is_slow else (await queue._run_batch([item]))[0]
+        except Exception:
+            outcome = Alone.ALONE
+        return await alone() if isinstance(outcome, Alone) else outcome
 
     monkeypatch.setattr(BatchQueue, "run", run)
+    may_batch = property(lambda work: not work.in_transaction and not work.session_held)
+    monkeypatch.setattr(Work, "may_batch", may_batch)

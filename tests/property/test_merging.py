@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from natural_batches import force_batches
 from profiles import LONG
 
 from innkeeper import clock
@@ -416,11 +417,17 @@ def site(dsn: str) -> Iterator[None]:
         runner.run(Site.database.close())
 
 
-def test_undoing_every_merge_leaves_what_never_merged(site: None) -> None:
+@pytest.mark.parametrize("batches", ["lone", "forced"])
+def test_undoing_every_merge_leaves_what_never_merged(
+    site: None, batches: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with every batch of requests forced (P1)."""
+    if batches == "forced":
+        force_batches(monkeypatch)
     run_state_machine_as_test(
         Merging,
         settings=settings(
-            max_examples=SEQUENCES,
+            max_examples=SEQUENCES // 2,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
