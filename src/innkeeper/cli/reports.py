@@ -34,7 +34,7 @@ def report(
         rows = [{"name": each, "title": title} for each, title in reports.list_reports()]
         show(rows) if json else table(rows, "name", "title")
         return
-    params = {"timeZone": time_zone, "interval": interval, "currency": currency, "steps": steps}
+    params = {"time_zone": time_zone, "interval": interval, "currency": currency, "steps": steps}
     params |= {"limit": str(limit), "from": first or "", "to": last or ""}
     result = context.run(workspace, lambda work: reports.run(work, name, params))
     if csv:

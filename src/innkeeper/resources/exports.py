@@ -26,6 +26,8 @@ SUCCESS: Final = "SUCCESS"
 FAILED: Final = "FAILED"
 FINISHED: Final = frozenset({SUCCESS, FAILED})
 
+FILES_PATH: Final = "/v2/audienceExports/executions/{execution}/export"
+"""The path of the list of files of an execution."""
 LISTS: Final = ("identifiers", "orders", "order_items", "sessions", "events")
 """Columns that hold a list of all of a guest's rows of one kind, in JSON formats."""
 DAILY: Final = "DAILY"

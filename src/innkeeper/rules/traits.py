@@ -22,6 +22,7 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules import segment_reading
 from innkeeper.rules.revenue import is_bought, is_paid
+from innkeeper.rules.segment_groups import FIRST_GROUP, definition_of
 from innkeeper.rules.segment_matching import counted_value, summand
 from innkeeper.rules.segments import AND, MONEY, FilterGroup, resolved_group
 
@@ -56,6 +57,10 @@ class Trait:
         return self.function == SCORE
 
 
+ORDER_COUNT: Final = "orderCount"
+"""The trait that counts what a guest bought."""
+
+
 def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Trait:
     return Trait(name, function, FilterGroup(ENTITIES[entity], (), AND, ()), doc=doc, **more)
 
@@ -63,7 +68,7 @@ def _builtin(name: str, function: str, entity: str, doc: str, **more: Any) -> Tr
 BUILTIN: Final = {
     trait.name: trait
     for trait in (
-        _builtin("orderCount", "count", "order", "Orders bought.", sales=True),
+        _builtin(ORDER_COUNT, "count", "order", "Orders bought.", sales=True),
         _builtin(
             *("firstOrderAt", "least", "order", "First order bought."),
             column="core_ordered_at",
@@ -183,9 +188,9 @@ def _read_group(body: Mapping[str, Any], problems: list[Problem]) -> FilterGroup
     payload = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
     payload = {key: value for key, value in payload.items() if value is not None}
     try:
-        (group,) = segment_reading.read({"filterGroups": [payload]}).groups
+        (group,) = segment_reading.read(definition_of(payload)).groups
     except Invalid as invalid:
-        problems += (one.moved("definition.filterGroups[0].", "") for one in invalid.problems)
+        problems += (one.moved(FIRST_GROUP, "") for one in invalid.problems)
         return None
     if group.entity.name == "guest":
         problems.append(Problem("entity", "must be something that guests have"))

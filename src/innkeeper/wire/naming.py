@@ -1,10 +1,5 @@
-"""How names are spelt on the wire: snake_case inside, camelCase outside, and nowhere else."""
+"""How names are spelled on the wire."""
 
-from functools import cache
+from innkeeper.resources.naming import camel
 
-
-@cache
-def camel(name: str) -> str:
-    """`date_of_birth` as `dateOfBirth`."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+__all__ = ["camel"]

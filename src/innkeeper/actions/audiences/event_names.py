@@ -13,6 +13,7 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.events import RESERVED, STANDARD
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.members import LONGEST_NAME, MOST_NAMED, nearest
+from innkeeper.rules.segment_groups import groups_in
 from innkeeper.rules.segment_reading import entity_of
 from innkeeper.store.work import Work
 
@@ -73,15 +74,8 @@ async def list_event_types(work: Work, lake: Lake) -> Collection[str]:
 
 def _types_in_definition(definition: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
     """Yield (path, type in upper case) for each event type in groups and sequence steps."""
-    groups = definition.get("filterGroups")
-    for index, group in enumerate(groups if isinstance(groups, list) else ()):
-        if not isinstance(group, Mapping):
-            continue
-        yield from types_in_group(group, f"{at}.filterGroups[{index}]")
-        steps = group.get("sequence")
-        for number, step in enumerate(steps if isinstance(steps, list) else ()):
-            if isinstance(step, Mapping):
-                yield from types_in_group(step, f"{at}.filterGroups[{index}].sequence[{number}]")
+    for path, group in groups_in(definition, at):
+        yield from types_in_group(group, path)
 
 
 def types_in_group(group: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:

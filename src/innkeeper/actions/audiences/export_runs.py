@@ -27,11 +27,13 @@ from innkeeper.resources.exports import (
     ADD,
     DELTA,
     FAILED,
+    FILES_PATH,
     FINISHED,
     MOST_ROWS,
     REMOVE,
     SUCCESS,
 )
+from innkeeper.resources.messages import ExecutionMessage
 from innkeeper.rules import exports as rules
 from innkeeper.rules.exports import ExportFormat
 from innkeeper.store.external_calls import within
@@ -261,17 +263,17 @@ async def _finish(work: Work, row: Record, execution: Record, **outcome: Any) ->
             return None
         if row["webhook"]:
             segment = await fetch_source(work, row)
-            message = {
-                "apiUrl": f"/v2/audienceExports/executions/{finished['ref']}/export",
-                "audienceExportName": row["name"],
-                "clientKey": work.actor,
-                "definitionType": finished["definition_type"],
-                "executionRef": finished["ref"],
-                "executionType": finished["execution_type"],
-                "friendlyId": row["friendly_id"],
-                "segmentName": segment and segment["name"],
-                "status": finished["status"],
-            }
+            message = ExecutionMessage(
+                api_url=FILES_PATH.format(execution=finished["ref"]),
+                audience_export_name=row["name"],
+                client_key=work.actor,
+                definition_type=finished["definition_type"],
+                execution_ref=finished["ref"],
+                execution_type=finished["execution_type"],
+                friendly_id=row["friendly_id"],
+                segment_name=segment["name"] if segment else None,
+                status=finished["status"],
+            )
             await webhooks.queue_message(work, row["webhook"], row["webhook_secret"], message)
         return finished
 

@@ -12,6 +12,7 @@ from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
+from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import ValueRefused
 from innkeeper.store.work import Work
 
@@ -32,7 +33,7 @@ async def run(
 ) -> Record:
     """Compute a report: its title, columns and rows.
 
-    `params`: from and to (days, both included), timeZone, interval, currency, limit, steps. Raises
+    `params`: from and to (days, both included), time_zone, interval, currency, limit, steps. Raises
     `Unknown` for the name and `Invalid` for parameters.
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
@@ -115,11 +116,11 @@ async def _query_merges(work: Work, params: Mapping[str, Any]) -> list[tuple[Any
 
 def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) -> dict[str, Any]:
     problems: list[Problem] = []
-    zone = params.get("timeZone") or "UTC"
+    zone = params.get("time_zone") or "UTC"
     try:
         local = ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        problems.append(Problem("timeZone", "must be the name of a time zone"))
+        problems.append(field_problem("time_zone", "must be the name of a time zone"))
         local = ZoneInfo("UTC")
     today = clock.now().astimezone(local).date()
     last = _read_day(params, "to", today, problems)

@@ -15,6 +15,7 @@ from innkeeper.lake.flush import flush_all
 from innkeeper.lake.locks import REFRESH, alone
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
+from innkeeper.resources.messages import SegmentMessage
 from innkeeper.resources.segments import LIVE, SCHEDULED
 from innkeeper.store.driver_errors import may_pass
 from innkeeper.store.work import Row, Work
@@ -246,14 +247,14 @@ async def queue_notifications(
     if not segment["webhook"]:
         return
     for start in range(0, len(guests), NOTIFICATION_SIZE):
-        message = {
-            "event": f"segment.{change}",
-            "segmentRef": segment["ref"],
-            "friendlyId": segment["friendly_id"],
-            "segmentName": segment["name"],
-            "guests": guests[start : start + NOTIFICATION_SIZE],
-            "at": clock.now(),
-        }
+        message = SegmentMessage(
+            event=f"segment.{change}",
+            segment_ref=segment["ref"],
+            friendly_id=segment["friendly_id"],
+            segment_name=segment["name"],
+            guests=[*guests[start : start + NOTIFICATION_SIZE]],
+            at=clock.now(),
+        )
         await webhooks.queue_message(work, segment["webhook"], segment["webhook_secret"], message)
 
 

@@ -16,6 +16,7 @@ from innkeeper.resources.segments import LIVE
 from innkeeper.rules import segment_reading
 from innkeeper.rules import traits as rules
 from innkeeper.rules.audited import TRAIT
+from innkeeper.rules.segment_groups import FIRST_GROUP, definition_of
 from innkeeper.rules.segment_matching import GuestRows, rows_that_meet
 from innkeeper.rules.traits import BUILTIN, IN_CURRENCY, Traits
 from innkeeper.rules.versions import Expected, expect
@@ -79,8 +80,8 @@ async def put(
     Raises `Invalid` with `problems` and all others; `Conflict` if a segment or an export would
     become invalid, or `only_new` is set and the trait exists; `Outdated` for another version.
     """
-    unknown = await find_unknown_events(work, {"filterGroups": [body]})
-    problems = [*problems, *(each.moved("definition.filterGroups[0].", "") for each in unknown)]
+    unknown = await find_unknown_events(work, definition_of(body))
+    problems = [*problems, *(each.moved(FIRST_GROUP, "") for each in unknown)]
     try:
         trait = rules.read(name, body)
     except Invalid as invalid:
@@ -169,7 +170,7 @@ async def compute_from_rows(
     if (
         include_relative
         and relative
-        and rules.computed(every.trait("orderCount"), guest.of("orders"))
+        and rules.computed(every.trait(rules.ORDER_COUNT), guest.of("orders"))
     ):
         values |= await _compute_relative(work, every, relative, guest.row["guest_ref"])
     return values

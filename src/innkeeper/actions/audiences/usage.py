@@ -10,6 +10,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import TRAIT, snake
 from innkeeper.rules.exports import traits_named
 from innkeeper.rules.identity_keys import digest
+from innkeeper.rules.segment_groups import groups_in
 from innkeeper.store.work import Work
 
 SEGMENT: Final = "segment"
@@ -136,10 +137,8 @@ def _points_of_sale(definition: Mapping[str, Any]) -> set[str]:
 def _rules(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield every rule in the JSON of a segment or a trait: of groups and of sequence steps."""
     yield from definition.get("rules") or ()
-    for group in definition.get("filterGroups") or ():
+    for _, group in groups_in(definition):
         yield from group.get("rules") or ()
-        for step in group.get("sequence") or ():
-            yield from step.get("rules") or ()
 
 
 async def _list_definitions(work: Work) -> list[tuple[str, Record]]:

@@ -21,6 +21,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import background, stored_secrets
 from innkeeper.actions.audiences.delivery_slots import MESSAGES, SOON, Slot, SlowSlotsFull
 from innkeeper.resources.base import Record
+from innkeeper.resources.payloads import Payload
 from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.outbound_http import OutboundFailed, send_request
@@ -40,7 +41,9 @@ LONGEST_PAUSE: Final = timedelta(hours=1)
 RETENTION: Final = timedelta(days=7)
 
 
-async def queue_message(work: Work, url: str, secret: str, message: Mapping[str, Any]) -> None:
+async def queue_message(
+    work: Work, url: str, secret: str, message: Payload | Mapping[str, Any]
+) -> None:
     """Queue a message in the transaction of the change that it reports."""
     body = msgspec.json.encode(message, enc_hook=str)
     await work.run("webhooks.put", url=url, secret=secret, body=body, now=clock.now())

@@ -15,6 +15,8 @@ from innkeeper.errors import Invalid
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.resources.naming import field_problem
+from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import batch as rules
 from innkeeper.rules import identity
 from innkeeper.rules.batch import BatchRecord, OrderWrite, PersonRecord, RecordError, RecordRejected
@@ -103,7 +105,7 @@ def _validate(
     item_ids = {item.changes.get("reference_id") for item in operation.items}
     item_ids |= {item.body.get("reference_id") for item in (order.items if order else ())}
     errors = [
-        f"consumers[{index}].orderItems: not a valid value"
+        field_problem(f"consumers[{index}].order_items", NOT_VALID).message
         for index, consumer in enumerate(operation.consumers)
         if not item_ids >= {*consumer.items}
     ]

@@ -11,6 +11,7 @@ from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.codes import COUNTRIES
+from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import placeholders
 from innkeeper.rules.audited import IDENTITY_GUARDS, IDENTITY_RULES
@@ -165,7 +166,7 @@ def _never(requested: Changes, built_in: set[str], problems: list[Problem]) -> s
         values = requested.get(name) or ()
         if any(len(value) > placeholders.LONGEST for value in values):
             reason = f"size must be between 0 and {placeholders.LONGEST}"
-            problems.append(Problem(_WIRE_NAMES[name], reason))
+            problems.append(field_problem(name, reason))
             return set()
         return {placeholders.plain(value) for value in values} - {""}
 
@@ -173,11 +174,8 @@ def _never(requested: Changes, built_in: set[str], problems: list[Problem]) -> s
     never = (never | plain("add_never")) - plain("remove_never")
     if len(never) > placeholders.MOST:
         reason = f"a maximum of {placeholders.MOST} values is allowed"
-        problems.append(Problem(_WIRE_NAMES["never"], reason))
+        problems.append(Problem("never", reason))
     return never
-
-
-_WIRE_NAMES: Final = {"never": "never", "add_never": "addNever", "remove_never": "removeNever"}
 
 
 async def list_guarded(work: Work, page_request: PageRequest) -> Page:
@@ -222,7 +220,7 @@ async def _store(
     """
     names = [rule.name for rule in new_rules]
     if len(set(names)) < len(names):
-        raise Invalid(Problem("identityRule", "must be unique"))
+        raise Invalid(field_problem("identity_rule", "must be unique"))
     rows = [
         {"name": rule.name, "conditions": [one.stored() for one in rule.conditions]}
         for rule in new_rules

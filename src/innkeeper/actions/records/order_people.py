@@ -15,8 +15,9 @@ from innkeeper.actions.identity.resolve import (
 from innkeeper.actions.paging import flat
 from innkeeper.actions.privacy import block_list
 from innkeeper.actions.records.children import Children
-from innkeeper.errors import Invalid, Problem, Unknown
+from innkeeper.errors import Invalid, Unknown
 from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.naming import field_problem
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.orders import Show, check_identifiable, has_new_evidence, person_of
@@ -191,7 +192,7 @@ class People(Children):
         rows = await work.all("order_consumers.items_of_order", items=items, order=order)
         stored = {row["ref"] for row in rows}
         problems = [
-            Problem(f"orderItems.items[{index}].href", NOT_VALID)
+            field_problem(f"order_items.items[{index}].href", NOT_VALID)
             for index, item in enumerate(items)
             if item not in stored
         ]

@@ -11,6 +11,7 @@ from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import Guest
+from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.identity_keys import lock_of, reference_key
@@ -37,7 +38,7 @@ async def create(
         row = await work.one("guests.fetch", ref=guest_ref)
         if row is None or row["survivor_ref"] is not None:
             if guest is None:
-                raise Invalid(Problem("guestRef", NOT_VALID))
+                raise Invalid(field_problem("guest_ref", NOT_VALID))
             raise Unknown(Guest.singular, guest)
         order = await _create_or_match(work, changes)
         await CONTACTS.ensure_person(work, order["ref"], flat(row))
@@ -97,7 +98,8 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
         filters["guest_ref"] = guest
         sort = (("ordered_at", False),)
     elif "guest_ref" not in filters and any(name == "ordered_at" for name, _ in sort):
-        raise Invalid(Problem("sort", "orderedAt is only valid together with guestRef"))
+        names = f"{camel('ordered_at')} is only valid together with {camel('guest_ref')}"
+        raise Invalid(Problem("sort", names))
     if "reference_id" in filters:
         filters["reference_key"] = reference_key(filters["reference_id"])
     order = [f"orders.sort_{name}_{'desc' if down else 'asc'}" for name, down in sort]

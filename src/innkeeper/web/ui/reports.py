@@ -13,6 +13,7 @@ from innkeeper import clock
 from innkeeper.actions.audiences import reports
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
+from innkeeper.resources.naming import camel
 from innkeeper.rules.masking import masked_row
 from innkeeper.web.ui.formatting import worded
 from innkeeper.web.ui.shell import PageRoute, Visit
@@ -46,7 +47,7 @@ _LONGEST: Final = {
     "month": timedelta(days=31),
     "year": timedelta(days=366),
 }
-_PARAMETERS: Final = ("from", "to", "timeZone", "interval", "currency", "limit", "steps")
+_PARAMETERS: Final = ("from", "to", "time_zone", "interval", "currency", "limit", "steps")
 
 
 async def show_first(visit: Visit) -> Response:
@@ -82,7 +83,7 @@ async def show(visit: Visit) -> Response:
         units=UNITS if name in OVER_TIME else (),
         zones=_zones(),
         picture=chart,
-        csv={key: value for key, value in parameters.items() if value},
+        csv={camel(key): value for key, value in parameters.items() if value},
     )
 
 
@@ -110,7 +111,7 @@ def _ordered() -> list[str]:
 
 
 def _parameters(visit: Visit, name: str) -> dict[str, str]:
-    parameters = {key: visit.query_text(key).strip() for key in _PARAMETERS}
+    parameters = {key: visit.query_text(camel(key)).strip() for key in _PARAMETERS}
     if name in OVER_TIME and not parameters["interval"]:
         parameters["interval"] = "week"
     return parameters

@@ -11,6 +11,7 @@ from innkeeper.actions.audiences import reports
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import ListOf
 from innkeeper.resources.payloads import Absent, Described, MapOf, Payload, SchemaPart, one_of
+from innkeeper.resources.segments import snake
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.store.work import Work
@@ -75,7 +76,8 @@ class ReportResponse(Payload):
 )
 async def fetch_report(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
     """Return one report."""
-    report = await reports.run(work, request.path["report"], request.query)
+    params = {snake(name): text for name, text in request.query.items()}
+    report = await reports.run(work, request.path["report"], params)
     if not request.personal:
         report["rows"] = [masked_row(row) for row in report["rows"]]
     if request.parameters.format == "csv":
