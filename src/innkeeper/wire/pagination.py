@@ -77,17 +77,6 @@ def expansion(query: Query) -> bool | frozenset[str]:
     return True if "true" in words else words - {"false"} or False
 
 
-def page_request_of(
-    query: Query, *, default_limit: int = DEFAULT_LIMIT, max_limit: int = MAX_LIMIT
-) -> PageRequest:
-    """Parse `offset` and `limit` alone; raises `Invalid` (L-3 to L-6)."""
-    problems: list[Problem] = []
-    page_request = read_window(query, problems, default_limit, max_limit)
-    if problems:
-        raise Invalid(*problems)
-    return page_request
-
-
 def read_window(
     query: Query,
     problems: list[Problem],

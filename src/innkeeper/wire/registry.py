@@ -3,6 +3,7 @@
 from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
+from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.bulk.batch import BATCHES
@@ -43,7 +44,16 @@ OURS = Dialect(
     name="innkeeper",
     views=(),
     endpoints=(
-        *(*IDENTITY, *MERGES, *QUARANTINE, *OWN_SEGMENTS, *TRAITS, *OWN_EXPORTS, *REPORTS),
+        *(
+            *IDENTITY,
+            *MERGES,
+            *QUARANTINE,
+            *OWN_SEGMENTS,
+            *SEGMENT_FIELDS,
+            *TRAITS,
+            *OWN_EXPORTS,
+            *REPORTS,
+        ),
         *(*FILES, *PRIVACY, *KEYS),
     ),
 )

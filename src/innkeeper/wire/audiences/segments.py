@@ -16,15 +16,13 @@ from innkeeper.resources.definitions import (
 )
 from innkeeper.resources.kinds import Whole
 from innkeeper.resources.payloads import Absent, Described, Payload, one_of
-from innkeeper.resources.segments import CORE, STRING
 from innkeeper.resources.values import ref_in
-from innkeeper.rules.personal import is_page_address, is_personal
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, LinkTo, Paging, Uri
-from innkeeper.wire.scopes import refuse_lacking, require_for_definition
+from innkeeper.wire.scopes import require_for_definition
 
 V4: Final = "/v4/segmentDefinitions"
 OWN: Final = "/innkeeper/v1/segments"
@@ -148,6 +146,7 @@ async def list_segments(work: Work, _: EndpointRequest) -> Record:
     response=Segment,
     has_etag=True,
 )
+@OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)
 async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
     """Return one segment by ref or friendly id."""
     return _record(work, await segments.fetch(work, _segment(request)))
@@ -209,93 +208,6 @@ async def preview_segment(work: Work, request: EndpointRequest) -> Record:
         raise Invalid(*problems)
     result = await segments.preview(work, values["definition"], problems)
     return {**result, "share": _share(result["size"], result["total"])}
-
-
-class _Subtype(Payload):
-    name: str
-    count: int
-    share: float
-
-
-class _Field(Payload):
-    location: str
-    field: str
-    type: str
-    doc: str | Absent
-    count: int | Absent
-
-
-class _Entity(Payload):
-    name: str
-    total: int
-    types: list[_Subtype]
-    fields: list[_Field]
-
-
-class _Comparator(Payload):
-    name: str
-    types: list[str]
-    values: Annotated[list[int], "Fewest and most values it takes."]
-
-
-class _Fields(Payload):
-    entities: list[_Entity]
-    comparators: list[_Comparator]
-
-
-@OWN_SEGMENTS.endpoint("GET", "/fields", "What segments may ask", response=_Fields)
-async def list_segment_fields(work: Work, _: EndpointRequest) -> Record:
-    """Return what a builder offers: entities, subtypes in use, fields, comparators."""
-    return await segment_catalogue.list_fields(work)
-
-
-class ListSegmentValuesParameters(Payload, kw_only=True):
-    """The field whose values to list."""
-
-    entity: Annotated[str, "guest, session, event, order or order_item."]
-    field: Annotated[str, "Name of the field."]
-    type: Annotated[str, "Only rows of this subtype."] | Absent
-    location: Annotated[
-        str, "core, identifier, trait, custom, ext, or the name of a data extension."
-    ] = CORE
-    contains: Annotated[str, "Only values that hold this text, whatever its case."] = ""
-
-
-class _FieldValue(Payload):
-    value: str
-    count: int
-    share: float
-    currency: Annotated[str, "Of an amount of money."] | Absent
-
-
-class _Values(Payload):
-    total: int
-    values: list[_FieldValue]
-
-
-@OWN_SEGMENTS.endpoint(
-    "GET",
-    "/values",
-    "Frequent values of a field",
-    parameters=ListSegmentValuesParameters,
-    response=_Values,
-)
-async def list_segment_values(work: Work, request: EndpointRequest) -> Record:
-    """Return the most frequent values of a field, with their shares."""
-    wanted: ListSegmentValuesParameters = request.parameters
-    if not request.personal:
-        # Values are texts, whatever the field is.
-        is_page = wanted.location == CORE and is_page_address(wanted.field)
-        if is_page or is_personal(wanted.field, wanted.location, STRING):
-            refuse_lacking({Scope.PERSONAL_DATA})
-    return await segment_catalogue.list_values(
-        work, wanted.entity, wanted.type or None, wanted.location, wanted.field, wanted.contains
-    )
-
-
-OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)(
-    fetch_segment
-)
 
 
 @OWN_SEGMENTS.endpoint(

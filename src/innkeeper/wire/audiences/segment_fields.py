@@ -1,0 +1,97 @@
+"""What segments may ask, over HTTP: entities, fields, comparators, and values of fields."""
+
+from typing import Annotated, Final
+
+from innkeeper.actions.audiences import segment_catalogue
+from innkeeper.resources.base import Record
+from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.resources.segments import CORE, STRING
+from innkeeper.rules.personal import is_page_address, is_personal
+from innkeeper.rules.scopes import Scope
+from innkeeper.store.work import Work
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
+from innkeeper.wire.scopes import refuse_lacking
+
+SEGMENT_FIELDS: Final = EndpointFamily("Segments", "/innkeeper/v1/segments")
+
+
+class _Subtype(Payload):
+    name: str
+    count: int
+    share: float
+
+
+class _Field(Payload):
+    location: str
+    field: str
+    type: str
+    doc: str | Absent
+    count: int | Absent
+
+
+class _Entity(Payload):
+    name: str
+    total: int
+    types: list[_Subtype]
+    fields: list[_Field]
+
+
+class _Comparator(Payload):
+    name: str
+    types: list[str]
+    values: Annotated[list[int], "Fewest and most values it takes."]
+
+
+class _Fields(Payload):
+    entities: list[_Entity]
+    comparators: list[_Comparator]
+
+
+@SEGMENT_FIELDS.endpoint("GET", "/fields", "What segments may ask", response=_Fields)
+async def list_segment_fields(work: Work, _: EndpointRequest) -> Record:
+    """Return what a builder offers: entities, subtypes in use, fields, comparators."""
+    return await segment_catalogue.list_fields(work)
+
+
+class ListSegmentValuesParameters(Payload, kw_only=True):
+    """The field whose values to list."""
+
+    entity: Annotated[str, "guest, session, event, order or order_item."]
+    field: Annotated[str, "Name of the field."]
+    type: Annotated[str, "Only rows of this subtype."] | Absent
+    location: Annotated[
+        str, "core, identifier, trait, custom, ext, or the name of a data extension."
+    ] = CORE
+    contains: Annotated[str, "Only values that hold this text, whatever its case."] = ""
+
+
+class _FieldValue(Payload):
+    value: str
+    count: int
+    share: float
+    currency: Annotated[str, "Of an amount of money."] | Absent
+
+
+class _Values(Payload):
+    total: int
+    values: list[_FieldValue]
+
+
+@SEGMENT_FIELDS.endpoint(
+    "GET",
+    "/values",
+    "Frequent values of a field",
+    parameters=ListSegmentValuesParameters,
+    response=_Values,
+)
+async def list_segment_values(work: Work, request: EndpointRequest) -> Record:
+    """Return the most frequent values of a field, with their shares."""
+    wanted: ListSegmentValuesParameters = request.parameters
+    if not request.personal:
+        # Values are texts, whatever the field is.
+        is_page = wanted.location == CORE and is_page_address(wanted.field)
+        if is_page or is_personal(wanted.field, wanted.location, STRING):
+            refuse_lacking({Scope.PERSONAL_DATA})
+    return await segment_catalogue.list_values(
+        work, wanted.entity, wanted.type or None, wanted.location, wanted.field, wanted.contains
+    )
