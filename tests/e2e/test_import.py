@@ -71,6 +71,8 @@ class Place:
         done = self.run("import", *words, "--json", **options)
         assert done.returncode in (0, 2), done.stderr
         told: dict[str, int] = json.loads(done.stdout)
+        for details in ("refused", "matches"):
+            told.pop(details, None)
         return told
 
     def one(self, question: str) -> Any:

@@ -1,5 +1,6 @@
 """`innkeeper import` of tables as people have them, without a mapping: I5, I6, I8."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -231,3 +232,66 @@ def test_i7_known_exports_go_in_by_one_command(dsn: str) -> None:
     assert {one["reference_id"] for one in rows_of(dsn, "orders")} == {
         *("#1001", "#1002", "1001", "1002"),
     }
+
+
+def test_i9_a_dry_run_says_who_would_change_and_what_is_refused(
+    run: Import, dsn: str, tmp_path: Path
+) -> None:
+    """Created, updated and merged with whom and why; refusals by cause with line and value."""
+    assert run("Email,First name\nann@example.com,Ann\n").exit_code == 0
+    (ann,) = rows_of(dsn, "guests")
+    text = (
+        "Email,First name,Birthday\n"
+        "ann@example.com,Anna,1980-02-01\n"
+        "bob@example.com,Bob,1981-02-01\n"
+        "BOB@example.com,Bobby,\n"
+        "cy@example.com,Cy,soon\n"
+        "di@example,Di,1982-02-01\n"
+    )
+    done = run(text, "--dry-run", "--json")
+    assert done.exit_code == 2, done.output
+    told = json.loads(done.stdout)
+    assert {name: told[name] for name in ("created", "updated", "merged", "failed")} == {
+        **{"created": 1, "updated": 1, "merged": 1, "failed": 2},
+    }
+    email = {"provider": "email"}
+    assert told["matches"] == [
+        {
+            **{"line": 2, "outcome": "updated", "guest": str(ann["ref"]), "rule": "email"},
+            "evidence": [{**email, "value": "ann@example.com"}],
+        },
+        {
+            **{"line": 4, "outcome": "merged", "rule": "email"},
+            "evidence": [{**email, "value": "BOB@example.com"}],
+        },
+    ]
+    values = {(one["line"], one["value"], one["count"]) for one in told["refused"]}
+    assert values == {(5, "soon", 1), (6, "di@example", 1)}
+    assert len(rows_of(dsn, "guests")) == 1
+    rejects = list(csv.DictReader((tmp_path / "file.csv.rejects.csv").read_text().splitlines()))
+    assert [(one["Email"], one["First name"], one["Birthday"]) for one in rejects] == [
+        ("cy@example.com", "Cy", "soon"),
+        ("di@example", "Di", "1982-02-01"),
+    ]
+    reasons = [one["innkeeper:reason"] for one in rejects]
+    assert reasons[0].startswith(("Birthday: ", "dateOfBirth: "))
+    assert reasons[1].startswith("email: not a well-formed email address")
+
+
+def test_i9_refused_rows_are_mended_and_imported_again(
+    run: Import, dsn: str, tmp_path: Path
+) -> None:
+    """All rows of a refused order are in the file; the column of reasons is no field."""
+    head = "Order,Date,Email,Total,Currency,Product,Price\n"
+    done = run(
+        head + "1,2026-03-01,a@example.com,10,EUR,A,10\n"
+        "2,2026-03-01,b@example.com,30,EUR,A,10\n"
+        "2,2026-03-02,b@example.com,30,EUR,B,20\n"
+    )
+    assert done.exit_code == 2, done.output
+    text = (tmp_path / "file.csv.rejects.csv").read_text()
+    assert text.count("differs between lines 3 and 4") == 2
+    assert run(text.replace("2026-03-02", "2026-03-01")).exit_code == 0
+    orders = {one["reference_id"]: one for one in rows_of(dsn, "orders")}
+    assert set(orders) == {"1", "2"}
+    assert len(rows_of(dsn, "order_items")) == 3

@@ -20,12 +20,13 @@ from innkeeper.cli.import_mappings import (
     prepared_layout,
     write_suggestion,
 )
+from innkeeper.cli.import_rejects import RejectsFile, report_rejects
 from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.errors import OperatorError
 
 if TYPE_CHECKING:
-    from innkeeper.actions.bulk.outcomes import Outcomes
-    from innkeeper.rules.batch import BatchRecord, Failure
+    from innkeeper.actions.bulk.outcomes import Match, Outcomes
+    from innkeeper.rules.batch import BatchRecord
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
 
@@ -47,6 +48,10 @@ class ImportTotals:
     records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     failed: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    """Reason, count, line and value of what failed."""
+    matches: list["Match"] = field(default_factory=list)
+    """The first records of a dry run that change a guest."""
     unreadable: list[str] = field(default_factory=list)
     """Files that could not be read to their end."""
 
@@ -55,6 +60,24 @@ class ImportTotals:
             "records": self.records,
             **dict(sorted(self.outcomes.items())),
             "failed": self.failed,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return the summary with what failed why, and whom a dry run would change."""
+        matches = [
+            {
+                "line": one.line,
+                "outcome": one.outcome,
+                **({"guest": str(one.guest)} if one.guest else {}),
+                "rule": one.rule,
+                "evidence": one.evidence,
+            }
+            for one in self.matches
+        ]
+        return {
+            **self.summary(),
+            **({"refused": self.refused} if self.refused else {}),
+            **({"matches": matches} if matches else {}),
         }
 
 
@@ -89,7 +112,7 @@ Suggest = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check all records and show what would be done.")
 ]
-RejectsFile = Annotated[
+RejectsPath = Annotated[
     Path | None,
     typer.Option(help="File for failed records, with line and reason; FILE.rejects.ndjson."),
 ]
@@ -114,7 +137,7 @@ def import_(
     mapping: MappingFile = None,
     suggest: Suggest = False,
     dry_run: DryRun = False,
-    rejects: RejectsFile = None,
+    rejects: RejectsPath = None,
     form: Form = None,
     sheet: Sheet = "",
     again: Restart = False,
@@ -145,7 +168,7 @@ def import_(
 
     if len(total.unreadable) == len(files):
         raise typer.Exit(1)
-    print_rows(total.summary(), json, *total.summary())
+    print_rows(total.report() if json else total.summary(), json, *total.summary())
     if total.unreadable or total.failed:
         raise typer.Exit(1 if total.unreadable else 2)
 
@@ -236,63 +259,54 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     total.failed += done["failed"]
     if done["failed"]:
         await _write_rejects(work, done, rejects)
+        total.refused += _report(file, rejects)
 
 
 async def _dry_run(work: "Work", file: _LocalFile, rejects: Path, total: ImportTotals) -> None:
     from innkeeper.actions.bulk import imports
+    from innkeeper.actions.bulk.outcomes import MOST_MATCHES
     from innkeeper.store.readers import ahead
 
-    with _Rejects(rejects) as rejected, file.reading() as (source, bar):
+    with RejectsFile(rejects) as rejected, file.reading() as (source, bar):
 
         async def count(outcomes: "Outcomes", records: Sequence["BatchRecord"]) -> None:
             total.records += len(records)
             total.outcomes.update(outcomes.outcomes)
             total.failed += len(outcomes.failures)
+            total.matches = [*total.matches, *outcomes.matches][:MOST_MATCHES]
             for failure in sorted(outcomes.failures, key=lambda one: one.line):
                 rejected.add(failure)
             bar(total.records)
 
+        failed_before = total.failed
         await imports.dry_run(work, ahead(file.layout.chunks(source)), count)
+    if not file.options.reading.quiet:
+        _show_matches(total.matches)
+    if total.failed > failed_before:
+        total.refused += _report(file, rejects)
+
+
+def _show_matches(matches: Sequence["Match"]) -> None:
+    """Print which records of a dry run change which guests, and why."""
+    for match in matches:
+        person = f"guest {match.guest}" if match.guest else "a guest of this file"
+        values = ", ".join(each["value"] for each in match.evidence)
+        print(f"  line {match.line}: {person}, rule {match.rule} ({values})", file=sys.stderr)
+
+
+def _report(file: _LocalFile, rejects: Path) -> list[dict[str, Any]]:
+    quiet = file.options.reading.quiet
+    return report_rejects(rejects, file.layout, file.path, quiet=quiet)
 
 
 async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
     from innkeeper.actions.bulk import batches
     from innkeeper.rules.batch import Failure, RecordError
 
-    with _Rejects(rejects) as file:
+    with RejectsFile(rejects) as file:
         async for row in batches.failures(work, batch["ref"]):
             error = RecordError(row["code"], row["message"], tuple(row["errors"]))
             file.add(Failure(row["line"], row["ref"], error))
-
-
-class _Rejects:
-    """A file of failed records, created with the first of them."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> "_Rejects":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            print(f"innkeeper: failed records are in {self._path}", file=sys.stderr)
-
-    def add(self, failure: "Failure") -> None:
-        from innkeeper.wire.json_text import encode
-
-        if self._file is None:
-            self._file = self._path.open("wb")
-        line: dict[str, Any] = {
-            "line": failure.line,
-            "ref": failure.ref,
-            "code": failure.fault.code,
-            "message": failure.fault.message,
-            "errors": list(failure.fault.errors),
-        }
-        self._file.write(encode(line) + b"\n")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from innkeeper.actions.bulk.guest_batch import GuestBatch
-from innkeeper.actions.bulk.outcomes import Outcomes
+from innkeeper.actions.bulk.outcomes import Match, Outcomes
 from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Changes
 from innkeeper.resources.guests import CUSTOMER, VISITOR
@@ -16,7 +16,7 @@ from innkeeper.rules.batch import (
     RecordError,
     RecordRejected,
 )
-from innkeeper.rules.identity import Decision, Evidence
+from innkeeper.rules.identity import Decision
 from innkeeper.rules.merging import intent
 
 Written = tuple[BatchRecord, GuestWrite]
@@ -38,22 +38,26 @@ async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[W
         elif position in blocked:
             outcomes.fail(record, rules.SUPPRESSED)
         else:
-            outcome = await _one(guest_batch, operation, record_evidence)
+            decision = guest_batch.decide(record_evidence)
+            outcome = await _one(guest_batch, operation, decision)
             if isinstance(outcome, RecordError):
                 outcomes.fail(record, outcome)
             else:
                 outcomes.count(outcome)
+                if guest_batch.dry_run and outcome in ("merged", "updated"):
+                    stored = None if outcome == "merged" else decision.guest
+                    match = Match(record.line, outcome, stored, decision.rule, decision.evidence)
+                    outcomes.match(match)
     await guest_batch.flush()
 
 
 async def _one(
-    guest_batch: GuestBatch, operation: GuestWrite, evidence: Evidence
+    guest_batch: GuestBatch, operation: GuestWrite, decision: Decision
 ) -> str | RecordError:
     """Apply one record; return `created`, `updated`, `unchanged` or an error.
 
     A dry run returns `merged` for a record that updates a guest of an earlier record.
     """
-    decision = guest_batch.decide(evidence)
     # Without rules no guest becomes a customer: guests match by all their identifiers and stay
     # visitors (identity.md 9).
     kind = {"guest_type": CUSTOMER} if guest_batch.book.rules else {}

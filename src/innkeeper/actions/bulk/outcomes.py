@@ -2,8 +2,25 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
 
 from innkeeper.rules.batch import BatchRecord, Failure, RecordError
+
+MOST_MATCHES: Final = 20
+"""Most matches that the outcomes of a dry run list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A record of a dry run that changes a guest: which, and why."""
+
+    line: int
+    outcome: str
+    guest: UUID | None
+    """The stored guest; None for a guest that an earlier record of the file makes."""
+    rule: str | None
+    evidence: list[dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -12,10 +29,17 @@ class Outcomes:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+    matches: list[Match] = field(default_factory=list)
+    """The first matches of a dry run."""
 
     def count(self, outcome: str) -> None:
         """Count one record with this outcome."""
         self.outcomes[outcome] += 1
+
+    def match(self, match: Match) -> None:
+        """Add a match, unless there are enough."""
+        if len(self.matches) < MOST_MATCHES:
+            self.matches.append(match)
 
     def fail(self, record: BatchRecord, error: RecordError) -> None:
         """Add a failed record."""
@@ -25,3 +49,4 @@ class Outcomes:
         """Add the outcomes of other records."""
         self.outcomes.update(other.outcomes)
         self.failures += other.failures
+        self.matches = [*self.matches, *other.matches][:MOST_MATCHES]

@@ -19,6 +19,7 @@ from innkeeper.wire.bulk.mapping_faults import mapping_faults, targets_of
 from innkeeper.wire.bulk.targets import (
     FULL_NAME,
     PLANS,
+    REASON,
     is_of_item,
     is_target,
     kind_of,
@@ -259,7 +260,7 @@ def read_mapping(holds: str | None, text: str, name: str) -> tuple[str, ColumnMa
 def named_like_targets(holds: str, columns: Iterable[str]) -> bool:
     """Whether a table's columns are named as exports name them, so that `by_name` maps them."""
     owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
-    names = list(columns)
+    names = [column for column in columns if column != REASON]
     marks = owned | {"identifiers", "extensions", "contact", "consumers", "orderItems"}
     return all(name in owned or is_target(holds, name) for name in names) and (
         holds == "events" or any("." in name or name in marks for name in names)
@@ -270,7 +271,7 @@ def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
     """The mapping of a table whose columns are named like targets, as exports name them."""
     # What the server owns stands in its exports, and is of no use to an import.
     owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
-    names = [column for column in columns if column and column not in owned]
+    names = [column for column in columns if column and column not in {*owned, REASON}]
     wrong = [name for name in names if not is_target(holds, name)]
     if wrong:
         named = [(name, near_target(holds, name)) for name in wrong[:5]]

@@ -82,7 +82,7 @@ def order_rows(
     columns = [
         column for column, targets in mapping.columns.items() if not all(map(is_of_item, targets))
     ]
-    for key, run in _runs(rows, mapping.group):
+    for key, run in order_runs(rows, mapping.group):
         order = open_orders.pop(key, None)
         conflicts = []
         if order is None:
@@ -118,7 +118,7 @@ def _sum_of(read: OrderRows, mapping: ColumnMapping) -> Decimal | int:
     return sum(_amount(item) for value in values for item in value.get("orderItems", ()))
 
 
-def _runs(rows: Iterable[NumberedRow], group: str) -> Iterator[tuple[str, list[NumberedRow]]]:
+def order_runs(rows: Iterable[NumberedRow], group: str) -> Iterator[tuple[str, list[NumberedRow]]]:
     """Yield (value of the group column, consecutive rows that have it)."""
     key, run = "", list[NumberedRow]()
     for number, row in rows:

@@ -22,7 +22,7 @@ from innkeeper.wire.bulk.mapping_faults import targets_of
 from innkeeper.wire.bulk.order_suggestion import complete_orders
 from innkeeper.wire.bulk.presets import Preset
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
-from innkeeper.wire.bulk.targets import FULL_NAME, is_of_item, is_single, kind_of
+from innkeeper.wire.bulk.targets import FULL_NAME, REASON, is_of_item, is_single, kind_of
 
 _MOST_WRONG: Final = 0.5
 """Largest share of sample cells that a field may refuse; above it a column is no such field."""
@@ -40,7 +40,7 @@ def suggest(
     preset: Preset | None = None,
 ) -> Suggestion:
     """Suggest a mapping of columns. `rules` are those by which the workspace recognises people."""
-    table = Table.of(columns, list(rows))
+    table = Table.of((name for name in columns if name != REASON), list(rows))
     suggestion = Suggestion(holds)
     if preset is not None:
         _apply_preset(suggestion, preset, table)

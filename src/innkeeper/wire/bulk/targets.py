@@ -12,6 +12,8 @@ PLANS: Final[Mapping[str, Plan]] = {
     "orders": ORDER,
     "events": {},
 }
+REASON: Final = "innkeeper:reason"
+"""Column of refused rows that says why; an import leaves it out."""
 FULL_NAME: Final = "fullName"
 """Target of a column with whole names; it fills firstName and lastName."""
 _OWN_TARGETS: Final = {FULL_NAME: "guests", "consumers": "orders"}

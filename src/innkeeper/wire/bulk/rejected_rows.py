@@ -1,0 +1,108 @@
+"""Refused records of a table: its own rows with the reason, and the reasons with their counts."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from innkeeper.wire.bulk.batch_files import Layout
+from innkeeper.wire.bulk.mapping import ColumnMapping
+from innkeeper.wire.bulk.order_rows import NumberedRow, order_runs
+from innkeeper.wire.bulk.targets import REASON
+
+__all__ = ["REASON", "ReasonCounts", "RejectedRows", "rejected_cells"]
+
+MOST_REASONS: Final = 100
+OTHER_REASONS: Final = "other reasons"
+"""Stands for reasons past `MOST_REASONS`."""
+_NUMBERS: Final = re.compile(r"\[[0-9]+\]|\b(lines?) [0-9]+( and [0-9]+)?")
+
+Refusal = tuple[int, Sequence[str]]
+"""Line of a refused record, and why."""
+
+
+@dataclass(slots=True)
+class ReasonCounts:
+    """How many records each reason refused, with the first of them."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    lines: dict[str, int] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    """Reason -> the cell of its first record that is wrong, where one cell is."""
+
+    def add(self, refusal: Refusal, row: Mapping[str, Any], mapping: ColumnMapping | None) -> None:
+        """Count the reasons of one record; `row` is its row, or empty."""
+        line, reasons = refusal
+        for reason in reasons:
+            name = _NUMBERS.sub(_without_number, reason)
+            if name not in self.counts and len(self.counts) >= MOST_REASONS:
+                name = OTHER_REASONS
+            self.counts[name] += 1
+            if name not in self.lines:
+                self.lines[name] = line
+                value = _cell_of(reason, row, mapping)
+                if value is not None:
+                    self.values[name] = value
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return reason, count, line and value of each reason, the most frequent first."""
+        return [
+            {
+                "reason": reason,
+                "count": count,
+                "line": self.lines[reason],
+                **({"value": self.values[reason]} if reason in self.values else {}),
+            }
+            for reason, count in self.counts.most_common()
+        ]
+
+
+def _without_number(match: re.Match[str]) -> str:
+    return f"{match[1]} …" if match[1] else ""
+
+
+def _cell_of(reason: str, row: Mapping[str, Any], mapping: ColumnMapping | None) -> str | None:
+    """Return the cell that a reason is about: it begins with the column or with its field."""
+    name = reason.partition(":")[0]
+    if name in row:
+        return str(row[name])
+    target = re.sub(r"\[[0-9]+\]", "", name)
+    for column, targets in (mapping.columns if mapping else {}).items():
+        if target in targets and row.get(column) not in (None, ""):
+            return str(row[column])
+    return None
+
+
+class RejectedRows:
+    """Reads the rows of a table that were refused; several rows where they are one order."""
+
+    def __init__(self, layout: Layout, source: IO[bytes] | Path) -> None:
+        group = layout.mapping.group if layout.mapping else ""
+        rows = layout.rows(source)
+        self._runs: Iterator[Sequence[NumberedRow]] = (
+            (run for _, run in order_runs(rows, group)) if group else ([row] for row in rows)
+        )
+
+    def take(self, refusals: Sequence[Refusal]) -> list[tuple[Refusal, list[Mapping[str, Any]]]]:
+        """Return the next refusals, which are in the order of lines, each with its rows."""
+        taken, position = [], 0
+        while position < len(refusals):
+            run = next(self._runs, None)
+            if run is None:
+                break
+            while position < len(refusals) and refusals[position][0] < run[0][0]:
+                position += 1
+            if position < len(refusals) and refusals[position][0] == run[0][0]:
+                taken.append((refusals[position], [row for _, row in run]))
+                position += 1
+        return taken
+
+
+def rejected_cells(
+    columns: Sequence[str], refusal: Refusal, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[list[Any]]:
+    """Yield the lines of a file of refused rows: cells as they were, and the reason."""
+    for row in rows:
+        yield [*(row.get(column, "") for column in columns), "; ".join(refusal[1])]
