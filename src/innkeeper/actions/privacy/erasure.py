@@ -18,7 +18,7 @@ from innkeeper.actions.admin import audit, stored_secrets
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Record
-from innkeeper.resources.orders import PLAIN_CHILDREN
+from innkeeper.resources.orders import CHILDREN
 from innkeeper.rules.identity import identifying_keys
 from innkeeper.rules.identity_keys import digest
 from innkeeper.store.work import Row, Work
@@ -200,12 +200,9 @@ for _name, _erase, _access in (
     ("answers", "privacy.erase_answers", "privacy.answers"),
     ("jobs", "privacy.erase_jobs", None),
     ("batch_failures", "privacy.erase_failures", None),
-    *((part.table, f"{part.table}.erase", f"{part.table}.access") for part in PLAIN_CHILDREN),
-    ("order_items", "order_items.erase", "privacy.items_of"),
+    *((child.table, f"{child.table}.erase", f"{child.table}.access") for child in CHILDREN),
     ("order_item_extensions", None, "privacy.item_extensions_of"),
     ("order_extensions", None, "privacy.order_extensions_of"),
-    ("order_contacts", "privacy.erase_order_contacts", "privacy.contacts_of"),
-    ("order_consumers", "privacy.erase_order_consumers", "privacy.consumers_of"),
     ("orders", "privacy.erase_orders", "privacy.orders_of"),
     ("quarantine", "privacy.erase_quarantine", "privacy.quarantine"),
     ("events", "privacy.erase_events", "privacy.events"),

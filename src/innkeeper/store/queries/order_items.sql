@@ -62,3 +62,13 @@ AND c.ref = ANY (ARRAY(
     SELECT order_item_ref FROM {ws}.order_consumer_items
     WHERE order_consumer_ref = %(order_consumer)s
 ))
+
+-- order_items.access
+-- Items of orders that guests are contacts or consumers of.
+SELECT i.ref, i.order_ref, i.ordered_at, i.body, i.created_at, i.modified_at
+FROM {table} AS i
+WHERE i.order_ref IN (
+    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
+    UNION
+    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
+) ORDER BY i.created_at, i.ref

@@ -43,3 +43,12 @@ WITH rewritten AS (
     WHERE ref = %(ref)s
 )
 SELECT coalesce(survivor_ref, ref) AS guest_ref FROM {ws}.guests WHERE ref = %(guest)s
+
+-- order_people.erase
+-- Delete guests from the other orders.
+DELETE FROM {table} WHERE guest_ref = ANY (%(guests)s::uuid[])
+
+-- order_people.access
+-- Guests as people on orders.
+SELECT ref, order_ref, guest_ref, body, created_at, modified_at FROM {table}
+WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref

@@ -31,14 +31,6 @@ WHERE o.ref IN (
 -- Delete erased orders.
 DELETE FROM {ws}.orders WHERE ref = ANY (%(orders)s::uuid[])
 
--- privacy.erase_order_contacts
--- Delete the guests as contacts of the other orders.
-DELETE FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
-
--- privacy.erase_order_consumers
--- Delete the guests as consumers of the other orders.
-DELETE FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
-
 -- privacy.erase_answers
 -- Delete stored first responses that name an erased guest or order.
 DELETE FROM {ws}.idempotency WHERE EXISTS (
@@ -145,16 +137,6 @@ WHERE ref IN (
     SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
 ) ORDER BY ordered_at, ref
 
--- privacy.items_of
--- Items of orders that guests are contacts or consumers of.
-SELECT i.ref, i.order_ref, i.ordered_at, i.body, i.created_at, i.modified_at
-FROM {ws}.order_items AS i
-WHERE i.order_ref IN (
-    SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
-    UNION
-    SELECT order_ref FROM {ws}.order_consumers WHERE guest_ref = ANY (%(guests)s::uuid[])
-) ORDER BY i.created_at, i.ref
-
 -- privacy.order_extensions_of
 -- Data extensions of the orders that guests are contacts of.
 SELECT order_ref, name, key, pairs, created_at, modified_at FROM {ws}.order_extensions
@@ -169,16 +151,6 @@ FROM {ws}.order_item_extensions AS e JOIN {ws}.order_items AS i ON i.ref = e.ord
 WHERE i.order_ref IN (
     SELECT order_ref FROM {ws}.order_contacts WHERE guest_ref = ANY (%(guests)s::uuid[])
 ) ORDER BY e.created_at, e.name
-
--- privacy.contacts_of
--- Guests as contacts of orders.
-SELECT ref, order_ref, guest_ref, body, created_at, modified_at FROM {ws}.order_contacts
-WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
-
--- privacy.consumers_of
--- Guests as consumers of orders.
-SELECT ref, order_ref, guest_ref, body, created_at, modified_at FROM {ws}.order_consumers
-WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
 
 -- privacy.browsers
 -- Browsers of guests.
