@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from innkeeper import __version__
-from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_OFFSET
+from innkeeper.actions.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
 from innkeeper.wire.endpoint import TEXT_PARAMETERS, Endpoint
 from innkeeper.wire.naming import camel
@@ -19,6 +19,7 @@ from innkeeper.wire.openapi_responses import (
     headers,
 )
 from innkeeper.wire.openapi_schemas import add_schemas, body_name, schema_name
+from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.registry import DIALECTS
 from innkeeper.wire.routes import Operation, operations
 from innkeeper.wire.schemas import LINK, REFERENCE, ref_to
@@ -182,11 +183,10 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
         out.append({"name": name, "in": "query", "schema": schema, "description": text})
 
     if operation.verb is Verb.LIST:
-        offset = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}
-        query("offset", offset, "Items to skip.")
+        query("offset", OFFSET.schema(), "Items to skip.")
         query(
             "limit",
-            {"type": "integer", "minimum": 1, "default": DEFAULT_LIMIT},
+            LIMIT.schema() | {"default": DEFAULT_LIMIT},
             "Items on the page; more than 100 is cut to 100.",
         )
         for name in view.filters:

@@ -19,6 +19,8 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
 _LOST_PLUS: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}[\d:.,]{0,13}) (\d{2}(?::?\d{2})?)", re.ASCII
 )
+OFFSET: Final = Whole(0, MAX_OFFSET)
+LIMIT: Final = Whole(1)
 PAGING: Final = ("expand", "offset", "limit")
 IDENTIFIER: Final = ("identifiers.provider", "identifiers.id")
 
@@ -77,28 +79,15 @@ def expansion(query: Query) -> bool | frozenset[str]:
     return True if "true" in words else words - {"false"} or False
 
 
-def read_window(
-    query: Query,
-    problems: list[Problem],
-    default_limit: int = DEFAULT_LIMIT,
-    max_limit: int = MAX_LIMIT,
-) -> PageRequest:
-    """Parse `offset` and `limit`; adds to `problems`. A larger limit is cut to `max_limit`."""
-    offset = _whole(query, "offset", 0, 0, MAX_OFFSET, problems)
-    limit = _whole(query, "limit", default_limit, 1, None, problems)
-    return PageRequest(offset, min(limit, max_limit))
-
-
-def _whole(
-    query: Query, name: str, default: int, least: int, most: int | None, problems: list[Problem]
-) -> int:
-    if name not in query:
-        return default
-    try:
-        return Whole(least, most).read(number_in(query[name]))
-    except ValueRefused as refused:
-        problems.append(Problem(name, refused.reason))
-        return default
+def read_window(query: Query, problems: list[Problem]) -> PageRequest:
+    """Parse `offset` and `limit`; adds to `problems`. A larger limit is cut to `MAX_LIMIT`."""
+    values = {"offset": 0, "limit": DEFAULT_LIMIT}
+    for name, kind in (("offset", OFFSET), ("limit", LIMIT)):
+        try:
+            values[name] = kind.read(number_in(query[name])) if name in query else values[name]
+        except ValueRefused as refused:
+            problems.append(Problem(name, refused.reason))
+    return PageRequest(values["offset"], min(values["limit"], MAX_LIMIT))
 
 
 def number_in(text: str) -> int | str:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, Page, PageRequest
+from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Text, Whole
@@ -158,18 +158,21 @@ class Items(Payload, Generic[Item]):
 class Paging(Payload):
     """Which part of a list a caller requests."""
 
-    offset: Annotated[int, Whole(0, MAX_OFFSET), "Items to skip."] = 0
-    limit: Annotated[int, Whole(1), "Items on the page, at most 100."] = DEFAULT_LIMIT
+    most: ClassVar[int] = MAX_LIMIT
+    """A larger limit is cut to this one (L-5)."""
+
+    offset: Annotated[int, pagination.OFFSET, "Items to skip."] = 0
+    limit: Annotated[int, pagination.LIMIT, "Items on the page, at most 100."] = DEFAULT_LIMIT
 
     def page(self, **filters: Any) -> PageRequest:
         """Return the page for an action."""
-        return PageRequest(self.offset, min(self.limit, MAX_LIMIT), filters)
+        return PageRequest(self.offset, min(self.limit, self.most), filters)
 
 
 class LongPaging(Paging):
     """Which part of a list a caller requests, by default a long one."""
 
-    limit: Annotated[int, Whole(1), "Items on the page, at most 100."] = MAX_LIMIT
+    limit: Annotated[int, pagination.LIMIT, "Items on the page, at most 100."] = MAX_LIMIT
 
 
 class PageOf(Payload, Generic[Item], kw_only=True):

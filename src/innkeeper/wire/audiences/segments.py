@@ -1,12 +1,11 @@
 """Segments as clients see them: the vendor's reads under /v4, ours under /innkeeper/v1."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import segment_catalogue, segment_runs, segments
-from innkeeper.actions.paging import MAX_OFFSET, PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
@@ -14,13 +13,13 @@ from innkeeper.resources.definitions import (
     ChangeSegmentRequest,
     CreateSegmentRequest,
 )
-from innkeeper.resources.kinds import Whole
 from innkeeper.resources.payloads import Absent, Described, Payload, one_of
 from innkeeper.resources.values import ref_in
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.pagination import LIMIT, OFFSET
 from innkeeper.wire.payloads import Actor, DefinitionOf, Href, Items, LinkTo, Paging, Uri
 from innkeeper.wire.scopes import require_for_definition
 
@@ -287,8 +286,9 @@ async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record
 class ListSegmentGuestsParameters(Paging):
     """Which guests of a segment to list."""
 
-    offset: Annotated[int, Whole(0, MAX_OFFSET), "Guests to skip."] = 0
-    limit: Annotated[int, Whole(1), f"Guests on the page, at most {MOST}."] = 100
+    most: ClassVar[int] = MOST
+    offset: Annotated[int, OFFSET, "Guests to skip."] = 0
+    limit: Annotated[int, LIMIT, f"Guests on the page, at most {MOST}."] = 100
 
 
 class _Members(Payload):
@@ -306,7 +306,7 @@ class _Members(Payload):
 async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
     """Return refs of the guests in the segment now, by a query of the lake."""
     wanted: Paging = request.parameters
-    window = PageRequest(wanted.offset, min(wanted.limit, MOST))
+    window = wanted.page()
     size, items = await segment_catalogue.list_members(work, _segment(request), window)
     return {"total_count": size, "items": items}
 
