@@ -178,9 +178,10 @@ def resolve(
 ) -> Decision:
     """Decide by the first rule that matches a candidate, else create a guest (ID-1 to ID-4).
 
-    `candidates` are unmerged guests, each with the `key` that it was found by. A key with more
-    candidates than the limit identifies nobody. Of several matches the most recently seen guest
-    wins, then the oldest, then the lowest ref (identity.md 9).
+    `candidates` are unmerged guests, each with the `key` that it was found by. A key that more
+    guests have than the limit identifies nobody. Guests that have a key only through a merge, or no
+    longer, do not count, unless there are so many that not all were looked up. Of several matches
+    the most recently seen guest wins, then the oldest, then the lowest ref (identity.md 9).
     """
     blocked: list[BlockedEvidence] = []
     for match in evidence.rule_matches:
@@ -191,15 +192,12 @@ def resolve(
         owners: list[tuple[Record, list[Evidence1]]] = []
         # Iterates over the person's own keys, so that the order of candidates does not matter.
         for key in match.keys:
-            sharing = by_key.get(key, [])
-            if len(sharing) > book.group_limit:
+            indexed = by_key.get(key, [])
+            sharing = [one for one in indexed if holds(one, match.rule, key, book.region, now)]
+            if len(sharing) > book.group_limit or len(indexed) >= book.candidates_max:
                 blocked.append(BlockedEvidence(match.rule.name, TOO_MANY, match.keys[key]))
                 continue
-            owners += [
-                (candidate, match.keys[key])
-                for candidate in sharing
-                if holds(candidate, match.rule, key, book.region, now)
-            ]
+            owners += [(candidate, match.keys[key]) for candidate in sharing]
         if owners:
             owner, parts = min(owners, key=lambda owned: _precedence(owned[0]))
             return Decision(owner["ref"], match.rule.name, parts, [*evidence.blocked, *blocked])

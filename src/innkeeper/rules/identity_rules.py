@@ -79,6 +79,12 @@ class IdentityRules:
     region: str | None = None
     """Country of national phone numbers, for records without a country."""
 
+    @property
+    def candidates_max(self) -> int:
+        """Most guests to look up by one key: twice as many as may share it, since a survivor is
+        found by the keys of guests merged into it as well."""
+        return 2 * (self.group_limit + 1)
+
     def keys(self, record: Record) -> set[UUID]:
         """Return the keys that the rules need in addition to those that every guest has."""
         return {

@@ -119,7 +119,7 @@ class GuestBatch:
         keys = in_order({*chain.from_iterable(one.keys() for one in every)})
         if not keys:
             return
-        find = ("guest_writes.find", {"keys": keys, "most": self.book.group_limit + 1})
+        find = ("guest_writes.find", {"keys": keys, "most": self.book.candidates_max})
         if self.dry_run:
             # Without locks: nothing is written that others must wait for.
             (stored,) = await self.work.in_turn(find)

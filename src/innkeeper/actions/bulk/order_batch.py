@@ -31,8 +31,7 @@ class OrderPart:
     body: Body
     is_new: bool
     guest: UUID | None = None
-    """The guest of a contact or consumer as stored; `root` is its survivor, or itself."""
-    root: UUID | None = None
+    """The guest of a contact or consumer as stored: it may be an absorbed guest."""
     changed: bool = False
     ordered_at: datetime | None = None
     extensions: dict[tuple[str, str], Body] = field(default_factory=dict)
@@ -282,9 +281,7 @@ _READ: Final = ("ref", "reference_id", "ordered_at", "body", "created_at")
 
 def _person(row: Row) -> OrderPart:
     """Return a stored contact or consumer as a part."""
-    return OrderPart(
-        row["ref"], row["body"], is_new=False, guest=row["guest_ref"], root=row["root_ref"]
-    )
+    return OrderPart(row["ref"], row["body"], is_new=False, guest=row["guest_ref"])
 
 
 def _present(members: Mapping[str, Any]) -> Record:

@@ -129,43 +129,53 @@ async def _one(
     changed |= of_items
     changed |= order_batch.put_extension(order, operation.group)
     contact, *consumers = people
-    changed |= await _contact(guest_batch, order, contact)
+    own, is_new = await _contact(guest_batch, order, contact)
+    changed |= is_new
+    # A consumer may have the name of the record's own contact, if that one is identified.
+    identified = [own] if contact.evidence.rule_matches else []
     # Of items with one referenceId a consumer uses the first line of its own record.
     named = [*reversed(order.items), *reversed(items)] if consumers else []
     uses = {item.body.get("reference_id"): item.ref for item in named}
     for consumer in consumers:
         used = [uses[item] for item in consumer.record.items]
-        changed |= await _consumer(guest_batch, order, consumer, contact, used)
+        changed |= await _consumer(guest_batch, order, consumer, identified, used)
     if state is None:
         return "created"
     return "updated" if changed else "unchanged"
 
 
-async def _contact(guest_batch: GuestBatch, order: OrderState, person: Party) -> bool:
+async def _contact(
+    guest_batch: GuestBatch, order: OrderState, person: Party
+) -> tuple[OrderPart, bool]:
     """Add the contact of a record to its order, or merge it with the same guest's contact.
 
-    Returns whether that changes anything.
+    A contact of a guest that is merged with it does not count: both remain when that is undone.
+    Returns the contact, and whether that changes anything.
     """
-    if any(contact.body == person.body for contact in order.contacts):
-        return False
-    guest = await _attach(guest_batch, order, person, "contact")
-    root = await holder_of(guest_batch, guest)
     for contact in order.contacts:
-        if root == contact.root:
+        if contact.body == person.body:
+            return contact, False
+    guest = await _attach(guest_batch, order, person, "contact")
+    for contact in order.contacts:
+        if contact.guest == guest:
             contact.body = {**contact.body, **person.body}
             contact.changed = True
-            return True
-    order.contacts.append(OrderPart(new_ref(), person.body, is_new=True, guest=guest, root=root))
-    return True
+            return contact, True
+    order.contacts.append(OrderPart(new_ref(), person.body, is_new=True, guest=guest))
+    return order.contacts[-1], True
 
 
 async def _consumer(
-    guest_batch: GuestBatch, order: OrderState, person: Party, contact: Party, items: list[UUID]
+    guest_batch: GuestBatch,
+    order: OrderState,
+    person: Party,
+    contacts: Sequence[OrderPart],
+    items: list[UUID],
 ) -> bool:
     """Add a consumer of a record to its order, unless it has an equal one; return whether added."""
     if any(other.body == person.body for other in order.consumers):
         return False
-    guest = await _attach(guest_batch, order, person, "consumer", contact)
+    guest = await _attach(guest_batch, order, person, "consumer", contacts)
     order.consumers.append(OrderPart(new_ref(), person.body, is_new=True, guest=guest, uses=items))
     return True
 
@@ -175,20 +185,19 @@ async def _attach(
     order: OrderState,
     person: Party,
     role: Role,
-    contact: Party | None = None,
+    contacts: Sequence[OrderPart] = (),
 ) -> UUID:
-    """Match or create the guest of a contact or consumer, and return it (rest-v2.1.md 8)."""
+    """Match or create the guest of a contact or consumer, and return it (rest-v2.1.md 8).
+
+    A consumer that meets no rule may be one of `contacts`, by name (batch-api.md 8).
+    """
     decision = guest_batch.decide(person.evidence)
     by_rule = bool(person.evidence.rule_matches) and bool(guest_batch.book.rules)
     is_customer = role == "contact" and guest_batch.work.settings.contact_is_customer
     guest = decision.guest
-    if (
-        guest is None
-        and contact is not None
-        and not person.evidence.rule_matches
-        and contact.evidence.rule_matches
-    ):
-        guest = _namesake(guest_batch, person, order, contact)
+    if guest is None and not (person.evidence.rule_matches or person.body.get("identifiers")):
+        named = [{**one.body, "guest_ref": one.guest} for one in contacts]
+        guest = identity.names_match(person.body, named, guest_batch.book.never)
         if guest is not None:
             await guest_batch.read_guests([guest])
     if guest is None:
@@ -204,25 +213,6 @@ async def _attach(
         guest_batch.put_extensions(holder, person.record.groups)
     guest_batch.add_join(guest, decision, RecordSource(SOURCES[role], order.ref))
     return guest
-
-
-def _namesake(
-    guest_batch: GuestBatch, person: Party, order: OrderState, contact: Party
-) -> UUID | None:
-    """Return the guest of an identified contact with the same name.
-
-    See batch-api.md 8, consumer rule.
-    """
-    if person.body.get("identifiers"):
-        return None
-    contacts = [{**one.body, "guest_ref": one.guest} for one in order.contacts]
-    resolved = [one for one in contacts if one["guest_ref"] is not None]
-    identified = [one for one in resolved if _has_names_of(one, contact)]
-    return identity.names_match(person.body, identified, guest_batch.book.never)
-
-
-def _has_names_of(one: Record, contact: Party) -> bool:
-    return all(one.get(name) == contact.body.get(name) for name in _NAMES)
 
 
 def _kind(guest_batch: GuestBatch, person: Party, role: Role) -> str:

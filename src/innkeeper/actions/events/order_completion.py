@@ -6,7 +6,7 @@ from uuid import UUID
 from innkeeper.actions.events import purchases, quarantine, session_records
 from innkeeper.actions.events.incoming import IncomingRecord
 from innkeeper.actions.paging import flat
-from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records import orders
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONTACTS
 from innkeeper.resources.base import Changes, Record
@@ -17,7 +17,6 @@ from innkeeper.rules.batch import ItemRecord
 from innkeeper.rules.carts import CartPurchase
 from innkeeper.rules.missing_events import INCOMPLETE, TYPES
 from innkeeper.rules.order_lines import line_of, match_lines
-from innkeeper.rules.orders import person_of
 from innkeeper.store.work import Json, Row, Work
 
 
@@ -28,7 +27,9 @@ class Completion:
     order: UUID
     checkout: Row
     guest: UUID
-    """The live guest of the session of the CHECKOUT."""
+    """The guest of the session of the CHECKOUT, as stored."""
+    root: UUID
+    """The live guest of that session."""
     before: CartPurchase
     after: CartPurchase
 
@@ -50,8 +51,9 @@ async def find_completion(
         return None
     checkout, before, after = match
     order = UUID(checkout["body"]["order"])
-    owner = next(each.root for each in record.joined if each.ref == checkout["session_ref"])
-    return Completion(order, checkout, owner, carts.purchase(before), carts.purchase(after))
+    session = next(each for each in record.joined if each.ref == checkout["session_ref"])
+    bought = carts.purchase(before), carts.purchase(after)
+    return Completion(order, checkout, session.guest, session.root, *bought)
 
 
 async def complete(work: Work, record: IncomingRecord, change: Completion) -> None:
@@ -125,10 +127,10 @@ async def _put_contacts(work: Work, order: Record, change: Completion) -> bool:
 
 async def _stand_in(work: Work, change: Completion, contacts: list[Record]) -> UUID | None:
     """Return the contact that has no more data than the guest of the session; None if none."""
-    guest = person_of(await guests.fetch(work, change.guest))
+    guest = await purchases.own_person(work, change.guest)
     for contact in contacts:
         members = {name: contact[name] for name in Person.fields if contact.get(name) is not None}
-        if contact["guest_ref"] == change.guest and members.items() <= guest.items():
+        if contact["guest_ref"] == change.root and members.items() <= guest.items():
             ref: UUID = contact["ref"]
             return ref
     return None

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from innkeeper.actions.events import incomplete_orders
 from innkeeper.actions.events.incoming import IncomingRecord
+from innkeeper.actions.identity import ledger
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_ORDER_ITEMS, OF_ORDERS, Extensions
 from innkeeper.actions.records.order_items import ITEMS
@@ -195,13 +196,20 @@ async def _has_contact(work: Work, order: Record) -> bool:
 async def _own_contact(work: Work, record: IncomingRecord, order: Record) -> None:
     """Add the session's guest as contact; if it is a visitor, it stays one and the event is
     flagged."""
-    root = record.browser.root
-    guest = await guests.fetch(work, root)
+    guest = await guests.fetch(work, record.browser.root)
     if guest["guest_type"] != CUSTOMER:
         record.additions.setdefault("flags", []).append(VISITOR_CONTACT)
     contact = await work.one("order_contacts.is_contact", order=order["ref"], guest=record.guest)
     if contact is None:
-        await CONTACTS.create_for_guest(work, order["ref"], record.guest, person_of(guest))
+        person = await own_person(work, record.guest)
+        await CONTACTS.create_for_guest(work, order["ref"], record.guest, person)
+
+
+async def own_person(work: Work, guest: UUID) -> Changes:
+    """Return a guest's own fields as those of a contact, without those of guests merged with it:
+    the contact remains when a merge is undone."""
+    row = await work.one("merges.guest", ref=guest)
+    return {} if row is None else person_of(ledger.unmerged_record(row))
 
 
 async def _extend(work: Work, of: Extensions, parent: UUID, pairs: Mapping[str, Any]) -> None:

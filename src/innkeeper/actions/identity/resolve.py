@@ -242,7 +242,7 @@ def _candidate_params(evidence: Evidence, book: IdentityRules) -> dict[str, Any]
     """Return the parameters that look up the guests with a key of `evidence`."""
     keys = evidence.keys()
     locks = sorted(lock_of(key) for key in keys)
-    return {"locks": locks, "keys": keys, "most": book.group_limit + 1}
+    return {"locks": locks, "keys": keys, "most": book.candidates_max}
 
 
 def _decide_among(

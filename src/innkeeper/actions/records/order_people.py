@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from innkeeper.actions.identity import ledger
 from innkeeper.actions.identity.resolve import (
     SOURCES,
     Role,
@@ -21,7 +22,7 @@ from innkeeper.resources.naming import field_problem
 from innkeeper.resources.orders import Order, OrderConsumer, OrderContact
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.orders import Show, check_identifiable, has_new_evidence, person_of
-from innkeeper.store.work import Json, Work
+from innkeeper.store.work import Json, Row, Work
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,14 @@ class People(Children):
             guest = await self._attach(work, order, changes)
             return await self._insert(work, order, guest, changes)
 
-    async def ensure_person(self, work: Work, order: UUID, guest: Record) -> None:
+    async def ensure_person(self, work: Work, order: UUID, guest: Row) -> None:
         """Make a guest a contact of an order, unless it is one (O-10, N-19, N-21).
 
-        Call it in a transaction.
+        `guest` is its row. The contact has the guest's own fields, not those of guests merged into
+        it: it remains when a merge is undone. Call it in a transaction.
         """
         if await work.one("order_contacts.is_contact", order=order, guest=guest["ref"]) is None:
-            person = person_of(guest)
+            person = person_of(ledger.unmerged_record(guest))
             attached = await attach(
                 work, person, role="contact", order=order, named_guest=guest["ref"]
             )

@@ -35,13 +35,13 @@ async def create(
     if guest_ref is None:
         return await _create_or_match(work, changes)
     async with work.transaction():
-        row = await work.one("guests.fetch", ref=guest_ref)
+        row = await work.one("merges.guest", ref=guest_ref)
         if row is None or row["survivor_ref"] is not None:
             if guest is None:
                 raise Invalid(field_problem("guest_ref", NOT_VALID))
             raise Unknown(Guest.singular, guest)
         order = await _create_or_match(work, changes)
-        await CONTACTS.ensure_person(work, order["ref"], flat(row))
+        await CONTACTS.ensure_person(work, order["ref"], row)
     return {**order, "fresh": False}
 
 

@@ -16,10 +16,9 @@ SELECT ref, order_ref, ordered_at, body, import_ref FROM {ws}.order_items
 WHERE order_ref = ANY (%(orders)s::uuid[]) ORDER BY created_at, ref
 
 -- order_writes.people
--- The contacts or consumers of orders: guest_ref as stored, root_ref its survivor or itself.
-SELECT p.ref, p.order_ref, p.guest_ref, coalesce(g.survivor_ref, g.ref) AS root_ref, p.body
-FROM {table} AS p JOIN {ws}.guests AS g ON g.ref = p.guest_ref
-WHERE p.order_ref = ANY (%(orders)s::uuid[]) ORDER BY p.created_at, p.ref
+-- The contacts or consumers of orders, with the guests as stored.
+SELECT ref, order_ref, guest_ref, body FROM {table}
+WHERE order_ref = ANY (%(orders)s::uuid[]) ORDER BY created_at, ref
 
 -- order_writes.extensions
 -- The data extensions of orders.
