@@ -44,7 +44,7 @@ def test_f7_a_refused_form_is_shown_as_it_was_typed(owner: Person, api: Api) -> 
     refused = owner.post(PATH, **form)
     assert refused.status_code == 400
     assert lines(refused.text) == ["walk-in"]
-    assert "must be a whole number" in refused.text
+    assert "must be an integer" in refused.text
     refused = owner.post(PATH, **{**form, "group_limit": "5", "region": "Ireland"})
     assert refused.status_code == 400
     assert "not a valid value" in refused.text

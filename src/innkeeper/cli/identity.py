@@ -281,15 +281,16 @@ def guards(
     """Show the guards, after changing those that are named."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.cli.output import print_rows
+    from innkeeper.wire.identity.identity import read_guards
 
-    options = {
-        "group_limit": group_limit,
+    body = {
+        "groupLimit": group_limit,
         "region": region,
         "never": never or None,
-        "add_never": add_never or None,
-        "remove_never": remove_never or None,
+        "addNever": add_never or None,
+        "removeNever": remove_never or None,
     }
-    changes = {name: value for name, value in options.items() if value is not None}
+    changes = read_guards({name: value for name, value in body.items() if value is not None})
 
     async def act(work: Work) -> dict[str, Any]:
         return await (

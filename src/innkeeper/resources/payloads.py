@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from innkeeper.errors import Problem, missing
-from innkeeper.resources.base import Resource
+from innkeeper.resources.base import Changes, Resource
 from innkeeper.resources.kinds import (
     Day,
     Flag,
@@ -275,6 +275,11 @@ def read_members(
     own: type[Payload] = get_origin(payload) or payload
     problems += (problem.moved("", at) for problem in own.check(values))
     return values
+
+
+def present(values: Mapping[str, Any]) -> Changes:
+    """Return the values that are not absent."""
+    return {name: value for name, value in values.items() if value is not ABSENT}
 
 
 def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:

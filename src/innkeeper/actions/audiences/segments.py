@@ -16,7 +16,7 @@ from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeSegmentRequest, CreateSegmentRequest
 from innkeeper.resources.naming import field_problem
-from innkeeper.resources.payloads import ABSENT, Absent, Payload, members_of, read_members
+from innkeeper.resources.payloads import ABSENT, Absent, Payload, members_of, present, read_members
 from innkeeper.resources.segments import (
     DRAFT,
     EDITABLE,
@@ -298,9 +298,8 @@ def read_changes(
     changes = read_members(request, body, problems)
     if changes.get("friendly_id") not in (None, ABSENT, row["friendly_id"]):
         problems.append(field_problem("friendly_id", "cannot be changed"))
-    present = {name: value for name, value in changes.items() if value is not ABSENT}
     stored = {member.name: row.get(member.name) for member in members_of(request)}
-    return {**stored, **present}
+    return {**stored, **present(changes)}
 
 
 def friendly_id(name: str) -> str:

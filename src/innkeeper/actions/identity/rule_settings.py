@@ -10,9 +10,7 @@ from innkeeper.actions.identity import rulebook
 from innkeeper.actions.paging import Page, PageRequest, read_page
 from innkeeper.errors import Conflict, Invalid, Problem, Unknown
 from innkeeper.resources.base import Changes, Record
-from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.naming import field_problem
-from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import placeholders
 from innkeeper.rules.audited import IDENTITY_GUARDS, IDENTITY_RULES
 from innkeeper.rules.identity_rules import IdentityRule, IdentityRules
@@ -121,25 +119,24 @@ async def set_guards(
     """Change some of the guards' settings and return all; None restores a default.
 
     `never` is the whole list; `add_never` and `remove_never` change the list in force. Raises
-    `Invalid` with the caller's `problems` and all problems of `changes`.
+    `Invalid` with the caller's `problems`, and if the list becomes too long.
     """
     async with work.transaction():
         await _lock_rules(work, expected)
         before = represent_guards(await rulebook.read(work))
         requested = before | changes
         limit = 100 if requested["group_limit"] is None else requested["group_limit"]
-        region = requested["region"]
-        problems = [*problems]
-        if region is not None and region.upper() not in COUNTRIES:
-            problems.append(Problem("region", NOT_VALID))
         built_in = {*placeholders.PLACEHOLDERS}
-        never = _never(requested, built_in, problems)
+        never = _never(requested, built_in)
+        if len(never) > placeholders.MOST:
+            reason = f"a maximum of {placeholders.MOST} values is allowed"
+            problems = [*problems, Problem("never", reason)]
         if problems:
             raise Invalid(*problems)
         await work.run(
             "identity.set_guards",
             group_limit=limit,
-            region=region,
+            region=requested["region"],
             never_added=sorted(never - built_in),
             never_removed=sorted(built_in - never),
         )
@@ -159,23 +156,14 @@ async def _record_guards(work: Work, before: Record, after: Record) -> None:
     )
 
 
-def _never(requested: Changes, built_in: set[str], problems: list[Problem]) -> set[str]:
-    """Return the requested `never` list in its comparable form; append its errors to `problems`."""
+def _never(requested: Changes, built_in: set[str]) -> set[str]:
+    """Return the requested `never` list in its comparable form."""
 
     def plain(name: str) -> set[str]:
-        values = requested.get(name) or ()
-        if any(len(value) > placeholders.LONGEST for value in values):
-            reason = f"size must be between 0 and {placeholders.LONGEST}"
-            problems.append(field_problem(name, reason))
-            return set()
-        return {placeholders.plain(value) for value in values} - {""}
+        return {placeholders.plain(value) for value in requested.get(name) or ()} - {""}
 
     never = built_in if requested["never"] is None else plain("never")
-    never = (never | plain("add_never")) - plain("remove_never")
-    if len(never) > placeholders.MOST:
-        reason = f"a maximum of {placeholders.MOST} values is allowed"
-        problems.append(Problem("never", reason))
-    return never
+    return (never | plain("add_never")) - plain("remove_never")
 
 
 async def list_guarded(work: Work, page_request: PageRequest) -> Page:

@@ -6,14 +6,14 @@ from starlette.responses import Response
 
 from innkeeper.actions.identity import rule_changes, rule_settings
 from innkeeper.actions.paging import PageRequest
-from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_rules import IdentityRule
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.identity.identity import FIELD_NAMES, read_rules
+from innkeeper.wire.identity.identity import FIELD_NAMES, read_guards, read_rules
+from innkeeper.wire.pagination import number_in
 
 ROWS: Final = 20
 FIELD: Final = "field:"
@@ -45,7 +45,10 @@ async def show(
         jobs=jobs.items,
         fields=FIELD_NAMES,
         guards=_form_guards(visit) if of_guards else await rule_settings.fetch_guards(visit.work),
-        wrong={each.field: each.reason for each in getattr(visit.fault, "problems", ())},
+        wrong={
+            each.field.partition("[")[0]: each.reason
+            for each in getattr(visit.fault, "problems", ())
+        },
         guarded=(await rule_settings.list_guarded(visit.work, PageRequest(limit=10))).items,
     )
 
@@ -72,10 +75,13 @@ async def change(visit: Visit) -> Response:
 async def _change_guards(visit: Visit) -> Response:
     """Store the guards of the form: limit, country and list of values; raises `Invalid`."""
     guards = _form_guards(visit)
-    limit = guards["group_limit"]
-    if not (limit.isascii() and limit.isdecimal() and len(limit) < 11 and 0 < int(limit) < 2**31):
-        raise Invalid(Problem("group_limit", f"must be a whole number from 1 to {2**31 - 1}"))
-    changes = {**guards, "group_limit": int(limit), "region": guards["region"] or None}
+    changes = read_guards(
+        {
+            "groupLimit": number_in(guards["group_limit"]),
+            "region": guards["region"] or None,
+            "never": guards["never"],
+        }
+    )
     await rule_settings.set_guards(visit.work, changes, visit.expected)
     return visit.go("/settings/identity-rules", "The guards are in force.")
 

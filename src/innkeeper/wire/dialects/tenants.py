@@ -9,7 +9,7 @@ from innkeeper.actions.admin import configuration
 from innkeeper.resources.base import Record
 from innkeeper.resources.configuration import PointOfSale
 from innkeeper.resources.kinds import ListOf
-from innkeeper.resources.payloads import ABSENT, Payload, PayloadOf, payload_of
+from innkeeper.resources.payloads import Payload, PayloadOf, payload_of, present
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.payloads import Confirmation, confirm
@@ -75,8 +75,7 @@ async def list_points_of_sale(work: Work, _: EndpointRequest) -> list[Record]:
 )
 async def create_point_of_sale(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Create a point of sale."""
-    members = msgspec.structs.asdict(request.payload)
-    changes = {name: value for name, value in members.items() if value is not ABSENT}
+    changes = present(msgspec.structs.asdict(request.payload))
     created = await configuration.create_point_of_sale(work, changes)
     location = f"{request.base}{PATH}/{quote(created['name'], safe='')}"
     return EndpointResponse({**created, **confirm(created["name"], 201)}, location=location)

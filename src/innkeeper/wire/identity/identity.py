@@ -11,9 +11,9 @@ import msgspec
 from innkeeper.actions.identity import rule_changes, rule_settings
 from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.base import Record
+from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.kinds import COUNTRY, Count, ListOf, Text
-from innkeeper.resources.payloads import ABSENT, Absent, Label, NotBlank, Payload, one_of
+from innkeeper.resources.payloads import ABSENT, Absent, Label, NotBlank, Payload, one_of, present
 from innkeeper.rules import placeholders
 from innkeeper.rules.identity_rules import FIELDS, Condition, IdentityRule, IdentityRules
 from innkeeper.rules.scopes import CHANGE_RULES, READ_PERSONAL, Scope
@@ -349,6 +349,12 @@ class ChangeIdentityGuardsRequest(Payload):
     remove_never: Annotated[list[_Value] | Absent | None, "Values to take off it."] = ABSENT
 
 
+def read_guards(body: Mapping[str, Any]) -> Changes:
+    """Read changes of guards; raises `Invalid` with every problem."""
+    request: ChangeIdentityGuardsRequest = decode_strictly(ChangeIdentityGuardsRequest, body)
+    return present(msgspec.structs.asdict(request))
+
+
 def _guards(book: IdentityRules) -> EndpointResponse:
     return EndpointResponse(rule_settings.represent_guards(book), etag=etag(str(book.version)))
 
@@ -373,9 +379,8 @@ async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointRespo
 async def change_identity_guards(work: Work, request: EndpointRequest) -> EndpointResponse:
     """Change some of what guards go by."""
     values, problems = request.read_members(ChangeIdentityGuardsRequest)
-    changes = {name: value for name, value in values.items() if value is not ABSENT}
     async with work.transaction():
-        await rule_settings.set_guards(work, changes, request.expected, problems)
+        await rule_settings.set_guards(work, present(values), request.expected, problems)
         return _guards(await rule_settings.read_rules(work))
 
 
