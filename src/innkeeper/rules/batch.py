@@ -43,7 +43,6 @@ AMBIGUOUS_ORDER: Final = RecordError(
     "order you wish to delete",
 )
 UNSUPPORTED: Final = RecordError(402, "Unsupported mode")
-NOT_ALLOWED: Final = RecordError(403, "Action not allowed")
 SUPPRESSED: Final = RecordError(403, "Action not allowed", ("the identifier is on the block list",))
 SESSION_OPEN: Final = RecordError(403, "Action not allowed", ("the guest has an open session",))
 MIGRATES_OPEN: Final = RecordError(403, "Unable to migrate Guest with open session")

@@ -8,14 +8,20 @@ Retry-After. The protocol closes the connection of a client that leaves a block 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import IO, Final
+from uuid import UUID
 
 import anyio.to_thread
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import NotFound
+from innkeeper.resources.values import ref_in
+from innkeeper.store.database import Database
 from innkeeper.store.files import Files
 from innkeeper.store.limiter import Limiter
+from innkeeper.store.queries import WORKSPACE_NAME
 
 BLOCK_BYTES: Final = 256 * 1024
 
@@ -60,3 +66,18 @@ async def _blocks(stream: IO[bytes]) -> Body:
     with stream:
         while block := await anyio.to_thread.run_sync(stream.read, BLOCK_BYTES):
             yield block
+
+
+async def check_link(
+    database: Database, request: Request, method: signed_urls.Method = "GET"
+) -> tuple[str, UUID]:
+    """Return the workspace and the ref in the path of a signed link.
+
+    Raises `NotFound`, and what `signed_urls.check` raises.
+    """
+    workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
+    if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
+        raise NotFound
+    async with database.control() as work:
+        await signed_urls.check(work, method, request.url.path, request.query_params)
+    return workspace, ref

@@ -12,12 +12,10 @@ from innkeeper.actions.admin import oauth
 from innkeeper.actions.audiences import audience_exports
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import ApiError, NotFound, Unauthorized
-from innkeeper.resources.values import ref_in
 from innkeeper.rules.spreadsheets import MAPPING, MAPPING_SUFFIX
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
-from innkeeper.store.queries import WORKSPACE_NAME
-from innkeeper.web.downloads import Download, open_stored_file
+from innkeeper.web.downloads import Download, check_link, open_stored_file
 from innkeeper.web.forms import read_form
 from innkeeper.wire.json_text import encode
 
@@ -80,18 +78,12 @@ class ExportApp:
         return Response(MAPPING.format(entity="guests"), 200, headers, "application/toml")
 
     async def _linked_file(self, request: Request) -> tuple[str, str]:
-        """Return the stored name of the file of a signed link, and the name to save it as.
-
-        Raises `NotFound`, and what `signed_urls.check` raises.
-        """
-        workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
+        """Return the stored name of the file of a signed link, and the name to save it as; raises
+        what `check_link` raises."""
         number = request.path_params["number"]
-        if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
-            raise NotFound
         if not (number.isascii() and number.isdigit()) or len(number) > 6:
             raise NotFound
-        async with self.database.control() as work:
-            await signed_urls.check(work, "GET", request.url.path, request.query_params)
+        workspace, ref = await check_link(self.database, request)
         async with self.database.work(workspace, "download") as work:
             name = await audience_exports.find_file_name(work, ref, int(number))
         return name, f"{ref}-{name.rpartition('/')[2]}"

@@ -17,12 +17,11 @@ from starlette.routing import BaseRoute, Route
 
 from innkeeper.actions.bulk import batches, file_exports, signed_urls
 from innkeeper.errors import BadRequest, Conflict, NotFound, TooLarge
-from innkeeper.resources.values import ref_in
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.files import Files
-from innkeeper.store.queries import WORKSPACE_NAME
-from innkeeper.web.downloads import Body, Download, open_stored_file
+from innkeeper.web.downloads import Body, Download, check_link, open_stored_file
+from innkeeper.web.request_body import check_length
 from innkeeper.wire.json_text import encode
 
 GZIP: Final = "application/gzip"
@@ -52,7 +51,7 @@ class Uploads:
 
         Raises `Conflict` when the batch has its file already, and what `_receive` raises.
         """
-        workspace, ref = await self._check_link(request, "PUT")
+        workspace, ref = await check_link(self.database, request, "PUT")
         async with self.database.work(workspace, "upload") as work:
             batch = await batches.fetch(work, ref)
             if batch["state"] not in (batches.UPLOADING, batches.FILE_UPLOADED, batches.PROCESSING):
@@ -78,7 +77,7 @@ class Uploads:
 
     async def log(self, request: Request) -> Response:
         """Send the records that failed: gzip, one JSON object a line, in the order of the file."""
-        workspace, ref = await self._check_link(request, "GET")
+        workspace, ref = await check_link(self.database, request)
         async with self.database.work(workspace) as work:
             await batches.fetch(work, ref)
         as_text = request.query_params.get("codeType") == "string"
@@ -90,7 +89,7 @@ class Uploads:
 
     async def export(self, request: Request) -> Response:
         """Send the file of an export; 404 when it is not done, or its file is deleted."""
-        workspace, ref = await self._check_link(request, "GET")
+        workspace, ref = await check_link(self.database, request)
         async with self.database.work(workspace) as work:
             export = await file_exports.fetch(work, ref)
         if export["state"] != file_exports.DONE:
@@ -114,23 +113,13 @@ class Uploads:
                 yield packed
         yield packer.flush()
 
-    async def _check_link(self, request: Request, method: signed_urls.Method) -> tuple[str, UUID]:
-        workspace, ref = request.path_params["workspace"], ref_in(request.path_params["ref"])
-        if ref is None or not WORKSPACE_NAME.fullmatch(workspace):
-            raise NotFound
-        async with self.database.control() as work:
-            await signed_urls.check(work, method, request.url.path, request.query_params)
-        return workspace, ref
-
 
 async def _receive_file(request: Request, target: IO[bytes], most: int) -> tuple[bytes, int]:
     """Write a request's body to `target` and return its MD5 and its size in bytes.
 
     Raises `TooLarge` over `most` bytes, and `BadRequest` when the client disconnects.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > most:
-        raise TooLarge(most)
+    check_length(dict(request.scope["headers"]).get(b"content-length"), most)
     # MD5 because Content-MD5 requires it, not for security.
     digest, size = md5(usedforsecurity=False), 0
     block = bytearray()

@@ -62,19 +62,7 @@ async def allocate(
 
     Raises `Conflict` if the ref belongs to another file, or if its file is uploaded already.
     """
-    row = await work.one(
-        "batches.allocate",
-        parts=_COLUMNS,
-        ref=ref,
-        holds=holds,
-        state=UPLOADING,
-        checksum=checksum,
-        size=size,
-        about=Json(about or {}),
-        source_key=None,
-        actor=work.actor,
-        now=clock.now(),
-    )
+    row = await _insert(work, ref, holds, UPLOADING, about or {}, checksum=checksum, size=size)
     if row is not None:
         return row
     stored = await fetch(work, ref)
@@ -98,7 +86,10 @@ async def start_import(
             row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
         if row is not None and row["finished_at"] is not None:
             row = await work.one("batches.reopen", parts=_COLUMNS, ref=row["ref"], now=clock.now())
-        return row or await _create_import(work, ref, holds, key, about)
+        row = row or await _insert(work, ref, holds, PROCESSING, about, source_key=key)
+        if row is None:
+            raise Conflict(f"Import {ref} already exists.")
+        return row
 
 
 async def abandon_import(work: Work, holds: Holds, source: Any) -> None:
@@ -114,26 +105,31 @@ def _source_key(work: Work, holds: Holds, source: Any) -> UUID | None:
     return None if source is None else digest("import", work.workspace, holds, repr(source))
 
 
-async def _create_import(
-    work: Work, ref: UUID, holds: Holds, key: UUID | None, about: dict[str, Any]
-) -> Row:
-    """Create an import in state `processing`; raises `Conflict` if the ref is in use."""
-    row = await work.one(
+async def _insert(
+    work: Work,
+    ref: UUID,
+    holds: Holds,
+    state: str,
+    about: dict[str, Any],
+    *,
+    checksum: str | None = None,
+    size: int | None = None,
+    source_key: UUID | None = None,
+) -> Row | None:
+    """Create a batch or import; None if the ref is in use."""
+    return await work.one(
         "batches.allocate",
         parts=_COLUMNS,
         ref=ref,
         holds=holds,
-        state=PROCESSING,
-        checksum=None,
-        size=None,
+        state=state,
+        checksum=checksum,
+        size=size,
         about=Json(about),
-        source_key=key,
+        source_key=source_key,
         actor=work.actor,
         now=clock.now(),
     )
-    if row is None:
-        raise Conflict(f"Import {ref} already exists.")
-    return row
 
 
 async def fetch(work: Work, batch: UUID) -> Record:

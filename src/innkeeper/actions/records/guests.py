@@ -22,12 +22,6 @@ from innkeeper.store.work import Work
 
 DEEP: Final = 1000
 """Offset above which a list skips rows in the index alone."""
-SORTABLE: Final = frozenset(
-    {
-        *("created_at", "modified_at", "first_seen", "last_seen"),
-        *("email", "first_name", "last_name", "guest_type"),
-    }
-)
 
 
 async def create(work: Work, changes: Changes) -> Record:
