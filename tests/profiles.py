@@ -5,11 +5,20 @@ documents, what an everyday test shows already.
 """
 
 import os
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import pytest
 
 LONG: Final = bool(os.environ.get("INNKEEPER_LONG"))
+
+
+def each_day(values: Iterable[Any], *chosen: Any) -> list[Any]:
+    """Parameters of a test: these of the values every day, all of them in the long profile."""
+    return [
+        value if value in chosen else pytest.param(value, marks=pytest.mark.long)
+        for value in values
+    ]
 
 
 def choose(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

@@ -4,7 +4,7 @@ import re
 
 import httpx
 import pytest
-from profiles import LONG
+from profiles import LONG, each_day
 from waiting import PATIENCE_SECONDS
 
 PATHS = [
@@ -80,7 +80,7 @@ def shared(opened, request):
     one.context.close()
 
 
-WIDE_AND_NARROW = pytest.mark.parametrize("shared", [1280, 390], indirect=True)
+WIDE_AND_NARROW = pytest.mark.parametrize("shared", each_day((1280, 390), 1280), indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -127,20 +127,24 @@ def made(shop, opened):
 
 
 def check(shared, number: int) -> None:
-    """Nothing overflows or jumps, in both widths; every rule of axe in one of them, which is wide
-    and dark for pages of even numbers. The long profile asks axe of all widths and schemes."""
+    """Nothing overflows or jumps, in both widths; every rule of axe in one of them, narrow and
+    light for pages of odd numbers. The long profile opens each page in both, in both schemes."""
     one, width = shared
     page = one.page
     page.wait_for_function(SETTLED)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.get_by_role("heading", level=1).count() == 1
     assert page.evaluate(SHIFTED) < 0.05
-    if LONG or (width == min(SCHEMES)) == bool(number % 2):
-        assert findings(page) == []
+    widths = [width] if LONG else list(SCHEMES)
+    for each in widths if number % 2 else reversed(widths):
+        page.set_viewport_size({"width": each, "height": 900})
+        page.emulate_media(color_scheme=SCHEMES[each])
+        assert page.evaluate("document.documentElement.scrollWidth") <= each
+    assert findings(page) == []
     if LONG:
-        for scheme in sorted(SCHEMES.values(), key=SCHEMES[width].__eq__):
+        for scheme in SCHEMES.values():
             page.emulate_media(color_scheme=scheme)
             assert findings(page, ["color-contrast"]) == []
+    page.set_viewport_size({"width": width, "height": 900})
     assert one.faults == []
 
 

@@ -20,7 +20,7 @@ from profiles import LONG
 
 PATH = "/v2.1/guests"
 CALLERS = 12
-MANY = 10_000 if LONG else 2_000
+MANY = 10_000 if LONG else 1_000
 """Records that are sent, half of each file: all of them in the long profile."""
 
 

@@ -5,7 +5,7 @@ it was acknowledged, and is none there twice? Half of them are sent under an Ide
 all of those are sent again; each must be there exactly once. The others have no key, and share
 statements with each other, as do the events sent beside them: of these the same is asked.
 
-INNKEEPER_LONG=1 plays 20 rounds instead of 2, and creates 2,000 guests in each instead of 400.
+INNKEEPER_LONG=1 plays 20 rounds instead of one, and creates 2,000 guests in each instead of 400.
 """
 
 import json
@@ -27,7 +27,7 @@ from profiles import LONG
 from waiting import until
 
 pytestmark = pytest.mark.installed
-ROUNDS = 20 if LONG else 2
+ROUNDS = 20 if LONG else 1
 CREATES = 2000 if LONG else 400
 CALLERS = 16
 PATH = "/v2.1/guests"

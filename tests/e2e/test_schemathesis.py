@@ -16,7 +16,7 @@ import yaml
 from calling import Api
 from process import Innkeeper
 from process import run as command
-from profiles import LONG
+from profiles import LONG, each_day
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 SEED_000 = Path(__file__).parents[3] / "shared" / "seeds" / "000_openapi.yaml"
@@ -93,11 +93,7 @@ def run(
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
 
 
-def each_day(compatibility: str) -> pytest.MarkDecorator:
-    """Both compatibilities in the long profile, this one every day."""
-    other = "open" if compatibility == "official" else "official"
-    params = [compatibility, pytest.param(other, marks=pytest.mark.long)]
-    return pytest.mark.parametrize("caller", params, indirect=True)
+COMPATIBILITIES = ("open", "official")
 
 
 @pytest.fixture
@@ -105,7 +101,7 @@ def caller(request: pytest.FixtureRequest, open_api: Api, official_api: Api) -> 
     return request.param, open_api if request.param == "open" else official_api
 
 
-@each_day("official")
+@pytest.mark.parametrize("caller", each_day(COMPATIBILITIES, "official"), indirect=True)
 def test_guests_are_as_described(caller: tuple[str, Api], tmp_path: Path) -> None:
     """For each compatibility, by its own document."""
     compatibility, api = caller
@@ -118,7 +114,7 @@ def test_guests_are_as_described(caller: tuple[str, Api], tmp_path: Path) -> Non
         run(api, document, FOR_OFFICIAL, tmp_path, *words, *quick, examples=4)
 
 
-@each_day("open")
+@pytest.mark.parametrize("caller", each_day(COMPATIBILITIES, "open"), indirect=True)
 def test_everything_else_is_as_described(caller: tuple[str, Api], tmp_path: Path) -> None:
     """Orders, v2 and our own paths, which a key's compatibility never touches."""
     compatibility, api = caller

@@ -49,6 +49,7 @@ def test_totals_and_pages_agree_over_processes(serve: Serve) -> None:
         assert api.get(PATH).json()["totalCount"] == 80
 
 
+@pytest.mark.long
 def test_events_of_many_clients_are_there_once_in_one_session(serve: Serve) -> None:
     """stream-api.md 5: whichever process takes an event, each (browser, channel) has one session,
     and every acknowledged event is in its own once."""

@@ -32,7 +32,7 @@ def mark_of(event: Happened) -> Mark:
     return Mark(START + timedelta(minutes=minute), timedelta(minutes=timeout), cuts)
 
 
-@settings(max_examples=2000 if LONG else 400)
+@settings(max_examples=2000 if LONG else 100)
 @given(arrivals)
 def test_divided_equals_the_reference(events: list[Happened]) -> None:
     """All events at once."""
@@ -41,7 +41,7 @@ def test_divided_equals_the_reference(events: list[Happened]) -> None:
     assert {frozenset(order[place] for place in group) for group in groups} == reference(events)
 
 
-@settings(max_examples=2000 if LONG else 400)
+@settings(max_examples=2000 if LONG else 100)
 @given(arrivals)
 def test_placing_one_by_one_equals_the_reference(events: list[Happened]) -> None:
     """One event after the other, in order of arrival, as the store does it."""

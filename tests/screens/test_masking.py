@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from calling import Api, made
-from profiles import LONG
+from profiles import LONG, each_day
 from sites import Site
 from streams import Page as Visitor
 from visiting import Person, log_in
@@ -58,11 +58,6 @@ def planted(resource: type[Resource], mail: str) -> dict[str, Any]:
             text = f"{WORD} {name}"
             body[spelt] = [text] if isinstance(declared.kind, ListOf) else text
     return body
-
-
-def each_day(*roles: Role, among: Iterable[Role] = Role) -> list[Role]:
-    """These roles every day, all of them in the long profile."""
-    return [role for role in among if LONG or role in roles]
 
 
 @dataclass
@@ -213,7 +208,7 @@ def matches(path: str) -> re.Pattern[str]:
     return re.compile("/w/live" + re.sub(r"\{\w+\}", "[^/]+", path))
 
 
-@pytest.mark.parametrize("role", each_day(Role.DEVELOPER, Role.OWNER))
+@pytest.mark.parametrize("role", each_day(Role, Role.DEVELOPER, Role.OWNER))
 def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, role: Role) -> None:
     site.run_worker()
     person = log_in(site, role)
@@ -246,7 +241,7 @@ def test_s8_every_page_and_download(site: Site, owner: Person, shop: Planted, ro
     assert missed == []
 
 
-@pytest.mark.parametrize("role", each_day(Role.ANALYST, among=MASKED))
+@pytest.mark.parametrize("role", each_day(MASKED, Role.ANALYST))
 def test_s8_every_error(site: Site, shop: Planted, role: Role) -> None:
     """Forms that are refused, with refs of what holds planted values."""
     person = log_in(site, role)

@@ -62,6 +62,7 @@ def test_s10_login_is_no_superuser_and_reaches_no_files(folder: Path) -> None:
         server.stop()
 
 
+@pytest.mark.long
 def test_s10_a_cluster_whose_login_was_the_superuser_is_converted(folder: Path) -> None:
     server = EmbeddedServer(folder)
     try:

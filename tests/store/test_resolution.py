@@ -174,7 +174,7 @@ async def test_the_short_way_equals_the_long_one(work: Work) -> None:
     ]
     await rule_settings.replace_rules(work, rules)
     order = await new_order(work)
-    for seed in range(2000 if LONG else 40):
+    for seed in range(2000 if LONG else 15):
         with clock.simulated(datetime(2026, 11, 21, tzinfo=UTC)):
             await compare(work, order, Random(seed))
 

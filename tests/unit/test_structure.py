@@ -48,6 +48,7 @@ def defined_names(tree: ast.Module) -> list[str]:
     return names
 
 
+@cache
 def words_of(name: str) -> set[str]:
     """`is_known` -> {is, known}; `NotFound` -> {not, found}, which HTTP says."""
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)}
