@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batching import Batches, record, upsert
+from batching import Batches, as_json, record, upsert
 from calling import NOBODY, Api, made
 from sites import Site, run_site
 from streams import Page
@@ -32,6 +32,8 @@ ORDER = {
     "orderedAt": "2026-11-20T10:00:00Z",
     "currencyCode": "EUR",
     "price": 10,
+    "channel": "WEB",
+    "pointOfSale": "default",
 }
 
 
@@ -143,9 +145,22 @@ def files(api: Api, batches: Batches, note: dict[str, Any]) -> None:
     assert suggestion.columns == {"Loyalty tier": ["loyaltyTier"]}
     assert batches.apply(upsert("b@example.com", loyaltyTier="bronze")) == []
     assert batches.guest("b@example.com")["loyaltyTier"] == "bronze"
-    value = {**json.loads(order), "channel": "WEB", "pointOfSale": "default"}
-    log = batches.apply(record("order", "upsert", value))
-    assert log == [], log
+    value = json.loads(order)
+    more = {**value, "notes": [*value["notes"], {"text": "Rang twice"}, {"author": "Ann"}]}
+    assert batches.apply(record("order", "upsert", more))[0]["errors"] == [
+        "notes[2].text: may not be null."
+    ]
+    more["notes"].pop()
+    content = as_json(value) + b"\n" + as_json(more) + b"\n"
+    for is_dry_run in (True, False):
+        body = {"entity": "orders", "compressed": False, "dryRun": is_dry_run}
+        upload = made(api.post("/innkeeper/v1/imports", json=body))
+        assert batches.upload(upload["location"]["href"], content).status_code == 200
+        batches.work_at_once()
+        outcomes = made(api.get(upload["href"]))["outcomes"]
+        assert outcomes == {"unchanged": 1, "updated": 1}, (is_dry_run, outcomes)
+    listed = made(api.get(f"/v2.1/orders/{value['ref']}/notes?expand=true"))
+    assert [each["text"] for each in listed["items"]] == [TEXT, "Rang twice"]
 
 
 def notes(api: Api, order: dict[str, Any]) -> dict[str, Any]:
@@ -213,10 +228,10 @@ def erasure(api: Api, guest: dict[str, Any], note: dict[str, Any]) -> None:
     """Subject access shows both; an erasure deletes it and counts it in the receipt."""
     subject = made(api.get(f"/innkeeper/v1/privacy/subjects/{guest['ref']}"))
     assert subject["held"]["guests"][0]["body"]["loyaltyTier"] == "Gold Star"
-    (held,) = subject["held"]["orderNotes"]
+    held, _ = subject["held"]["orderNotes"]
     assert held["body"] == {"text": TEXT, "author": "Ann"}
     receipt = made(api.post("/innkeeper/v1/privacy/erasures", json={"guestRef": guest["ref"]}))
-    assert receipt["removed"]["orderNotes"] == 1
+    assert receipt["removed"]["orderNotes"] == 2
     assert api.get(note["href"]).status_code == 404
 
 

@@ -3,11 +3,12 @@
 `wire` parses lines into these types, and `actions` apply them (batch-api.md 5 to 9).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from innkeeper.errors import Problem
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import EXTENSION_NAMES, MAX_EXTENSIONS, MAX_PAIRS
 
 GuestMode = Literal["upsert", "merge", "create"]
@@ -117,6 +118,8 @@ class OrderWrite:
     group: ExtensionRecord | None = None
     is_row: bool = False
     """Whether it is one row of a table, whose other rows may hold more lines of the order."""
+    children: Mapping[type[Resource], list[Record]] = field(default_factory=dict)
+    """Children that need nothing but their declaration, by kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from innkeeper.actions.bulk.guest_batch import RecordSource
 from innkeeper.actions.bulk.outcomes import Outcomes
 from innkeeper.errors import Conflict, OperatorError
 from innkeeper.resources.base import Record
+from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.rules.audited import IMPORT
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.versions import Expected, expect
@@ -156,13 +157,22 @@ async def dry_run(
     A record sees the changes of earlier records, in temporary tables of this connection.
     """
     source = RecordSource("dry run", uuid4(), dry_run=True)
-    await work.run("dry_run.drop_tables")
+    await _drop_tables(work)
     await work.run("dry_run.create_tables")
+    for child in PLAIN_CHILDREN:
+        await work.run(f"{child.table}.create_for_dry_run")
     try:
         async for chunk in chunks:
             await engine.apply(work, chunk.items, source, record_progress)
     finally:
-        await work.run("dry_run.drop_tables")
+        await _drop_tables(work)
+
+
+async def _drop_tables(work: Work) -> None:
+    """Drop the tables of a dry run, if there are any."""
+    await work.run("dry_run.drop_tables")
+    for child in PLAIN_CHILDREN:
+        await work.run(f"{child.table}.drop_for_dry_run")
 
 
 async def dry_run_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]]) -> None:

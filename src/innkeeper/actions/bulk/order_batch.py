@@ -1,17 +1,20 @@
 """Match and write the orders of one chunk: read together, changed one by one, written together."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.actions.records.orders import COLUMNS
 from innkeeper.refs import new_ref
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, Resource
+from innkeeper.resources.orders import PLAIN_CHILDREN
 from innkeeper.resources.values import instant
 from innkeeper.rules.batch import ExtensionRecord, ItemRecord
 from innkeeper.rules.identity_keys import in_order, lock_of, reference_key
@@ -20,6 +23,7 @@ from innkeeper.rules.orders import one_order
 from innkeeper.store.work import Json, Row
 
 Body = dict[str, Any]
+_encode: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 _PEOPLE: Final = {"contacts": "order_contacts.table", "consumers": "order_consumers.table"}
 
 
@@ -56,6 +60,9 @@ class OrderState:
     items: list[OrderPart] = field(default_factory=list)
     contacts: list[OrderPart] = field(default_factory=list)
     consumers: list[OrderPart] = field(default_factory=list)
+    children: Counter[tuple[str, bytes]] = field(default_factory=Counter)
+    """(table, body as JSON) of children that need nothing but their declaration -> number."""
+    new_children: list[tuple[str, Body]] = field(default_factory=list)
 
 
 class OrderBatch:
@@ -80,6 +87,8 @@ class OrderBatch:
         find = ("order_writes.find", {"keys": keys})
         if self._guest_batch.dry_run:
             people = await self._guest_batch.work.all("dry_run.copy_orders", keys=keys)
+            for child in PLAIN_CHILDREN:
+                await self._guest_batch.work.run(f"{child.table}.copy_for_dry_run", keys=keys)
             await self._guest_batch.copy_guests(row["guest_ref"] for row in people)
             (rows,) = await self._work.in_turn(find)
         else:
@@ -172,6 +181,21 @@ class OrderBatch:
         self._extensions[where] = group.pairs
         return True
 
+    def put_children(
+        self, order: OrderState, children: Mapping[type[Resource], Sequence[Record]]
+    ) -> bool:
+        """Add the children that an order does not have with the same fields; return whether any."""
+        before = len(order.new_children)
+        for kind, bodies in children.items():
+            each = Counter[tuple[str, bytes]]()
+            for body in bodies:
+                key = (kind.table, _encode(body))
+                each[key] += 1
+                if each[key] > order.children[key]:
+                    order.children[key] += 1
+                    order.new_children.append((kind.table, body))
+        return len(order.new_children) > before
+
     async def flush(self) -> None:
         """Write all orders and parts. The guests of contacts and consumers must be stored."""
         states = [state for several in self._orders.values() for state in several]
@@ -186,6 +210,8 @@ class OrderBatch:
             await self._copy(name, rows)
             changed = [part for *_, part in parts if part.changed and not part.is_new]
             await self._rewrite(name, changed)
+        for child in PLAIN_CHILDREN:
+            await self._insert_children(child.table, states)
         consumers = [part for one in states for part in one.consumers if part.is_new]
         uses = [(c.ref, item, at) for c in consumers for at, item in enumerate(c.uses, 1)]
         await self._copy("uses", uses)
@@ -213,8 +239,25 @@ class OrderBatch:
             parts = {"table": [table]}
             for row in await self._work.all("order_writes.people", parts=parts, orders=refs):
                 getattr(states[row["order_ref"]], name).append(_person(row))
+        for child in PLAIN_CHILDREN:
+            for row in await self._work.all(f"{child.table}.of_many", parents=refs):
+                states[row["order_ref"]].children[child.table, _encode(row["body"])] += 1
         for row in await self._work.all("order_writes.extensions", orders=refs):
             self._stored_extensions[row["order_ref"], row["name"], row["key"]] = row["pairs"]
+
+    async def _insert_children(self, table: str, states: Sequence[OrderState]) -> None:
+        """Insert the new children of a table."""
+        new = [
+            (one.ref, body) for one in states for name, body in one.new_children if name == table
+        ]
+        if new:
+            await self._work.run(
+                f"{table}.insert_many",
+                refs=[new_ref() for _ in new],
+                parents=[ref for ref, _ in new],
+                bodies=[Json(body) for _, body in new],
+                now=self._guest_batch.now,
+            )
 
     async def _copy(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Insert new rows by the query `order_writes.copy_{name}`."""

@@ -128,6 +128,7 @@ async def _one(
     items, of_items = order_batch.put_items(order, operation.items, is_row=operation.is_row)
     changed |= of_items
     changed |= order_batch.put_extension(order, operation.group)
+    changed |= order_batch.put_children(order, operation.children)
     contact, *consumers = people
     own, is_new = await _contact(guest_batch, order, contact)
     changed |= is_new

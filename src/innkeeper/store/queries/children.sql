@@ -93,3 +93,23 @@ SELECT c.ref AS meta_ref, c.created_at AS meta_created_at, c.modified_at AS meta
     c.order_ref, {contact}, c.body
 FROM {ws}.orders AS o JOIN {table} AS c ON c.order_ref = o.ref
 WHERE o.ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'order')
+
+-- children.insert_many
+-- Create rows of several locked parents.
+INSERT INTO {table} (ref, {parent_ref}, body, created_at, modified_at)
+SELECT new.ref, new.parent, new.body, %(now)s, %(now)s
+FROM unnest(%(refs)s::uuid[], %(parents)s::uuid[], %(bodies)s::jsonb[]) AS new (ref, parent, body)
+
+-- children.create_for_dry_run
+-- Create the table of a dry run: empty and temporary.
+CREATE TEMPORARY TABLE {name} (LIKE {table} INCLUDING ALL)
+
+-- children.drop_for_dry_run
+-- Drop the table of a dry run.
+DROP TABLE IF EXISTS pg_temp.{name}
+
+-- children.copy_for_dry_run
+-- Copy the rows of orders with these referenceIds that the dry run does not have yet.
+INSERT INTO pg_temp.{name} SELECT c.* FROM {table} AS c JOIN pg_temp.orders AS o ON o.ref = c.order_ref
+WHERE o.reference_key = ANY (%(keys)s::uuid[])
+  AND NOT EXISTS (SELECT FROM pg_temp.{name} AS d WHERE d.ref = c.ref)

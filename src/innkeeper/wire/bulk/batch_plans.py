@@ -63,19 +63,17 @@ GUEST: Final = _plan(
 )
 OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
 """What an import of our own accepts: all that REST does, and so all that an export holds."""
-ORDER: Final = {
-    **_plan(
-        Order,
-        {
-            "status": OneOf(STATUSES),
-            "payment_type": OneOf(PAYMENTS),
-            "card_type": OneOf(CARDS),
-            "channel": OneOf(CHANNELS),
-        },
-    ),
-    # Exports have them, imports ignore them.
-    **{camel(part.plural): (part.plural, None, False) for part in PLAIN_CHILDREN},
-}
+ORDER: Final = _plan(
+    Order,
+    {
+        "status": OneOf(STATUSES),
+        "payment_type": OneOf(PAYMENTS),
+        "card_type": OneOf(CARDS),
+        "channel": OneOf(CHANNELS),
+    },
+)
+CHILDREN: Final = {camel(child.plural): (child, _plan(child, {})) for child in PLAIN_CHILDREN}
+"""Name on the wire -> (kind of child, plan), of those that need nothing but their declaration."""
 ITEM: Final = _plan(
     OrderItem,
     {

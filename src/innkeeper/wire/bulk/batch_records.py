@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from innkeeper.errors import Invalid, Problem, missing
-from innkeeper.resources.base import Changes, Record
+from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
 from innkeeper.resources.orders import EXTENSION_NAME
 from innkeeper.resources.values import ValueRefused, ref_in
@@ -23,6 +23,7 @@ from innkeeper.rules.batch import (
     RecordError,
 )
 from innkeeper.wire.bulk.batch_plans import (
+    CHILDREN,
     GUEST,
     ITEM,
     NEEDED,
@@ -34,6 +35,7 @@ from innkeeper.wire.bulk.batch_plans import (
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.decode import decode
+from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
@@ -145,7 +147,7 @@ def order(
     Files that are `imported` may lack the type of a card: shops do not export it.
     """
     problems: list[Problem] = []
-    nested = ("contact", "consumers", "orderItems", "extensions")
+    nested = ("contact", "consumers", "orderItems", "extensions", *CHILDREN)
     changes, rest = _members(ORDER, value, nested, problems)
     problems += [missing(name) for name in NEEDED[mode] if value.get(name) is None]
     needs_card = mode == "insert" and not imported and changes.get("payment_type") == "Card"
@@ -168,10 +170,18 @@ def order(
     groups = _groups(rest.get("extensions"), _ORDER_EXTENSION, problems)
     if len(groups) > 1:
         problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
+    children = {
+        child: [
+            _child(one, f"{name}[{index}]", child, plan, problems)
+            for index, one in enumerate(_listed(rest[name], name, problems))
+        ]
+        for name, (child, plan) in CHILDREN.items()
+        if name in rest
+    }
     if problems:
         raise rules.RecordRejected(rules.invalid_fields(problems))
     group = groups[0] if groups else None
-    return rules.OrderWrite(mode, changes, contact, consumers, items, group)
+    return rules.OrderWrite(mode, changes, contact, consumers, items, group, children=children)
 
 
 def any_order(value: dict[str, Any]) -> rules.OrderWrite:
@@ -196,6 +206,21 @@ def _item(value: Any, at: str, problems: list[Problem]) -> ItemRecord:
         item_problems.append(Problem("extensions", "a maximum of 1 data extension is allowed"))
     problems += _within(at, item_problems)
     return ItemRecord(_present(changes), groups[0] if groups else None)
+
+
+def _child(
+    value: Any, at: str, child: type[Resource], plan: Plan, problems: list[Problem]
+) -> Record:
+    """Return the fields of a child that needs nothing but its declaration; adds to `problems`."""
+    if not isinstance(value, dict):
+        problems.append(Problem(at, "must be an object"))
+        return {}
+    child_problems: list[Problem] = []
+    changes, _ = _members(plan, value, (), child_problems)
+    required = (camel(name) for name, field in child.fields.items() if field.required)
+    child_problems += [missing(name) for name in required if value.get(name) is None]
+    problems += _within(at, child_problems)
+    return _present(changes)
 
 
 def _person_record(
