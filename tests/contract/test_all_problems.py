@@ -11,7 +11,8 @@ from test_key_scopes import keyed
 from test_unknown_names import OWN, RULE, refused
 
 from innkeeper.resources.kinds import Kind, ObjectOf
-from innkeeper.resources.payloads import Described, MapOf, PayloadOf, members_of
+from innkeeper.resources.payload_kinds import Described, MapOf
+from innkeeper.resources.payloads import PayloadOf, members_of
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.registry import OURS
 
@@ -88,7 +89,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),
     "suppressIdentifiers": (
         {"reason": 1, "email": "x", "identifiers": [{}]},
-        ["reason", "email", "identifiers[0].provider"],
+        ["reason", "email", "identifiers[0].provider", "identifiers[0].id"],
     ),
     "releaseIdentifiers": ({"email": "x", "identifiers": 1}, ["email", "identifiers"]),
     "createKey": (

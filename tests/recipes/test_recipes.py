@@ -66,7 +66,7 @@ RECIPES = (
         _SEGMENTS,
         "from datetime import datetime",
         "from collections.abc import Iterator, Mapping\nfrom innkeeper.errors import Problem\n"
-        "from innkeeper.resources.payloads import Label",
+        "from innkeeper.resources.payload_kinds import Label",
     ),
     (
         _SEGMENTS,

@@ -10,16 +10,8 @@ import pytest
 
 from innkeeper.errors import Problem
 from innkeeper.resources.kinds import Text, Whole
-from innkeeper.resources.payloads import (
-    ABSENT,
-    MOST_PROBLEMS,
-    Absent,
-    Label,
-    Payload,
-    PayloadOf,
-    decode,
-    one_of,
-)
+from innkeeper.resources.payload_kinds import Label, one_of
+from innkeeper.resources.payloads import ABSENT, MOST_PROBLEMS, Absent, Payload, PayloadOf, decode
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.endpoint import EndpointRequest
 from innkeeper.wire.payloads import Href, Items, encode_value

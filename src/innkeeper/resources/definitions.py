@@ -9,14 +9,8 @@ from typing import Annotated, Any, Final
 
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC, MOST_COLUMNS
 from innkeeper.resources.kinds import ListOf, Pattern, Schema, Text
-from innkeeper.resources.payloads import (
-    Absent,
-    Described,
-    NotBlank,
-    Payload,
-    Url,
-    one_of,
-)
+from innkeeper.resources.payload_kinds import Described, NotBlank, Url, one_of
+from innkeeper.resources.payloads import Absent, Payload
 
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}

@@ -24,14 +24,15 @@ from innkeeper.resources.kinds import (
     Kind,
     ListOf,
     Number,
-    OneOf,
+    ObjectOf,
     Opaque,
     Schema,
     Text,
     Whole,
     or_null,
 )
-from innkeeper.resources.values import NOT_VALID, ValueRefused, ref_in
+from innkeeper.resources.payload_kinds import MapOf, Ref
+from innkeeper.resources.values import ValueRefused
 
 Absent = msgspec.UnsetType
 ABSENT: Final = msgspec.UNSET
@@ -53,91 +54,6 @@ class Payload(msgspec.Struct, rename="camel"):
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
         """Yield the problems of members together; `values` lacks members that were refused."""
         yield from ()
-
-
-@dataclass(frozen=True)
-class NotBlank(Text):
-    """Text with a character that is not a space."""
-
-    def read(self, value: Any) -> str:
-        text = super().read(value)
-        if not text.strip():
-            limits = f"size must be between 1 and {self.longest}"
-            raise ValueRefused(limits if self.longest else NOT_VALID)
-        return text
-
-    def schema(self) -> Schema:
-        most = {"maxLength": self.longest} if self.longest else {}
-        return {"type": "string", "minLength": 1, **most}
-
-
-@dataclass(frozen=True)
-class Label(NotBlank):
-    """Printable text that is not blank."""
-
-    def read(self, value: Any) -> str:
-        text = super().read(value)
-        if not text.isprintable():
-            raise ValueRefused(NOT_VALID)
-        return text
-
-
-@dataclass(frozen=True)
-class Url(Text):
-    """A URL; whether it can be called is not checked."""
-
-    def schema(self) -> Schema:
-        return {"type": "string", "format": "uri"}
-
-
-@dataclass(frozen=True)
-class Ref(Kind):
-    """A reference: a UUID, in whatever case."""
-
-    def read(self, value: Any) -> UUID:
-        ref = ref_in(value) if isinstance(value, str) else None
-        if ref is None:
-            raise ValueRefused(NOT_VALID)
-        return ref
-
-    def schema(self) -> Schema:
-        return {"type": "string", "format": "uuid"}
-
-
-@dataclass(frozen=True)
-class MapOf(Kind):
-    """An object with members of any name, which have one kind."""
-
-    element: Kind
-
-    def read(self, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise ValueRefused("must be an object")
-        read = {}
-        for name, member in value.items():
-            try:
-                read[name] = self.element.read(member)
-            except ValueRefused as refused:
-                raise ValueRefused(refused.reason, f".{name[:100]}{refused.at}") from None
-        return read
-
-    def schema(self) -> Schema:
-        return {"type": "object", "additionalProperties": self.element.schema() or True}
-
-
-@dataclass(frozen=True, eq=False)
-class Described(Kind):
-    """Any JSON that another part of the program reads, with a schema of its own."""
-
-    described: Schema
-
-    def read(self, value: Any) -> Any:
-        if self.described.get("type") == "object" and not isinstance(value, dict):
-            raise ValueRefused("must be an object")
-        return value
-
-    def schema(self) -> Schema:
-        return self.described
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +99,6 @@ def _title_of(payload: type[Payload]) -> Schema:
         return {"title": own.schema_name}
     is_inline = own.__name__.startswith("_") or own is not payload
     return {} if is_inline else {"title": own.__name__}
-
-
-def one_of(*words: str, any_case: bool = False) -> OneOf:
-    """Return the kind of one of a few words, which its problem lists."""
-    return OneOf(words, any_case, reason=f"value must be one of {','.join(words)}")
 
 
 @dataclass(frozen=True)
@@ -293,12 +204,28 @@ def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
         return _REFUSED
     if isinstance(kind, ListOf) and _fits(kind, value):
         return _read_list(kind, value, at, problems)
+    if isinstance(kind, ObjectOf) and isinstance(value, dict):
+        before = len(problems)
+        _check_object(kind, value, at, problems)
+        if len(problems) > before:
+            return _REFUSED
     try:
         return kind.read(value)
     except ValueRefused as refused:
         is_missing = refused.reason.endswith(".")
         problems.append(Problem(at + refused.at, refused.reason, missing=is_missing))
         return _REFUSED
+
+
+def _check_object(
+    kind: ObjectOf, value: Mapping[str, Any], at: str, problems: list[Problem]
+) -> None:
+    """Add every problem in the members of an object to `problems`."""
+    for name, member in kind.members.items():
+        if value.get(name) is not None:
+            _read(member, value[name], f"{at}.{name}", problems)
+        elif name in kind.required:
+            problems.append(missing(f"{at}.{name}"))
 
 
 def _fits(kind: ListOf, value: Any) -> bool:

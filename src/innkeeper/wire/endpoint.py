@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 from innkeeper.errors import Problem, Unknown
 from innkeeper.resources.kinds import Kind, Schema
+from innkeeper.resources.payload_kinds import Described
 from innkeeper.resources.payloads import (
-    Described,
     Member,
     Payload,
     PayloadOf,

@@ -13,15 +13,13 @@ from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Text, Whole
+from innkeeper.resources.payload_kinds import Described, MapOf, Url
 from innkeeper.resources.payloads import (
     ABSENT,
     MOST_PROBLEMS,
     Absent,
-    Described,
-    MapOf,
     Payload,
     PayloadOf,
-    Url,
     decode,
     members_of,
 )

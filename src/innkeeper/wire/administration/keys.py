@@ -8,7 +8,8 @@ from innkeeper.actions.admin import keys
 from innkeeper.errors import Conflict, Problem, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import ListOf, Text
-from innkeeper.resources.payloads import Absent, Payload, SchemaPart, one_of
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import Absent, Payload, SchemaPart
 from innkeeper.rules.scopes import DEFAULT_SCOPES, Scope, in_order
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest

@@ -17,7 +17,8 @@ from innkeeper.resources.definitions import (
     ExportDestination,
 )
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC
-from innkeeper.resources.payloads import ABSENT, Absent, Payload, one_of
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.resources.values import ref_in
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work

@@ -10,7 +10,8 @@ import msgspec
 from innkeeper.actions.audiences import reports
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import ListOf
-from innkeeper.resources.payloads import Absent, Described, MapOf, Payload, SchemaPart, one_of
+from innkeeper.resources.payload_kinds import Described, MapOf, one_of
+from innkeeper.resources.payloads import Absent, Payload, SchemaPart
 from innkeeper.resources.segments import snake
 from innkeeper.rules.masking import masked_row
 from innkeeper.rules.spreadsheets import guarded

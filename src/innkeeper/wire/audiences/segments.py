@@ -13,7 +13,8 @@ from innkeeper.resources.definitions import (
     ChangeSegmentRequest,
     CreateSegmentRequest,
 )
-from innkeeper.resources.payloads import Absent, Described, Payload, one_of
+from innkeeper.resources.payload_kinds import Described, one_of
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.resources.values import ref_in
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict

@@ -9,7 +9,8 @@ from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import TRAIT
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.payloads import Absent, Described, MapOf, Payload
+from innkeeper.resources.payload_kinds import Described, MapOf
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest

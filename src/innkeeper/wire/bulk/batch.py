@@ -12,7 +12,8 @@ from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Pattern, Schema, Whole
-from innkeeper.resources.payloads import Absent, Payload, one_of
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.resources.values import NOT_VALID, instant, ref_in
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest

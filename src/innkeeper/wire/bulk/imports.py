@@ -10,7 +10,8 @@ from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
-from innkeeper.resources.payloads import ABSENT, Absent, Described, Payload, one_of
+from innkeeper.resources.payload_kinds import Described, one_of
+from innkeeper.resources.payloads import ABSENT, Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import (

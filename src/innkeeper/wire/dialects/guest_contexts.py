@@ -11,7 +11,8 @@ from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.kinds import Schema
 from innkeeper.resources.orders import OrderItem
-from innkeeper.resources.payloads import Absent, Described, Payload
+from innkeeper.resources.payload_kinds import Described
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.resources.values import PRIMITIVE_SCHEMA, iso, ref_in
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work

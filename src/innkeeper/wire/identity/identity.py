@@ -13,7 +13,8 @@ from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.kinds import COUNTRY, Count, ListOf, Text
-from innkeeper.resources.payloads import ABSENT, Absent, Label, NotBlank, Payload, one_of, present
+from innkeeper.resources.payload_kinds import Label, NotBlank, one_of
+from innkeeper.resources.payloads import ABSENT, Absent, Payload, present
 from innkeeper.rules import placeholders
 from innkeeper.rules.identity_rules import FIELDS, Condition, IdentityRule, IdentityRules
 from innkeeper.rules.scopes import CHANGE_RULES, READ_PERSONAL, Scope

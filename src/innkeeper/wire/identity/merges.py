@@ -10,7 +10,8 @@ from innkeeper.actions.identity import merges
 from innkeeper.actions.paging import Page
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Schema
-from innkeeper.resources.payloads import Absent, Payload, Ref
+from innkeeper.resources.payload_kinds import Ref
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest

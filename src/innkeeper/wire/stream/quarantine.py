@@ -7,7 +7,8 @@ from uuid import UUID
 from innkeeper.actions.events import quarantine, replays
 from innkeeper.actions.events.quarantine import Selection
 from innkeeper.resources.base import Record
-from innkeeper.resources.payloads import Absent, Payload, one_of
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest

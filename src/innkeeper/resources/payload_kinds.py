@@ -1,0 +1,98 @@
+"""Kinds of values that only endpoints of our own have."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from innkeeper.resources.kinds import Kind, OneOf, Schema, Text
+from innkeeper.resources.values import NOT_VALID, ValueRefused, ref_in, storable
+
+
+@dataclass(frozen=True)
+class NotBlank(Text):
+    """Text with a character that is not a space."""
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        if not text.strip():
+            limits = f"size must be between 1 and {self.longest}"
+            raise ValueRefused(limits if self.longest else NOT_VALID)
+        return text
+
+    def schema(self) -> Schema:
+        most = {"maxLength": self.longest} if self.longest else {}
+        return {"type": "string", "minLength": 1, **most}
+
+
+@dataclass(frozen=True)
+class Label(NotBlank):
+    """Printable text that is not blank."""
+
+    def read(self, value: Any) -> str:
+        text = super().read(value)
+        if not text.isprintable():
+            raise ValueRefused(NOT_VALID)
+        return text
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """A URL; whether it can be called is not checked."""
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uri"}
+
+
+@dataclass(frozen=True)
+class Ref(Kind):
+    """A reference: a UUID, in whatever case."""
+
+    def read(self, value: Any) -> UUID:
+        ref = ref_in(value) if isinstance(value, str) else None
+        if ref is None:
+            raise ValueRefused(NOT_VALID)
+        return ref
+
+    def schema(self) -> Schema:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True)
+class MapOf(Kind):
+    """An object with members of any name, which have one kind."""
+
+    element: Kind
+
+    def read(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueRefused("must be an object")
+        read = {}
+        for name, member in value.items():
+            try:
+                read[storable(name)] = self.element.read(member)
+            except ValueRefused as refused:
+                raise ValueRefused(refused.reason, f".{name[:100]}{refused.at}") from None
+        return read
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": self.element.schema() or True}
+
+
+@dataclass(frozen=True, eq=False)
+class Described(Kind):
+    """Any JSON that another part of the program reads, with a schema of its own."""
+
+    described: Schema
+
+    def read(self, value: Any) -> Any:
+        if self.described.get("type") == "object" and not isinstance(value, dict):
+            raise ValueRefused("must be an object")
+        return value
+
+    def schema(self) -> Schema:
+        return self.described
+
+
+def one_of(*words: str, any_case: bool = False) -> OneOf:
+    """Return the kind of one of a few words, which its problem lists."""
+    return OneOf(words, any_case, reason=f"value must be one of {','.join(words)}")
