@@ -295,8 +295,10 @@ def test_an_unknown_compatibility_is_described_as_open(anonymous: Api) -> None:
 
 
 def test_the_reference_works_offline(anonymous: Api) -> None:
-    """Nothing is fetched from elsewhere."""
+    """It shows declared members of requests and responses. Nothing is fetched from elsewhere."""
     page = anonymous.get("/docs")
+    assert "array of IdentityRuleRequest" in page.text
+    assert "Shown once, when a webhook is set." in page.text
     assert page.headers["content-type"].startswith("text/html")
     assert "/v2.1/guests/{guestRef}/extensions" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]

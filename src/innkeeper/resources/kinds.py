@@ -31,6 +31,8 @@ def or_null(schema: Schema) -> Schema:
     """Return the schema of a member that may also be null, which clears it."""
     if "enum" in schema:
         return {**schema, "type": ["string", "null"], "enum": [*schema["enum"], None]}
+    if schema.keys() == {"anyOf"}:
+        return {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     # Not a list of types: with a format or a pattern, code generators would then accept "" too.
     return {"anyOf": [schema, {"type": "null"}]} if schema else schema
 

@@ -64,17 +64,9 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
         )
         parts.append(f"<h3>Parameters</h3><table>{rows}</table>")
     if "requestBody" in operation:
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        body = schema
-        if "$ref" in schema:
-            body = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-        required = body.get("required", ())
-        rows = "".join(
-            _row(name, member, member.get("description", ""), name in required)
-            for name, member in body.get("properties", {}).items()
-        )
-        description = f"<p>{escape(body['description'])}</p>" if "description" in body else ""
-        parts.append(f"<h3>Body</h3>{description}<table>{rows}</table>")
+        parts.append(_members(document, "Body", operation["requestBody"]))
+    good = operation["responses"][min(operation["responses"])]
+    parts.append(_members(document, "Members of the answer", good))
     rows = "".join(
         f"<tr><th>{status}</th><td>{escape(_meaning(document, answer))}</td></tr>"
         for status, answer in operation["responses"].items()
@@ -83,14 +75,38 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> s
     return "".join(parts)
 
 
+def _members(document: Schema, heading: str, message: Schema) -> str:
+    """A table of the members of a request's or a response's JSON, or of each of its elements."""
+    schema = message.get("content", {}).get("application/json", {}).get("schema", {})
+    schema = _resolved(document, schema)
+    if schema.get("type") == "array":
+        schema, heading = _resolved(document, schema["items"]), f"{heading}, each of an array"
+    required = schema.get("required", ())
+    rows = "".join(
+        _row(name, member, member.get("description", ""), name in required)
+        for name, member in schema.get("properties", {}).items()
+    )
+    description = f"<p>{escape(schema['description'])}</p>" if "description" in schema else ""
+    return f"<h3>{heading}</h3>{description}<table>{rows}</table>" if rows else description
+
+
+def _resolved(document: Schema, schema: Schema) -> Schema:
+    """What a reference in the document refers to."""
+    if "$ref" not in schema:
+        return schema
+    _, _, kind, name = schema["$ref"].split("/")
+    resolved: Schema = document["components"][kind][name]
+    return resolved
+
+
 def _meaning(document: Schema, response: Schema) -> str:
-    if "$ref" in response:
-        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    return str(response["description"])
+    return str(_resolved(document, response)["description"])
 
 
 def _row(name: str, schema: Schema, text: str, required: bool) -> str:
     must = ' <span class="must">required</span>' if required else ""
+    if schema.get("default", "") != "":
+        text = f"{text} By default {schema['default']}.".strip()
     return (
         f"<tr><th><code>{escape(name)}</code>{must}</th>"
         f"<td>{escape(_type(schema))}</td><td>{escape(text)}</td></tr>"
@@ -99,6 +115,10 @@ def _row(name: str, schema: Schema, text: str, required: bool) -> str:
 
 def _type(schema: Schema) -> str:
     schema = schema.get("anyOf", [schema])[0]
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "items" in schema:
+        return f"array of {_type(schema['items'])}"
     kind = schema.get("type", "any")
     words = kind if isinstance(kind, str) else " or ".join(word for word in kind if word != "null")
     if "format" in schema:
