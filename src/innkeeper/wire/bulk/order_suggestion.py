@@ -10,6 +10,8 @@ from innkeeper.wire.bulk.targets import is_of_item
 
 CONSTANTS: Final = {"pointOfSale": "default", "channel": "OTHER"}
 """What orders must have and few lists of orders say."""
+NAMELESS: Final = "unnamed"
+"""Name of an item that a file has a price of, and neither name nor number."""
 _LINE_CONSTANTS: Final = {"status": "PURCHASED", "paymentType": "Other"}
 _ITEM_CONSTANTS: Final = {"orderItems.type": "PRODUCT"}
 _NEVER_VARY: Final = ("contact.", "customerNumber", "referenceId", "orderedAt")
@@ -154,10 +156,15 @@ def _complete_items(suggestion: Suggestion, table: Table) -> None:
         suggestion.column_of("orderItems.name"),
         suggestion.column_of("orderItems.productId"),
     )
+    if name is not None and suggestion.column_of("orderItems.description") is None:
+        suggestion.columns[name].append("orderItems.description")
     for target, column in (
         ("orderItems.name", product),
         ("orderItems.productId", name),
-        ("orderItems.description", name or product),
+        ("orderItems.description", product),
     ):
         if column is not None and suggestion.column_of(target) != column:
             suggestion.fallbacks.setdefault(target, column)
+    if any(not (row.get(name or "") or row.get(product or "")) for row in table.rows):
+        for target in ("orderItems.name", "orderItems.productId", "orderItems.description"):
+            suggestion.constants.setdefault(target, NAMELESS)
