@@ -158,3 +158,53 @@ def test_modules_of_the_lake_import_without_circles() -> None:
         for name in lowest:
             del left[name]
     assert {name: sorted(others & left.keys()) for name, others in left.items()} == {}
+
+
+def modules_with(*texts: str) -> set[str]:
+    """The modules whose source contains one of some texts."""
+    return {
+        path
+        for path in trees()
+        if any(text in (ROOT / path).read_text(encoding="utf-8") for text in texts)
+    }
+
+
+def test_offset_and_limit_are_read_in_one_place() -> None:
+    """`wire/pagination.py` declares both; the others name them only."""
+    assert modules_with('"offset"') <= {
+        "actions/events/quarantine.py",
+        "wire/openapi.py",
+        "wire/pagination.py",
+        "wire/payloads.py",
+        "wire/schemas.py",
+        "wire/unknown.py",
+    }
+
+
+def test_configuration_is_cached_in_one_place() -> None:
+    """The other caches of a process hold data of people, figures, and keys of a file."""
+    caching = {
+        path
+        for path, tree in trees().items()
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and re.search(r"\b_?cached?\b", ast.unparse(node).partition("=")[0].partition(":")[0])
+    }
+    assert caching <= {
+        "actions/console/figures.py",
+        "actions/events/browsers.py",
+        "actions/events/event_attributes.py",
+        "store/encryption.py",
+    }
+
+
+def test_files_elsewhere_are_reached_in_one_place() -> None:
+    assert modules_with("import fsspec") == {"store/files.py"}
+
+
+def test_requests_are_counted_and_logged_by_the_two_shells() -> None:
+    assert modules_with("record_request(", "log_request(") == {
+        "web/observability.py",
+        "web/page_shell.py",
+        "web/request_shell.py",
+    }
