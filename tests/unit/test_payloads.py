@@ -15,6 +15,7 @@ from innkeeper.resources.payloads import ABSENT, MOST_PROBLEMS, Absent, Payload,
 from innkeeper.rules.scopes import EVERY_SCOPE
 from innkeeper.wire.endpoint import EndpointRequest
 from innkeeper.wire.payloads import Href, Items, encode_value
+from innkeeper.wire.registry import DIALECTS
 
 REF = "0e9c1a4e-6a5e-4f0e-9a36-3f6c1d2b7a11"
 
@@ -126,3 +127,14 @@ def test_only_declared_members_of_a_record_are_encoded() -> None:
 def test_a_record_without_a_required_member_is_an_error() -> None:
     with pytest.raises(LookupError, match="_Receipt has no number"):
         encode_value(PayloadOf(_Receipt), {"href": "x"}, request())
+
+
+def test_endpoints_are_declared_by_payloads() -> None:
+    """Only a context of views, and responses without content, have a schema beside the payloads."""
+    endpoints = [each for dialect in DIALECTS for each in dialect.endpoints]
+    assert len(endpoints) > 80
+    assert [each.name for each in endpoints if each.response_schema is not None] == [
+        "fetchGuestContext",
+        "deleteEveryV2GuestExtension",
+        "deleteEveryV2OrderExtension",
+    ]
