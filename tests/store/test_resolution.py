@@ -264,6 +264,37 @@ class Counted:
         vars(work.connection).pop("reused_cursor", None)
 
 
+async def test_people_on_orders_take_one_statement_in_the_frequent_cases(work: Work) -> None:
+    """A new person, and a known one without new data; see `attach_person` in identity.sql."""
+    order = await new_order(work)
+    await CONTACTS.create(
+        work, {**ANN, "identifiers": [{"provider": "email", "id": "b@x"}]}, order=order
+    )
+    counted = Counted(work)
+
+    async def statements(people: Any, person: dict[str, Any]) -> int:
+        before = counted.statements
+        await people.create(work, person, order=order)
+        return counted.statements - before
+
+    assert await statements(CONTACTS, ANN) == 1
+    assert await statements(CONTACTS, ANN) == 1
+    assert await statements(CONSUMERS, ANN) == 1
+    # With new data, after the first: BEGIN, look up, lock, write, reason, contact, COMMIT.
+    assert await statements(CONTACTS, {**ANN, "city": "Cork"}) == 8
+    assert await statements(CONTACTS, {**ANN, "city": "Galway"}) == 1
+    browser = await visitor(work)
+    before = counted.statements
+    # BEGIN, look up, the current guest, lock and write, reason, COMMIT.
+    await identify(work, browser, {"provider": "email", "id": "c@x"})
+    assert counted.statements - before == 7
+    browser = await visitor(work)
+    before = counted.statements
+    # And four that merge the anonymous visitor, less the write of nothing new.
+    await identify(work, browser, {"provider": "email", "id": "c@x"})
+    assert counted.statements - before == 10
+
+
 async def test_undoing_a_merge_takes_as_many_statements_whatever_the_orders(work: Work) -> None:
     """How fast it is, is measured by bench/resolution.py."""
     counts = []

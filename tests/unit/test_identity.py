@@ -7,17 +7,15 @@ from uuid import UUID
 import pytest
 
 from innkeeper.rules import normalize
+from innkeeper.rules.attachment import contradicts, decide_companion, names_match
 from innkeeper.rules.identity import (
     NEVER_IDENTIFIES,
     TOO_MANY,
     Decision,
-    contradicts,
     evidence,
     evidence_without_rules,
-    names_match,
     resolve,
     resolve_without_rules,
-    same_person,
 )
 from innkeeper.rules.identity_rules import Condition, IdentityRule, IdentityRules, rule_keys
 from innkeeper.rules.placeholders import PLACEHOLDERS
@@ -295,12 +293,14 @@ def test_a_consumer_may_be_a_contact(consumer: dict[str, Any], expected: int | N
         {**JANE, "identifiers": ids(email="jane@x.com"), "guest_ref": UUID(int=1)},
         {"first_name": "Sam", "last_name": "Lee", "guest_ref": UUID(int=2)},
     ]
-    found = same_person(consumer, contacts, book(EMAIL), NOW).guest
+    found = decide_companion(consumer, contacts, book(EMAIL), NOW).guest
     assert found == (None if expected is None else UUID(int=expected))
 
 
 def test_without_rules_a_consumer_may_share_an_identifier() -> None:
     """identity.md 9, identity with zero rules."""
     contact = {**JANE, "identifiers": ids(crm="7"), "guest_ref": UUID(int=1)}
-    assert same_person({"identifiers": ids(crm="7")}, [contact], book(), NOW).guest == UUID(int=1)
-    assert same_person({"identifiers": ids(crm="8")}, [contact], book(), NOW).guest is None
+    assert decide_companion({"identifiers": ids(crm="7")}, [contact], book(), NOW).guest == UUID(
+        int=1
+    )
+    assert decide_companion({"identifiers": ids(crm="8")}, [contact], book(), NOW).guest is None

@@ -1,18 +1,19 @@
-"""Decide which guest a record belongs to: evidence → candidates → decision (identity.md 2, 3, 9).
+"""Find the guest that the evidence of a record leads to (identity.md 2, 3, 9).
 
 The fields of a person give `evidence` under the identity rules. The store looks up candidates by
-the keys of the evidence. `resolve` turns both into a decision, which the store applies. Without a
-clock or database, the same evidence and candidates always give the same decision.
+the keys of the evidence. `match` turns both into a decision, to which `attachment` adds what
+depends on the source of the record. Without a clock or database, the same evidence and candidates
+always give the same decision.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.base import Record
-from innkeeper.rules import normalize
+from innkeeper.resources.guests import VISITOR
 from innkeeper.rules.identity_keys import guest_keys, identifier_key, in_order
 from innkeeper.rules.identity_rules import (
     Condition,
@@ -62,13 +63,16 @@ class Decision:
     """The guest to attach a record to, or None to create one, with the reason.
 
     `rule` and `evidence` are stored with the record: the match by which the guest was found, or,
-    if a guest is created, the first rule that the record matches.
+    if a guest is created, the first rule that the record matches. `guest_type` is the type of a
+    guest to create; `customer` says whether a visitor who is attached becomes a customer.
     """
 
     guest: UUID | None
     rule: str | None = None
     evidence: list[Evidence1] = field(default_factory=list)
     blocked: list[BlockedEvidence] = field(default_factory=list)
+    guest_type: str = VISITOR
+    customer: bool = False
 
 
 def evidence_of(person: Record, book: IdentityRules, now: datetime) -> Evidence:
@@ -173,6 +177,17 @@ def creation_reason(person: Record, book: IdentityRules, now: datetime) -> Decis
     return Decision(None)
 
 
+def match(
+    evidence: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
+) -> Decision:
+    """Decide by the evidence alone, whether or not the workspace has identity rules."""
+    if not candidates:
+        return creation(evidence)
+    if book.rules:
+        return resolve(evidence, candidates, book, now)
+    return resolve_without_rules(evidence, candidates, now)
+
+
 def resolve(
     evidence: Evidence, candidates: Sequence[Record], book: IdentityRules, now: datetime
 ) -> Decision:
@@ -194,7 +209,7 @@ def resolve(
         for key in match.keys:
             indexed = by_key.get(key, [])
             sharing = [one for one in indexed if holds(one, match.rule, key, book.region, now)]
-            if len(sharing) > book.group_limit or len(indexed) >= book.candidates_max:
+            if book.is_too_many(len(sharing)) or len(indexed) >= book.candidates_max:
                 blocked.append(BlockedEvidence(match.rule.name, TOO_MANY, match.keys[key]))
                 continue
             owners += [(candidate, match.keys[key]) for candidate in sharing]
@@ -228,51 +243,6 @@ def holds(guest: Record, rule: IdentityRule, key: UUID, region: str | None, now:
     return any(own == key for own, _ in rule_keys(guest, rule, region, now))
 
 
-def contradicts(own: Iterable[RuleMatch], others: Iterable[RuleMatch]) -> bool:
-    """Whether the matches of a guest and of a record contradict: both match a rule, by different
-    keys."""
-    own_keys = {match.rule.name: match.keys.keys() for match in own}
-    return any(
-        match.rule.name in own_keys and not own_keys[match.rule.name] & match.keys.keys()
-        for match in others
-    )
-
-
-def names_match(person: Record, contacts: Iterable[Record], never: Collection[str]) -> UUID | None:
-    """Return the guest of the first contact with the same first and last name (ID-7), or None.
-
-    Names on the list `never` do not match.
-    """
-    own = _names(person)
-    if not all(own) or any(identifies_nobody(person[name], never) for name in _NAMES):
-        return None
-    for contact in contacts:
-        if contact.get("guest_ref") is not None and _names(contact) == own:
-            guest: UUID = contact["guest_ref"]
-            return guest
-    return None
-
-
-def same_person(
-    person: Record, contacts: Sequence[Record], book: IdentityRules, now: datetime
-) -> Decision:
-    """Decide for the guest of the contact who is the same person as a consumer (stream-api.md 4.2).
-
-    Both match a rule by the same key; or the consumer matches none, and has the names of a contact
-    that matches one.
-    """
-    own = evidence_of(person, book, now)
-    contact_keys = [(contact, {*evidence_of(contact, book, now).keys()}) for contact in contacts]
-    for contact, keys in contact_keys:
-        for match in own.rule_matches:
-            for key in keys & match.keys.keys():
-                return Decision(contact["guest_ref"], match.rule.name or None, match.keys[key])
-    if own.rule_matches:
-        return Decision(None)
-    contacts = [contact for contact, keys in contact_keys if keys]
-    return Decision(names_match(person, contacts, book.never))
-
-
 def _identifier_keys(record: Record, now: datetime) -> Iterator[tuple[UUID, str]]:
     for one in record.get("identifiers") or ():
         if one["id"] and is_valid(one, now):
@@ -281,13 +251,6 @@ def _identifier_keys(record: Record, now: datetime) -> Iterator[tuple[UUID, str]
 
 def _precedence(guest: Record) -> tuple[float, datetime, UUID]:
     return -guest["last_seen"].timestamp(), guest["created_at"], guest["ref"]
-
-
-_NAMES: Final = ("first_name", "last_name")
-
-
-def _names(record: Record) -> list[str]:
-    return [normalize.folded(record.get(name) or "") for name in _NAMES]
 
 
 def _part(**members: str) -> Evidence1:

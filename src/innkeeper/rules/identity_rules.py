@@ -79,6 +79,10 @@ class IdentityRules:
     region: str | None = None
     """Country of national phone numbers, for records without a country."""
 
+    def is_too_many(self, guests: int) -> bool:
+        """Whether a value that so many guests share identifies nobody."""
+        return guests > self.group_limit
+
     @property
     def candidates_max(self) -> int:
         """Most guests to look up by one key: twice as many as may share it, since a survivor is

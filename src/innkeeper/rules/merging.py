@@ -5,6 +5,7 @@ because the same request changes different guests differently (a contact fills o
 The ledger stores intents. Undoing a merge applies the remaining intents again.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -69,6 +70,26 @@ def joined(guest: Record, person: Record) -> Changes:
     fields = mirror_email({name: person[name] for name in Person.fields if person.get(name)})
     changes = {name: value for name, value in fields.items() if value and not guest.get(name)}
     return changes | _more_identifiers(guest, person)
+
+
+def unchanged_by_join(person: Record) -> str:
+    """Return an SQL/JSON path predicate on the body of a guest that `joined` would not change.
+
+    It is stricter than `joined`: each identifier must be stored exactly as it is, and each other
+    field must have a text. A body that does not satisfy it may be unchanged all the same.
+    """
+    fields = mirror_email({name: person[name] for name in Person.fields if person.get(name)})
+    predicates = [
+        f'exists($."{name}"[*] ? (@ != "" && @ != null))'
+        for name, value in fields.items()
+        if value and name != "identifiers"
+    ]
+    for one in person.get("identifiers") or ():
+        provider, value = (json.dumps(one[name], ensure_ascii=False) for name in ("provider", "id"))
+        predicates.append(
+            f"exists($.identifiers[*] ? (@.provider == {provider} && @.id == {value}))"
+        )
+    return " && ".join(predicates) or "true == true"
 
 
 def identified(guest: Record, person: Record) -> Changes:

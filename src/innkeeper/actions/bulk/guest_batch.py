@@ -1,7 +1,7 @@
 """Resolve and write the guests of one chunk of a batch or import.
 
 A chunk looks up its guests together, decides each record in file order, and writes all guests
-together. Each record is decided like a single one (`identity.resolve`): same locks on identity
+together. Each record is decided like a single one (`attachment.decide`): same locks on identity
 keys, same evidence, same rules. The chunk only saves round trips. A record sees the changes of
 earlier records, to stored guests and to guests that the chunk creates.
 """
@@ -20,6 +20,7 @@ from innkeeper.actions.records.extensions import extension_ref
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.values import instant
 from innkeeper.rules import identity
+from innkeeper.rules.attachment import GUEST_RECORD, Terms, decide
 from innkeeper.rules.batch import ExtensionRecord, check_groups
 from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.identity_keys import guest_keys, in_order, lock_of
@@ -176,19 +177,21 @@ class GuestBatch:
             for row in await self.tables.all("guest_writes.extensions", refs=list(missing)):
                 missing[row["guest_ref"]][row["name"], row["key"]] = row["pairs"]
 
-    def decide(self, evidence: Evidence) -> Decision:
-        """Decide which guest of the batch, stored or new, the evidence leads to."""
+    def decide(
+        self,
+        person: Record,
+        evidence: Evidence,
+        terms: Terms = GUEST_RECORD,
+        contacts: Iterable[Record] = (),
+    ) -> Decision:
+        """Decide which guest of the batch, stored or new, a person is (`attachment.decide`)."""
         keys = evidence.keys()
         candidates = [
             {**self._unmerged(self._guests[ref]), "key": key}
             for key in keys
             for ref in self._owners.get(key, ())
         ]
-        if not candidates:
-            return identity.creation(evidence)
-        if self.book.rules:
-            return identity.resolve(evidence, candidates, self.book, self.now)
-        return identity.resolve_without_rules(evidence, candidates, self.now)
+        return decide(person, evidence, candidates, terms, self.book, self.now, contacts)
 
     def state_of(self, ref: UUID) -> GuestState:
         """Return a guest of the batch; raises KeyError."""

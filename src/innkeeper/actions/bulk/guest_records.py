@@ -7,7 +7,7 @@ from innkeeper.actions.bulk.guest_batch import GuestBatch
 from innkeeper.actions.bulk.outcomes import Match, Outcomes
 from innkeeper.actions.privacy import block_list
 from innkeeper.resources.base import Changes
-from innkeeper.resources.guests import CUSTOMER, VISITOR
+from innkeeper.resources.guests import CUSTOMER
 from innkeeper.rules import batch as rules
 from innkeeper.rules.batch import (
     BatchRecord,
@@ -38,7 +38,7 @@ async def write(guest_batch: GuestBatch, outcomes: Outcomes, entries: Sequence[W
         elif position in blocked:
             outcomes.fail(record, rules.SUPPRESSED)
         else:
-            decision = guest_batch.decide(record_evidence)
+            decision = guest_batch.decide(operation.changes, record_evidence)
             outcome = await _one(guest_batch, operation, decision)
             if isinstance(outcome, RecordError):
                 outcomes.fail(record, outcome)
@@ -58,13 +58,12 @@ async def _one(
 
     A dry run returns `merged` for a record that updates a guest of an earlier record.
     """
-    # Without rules no guest becomes a customer: guests match by all their identifiers and stay
-    # visitors (identity.md 9).
-    kind = {"guest_type": CUSTOMER} if guest_batch.book.rules else {}
+    kind = {"guest_type": CUSTOMER} if decision.customer else {}
     changes: Changes = {**operation.changes, **kind}
     try:
         if decision.guest is None:
-            return _create(guest_batch, operation, {"guest_type": VISITOR, **changes}, decision)
+            created = {**changes, "guest_type": decision.guest_type}
+            return _create(guest_batch, operation, created, decision)
         if operation.mode == "create":
             return rules.EXISTS
         merges = guest_batch.dry_run and guest_batch.state_of(decision.guest).is_from_file

@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 from uuid import UUID
 
 from innkeeper.actions.bulk.guest_batch import GuestBatch, RecordSource
 from innkeeper.actions.bulk.guest_records import holder_of
 from innkeeper.actions.bulk.order_batch import OrderBatch, OrderPart, OrderState
 from innkeeper.actions.bulk.outcomes import Outcomes
-from innkeeper.actions.identity.resolve import SOURCES, Role
+from innkeeper.actions.identity.resolve import SOURCES, order_terms
 from innkeeper.actions.privacy import block_list
 from innkeeper.errors import Invalid
 from innkeeper.refs import new_ref
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.resources.guests import Person
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import batch as rules
-from innkeeper.rules import identity
+from innkeeper.rules.attachment import Role, has_names_only
 from innkeeper.rules.batch import BatchRecord, OrderWrite, PersonRecord, RecordError, RecordRejected
 from innkeeper.rules.guests import mirror_email
 from innkeeper.rules.identity import Evidence
@@ -26,7 +25,6 @@ from innkeeper.rules.merging import intent
 from innkeeper.rules.orders import check_identifiable
 
 Written = tuple[BatchRecord, OrderWrite]
-_NAMES: Final = frozenset({"first_name", "last_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,21 +190,15 @@ async def _attach(
 
     A consumer that meets no rule may be one of `contacts`, by name (batch-api.md 8).
     """
-    decision = guest_batch.decide(person.evidence)
-    by_rule = bool(person.evidence.rule_matches) and bool(guest_batch.book.rules)
-    is_customer = role == "contact" and guest_batch.work.settings.contact_is_customer
+    terms = order_terms(guest_batch.work, role, is_traveller=has_names_only(person.body))
+    named = [{**one.body, "guest_ref": one.guest} for one in contacts]
+    decision = guest_batch.decide(person.body, person.evidence, terms, named)
     guest = decision.guest
-    if guest is None and not (person.evidence.rule_matches or person.body.get("identifiers")):
-        named = [{**one.body, "guest_ref": one.guest} for one in contacts]
-        guest = identity.names_match(person.body, named, guest_batch.book.never)
-        if guest is not None:
-            await guest_batch.read_guests([guest])
     if guest is None:
-        kind = CUSTOMER if is_customer or by_rule else _kind(guest_batch, person, role)
-        guest = guest_batch.create({**person.record.changes, "guest_type": kind})
+        guest = guest_batch.create({**person.record.changes, "guest_type": decision.guest_type})
     else:
-        customer = is_customer or by_rule
-        change = intent("join", guest_batch.now, person=person.body, customer=customer)
+        await guest_batch.read_guests([guest])
+        change = intent("join", guest_batch.now, person=person.body, customer=decision.customer)
         await guest_batch.write(guest, change)
     if person.record.groups:
         holder = await holder_of(guest_batch, guest)
@@ -216,18 +208,11 @@ async def _attach(
     return guest
 
 
-def _kind(guest_batch: GuestBatch, person: Party, role: Role) -> str:
-    """Return the type of a new guest that meets no rule (batch-api.md 8, consumer rule)."""
-    names_only = set(person.body) <= _NAMES
-    travels = role == "consumer" and (names_only or guest_batch.work.settings.travel_tenant)
-    return TRAVELLER if travels else VISITOR
-
-
 async def _check_groups(guest_batch: GuestBatch, person: Party) -> None:
     """Raise `RecordRejected` if the guest cannot have a person's data extensions."""
     if not person.record.groups:
         return
-    guest = guest_batch.decide(person.evidence).guest
+    guest = guest_batch.decide(person.body, person.evidence).guest
     if guest is None:
         rules.check_groups({}, person.record.groups)
         return

@@ -28,7 +28,7 @@ async def delete_guests(
     await guest_batch.gather(evidence)
     chosen: list[tuple[BatchRecord, GuestDelete, UUID]] = []
     for (record, operation), one in zip(entries, evidence, strict=True):
-        guest = guest_batch.decide(one).guest if one.rule_matches else None
+        guest = guest_batch.decide({}, one).guest if one.rule_matches else None
         if not one.rule_matches:
             outcomes.fail(record, rules.TOO_LITTLE)
         elif guest is None:
@@ -85,8 +85,8 @@ async def _migrate(guest_batch: GuestBatch, operation: GuestMigration) -> str | 
     if not (source.rule_matches and target.rule_matches):
         return rules.NO_IDENTITY
     await guest_batch.gather([source, target])
-    into: Decision = guest_batch.decide(target)
-    guest = guest_batch.decide(source).guest
+    into: Decision = guest_batch.decide({}, target)
+    guest = guest_batch.decide({}, source).guest
     if guest is None or into.guest is None:
         return rules.NO_GUEST
     roots = [_root(guest_batch, guest), _root(guest_batch, into.guest)]

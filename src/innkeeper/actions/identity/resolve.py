@@ -6,28 +6,27 @@ contact that matches an identifier of an absorbed guest belongs to that guest. R
 order, session or event, and a record written after a merge stays with the identifier it came with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.identity import ledger, rulebook
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Person
+from innkeeper.resources.guests import Person
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
-from innkeeper.rules import identity
-from innkeeper.rules.guests import mirror_email
+from innkeeper.rules import attachment, identity
+from innkeeper.rules.attachment import Role, Terms
 from innkeeper.rules.identity import Decision, Evidence
 from innkeeper.rules.identity_keys import guest_keys, lock_of
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import Intent, intent, written
 from innkeeper.store.work import Json, Row, Work
 
-Role = Literal["contact", "consumer"]
 SOURCES: Final[dict[Role, str]] = {"contact": "order contact", "consumer": "order consumer"}
 
 
@@ -56,10 +55,9 @@ async def attach(
         row = await work.one("merges.guest", ref=named_guest)
         if row is None or row["survivor_ref"] is not None:
             raise Invalid(Problem("guest.href", NOT_VALID))
-        decision, guest = Decision(named_guest), named_guest
-        await _add_person(work, row, fields, _is_customer(work, role))
-        await record_join(work, guest, decision, source_params(work, SOURCES[role], order))
-        return guest
+        decision = attachment.decide_named(named_guest, order_terms(work, role))
+        await _join(work, row, fields, decision, source_params(work, SOURCES[role], order))
+        return named_guest
     return await _resolve(work, fields, role, order, order_contacts)
 
 
@@ -75,15 +73,15 @@ async def attach_event_consumer(
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
     source = source_params(work, SOURCES["consumer"], order)
-    companion = identity.same_person(fields, order_contacts, book, clock.now())
-    if companion.guest is not None:
-        await record_join(work, companion.guest, companion, source)
-        return companion.guest
+    decision = attachment.decide_companion(fields, order_contacts, book, clock.now())
+    if decision.guest is not None:
+        await record_join(work, decision.guest, decision, source)
+        return decision.guest
     anonymous = {
         name: value for name, value in fields.items() if name not in ("emails", "identifiers")
     }
-    traveller = ledger.new_guest({**anonymous, "guest_type": TRAVELLER})
-    while not await ledger.insert_guest(work, traveller, book, {**_reason(companion), **source}):
+    traveller = ledger.new_guest({**anonymous, "guest_type": decision.guest_type})
+    while not await ledger.insert_guest(work, traveller, book, {**_reason(decision), **source}):
         book = await rulebook.read(work)
     return traveller["ref"]  # type: ignore[no-any-return]
 
@@ -110,15 +108,13 @@ async def attach_directly(
     fields = {name: person[name] for name in Person.fields if person.get(name)}
     book = await rulebook.current(work)
     evidence = identity.evidence_of(fields, book, clock.now())
-    if evidence.blocked or (
-        role == "consumer" and not (evidence.rule_matches or fields.get("identifiers"))
-    ):
+    terms = order_terms(work, role)
+    if evidence.blocked or attachment.needs_contacts(fields, evidence, terms):
         return None
     rows = await work.all(
         "identity.attach_person",
         **_candidate_params(evidence, book),
-        **_creation_params(work, fields, role, evidence, book),
-        version=book.version,
+        **_direct_params(fields, evidence, terms, book),
         is_contact=role == "contact",
         person=ref,
         record=record,
@@ -133,36 +129,43 @@ async def attach_directly(
         return Attached(rows[0]["ref"])
     if rows[0]["version"] != book.version:
         return None
-    decision, candidates = _decide_among(evidence, rows, book)
-    row = next((row for row in candidates if row["ref"] == decision.guest), None)
-    joins_as_customer = _is_customer(work, role) or meets_rule(evidence, book)
-    if row is None or decision.blocked or _join_change(row, fields, joins_as_customer) is not None:
+    decision = attachment.decide(fields, evidence, candidates_of(rows), terms, book, clock.now())
+    row = next((row for row in rows if row["ref"] == decision.guest), None)
+    if decision.guest is None or row is None or decision.blocked:
+        return None
+    if _join_change(row, fields, decision.customer) is not None:
         return None
     source = {"source": SOURCES[role], "actor": work.actor}
     return Attached(row["ref"], {**_reason(decision), **source})
 
 
-def _creation_params(
-    work: Work, fields: Record, role: Role, evidence: Evidence, book: IdentityRules
-) -> dict[str, Any]:
-    """Return the parameters of `identity.attach_person` that let it write.
+def order_terms(work: Work, role: Role, *, is_traveller: bool = False) -> Terms:
+    """Return the terms of a person on an order by the workspace's settings."""
+    return attachment.order_terms(
+        role,
+        contact_is_customer=work.settings.contact_is_customer,
+        travel_tenant=work.settings.travel_tenant,
+        is_traveller=is_traveller,
+    )
 
-    They are the guest to create if no guest has a key, and the fields that a guest who has a key
-    must already hold to be joined.
-    """
-    by_rule = meets_rule(evidence, book)
-    created = ledger.new_guest({**fields, "guest_type": _new_guest_type(work, role, by_rule)})
-    reasons = identity.reasons(evidence) if by_rule else {}
+
+def _direct_params(
+    fields: Record, evidence: Evidence, terms: Terms, book: IdentityRules
+) -> dict[str, Any]:
+    """Return the decisions that `identity.attach_person` may apply, and the guest it may create."""
+    direct = attachment.direct_decisions(fields, evidence, terms, book)
+    created = ledger.new_guest({**fields, "guest_type": direct.created.guest_type})
     return {
-        "ordered_keys": list(reasons) or evidence.keys(),
+        "version": book.version,
+        "ordered_keys": direct.keys,
         "ref": created["ref"],
         "guest_type": created["guest_type"],
         "body": Json(ledger.body_members(created)),
         "guest_keys": guest_keys(created, book.keys(created)),
-        **_reason(identity.creation(evidence)),
-        "reasons": Json(list(reasons.values())),
-        "members": list(mirror_email(fields).keys() - {"identifiers"}),
-        "identifiers": Json(fields.get("identifiers", [])),
+        "creation": Json({"rule": direct.created.rule, "evidence": direct.created.evidence}),
+        "reasons": Json(direct.reasons),
+        "settled": direct.settled,
+        "settled_types": direct.settled_types,
     }
 
 
@@ -170,72 +173,41 @@ async def _resolve(
     work: Work, fields: Record, role: Role, order: UUID, order_contacts: Sequence[Record]
 ) -> UUID:
     """Run steps 2 to 6 of rest-v2.1.md section 8 with the rules in force; return the guest."""
-    source = source_params(work, SOURCES[role], order)
+    source, terms = source_params(work, SOURCES[role], order), order_terms(work, role)
     book = await rulebook.current(work)
     while True:
-        evidence, decision, candidates = await decide(work, fields, book)
-        if evidence is None:
+        evidence = identity.evidence_of(fields, book, clock.now())
+        rows = await find_candidates(work, evidence, book)
+        if rows is None:
             book = await rulebook.read(work)
             continue
-        by_rule = meets_rule(evidence, book)
-        row = next((row for row in candidates if row["ref"] == decision.guest), None)
-        joins_as_customer = _is_customer(work, role) or by_rule
-        if (
-            row is None
-            and role == "consumer"
-            and not (evidence.rule_matches or fields.get("identifiers"))
-        ):
-            namesake = identity.names_match(fields, order_contacts, book.never)
-            row = await work.one("merges.guest", ref=namesake) if namesake else None
-            joins_as_customer = False
+        decision = attachment.decide(
+            fields, evidence, candidates_of(rows), terms, book, clock.now(), order_contacts
+        )
+        row = next((row for row in rows if row["ref"] == decision.guest), None)
+        if decision.guest is not None and row is None:
+            row = await work.one("merges.guest", ref=decision.guest)
         if row is not None:
-            await _add_person(work, row, fields, joins_as_customer)
-            await record_join(work, row["ref"], decision, source)
+            await _join(work, row, fields, decision, source)
             return row["ref"]  # type: ignore[no-any-return]
-        created = ledger.new_guest({**fields, "guest_type": _new_guest_type(work, role, by_rule)})
+        created = ledger.new_guest({**fields, "guest_type": decision.guest_type})
         if await ledger.insert_guest(work, created, book, {**_reason(decision), **source}):
             await _record_blocked(work, created["ref"], decision, source)
             return created["ref"]  # type: ignore[no-any-return]
         book = await rulebook.read(work)
 
 
-def meets_rule(evidence: Evidence, book: IdentityRules) -> bool:
-    """Return whether an identity rule is met. Identifiers without rules do not count."""
-    return bool(evidence.rule_matches) and bool(book.rules)
+async def find_candidates(work: Work, evidence: Evidence, book: IdentityRules) -> list[Row] | None:
+    """Lock the keys of a record's evidence, and return the guests with one of them, by key.
 
-
-def _is_customer(work: Work, role: Role) -> bool:
-    """Return whether a person of this role is a customer by the workspace's settings."""
-    return role == "contact" and work.settings.contact_is_customer
-
-
-def _new_guest_type(work: Work, role: Role, by_rule: bool) -> str:
-    """Return the `guest_type` of a guest that a person on an order creates (step 5)."""
-    if _is_customer(work, role) or by_rule:
-        return CUSTOMER
-    return TRAVELLER if role == "consumer" and work.settings.travel_tenant else VISITOR
-
-
-def _reason(decision: Decision) -> dict[str, Any]:
-    """Return the reason of a decision as columns of `guest_joins`."""
-    return {"rule": decision.rule, "evidence": Json(decision.evidence)}
-
-
-async def decide(
-    work: Work, fields: Record, book: IdentityRules
-) -> tuple[Evidence | None, Decision, list[Row]]:
-    """Lock the keys of a record's evidence and decide which guest it belongs to.
-
-    Returns the evidence, the decision and the candidates. The evidence is None if `book` is out of
-    date; then nothing is decided.
+    None if `book` is out of date.
     """
-    evidence = identity.evidence_of(fields, book, clock.now())
     if not evidence.rule_matches:
-        return evidence, identity.creation(evidence), []
+        return []
     rows = await work.all("identity.candidates", **_candidate_params(evidence, book))
     if rows[0]["version"] != book.version:
-        return None, Decision(None), []
-    return evidence, *_decide_among(evidence, rows, book)
+        return None
+    return [row for row in rows if row["ref"] is not None]
 
 
 def _candidate_params(evidence: Evidence, book: IdentityRules) -> dict[str, Any]:
@@ -245,23 +217,27 @@ def _candidate_params(evidence: Evidence, book: IdentityRules) -> dict[str, Any]
     return {"locks": locks, "keys": keys, "most": book.candidates_max}
 
 
-def _decide_among(
-    evidence: Evidence, rows: list[Row], book: IdentityRules
-) -> tuple[Decision, list[Row]]:
-    """Decide among the rows of a lookup; return the decision and the rows that are guests."""
-    now = clock.now()
-    rows = [row for row in rows if row["ref"] is not None]
-    candidates = [{**ledger.unmerged_record(row), "key": row["key"]} for row in rows]
-    if book.rules:
-        return identity.resolve(evidence, candidates, book, now), rows
-    return identity.resolve_without_rules(evidence, candidates, now), rows
+def candidates_of(rows: Iterable[Row]) -> list[Record]:
+    """Return the rows of a lookup that are guests as candidates: without merges, each with its
+    key."""
+    return [
+        {**ledger.unmerged_record(row), "key": row["key"]} for row in rows if row["ref"] is not None
+    ]
 
 
-async def _add_person(work: Work, row: Row, fields: Record, customer: bool) -> None:
-    """Step 6: add the fields of an attached person to the guest and its survivors."""
-    change = _join_change(row, fields, customer)
+def _reason(decision: Decision) -> dict[str, Any]:
+    """Return the reason of a decision as columns of `guest_joins`."""
+    return {"rule": decision.rule, "evidence": Json(decision.evidence)}
+
+
+async def _join(
+    work: Work, row: Row, fields: Record, decision: Decision, source: dict[str, Any]
+) -> None:
+    """Add the fields of an attached person to the guest and its survivors; store why (step 6)."""
+    change = _join_change(row, fields, decision.customer)
     if change is not None:
         await ledger.write_group(work, row["ref"], change, root=row["survivor_ref"])
+    await record_join(work, row["ref"], decision, source)
 
 
 def _join_change(row: Row, fields: Record, customer: bool) -> Intent | None:

@@ -140,9 +140,9 @@ async def plan(work: Work, book: IdentityRules) -> Plan:
         )
     shared = await work.all("identity.shared_keys", most=book.group_limit)
     survivors = await _read_survivors(work, {owner for row in shared for owner in row["owners"]})
-    oversized = [row for row in shared if row["guests"] > book.group_limit]
+    oversized = [row for row in shared if book.is_too_many(row["guests"])]
     groups, too_large = _build_groups(
-        [row for row in shared if row["guests"] <= book.group_limit], survivors, book
+        [row for row in shared if not book.is_too_many(row["guests"])], survivors, book
     )
     return Plan(
         count, groups, [*[await _guarded_key(work, book, row) for row in oversized], *too_large]
@@ -179,7 +179,7 @@ def _build_groups(
         survivor, *others = (
             row["live"] for row in survivor_first(live_rows[member] for member in members)
         )
-        if size > book.group_limit:
+        if book.is_too_many(size):
             too_large.append(
                 GuardedGroup(TOO_LARGE, None, [survivor, *others][:PREVIEW_SIZE], size)
             )

@@ -1,18 +1,20 @@
 """Identify the visitor of a browser: the guest after an IDENTITY event (identity.md 3)."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.identity import ledger, merges, rulebook
-from innkeeper.actions.identity.resolve import decide, meets_rule, record_join, source_params
+from innkeeper.actions.identity.resolve import (
+    candidates_of,
+    find_candidates,
+    record_join,
+    source_params,
+)
 from innkeeper.errors import Unknown
 from innkeeper.resources.base import Record
-from innkeeper.resources.guests import CUSTOMER, VISITOR, Guest
-from innkeeper.rules import identity
-from innkeeper.rules.identity import Decision, Evidence, RuleMatch
-from innkeeper.rules.identity_rules import IdentityRules
+from innkeeper.resources.guests import Guest
+from innkeeper.rules import attachment, identity
 from innkeeper.rules.merging import COLUMNS, intent
 from innkeeper.store.work import Row, Work
 
@@ -44,51 +46,32 @@ async def identify(
     fields = _identity_fields(identifiers, person)
     book = await rulebook.current(work)
     while True:
-        evidence, decision, rows = await decide(work, fields, book)
+        evidence = identity.evidence_of(fields, book, clock.now())
+        rows = await find_candidates(work, evidence, book)
         current = await work.one("merges.guest", ref=guest)
         if current is None:
             raise Unknown(Guest.singular, guest)
-        if evidence is None:
+        if rows is None:
             book = await rulebook.read(work)
             continue
-        resolved = await _resolve_browser(
-            work, current, fields, evidence, decision, rows, book, source
+        decision, merges_current = attachment.decide_visitor(
+            ledger.unmerged_record(current), evidence, candidates_of(rows), book, clock.now()
         )
-        if resolved is None:
-            book = await rulebook.read(work)
-            continue
-        target, root = resolved
-        customer = meets_rule(evidence, book)
-        change = intent("identify", clock.now(), person=fields, customer=customer)
-        await ledger.write_group(work, target, change, root=root)
+        row = next((row for row in [current, *rows] if row["ref"] == decision.guest), None)
+        if row is None:
+            created = ledger.new_guest({**fields, "guest_type": decision.guest_type})
+            if not await ledger.insert_guest(work, created, book):
+                book = await rulebook.read(work)
+                continue
+            row = {"ref": created["ref"], "survivor_ref": None}
+        target: UUID = row["ref"]
+        if merges_current:
+            why: Row = {"rule": decision.rule, "evidence": decision.evidence}
+            await merges.absorb(work, target, guest, source=source, **why)
+        change = intent("identify", clock.now(), person=fields, customer=decision.customer)
+        await ledger.write_group(work, target, change, root=row["survivor_ref"])
         await record_join(work, target, decision, source_params(work, source, source_ref))
         return target
-
-
-async def _resolve_browser(
-    work: Work,
-    current: Row,
-    fields: Record,
-    evidence: Evidence,
-    decision: Decision,
-    rows: list[Row],
-    book: IdentityRules,
-    source: str,
-) -> tuple[UUID, UUID | None] | None:
-    """Return the guest to point a browser of `current` to, and its survivor if it is absorbed.
-
-    Merges or creates a guest where `identify` says so. Returns None if `book` is out of date.
-    """
-    if decision.guest is not None and decision.guest != current["ref"]:
-        await _absorb_visitor(work, current, decision, book, source)
-        owner = next(row for row in rows if row["ref"] == decision.guest)
-        return owner["ref"], owner["survivor_ref"]
-    if decision.guest is None and identity.contradicts(
-        _rule_matches(current, book), evidence.rule_matches
-    ):
-        created = ledger.new_guest({**fields, "guest_type": CUSTOMER})
-        return (created["ref"], None) if await ledger.insert_guest(work, created, book) else None
-    return current["ref"], current["survivor_ref"]
 
 
 def _identity_fields(identifiers: Sequence[Record], person: Record) -> Record:
@@ -96,24 +79,3 @@ def _identity_fields(identifiers: Sequence[Record], person: Record) -> Record:
     names = Guest.fields.keys() - COLUMNS
     fields = {name: value for name, value in person.items() if name in names and value}
     return {**fields, "identifiers": list(identifiers)} if identifiers else fields
-
-
-async def _absorb_visitor(
-    work: Work, current: Row, decision: Decision, book: IdentityRules, source: str
-) -> None:
-    """Merge a browser's previous guest into the decided one, if it is an anonymous visitor."""
-    if decision.guest is not None and _is_anonymous(current, book):
-        why: dict[str, Any] = {"rule": decision.rule, "evidence": decision.evidence}
-        await merges.absorb(work, decision.guest, current["ref"], source=source, **why)
-
-
-def _rule_matches(guest: Row, book: IdentityRules) -> list[RuleMatch]:
-    """Return the rules that a stored guest meets by itself, without merges."""
-    return identity.evidence(ledger.unmerged_record(guest), book, clock.now()).rule_matches
-
-
-def _is_anonymous(guest: Row, book: IdentityRules) -> bool:
-    """Return whether a guest is an anonymous visitor: it meets no rule (no rules: has no id)."""
-    own = ledger.unmerged_record(guest)
-    matches = identity.evidence_of(own, book, clock.now()).rule_matches
-    return own["guest_type"] == VISITOR and not matches

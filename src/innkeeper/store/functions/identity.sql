@@ -33,20 +33,20 @@ BEGIN
 END $$;
 
 -- Attach a person to an order in one round trip, after waiting for other arrivals with one of the
--- keys, when the rules have the version `known_version` and
---   * no guest has one of the keys: then the guest and its keys are written too; or
---   * one guest alone has them, is in no merged group, has every member that the record brings
---     (`members`, `identifiers`), is no visitor, and `reasons` has the rule and evidence by which
---     the first of its keys (`wanted` is in the order of rules) identifies. `reasons` has only keys
---     that hold for ever: of an identifier without expiry, or an email address.
+-- keys, by decisions that rules/attachment.py took in advance (`direct_decisions`) under the rules of
+-- the version `known_version`:
+--   * no guest has one of the keys: the guest `new_ref` and its keys are written, with `creation`; or
+--   * one guest alone has them, is in no merged group, and is `settled`: the reason is that of the
+--     first of `wanted` that it has, if `reasons` has one.
 -- The reason is written beside, and one row names the guest (`attached`). Otherwise nothing is
--- written, and the rows are those of `lock_and_find_candidates`. No row when there is no such order.
+-- written, and the rows are those of `lock_and_find_candidates`, to decide by. No row when there is no
+-- such order.
 -- Owners are looked up key by key: to find the first two of all owners, PostgreSQL may otherwise go
 -- through the keys of every guest.
 CREATE FUNCTION {ws}.attach_person(
     locks bigint[], wanted uuid[], most integer, known_version uuid, to_order uuid, is_contact boolean,
     person_ref uuid, person jsonb, new_ref uuid, new_type text, fields jsonb, new_keys uuid[],
-    the_rule text, evidence jsonb, reasons jsonb, members text[], identifiers jsonb,
+    creation jsonb, reasons jsonb, settled jsonpath, settled_types text[],
     source text, actor text, at_time timestamptz
 ) RETURNS TABLE (
     attached boolean, version uuid, key uuid, ref uuid, guest_type text, body jsonb,
@@ -78,7 +78,7 @@ BEGIN
         IF FOUND THEN
             INSERT INTO {ws}.guest_keys (key, guest_ref) SELECT unnest(new_keys), new_ref;
             guest := new_ref;
-            reason := jsonb_build_object('rule', the_rule, 'evidence', evidence);
+            reason := creation;
         END IF;
     ELSIF cardinality(owners) = 1 THEN
         SELECT reasons -> (each.at - 1)::integer INTO reason
@@ -88,12 +88,8 @@ BEGIN
         SELECT g.ref INTO guest
         FROM {ws}.guests AS g, {ws}.identity_settings AS s
         WHERE reason <> 'null' AND g.ref = owners[1] AND s.version = known_version
-            AND g.survivor_ref IS NULL AND g.own IS NULL AND g.guest_type <> 'visitor'
-            AND g.body ?& members AND coalesce(g.body -> 'identifiers', '[]') @> identifiers
-            AND NOT jsonb_path_exists(g.body, '$.identifiers[*].expiryDate')
-            AND NOT EXISTS (
-                SELECT FROM unnest(members) AS name WHERE g.body -> name IN ('[]', '""', 'null')
-            )
+            AND g.survivor_ref IS NULL AND g.own IS NULL
+            AND g.guest_type = ANY (settled_types) AND jsonb_path_match(g.body, settled)
         FOR KEY SHARE OF g;
     END IF;
     IF guest IS NULL THEN

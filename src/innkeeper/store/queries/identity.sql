@@ -23,9 +23,9 @@ SELECT * FROM {ws}.lock_and_find_candidates(%(locks)s::bigint[], %(keys)s::uuid[
 SELECT * FROM {ws}.attach_person(
     %(locks)s::bigint[], %(ordered_keys)s::uuid[], %(most)s, %(version)s::uuid, %(order)s::uuid,
     %(is_contact)s, %(person)s::uuid, %(record)s::jsonb, %(ref)s::uuid, %(guest_type)s::text,
-    %(body)s::jsonb, %(guest_keys)s::uuid[], %(rule)s::text, %(evidence)s::jsonb,
-    %(reasons)s::jsonb, %(members)s::text[], %(identifiers)s::jsonb, %(source)s::text,
-    %(actor)s::text, %(now)s::timestamptz
+    %(body)s::jsonb, %(guest_keys)s::uuid[], %(creation)s::jsonb, %(reasons)s::jsonb,
+    %(settled)s::jsonpath, %(settled_types)s::text[], %(source)s::text, %(actor)s::text,
+    %(now)s::timestamptz
 )
 
 -- identity.insert_join

@@ -1,0 +1,212 @@
+"""Decide how a record is attached: to which guest, or to a new one of which type, and why.
+
+Every source asks here: contacts and consumers over REST, in events, batches and imports; guest
+records of batches and imports; IDENTITY events. `identity.match` finds the guest that the evidence
+leads to; this module adds what depends on the source. The store looks up candidates by the keys of
+the evidence and applies the decision.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from innkeeper.resources.base import Record
+from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR
+from innkeeper.rules import identity, merging, normalize
+from innkeeper.rules.identity import Decision, Evidence, RuleMatch
+from innkeeper.rules.identity_rules import IdentityRules
+from innkeeper.rules.placeholders import identifies_nobody
+
+Role = Literal["contact", "consumer"]
+_NAMES: Final = ("first_name", "last_name")
+_NO_EXPIRY: Final = "!exists($.identifiers[*].expiryDate)"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What source and settings say about a person, whatever the identity rules."""
+
+    is_customer: bool = False
+    """Whether the person is a customer even if no rule is met."""
+    new_type: str = VISITOR
+    """Type of a new guest who is no customer."""
+    by_name: bool = False
+    """Whether the person may match a contact by name, if nothing else identifies them (ID-7)."""
+
+
+GUEST_RECORD: Final = Terms()
+"""A guest record of a batch or import."""
+
+
+def order_terms(
+    role: Role, *, contact_is_customer: bool, travel_tenant: bool, is_traveller: bool = False
+) -> Terms:
+    """Return the terms of a person on an order (rest-v2.1.md 8, steps 4 and 5).
+
+    `is_traveller`: whether a consumer is one in other tenants too (batch-api.md 8).
+    """
+    if role == "contact":
+        return Terms(is_customer=contact_is_customer)
+    return Terms(new_type=TRAVELLER if travel_tenant or is_traveller else VISITOR, by_name=True)
+
+
+def has_names_only(person: Record) -> bool:
+    """Whether a person has no fields but first and last name."""
+    return set(person) <= {*_NAMES}
+
+
+def decide(
+    person: Record,
+    evidence: Evidence,
+    candidates: Sequence[Record],
+    terms: Terms,
+    book: IdentityRules,
+    now: datetime,
+    contacts: Iterable[Record] = (),
+) -> Decision:
+    """Decide for the guest that the evidence leads to, else for a contact of the same name, else
+    for a new guest (rest-v2.1.md 8, steps 2 to 6).
+
+    `contacts`: who a person without evidence may be, each with the stored `guest_ref`.
+    """
+    matched = identity.match(evidence, candidates, book, now)
+    if matched.guest is None and needs_contacts(person, evidence, terms):
+        namesake = names_match(person, contacts, book.never)
+        if namesake is not None:
+            return replace(matched, guest=namesake)
+    customer = terms.is_customer or meets_rule(evidence, book)
+    kind = CUSTOMER if customer else terms.new_type
+    return replace(matched, customer=customer, guest_type=kind)
+
+
+def decide_named(guest: UUID, terms: Terms) -> Decision:
+    """Decide for the guest that the record itself names (rest-v2.1.md 8, step 1)."""
+    return Decision(guest, customer=terms.is_customer)
+
+
+def decide_visitor(
+    current: Record,
+    evidence: Evidence,
+    candidates: Sequence[Record],
+    book: IdentityRules,
+    now: datetime,
+) -> tuple[Decision, bool]:
+    """Decide for the guest of a browser whose visitor identified themselves (identity.md 3).
+
+    `current` is the guest of the browser, without merges. Returns the decision, and whether that
+    guest is to be merged into the decided one, since it is an anonymous visitor.
+    """
+    matched = identity.match(evidence, candidates, book, now)
+    decision = replace(matched, customer=meets_rule(evidence, book), guest_type=CUSTOMER)
+    if matched.guest is not None:
+        merges = matched.guest != current["ref"] and _is_anonymous(current, book, now)
+        return decision, merges
+    if contradicts(identity.evidence(current, book, now).rule_matches, evidence.rule_matches):
+        return decision, False
+    return replace(decision, guest=current["ref"]), False
+
+
+def decide_companion(
+    person: Record, contacts: Sequence[Record], book: IdentityRules, now: datetime
+) -> Decision:
+    """Decide for the contact who is the same person as a consumer of an event, else for a new
+    traveller (stream-api.md 4.2).
+
+    Both match a rule by the same key; or the consumer matches none, and has the names of a contact
+    that matches one.
+    """
+    traveller = Decision(None, guest_type=TRAVELLER)
+    own = identity.evidence_of(person, book, now)
+    contact_keys = [
+        (contact, {*identity.evidence_of(contact, book, now).keys()}) for contact in contacts
+    ]
+    for contact, keys in contact_keys:
+        for match in own.rule_matches:
+            for key in keys & match.keys.keys():
+                return Decision(contact["guest_ref"], match.rule.name or None, match.keys[key])
+    if own.rule_matches:
+        return traveller
+    identified = [contact for contact, keys in contact_keys if keys]
+    return replace(traveller, guest=names_match(person, identified, book.never))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDecisions:
+    """The decisions that one statement applies without asking again: a person whose keys no guest
+    has, and one who matches a guest that has all their data."""
+
+    created: Decision
+    """For a person whose keys no guest has."""
+    keys: list[UUID]
+    """The keys of the person; the first that a guest has decides."""
+    reasons: list[dict[str, Any] | None]
+    """Reason to attach to a guest that has a key, by position; None: call `decide`."""
+    settled: str
+    """SQL/JSON path predicate: `decide` would attach without a change to a guest whose body
+    satisfies it."""
+    settled_types: list[str]
+    """Guest types that remain as they are."""
+
+
+def direct_decisions(
+    person: Record, evidence: Evidence, terms: Terms, book: IdentityRules
+) -> DirectDecisions:
+    """Return what `decide` decides in the two most frequent cases."""
+    customer = terms.is_customer or meets_rule(evidence, book)
+    matched = identity.creation(evidence)
+    created = replace(
+        matched, customer=customer, guest_type=CUSTOMER if customer else terms.new_type
+    )
+    reasons = identity.reasons(evidence) if meets_rule(evidence, book) else {}
+    types = [CUSTOMER, TRAVELLER] if customer else [CUSTOMER, TRAVELLER, VISITOR]
+    # A key of an identifier that expires may no longer identify.
+    settled = f"{_NO_EXPIRY} && {merging.unchanged_by_join(person)}"
+    keys = list(reasons) or evidence.keys()
+    return DirectDecisions(created, keys, list(reasons.values()), settled, types)
+
+
+def meets_rule(evidence: Evidence, book: IdentityRules) -> bool:
+    """Whether an identity rule is met. Identifiers without rules do not count."""
+    return bool(evidence.rule_matches) and bool(book.rules)
+
+
+def needs_contacts(person: Record, evidence: Evidence, terms: Terms) -> bool:
+    """Whether a person may match a contact by name, since nothing else identifies them."""
+    return terms.by_name and not (evidence.rule_matches or person.get("identifiers"))
+
+
+def contradicts(own: Iterable[RuleMatch], others: Iterable[RuleMatch]) -> bool:
+    """Whether the matches of a guest and of a record contradict: both match a rule, by different
+    keys."""
+    own_keys = {match.rule.name: match.keys.keys() for match in own}
+    return any(
+        match.rule.name in own_keys and not own_keys[match.rule.name] & match.keys.keys()
+        for match in others
+    )
+
+
+def names_match(person: Record, contacts: Iterable[Record], never: Collection[str]) -> UUID | None:
+    """Return the guest of the first contact with the same first and last name (ID-7), or None.
+
+    Names on the list `never` do not match.
+    """
+    own = _names(person)
+    if not all(own) or any(identifies_nobody(person[name], never) for name in _NAMES):
+        return None
+    for contact in contacts:
+        if contact.get("guest_ref") is not None and _names(contact) == own:
+            guest: UUID = contact["guest_ref"]
+            return guest
+    return None
+
+
+def _is_anonymous(guest: Record, book: IdentityRules, now: datetime) -> bool:
+    """Whether a guest is an anonymous visitor: it meets no rule (without rules: has no id)."""
+    is_visitor: bool = guest["guest_type"] == VISITOR
+    return is_visitor and not identity.evidence_of(guest, book, now).rule_matches
+
+
+def _names(record: Record) -> list[str]:
+    return [normalize.folded(record.get(name) or "") for name in _NAMES]
