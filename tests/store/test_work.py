@@ -1,6 +1,7 @@
 """Work and Database against a real server: values, transactions, failures."""
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -8,7 +9,9 @@ import psycopg
 import pytest
 from waiting import PATIENCE_SECONDS, until, wait_until, wait_until_blocked, wait_until_busy
 
+from innkeeper.actions.records import guests
 from innkeeper.errors import BadRequest, Conflict, Unavailable
+from innkeeper.resources.values import iso
 from innkeeper.store.configuration_cache import CHANNEL
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.driver_errors import Contended
@@ -291,3 +294,17 @@ async def test_a_fault_in_turn_undoes_the_transaction(work: Work) -> None:
                 ("order_writes.of_reference", {"key": uuid4(), "reference_id": "\x00"}),
             )
     assert await _positions(work) == [1]
+
+
+async def test_rows_as_text_are_what_the_api_shows(work: Work) -> None:
+    """P3, C-8: refs, and instants with any number of decimals; the next query is not concerned."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    instants = [at.replace(microsecond=each) for each in (0, 1, 999, 1000, 120000, 999999)]
+    for first_seen in instants:
+        guest = await guests.create(work, {"guest_type": "customer"})
+        await work.run("guest_writes.first_seen", ref=guest["ref"], first_seen=first_seen)
+        (row,) = await work.all_as_text("guest_writes.read", refs=[guest["ref"]])
+        assert row["ref"] == str(guest["ref"])
+        assert row["first_seen"] == iso(first_seen)
+        (row,) = await work.all("guest_writes.read", refs=[guest["ref"]])
+        assert (row["ref"], row["first_seen"]) == (guest["ref"], first_seen)

@@ -7,16 +7,31 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
+from psycopg.adapt import Loader
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow
+from psycopg.types.string import TextLoader
 from psycopg.waiting import Ready, Wait
 
 Result = TypeVar("Result")
 
 _CANCEL_SECONDS: Final = 5.0
+_MICROSECONDS: Final = len("2024-01-01 16:17:16.123456+00")
 
 log = logging.getLogger(__name__)
+
+
+class InstantText(Loader):
+    """Instants of a session in UTC as `2024-01-01T16:17:16.000Z` (C-8), without a `datetime`."""
+
+    def load(self, data: Buffer) -> str:
+        text = str(data, "ascii")
+        if len(text) == _MICROSECONDS:
+            return f"{text[:10]}T{text[11:23]}Z"
+        # The database leaves out zeros at the end of the fraction.
+        fraction = text[20:-3] if text[19] == "." else ""
+        return f"{text[:10]}T{text[11:19]}.{fraction[:3]:0<3}Z"
 
 
 class PooledConnection(psycopg.AsyncConnection[DictRow]):
@@ -36,6 +51,14 @@ class PooledConnection(psycopg.AsyncConnection[DictRow]):
         """A cursor for any statement whose result is read before the next one runs: a new cursor
         costs as much as the rest of a short statement."""
         return self.cursor()
+
+    @cached_property
+    def text_cursor(self) -> psycopg.AsyncCursor[DictRow]:
+        """The same with refs as text, and instants as the API shows them."""
+        cursor = self.cursor()
+        cursor.adapters.register_loader("uuid", TextLoader)
+        cursor.adapters.register_loader("timestamptz", InstantText)
+        return cursor
 
     def is_sound(self) -> bool:
         """Whether an idle connection can be used, without a question to the server.

@@ -285,10 +285,19 @@ class Work:
         """Every row of a query."""
         return await self._fetch_all(self._queries.text(query, **parts), params)
 
-    async def _fetch_all(self, text: str, params: Mapping[str, Any]) -> list[Row]:
+    async def all_as_text(
+        self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
+    ) -> list[Row]:
+        """As `all`, with refs as text, and instants as the API shows them."""
+        return await self._fetch_all(self._queries.text(query, **parts), params, as_text=True)
+
+    async def _fetch_all(
+        self, text: str, params: Mapping[str, Any], as_text: bool = False
+    ) -> list[Row]:
         try:
             connection = self._connection or await self._connect()
-            cursor = await connection.reused_cursor.execute(text, params)
+            reused = connection.text_cursor if as_text else connection.reused_cursor
+            cursor = await reused.execute(text, params)
             self._check_size(cursor)
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:

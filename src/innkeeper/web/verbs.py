@@ -3,6 +3,7 @@ response."""
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace as replace_fields
 from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -146,6 +147,9 @@ async def list_(work: Work, call: ResourceRequest) -> ApiResponse:
     )
     if as_array and not paged:
         page_request = EVERYTHING
+    is_plain = not (page_request.expand or view.arrays or view.extensions)
+    if is_plain and not isinstance(view, PairsView):
+        page_request = replace_fields(page_request, as_text=True)
     page = await _action(call)(work, page_request=page_request, **call.refs())
     if view.links and not page_request.expand:
         items = represent_links(view, page.items, call.base)

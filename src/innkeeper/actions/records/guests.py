@@ -1,6 +1,7 @@
 """Guests: create, fetch, list, replace, patch, delete."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace as replace_fields
 from typing import Final
 from uuid import UUID
 
@@ -81,15 +82,17 @@ async def _list(
         tuple(filters), "guests.count"
     )
     order = [f"guests.sort_{name}_{'desc' if down else 'asc'}" for name, down in page_request.sort]
+    is_deep = page_request.offset > DEEP
     page = await read_page(
         work,
-        "guests.list" if page_request.offset <= DEEP else "guests.list_deep",
-        page_request,
+        "guests.list_deep" if is_deep else "guests.list",
+        replace_fields(page_request, as_text=page_request.as_text and not query.follows_rules),
         parts={
             "filters": filters,
             "total": [total],
             "version": ["guests.version"] if query.follows_rules else [],
             "order": [*order, *query.order, "guests.sort_last"],
+            **({} if is_deep else {"page": [page_request.part]}),
         },
         **params,
     )

@@ -107,6 +107,7 @@ async def list_(work: Work, page_request: PageRequest, guest: UUID | None = None
         "total": ["orders.count" if filters else "orders.count_all"],
         "filters": [f"orders.by_{name}" for name in filters if name != "reference_key"],
         "order": [*order, "orders.sort_last"],
+        "page": [page_request.part],
     }
     page = await read_page(work, "orders.list", page_request, parts=parts, **filters)
     if not page.total and guest is not None:

@@ -47,7 +47,7 @@ FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at,
     ({total}) AS total {version}
 FROM {ws}.guests WHERE survivor_ref IS NULL {filters}
-ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+ORDER BY {order} {page}
 
 -- guests.list_deep
 -- The same for a large offset: the rows to skip are skipped in the index alone.

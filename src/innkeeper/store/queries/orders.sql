@@ -40,7 +40,7 @@ DELETE FROM {ws}.orders WHERE ref = %(ref)s {filters}
 -- A page of orders, each row with the total.
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, ({total}) AS total
 FROM {ws}.orders WHERE true {filters}
-ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+ORDER BY {order} {page}
 
 -- orders.count
 -- The number of orders that match the filters.
