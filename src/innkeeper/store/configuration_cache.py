@@ -8,7 +8,6 @@ There are two ways to keep an entry current, and none is served for longer than 
 """
 
 import math
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable
@@ -32,12 +31,11 @@ _NONE: Final = (0.0, None)
 
 
 class ConfigurationCache:
-    """The entries of one database. Threads of a process may share it."""
+    """The entries of one `Database`, which belongs to one event loop."""
 
     def __init__(self) -> None:
         # Values: the monotonic time at which the entry expires, and the value.
         self._entries: defaultdict[str, dict[Hashable, tuple[float, Any]]] = defaultdict(dict)
-        self._lock = threading.Lock()
         self._generation = 0
         self._listening = False
 
@@ -59,23 +57,20 @@ class ConfigurationCache:
         generation = self._generation
         value = await fetch()
         seconds = MAX_SECONDS if self._listening else UNHEARD_SECONDS.get(kind, 0.0)
-        with self._lock:
-            if generation == self._generation:
-                entries = self._entries[kind]
-                if len(entries) >= MAX_ENTRIES:
-                    entries.clear()
-                entries[key] = (time.monotonic() + seconds, value)
+        if generation == self._generation:
+            entries = self._entries[kind]
+            if len(entries) >= MAX_ENTRIES:
+                entries.clear()
+            entries[key] = (time.monotonic() + seconds, value)
         return value
 
     def clear(self, kind: str) -> None:
         """Remove the entries of a kind, since one of them changed."""
-        with self._lock:
-            self._generation += 1
-            self._entries[kind].clear()
+        self._generation += 1
+        self._entries[kind].clear()
 
     def listen(self, connected: bool) -> None:
         """Start or stop relying on notifications; some may have been missed, so remove all."""
-        with self._lock:
-            self._generation += 1
-            self._listening = connected
-            self._entries.clear()
+        self._generation += 1
+        self._listening = connected
+        self._entries.clear()

@@ -41,9 +41,8 @@ class Database:
         statement_timeout_ms: int = 30_000,
         settings: Settings | None = None,
         question_wait_seconds: float | None = None,
-        cache: ConfigurationCache | None = None,
     ) -> None:
-        self.cache = cache or ConfigurationCache()
+        self.cache = ConfigurationCache()
         self._settings = settings or Settings()
         self.batches: dict[Hashable, BatchQueue[Any, Any]] = {}
         """The queues of calls that share statements, by what they have in common."""
