@@ -44,7 +44,7 @@ def error_page(request: Request, error: ApiError) -> Response:
     page = render(
         "problem.html",
         title=_TITLES.get(error.status, "That did not work"),
-        error=error,
+        lead=error.message,
         request_id=members.get("id", "") if error.status >= 500 else "",
         home=f"/w/{workspace}/" if workspace else "/",
         theme=theme_of(request),
