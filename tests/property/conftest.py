@@ -1,8 +1,11 @@
 """Property tests talk to one server too; INNKEEPER_LONG=1 tries many more examples."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from profiles import LONG
 from sites import *  # noqa: F403 - the fixtures
+
+pytest.register_assert_rewrite("compared", "rest_sources")
 
 # Every day the same examples, so that a red run is a change's own doing; the long run draws anew.
 settings.register_profile(

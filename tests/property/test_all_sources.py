@@ -401,3 +401,11 @@ def test_survivors_do_not_count_among_those_who_share_a_value(site: None) -> Non
         sources.post_contact("R-1", crm("one", **ANN), "v2.1", slow)
     sources.put_guests([(crm("one", city="Galway"), None)], False)
     sources.teardown()
+
+
+def test_a_row_that_changes_nothing_of_a_merged_guest_stores_no_reason(site: None) -> None:
+    sources = Sources()
+    sources.start([crm("one"), crm("Two", city="Cork")], merged=True)
+    for _ in range(2):
+        sources.put_guests([(crm("Two", city="Cork"), None)], False)
+    sources.teardown()

@@ -156,11 +156,10 @@ def direct_decisions(
     """Return what `decide` decides in the two most frequent cases."""
     customer = terms.is_customer or meets_rule(evidence, book)
     matched = identity.creation(evidence)
-    created = replace(
-        matched, customer=customer, guest_type=CUSTOMER if customer else terms.new_type
-    )
+    kind = CUSTOMER if customer else terms.new_type
+    created = Decision(None, matched.rule, matched.evidence, matched.blocked, kind, customer)
     reasons = identity.reasons(evidence) if meets_rule(evidence, book) else {}
-    types = [CUSTOMER, TRAVELLER] if customer else [CUSTOMER, TRAVELLER, VISITOR]
+    types = [CUSTOMER, TRAVELLER, *([] if customer else [VISITOR])]
     # A key of an identifier that expires may no longer identify.
     settled = f"{_NO_EXPIRY} && {merging.unchanged_by_join(person)}"
     keys = list(reasons) or evidence.keys()

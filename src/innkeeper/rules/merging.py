@@ -78,18 +78,23 @@ def unchanged_by_join(person: Record) -> str:
     It is stricter than `joined`: each identifier must be stored exactly as it is, and each other
     field must have a text. A body that does not satisfy it may be unchanged all the same.
     """
-    fields = mirror_email({name: person[name] for name in Person.fields if person.get(name)})
-    predicates = [
-        f'exists($."{name}"[*] ? (@ != "" && @ != null))'
-        for name, value in fields.items()
-        if value and name != "identifiers"
-    ]
+    predicates = [_HAS_TEXT[name] for name in person if name in _HAS_TEXT and person[name]]
+    if person.get("emails"):
+        predicates.append(_HAS_TEXT["email"])
     for one in person.get("identifiers") or ():
-        provider, value = (json.dumps(one[name], ensure_ascii=False) for name in ("provider", "id"))
+        provider, value = _quoted(one["provider"]), _quoted(one["id"])
         predicates.append(
             f"exists($.identifiers[*] ? (@.provider == {provider} && @.id == {value}))"
         )
     return " && ".join(predicates) or "true == true"
+
+
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+_HAS_TEXT: Final = {
+    name: f'exists($."{name}"[*] ? (@ != "" && @ != null))'
+    for name in (*Person.fields, "email")
+    if name != "identifiers"
+}
 
 
 def identified(guest: Record, person: Record) -> Changes:

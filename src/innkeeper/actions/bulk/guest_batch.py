@@ -216,11 +216,13 @@ class GuestBatch:
         return ref
 
     async def write(self, ref: UUID, change: Intent) -> bool:
-        """Apply a change to a guest; return whether it changed anything."""
+        """Apply a change to a guest; return whether the guest, without merges, changed."""
         state = self._guests[ref]
         if state.is_merged and not self._source.dry_run:
+            # Written even if it changes nothing now: a group journals every change.
+            before = self._unmerged(state)
             await self._write_group(ref, state, change)
-            return True
+            return written(before, change) is not before
         after = written(state.visible, change)
         if after is state.visible:
             return False
