@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from innkeeper.cli import main
 from innkeeper.errors import Problem
 from innkeeper.resources.kinds import Text, Whole
 from innkeeper.resources.payload_kinds import Label, one_of
@@ -138,3 +139,17 @@ def test_endpoints_are_declared_by_payloads() -> None:
         "deleteEveryV2GuestExtension",
         "deleteEveryV2OrderExtension",
     ]
+
+
+def test_f15_the_command_reads_a_person_as_the_api_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """F15: every problem at once, before a database is opened."""
+    words = ["innkeeper", "privacy", "release", "--identifier", "CRM:\x00", "--email", "nobody"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr().err == (
+        "innkeeper: identifiers[0].id: must not contain U+0000 or unpaired surrogates; "
+        "email: not a well-formed email address\n"
+    )

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run a command: the entry point of `innkeeper`.
 
-    Errors that the user must correct are printed as one sentence, without a traceback.
+    Errors that the user must correct are printed on one line, with every problem and no traceback.
     """
     from innkeeper.cli.app import app
     from innkeeper.errors import ApiError, OperatorError
@@ -14,5 +14,6 @@ def main() -> None:
     try:
         app()
     except (OperatorError, ApiError) as error:
-        print(f"innkeeper: {error}", file=sys.stderr)
+        problems = error.errors if isinstance(error, ApiError) else [str(error)]
+        print(f"innkeeper: {'; '.join(problems)}", file=sys.stderr)
         sys.exit(1)

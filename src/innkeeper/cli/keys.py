@@ -106,10 +106,6 @@ def keys_rotate(
 
 
 def _scopes(words: list[str]) -> "frozenset[Scope]":
-    from innkeeper.errors import Invalid, OperatorError
     from innkeeper.rules.scopes import read_scopes
 
-    try:
-        return read_scopes(words)
-    except Invalid as invalid:
-        raise OperatorError("; ".join(map(str, invalid.errors)) + ".") from None
+    return read_scopes(words)

@@ -158,7 +158,11 @@ def _person(identifiers: list[str] | None, email: str | None) -> dict[str, Any]:
         pairs.append({"provider": provider, "id": value})
     if not pairs and email is None:
         raise OperatorError("Name an identifier (--identifier) or an e-mail address (--email).")
-    return {"identifiers": pairs} | ({} if email is None else {"email": email})
+    from innkeeper.wire.payloads import decode_strictly
+    from innkeeper.wire.privacy.privacy import PersonRequest
+
+    request: PersonRequest = decode_strictly(PersonRequest, {"identifiers": pairs, "email": email})
+    return request.person()
 
 
 def _show(row: dict[str, Any], json: bool) -> None:
