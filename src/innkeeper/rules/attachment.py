@@ -9,6 +9,7 @@ the evidence and applies the decision.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -40,6 +41,7 @@ GUEST_RECORD: Final = Terms()
 """A guest record of a batch or import."""
 
 
+@cache
 def order_terms(
     role: Role, *, contact_is_customer: bool, travel_tenant: bool, is_traveller: bool = False
 ) -> Terms:
@@ -132,13 +134,15 @@ def decide_companion(
     return replace(traveller, guest=names_match(person, identified, book.never))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DirectDecisions:
     """The decisions that one statement applies without asking again: a person whose keys no guest
     has, and one who matches a guest that has all their data."""
 
-    created: Decision
-    """For a person whose keys no guest has."""
+    creation: Decision
+    """Reason to create a guest, if none has one of the keys."""
+    created_type: str
+    """Type of that guest."""
     keys: list[UUID]
     """The keys of the person; the first that a guest has decides."""
     reasons: list[dict[str, Any] | None]
@@ -154,16 +158,16 @@ def direct_decisions(
     person: Record, evidence: Evidence, terms: Terms, book: IdentityRules
 ) -> DirectDecisions:
     """Return what `decide` decides in the two most frequent cases."""
-    customer = terms.is_customer or meets_rule(evidence, book)
-    matched = identity.creation(evidence)
+    by_rule = meets_rule(evidence, book)
+    customer = terms.is_customer or by_rule
     kind = CUSTOMER if customer else terms.new_type
-    created = Decision(None, matched.rule, matched.evidence, matched.blocked, kind, customer)
-    reasons = identity.reasons(evidence) if meets_rule(evidence, book) else {}
+    reasons = identity.reasons(evidence) if by_rule else {}
     types = [CUSTOMER, TRAVELLER, *([] if customer else [VISITOR])]
     # A key of an identifier that expires may no longer identify.
     settled = f"{_NO_EXPIRY} && {merging.unchanged_by_join(person)}"
     keys = list(reasons) or evidence.keys()
-    return DirectDecisions(created, keys, list(reasons.values()), settled, types)
+    creation = identity.creation(evidence)
+    return DirectDecisions(creation, kind, keys, list(reasons.values()), settled, types)
 
 
 def meets_rule(evidence: Evidence, book: IdentityRules) -> bool:

@@ -154,7 +154,7 @@ def _direct_params(
 ) -> dict[str, Any]:
     """Return the decisions that `identity.attach_person` may apply, and the guest it may create."""
     direct = attachment.direct_decisions(fields, evidence, terms, book)
-    created = ledger.new_guest({**fields, "guest_type": direct.created.guest_type})
+    created = ledger.new_guest({**fields, "guest_type": direct.created_type})
     return {
         "version": book.version,
         "ordered_keys": direct.keys,
@@ -162,7 +162,7 @@ def _direct_params(
         "guest_type": created["guest_type"],
         "body": Json(ledger.body_members(created)),
         "guest_keys": guest_keys(created, book.keys(created)),
-        "creation": Json({"rule": direct.created.rule, "evidence": direct.created.evidence}),
+        "creation": Json({"rule": direct.creation.rule, "evidence": direct.creation.evidence}),
         "reasons": Json(direct.reasons),
         "settled": direct.settled,
         "settled_types": direct.settled_types,
