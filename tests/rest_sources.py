@@ -222,8 +222,8 @@ class RestSources(Compared):
 
 
 def new_evidence(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    def told(person: dict[str, Any]) -> set[tuple[str, str]]:
+    def evidence_in(person: dict[str, Any]) -> set[tuple[str, str]]:
         ids = {(one["provider"], one["id"]) for one in person.get("identifiers", ())}
         return ids | {("", one) for one in person.get("emails", ())}
 
-    return not told(after) <= told(before)
+    return not evidence_in(after) <= evidence_in(before)
