@@ -30,14 +30,14 @@ GERMAN_ROWS = [
 
 @pytest.fixture
 def rows_of(tmp_path: Path) -> Made:
-    """Read a file of some content as an import does: prepared, then by row."""
+    """Read a file of some content as an import does: surveyed, then by row."""
 
     def read(
         content: bytes | str, name: str = "a.csv", **options: Any
     ) -> list[tuple[int, dict[str, Any]]]:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        layout = Layout("guests", "csv", False, ColumnMapping({}, **options)).prepared(path)
+        layout = Layout("guests", "csv", False, ColumnMapping({}, **options)).surveyed(path)[0]
         with layout.opened(path) as source:
             return list(layout.rows(source))
 
@@ -154,7 +154,7 @@ def test_i1_the_last_line_of_many_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     rows = "".join(f"a{number}@x.example,Bo\n" for number in range(1500))
     path.write_bytes(b"Email,Name\n" + rows.encode() + b"z@x.example,Zo\xeb\n")
-    layout = Layout("guests", "csv").prepared(path)
+    layout = Layout("guests", "csv").surveyed(path)[0]
     assert layout.form is not None
     assert layout.form.notes == (
         "Read as Windows-1252 (Western Europe), as line 1502 is not UTF-8: Zoë. If that is wrong, "
@@ -179,7 +179,7 @@ def test_i1_a_chosen_encoding_is_not_looked_for(rows_of: Made) -> None:
 def test_i1_json_arrays_and_lines(tmp_path: Path, text: str, encoding: str) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(text.encode(encoding))
-    layout = Layout("guests", "ndjson").prepared(path)
+    layout = Layout("guests", "ndjson").surveyed(path)[0]
     with layout.opened(path) as source:
         assert not isinstance(source, Path)
         assert list(layout.values(source)) == [{"a": 1}, {"b": [2]}]
@@ -200,14 +200,14 @@ def workbook(path: Path) -> Path:
 
 def test_i1_workbooks(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx")
-    layout = Layout("guests", "spreadsheet").prepared(path)
+    layout = Layout("guests", "spreadsheet").surveyed(path)[0]
     row = {"Email": "a@x.example", "Code": "0042", "Points": 5, "Born": "1980-04-03"}
     row |= {"Seen": "2024-01-02T03:04:00", "Phone": "1", "Phone 2": 2.5}
     assert list(layout.rows(path)) == [(3, row)]
-    other = Layout("guests", "csv", False, ColumnMapping({}, sheet="Other")).prepared(path)
+    other = Layout("guests", "csv", False, ColumnMapping({}, sheet="Other")).surveyed(path)[0]
     assert list(other.rows(path)) == [(2, {"Email": "b@x.example", "N": 7})]
     with pytest.raises(Unreadable, match=r"^it has no sheet Third\. Its sheets are Sheet, Other$"):
-        Layout("guests", "csv", False, ColumnMapping({}, sheet="Third")).prepared(path)
+        Layout("guests", "csv", False, ColumnMapping({}, sheet="Third")).surveyed(path)[0]
 
 
 def test_i1_open_document(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_i1_open_document(tmp_path: Path) -> None:
         table.addElement(line)
     document.spreadsheet.addElement(table)
     document.save(str(tmp_path / "a.ods"))
-    layout = Layout("guests", "csv").prepared(tmp_path / "a.ods")
+    layout = Layout("guests", "csv").surveyed(tmp_path / "a.ods")[0]
     assert list(layout.rows(tmp_path / "a.ods")) == [(2, {"Email": "a@x.example", "Code": "0042"})]
 
 
@@ -238,4 +238,4 @@ def test_i1_a_workbook_that_expands_without_end_is_refused(
     content = path.read_bytes()
     monkeypatch.setattr("innkeeper.store.spreadsheets.LARGEST_CONTENT", len(content) + 500)
     with pytest.raises(Unreadable, match="^the workbook has more than 0 MB of content"):
-        Layout("guests", "spreadsheet").prepared(path)
+        Layout("guests", "spreadsheet").surveyed(path)[0]

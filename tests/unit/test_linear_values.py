@@ -128,7 +128,7 @@ def test_s2_columns_of_a_file(repeated: bytes) -> None:
 
     def read(text: str) -> None:
         names = [f"{number}{part}" for number, part in enumerate(text.split("a"))]
-        suggest_mapping("guests", Sample(names, [dict.fromkeys(names, "1")]), "utf-8")
+        suggest_mapping("guests", Sample(names, [dict.fromkeys(names, "1")]), {"format": "csv"})
 
     check(read, repeated)
 

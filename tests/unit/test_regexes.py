@@ -15,6 +15,7 @@ from regexes import ambiguity
 import innkeeper
 from innkeeper.lake import spark_dialect
 from innkeeper.resources.kinds import EMAIL, Kind, ListOf, ObjectOf, Pattern
+from innkeeper.rules import date_formats
 from innkeeper.wire.stream.routes import STREAM_ROUTES, _pattern
 
 SOURCE: Final = Path(innkeeper.__file__).parent
@@ -82,6 +83,7 @@ USES: Final = list(_uses())
 COMPUTED: Final = {
     "resources/kinds.py": "Pattern.expression, see test_s2_patterns_of_fields",
     "lake/spark_dialect.py": "a choice of fixed words, see test_s2_computed_expressions",
+    "rules/date_formats.py": "a format of dates, see test_s2_computed_expressions",
     "wire/stream/routes.py": "a path of the API, see test_s2_computed_expressions",
 }
 """Modules with an expression that is no literal, and what checks it."""
@@ -144,6 +146,8 @@ def test_s2_patterns_of_fields() -> None:
 
 
 def test_s2_computed_expressions() -> None:
+    for form in ("DD/MM/YYYY hh:mm:ss A Z", "MMMM DD, YY", "YYYYMMDDHHmmss", "DD MMM YYYY, HH:MM"):
+        assert ambiguity(date_formats._pattern(form), anchored=True) == "", form
     assert ambiguity(spark_dialect._TIME_PART, anchored=False) == ""
     for route in STREAM_ROUTES:
         pattern = _pattern(route.path)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from innkeeper.wire.bulk.presets import Preset
     from innkeeper.wire.bulk.sample import TableSample
     from innkeeper.wire.bulk.suggested_mapping import Suggestion
+    from innkeeper.wire.bulk.survey import TableSurvey
 
 STDIN: Final = "-"
 _SHOWN: Final = 40
 """Most columns that a command lists."""
-_TABLES: Final = ("csv", "parquet", "spreadsheet")
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,33 @@ async def prepared_layout(work: "Work", options: MappingOptions, name: str, path
     Raises `Unreadable`, and OperatorError, also if a suggestion leaves something open: then it is
     written beside the file.
     """
+
+    layout, survey = options.stored(name)[1].surveyed(path)
+    if layout.mapping is None or not layout.mapping.columns:
+        layout = await _guessed_layout(work, options, name, path, layout, survey)
+    layout = layout.resolved(survey)
+    for note in layout.form.notes if layout.form else ():
+        print(f"innkeeper: {name}: {note}", file=sys.stderr)
+    return layout
+
+
+async def _guessed_layout(
+    work: "Work",
+    options: MappingOptions,
+    name: str,
+    path: Path,
+    layout: "Layout",
+    survey: "TableSurvey",
+) -> "Layout":
+    """Return the layout of a file without a mapping: by the names of fields, or suggested."""
+    from innkeeper.wire.bulk.batch_files import TABLES
     from innkeeper.wire.bulk.mapping import named_like_targets
     from innkeeper.wire.bulk.presets import find_preset
     from innkeeper.wire.bulk.sample import read_json_sample, read_sample
     from innkeeper.wire.bulk.suggestion import guess_entity_of_values
 
-    what, layout = options.stored(name)
-    layout = layout.prepared(path)
-    for note in layout.form.notes if layout.form else ():
-        print(f"innkeeper: {name}: {note}", file=sys.stderr)
-    if layout.mapping is not None and layout.mapping.columns:
-        return layout
-    is_table = layout.form is not None and layout.form.format in _TABLES
+    what = options.what
+    is_table = layout.form is not None and layout.form.format in TABLES
     sample = read_sample(layout, path) if is_table else read_json_sample(layout, path)
     if what is not None and is_table and named_like_targets(what, sample.columns):
         return layout
@@ -82,7 +97,7 @@ async def prepared_layout(work: "Work", options: MappingOptions, name: str, path
         if holds is None:
             raise OperatorError(f"Say what {name} holds: innkeeper import guests {name}.")
         return replace(layout, holds=holds)
-    return await _suggested_layout(work, options, name, layout, sample)
+    return await _suggested_layout(work, options, name, layout, sample, survey)
 
 
 def _presets(work: "Work") -> "list[Preset]":
@@ -91,7 +106,9 @@ def _presets(work: "Work") -> "list[Preset]":
     return read_presets(preset_folders(work.settings.data, work.workspace))
 
 
-async def _suggest(work: "Work", what: str | None, sample: "TableSample") -> "Suggestion":
+async def _suggest(
+    work: "Work", what: str | None, sample: "TableSample", survey: "TableSurvey"
+) -> "Suggestion":
     from innkeeper.actions.identity import rulebook
     from innkeeper.wire.bulk.presets import find_preset
     from innkeeper.wire.bulk.suggestion import guess_entity, suggest
@@ -99,26 +116,32 @@ async def _suggest(work: "Work", what: str | None, sample: "TableSample") -> "Su
     preset = find_preset(sample.columns, what, _presets(work))
     holds = preset.entity if preset else what or guess_entity(sample.columns)
     rules = await rulebook.current(work)
-    return suggest(holds, sample.columns, sample.rows, rules, preset)
+    return suggest(holds, sample.columns, sample.rows, rules, preset, survey)
 
 
 async def _suggested_layout(
-    work: "Work", options: MappingOptions, name: str, layout: "Layout", sample: "TableSample"
+    work: "Work",
+    options: MappingOptions,
+    name: str,
+    layout: "Layout",
+    sample: "TableSample",
+    survey: "TableSurvey",
 ) -> "Layout":
     """Return the layout of a suggested mapping; raises OperatorError if it asks something."""
     from innkeeper.actions.identity import rulebook
     from innkeeper.wire.bulk.mapping import mapping_of
     from innkeeper.wire.bulk.trial import try_mapping
 
-    suggestion = await _suggest(work, options.what, sample)
+    suggestion = await _suggest(work, options.what, sample, survey)
     holds, path = suggestion.holds, options.path_for(name)
     if suggestion.undecided:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
         raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
     mapping = replace(mapping_of(holds, suggestion.document()), sheet=options.sheet)
+    layout = replace(layout, holds=holds, mapping=mapping).resolved(survey)
     rules = await rulebook.current(work)
-    trial = try_mapping(holds, mapping, sample.rows, sample.lines, rules)
+    trial = try_mapping(holds, layout.mapping or mapping, sample.rows, sample.lines, rules)
     if trial.records and trial.failed + trial.unidentified >= trial.records:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         reasons = "; ".join(trial.refused) or trial.sentence()
@@ -126,7 +149,7 @@ async def _suggested_layout(
     if not options.quiet:
         _show(name, suggestion)
         print(trial.sentence(), file=sys.stderr)
-    return replace(layout, holds=holds, mapping=mapping)
+    return layout
 
 
 def _show(name: str, suggestion: "Suggestion") -> None:
@@ -155,13 +178,13 @@ async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> 
     if path.exists():
         raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")
     try:
-        layout = options.stored(name)[1].prepared(Path(name))
+        layout, survey = options.stored(name)[1].surveyed(Path(name))
         sample = read_sample(layout, Path(name))
     except Unreadable as error:
         raise OperatorError(f"{name} cannot be read: {error}.") from error
     except OSError as error:
         raise OperatorError(f"{name} cannot be read: {error.strerror}.") from error
-    suggestion = await _suggest(work, options.what, sample)
+    suggestion = await _suggest(work, options.what, sample, survey)
     path.write_text(suggestion.mapping_file(), encoding="utf-8")
     print(f"{path}: edit it, then import {name} again.")
 

@@ -99,14 +99,16 @@ MAPPING: Final = _closed(
         "Column -> field, or fields.",
     ),
     formats=_described(
-        {"type": "object", "additionalProperties": _TEXT}, "Column -> format of dates."
+        {"type": "object", "additionalProperties": _TEXT},
+        "Column -> format of its dates, such as DD/MM/YYYY.",
     ),
     values=_described(
         {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {}}},
         "Column -> word -> value to use instead.",
     ),
     types=_described(
-        {"type": "object", "additionalProperties": _TEXT}, "Column -> number or boolean."
+        {"type": "object", "additionalProperties": _TEXT},
+        "Column -> text, number, boolean or json.",
     ),
     constants=_described(
         {"type": "object", "additionalProperties": {}}, "Field -> value where no column fills it."
@@ -125,6 +127,12 @@ MAPPING: Final = _closed(
     encoding=_TEXT,
     header=_described({"type": "integer", "minimum": 0}, "Line that names the columns."),
     sheet=_described(_TEXT, "Sheet of a workbook."),
+    decimal=_described(_TEXT, "Mark before decimals: . or ,"),
+    timezone=_described(_TEXT, "Time zone of instants without an offset, such as Europe/Berlin."),
+    pivot=_described({"type": "integer"}, "First year that two-digit years mean, such as 1930."),
+    region=_described(_TEXT, "Country of phone numbers without a country code, such as US."),
+    nothing=_described(_TEXTS, "Cells that are empty, such as NULL and N/A."),
+    guards=_described(_TEXTS, 'Columns whose cells a spreadsheet guarded by \' or ="…".'),
     guarded=_described(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
 )
 """A mapping from the columns of a file to the fields of records."""

@@ -18,7 +18,6 @@ _SAMPLE_ROWS: Final = 1000
 _HEADER_ROWS: Final = 50
 """Rows at the start among which the header is."""
 _SEPARATOR_LINE: Final = re.compile(r"^sep=(.)\r?\n?$", re.I)
-_ADDRESS: Final = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,250}\.[^@\s]{2,60}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
         raise Unreadable("it is empty")
     position, header = rows[0 if header_line else find_header_row([row for _, row in rows])]
     at = first + position
-    if any(_ADDRESS.match(cell.strip()) for cell in header):
+    if any(map(_is_address, header)):
         raise Unreadable(
             f"line {at + 1}: holds values, not names of columns. Write a first line that names "
             "the columns"
@@ -74,6 +73,12 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
         skips_spaces=_skips_spaces(lines[at], [row for _, row in rows], delimiter),
         has_escapes=_has_escapes(lines[at:], delimiter),
     )
+
+
+def _is_address(cell: str) -> bool:
+    """Whether a cell is an e-mail address, which names no column."""
+    name, _, domain = cell.strip().partition("@")
+    return bool(name) and "." in domain and not any(map(str.isspace, name + domain))
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:

@@ -15,7 +15,7 @@ from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.web.ui.formatting import said
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
-from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
+from innkeeper.wire.bulk.cells import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.nested import OPEN_GUEST_EXTENSION
 from innkeeper.wire.json_text import encode

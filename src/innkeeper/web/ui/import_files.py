@@ -5,7 +5,7 @@ Nothing here uses the database; callers run the functions in threads, since they
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import md5
 from itertools import islice
@@ -16,14 +16,17 @@ from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.store.file_form import Choices, form_of_file, form_of_stream
+from innkeeper.rules.date_formats import ISO, NotADate, read_date
+from innkeeper.store.file_form import FileForm, form_of_stream
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
 from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
-from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, mapping_of
+from innkeeper.wire.bulk.cells import Unfit
+from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
 from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.survey import TableSurvey
 from innkeeper.wire.bulk.targets import PLANS, is_target, kind_of
 from innkeeper.wire.naming import camel
 
@@ -66,6 +69,8 @@ class PreviewColumn:
     """The format of its dates."""
     examples: list[str] = field(default_factory=list)
     is_date: bool = False
+    choices: list[tuple[str, str]] = field(default_factory=list)
+    """Formats that its dates may have, where nothing shows which, and one of them so read."""
 
 
 def store_upload(
@@ -83,12 +88,13 @@ def store_upload(
         if not size:
             raise BadRequest("Choose a file that is not empty.")
         staged.flush()
+        layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False)
         try:
-            choices = Choices(guessed_format(filename)[0] or "")
-            form = form_of_file(Path(staged.name), choices, most)
+            layout, survey = layout.surveyed(Path(staged.name), most)
         except Unreadable as error:
             raise BadRequest(f"The file cannot be read: {error}.") from error
         files.put(name, staged)
+    form = layout.form or FileForm()
     compressed = bool(form.compression)
     about = {
         "format": "ndjson" if form.format == "json" else form.format,
@@ -97,10 +103,22 @@ def store_upload(
         "name": filename[-200:],
         "encoding": form.encoding,
         "notes": list(form.notes),
+        **_describe_survey(survey),
     }
     if not compressed and form.format in ("csv", "ndjson"):
         about["lines"] = breaks
     return UploadedFile(about, digest.hexdigest(), size)
+
+
+def _describe_survey(survey: TableSurvey) -> dict[str, Any]:
+    """What all rows of a table show, as it is stored with its import."""
+    columns = dict(islice(survey.columns.items(), MOST_COLUMNS))
+    formats = {name: one.formats() for name, one in columns.items()}
+    return {
+        "dates": {name: forms for name, forms in formats.items() if forms and forms != [ISO]},
+        "guards": [name for name, one in columns.items() if one.guarded],
+        "nothing": sorted(set().union(*(one.blanks for one in columns.values()))),
+    }
 
 
 @contextmanager
@@ -151,11 +169,33 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(head)
 
 
-def suggest_mapping(holds: str, table: Sample, encoding: str) -> ColumnMapping:
-    """Suggest a mapping of the columns by their names and sample rows."""
-    document = suggest(holds, table.columns, table.rows).document()
-    document.pop("undecided", None)
-    return mapping_of(holds, {**document, "encoding": encoding})
+def suggest_mapping(holds: str, table: Sample, about: Mapping[str, Any]) -> ColumnMapping:
+    """Suggest a mapping of the columns by their names, sample rows and what all rows show."""
+    parts = suggest(holds, table.columns, table.rows).document()
+    parts.pop("undecided", None)
+    kinds = mapping_of(holds, parts).column_kinds(holds)
+    formats = {
+        column: forms[0]
+        for column, forms in about.get("dates", {}).items()
+        if len(forms) == 1 and isinstance(kinds.get(column), Instant | Day)
+    }
+    encoding = about.get("encoding", "") if about["format"] == "csv" else ""
+    cells = {name: about[name] for name in ("guards", "nothing") if about.get(name)}
+    return mapping_of(holds, {**parts, **cells, "formats": formats, "encoding": encoding})
+
+
+def open_questions(
+    holds: str, about: Mapping[str, Any], mapping: ColumnMapping
+) -> dict[str, list[str]]:
+    """Return the columns of dates whose format nobody chose and nothing shows -> its formats."""
+    kinds = mapping.column_kinds(holds)
+    return {
+        column: forms
+        for column, forms in about.get("dates", {}).items()
+        if len(forms) > 1
+        and isinstance(kinds.get(column), Instant | Day)
+        and column not in mapping.formats
+    }
 
 
 def read_mapping(
@@ -179,11 +219,15 @@ def read_mapping(
         for column, kind in first.types.items()
         if any(target.startswith("extensions.") for target in columns.get(column, ()))
     }
-    parts = {"columns": columns, "formats": formats, "types": types, "encoding": first.encoding}
+    parts = {**first.plain(), "columns": columns, "formats": formats, "types": types}
+    if first.group not in columns:
+        parts.pop("group", None)
     return mapping_of(holds, parts)
 
 
-def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[PreviewColumn]:
+def columns_of(
+    holds: str, table: Sample, mapping: ColumnMapping, about: Mapping[str, Any]
+) -> list[PreviewColumn]:
     """Return the columns of the form, each with its targets and examples."""
     columns = []
     for name in table.columns[:MOST_COLUMNS]:
@@ -191,12 +235,20 @@ def columns_of(holds: str, table: Sample, mapping: ColumnMapping) -> list[Previe
         examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
         column = PreviewColumn(name, ",".join(targets), mapping.formats.get(name, ""))
         column.examples = list(examples)[:SAMPLE_ROWS]
-        column.is_date = (
-            any(isinstance(kind_of(holds, target), Instant | Day) for target in targets)
-            and holds != "events"
-        )
+        column.is_date = any(isinstance(kind_of(holds, each), Instant | Day) for each in targets)
+        forms = about.get("dates", {}).get(name, [])
+        if column.is_date and len(forms) > 1:
+            column.choices = [(form, _as_read(form, column.examples)) for form in forms]
         columns.append(column)
     return columns
+
+
+def _as_read(form: str, examples: list[str]) -> str:
+    """The first date as it reads in a format."""
+    for text in examples:
+        with suppress(NotADate):
+            return f"{read_date(form, text):%-d %B %Y}"
+    return ""
 
 
 def targets_of(

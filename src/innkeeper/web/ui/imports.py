@@ -113,10 +113,13 @@ def _target_text(targets: str) -> str:
 async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Response:
     table, mapping, wrong = await _read_mapping(visit, row)
     holds = row["holds"]
-    columns = [] if mapping is None else import_files.columns_of(holds, table, mapping)
+    columns = []
+    if mapping is not None:
+        columns = import_files.columns_of(holds, table, mapping, row["about"])
     if not visit.personal:
         for column in columns:
             column.examples = [masked(each) for each in column.examples]
+            column.choices = [(form, "") for form, _ in column.choices]
     providers = await _providers(visit)
     return visit.show(
         "import_map.html",
@@ -143,9 +146,8 @@ async def _read_mapping(
     table = await _in_thread(visit, import_files.read_sample, files, name, about)
     if about["format"] == "ndjson":
         return table, None, ""
-    encoding = str(about.get("encoding") or "") if about["format"] == "csv" else ""
     # A file may have thousands of columns: off the event loop.
-    first = await _in_thread(visit, import_files.suggest_mapping, holds, table, encoding)
+    first = await _in_thread(visit, import_files.suggest_mapping, holds, table, about)
     if "c0" not in visit.form:
         return table, first, ""
     try:
@@ -186,6 +188,9 @@ async def run_action(visit: Visit) -> Response:
         return await show_one(visit)
     if mapping is not None and not mapping.columns:
         raise BadRequest("Say what at least one column is.")
+    questions = import_files.open_questions(row["holds"], row["about"], mapping) if mapping else {}
+    if questions:
+        raise BadRequest(f"Choose how dates are written in {', '.join(questions)}.")
     if action == "try":
         return await show_one(visit, await _dry_run(visit, row, mapping))
     layout = import_files.layout_of(row["holds"], row["about"], mapping)

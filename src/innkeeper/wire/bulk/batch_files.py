@@ -23,10 +23,12 @@ from innkeeper.store.readers import Chunk, Unreadable, check_gzip, chunks, expan
 from innkeeper.store.spreadsheets import sheet_columns, sheet_rows
 from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.damage import refuse_damaged
-from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, by_name, mapping_of
+from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
 from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
+from innkeeper.wire.bulk.survey import TableSurvey, guard_notes, resolve
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
 ENDINGS: Final[Mapping[str, str]] = {
@@ -35,6 +37,7 @@ ENDINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "spreadsheet"),
 }
+TABLES: Final = ("csv", "parquet", "spreadsheet")
 PACKED: Final = ("parquet", "spreadsheet")
 """Formats that are read from a path, not from a stream."""
 IMPORT_FORMATS: Final = (*FORMATS, "spreadsheet")
@@ -92,15 +95,62 @@ class Layout:
             with path.open("rb") as stream:
                 check_gzip(stream, most)
             return self
-        form = form_of_file(path, self.choices(), most)
-        if form.format == "ndjson":
-            return replace(self, form=form)
+        layout, survey = self.surveyed(path, most)
+        return layout.resolved(survey)
+
+    def surveyed(self, path: Path, most: int = 0) -> tuple["Layout", TableSurvey]:
+        """Read a file to its end; return what it is and what its rows show.
+
+        Raises `Unreadable`, also past `most` bytes of content. Lines of JSON are not looked at.
+        """
+        form, survey = form_of_file(path, self.choices(), most), TableSurvey()
         layout = replace(self, form=form)
+        if form.format == "ndjson":
+            return layout, survey
         with layout.opened(path) as source:
-            many = sum(1 for _ in layout._rows(source))
-        if not many:
+            survey.names = layout.columns(source)
+        with layout.opened(path) as source:
+            for _, row in layout.rows(source):
+                survey.add(row)
+        if not survey.rows:
             raise Unreadable("it has names of columns, and no rows")
-        return layout
+        return layout, survey
+
+    def _mapping_of(self, columns: list[str]) -> ColumnMapping:
+        """The mapping that is given, else that of columns named like fields."""
+        given = self.mapping
+        if given is not None and (given.columns or given.constants):
+            return given
+        named = by_name(self.holds, columns)
+        return replace(given, columns=named.columns, types=named.types) if given else named
+
+    def resolved(self, survey: TableSurvey) -> "Layout":
+        """The layout with what the rows show; raises OperatorError with what only a person can
+        decide, and for columns that nothing maps."""
+        form = self.form or FileForm()
+        if not self.holds:
+            return self
+        if form.format in TABLES:
+            mapping = self._mapping_of(survey.names)
+        elif self.mapping is None:
+            return self
+        else:
+            mapping = self.mapping
+        formats, decimals, questions = resolve(
+            survey, mapping.column_kinds(self.holds), mapping.formats, form.dialect.delimiter
+        )
+        if questions and not mapping.rules.decimal:
+            raise OperatorError(" ".join(questions))
+        notes = (
+            () if mapping.guarded else guard_notes(survey, mapping.columns, mapping.rules.guards)
+        )
+        return replace(
+            self,
+            mapping=replace(
+                mapping, formats=formats, rules=replace(mapping.rules, decimals=decimals)
+            ),
+            form=replace(form, notes=(*form.notes, *notes)),
+        )
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[IO[bytes] | Path]:
@@ -236,8 +286,7 @@ class Layout:
             if isinstance(row, bytes):
                 row = batch_records.json_value(row)
             if mapping is None or not (mapping.columns or mapping.constants):
-                named = by_name(self.holds, row)
-                mapping = replace(mapping, columns=named.columns) if mapping else named
+                mapping = self._mapping_of(list(row))
             row = _cells(mapping, row)
             if row.get(EXTRA):
                 at = ", ".join(map(str, row[EXTRA][:5]))

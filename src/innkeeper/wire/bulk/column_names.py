@@ -17,7 +17,7 @@ BARE_IDS: Final = frozenset(("id", "recordid", "externalid"))
 """Names that mean the person in a list of persons, and the order in a list of orders."""
 _TABLES: Final = {"guests": ("guests",), "orders": ("orders", "items", "guests")}
 _PREFIXES: Final = {"items": "orderItems."}
-_IN_BRACKETS: Final = re.compile(r"\(([^()]{0,40})\)")
+_IN_BRACKETS: Final = re.compile(r"\(([^()]*)\)")
 _WORDS: Final = re.compile(r"[^\W_]+")
 
 

@@ -2,22 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from innkeeper.resources.kinds import EMAIL, Kind, ListOf
 from innkeeper.resources.values import ValueRefused
+from innkeeper.rules.date_formats import DateColumn
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.batch_plans import TITLES
-from innkeeper.wire.bulk.mapping import Unfit, boolean_in, number_in
 
-DATES: Final = (
-    *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d"),
-    *("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
-)
-_PHONE: Final = re.compile(r"\+[0-9][0-9 ().\-/]{6,24}|\([0-9]{2,5}\) ?[0-9][0-9 .\-]{4,16}", re.A)
-_NUMBERED: Final = re.compile(r"#?[A-Za-z]{0,6}[-_ #]?[0-9]+[0-9A-Za-z_-]*", re.A)
+_OF_PHONES: Final = frozenset("+0123456789 ().-/")
+_NUMBERED: Final = re.compile(r"#?[A-Za-z]{0,6}[-_ #]?[0-9][0-9A-Za-z_-]*", re.A)
 _TITLES: Final = frozenset(
     (
         *map(folded, TITLES),
@@ -40,7 +34,9 @@ def is_email(text: str) -> bool:
 
 def is_phone(text: str) -> bool:
     """Whether a text is written as only phone numbers are: with + or an area code in brackets."""
-    return _PHONE.fullmatch(text.strip()) is not None
+    bare = text.strip()
+    digits = sum(map(str.isdecimal, bare))
+    return bare[:1] in ("+", "(") and _OF_PHONES.issuperset(bare) and 7 <= digits <= 16
 
 
 def is_title(text: str) -> bool:
@@ -72,32 +68,10 @@ def fits(kind: Kind | None, value: Any) -> bool:
     return True
 
 
-def date_format(texts: Sequence[str]) -> str:
-    """How most dates are written, unless it is ISO 8601 or no format fits half of them."""
-    shares = {form: share(texts, partial(_is_date, form)) for form in DATES}
-    best = max(shares, key=lambda form: shares[form])
-    return "" if best == "%Y-%m-%d" or shares[best] < 0.5 else best
-
-
-def _is_date(form: str, text: str) -> bool:
-    try:
-        datetime.strptime(text, form)
-    except ValueError:
-        return False
-    return True
-
-
-def type_of(texts: Sequence[str]) -> str:
-    """Return the type of a column that becomes a data extension: text, number or boolean."""
-    readers: tuple[tuple[str, Callable[[str, str], Any]], ...] = (
-        ("boolean", boolean_in),
-        ("number", number_in),
-    )
-    for kind, read in readers:
-        try:
-            # NaN is no value, and no other type's either.
-            if any(value is not None for value in [read("", text) for text in texts]):
-                return kind
-        except Unfit:
-            continue
-    return "text"
+def date_formats(texts: Sequence[str]) -> list[str]:
+    """How the dates of a column may be written: none if it has no dates, several if nothing
+    shows which."""
+    column = DateColumn()
+    for text in texts:
+        column.add(text)
+    return column.formats()

@@ -3,18 +3,16 @@
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
 from innkeeper.resources.definitions import MAPPING
-from innkeeper.resources.kinds import Count, ListOf, Number, ObjectOf, Opaque
-from innkeeper.resources.values import iso
+from innkeeper.resources.kinds import Kind, ListOf
 from innkeeper.rules.members import unknown_members
 from innkeeper.rules.person_names import split_full_name
-from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.cells import CellRules, CellTarget, cell_rules_of, read_cell
 from innkeeper.wire.bulk.mapping_faults import mapping_faults, targets_of
 from innkeeper.wire.bulk.targets import (
     FULL_NAME,
@@ -27,10 +25,6 @@ from innkeeper.wire.bulk.targets import (
 )
 
 
-class Unfit(ValueError):
-    """A cell that cannot become what its column is mapped to; the argument says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
     """How rows of a table become the values of records."""
@@ -38,7 +32,7 @@ class ColumnMapping:
     columns: Mapping[str, tuple[str, ...]]
     """Column -> targets: `firstName`, `identifiers.CRM`, `extensions.ext.tier`, `contact.email`."""
     formats: Mapping[str, str] = field(default_factory=dict)
-    """Column of dates -> how they are written, as strptime spells it."""
+    """Column of dates -> how they are written (rules/date_formats)."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> text in it, or the same in lower case -> text to take instead; `*` is any other."""
     types: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +46,8 @@ class ColumnMapping:
     """The line that names the columns; 0 where the content decides."""
     sheet: str = ""
     """The sheet of a workbook; empty for its first."""
+    rules: CellRules = field(default_factory=CellRules)
+    """How numbers, dates, phone numbers and empty cells are written."""
     guarded: bool = False
     """Whether cells of a CSV file that a spreadsheet would run are marked (rules/spreadsheets)."""
     fallbacks: Mapping[str, str] = field(default_factory=dict)
@@ -103,8 +99,8 @@ class ColumnMapping:
     def _read_cell(
         self, holds: str, row: Mapping[str, Any], column: str, targets: tuple[str, ...]
     ) -> Iterator[tuple[str, Any]]:
-        cell = row.get(column)
-        if cell is None or cell == "":
+        cell = self.rules.cleaned(column, row.get(column))
+        if cell is None:
             return
         words = self.values.get(column)
         if words:
@@ -116,25 +112,25 @@ class ColumnMapping:
                 yield target, read
 
     def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
-        if column in self.formats:
-            return _date_in(column, cell, self.formats[column])
-        if not isinstance(cell, str):
-            return cell
-        kind = kind_of(holds, target)
-        type_ = self.types.get(column)
-        if type_ == "number" or isinstance(kind, Number | Count):
-            return number_in(column, cell)
-        if type_ == "boolean":
-            return boolean_in(column, cell)
-        is_json = isinstance(kind, ListOf | Opaque | ObjectOf) or target in (
-            _NESTED_OF_EVENTS if holds == "events" else _NESTED
+        nested = _NESTED_OF_EVENTS if holds == "events" else _NESTED
+        what = CellTarget(
+            column,
+            target,
+            kind_of(holds, target),
+            self.types.get(column),
+            self.formats.get(column),
+            is_json=target in nested,
         )
-        if is_json and cell[:1] in "[{":
-            try:
-                return batch_records.json_value(cell.encode())
-            except batch_records.BadText:
-                raise Unfit(f"{column}: is not valid JSON") from None
-        return cell
+        return read_cell(self.rules, what, cell)
+
+    def column_kinds(self, holds: str) -> dict[str, Kind | str | None]:
+        """Return what each column becomes: the kind of its first field that has one, else its
+        chosen type."""
+        kinds = dict[str, Kind | str | None]()
+        for column, targets in self.columns.items():
+            of_targets = (kind_of(holds, target) for target in targets)
+            kinds[column] = next(filter(None, of_targets), self.types.get(column))
+        return kinds
 
     def plain(self) -> dict[str, Any]:
         """As it is kept with an import: JSON."""
@@ -148,6 +144,7 @@ class ColumnMapping:
             "encoding": self.encoding,
             **({"header": self.header} if self.header else {}),
             **({"sheet": self.sheet} if self.sheet else {}),
+            **self.rules.plain(),
             # Imports that were begun before there was such a thing are known by the rest.
             **({"guarded": True} if self.guarded else {}),
             **({"fallbacks": dict(self.fallbacks)} if self.fallbacks else {}),
@@ -155,18 +152,6 @@ class ColumnMapping:
         }
 
 
-def _date_in(column: str, cell: Any, form: str) -> str:
-    """The date of a cell in ISO 8601; raises `Unfit`."""
-    try:
-        if form == UNIX_US:
-            return iso(datetime.fromtimestamp(int(cell) / 1e6, UTC))
-        return datetime.strptime(str(cell), form).isoformat()
-    except (ValueError, OverflowError, OSError):
-        raise Unfit(f"{column}: is not a date as {form}") from None
-
-
-UNIX_US: Final = "UNIX_US"
-"""Format of dates that are microseconds since 1970."""
 _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 
@@ -239,6 +224,7 @@ def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
         str(document.get("encoding", "")),
         document.get("header", 0),
         document.get("sheet", ""),
+        cell_rules_of(document),
         document.get("guarded", False),
         document.get("fallbacks", {}),
         document.get("group", ""),
@@ -291,21 +277,3 @@ def _own_targets(name: str, names: Sequence[str]) -> tuple[str, ...]:
     ):
         return (name,)
     return name, f"{prefix}identifiers.email"
-
-
-def number_in(column: str, cell: str) -> int | Decimal | None:
-    """The number of a cell; None for NaN and infinity, which are nothing; raises `Unfit`."""
-    try:
-        number = int(cell) if cell.lstrip("+-").isdecimal() else Decimal(cell)
-    except (InvalidOperation, ValueError):
-        raise Unfit(f"{column}: must be a number") from None
-    return number if isinstance(number, int) or number.is_finite() else None
-
-
-def boolean_in(column: str, cell: str) -> bool:
-    word = cell.strip().lower()
-    if word in ("true", "yes", "y"):
-        return True
-    if word in ("false", "no", "n"):
-        return False
-    raise Unfit(f"{column}: must be true or false")

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from innkeeper.rules.date_formats import format_fault
 from innkeeper.rules.members import LONGEST_NAME
+from innkeeper.wire.bulk.cells import TYPES, cell_rule_faults
 from innkeeper.wire.bulk.targets import is_single, is_target, near_target
 
-TYPES: Final = ("text", "number", "boolean")
 MOST_FAULTS: Final = 50
 _MOST_HEADER: Final = 1000
 
@@ -34,12 +35,14 @@ def _faults(holds: str, document: Mapping[str, Any]) -> Iterator[str]:
     yield from _target_faults(holds, tables["constants"])
     yield from _target_faults(holds, tables["fallbacks"])
     for column, form in tables["formats"].items():
-        if not isinstance(form, str):
-            yield f"The format of {column} must be text, such as %d.%m.%Y."
+        fault = format_fault(form) if isinstance(form, str) else "must be text such as DD/MM/YYYY"
+        if fault:
+            yield f"The format of {column} {fault}."
     for column, words in tables["values"].items():
         if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
             yield f"The values of {column} must be a table of texts."
     yield from _form_faults(document)
+    yield from cell_rule_faults(document)
     yield from _undecided(document.get("undecided", []), tables)
     yield from _group_faults(holds, document.get("group", ""), tables["columns"])
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from innkeeper.store.readers import MAX_LINE
 from innkeeper.store.tables import EXTRA
-from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit
+from innkeeper.wire.bulk.cells import Unfit
+from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.targets import is_of_item
 
 OPEN_ORDERS: Final = 10_000

@@ -39,7 +39,15 @@ class Suggestion:
     """Name of the preset that the header shows."""
     undecided: dict[tuple[str, str], str] = field(default_factory=dict)
     """(table of the mapping, entry) that a person must add -> the question."""
+    choices: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Column of dates that a person must decide -> format -> how a cell reads in it."""
+    guards: dict[str, str] = field(default_factory=dict)
+    """Column whose cells have a spreadsheet's guard, which is taken off -> one of its cells."""
+    nothing: list[str] = field(default_factory=list)
+    """Cells that are taken as empty."""
     notes: list[str] = field(default_factory=list)
+    pairs: dict[str, int] = field(default_factory=dict)
+    """Name of a pair of a data extension -> how many columns took it."""
 
     def document(self) -> dict[str, Any]:
         """Return the mapping as `mapping_of` reads it."""
@@ -48,6 +56,8 @@ class Suggestion:
             **{name: getattr(self, name) for name in tables},
             **({"group": self.group} if self.group else {}),
             **({"guarded": True} if self.guarded else {}),
+            **({"guards": list(self.guards)} if self.guards else {}),
+            **({"nothing": self.nothing} if self.nothing else {}),
             **({"undecided": [list(each) for each in self.undecided]} if self.undecided else {}),
         }
 
@@ -74,6 +84,12 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
     if suggestion.group:
         yield "# Rows with the same value here are one order; each row is one of its lines."
         yield f"group = {_text(suggestion.group)}"
+    if suggestion.guards:
+        yield "# A spreadsheet's guard (' or =\"...\") is taken off the cells of these columns."
+        yield f"guards = {_list(suggestion.guards)}"
+    if suggestion.nothing:
+        yield "# These cells are empty."
+        yield f"nothing = {_list(suggestion.nothing)}"
     if suggestion.undecided:
         yield "# Nothing is imported before these have a value below."
         yield f"undecided = {_value([list(each) for each in suggestion.undecided])}"
@@ -86,7 +102,9 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
         for (table, entry), question in suggestion.undecided.items():
             if table == name:
                 yield f"# {_comment(question)}"
-                yield f"# {_text(entry)} = "
+                for form, example in suggestion.choices.get(entry, {"": ""}).items():
+                    value = f"{_text(form)}  # {_comment(example)}" if form else ""
+                    yield f"# {_text(entry)} = {value}"
 
 
 _TABLES = {
@@ -97,6 +115,10 @@ _TABLES = {
     "constants": 'What a field has where no column fills it, e.g. pointOfSale = "default".',
     "fallbacks": "Field = column to take where the field's own column is empty.",
 }
+
+
+def _list(texts: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_text, texts)) + "]"
 
 
 def _comment(text: str) -> str:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from innkeeper.resources.guests import EXTENSION_NAMES, MAX_PAIRS, RESERVED
 from innkeeper.resources.kinds import Day, Instant, OneOf
+from innkeeper.rules.date_formats import ISO
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk import column_values as values
+from innkeeper.wire.bulk.cells import Unfit, type_of, unguarded_cell
 from innkeeper.wire.bulk.column_names import (
     BARE_IDS,
     CUSTOMER_NUMBER,
@@ -17,11 +19,12 @@ from innkeeper.wire.bulk.column_names import (
     pair_name,
     words_of,
 )
-from innkeeper.wire.bulk.mapping import ColumnMapping, Unfit, mapping_of
+from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
 from innkeeper.wire.bulk.mapping_faults import targets_of
 from innkeeper.wire.bulk.order_suggestion import complete_orders
 from innkeeper.wire.bulk.presets import Preset
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
+from innkeeper.wire.bulk.survey import ColumnSurvey, TableSurvey, date_question
 from innkeeper.wire.bulk.targets import FULL_NAME, REASON, is_of_item, is_single, kind_of
 
 _MOST_WRONG: Final = 0.5
@@ -38,9 +41,13 @@ def suggest(
     rows: Iterable[Mapping[str, Any]],
     rules: IdentityRules | None = None,
     preset: Preset | None = None,
+    survey: TableSurvey | None = None,
 ) -> Suggestion:
-    """Suggest a mapping of columns. `rules` are those by which the workspace recognises people."""
+    """Suggest a mapping of columns. `rules` are those by which the workspace recognises people,
+    `survey` is what all rows show; without it `rows` are all."""
     table = Table.of((name for name in columns if name != REASON), list(rows))
+    if survey is None:
+        survey = TableSurvey.of(table.rows)
     suggestion = Suggestion(holds)
     if preset is not None:
         _apply_preset(suggestion, preset, table)
@@ -54,7 +61,9 @@ def suggest(
         complete_orders(suggestion, table)
     _identify(suggestion, rules)
     for column in table.texts:
-        _cure(suggestion, column, table.texts[column])
+        seen = survey.columns.get(column) or ColumnSurvey()
+        _clean(suggestion, column, seen)
+        _cure(suggestion, column, table.texts[column], seen)
     _spread_pairs(suggestion)
     return suggestion
 
@@ -97,6 +106,8 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
     for name, targets in document.get("columns", {}).items():
         if column := actual.get(folded(name)):
             suggestion.columns[column] = list(targets_of(targets))
+    named = chain.from_iterable(suggestion.columns.values())
+    suggestion.pairs = {each.rpartition(".")[2]: 1 for each in named if "extensions." in each}
     for table_name in ("formats", "values", "types"):
         entries = {
             actual.get(folded(name)): one for name, one in document.get(table_name, {}).items()
@@ -190,35 +201,57 @@ def _choose_names(suggestion: Suggestion) -> None:
 
 def _pair(suggestion: Suggestion, column: str) -> str:
     """Return the target of a column that no field takes: a pair of a data extension."""
-    targets = chain.from_iterable(suggestion.columns.values())
-    taken = {target.rpartition(".")[2] for target in targets if "extensions." in target}
     name = pair_name(_NESTING.sub("", column))
     if name in RESERVED:
         suggestion.notes.append(f"{column}: {name} is reserved, so its pair is {name}Value.")
         name += "Value"
-    number, unique = 1, name
-    while unique in taken:
+    number = suggestion.pairs.get(name, 0) + 1
+    while (unique := f"{name}{number}" if number > 1 else name) in suggestion.pairs:
         number += 1
-        unique = f"{name}{number}"
+    suggestion.pairs[unique] = 1
+    suggestion.pairs[name] = number
     return f"extensions.ext.{unique}"
 
 
-def _cure(suggestion: Suggestion, column: str, texts: Sequence[str]) -> None:
+def _clean(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
+    """Take spreadsheets' guards off the cells of a column, and words for nothing out of it."""
+    if not suggestion.columns.get(column):
+        return
+    suggestion.nothing = sorted({*suggestion.nothing, *seen.blanks})
+    if seen.guarded:
+        suggestion.guards[column] = seen.guard
+        suggestion.notes.append(
+            f"{column}: a spreadsheet's guard is taken off {seen.guarded} cells: {seen.guard} is "
+            f"{unguarded_cell(seen.guard)}."
+        )
+
+
+def _choose_format(suggestion: Suggestion, column: str, seen: ColumnSurvey) -> None:
+    """Take the format that all dates of a column show; ask where they show two."""
+    forms = seen.formats()
+    if len(forms) > 1:
+        question = date_question(column, forms)
+        suggestion.undecided["formats", column] = question
+        suggestion.choices[column] = seen.date_examples(forms)
+    elif forms and forms[0] != ISO:
+        suggestion.formats[column] = forms[0]
+
+
+def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: ColumnSurvey) -> None:
     """Try a column's targets on its sample cells, and change what they refuse."""
     targets = suggestion.columns.get(column)
     if not targets:
         return
     kind = kind_of(suggestion.holds, targets[0])
-    is_date = isinstance(kind, Instant | Day) and column not in suggestion.formats
-    if is_date and (form := values.date_format(texts)):
-        suggestion.formats[column] = form
+    if isinstance(kind, Instant | Day) and column not in suggestion.formats:
+        _choose_format(suggestion, column, seen)
     words = words_of(targets[0].rpartition(".")[2])
     if column in suggestion.values:
         words = {}
     if words and (replaced := _replaced_words(words, texts, closed=isinstance(kind, OneOf))):
         suggestion.values[column] = replaced
     if targets[0].rpartition(".")[0].endswith("extensions.ext"):
-        if (type_ := values.type_of(texts)) != "text":
+        if (type_ := type_of(texts)) != "text":
             suggestion.types[column] = type_
         return
     mapping = _column_mapping(suggestion, column)
@@ -232,7 +265,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str]) -> None:
             f"{column}: {len(wrong)} of {len(texts)} sample cells are no {targets[0]}, "
             f"so it becomes a data extension."
         )
-        if (type_ := values.type_of(texts)) != "text":
+        if (type_ := type_of(texts)) != "text":
             suggestion.types[column] = type_
     elif wrong:
         suggestion.notes.append(
@@ -259,7 +292,8 @@ def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
         for name, table in suggestion.document().items()
         if name in ("columns", "formats", "values", "types")
     }
-    return mapping_of(suggestion.holds, tables)
+    cells = {"guards": [*suggestion.guards], "nothing": suggestion.nothing}
+    return mapping_of(suggestion.holds, {**tables, **cells})
 
 
 def _is_accepted(mapping: ColumnMapping, holds: str, column: str, text: str) -> bool:

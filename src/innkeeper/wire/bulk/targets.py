@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from innkeeper.resources.kinds import Kind, ListOf
+from innkeeper.resources.kinds import Instant, Kind, ListOf
 from innkeeper.rules.members import nearest
 from innkeeper.wire.bulk.batch_plans import ITEM, ORDER, OWN_GUEST, PERSON, Plan
 
@@ -27,6 +27,8 @@ def is_of_item(target: str) -> bool:
 
 def kind_of(holds: str, target: str) -> Kind | None:
     """What values a target takes, where it is a field."""
+    if holds == "events":
+        return Instant() if target == "requested_at" else None
     where, _, rest = target.partition(".")
     if where in ("contact", "consumers") and rest:
         in_person = PERSON.get(rest)

@@ -1,0 +1,334 @@
+"""Cells of a table as values: dates, numbers, booleans, codes and phone numbers in text."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+import phonenumbers
+
+from innkeeper.resources.kinds import (
+    COUNTRY,
+    LANGUAGE,
+    Code,
+    Count,
+    Day,
+    Flag,
+    Instant,
+    Kind,
+    ListOf,
+    Number,
+    ObjectOf,
+    Opaque,
+)
+from innkeeper.resources.values import iso
+from innkeeper.rules import normalize
+from innkeeper.rules.code_names import country_code, language_code
+from innkeeper.rules.date_formats import ISO, PIVOT, NotADate, read_date
+from innkeeper.rules.normalize import is_damaged
+from innkeeper.rules.number_formats import NotANumber, decimal_of, is_code, read_number
+from innkeeper.wire.bulk import batch_records
+from innkeeper.wire.bulk.damage import DAMAGED
+
+JSON: Final = "json"
+TYPES: Final = ("text", "number", "boolean", JSON)
+"""Types of columns; those of `json` hold a JSON value in each cell."""
+_TRUE: Final = (
+    *("true", "t", "yes", "y", "1", "x", "on", "ja", "j", "wahr", "oui", "o", "vrai", "si", "sì"),
+    *("sí", "s", "vero", "verdadero", "sim", "verdadeiro", "waar"),
+)
+_FALSE: Final = (
+    *("false", "f", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao"),
+    *("nee", "onwaar"),
+)
+TRUE: Final = frozenset(_TRUE)
+FALSE: Final = frozenset(_FALSE)
+_LETTERS: Final = frozenset(["1", "0", "x", "o", "s", "on", "off", "t", "f"])
+"""Words that are booleans only where somebody chose it."""
+_PHONES: Final = ("phone", "mobile", "phoneNumbers")
+
+
+class Unfit(ValueError):
+    """A cell that cannot become what its column is mapped to; the argument says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellRules:
+    """How the cells of a file are written."""
+
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    """Column -> mark before decimals."""
+    decimal: str = ""
+    """The mark of columns without one; nothing where each cell shows it."""
+    timezone: str = ""
+    """Time zone of instants without an offset; UTC where there is none."""
+    pivot: int = 0
+    """First year that two-digit years mean; 0 for 1970, and for births the last hundred years."""
+    region: str = ""
+    """Country of phone numbers without a country code."""
+    nothing: frozenset[str] = frozenset()
+    """Texts that are nothing, such as NULL and N/A."""
+    guards: frozenset[str] = frozenset()
+    """Columns whose cells a spreadsheet guarded: `'007`, `="007"`."""
+
+    def cleaned(self, column: str, cell: Any) -> Any:
+        """Return a cell without its guard; None where it is nothing."""
+        if not isinstance(cell, str):
+            return cell
+        if column in self.guards:
+            cell = unguarded_cell(cell)
+        return None if not cell or (self.nothing and cell.strip() in self.nothing) else cell
+
+    def plain(self) -> dict[str, Any]:
+        """The chosen members, as a mapping has them."""
+        lists = {"nothing": sorted(self.nothing), "guards": sorted(self.guards)}
+        texts = {name: getattr(self, name) for name in (*_TEXT_RULES, "pivot")}
+        return {name: value for name, value in {**texts, **lists}.items() if value}
+
+
+_TEXT_RULES: Final = ("decimal", "timezone", "region")
+
+
+def cell_rules_of(document: Mapping[str, Any]) -> CellRules:
+    """Return the rules of a mapping that has no faults."""
+    return CellRules(
+        decimal=document.get("decimal", ""),
+        timezone=document.get("timezone", ""),
+        pivot=document.get("pivot", 0),
+        region=document.get("region", "").upper(),
+        nothing=frozenset(document.get("nothing", ())),
+        guards=frozenset(document.get("guards", ())),
+    )
+
+
+def cell_rule_faults(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each wrong member of a mapping that says how cells are written."""
+    if document.get("decimal", "") not in ("", ".", ","):
+        yield 'decimal of a mapping must be "." or ",".'
+    zone = document.get("timezone", "")
+    if not isinstance(zone, str) or (zone and not _is_zone(zone)):
+        yield "timezone of a mapping must be the name of a time zone, such as Europe/Berlin."
+    region = document.get("region", "")
+    regions = phonenumbers.SUPPORTED_REGIONS
+    if not isinstance(region, str) or (region and region.upper() not in regions):
+        yield "region of a mapping must be the code of a country, such as US."
+    pivot = document.get("pivot", 0)
+    if (
+        isinstance(pivot, bool)
+        or not isinstance(pivot, int)
+        or (pivot and not 1000 <= pivot <= 9900)
+    ):
+        yield "pivot of a mapping must be the first year of a century, such as 1930."
+    for name in ("nothing", "guards"):
+        words = document.get(name, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            yield f"{name} of a mapping must be a list of texts."
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zone_of(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def unguarded_cell(text: str) -> str:
+    """Return a cell without the guard by which a spreadsheet took it as text."""
+    if text.startswith('="') and text.endswith('"') and len(text) > len('=""'):
+        return text[2:-1].replace('""', '"')
+    return text.removeprefix("'")
+
+
+def is_guarded(text: str) -> bool:
+    """Whether a cell has a guard: an apostrophe before a number or sign, or `="…"`."""
+    if text.startswith('="'):
+        return text.endswith('"')
+    return text.startswith("'") and text[1:2].isascii() and text[1:2] in "0123456789+-=@"
+
+
+@dataclass(frozen=True, slots=True)
+class CellTarget:
+    """What a column becomes."""
+
+    column: str
+    name: str
+    kind: Kind | None
+    """The kind of the field; None for a data extension, an identifier or an event's member."""
+    type_: str | None
+    """The type chosen for the column."""
+    form: str | None
+    """The format chosen for its dates."""
+    is_json: bool
+    """Whether it takes objects, as JSON."""
+
+
+def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
+    """Return the value of a cell that is not empty, None where it is nothing; raises `Unfit`."""
+    column, kind, type_ = target.column, target.kind, target.type_
+    if target.form and isinstance(cell, int | float | Decimal):
+        # A number of a day or second, in a typed table.
+        cell = str(cell)
+    if not isinstance(cell, str):
+        return _as_text(cell) if kind is not None and _is_text(kind) else cell
+    takes_objects = target.is_json or isinstance(kind, ListOf | Opaque | ObjectOf)
+    if type_ == JSON or (takes_objects and cell[:1] in ("[", "{")):
+        return _json(column, cell)
+    if isinstance(kind, Instant | Day) or target.form:
+        return _date(rules, target, cell)
+    if type_ == "number" or isinstance(kind, Number | Count):
+        if kind is None and is_code(cell):
+            raise Unfit(
+                f"{column}: is a code, not a number, which would lose zeros or digits: take the "
+                "column out of [types]"
+            )
+        return number_in(column, cell, rules.decimals.get(column, rules.decimal))
+    return _read_word(rules, target, cell)
+
+
+def _read_word(rules: CellRules, target: CellTarget, cell: str) -> Any:
+    """The value of a cell that is neither date nor number nor JSON; raises `Unfit`."""
+    column, kind, type_ = target.column, target.kind, target.type_
+    if type_ == "boolean" or isinstance(kind, Flag):
+        return boolean_in(column, cell)
+    if isinstance(kind, Code) and kind in (COUNTRY, LANGUAGE):
+        return _code(kind, cell)
+    if rules.region and target.name.rpartition(".")[2] in _PHONES:
+        return _phone(cell, rules.region)
+    if type_ is None and target.name.startswith("extensions.") and is_damaged(cell):
+        raise Unfit(f"{column}: {DAMAGED}")
+    return cell
+
+
+def number_in(column: str, cell: str, decimal: str = "") -> int | Decimal | None:
+    """The number of a cell; None for NaN and infinity, which are nothing; raises `Unfit`."""
+    try:
+        return read_number(cell, decimal)
+    except NotANumber as error:
+        raise Unfit(f"{column}: {error}") from None
+
+
+def boolean_in(column: str, cell: str) -> bool:
+    """The truth of a cell, by words of several languages; raises `Unfit`."""
+    word = cell.strip().lower()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    raise Unfit(f"{column}: must be true or false")
+
+
+def type_of(texts: Sequence[str]) -> str:
+    """Return the type of a column that becomes a data extension: text, number or boolean.
+
+    Only words are booleans: ones and zeros stay numbers until somebody chooses. Codes with
+    leading zeros, and numbers with more digits than a spreadsheet keeps, are text.
+    """
+    words = {text.strip().lower() for text in texts}
+    if words and words <= TRUE | FALSE and not words <= _LETTERS:
+        return "boolean"
+    if not texts or any(is_code(text) or is_damaged(text) for text in texts):
+        return "text"
+    try:
+        # NaN is no value, and no other type's either.
+        values = [_number_of(text) for text in texts]
+    except NotANumber:
+        return "text"
+    return "number" if any(value is not None for value in values) else "text"
+
+
+def _number_of(text: str) -> int | Decimal | None:
+    """The number of a text, one of two where it reads as two; raises `NotANumber`."""
+    try:
+        return read_number(text)
+    except NotANumber:
+        return read_number(text, decimal_of(text).replace("?", ","))
+
+
+def _is_text(kind: Kind) -> bool:
+    return not isinstance(kind, Number | Count | Flag | ListOf | Opaque | ObjectOf)
+
+
+def _as_text(cell: Any) -> Any:
+    """A number of a typed table as the text of a field that takes text."""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | Decimal):
+        return cell
+    return str(cell)
+
+
+def _json(column: str, cell: str) -> Any:
+    try:
+        return batch_records.json_value(cell.encode())
+    except batch_records.BadText:
+        raise Unfit(f"{column}: is not valid JSON") from None
+
+
+def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
+    form, kind = target.form or ISO, target.kind
+    if form == ISO:
+        is_local = rules.timezone and isinstance(kind, Instant)
+        return _zoned_iso(cell, rules.timezone) if is_local else cell
+    pivot = rules.pivot or (_birth_pivot() if isinstance(kind, Day) and kind.past else PIVOT)
+    try:
+        moment = read_date(form, cell, pivot)
+    except NotADate:
+        raise Unfit(f"{target.column}: is not a date as {form}") from None
+    if isinstance(kind, Day):
+        return moment.date().isoformat()
+    return _instant_text(_in_zone(moment, rules.timezone))
+
+
+def _birth_pivot() -> int:
+    from innkeeper import clock  # noqa: PLC0415
+
+    return clock.now().year - 99
+
+
+def _zoned_iso(cell: str, zone: str) -> str:
+    """An instant with the file's time zone, where it is local time; else as it is."""
+    try:
+        moment = datetime.fromisoformat(cell.strip())
+    except ValueError:
+        return cell
+    return cell if moment.tzinfo else _instant_text(_in_zone(moment, zone))
+
+
+def _instant_text(moment: datetime) -> str:
+    return iso(moment) if moment.tzinfo else moment.isoformat()
+
+
+def _in_zone(moment: datetime, zone: str) -> datetime:
+    if moment.tzinfo or not zone:
+        return moment
+    localize: Callable[[datetime], datetime] = zone_of(zone).localize
+    return localize(moment)
+
+
+@lru_cache(64)
+def zone_of(name: str) -> Any:
+    """Return a time zone by its name; raises LookupError."""
+    import pytz  # noqa: PLC0415 - slow to import, and few files need it
+
+    return pytz.timezone(name)
+
+
+def _code(kind: Code, cell: str) -> str:
+    """The code of a country or language by its name; the text itself where it is unknown."""
+    text = cell.strip()
+    if text.upper() in kind.accepted or text.lower() in kind.accepted or "-" in text or "_" in text:
+        return text
+    code = country_code(text) if kind == COUNTRY else language_code(text)
+    return code or cell
+
+
+def _phone(cell: str, region: str) -> str:
+    """A phone number with its country code; the text itself where it is not a number there."""
+    if cell.strip().startswith(("+", "00")):
+        return cell
+    try:
+        number = phonenumbers.parse(cell, region)
+    except phonenumbers.NumberParseException:
+        return cell
+    if not phonenumbers.is_possible_number(number):
+        return cell
+    return normalize.phone(cell, region) or cell

@@ -1,0 +1,189 @@
+"""What all rows of a table show of its columns: date formats, decimal marks, spreadsheet guards."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from innkeeper.resources.kinds import Count, Day, Instant, Number
+from innkeeper.rules.date_formats import ISO, DateColumn, read_date
+from innkeeper.rules.number_formats import NumberColumn
+from innkeeper.wire.bulk.cells import is_guarded
+
+_TRIED: Final = 200
+"""Cells after which a column that holds no dates, or no numbers, is no longer looked at."""
+_ENOUGH: Final = 2000
+"""Cells after which a format that something proves is no longer looked for."""
+MOST_QUESTIONS: Final = 20
+BLANKS: Final = ("null", "n/a", "-", "--", "(null)", "(blank)", "#n/a", "\\n")
+_LONGEST_BLANK: Final = max(map(len, BLANKS))
+
+
+@dataclass(slots=True)
+class ColumnSurvey:
+    """What all cells of one column show."""
+
+    dates: DateColumn | None = field(default_factory=DateColumn)
+    """None once it holds no dates."""
+    numbers: NumberColumn | None = field(default_factory=NumberColumn)
+    cells: int = 0
+    guarded: int = 0
+    """Cells with a spreadsheet's guard."""
+    guard: str = ""
+    """One of them."""
+    blanks: set[str] = field(default_factory=set)
+    """Cells that are words for nothing, such as NULL and N/A."""
+    is_decided: bool = False
+
+    def add(self, text: str) -> None:
+        self.cells += 1
+        if len(text) <= _LONGEST_BLANK and text.lower() in BLANKS:
+            self.blanks.add(text)
+            return
+        if text[0] in "'=" and is_guarded(text):
+            self.guarded += 1
+            self.guard = self.guard or text
+        if self.dates is not None and not self.is_decided:
+            self.dates.add(text)
+            if self.cells in (_TRIED, _ENOUGH):
+                formats = self.dates.formats()
+                self.dates = self.dates if formats else None
+                self.is_decided = self.cells == _ENOUGH and len(formats) == 1
+        if self.numbers is not None:
+            self.numbers.add(text)
+            if self.cells == _TRIED and not self.numbers.marks:
+                self.numbers = None
+
+    def formats(self) -> list[str]:
+        """Return the formats that its dates may have."""
+        return self.dates.formats() if self.dates is not None else []
+
+    @property
+    def two_numbers(self) -> str:
+        """A cell that reads as two numbers."""
+        return self.numbers.example if self.numbers is not None else ""
+
+    def date_examples(self, formats: Sequence[str]) -> dict[str, str]:
+        """Return one cell as it reads in each of its formats: `03/04/1980 is 3 April 1980`."""
+        cell = self.dates.examples.get(formats[0], "") if self.dates is not None else ""
+        return {form: f"{cell} is {read_date(form, cell):%-d %B %Y}" for form in formats if cell}
+
+    def marks(self) -> Counter[str]:
+        return self.numbers.marks if self.numbers is not None else Counter()
+
+
+@dataclass(slots=True)
+class TableSurvey:
+    """What all rows of a table show."""
+
+    columns: dict[str, ColumnSurvey] = field(default_factory=dict)
+    rows: int = 0
+    names: list[str] = field(default_factory=list)
+    """Names of its columns, as its header has them."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> "TableSurvey":
+        """Return what some rows show."""
+        survey = cls()
+        for row in rows:
+            survey.add(row)
+        return survey
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.rows += 1
+        for column, cell in row.items():
+            if isinstance(cell, str) and cell and column:
+                survey = self.columns.get(column)
+                if survey is None:
+                    survey = self.columns[column] = ColumnSurvey()
+                survey.add(cell)
+
+    def decimal_marks(self, columns: list[str], delimiter: str) -> tuple[dict[str, str], list[str]]:
+        """Return the decimal mark of each of some columns of numbers, and those that show none.
+
+        A column decides for itself, else the others for it. Where nothing decides, `1,234` is
+        asked, and `1.234` in a file with semicolons.
+        """
+        marks, open_columns = dict[str, str](), list[str]()
+        of_file = Counter[str]()
+        for column in columns:
+            own = self._own(column)
+            of_file.update(dict.fromkeys(own, 1))
+            if len(own) == 1:
+                marks[column] = own[0]
+        for column in columns:
+            if column in marks or not self._count(column, "?"):
+                continue
+            if len(of_file) == 1:
+                marks[column] = next(iter(of_file))
+            elif "," in self.columns[column].two_numbers or delimiter == ";":
+                open_columns.append(column)
+            else:
+                marks[column] = "."
+        return marks, open_columns
+
+    def _own(self, column: str) -> list[str]:
+        return [mark for mark in ".," if self._count(column, mark)]
+
+    def _count(self, column: str, mark: str) -> int:
+        return self.columns[column].marks()[mark] if column in self.columns else 0
+
+
+def date_question(column: str, formats: list[str]) -> str:
+    """Return why an import needs to know how dates are written, and how to say it."""
+    choices = " or ".join(f'"{column}" = "{form}"' for form in formats)
+    return (
+        f"Column {column}: nothing in the file shows whether 03/04 is 3 April or 4 March. Add "
+        f"{choices} to [formats] of the mapping."
+    )
+
+
+def number_question(column: str) -> str:
+    """Return why an import needs to know the decimal mark, and how to say it."""
+    return (
+        f"Column {column}: nothing in the file shows whether 1,234 is 1234 or 1.234. Add "
+        'decimal = "." or decimal = "," above the sections of the mapping.'
+    )
+
+
+def resolve(
+    survey: TableSurvey,
+    kinds: Mapping[str, Any],
+    formats: Mapping[str, str],
+    delimiter: str,
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Return the date formats and decimal marks of columns of these kinds, and what only a
+    person can decide."""
+    questions, decided, numbers = list[str](), dict(formats), list[str]()
+    for column, kind in kinds.items():
+        if isinstance(kind, Number | Count) or kind == "number":
+            numbers.append(column)
+        if not isinstance(kind, Instant | Day) or column in formats or column not in survey.columns:
+            continue
+        possible = survey.columns[column].formats()
+        if len(possible) > 1:
+            questions.append(date_question(column, possible))
+        elif possible and possible[0] != ISO:
+            decided[column] = possible[0]
+    marks, unknown = survey.decimal_marks(numbers, delimiter)
+    questions += map(number_question, unknown)
+    return decided, marks, list(islice(questions, MOST_QUESTIONS))
+
+
+def guard_notes(
+    survey: TableSurvey, mapped: Mapping[str, Any], guards: frozenset[str]
+) -> list[str]:
+    """Return a sentence for the columns that keep a spreadsheet's guard in their values."""
+    columns = [
+        column
+        for column, one in survey.columns.items()
+        if one.guarded and column in mapped and column not in guards
+    ]
+    if not columns:
+        return []
+    listed = ", ".join(f'"{column}"' for column in columns[:MOST_QUESTIONS])
+    return [
+        f"Cells of {listed} start with a spreadsheet's guard (' or =\"), which is imported with "
+        f"them. To take it off, add guards = [{listed}] to the mapping."
+    ]
