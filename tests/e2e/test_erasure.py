@@ -370,7 +370,13 @@ def test_what_is_suppressed_does_not_come_back(
         + "\n"
     )
     done = run("import", "guests", file, "--json", "--data", server.data)
-    assert json.loads(done.stdout) == {"records": 2, "created": 1, "failed": 1}
+    blocked = {"reason": "the identifier is on the block list", "count": 1, "line": 1}
+    assert json.loads(done.stdout) == {
+        "records": 2,
+        "created": 1,
+        "failed": 1,
+        "refused": [blocked],
+    }
     order = made(
         api.post(
             "/v2.1/orders",
