@@ -13,7 +13,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
-from innkeeper.web.ui.formatting import said
+from innkeeper.web.ui.formatting import value_text
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 from innkeeper.wire.bulk.cells import Unfit, boolean_in, number_in
 from innkeeper.wire.decode import decode
@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
     guest = await guests.fetch(visit.work, visit.ref("guest"))
     stored = await _stored(visit, guest)
     if visit.fault is None:
-        rows = [(key, said(value), _type(value)) for key, value in stored["pairs"].items()]
+        rows = [(key, value_text(value), _type(value)) for key, value in stored["pairs"].items()]
     else:
         rows = [(key, text, kind) for key, text, kind in _form_rows(visit) if key or text]
     wrong = {problem.field: problem.reason for problem in getattr(visit.fault, "problems", ())}
@@ -59,7 +59,7 @@ def _version(stored: Record) -> str:
 def _differing(visit: Visit, pairs: dict[str, Any]) -> list[tuple[str, str, str]]:
     """List the pairs that differ: (key, as typed, as stored)."""
     typed = {key: text for key, text, _ in _form_rows(visit) if key}
-    stored = {key: said(value) for key, value in pairs.items()}
+    stored = {key: value_text(value) for key, value in pairs.items()}
     keys = dict.fromkeys([*typed, *stored])
     rows = [(key, typed.get(key, ""), stored.get(key, "")) for key in keys]
     return [row for row in rows if row[1] != row[2]]

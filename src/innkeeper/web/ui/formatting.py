@@ -19,7 +19,7 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\
 _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
 
 
-def worded(key: str) -> str:
+def title_words(key: str) -> str:
     """Format a name as words: `firstTimeOrder` as First Time Order."""
     words = (word for word in _CAMEL.split(key) if word)
     return " ".join(
@@ -127,7 +127,7 @@ def full_name(guest: Record) -> str:
     return " ".join(part for part in parts if part)
 
 
-def called(guest: Record) -> str:
+def display_name(guest: Record) -> str:
     """Return the name that pages show for a guest: its name, else e-mail address, else the start of
     its ref; Anonymous for a visitor without identifiers."""
     emails = guest.get("emails") or []
@@ -150,16 +150,16 @@ def tint(ref: Any) -> int:
     return (ref.int if isinstance(ref, UUID) else sum(map(ord, str(ref)))) % 6
 
 
-def said(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Format a value of a data extension as JSON spells it; a text without quotes."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def decided(value: Any) -> str:
+def compared_text(value: Any) -> str:
     """Format the value that a rule of a segment compared."""
     if value is None:
         return "nothing"
-    return moment(value) if isinstance(value, datetime) else said(value)
+    return moment(value) if isinstance(value, datetime) else value_text(value)
 
 
 def run_state(status: str) -> str:
@@ -169,7 +169,7 @@ def run_state(status: str) -> str:
 
 def column_words(name: str) -> str:
     """Format a column of an export: `trait.lifetimeValue.EUR` as Lifetime Value EUR."""
-    return worded(name.partition(".")[2] or name)
+    return title_words(name.partition(".")[2] or name)
 
 
 def rule_words(what: str) -> str:
@@ -181,10 +181,10 @@ def rule_words(what: str) -> str:
             break
     location, _, name = field.partition(".")
     suffix = "" if location in (CORE, TRAIT) else f" ({location})"
-    return f"{worded(name)}{suffix}{sep}{test}"
+    return f"{title_words(name)}{suffix}{sep}{test}"
 
 
-def group_said(what: str) -> str:
+def group_words(what: str) -> str:
     """Format a group of an explanation: `not order_item` as Without order item."""
     words = what.removeprefix("not ").replace("_", " ")
     return f"Without {words}" if what.startswith("not ") else words.capitalize()
@@ -203,9 +203,9 @@ def target_words(targets: str) -> str:
 def _target(target: str) -> str:
     where, _, rest = target.partition(".")
     if not rest:
-        return worded(target)
+        return title_words(target)
     if where in ("contact", "orderItems"):
-        return f"{worded(where)}: {_target(rest)}"
+        return f"{title_words(where)}: {_target(rest)}"
     if where == "identifiers":
         return f"Identifier {rest}"
     return f"Extension {rest}"
@@ -228,25 +228,37 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
-def worded_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def title_keys(series: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return the series of a chart with their names as words."""
-    return [(worded(name.lower()), values) for name, values in series.items()]
+    return [(title_words(name.lower()), values) for name, values in series.items()]
 
 
 FILTERS: Final = {
     function.__name__: function
     for function in (
-        *(worded, date, moment, ago, when, number, money, compact, duration, full_name, called),
-        *(initials, tint, said, worded_keys, plain, json_text, json_html),
+        *(
+            title_words,
+            date,
+            moment,
+            ago,
+            when,
+            number,
+            money,
+            compact,
+            duration,
+            full_name,
+            display_name,
+        ),
+        *(initials, tint, value_text, title_keys, plain, json_text, json_html),
         *(whole, rows, is_cut),
         *(
-            decided,
+            compared_text,
             run_state,
             column_words,
             target_words,
             type_words,
             rule_words,
-            group_said,
+            group_words,
             import_state,
             size,
         ),

@@ -11,7 +11,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Instant, ListOf, ObjectOf, OneOf, Opaque
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
-from innkeeper.web.ui.formatting import worded
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.official import GUEST
@@ -56,7 +56,7 @@ async def show(visit: Visit) -> Response:
     for problem in getattr(visit.fault, "problems", ()):
         wrong[problem.field.partition("[")[0]] = problem.reason
     differing = [
-        (worded(name), value, _text(guest.get(name)))
+        (title_words(name), value, _text(guest.get(name)))
         for name, value, *_ in rows
         if value.replace("\r\n", "\n") != _text(guest.get(name))
     ]

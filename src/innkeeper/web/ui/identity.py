@@ -18,7 +18,7 @@ from innkeeper.resources.guests import Guest
 from innkeeper.rules.access import Right
 from innkeeper.rules.identity_keys import digest
 from innkeeper.rules.masking import masked
-from innkeeper.web.ui.formatting import called, full_name, moment
+from innkeeper.web.ui.formatting import display_name, full_name, moment
 from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -121,7 +121,7 @@ async def confirm_merge(visit: Visit) -> Response:
         other = await guests.fetch(visit.work, others[0]["ref"])
         pair = sorted([one, other], key=lambda each: each["created_at"])
         survivor = visit.form_text("survivor") or str(pair[0]["ref"])
-        names = {str(each["ref"]): called(each) for each in pair}
+        names = {str(each["ref"]): display_name(each) for each in pair}
         choice = f"Keep {names.get(survivor, 'neither')}, as shown before"
         return visit.show(
             "merge.html",
@@ -186,9 +186,9 @@ def _stale_merge(visit: Visit, pair: list[Record]) -> Response:
         choice = "Keep" if is_survivor else "Merge into the other"
         stored = "As before" if each["is_live"] else "Deleted"
         if each["above"]:
-            stored = f"Merged into {called(each['above'])}"
+            stored = f"Merged into {display_name(each['above'])}"
             path = visit.url(f"/guests/{each['above']['ref']}/identity")
-        rows.append((called(each), choice, stored))
+        rows.append((display_name(each), choice, stored))
     return visit.show("merge_stale.html", title="Merge two guests", differing=rows, path=path)
 
 

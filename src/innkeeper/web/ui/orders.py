@@ -24,7 +24,7 @@ from innkeeper.web.ui.downloads import (
     read_pages,
     streamed_json_file,
 )
-from innkeeper.web.ui.formatting import worded
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.guests import load_guest
 from innkeeper.web.ui.shell import PageRoute, Visit
 
@@ -143,12 +143,16 @@ async def _parts(visit: Visit) -> _OrderPage:
         [visit.veil(each, OrderConsumer) for each in consumers.items],
         visit.veil_extensions(extensions.items),
         [
-            (worded(part.plural), _declared(part), [visit.veil(each, part) for each in page.items])
+            (
+                title_words(part.plural),
+                _declared(part),
+                [visit.veil(each, part) for each in page.items],
+            )
             for part, page in pages.items()
         ],
         {
             **{"Items": item_page.total, "Contacts": contacts.total, "Consumers": consumers.total},
-            **{worded(part.plural): page.total for part, page in pages.items()},
+            **{title_words(part.plural): page.total for part, page in pages.items()},
         },
     )
 
@@ -176,7 +180,7 @@ def _facts(order: Record) -> list[tuple[str, Any]]:
     names = ("point_of_sale", "channel", "payment_type", "card_type")
     facts = {name: order[name] for name in names if order.get(name)}
     if "channel" in facts:
-        facts["channel"] = worded(facts["channel"].lower())
+        facts["channel"] = title_words(facts["channel"].lower())
     return list(facts.items())
 
 

@@ -15,7 +15,7 @@ from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.naming import camel
 from innkeeper.rules.masking import masked_row
-from innkeeper.web.ui.formatting import worded
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
 
@@ -75,7 +75,7 @@ async def show(visit: Visit) -> Response:
         "report.html",
         400 if fault else 200,
         name=name,
-        titles=[(each, TITLES.get(each, worded(each))) for each in _ordered()],
+        titles=[(each, TITLES.get(each, title_words(each))) for each in _ordered()],
         report=report,
         fault=fault,
         parameters={**parameters, "from": report["first_day"], "to": report["last_day"]},
@@ -155,8 +155,14 @@ def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
     periods = _periods(report, unit)
     labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
     if not by:
-        series = [(worded(each), _column_values(report, periods, each)) for each in columns[1:]]
-        return {"kind": "time", "labels": labels, "charts": [(worded(report["value"]), series)]}
+        series = [
+            (title_words(each), _column_values(report, periods, each)) for each in columns[1:]
+        ]
+        return {
+            "kind": "time",
+            "labels": labels,
+            "charts": [(title_words(report["value"]), series)],
+        }
     sums = _series(report, columns.index(by))
     names = sorted(sums, key=lambda name: -sum(sums[name].values()))
     if by != "currency" and len(names) > MOST_SERIES:
@@ -169,10 +175,10 @@ def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
     series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
     if by == "currency":
         charts = [
-            (f"{worded(report['value'])}, {each}", [(each, values)]) for each, values in series
+            (f"{title_words(report['value'])}, {each}", [(each, values)]) for each, values in series
         ]
     else:
-        charts = [(worded(report["value"]), series)]
+        charts = [(title_words(report["value"]), series)]
     return {"kind": "time", "labels": labels, "charts": charts}
 
 

@@ -14,7 +14,7 @@ from innkeeper.rules.segments import MONEY
 from innkeeper.rules.traits import NAME
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import WORDS, RuleRow
-from innkeeper.web.ui.formatting import worded
+from innkeeper.web.ui.formatting import title_words
 from innkeeper.wire.naming import camel
 
 COUNT: Final = "count"
@@ -85,7 +85,7 @@ class TraitDraft:
 
 
 def _field_words(draft: TraitDraft) -> str:
-    words = worded(draft.field)
+    words = title_words(draft.field)
     is_first = _SENTENCES[draft.function].startswith("{field}")
     return words if is_first else words.lower()
 
