@@ -7,15 +7,13 @@ from hypothesis import strategies as st
 
 ORDERED_AT = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+EXPIRED, EXPIRES = ({"expiryDate": f"20{year}-01-01T00:00:00.000Z"} for year in (20, 90))
 identifiers = st.lists(
-    st.fixed_dictionaries(
-        {
-            "provider": st.sampled_from(["crm", "email", "loyalty"]),
-            "id": st.sampled_from(["one", "Two", "two", "unknown"]),
-        },
-        optional={
-            "expiryDate": st.sampled_from([f"20{year}-01-01T00:00:00.000Z" for year in (20, 90)])
-        },
+    st.builds(
+        lambda provider, value, expiry: {"provider": provider, "id": value, **expiry},
+        st.sampled_from(["crm", "email", "loyalty"]),
+        st.sampled_from(["one", "one", "Two", "Two", "two", "unknown"]),
+        st.sampled_from([{}, {}, {}, {}, EXPIRED, EXPIRES]),
     ),
     min_size=1,
     max_size=2,
