@@ -25,6 +25,7 @@ from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
 from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
+from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRows
 from innkeeper.wire.bulk.suggestion import suggest
 from innkeeper.wire.bulk.survey import TableSurvey
 from innkeeper.wire.bulk.targets import PLANS, is_target, kind_of
@@ -313,3 +314,18 @@ def first_chunks(
     layout = replace(layout, form=form_of_stream(source, layout.choices()))
     limited = cast(IO[bytes], LimitedStream(expanded(source), limit))
     return layout.chunks(limited)
+
+
+def read_refused(
+    files: Files,
+    name: str,
+    about: Mapping[str, Any],
+    layout: Layout,
+    refusals: list[Refusal],
+) -> dict[str, str]:
+    """Return reason -> the cell that is wrong, of refused records in the order of their lines."""
+    counts = ReasonCounts()
+    with open_upload(files, name, about) as source:
+        for refusal, rows in RejectedRows(layout, source).take(refusals):
+            counts.add(refusal, rows[0], layout.mapping)
+    return counts.values

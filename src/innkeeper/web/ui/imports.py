@@ -14,12 +14,12 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from innkeeper.actions.bulk import batches, imports
-from innkeeper.actions.bulk.outcomes import Outcomes
+from innkeeper.actions.bulk.outcomes import MOST_MATCHES, Outcomes
 from innkeeper.actions.identity import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
 from innkeeper.rules.access import Right
-from innkeeper.rules.batch import BatchRecord, Failure
+from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.masking import masked
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.rules.versions import version_of
@@ -31,8 +31,9 @@ from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
 from innkeeper.web.ui import import_files
 from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.bulk.batch_files import MOST_EXPANSION
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
+from innkeeper.wire.bulk.rejected_rows import ReasonCounts
 
 Result = TypeVar("Result")
 
@@ -202,16 +203,18 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
     """Return what an import of the first records would do, without writing anything."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
-    records, counts, failures, failed = 0, dict[str, int](), list[Failure](), 0
-    is_whole = True
+    counts, reasons, is_whole = Outcomes(), ReasonCounts(), True
+    records = failed = 0
 
     async def count_chunk(outcomes: Outcomes, chunk: Sequence[BatchRecord]) -> None:
         nonlocal records, failed
         records += len(chunk)
         failed += len(outcomes.failures)
-        failures.extend(outcomes.failures[: REJECTS_SHOWN - len(failures)])
-        for outcome, count in outcomes.outcomes.items():
-            counts[outcome] = counts.get(outcome, 0) + count
+        for failure in sorted(outcomes.failures, key=lambda one: one.line):
+            fault = failure.fault
+            reasons.add((failure.line, fault.errors or (fault.message,)), {}, None)
+        counts.outcomes.update(outcomes.outcomes)
+        counts.matches = [*counts.matches, *outcomes.matches][:MOST_MATCHES]
 
     try:
         async with AsyncExitStack() as stack:
@@ -228,10 +231,6 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
         is_whole = False
     except Unreadable as error:
         raise BadRequest(f"The file cannot be read: {error}.") from error
-    rejected = [
-        {"line": one.line, "message": one.fault.message, "errors": list(one.fault.errors)}
-        for one in failures
-    ]
     if not is_whole and not records:
         raise BadRequest(
             f"The first records are longer than {DRY_RUN_BYTES:,} bytes: too long to try here. "
@@ -240,10 +239,29 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
     return {
         "records": records,
         "whole": is_whole and records < DRY_RUN_RECORDS,
-        "outcomes": counts,
+        "outcomes": counts.outcomes,
+        "matches": counts.matches,
         "failed": failed,
-        "failures": [_rejection_of(each) for each in rejected],
+        "reasons": await _with_cells(visit, row, layout, reasons),
     }
+
+
+async def _with_cells(
+    visit: Visit, row: Record, layout: Layout, reasons: ReasonCounts
+) -> list[Record]:
+    """Return the reasons, with the first wrong cell of each for roles that see personal data."""
+    listed = reasons.listed()
+    if not visit.personal or layout.format == "ndjson" or not listed:
+        return listed
+    files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
+    lines = {
+        one["line"]: [each["reason"] for each in listed if each["line"] == one["line"]]
+        for one in listed
+    }
+    examples = await _in_thread(
+        visit, import_files.read_refused, files, name, row["about"], layout, sorted(lines.items())
+    )
+    return [{**one, "value": examples.get(one["reason"])} for one in listed]
 
 
 def _rejection_of(failure: Record) -> Record:
