@@ -4,11 +4,11 @@ Nothing here uses the database; callers run the functions in threads, since they
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import md5
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -17,6 +17,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.date_formats import ISO, NotADate, read_date
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store.file_form import FileForm, form_of_stream
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
@@ -25,6 +26,7 @@ from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
 from innkeeper.wire.bulk.batch_plans import ITEM
 from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
+from innkeeper.wire.bulk.presets import find_preset, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRows
 from innkeeper.wire.bulk.suggestion import suggest
 from innkeeper.wire.bulk.survey import TableSurvey
@@ -170,9 +172,17 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(head)
 
 
-def suggest_mapping(holds: str, table: Sample, about: Mapping[str, Any]) -> ColumnMapping:
-    """Suggest a mapping of the columns by their names, sample rows and what all rows show."""
-    parts = suggest(holds, table.columns, table.rows).document()
+def suggest_mapping(
+    holds: str,
+    table: Sample,
+    about: Mapping[str, Any],
+    rules: IdentityRules,
+    presets: Iterable[Path],
+) -> ColumnMapping:
+    """Suggest a mapping of the columns by a preset, or by their names, sample rows and what all
+    rows show. `presets` are the folders of people's own."""
+    preset = find_preset(table.columns, holds, read_presets(presets))
+    parts = suggest(holds, table.columns, table.rows, rules, preset).document()
     parts.pop("undecided", None)
     kinds = mapping_of(holds, parts).column_kinds(holds)
     formats = {
@@ -182,7 +192,15 @@ def suggest_mapping(holds: str, table: Sample, about: Mapping[str, Any]) -> Colu
     }
     encoding = about.get("encoding", "") if about["format"] == "csv" else ""
     cells = {name: about[name] for name in ("guards", "nothing") if about.get(name)}
+    formats = {**parts["formats"], **formats} if preset else formats
     return mapping_of(holds, {**parts, **cells, "formats": formats, "encoding": encoding})
+
+
+def needs_currency(holds: str, mapping: ColumnMapping) -> bool:
+    """Whether a file has amounts, and neither a column nor a choice says their currency."""
+    targets = {*chain.from_iterable(mapping.columns.values())}
+    amounts = {"price", "orderItems.price"} & targets
+    return holds == "orders" and bool(amounts) and "currencyCode" not in targets
 
 
 def open_questions(
@@ -221,6 +239,9 @@ def read_mapping(
         if any(target.startswith("extensions.") for target in columns.get(column, ()))
     }
     parts = {**first.plain(), "columns": columns, "formats": formats, "types": types}
+    if currency := str(form.get("currency") or "").strip().upper():
+        fields = ["currencyCode", *(["orderItems.currencyCode"] if first.is_of_lines else [])]
+        parts["constants"] = {**first.constants, **dict.fromkeys(fields, currency)}
     if first.group not in columns:
         parts.pop("group", None)
     return mapping_of(holds, parts)

@@ -33,6 +33,7 @@ from innkeeper.web.ui.formatting import import_state, target_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
+from innkeeper.wire.bulk.presets import preset_folders
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts
 
 Result = TypeVar("Result")
@@ -133,6 +134,8 @@ async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Re
         targets=[import_files.targets_of(holds, each, providers) for each in columns],
         preview=import_files.preview(holds, table, mapping) if visit.personal else None,
         dry_run=dry_run,
+        currency=str(mapping.constants.get("currencyCode") or "") if mapping else "",
+        needs_currency=mapping is not None and import_files.needs_currency(holds, mapping),
         wrong=wrong,
     )
 
@@ -148,7 +151,14 @@ async def _read_mapping(
     if about["format"] == "ndjson":
         return table, None, ""
     # A file may have thousands of columns: off the event loop.
-    first = await _in_thread(visit, import_files.suggest_mapping, holds, table, about)
+    rules = await rulebook.current(visit.work)
+    folders = preset_folders(visit.settings.data, visit.workspace)
+    try:
+        first = await _in_thread(
+            *(visit, import_files.suggest_mapping, holds, table, about, rules, folders)
+        )
+    except OperatorError as error:
+        raise BadRequest(str(error)) from error
     if "c0" not in visit.form:
         return table, first, ""
     try:
@@ -192,6 +202,12 @@ async def run_action(visit: Visit) -> Response:
     questions = import_files.open_questions(row["holds"], row["about"], mapping) if mapping else {}
     if questions:
         raise BadRequest(f"Choose how dates are written in {', '.join(questions)}.")
+    if (
+        mapping is not None
+        and import_files.needs_currency(row["holds"], mapping)
+        and "currencyCode" not in mapping.constants
+    ):
+        raise BadRequest("Nothing in the file says the currency of its amounts: choose it.")
     if action == "try":
         return await show_one(visit, await _dry_run(visit, row, mapping))
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
