@@ -78,6 +78,32 @@ def test_every_macro_is_used() -> None:
     assert unused == []
 
 
+def test_every_shared_macro_is_shown_on_the_page_of_components() -> None:
+    """By name, or within another that is. Macros of one page alone belong to that page."""
+    page = "components.html"
+    shared = {(file, macro) for name in SOURCES if name != page for file, macro in imports(name)}
+    shared |= {("charts.html", macro) for macro in macros("charts.html")}
+    shown = {(file, macro) for file, macro in imports(page) if macro in calls(page)}
+    named = {"ui": "ui.html", "charts": "charts.html"}
+    for file, macro in re.findall(r"\b(ui|charts)\.(\w+)\(", SOURCES[page]):
+        shown.add((named[file], macro))
+    pending = list(shown)
+    while pending:
+        file, macro = pending.pop()
+        [body] = [each for each in TREES[file].find_all(nodes.Macro) if each.name == macro]
+        within = {
+            call.node.name
+            for call in body.find_all(nodes.Call)
+            if isinstance(call.node, nodes.Name)
+        }
+        used = {(file, name) for name in within & macros(file)} | {
+            each for each in imports(file) if each[1] in within
+        }
+        pending += used - shown
+        shown |= used
+    assert shared - shown == set()
+
+
 def test_every_template_is_reachable() -> None:
     code = "\n".join(path.read_text() for path in SCREENS.glob("*.py"))
     reached = {name for name in SOURCES if f'"{name}"' in code}
