@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from natural_batches import Act, run_alone, run_batched
 
+from innkeeper.actions.identity import ledger, merges
 from innkeeper.actions.paging import PageRequest
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
@@ -18,6 +19,8 @@ from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
 from innkeeper.errors import BadRequest, Unknown
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import lock_of, reference_key
+from innkeeper.rules.merging import intent
+from innkeeper.store.batching import ALONE
 from innkeeper.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -206,3 +209,51 @@ async def test_items_created_in_one_batch(database: Database) -> None:
         database, lambda work: ITEMS.list_(work, PageRequest(), order=one["ref"])
     )
     assert {item["name"] for item in page.items} == {"first", "0", "3"}
+
+
+async def test_guests_changed_in_one_batch(database: Database) -> None:
+    """P1: as alone, with their keys; a second change to a guest comes after the first, and a guest
+    that is unknown or in a merged group is left alone."""
+    several = [await new_guest(database, email=f"{n}@example.com") for n in range(5)]
+    first, second, third, survivor, absorbed = (guest["ref"] for guest in several)
+    async with database.work("live") as work:
+        await merges.create(work, survivor, absorbed)
+
+    def patching(guest: UUID, **changes: Any) -> Act:
+        return lambda work: guests.patch(work, guest, changes)
+
+    await run_alone(database, patching(first, city="Sligo"))
+    results = await run_batched(
+        database,
+        patching(first, email="new@example.com"),
+        patching(second, city="Cork"),
+        patching(second, city="Galway"),
+        patching(uuid4(), city="Cork"),
+        patching(survivor, city="Ennis"),
+        patching(absorbed, city="Ennis"),
+        patching(third, city=None),
+    )
+    unknown, retired = results.pop(3), results.pop(4)
+    assert isinstance(unknown, Unknown)
+    assert isinstance(retired, Unknown)
+    cities = [guest.get("city") for guest in results]
+    assert cities == ["Sligo", "Cork", "Galway", "Ennis", None]
+    del results[1]
+    for guest in results:
+        assert await run_alone(database, reading(guests.fetch, guest["ref"])) == guest
+    for email, expected in (("new@example.com", [first]), ("0@example.com", [])):
+        found = await run_alone(
+            database, lambda work, by=email: guests.list_(work, PageRequest(filters={"email": by}))
+        )
+        assert [guest["ref"] for guest in found.items] == expected
+
+
+async def test_a_guest_that_another_has_locked_is_left_alone(database: Database) -> None:
+    """P1: a batch of changes waits for no lock."""
+    several = [(await new_guest(database))["ref"] for _ in range(3)]
+    async with database.work("live") as other, other.transaction():
+        assert await other.one("guests.lock", ref=several[0])
+        async with database.work("live") as work:
+            changes = [(ref, intent("patch", NOW, changes={"city": "Cork"})) for ref in several]
+            outcomes = await ledger.write_guests(work, changes)
+    assert [outcome is ALONE for outcome in outcomes] == [True, False, False]

@@ -315,19 +315,10 @@ class Work:
     ) -> list[Row]:
         """As `all`, for a read; concurrent requests for the same query share a statement."""
         text = self._queries.text(query, **parts)
-        if not self.may_batch:
-            return await self._fetch_all(text, params)
-        queue = self._lender.batches.get((text, self.json_bytes_max))
-        if queue is None:
-            read = partial(
-                _read_batch,
-                self._lender,
-                self.workspace,
-                batched(text, params),
-                self.json_bytes_max,
-            )
-            queue = self._lender.batches[text, self.json_bytes_max] = BatchQueue(query, read)
-        rows: list[Row] = await self.in_batch(queue, params, lambda: self._fetch_all(text, params))
+        read = partial(_read_all, text, self.json_bytes_max)
+        key = (text, self.json_bytes_max)
+        alone = partial(self._fetch_all, text, params)
+        rows: list[Row] = await self.in_batch(query, read, params, alone, queue=key)
         return rows
 
     async def create_batched(
@@ -339,26 +330,36 @@ class Work:
         It returns a row with the `batch_position` of each element that it created. The others run
         alone, those with the same `key` in order of arrival.
         """
-        if not self.may_batch:
-            return await self.one(query, **params)
-        queue = self._lender.batches.get((query, self.workspace))
-        if queue is None:
-            create = partial(_create_batch, self._lender, self.workspace, batch_query)
-            queue = self._lender.batches[query, self.workspace] = BatchQueue(query, create)
-        row: Row | None = await self.in_batch(queue, params, lambda: self.one(query, **params), key)
+        create = partial(_create_all, batch_query)
+        alone = partial(self.one, query, **params)
+        row: Row | None = await self.in_batch(query, create, params, alone, key)
         return row
 
     async def in_batch(
         self,
-        queue: BatchQueue[Item, Result],
+        kind: str,
+        run_batch: Callable[["Work", Sequence[Item]], Awaitable[Sequence[Result | Alone]]],
         item: Item,
         run_alone: Callable[[], Awaitable[Result]],
         key: Hashable = None,
+        *,
+        queue: Hashable = None,
     ) -> Result:
-        """Run a call in a queue (`BatchQueue.run`), without a connection while it waits."""
-        if queue.is_busy and self._connection is not None:
+        """Return the result of a call that concurrent calls of its kind may share a batch with
+        (`BatchQueue.run`). It holds no connection while it waits.
+
+        `queue` tells kinds apart that share a name.
+        """
+        if not self.may_batch:
+            return await run_alone()
+        batches, queue_key = self._lender.batches, (kind, self.workspace, queue)
+        shared: BatchQueue[Item, Result] | None = batches.get(queue_key)
+        if shared is None:
+            run = partial(_run_batch, self._lender, self.workspace, run_batch)
+            shared = batches[queue_key] = BatchQueue(kind, run)
+        if shared.is_busy and self._connection is not None:
             await self.give_back()
-        return await queue.run(item, run_alone, key)
+        return await shared.run(item, run_alone, key)
 
     @property
     def may_batch(self) -> bool:
@@ -500,25 +501,30 @@ class Work:
             raise translated(error) from error
 
 
-async def _read_batch(
+async def _run_batch(
     lender: Lender,
     workspace: str,
-    text: str,
-    json_bytes_max: int | None,
-    items: Sequence[Mapping[str, Any]],
+    run_batch: Callable[[Work, Sequence[Item]], Awaitable[Sequence[Result]]],
+    items: Sequence[Item],
+) -> Sequence[Result]:
+    async with lender.work(workspace) as work:
+        return await run_batch(work, items)
+
+
+async def _read_all(
+    text: str, json_bytes_max: int | None, work: Work, items: Sequence[Mapping[str, Any]]
 ) -> list[list[Row]]:
     """Run a read for the parameters of several requests; return the rows of each."""
+    work.json_bytes_max = json_bytes_max
     arrays = {name: [item[name] for item in items] for name in items[0]}
     rows_of: list[list[Row]] = [[] for _ in items]
-    async with lender.work(workspace) as work:
-        work.json_bytes_max = json_bytes_max
-        for row in await work._fetch_all(text, arrays):
-            rows_of[row.pop("batch_position") - 1].append(row)
+    for row in await work._fetch_all(batched(text, items[0]), arrays):
+        rows_of[row.pop("batch_position") - 1].append(row)
     return rows_of
 
 
-async def _create_batch(
-    lender: Lender, workspace: str, query: str, items: Sequence[Mapping[str, Any]]
+async def _create_all(
+    query: str, work: Work, items: Sequence[Mapping[str, Any]]
 ) -> list[Row | Alone]:
     """Create a record for the parameters of each of several requests; return their rows."""
     elements = [
@@ -527,9 +533,8 @@ async def _create_batch(
         for position, item in enumerate(items)
     ]
     outcomes: list[Row | Alone] = [ALONE] * len(items)
-    async with lender.work(workspace) as work:
-        for row in await work.all(query, elements=Json(elements)):
-            outcomes[row.pop("batch_position")] = row
+    for row in await work.all(query, elements=Json(elements)):
+        outcomes[row.pop("batch_position")] = row
     return outcomes
 
 

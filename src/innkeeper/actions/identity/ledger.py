@@ -7,7 +7,7 @@ guest that a record belongs to never depends on merges, and undo restores an exa
 Locks: the live guest of a merged group is locked before any row of the group is read or written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from innkeeper.rules.identity_keys import guest_keys
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.merging import COLUMNS, Intent, written
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
+from innkeeper.store.batching import ALONE, Alone
 from innkeeper.store.work import Json, Row, Work
 
 
@@ -117,6 +118,49 @@ async def write_guest(
         raise Unknown(Guest.singular, guest, survivor=row and row["survivor_ref"])
     expect(expected, row)
     return await _write_one(work, row, change, guest, [], await _current_rules(work, row))
+
+
+async def write_guests(work: Work, writes: Sequence[tuple[UUID, Intent]]) -> list[Record | Alone]:
+    """Write changes to guests that are in no merged group, as `write_guest` does, in one
+    transaction.
+
+    Leaves alone: other guests, guests that others have locked, and the second change to a guest.
+    """
+    outcomes: list[Record | Alone] = [ALONE] * len(writes)
+    async with work.transaction():
+        rows = await work.all("merges.lock_unmerged", refs=[guest for guest, _ in writes])
+        locked = {row["ref"]: row for row in rows}
+        changed: list[Record] = []
+        for position, (guest, change) in enumerate(writes):
+            row = locked.pop(guest, None)
+            if row is None:
+                continue
+            before = visible_record(row)
+            after = written(before, change)
+            outcomes[position] = {**after, ROW_VERSION: row[ROW_VERSION]}
+            if after is not before:
+                changed.append(after)
+        versions = await _store_guests(work, changed, rows[0]) if changed else {}
+    for outcome in outcomes:
+        if not isinstance(outcome, Alone) and outcome["ref"] in versions:
+            outcome[ROW_VERSION] = versions[outcome["ref"]]
+    return outcomes
+
+
+async def _store_guests(work: Work, guests: Sequence[Record], row: Row) -> dict[UUID, str]:
+    """Store locked guests that are in no merged group, by the rules of the version that `row` was
+    read with; returns their new versions."""
+    book = await _current_rules(work, row)
+    elements = [
+        {
+            **{name: guest[name] for name in ("ref", "guest_type", "last_seen", "modified_at")},
+            "body": body_members(guest),
+            "keys": sorted({*guest_keys(guest, book.keys(guest))}),
+        }
+        for guest in guests
+    ]
+    stored = await work.all("merges.rewrite_unmerged", elements=Json(elements))
+    return {row["ref"]: row[ROW_VERSION] for row in stored}
 
 
 async def write_group(work: Work, guest: UUID, change: Intent, root: UUID | None = None) -> None:

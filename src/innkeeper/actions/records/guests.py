@@ -16,7 +16,7 @@ from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.guests import Guest
 from innkeeper.rules.identity import creation_reason
 from innkeeper.rules.identity_rules import IdentityRules
-from innkeeper.rules.merging import intent
+from innkeeper.rules.merging import Intent, intent
 from innkeeper.rules.orders import Show
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Work
@@ -118,12 +118,25 @@ async def replace(
     `Unknown` and `Outdated`.
     """
     await block_list.refuse_blocked(work, changes)
-    async with work.transaction():
-        if preserved:
-            change = intent("patch", clock.now(), changes={**_cleared(preserved), **changes})
-        else:
-            change = intent("replace", clock.now(), changes=changes)
-        return await ledger.write_guest(work, guest, change, expected)
+    if preserved:
+        change = intent("patch", clock.now(), changes={**_cleared(preserved), **changes})
+    else:
+        change = intent("replace", clock.now(), changes=changes)
+    return await _write(work, guest, change, expected)
+
+
+async def _write(work: Work, guest: UUID, change: Intent, expected: Expected | None) -> Record:
+    """Write a change to a guest, in a batch with others unless a version is expected."""
+
+    async def write_alone() -> Record:
+        async with work.transaction():
+            return await ledger.write_guest(work, guest, change, expected)
+
+    if expected is not None:
+        return await write_alone()
+    return await work.in_batch(
+        "guests.write", ledger.write_guests, (guest, change), write_alone, guest
+    )
 
 
 def _cleared(preserved: Collection[str]) -> Changes:
@@ -143,9 +156,8 @@ async def patch(
     Returns the guest. Raises `Forbidden` (block list), `Unknown` and `Outdated`.
     """
     await block_list.refuse_blocked(work, changes)
-    async with work.transaction():
-        change = intent("patch", clock.now(), changes=changes)
-        return await ledger.write_guest(work, guest, change, expected)
+    change = intent("patch", clock.now(), changes=changes)
+    return await _write(work, guest, change, expected)
 
 
 async def delete(work: Work, guest: UUID, expected: Expected | None = None) -> None:

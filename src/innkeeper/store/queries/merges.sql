@@ -4,6 +4,14 @@ SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, su
     (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
+-- merges.lock_unmerged
+-- The same for several live guests that are in no merged group and not locked by others.
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own,
+    (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
+FROM {ws}.guests
+WHERE ref = ANY (%(refs)s::uuid[]) AND survivor_ref IS NULL AND own IS NULL
+ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
+
 -- merges.path
 -- A guest and its survivors up to the live one, each with the merges between the two.
 WITH RECURSIVE path AS (
@@ -37,6 +45,27 @@ WITH rewritten AS (
     ON CONFLICT DO NOTHING
 )
 SELECT row_version FROM rewritten
+
+-- merges.rewrite_unmerged
+-- Store new fields and keys of several locked guests that are in no merged group.
+WITH element AS (
+    SELECT * FROM jsonb_to_recordset(%(elements)s) AS element (
+        ref uuid, guest_type text, body jsonb, last_seen timestamptz, modified_at timestamptz,
+        keys uuid[]
+    )
+), deleted_keys AS (
+    DELETE FROM {ws}.guest_keys AS k USING element AS e
+    WHERE k.guest_ref = e.ref AND NOT k.key = ANY (e.keys)
+      AND k.guest_ref = ANY (ARRAY(SELECT ref FROM element))
+), inserted_keys AS (
+    INSERT INTO {ws}.guest_keys (key, guest_ref) SELECT unnest(keys), ref FROM element
+    ON CONFLICT DO NOTHING
+)
+UPDATE {ws}.guests AS g
+SET guest_type = e.guest_type, body = e.body, last_seen = e.last_seen, modified_at = e.modified_at
+FROM element AS e
+WHERE g.ref = e.ref AND g.ref = ANY (ARRAY(SELECT ref FROM element))
+RETURNING g.ref, g.xmin::text AS row_version
 
 -- merges.survivors
 -- Two guests with their survivors.
