@@ -14,11 +14,10 @@ from bench.report import HEAD, RULE, Bench
 from bench.servers import Server
 
 BROWSERS = 2000
-ABOUT = f"""{BROWSERS:,} browsers, each of which has a session that goes on; then events that each
-begin one; then one browser alone, whose events are written one after the other. The floor writes
-the same rows with one statement: the event and its session or, where it begins one, the session,
-its browser and when its guest was seen. The first three lines are beside a floor that inserts the
-event and no more.
+ABOUT = f"""{BROWSERS:,} browsers that continue a session; then events that each start one; then a
+single browser, whose events are written one after the other. The floor writes the same rows with
+one statement: the event and its session or, if the event starts one, also the browser and the time
+when the guest was last seen. The floor of the first three rows inserts the event only.
 """
 MANY, FEW = 1_000_000, 20_000
 """Events over which memory is watched, with and without --full."""
@@ -81,10 +80,10 @@ def measure(bench: Bench) -> Iterator[str]:
     yield RULE
     mine, others = browsers
     for what, body, how in (
-        ("VIEW event, beside the event alone", view, "alone"),
+        ("VIEW event, floor inserts the event only", view, "alone"),
         ("VIEW event", view, "goes-on"),
-        ("VIEW event that begins a session", first_view, "begins"),
-        ("VIEW event, all of one browser", view_of_one, "goes-on"),
+        ("VIEW event that starts a session", first_view, "begins"),
+        ("VIEW event, one browser", view_of_one, "goes-on"),
     ):
         yield from bench.rows(
             what,
@@ -128,7 +127,7 @@ def _memory(bench: Bench, request: Requests) -> Iterator[str]:
     """Resident memory of every process, part by part, while many events come."""
     wanted = MANY if bench.full else FEW
     yield (
-        f"\nMemory in MB (proportional resident) while {wanted:,} events come from {BROWSERS:,} "
+        f"\nMemory in MB (proportional resident) while {wanted:,} events arrive from {BROWSERS:,} "
         "browsers over 16 connections. PostgreSQL grows until its shared buffers are full.\n"
     )
     yield f"| Events | {SERVER} | {JOBS} | {DATABASE} | all | events/s |"

@@ -22,7 +22,7 @@ def freshness(ours: Server, full: bool) -> Iterator[str]:
     """A line each: on demand, and Live."""
     site = _Site(ours)
     asked = [_seconds(site.view, site.asked) for _ in range(MANY if full else FEW)]
-    yield f"- An event is counted by a question asked after it: {_told(asked)} (target: 1 s)."
+    yield f"- An event is counted by a query that is sent after it: {_told(asked)} (target: 1 s)."
     site.publish()
     stored = [_seconds(site.view, site.stored) for _ in range(LIVE_MANY if full else LIVE_FEW)]
     yield f"- It is in a Live segment's stored membership: {_told(stored)} (target: 10 s)."

@@ -44,10 +44,10 @@ def measure(bench: Bench) -> Iterator[str]:
     """A line for each way in, with COPY of the rows it made, and what GET took meanwhile."""
     many = FULL if bench.full else MANY
     yield (
-        f"{many:,} records a file into an empty workspace; the floor is COPY of the very rows that "
-        "came of it, into the same tables with their indexes and triggers.\n"
+        f"{many:,} records per file, imported into an empty workspace. The floor is COPY of the "
+        "resulting rows into the same tables, with their indexes and triggers.\n"
     )
-    yield "| Work | records/s | COPY of the same, records/s | ratio |"
+    yield "| Work | records/s | COPY of the same rows, records/s | ratio |"
     yield "|---|---:|---:|---:|"
     key = _key(bench.ours)
     busy: list[float] = []

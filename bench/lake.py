@@ -58,7 +58,7 @@ def measure(bench: Bench) -> Iterator[str]:
             server.stop()
         with innkeeper(folder) as ours:
             yield from freshness(ours, bench.full)
-    yield f"- Load average of the machine when this ended: {os.getloadavg()[0]:.1f}."
+    yield f"- Load average of the machine at the end: {os.getloadavg()[0]:.1f}."
 
 
 def _asked(dsn: str, folder: Path, size: tuple[int, int, int]) -> Iterator[str]:
@@ -77,9 +77,9 @@ def _asked(dsn: str, folder: Path, size: tuple[int, int, int]) -> Iterator[str]:
             total = runner.run(work(partial(_filled, size)))
             yield (
                 f"{size[0]:,} guests, {size[1]:,} events, {size[2]:,} orders: {total >> 20} MB of "
-                f"Parquet, written in {time.perf_counter() - started:.0f} s. Each question the "
-                f"median of {ROUNDS}, CPU time the least; by hand is the same question as DuckDB's "
-                "SQL over the same files.\n"
+                f"Parquet, written in {time.perf_counter() - started:.0f} s. Each query: "
+                f"median of {ROUNDS}, minimum of CPU time. By hand: the same query as DuckDB SQL "
+                "over the same files.\n"
             )
             yield "| Segment | guests | ms | by hand ms | ratio | of CPU time |"
             yield "|---|---:|---:|---:|---:|---:|"
@@ -89,7 +89,7 @@ def _asked(dsn: str, folder: Path, size: tuple[int, int, int]) -> Iterator[str]:
             for act in (_flush, _compaction, _export):
                 yield runner.run(work(partial(act, size[0])))
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            yield f"- Largest memory of this process, queries by hand included: {peak:,.0f} MB."
+            yield f"- Peak memory of this process, queries by hand included: {peak:,.0f} MB."
         finally:
             runner.run(database.close())
 

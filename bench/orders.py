@@ -57,8 +57,8 @@ def measure(bench: Bench) -> Iterator[str]:
     seed(ours, "/v2.1/orders", order, 500)
     orders = refs(ours, "/v2.1/orders", 100)
     yield (
-        "For a contact who is new the floor writes all that ours does: guest, key, why it was "
-        "made, contact; and the guest has the names that triggers index for search.\n"
+        "For a new contact the floor writes the same rows: guest, key, reason of creation, "
+        "contact. Its guest has names, which triggers index for search.\n"
     )
     yield HEAD
     yield RULE
@@ -84,7 +84,7 @@ def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
         lambda _: floor.post(f"/orders/{chance.choice(orders)}/orderItems", ITEM),
     )
     yield from bench.rows(
-        "POST order contact, who is new",
+        "POST order contact, new guest",
         lambda number: ours.post(below("contacts"), contact(number)),
         lambda number: floor.post(
             f"/orders/{chance.choice(orders)}/contacts", contact(number, AS_STORED)
@@ -101,7 +101,7 @@ def _writes(bench: Bench, orders: list[str]) -> Iterator[str]:
         return floor.post(f"/orders/{chance.choice(orders)}/contacts/known?key={key}", body)
 
     yield from bench.rows(
-        "POST order contact, who is known",
+        "POST order contact, existing guest",
         lambda number: ours.post(below("contacts"), known[number % len(known)]),
         at_floor,
     )

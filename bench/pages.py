@@ -25,9 +25,9 @@ PAINTED = """() => new Promise((done) => {
     for (const each of list.getEntriesByName("first-contentful-paint")) done(each.startTime);
   }).observe({ type: "paint", buffered: true });
 })"""
-ABOUT = f"""First contentful paint by the browser's clock, median of {ROUNDS}, in turns. The floor
-is a server of plain files that answers with the very bytes of the page, its stylesheet and its
-scripts.
+ABOUT = f"""First contentful paint by the browser's clock, median of {ROUNDS}, measured
+alternately. The floor is a server of static files that responds with the same bytes of the page,
+its stylesheet and its scripts.
 """
 
 

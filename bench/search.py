@@ -22,7 +22,7 @@ def measure(bench: Bench) -> Iterator[str]:
     """A table of p50 and p99 by kind of search."""
     number = people.FULL if bench.full else people.SMALL
     found = asyncio.run(_measured(bench.ours.dsn, number))
-    yield f"{number:,} guests; milliseconds in the process, HTTP and page not included.\n"
+    yield f"{number:,} guests; milliseconds in the process, without HTTP and rendering.\n"
     yield "| Search by | p50 | p99 |"
     yield "|---|---|---|"
     for kind, times in found.items():
@@ -58,9 +58,9 @@ async def _timed(work: Work, known: list[Known]) -> dict[str, list[float]]:
         "e-mail": lambda: one().email,
         "phone": lambda: one().phone,
         "identifier": lambda: one().crm,
-        "no such thing": lambda: f"order {uuid4()}",
+        "no match": lambda: f"order {uuid4()}",
         "first and last name": lambda: " ".join(names()),
-        "both with a slip": lambda: " ".join(_slip(chance, each) for each in names()),
+        "both with a typo": lambda: " ".join(_slip(chance, each) for each in names()),
         "last name": lambda: one().last,
         "the most frequent last name": lambda: frequent,
         "first three letters": lambda: one().last[:3],
