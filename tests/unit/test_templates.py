@@ -15,7 +15,7 @@ SCREENS = Path(rendering.__file__).parent
 SOURCES = {path.name: path.read_text() for path in sorted((SCREENS / "templates").iterdir())}
 TREES = {name: rendering._environment().parse(source) for name, source in SOURCES.items()}
 LINE = 160
-OF_CONTEXT = {"asset", "caller", "dict", "loop", "problem_in_form", "range", "spelt", "super"}
+OF_CONTEXT = {"asset", "caller", "camel", "dict", "loop", "problem_in_form", "range", "super"}
 """Functions that templates call and that are no macros: of Jinja, and what pages hand over."""
 
 

@@ -65,7 +65,7 @@ async def show(visit: Visit) -> Response:
         guest=guest,
         rows=rows,
         wrong=wrong,
-        spelt=camel,
+        camel=camel,
         version=version_of(guest),
         differing=differing,
     )

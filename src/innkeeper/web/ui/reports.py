@@ -82,7 +82,7 @@ async def show(visit: Visit) -> Response:
         spans=_spans(report),
         units=UNITS if name in OVER_TIME else (),
         zones=_zones(),
-        picture=chart,
+        report_chart=chart,
         csv={camel(key): value for key, value in parameters.items() if value},
     )
 
