@@ -40,7 +40,7 @@ def test_s9_marks_are_recorded_beside_the_file_and_taken_off_by_import(
         assert column(file, name) == sorted("'" + person[key] for person in PEOPLE)
     assert column(file, "city") == ["-5", "plain"]
     assert column(file, "lastName") == ["''quoted", "'+1+1"]
-    assert column(file, "extensions.ext.points") == ["-3", "-3"]
+    assert column(file, "extensions.ext.points:number") == ["-3", "-3"]
 
     command("import", "guests", file, "--workspace", "live_sandbox")
     back = tmp_path / "back.ndjson"

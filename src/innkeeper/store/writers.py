@@ -26,18 +26,20 @@ def writer(
     *,
     compressed: bool,
     mark: Callable[[str], str] = str,
+    label: Callable[[str, str], str] = lambda name, _: name,
 ) -> Iterator[Put]:
     """What writes records to a stream in a format.
 
     `columns` are those of CSV and Parquet, each with its type as SQL calls it. `mark` makes the
-    cell of a text in CSV.
+    cell of a text in CSV, `label` the name of a column with its type. Columns of the type JSON
+    have JSON in their cells, and such names in Parquet too.
     """
     if form == "parquet":
-        with _parquet(stream, columns) as put:
+        with _parquet(stream, columns, label) as put:
             yield put
         return
     with _zipped(stream, compressed) as out:
-        yield _ndjson(out) if form == "ndjson" else _csv(out, list(columns), mark)
+        yield _ndjson(out) if form == "ndjson" else _csv(out, columns, mark, label)
         out.flush()
 
 
@@ -60,15 +62,24 @@ def _ndjson(out: IO[bytes]) -> Put:
     return put
 
 
-def _csv(out: IO[bytes], columns: Sequence[str], mark: Callable[[str], str]) -> Put:
+def _csv(
+    out: IO[bytes],
+    columns: Mapping[str, str],
+    mark: Callable[[str], str],
+    label: Callable[[str, str], str],
+) -> Put:
     buffer = io.StringIO()
     rows = csv.writer(buffer)
-    rows.writerow(columns)
+    rows.writerow([label(name, kind) for name, kind in columns.items()])
+
+    def cell_of(value: Any, kind: str) -> str:
+        if kind == "JSON" and value is not None:
+            return _encode(value).decode()
+        return mark(value) if isinstance(value, str) else _cell(value)
 
     def put(records: Sequence[Mapping[str, Any]]) -> None:
         for record in records:
-            cells = (record.get(column) for column in columns)
-            rows.writerow([mark(one) if isinstance(one, str) else _cell(one) for one in cells])
+            rows.writerow([cell_of(record.get(name), kind) for name, kind in columns.items()])
         out.write(buffer.getvalue().encode())
         buffer.seek(0)
         buffer.truncate()
@@ -86,23 +97,28 @@ def _cell(value: Any) -> str:
 
 
 @contextmanager
-def _parquet(stream: IO[bytes], columns: Mapping[str, str]) -> Iterator[Put]:
+def _parquet(
+    stream: IO[bytes], columns: Mapping[str, str], label: Callable[[str, str], str]
+) -> Iterator[Put]:
     # Slow to import, and of no use to most processes.
     import duckdb  # noqa: PLC0415
 
+    # Parquet has types of its own, but none for values of several types.
+    names = {name: label(name, kind) if kind == "JSON" else name for name, kind in columns.items()}
+    types = {names[name]: kind.replace("JSON", "VARCHAR") for name, kind in columns.items()}
     with tempfile.TemporaryDirectory(prefix="innkeeper-") as folder:
         lines, written = Path(folder, "rows.ndjson"), Path(folder, "rows.parquet")
         with lines.open("wb") as out:
 
             def put(records: Sequence[Mapping[str, Any]]) -> None:
-                out.write(b"".join(_encode(_flat(record, columns)) + b"\n" for record in records))
+                out.write(
+                    b"".join(_encode(_flat(record, columns, names)) + b"\n" for record in records)
+                )
 
             yield put
         with duckdb.connect(config={"memory_limit": _MEMORY, "threads": 1}) as connection:
             connection.execute("SET preserve_insertion_order = true")
-            source = connection.read_json(
-                str(lines), columns=dict(columns), format="newline_delimited"
-            )
+            source = connection.read_json(str(lines), columns=types, format="newline_delimited")
             source.write_parquet(str(written), compression="zstd")
         with written.open("rb") as finished:
             while piece := finished.read(1 << 20):
@@ -110,10 +126,16 @@ def _parquet(stream: IO[bytes], columns: Mapping[str, str]) -> Iterator[Put]:
         os.truncate(lines, 0)
 
 
-def _flat(record: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    """A record whose lists and objects are text, as their columns want them."""
+def _flat(
+    record: Mapping[str, Any], columns: Mapping[str, str], names: Mapping[str, str]
+) -> dict[str, Any]:
+    """A record whose lists, objects and values of several types are text, by column name."""
     return {
-        name: _cell(value) if isinstance(value, list | dict) else value
+        names[name]: _encode(value).decode()
+        if columns[name] == "JSON"
+        else _cell(value)
+        if isinstance(value, list | dict)
+        else value
         for name, value in record.items()
         if name in columns
     }

@@ -15,7 +15,7 @@ SELECT coalesce(sum(guests), 0)::bigint AS total FROM {ws}.guest_counts
 -- file_exports.guest_pairs
 -- Every pair of the data extensions of guests: name, key, pair and the JSON types of its values.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
-    SELECT name, key, each.pair, jsonb_typeof(each.value) AS kind
+    SELECT name, key, each.pair, CASE each.value WHEN '""' THEN 'empty' ELSE jsonb_typeof(each.value) END AS kind
     FROM {ws}.guest_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, value)
 ) AS typed GROUP BY name, key, pair ORDER BY name, key, pair
 
@@ -45,7 +45,7 @@ WHERE i.order_ref = ANY (%(orders)s::uuid[])
 -- file_exports.order_pairs
 -- Every pair of the data extensions of orders: name, key, pair and the JSON types of its values.
 SELECT name, key, pair, array_agg(DISTINCT kind) AS kinds FROM (
-    SELECT name, key, each.pair, jsonb_typeof(each.value) AS kind
+    SELECT name, key, each.pair, CASE each.value WHEN '""' THEN 'empty' ELSE jsonb_typeof(each.value) END AS kind
     FROM {ws}.order_extensions CROSS JOIN LATERAL jsonb_each(pairs) AS each (pair, value)
 ) AS typed GROUP BY name, key, pair ORDER BY name, key, pair
 

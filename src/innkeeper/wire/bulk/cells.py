@@ -179,10 +179,10 @@ def read_cell(rules: CellRules, target: CellTarget, cell: Any) -> Any:
     if isinstance(kind, Instant | Day) or target.form:
         return _date(rules, target, cell)
     if type_ == "number" or isinstance(kind, Number | Count):
-        if kind is None and is_code(cell):
+        if kind is None and len(cell) > 1 and cell[0] == "0" and cell.isdecimal():
             raise Unfit(
-                f"{column}: is a code, not a number, which would lose zeros or digits: take the "
-                "column out of [types]"
+                f"{column}: is a code, not a number, which would lose its zeros: take the column "
+                "out of [types]"
             )
         return number_in(column, cell, rules.decimals.get(column, rules.decimal))
     return _read_word(rules, target, cell)

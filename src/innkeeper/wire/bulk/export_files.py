@@ -35,7 +35,8 @@ async def write(
             columns = export_records.columns(entity, await file_exports.list_pairs(work, entity))
         flat = export_records.flat_event if entity == "events" else export_records.flat
         mark = guarded if is_guarded else str
-        with writer(form, stream, columns, compressed=compressed, mark=mark) as put:
+        label = export_records.label
+        with writer(form, stream, columns, compressed=compressed, mark=mark, label=label) as put:
             async for values in _values(work, entity):
                 put(values if form == "ndjson" else [flat(value) for value in values])
                 written += len(values)

@@ -93,11 +93,20 @@ def columns(entity: Entity, pairs: Sequence[Row]) -> dict[str, str]:
     if entity == "orders":
         parts = (camel(part.plural) for part in PLAIN_CHILDREN)
         out |= dict.fromkeys(("contact", "consumers", "orderItems", *parts), "VARCHAR")
-    types = {("number",): "DOUBLE", ("boolean",): "BOOLEAN"}
+    types = {("number",): "DOUBLE", ("boolean",): "BOOLEAN", ("string",): "VARCHAR"}
     for row in pairs:
         name = column(row["name"], row["key"], row["pair"])
-        out[name] = types.get(tuple(row["kinds"]), "VARCHAR")
+        # Values of several types, and empty texts, keep theirs as JSON.
+        out[name] = types.get(tuple(row["kinds"]), "JSON")
     return out
+
+
+def label(name: str, kind: str) -> str:
+    """The name of a column in CSV, by which an import knows the type of a pair's values."""
+    if not name.startswith("extensions."):
+        return name
+    type_ = {"DOUBLE": "number", "BOOLEAN": "boolean", "JSON": "json"}.get(kind, "")
+    return f"{name}:{type_}" if type_ else name
 
 
 def column(name: str, key: str, pair: str) -> str:

@@ -12,7 +12,7 @@ from innkeeper.resources.definitions import MAPPING
 from innkeeper.resources.kinds import Kind, ListOf
 from innkeeper.rules.members import unknown_members
 from innkeeper.rules.person_names import split_full_name
-from innkeeper.wire.bulk.cells import CellRules, CellTarget, cell_rules_of, read_cell
+from innkeeper.wire.bulk.cells import TYPES, CellRules, CellTarget, cell_rules_of, read_cell
 from innkeeper.wire.bulk.mapping_faults import mapping_faults, targets_of
 from innkeeper.wire.bulk.targets import (
     FULL_NAME,
@@ -266,7 +266,20 @@ def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
             f"No field of {holds} is called {listed}: write a mapping with "
             f"--suggest, edit it, and import again."
         )
-    return ColumnMapping({name: _own_targets(name, names) for name in names})
+    typed = {name: typed_target(name) for name in names}
+    return ColumnMapping(
+        {name: _own_targets(target, names) for name, (target, _) in typed.items()},
+        types={name: type_ for name, (_, type_) in typed.items() if type_},
+    )
+
+
+def typed_target(name: str) -> tuple[str, str]:
+    """The target of a column of an export, and the type of a pair's values: text, unless the
+    name ends in another, as `extensions.ext.points:number` does."""
+    target, _, type_ = name.rpartition(":")
+    if not name.startswith("extensions."):
+        return name, ""
+    return (target, type_) if target and type_ in TYPES else (name, "text")
 
 
 def _own_targets(name: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -245,6 +245,9 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     kind = kind_of(suggestion.holds, targets[0])
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
         _choose_format(suggestion, column, seen)
+        if column in suggestion.choices:
+            # It holds dates, and cannot be tried before somebody chose.
+            return
     words = words_of(targets[0].rpartition(".")[2])
     if column in suggestion.values:
         words = {}

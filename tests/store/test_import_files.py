@@ -1,0 +1,94 @@
+"""`innkeeper import` of files as shops have them: imported right, asked, or refused: I1, I3, I4."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from innkeeper.cli.imports import import_
+
+Import = Callable[..., Result]
+DATES = "Email,Birthday\na@example.com,03/04/1980\nb@example.com,11/12/1985\n"
+
+
+@pytest.fixture
+def run(dsn: str, tmp_path: Path) -> Import:
+    """Write a file and import its guests, as `innkeeper import` does."""
+    app = typer.Typer()
+    app.command()(import_)
+
+    def imported(content: bytes | str, name: str = "file.csv") -> Result:
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / name).write_bytes(data)
+        return CliRunner().invoke(app, ["guests", str(tmp_path / name), "--database", dsn])
+
+    return imported
+
+
+def bodies(dsn: str) -> list[dict[str, Any]]:
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT body FROM ws_live.guests ORDER BY body->>'email'")
+        return [body for (body,) in rows.fetchall()]
+
+
+def test_i1_i3_german_export_of_excel(run: Import, dsn: str) -> None:
+    """cp1252, semicolons, decimal commas, German names of countries, dates with points."""
+    text = "Kunden 2026\n\nE-Mail;Vorname;Land;Geburtsdatum;Umsatz\n"
+    text += "a@example.com;Jörg;Deutschland;03.04.1980;1.234,56\n"
+    text += "b@example.com;Zoë;USA;25.12.1985;€7,5\n"
+    done = run(text.encode("cp1252"))
+    assert done.exit_code == 0, done.output
+    assert "Read as Windows-1252" in done.output
+    assert "Lines 1 to 2 stand above the header and are skipped." in done.output
+    first, second = bodies(dsn)
+    assert (first["first_name"], first["country"], first["date_of_birth"]) == (
+        "Jörg",
+        "DE",
+        "1980-04-03",
+    )
+    assert (second["first_name"], second["country"]) == ("Zoë", "US")
+    with psycopg.connect(dsn) as connection:
+        pairs = connection.execute("SELECT pairs FROM ws_live.guest_extensions").fetchall()
+    assert sorted(each["umsatz"] for (each,) in pairs) == [7.5, 1234.56]
+
+
+def test_i4_dates_that_nothing_proves_are_asked(run: Import, dsn: str, tmp_path: Path) -> None:
+    asked = run(DATES)
+    assert (asked.exit_code, bodies(dsn)) == (1, [])
+    mapping = tmp_path / "file.csv.mapping.toml"
+    lines = mapping.read_text().splitlines()
+    assert '# "Birthday" = "DD/MM/YYYY"  # 03/04/1980 is 3 April 1980' in lines
+    choice = '# "Birthday" = "MM/DD/YYYY"  # 03/04/1980 is 4 March 1980'
+    assert choice in lines
+    again = run(DATES)
+    assert (again.exit_code, bodies(dsn)) == (1, [])
+    mapping.write_text(mapping.read_text().replace(choice, choice.removeprefix("# ")))
+    chosen = run(DATES)
+    assert chosen.exit_code == 0, chosen.output
+    with psycopg.connect(dsn) as connection:
+        stored = str(connection.execute("SELECT to_jsonb(g) FROM ws_live.guests AS g").fetchall())
+    assert "1980-03-04" in stored
+    assert "1985-11-12" in stored
+
+
+def test_i1_nothing_of_a_file_that_cannot_be_read_to_its_end_is_written(
+    run: Import, dsn: str
+) -> None:
+    """The quote that stays open stands below more rows than are applied at once."""
+    rows = "".join(f"a{number}@example.com,Bo\n" for number in range(1200))
+    done = run(f'Email,Name\n{rows}b@example.com,"24 inch\nc@example.com,Cy\n')
+    assert (done.exit_code, bodies(dsn)) == (1, [])
+    assert "line 1202: a quote opens a cell and is never closed" in done.output
+
+
+def test_i3_guards_of_spreadsheets_are_taken_off_and_shown(run: Import, dsn: str) -> None:
+    text = 'Email,Customer number\na@example.com,\'7210448301122\nb@example.com,"=""0012"""\n'
+    done = run(text)
+    assert done.exit_code == 0, done.output
+    assert "'7210448301122 is 7210448301122" in done.output
+    ids = [one["id"] for each in bodies(dsn) for one in each["identifiers"]]
+    assert sorted(ids) == ["0012", "7210448301122", "a@example.com", "b@example.com"]
