@@ -104,7 +104,7 @@ async def test_s3_a_released_connection_is_anothers_and_another_comes_back(
     async with small.work("live") as work:
         mine = work.connection
         async with work.released():
-            with pytest.raises(AttributeError):
+            with pytest.raises(RuntimeError, match="no connection"):
                 await work.one("health.ping")
             assert await every_connection(small) == POOL
         assert await work.one("health.ping") is not None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from operations import assert_linear
@@ -16,12 +17,15 @@ from innkeeper.resources.segments import snake
 from innkeeper.resources.values import ValueRefused
 from innkeeper.rules import normalize, search
 from innkeeper.rules.exports import read_shape
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
 from innkeeper.web.ui import bounded, formatting
 from innkeeper.web.ui.import_files import Sample, suggest_mapping
 from innkeeper.wire.json_text import decode_object
+
+RULES = IdentityRules(UUID(int=0), ())
 
 TEXTS = [
     b"a",
@@ -75,7 +79,7 @@ def test_s2_masking(repeated: bytes) -> None:
 @pytest.mark.parametrize("repeated", TEXTS)
 def test_s2_words_of_pages(repeated: bytes) -> None:
     for show in (
-        formatting.worded,
+        formatting.title_words,
         formatting.moment,
         formatting.date,
         formatting.ago,
@@ -85,7 +89,7 @@ def test_s2_words_of_pages(repeated: bytes) -> None:
         check(show, repeated)
     for show in (
         formatting.rule_words,
-        formatting.group_said,
+        formatting.group_words,
         formatting.type_words,
         formatting.target_words,
         snake,
@@ -128,7 +132,8 @@ def test_s2_columns_of_a_file(repeated: bytes) -> None:
 
     def read(text: str) -> None:
         names = [f"{number}{part}" for number, part in enumerate(text.split("a"))]
-        suggest_mapping("guests", Sample(names, [dict.fromkeys(names, "1")]), {"format": "csv"})
+        table = Sample(names, [dict.fromkeys(names, "1")])
+        suggest_mapping("guests", table, {"format": "csv"}, RULES, ())
 
     check(read, repeated)
 

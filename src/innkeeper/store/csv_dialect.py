@@ -17,7 +17,7 @@ DELIMITERS: Final = ",;\t|"
 _SAMPLE_ROWS: Final = 1000
 _HEADER_ROWS: Final = 50
 """Rows at the start among which the header is."""
-_SEPARATOR_LINE: Final = re.compile(r"^sep=(.)\r?\n?$", re.I)
+_SEPARATOR_LINE: Final = re.compile(r"sep=(.)[\r\n]*", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def find_dialect(lines: Sequence[str], delimiter: str = "", header_line: int = 0
     Raises `Unreadable` if there is no header.
     """
     first = 0
-    separator = _SEPARATOR_LINE.match(lines[0]) if lines else None
+    separator = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
     if separator:
         delimiter, first = delimiter or separator[1], 1
     if header_line:

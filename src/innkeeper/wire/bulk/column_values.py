@@ -11,7 +11,7 @@ from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk.batch_plans import TITLES
 
 _OF_PHONES: Final = frozenset("+0123456789 ().-/")
-_NUMBERED: Final = re.compile(r"#?[A-Za-z]{0,6}[-_ #]?[0-9][0-9A-Za-z_-]*", re.A)
+_NUMBERED: Final = re.compile(r"(?:#?[A-Za-z]{1,6}[-_ ]?|[-_ #]?)[0-9][0-9A-Za-z_-]*", re.A)
 _TITLES: Final = frozenset(
     (
         *map(folded, TITLES),

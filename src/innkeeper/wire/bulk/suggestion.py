@@ -295,7 +295,8 @@ def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
         for name, table in suggestion.document().items()
         if name in ("columns", "formats", "values", "types")
     }
-    cells = {"guards": [*suggestion.guards], "nothing": suggestion.nothing}
+    guards = [column] if column in suggestion.guards else []
+    cells = {"guards": guards, "nothing": suggestion.nothing}
     return mapping_of(suggestion.holds, {**tables, **cells})
 
 
