@@ -65,7 +65,7 @@ def write_without(
 
 
 def _whole_rows(lines: Iterable[bytes], csv: bool) -> Iterator[bytes]:
-    """Rows of a file of text; one of CSV goes on while a quote is open."""
+    """Yield the rows of a text file; a CSV row continues on the next line within quotes."""
     row = b""
     for line in lines:
         row += line

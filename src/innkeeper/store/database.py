@@ -21,7 +21,7 @@ from innkeeper.store.work import ADAPTERS, Work
 
 Result = TypeVar("Result")
 
-# A caller that waited this long for a connection is better told to come back.
+# After this wait for a connection the caller gets 503 and should retry.
 WAIT_SECONDS: Final = 5.0
 # Callers that may wait for each connection; more than these would only time out.
 WAITING_PER_CONNECTION: Final = 64

@@ -23,11 +23,11 @@ _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O
 
 
 class BadDestination(ValueError):
-    """A place that nothing is delivered to; the text says what it must be."""
+    """A destination that is not allowed; the text says which are."""
 
 
 class CopySource(Protocol):
-    """What is copied: read from its start to its end."""
+    """The source of a copy, read from start to end."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -49,21 +49,23 @@ class DestinationPath:
         return "/".join(self.parts)
 
     def holds(self, other: "DestinationPath") -> bool:
-        """Whether another place is this one, or below it."""
+        """Whether another path is this one, or below it."""
         return self.scheme == other.scheme and other.parts[: len(self.parts)] == self.parts
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A place below one that is listed."""
+    """A path below a listed one."""
 
     root: DestinationPath
     below: tuple[str, ...]
 
     def copy(self, source: CopySource, folders: Sequence[str], name: str) -> None:
-        """Write a file below the destination, in folders that are made where they are missing: it
-        appears under its name once it is complete, in place of an earlier one. Raises OSError, and
-        whatever the storage raises."""
+        """Write a file below the destination; missing folders are created.
+
+        The file gets its name, and replaces an earlier one, once it is complete. Raises OSError
+        and the exceptions of the storage.
+        """
         if self.root.scheme:
             self._put(source, "/".join((*folders, name)))
         else:
@@ -72,7 +74,7 @@ class Destination:
     def _write(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         half = f"{name}.half"
         with _opened(self.root.text, folders) as folder:
-            # Of an attempt that was cut off, or of somebody who would read what we write.
+            # Left by an interrupted attempt, or created by someone who wants to read the file.
             with suppress(FileNotFoundError):
                 os.unlink(half, dir_fd=folder)
             file = os.open(half, _FILE_FLAGS, 0o600, dir_fd=folder)

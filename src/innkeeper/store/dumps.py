@@ -26,7 +26,7 @@ from innkeeper.store.migrate import OLDEST_SERVER
 from innkeeper.store.queries import schema_of
 
 Progress = Callable[[int], None]
-"""Called with the bytes done so far."""
+"""Called with the number of bytes processed so far."""
 
 _PIECE: Final = 1 << 20
 _SCHEMAS: Final = ("innkeeper", "jobs")
@@ -97,7 +97,7 @@ def _pump(source: IO[bytes], target: IO[bytes], progress: Progress) -> None:
 def _running(
     words: Sequence[str], dsn: str, *, stdin: int | None = None, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that ends with the block; raises OperatorError when it fails."""
+    """Run a program for as long as the block; raises OperatorError if it fails."""
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(  # noqa: S603 - programs found by us
@@ -151,7 +151,7 @@ def _inspect(dsn: str) -> _Server:
 
 
 def _program(name: str, dsn: str, at_least: int = 0) -> str:
-    """Path of a program of PostgreSQL that can do the work; raises OperatorError."""
+    """Return the path of a suitable PostgreSQL program; raises OperatorError if there is none."""
     options = psycopg.conninfo.conninfo_to_dict(dsn)
     encrypted = options.get("sslmode") in ("require", "verify-ca", "verify-full")
     on_path = shutil.which(name)
@@ -177,7 +177,10 @@ def _major(program: Path) -> int:
 
 
 def _environment(dsn: str) -> dict[str, str]:
-    """How a program is told where to connect: others can read its words, but not these."""
+    """Return the environment that tells a program where to connect.
+
+    Other users of the machine can read the arguments of a process, but not its environment.
+    """
     options = psycopg.pq.Conninfo.parse(dsn.encode())
     variables = {
         one.envvar.decode(): one.val.decode()

@@ -86,7 +86,7 @@ class EmbeddedServer:
         return self.dsn
 
     def watch(self) -> None:
-        """Start the server again whenever it ends without being told to, until `stop`."""
+        """Restart the server whenever it ends unexpectedly, until `stop`."""
         threading.Thread(target=self._watch, name="postgres-watch", daemon=True).start()
 
     def stop(self) -> None:

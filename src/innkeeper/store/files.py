@@ -53,7 +53,7 @@ class Files:
 
     @contextmanager
     def staged(self) -> Iterator[IO[bytes]]:
-        """A private temporary file to collect an upload in; gone at the end unless `put`."""
+        """Yield a private temporary file for an upload; it is deleted at the end unless `put`."""
         folder = self._staging()
         _private(folder)
         file = tempfile.NamedTemporaryFile(dir=folder, prefix=temp_files.prefix(), delete=False)  # noqa: SIM115

@@ -7,7 +7,7 @@ from innkeeper.store.readers import Unreadable
 
 
 class TooLong(Unreadable):
-    """A stream goes on past its limit."""
+    """A stream is longer than its limit."""
 
 
 class LimitedStream(io.RawIOBase):

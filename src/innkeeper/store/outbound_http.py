@@ -1,12 +1,12 @@
 """HTTP requests to other systems, at addresses that users choose.
 
-A name is resolved once, every address that it has is checked, and the connection goes to one of
-those, with the name for TLS and `Host`: what a name means a moment later does not matter. Only
-public addresses pass, unless the operator lists others (`allowed_private_hosts`). Redirects are not
-followed, proxies of the environment are not used, and a request has one deadline from the first
-look-up to the last byte.
+A name is resolved once, all its addresses are checked, and the connection goes to one of them, with
+the name for TLS and `Host`; later changes in DNS have no effect. Only public addresses are allowed,
+unless the operator lists others (`allowed_private_hosts`). Redirects are not followed, proxies of
+the environment are not used, and one deadline covers the request from the DNS lookup to the last
+byte.
 
-Users see an `OutboundFailed`, which says as little as it can; what exactly was wrong is logged.
+Users see an `OutboundFailed`, which reveals as little as possible; the log has the details.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ LONGEST_URL: Final = 2048
 _BLOCK: Final = 65_536
 _PORTS: Final = {"http": 80, "https": 443}
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
-# Of the global ones, those that carry packets on to an address of IPv4 inside (Teredo, 6to4), and
-# one for documentation that Python does not know.
+# Global networks that forward packets to an embedded IPv4 address (Teredo, 6to4), and one for
+# documentation that Python does not know.
 _NOT_PUBLIC: Final = tuple(map(IPv6Network, ("2001::/32", "2002::/16", "3fff::/20")))
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -50,11 +50,11 @@ NOT_HTTP: Final = "did not answer with HTTP"
 
 
 class BadAddress(ValueError):
-    """A URL that no request is sent to; the text says what it must be."""
+    """A URL that is not allowed; the text says which are."""
 
 
 class OutboundFailed(Exception):
-    """A request that was not answered as it should be; the text is for users."""
+    """A request that failed or got an error response; the text is for users."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which servers of this user run, so that a command that is told no folder finds the right one."""
+"""Register this user's running servers, so that a command without a folder finds the right one."""
 
 import os
 from contextlib import suppress

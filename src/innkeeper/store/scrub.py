@@ -42,10 +42,10 @@ WHERE backend_xmin IS NOT NULL AND age(backend_xmin) > age(%s::text::xid)
 
 
 async def scrub(dsn: str, report: Report) -> dict[str, int]:
-    """Rewrite tables and statistics, then remove the log; how many tables and segments.
+    """Rewrite tables and statistics, then remove the log; returns both counts.
 
-    Tables are locked one after the other while each is written again. Raises OperatorError
-    without the rights of a superuser, or when an old transaction does not end.
+    Each table is locked while it is rewritten. Raises OperatorError without the rights of a
+    superuser, or if an old transaction does not end.
     """
     try:
         async with await psycopg.AsyncConnection.connect(
@@ -70,7 +70,7 @@ async def _check(connection: Connection) -> None:
 
 
 async def _await_old(connection: Connection, report: Report) -> None:
-    """Wait for transactions that still see deleted rows, which would be kept for them."""
+    """Wait for transactions that still see deleted rows, since VACUUM keeps those rows."""
     row = await _one(connection, "SELECT pg_current_xact_id()::text AS now")
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -97,7 +97,7 @@ async def _rewrite(connection: Connection, report: Report) -> int:
 
 
 async def _remove_log(connection: Connection, report: Report) -> int:
-    """Use up every segment of the log that is there now, and remove instead of recycling it."""
+    """Fill every current segment of the log, so that checkpoints delete instead of reuse it."""
     # What was written so far is in the tables from here on.
     await connection.execute("ALTER SYSTEM SET wal_recycle = off")
     try:
@@ -136,7 +136,7 @@ async def _one(connection: Connection, query: str, params: Any = None) -> DictRo
 
 
 def clear_server_log(data: Path) -> None:
-    """Empty what the embedded server has logged: a message of its may quote what was stored."""
+    """Empty the log of the embedded server, whose messages can quote stored values."""
     for name in ("postgres.log", "postgres.log.old"):
         with suppress(FileNotFoundError):
             os.truncate(data / name, 0)

@@ -85,7 +85,7 @@ def _check_members(text: bytes) -> None:
 
 
 def _string_end(text: bytes, position: int) -> int:
-    """Where the string that goes on at `position` ends; of one that does not, the text's end."""
+    """Return the end of the string that contains `position`, or of the text if it has no end."""
     while part := _INSIDE.match(text, position):
         if part.end() == len(text):
             break

@@ -47,23 +47,23 @@ SELECT path, name, kind, sequence, rows, bytes, created_at
 FROM {ws}.lake_files ORDER BY sequence, path
 
 -- lake.make_taken
--- Where a flush notes what it took; empty again when its transaction ends.
+-- The changes that a flush takes from the feed; emptied when its transaction ends.
 CREATE TEMPORARY TABLE IF NOT EXISTS lake_taken (
     kind text NOT NULL, ref uuid NOT NULL, is_new boolean NOT NULL, at timestamptz
 ) ON COMMIT DELETE ROWS
 
 -- lake.take
--- Take changes out of the feed, a row a root.
-WITH gone AS (
+-- Move changes from the feed, one row per root.
+WITH deleted AS (
     DELETE FROM {ws}.lake_changes
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM {ws}.lake_changes LIMIT %(most)s))
     RETURNING kind, ref, is_new, at
 )
 INSERT INTO pg_temp.lake_taken (kind, ref, is_new, at)
-SELECT kind, ref, bool_and(is_new), max(at) FROM gone GROUP BY kind, ref
+SELECT kind, ref, bool_and(is_new), max(at) FROM deleted GROUP BY kind, ref
 
 -- lake.from_feed
--- Table: the changes that wait to be flushed.
+-- Table: the changes that are not flushed yet.
 {ws}.lake_changes
 
 -- lake.from_taken
@@ -200,38 +200,38 @@ INSERT INTO {ws}.lake_files (path, name, kind, sequence, rows, bytes)
 VALUES (%(path)s, %(name)s, %(kind)s, %(sequence)s, %(rows)s, %(bytes)s)
 
 -- lake.flushed
--- Note a flush; its number.
+-- Record a flush; returns its number.
 UPDATE {ws}.lake_state SET sequence = sequence + 1, flushed_at = now() RETURNING sequence, folder
 
 -- lake.drop_files
--- Files that are no part of the lake any more, to be removed later.
-WITH gone AS (
+-- Move files from the lake to the list of files to delete later.
+WITH deleted AS (
     DELETE FROM {ws}.lake_files WHERE path = ANY (%(paths)s) RETURNING path
 )
 INSERT INTO {ws}.lake_unused_files (path, generation)
-SELECT path, %(generation)s FROM gone
+SELECT path, %(generation)s FROM deleted
 
 -- lake.compacted
--- Note a compaction; the generation it ended.
+-- Record a compaction; returns the generation that it ended.
 UPDATE {ws}.lake_state SET generation = generation + 1, compacted_at = now()
 RETURNING generation - 1 AS generation, folder
 
 -- lake.dropped
--- Dropped files whose time has come.
+-- Dropped files whose grace period has passed.
 SELECT path, generation FROM {ws}.lake_unused_files
 WHERE dropped_at <= now() - %(grace)s::interval ORDER BY generation, path
 
 -- lake.forget_dropped
--- Dropped files that are gone.
+-- Remove files that are deleted from storage from the list.
 DELETE FROM {ws}.lake_unused_files WHERE path = ANY (%(paths)s)
 
 -- lake.refill
--- Feed everything again, in place of all files.
-WITH gone AS (
+-- Drop all files and put every record into the feed.
+WITH deleted AS (
     DELETE FROM {ws}.lake_files RETURNING path
 ), dropped AS (
     INSERT INTO {ws}.lake_unused_files (path, generation)
-    SELECT path, (SELECT generation FROM {ws}.lake_state) FROM gone
+    SELECT path, (SELECT generation FROM {ws}.lake_state) FROM deleted
 ), emptied AS (
     DELETE FROM {ws}.lake_changes
 )

@@ -116,14 +116,15 @@ async def show(visit: Visit) -> Response:
         traits=_TRAITS,
         failures=_FAILURES,
         outdated=_sample_visit(visit, is_outdated=True),
-        visits=[_sample_visit(visit, offset=offset) for offset in (0, PAGE_SIZE, 2 * PAGE_SIZE)],
+        visits=[_sample_visit(visit, offset) for offset in (0, PAGE_SIZE, 2 * PAGE_SIZE)],
     )
 
 
-def _sample_visit(visit: Visit, **state: Any) -> SimpleNamespace:
+def _sample_visit(visit: Visit, offset: int = 0, *, is_outdated: bool = False) -> SimpleNamespace:
     """Return what macros read of a visit, in another state than the visit of this page."""
-    fields: dict[str, Any] = {"offset": 0, "is_outdated": False, "form_fields": []}
-    return SimpleNamespace(url=visit.url, csrf=visit.csrf, **(fields | state))
+    return SimpleNamespace(
+        url=visit.url, csrf=visit.csrf, offset=offset, is_outdated=is_outdated, form_fields=[]
+    )
 
 
 PAGES: Final = (PageRoute("/ui/components", show),)

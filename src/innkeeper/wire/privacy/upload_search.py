@@ -1,4 +1,4 @@
-"""Files at rest searched for erased guests: uploads that wait, and finished exports."""
+"""Search stored files for erased guests: unfinished uploads, and finished exports."""
 
 import asyncio
 from dataclasses import asdict
@@ -27,7 +27,7 @@ ASK_AGAIN: Final = "somebody in this file was erased: upload it again without th
 
 
 async def search_exports(work: Work) -> int:
-    """Remove every export: each may hold who was erased. How many there were."""
+    """Delete every file export, since each may contain an erased guest; returns how many."""
     exports = [row["ref"] for row in await file_exports.list_with_files(work)]
     await try_each(exports, partial(file_exports.delete_file, work), "removing an export")
     return len(exports)
@@ -36,17 +36,17 @@ async def search_exports(work: Work) -> int:
 async def search_uploads(
     work: Work, files: Files, book: IdentityRules, erased: frozenset[bytes]
 ) -> int:
-    """Take erased guests out of uploads that are not applied to their end; how many changed.
+    """Remove erased guests from unfinished uploads; returns the number of changed uploads.
 
-    A line of theirs becomes an empty one, so that the others keep their numbers. Files that are
-    no lines of JSON are given up instead, and their sender is told.
+    Their lines become empty, so that other lines keep their numbers. An upload that is not JSON
+    lines ends with an error that asks for a new upload.
     """
     changed = 0
 
     async def search(ref: UUID) -> None:
         nonlocal changed
         async with work.transaction():
-            # Whoever applies it waits here, and then opens the file again.
+            # A job that applies it waits for this lock, then opens the file again.
             batch = await batches.lock_batch(work, ref)
             if batch["finished_at"] is None:
                 changed += await _search(work, files, batch, book, erased)
@@ -57,7 +57,7 @@ async def search_uploads(
 
 
 async def find_in_uploads(work: Work, files: Files, guest: UUID) -> list[dict[str, Any]]:
-    """Records of waiting uploads that tell of a guest or of those merged into it."""
+    """Return the records of unfinished uploads on a guest or on guests merged into it."""
     book = await rulebook.read(work)
     keys = await block_list.digests_of(work, await privacy.keys_of(work, guest))
     records: list[dict[str, Any]] = []
