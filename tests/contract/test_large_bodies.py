@@ -139,7 +139,7 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
         holding.execute("SELECT FROM ws_live.guests WHERE ref = %s FOR UPDATE", [waited_for["ref"]])
         for sender in senders:
             sender.start()
-        until_blocked(site.dsn, MAX_RUNNING)
+        until_blocked(site.dsn, 1)
         for _ in range(3):
             made(caller.get(f"/v2.1/guests/{other['ref']}"))
             made(caller.patch(f"/v2.1/guests/{other['ref']}", json={"city": "Cork"}))
@@ -170,7 +170,7 @@ def test_s2_a_limited_number_of_large_bodies_waits(
         for sender in senders:
             sender.start()
         until("the one too many to be refused", lambda: answers == [503])
-        until_blocked(site.dsn, MAX_RUNNING)
+        until_blocked(site.dsn, 1)
         holding.rollback()
         for sender in senders:
             sender.join(60)
