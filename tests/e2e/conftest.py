@@ -15,6 +15,7 @@ import pytest
 from calling import Api
 from process import Innkeeper, Serve, launch, run
 from profiles import LONG
+from waiting import until
 
 from innkeeper.store.embedded import EmbeddedServer
 from innkeeper.store.migrate import migrate
@@ -34,7 +35,13 @@ def data_folder() -> Iterator[Path]:
     base = memory if small and os.access(memory, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="innkeeper-e2e-", dir=base))
     yield folder
-    shutil.rmtree(folder)
+    # A PostgreSQL whose parent was killed may still be writing its last files.
+    until(f"{folder} to be removed", lambda: _is_removed(folder))
+
+
+def _is_removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 @pytest.fixture(scope="session")

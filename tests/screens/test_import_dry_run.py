@@ -2,6 +2,7 @@
 
 import re
 
+from calling import Api
 from visiting import Person
 
 FILE = (
@@ -13,8 +14,10 @@ FILE = (
 )
 
 
-def test_i9_a_dry_run_is_the_first_step_and_says_what_would_happen(owner: Person) -> None:
+def test_i9_a_dry_run_is_the_first_step_and_says_what_would_happen(owner: Person, api: Api) -> None:
     """Created, merged with whom and by which rule, refused by cause with count, line and cell."""
+    rules = [{"identityRule": "email", "providers": ["email"]}]
+    assert api.put("/innkeeper/v1/identity/rules", json={"rules": rules}).is_success
     answer = owner.http.post(
         "/w/live/imports",
         data={"csrf": owner.csrf, "holds": "guests"},
