@@ -152,7 +152,7 @@ def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     assert page.get_by_label("Customer ID becomes").input_value() == "identifiers.CRM"
     assert page.get_by_label("How dates in Birthday are written").input_value() == "DD/MM/YYYY"
     page.get_by_label("Town becomes").select_option("")
-    page.get_by_role("button", name="Dry run").click()
+    page.get_by_role("button", name="Dry run", exact=True).click()
     row = page.get_by_role("row").filter(has_text="not a well-formed email address")
     assert [row.locator("td").nth(at).inner_text() for at in (1, 2, 3)] == [
         *("1", "3", "not-an-address"),

@@ -173,7 +173,7 @@ def _agrees(holds: str, target: str, texts: Sequence[str], table: Table) -> bool
     if not texts:
         return True
     if name == "email":
-        return values.share(texts, values.is_email) > 0.5
+        return values.share(texts, values.is_email) >= 0.5
     if name == "title":
         return values.share(texts, values.is_title) > 0.5
     if holds == "orders" and name == FULL_NAME:
