@@ -93,7 +93,7 @@ async def test_a_batched_read_sees_each_acknowledged_write(database: Database) -
     read = reading(guests.fetch, guest["ref"])
     assert (await run_alone(database, read))["city"] == "Cork"
     gate = asyncio.Event()
-    _, queue = database.batches.values()
+    _, queue = database.batches
     held = asyncio.ensure_future(queue.run(None, gate.wait))
     await asyncio.sleep(0)
     await run_alone(database, lambda work: guests.patch(work, guest["ref"], {"city": "Galway"}))

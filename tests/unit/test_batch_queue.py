@@ -162,3 +162,15 @@ async def test_a_stalled_call_does_not_hold_the_others(monkeypatch: pytest.Monke
     assert await numbers.call(2) == "2 alone"
     assert not first.done()
     assert await numbers.opened([], first) == []
+
+
+async def test_who_waits_already_passes_a_stalled_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else has to come: calls that were there before it stalled are started too."""
+    monkeypatch.setattr(batching, "STALLED_SECONDS", 0.001)
+    numbers = Numbers()
+    first = numbers.call(0)
+    await asyncio.sleep(0)
+    waiting = [numbers.call(number) for number in (2, 4)]
+    assert await asyncio.gather(*waiting) == ["2 of 2", "4 of 2"]
+    assert not first.done()
+    assert await numbers.opened([], first) == []

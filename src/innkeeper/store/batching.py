@@ -1,16 +1,17 @@
 """Natural batching: calls of one kind that arrive while one of them runs share the next batch.
 
-There is no timer. A call that finds its queue idle runs at once, as if there were no queue. The
-calls that arrive meanwhile wait without a connection; when it ends they run together. A batch
-starts after its last call arrived, so a read sees every write that was acknowledged before it.
+No call waits for others to come: one that finds its queue idle runs at once, as if there were no
+queue. The calls that arrive meanwhile wait without a connection; when it ends they run together. A
+batch starts after its last call arrived, so a read sees every write that was acknowledged before.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import Histogram
@@ -26,7 +27,7 @@ BATCH_MAX: Final = 64
 QUEUED_MAX: Final = 512
 """Most calls of one kind that wait; more are refused with `Unavailable`."""
 STALLED_SECONDS: Final = 0.05
-"""Time after which a call need not wait any longer for the one that runs (for a lock, say)."""
+"""Longest time that calls wait for the one that runs, which may itself wait for a lock."""
 RUNNING_MAX: Final = 4
 """Most batches of one kind that run at the same time, all but one of them stalled."""
 
@@ -92,6 +93,8 @@ class BatchQueue(Generic[Item, Result]):
         self._busy: set[Hashable] = set()
         """Keys of the calls that run alone."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        """Set while calls wait; its end starts them if the one that runs is stalled."""
 
     @property
     def is_busy(self) -> bool:
@@ -130,8 +133,7 @@ class BatchQueue(Generic[Item, Result]):
         if len(self._pending) >= QUEUED_MAX:
             raise Unavailable("Too many requests wait for the database.")
         self._pending.append(call)
-        if call.queued_at - self._started_at > STALLED_SECONDS and self._running < RUNNING_MAX:
-            self._start()
+        self._set_timer()
         try:
             return await call.outcome
         except asyncio.CancelledError:
@@ -142,6 +144,22 @@ class BatchQueue(Generic[Item, Result]):
                 if isinstance(outcome, Alone):
                     self._release(call.key, is_next=outcome is Alone.NEXT)
             raise
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(STALLED_SECONDS, self._pass_stalled)
+
+    def _pass_stalled(self) -> None:
+        """Start the calls that wait if the latest that runs is stalled."""
+        self._timer = None
+        if not self._pending:
+            return
+        is_stalled = time.perf_counter() - self._started_at >= STALLED_SECONDS
+        if is_stalled and self._running < RUNNING_MAX:
+            self._start()
+        if self._pending:
+            self._set_timer()
 
     def _mark(self, key: Hashable) -> None:
         if key is not None:
@@ -226,6 +244,26 @@ class BatchQueue(Generic[Item, Result]):
                 call.outcome.set_exception(error)
             else:
                 call.outcome.cancel()
+
+
+class BatchQueues:
+    """The queues of one process, by kind and by what else their calls must have in common."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Hashable, BatchQueue[Any, Any]] = {}
+
+    def __iter__(self) -> Iterator[BatchQueue[Any, Any]]:
+        return iter(self._queues.values())
+
+    def get(
+        self, kind: str, key: Hashable, run_batch: Callable[..., Any], *arguments: Any
+    ) -> BatchQueue[Any, Any]:
+        """Return a queue; a new one runs batches by `run_batch(*arguments, items)`."""
+        queue = self._queues.get((kind, key))
+        if queue is None:
+            queue = BatchQueue(kind, partial(run_batch, *arguments))
+            self._queues[kind, key] = queue
+        return queue
 
 
 def _may_run_again(error: Exception) -> bool:

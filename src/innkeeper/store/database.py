@@ -1,7 +1,7 @@
 """The pool of connections of one process, lent out as `Work`."""
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -11,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
-from innkeeper.store.batching import BatchQueue
+from innkeeper.store.batching import BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import QUESTIONS_AT_ONCE, Limits
@@ -44,8 +44,7 @@ class Database:
     ) -> None:
         self.cache = ConfigurationCache()
         self._settings = settings or Settings()
-        self.batches: dict[Hashable, BatchQueue[Any, Any]] = {}
-        """The queues of calls that share statements, by what they have in common."""
+        self.batches = BatchQueues()
         self.limits = Limits.of(pool_size, question_wait_seconds)
         self._control = Queries(None)
         self._queries: dict[str, Queries] = {}

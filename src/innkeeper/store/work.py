@@ -27,7 +27,7 @@ from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 
 from innkeeper import clock
 from innkeeper.settings import Settings
-from innkeeper.store.batching import ALONE, Alone, BatchQueue
+from innkeeper.store.batching import ALONE, Alone, BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
@@ -103,7 +103,7 @@ class Lender(Protocol):
     """What lends connections: a `Database`."""
 
     limits: Limits
-    batches: dict[Hashable, BatchQueue[Any, Any]]
+    batches: BatchQueues
     cache: ConfigurationCache
 
     @property
@@ -121,13 +121,13 @@ _JSON_TYPES: Final = frozenset({114, 3802})
 
 
 class LargeResult(Exception):
-    """The JSON of a result is too large for the event loop: run the request in another thread."""
+    """The JSON of a result is too large for the event loop: have another process answer."""
 
 
 class Work:
     """Named queries on one connection, each in a transaction of its own unless one is open.
 
-    Every method raises what `failures.translated` makes of the driver's error.
+    Every method raises what `driver_errors.translated` makes of the driver's error.
     """
 
     __slots__ = (
@@ -159,7 +159,7 @@ class Work:
         self.workspace = workspace
         self.settings = lender.settings
         self.actor = actor
-        """Who asks, for ledgers and audit: a client key, a user, a job."""
+        """Client key, user or job that acts, for ledgers and the audit log."""
         self.json_bytes_max: int | None = None
         """Most bytes of JSON in one result; more raises `LargeResult`. None: no limit."""
         self.session_held = 0
@@ -352,14 +352,14 @@ class Work:
         """
         if not self.may_batch:
             return await run_alone()
-        batches, queue_key = self._lender.batches, (kind, self.workspace, queue)
-        shared: BatchQueue[Item, Result] | None = batches.get(queue_key)
-        if shared is None:
-            run = partial(_run_batch, self._lender, self.workspace, run_batch)
-            shared = batches[queue_key] = BatchQueue(kind, run)
+        lender, workspace = self._lender, self.workspace
+        shared = lender.batches.get(
+            kind, (workspace, queue), _run_batch, lender, workspace, run_batch
+        )
         if shared.is_busy and self._connection is not None:
             await self.give_back()
-        return await shared.run(item, run_alone, key)
+        result: Result = await shared.run(item, run_alone, key)
+        return result
 
     @property
     def may_batch(self) -> bool:

@@ -31,14 +31,23 @@ class ForwardedRequest(msgspec.Struct):
     @classmethod
     def of(cls, number: int, scope: Scope, body: bytes) -> "ForwardedRequest":
         """Take from an ASGI scope what the APIs read; `body` is decoded, so no header says how."""
-        members = {name: scope[name] for name in _SCOPE_MEMBERS}
-        members["raw_path"] = scope.get("raw_path") or scope["path"].encode()
-        members["headers"] = [
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        headers = [
             (name, value)
             for name, value in scope["headers"]
             if name not in (b"content-encoding", b"content-length")
         ]
-        return cls(number=number, server=scope.get("server"), body=body, **members)
+        return cls(
+            number=number,
+            method=scope["method"],
+            path=scope["path"],
+            raw_path=raw_path,
+            query_string=scope["query_string"],
+            headers=headers,
+            scheme=scope["scheme"],
+            server=scope.get("server"),
+            body=body,
+        )
 
     @property
     def scope(self) -> Scope:

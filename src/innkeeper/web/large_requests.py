@@ -130,6 +130,8 @@ class _Worker:
         response: asyncio.Future[ForwardedResponse] = asyncio.get_running_loop().create_future()
         self._pending[number] = response
         try:
+            if self.has_ended:
+                raise _ended()
             async with self._writing:
                 await write_frame(self._writer, ForwardedRequest.of(number, scope, body))
             return await response
@@ -139,7 +141,8 @@ class _Worker:
             self._pending.pop(number, None)
 
     async def end(self) -> None:
-        """Let it end what it is at, for a few seconds."""
+        """Close its input, at which it ends after the requests that it has; kill it if that takes
+        long."""
         self._writer.close()
         try:
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)
@@ -150,15 +153,18 @@ class _Worker:
         await self._reading
 
     async def _read(self) -> None:
-        while (frame := await read_frame(self._reader)) is not None:
-            response = msgspec.msgpack.decode(frame, type=ForwardedResponse)
-            waiter = self._pending.get(response.number)
-            if waiter is not None and not waiter.done():
-                waiter.set_result(response)
-        self.has_ended = True
-        for waiter in self._pending.values():
-            if not waiter.done():
-                waiter.set_exception(_ended())
+        """Hand responses to those who wait, until the process ends."""
+        try:
+            while (frame := await read_frame(self._reader)) is not None:
+                response = msgspec.msgpack.decode(frame, type=ForwardedResponse)
+                waiter = self._pending.get(response.number)
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(response)
+        finally:
+            self.has_ended = True
+            for waiter in self._pending.values():
+                if not waiter.done():
+                    waiter.set_exception(_ended())
 
 
 def _ended() -> Unavailable:

@@ -5,7 +5,6 @@ The client key is public and the only credential; pages send requests from any o
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -23,7 +22,7 @@ from innkeeper.resources.values import ref_in
 from innkeeper.rules import scopes
 from innkeeper.rules.stream import IncomingEvent
 from innkeeper.settings import Settings
-from innkeeper.store.batching import ALONE, Alone, BatchQueue
+from innkeeper.store.batching import ALONE, Alone
 from innkeeper.store.database import Database, retrying
 from innkeeper.store.work import Work
 from innkeeper.web.auth import Keyring
@@ -59,7 +58,6 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         self, settings: Settings, database: Database, keyring: Keyring, large: LargeRequests | None
     ) -> None:
         super().__init__(settings, database, keyring, large)
-        self._queues: dict[str, BatchQueue[IncomingEvent, Ingested]] = {}
 
     def open_request(self, scope: Scope, headers: Mapping[bytes, bytes]) -> StreamRequest:
         return StreamRequest(scope, headers, raw_path(scope))
@@ -130,16 +128,14 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
         same time are written together."""
 
         async def run_alone() -> Ingested:
-            ingested: Ingested = await self.work(call, lambda work: ingest.record(work, event))
-            return ingested
+            recorded: Ingested = await self.work(call, lambda work: ingest.record(work, event))
+            return recorded
 
-        workspace = call.caller.workspace
-        queue = self._queues.get(workspace)
-        if queue is None:
-            run_batch = partial(self._record_batch, workspace)
-            queue = self._queues[workspace] = BatchQueue("events", run_batch)
-        browser = str(event.message.get("browser_id"))
-        return await queue.run(event, run_alone, browser, is_slow=ingest.is_slow(event))
+        workspace, browser = call.caller.workspace, str(event.message.get("browser_id"))
+        queue = self.database.batches.get("events", workspace, self._record_batch, workspace)
+        is_slow = ingest.is_slow(event)
+        ingested: Ingested = await queue.run(event, run_alone, browser, is_slow=is_slow)
+        return ingested
 
     async def _record_batch(
         self, workspace: str, events: Sequence[IncomingEvent]
