@@ -11,13 +11,14 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from innkeeper.errors import Unavailable
 from innkeeper.settings import Settings
+from innkeeper.store.adapters import ADAPTERS
 from innkeeper.store.batching import BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import Contended
 from innkeeper.store.limiter import QUESTIONS_AT_ONCE, Limits
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries, schema_of
-from innkeeper.store.work import ADAPTERS, Work
+from innkeeper.store.work import Work
 
 Result = TypeVar("Result")
 

@@ -1,6 +1,5 @@
 """A connection lent to one caller, for one workspace: run named queries, hold a transaction."""
 
-import re
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -12,27 +11,22 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import IO, Any, Final, Protocol, TypeVar
-from uuid import UUID
 
-import msgspec
 import psycopg
-from psycopg.abc import DumperKey
-from psycopg.adapt import AdaptersMap, Dumper, PyFormat
-from psycopg.rows import DictRow
-from psycopg.types.array import ListDumper
-from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+from psycopg.types.json import Jsonb
 
 from innkeeper import clock
 from innkeeper.settings import Settings
+from innkeeper.store import copying
 from innkeeper.store.batching import ALONE, Alone, BatchQueues
 from innkeeper.store.configuration_cache import ConfigurationCache
 from innkeeper.store.driver_errors import translated
 from innkeeper.store.limiter import Limiter, Limits
 from innkeeper.store.pooled_connection import PooledConnection
 from innkeeper.store.queries import Queries, batched
+from innkeeper.store.result_size import check_json_size
 
 # `Json(value)` makes a parameter jsonb.
 Json = Jsonb
@@ -44,59 +38,7 @@ _NO_PARTS: Final[Mapping[str, Sequence[str]]] = {}
 _TICK: Final = timedelta(milliseconds=1)
 """The least difference of two times that the API shows (C-8)."""
 
-_COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
-_copied: dict[str, Sequence[int]] = {}
-"""Types of the columns of each `COPY`, once it was used."""
-
-# Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
-ADAPTERS: Final = AdaptersMap(psycopg.adapters)
-
-
 _TEMPORARY: Final = Queries("pg_temp")
-
-
-class _Context:
-    adapters = ADAPTERS
-    connection = None
-
-
-class _Refs(Dumper):
-    """Refs as `uuid[]`."""
-
-    oid = ADAPTERS.types["uuid"].array_oid
-
-    def dump(self, obj: list[UUID | None]) -> bytes:
-        return f"{{{','.join('NULL' if one is None else one.hex for one in obj)}}}".encode()
-
-
-class _Numbers(Dumper):
-    """Whole numbers as `bigint[]`."""
-
-    oid = ADAPTERS.types["int8"].array_oid
-
-    def dump(self, obj: list[int | None]) -> bytes:
-        return f"{{{','.join('NULL' if one is None else str(one) for one in obj)}}}".encode()
-
-
-_ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
-
-
-class _ListDumper(ListDumper):
-    """Lists: psycopg looks at every element three times; of these kinds one look will do."""
-
-    def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:
-        if obj and type(obj[0]) in _ARRAYS:
-            return (self.cls, type(obj[0]))
-        return super().get_key(obj, format)
-
-    def upgrade(self, obj: list[Any], format: PyFormat) -> Dumper:  # type: ignore[override]
-        array = _ARRAYS.get(type(obj[0])) if obj else None
-        return super().upgrade(obj, format) if array is None else array(self.cls, self._tx)
-
-
-ADAPTERS.register_dumper(list, _ListDumper)
-set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
-set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())
 
 
 class Lender(Protocol):
@@ -114,14 +56,6 @@ class Lender(Protocol):
     async def checkout(self, *, apart: bool = False) -> PooledConnection: ...
 
     async def put_back(self, connection: PooledConnection, *, apart: bool = False) -> None: ...
-
-
-_JSON_TYPES: Final = frozenset({114, 3802})
-"""OIDs of json and jsonb."""
-
-
-class LargeResult(Exception):
-    """The JSON of a result is too large for the event loop: have another process answer."""
 
 
 class Work:
@@ -274,7 +208,7 @@ class Work:
             cursor = await connection.reused_cursor.execute(
                 self._queries.text(query, **parts), params
             )
-            self._check_size(cursor)
+            check_json_size(cursor, self.json_bytes_max)
             return await cursor.fetchone()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -298,7 +232,7 @@ class Work:
             connection = self._connection or await self._connect()
             reused = connection.text_cursor if as_text else connection.reused_cursor
             cursor = await reused.execute(text, params)
-            self._check_size(cursor)
+            check_json_size(cursor, self.json_bytes_max)
             return await cursor.fetchall()
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
@@ -366,19 +300,6 @@ class Work:
         """Whether a query may run on another connection than this one."""
         return self._on_demand and not self._open and not self.session_held
 
-    def _check_size(self, cursor: psycopg.AsyncCursor[DictRow]) -> None:
-        """Raise `LargeResult` for more JSON than `json_bytes_max`, before any of it is parsed."""
-        result = cursor.pgresult
-        if self.json_bytes_max is None or result is None:
-            return
-        columns = [at for at in range(result.nfields) if result.ftype(at) in _JSON_TYPES]
-        size = 0
-        for column in columns:
-            for row in range(result.ntuples):
-                size += len(result.get_value(row, column) or b"")
-        if size > self.json_bytes_max:
-            raise LargeResult(size)
-
     async def run(
         self, query: str, /, *, parts: Mapping[str, Sequence[str]] = _NO_PARTS, **params: Any
     ) -> int:
@@ -395,29 +316,11 @@ class Work:
     async def copy_in(self, query: str, rows: Iterable[Sequence[Any]]) -> int:
         """Send rows through the `COPY … FROM STDIN (FORMAT binary)` called `query`; how many
         arrived. Values are of the types of the table's columns."""
-        text = self._queries.text(query)
         try:
             connection = self._connection or await self._connect()
-            async with connection.cursor() as cursor:
-                types = _copied.get(query) or await self._types(cursor, query, text)
-                async with cursor.copy(text) as copy:
-                    copy.set_types(types)
-                    for row in rows:
-                        await copy.write_row(row)
-                return cursor.rowcount
+            return await copying.copy_in(connection, query, self._queries.text(query), rows)
         except (psycopg.Error, UnicodeEncodeError) as error:
             raise translated(error) from error
-
-    async def _types(
-        self, cursor: psycopg.AsyncCursor[DictRow], query: str, text: str
-    ) -> Sequence[int]:
-        """The types of the columns that a `COPY` names: asked once, the same in any workspace."""
-        into = _COPY.match(text)
-        if into is None:
-            raise ValueError(f"{query} is no COPY of named columns in binary format")
-        await cursor.execute(f"SELECT {into[2]} FROM {into[1]} LIMIT 0")  # noqa: S608 - our own
-        types = _copied[query] = [column.type_code for column in cursor.description or ()]
-        return types
 
     async def copy_out(
         self,
@@ -431,11 +334,7 @@ class Work:
         text = self._queries.text(query, **parts)
         try:
             connection = self._connection or await self._connect()
-            async with connection.cursor() as cursor:
-                async with cursor.copy(text, params or None) as copy:
-                    async for block in copy:
-                        target.write(block)
-                return cursor.rowcount
+            return await copying.copy_out(connection, text, params, target)
         except psycopg.Error as error:
             raise translated(error) from error
 

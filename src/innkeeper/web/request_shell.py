@@ -15,7 +15,7 @@ from innkeeper.errors import ApiError, MethodNotAllowed, NotFound, ServerFault
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.memory import clear_frames
-from innkeeper.store.work import LargeResult
+from innkeeper.store.result_size import LargeResult
 from innkeeper.web.auth import NOBODY, Caller, Keyring
 from innkeeper.web.browser_security import security_headers
 from innkeeper.web.cors import Cors

@@ -1,0 +1,60 @@
+"""How Python values become parameters, and columns Python values, on every connection."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.abc import DumperKey
+from psycopg.adapt import AdaptersMap, Dumper, PyFormat
+from psycopg.types.array import ListDumper
+from psycopg.types.json import set_json_dumps, set_json_loads
+
+# Numbers leave as they came: 12.50 stays 12.50, which a float would not keep.
+ADAPTERS: Final = AdaptersMap(psycopg.adapters)
+
+
+class _Context:
+    adapters = ADAPTERS
+    connection = None
+
+
+class _Refs(Dumper):
+    """Refs as `uuid[]`."""
+
+    oid = ADAPTERS.types["uuid"].array_oid
+
+    def dump(self, obj: list[UUID | None]) -> bytes:
+        return f"{{{','.join('NULL' if one is None else one.hex for one in obj)}}}".encode()
+
+
+class _Numbers(Dumper):
+    """Whole numbers as `bigint[]`."""
+
+    oid = ADAPTERS.types["int8"].array_oid
+
+    def dump(self, obj: list[int | None]) -> bytes:
+        return f"{{{','.join('NULL' if one is None else str(one) for one in obj)}}}".encode()
+
+
+_ARRAYS: Final[Mapping[type, type[Dumper]]] = {UUID: _Refs, int: _Numbers}
+
+
+class _ListDumper(ListDumper):
+    """Lists: psycopg looks at every element three times; of these kinds one look will do."""
+
+    def get_key(self, obj: list[Any], format: PyFormat) -> DumperKey:
+        if obj and type(obj[0]) in _ARRAYS:
+            return (self.cls, type(obj[0]))
+        return super().get_key(obj, format)
+
+    def upgrade(self, obj: list[Any], format: PyFormat) -> Dumper:  # type: ignore[override]
+        array = _ARRAYS.get(type(obj[0])) if obj else None
+        return super().upgrade(obj, format) if array is None else array(self.cls, self._tx)
+
+
+ADAPTERS.register_dumper(list, _ListDumper)
+set_json_loads(msgspec.json.Decoder(float_hook=Decimal).decode, _Context())
+set_json_dumps(msgspec.json.Encoder(decimal_format="number").encode, _Context())

@@ -1,0 +1,52 @@
+"""PostgreSQL's COPY: rows in by the binary format, text out to a file."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any, Final
+
+import psycopg
+from psycopg.rows import DictRow
+
+_COPY: Final = re.compile(r"COPY (\S+)\s+\(([^)]+)\)\s+FROM STDIN \(FORMAT binary\)$")
+_column_types: dict[str, Sequence[int]] = {}
+"""OIDs of the columns of each `COPY … FROM STDIN` by the name of its query, once it was used."""
+
+
+async def copy_in(
+    connection: psycopg.AsyncConnection[DictRow],
+    query: str,
+    text: str,
+    rows: Iterable[Sequence[Any]],
+) -> int:
+    """Send rows through a `COPY … FROM STDIN (FORMAT binary)`; return how many arrived."""
+    async with connection.cursor() as cursor:
+        types = _column_types.get(query) or await _types(cursor, query, text)
+        async with cursor.copy(text) as copy:
+            copy.set_types(types)
+            for row in rows:
+                await copy.write_row(row)
+        return cursor.rowcount
+
+
+async def copy_out(
+    connection: psycopg.AsyncConnection[DictRow],
+    text: str,
+    params: Mapping[str, Any],
+    target: IO[bytes],
+) -> int:
+    """Write what a `COPY … TO STDOUT` sends to `target`; return how many rows."""
+    async with connection.cursor() as cursor:
+        async with cursor.copy(text, params or None) as copy:
+            async for block in copy:
+                target.write(block)
+        return cursor.rowcount
+
+
+async def _types(cursor: psycopg.AsyncCursor[DictRow], query: str, text: str) -> Sequence[int]:
+    """The types of the columns that a `COPY` names, which are the same in every workspace."""
+    into = _COPY.match(text)
+    if into is None:
+        raise ValueError(f"{query} is no COPY of named columns in binary format")
+    await cursor.execute(f"SELECT {into[2]} FROM {into[1]} LIMIT 0")  # noqa: S608 - our own
+    types = _column_types[query] = [column.type_code for column in cursor.description or ()]
+    return types

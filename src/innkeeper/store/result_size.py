@@ -1,0 +1,27 @@
+"""How much JSON one result of the database holds, counted before any of it is parsed."""
+
+from typing import Final
+
+import psycopg
+from psycopg.rows import DictRow
+
+_JSON_TYPES: Final = frozenset({114, 3802})
+"""OIDs of json and jsonb."""
+
+
+class LargeResult(Exception):
+    """The JSON of a result is too large for the event loop: have another process answer."""
+
+
+def check_json_size(cursor: psycopg.AsyncCursor[DictRow], most: int | None) -> None:
+    """Raise `LargeResult` for more than `most` bytes of JSON; None sets no limit."""
+    result = cursor.pgresult
+    if most is None or result is None:
+        return
+    columns = [at for at in range(result.nfields) if result.ftype(at) in _JSON_TYPES]
+    size = 0
+    for column in columns:
+        for row in range(result.ntuples):
+            size += len(result.get_value(row, column) or b"")
+    if size > most:
+        raise LargeResult(size)
