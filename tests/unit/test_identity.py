@@ -304,3 +304,12 @@ def test_without_rules_a_consumer_may_share_an_identifier() -> None:
         int=1
     )
     assert decide_companion({"identifiers": ids(crm="8")}, [contact], book(), NOW).guest is None
+
+
+def test_the_evidence_of_a_companion_is_the_first_value_that_both_have() -> None:
+    """In the order of the consumer's identifiers, whatever their keys (stream-api.md 4.2)."""
+    for first, second in (("7", "8"), ("8", "7")):
+        shared = [{"provider": "CRM", "id": value} for value in (first, second)]
+        contact = {"identifiers": shared[::-1], "guest_ref": UUID(int=1)}
+        decision = decide_companion({"identifiers": shared}, [contact], book(CRM), NOW)
+        assert decision.evidence == [{"provider": "CRM", "value": first}]

@@ -126,8 +126,9 @@ def decide_companion(
     ]
     for contact, keys in contact_keys:
         for match in own.rule_matches:
-            for key in keys & match.keys.keys():
-                return Decision(contact["guest_ref"], match.rule.name or None, match.keys[key])
+            for key, parts in match.keys.items():
+                if key in keys:
+                    return Decision(contact["guest_ref"], match.rule.name or None, parts)
     if own.rule_matches:
         return traveller
     identified = [contact for contact, keys in contact_keys if keys]
