@@ -112,7 +112,12 @@ class _Worker:
         self._pending: dict[int, asyncio.Future[ForwardedResponse]] = {}
         self._writing = asyncio.Lock()
         self._reading = asyncio.create_task(self._read())
-        self.has_ended = False
+        self._is_read_to_end = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it answers no more."""
+        return self._is_read_to_end or self._process.returncode is not None
 
     @classmethod
     async def start(cls, settings: Settings) -> "_Worker":
@@ -161,7 +166,7 @@ class _Worker:
                 if waiter is not None and not waiter.done():
                     waiter.set_result(response)
         finally:
-            self.has_ended = True
+            self._is_read_to_end = True
             for waiter in self._pending.values():
                 if not waiter.done():
                     waiter.set_exception(_ended())
