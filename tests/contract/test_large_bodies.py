@@ -154,7 +154,7 @@ def test_s2_large_bodies_hold_no_connection_of_others(site: Site, api: Api, narr
 def test_s2_a_limited_number_of_large_bodies_waits(
     site: Site, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S2: the next is told to come back."""
+    """S2: one more is refused with 503."""
     monkeypatch.setattr(large_requests, "MAX_PENDING", 2)
     guest = api.guest()
     body = padded(b'{"city":"Cork"}', LARGE_BYTES + 1)

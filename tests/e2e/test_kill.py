@@ -3,7 +3,7 @@
 Each round kills, starts again on the same folder, and asks: is every acknowledged guest there, as
 it was acknowledged, and is none there twice? Half of them are sent under an Idempotency-Key, and
 all of those are sent again; each must be there exactly once. The others have no key, and share
-statements with each other, as do the events sent beside them: of these the same is asked.
+statements with each other, as do the events sent beside them; each must be there exactly once too.
 
 INNKEEPER_LONG=1 plays 20 rounds instead of one, and creates 2,000 guests in each instead of 400.
 """
@@ -63,8 +63,8 @@ class Callers:
                 done.result()
 
     def _view(self, line: Line, browser: str, page: str) -> None:
-        told = {"client_key": line.client_key, "browser_id": browser, "channel": "WEB"}
-        event = {**told, "type": "VIEW", "pos": "default", "page": page}
+        common = {"client_key": line.client_key, "browser_id": browser, "channel": "WEB"}
+        event = {**common, "type": "VIEW", "pos": "default", "page": page}
         status, taken = line("POST", "/v1.2/events", event)
         if status == 201:
             self.events.add(taken["ref"])

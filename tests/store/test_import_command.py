@@ -250,12 +250,12 @@ def test_i9_a_dry_run_says_who_would_change_and_what_is_refused(
     )
     done = run(text, "--dry-run", "--json")
     assert done.exit_code == 2, done.output
-    told = json.loads(done.stdout)
-    assert {name: told[name] for name in ("created", "updated", "merged", "failed")} == {
+    summary = json.loads(done.stdout)
+    assert {name: summary[name] for name in ("created", "updated", "merged", "failed")} == {
         **{"created": 1, "updated": 1, "merged": 1, "failed": 2},
     }
     email = {"provider": "email"}
-    assert told["matches"] == [
+    assert summary["matches"] == [
         {
             **{"line": 2, "outcome": "updated", "guest": str(ann["ref"]), "rule": "email"},
             "evidence": [{**email, "value": "ann@example.com"}],
@@ -265,7 +265,7 @@ def test_i9_a_dry_run_says_who_would_change_and_what_is_refused(
             "evidence": [{**email, "value": "BOB@example.com"}],
         },
     ]
-    values = {(one["line"], one["value"], one["count"]) for one in told["refused"]}
+    values = {(one["line"], one["value"], one["count"]) for one in summary["refused"]}
     assert values == {(5, "soon", 1), (6, "di@example", 1)}
     assert len(rows_of(dsn, "guests")) == 1
     rejects = list(csv.DictReader((tmp_path / "file.csv.rejects.csv").read_text().splitlines()))

@@ -133,7 +133,7 @@ class Files:
             return
         with self._reached() as (system, root):
             for path, about in system.find(f"{root}/{folder}", detail=True).items():
-                # S3 tells it with the listing; of others it is asked file by file.
+                # The listing of S3 has it; other storage is queried for each file.
                 written = about.get("LastModified") or system.modified(path)
                 yield path.removeprefix(f"{root}/"), written
 
