@@ -17,11 +17,11 @@ from innkeeper.lake.segment_members import Question, find_members
 from innkeeper.lake.snapshot import opened
 from innkeeper.lake.sql_child import run
 from innkeeper.lake.sql_jobs import LONGEST, Job
-from innkeeper.lake.sql_limits import limit_memory
 from innkeeper.lake.sql_process import check_sql, environment, find_sql_members
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database
 from innkeeper.store.limiter import Limiter
+from innkeeper.store.process_limits import limit_memory
 from innkeeper.store.work import Work
 
 pytestmark = pytest.mark.anyio

@@ -239,3 +239,23 @@ def test_i1_a_workbook_that_expands_without_end_is_refused(
     monkeypatch.setattr("innkeeper.store.spreadsheets.LARGEST_CONTENT", len(content) + 500)
     with pytest.raises(Unreadable, match="^the workbook has more than 0 MB of content"):
         Layout("guests", "spreadsheet").surveyed(path)[0]
+
+
+def test_i1_a_workbook_with_two_cells_far_apart_is_refused(tmp_path: Path) -> None:
+    """All cells between them are allocated: without a process of its own, it would end ours."""
+    path = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["A2"], book.active["XFD1048576"] = "Email", "a@x.example", 1
+    book.save(path)
+    with pytest.raises(Unreadable, match="^the workbook takes too much memory"):
+        Layout("guests", "spreadsheet").surveyed(path)
+
+
+def test_i1_a_sheet_that_starts_further_down(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    book.active["C5"], book.active["D5"], book.active["D1005"] = "Email", "Code", "0042"
+    book.save(path)
+    layout = Layout("guests", "spreadsheet").surveyed(path)[0]
+    assert layout.columns(path) == ["Email", "Code"]
+    assert list(layout.rows(path)) == [(1005, {"Code": "0042"})]

@@ -10,7 +10,7 @@ import msgspec
 
 from innkeeper.errors import Invalid, Unavailable
 from innkeeper.lake.sql_jobs import Job, Outcome, decode_job
-from innkeeper.lake.sql_limits import limit_memory, limit_process
+from innkeeper.store.process_limits import limit_memory, limit_process
 
 
 def main() -> None:

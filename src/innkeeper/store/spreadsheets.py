@@ -1,22 +1,34 @@
 """Rows out of Excel and OpenDocument workbooks (xlsx, xlsm, xlsb, xls, ods)."""
 
+import json
+import os
+import subprocess
+import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
-from itertools import islice
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, TypeAlias, cast
 
+from innkeeper.store import sheet_process
 from innkeeper.store.csv_dialect import find_header_row
 from innkeeper.store.readers import Unreadable
+from innkeeper.store.sheet_process import is_filled
 from innkeeper.store.tables import EXTRA, column_names
 
 LARGEST_CONTENT: Final = 256 << 20
 """Most bytes of a workbook, decompressed: a sheet is read into memory as a whole."""
 _BLOCK: Final = 1 << 20
 _LOCAL_HEADER: Final = 30
-_EXACT: Final = 10**15
+_HEADER_SAMPLE: Final = 1000
+"""Rows that the header is found by."""
+_TOO_SPARSE: Final = (
+    "the workbook takes too much memory: the cells of its sheet are very many, or far apart. Save "
+    "the sheet as CSV, which may be of any size"
+)
+_Row: TypeAlias = tuple[int, list[Any]]
 
 
 def sheet_rows(path: Path, sheet: str = "", after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -24,44 +36,54 @@ def sheet_rows(path: Path, sheet: str = "", after: int = 0) -> Iterator[tuple[in
 
     Raises `Unreadable`. Dates are ISO 8601 text, whole numbers `int`; empty cells are left out.
     """
-    start, cells = _read_sheet(path, sheet)
-    rows = [(number, row) for number, row in enumerate(cells, start + 1) if any(map(_filled, row))]
-    if not rows:
-        raise Unreadable("its sheet is empty")
-    at = find_header_row([[_text(cell) for cell in row] for _, row in islice(rows, 1000)])
-    names = column_names([_text(cell) for cell in rows[at][1]])
-    for number, row in rows[at + 1 :]:
-        if number > after:
-            yield number, _named(names, row)
+    with _opened(path, sheet) as (names, rows):
+        for number, row in rows:
+            if number > after:
+                yield number, _named(names, row)
 
 
 def sheet_columns(path: Path, sheet: str = "") -> list[str]:
     """Return the column names of a sheet; raises `Unreadable`."""
-    _, cells = _read_sheet(path, sheet)
-    rows = [[_text(cell) for cell in row] for row in cells[:1000] if any(map(_filled, row))]
-    if not rows:
-        raise Unreadable("its sheet is empty")
-    return column_names(rows[find_header_row(rows)])
+    with _opened(path, sheet) as (names, _):
+        return names
 
 
-def _read_sheet(path: Path, sheet: str) -> tuple[int, list[list[Any]]]:
-    """Return the number of rows above the first that has a cell, and the rows from it."""
-    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - few need it
+@contextmanager
+def _opened(path: Path, sheet: str) -> Iterator[tuple[list[str], Iterator[_Row]]]:
+    """Yield the names of a sheet's columns, and its rows below them that are not empty."""
+    with closing(_read_sheet(path, sheet)) as rows:
+        first = list(islice(rows, _HEADER_SAMPLE))
+        if not first:
+            raise Unreadable("its sheet is empty")
+        at = find_header_row([[_text(cell) for cell in row] for _, row in first])
+        names = column_names([_text(cell) for cell in first[at][1]])
+        yield names, chain(first[at + 1 :], rows)
 
+
+def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
+    """Yield (row as the sheet numbers it, cells) of each row that is not empty."""
     _check_size(path)
-    try:
-        with CalamineWorkbook.from_path(str(path)) as workbook:
-            names = workbook.sheet_names
-            if not names:
-                raise Unreadable("it has no sheets")
-            if sheet and sheet not in names:
-                raise Unreadable(f"it has no sheet {sheet}. Its sheets are {', '.join(names[:20])}")
-            read = workbook.get_sheet_by_name(sheet or names[0])
-            return (read.start or (0, 0))[0], read.to_python(skip_empty_area=True)
-    except CalamineError as error:
-        if "password" in str(error).lower():
-            raise Unreadable("it is protected by a password. Save it without one") from error
-        raise Unreadable(f"the workbook is damaged ({error})") from error
+    command = [sys.executable, "-m", sheet_process.__name__, str(path), sheet, str(os.getpid())]
+    ours = ("INNKEEPER_", "PG")
+    passed = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    with subprocess.Popen(  # noqa: S603 - our own module, and a path
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=passed,
+    ) as process:
+        try:
+            for line in cast(IO[bytes], process.stdout):
+                read = json.loads(line)
+                if isinstance(read, str):
+                    raise Unreadable(read)
+                yield read[0], read[1]
+            code = process.wait()
+        finally:
+            process.kill()
+    if code:
+        raise Unreadable(_TOO_SPARSE if code < 0 else "the workbook is damaged")
 
 
 def _check_size(path: Path) -> None:
@@ -101,28 +123,11 @@ def _content_size(raw: Any, member: zipfile.ZipInfo, most: int) -> int:
     return size
 
 
-def _filled(cell: Any) -> bool:
-    return cell is not None and cell != "" and not (isinstance(cell, str) and not cell.strip())
-
-
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(_value(cell))
-
-
-def _value(cell: Any) -> Any:
-    """Return a cell as JSON has it."""
-    if isinstance(cell, float):
-        return int(cell) if cell.is_integer() and abs(cell) < _EXACT else cell
-    if isinstance(cell, datetime):
-        return cell.isoformat()
-    if isinstance(cell, date | time):
-        return cell.isoformat()
-    if isinstance(cell, timedelta):
-        return str(cell)
-    return cell
+    return "" if cell is None else str(cell)
 
 
 def _named(names: list[str], row: list[Any]) -> dict[str, Any]:
-    named = {name: _value(cell) for name, cell in zip(names, row, strict=False) if _filled(cell)}
-    extra = [at for at, cell in enumerate(row[len(names) :], len(names) + 1) if _filled(cell)]
+    named = {name: cell for name, cell in zip(names, row, strict=False) if is_filled(cell)}
+    extra = [at for at, cell in enumerate(row[len(names) :], len(names) + 1) if is_filled(cell)]
     return named | ({EXTRA: extra} if extra else {})

@@ -1,4 +1,4 @@
-"""Limits of the process that runs users' SQL, which it sets for itself before it reads any."""
+"""Limits that a child process sets for itself before it reads what a stranger wrote."""
 
 import os
 import resource
