@@ -7,6 +7,9 @@ from typing import Any, Final
 from innkeeper.resources.codes import COUNTRIES, LANGUAGES
 from innkeeper.rules.normalize import folded
 
+_CODES: Final = {"territories": COUNTRIES, "languages": LANGUAGES}
+"""Kind of names in CLDR -> codes that we accept."""
+_ALIASES: Final = {"territories": "territory_aliases", "languages": "language_aliases"}
 _FIRST_LOCALES: Final = ("en", "de", "fr", "es", "nl", "it")
 _OTHER_LOCALES: Final = (
     *("pt", "pl", "sv", "da", "nb", "fi", "cs", "hu", "ro", "el", "ru", "uk", "tr"),
@@ -36,35 +39,34 @@ _ALSO_COUNTRIES: Final = {
 }
 
 
-@lru_cache(4096)
 def country_code(name: str) -> str | None:
     """Return the code of a country by its name in a common language, or its three letters."""
-    return _code(name, "territories", "territory_aliases", COUNTRIES, _ALSO_COUNTRIES)
+    return _code(name, "territories") if len(name) <= LONGEST else None
 
 
-@lru_cache(4096)
 def language_code(name: str) -> str | None:
     """Return the code of a language by its name in a common language, or its three letters."""
-    return _code(name, "languages", "language_aliases", LANGUAGES, {})
+    return _code(name, "languages") if len(name) <= LONGEST else None
 
 
-def _code(
-    name: str,
-    kind: str,
-    aliases: str,
-    codes: frozenset[str],
-    others: dict[str, tuple[str, ...]],
-) -> str | None:
-    word = _word(name) if len(name) <= LONGEST else ""
+@lru_cache(8192)
+def _code(name: str, kind: str) -> str | None:
+    word = _word(name)
     if not word:
         return None
-    own = {_word(each): code for code, names in others.items() for each in names}
-    if word in own:
-        return own[word]
+    if code := _also(kind).get(word):
+        return code
     for locale in (*_FIRST_LOCALES, *_OTHER_LOCALES):
-        if code := _names(locale, kind, codes).get(word):
+        if code := _names(locale, kind).get(word):
             return code
-    return _alias(name.strip(), aliases, codes)
+    return _alias(name.strip(), kind)
+
+
+@cache
+def _also(kind: str) -> dict[str, str]:
+    """Return names that CLDR does not have, folded -> code."""
+    others = _ALSO_COUNTRIES if kind == "territories" else {}
+    return {_word(each): code for code, names in others.items() for each in names}
 
 
 def _word(name: str) -> str:
@@ -73,23 +75,23 @@ def _word(name: str) -> str:
 
 
 @cache
-def _names(locale: str, kind: str, codes: frozenset[str]) -> dict[str, str]:
+def _names(locale: str, kind: str) -> dict[str, str]:
     """Return names of a locale, folded -> code."""
     from babel import Locale  # noqa: PLC0415 - slow to import, and few files need it
 
     names: Any = getattr(Locale.parse(locale), kind)
-    return {_word(name): code for code, name in names.items() if code in codes}
+    return {_word(name): code for code, name in names.items() if code in _CODES[kind]}
 
 
-def _alias(name: str, aliases: str, codes: frozenset[str]) -> str | None:
+def _alias(name: str, kind: str) -> str | None:
     from babel import core  # noqa: PLC0415
 
     names: Any = core
-    aliased = names.get_global(aliases)
+    aliased = names.get_global(_ALIASES[kind])
 
     def candidates() -> Iterator[Any]:
         for spelt in (name.upper(), name.lower()):
             code = aliased.get(spelt)
             yield from [code] if isinstance(code, str) else code or ()
 
-    return next((code for code in candidates() if code in codes), None)
+    return next((code for code in candidates() if code in _CODES[kind]), None)
