@@ -329,12 +329,16 @@ def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | Non
 def first_chunks(
     layout: Layout, source: IO[bytes] | Path, limit: int
 ) -> Iterator[Chunk[BatchRecord]]:
-    """Read the records in the first `limit` bytes of a file's text; then raise `TooLong`."""
+    """Read the records in the first `limit` bytes of a file's text; then raise `TooLong`.
+
+    Nothing is read before the first chunk is asked for.
+    """
     if isinstance(source, Path):
-        return layout.chunks(source)
+        yield from layout.chunks(source)
+        return
     layout = replace(layout, form=form_of_stream(source, layout.choices()))
     limited = cast(IO[bytes], LimitedStream(expanded(source), limit))
-    return layout.chunks(limited)
+    yield from layout.chunks(limited)
 
 
 def read_refused(
