@@ -325,6 +325,8 @@ def test_i3_guards_of_spreadsheets_are_taken_off_only_where_chosen(
             "The format of A is not a format of dates such as DD/MM/YYYY.",
         ),
         ({"formats": {"A": "DD/DD/YYYY"}}, "The format of A names a part of the date twice."),
+        ({"encoding": "zlib"}, "There is no encoding zlib: say utf-8, cp1252 …"),
+        ({"encoding": "punycode"}, "There is no encoding punycode: say utf-8, cp1252 …"),
         ({"header": -1}, "header of a mapping must be the line of the header, at most 1000."),
     ],
 )
@@ -332,3 +334,15 @@ def test_i3_i4_a_wrong_mapping_says_what_is_wrong(document: dict[str, Any], faul
     with pytest.raises(OperatorError) as raised:
         mapping_of("guests", document)
     assert str(raised.value) == fault
+
+
+def test_i4_dates_that_no_calendar_has_in_utc_are_refused_alone(read: Read) -> None:
+    seen = {"columns": {"Seen": "firstSeen"}, "timezone": "Europe/Berlin"}
+    outside = "Seen: is before the year 1, or after 9999, in UTC"
+    for text in ("0001-01-01 00:00\n2024-07-25 10:00\n", "01.01.0001 00:00\n25.07.2024 10:00\n"):
+        assert read(f"Seen\n{text}", **seen) == [
+            outside,
+            {"firstSeen": "2024-07-25T08:00:00.000Z"},
+        ]
+    with pytest.raises(NotADate):
+        read_date("%d %d", "1 2")

@@ -50,6 +50,8 @@ class MappingOptions:
                 text = path.read_text(encoding="utf-8")
             except OSError as error:
                 raise OperatorError(f"{path} cannot be read: {error.strerror}.") from error
+            except UnicodeDecodeError as error:
+                raise OperatorError(f"{path} is not UTF-8. Save it as UTF-8.") from error
             what, mapping = read_mapping(self.what, text, str(path))
         if self.sheet:
             mapping = replace(mapping or ColumnMapping({}), sheet=self.sheet)

@@ -68,7 +68,8 @@ def read_date(form: str, text: str, pivot: int = PIVOT) -> datetime:
         # As mappings were written until dates had formats of their own.
         try:
             return datetime.strptime(text, form)
-        except ValueError:
+        except (ValueError, re.error):
+            # A directive that is written twice is an error of its pattern.
             raise NotADate from None
     if form in _NUMBERED:
         return _read_number(form, text)

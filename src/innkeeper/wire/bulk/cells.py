@@ -265,17 +265,19 @@ def _json(column: str, cell: str) -> Any:
 
 def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
     form, kind = target.form or ISO, target.kind
-    if form == ISO:
-        is_local = rules.timezone and isinstance(kind, Instant)
-        return _zoned_iso(cell, rules.timezone) if is_local else cell
-    pivot = rules.pivot or (_birth_pivot() if isinstance(kind, Day) and kind.past else PIVOT)
     try:
+        if form == ISO:
+            is_local = rules.timezone and isinstance(kind, Instant)
+            return _zoned_iso(cell, rules.timezone) if is_local else cell
+        pivot = rules.pivot or (_birth_pivot() if isinstance(kind, Day) and kind.past else PIVOT)
         moment = read_date(form, cell, pivot)
+        if isinstance(kind, Day):
+            return moment.date().isoformat()
+        return _instant_text(_in_zone(moment, rules.timezone))
     except NotADate:
         raise Unfit(f"{target.column}: is not a date as {form}") from None
-    if isinstance(kind, Day):
-        return moment.date().isoformat()
-    return _instant_text(_in_zone(moment, rules.timezone))
+    except OverflowError:
+        raise Unfit(f"{target.column}: is before the year 1, or after 9999, in UTC") from None
 
 
 def _birth_pivot() -> int:

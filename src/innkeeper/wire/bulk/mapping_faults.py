@@ -12,6 +12,8 @@ from innkeeper.wire.bulk.targets import is_single, is_target, near_target
 
 MOST_FAULTS: Final = 50
 _MOST_HEADER: Final = 1000
+_NOT_OF_FILES: Final = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
+"""Codecs of texts that no file is written in; the first takes time in the square of its text."""
 
 
 def mapping_faults(holds: str, document: Mapping[str, Any]) -> list[str]:
@@ -95,8 +97,12 @@ def _form_faults(document: Mapping[str, Any]) -> Iterator[str]:
     if len(delimiter) > 1 or delimiter in ("\n", "\r", '"'):
         yield "The delimiter must be one character, such as ; or a tab."
     try:
-        codecs.lookup(encoding or "utf-8")
+        # Raises for codecs that are not of text, such as zlib.
+        "".encode(encoding or "utf-8")
+        is_of_files = codecs.lookup(encoding or "utf-8").name not in _NOT_OF_FILES
     except (LookupError, ValueError):
+        is_of_files = False
+    if not is_of_files:
         yield f"There is no encoding {encoding}: say utf-8, cp1252 …"
     header = document.get("header", 0)
     if isinstance(header, bool) or not isinstance(header, int) or not 0 <= header <= _MOST_HEADER:

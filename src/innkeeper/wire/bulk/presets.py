@@ -107,7 +107,10 @@ def read_presets(folders: Iterable[Path]) -> list[Preset]:
         for path in sorted(folder.glob("*.toml"))[:MOST_PRESETS]:
             if path.stat().st_size > MOST_BYTES:
                 raise OperatorError(f"The preset {path} is longer than {MOST_BYTES:,} bytes.")
-            presets.append(Preset.of(path.read_text(encoding="utf-8"), str(path)))
+            try:
+                presets.append(Preset.of(path.read_text(encoding="utf-8"), str(path)))
+            except UnicodeDecodeError as error:
+                raise OperatorError(f"The preset {path} is not UTF-8. Save it as UTF-8.") from error
     return [*presets, *_shipped()]
 
 
