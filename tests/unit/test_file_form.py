@@ -1,16 +1,20 @@
 """What a file is, by its content: the form that `form_of_file` finds and the rows it gives (I1)."""
 
 import gzip
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import openpyxl
 import pytest
 from backports import zstd
 
+from innkeeper.rules.batch import RecordError
 from innkeeper.store.readers import Unreadable
+from innkeeper.store.tables import MOST_COLUMNS, column_names
 from innkeeper.wire.bulk.batch_files import Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
 
@@ -259,3 +263,39 @@ def test_i1_a_sheet_that_starts_further_down(tmp_path: Path) -> None:
     layout = Layout("guests", "spreadsheet").surveyed(path)[0]
     assert layout.columns(path) == ["Email", "Code"]
     assert list(layout.rows(path)) == [(1005, {"Code": "0042"})]
+
+
+@pytest.mark.parametrize("value", ['{"a": NaN}', '{"a": "\\ud800"}', "5", "[]"])
+@pytest.mark.parametrize("text", ['[{"a": "1"}, %s]', '{"a":\n"1"}\n%s'])
+def test_i1_a_value_that_is_no_record_is_refused_alone(
+    tmp_path: Path, text: str, value: str
+) -> None:
+    """What Python reads as JSON and we do not, and what is no object."""
+    path = tmp_path / "a.json"
+    path.write_text(text % value)
+    layout, survey = Layout("events", "ndjson").surveyed(path)
+    assert survey.rows == 2
+    with path.open("rb") as source:
+        records = [each for chunk in layout.chunks(source) for each in chunk.items]
+    assert [isinstance(each.what, RecordError) for each in records] == [False, True]
+
+
+def test_i1_new_names_in_every_value_fill_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{f"name {number}": "x"} for number in range(MOST_COLUMNS + 10)]))
+    survey = Layout("guests", "ndjson").surveyed(path)[1]
+    assert (len(survey.columns), survey.rows) == (MOST_COLUMNS, MOST_COLUMNS + 10)
+
+
+def test_i1_a_parquet_file_is_as_long_as_its_rows(tmp_path: Path) -> None:
+    """A million equal rows are a file of some kilobytes."""
+    path = tmp_path / "a.parquet"
+    duckdb.sql("SELECT 'x' AS a FROM range(10000)").write_parquet(str(path))
+    assert Layout("guests", "parquet").surveyed(path, 200_000)[1].rows == 10_000
+    with pytest.raises(Unreadable, match="^its content is longer than 50,000 bytes"):
+        Layout("guests", "parquet").surveyed(path, 50_000)
+
+
+def test_i1_names_that_are_all_equal() -> None:
+    assert column_names(["a", "a", "a 2", "", "a"]) == ["a", "a 3", "a 2", "Column 4", "a 4"]
+    assert column_names(["a"] * 16_000)[-1] == "a 16000"

@@ -9,8 +9,10 @@ import duckdb
 import pytest
 
 from innkeeper.errors import OperatorError
-from innkeeper.store.readers import Unreadable, ahead, chunks
+from innkeeper.store.readers import MAX_LINE, Unreadable, ahead, chunks
 from innkeeper.store.tables import parquet_rows
+from innkeeper.wire.bulk.mapping import mapping_of
+from innkeeper.wire.bulk.order_rows import order_rows, order_runs
 
 
 def lines() -> Iterator[tuple[int, str]]:
@@ -79,3 +81,24 @@ def test_f2_a_value_of_parquet(tmp_path: Path, value: str, expected: Any) -> Non
     ((number, text),) = parquet_rows(path)
     assert number == 1
     assert json.loads(text) == {"id": "x", 'a "value"': expected}
+
+
+def test_i1_chunks_have_fewer_rows_where_cells_are_long() -> None:
+    rows = ((number, {"a": "x" * (MAX_LINE // 4)}) for number in range(1, 70))
+    assert [len(each.items) for each in chunks(rows, lambda _, row: row, 1000)] == [32, 32, 5]
+
+
+def test_i8_orders_with_long_cells_are_forgotten_before_they_fill_the_memory() -> None:
+    """Each order's cells are remembered for its rows further down: 64 MB of them."""
+    mapping = mapping_of("orders", {"columns": {"N": "referenceId", "T": "channel"}, "group": "N"})
+    cell = "x" * (MAX_LINE // 2)
+    numbers = [*range(20), 18, 0]
+    rows = ((line, {"N": f"n{number}", "T": cell}) for line, number in enumerate(numbers, 1))
+    read = [each.conflicts for _, each in order_rows(rows, mapping)]
+    assert read[:21] == [[]] * 21
+    assert read[21] == ["N: other rows of this order are too far above; sort the file by N"]
+
+
+def test_i8_long_rows_of_one_order_are_several_records() -> None:
+    rows = ((line, {"N": "1", "T": "x" * (MAX_LINE // 2)}) for line in range(1, 36))
+    assert [len(run) for _, run in order_runs(rows, "N")] == [16, 16, 3]

@@ -18,6 +18,7 @@ from innkeeper.store.encodings import decide_encoding, encoding_of_head
 from innkeeper.store.readers import (
     MAX_LINE,
     Unreadable,
+    check_length,
     compression_of,
     expanded,
     readable,
@@ -158,13 +159,12 @@ def form_of_file(path: Path, choices: Choices, most: int = 0) -> FileForm:
 
 def _all_lines(raw: IO[bytes], most: int) -> Iterator[bytes]:
     """Yield the content by line, long ones in pieces; raises `Unreadable` past `most` bytes."""
-    left = most
+    size = 0
     stream = io.BufferedReader(RawStream(expanded(raw)), 1 << 20)
     with readable():
         while line := stream.readline(MAX_LINE):
-            left -= len(line)
-            if most and left < 0:
-                raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
+            size += len(line)
+            check_length(size, most)
             yield line
 
 

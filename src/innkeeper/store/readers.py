@@ -4,7 +4,7 @@ import asyncio
 import io
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _LONGEST_REASON: Final = 500
 MAX_LINE: Final = 8 * 1024 * 1024
 """Longest line in bytes; of a longer one only the start is read."""
+MAX_CELLS: Final = 8 * MAX_LINE
+"""Most characters in the cells of a chunk of rows, but for its last row."""
 _BLOCK: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -88,13 +90,18 @@ def check_gzip(stream: IO[bytes], most: int) -> None:
 def bounded_blocks(stream: IO[bytes], most: int) -> Iterator[bytes]:
     """Yield the content of a file piece by piece; raises `Unreadable`, also past `most` bytes,
     where `most` is not 0."""
-    content, left = expanded(stream), most
+    content, size = expanded(stream), 0
     with readable():
         while block := content.read(_BLOCK):
-            left -= len(block)
-            if most and left < 0:
-                raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
+            size += len(block)
+            check_length(size, most)
             yield block
+
+
+def check_length(size: int, most: int) -> None:
+    """Raise `Unreadable` for content of `size` bytes or more, past `most`, where that is not 0."""
+    if most and size > most:
+        raise Unreadable(f"its content is longer than {most:,} bytes: send it in parts")
 
 
 def lines(stream: IO[bytes], after: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -131,7 +138,11 @@ def readable() -> Iterator[None]:
         raise Unreadable(f"the compressed file is damaged ({error})") from error
 
 
-def _bytes_of(raw: Any) -> int:
+def weight_of(raw: Any) -> int:
+    """Return the share of a chunk's `MAX_LINE` bytes that a line or row takes."""
+    if isinstance(raw, Mapping):
+        size = sum(len(cell) for cell in raw.values() if isinstance(cell, str))
+        return size * MAX_LINE // MAX_CELLS
     return len(raw) if isinstance(raw, bytes) else 0
 
 
@@ -139,9 +150,9 @@ def chunks(
     records: Iterable[tuple[int, Raw]],
     read: Callable[[int, Raw], Item],
     size: int,
-    weigh: Callable[[Raw], int] = _bytes_of,
+    weigh: Callable[[Raw], int] = weight_of,
 ) -> Iterator[Chunk[Item]]:
-    """Records read `size` at a time, fewer where lines are long; raises `Unreadable` that says
+    """Records read `size` at a time, fewer where they are long; raises `Unreadable` that says
     where `read` failed."""
     items: list[Item] = []
     number = held = 0

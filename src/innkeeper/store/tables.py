@@ -55,12 +55,15 @@ def column_names(header: Iterable[Any]) -> list[str]:
         cells.pop()
     if len(cells) > MOST_COLUMNS:
         raise Unreadable(f"it has more than {MOST_COLUMNS:,} columns")
-    given, taken = set(cells), set[str]()
+    given, taken, next_numbers = set(cells), set[str](), dict[str, int]()
     for position, cell in enumerate(cells, 1):
-        name, number = cell or f"Column {position}", 1
-        while name in taken or (number > 1 and name in given):
-            number += 1
-            name = f"{cell or 'Column'} {number}"
+        name = cell or f"Column {position}"
+        if name in taken:
+            stem = cell or "Column"
+            number = next_numbers.get(stem, 2)
+            while (name := f"{stem} {number}") in taken or name in given:
+                number += 1
+            next_numbers[stem] = number + 1
         taken.add(name)
         names.append(name)
     return names

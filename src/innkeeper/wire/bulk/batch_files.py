@@ -19,7 +19,16 @@ from innkeeper.store.file_form import (
     form_of_stream,
 )
 from innkeeper.store.json_values import json_values
-from innkeeper.store.readers import Chunk, Unreadable, check_gzip, chunks, expanded, lines, unzipped
+from innkeeper.store.readers import (
+    Chunk,
+    Unreadable,
+    check_gzip,
+    check_length,
+    chunks,
+    expanded,
+    lines,
+    unzipped,
+)
 from innkeeper.store.spreadsheets import sheet_columns, sheet_rows
 from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
@@ -110,11 +119,24 @@ class Layout:
         with layout.opened(path) as source:
             survey.names = layout.columns(source)
         with layout.opened(path) as source:
-            for _, row in layout.rows(source):
+            for row in layout._surveyed_rows(source, most):
                 survey.add(row)
         if not survey.rows:
             raise Unreadable("it has names of columns, and no rows")
         return layout, survey
+
+    def _surveyed_rows(self, source: IO[bytes] | Path, most: int) -> Iterator[Mapping[str, Any]]:
+        """The rows of a table or JSON document; raises `Unreadable` for a Parquet file past `most`
+        bytes of JSON, since nothing of it was read before."""
+        if self._format == "json":
+            yield from self.values(_stream(source))
+            return
+        size = 0
+        for _, row in self._rows(source):
+            if isinstance(row, bytes):
+                size += len(row)
+                check_length(size, most)
+            yield batch_records.json_value(row) if isinstance(row, bytes) else row
 
     def _mapping_of(self, columns: list[str]) -> ColumnMapping:
         """The mapping that is given, else that of columns named like fields."""

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from innkeeper.store.readers import MAX_LINE
+from innkeeper.store.readers import MAX_CELLS, MAX_LINE, weight_of
 from innkeeper.store.tables import EXTRA
 from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.targets import is_of_item
 
 OPEN_ORDERS: Final = 10_000
-"""Orders whose cells are remembered for rows that stand further down."""
+"""Orders whose cells are remembered for rows that stand further down, of `MAX_CELLS` characters
+altogether; the orders that were not seen for longest are forgotten first."""
 MOST_ORDERS: Final = 4_000_000
 """Orders in a file; their hashes are in memory, to notice an order that comes again too late."""
 _MOST_ROWS: Final = 1000
@@ -32,6 +33,10 @@ class _OpenOrder:
     cells: dict[str, tuple[Any, int]] = field(default_factory=dict)
     total: Decimal | int = 0
 
+    def size(self) -> int:
+        """Return how many characters its cells have."""
+        return sum(len(cell) for cell, _ in self.cells.values() if isinstance(cell, str))
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRows:
@@ -46,7 +51,7 @@ class OrderRows:
 
     def weight(self) -> int:
         """Share of a chunk's bytes that these rows take."""
-        return len(self.rows) * _ROW_WEIGHT
+        return max(len(self.rows) * _ROW_WEIGHT, sum(map(weight_of, self.rows)))
 
     def value(self, mapping: ColumnMapping) -> dict[str, Any]:
         """Return the value of the order with the items of these rows; raises `Unfit`."""
@@ -79,7 +84,7 @@ def order_rows(
     order above.
     """
     open_orders: OrderedDict[str, _OpenOrder] = OrderedDict()
-    closed = set[int]()
+    closed, held = set[int](), 0
     columns = [
         column for column, targets in mapping.columns.items() if not all(map(is_of_item, targets))
     ]
@@ -94,11 +99,14 @@ def order_rows(
                     f"by {mapping.group}"
                 )
         open_orders[key] = order
-        if len(open_orders) > OPEN_ORDERS:
-            evicted, _ = open_orders.popitem(last=False)
+        before = order.size()
+        conflicts += _carry(order, run, columns)
+        held += order.size() - before
+        while len(open_orders) > OPEN_ORDERS or (held > MAX_CELLS and len(open_orders) > 1):
+            evicted, forgotten = open_orders.popitem(last=False)
+            held -= forgotten.size()
             if len(closed) < MOST_ORDERS:
                 closed.add(hash(evicted))
-        conflicts += _carry(order, run, columns)
         filled = [
             {**row, **{name: cell for name, (cell, _) in order.cells.items()}} for _, row in run
         ]
@@ -121,14 +129,15 @@ def _sum_of(read: OrderRows, mapping: ColumnMapping) -> Decimal | int:
 
 def order_runs(rows: Iterable[NumberedRow], group: str) -> Iterator[tuple[str, list[NumberedRow]]]:
     """Yield (value of the group column, consecutive rows that have it)."""
-    key, run = "", list[NumberedRow]()
+    key, run, held = "", list[NumberedRow](), 0
     for number, row in rows:
         own = str(row.get(group) or "") or key
-        if run and (own != key or len(run) == _MOST_ROWS):
+        if run and (own != key or len(run) == _MOST_ROWS or held >= MAX_LINE):
             yield key, run
-            run = []
+            run, held = [], 0
         key = own
         run.append((number, row))
+        held += weight_of(row)
     if run:
         yield key, run
 

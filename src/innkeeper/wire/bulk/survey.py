@@ -9,6 +9,7 @@ from typing import Any, Final
 from innkeeper.resources.kinds import Count, Day, Instant, Number
 from innkeeper.rules.date_formats import ISO, DateColumn, read_date
 from innkeeper.rules.number_formats import NumberColumn
+from innkeeper.store.tables import MOST_COLUMNS
 from innkeeper.wire.bulk.cells import is_guarded
 
 _TRIED: Final = 200
@@ -96,6 +97,9 @@ class TableSurvey:
             if isinstance(cell, str) and cell and column:
                 survey = self.columns.get(column)
                 if survey is None:
+                    if len(self.columns) == MOST_COLUMNS:
+                        # A document of JSON may have new names in every value.
+                        continue
                     survey = self.columns[column] = ColumnSurvey()
                 survey.add(cell)
 
