@@ -186,6 +186,21 @@ def test_i6_what_nothing_says_is_asked(run: Import, dsn: str, tmp_path: Path) ->
     assert order["body"]["currency_code"] == "EUR"
 
 
+def test_i6_a_column_that_is_missing_is_added_as_the_mapping_says(
+    run: Import, dsn: str, tmp_path: Path
+) -> None:
+    text = "Order,Tag,Email,Total (EUR)\n1,2026-03-01,a@example.com,50\n"
+    done = run(text)
+    assert (done.exit_code, "Which column is the date of the order?" in done.output) == (1, True)
+    mapping = tmp_path / "file.csv.mapping.toml"
+    lines = [line for line in mapping.read_text().splitlines() if not line.startswith('"Tag" =')]
+    assert '# "COLUMN" = "orderedAt"' in lines
+    chosen = "\n".join(lines).replace('# "COLUMN" = "orderedAt"', '"Tag" = "orderedAt"')
+    mapping.write_text(chosen)
+    assert run(text).exit_code == 0
+    assert len(rows_of(dsn, "orders")) == 1
+
+
 def test_i6_reserved_and_repeated_names_are_renamed(run: Import, dsn: str) -> None:
     """`key` is reserved in a data extension; `Shoe size` and `shoe-size` would be one pair."""
     done = run("Email,Key,Shoe size,shoe-size\na@example.com,k,44,45\n")

@@ -99,12 +99,21 @@ def _lines(suggestion: Suggestion) -> Iterator[str]:
         yield f"[{name}]"
         for entry, value in getattr(suggestion, name).items():
             yield f"{_text(entry)} = {_value(value)}"
-        for (table, entry), question in suggestion.undecided.items():
-            if table == name:
-                yield f"# {_comment(question)}"
-                for form, example in suggestion.choices.get(entry, {"": ""}).items():
-                    value = f"{_text(form)}  # {_comment(example)}" if form else ""
-                    yield f"# {_text(entry)} = {value}"
+        yield from _questions(suggestion, name)
+
+
+def _questions(suggestion: Suggestion, name: str) -> Iterator[str]:
+    """The entries that a table of the mapping lacks, as comments to complete."""
+    for (table, entry), question in suggestion.undecided.items():
+        if table != name:
+            continue
+        yield f"# {_comment(question)}"
+        if table == "columns":
+            yield f'# "COLUMN" = {_text(entry)}'
+            continue
+        for form, example in suggestion.choices.get(entry, {"": ""}).items():
+            value = f"{_text(form)}  # {_comment(example)}" if form else ""
+            yield f"# {_text(entry)} = {value}"
 
 
 _TABLES = {
