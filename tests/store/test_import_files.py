@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import psycopg
 import pytest
 import typer
@@ -92,3 +93,30 @@ def test_i3_guards_of_spreadsheets_are_taken_off_and_shown(run: Import, dsn: str
     assert "'7210448301122 is 7210448301122" in done.output
     ids = [one["id"] for each in bodies(dsn) for one in each["identifiers"]]
     assert sorted(ids) == ["0012", "7210448301122", "a@example.com", "b@example.com"]
+
+
+def test_i1_i3_decimals_of_a_workbook_are_numbers(run: Import, dsn: str, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Email", "Points"], ["a@example.com", 4.5], ["b@example.com", 0.1]):
+        sheet.append(row)
+    book.save(tmp_path / "made.xlsx")
+    done = run((tmp_path / "made.xlsx").read_bytes(), "file.xlsx")
+    assert done.exit_code == 0, done.output
+    with psycopg.connect(dsn) as connection:
+        pairs = connection.execute("SELECT pairs FROM ws_live.guest_extensions").fetchall()
+    assert sorted(each["points"] for (each,) in pairs) == [0.1, 4.5]
+
+
+def test_i3_a_decimal_mark_that_nothing_proves_is_asked(
+    run: Import, dsn: str, tmp_path: Path
+) -> None:
+    """In a mapping that was written, so that there is one to add it to."""
+    text = 'Email,Points\na@example.com,"1,234"\n'
+    assert (run(text).exit_code, bodies(dsn)) == (1, [])
+    mapping = tmp_path / "file.csv.mapping.toml"
+    mapping.write_text('decimal = ","\n' + mapping.read_text())
+    assert run(text).exit_code == 0
+    with psycopg.connect(dsn) as connection:
+        (pairs,) = connection.execute("SELECT pairs FROM ws_live.guest_extensions").fetchone() or ()
+    assert pairs["points"] == 1.234

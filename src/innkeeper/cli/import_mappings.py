@@ -141,7 +141,11 @@ async def _suggested_layout(
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
         raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
     mapping = replace(mapping_of(holds, suggestion.document()), sheet=options.sheet)
-    layout = replace(layout, holds=holds, mapping=mapping).resolved(survey)
+    try:
+        layout = replace(layout, holds=holds, mapping=mapping).resolved(survey)
+    except OperatorError as error:
+        path.write_text(suggestion.mapping_file(), encoding="utf-8")
+        raise OperatorError(f"{error} The mapping is in {path}, to edit.") from error
     rules = await rulebook.current(work)
     trial = try_mapping(holds, layout.mapping or mapping, sample.rows, sample.lines, rules)
     if trial.records and trial.failed + trial.unidentified >= trial.records:

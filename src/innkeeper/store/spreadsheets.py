@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias, cast
@@ -34,7 +35,8 @@ _Row: TypeAlias = tuple[int, list[Any]]
 def sheet_rows(path: Path, sheet: str = "", after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (row as the sheet numbers it, column -> value) of each row past a number.
 
-    Raises `Unreadable`. Dates are ISO 8601 text, whole numbers `int`; empty cells are left out.
+    Raises `Unreadable`. Dates are ISO 8601 text, numbers `int` or `Decimal`; empty cells are
+    left out.
     """
     with _opened(path, sheet) as (names, rows):
         for number, row in rows:
@@ -75,7 +77,7 @@ def _read_sheet(path: Path, sheet: str) -> Generator[_Row]:
     ) as process:
         try:
             for line in cast(IO[bytes], process.stdout):
-                read = json.loads(line)
+                read = json.loads(line, parse_float=Decimal)
                 if isinstance(read, str):
                     raise Unreadable(read)
                 yield read[0], read[1]
