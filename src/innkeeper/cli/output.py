@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from innkeeper.actions.admin.keys import NewKey
+from innkeeper.resources.naming import camel
 from innkeeper.resources.values import iso
 from innkeeper.rules.scopes import in_order
-from innkeeper.wire.naming import camel
 
 
 def show(value: Any) -> None:

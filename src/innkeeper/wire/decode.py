@@ -8,8 +8,8 @@ from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Field
 from innkeeper.resources.guests import DEFAULT_KEY, MAX_PAIRS, RESERVED
 from innkeeper.resources.kinds import Kind, Text
+from innkeeper.resources.naming import camel
 from innkeeper.resources.values import MAX_KEY, ValueRefused, opaque, primitive, storable
-from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb, View
 
 _PAIR_KEY: Final = re.compile(r"[a-z][A-Za-z0-9]*", re.ASCII)

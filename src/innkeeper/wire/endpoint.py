@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from innkeeper.errors import Problem, Unknown
 from innkeeper.resources.kinds import Kind, Schema
+from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Described
 from innkeeper.resources.payloads import (
     Member,
@@ -25,7 +26,6 @@ from innkeeper.resources.values import ValueRefused, ref_in, storable
 from innkeeper.rules.scopes import Scope
 from innkeeper.rules.versions import Expected
 from innkeeper.store.work import Work
-from innkeeper.wire.naming import camel
 
 TEXT_PARAMETERS: Final = {
     "name": ("Data extension", "name"),

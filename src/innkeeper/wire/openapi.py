@@ -8,8 +8,8 @@ from typing import Any, Final
 from innkeeper import __version__
 from innkeeper.actions.paging import DEFAULT_LIMIT
 from innkeeper.resources.kinds import Schema
+from innkeeper.resources.naming import camel
 from innkeeper.wire.endpoint import TEXT_PARAMETERS, Endpoint
-from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_responses import (
     HEADERS,
     content,

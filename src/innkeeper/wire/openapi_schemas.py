@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from innkeeper.resources.guests import MAX_PAIRS
 from innkeeper.resources.kinds import Schema, or_null
+from innkeeper.resources.naming import camel
 from innkeeper.resources.values import MAX_KEY, PRIMITIVE_SCHEMA
 from innkeeper.wire.decode import replaced, required_fields, wire_name, writable
-from innkeeper.wire.naming import camel
 from innkeeper.wire.routes import Operation, view_at
 from innkeeper.wire.schemas import PAGE_REQUIRED, REF, URL, paging, ref_to
 from innkeeper.wire.views import Dialect, PairsView, Verb, View

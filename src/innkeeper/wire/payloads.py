@@ -13,6 +13,7 @@ from innkeeper.actions.paging import DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Instant, Kind, ListOf, Schema, Text, Whole
+from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Described, MapOf, Url
 from innkeeper.resources.payloads import (
     ABSENT,
@@ -29,7 +30,6 @@ from innkeeper.rules.personal import without_personal
 from innkeeper.wire import pagination
 from innkeeper.wire.endpoint import Endpoint, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag_of
-from innkeeper.wire.naming import camel
 from innkeeper.wire.schemas import REFERENCE, TEXT, URL, ref_to
 from innkeeper.wire.scopes import masked_actor
 

@@ -18,11 +18,11 @@ from innkeeper.resources.exports import (
     LISTS,
     WEEKLY,
 )
+from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.naming import camel
 
 SCHEDULES: Final = (
     ("", "Only on request"),

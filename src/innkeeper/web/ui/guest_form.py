@@ -9,13 +9,13 @@ from innkeeper.actions.records import guests
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Instant, ListOf, ObjectOf, OneOf, Opaque
+from innkeeper.resources.naming import camel
 from innkeeper.rules.access import Right
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui.formatting import title_words
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.decode import decode
 from innkeeper.wire.dialects.official import GUEST
-from innkeeper.wire.naming import camel
 from innkeeper.wire.views import Verb
 
 _TRAVEL: Final = frozenset({"passport_number", "passport_expiry", "nationality"})

@@ -19,6 +19,7 @@ from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
 from innkeeper.resources.base import Record
 from innkeeper.resources.guests import CUSTOMER, TRAVELLER, VISITOR, Guest
+from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import TRAIT
 from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked
@@ -27,7 +28,6 @@ from innkeeper.web.ui import bounded
 from innkeeper.web.ui.downloads import StreamedObject, file, read_extensions, streamed_json_file
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.json_text import encode
-from innkeeper.wire.naming import camel
 from innkeeper.wire.privacy import subject_page
 from innkeeper.wire.privacy.subject import held_on
 

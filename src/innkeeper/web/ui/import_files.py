@@ -15,6 +15,7 @@ from typing import IO, Any, Final, cast
 from innkeeper.errors import BadRequest
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import Day, Instant
+from innkeeper.resources.naming import camel
 from innkeeper.rules.batch import BatchRecord
 from innkeeper.rules.date_formats import ISO, NotADate, read_date
 from innkeeper.rules.identity_rules import IdentityRules
@@ -31,7 +32,6 @@ from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRow
 from innkeeper.wire.bulk.suggestion import suggest
 from innkeeper.wire.bulk.survey import TableSurvey
 from innkeeper.wire.bulk.targets import PLANS, is_target, kind_of
-from innkeeper.wire.naming import camel
 
 SAMPLE: Final = 200
 """Rows that a suggested mapping is based on."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from unicodedata import combining, normalize
 
 from innkeeper.errors import Invalid
+from innkeeper.resources.naming import camel
 from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, snake
 from innkeeper.rules import traits as rules
 from innkeeper.rules.segment_reading import entity_of
@@ -15,7 +16,6 @@ from innkeeper.rules.traits import NAME
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import WORDS, RuleRow
 from innkeeper.web.ui.formatting import title_words
-from innkeeper.wire.naming import camel
 
 COUNT: Final = "count"
 FUNCTIONS: Final = (

@@ -7,8 +7,8 @@ from innkeeper.resources.base import Field, Resource
 from innkeeper.resources.codes import COUNTRIES
 from innkeeper.resources.guests import CUSTOMER, Guest
 from innkeeper.resources.kinds import CURRENCY, Code, Kind, OneOf, Pattern
+from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import CHANNELS, PLAIN_CHILDREN, Order, OrderItem
-from innkeeper.wire.naming import camel
 
 TITLES: Final = (
     *("Br", "Brigadier", "Capt", "Colonel", "Dame", "Dr", "Elder", "Fr", "General", "Hon"),

@@ -11,6 +11,7 @@ import msgspec
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record, Resource
 from innkeeper.resources.guests import DEFAULT_KEY, GuestExtension
+from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import EXTENSION_NAME
 from innkeeper.resources.values import ValueRefused, ref_in
 from innkeeper.rules import batch as rules
@@ -35,7 +36,6 @@ from innkeeper.wire.bulk.batch_plans import (
 )
 from innkeeper.wire.bulk.damage import refuse_damaged
 from innkeeper.wire.decode import decode
-from innkeeper.wire.naming import camel
 from innkeeper.wire.views import PairsView, Verb
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)

@@ -8,11 +8,11 @@ from innkeeper.actions.bulk.file_exports import Entity, ExportedParts
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.kinds import Count, Instant, Kind, Number
+from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import PLAIN_CHILDREN, Order, OrderItem
 from innkeeper.resources.values import iso
 from innkeeper.store.work import Row
 from innkeeper.wire.encode import instant_text
-from innkeeper.wire.naming import camel
 
 Value = dict[str, Any]
 EVENT_COLUMNS: Final = (

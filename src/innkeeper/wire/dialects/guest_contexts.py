@@ -10,6 +10,7 @@ from innkeeper.actions.events.guest_contexts import ORDERS
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.kinds import Schema
+from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import OrderItem
 from innkeeper.resources.payload_kinds import Described
 from innkeeper.resources.payloads import Absent, Payload
@@ -19,7 +20,6 @@ from innkeeper.store.work import Work
 from innkeeper.wire.dialects import legacy
 from innkeeper.wire.encode import encoder
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
-from innkeeper.wire.naming import camel
 from innkeeper.wire.openapi_schemas import response_fields
 from innkeeper.wire.payloads import FilterText, Uri
 from innkeeper.wire.schemas import (

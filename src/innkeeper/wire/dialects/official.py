@@ -5,6 +5,7 @@ from typing import Any
 from innkeeper.resources.base import Record, Resource
 from innkeeper.resources.guests import EXTENSION_NAMES, Guest, GuestExtension
 from innkeeper.resources.kinds import Schema
+from innkeeper.resources.naming import camel
 from innkeeper.resources.orders import (
     EXTENSION_NAME,
     Order,
@@ -15,7 +16,6 @@ from innkeeper.resources.orders import (
     OrderItemExtension,
 )
 from innkeeper.rules.orders import IDENTIFIABLE
-from innkeeper.wire.naming import camel
 from innkeeper.wire.views import Computed, PairsView, Verb, View
 
 ALL = frozenset(Verb) - {Verb.CLEAR}

@@ -13,6 +13,7 @@ from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem, missing
 from innkeeper.resources.base import Changes, Record
 from innkeeper.resources.kinds import COUNTRY, Count, ListOf, Text
+from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Label, NotBlank, one_of
 from innkeeper.resources.payloads import ABSENT, Absent, Payload, present
 from innkeeper.rules import placeholders
@@ -22,7 +23,6 @@ from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
 from innkeeper.wire.etags import etag
 from innkeeper.wire.identity.merges import PATH, TAG, EvidenceItem
-from innkeeper.wire.naming import camel
 from innkeeper.wire.payloads import (
     Actor,
     Confirmation,

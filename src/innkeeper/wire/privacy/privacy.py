@@ -10,12 +10,12 @@ from innkeeper.actions.privacy.erasure import GDPR_DELETE, Receipt
 from innkeeper.errors import Problem, missing
 from innkeeper.resources.base import Record
 from innkeeper.resources.kinds import EMAIL, IDENTIFIERS, Text
+from innkeeper.resources.naming import camel
 from innkeeper.resources.payload_kinds import Described, one_of
 from innkeeper.resources.payloads import Payload
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
-from innkeeper.wire.naming import camel
 from innkeeper.wire.privacy.subject import held_on
 from innkeeper.wire.privacy.subject_page import plain
 from innkeeper.wire.schemas import FREE, array_of

@@ -6,8 +6,8 @@ from html import escape
 from typing import Any, Final
 from uuid import UUID
 
+from innkeeper.resources.naming import camel
 from innkeeper.resources.values import iso
-from innkeeper.wire.naming import camel
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"

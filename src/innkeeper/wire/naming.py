@@ -1,5 +1,0 @@
-"""How names are spelled on the wire."""
-
-from innkeeper.resources.naming import camel
-
-__all__ = ["camel"]
