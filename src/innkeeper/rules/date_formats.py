@@ -7,7 +7,7 @@ spreadsheet; UNIX, UNIX_MS and UNIX_US are seconds, milliseconds, microseconds s
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache, lru_cache
@@ -247,12 +247,16 @@ def _twin(form: str) -> str:
 def possible_formats(text: str) -> list[str]:
     """Return the formats that a text may be written in; none if it is no date."""
     text = text.strip()
-    if len(text) > LONGEST:
-        return []
+    return [] if len(text) > LONGEST else [*_formats_of_text(text)]
+
+
+@lru_cache(1 << 13)
+def _formats_of_text(text: str) -> Sequence[str]:
+    """The same of a text of at most `LONGEST` characters; columns repeat their dates."""
     if (text.isdecimal() and text.isascii()) or _SERIAL.fullmatch(text):
         return _formats_of_number(text)
     match = _SHAPE.fullmatch(text)
-    return list(_formats_of_match(match)) if match else []
+    return tuple(_formats_of_match(match)) if match else ()
 
 
 def _formats_of_number(text: str) -> list[str]:
