@@ -1,16 +1,25 @@
-"""An event that is to be written, with the state of its browser."""
+"""Read an event and combine it with the state of its browser, before it is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
+from uuid import UUID, uuid4
 
+from innkeeper.actions.events import browsers, event_attributes, stream_settings
 from innkeeper.actions.events.browsers import Browser, StoredSession
-from innkeeper.resources.events import CART_TYPES
-from innkeeper.rules import carts, stream
-from innkeeper.rules.sessions import Mark, Placement
-from innkeeper.rules.stream import InvalidPart
+from innkeeper.actions.privacy import block_list
+from innkeeper.errors import UnknownBrowser
+from innkeeper.resources import events
+from innkeeper.rules import carts, event_types, stream
+from innkeeper.rules.sessions import Mark, Placement, place_event
+from innkeeper.rules.stream import IncomingEvent, InvalidPart, ParsedEvent, StreamConfiguration
+from innkeeper.store.work import Work
+
+UNDER_LOCK: Final = frozenset(
+    {events.IDENTITY, events.CHECKOUT, events.ORDER_CHECKOUT, events.PAYMENT}
+)
+"""Types of events that are always written under the lock of their browser."""
 
 
 class StateSuperseded(Exception):
@@ -85,6 +94,17 @@ class IncomingRecord:
         return self.is_plain and (self.starts_session or not (self.near or self.is_elsewhere))
 
     @property
+    def needs_lock(self) -> bool:
+        """Whether writing the event takes more than one statement."""
+        return (
+            self.type in UNDER_LOCK
+            or bool(self.parts)
+            or not self.is_quick
+            # The new `last_seen` is a write to a merged guest.
+            or (self.starts_session and self.browser.in_group)
+        )
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether channel or point of sale differ from those of the browser's previous event."""
         before = self.browser
@@ -94,7 +114,7 @@ class IncomingRecord:
     def is_plain(self) -> bool:
         """Whether the event changes one session only, without reading earlier events."""
         return self.placement.is_plain and (
-            self.type not in CART_TYPES
+            self.type not in events.CART_TYPES
             or self.starts_session
             or carts.in_order(self.joined[0].cart, self.mark.at)
         )
@@ -105,3 +125,81 @@ class IncomingRecord:
         if self.arbitrary:
             members["data"] = self.arbitrary
         return members | self.additions
+
+
+@dataclass(slots=True)
+class ValidEvent:
+    """An event without errors of the request, with the configuration that it was read with."""
+
+    event: IncomingEvent
+    reading: ParsedEvent
+    browser: UUID
+    ref: UUID
+    kinds: dict[str, str]
+    config: StreamConfiguration
+    replay: bool
+
+
+async def read_event(
+    work: Work, event: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
+) -> ValidEvent:
+    """Validate an event and read the configuration; raises `UnknownBrowser` and other errors of the
+    request."""
+    reading = stream.read(event)
+    if reading.browser is None:
+        raise UnknownBrowser
+    for person in event_types.named_in(reading.type, event.message):
+        await block_list.refuse_blocked(work, person)
+    kinds = await event_attributes.fetch_kinds(work, reading.type, event.message.get("ext"))
+    config = await (stream_settings.read if replay else stream_settings.fetch_cached)(work)
+    return ValidEvent(event, reading, reading.browser, ref or uuid4(), kinds, config, replay)
+
+
+async def build_record(
+    work: Work, event: ValidEvent, state: Browser | None = None
+) -> IncomingRecord:
+    """Combine an event with the state of its browser, read unless given.
+
+    Raises `InvalidEvent`, `Invalid` and `UnknownBrowser`.
+    """
+    reading, original = event.reading, event.event
+    browser = state or await _fetch_browser(work, event)
+    stream.check_name(reading.type)
+    point = event.config.point_of_sale(reading.point_of_sale, original.site, browser.point_of_sale)
+    meaning, parts = event_types.meaning_of(reading.type, original.message)
+    arbitrary = stream.arbitrary(original.message)
+    if "ext" in arbitrary:
+        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
+        parts = parts + bad
+    cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
+    mark = Mark(reading.at, point.timeout, cuts)
+    record = IncomingRecord(
+        ref=event.ref,
+        type=reading.type,
+        mark=mark,
+        channel=reading.channel or browser.channel or events.WEB,
+        point_of_sale=point.name,
+        message=original.message,
+        arbitrary=arbitrary,
+        meaning=meaning,
+        parts=[*reading.parts, *parts],
+        received_at=original.received_at,
+        user_agent=original.user_agent,
+        settings=event.config.version,
+        browser=browser,
+        placement=place_event([session.span for session in browser.sessions], mark),
+    )
+    carts.check_room([session.cart for session in record.joined], record.type, meaning)
+    return record
+
+
+async def _fetch_browser(work: Work, event: ValidEvent) -> Browser:
+    channel, at = event.reading.channel, event.reading.at
+    reach = event.config.longest_timeout
+    browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
+    if browser is None and channel == events.BOT:
+        await browsers.create_if_absent(work, event.browser)
+        browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
+    if browser is None:
+        raise UnknownBrowser
+    return browser

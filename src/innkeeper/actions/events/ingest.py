@@ -1,4 +1,4 @@
-"""Record one event in one transaction (stream-api.md 4, 5 and 9).
+"""Record an event in one transaction, or several in one statement (stream-api.md 4, 5 and 9).
 
 Most events take two statements and no lock: read the state of the browser, apply the rules, and
 write in one statement, which succeeds if neither the browser nor the configuration has changed
@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.events import (
     append,
     browsers,
-    event_attributes,
     incomplete_orders,
     order_completion,
     partitions,
@@ -26,25 +25,27 @@ from innkeeper.actions.events import (
     stream_settings,
 )
 from innkeeper.actions.events.browsers import Browser
-from innkeeper.actions.events.incoming import IncomingRecord, StateSuperseded
+from innkeeper.actions.events.incoming import (
+    UNDER_LOCK,
+    IncomingRecord,
+    StateSuperseded,
+    ValidEvent,
+    build_record,
+    read_event,
+)
 from innkeeper.actions.identity import ledger, visitors
-from innkeeper.actions.privacy import block_list
-from innkeeper.errors import ApiError, Invalid, Unavailable, UnknownBrowser
+from innkeeper.errors import ApiError, Invalid, Unavailable
 from innkeeper.resources import events
-from innkeeper.rules import carts, event_types, missing_events, stream
+from innkeeper.rules import missing_events, stream
 from innkeeper.rules.merging import intent
 from innkeeper.rules.missing_events import QuarantinedEvent
-from innkeeper.rules.sessions import Mark, place_event
-from innkeeper.rules.stream import IncomingEvent, InvalidEvent, ParsedEvent, StreamConfiguration
+from innkeeper.rules.stream import IncomingEvent, InvalidEvent
 from innkeeper.store.work import Work
 
 QUICK_ATTEMPTS: Final = 2
 """Attempts without a lock: with many writers of one browser, waiting for the lock is better."""
 LOCKED_ATTEMPTS: Final = 10
 """Attempts with the lock: they fail only while the configuration keeps changing."""
-_UNDER_LOCK: Final = frozenset(
-    {events.IDENTITY, events.CHECKOUT, events.ORDER_CHECKOUT, events.PAYMENT}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,6 @@ class Ingested:
     """The order that the event created or changed; only set if it was written under a lock."""
 
 
-@dataclass(slots=True)
-class _Incoming:
-    """A validated event that is to be recorded."""
-
-    event: IncomingEvent
-    reading: ParsedEvent
-    browser: UUID
-    ref: UUID
-    kinds: dict[str, str]
-    config: StreamConfiguration
-    replay: bool
-
-
 async def record(
     work: Work, event: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
 ) -> Ingested | None:
@@ -83,7 +71,7 @@ async def record(
     reason is updated. Returns None if it is not in quarantine any more. Raises `BadRequest` without
     `browser_id` or `type`, `UnknownBrowser`.
     """
-    incoming = await _read_event(work, event, ref, replay=replay)
+    incoming = await read_event(work, event, ref, replay=replay)
     for _ in range(0 if replay else QUICK_ATTEMPTS):
         ingested = await _attempt(work, incoming, _write_unlocked)
         if ingested is not None:
@@ -106,7 +94,7 @@ async def record_batch(
     """
     left: set[str] = set()
     read = [await _read_plain(work, event, left) for event in incoming_events]
-    first: dict[UUID, _Incoming] = {}
+    first: dict[UUID, ValidEvent] = {}
     for event in read:
         if event is not None:
             first.setdefault(event.browser, event)
@@ -120,11 +108,11 @@ async def record_batch(
     ]
 
 
-async def _read_plain(work: Work, event: IncomingEvent, left: set[str]) -> _Incoming | None:
+async def _read_plain(work: Work, event: IncomingEvent, left: set[str]) -> ValidEvent | None:
     """Validate an event; None, and its browser `left`, if its sender gets an error."""
     browser = str(event.message.get("browser_id"))
     try:
-        return None if browser in left else await _read_event(work, event)
+        return None if browser in left else await read_event(work, event)
     except (ApiError, InvalidEvent):
         left.add(browser)
         return None
@@ -133,10 +121,10 @@ async def _read_plain(work: Work, event: IncomingEvent, left: set[str]) -> _Inco
 def is_slow(event: IncomingEvent) -> bool:
     """Whether an event is certainly written in more than one statement."""
     type_ = event.message.get("type")
-    return isinstance(type_, str) and type_ in _UNDER_LOCK
+    return isinstance(type_, str) and type_ in UNDER_LOCK
 
 
-async def _states(work: Work, events: Iterable[_Incoming]) -> dict[UUID, Browser]:
+async def _states(work: Work, events: Iterable[ValidEvent]) -> dict[UUID, Browser]:
     """Return the browsers of events of different browsers: as cached, if the event continues that
     session, else as read by one statement for all."""
     states: dict[UUID, Browser] = {}
@@ -153,8 +141,8 @@ async def _states(work: Work, events: Iterable[_Incoming]) -> dict[UUID, Browser
 
 async def _plan_step(
     work: Work,
-    event: _Incoming | None,
-    first: Mapping[UUID, _Incoming],
+    event: ValidEvent | None,
+    first: Mapping[UUID, ValidEvent],
     states: dict[UUID, Browser],
 ) -> append.AppendStep | None:
     """Plan an event that starts or continues one session, and set the state of its browser.
@@ -173,33 +161,18 @@ async def _plan_step(
         return None
     await partitions.ensure_partition(work, event.config.version, at)
     try:
-        record = await _build_record(work, event, before)
+        record = await build_record(work, event, before)
     except (ApiError, InvalidEvent):
         return None
-    if _needs_lock(record) or record.mark.cuts:
+    if record.needs_lock or record.mark.cuts:
         return None
     step = append.plan_step(record)
     states[event.browser] = step.after
     return step
 
 
-async def _read_event(
-    work: Work, event: IncomingEvent, ref: UUID | None = None, *, replay: bool = False
-) -> _Incoming:
-    """Validate an event and read the configuration; raises `UnknownBrowser` and other errors of the
-    request."""
-    reading = stream.read(event)
-    if reading.browser is None:
-        raise UnknownBrowser
-    for person in event_types.named_in(reading.type, event.message):
-        await block_list.refuse_blocked(work, person)
-    kinds = await event_attributes.fetch_kinds(work, reading.type, event.message.get("ext"))
-    config = await (stream_settings.read if replay else stream_settings.fetch_cached)(work)
-    return _Incoming(event, reading, reading.browser, ref or uuid4(), kinds, config, replay)
-
-
 async def _attempt(
-    work: Work, event: _Incoming, write: Callable[[Work, _Incoming], Awaitable[Ingested | None]]
+    work: Work, event: ValidEvent, write: Callable[[Work, ValidEvent], Awaitable[Ingested | None]]
 ) -> Ingested | None:
     """Record an event by `write`, or store it in quarantine; None: try again."""
     await partitions.ensure_partition(work, event.config.version, event.reading.at)
@@ -220,7 +193,7 @@ def _invalid_event(error: Invalid) -> InvalidEvent:
     return InvalidEvent(stream.BAD_ATTRIBUTES, "; ".join(error.errors))
 
 
-async def _quarantine(work: Work, event: _Incoming, problem: InvalidEvent) -> Ingested | None:
+async def _quarantine(work: Work, event: ValidEvent, problem: InvalidEvent) -> Ingested | None:
     """Store an invalid event in quarantine; None if the configuration has changed meanwhile."""
     if event.replay:
         is_stored = await quarantine.store_failure(work, event.ref, problem)
@@ -234,13 +207,13 @@ async def _quarantine(work: Work, event: _Incoming, problem: InvalidEvent) -> In
     return Ingested(event.ref, guest, (problem.reason,), attached=False)
 
 
-async def _store_quarantined(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
+async def _store_quarantined(work: Work, event: ValidEvent, problem: InvalidEvent) -> bool:
     return await quarantine.store_event(
         work, problem, event.event, event.reading, event.ref, event.config
     )
 
 
-async def _store_cart_event(work: Work, event: _Incoming, problem: InvalidEvent) -> bool:
+async def _store_cart_event(work: Work, event: ValidEvent, problem: InvalidEvent) -> bool:
     """Store a cart event in quarantine, and link it to an order that was created without it."""
     reading, reach = event.reading, event.config.longest_timeout
     scope = (event.browser, reading.channel, reading.at, reach)
@@ -255,7 +228,7 @@ async def _store_cart_event(work: Work, event: _Incoming, problem: InvalidEvent)
     return True
 
 
-async def _write_unlocked(work: Work, event: _Incoming) -> Ingested | None:
+async def _write_unlocked(work: Work, event: ValidEvent) -> Ingested | None:
     """Write an event in one statement without a lock if possible, else under the lock.
 
     Returns None if the browser or the configuration has changed meanwhile.
@@ -267,14 +240,14 @@ async def _write_unlocked(work: Work, event: _Incoming) -> Ingested | None:
         if isinstance(guest_or_browser, UUID):
             return Ingested(event.ref, guest_or_browser)
         browser = guest_or_browser
-    record = await _build_record(work, event, browser)
-    if not _needs_lock(record):
+    record = await build_record(work, event, browser)
+    if not record.needs_lock:
         guest = await append.append(work, record)
         return None if guest is None else Ingested(event.ref, guest)
     return await _write_locked(work, event)
 
 
-async def _append_unread(work: Work, event: _Incoming) -> UUID | Browser | None:
+async def _append_unread(work: Work, event: ValidEvent) -> UUID | Browser | None:
     """Write an event of a browser that is not cached without reading the browser, if the event
     starts a session and has channel and point of sale.
 
@@ -284,74 +257,16 @@ async def _append_unread(work: Work, event: _Incoming) -> UUID | Browser | None:
     if reading.channel is None or not (reading.point_of_sale or event.event.site is not None):
         return None
     try:
-        record = await _build_record(work, event, browsers.unread_browser(event.browser))
+        record = await build_record(work, event, browsers.unread_browser(event.browser))
     except (InvalidEvent, Invalid):
         # An unknown browser must be reported first.
         return None
-    if _needs_lock(record):
+    if record.needs_lock:
         return None
     return await append.append_unread(work, record, event.config.longest_timeout)
 
 
-async def _build_record(
-    work: Work, event: _Incoming, state: Browser | None = None
-) -> IncomingRecord:
-    """The event with all that is known of its browser; raises `InvalidEvent`, `UnknownBrowser`."""
-    reading, original = event.reading, event.event
-    browser = state or await _browser(work, event)
-    stream.check_name(reading.type)
-    point = event.config.point_of_sale(reading.point_of_sale, original.site, browser.point_of_sale)
-    meaning, parts = event_types.meaning_of(reading.type, original.message)
-    arbitrary = stream.arbitrary(original.message)
-    if "ext" in arbitrary:
-        arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
-        parts = parts + bad
-    cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
-    mark = Mark(reading.at, point.timeout, cuts)
-    record = IncomingRecord(
-        ref=event.ref,
-        type=reading.type,
-        mark=mark,
-        channel=reading.channel or browser.channel or events.WEB,
-        point_of_sale=point.name,
-        message=original.message,
-        arbitrary=arbitrary,
-        meaning=meaning,
-        parts=[*reading.parts, *parts],
-        received_at=original.received_at,
-        user_agent=original.user_agent,
-        settings=event.config.version,
-        browser=browser,
-        placement=place_event([session.span for session in browser.sessions], mark),
-    )
-    carts.check_room([session.cart for session in record.joined], record.type, meaning)
-    return record
-
-
-async def _browser(work: Work, event: _Incoming) -> Browser:
-    channel, at = event.reading.channel, event.reading.at
-    reach = event.config.longest_timeout
-    browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
-    if browser is None and channel == events.BOT:
-        await browsers.create_if_absent(work, event.browser)
-        browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
-    if browser is None:
-        raise UnknownBrowser
-    return browser
-
-
-def _needs_lock(record: IncomingRecord) -> bool:
-    """Whether writing the event takes more than one statement."""
-    return (
-        record.type in _UNDER_LOCK
-        or bool(record.parts)
-        or not record.is_quick
-        # The new `last_seen` is a write to a merged guest.
-        or (record.starts_session and record.browser.in_group)
-    )
-
-
-async def _write_locked(work: Work, event: _Incoming) -> Ingested | None:
+async def _write_locked(work: Work, event: ValidEvent) -> Ingested | None:
     """Write an event in one transaction under the browser's lock; None if it must be retried."""
     async with work.transaction():
         channel, at = event.reading.channel, event.reading.at
@@ -360,14 +275,14 @@ async def _write_locked(work: Work, event: _Incoming) -> Ingested | None:
         quarantined = await quarantine.lock_pending(work, event.ref) if event.replay else None
         if event.replay and quarantined is None:
             return None
-        record = await _build_record(work, event)
+        record = await build_record(work, event)
         if not locked:
             # The browser of a bot, which was created just now.
             return None
         guest = record.browser.root
         if record.type == events.IDENTITY:
             guest = await _identify(work, record)
-        elif record.type in _UNDER_LOCK:
+        elif record.type in UNDER_LOCK:
             await purchases.apply_order_event(
                 work, record, await session_records.cart_before(work, record)
             )
