@@ -6,7 +6,7 @@ from innkeeper.errors import Invalid, OperatorError
 from innkeeper.resources.definitions import SEGMENT_DEFINITION
 from innkeeper.rules.members import nearest, suggestion, unknown_members
 from innkeeper.wire.bulk.mapping import mapping_of
-from innkeeper.wire.identity.identity import read_rules
+from innkeeper.wire.identity.rules import read_rules
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def rules_add(
 ) -> None:
     """Add a rule at the end; all of its providers and fields must match."""
     from innkeeper.actions.identity import rule_settings
-    from innkeeper.wire.identity.identity import read_rule
+    from innkeeper.wire.identity.rules import read_rule
 
     rule = read_rule(name, provider or (), field or ())
     context.run(workspace, lambda work: rule_settings.add_rule(work, rule))
@@ -281,7 +281,7 @@ def guards(
     """Show the guards, after changing those that are named."""
     from innkeeper.actions.identity import rule_settings
     from innkeeper.cli.output import print_rows
-    from innkeeper.wire.identity.identity import read_guards
+    from innkeeper.wire.identity.rules import read_guards
 
     body = {
         "groupLimit": group_limit,
@@ -307,7 +307,7 @@ def _read(file: Path | None) -> Any:
         return None
     import msgspec
 
-    from innkeeper.wire.identity.identity import read_rules
+    from innkeeper.wire.identity.rules import read_rules
 
     try:
         payload = msgspec.json.decode(file.read_bytes())
@@ -322,7 +322,7 @@ def _show_rules(stored_rules: Any, json: bool) -> None:
     import msgspec
 
     from innkeeper.cli.output import show, table
-    from innkeeper.wire.identity.identity import represent_rule
+    from innkeeper.wire.identity.rules import represent_rule
 
     payload = [msgspec.to_builtins(represent_rule(rule)) for rule in stored_rules]
     if json:

@@ -17,9 +17,9 @@ from innkeeper.resources.guests import VISITOR
 from innkeeper.rules.identity_keys import guest_keys, identifier_key, in_order
 from innkeeper.rules.identity_rules import (
     Condition,
-    Evidence1,
     IdentityRule,
     IdentityRules,
+    MatchedValue,
     is_valid,
     rule_keys,
 )
@@ -34,7 +34,7 @@ class RuleMatch:
     """A rule that a record matches, with every key by which it does."""
 
     rule: IdentityRule
-    keys: dict[UUID, list[Evidence1]]
+    keys: dict[UUID, list[MatchedValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class BlockedEvidence:
 
     rule: str
     reason: str
-    evidence: list[Evidence1]
+    evidence: list[MatchedValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Decision:
 
     guest: UUID | None
     rule: str | None = None
-    evidence: list[Evidence1] = field(default_factory=list)
+    evidence: list[MatchedValue] = field(default_factory=list)
     blocked: list[BlockedEvidence] = field(default_factory=list)
     guest_type: str = VISITOR
     customer: bool = False
@@ -84,7 +84,7 @@ def evidence(person: Record, book: IdentityRules, now: datetime) -> Evidence:
     """Return the rules that `person` matches by values that may identify (identity.md 2)."""
     rule_matches, blocked = [], []
     for rule in book.rules:
-        keys: dict[UUID, list[Evidence1]] = {}
+        keys: dict[UUID, list[MatchedValue]] = {}
         for key, parts in rule_keys(person, rule, book.region, now):
             if any(identifies_nobody(part["value"], book.never) for part in parts):
                 blocked.append(BlockedEvidence(rule.name, NEVER_IDENTIFIES, parts))
@@ -204,7 +204,7 @@ def resolve(
         for candidate in candidates:
             if candidate["key"] in match.keys:
                 by_key.setdefault(candidate["key"], []).append(candidate)
-        owners: list[tuple[Record, list[Evidence1]]] = []
+        owners: list[tuple[Record, list[MatchedValue]]] = []
         # Iterates over the person's own keys, so that the order of candidates does not matter.
         for key in match.keys:
             indexed = by_key.get(key, [])
@@ -253,7 +253,7 @@ def _precedence(guest: Record) -> tuple[float, datetime, UUID]:
     return -guest["last_seen"].timestamp(), guest["created_at"], guest["ref"]
 
 
-def _part(**members: str) -> Evidence1:
+def _part(**members: str) -> MatchedValue:
     return members
 
 

@@ -18,7 +18,7 @@ from innkeeper.rules.placeholders import PLACEHOLDERS
 MAX_KEYS: Final = 100
 """Most keys of one record under one rule, so that long lists of values do not multiply."""
 
-Evidence1 = dict[str, str]
+MatchedValue = dict[str, str]
 """One matched condition: {"provider" or "field": its name, "value": the value as sent}."""
 
 
@@ -101,7 +101,7 @@ class IdentityRules:
 
 def rule_keys(
     record: Record, rule: IdentityRule, region: str | None, now: datetime | None
-) -> Iterator[tuple[UUID, list[Evidence1]]]:
+) -> Iterator[tuple[UUID, list[MatchedValue]]]:
     """Yield each key of a record under a rule, with its values; none if a condition has no value.
 
     Without `now` expired identifiers count, as is needed for indexing.
@@ -193,5 +193,5 @@ def is_valid(identifier: Mapping[str, Any], now: datetime) -> bool:
     return expiry is None or expiry > iso(now)
 
 
-def _described(condition: Condition, value: str) -> Evidence1:
+def _described(condition: Condition, value: str) -> MatchedValue:
     return {**condition.stored(), "value": value}

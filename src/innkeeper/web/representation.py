@@ -100,7 +100,7 @@ def _views_of_children(
 
 async def _read_children(
     work: Work, kinds: Collection[type[Resource]], records: Sequence[Record]
-) -> list[child_records.Children]:
+) -> list[child_records.ChildrenByKind]:
     """Return the children of each record: those in the record, else all read in one round trip."""
     if all("children" in record for record in records):
         return [record["children"] for record in records]

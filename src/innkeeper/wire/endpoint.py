@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from innkeeper.errors import Problem, Unknown
 from innkeeper.resources.kinds import Kind, Schema
@@ -78,6 +79,11 @@ class EndpointRequest:
     def refs(self) -> dict[str, Any]:
         """The path's parameters as actions take them; raises `Unknown` for what cannot exist."""
         return {name: _parameter(name, text) for name, text in self.path.items()}
+
+    def ref_or_text(self, parameter: str) -> UUID | str:
+        """Return a parameter of the path that is a ref or another name of the same thing."""
+        text = self.path[parameter]
+        return ref_in(text) or text
 
 
 @dataclass(slots=True)

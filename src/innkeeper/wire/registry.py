@@ -13,8 +13,8 @@ from innkeeper.wire.dialects.guest_contexts import GUEST_CONTEXTS
 from innkeeper.wire.dialects.nested import NESTED_ORDERS, OPEN_GUEST, OPEN_GUEST_EXTENSION
 from innkeeper.wire.dialects.official import GUEST, GUEST_EXTENSION, OFFICIAL_ORDERS
 from innkeeper.wire.dialects.tenants import TENANTS
-from innkeeper.wire.identity.identity import IDENTITY, TENANT_RULES
 from innkeeper.wire.identity.merges import MERGES
+from innkeeper.wire.identity.rules import IDENTITY, TENANT_RULES
 from innkeeper.wire.privacy.privacy import PRIVACY
 from innkeeper.wire.stream.quarantine import QUARANTINE
 from innkeeper.wire.views import Dialect

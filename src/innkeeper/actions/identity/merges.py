@@ -19,7 +19,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.guests import Guest
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules import identity
-from innkeeper.rules.identity_rules import Evidence1
+from innkeeper.rules.identity_rules import MatchedValue
 from innkeeper.rules.merging import repeated
 from innkeeper.store.work import Json, Row, Work
 
@@ -36,7 +36,7 @@ async def create(
     absorbed: UUID,
     *,
     rule: str | None = None,
-    evidence: Sequence[Evidence1] = (),
+    evidence: Sequence[MatchedValue] = (),
     source: str = BY_HAND,
 ) -> Record:
     """Merge two live guests and return the merge.
@@ -74,7 +74,7 @@ async def absorb(
     absorbed: UUID,
     *,
     rule: str | None,
-    evidence: Sequence[Evidence1],
+    evidence: Sequence[MatchedValue],
     source: str,
 ) -> Record | None:
     """Merge the current survivors of two guests and return the merge.
@@ -256,7 +256,7 @@ async def _merge(
     survivor: Row,
     absorbed: UUID,
     rule: str | None,
-    evidence: Sequence[Evidence1],
+    evidence: Sequence[MatchedValue],
     source: str,
 ) -> Record:
     """Insert a merge of two locked live guests and return it."""

@@ -21,7 +21,7 @@ from innkeeper.errors import Unavailable
 from innkeeper.resources.base import Record
 from innkeeper.rules.identity import TOO_MANY, countable_keys
 from innkeeper.rules.identity_keys import digest, lock_of
-from innkeeper.rules.identity_rules import Evidence1, IdentityRule, IdentityRules, rule_keys
+from innkeeper.rules.identity_rules import IdentityRule, IdentityRules, MatchedValue, rule_keys
 from innkeeper.rules.merging import groups_of, survivor_first
 from innkeeper.store.database import retrying
 from innkeeper.store.work import Json, Row, Work
@@ -67,7 +67,7 @@ class GuardedGroup:
     rule: IdentityRule | None
     guests: list[UUID]
     size: int
-    evidence: list[Evidence1] = field(default_factory=list)
+    evidence: list[MatchedValue] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ async def _guarded_key(work: Work, book: IdentityRules, row: Row) -> GuardedGrou
     return GuardedGroup(TOO_MANY, rule, owners, row["guests"], parts)
 
 
-async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> list[Evidence1]:
+async def _evidence(work: Work, book: IdentityRules, member: GroupMember) -> list[MatchedValue]:
     """Return the values behind the key by which a guest joins its group."""
     row = await work.one("merges.guest", ref=member.holder)
     if row is None:

@@ -19,7 +19,7 @@ from innkeeper.resources.guests import GuestExtension
 from innkeeper.resources.orders import CHILDREN, OrderExtension, OrderItemExtension
 from innkeeper.store.work import Row, Work
 
-Children = dict[type[Resource], list[Record]]
+ChildrenByKind = dict[type[Resource], list[Record]]
 """Kind of child -> the children of one parent, oldest first. Their refs are text, as in JSON."""
 
 INSTANTS: Final = ("ordered_at", "created_at", "modified_at")
@@ -56,7 +56,7 @@ def query_parts(kinds: Collection[type[Resource]]) -> dict[str, Sequence[str]]:
     return {**parts, "children": [KINDS[kind].query for kind in kinds]}
 
 
-def take_children(row: Row, kinds: Iterable[type[Resource]]) -> Children:
+def take_children(row: Row, kinds: Iterable[type[Resource]]) -> ChildrenByKind:
     """Remove the children from a row that was read with `query_parts`, and return them."""
     return {
         kind: KINDS[kind].select(
@@ -68,7 +68,7 @@ def take_children(row: Row, kinds: Iterable[type[Resource]]) -> Children:
 
 async def read_children(
     work: Work, parents: Iterable[UUID], kinds: Collection[type[Resource]]
-) -> dict[UUID, Children]:
+) -> dict[UUID, ChildrenByKind]:
     """Return the children of several parents, by parent, in one round trip."""
     rows = await work.all("child_records.of_many", parts=query_parts(kinds), parents=list(parents))
     return {row["ref"]: take_children(row, kinds) for row in rows}

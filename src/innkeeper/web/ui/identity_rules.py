@@ -12,7 +12,7 @@ from innkeeper.rules.identity_rules import IdentityRule
 from innkeeper.rules.masking import masked
 from innkeeper.web.ui.settings import TABS
 from innkeeper.web.ui.shell import PageRoute, Visit
-from innkeeper.wire.identity.identity import FIELD_NAMES, read_guards, read_rules
+from innkeeper.wire.identity.rules import FIELD_NAMES, read_guards, read_rules
 from innkeeper.wire.pagination import number_in
 
 ROWS: Final = 20

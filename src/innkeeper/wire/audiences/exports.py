@@ -19,7 +19,6 @@ from innkeeper.resources.definitions import (
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC
 from innkeeper.resources.payload_kinds import one_of
 from innkeeper.resources.payloads import ABSENT, Absent, Payload
-from innkeeper.resources.values import ref_in
 from innkeeper.rules.scopes import READ_PERSONAL, WRITE_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
@@ -133,7 +132,7 @@ class AudienceExport(Payload):
 )
 async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
     """A1."""
-    run = await audience_exports.fetch_latest(work, _export(request))
+    run = await audience_exports.fetch_latest(work, request.ref_or_text("export"))
     return _listing(run, work, request.base)
 
 
@@ -145,7 +144,7 @@ async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
 )
 async def list_export_reports(work: Work, request: EndpointRequest) -> list[Record]:
     """A2: a bare array."""
-    row, executions = await audience_exports.list_finished(work, _export(request))
+    row, executions = await audience_exports.list_finished(work, request.ref_or_text("export"))
     return [_report(row, execution, work) for execution in executions]
 
 
@@ -182,7 +181,7 @@ async def create_export(work: Work, request: EndpointRequest) -> Record:
 @OWN_EXPORTS.endpoint("GET", "/{export}", "Fetch an export", response=AudienceExport, has_etag=True)
 async def fetch_export(work: Work, request: EndpointRequest) -> Record:
     """Return one export."""
-    return _record(await audience_exports.fetch(work, _export(request)))
+    return _record(await audience_exports.fetch(work, request.ref_or_text("export")))
 
 
 @OWN_EXPORTS.endpoint(
@@ -199,7 +198,7 @@ async def fetch_export(work: Work, request: EndpointRequest) -> Record:
 )
 async def change_export(work: Work, request: EndpointRequest) -> Record:
     """Change members of an export; null clears one."""
-    export, body = _export(request), request.body or {}
+    export, body = request.ref_or_text("export"), request.body or {}
     return _record(
         await audience_exports.change(work, export, body, request.expected, request.problems)
     )
@@ -208,7 +207,7 @@ async def change_export(work: Work, request: EndpointRequest) -> Record:
 @OWN_EXPORTS.endpoint("DELETE", "/{export}", "Delete an export", status=204, takes_version=True)
 async def delete_export(work: Work, request: EndpointRequest) -> None:
     """Delete an export with its files."""
-    await audience_exports.delete(work, _export(request), request.expected)
+    await audience_exports.delete(work, request.ref_or_text("export"), request.expected)
 
 
 @OWN_EXPORTS.endpoint(
@@ -221,7 +220,7 @@ async def delete_export(work: Work, request: EndpointRequest) -> None:
 )
 async def run_export(work: Work, request: EndpointRequest) -> Record:
     """Start an execution, which runs in the background."""
-    execution = await audience_exports.start(work, _export(request))
+    execution = await audience_exports.start(work, request.ref_or_text("export"))
     row = await audience_exports.fetch(work, execution["export_ref"])
     return _report(row, execution, work)
 
@@ -231,7 +230,7 @@ async def run_export(work: Work, request: EndpointRequest) -> Record:
 )
 async def list_export_executions(work: Work, request: EndpointRequest) -> Record:
     """Return every execution with its delivery, newest first."""
-    row, every = await audience_exports.list_executions(work, _export(request))
+    row, every = await audience_exports.list_executions(work, request.ref_or_text("export"))
     return {"items": [{**each, **_report(row, each, work)} for each in every]}
 
 
@@ -308,8 +307,3 @@ def _report(row: Record, execution: Record, work: Work) -> Record:
         "start_time": execution["started_at"],
         "end_time": execution["finished_at"],
     }
-
-
-def _export(request: EndpointRequest) -> UUID | str:
-    text = request.path["export"]
-    return ref_in(text) or text

@@ -15,7 +15,6 @@ from innkeeper.resources.definitions import (
 )
 from innkeeper.resources.payload_kinds import Described, one_of
 from innkeeper.resources.payloads import Absent, Payload
-from innkeeper.resources.values import ref_in
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
@@ -149,7 +148,7 @@ async def list_segments(work: Work, _: EndpointRequest) -> Record:
 @OWN_SEGMENTS.endpoint("GET", _ONE, "Fetch a segment", response=Segment, has_etag=True)
 async def fetch_segment(work: Work, request: EndpointRequest) -> Record:
     """Return one segment by ref or friendly id."""
-    return _record(work, await segments.fetch(work, _segment(request)))
+    return _record(work, await segments.fetch(work, request.ref_or_text("segment")))
 
 
 async def check_early(request: EndpointRequest) -> None:
@@ -225,7 +224,7 @@ async def preview_segment(work: Work, request: EndpointRequest) -> Record:
 async def change_segment(work: Work, request: EndpointRequest) -> Record:
     """Change members of a segment."""
     require_for_definition(request.body, request.scopes)
-    segment, body = _segment(request), request.body or {}
+    segment, body = request.ref_or_text("segment"), request.body or {}
     row = await segments.change(work, segment, body, request.expected, request.problems)
     return _record(work, row, with_secret=True)
 
@@ -240,7 +239,7 @@ async def change_segment(work: Work, request: EndpointRequest) -> Record:
 )
 async def delete_segment(work: Work, request: EndpointRequest) -> None:
     """Delete a segment."""
-    await segments.delete(work, _segment(request), expected=request.expected)
+    await segments.delete(work, request.ref_or_text("segment"), expected=request.expected)
 
 
 @OWN_SEGMENTS.endpoint(
@@ -252,13 +251,13 @@ async def delete_segment(work: Work, request: EndpointRequest) -> None:
 )
 async def start_segment(work: Work, request: EndpointRequest) -> Record:
     """Publish a segment."""
-    return _record(work, await segments.start(work, _segment(request)))
+    return _record(work, await segments.start(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint("POST", _ONE + "/pause", "Stop calculating", response=Segment)
 async def pause_segment(work: Work, request: EndpointRequest) -> Record:
     """Pause a segment."""
-    return _record(work, await segments.pause(work, _segment(request)))
+    return _record(work, await segments.pause(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint(
@@ -266,13 +265,13 @@ async def pause_segment(work: Work, request: EndpointRequest) -> Record:
 )
 async def run_segment(work: Work, request: EndpointRequest) -> Record:
     """Return the run, failed or not."""
-    return _run(await segment_runs.run(work, _segment(request)))
+    return _run(await segment_runs.run(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint("GET", _ONE + "/runs", "List runs, newest first", response=Items[SegmentRun])
 async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
     """Return every run, newest first."""
-    rows = await segment_runs.runs(work, _segment(request))
+    rows = await segment_runs.runs(work, request.ref_or_text("segment"))
     return {"items": [_run(row) for row in rows]}
 
 
@@ -281,7 +280,7 @@ async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
 )
 async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record:
     """Return what the segment was, newest first."""
-    return {"items": await segments.revisions(work, _segment(request))}
+    return {"items": await segments.revisions(work, request.ref_or_text("segment"))}
 
 
 class ListSegmentGuestsParameters(Paging):
@@ -308,7 +307,7 @@ async def list_segment_guests(work: Work, request: EndpointRequest) -> Record:
     """Return refs of the guests in the segment now, by a query of the lake."""
     wanted: Paging = request.parameters
     window = wanted.page()
-    size, items = await segment_catalogue.list_members(work, _segment(request), window)
+    size, items = await segment_catalogue.list_members(work, request.ref_or_text("segment"), window)
     return {"total_count": size, "items": items}
 
 
@@ -337,13 +336,8 @@ class _Verdict(Payload):
 )
 async def explain_segment_guest(work: Work, request: EndpointRequest) -> Record:
     """Return whether a guest is in the segment now, and why."""
-    verdict = await segments.explain(work, _segment(request), request.refs()["guest"])
+    verdict = await segments.explain(work, request.ref_or_text("segment"), request.refs()["guest"])
     return _verdict(verdict)
-
-
-def _segment(request: EndpointRequest) -> UUID | str:
-    text = request.path["segment"]
-    return ref_in(text) or text
 
 
 def _run(row: Record) -> Record:
