@@ -50,7 +50,7 @@ def shop() -> Iterator[Shop]:
     base = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="innkeeper-ui-", dir=base if base.is_dir() else None))
     environment = {n: v for n, v in os.environ.items() if not n.startswith("INNKEEPER_")}
-    words = ["demo", "--guests", str(GUESTS), "--data", str(folder)]
+    words = ["demo", "--only-guests", "--guests", str(GUESTS), "--data", str(folder)]
     subprocess.run([COMMAND, *words], env=environment, check=True, capture_output=True)
     with (folder / "serve.log").open("w") as log:
         process = subprocess.Popen(

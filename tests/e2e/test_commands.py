@@ -157,6 +157,9 @@ def test_f19_a_demo_says_what_it_filled_and_how_to_see_it(data: Path, serve: Ser
     opened = httpx.get(f"{server.url}/login?link={token}", follow_redirects=True)
     assert opened.status_code == 200
     assert "At least 10 characters." in opened.text
+    export = "champions_for_the_autumn_mailing"
+    ran = run("audience-exports", "executions", export, "--json", "--data", folder)
+    assert [each["status"] for each in json.loads(ran.stdout)] == ["SUCCESS"]
     other = run("demo", "--guests", 3, "--workspace", "live_sandbox", "--data", folder)
     assert other.returncode == 0, other.stderr
     # No terminal: the link is in a file that only its owner can read.

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from innkeeper.cli.demo_work import add_work
 from innkeeper.cli.options import CommandContext, Json, takes_database
 from innkeeper.settings import Settings
 
@@ -45,9 +46,15 @@ def demo(
     guests: Annotated[int, typer.Option(min=1, help="People who visit the shop.")] = 5000,
     workspace: Annotated[str, typer.Option(help="Empty workspace to fill.")] = "live",
     seed: Annotated[int, typer.Option(help="Seed of the random data.")] = 1,
+    only_guests: Annotated[
+        bool, typer.Option(help="Create no segments, traits, exports and imports.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates."""
+    """Fill a workspace with a shop: guests, 18 months of sessions and orders, duplicates.
+
+    It also has segments, traits, exports and imports with some failed records.
+    """
     import uvloop
     from rich.progress import Progress
 
@@ -61,6 +68,8 @@ def demo(
             plan = DemoPlan(dsn, chosen, workspace, guests, seed, now)
             counts = _write_guests(plan, lambda done: bar.update(task, completed=done))
         link = uvloop.run(_finished(dsn, chosen, workspace))
+        if not only_guests:
+            add_work(replace(context, settings=replace(chosen, database=dsn)), workspace, guests)
         if json:
             show(counts)
             return

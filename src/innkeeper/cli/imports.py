@@ -185,7 +185,7 @@ def _run(
         for name in files:
             try:
                 if suggest is None:
-                    await _import_file(work, options, name, total)
+                    await import_file(work, options, name, total)
                 else:
                     await suggest(work, options.reading, name)
             except OperatorError as error:
@@ -197,9 +197,8 @@ def _run(
     return total
 
 
-async def _import_file(
-    work: "Work", options: ImportOptions, name: str, total: ImportTotals
-) -> None:
+async def import_file(work: "Work", options: ImportOptions, name: str, total: ImportTotals) -> None:
+    """Import one file and add its outcomes to `total`; raises OperatorError if it is unreadable."""
     from innkeeper.store.readers import Unreadable
 
     rejects = _rejects(options, name)

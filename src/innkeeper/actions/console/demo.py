@@ -1,15 +1,17 @@
 """Load the demo data: the history of a shop, written by the same actions as live requests."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin import configuration
+from innkeeper.actions.console import demo_settings
 from innkeeper.actions.console.demo_shop import MONTHS, POINTS_OF_SALE, DemoStep, story
 from innkeeper.actions.events import browsers, ingest, partitions, sessions, stream_settings
+from innkeeper.actions.events.incoming import UNDER_LOCK
 from innkeeper.actions.records import guests, orders
 from innkeeper.actions.records.extensions import OF_GUESTS, OF_ORDERS
 from innkeeper.actions.records.order_items import ITEMS
@@ -21,7 +23,8 @@ from innkeeper.store.work import Work
 
 AT_ONCE: Final = 4
 """Number of guests whose stories are written at the same time."""
-_SITES: Final = {"GB": "harbourandhill.co.uk"}
+_VISIT_GAP: Final = timedelta(minutes=20)
+"""Longest time between two events that are written together: they belong to one session."""
 
 
 async def load(
@@ -43,7 +46,7 @@ async def load(
 
 
 async def prepare(database: Database, workspace: str) -> datetime:
-    """Create points of sale and event partitions; returns the time at which the stories end.
+    """Create points of sale, a rule and event partitions; returns the time at which stories end.
 
     Raises OperatorError if the workspace holds guests.
     """
@@ -58,6 +61,7 @@ async def prepare(database: Database, workspace: str) -> datetime:
                 await configuration.create_point_of_sale(work, dict(point))
             except Conflict:
                 continue
+        await demo_settings.add_rule(work)
         now = clock.now()
         await _create_partitions(work, now)
     return now
@@ -115,28 +119,57 @@ async def _create_partitions(work: Work, now: datetime) -> None:
         )
 
 
-async def _write_story(work: Work, steps: Iterable[DemoStep]) -> None:
+async def _write_story(work: Work, steps: Sequence[DemoStep]) -> None:
     """Write the story of one person in one transaction."""
     browser_refs: dict[int, UUID] = {}
     async with work.transaction():
-        for step in steps:
-            with clock.simulated(step.at):
-                if step.kind == "event":
-                    await _write_event(work, step, browser_refs)
-                elif step.kind == "order":
-                    await _write_order(work, step.content)
+        for visit in _visits(steps):
+            with clock.simulated(visit[-1].at):
+                if visit[0].kind == "event":
+                    await _write_events(work, visit, browser_refs)
+                elif visit[0].kind == "order":
+                    await _write_order(work, visit[0].content)
                 else:
-                    await _write_guest(work, step.content)
+                    await _write_guest(work, visit[0].content)
 
 
-async def _write_event(work: Work, step: DemoStep, browser_refs: dict[int, UUID]) -> None:
-    """Record one event; creates the browser in `browser_refs` if it is new."""
-    if step.browser not in browser_refs:
-        browser_refs[step.browser], _ = await browsers.create(work)
-    message = {**step.content, "browser_id": str(browser_refs[step.browser])}
-    site = _SITES.get(str(message.get("country")), "harbourandhill.com")
-    message.setdefault("pos", site)
-    await ingest.record(work, IncomingEvent(message, step.at, None, step.agent))
+def _visits(steps: Sequence[DemoStep]) -> Iterator[list[DemoStep]]:
+    """Yield consecutive plain events of a browser's session together, every other step alone."""
+    visit: list[DemoStep] = []
+    for step in steps:
+        if visit and not (
+            _is_plain(visit[-1])
+            and _is_plain(step)
+            and step.browser == visit[-1].browser
+            and step.at - visit[-1].at < _VISIT_GAP
+        ):
+            yield visit
+            visit = []
+        visit.append(step)
+    if visit:
+        yield visit
+
+
+def _is_plain(step: DemoStep) -> bool:
+    return step.kind == "event" and step.content["type"] not in UNDER_LOCK
+
+
+async def _write_events(
+    work: Work, visit: Sequence[DemoStep], browser_refs: dict[int, UUID]
+) -> None:
+    """Record events of one browser; creates the browser in `browser_refs` if it is new."""
+    browser = visit[0].browser
+    if browser not in browser_refs:
+        browser_refs[browser], _ = await browsers.create(work)
+    ref = str(browser_refs[browser])
+    events = [
+        IncomingEvent({**step.content, "browser_id": ref}, step.at, None, step.agent)
+        for step in visit
+    ]
+    written = await ingest.record_batch(work, events) if len(events) > 1 else [None]
+    for event, ingested in zip(events, written, strict=True):
+        if ingested is None:
+            await ingest.record(work, event)
 
 
 async def _write_order(work: Work, content: dict[str, Any]) -> None:

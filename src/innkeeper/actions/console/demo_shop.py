@@ -14,8 +14,15 @@ POINTS_OF_SALE: Final = (
         "language": "en",
     },
     {"name": "harbourandhill.co.uk", "market": "UK", "brand": "Harbour & Hill", "language": "en"},
+    {"name": "harbourandhill.us", "market": "USA", "brand": "Harbour & Hill", "language": "en"},
     {"name": "Dublin store", "market": "Ireland", "brand": "Harbour & Hill", "language": "en"},
 )
+_SITES: Final = {
+    "GB": ("harbourandhill.co.uk", "GBP"),
+    "US": ("harbourandhill.us", "USD"),
+}
+_SITE: Final = ("harbourandhill.com", "EUR")
+"""Point of sale and currency of a customer, by country and for all others."""
 MONTHS: Final = 18
 _FIRST: Final = (
     "Aoife Ciara Niamh Saoirse Órla Sinéad Róisín Emma Grace Sophie Anna Clara Maya Zoë Léa Inés "
@@ -36,6 +43,7 @@ _CITIES: Final = (
     *(("Dublin", "IE", "+35386"), ("Dublin", "IE", "+35387"), ("Cork", "IE", "+35385")),
     *(("Galway", "IE", "+35383"), ("Limerick", "IE", "+35386"), ("Belfast", "GB", "+44770")),
     *(("London", "GB", "+44771"), ("Edinburgh", "GB", "+44772"), ("Manchester", "GB", "+44773")),
+    *(("Boston", "US", "+1617555"), ("Portland", "US", "+1503555")),
     *(("Berlin", "DE", "+49151"), ("Paris", "FR", "+3361"), ("Amsterdam", "NL", "+3161")),
 )
 _STREETS: Final = ("Main Street", "Harbour Road", "Mill Lane", "Church Street", "Castle Avenue")
@@ -51,7 +59,22 @@ _PRODUCTS: Final = (
     *(("KAYA-11", "Touring kayak", "WATER", 899), ("WETS-12", "Wetsuit 4/3", "WATER", 169)),
     *(("MAPS-13", "Waterproof map set", "ACCESSORY", 34), ("LAMP-14", "Head lamp", "LIGHT", 45)),
 )
+_VARIANTS: Final = {
+    "JACKET": ("S, green", "M, green", "M, navy", "L, navy"),
+    "FLEECE": ("S", "M", "L"),
+    "FOOTWEAR": ("40", "42", "44"),
+    "WATER": ("red", "blue"),
+}
+"""Type of a product -> sizes and colours in which it is sold."""
+_CAMPAIGNS: Final = (
+    *(("newsletter", "email", "autumn"), ("newsletter", "email", "welcome")),
+    *(("google", "cpc", "rain-jackets"), ("google", "cpc", "brand")),
+    *(("instagram", "social", "kerry-way"), ("outdoor-journal", "referral", "tent-test")),
+)
+"""Source, medium and name of each campaign."""
 _PAGES: Final = ("/", "/jackets", "/footwear", "/tents", "/sale", "/journal/kerry-way", "/stores")
+_VIEWS: Final = (1, 1, 1, 2, 2, 3, 4, 6, 8)
+"""Pages of a visit, by how often a visit has so many."""
 _AGENTS: Final = (
     ("WEB", "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"),
     ("WEB", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"),
@@ -86,6 +109,12 @@ def story(seed: int, number: int, now: datetime) -> list[DemoStep]:
         steps = list(_newsletter_visits(chance, person, now))
     else:
         steps = list(_customer_visits(chance, person, number, now))
+    site, currency = _SITES.get(person["country"], _SITE)
+    for step in steps:
+        if step.kind == "event":
+            step.content.update(pos=site, currency=currency)
+            if step.content["type"] == "ADD":
+                step.content["product"]["currency"] = currency
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -128,11 +157,10 @@ def _anonymous_visits(chance: Random, now: datetime) -> Iterator[DemoStep]:
     channel, agent = chance.choice(_AGENTS)
     for _ in range(chance.choice((1, 1, 1, 2))):
         at = _random_time(chance, now, 150)
-        yield from _page_views(chance, at, 0, channel, agent, chance.choice((1, 1, 2, 3)))
+        yield from _page_views(chance, at, 0, channel, agent, chance.choice(_VIEWS))
         if chance.random() < 0.15:
-            yield _add_event(
-                at + timedelta(minutes=6), 0, channel, agent, chance.choice(_PRODUCTS), "IE"
-            )
+            product = _variant(chance, chance.choice(_PRODUCTS))
+            yield _add_event(at + timedelta(minutes=6), 0, (channel, agent), product)
 
 
 def _newsletter_visits(chance: Random, person: dict[str, Any], now: datetime) -> Iterator[DemoStep]:
@@ -142,7 +170,7 @@ def _newsletter_visits(chance: Random, person: dict[str, Any], now: datetime) ->
     yield from _page_views(chance, times[0], 0, channel, agent, 1)
     yield _identity_event(times[0] + timedelta(minutes=3), 0, channel, agent, person)
     for at in times[1:]:
-        yield from _page_views(chance, at, 0, channel, agent, chance.choice((1, 2)))
+        yield from _page_views(chance, at, 0, channel, agent, chance.choice(_VIEWS))
 
 
 def _customer_visits(
@@ -171,8 +199,8 @@ def _customer_visits(
         if chance.random() < 0.62:
             yield from _purchase(chance, person, reference, at, browser, (channel, agent))
         elif chance.random() < 0.4:
-            product = chance.choice(_PRODUCTS)
-            yield _add_event(at + timedelta(minutes=5), browser, channel, agent, product, "IE")
+            product = _variant(chance, chance.choice(_PRODUCTS))
+            yield _add_event(at + timedelta(minutes=5), browser, (channel, agent), product)
     if member and chance.random() < 0.06:
         # The loyalty desk typed the person in again, with another address and a slip.
         last = person["last_name"]
@@ -184,28 +212,26 @@ def _customer_visits(
 def _event(
     at: datetime, browser: int, agent: tuple[str, str], type_: str, **members: Any
 ) -> DemoStep:
-    message = {"type": type_, "channel": agent[0], "language": "EN", "currency": "EUR", **members}
+    message = {"type": type_, "channel": agent[0], "language": "EN", **members}
     return DemoStep(at, "event", browser, message, agent[1])
 
 
 def _page_views(
     chance: Random, at: datetime, browser: int, channel: str, agent: str, pages: int
 ) -> Iterator[DemoStep]:
-    campaign = chance.random() < 0.2
+    """Yield the pages of a visit that ends before minute 20, perhaps with a search."""
+    campaign = chance.choice(_CAMPAIGNS) if chance.random() < 0.3 else None
     for turn in range(pages):
         page = chance.choice(_PAGES)
         if campaign and not turn:
-            page += "?utm_source=newsletter&utm_campaign=autumn"
-        yield _event(at + timedelta(minutes=turn), browser, (channel, agent), "VIEW", page=page)
+            source, medium, name = campaign
+            page += f"?utm_source={source}&utm_medium={medium}&utm_campaign={name}"
+        yield _event(at, browser, (channel, agent), "VIEW", page=page)
+        at += timedelta(seconds=min(150, 6 + chance.expovariate(1 / 45)))
     if chance.random() < 0.12:
         word = chance.choice(("boots", "tent", "rain jacket", "kayak"))
         yield _event(
-            at + timedelta(minutes=pages),
-            browser,
-            (channel, agent),
-            "SEARCH",
-            product_name=word,
-            product_type="GEAR",
+            at, browser, (channel, agent), "SEARCH", product_name=word, product_type="GEAR"
         )
 
 
@@ -231,13 +257,26 @@ def _identity_event(
     )
 
 
+def _variant(chance: Random, product: tuple[str, str, str, int]) -> dict[str, Any]:
+    """Return a product in one of its sizes or colours, as a line of a cart."""
+    product_id, name, kind, price = product
+    item_id = product_id
+    if kind in _VARIANTS:
+        variant = chance.choice(_VARIANTS[kind])
+        item_id, name = f"{product_id} {variant}", f"{name} {variant}"
+    return {
+        "item_id": item_id,
+        "product_id": product_id,
+        "name": name,
+        "type": kind,
+        "price": price,
+    }
+
+
 def _add_event(
-    at: datetime, browser: int, channel: str, agent: str, product: Any, country: str
+    at: datetime, browser: int, agent: tuple[str, str], product: dict[str, Any]
 ) -> DemoStep:
-    item, name, kind, price = product
-    fields = {"item_id": item, "name": name, "type": kind, "price": price, "quantity": 1}
-    fields |= {"product_id": item, "currency": "GBP" if country == "GB" else "EUR"}
-    return _event(at, browser, (channel, agent), "ADD", product=fields)
+    return _event(at, browser, agent, "ADD", product={**product, "quantity": 1})
 
 
 def _purchase(
@@ -248,13 +287,14 @@ def _purchase(
     browser: int,
     agent: tuple[str, str],
 ) -> Iterator[DemoStep]:
-    products = chance.sample(_PRODUCTS, chance.choice((1, 1, 2, 3)))
+    sampled = chance.sample(_PRODUCTS, chance.choice((1, 1, 2, 3)))
+    products = [_variant(chance, product) for product in sampled]
     start = at + timedelta(minutes=5)
     for turn, product in enumerate(products):
         step = timedelta(seconds=40 * turn)
-        yield _add_event(start + step, browser, *agent, product, person["country"])
+        yield _add_event(start + step, browser, agent, product)
     later = start + timedelta(minutes=3)
-    bought = [{"item_id": product[0]} for product in products]
+    bought = [{"item_id": product["item_id"]} for product in products]
     later += timedelta(minutes=1)
     yield _event(later, browser, agent, "CONFIRM", product=bought)
     later += timedelta(seconds=30)
@@ -264,33 +304,32 @@ def _purchase(
 def _store_order(
     chance: Random, person: dict[str, Any], reference: str, at: datetime, channel: str
 ) -> dict[str, Any]:
-    products = chance.sample(_PRODUCTS, chance.choice((1, 2, 2, 3)))
-    currency = "GBP" if person["country"] == "GB" else "EUR"
+    sampled = chance.sample(_PRODUCTS, chance.choice((1, 2, 2, 3)))
+    products = [_variant(chance, product) for product in sampled]
+    _, currency = _SITES.get(person["country"], _SITE)
     card = chance.choice(("Visa", "Mastercard", "Amex"))
     return {
         "order": {
             "reference_id": reference,
             "ordered_at": at,
             "currency_code": currency,
-            "price": sum(product[3] for product in products),
+            "price": sum(product["price"] for product in products),
             "payment_type": "Card",
             "card_type": card,
             "point_of_sale": "Dublin store",
             "channel": channel,
-            "status": chance.choice(("PURCHASED", "PURCHASED", "CONFIRMED", "REFUNDED")),
+            "status": chance.choice(("PURCHASED",) * 5 + ("CONFIRMED", "REFUNDED")),
         },
         "items": [
             {
-                "name": name,
-                "type": kind,
-                "product_id": item,
-                "price": price,
+                **{name: product[name] for name in ("name", "type", "price")},
+                "product_id": product["productId"],
                 "currency_code": currency,
                 "quantity": 1,
                 "status": "PURCHASED",
                 "reference_id": f"{reference}-{turn}",
             }
-            for turn, (item, name, kind, price) in enumerate(products)
+            for turn, product in enumerate(products)
         ],
         "contact": {
             "first_name": person["first_name"],
