@@ -3,7 +3,8 @@
 import pytest
 
 from innkeeper.errors import Invalid, OperatorError
-from innkeeper.resources.definitions import SEGMENT_DEFINITION
+from innkeeper.resources.definitions import SegmentDefinition
+from innkeeper.resources.payloads import PayloadOf
 from innkeeper.rules.members import nearest, suggestion, unknown_members
 from innkeeper.wire.bulk.mapping import mapping_of
 from innkeeper.wire.identity.rules import read_rules
@@ -31,7 +32,9 @@ def test_f15_without_a_near_name_a_few_known_ones_are_listed() -> None:
 def test_f15_members_at_every_level_with_their_paths() -> None:
     step = {"entity": "event", "rules": [{"field": "page", "valeus": []}]}
     sent = {"opertor": "AND", "filterGroups": [{"sequence": [step, {"absnt": True}]}, "no object"]}
-    assert [problem.field for problem in unknown_members(sent, SEGMENT_DEFINITION)] == [
+    assert [
+        problem.field for problem in unknown_members(sent, PayloadOf(SegmentDefinition).schema())
+    ] == [
         "opertor",
         "filterGroups[0].sequence[0].rules[0].valeus",
         "filterGroups[0].sequence[1].absnt",

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from sqlglot import exp
 
 from innkeeper.lake import revenue_sql
+from innkeeper.resources.definitions import OR
 from innkeeper.resources.segments import (
     BOOLEAN,
     CORE,
@@ -22,7 +23,7 @@ from innkeeper.resources.segments import (
 )
 from innkeeper.rules.revenue import PRICES
 from innkeeper.rules.segment_matching import number_meets
-from innkeeper.rules.segments import OR, Amount, Definition, FilterGroup, FilterRule, SequenceStep
+from innkeeper.rules.segments import Amount, Definition, FilterGroup, FilterRule, SequenceStep
 
 REQUESTED_GUESTS: Final = "asked_guests"
 """A table of guest refs, where only those are asked about."""

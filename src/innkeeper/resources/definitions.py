@@ -1,21 +1,134 @@
-"""What callers define: segments, traits, audience exports, mappings.
+"""What callers define: segments, traits, audience exports, import mappings.
 
-Segment definitions, traits and mappings have parsers of their own (`rules/segment_reading.py`,
-`rules/traits.py`, `wire/bulk/mapping.py`). Here are their schemas, which list the allowed members:
-`rules/members.py` rejects others.
+What their members mean together is read in `rules/segment_reading.py`, `rules/traits.py` and
+`wire/bulk/mapping.py`.
 """
 
 from typing import Annotated, Any, Final
 
+from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC, MOST_COLUMNS
 from innkeeper.resources.kinds import ListOf, Pattern, Schema, Text
-from innkeeper.resources.payload_kinds import Described, NotBlank, Url, one_of
-from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.resources.payload_kinds import (
+    Described,
+    NotBlank,
+    OneOrMany,
+    Url,
+    Within,
+    Word,
+    one_of,
+)
+from innkeeper.resources.payloads import Absent, JsonOf, Payload
+from innkeeper.resources.segments import COMPARATORS, OF_NUMBERS, Entity, EntityName, NumberInText
+
+MOST_GROUPS: Final = 50
+MOST_RULES: Final = 100
+MOST_STEPS: Final = 10
+FARTHEST: Final = 10_000
+"""Largest number of days, weeks, months or years."""
+INCLUDE: Final = "INCLUDE"
+EXCLUDE: Final = "EXCLUDE"
+AND: Final = "AND"
+OR: Final = "OR"
+FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
+"""What a trait calculates."""
+
+_Entity = Annotated[Entity, EntityName()]
+_Operator = Annotated[str, Word((AND, OR))]
+_Number = Annotated[float | Absent | None, NumberInText()]
+_Numbers = Annotated[list[float] | Absent | None, OneOrMany(NumberInText())]
+
+
+class SegmentRule(Payload, kw_only=True):
+    """A comparison of one field."""
+
+    location: Annotated[
+        str | Absent | None, "core, identifier, trait, custom, ext, or a data extension's name."
+    ]
+    field: Annotated[str, "Name of the field."]
+    comparator: Annotated[str, Word((*COMPARATORS,)), "As docs/segments.md lists them."]
+    comparator_data_type: Annotated[
+        str | Absent | None,
+        "Of an undeclared field: string, number, boolean or timestamp.",
+    ]
+    values: Annotated[
+        list[Any] | Absent | None,
+        OneOrMany(Described({})),
+        "What to compare with: an array, or one value alone.",
+    ]
+
+
+_Rules = Annotated[list[Record], ListOf(JsonOf(SegmentRule), MOST_RULES)]
+
+
+class SegmentAmount(Payload, kw_only=True):
+    """A test of a number: how many rows there are."""
+
+    comparator: Annotated[str, Word(OF_NUMBERS)]
+    values: _Numbers
+    value: _Number
+
+
+class SegmentTotal(SegmentAmount, kw_only=True):
+    """A test of a sum; one of money needs a currency."""
+
+    field: str
+    currency: str | Absent | None
+
+
+class _Rows(Payload, kw_only=True):
+    """Rows of one entity."""
+
+    type: Annotated[list[str] | Absent | None, OneOrMany(Text()), "Only rows of these subtypes."]
+    rule_operator: _Operator = AND
+    rules: _Rules | Absent
+
+
+class SegmentStep(_Rows, kw_only=True):
+    """A step of a sequence."""
+
+    entity: _Entity
+    within_days: Annotated[float | Absent | None, Within(FARTHEST)]
+    absent: bool | Absent | None
+
+
+class SegmentGroup(_Rows, kw_only=True):
+    """Rules on rows of one entity, or a sequence, which names the entities in its steps."""
+
+    entity: _Entity | Absent
+    filter_group_type: Annotated[str, Word((INCLUDE, EXCLUDE))] = INCLUDE
+    count: Annotated[Record | Absent | None, JsonOf(SegmentAmount)]
+    sum: Annotated[Record | Absent | None, JsonOf(SegmentTotal)]
+    sequence: Annotated[
+        list[Record] | Absent | None, ListOf(JsonOf(SegmentStep), MOST_STEPS, shortest=2)
+    ]
+
+
+class SegmentDefinition(Payload, kw_only=True):
+    """Groups of rules, or SQL."""
+
+    filter_groups: Annotated[
+        list[Record] | Absent | None, ListOf(JsonOf(SegmentGroup), MOST_GROUPS)
+    ]
+    operator: _Operator = AND
+    retired: Annotated[
+        bool | Absent | None, "Whether guests that were merged into another count as well."
+    ]
+    sql: Annotated[str | Absent | None, "A SELECT statement instead of groups."]
+
+
+class TraitDefinition(_Rows, kw_only=True):
+    """What a trait calculates of a guest's rows."""
+
+    entity: _Entity
+    function: Annotated[str, one_of(*FUNCTIONS)]
+    field: str | Absent | None
+    currency: str | Absent | None
+
 
 _TEXT: Final[Schema] = {"type": "string"}
 _TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
 _FLAG: Final[Schema] = {"type": "boolean"}
-_ANY: Final[Schema] = {}
 
 
 def _closed(title: str, **properties: Schema) -> Schema:
@@ -30,67 +143,6 @@ def _described(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
-_VALUES: Final = _described(_ANY, "What to compare with: an array, or one value alone.")
-_TYPE: Final = _described({"anyOf": [_TEXT, _TEXTS]}, "Only rows of these subtypes.")
-_ENTITY: Final = _described(_TEXT, "guest, session, event, order or order_item.")
-_OPERATOR: Final = _described(_TEXT, "AND or OR.")
-
-RULE: Final = _closed(
-    "SegmentRule",
-    location=_described(_TEXT, "core, identifier, trait, custom, ext, or a data extension's name."),
-    field=_described(_TEXT, "Name of the field."),
-    comparator=_described(_TEXT, "As docs/segments.md lists them."),
-    comparatorDataType=_described(_TEXT, "string, number, boolean or timestamp."),
-    values=_VALUES,
-)
-AMOUNT: Final = _closed(
-    "SegmentAmount", comparator=_TEXT, values=_list_of(_ANY), value={"type": "number"}
-)
-TOTAL: Final = _closed(
-    "SegmentTotal",
-    comparator=_TEXT,
-    values=_list_of(_ANY),
-    value={"type": "number"},
-    field=_TEXT,
-    currency=_TEXT,
-)
-STEP: Final = _closed(
-    "SegmentStep",
-    entity=_ENTITY,
-    type=_TYPE,
-    ruleOperator=_OPERATOR,
-    rules=_list_of(RULE),
-    withinDays={"type": "number"},
-    absent=_FLAG,
-)
-GROUP: Final = _closed(
-    "SegmentGroup",
-    entity=_ENTITY,
-    type=_TYPE,
-    ruleOperator=_OPERATOR,
-    rules=_list_of(RULE),
-    filterGroupType=_described(_TEXT, "INCLUDE or EXCLUDE."),
-    count=AMOUNT,
-    sum=TOTAL,
-    sequence=_list_of(STEP),
-)
-SEGMENT_DEFINITION: Final = _closed(
-    "SegmentDefinition",
-    filterGroups=_list_of(GROUP),
-    operator=_OPERATOR,
-    retired=_described(_FLAG, "Whether guests that were merged into another count as well."),
-    sql=_described(_TEXT, "A SELECT statement instead of groups."),
-)
-TRAIT: Final = _closed(
-    "TraitDefinition",
-    entity=_ENTITY,
-    type=_TYPE,
-    ruleOperator=_OPERATOR,
-    rules=_list_of(RULE),
-    function=_described(_TEXT, "count, sum, average, least, greatest, latest or most_common."),
-    field=_TEXT,
-    currency=_TEXT,
-)
 MAPPING: Final = _closed(
     "ImportMapping",
     entity=_TEXT,
@@ -144,7 +196,7 @@ _FriendlyId = Annotated[
     str, Pattern("[a-z0-9_]{1,128}", "must be lower-case letters, digits and underscores")
 ]
 _Webhook = Annotated[str, Url()]
-_Definition = Annotated[Any, Described(SEGMENT_DEFINITION)]
+_Definition = Annotated[Record, JsonOf(SegmentDefinition)]
 
 
 class _SegmentMembers(Payload):

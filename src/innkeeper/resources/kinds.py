@@ -291,16 +291,26 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """An array of at most `longest` elements of one kind."""
+    """An array of `shortest` to `longest` elements of one kind."""
 
     element: Kind
     longest: int | None = None
+    shortest: int = 0
+
+    def fits(self, value: Any) -> bool:
+        """Whether a value is an array of the right length."""
+        most = self.longest
+        return (
+            isinstance(value, list)
+            and len(value) >= self.shortest
+            and (most is None or len(value) <= most)
+        )
 
     def read(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValueRefused("must be an array")
-        if self.longest is not None and len(value) > self.longest:
-            raise ValueRefused(f"size must be between 0 and {self.longest}")
+        if not self.fits(value):
+            raise ValueRefused(f"size must be between {self.shortest} and {self.longest}")
         read = []
         for index, element in enumerate(value):
             try:
@@ -310,8 +320,9 @@ class ListOf(Kind):
         return read
 
     def schema(self) -> Schema:
-        most = {"maxItems": self.longest} if self.longest is not None else {}
-        return {"type": "array", "items": self.element.schema()} | most
+        limits = {"minItems": self.shortest or None, "maxItems": self.longest}
+        limits = {name: n for name, n in limits.items() if n is not None}
+        return {"type": "array", "items": self.element.schema()} | limits
 
     def stored_schema(self) -> Schema:
         return {**self.schema(), "items": self.element.stored_schema()}

@@ -1,10 +1,11 @@
 """Kinds of values that only endpoints of our own have."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from innkeeper.resources.kinds import Kind, OneOf, Schema, Text
+from innkeeper.resources.kinds import Kind, ListOf, Number, OneOf, Schema, Text
 from innkeeper.resources.values import NOT_VALID, ValueRefused, ref_in, storable
 
 
@@ -76,6 +77,58 @@ class MapOf(Kind):
 
     def schema(self) -> Schema:
         return {"type": "object", "additionalProperties": self.element.schema() or True}
+
+
+@dataclass(frozen=True)
+class OneOrMany(Kind):
+    """An array, or one element alone; read as a list."""
+
+    element: Kind
+
+    def read(self, value: Any) -> list[Any]:
+        if isinstance(value, list):
+            return ListOf(self.element).read(value)
+        try:
+            return [self.element.read(value)]
+        except ValueRefused as refused:
+            raise ValueRefused(f"{refused.reason}, or an array of such") from None
+
+    def schema(self) -> Schema:
+        one = self.element.schema()
+        return {"anyOf": [one, {"type": "array", "items": one}]} if one else {}
+
+
+@dataclass(frozen=True)
+class Word(Kind):
+    """One of a few words in any case, read as it is declared."""
+
+    words: tuple[str, ...]
+
+    def read(self, value: Any) -> str:
+        if isinstance(value, str) and value.isascii():
+            for word in self.words:
+                if word.lower() == value.strip().lower():
+                    return word
+        raise ValueRefused(f"value must be one of {','.join(self.words)}")
+
+    def schema(self) -> Schema:
+        return {"type": "string", "description": f"In any case: {', '.join(self.words)}."}
+
+
+@dataclass(frozen=True)
+class Within(Number):
+    """A number above 0, at most `most`."""
+
+    most: int
+
+    def read(self, value: Any) -> int | Decimal:
+        read = super().read(Decimal(repr(value)) if isinstance(value, float) else value)
+        if not 0 < read <= self.most:
+            raise ValueRefused(f"must be above 0 and at most {self.most}")
+        return read
+
+    def schema(self) -> Schema:
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": self.most}
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,6 +93,20 @@ class PayloadOf(Kind):
         )
 
 
+@dataclass(frozen=True)
+class JsonOf(Kind):
+    """The JSON of a payload, stored as sent. Whoever knows what its members depend on reads it with
+    `read_members`."""
+
+    payload: type[Payload]
+
+    def read(self, value: Any) -> Any:
+        return value
+
+    def schema(self) -> Schema:
+        return PayloadOf(self.payload).stored_schema()
+
+
 def _title_of(payload: type[Payload]) -> Schema:
     own: type[Payload] = get_origin(payload) or payload
     if own.schema_name:
@@ -202,7 +216,7 @@ def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
     if isinstance(kind, PayloadOf):
         problems.append(Problem(at, "must be an object"))
         return _REFUSED
-    if isinstance(kind, ListOf) and _fits(kind, value):
+    if isinstance(kind, ListOf) and kind.fits(value):
         return _read_list(kind, value, at, problems)
     if isinstance(kind, ObjectOf) and isinstance(value, dict):
         before = len(problems)
@@ -226,10 +240,6 @@ def _check_object(
             _read(member, value[name], f"{at}.{name}", problems)
         elif name in kind.required:
             problems.append(missing(f"{at}.{name}"))
-
-
-def _fits(kind: ListOf, value: Any) -> bool:
-    return isinstance(value, list) and (kind.longest is None or len(value) <= kind.longest)
 
 
 def _read_list(kind: ListOf, value: list[Any], at: str, problems: list[Problem]) -> Any:

@@ -3,16 +3,28 @@
 Fields come from the declarations of resources: a new field there is available to segments here.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from innkeeper.resources.base import Resource
 from innkeeper.resources.events import Event, Session
 from innkeeper.resources.guests import Guest
-from innkeeper.resources.kinds import Count, Day, Instant, Kind, ListOf, Number, ObjectOf, Opaque
+from innkeeper.resources.kinds import (
+    Count,
+    Day,
+    Instant,
+    Kind,
+    ListOf,
+    Number,
+    ObjectOf,
+    Opaque,
+    Schema,
+)
 from innkeeper.resources.orders import Order, OrderItem
+from innkeeper.resources.values import ValueRefused
 
 STRING: Final = "string"
 NUMBER: Final = "number"
@@ -127,6 +139,7 @@ ENTITIES: Final = {
     )
 }
 """Guest, session, event, order and order item (1, first row)."""
+NOT_AN_ENTITY: Final = f"value must be one of {','.join(ENTITIES)}"
 
 
 @dataclass(frozen=True)
@@ -180,8 +193,11 @@ COMPARATORS: Final = {
     )
 }
 """The comparators of 1.2 and those that 9 adds; days are whole UTC days."""
-COUNTING: Final = frozenset({"equal", "less", "at_most", "greater", "at_least", "between"})
-"""Tests that a count or a sum accepts."""
+_COUNTING: Final = frozenset({"equal", "less", "at_most", "greater", "at_least", "between"})
+OF_NUMBERS: Final = tuple(
+    name for name, each in COMPARATORS.items() if each.test in _COUNTING and NUMBER in each.types
+)
+"""Comparators that a count or a sum accepts."""
 
 UNITS: Final = {"day": 1, "days": 1, "week": 7, "weeks": 7, "month": -1, "months": -1} | {
     "year": -12,
@@ -211,3 +227,40 @@ _UPPER: Final = re.compile(r"(?<!^)([A-Z])")
 def snake(name: str) -> str:
     """Return a field name in the spelling of declarations: `firstName` becomes `first_name`."""
     return _UPPER.sub(r"_\1", name).lower()
+
+
+def entity_of(name: Any) -> Entity | None:
+    """Return the entity of a name in any spelling: `order_item`, `orderItem`, `Order Item`."""
+    spelt = snake(name).replace(" ", "") if isinstance(name, str) else ""
+    return ENTITIES.get(re.sub("_+", "_", spelt))
+
+
+@dataclass(frozen=True)
+class EntityName(Kind):
+    """The name of an entity in any spelling, read as the entity."""
+
+    def read(self, value: Any) -> Entity:
+        entity = entity_of(value)
+        if entity is None:
+            raise ValueRefused(NOT_AN_ENTITY)
+        return entity
+
+    def schema(self) -> Schema:
+        return {"type": "string", "description": f"In any spelling: {', '.join(ENTITIES)}."}
+
+
+@dataclass(frozen=True)
+class NumberInText(Kind):
+    """A number, or its text, as segment builders send it."""
+
+    def read(self, value: Any) -> float:
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueRefused("must be a number")
+        return number
+
+    def schema(self) -> Schema:
+        return {"type": ["number", "string"]}

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import (
     BOOLEAN,
     CORE,
@@ -24,7 +25,7 @@ from innkeeper.resources.segments import (
     Entity,
 )
 from innkeeper.rules.revenue import PRICES, refunded_as_zero
-from innkeeper.rules.segments import AND, Definition, FilterGroup, FilterRule, SequenceStep
+from innkeeper.rules.segments import Definition, FilterGroup, FilterRule, SequenceStep
 
 Row = Mapping[str, Any]
 

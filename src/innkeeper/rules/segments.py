@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import TIMESTAMP, TRAIT, UNITS, Comparator, Entity
 
-AND: Final = "AND"
-OR: Final = "OR"
 MONEY: Final = frozenset({"price", "original_price", "abandoned_revenue"})
 """Fields whose sums need a currency, because amounts of different currencies are never added."""
 DAY: Final = timedelta(days=1)

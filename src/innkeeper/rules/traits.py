@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
+from innkeeper.resources.definitions import AND, TraitDefinition
 from innkeeper.resources.segments import (
     ENTITIES,
     NUMBER,
@@ -20,15 +21,13 @@ from innkeeper.resources.segments import (
     SegmentField,
     snake,
 )
-from innkeeper.rules import segment_reading
 from innkeeper.rules.revenue import is_bought, is_paid
-from innkeeper.rules.segment_groups import FIRST_GROUP, definition_of
 from innkeeper.rules.segment_matching import counted_value, summand
-from innkeeper.rules.segments import AND, MONEY, FilterGroup, resolved_group
+from innkeeper.rules.segment_reading import DefinitionReader
+from innkeeper.rules.segments import MONEY, FilterGroup, resolved_group
 
 SCORE: Final = "score"
 """A guest's quintile among all buyers, which orders of other guests may change."""
-FUNCTIONS: Final = ("count", "sum", "average", "least", "greatest", "latest", "most_common")
 NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
@@ -162,40 +161,26 @@ class Traits(Mapping[str, str]):
 
 def read(name: str, body: Mapping[str, Any]) -> Trait:
     """Read a custom trait from JSON; raises `Invalid` with every problem."""
-    problems: list[Problem] = []
+    reader = DefinitionReader()
+    problems = reader.problems
     if not NAME.fullmatch(name) or name in BUILTIN or name in IN_CURRENCY:
         problems.append(Problem("name", "must be a new name in camel case"))
-    function = body.get("function")
-    if function not in FUNCTIONS:
-        problems.append(Problem("function", f"value must be one of {','.join(FUNCTIONS)}"))
-    group = _read_group(body, problems)
+    values = reader.members(TraitDefinition, body, "")
+    group, function = reader.rows(values, ""), values.get("function", "")
+    if group is not None and group.entity.name == "guest":
+        problems.append(Problem("entity", "must be something that guests have"))
     column, kind, currency = "", NUMBER, None
-    if group is not None and function != "count":
-        currency = body.get("currency")
-        declared = group.entity.fields.get(snake(str(body.get("field"))))
+    if group is not None and function != "count" and "field" in values:
+        currency = values.get("currency")
+        declared = group.entity.fields.get(snake(values["field"] or ""))
         if declared is None or declared.many:
             problems.append(Problem("field", "must be a field of the entity with one value"))
         else:
             column, kind = declared.column, declared.type
-            problems += _value_problems(str(function), declared, currency)
+            problems += _value_problems(function, declared, currency)
     if problems or group is None:
         raise Invalid(*problems)
-    return Trait(name, str(function), group, column, kind, currency)
-
-
-def _read_group(body: Mapping[str, Any], problems: list[Problem]) -> FilterGroup | None:
-    """Read the rules of a trait; None if there are problems, which are added to `problems`."""
-    payload = {key: body.get(key) for key in ("entity", "type", "ruleOperator", "rules")}
-    payload = {key: value for key, value in payload.items() if value is not None}
-    try:
-        (group,) = segment_reading.read(definition_of(payload)).groups
-    except Invalid as invalid:
-        problems += (one.moved(FIRST_GROUP, "") for one in invalid.problems)
-        return None
-    if group.entity.name == "guest":
-        problems.append(Problem("entity", "must be something that guests have"))
-        return None
-    return group
+    return Trait(name, function, group, column, kind, currency)
 
 
 def _value_problems(function: str, field: SegmentField, currency: Any) -> Iterator[Problem]:

@@ -94,14 +94,15 @@ class Actor(RequestKind):
         return masked_actor(value, request.scopes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class DefinitionOf(RequestKind):
-    """A definition, without values of personal fields for a caller who may not see them."""
+    """A definition as it was sent, without values of personal fields for a caller who may not see
+    them."""
 
-    described: Schema
+    payload: type[Payload]
 
     def schema(self) -> Schema:
-        return self.described
+        return PayloadOf(self.payload).stored_schema()
 
     def show(self, value: Any, request: EndpointRequest) -> Any:
         return value if request.personal else without_personal(value)

@@ -11,10 +11,9 @@ from typing import Any, Final
 from innkeeper.errors import Problem
 from innkeeper.lake.snapshot import Lake, opened
 from innkeeper.resources.events import RESERVED, STANDARD
-from innkeeper.resources.segments import ENTITIES
+from innkeeper.resources.segments import ENTITIES, entity_of
 from innkeeper.rules.members import LONGEST_NAME, MOST_NAMED, nearest
 from innkeeper.rules.segment_groups import groups_in
-from innkeeper.rules.segment_reading import entity_of
 from innkeeper.store.work import Work
 
 EVENT: Final = "event"

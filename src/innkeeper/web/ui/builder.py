@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources.segments import CORE, TIMESTAMP, TRAIT, snake
+from innkeeper.resources.segments import CORE, TIMESTAMP, TRAIT, entity_of, snake
 from innkeeper.resources.values import ValueRefused, instant
 from innkeeper.rules import segment_reading
 from innkeeper.web.ui.draft import SEQUENCE, Draft, GroupRow, RuleRow, StepRow
@@ -142,7 +142,7 @@ def draft_of(name: str, definition: Mapping[str, Any], traits: Mapping[str, str]
 
 
 def _entity(part: Mapping[str, Any]) -> str:
-    entity = segment_reading.entity_of(part.get("entity"))
+    entity = entity_of(part.get("entity"))
     return entity.name if entity else "guest"
 
 
@@ -177,7 +177,7 @@ def rule_row(entity: str, rule: Mapping[str, Any], traits: Mapping[str, str]) ->
     kind = str(rule.get("comparatorDataType") or "string")
     if location == CORE:
         name = snake(name)
-        declared = segment_reading.entity_of(entity)
+        declared = entity_of(entity)
         kind = declared.fields[name].type if declared and name in declared.fields else kind
     elif location == TRAIT:
         kind = traits.get(name, kind)

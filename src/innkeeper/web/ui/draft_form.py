@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from innkeeper.resources.definitions import MOST_GROUPS, MOST_RULES, MOST_STEPS
 from innkeeper.resources.segments import ENTITIES
-from innkeeper.rules.segment_reading import MOST_GROUPS, MOST_RULES, MOST_STEPS
 from innkeeper.web.ui.draft import SEQUENCE, UNITS, Draft, GroupRow, RuleRow, StepRow
 
 _RULE: Final = ("field", "comparator", "first", "second")

@@ -8,9 +8,8 @@ from unicodedata import combining, normalize
 
 from innkeeper.errors import Invalid
 from innkeeper.resources.naming import camel
-from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, snake
+from innkeeper.resources.segments import ENTITIES, NUMBER, TIMESTAMP, entity_of, snake
 from innkeeper.rules import traits as rules
-from innkeeper.rules.segment_reading import entity_of
 from innkeeper.rules.segments import MONEY
 from innkeeper.rules.traits import NAME
 from innkeeper.web.ui import builder, draft_form

@@ -11,10 +11,10 @@ from innkeeper.actions.admin.stored_secrets import webhook_secret
 from innkeeper.actions.audiences import audience_exports, segments
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
-    SEGMENT_DEFINITION,
     ChangeExportRequest,
     CreateExportRequest,
     ExportDestination,
+    SegmentDefinition,
 )
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC
 from innkeeper.resources.payload_kinds import one_of
@@ -115,7 +115,7 @@ class AudienceExport(Payload):
     header: bool | Absent
     quote: bool | Absent
     guarded: bool | Absent
-    filter: Annotated[Any | Absent, DefinitionOf(SEGMENT_DEFINITION)]
+    filter: Annotated[Any | Absent, DefinitionOf(SegmentDefinition)]
     schedule: str | Absent
     destination: ExportDestination | Absent
     webhook: Uri | Absent

@@ -9,12 +9,12 @@ from innkeeper.actions.audiences import segment_catalogue, segment_runs, segment
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import (
-    SEGMENT_DEFINITION,
     ChangeSegmentRequest,
     CreateSegmentRequest,
+    SegmentDefinition,
 )
-from innkeeper.resources.payload_kinds import Described, one_of
-from innkeeper.resources.payloads import Absent, Payload
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL, Scope
 from innkeeper.rules.segment_matching import Decided, Verdict
 from innkeeper.store.work import Work
@@ -31,7 +31,7 @@ SEGMENTS_V4: Final = EndpointFamily(TAG, V4)
 OWN_SEGMENTS: Final = EndpointFamily(TAG, OWN)
 MOST: Final = 10_000
 _ONE: Final = "/{segment}"
-_Definition = Annotated[Any, DefinitionOf(SEGMENT_DEFINITION)]
+_Definition = Annotated[Any, DefinitionOf(SegmentDefinition)]
 
 
 class _SizeChange(Payload):
@@ -178,7 +178,7 @@ async def create_segment(work: Work, request: EndpointRequest) -> EndpointRespon
 class PreviewSegmentRequest(Payload):
     """A definition that need not be stored."""
 
-    definition: Annotated[Any, Described(SEGMENT_DEFINITION)]
+    definition: Annotated[Record, JsonOf(SegmentDefinition)]
 
 
 class _SegmentSize(Payload):

@@ -7,8 +7,7 @@ from uuid import UUID
 from innkeeper.actions.audiences import segments, traits
 from innkeeper.actions.records.guests import fetch as fetch_guest
 from innkeeper.resources.base import Record
-from innkeeper.resources.definitions import TRAIT
-from innkeeper.resources.kinds import Schema
+from innkeeper.resources.definitions import TraitDefinition
 from innkeeper.resources.payload_kinds import Described, MapOf
 from innkeeper.resources.payloads import Absent, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
@@ -19,7 +18,6 @@ from innkeeper.wire.scopes import require_for_definition
 
 TRAITS: Final = EndpointFamily("Segments", "/innkeeper/v1")
 _ONE: Final = "/traits/{trait}"
-_REQUEST: Final[Schema] = TRAIT | {"title": "PutTraitBody", "required": ["entity", "function"]}
 
 
 class TraitResponse(Payload):
@@ -32,7 +30,7 @@ class TraitResponse(Payload):
     doc: str | Absent
     builtin: bool
     modified_at: datetime | Absent
-    definition: Annotated[Any | Absent, DefinitionOf(TRAIT)]
+    definition: Annotated[Any | Absent, DefinitionOf(TraitDefinition)]
 
 
 @TRAITS.endpoint("GET", "/traits", "List computed traits", response=Items[TraitResponse])
@@ -52,7 +50,7 @@ async def fetch_trait(work: Work, request: EndpointRequest) -> Record:
     "PUT",
     _ONE,
     "Define a computed trait",
-    request=Described(_REQUEST),
+    request=TraitDefinition,
     raises_later=True,
     response=TraitResponse,
     has_etag=True,
