@@ -158,6 +158,7 @@ def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
         *("1", "3", "not-an-address"),
     ]
     assert page.get_by_label("Town becomes").input_value() == ""
+    assert page.get_by_text("1 of 2 sample records pass").is_visible()
     found = {"email": "tadhg.i@example.com"}
     assert api.get("/v2.1/guests", params=found).json()["totalCount"] == 0
     page.get_by_role("button", name="Import", exact=True).click()

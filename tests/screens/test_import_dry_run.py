@@ -1,9 +1,19 @@
 """I9: a dry run of the screens names causes, cells and whom records would change."""
 
+import html
 import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+import openpyxl
+import pytest
 from calling import Api
+from sites import Site
 from visiting import Person
+
+from innkeeper import clock
+from innkeeper.store import spreadsheets
 
 FILE = (
     b"Email,First name,Birthday\n"
@@ -56,3 +66,117 @@ def test_i6_the_page_asks_for_a_currency_that_the_file_lacks(owner: Person) -> N
     tried = owner.http.post(path, data={**form, "currency": "EUR"})
     assert tried.status_code == 200
     assert "Created" in tried.text
+
+
+QUESTIONS = (
+    b"Customer ID,Name,E-mail,Phone,Born,Joined,Gender,Points\n"
+    b'\'007,Ann Lee,ann@example.com,(212) 555-0100,02/03/61,2024-03-01 10:30,m,"1,234"\n'
+    b'\'008,Bob Roe,bob@example.com,(212) 555-0101,04/05/62,2024-03-02 10:30,f,"2,345"\n'
+    b"'009,Cyd Poe,not an address,(212) 555-0102,06/07/63,2024-03-03 10:30,f,NULL\n"
+)
+
+
+def uploaded(owner: Person, name: str, file: bytes, holds: str = "") -> str:
+    """The path of an upload that waits for its mapping, within the workspace."""
+    sent = {"csrf": owner.csrf, "holds": holds}
+    answer = owner.http.post("/w/live/imports", data=sent, files={"file": (name, file)})
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"]).removeprefix("/w/live")
+
+
+def sent_form(page: str) -> dict[str, Any]:
+    """The fields of the form of a page, as a browser sends them."""
+    fields: dict[str, Any] = {}
+    for tag in re.findall(r"<input [^>]*>", page):
+        name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
+        is_box = 'type="radio"' in tag or 'type="checkbox"' in tag
+        if name and (not is_box or "checked" in tag):
+            text = html.unescape(value[1]) if value else ""
+            fields[name[1]] = [*fields.get(name[1], []), text] if is_box else text
+    for name, body in re.findall(r'<select[^>]* name="([^"]*)"[^>]*>(.*?)</select>', page, re.S):
+        chosen = re.search(r'<option value="([^"]*)" selected', body)
+        first = re.search(r'<option value="([^"]*)"', body)
+        fields[name] = html.unescape((chosen or first or [""] * 2)[1])
+    return fields
+
+
+def test_i11_the_page_asks_what_the_file_leaves_open(owner: Person, api: Api, site: Site) -> None:
+    """I3, I4, I11: each question has a control; answered, the file goes in as it is meant."""
+    path = uploaded(owner, "people.csv", QUESTIONS)
+    page = owner.get(path).text
+    assert "<strong>2</strong> questions to answer" in page
+    assert "02/03/61 is 2 March 1961" in page
+    assert "02/03/61 is 3 February 1961" in page
+    assert "1,234 is 1234" in page
+    assert "1,234 is 1.234" in page
+    assert "Country of phone numbers without a country code" in page
+    assert "Time zone of the file" in page
+    assert "first year that two digits mean" in page
+    form = sent_form(page) | {"action": "start"}
+    refused = owner.post(path, **form)
+    assert refused.status_code == 400
+    assert (
+        "Choose how dates are written in Born. Choose the decimal mark of Points." in refused.text
+    )
+    answers = {"f4": "MM/DD/YY", "decimal": ".", "region": "US", "timezone": "Europe/Berlin"}
+    tried = owner.post(path, **(form | answers | {"action": "preview"})).text
+    assert "<strong>2</strong> of 3 sample records pass" in tried
+    assert "Rows will be recognised by " in tried
+    assert 'class="refused" title="not a well-formed email address">not an address</td>' in tried
+    assert "1 of 3 refused" in tried
+    form = sent_form(tried) | {"w6-0": "unknown", "action": "start"}
+    assert owner.post(path, **form).status_code == 303
+    site.run_worker()
+    report = owner.get(path).text
+    assert "3 records in" in report
+    assert "email: not a well-formed email address" in report
+    found = api.get("/v2.1/guests", params={"email": "ann@example.com", "expand": "true"})
+    guest = found.json()["items"][0]
+    assert guest["phoneNumbers"] == ["+12125550100"]
+    assert guest["dateOfBirth"].startswith("1961-02-03")
+    assert guest["gender"] == "Male"
+    assert guest["firstSeen"] == "2024-03-01T09:30:00.000Z"
+    assert {"provider": "CRM", "id": "007"} in [
+        {name: each[name] for name in ("provider", "id")} for each in guest["identifiers"]
+    ]
+
+
+def test_i11_words_of_a_column_are_counted_and_replaced(owner: Person) -> None:
+    """I11: the distinct values of a column with their counts; what is typed is what is imported."""
+    rows = "".join(f"a{n}@example.com,{'XY' if n % 3 else 'paid'}\n" for n in range(9))
+    path = uploaded(owner, "o.csv", f"E-mail,Gender\n{rows}".encode(), "guests")
+    page = owner.get(path).text
+    words = re.findall(r'<label class="ellipsis" for="w1-(\d)">\s*(\w+)\s*</label>\s*', page)
+    counts = re.findall(r'</label>\s*<span class="soft small">(\d+)</span>', page)
+    assert (words, counts) == ([("0", "XY"), ("1", "paid")], ["6", "3"])
+    form = sent_form(page) | {"w1-0": "female", "w1-1": "male", "action": "preview"}
+    again = sent_form(owner.post(path, **form).text)
+    assert (again["w1-0"], again["w1-1"]) == ("female", "male")
+
+
+def test_i11_an_upload_says_when_it_is_deleted(owner: Person) -> None:
+    path = uploaded(owner, "people.csv", b"E-mail\na@example.com\n")
+    day = (clock.now() + timedelta(days=30)).strftime("%-d %b %Y")
+    assert f"the file is deleted on {day}" in owner.get(path).text
+    assert f"deleted {day}" in owner.get("/imports").text
+
+
+def test_i1_a_workbook_is_read_once_for_its_page(
+    owner: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I11: header and rows in one pass, however often the page is shown."""
+    book = openpyxl.Workbook()
+    for row in (["E-mail", "Town"], ["a@example.com", "Cork"]):
+        book.active.append(row)
+    book.save(tmp_path / "people.xlsx")
+    path = uploaded(owner, "people.xlsx", (tmp_path / "people.xlsx").read_bytes())
+    read: list[Path] = []
+    plain = spreadsheets._read_sheet
+    monkeypatch.setattr(
+        spreadsheets, "_read_sheet", lambda file, sheet: read.append(file) or plain(file, sheet)
+    )
+    page = owner.get(path).text
+    assert ">Cork</td>" in page
+    again = owner.post(path, **sent_form(page), action="preview").text
+    assert "1</strong> of 1 sample records pass" in again
+    assert len(read) == 1

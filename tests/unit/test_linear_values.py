@@ -22,7 +22,8 @@ from innkeeper.rules.masking import masked_addresses
 from innkeeper.rules.placeholders import PLACEHOLDERS, identifies_nobody
 from innkeeper.rules.stream import operating_system
 from innkeeper.web.ui import bounded, formatting
-from innkeeper.web.ui.import_files import Sample, suggest_mapping
+from innkeeper.web.ui.import_form import begin_draft
+from innkeeper.wire.bulk.sample import TableSample
 from innkeeper.wire.json_text import decode_object
 
 RULES = IdentityRules(UUID(int=0), ())
@@ -132,8 +133,8 @@ def test_s2_columns_of_a_file(repeated: bytes) -> None:
 
     def read(text: str) -> None:
         names = [f"{number}{part}" for number, part in enumerate(text.split("a"))]
-        table = Sample(names, [dict.fromkeys(names, "1")])
-        suggest_mapping("guests", table, {"format": "csv"}, RULES, ())
+        table = TableSample(names, [dict.fromkeys(names, "1")], [2])
+        begin_draft("guests", table, {"format": "csv"}, RULES, ())
 
     check(read, repeated)
 

@@ -218,6 +218,12 @@ class DateColumn:
         if len(forms) == 1:
             self.proofs[forms[0]] += 1
 
+    def add_example(self, text: str) -> None:
+        """Take a cell as the example of the formats that have none."""
+        for form in possible_formats(text):
+            if form in self.votes:
+                self.examples.setdefault(form, text)
+
     def formats(self) -> list[str]:
         """Return the formats that it may have: none if it holds no dates, several if nothing
         in it, or a contradiction, decides."""

@@ -114,6 +114,18 @@ class NumberColumn:
         if mark == "?" and not self.example:
             self.example = text
 
+    def add_example(self, text: str) -> None:
+        """Take a cell as the example of one that reads as two numbers, if there is none."""
+        if not self.example and self.marks["?"] and _undecided(text):
+            self.example = text
+
+
+def _undecided(text: str) -> bool:
+    try:
+        return decimal_of(text) == "?"
+    except NotANumber:
+        return False
+
 
 def is_code(text: str) -> bool:
     """Whether a text of digits is a code, not an amount: it starts with zeros or is very long."""

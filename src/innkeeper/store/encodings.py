@@ -59,8 +59,10 @@ class _Evidence:
     size: int = 0
 
 
-def decide_encoding(lines: Iterable[bytes], encoding: str, *, is_chosen: bool) -> tuple[str, str]:
-    """Read a whole file; return its encoding and a note for people, which may be empty.
+def decide_encoding(
+    lines: Iterable[bytes], encoding: str, *, is_chosen: bool, is_whole: bool = True
+) -> tuple[str, str]:
+    """Read a file or its start; return its encoding and a note for people, which may be empty.
 
     Raises `Unreadable` with the line that cannot be decoded. A file without a mark that is not
     UTF-8 is `WESTERN` where it reads as such, and refused where it does not.
@@ -72,7 +74,7 @@ def decide_encoding(lines: Iterable[bytes], encoding: str, *, is_chosen: bool) -
     try:
         for line in lines:
             number += decoder.decode(line).count("\n")
-        decoder.decode(b"", final=True)
+        decoder.decode(b"", final=is_whole)
     except UnicodeError as error:
         raise Unreadable(
             f'line {number}: is not valid {encoding}. Save it as UTF-8, or set encoding = "…" '

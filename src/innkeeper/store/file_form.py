@@ -125,9 +125,11 @@ class _Pieces(io.RawIOBase):
         return size
 
 
-def form_of_file(path: Path, choices: Choices, most: int = 0) -> FileForm:
-    """Return the form of a file; a text is decoded to its end. Raises `Unreadable`, also past
-    `most` bytes of content, and FileNotFoundError."""
+def form_of_file(path: Path, choices: Choices, most: int = 0, budget: int = 0) -> FileForm:
+    """Return the form of a file; a text is decoded to its end, or as far as `budget` bytes go.
+
+    Raises `Unreadable`, also past `most` bytes of content, and FileNotFoundError.
+    """
     with path.open("rb") as raw:
         start = raw.read(8)
         if not start:
@@ -147,18 +149,21 @@ def form_of_file(path: Path, choices: Choices, most: int = 0) -> FileForm:
         encoding, note = form.encoding, ""
         if form.format == "ndjson" and encoding == "utf-8":
             # Lines of JSON are decoded one by one: a bad one is refused alone.
-            for _ in _all_lines(raw, most if compression else 0):
+            for _ in _all_lines(raw, most if compression else 0, budget):
                 pass
         else:
             chosen = bool(choices.encoding)
-            lines = _all_lines(raw, most)
-            encoding, note = decide_encoding(lines, encoding, is_chosen=chosen)
+            lines = _all_lines(raw, most, budget)
+            encoding, note = decide_encoding(lines, encoding, is_chosen=chosen, is_whole=not budget)
     notes = (*form.notes, note) if note else form.notes
     return FileForm(form.format, compression, encoding, form.dialect, notes)
 
 
-def _all_lines(raw: IO[bytes], most: int) -> Iterator[bytes]:
-    """Yield the content by line, long ones in pieces; raises `Unreadable` past `most` bytes."""
+def _all_lines(raw: IO[bytes], most: int, budget: int) -> Iterator[bytes]:
+    """Yield the content by line, long ones in pieces; raises `Unreadable` past `most` bytes.
+
+    With a `budget` it ends after so many bytes.
+    """
     size = 0
     stream = io.BufferedReader(RawStream(expanded(raw)), 1 << 20)
     with readable():
@@ -166,6 +171,8 @@ def _all_lines(raw: IO[bytes], most: int) -> Iterator[bytes]:
             size += len(line)
             check_length(size, most)
             yield line
+            if 0 < budget < size:
+                return
 
 
 def _lines(text: str) -> list[str]:

@@ -38,16 +38,23 @@ def sheet_rows(path: Path, sheet: str = "", after: int = 0) -> Iterator[tuple[in
     Raises `Unreadable`. Dates are ISO 8601 text, numbers `int` or `Decimal`; empty cells are
     left out.
     """
-    with _opened(path, sheet) as (names, rows):
-        for number, row in rows:
-            if number > after:
-                yield number, _named(names, row)
+    with sheet_table(path, sheet) as (_, rows):
+        yield from (each for each in rows if each[0] > after)
 
 
 def sheet_columns(path: Path, sheet: str = "") -> list[str]:
     """Return the column names of a sheet; raises `Unreadable`."""
-    with _opened(path, sheet) as (names, _):
+    with sheet_table(path, sheet) as (names, _):
         return names
+
+
+@contextmanager
+def sheet_table(
+    path: Path, sheet: str = ""
+) -> Iterator[tuple[list[str], Iterator[tuple[int, dict[str, Any]]]]]:
+    """Yield the column names of a sheet and its rows, which are read once; raises `Unreadable`."""
+    with _opened(path, sheet) as (names, rows):
+        yield names, ((number, _named(names, row)) for number, row in rows)
 
 
 @contextmanager

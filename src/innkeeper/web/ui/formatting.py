@@ -14,6 +14,7 @@ from innkeeper.resources.base import Record
 from innkeeper.resources.segments import COMPARATORS, CORE, TRAIT
 from innkeeper.resources.values import ValueRefused, instant, iso
 from innkeeper.web.ui.bounded import is_cut, json_html, json_text, plain, rows, whole
+from innkeeper.wire.bulk.cells import unguarded_cell
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-\s.]+")
 _SHORT: Final = {"id", "url", "crm", "sql", "api", "bid", "utm", "gdpr", "sku", "rfm"}
@@ -256,6 +257,7 @@ FILTERS: Final = {
             run_state,
             column_words,
             target_words,
+            unguarded_cell,
             type_words,
             rule_words,
             group_words,

@@ -1,86 +1,64 @@
-"""Files uploaded for an import: store them, read samples, map their columns.
+"""Files uploaded for an import: store them, read samples and refused rows of them.
 
 Nothing here uses the database; callers run the functions in threads, since they block.
 """
 
 import io
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from hashlib import md5
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, Final, cast
 
 from innkeeper.errors import BadRequest
-from innkeeper.resources.base import Record
-from innkeeper.resources.kinds import Day, Instant
-from innkeeper.resources.naming import camel
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.rules.date_formats import ISO, NotADate, read_date
-from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.store.file_form import FileForm, form_of_stream
 from innkeeper.store.files import Files
 from innkeeper.store.limited_streams import LimitedStream, TooLong
 from innkeeper.store.readers import Chunk, Unreadable, expanded, readable
-from innkeeper.wire.bulk.batch_files import PACKED, Layout, guessed_format
-from innkeeper.wire.bulk.batch_plans import ITEM
-from innkeeper.wire.bulk.cells import Unfit
-from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
+from innkeeper.web.ui.import_form import SAMPLE
+from innkeeper.wire.bulk.batch_files import PACKED, TABLES, Layout, LookLimit, guessed_format
+from innkeeper.wire.bulk.mapping import ColumnMapping
 from innkeeper.wire.bulk.presets import find_preset, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts, Refusal, RejectedRows
-from innkeeper.wire.bulk.suggestion import suggest
+from innkeeper.wire.bulk.sample import TableSample, read_json_sample
+from innkeeper.wire.bulk.suggestion import guess_entity, guess_entity_of_values
 from innkeeper.wire.bulk.survey import TableSurvey
-from innkeeper.wire.bulk.targets import PLANS, is_target, kind_of
 
-SAMPLE: Final = 200
-"""Rows that a suggested mapping is based on."""
-SAMPLE_ROWS: Final = 3
-MOST_COLUMNS: Final = 200
-"""Most columns in the form; the others get their suggested targets."""
 HEAD_BYTES: Final = 1 << 20
 """Bytes at the start of a file that a page reads for its first rows."""
-EVENT_TARGETS: Final = ("type", "channel", "pos", "browser_id", "requested_at", "page", "email")
+FIRST_LOOK: Final = LookLimit(rows=100_000, size=32 << 20)
+"""How much of a file is looked at before its page is shown; an import reads all of it first."""
 _BLOCK: Final = 1 << 20
+_MOST_SAMPLES: Final = 8
+_LARGEST_SAMPLE: Final = 1 << 20
+"""Characters of the largest sample that stays in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A stored upload: its description, MD5 and size in bytes."""
+    """A stored upload: its description, MD5, size in bytes, and what its columns show it holds."""
 
     about: dict[str, Any]
     checksum: str
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The first rows of a table, or the first values of a file of JSON lines."""
-
-    columns: list[str]
-    rows: list[dict[str, Any]]
-
-
-@dataclass(slots=True)
-class PreviewColumn:
-    """A column in the form."""
-
-    name: str
-    targets: str
-    """Its targets, separated by commas; empty when it is not imported."""
-    form: str
-    """The format of its dates."""
-    examples: list[str] = field(default_factory=list)
-    is_date: bool = False
-    choices: list[tuple[str, str]] = field(default_factory=list)
-    """Formats that its dates may have, where nothing shows which, and one of them so read."""
+    holds: str | None
 
 
 def store_upload(
-    files: Files, name: str, source: IO[bytes], filename: str, most: int
+    files: Files,
+    name: str,
+    source: IO[bytes],
+    filename: str,
+    most: int,
+    presets: Iterable[Path] = (),
 ) -> UploadedFile:
     """Store an uploaded file; raises BadRequest when it cannot be read, also past `most` bytes of
-    content."""
+    content. `presets` are the folders of people's own."""
     digest, size, breaks = md5(usedforsecurity=False), 0, 0
     with files.staged() as staged:
         while block := source.read(_BLOCK):
@@ -91,9 +69,11 @@ def store_upload(
         if not size:
             raise BadRequest("Choose a file that is not empty.")
         staged.flush()
+        path = Path(staged.name)
         layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False)
         try:
-            layout, survey = layout.surveyed(Path(staged.name), most)
+            layout, survey = layout.surveyed(path, most, FIRST_LOOK)
+            holds = _guess_holds(layout, path, survey, presets)
         except Unreadable as error:
             raise BadRequest(f"The file cannot be read: {error}.") from error
         files.put(name, staged)
@@ -105,23 +85,28 @@ def store_upload(
         "mapping": None,
         "name": filename[-200:],
         "encoding": form.encoding,
+        "delimiter": form.dialect.delimiter if form.format == "csv" else "",
         "notes": list(form.notes),
-        **_describe_survey(survey),
+        "survey": survey.summary(),
     }
+    if survey.is_partial:
+        about["partial"] = True
     if not compressed and form.format in ("csv", "ndjson"):
         about["lines"] = breaks
-    return UploadedFile(about, digest.hexdigest(), size)
+    return UploadedFile(about, digest.hexdigest(), size, holds)
 
 
-def _describe_survey(survey: TableSurvey) -> dict[str, Any]:
-    """What all rows of a table show, as it is stored with its import."""
-    columns = dict(islice(survey.columns.items(), MOST_COLUMNS))
-    formats = {name: one.formats() for name, one in columns.items()}
-    return {
-        "dates": {name: forms for name, forms in formats.items() if forms and forms != [ISO]},
-        "guards": [name for name, one in columns.items() if one.guarded],
-        "nothing": sorted(set().union(*(one.blanks for one in columns.values()))),
-    }
+def _guess_holds(
+    layout: Layout, path: Path, survey: TableSurvey, presets: Iterable[Path]
+) -> str | None:
+    """Return what a file holds, by its columns; None for lines of JSON that do not show it."""
+    is_table = layout.form is not None and layout.form.format in TABLES
+    sample = TableSample(survey.names, []) if is_table else read_json_sample(layout, path)
+    if preset := find_preset(sample.columns, None, read_presets(presets)):
+        return preset.entity
+    if is_table:
+        return guess_entity(sample.columns)
+    return guess_entity_of_values(sample.columns, sample.rows)
 
 
 @contextmanager
@@ -143,21 +128,61 @@ def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[I
         raise BadRequest("The file was deleted. Upload it again.") from None
 
 
-def read_sample(files: Files, name: str, about: Mapping[str, Any]) -> Sample:
-    """Read the first rows of an upload; raises BadRequest when it cannot be read."""
+def read_sample(
+    files: Files, name: str, about: Mapping[str, Any], revision: int = 0
+) -> TableSample:
+    """Read the first rows of an upload; raises BadRequest when it cannot be read.
+
+    Samples of workbooks and Parquet files stay in memory, a few, while their `revision` is the
+    same: the whole file is read for them.
+    """
+    with _lock:
+        stored = _samples.get((name, revision))
+    if stored is not None:
+        return stored
     chosen = ColumnMapping({}, encoding=str(about.get("encoding") or ""))
     layout = Layout("", about["format"], about["compressed"], chosen)
     with open_upload(files, name, about) as source:
         if isinstance(source, Path):
-            rows = [row for _, row in islice(layout.rows(source), SAMPLE)]
-            return Sample(layout.columns(source), rows)
+            return _stored_sample((name, revision), _read_packed(layout, source))
         stream = _head(expanded(source))
         layout = replace(layout, form=form_of_stream(stream, layout.choices()))
         if about["format"] == "ndjson":
-            return Sample([], list(islice(layout.values(stream), SAMPLE_ROWS)))
+            return read_json_sample(layout, stream)
         columns = layout.columns(stream)
         stream.seek(0)
-        return Sample(columns, [row for _, row in islice(layout.rows(stream), SAMPLE)])
+        return _sample(columns, layout.rows(stream))
+
+
+_samples: OrderedDict[tuple[str, int], TableSample] = OrderedDict()
+_lock: Final = Lock()
+
+
+def _stored_sample(key: tuple[str, int], sample: TableSample) -> TableSample:
+    size = sum(len(str(cell)) for row in sample.rows for cell in row.values())
+    if size <= _LARGEST_SAMPLE:
+        with _lock:
+            _samples[key] = sample
+            while len(_samples) > _MOST_SAMPLES:
+                _samples.popitem(last=False)
+    return sample
+
+
+def forget_sample(name: str) -> None:
+    """Take the sample of an upload out of memory, since its file is deleted or imported."""
+    with _lock:
+        for key in [each for each in _samples if each[0] == name]:
+            del _samples[key]
+
+
+def _read_packed(layout: Layout, path: Path) -> TableSample:
+    with layout.table(path) as (columns, rows):
+        return _sample(columns, rows)
+
+
+def _sample(columns: list[str], rows: Iterator[tuple[int, dict[str, Any]]]) -> TableSample:
+    numbered = list(islice(rows, SAMPLE))
+    return TableSample(columns, [row for _, row in numbered], [number for number, _ in numbered])
 
 
 def _head(stream: IO[bytes]) -> IO[bytes]:
@@ -170,155 +195,6 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
             raise Unreadable(f"its first line is longer than {HEAD_BYTES:,} bytes")
         head = head[:end]
     return io.BytesIO(head)
-
-
-def suggest_mapping(
-    holds: str,
-    table: Sample,
-    about: Mapping[str, Any],
-    rules: IdentityRules,
-    presets: Iterable[Path],
-) -> ColumnMapping:
-    """Suggest a mapping of the columns by a preset, or by their names, sample rows and what all
-    rows show. `presets` are the folders of people's own."""
-    preset = find_preset(table.columns, holds, read_presets(presets))
-    parts = suggest(holds, table.columns, table.rows, rules, preset).document()
-    parts.pop("undecided", None)
-    kinds = mapping_of(holds, parts).column_kinds(holds)
-    formats = {
-        column: forms[0]
-        for column, forms in about.get("dates", {}).items()
-        if len(forms) == 1 and isinstance(kinds.get(column), Instant | Day)
-    }
-    encoding = about.get("encoding", "") if about["format"] == "csv" else ""
-    cells = {name: about[name] for name in ("guards", "nothing") if about.get(name)}
-    formats = {**parts["formats"], **formats} if preset else formats
-    return mapping_of(holds, {**parts, **cells, "formats": formats, "encoding": encoding})
-
-
-def needs_currency(holds: str, mapping: ColumnMapping) -> bool:
-    """Whether a file has amounts, and neither a column nor a choice says their currency."""
-    targets = {*chain.from_iterable(mapping.columns.values())}
-    amounts = {"price", "orderItems.price"} & targets
-    return holds == "orders" and bool(amounts) and "currencyCode" not in targets
-
-
-def open_questions(
-    holds: str, about: Mapping[str, Any], mapping: ColumnMapping
-) -> dict[str, list[str]]:
-    """Return the columns of dates whose format nobody chose and nothing shows -> its formats."""
-    kinds = mapping.column_kinds(holds)
-    return {
-        column: forms
-        for column, forms in about.get("dates", {}).items()
-        if len(forms) > 1
-        and isinstance(kinds.get(column), Instant | Day)
-        and column not in mapping.formats
-    }
-
-
-def read_mapping(
-    holds: str, table: Sample, form: Mapping[str, Any], first: ColumnMapping
-) -> ColumnMapping:
-    """Read the mapping of the form; raises OperatorError for a target that does not exist."""
-    columns, formats = {}, {}
-    for column in table.columns[MOST_COLUMNS:]:
-        if column in first.columns:
-            columns[column] = list(first.columns[column])
-            if column in first.formats:
-                formats[column] = first.formats[column]
-    for number, column in enumerate(table.columns[:MOST_COLUMNS]):
-        targets = str(form.get(f"c{number}") or "")
-        if column and targets:
-            columns[column] = targets.split(",")
-            if date_format := str(form.get(f"f{number}") or "").strip():
-                formats[column] = date_format
-    types = {
-        column: kind
-        for column, kind in first.types.items()
-        if any(target.startswith("extensions.") for target in columns.get(column, ()))
-    }
-    parts = {**first.plain(), "columns": columns, "formats": formats, "types": types}
-    if currency := str(form.get("currency") or "").strip().upper():
-        fields = ["currencyCode", *(["orderItems.currencyCode"] if first.is_of_lines else [])]
-        parts["constants"] = {**first.constants, **dict.fromkeys(fields, currency)}
-    if first.group not in columns:
-        parts.pop("group", None)
-    return mapping_of(holds, parts)
-
-
-def columns_of(
-    holds: str, table: Sample, mapping: ColumnMapping, about: Mapping[str, Any]
-) -> list[PreviewColumn]:
-    """Return the columns of the form, each with its targets and examples."""
-    columns = []
-    for name in table.columns[:MOST_COLUMNS]:
-        targets = mapping.columns.get(name, ())
-        examples = dict.fromkeys(str(row[name]) for row in table.rows if row.get(name))
-        column = PreviewColumn(name, ",".join(targets), mapping.formats.get(name, ""))
-        column.examples = list(examples)[:SAMPLE_ROWS]
-        column.is_date = any(isinstance(kind_of(holds, each), Instant | Day) for each in targets)
-        forms = about.get("dates", {}).get(name, [])
-        if column.is_date and len(forms) > 1:
-            column.choices = [(form, _as_read(form, column.examples)) for form in forms]
-        columns.append(column)
-    return columns
-
-
-def _as_read(form: str, examples: list[str]) -> str:
-    """The first date as it reads in a format."""
-    for text in examples:
-        with suppress(NotADate):
-            return f"{read_date(form, text):%-d %B %Y}"
-    return ""
-
-
-def targets_of(
-    holds: str, column: PreviewColumn, providers: list[str]
-) -> list[tuple[str, list[str]]]:
-    """List the targets that a column may have, in the form's spelling: (heading, targets)."""
-    extension_name = camel(
-        "_".join("".join(c if c.isalnum() else " " for c in column.name).split()).lower()
-    )
-    extension_name = extension_name if extension_name.isascii() and extension_name else "column"
-    if holds == "events":
-        groups = [("Members of the event", list(dict.fromkeys((column.name, *EVENT_TARGETS))))]
-    else:
-        groups = [("Fields", _fields(holds, holds))]
-    if holds == "guests":
-        groups.append(("Identifiers", [f"identifiers.{each}" for each in providers]))
-    if holds == "orders":
-        groups.append(("Its item", [f"orderItems.{each}" for each in _fields("items", holds)]))
-        contact = [f"contact.{each}" for each in _fields("guests", "guests")]
-        contact += [f"contact.identifiers.{each}" for each in providers]
-        groups.append(("Its contact", contact))
-    if holds != "events":
-        groups.append(("Data extension", [f"extensions.ext.{extension_name}"]))
-    offered = {target for _, targets in groups for target in targets}
-    if column.targets and column.targets not in offered:
-        groups.insert(0, ("Suggested", [column.targets]))
-    return groups
-
-
-def _fields(of: str, holds: str) -> list[str]:
-    plan = ITEM if of == "items" else PLANS[of]
-    own = [name for name, (_, kind, _) in plan.items() if kind is not None]
-    if of != "items":
-        own = [name for name in own if is_target(holds, name)]
-    return sorted(name for name in own if name not in ("identifiers", "subscriptions"))
-
-
-def preview(holds: str, table: Sample, mapping: ColumnMapping | None) -> list[Record]:
-    """Map the first rows; a row that cannot be mapped has only `refused`, the reason."""
-    if mapping is None:
-        return table.rows[:SAMPLE_ROWS]
-    records: list[Record] = []
-    for row in table.rows[:SAMPLE_ROWS]:
-        try:
-            records.append(mapping.value(holds, row))
-        except Unfit as unfit:
-            records.append({"refused": str(unfit)})
-    return records
 
 
 def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | None) -> Layout:

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
@@ -13,14 +14,16 @@ import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from innkeeper import clock
 from innkeeper.actions.bulk import batches, imports
 from innkeeper.actions.bulk.outcomes import MOST_MATCHES, Outcomes
 from innkeeper.actions.identity import rulebook
 from innkeeper.errors import BadRequest, OperatorError
 from innkeeper.resources.base import Record
+from innkeeper.resources.values import instant
 from innkeeper.rules.access import Right
 from innkeeper.rules.batch import BatchRecord
-from innkeeper.rules.masking import masked
+from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.spreadsheets import guarded
 from innkeeper.rules.versions import version_of
 from innkeeper.store.files import Files
@@ -28,17 +31,23 @@ from innkeeper.store.limited_streams import TooLong
 from innkeeper.store.readers import Unreadable, ahead
 from innkeeper.store.work import Lend
 from innkeeper.web.downloads import BLOCK_BYTES, Body, Download
-from innkeeper.web.ui import import_files
+from innkeeper.web.ui import import_files, import_form, import_questions
 from innkeeper.web.ui.formatting import import_state, target_words
+from innkeeper.web.ui.import_form import ImportDraft
+from innkeeper.web.ui.reports import time_zones
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
 from innkeeper.wire.bulk.mapping import ColumnMapping
-from innkeeper.wire.bulk.presets import preset_folders
+from innkeeper.wire.bulk.presets import find_preset, preset_folders, read_presets
 from innkeeper.wire.bulk.rejected_rows import ReasonCounts
+from innkeeper.wire.bulk.sample import TableSample
 
 Result = TypeVar("Result")
 
-HOLDS: Final = (("guests", "Guests"), ("orders", "Orders"), ("events", "Events"))
+HOLDS: Final = (
+    ("", "What its columns show"),
+    *(("guests", "Guests"), ("orders", "Orders"), ("events", "Events")),
+)
 DRY_RUN_RECORDS: Final = 10_000
 """Most records in a dry run of the screens; `innkeeper import --dry-run` takes all."""
 DRY_RUN_BYTES: Final = 64 << 20
@@ -46,17 +55,20 @@ DRY_RUN_BYTES: Final = 64 << 20
 ACTION_LABELS: Final = {"start": "Import it", "discard": "Throw it away", "try": "Try it"}
 REJECTS_SHOWN: Final = 20
 """Most rejected records in a page."""
+REJECTS_COUNTED: Final = 10_000
+"""Most rejected records whose reasons a page counts."""
 
 
 async def show_all(visit: Visit) -> Response:
     """List the latest imports, with the form to upload a file."""
     page = await batches.list_(visit.work, visit.page_request, envelopes=False)
-    return visit.show("imports.html", page=page, holds=HOLDS)
+    expiry = {row["ref"]: _expiry(visit, row) for row in page.items}
+    return visit.show("imports.html", page=page, holds=HOLDS, expiry=expiry)
 
 
 async def upload(visit: Visit) -> Response:
     """Store a file, without importing it yet."""
-    upload_file, holds = visit.form.get("file"), cast(batches.Holds, visit.form_text("holds"))
+    upload_file, holds = visit.form.get("file"), visit.form_text("holds")
     if holds not in dict(HOLDS):
         raise BadRequest("Say what the file holds.")
     if not isinstance(upload_file, UploadFile) or not upload_file.filename:
@@ -64,9 +76,15 @@ async def upload(visit: Visit) -> Response:
     ref, files = uuid4(), Files.of(visit.settings)
     name = batches.upload_name(visit.workspace, ref)
     most = MOST_EXPANSION * visit.settings.max_upload_bytes
-    given = (files, name, upload_file.file, upload_file.filename, most)
+    folders = preset_folders(visit.settings.data, visit.workspace)
+    given = (files, name, upload_file.file, upload_file.filename, most, folders)
     stored = await _in_thread(visit, import_files.store_upload, *given)
-    await imports.create(visit.work, holds, stored.about, stored.checksum, stored.size, ref=ref)
+    holds = holds or stored.holds or ""
+    if not holds:
+        await _in_thread(visit, files.remove, name)
+        raise BadRequest("Nothing in the file shows what it holds: choose it.")
+    kind, size = cast(batches.Holds, holds), stored.size
+    await imports.create(visit.work, kind, stored.about, stored.checksum, size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
 
@@ -81,16 +99,35 @@ async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
     row = await imports.fetch(visit.work, visit.ref("import"))
     if row["state"] == batches.UPLOADING and row["about"].get("name"):
         return await _mapping_page(visit, row, dry_run)
-    failures = [
-        each async for each in _first_items(batches.failures(visit.work, row["ref"]), REJECTS_SHOWN)
-    ]
+    is_finished = row["finished_at"] is not None
+    most = REJECTS_COUNTED if is_finished else REJECTS_SHOWN
+    failures = [each async for each in _first_items(batches.failures(visit.work, row["ref"]), most)]
+    reasons = ReasonCounts()
+    for each in failures:
+        reasons.add((each["line"], each["errors"] or [each["message"]]), {}, None)
     return visit.show(
         "import.html",
         row=row,
         differing=_differing(visit, row),
-        failures=[_rejection_of(each) for each in failures],
-        running=row["finished_at"] is None and row["state"] != batches.UPLOADING,
+        failures=[_rejection_of(each) for each in failures[:REJECTS_SHOWN]],
+        reasons=reasons.listed() if is_finished else [],
+        counted=len(failures),
+        running=not is_finished and row["state"] != batches.UPLOADING,
+        pace=_pace(row),
+        expires_at=_expiry(visit, row),
     )
+
+
+def _pace(row: Record) -> Record | None:
+    """Return how long an import has run, its records a second, and the seconds left."""
+    started = row["about"].get("started_at")
+    until = row["finished_at"] or row["modified_at"]
+    if not started or not row["records"]:
+        return None
+    seconds = max((until - instant(started)).total_seconds(), 0.001)
+    lines, line = row["about"].get("lines"), row["line"]
+    left = (lines - line) * seconds / line if lines and line and lines > line else None
+    return {"seconds": seconds, "rate": round(row["records"] / seconds), "left": left}
 
 
 def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
@@ -99,7 +136,7 @@ def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
         return []
     stored = (row["about"].get("mapping") or {}).get("columns") or {}
     rows = [("The import", ACTION_LABELS.get(visit.form_text("action"), ""), import_state(row))]
-    for number in range(import_files.MOST_COLUMNS):
+    for number in range(import_form.MOST_COLUMNS):
         column = visit.form_text(f"n{number}")
         typed, targets = visit.form_text(f"c{number}"), stored.get(column) or []
         targets = ",".join(targets) if isinstance(targets, list) else str(targets)
@@ -113,69 +150,77 @@ def _target_text(targets: str) -> str:
 
 
 async def _mapping_page(visit: Visit, row: Record, dry_run: Record | None) -> Response:
-    table, mapping, wrong = await _read_mapping(visit, row)
-    holds = row["holds"]
-    columns = []
-    if mapping is not None:
-        columns = import_files.columns_of(holds, table, mapping, row["about"])
-    if not visit.personal:
-        for column in columns:
-            column.examples = [masked(each) for each in column.examples]
-            column.choices = [(form, "") for form, _ in column.choices]
-    providers = await _providers(visit)
-    return visit.show(
-        "import_map.html",
-        400 if wrong else 200,
-        row=row,
-        version=version_of(row),
-        differing=_differing(visit, row),
-        columns=columns,
-        all_columns=len(table.columns),
-        targets=[import_files.targets_of(holds, each, providers) for each in columns],
-        preview=import_files.preview(holds, table, mapping) if visit.personal else None,
-        dry_run=dry_run,
-        currency=str(mapping.constants.get("currencyCode") or "") if mapping else "",
-        needs_currency=mapping is not None and import_files.needs_currency(holds, mapping),
-        wrong=wrong,
-    )
+    table, draft, wrong = await _read_draft(visit, row)
+    every = {
+        "row": row,
+        "version": version_of(row),
+        "differing": _differing(visit, row),
+        "all_columns": len(table.columns),
+        "expires_at": _expiry(visit, row),
+        "dry_run": dry_run,
+        "wrong": wrong,
+        "json_rows": table.rows[: import_form.SHOWN_ROWS] if visit.personal else None,
+    }
+    if draft is not None:
+        every |= await _in_thread(
+            visit, _form_parts, draft, await _providers(visit), await _rules(visit), visit.personal
+        )
+    return visit.show("import_map.html", 400 if wrong else 200, **every)
 
 
-async def _read_mapping(
-    visit: Visit, row: Record
-) -> tuple[import_files.Sample, ColumnMapping | None, str]:
+def _form_parts(
+    draft: ImportDraft, providers: list[str], rules: IdentityRules, is_personal: bool
+) -> Record:
+    """Return what the form shows of a draft."""
+    return {
+        "draft": draft,
+        "columns": import_form.form_columns(draft, providers),
+        "rows": import_form.form_rows(draft, is_masked=not is_personal),
+        "words": import_form.word_columns(draft) if is_personal else [],
+        "questions": import_questions.questions(draft, rules.region, is_masked=not is_personal),
+        "trial": draft.try_rows(rules),
+        "zones": time_zones(),
+    }
+
+
+def _expiry(visit: Visit, row: Record) -> datetime:
+    """Return when an import is deleted, with its file if it was not started."""
+    created: datetime = row["created_at"]
+    return created + timedelta(days=visit.settings.batch_days)
+
+
+async def _rules(visit: Visit) -> IdentityRules:
+    return await rulebook.current(visit.work)
+
+
+async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDraft | None, str]:
     """Return the file's first rows, the mapping of the form, else the suggested one, and what is
-    wrong with the form."""
+    wrong with the form. Lines of JSON that no preset knows have no mapping."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
     about, holds = row["about"], row["holds"]
-    table = await _in_thread(visit, import_files.read_sample, files, name, about)
-    if about["format"] == "ndjson":
+    table = await _in_thread(visit, import_files.read_sample, files, name, about, row["revision"])
+    folders = preset_folders(visit.settings.data, visit.workspace)
+    if about["format"] == "ndjson" and not find_preset(table.columns, holds, read_presets(folders)):
         return table, None, ""
     # A file may have thousands of columns: off the event loop.
-    rules = await rulebook.current(visit.work)
-    folders = preset_folders(visit.settings.data, visit.workspace)
+    given = (holds, table, about, await _rules(visit), folders)
     try:
-        first = await _in_thread(
-            *(visit, import_files.suggest_mapping, holds, table, about, rules, folders)
-        )
+        first = await _in_thread(visit, import_form.begin_draft, *given)
     except OperatorError as error:
         raise BadRequest(str(error)) from error
     if "c0" not in visit.form:
         return table, first, ""
     try:
-        mapping = await _in_thread(
-            *(visit, import_files.read_mapping, holds, table, visit.form, first)
-        )
-        return table, mapping, ""
+        return table, await _in_thread(visit, import_form.read_draft, first, visit.form), ""
     except OperatorError as error:
         return table, first, str(error)
 
 
 async def _providers(visit: Visit) -> list[str]:
     """List the identifier providers of the identity rules, then `email` and `CRM`."""
-    book = await rulebook.current(visit.work)
     of_rules = (
         condition.provider
-        for rule in book.rules
+        for rule in (await _rules(visit)).rules
         for condition in rule.conditions
         if condition.provider
     )
@@ -193,25 +238,23 @@ async def run_action(visit: Visit) -> Response:
         files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
         await imports.discard(visit.work, row["ref"], visit.expected)
         await _in_thread(visit, files.remove, name)
+        import_files.forget_sample(name)
         return visit.go("/imports", "The file was thrown away. Nothing was imported.")
-    _, mapping, wrong = await _read_mapping(visit, row)
+    _, draft, wrong = await _read_draft(visit, row)
     if wrong or action == "preview":
         return await show_one(visit)
+    mapping = draft.mapping if draft else None
     if mapping is not None and not mapping.columns:
         raise BadRequest("Say what at least one column is.")
-    questions = import_files.open_questions(row["holds"], row["about"], mapping) if mapping else {}
-    if questions:
-        raise BadRequest(f"Choose how dates are written in {', '.join(questions)}.")
-    if (
-        mapping is not None
-        and import_files.needs_currency(row["holds"], mapping)
-        and "currencyCode" not in mapping.constants
-    ):
-        raise BadRequest("Nothing in the file says the currency of its amounts: choose it.")
+    if draft is not None and (questions := draft.unanswered()):
+        raise BadRequest(" ".join(questions))
     if action == "try":
         return await show_one(visit, await _dry_run(visit, row, mapping))
     layout = import_files.layout_of(row["holds"], row["about"], mapping)
-    await imports.start(visit.work, row["ref"], {**row["about"], **layout.about()}, visit.expected)
+    about = {**row["about"], **layout.about(), "started_at": clock.now().isoformat()}
+    about.pop("survey", None)
+    await imports.start(visit.work, row["ref"], about, visit.expected)
+    import_files.forget_sample(batches.upload_name(visit.workspace, row["ref"]))
     return visit.go(path)
 
 

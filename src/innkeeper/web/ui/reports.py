@@ -81,7 +81,7 @@ async def show(visit: Visit) -> Response:
         parameters={**parameters, "from": report["first_day"], "to": report["last_day"]},
         spans=_spans(report),
         units=UNITS if name in OVER_TIME else (),
-        zones=_zones(),
+        zones=time_zones(),
         report_chart=chart,
         csv={camel(key): value for key, value in parameters.items() if value},
     )
@@ -130,7 +130,7 @@ def _spans(report: Record) -> list[tuple[str, dict[str, str], bool]]:
 
 
 @cache
-def _zones() -> list[str]:
+def time_zones() -> list[str]:
     """List the names of time zones, without those that tzdata keeps for compatibility."""
     old = ("Etc/", "SystemV/", "US/", "Brazil/", "Canada/", "Chile/", "Mexico/")
     names = (zone for zone in available_timezones() if "/" in zone and not zone.startswith(old))

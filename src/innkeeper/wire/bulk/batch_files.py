@@ -29,7 +29,7 @@ from innkeeper.store.readers import (
     lines,
     unzipped,
 )
-from innkeeper.store.spreadsheets import sheet_columns, sheet_rows
+from innkeeper.store.spreadsheets import sheet_columns, sheet_rows, sheet_table
 from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, parquet_rows
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.cells import Unfit
@@ -60,6 +60,15 @@ READERS: Final[Mapping[str, Callable[[dict[str, Any]], Operation]]] = {
 }
 """What reads the values of an import."""
 ORDER_ROW: Final = refuse_damaged(batch_records.order_row)
+
+
+@dataclass(frozen=True, slots=True)
+class LookLimit:
+    """How much of a file is looked at; 0 is all of it."""
+
+    rows: int = 0
+    size: int = 0
+    """Bytes of text, decompressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,36 +116,65 @@ class Layout:
         layout, survey = self.surveyed(path, most)
         return layout.resolved(survey)
 
-    def surveyed(self, path: Path, most: int = 0) -> tuple["Layout", TableSurvey]:
-        """Read a file to its end; return what it is and what its rows show.
+    def surveyed(
+        self, path: Path, most: int = 0, limit: LookLimit = LookLimit()
+    ) -> tuple["Layout", TableSurvey]:
+        """Read a file to its end, or as far as a `limit` goes; return what it is and what its
+        rows show.
 
         Raises `Unreadable`, also past `most` bytes of content. Lines of JSON are not looked at.
         """
-        form, survey = form_of_file(path, self.choices(), most), TableSurvey()
-        layout = replace(self, form=form)
+        form = form_of_file(path, self.choices(), most, limit.size)
+        layout, survey = replace(self, form=form), TableSurvey()
         if form.format == "ndjson":
             return layout, survey
-        with layout.opened(path) as source:
-            survey.names = layout.columns(source)
-        with layout.opened(path) as source:
-            for row in layout._surveyed_rows(source, most):
+        size = 0
+        with layout.table(path, most) as (survey.names, rows):
+            for _, row in rows:
+                size += sum(len(cell) + 1 for cell in row.values() if isinstance(cell, str))
+                survey.is_partial = (0 < limit.rows <= survey.rows) or (0 < limit.size < size)
+                if survey.is_partial:
+                    break
                 survey.add(row)
+        if survey.is_partial:
+            note = (
+                f"The first {survey.rows:,} rows were looked at. An import reads the whole file "
+                "before its first record is written."
+            )
+            layout = replace(layout, form=replace(form, notes=(*form.notes, note)))
         if not survey.rows:
             raise Unreadable("it has names of columns, and no rows")
         return layout, survey
 
-    def _surveyed_rows(self, source: IO[bytes] | Path, most: int) -> Iterator[Mapping[str, Any]]:
-        """The rows of a table or JSON document; raises `Unreadable` for a Parquet file past `most`
-        bytes of JSON, since nothing of it was read before."""
-        if self._format == "json":
-            yield from self.values(_stream(source))
+    @contextmanager
+    def table(
+        self, path: Path, most: int = 0
+    ) -> Iterator[tuple[list[str], Iterator[tuple[int, Row]]]]:
+        """Yield the names of a table's columns and its rows; a workbook is read once for both.
+
+        Of a JSON document there are values, and no names. Raises `Unreadable`, for a Parquet file
+        also past `most` bytes of JSON, since nothing of it was read before.
+        """
+        if self._format == "spreadsheet":
+            with sheet_table(path, self._sheet) as table:
+                yield table
             return
+        with self.opened(path) as source:
+            columns = self.columns(source)
+        with self.opened(path) as source:
+            if self._format == "json":
+                yield columns, enumerate(self.values(_stream(source)), 1)
+            else:
+                yield columns, self._bounded_rows(source, most)
+
+    def _bounded_rows(self, source: IO[bytes] | Path, most: int) -> Iterator[tuple[int, Row]]:
+        """The rows of a table; raises `Unreadable` past `most` bytes of JSON."""
         size = 0
-        for _, row in self._rows(source):
+        for number, row in self._rows(source):
             if isinstance(row, bytes):
                 size += len(row)
                 check_length(size, most)
-            yield batch_records.json_value(row) if isinstance(row, bytes) else row
+            yield number, batch_records.json_value(row) if isinstance(row, bytes) else row
 
     def _mapping_of(self, columns: list[str]) -> ColumnMapping:
         """The mapping that is given, else that of columns named like fields."""

@@ -269,8 +269,7 @@ def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
         if form == ISO:
             is_local = rules.timezone and isinstance(kind, Instant)
             return _zoned_iso(cell, rules.timezone) if is_local else cell
-        pivot = rules.pivot or (_birth_pivot() if isinstance(kind, Day) and kind.past else PIVOT)
-        moment = read_date(form, cell, pivot)
+        moment = read_date(form, cell, pivot_of(rules, kind))
         if isinstance(kind, Day):
             return moment.date().isoformat()
         return _instant_text(_in_zone(moment, rules.timezone))
@@ -280,10 +279,12 @@ def _date(rules: CellRules, target: CellTarget, cell: str) -> str:
         raise Unfit(f"{target.column}: is before the year 1, or after 9999, in UTC") from None
 
 
-def _birth_pivot() -> int:
+def pivot_of(rules: CellRules, kind: Kind | None) -> int:
+    """Return the first year that two-digit years of a field mean."""
     from innkeeper import clock  # noqa: PLC0415
 
-    return clock.now().year - 99
+    is_birth = isinstance(kind, Day) and kind.past
+    return rules.pivot or (clock.now().year - 99 if is_birth else PIVOT)
 
 
 def _zoned_iso(cell: str, zone: str) -> str:

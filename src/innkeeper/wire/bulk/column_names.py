@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -103,7 +104,9 @@ def currency_in(column: str) -> str | None:
 
 def pair_name(column: str) -> str:
     """Return a column's name as the name of a pair in a data extension, in camel case."""
-    words = "".join(c if c.isascii() and c.isalnum() else " " for c in column).split()
+    plain = unicodedata.normalize("NFKD", column.replace("ß", "ss"))
+    letters = (c for c in plain if not unicodedata.combining(c))
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in letters).split()
     lower = (word.lower() if word.isupper() else word for word in words)
     name = "".join(word[:1].upper() + word[1:] for word in lower)
     name = name.lstrip("0123456789") or "column"

@@ -89,17 +89,23 @@ class ColumnMapping:
         """Yield (target, value) of each cell that is not empty; raises `Unfit`."""
         filled = set[str]()
         for column, targets in self.columns.items():
-            for target, read in self._read_cell(holds, row, column, targets):
+            for target, read in self._read_cell(holds, row.get(column), column, targets):
                 filled.add(target)
                 yield target, read
         for target, column in self.fallbacks.items():
             if target not in filled:
-                yield from self._read_cell(holds, row, column, (target,))
+                yield from self._read_cell(holds, row.get(column), column, (target,))
+
+    def column_values(self, holds: str, column: str, cell: Any) -> Iterator[tuple[str, Any]]:
+        """Yield (target, value) of a cell, of fallbacks too; raises `Unfit`."""
+        fallbacks = (target for target, name in self.fallbacks.items() if name == column)
+        targets = dict.fromkeys((*self.columns.get(column, ()), *fallbacks))
+        yield from self._read_cell(holds, cell, column, tuple(targets))
 
     def _read_cell(
-        self, holds: str, row: Mapping[str, Any], column: str, targets: tuple[str, ...]
+        self, holds: str, cell: Any, column: str, targets: tuple[str, ...]
     ) -> Iterator[tuple[str, Any]]:
-        cell = self.rules.cleaned(column, row.get(column))
+        cell = self.rules.cleaned(column, cell)
         if cell is None:
             return
         words = self.values.get(column)

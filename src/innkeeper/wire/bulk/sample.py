@@ -1,6 +1,7 @@
 """A sample of a table: its columns, its first rows, and rows from all over it."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,17 +29,16 @@ class TableSample:
 
 def read_sample(layout: Layout, path: Path) -> TableSample:
     """Read a sample of a table by its layout, which is prepared; raises `Unreadable`."""
-    with layout.opened(path) as source:
-        columns = layout.columns(source)
-    with layout.opened(path) as source:
-        numbered = _sample(layout.rows(source))
+    with layout.table(path) as (columns, rows):
+        numbered = _sample(rows)
     return TableSample(columns, [row for _, row in numbered], [number for number, _ in numbered])
 
 
-def read_json_sample(layout: Layout, path: Path) -> TableSample:
+def read_json_sample(layout: Layout, source: Path | IO[bytes]) -> TableSample:
     """Read the first values of a JSON file; its columns are the paths of their members."""
-    with layout.opened(path) as source:
-        values = islice(layout.values(cast(IO[bytes], source)), FIRST_ROWS)
+    opening = layout.opened(source) if isinstance(source, Path) else nullcontext(source)
+    with opening as stream:
+        values = islice(layout.values(cast(IO[bytes], stream)), FIRST_ROWS)
         rows = [dict(flat_row(value)) for value in values]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return TableSample(columns, rows, list(range(1, len(rows) + 1)))

@@ -11,7 +11,8 @@ from innkeeper.rules.date_formats import ISO
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
 from innkeeper.wire.bulk import column_values as values
-from innkeeper.wire.bulk.cells import Unfit, type_of, unguarded_cell
+from innkeeper.wire.bulk.cell_faults import cell_fault
+from innkeeper.wire.bulk.cells import type_of, unguarded_cell
 from innkeeper.wire.bulk.column_names import (
     BARE_IDS,
     CUSTOMER_NUMBER,
@@ -242,6 +243,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     targets = suggestion.columns.get(column)
     if not targets:
         return
+    texts = [text for text in texts if text.strip() not in suggestion.nothing]
     kind = kind_of(suggestion.holds, targets[0])
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
         _choose_format(suggestion, column, seen)
@@ -258,7 +260,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
             suggestion.types[column] = type_
         return
     mapping = _column_mapping(suggestion, column)
-    wrong = [text for text in texts if not _is_accepted(mapping, suggestion.holds, column, text)]
+    wrong = [text for text in texts if cell_fault(mapping, suggestion.holds, column, text)]
     if len(wrong) > _MOST_WRONG * len(texts):
         for table in (suggestion.formats, suggestion.values):
             table.pop(column, None)
@@ -298,17 +300,6 @@ def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
     guards = [column] if column in suggestion.guards else []
     cells = {"guards": guards, "nothing": suggestion.nothing}
     return mapping_of(suggestion.holds, {**tables, **cells})
-
-
-def _is_accepted(mapping: ColumnMapping, holds: str, column: str, text: str) -> bool:
-    """Whether the targets of a column accept a cell."""
-    try:
-        return all(
-            values.fits(kind_of(holds, target), value)
-            for target, value in mapping.cells(holds, {column: text})
-        )
-    except Unfit:
-        return False
 
 
 def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:

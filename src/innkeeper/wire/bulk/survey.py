@@ -17,6 +17,8 @@ _TRIED: Final = 200
 _ENOUGH: Final = 2000
 """Cells after which a format that something proves is no longer looked for."""
 MOST_QUESTIONS: Final = 20
+MOST_SUMMARIES: Final = 200
+"""Columns whose survey is stored with an upload."""
 BLANKS: Final = ("null", "n/a", "-", "--", "(null)", "(blank)", "#n/a", "\\n")
 _LONGEST_BLANK: Final = max(map(len, BLANKS))
 
@@ -73,6 +75,37 @@ class ColumnSurvey:
     def marks(self) -> Counter[str]:
         return self.numbers.marks if self.numbers is not None else Counter()
 
+    def summary(self) -> dict[str, Any]:
+        """Return what decides, as JSON that quotes no cell but words for nothing."""
+        dates = self.dates if self.dates is not None and self.dates.formats() else None
+        parts = {
+            "dates": dict(dates.votes) if dates else {},
+            "proofs": dict(dates.proofs) if dates else {},
+            "cells": dates.cells if dates else 0,
+            "marks": dict(self.marks()),
+            "guarded": self.guarded,
+            "blanks": sorted(self.blanks),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any], texts: Iterable[str]) -> "ColumnSurvey":
+        """Return the survey of a summary, with examples out of some cells."""
+        dates = DateColumn(
+            Counter(summary.get("dates", {})),
+            Counter(summary.get("proofs", {})),
+            summary.get("cells", 0),
+        )
+        numbers = NumberColumn(Counter(summary.get("marks", {})))
+        survey = cls(dates, numbers, guarded=summary.get("guarded", 0))
+        survey.blanks = {*summary.get("blanks", ())}
+        for text in texts:
+            dates.add_example(text)
+            numbers.add_example(text)
+            if not survey.guard and is_guarded(text):
+                survey.guard = text
+        return survey
+
 
 @dataclass(slots=True)
 class TableSurvey:
@@ -82,6 +115,8 @@ class TableSurvey:
     rows: int = 0
     names: list[str] = field(default_factory=list)
     """Names of its columns, as its header has them."""
+    is_partial: bool = False
+    """Whether there are rows that were not looked at."""
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> "TableSurvey":
@@ -102,6 +137,29 @@ class TableSurvey:
                         continue
                     survey = self.columns[column] = ColumnSurvey()
                 survey.add(cell)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what decides of its first columns, as JSON."""
+        columns = islice(self.columns.items(), MOST_SUMMARIES)
+        summaries = {name: column.summary() for name, column in columns}
+        return {"rows": self.rows, "columns": {name: one for name, one in summaries.items() if one}}
+
+    @classmethod
+    def of_summary(
+        cls, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+    ) -> "TableSurvey":
+        """Return the survey of a summary, with examples out of some rows.
+
+        Columns past the first ones are as those rows show them.
+        """
+        survey = cls.of(rows)
+        surveyed: Mapping[str, Any] = summary.get("columns", {})
+        for number, name in enumerate([*survey.columns]):
+            if number < MOST_SUMMARIES or name in surveyed:
+                texts = (row[name] for row in rows if isinstance(row.get(name), str) and row[name])
+                survey.columns[name] = ColumnSurvey.of_summary(surveyed.get(name, {}), texts)
+        survey.rows = summary.get("rows", survey.rows)
+        return survey
 
     def decimal_marks(self, columns: list[str], delimiter: str) -> tuple[dict[str, str], list[str]]:
         """Return the decimal mark of each of some columns of numbers, and those that show none.

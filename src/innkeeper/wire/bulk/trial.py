@@ -17,6 +17,7 @@ class Trial:
     """Outcome of a mapping on sample rows."""
 
     records: int = 0
+    failed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """Reason -> records."""
     examples: dict[str, int] = field(default_factory=dict)
@@ -26,18 +27,24 @@ class Trial:
     unidentified: int = 0
     """Records that no rule applies to; an import refuses them."""
 
-    @property
-    def failed(self) -> int:
-        return sum(self.refused.values())
+    def reasons(self, most: int) -> list[dict[str, Any]]:
+        """Return the most frequent reasons of refused records: reason, count, line."""
+        return [
+            {"reason": reason, "count": count, "line": self.examples[reason]}
+            for reason, count in self.refused.most_common(most)
+        ]
 
     def sentence(self) -> str:
         """Return by what records are recognised, and how many by nothing."""
+        return f"Of {self.records} sample records: {self.recognition()}"
+
+    def recognition(self) -> str:
+        """Return by what rows will be recognised, and how many have nothing."""
         by = ", ".join(f"{name} ({count})" for name, count in self.recognised.most_common())
-        text = f"Of {self.records} sample records"
-        text += f", recognised by {by}" if by else ", none is recognised"
-        if self.unidentified:
-            text += f"; {self.unidentified} have nothing that an identity rule uses"
-        return text + "."
+        return (
+            f"Rows will be recognised by {by or 'nothing'}; {self.unidentified} have nothing that "
+            "an identity rule uses."
+        )
 
 
 def try_mapping(
@@ -54,6 +61,7 @@ def try_mapping(
     for record in (each for chunk in records for each in chunk.items):
         trial.records += 1
         if isinstance(record.what, RecordError):
+            trial.failed += 1
             for reason in record.what.errors or (record.what.message,):
                 trial.refused[reason] += 1
                 trial.examples.setdefault(reason, record.line)
