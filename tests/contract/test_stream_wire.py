@@ -416,10 +416,10 @@ def test_an_unknown_context(web: Api) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (401, 401)
 
 
-def test_aliases_open_the_edge_only(web: Api, context_id: str) -> None:
-    """Issue: the alias of a context id is for the edge paths."""
+def test_i13_an_alias_is_a_client_key_on_the_direct_paths_too(web: Api, context_id: str) -> None:
+    """Section 6: cookies are named after the client key, so a website has to keep its own."""
     answer = web.get("/v1.2/browser/create.json", params={"client_key": context_id})
-    assert answer.status_code == 401
+    assert answer.status_code == 201
 
 
 def test_an_alias_ends_at_once(site: Site, api: Api, web: Api) -> None:

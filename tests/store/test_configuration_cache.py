@@ -101,11 +101,11 @@ async def test_an_alias_that_another_process_deleted(process: Process, control: 
     await keys.set_alias(control, "context", key.client_key)
     await wait_until("both changes", lambda: len(process.heard) == 2)
     keyring = Keyring(process.database)
-    found = await keyring.workspace_of("context", aliases=True)
+    found = await keyring.workspace_of("context")
     assert found.client_key == key.client_key
     await process.change("DELETE FROM innkeeper.client_key_aliases")
     with pytest.raises(Unauthorized):
-        await keyring.workspace_of("context", aliases=True)
+        await keyring.workspace_of("context")
 
 
 async def test_a_signing_key_that_another_process_replaced(process: Process, work: Work) -> None:

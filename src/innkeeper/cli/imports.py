@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from innkeeper.store.work import Row, Work
     from innkeeper.wire.bulk.batch_files import Layout
 
+SITECORE = "sitecore"
+"""Imports a folder of the vendor's data lake export and batch files (docs/migrate.md)."""
 REJECTS_SUFFIX = ".rejects.ndjson"
 
 
@@ -97,8 +99,9 @@ class ImportOptions:
 Paths = Annotated[
     list[str],
     typer.Argument(
-        metavar="[guests|orders|events] FILE…",
-        help="What the files hold, unless their columns show it; then paths. - is standard input.",
+        metavar="[guests|orders|events|sitecore] FILE…",
+        help="What the files hold, unless their columns show it; then paths. - is standard input. "
+        "sitecore takes a folder with a data lake export.",
         show_default=False,
     ),
 ]
@@ -153,12 +156,16 @@ def import_(
 
     if form is not None and form not in IMPORT_FORMATS:
         raise OperatorError(f"--format must be one of {', '.join(IMPORT_FORMATS)}.")
-    what = files.pop(0) if files[0] in list(What) else None
+    quiet = json or not sys.stderr.isatty()
+    what = files.pop(0) if files[0] in (*What, SITECORE) else None
     if not files:
         raise OperatorError("Name a file to import.")
-    quiet = json or not sys.stderr.isatty()
-    reading = MappingOptions(what, form, sheet, mapping, json)
+    is_transfer = what == SITECORE
+    reading = MappingOptions(None if is_transfer else what, form, sheet, mapping, json)
     options = ImportOptions(context, workspace, reading, rejects, again, dry_run, quiet)
+    if is_transfer:
+        _import_folder(options, files)
+        return
     total = _run(options, files, write_suggestion if suggest else None)
     if suggest:
         if total.unreadable:
@@ -171,6 +178,27 @@ def import_(
     print_rows(total.report() if json else total.summary(), json, *total.summary())
     if total.unreadable or total.failed:
         raise typer.Exit(1 if total.unreadable else 2)
+
+
+def _import_folder(options: ImportOptions, files: Sequence[str]) -> None:
+    from innkeeper.cli.sitecore import import_sitecore
+
+    if len(files) != 1 or options.is_dry_run:
+        raise OperatorError("Name one folder: innkeeper import sitecore FOLDER.")
+
+    def import_batches(paths: list[str]) -> None:
+        total = _run(options, paths, None)
+        print(total.summary(), file=sys.stderr)
+        if total.unreadable or total.failed:
+            raise typer.Exit(1 if total.unreadable else 2)
+
+    as_json = options.reading.quiet
+    folder = Path(files[0])
+    import_sitecore(
+        *(options.context, options.workspace, folder, import_batches),
+        quiet=options.quiet,
+        as_json=as_json,
+    )
 
 
 def _run(

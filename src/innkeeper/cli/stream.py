@@ -113,7 +113,7 @@ def aliases_context(
     alias: Annotated[str, typer.Argument(metavar="CONTEXT_ID", show_default=False)],
     client_key: Annotated[str, typer.Argument(metavar="CLIENT_KEY", show_default=False)],
 ) -> None:
-    """Make a context id an alias of a client key."""
+    """Make a context id, or the client key of another system, an alias of a client key."""
     from innkeeper.actions.admin import keys
 
     context.control(lambda work: keys.set_alias(work, alias, client_key))

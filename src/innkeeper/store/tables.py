@@ -187,3 +187,17 @@ def parquet_columns(path: Path) -> list[str]:
             return list(connection.read_parquet(str(path)).columns)
     except duckdb.Error as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
+
+
+def parquet_count(path: Path) -> int:
+    """The number of rows of a Parquet file, out of its metadata; raises `Unreadable`."""
+    import duckdb  # noqa: PLC0415
+
+    try:
+        with duckdb.connect() as connection:
+            row = connection.execute(
+                "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(path)]
+            ).fetchone()
+    except duckdb.Error as error:
+        raise Unreadable(str(error).partition("\n")[0]) from error
+    return int(row[0]) if row else 0

@@ -55,21 +55,21 @@ class Keyring:
         self._database = database
         self._touched: dict[str, float] = {}
 
-    async def workspace_of(self, client_key: str, *, aliases: bool = False) -> Caller:
+    async def workspace_of(self, client_key: str) -> Caller:
         """Return the caller of a client key alone, which grants the streams of its workspace.
 
-        `aliases`: the key may also be a context id, an alias of a key (stream-api.md 1). Raises
-        `Unauthorized`.
+        The key may also be an alias of one, such as a context id (stream-api.md 1), or the key that
+        the cookies of a website's visitors are named after. Raises `Unauthorized`.
         """
-        find = partial(self._find_public, client_key, aliases)
-        return await self._database.cache.read(API_KEYS, (client_key, aliases), find)
+        find = partial(self._find_public, client_key)
+        return await self._database.cache.read(API_KEYS, (client_key, "public"), find)
 
-    async def _find_public(self, client_key: str, aliases: bool) -> Caller:
+    async def _find_public(self, client_key: str) -> Caller:
         if not client_key or not client_key.isprintable():
             raise Unauthorized
         async with self._database.control() as work:
             key = await keys.find(work, client_key)
-            if key is None and aliases:
+            if key is None:
                 key = await keys.find_alias(work, client_key)
             if key is None:
                 raise Unauthorized

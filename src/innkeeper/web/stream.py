@@ -95,7 +95,7 @@ class Stream(RequestShell[StreamRequest, StreamRoute]):
             else call.query.get("client_key", "")
         )
         call.client_key = (context or key) if edge else key
-        caller = await self.keyring.workspace_of(call.client_key, aliases=edge)
+        caller = await self.keyring.workspace_of(call.client_key)
         call.caller, call.client_key = caller, caller.client_key
         refuse_lacking({scopes.Scope.WRITE} - caller.scopes)
 

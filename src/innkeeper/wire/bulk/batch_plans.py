@@ -23,7 +23,7 @@ Plan = Mapping[str, tuple[str, Kind | None, bool]]
 """Name on the wire -> (field, kind that reads it, whether null clears it); no kind ignores it."""
 
 
-def _plan(
+def plan_of(
     resource: type[Resource],
     accept: Mapping[str, Kind],
     rename: Mapping[str, str] | None = None,
@@ -51,7 +51,7 @@ def _plan(
     }
 
 
-GUEST: Final = _plan(
+GUEST: Final = plan_of(
     Guest,
     {
         "guest_type": OneOf((CUSTOMER,)),
@@ -61,9 +61,9 @@ GUEST: Final = _plan(
     },
     owned=("first_seen", "last_seen"),
 )
-OWN_GUEST: Final = _plan(Guest, {}, owned=("first_seen", "last_seen"))
+OWN_GUEST: Final = plan_of(Guest, {}, owned=("first_seen", "last_seen"))
 """What an import of our own accepts: all that REST does, and so all that an export holds."""
-ORDER: Final = _plan(
+ORDER: Final = plan_of(
     Order,
     {
         "status": OneOf(STATUSES),
@@ -72,9 +72,9 @@ ORDER: Final = _plan(
         "channel": OneOf(CHANNELS),
     },
 )
-CHILDREN: Final = {camel(child.plural): (child, _plan(child, {})) for child in PLAIN_CHILDREN}
+CHILDREN: Final = {camel(child.plural): (child, plan_of(child, {})) for child in PLAIN_CHILDREN}
 """Name on the wire -> (kind of child, plan), of those that need nothing but their declaration."""
-ITEM: Final = _plan(
+ITEM: Final = plan_of(
     OrderItem,
     {
         "type": Pattern("[A-Z][A-Z0-9_]*", "must be in upper case"),

@@ -41,10 +41,10 @@ from innkeeper.wire.views import PairsView, Verb
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
 _BOM: Final = b"\xef\xbb\xbf"
 _UNKNOWN: Final = "is not an attribute of this schema"
-_EXTENSION: Final = PairsView(
+EXTENSION: Final = PairsView(
     resource=GuestExtension, path="", item="/{name}", verbs=frozenset(), keyed=True
 )
-_ORDER_EXTENSION: Final = _EXTENSION.but(names=(EXTENSION_NAME,))
+_ORDER_EXTENSION: Final = EXTENSION.but(names=(EXTENSION_NAME,))
 
 
 def entry(line: int, text: bytes, *, tracking: bool = False, imported: bool = False) -> BatchRecord:
@@ -129,7 +129,7 @@ def guest(value: dict[str, Any], mode: rules.GuestMode = "upsert", plan: Plan = 
     """A guest to create or change (batch-api.md 7); raises `RecordRejected`."""
     problems: list[Problem] = []
     changes, rest = _members(plan, value, ("extensions",), problems)
-    groups = _groups(rest.get("extensions"), _EXTENSION, problems)
+    groups = _groups(rest.get("extensions"), EXTENSION, problems)
     if mode == "merge" and "guest_type" not in changes:
         # Of a complete guest no more is documented than of a create over REST.
         problems.append(missing("guestType"))
@@ -235,7 +235,7 @@ def _person_record(
     person_problems: list[Problem] = []
     nested = ("extensions", "orderItems") if uses_items else ("extensions",)
     changes, rest = _members(PERSON, value, nested, person_problems)
-    groups = _groups(rest.get("extensions"), _EXTENSION, person_problems)
+    groups = _groups(rest.get("extensions"), EXTENSION, person_problems)
     items = []
     for index, one in enumerate(_listed(rest.get("orderItems"), "orderItems", person_problems)):
         item = one.get("referenceId") if isinstance(one, dict) else None

@@ -1,0 +1,185 @@
+"""`innkeeper import sitecore FOLDER`: bring over what a tenant can take along from the vendor."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from innkeeper.cli.options import CommandContext
+    from innkeeper.rules.transfers import MissingRecord, TransferCounts, TransferredRecord
+    from innkeeper.store.work import Row, Work
+    from innkeeper.wire.bulk.sitecore_folder import SitecoreFolder
+
+    Transfer = Callable[[Work, Sequence[TransferredRecord]], Awaitable[TransferCounts]]
+
+MISSING_SUFFIX: Final = ".missing.ndjson"
+_CHUNK: Final = 1000
+_SHOWN: Final = 10
+
+
+def import_sitecore(
+    context: "CommandContext",
+    workspace: str,
+    folder: Path,
+    batches: Callable[[list[str]], Any],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Import a folder, print the counts of the source and of what is here, and end with status 2
+    unless they agree. `batches` imports batch files, where the folder has no data lake export."""
+    from innkeeper.wire.bulk.sitecore_folder import read_folder
+
+    source = read_folder(folder)
+    for path in source.ignored[:_SHOWN]:
+        print(f"innkeeper: {path} is not imported.", file=sys.stderr)
+    transfer = _FolderTransfer(source, quiet=quiet)
+    missing_path = folder.resolve().with_name(folder.resolve().name + MISSING_SUFFIX)
+    with transfer.report(missing_path):
+        context.run(workspace, transfer.run)
+    if source.batches and not source.entities:
+        batches([str(path) for path in source.batches])
+    transfer.show(missing_path, as_json=as_json)
+    if not transfer.counts.agree:
+        raise typer.Exit(2)
+
+
+class _FolderTransfer:
+    """The transfer of one folder, with its counts."""
+
+    def __init__(self, source: "SitecoreFolder", *, quiet: bool) -> None:
+        from innkeeper.rules.transfers import TransferCounts
+
+        self.source = source
+        self.counts = TransferCounts()
+        self._quiet = quiet
+        self._write_missing: Callable[[MissingRecord], object] = self.counts.missing.append
+
+    @contextmanager
+    def report(self, path: Path) -> Iterator[None]:
+        """Write the missing records to a file while they are found; without any it is deleted."""
+        with path.open("w", encoding="utf-8") as file:
+
+            def write(missing: "MissingRecord") -> None:
+                file.write(json.dumps(missing.line()) + "\n")
+                if len(self.counts.missing) < _SHOWN:
+                    self.counts.missing.append(missing)
+
+            self._write_missing = write
+            yield
+        if not self.counts.missing:
+            path.unlink()
+
+    async def run(self, work: "Work") -> None:
+        """Transfer everything, what others belong to first."""
+        from innkeeper.actions.bulk import transfers
+        from innkeeper.store.memory import collect_seldom
+        from innkeeper.wire.bulk.sitecore import is_retired
+        from innkeeper.wire.bulk.sitecore_folder import migrations_of
+
+        collect_seldom()
+        await self._configure(work)
+        await self._all(work, "guests", transfers.transfer_guests, lambda row: not is_retired(row))
+        await transfers.add_targets(work, migrations_of(self.source.batches))
+        await self._all_retired(work)
+        await self._all(work, "orders", transfers.transfer_orders)
+        await self._all(work, "order_items", transfers.transfer_items)
+        await self._all(work, "orders", transfers.transfer_consumers, called="order consumers")
+        await self._all(work, "sessions", transfers.transfer_sessions)
+        await self._all(work, "events", transfers.transfer_events)
+
+    async def _configure(self, work: "Work") -> None:
+        """Bring identity rules and points of sale over, before anything is indexed by them."""
+        from innkeeper.actions.bulk import transfers
+        from innkeeper.rules import transfers as rules
+        from innkeeper.wire.bulk.sitecore_folder import identity_rules, points_of_sale
+
+        if self.source.rules:
+            wanted = identity_rules(self.source.rules)
+            here = await transfers.transfer_rules(work, wanted)
+            self.counts.source[rules.RULES], self.counts.here[rules.RULES] = len(wanted), here
+        if self.source.points_of_sale:
+            points = points_of_sale(self.source.points_of_sale)
+            here = await transfers.transfer_points_of_sale(work, points)
+            self.counts.source[rules.POINTS_OF_SALE] = len(points)
+            self.counts.here[rules.POINTS_OF_SALE] = here
+
+    async def _all_retired(self, work: "Work") -> None:
+        """Transfer retired guests, again as long as that finds survivors that were retired too."""
+        from innkeeper.actions.bulk import transfers
+        from innkeeper.rules.transfers import RETIRED_GUESTS as KIND
+        from innkeeper.wire.bulk.sitecore import is_retired
+
+        before = -1
+        while True:
+            one_pass = (work, "guests", transfers.transfer_retired, is_retired, KIND)
+            counts = await self._pass(*one_pass, lambda _: None)
+            if counts.here[KIND] in (before, counts.source[KIND]):
+                break
+            before = counts.here[KIND]
+        if not counts.agree:
+            counts = await self._pass(*one_pass, self._write_missing)
+        self.counts.add(counts)
+
+    async def _all(
+        self,
+        work: "Work",
+        entity: str,
+        transfer: "Transfer",
+        wanted: "Callable[[Row], bool]" = lambda _: True,
+        called: str = "",
+    ) -> None:
+        args = (work, entity, transfer, wanted, called or entity, self._write_missing)
+        self.counts.add(await self._pass(*args))
+
+    async def _pass(
+        self,
+        work: "Work",
+        entity: str,
+        transfer: "Transfer",
+        wanted: "Callable[[Row], bool]",
+        called: str,
+        write_missing: "Callable[[MissingRecord], object]",
+    ) -> "TransferCounts":
+        """Transfer the rows of an entity, chunk by chunk, each read while the last is written."""
+        from innkeeper.cli.output import progress_bar
+        from innkeeper.rules.transfers import TransferCounts
+        from innkeeper.store.readers import ahead, chunks
+        from innkeeper.store.tables import parquet_count
+        from innkeeper.wire.bulk.sitecore import READERS
+        from innkeeper.wire.bulk.sitecore_folder import rows_of
+
+        paths, read = self.source.entities.get(entity, []), READERS[entity]
+        rows = ((number, row) for number, row in rows_of(paths) if wanted(row))
+        state = {"state": called, "total": sum(map(parquet_count, paths))}
+        total = TransferCounts()
+        with progress_bar(silent=self._quiet) as update:
+            async for chunk in ahead(chunks(rows, lambda _, row: read(row), _CHUNK)):
+                counts = await transfer(work, list({one.ref: one for one in chunk.items}.values()))
+                for one in counts.missing:
+                    write_missing(one)
+                total.add(counts)
+                update({**state, "done": chunk.line})
+        return total
+
+    def show(self, missing_path: Path, *, as_json: bool) -> None:
+        """Print the counts, what was left out of records, and the first missing records."""
+        from innkeeper.cli.output import print_rows
+
+        counts = self.counts
+        rows = [
+            {"entity": name, "source": number, "here": counts.here[name]}
+            for name, number in counts.source.items()
+        ]
+        print_rows(rows, as_json, "entity", "source", "here")
+        for (entity, fault), number in counts.faults.most_common(_SHOWN):
+            print(f"innkeeper: left out of {entity}: {fault} ({number:,})", file=sys.stderr)
+        for one in counts.missing:
+            print(f"innkeeper: {one.entity} {one.ref} is missing: {one.reason}", file=sys.stderr)
+        if counts.missing:
+            print(f"innkeeper: all that is missing is in {missing_path}", file=sys.stderr)

@@ -1,0 +1,82 @@
+"""Records of another installation that keep their refs (`actions/bulk/transfers.py`)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from innkeeper.resources.base import Record
+
+RETIRED: Final = "RETIRED"
+GUESTS: Final = "guests"
+RETIRED_GUESTS: Final = "retired guests"
+ORDERS: Final = "orders"
+ITEMS: Final = "order items"
+CONTACTS: Final = "order contacts"
+CONSUMERS: Final = "order consumers"
+SESSIONS: Final = "sessions"
+EVENTS: Final = "events"
+BROWSERS: Final = "browsers"
+IDENTIFIERS: Final = "identifiers"
+EXTENSIONS: Final = "data extensions"
+POINTS_OF_SALE: Final = "points of sale"
+RULES: Final = "identity rules"
+
+NO_SURVIVOR: Final = "it is retired, and nothing names its survivor"
+NO_GUEST: Final = "its guest is missing"
+NO_ORDER: Final = "its order is missing"
+NO_SESSION: Final = "its session is missing"
+BLOCKED: Final = "an identifier of it is on the block list"
+
+
+@dataclass(slots=True)
+class TransferredRecord:
+    """A record with its ref, as the columns of its table, and the parts that belong to it."""
+
+    ref: UUID
+    row: Record
+    extensions: Sequence[Record] = ()
+    """Data extensions: `name`, `key`, `ref` (None for a new one), `pairs`."""
+    people: Sequence[Record] = ()
+    """Of an order's contacts: rows of `order_contacts`."""
+    consumers: Sequence[tuple[Record, Sequence[UUID]]] = ()
+    """Of an order's consumers: rows of `order_consumers`, each with the items it uses."""
+    survivor: UUID | None = None
+    """Of a retired guest, where the source names it."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """Values that were left out: `field: reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRecord:
+    """A record of the source that is not here."""
+
+    entity: str
+    ref: UUID | str
+    reason: str
+
+    def line(self) -> dict[str, Any]:
+        return {"entity": self.entity, "ref": str(self.ref), "reason": self.reason}
+
+
+@dataclass(slots=True)
+class TransferCounts:
+    """How many records of each kind the source has, how many are here, and which are missing."""
+
+    source: Counter[str] = field(default_factory=Counter)
+    here: Counter[str] = field(default_factory=Counter)
+    missing: list[MissingRecord] = field(default_factory=list)
+    faults: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind, `field: reason`) of values that were left out."""
+
+    def add(self, other: "TransferCounts") -> None:
+        """Add the counts of another part of the source; its missing records are the caller's."""
+        self.source += other.source
+        self.here += other.here
+        self.faults += other.faults
+
+    @property
+    def agree(self) -> bool:
+        """Whether everything of the source is here."""
+        return all(self.here[name] >= number for name, number in self.source.items())
