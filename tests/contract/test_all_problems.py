@@ -83,7 +83,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "changeExport": ({"name": "", **EXPORT}, ["name", *OF_EXPORT]),
     "createImport": (
         {"entity": "guests", "format": "xls", "dryRun": 1, "size": -1, "mapping": MAPPING},
-        ["format", "dryRun", "size", "mapping.colum", *["mapping"] * 4],
+        [
+            *("format", "dryRun", "size", "mapping.colum"),
+            *("mapping.columns.A", "mapping.columns.B", "mapping.types.A", "mapping.encoding"),
+        ],
     ),
     "createFileExport": ({"entity": "x", "format": "y"}, ["entity", "format"]),
     "eraseGuest": ({"mode": "x", "suppress": 1}, ["guestRef", "mode", "suppress"]),

@@ -107,11 +107,11 @@ def test_f2_instants_with_a_zone_inside_a_struct(batches: Batches, tmp_path: Pat
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
-        ("delimiter", "::", "The delimiter must be one character"),
-        ("encoding", "klingon", "There is no encoding klingon"),
-        ("formats", {"Mail": 5}, "The format of Mail must be text"),
-        ("values", {"Mail": 5}, "The values of Mail must be a table of texts"),
-        ("columns", {"Mail": 5}, "The target of Mail must be a field"),
+        ("delimiter", "::", "delimiter: must be one character"),
+        ("encoding", "klingon", "encoding: is no encoding of files"),
+        ("formats", {"Mail": 5}, "formats.Mail: must be a string"),
+        ("values", {"Mail": 5}, "values.Mail: must be an object"),
+        ("columns", {"Mail": 5}, "columns.Mail: must be a string, or an array of such"),
     ],
 )
 def test_f2_a_mapping_that_no_file_can_be_read_by_is_400(
@@ -121,7 +121,7 @@ def test_f2_a_mapping_that_no_file_can_be_read_by_is_400(
     mapping = {"columns": {"Mail": "identifiers.email"}, part: value}
     answer = batches.api.post(IMPORTS, json={"entity": "guests", "mapping": mapping})
     assert answer.status_code == 400
-    assert answer.json()["message"].startswith(f"mapping: {message}")
+    assert answer.json()["message"].startswith(f"mapping.{message}")
 
 
 @pytest.fixture

@@ -312,22 +312,22 @@ def test_i3_guards_of_spreadsheets_are_taken_off_only_where_chosen(
 @pytest.mark.parametrize(
     ("document", "fault"),
     [
-        ({"decimal": "x"}, 'decimal of a mapping must be "." or ",".'),
+        ({"decimal": "x"}, 'decimal: must be "." or ",".'),
         (
             {"timezone": "Mars"},
-            "timezone of a mapping must be the name of a time zone, such as Europe/Berlin.",
+            "timezone: must be the name of a time zone, such as Europe/Berlin.",
         ),
-        ({"region": "Germany"}, "region of a mapping must be the code of a country, such as US."),
-        ({"pivot": 30}, "pivot of a mapping must be the first year of a century, such as 1930."),
-        ({"nothing": "NULL"}, "nothing of a mapping must be a list of texts."),
+        ({"region": "Germany"}, "region: must be the code of a country, such as US."),
+        ({"pivot": 30}, "pivot: must be the first year of a century, such as 1930."),
+        ({"nothing": "NULL"}, "nothing: must be an array."),
         (
             {"formats": {"A": "dd-mm"}},
-            "The format of A is not a format of dates such as DD/MM/YYYY.",
+            "formats.A: is not a format of dates such as DD/MM/YYYY.",
         ),
-        ({"formats": {"A": "DD/DD/YYYY"}}, "The format of A names a part of the date twice."),
-        ({"encoding": "zlib"}, "There is no encoding zlib: say utf-8, cp1252 …"),
-        ({"encoding": "punycode"}, "There is no encoding punycode: say utf-8, cp1252 …"),
-        ({"header": -1}, "header of a mapping must be the line of the header, at most 1000."),
+        ({"formats": {"A": "DD/DD/YYYY"}}, "formats.A: names a part of the date twice."),
+        ({"encoding": "zlib"}, "encoding: is no encoding of files: say utf-8, cp1252 …"),
+        ({"encoding": "punycode"}, "encoding: is no encoding of files: say utf-8, cp1252 …"),
+        ({"header": -1}, "header: must be greater than or equal to 0."),
     ],
 )
 def test_i3_i4_a_wrong_mapping_says_what_is_wrong(document: dict[str, Any], fault: str) -> None:

@@ -44,18 +44,18 @@ def test_f15_members_at_every_level_with_their_paths() -> None:
 @pytest.mark.parametrize(
     ("holds", "mapping", "message"),
     [
-        ("guests", {"colums": {}}, "colums is not a known member; did you mean columns?"),
+        ("guests", {"colums": {}}, "colums: is not a known member; did you mean columns?"),
         (
             "guests",
             {"columns": {"Mail": "emial"}},
-            "emial is not a field of guests; did you mean email?",
+            "columns.Mail: emial is not a field of guests; did you mean email?",
         ),
         (
             "orders",
             {"columns": {"Mail": "contact.emial"}},
-            "contact.emial is not a field of orders; did you mean contact.email?",
+            "columns.Mail: contact.emial is not a field of orders; did you mean contact.email?",
         ),
-        ("orders", {"constants": {"zzzz": 1}}, "zzzz is not a field of orders."),
+        ("orders", {"constants": {"zzzz": 1}}, "constants: zzzz is not a field of orders."),
     ],
 )
 def test_f15_a_mapping_names_what_it_does_not_know(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from innkeeper.resources.base import Record
 from innkeeper.resources.exports import DELIMITERS, DELTA, FORMATS, FULL_SYNC, MOST_COLUMNS
-from innkeeper.resources.kinds import ListOf, Pattern, Schema, Text
+from innkeeper.resources.kinds import ListOf, Pattern, Text
 from innkeeper.resources.payload_kinds import (
     Described,
     NotBlank,
@@ -125,69 +125,6 @@ class TraitDefinition(_Rows, kw_only=True):
     field: str | Absent | None
     currency: str | Absent | None
 
-
-_TEXT: Final[Schema] = {"type": "string"}
-_TEXTS: Final[Schema] = {"type": "array", "items": _TEXT}
-_FLAG: Final[Schema] = {"type": "boolean"}
-
-
-def _closed(title: str, **properties: Schema) -> Schema:
-    return {"type": "object", "title": title, "properties": properties}
-
-
-def _list_of(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _described(schema: Schema, description: str) -> Schema:
-    return {**schema, "description": description}
-
-
-MAPPING: Final = _closed(
-    "ImportMapping",
-    entity=_TEXT,
-    columns=_described(
-        {"type": "object", "additionalProperties": {"anyOf": [_TEXT, _TEXTS]}},
-        "Column -> field, or fields.",
-    ),
-    formats=_described(
-        {"type": "object", "additionalProperties": _TEXT},
-        "Column -> format of its dates, such as DD/MM/YYYY.",
-    ),
-    values=_described(
-        {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {}}},
-        "Column -> word -> value to use instead.",
-    ),
-    types=_described(
-        {"type": "object", "additionalProperties": _TEXT},
-        "Column -> text, number, boolean or json.",
-    ),
-    constants=_described(
-        {"type": "object", "additionalProperties": {}}, "Field -> value where no column fills it."
-    ),
-    fallbacks=_described(
-        {"type": "object", "additionalProperties": _TEXT},
-        "Field -> column to take where the field's own columns are empty.",
-    ),
-    group=_described(
-        _TEXT, "Column whose rows with the same value are one order; each row is a line of it."
-    ),
-    undecided=_described(
-        _list_of(_TEXTS), "[table, entry] of each entry that the mapping needs before it is used."
-    ),
-    delimiter=_TEXT,
-    encoding=_TEXT,
-    header=_described({"type": "integer", "minimum": 0}, "Line that names the columns."),
-    sheet=_described(_TEXT, "Sheet of a workbook."),
-    decimal=_described(_TEXT, "Mark before decimals: . or ,"),
-    timezone=_described(_TEXT, "Time zone of instants without an offset, such as Europe/Berlin."),
-    pivot=_described({"type": "integer"}, "First year that two-digit years mean, such as 1930."),
-    region=_described(_TEXT, "Country of phone numbers without a country code, such as US."),
-    nothing=_described(_TEXTS, "Cells that are empty, such as NULL and N/A."),
-    guards=_described(_TEXTS, 'Columns whose cells a spreadsheet guarded by \' or ="…".'),
-    guarded=_described(_FLAG, "Whether cells are marked as an export with `guarded` marks them."),
-)
-"""A mapping from the columns of a file to the fields of records."""
 
 LONGEST_NAME: Final = 128
 MOST_TAGS: Final = 50

@@ -1,12 +1,16 @@
 """Kinds of values that only endpoints of our own have."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from innkeeper.resources.kinds import Kind, ListOf, Number, OneOf, Schema, Text
 from innkeeper.resources.values import NOT_VALID, ValueRefused, ref_in, storable
+
+LONGEST_KEY: Final = 100
+"""Most characters of a key that a problem names."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class MapOf(Kind):
             try:
                 read[storable(name)] = self.element.read(member)
             except ValueRefused as refused:
-                raise ValueRefused(refused.reason, f".{name[:100]}{refused.at}") from None
+                raise ValueRefused(refused.reason, f".{name[:LONGEST_KEY]}{refused.at}") from None
         return read
 
     def schema(self) -> Schema:
@@ -96,6 +100,24 @@ class OneOrMany(Kind):
     def schema(self) -> Schema:
         one = self.element.schema()
         return {"anyOf": [one, {"type": "array", "items": one}]} if one else {}
+
+
+@dataclass(frozen=True)
+class Checked(Kind):
+    """Values of a kind in which a function finds no fault; it returns the reason, or None."""
+
+    kind: Kind
+    fault: Callable[[Any], str | None]
+
+    def read(self, value: Any) -> Any:
+        read = self.kind.read(value)
+        reason = self.fault(read)
+        if reason is not None:
+            raise ValueRefused(reason)
+        return read
+
+    def schema(self) -> Schema:
+        return self.kind.schema()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from innkeeper.resources.kinds import (
     Whole,
     or_null,
 )
-from innkeeper.resources.payload_kinds import MapOf, Ref
+from innkeeper.resources.payload_kinds import LONGEST_KEY, MapOf, Ref
 from innkeeper.resources.values import ValueRefused
 
 Absent = msgspec.UnsetType
@@ -209,15 +209,12 @@ def present(values: Mapping[str, Any]) -> Changes:
 
 def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
     """Return the value of a kind, or `_REFUSED`; adds every problem in it to `problems`."""
-    if isinstance(kind, PayloadOf) and isinstance(value, Mapping):
-        before = len(problems)
-        values = read_members(kind.payload, value, problems, f"{at}." if at else "")
-        return _REFUSED if len(problems) > before else kind.payload(**values)
     if isinstance(kind, PayloadOf):
-        problems.append(Problem(at, "must be an object"))
-        return _REFUSED
+        return _read_payload(kind, value, at, problems)
     if isinstance(kind, ListOf) and kind.fits(value):
         return _read_list(kind, value, at, problems)
+    if isinstance(kind, MapOf) and isinstance(value, dict):
+        return _read_map(kind, value, at, problems)
     if isinstance(kind, ObjectOf) and isinstance(value, dict):
         before = len(problems)
         _check_object(kind, value, at, problems)
@@ -231,6 +228,15 @@ def _read(kind: Kind, value: Any, at: str, problems: list[Problem]) -> Any:
         return _REFUSED
 
 
+def _read_payload(kind: PayloadOf, value: Any, at: str, problems: list[Problem]) -> Any:
+    if not isinstance(value, Mapping):
+        problems.append(Problem(at, "must be an object"))
+        return _REFUSED
+    before = len(problems)
+    values = read_members(kind.payload, value, problems, f"{at}." if at else "")
+    return _REFUSED if len(problems) > before else kind.payload(**values)
+
+
 def _check_object(
     kind: ObjectOf, value: Mapping[str, Any], at: str, problems: list[Problem]
 ) -> None:
@@ -240,6 +246,18 @@ def _check_object(
             _read(member, value[name], f"{at}.{name}", problems)
         elif name in kind.required:
             problems.append(missing(f"{at}.{name}"))
+
+
+def _read_map(kind: MapOf, value: Mapping[str, Any], at: str, problems: list[Problem]) -> Any:
+    """Return the elements of a map that are right, so that they can be checked further."""
+    read = {}
+    for name, element in value.items():
+        where = f"{at}.{name[:LONGEST_KEY]}"
+        if _read(Text(), name, where, problems) is not _REFUSED:
+            read[name] = _read(kind.element, element, where, problems)
+        if len(problems) > MOST_PROBLEMS:
+            break
+    return {name: element for name, element in read.items() if element is not _REFUSED}
 
 
 def _read_list(kind: ListOf, value: list[Any], at: str, problems: list[Problem]) -> Any:

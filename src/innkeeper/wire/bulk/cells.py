@@ -1,6 +1,6 @@
 """Cells of a table as values: dates, numbers, booleans, codes and phone numbers in text."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -81,53 +81,9 @@ class CellRules:
             cell = unguarded_cell(cell)
         return None if not cell or (self.nothing and cell.strip() in self.nothing) else cell
 
-    def plain(self) -> dict[str, Any]:
-        """The chosen members, as a mapping has them."""
-        lists = {"nothing": sorted(self.nothing), "guards": sorted(self.guards)}
-        texts = {name: getattr(self, name) for name in (*_TEXT_RULES, "pivot")}
-        return {name: value for name, value in {**texts, **lists}.items() if value}
 
-
-_TEXT_RULES: Final = ("decimal", "timezone", "region")
-
-
-def cell_rules_of(document: Mapping[str, Any]) -> CellRules:
-    """Return the rules of a mapping that has no faults."""
-    return CellRules(
-        decimal=document.get("decimal", ""),
-        timezone=document.get("timezone", ""),
-        pivot=document.get("pivot", 0),
-        region=document.get("region", "").upper(),
-        nothing=frozenset(document.get("nothing", ())),
-        guards=frozenset(document.get("guards", ())),
-    )
-
-
-def cell_rule_faults(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each wrong member of a mapping that says how cells are written."""
-    if document.get("decimal", "") not in ("", ".", ","):
-        yield 'decimal of a mapping must be "." or ",".'
-    zone = document.get("timezone", "")
-    if not isinstance(zone, str) or (zone and not _is_zone(zone)):
-        yield "timezone of a mapping must be the name of a time zone, such as Europe/Berlin."
-    region = document.get("region", "")
-    regions = phonenumbers.SUPPORTED_REGIONS
-    if not isinstance(region, str) or (region and region.upper() not in regions):
-        yield "region of a mapping must be the code of a country, such as US."
-    pivot = document.get("pivot", 0)
-    if (
-        isinstance(pivot, bool)
-        or not isinstance(pivot, int)
-        or (pivot and not 1000 <= pivot <= 9900)
-    ):
-        yield "pivot of a mapping must be the first year of a century, such as 1930."
-    for name in ("nothing", "guards"):
-        words = document.get(name, [])
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            yield f"{name} of a mapping must be a list of texts."
-
-
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
     try:
         zone_of(name)
     except (LookupError, ValueError):

@@ -1,6 +1,7 @@
 """`/innkeeper/v1/imports` and `/fileExports`: files of records over HTTP, as jobs."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -8,10 +9,9 @@ from uuid import UUID
 from innkeeper.actions.bulk import batches, file_exports, imports, signed_urls
 from innkeeper.actions.paging import Page
 from innkeeper.errors import Invalid, Problem
-from innkeeper.resources import definitions
 from innkeeper.resources.base import Record
-from innkeeper.resources.payload_kinds import Described, one_of
-from innkeeper.resources.payloads import ABSENT, Absent, Payload
+from innkeeper.resources.payload_kinds import one_of
+from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.bulk.batch import (
@@ -24,7 +24,7 @@ from innkeeper.wire.bulk.batch import (
 )
 from innkeeper.wire.bulk.batch_files import FORMATS, IMPORT_FORMATS, PACKED, Layout
 from innkeeper.wire.bulk.mapping import mapping_of
-from innkeeper.wire.bulk.mapping_faults import mapping_faults
+from innkeeper.wire.bulk.mapping_document import ImportMapping, read_document
 from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest
 from innkeeper.wire.payloads import Href, LongPaging, Uri, WindowOf, page_record
 
@@ -53,7 +53,7 @@ class CreateImportRequest(CreateFileExportRequest):
     """A file of records, and how its columns become fields."""
 
     format: _ImportFormat = "ndjson"
-    mapping: Annotated[Record | None, Described(definitions.MAPPING)] = None
+    mapping: Annotated[Record | None, JsonOf(ImportMapping)] = None
     dry_run: bool = False
     checksum: Annotated[str | None, Checksum()] = None
     size: Annotated[int | None, ByteSize()] = None
@@ -61,9 +61,10 @@ class CreateImportRequest(CreateFileExportRequest):
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
         yield from super().check(values)
-        if values.get("mapping") is not None and "entity" in values:
-            for fault in mapping_faults(values["entity"], values["mapping"]):
-                yield Problem("mapping", fault)
+        if values.get("mapping") is not None:
+            for problem in read_document(values.get("entity"), values["mapping"])[1]:
+                at = f"mapping.{problem.field}".rstrip(".")
+                yield replace(problem, field=at)
 
 
 class Import(Payload):

@@ -2,18 +2,16 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final
 
 from innkeeper.errors import OperatorError
-from innkeeper.resources.definitions import MAPPING
 from innkeeper.resources.kinds import Kind, ListOf
-from innkeeper.rules.members import unknown_members
 from innkeeper.rules.person_names import split_full_name
-from innkeeper.wire.bulk.cells import TYPES, CellRules, CellTarget, cell_rules_of, read_cell
-from innkeeper.wire.bulk.mapping_faults import mapping_faults, targets_of
+from innkeeper.wire.bulk.cells import TYPES, CellRules, CellTarget, read_cell
+from innkeeper.wire.bulk.mapping_document import read_document, unknown_in
 from innkeeper.wire.bulk.targets import (
     FULL_NAME,
     PLANS,
@@ -139,23 +137,13 @@ class ColumnMapping:
         return kinds
 
     def plain(self) -> dict[str, Any]:
-        """As it is kept with an import: JSON."""
-        return {
-            "columns": {column: list(targets) for column, targets in self.columns.items()},
-            "formats": dict(self.formats),
-            "values": {column: dict(words) for column, words in self.values.items()},
-            "types": dict(self.types),
-            "constants": dict(self.constants),
-            "delimiter": self.delimiter,
-            "encoding": self.encoding,
-            **({"header": self.header} if self.header else {}),
-            **({"sheet": self.sheet} if self.sheet else {}),
-            **self.rules.plain(),
-            # Imports that were begun before there was such a thing are known by the rest.
-            **({"guarded": True} if self.guarded else {}),
-            **({"fallbacks": dict(self.fallbacks)} if self.fallbacks else {}),
-            **({"group": self.group} if self.group else {}),
-        }
+        """Return the members as JSON, to store them with an import.
+
+        Imports of earlier versions are recognised by them: members added since are left out where
+        they are empty.
+        """
+        members = {name: _member(self, name) for name in _MEMBERS}
+        return {name: each for name, each in members.items() if each or name in _ALWAYS_STORED}
 
 
 _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
@@ -213,27 +201,46 @@ def _capitalised(name: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in words)
 
 
+_OF_RULES: Final = ("decimal", "timezone", "pivot", "region", "nothing", "guards")
+_OF_COLUMNS: Final = tuple(
+    each.name for each in fields(ColumnMapping) if each.init and each.name != "rules"
+)
+_MEMBERS: Final = (*_OF_COLUMNS, *_OF_RULES)
+_ALWAYS_STORED: Final = (
+    "columns",
+    "formats",
+    "values",
+    "types",
+    "constants",
+    "delimiter",
+    "encoding",
+)
+
+
+def _member(mapping: ColumnMapping, name: str) -> Any:
+    """Return a member of a mapping as JSON."""
+    value = getattr(mapping.rules if name in _OF_RULES else mapping, name)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if name == "columns":
+        return {column: list(targets) for column, targets in value.items()}
+    return value
+
+
 def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
     """Read a mapping; raises OperatorError that names every problem."""
-    unknown = [f"{each.field} {each.reason}" for each in unknown_members(document, MAPPING)]
-    faults = ["; ".join(unknown)] if unknown else []
-    faults += mapping_faults(holds, document)
-    if faults:
-        raise OperatorError(" ".join(faults))
+    values, problems = read_document(holds, document)
+    problems = [*unknown_in(document), *problems]
+    if problems:
+        ends = (each.message.rstrip(".") for each in problems)
+        raise OperatorError(" ".join(end if end[-1] in "?…" else f"{end}." for end in ends))
+    rules = {name: values[name] for name in _OF_RULES}
+    for name in ("nothing", "guards"):
+        rules[name] = frozenset(rules[name])
+    columns = {column: tuple(targets) for column, targets in values["columns"].items()}
     return ColumnMapping(
-        {column: targets_of(targets) for column, targets in document.get("columns", {}).items()},
-        document.get("formats", {}),
-        document.get("values", {}),
-        document.get("types", {}),
-        document.get("constants", {}),
-        str(document.get("delimiter", "")),
-        str(document.get("encoding", "")),
-        document.get("header", 0),
-        document.get("sheet", ""),
-        cell_rules_of(document),
-        document.get("guarded", False),
-        document.get("fallbacks", {}),
-        document.get("group", ""),
+        **{name: values[name] for name in _OF_COLUMNS} | {"columns": columns},
+        rules=CellRules(**rules | {"region": rules["region"].upper()}),
     )
 
 

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any, Final
 
 from innkeeper.resources.guests import EXTENSION_NAMES, MAX_PAIRS, RESERVED
-from innkeeper.resources.kinds import Day, Instant, OneOf
+from innkeeper.resources.kinds import Day, Instant, OneOf, Text
+from innkeeper.resources.payload_kinds import OneOrMany
 from innkeeper.rules.date_formats import ISO
 from innkeeper.rules.identity_rules import IdentityRules
 from innkeeper.rules.normalize import folded
@@ -21,7 +22,6 @@ from innkeeper.wire.bulk.column_names import (
     words_of,
 )
 from innkeeper.wire.bulk.mapping import ColumnMapping, mapping_of
-from innkeeper.wire.bulk.mapping_faults import targets_of
 from innkeeper.wire.bulk.order_suggestion import complete_orders
 from innkeeper.wire.bulk.presets import Preset
 from innkeeper.wire.bulk.suggested_mapping import Suggestion, Table
@@ -106,7 +106,7 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
     document, actual = preset.document, {folded(column): column for column in table.texts}
     for name, targets in document.get("columns", {}).items():
         if column := actual.get(folded(name)):
-            suggestion.columns[column] = list(targets_of(targets))
+            suggestion.columns[column] = OneOrMany(Text()).read(targets)
     named = chain.from_iterable(suggestion.columns.values())
     suggestion.pairs = {each.rpartition(".")[2]: 1 for each in named if "extensions." in each}
     for table_name in ("formats", "values", "types"):

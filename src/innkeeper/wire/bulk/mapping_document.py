@@ -1,0 +1,184 @@
+"""The members of a mapping, as files and requests have them, and what is wrong with one."""
+
+import codecs
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Annotated, Any, Final
+
+import msgspec
+import phonenumbers
+
+from innkeeper.errors import Problem
+from innkeeper.resources.kinds import ListOf, Text, Whole
+from innkeeper.resources.payload_kinds import Checked, Described, MapOf, OneOrMany, one_of
+from innkeeper.resources.payloads import MOST_PROBLEMS, Payload, PayloadOf, read_members
+from innkeeper.rules.date_formats import format_fault
+from innkeeper.rules.members import LONGEST_NAME, unknown_members
+from innkeeper.wire.bulk.cells import TYPES, is_zone
+from innkeeper.wire.bulk.targets import is_single, is_target, near_target
+
+_NOT_OF_FILES: Final = ("punycode", "idna", "unicode-escape", "raw-unicode-escape")
+"""Codecs of texts that no file is written in; the first takes time in the square of its text."""
+
+
+def _encoding_fault(name: str) -> str | None:
+    try:
+        # Raises for codecs that are not of text, such as zlib.
+        "".encode(name or "utf-8")
+        is_of_files = codecs.lookup(name or "utf-8").name not in _NOT_OF_FILES
+    except (LookupError, ValueError):
+        is_of_files = False
+    return None if is_of_files else "is no encoding of files: say utf-8, cp1252 …"
+
+
+def _delimiter_fault(text: str) -> str | None:
+    is_right = len(text) <= 1 and text not in ("\n", "\r", '"')
+    return None if is_right else "must be one character, such as ; or a tab"
+
+
+def _decimal_fault(text: str) -> str | None:
+    return None if text in ("", ".", ",") else 'must be "." or ","'
+
+
+def _zone_fault(name: str) -> str | None:
+    is_right = not name or is_zone(name)
+    return None if is_right else "must be the name of a time zone, such as Europe/Berlin"
+
+
+def _region_fault(code: str) -> str | None:
+    is_right = not code or code.upper() in phonenumbers.SUPPORTED_REGIONS
+    return None if is_right else "must be the code of a country, such as US"
+
+
+def _pivot_fault(year: int) -> str | None:
+    is_right = not year or 1000 <= year <= 9900
+    return None if is_right else "must be the first year of a century, such as 1930"
+
+
+_Texts = Annotated[dict[str, str], MapOf(Text())]
+
+
+class ImportMapping(Payload, kw_only=True):
+    """A mapping from the columns of a file to the fields of records."""
+
+    entity: str = ""
+    columns: Annotated[
+        dict[str, list[str]], MapOf(OneOrMany(Text())), "Column -> field, or fields."
+    ] = msgspec.field(default_factory=dict)
+    formats: Annotated[
+        dict[str, str],
+        MapOf(Checked(Text(), format_fault)),
+        "Column -> format of its dates, such as DD/MM/YYYY.",
+    ] = msgspec.field(default_factory=dict)
+    values: Annotated[
+        dict[str, dict[str, str]], MapOf(MapOf(Text())), "Column -> word -> value to use instead."
+    ] = msgspec.field(default_factory=dict)
+    types: Annotated[
+        dict[str, str], MapOf(one_of(*TYPES)), "Column -> type, where no field has one."
+    ] = msgspec.field(default_factory=dict)
+    constants: Annotated[
+        dict[str, Any], MapOf(Described({})), "Field -> value where no column fills it."
+    ] = msgspec.field(default_factory=dict)
+    fallbacks: Annotated[
+        _Texts, "Field -> column to take where the field's own columns are empty."
+    ] = msgspec.field(default_factory=dict)
+    group: Annotated[
+        str, "Column whose rows with the same value are one order; each row is a line of it."
+    ] = ""
+    undecided: Annotated[
+        list[list[str]],
+        ListOf(ListOf(Text(), 2, shortest=2)),
+        "[table, entry] of each entry that the mapping needs before it is used.",
+    ] = msgspec.field(default_factory=list)
+    delimiter: Annotated[str, Checked(Text(), _delimiter_fault)] = ""
+    encoding: Annotated[str, Checked(Text(), _encoding_fault)] = ""
+    header: Annotated[int, Whole(0, 1000), "Line that names the columns."] = 0
+    sheet: Annotated[str, "Sheet of a workbook."] = ""
+    decimal: Annotated[str, Checked(Text(), _decimal_fault), "Mark before decimals: . or ,"] = ""
+    timezone: Annotated[
+        str,
+        Checked(Text(), _zone_fault),
+        "Time zone of instants without an offset, such as Europe/Berlin.",
+    ] = ""
+    pivot: Annotated[
+        int,
+        Checked(Whole(), _pivot_fault),
+        "First year that two-digit years mean, such as 1930.",
+    ] = 0
+    region: Annotated[
+        str,
+        Checked(Text(), _region_fault),
+        "Country of phone numbers without a country code, such as US.",
+    ] = ""
+    nothing: Annotated[list[str], "Cells that are empty, such as NULL and N/A."] = msgspec.field(
+        default_factory=list
+    )
+    guards: Annotated[list[str], 'Columns whose cells a spreadsheet guarded by \' or ="…".'] = (
+        msgspec.field(default_factory=list)
+    )
+    guarded: Annotated[bool, "Whether cells are marked as an export with `guarded` marks them."] = (
+        False
+    )
+
+
+def read_document(holds: str | None, document: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the members of a mapping that are right, and every problem but unknown members.
+
+    `holds` is None where it is not known what the file holds.
+    """
+    if not isinstance(document, Mapping):
+        return {}, [Problem("", "must be an object")]
+    problems: list[Problem] = []
+    values = read_members(ImportMapping, document, problems)
+    more = chain(_target_problems(holds, values), _other_problems(holds, values)) if holds else ()
+    for problem in more:
+        problems.append(problem)
+        if len(problems) > MOST_PROBLEMS:
+            break
+    return values, problems[:MOST_PROBLEMS]
+
+
+def unknown_in(document: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each member that mappings do not have."""
+    return unknown_members(document, PayloadOf(ImportMapping).schema())
+
+
+def _other_problems(holds: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    if values.get("entity") not in (None, "", holds):
+        yield Problem("entity", f"The mapping is for {values['entity']}, not for {holds}.")
+    group, columns = values.get("group"), values.get("columns", {})
+    if group and "columns" in values and group not in columns:
+        yield Problem("group", "must be one of the columns")
+    elif group and holds != "orders":
+        yield Problem("group", f"is for orders, not for {holds}")
+    filled = {*chain.from_iterable(columns.values())}
+    filled |= {*values.get("constants", ()), *values.get("fallbacks", ())}
+    for table, entry in values.get("undecided", ()):
+        is_chosen = entry in values.get(table, ()) or (table == "columns" and entry in filled)
+        if not is_chosen:
+            yield Problem(table, f"leaves {entry[:LONGEST_NAME]} open: choose it")
+
+
+def _target_problems(holds: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a problem for each target that no record has, and for each that takes one value and
+    gets those of several columns."""
+    columns_by_target: dict[str, list[str]] = {}
+    for column, targets in values.get("columns", {}).items():
+        yield from _unknown_targets(holds, f"columns.{column[:LONGEST_NAME]}", targets)
+        for target in targets:
+            columns_by_target.setdefault(target, []).append(column)
+    for table in ("constants", "fallbacks"):
+        yield from _unknown_targets(holds, table, values.get(table, ()))
+    for target, several in columns_by_target.items():
+        if len(several) > 1 and is_single(holds, target):
+            names = ", ".join(each[:LONGEST_NAME] for each in several)
+            reason = f"{target[:LONGEST_NAME]} takes one value, and {names} are mapped to it"
+            yield Problem("columns", f"{reason}. Map one of them.")
+
+
+def _unknown_targets(holds: str, at: str, targets: Iterable[str]) -> Iterator[Problem]:
+    for target in targets:
+        if not is_target(holds, target):
+            near = near_target(holds, target)
+            meant = f"; did you mean {near}?" if near else ""
+            yield Problem(at, f"{target[:LONGEST_NAME]} is not a field of {holds}{meant}")
