@@ -55,7 +55,7 @@ CREATE_KNOWN = f"""WITH guest AS (
 ) INSERT INTO {SCHEMA}.order_contacts (ref, order_ref, guest_ref, body, created_at, modified_at)
 SELECT %(ref)s, %(order)s, ref, %(body)s, %(now)s, %(now)s FROM guest"""
 EVENT_COLUMNS = """ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at"""
+    point_of_sale, timeout_seconds, ends_session, body, received_at"""
 CREATE_EVENT = f"""INSERT INTO {SCHEMA}.events ({EVENT_COLUMNS})
 VALUES (%(ref)s, %(now)s, %(session)s, %(guest)s, %(browser)s, 1, %(type)s, %(channel)s, %(pos)s,
     1200, false, %(body)s, %(now)s)"""
@@ -65,7 +65,7 @@ SELECT %(ref)s, %(now)s, ref, guest_ref, %(browser)s, version, %(type)s, %(chann
     1200, false, %(body)s, %(now)s FROM session"""
 GO_ON = f"""WITH session AS (
     UPDATE {SCHEMA}.sessions SET version = version + 1, last_at = %(now)s, events = events + 1,
-        expires_at = %(now)s + interval '20 minutes', about = %(about)s, modified_at = %(now)s
+        expires_at = %(now)s + interval '20 minutes', details = %(details)s, modified_at = %(now)s
     WHERE browser_ref = %(browser)s AND channel = %(channel)s RETURNING ref, guest_ref, version
 ) {OF_SESSION}"""
 BEGIN = f"""WITH browser AS (
@@ -76,9 +76,9 @@ BEGIN = f"""WITH browser AS (
     UPDATE {SCHEMA}.guests SET last_seen = %(now)s FROM browser WHERE ref = browser.guest_ref
 ), session AS (
     INSERT INTO {SCHEMA}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at,
-        expires_at, events, about, created_at, modified_at)
+        expires_at, events, details, created_at, modified_at)
     SELECT %(session)s, %(browser)s, guest_ref, %(channel)s, %(now)s, %(now)s,
-        %(now)s + interval '20 minutes', 1, %(about)s, %(now)s, %(now)s
+        %(now)s + interval '20 minutes', 1, %(details)s, %(now)s, %(now)s
     FROM browser RETURNING ref, guest_ref, version
 ) {OF_SESSION}"""
 EVENTS = {"alone": CREATE_EVENT, "goes-on": GO_ON, "begins": BEGIN}
@@ -124,7 +124,7 @@ class Floor:
         params = {name: body[name] for name in ("type", "channel", "pos")}
         params |= {"ref": uuid4(), "body": Jsonb(body), "now": datetime.now(UTC)}
         params |= {"session": uuid4(), "guest": uuid4(), "browser": UUID(body["browser_id"])}
-        params["about"] = Jsonb(
+        params["details"] = Jsonb(
             {name: body[name] for name in ("pos", "currency", "language", "page")}
         )
         async with self._pool.connection() as connection:

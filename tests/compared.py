@@ -67,7 +67,7 @@ class Compared(RuleBasedStateMachine):
             if guest.changed:
                 self.written[ref] = (start, end)
         rows = Site.rows(
-            "SELECT ref, survivor_ref, coalesce((own -> 'now' ->> 'last_seen')::timestamptz, "
+            "SELECT ref, survivor_ref, coalesce((unmerged -> 'now' ->> 'last_seen')::timestamptz, "
             "last_seen) AS seen FROM ws_live.guests"
         )
         assert {row["ref"] for row in rows} == self.model.guests.keys(), (
@@ -119,7 +119,7 @@ class Compared(RuleBasedStateMachine):
         for row in rows:
             guest = self.model.guests[row["ref"]]
             assert (row["body"], row["guest_type"]) == (guest.fields, guest.guest_type)
-            assert (row["own"], row["survivor_ref"]) == (None, None)
+            assert (row["unmerged"], row["survivor_ref"]) == (None, None)
             reason = row["creation_reason"]
             assert reason is None or reason.pop("actor")
             assert reason == guest.reason
@@ -149,7 +149,7 @@ class Compared(RuleBasedStateMachine):
             (j["guest_ref"], j["rule"], j["evidence"], j["source"], order_of(j, refs))
             for j in joins
         ) == text_of(self.model.joins)
-        blocked = Site.rows("SELECT * FROM ws_live.identity_guarded ORDER BY sequence")
+        blocked = Site.rows("SELECT * FROM ws_live.guarded_evidence ORDER BY sequence")
         assert text_of(
             (b["rule"], b["reason"], b["evidence"], b["guests"][0], b["source"], order_of(b, refs))
             for b in blocked

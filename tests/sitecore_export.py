@@ -155,7 +155,7 @@ def _extensions(rows: Rows, owner: str, ref: Any) -> list[dict[str, Any]]:
 
 
 def _session(row: dict[str, Any]) -> dict[str, Any]:
-    about = row["about"]
+    details = row["details"]
     spelt = {
         **{"point_of_sale": "pointOfSale", "currency": "currencyCode", "language": "language"},
         **{"referrer": "referer", "operating_system": "operatingSystem"},
@@ -169,7 +169,7 @@ def _session(row: dict[str, Any]) -> dict[str, Any]:
         **{"channel": row["channel"], "sessionType": "WEB"},
         **{"startedAt": _iso(row["started_at"]), "endedAt": _iso(row["last_at"])},
         **({"cartType": row["cart_type"]} if over else {}),
-        **{spelt[name]: value for name, value in about.items()},
+        **{spelt[name]: value for name, value in details.items()},
     }
     return {
         **_meta(row),

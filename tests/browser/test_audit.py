@@ -87,7 +87,7 @@ def test_every_change_is_in_the_log(page, shop, guest) -> None:
         assert "nora@harbourandhill.com" in row, action
         assert (shop.client_key if told == "KEY" else told) in row, (action, row)
     file = {"name": "audited.csv", "mimeType": "text/csv", "buffer": CSV}
-    sent = {"csrf": csrf, "holds": "guests", "file": file}
+    sent = {"csrf": csrf, "entity": "guests", "file": file}
     found = page.request.post(f"{base}/imports", multipart=sent).url.rpartition("/")[2]
     assert found in newest(page, base, "import.create")
     page.request.post(f"{base}/imports/{found}", form={"csrf": csrf, "action": "discard"})

@@ -147,7 +147,7 @@ def test_the_preview_of_an_import_is_masked(invited) -> None:
     person = invited("developer")
     file = {"file": ("people.csv", f"First name,E-mail\n{HIDDEN},{HIDDEN}@example.com\n")}
     answer = person.http.post(
-        "/w/live/imports", data={"csrf": person.csrf, "holds": "guests"}, files=file
+        "/w/live/imports", data={"csrf": person.csrf, "entity": "guests"}, files=file
     )
     assert answer.status_code == 200
     assert "q•••@•••" in answer.text

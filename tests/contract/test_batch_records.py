@@ -836,7 +836,7 @@ def open_session(connection: psycopg.Connection, guest: str) -> None:
     )
     connection.execute(
         "INSERT INTO ws_live.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, "
-        "expires_at, events, about, created_at, modified_at) "
+        "expires_at, events, details, created_at, modified_at) "
         "VALUES (%s, %s, %s, 'WEB', %s, %s, %s + interval '20 minutes', 0, '{}', %s, %s)",
         [uuid4(), browser, guest, now, now, now, now, now],
     )

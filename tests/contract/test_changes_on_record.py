@@ -159,7 +159,7 @@ HTTP = [
     Step(
         *("createImport", "import.create", None),
         {
-            "holds": [None, "guests"],
+            "entity": [None, "guests"],
             "format": [None, "csv"],
             "mapping.columns.Mail": [None, ["email"]],
         },

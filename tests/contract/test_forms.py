@@ -105,7 +105,7 @@ def test_s4_a_form_holds_one_file_and_few_fields(owner: Visitor) -> None:
     assert owner.post("/w/live/imports", data=csrf, files=files).status_code == 400
     many = {**csrf, **{f"f{number}": "" for number in range(20)}}
     assert owner.post("/w/live/imports", data=many, files=files[:1]).status_code == 400
-    large = {**csrf, "holds": "x" * 65_537}
+    large = {**csrf, "entity": "x" * 65_537}
     assert owner.post("/w/live/imports", data=large, files=files[:1]).status_code == 400
 
 
@@ -116,7 +116,7 @@ def test_s4_who_may_not_import_need_not_send_the_file(analyst: Visitor) -> None:
 
 
 def test_s4_an_upload_works_as_before(owner: Visitor) -> None:
-    told = {**owner.form("/w/live/imports"), "holds": "guests"}
+    told = {**owner.form("/w/live/imports"), "entity": "guests"}
     files = {"file": ("a.csv", b"email\na@example.com\n" * 100_000)}
     answer = owner.post("/w/live/imports", data=told, files=files)
     assert answer.status_code == 303, answer.text

@@ -12,7 +12,7 @@ NOT_ERASED = {
     "guest_words": "search words, which a trigger removes with the guest's row",
 }
 NOT_IN_SUBJECT_ACCESS = {
-    "erased": "holds refs of guests that no longer exist",
+    "erased_identifiers": "holds refs of guests that no longer exist",
     "export_members": "who was in the last run; the files that hold a guest are listed",
     "guest_keys": "digests of values that the guest's row shows",
     "guest_words": "search words of values that the guest's row shows",
@@ -20,7 +20,7 @@ NOT_IN_SUBJECT_ACCESS = {
 }
 NOT_IN_LAKE = {
     "browsers": "sessions name the browser",
-    "erased": "a queue of work",
+    "erased_identifiers": "a queue of work",
     "export_files": "which files hold whom: no fact about a person",
     "export_members": "which run named whom: no fact about a person",
     "guest_joins": "the ledger of merges; the lake follows merges by their survivors",
@@ -28,7 +28,7 @@ NOT_IN_LAKE = {
     "merges": "the ledger of merges; the lake reads survivors from the guests themselves",
     "guest_keys": "digests for identity resolution",
     "guest_words": "search words",
-    "identity_guarded": "values that guards stopped; no question about segments",
+    "guarded_evidence": "values that guards stopped; no question about segments",
     "order_consumers": "segments ask whose order it is, not who uses it",
     "quarantine": "events that are not attached count nowhere",
     "segment_members": "an answer of the lake",

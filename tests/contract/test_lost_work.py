@@ -168,10 +168,12 @@ class TestInterrupted:
     def test_f2_it_ends_with_a_reason_and_goes_on_when_run_again(
         self, jobs: Any, site: Site
     ) -> None:
-        about = {"format": "ndjson", "compressed": False, "mapping": None}
+        file_options = {"format": "ndjson", "compressed": False, "mapping": None}
 
         async def begin(work: Work) -> UUID:
-            row = await batches.start_import(work, uuid4(), holds="guests", source="a", about=about)
+            row = await batches.start_import(
+                work, uuid4(), entity="guests", source="a", file_options=file_options
+            )
             assert await batches.try_lock(work, row["ref"])
             await age(work, row["ref"])
             return row["ref"]
@@ -205,7 +207,7 @@ class TestInterrupted:
         )
 
         async def again(work: Work) -> tuple[UUID, str, int, Any]:
-            async with imports.start_local(work, "guests", "a", about) as batch:
+            async with imports.start_local(work, "guests", "a", file_options) as batch:
                 return batch["ref"], batch["state"], batch["line"], batch["fault"]
 
         assert jobs(again) == (ref, "processing", 41, None)

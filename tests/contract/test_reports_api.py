@@ -35,7 +35,8 @@ def happen(connection: Any, guest: dict[str, Any], kind: str, at: str, page: str
     """An event as the streams store it; reports do not care how it came."""
     connection.execute(
         "INSERT INTO ws_live.events (ref, at, session_ref, guest_ref, browser_ref, number, type, "
-        "channel, point_of_sale, reach, cuts, body, received_at) VALUES (gen_random_uuid(), %s, "
+        "channel, point_of_sale, timeout_seconds, ends_session, body, received_at) "
+        "VALUES (gen_random_uuid(), %s, "
         "gen_random_uuid(), %s, gen_random_uuid(), 1, %s, 'WEB', 'default', 1200, false, "
         "jsonb_build_object('page', %s::text), now())",
         [at, guest["ref"], kind, page],

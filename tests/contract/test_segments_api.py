@@ -617,7 +617,8 @@ def test_free_members_of_events_are_offered_with_their_type(api: Api, connection
         custom = {"ext": {"score": score, "member": member, "shop": "Cork"}, "colour": "red"}
         connection.execute(
             "INSERT INTO ws_live.events (ref, at, session_ref, guest_ref, browser_ref, number, "
-            "type, channel, point_of_sale, reach, cuts, body, received_at) VALUES "
+            "type, channel, point_of_sale, timeout_seconds, ends_session, body, received_at) "
+            "VALUES "
             "(gen_random_uuid(), now(), gen_random_uuid(), %s, gen_random_uuid(), 1, 'VIEW', "
             "'WEB', 'default', 1200, false, %s, now())",
             [guest["ref"], json.dumps({"data": custom})],

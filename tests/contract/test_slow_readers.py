@@ -52,7 +52,8 @@ def test_s3_slow_readers_of_a_log_hold_no_connection(
     """Two connections in all, and four who do not read: guests are served all the same."""
     ref = uuid4()
     connection.execute(
-        "INSERT INTO ws_live.batches (ref, holds, state, about, actor, created_at, modified_at) "
+        "INSERT INTO ws_live.batches "
+        "(ref, entity, state, file_options, actor, created_at, modified_at) "
         "VALUES (%s, 'batch', 'error', '{}', 'test', now(), now())",
         [ref],
     )

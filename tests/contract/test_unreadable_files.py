@@ -135,7 +135,7 @@ def poisoned(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
         "CREATE TRIGGER refuse BEFORE INSERT ON ws_live.events FOR EACH ROW "
         "WHEN (NEW.body ->> 'page' = 'Poison') EXECUTE FUNCTION ws_live.refuse(); "
         "CREATE TRIGGER refuse BEFORE UPDATE ON ws_live.batches FOR EACH ROW "
-        "WHEN (NEW.about ->> 'format' = 'csv' AND NEW.line > 1) "
+        "WHEN (NEW.file_options ->> 'format' = 'csv' AND NEW.line > 1) "
         "EXECUTE FUNCTION ws_live.refuse()"
     )
     yield connection

@@ -398,7 +398,7 @@ def test_what_is_suppressed_does_not_come_back(
     dsn = json.loads((server.data / "server.json").read_text())["dsn"]
     with psycopg.connect(dsn) as connection:
         (kept,) = connection.execute(
-            "SELECT string_agg(s::text, '') FROM ws_live.suppressed s"
+            "SELECT string_agg(s::text, '') FROM ws_live.block_list s"
         ).fetchone() or ("",)
     assert "gone" not in kept
     released = command("privacy", "release", "--identifier", f"email:{email}", "--json")

@@ -98,7 +98,7 @@ async def recorded(dsn: str, events: Sequence[Happened]) -> list[dict[str, Any]]
                 refs.append(taken.ref)
             cursor = await work.connection.execute(
                 "SELECT e.ref, e.session_ref, e.at, e.body ->> 'page' AS page, s.events, "
-                "s.started_at, s.last_at, s.expires_at, s.about FROM ws_live.events AS e "
+                "s.started_at, s.last_at, s.expires_at, s.details FROM ws_live.events AS e "
                 "JOIN ws_live.sessions AS s ON s.ref = e.session_ref WHERE e.browser_ref = %s",
                 [browser],
             )
@@ -141,5 +141,5 @@ def test_the_store_equals_the_reference(live: str, events: list[Happened]) -> No
         ]
         cut = [rows[index]["at"] for index in members if events[index][2]]
         assert row["expires_at"] == (cut[-1] if cut else max(ends))
-        assert row["about"]["first_page"] == str(members[0])
-        assert row["about"]["last_page"] == str(members[-1])
+        assert row["details"]["first_page"] == str(members[0])
+        assert row["details"]["last_page"] == str(members[-1])

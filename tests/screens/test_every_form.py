@@ -123,7 +123,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
     api.put("/innkeeper/v1/traits/bought", json={"entity": "order", "function": "count"})
     upload = owner.http.post(
         "/w/live/imports",
-        data={"csrf": owner.csrf, "holds": "guests"},
+        data={"csrf": owner.csrf, "entity": "guests"},
         files={"file": ("a.csv", b"E-mail,Town\na@example.com,Cork\n")},
     )
     invited(site, f"somebody-{one['ref']}@example.com", Role.ANALYST)
@@ -395,7 +395,7 @@ def test_f21_two_people_undo_the_same_merge(
 def test_f21_two_people_map_the_columns_of_one_import(owner: Person) -> None:
     upload = owner.http.post(
         "/w/live/imports",
-        data={"csrf": owner.csrf, "holds": "guests"},
+        data={"csrf": owner.csrf, "entity": "guests"},
         files={"file": ("b.csv", b"E-mail,Town\na@example.com,Cork\n")},
     )
     path = upload.headers["location"].removeprefix("/w/live")

@@ -30,7 +30,7 @@ def test_i9_a_dry_run_is_the_first_step_and_says_what_would_happen(owner: Person
     assert api.put("/innkeeper/v1/identity/rules", json={"rules": rules}).is_success
     answer = owner.http.post(
         "/w/live/imports",
-        data={"csrf": owner.csrf, "holds": "guests"},
+        data={"csrf": owner.csrf, "entity": "guests"},
         files={"file": ("people.csv", FILE)},
     )
     path = str(answer.headers["location"])
@@ -51,7 +51,7 @@ def test_i6_the_page_asks_for_a_currency_that_the_file_lacks(owner: Person) -> N
     """Nothing is tried or imported before it is chosen; a preset of the header is taken."""
     answer = owner.http.post(
         "/w/live/imports",
-        data={"csrf": owner.csrf, "holds": "orders"},
+        data={"csrf": owner.csrf, "entity": "orders"},
         files={
             "file": ("o.csv", b"Order,Date,Email,Total\n1,2026-03-01,a@example.com,50\n"),
         },
@@ -78,7 +78,7 @@ QUESTIONS = (
 
 def uploaded(owner: Person, name: str, file: bytes, holds: str = "") -> str:
     """The path of an upload that waits for its mapping, within the workspace."""
-    sent = {"csrf": owner.csrf, "holds": holds}
+    sent = {"csrf": owner.csrf, "entity": holds}
     answer = owner.http.post("/w/live/imports", data=sent, files={"file": (name, file)})
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"]).removeprefix("/w/live")

@@ -16,7 +16,7 @@ def uploaded(owner: Person, file: bytes, name: str) -> str:
     """The path of an import that waits for its mapping."""
     answer = owner.http.post(
         "/w/live/imports",
-        data={"csrf": owner.csrf, "holds": "guests"},
+        data={"csrf": owner.csrf, "entity": "guests"},
         files={"file": (name, file)},
     )
     assert answer.status_code == 303, answer.text

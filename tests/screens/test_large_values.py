@@ -159,7 +159,7 @@ def test_s1_a_file_with_15000_columns(owner: Person, api: Api) -> None:
     csv.writer(text).writerows([names, ["Jane", "jane@example.com", *["x"] * 14_998]])
     file = {"file": ("wide.csv", text.getvalue().encode())}
     answer = owner.http.post(
-        "/w/live/imports", data={"csrf": owner.csrf, "holds": "guests"}, files=file
+        "/w/live/imports", data={"csrf": owner.csrf, "entity": "guests"}, files=file
     )
     path = answer.headers["location"].removeprefix("/w/live")
     page = owner.get(path).text
@@ -177,7 +177,7 @@ def test_s1_a_file_with_15000_columns(owner: Person, api: Api) -> None:
 def test_s1_a_file_whose_first_line_has_no_end(owner: Person) -> None:
     file = {"file": ("wide.csv", b"x," * 700_000)}
     answer = owner.http.post(
-        "/w/live/imports", data={"csrf": owner.csrf, "holds": "guests"}, files=file
+        "/w/live/imports", data={"csrf": owner.csrf, "entity": "guests"}, files=file
     )
     assert answer.status_code == 400
     assert "it has more than 16,384 columns" in answer.text

@@ -165,7 +165,7 @@ def _plant_import(owner: Person, shop: Planted) -> None:
     text = io.StringIO()
     rows = [["First name", "E-mail", "Country", "Born"], [WORD, MAIL, WORD, WORD]]
     csv.writer(text).writerows([*rows, ["x", WORD, "IE", BORN]])
-    sent = {"csrf": owner.csrf, "holds": "guests"}
+    sent = {"csrf": owner.csrf, "entity": "guests"}
     file = {"file": ("people.csv", text.getvalue().encode())}
     answer = owner.http.post("/w/live/imports", data=sent, files=file)
     shop.paths.append(answer.headers["location"].removeprefix("/w/live"))

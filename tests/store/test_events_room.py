@@ -58,7 +58,7 @@ async def test_events_are_read_by_guest_and_time_from_an_index_of_their_month(wo
         await work.run("events.add_partition", instant=at)
         await work.connection.execute(
             "INSERT INTO ws_live.events (ref, at, session_ref, guest_ref, browser_ref, number,"
-            " type, channel, point_of_sale, reach, cuts, body, received_at)"
+            " type, channel, point_of_sale, timeout_seconds, ends_session, body, received_at)"
             " SELECT gen_random_uuid(), %(at)s + number * interval '3 minutes',"
             " gen_random_uuid(), md5((number %% 600)::text)::uuid, gen_random_uuid(), 1, 'VIEW',"
             " 'WEB', 'default', 1200, false, '{}', %(at)s FROM generate_series(1, 8000) AS number",

@@ -28,13 +28,14 @@ def sent(browser: UUID, second: int, type_: str = "VIEW", **more: Any) -> Incomi
 async def stored(work: Work, browser: UUID) -> tuple[list[Row], list[Row]]:
     """Events by arrival and sessions by start, without what is new each time."""
     events = await work.connection.execute(
-        "SELECT at, number, type, channel, point_of_sale, reach, cuts, body, received_at,"
+        "SELECT at, number, type, channel, point_of_sale, timeout_seconds, ends_session, body,"
+        " received_at,"
         " guest_ref = (SELECT guest_ref FROM ws_live.browsers WHERE ref = browser_ref) AS own"
         " FROM ws_live.events WHERE browser_ref = %s ORDER BY received_at",
         [browser],
     )
     sessions = await work.connection.execute(
-        "SELECT version, channel, started_at, last_at, expires_at, cut_at, events, about, cart"
+        "SELECT version, channel, started_at, last_at, expires_at, ended_at, events, details, cart"
         " FROM ws_live.sessions WHERE browser_ref = %s ORDER BY started_at",
         [browser],
     )

@@ -57,13 +57,13 @@ def old(dsn: str) -> str:
     return dsn
 
 
-def insert(dsn: str, body: dict[str, Any], keys: list[UUID], own: Any = None) -> UUID:
+def insert(dsn: str, body: dict[str, Any], keys: list[UUID], unmerged: Any = None) -> UUID:
     ref = uuid4()
     with psycopg.connect(dsn) as connection:
         connection.execute(
             "INSERT INTO ws_live.guests (ref, guest_type, body, first_seen, last_seen, created_at, "
-            "modified_at, own) VALUES (%s, 'customer', %s, now(), now(), now(), now(), %s)",
-            [ref, json.dumps(body), None if own is None else json.dumps(own)],
+            "modified_at, unmerged) VALUES (%s, 'customer', %s, now(), now(), now(), now(), %s)",
+            [ref, json.dumps(body), None if unmerged is None else json.dumps(unmerged)],
         )
         for key in keys:
             connection.execute("INSERT INTO ws_live.guest_keys VALUES (%s, %s)", [key, ref])
@@ -191,12 +191,14 @@ def test_changes_to_the_list_of_values_that_never_identify(old: str) -> None:
     """F7: the list is the built-in one with the stored additions and removals."""
     execute(
         old,
-        "UPDATE ws_live.identity_settings SET never_added = ARRAY['walk-in'], "
-        "never_removed = ARRAY['test', 'nil', 'unknown', 'test@test.com']",
+        "UPDATE ws_live.identity_settings SET placeholders_added = ARRAY['walk-in'], "
+        "placeholders_removed = ARRAY['test', 'nil', 'unknown', 'test@test.com']",
     )
     never = set(act(old, rule_settings.fetch_guards)["never"])
     assert {"walk-in", "null", "none", "[object object]", "guest"} <= never
     assert never.isdisjoint({"test", "nil", "unknown", "test@test.com"})
-    sandbox = "SELECT never_added, never_removed FROM ws_live_sandbox.identity_settings"
+    sandbox = (
+        "SELECT placeholders_added, placeholders_removed FROM ws_live_sandbox.identity_settings"
+    )
     assert execute(old, sandbox) == [([], [])]
     assert len(never) == len(PLACEHOLDERS) + 1 - 4

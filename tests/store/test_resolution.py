@@ -95,7 +95,7 @@ async def written_of(work: Work, guest: UUID) -> list[Any]:
     """What is stored of a guest, but for refs and times."""
     found = []
     for sql in (
-        "SELECT guest_type, body, survivor_ref, own FROM ws_live.guests WHERE ref = %s",
+        "SELECT guest_type, body, survivor_ref, unmerged FROM ws_live.guests WHERE ref = %s",
         "SELECT key FROM ws_live.guest_keys WHERE guest_ref = %s ORDER BY key",
         "SELECT rule, evidence, source, actor FROM ws_live.guest_joins WHERE guest_ref = %s",
     ):

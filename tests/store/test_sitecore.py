@@ -110,7 +110,7 @@ QUERIES = {
     "keys": "SELECT key, guest_ref FROM {ws}.guest_keys",
     "extensions": "SELECT guest_ref, name, key, ref, pairs FROM {ws}.guest_extensions",
     "merges": "SELECT absorbed_ref FROM {ws}.merges WHERE undone_at IS NULL",
-    "before merges": """SELECT ref, own -> 'now' -> 'body' FROM {ws}.guests
+    "before merges": """SELECT ref, unmerged -> 'now' -> 'body' FROM {ws}.guests
         WHERE survivor_ref IS NULL""",
     "orders": "SELECT ref, reference_id, reference_key, ordered_at, body FROM {ws}.orders",
     "items": "SELECT ref, order_ref, ordered_at, body FROM {ws}.order_items",
@@ -121,7 +121,7 @@ QUERIES = {
     "item extensions": """SELECT order_item_ref, name, key, ref, pairs
         FROM {ws}.order_item_extensions""",
     "sessions": """SELECT s.ref, browser_ref, coalesce(survivor_ref, g.ref), channel, started_at,
-        last_at, events, about, cart_type, closed_at IS NULL
+        last_at, events, details, cart_type, closed_at IS NULL
         FROM {ws}.sessions AS s JOIN {ws}.guests AS g ON g.ref = guest_ref""",
     "events": """SELECT e.ref, at, session_ref, coalesce(survivor_ref, g.ref), browser_ref, type,
         channel, point_of_sale, e.body, received_at

@@ -238,7 +238,8 @@ async def test_the_listener_hears_and_comes_back(database: Database, dsn: str) -
 async def test_rows_are_copied_in_as_the_columns_have_it(work: Work) -> None:
     batch = uuid4()
     await work.connection.execute(
-        "INSERT INTO ws_live.batches (ref, holds, state, about, actor, created_at, modified_at) "
+        "INSERT INTO ws_live.batches "
+        "(ref, entity, state, file_options, actor, created_at, modified_at) "
         "VALUES (%s, 'batch', 'processing', '{}', 'a', now(), now())",
         [batch],
     )

@@ -40,7 +40,7 @@ def records(stem: str) -> Iterator[Any]:
         # Its grid has amounts without a currency, so that is asked.
         assert document.pop("undecided") == [["constants", "currencyCode"]]
         document["constants"]["currencyCode"] = "EUR"
-    layout = replace(layout, holds=preset.entity, mapping=mapping_of(preset.entity, document))
+    layout = replace(layout, entity=preset.entity, mapping=mapping_of(preset.entity, document))
     with layout.opened(path) as source:
         for chunk in layout.chunks(source):
             yield from (shown(record.what) for record in chunk.items)

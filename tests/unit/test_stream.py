@@ -195,8 +195,8 @@ def test_ext_that_is_no_object() -> None:
 )
 def test_what_the_session_tells(message: Any, expected: Any) -> None:
     """4.1: currency, language and page as before."""
-    about = {"currency": "EUR", "language": "EN", "last_page": "/last"}
-    assert stream.defaults(message, about) == expected
+    details = {"currency": "EUR", "language": "EN", "last_page": "/last"}
+    assert stream.defaults(message, details) == expected
 
 
 def test_an_empty_page_of_a_server() -> None:

@@ -95,10 +95,10 @@ async def _guessed_layout(
     if what is not None and is_table and named_like_targets(what, sample.columns):
         return layout
     if not is_table and find_preset(sample.columns, what, _presets(work)) is None:
-        holds = what or guess_entity_of_values(sample.columns, sample.rows)
-        if holds is None:
+        entity = what or guess_entity_of_values(sample.columns, sample.rows)
+        if entity is None:
             raise OperatorError(f"Say what {name} holds: innkeeper import guests {name}.")
-        return replace(layout, holds=holds)
+        return replace(layout, entity=entity)
     return await _suggested_layout(work, options, name, layout, sample, survey)
 
 
@@ -116,9 +116,9 @@ async def _suggest(
     from innkeeper.wire.bulk.suggestion import guess_entity, suggest
 
     preset = find_preset(sample.columns, what, _presets(work))
-    holds = preset.entity if preset else what or guess_entity(sample.columns)
+    entity = preset.entity if preset else what or guess_entity(sample.columns)
     rules = await rulebook.current(work)
-    return suggest(holds, sample.columns, sample.rows, rules, preset, survey)
+    return suggest(entity, sample.columns, sample.rows, rules, preset, survey)
 
 
 async def _suggested_layout(
@@ -135,19 +135,19 @@ async def _suggested_layout(
     from innkeeper.wire.bulk.trial import try_mapping
 
     suggestion = await _suggest(work, options.what, sample, survey)
-    holds, path = suggestion.holds, options.path_for(name)
+    entity, path = suggestion.entity, options.path_for(name)
     if suggestion.undecided:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         questions = " ".join(dict.fromkeys(suggestion.undecided.values()))
         raise OperatorError(f"{name} leaves something open. {questions} Choose it in {path}.")
-    mapping = replace(mapping_of(holds, suggestion.document()), sheet=options.sheet)
+    mapping = replace(mapping_of(entity, suggestion.document()), sheet=options.sheet)
     try:
-        layout = replace(layout, holds=holds, mapping=mapping).resolved(survey)
+        layout = replace(layout, entity=entity, mapping=mapping).resolved(survey)
     except OperatorError as error:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         raise OperatorError(f"{error} The mapping is in {path}, to edit.") from error
     rules = await rulebook.current(work)
-    trial = try_mapping(holds, layout.mapping or mapping, sample.rows, sample.lines, rules)
+    trial = try_mapping(entity, layout.mapping or mapping, sample.rows, sample.lines, rules)
     if trial.records and trial.failed + trial.unidentified >= trial.records:
         path.write_text(suggestion.mapping_file(), encoding="utf-8")
         reasons = "; ".join(trial.refused) or trial.sentence()
@@ -161,7 +161,7 @@ async def _suggested_layout(
 def _show(name: str, suggestion: "Suggestion") -> None:
     """Print which column becomes what, before an import that nobody wrote a mapping for."""
     source = f" ({suggestion.preset})" if suggestion.preset else ""
-    print(f"{name} holds {suggestion.holds}{source}. Its columns become:", file=sys.stderr)
+    print(f"{name} holds {suggestion.entity}{source}. Its columns become:", file=sys.stderr)
     width = min(30, max(map(len, suggestion.columns), default=0))
     for column, targets in list(suggestion.columns.items())[:_SHOWN]:
         print(f"  {column:<{width}}  {', '.join(targets) or 'not imported'}", file=sys.stderr)

@@ -267,11 +267,11 @@ async def _apply(work: "Work", file: _LocalFile, rejects: Path, total: ImportTot
     from innkeeper.actions.bulk import imports
     from innkeeper.store.readers import ahead
 
-    what: Any = file.layout.holds
-    about = file.layout.about()
+    what: Any = file.layout.entity
+    file_options = file.layout.file_options()
     fingerprint = _fingerprint(file.name, file.layout)
     again = file.options.again
-    async with imports.start_local(work, what, fingerprint, about, again=again) as batch:
+    async with imports.start_local(work, what, fingerprint, file_options, again=again) as batch:
         with file.reading() as (source, bar):
             if batch["line"]:
                 print(f"innkeeper: continuing after line {batch['line']}", file=sys.stderr)
@@ -354,7 +354,7 @@ def _fingerprint(name: str, layout: "Layout") -> Any:
         return None
     path = Path(name).resolve()
     stat = path.stat()
-    return [str(path), stat.st_size, stat.st_mtime_ns, layout.about()]
+    return [str(path), stat.st_size, stat.st_mtime_ns, layout.file_options()]
 
 
 def _rejects(options: ImportOptions, name: str) -> Path:

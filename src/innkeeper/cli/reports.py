@@ -19,7 +19,7 @@ def report(
     time_zone: Annotated[str, typer.Option(help="Time zone of days and weeks.")] = "UTC",
     interval: Annotated[str, typer.Option(help="day, week, month or year.")] = "day",
     currency: Annotated[str, typer.Option(help="Currency, for reports that need one.")] = "EUR",
-    limit: Annotated[int, typer.Option(help="Most rows of a ranking.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows of a ranking.")] = 20,
     steps: Annotated[
         str, typer.Option(help="Event types of a funnel.")
     ] = "VIEW,ADD,CONFIRM,CHECKOUT",

@@ -69,7 +69,7 @@ def segments_pause(
     segment: Segment,
     workspace: Workspace = "live",
 ) -> None:
-    """Stop calculating a segment."""
+    """Pause a segment; its stored members are deleted."""
     from innkeeper.actions.audiences import segments
 
     row = context.run(workspace, lambda work: segments.pause(work, segment))

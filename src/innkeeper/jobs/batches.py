@@ -141,7 +141,7 @@ async def _read(work: Work, files: Files, batch: Row) -> None:
 async def _apply_file(work: Work, files: Files, batch: Row) -> None:
     layout = Layout.of(batch, tracking=work.settings.batch_tracking)
     async with files.fetched(batches.upload_name(work.workspace, batch["ref"])) as path:
-        if layout.holds != "batch" or not batch["line"]:
+        if layout.entity != "batch" or not batch["line"]:
             # Read before the first record is applied, so that a damaged file changes nothing.
             most = MOST_EXPANSION * work.settings.max_upload_bytes
             layout = await asyncio.to_thread(layout.prepared, path, most)

@@ -19,4 +19,4 @@ class PointOfSale(Resource):
     brand = Field(Text(), "Brand.")
     language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
     timeout_minutes = Field(Count(), "Minutes without an event after which a session ends.")
-    test = Field(Flag(), "Whether it is for tests: FORCE_CLOSE ends its sessions.")
+    test = Field(Flag(), "Whether the point of sale is for tests: FORCE_CLOSE then ends sessions.")

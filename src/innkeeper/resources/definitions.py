@@ -46,7 +46,9 @@ class SegmentRule(Payload, kw_only=True):
         str | Absent | None, "core, identifier, trait, custom, ext, or a data extension's name."
     ]
     field: Annotated[str, "Name of the field."]
-    comparator: Annotated[str, Word((*COMPARATORS,)), "As docs/segments.md lists them."]
+    comparator: Annotated[
+        str, Word((*COMPARATORS,)), "Name of a comparator, from docs/segments.md."
+    ]
     comparator_data_type: Annotated[
         str | Absent | None,
         "Of an undeclared field: string, number, boolean or timestamp.",
@@ -54,7 +56,7 @@ class SegmentRule(Payload, kw_only=True):
     values: Annotated[
         list[Any] | Absent | None,
         OneOrMany(Described({})),
-        "What to compare with: an array, or one value alone.",
+        "Values to compare with: an array, or one value.",
     ]
 
 
@@ -112,7 +114,7 @@ class SegmentDefinition(Payload, kw_only=True):
     ]
     operator: _Operator = AND
     retired: Annotated[
-        bool | Absent | None, "Whether guests that were merged into another count as well."
+        bool | Absent | None, "Whether guests that are merged into another guest count as well."
     ]
     sql: Annotated[str | Absent | None, "A SELECT statement instead of groups."]
 
@@ -177,7 +179,9 @@ class ChangeExportRequest(Payload):
     delimiter: Annotated[str | Absent | None, one_of(*DELIMITERS)]
     header: bool | Absent | None
     quote: bool | Absent | None
-    guarded: Annotated[bool | Absent | None, "CSV: mark texts that look like formulas."]
+    guarded: Annotated[
+        bool | Absent | None, "CSV: mark texts that a spreadsheet would run as formulas."
+    ]
     filter: _Definition | Absent | None
     schedule: Annotated[str | Absent | None, "DAILY, WEEKLY or a cron line, UTC."]
     destination: ExportDestination | Absent | None

@@ -47,10 +47,10 @@ class Person(Resource):
     )
     nationality = Field(Text(), "Nationality.", personal=True, identifies=True)
     passport_number = Field(Text(), "Passport number.", personal=True, identifies=True)
-    passport_expiry = Field(Instant(), "When the passport expires.", personal=True)
+    passport_expiry = Field(Instant(), "Day on which the passport expires.", personal=True)
     street = Field(
         ListOf(Text(), MOST_LINES),
-        "Street address, a line an element.",
+        "Street address: a list with one line per element.",
         personal=True,
         identifies=True,
     )
@@ -72,7 +72,8 @@ class Guest(Person):
     versioned = True
     guest_type = Field(
         OneOf((VISITOR, CUSTOMER, TRAVELLER)),
-        "visitor: not enough identity; customer: identified; traveller: flies on another's order.",
+        "visitor: not identified; customer: identified; traveller: travels on another person's "
+        "order.",
         required=True,
         clearable=False,
         column=True,
@@ -80,8 +81,8 @@ class Guest(Person):
     )
     email = Field(EMAIL, "First e-mail address; mirrors `emails`.", personal=True, in_events=False)
     language = Field(LANGUAGE, "Language, ISO 639-1, with or without a region.")
-    phone = Field(Text(), "Phone number, as older clients send it.", personal=True, in_events=False)
-    zip_code = Field(Text(), "Post code, as older clients send it.", personal=True, in_events=False)
+    phone = Field(Text(), "Phone number, from older clients.", personal=True, in_events=False)
+    zip_code = Field(Text(), "Post code, from older clients.", personal=True, in_events=False)
     identity_status = Field(Text(), "Deprecated; stored as sent.", in_events=False)
     subscriptions = Field(
         ListOf(Opaque(), MOST_LINES),

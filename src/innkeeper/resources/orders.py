@@ -103,12 +103,12 @@ class Order(Resource):
         column=True,
     )
     currency_code = Field(CURRENCY, "Currency of the price, ISO 4217.", required=True)
-    price = Field(Number(), "What was paid in all.", required=True)
+    price = Field(Number(), "Total amount paid.", required=True)
     payment_type = Field(Text(), "How it was paid, e.g. Card.")
-    card_type = Field(Text(), "Which card, e.g. Visa.")
+    card_type = Field(Text(), "Brand of the card, e.g. Visa.")
     point_of_sale = Field(Text(), "Where it was sold, e.g. spinair.com.")
-    channel = Field(OneOf(CHANNELS), "How the customer came.")
-    status = Field(OneOf(STATUSES, others=("SHIPPED", "DELIVERED")), "How far the order has come.")
+    channel = Field(OneOf(CHANNELS), "Channel through which the customer ordered.")
+    status = Field(OneOf(STATUSES, others=("SHIPPED", "DELIVERED")), "Status of the order.")
     ref = ref_of("order")
     created_at = instant_at("When the order was created here.")
     modified_at = instant_at("When the order was last written.")
@@ -161,23 +161,26 @@ class OrderItem(Resource):
     """One thing that was bought."""
 
     parent = Order
-    name = Field(Text(longest=128), "Name of what was bought.", required=True)
-    description = Field(Text(), "What it is, in more words.")
+    name = Field(Text(longest=128), "Name of the product.", required=True)
+    description = Field(Text(), "Longer description of the item.")
     ordered_at = Field(
-        Instant(), "When it was ordered; the order's, unless sent.", clearable=False, column=True
+        Instant(),
+        "When it was ordered; by default when the order was.",
+        clearable=False,
+        column=True,
     )
-    type = Field(NoneOf(barred=BARRED_TYPES), "What sort of thing it is.", required=True)
+    type = Field(NoneOf(barred=BARRED_TYPES), "Type of the item, e.g. FLIGHT.", required=True)
     product_id = Field(Text(), "The organisation's number of the product.")
-    price = Field(Number(), "Price of one.", required=True)
+    price = Field(Number(), "Price of one unit.", required=True)
     currency_code = Field(Text(), "Currency of the price.", required=True)
-    original_price = Field(Number(), "Price of one before conversion.")
-    original_currency_code = Field(Text(), "Currency before conversion.")
+    original_price = Field(Number(), "Price of one unit before currency conversion.")
+    original_currency_code = Field(Text(), "Currency before conversion, ISO 4217.")
     reference_id = Field(Text(), "The organisation's number of this item.")
-    vendor = Field(Text(), "Who sells it.")
-    status = Field(Text(), "How far this item has come.", required=True)
+    vendor = Field(Text(), "Seller of the item.")
+    status = Field(Text(), "Status of the item.", required=True)
     language = Field(Text(), "Language of the purchase.")
-    quantity = Field(Count(), "How many.")
-    channel = Field(Text(), "How the customer came.")
+    quantity = Field(Count(), "Number of units.")
+    channel = Field(Text(), "Channel through which the customer ordered.")
     flight_segments = Field(ListOf(FLIGHT_SEGMENT), "The flights of a FLIGHT item.")
     passenger_type_code = Field(Text(), "Type of passenger, e.g. ADT.")
     extra = Field(Opaque(), "Undocumented members of v2's typed items; stored as sent.", free=True)
@@ -192,7 +195,7 @@ class OrderPerson(Person):
     statements = "order_people"
     gender = Field(OneOf(("male", "female", "unknown")), "Gender.")
     date_of_birth = Field(Day(past=True), "Day of birth, in the past.", personal=True)
-    guest_ref = Field(Link(), "The guest who this is.", clearable=False, column=True)
+    guest_ref = Field(Link(), "The guest of this person.", clearable=False, column=True)
     created_at = instant_at("When this was created here.")
     modified_at = instant_at("When this was last written.")
 
@@ -208,7 +211,7 @@ class OrderConsumer(OrderPerson):
     """A person who uses items of an order, such as a passenger."""
 
     parent = Order
-    order_items = Field(Links(), "The items this person uses.", column=True)
+    order_items = Field(Links(), "The order items that this person uses.", column=True)
     ref = ref_of("order consumer")
 
 

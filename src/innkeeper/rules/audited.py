@@ -87,8 +87,8 @@ IDENTITY_GUARDS: Final = AuditedKind("identity_guards", "of", ("group_limit", "r
 IMPORT: Final = AuditedKind(
     "import",
     "ref",
-    ("holds", "state", "size", "about"),
-    inline=frozenset({"about"}),
+    ("entity", "state", "size", "file_options"),
+    inline=frozenset({"file_options"}),
 )
 FILE_EXPORT: Final = AuditedKind("file_export", "ref", ("entity", "format", "compressed"))
 WORKSPACE: Final = AuditedKind("workspace", "name", ("name", "sandbox_of"))

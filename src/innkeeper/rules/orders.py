@@ -12,7 +12,7 @@ from innkeeper.resources.kinds import OneOf
 from innkeeper.resources.orders import OrderPerson
 from innkeeper.resources.values import ValueRefused, instant
 
-REACH: Final = timedelta(hours=48)
+TOLERANCE: Final = timedelta(hours=48)
 """Orders of one referenceId within this time, inclusive, are the same order (O-2)."""
 # Enough digits that no product of a storable price is rounded.
 _EXACT: Final = Context(prec=1000)
@@ -22,7 +22,7 @@ Show = Callable[[Any], Any]
 
 def one_order(first: datetime, second: datetime) -> bool:
     """Whether two orders of one referenceId are the same order (O-1, O-2)."""
-    return abs(first - second) <= REACH
+    return abs(first - second) <= TOLERANCE
 
 
 def without_fixed(stored: Record, changes: Changes) -> Changes:

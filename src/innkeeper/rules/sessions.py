@@ -14,7 +14,7 @@ import msgspec
 
 from innkeeper.rules.stream import operating_system
 
-CutBy = Literal["force", "person"]
+EndedBy = Literal["force", "person"]
 MOST_SESSION_DATA: Final = 256 * 1024
 """Most bytes of JSON that a session stores of its events' `session_data`; beyond that it is stored
 with the event only. The size is limited because each event rewrites its session."""
@@ -26,13 +26,13 @@ class Mark:
     """What sessions need of an event: its time, timeout, and whether it cuts."""
 
     at: datetime
-    reach: timedelta
-    cuts: bool = False
+    timeout: timedelta
+    ends_session: bool = False
 
     @property
     def expires_at(self) -> datetime:
         """The time until which the event keeps its session open."""
-        return self.at if self.cuts else self.at + self.reach
+        return self.at if self.ends_session else self.at + self.timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,17 @@ class Span:
     started_at: datetime
     last_at: datetime
     expires_at: datetime
-    cut_at: datetime | None = None
+    ended_at: datetime | None = None
 
     def with_mark(self, mark: Mark) -> "Span":
         """Return the span extended by an event."""
         expires_at = max(self.expires_at, mark.expires_at)
-        cut_at = mark.at if mark.cuts else self.cut_at
+        ended_at = mark.at if mark.ends_session else self.ended_at
         return Span(
             min(self.started_at, mark.at),
             max(self.last_at, mark.at),
-            expires_at if cut_at is None else cut_at,
-            cut_at,
+            expires_at if ended_at is None else ended_at,
+            ended_at,
         )
 
 
@@ -75,7 +75,7 @@ class Placement:
 
 def span_of(mark: Mark) -> Span:
     """Return the span of a session with one event."""
-    return Span(mark.at, mark.at, mark.expires_at, mark.at if mark.cuts else None)
+    return Span(mark.at, mark.at, mark.expires_at, mark.at if mark.ends_session else None)
 
 
 def place_event(spans: Sequence[Span], mark: Mark) -> Placement:
@@ -85,14 +85,14 @@ def place_event(spans: Sequence[Span], mark: Mark) -> Placement:
     """
     joins: list[int] = []
     for index, span in enumerate(spans):
-        if span.cut_at is not None and span.cut_at <= mark.at:
+        if span.ended_at is not None and span.ended_at <= mark.at:
             continue
         if span.expires_at >= mark.at and span.started_at <= mark.expires_at:
             joins.append(index)
-        if span.cut_at is not None:
+        if span.ended_at is not None:
             # The cut separates this event from all later sessions.
             break
-    splits = mark.cuts and any(spans[index].last_at > mark.at for index in joins)
+    splits = mark.ends_session and any(spans[index].last_at > mark.at for index in joins)
     return Placement(tuple(joins), splits)
 
 
@@ -101,7 +101,7 @@ def divided(marks: Iterable[Mark]) -> list[list[int]]:
     groups: list[list[int]] = []
     span: Span | None = None
     for index, mark in enumerate(marks):
-        if span is None or span.cut_at is not None or span.expires_at < mark.at:
+        if span is None or span.ended_at is not None or span.expires_at < mark.at:
             groups.append([])
             span = span_of(mark)
         else:
@@ -120,7 +120,7 @@ def span_of_all(marks: Sequence[Mark]) -> Span:
 
 def is_over(span: Span, now: datetime) -> bool:
     """Whether a session has ended, so that only a late event can still belong to it."""
-    return span.cut_at is not None or span.expires_at < now
+    return span.ended_at is not None or span.expires_at < now
 
 
 def opened_by(user_agent: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def opened_by(user_agent: str) -> dict[str, Any]:
 
 
 def with_event(
-    about: Mapping[str, Any],
+    details: Mapping[str, Any],
     body: Mapping[str, Any],
     point_of_sale: str,
     *,
@@ -141,7 +141,7 @@ def with_event(
 
     `first` and `last`: whether the event is the earliest or the latest of the session so far.
     """
-    after = dict(about)
+    after = dict(details)
     arbitrary: Mapping[str, Any] = body.get("data", {})
     page = body.get("page")
     if first and page:

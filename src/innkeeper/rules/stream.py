@@ -110,7 +110,7 @@ class IncomingEvent:
     site: str | None = None
     user_agent: str = ""
 
-    def came(self) -> dict[str, Any]:
+    def request_details(self) -> dict[str, Any]:
         """Return what the quarantine stores in addition to the message."""
         return {"site": self.site, "user_agent": self.user_agent}
 
@@ -181,7 +181,7 @@ def check_name(type_: str) -> None:
         raise InvalidEvent(RESERVED_NAME, f"a type has at most {events.LONGEST_TYPE} characters")
 
 
-def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+def defaults(message: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
     """Return currency, language and page of an event, by default those of its session (4.1)."""
     values: dict[str, Any] = {}
     for name, in_session in (
@@ -191,7 +191,7 @@ def defaults(message: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, 
     ):
         own = message.get(name)
         is_usable = isinstance(own, str) and (name != "currency" or not own or _is_currency(own))
-        value = own if is_usable and own else about.get(in_session)
+        value = own if is_usable and own else details.get(in_session)
         # The SDK sends an empty page from servers; it is stored as it is.
         if value is None and name == "page" and isinstance(own, str):
             value = own

@@ -38,15 +38,15 @@ from innkeeper.wire.views import (
 IDEMPOTENCY: Final[Schema] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Our extension: for 24 hours the same key and body on this path answer the "
-    "first response again, and another body is 409.",
+    "description": "Extension of Innkeeper: for 24 hours, the same key and body on this path "
+    "return the first response again; another body returns 409.",
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
 }
 IF_MATCH: Final[Schema] = {
     "name": "If-Match",
     "in": "header",
-    "description": "Our extension: ETags of the versions that may be replaced, or `*`; another "
-    "version is 412. Without it the last write wins.",
+    "description": "Extension of Innkeeper: ETags of the versions that may be replaced, or `*`; "
+    "any other version returns 412. Without this header the last write wins.",
     "schema": {
         "type": "string",
         "pattern": '^(\\*|(W/)?"[^"\\s,]{0,100}"(, ?(W/)?"[^"\\s,]{0,100}")*)$',
@@ -57,7 +57,7 @@ _SUMMARIES: Final = {
     Verb.LIST: "List {}s",
     Verb.FETCH: "Fetch a {}",
     Verb.REPLACE: "Replace a {}",
-    Verb.PATCH: "Change some of a {}",
+    Verb.PATCH: "Change fields of a {}",
     Verb.DELETE: "Delete a {}",
     Verb.CLEAR: "Remove pairs from a {}",
 }
@@ -96,8 +96,8 @@ def _description(compatibility: str) -> Schema:
         "info": {
             "title": "Innkeeper",
             "version": __version__,
-            "description": "A self-hosted customer data platform that speaks the Sitecore CDP "
-            f"APIs. This is the API as a key with compatibility `{compatibility}` sees it.",
+            "description": "A self-hosted customer data platform that implements the Sitecore CDP "
+            "APIs. This is the API for a key with the compatibility `{compatibility}`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"basicAuth": []}],
@@ -187,13 +187,13 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
         query(
             "limit",
             LIMIT.schema() | {"default": DEFAULT_LIMIT},
-            "Items on the page; more than 100 is cut to 100.",
+            "Items on the page; a value over 100 counts as 100.",
         )
         for name in view.filters:
             if name != "identifiers":
-                query(name, {"type": "string"}, "Only those equal to this.")
+                query(name, {"type": "string"}, "Only items with exactly this value.")
         if "identifiers" in view.filters:
-            both = "Only those with this identifier; provider and id go together."
+            both = "Only guests with this identifier; send provider and id together."
             query("identifiers.provider", {"type": "string"}, both)
             query("identifiers.id", {"type": "string"}, both)
         if view.sorts:
@@ -206,7 +206,12 @@ def _parameters(operation: Operation, view: View) -> list[Schema]:
         for name in view.create_query:
             query(name, {"type": "string", "format": "uuid"}, "Guest to link as contact.")
     if operation.verb is Verb.CLEAR:
-        query("name", {"type": "string"}, "Keys, joined by | or a comma; none empties it.")
+        query(
+            "name",
+            {"type": "string"},
+            "Keys of the pairs to remove, separated by | or commas. Without this parameter all "
+            "pairs are removed.",
+        )
     if operation.takes_key:
         out.append(IDEMPOTENCY)
     if view.resource.versioned and operation.verb in WRITES:

@@ -11,16 +11,28 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "A field, a query parameter or the JSON is wrong; every problem is named."),
     401: ("Unauthorized", "Credentials are missing or wrong."),
     403: ("Forbidden", "The API key lacks a scope, or the person is on the block list."),
-    404: ("NotFound", "No such resource."),
-    409: ("Conflict", "It exists already, or an Idempotency-Key was used for another request."),
-    412: ("Outdated", "It was changed since the version that If-Match names, or has none."),
+    404: ("NotFound", "The resource does not exist."),
+    409: (
+        "Conflict",
+        "The resource exists already, or the Idempotency-Key was used for another request.",
+    ),
+    412: (
+        "Outdated",
+        "The resource changed after the version that If-Match names, or it has no version.",
+    ),
     413: ("TooLarge", "The body is too large."),
-    415: ("UnsupportedMediaType", "The media type is not JSON, or the coding not gzip or deflate."),
-    429: ("TooManyRequests", "Too many requests of this client key; Retry-After says how long."),
+    415: (
+        "UnsupportedMediaType",
+        "The media type is not JSON, or the content coding is neither gzip nor deflate.",
+    ),
+    429: (
+        "TooManyRequests",
+        "Too many requests with this client key. Retry after the seconds in Retry-After.",
+    ),
     414: ("UriTooLong", "The path or the query is too long."),
-    431: ("HeadTooLarge", "The request's line and headers are too large."),
-    500: ("ServerFault", "A fault of the server; X-Correlation-Id names its entry in the log."),
-    503: ("Unavailable", "Temporarily unavailable; Retry-After says when to come back."),
+    431: ("HeadTooLarge", "The request line and headers are too large."),
+    500: ("ServerFault", "An error of the server. X-Correlation-Id names its entry in the log."),
+    503: ("Unavailable", "Temporarily unavailable. Retry after the seconds in Retry-After."),
 }
 """Status -> (name of the response, what it means)."""
 ALWAYS: Final = frozenset({400, 401, 403, 414, 429, 431, 500, 503})
@@ -28,7 +40,7 @@ ALWAYS: Final = frozenset({400, 401, 403, 414, 429, 431, 500, 503})
 
 HEADERS: Final[dict[str, Schema]] = {
     "X-Correlation-Id": {
-        "description": "The id of the request: the caller's own, or a new one.",
+        "description": "The id of the request: the one that the caller sent, or a new one.",
         "schema": _TEXT,
     },
     "Cache-Control": {"schema": _TEXT},
@@ -42,18 +54,23 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {**_TEXT, "format": "uri"},
     },
     "Idempotent-Replayed": {
-        "description": "`true` on the first answer to this Idempotency-Key, sent again.",
+        "description": "`true` if this is the stored response to an earlier request with this "
+        "Idempotency-Key.",
         "schema": {**_TEXT, "enum": ["true"]},
     },
     "ETag": {
-        "description": "The version of what is shown; of an error, the one that is stored now.",
+        "description": "The version of the resource in this response; in an error, the version "
+        "that is stored now.",
         "schema": _TEXT,
     },
     "Retry-After": {
         "description": "Seconds to wait.",
         "schema": {"type": "integer", "minimum": 0},
     },
-    "Accept-Encoding": {"description": "Codings of bodies that are read.", "schema": _TEXT},
+    "Accept-Encoding": {
+        "description": "Content codings that request bodies may use.",
+        "schema": _TEXT,
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT},
 }
 # Those of CORS and of web/browser_security.py speak to browsers alone, and stand nowhere here.

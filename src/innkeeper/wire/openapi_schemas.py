@@ -158,7 +158,7 @@ def _response_pairs(view: PairsView) -> Schema:
         },
         "required": [*(() if view.keyed else ("name",)), "href", "ref", "key"],
         "additionalProperties": PRIMITIVE_SCHEMA,
-        "description": "The pairs stand beside these members.",
+        "description": "The pairs of the data extension are members of the same object.",
     }
 
 

@@ -85,8 +85,8 @@ def _write_without(work: Work, files: Files, file: Row, target: Path) -> None:
 
 async def _remove_replaced(work: Work, file: Row, key: dict[str, Any]) -> None:
     """Delete the file that a listed file replaced, if it still exists."""
-    if file["replaced"] is not None:
-        await asyncio.to_thread(Files.of(work.settings).remove, file["replaced"])
+    if file["replaced_name"] is not None:
+        await asyncio.to_thread(Files.of(work.settings).remove, file["replaced_name"])
         await work.run("exports.replaced", **key)
 
 

@@ -146,7 +146,7 @@ async def _record_attempt(work: Work, message: Row, error: str | None) -> None:
         sequence=message["sequence"],
         due_at=now + background.pause(attempts, FIRST_PAUSE, LONGEST_PAUSE),
         error=error[:500],
-        given_up_at=now if attempts >= ATTEMPTS else None,
+        failed_at=now if attempts >= ATTEMPTS else None,
     )
     log.warning("webhook message %d was not delivered: %s", message["sequence"], error)
 

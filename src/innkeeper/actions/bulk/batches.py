@@ -53,64 +53,70 @@ async def allocate(
     work: Work,
     ref: UUID,
     *,
-    holds: Holds = "batch",
+    entity: Holds = "batch",
     checksum: str | None = None,
     size: int | None = None,
-    about: dict[str, Any] | None = None,
+    file_options: dict[str, Any] | None = None,
 ) -> Record:
     """Create a batch that waits for its file, or return the one created for the same file.
 
     Raises `Conflict` if the ref belongs to another file, or if its file is uploaded already.
     """
-    row = await _insert(work, ref, holds, UPLOADING, about or {}, checksum=checksum, size=size)
+    row = await _insert(
+        work, ref, entity, UPLOADING, file_options or {}, checksum=checksum, size=size
+    )
     if row is not None:
         return row
     stored = await fetch(work, ref)
-    is_same_file = (stored["checksum"], stored["size"], stored["holds"]) == (checksum, size, holds)
+    is_same_file = (stored["checksum"], stored["size"], stored["entity"]) == (
+        checksum,
+        size,
+        entity,
+    )
     if stored["state"] != UPLOADING or not is_same_file:
         raise Conflict(f"Batch {ref} already exists.")
     return stored
 
 
 async def start_import(
-    work: Work, ref: UUID, *, holds: Holds, source: Any, about: dict[str, Any]
+    work: Work, ref: UUID, *, entity: Holds, source: Any, file_options: dict[str, Any]
 ) -> Row:
     """Start the import of a local file, or continue the interrupted import of the same file.
 
     `source` identifies the file (JSON); None for an input that cannot be read again.
     """
-    key = _source_key(work, holds, source)
+    key = _source_key(work, entity, source)
     async with work.transaction():
         row = None
         if key is not None:
             row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
         if row is not None and row["finished_at"] is not None:
             row = await work.one("batches.reopen", parts=_COLUMNS, ref=row["ref"], now=clock.now())
-        row = row or await _insert(work, ref, holds, PROCESSING, about, source_key=key)
+        row = row or await _insert(work, ref, entity, PROCESSING, file_options, source_key=key)
         if row is None:
             raise Conflict(f"Import {ref} already exists.")
         return row
 
 
-async def abandon_import(work: Work, holds: Holds, source: Any) -> None:
+async def abandon_import(work: Work, entity: Holds, source: Any) -> None:
     """Abandon the unfinished import of a file, so that the next one starts at its beginning."""
-    key = _source_key(work, holds, source)
+    key = _source_key(work, entity, source)
     row = await work.one("batches.of_source", parts=_COLUMNS, source_key=key)
     if row is not None:
         await work.run("batches.abandon", ref=row["ref"], now=clock.now())
 
 
-def _source_key(work: Work, holds: Holds, source: Any) -> UUID | None:
+def _source_key(work: Work, entity: Holds, source: Any) -> UUID | None:
     """Return the key by which an interrupted import is found again; None for no source."""
-    return None if source is None else digest("import", work.workspace, holds, repr(source))
+    return None if source is None else digest("import", work.workspace, entity, repr(source))
 
 
 async def _insert(
     work: Work,
     ref: UUID,
-    holds: Holds,
+    entity: Holds,
     state: str,
-    about: dict[str, Any],
+    file_options: dict[str, Any],
     *,
     checksum: str | None = None,
     size: int | None = None,
@@ -121,11 +127,11 @@ async def _insert(
         "batches.allocate",
         parts=_COLUMNS,
         ref=ref,
-        holds=holds,
+        entity=entity,
         state=state,
         checksum=checksum,
         size=size,
-        about=Json(about),
+        file_options=Json(file_options),
         source_key=source_key,
         actor=work.actor,
         now=clock.now(),
@@ -258,7 +264,7 @@ async def apply(work: Work, batch: Row, chunks: AsyncIterator[Chunk[BatchRecord]
     Each chunk is one transaction that also stores its progress, so an interruption leaves the
     stored progress exact. Raises `FileRewritten` if the file was rewritten since it was opened.
     """
-    source = RecordSource("batch" if batch["holds"] == "batch" else "import", batch["ref"])
+    source = RecordSource("batch" if batch["entity"] == "batch" else "import", batch["ref"])
     async for chunk in chunks:
         await apply_chunk(work, batch, source, chunk.items)
 
@@ -319,7 +325,7 @@ async def finish(work: Work, batch: UUID) -> Record:
     async with work.transaction():
         row = await _locked(work, batch)
         state = ERROR if row["failed"] else SUCCESS
-        return await set_state(work, batch, state, has_file=row["kept"])
+        return await set_state(work, batch, state, has_file=row["is_stored"])
 
 
 async def failures(work: Work, batch: UUID, page: int = 1000) -> AsyncIterator[Row]:

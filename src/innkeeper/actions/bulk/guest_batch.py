@@ -57,7 +57,7 @@ class GuestState:
     def is_merged(self) -> bool:
         """Whether it belongs to a merged group; only `ledger` writes to such a guest."""
         row = self.stored
-        return row is not None and (row["survivor_ref"] is not None or row["own"] is not None)
+        return row is not None and (row["survivor_ref"] is not None or row["unmerged"] is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,18 +24,18 @@ from innkeeper.store.readers import Chunk, Unreadable
 from innkeeper.store.work import Json, Row, Work
 
 SINGULAR: Final = "Import"
-DISCARDED: Final = "given up"
+DISCARDED: Final = "discarded"
 """The fault of an import that was discarded before it was started."""
 _DRY_RUN: Final = "rehearsal"
-"""Member of a stored import's `about` that marks a dry run."""
+"""Member of a stored import's `file_options` that marks a dry run."""
 RecordProgress = Callable[[Outcomes, Sequence[BatchRecord]], Awaitable[object]]
 """Callback with the outcomes of some records."""
 
 
 async def create(
     work: Work,
-    holds: Holds,
-    about: dict[str, Any],
+    entity: Holds,
+    file_options: dict[str, Any],
     checksum: str | None,
     size: int | None,
     *,
@@ -44,29 +44,36 @@ async def create(
 ) -> Record:
     """Create an import that waits for its file, or to be started. A `dry_run` changes no data."""
     if dry_run:
-        about = {**about, _DRY_RUN: True}
+        file_options = {**file_options, _DRY_RUN: True}
     async with work.transaction():
         row = await batches.allocate(
-            work, ref or uuid4(), holds=holds, checksum=checksum, size=size, about=about
+            work,
+            ref or uuid4(),
+            entity=entity,
+            checksum=checksum,
+            size=size,
+            file_options=file_options,
         )
         await audit.record(work, IMPORT, "create", None, row)
     return row
 
 
 async def start(
-    work: Work, ref: UUID, about: dict[str, Any], expected: Expected | None = None
+    work: Work, ref: UUID, file_options: dict[str, Any], expected: Expected | None = None
 ) -> Record:
-    """Queue an import whose file is stored. `about` describes the file's layout.
+    """Queue an import whose file is stored. `file_options` describes the file's layout.
 
     Raises `Conflict` if it was started or discarded, and `Outdated` if it does not have the
     `expected` version.
     """
     async with work.transaction():
         before = await _pending(work, ref, expected)
-        described = await describe(work, ref, about)
+        described = await describe(work, ref, file_options)
         file = {"checksum": before["checksum"], "size": before["size"]}
         after = await batches.receive_file(work, ref, **file)
-        await audit.record(work, IMPORT, "start", before, {**after, "about": described["about"]})
+        await audit.record(
+            work, IMPORT, "start", before, {**after, "file_options": described["file_options"]}
+        )
     return after
 
 
@@ -92,12 +99,12 @@ async def _pending(work: Work, ref: UUID, expected: Expected | None) -> Record:
 
 def is_dry_run(batch: Row) -> bool:
     """Return whether an import is a dry run: it only reports what it would do."""
-    return bool(batch["about"].get(_DRY_RUN))
+    return bool(batch["file_options"].get(_DRY_RUN))
 
 
 @asynccontextmanager
 async def start_local(
-    work: Work, holds: Holds, source: Any, about: dict[str, Any], *, again: bool = False
+    work: Work, entity: Holds, source: Any, file_options: dict[str, Any], *, again: bool = False
 ) -> AsyncIterator[Row]:
     """Lock the import of a local file: a new one, or the interrupted one of the same file.
 
@@ -105,9 +112,11 @@ async def start_local(
     error inside the context finishes the import as failed, unless the error is transient.
     """
     if again and source is not None:
-        await batches.abandon_import(work, holds, source)
+        await batches.abandon_import(work, entity, source)
     async with work.transaction():
-        row = await batches.start_import(work, uuid4(), holds=holds, source=source, about=about)
+        row = await batches.start_import(
+            work, uuid4(), entity=entity, source=source, file_options=file_options
+        )
         await audit.record(work, IMPORT, "start", None, row)
     if not await batches.try_lock(work, row["ref"]):
         raise Conflict("This file is being imported already.")
@@ -181,13 +190,13 @@ async def dry_run_upload(work: Work, batch: Row, chunks: AsyncIterator[Chunk[Bat
     await dry_run(work, chunks, partial(batches.record_progress, work, batch))
 
 
-async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:
+async def describe(work: Work, ref: UUID, file_options: dict[str, Any]) -> Record:
     """Store the file layout of an import; raises `Conflict` once it is started."""
     row = await work.one(
         "batches.describe",
         parts={"columns": ("batches.columns",)},
         ref=ref,
-        about=Json(about),
+        file_options=Json(file_options),
         now=clock.now(),
     )
     if row is None:
@@ -198,6 +207,6 @@ async def describe(work: Work, ref: UUID, about: dict[str, Any]) -> Record:
 async def fetch(work: Work, ref: UUID) -> Record:
     """Return one import; raises `Unknown`."""
     row = await batches.fetch(work, ref)
-    if row["holds"] == "batch":
+    if row["entity"] == "batch":
         raise batches.unknown_batch(ref)
     return row

@@ -170,7 +170,7 @@ async def transfer_consumers(work: Work, records: Records) -> TransferCounts:
 async def transfer_sessions(work: Work, records: Records) -> TransferCounts:
     """Write sessions of guests that are here, their browsers and their points of sale."""
     browsers = list({one.row["browser_ref"] for one in records} - {None})
-    names = {one.row["about"].get("point_of_sale") for one in records} - {None}
+    names = {one.row["details"].get("point_of_sale") for one in records} - {None}
     await transfer_points_of_sale(work, [{"name": name} for name in sorted(names)])
     async with work.transaction():
         await work.run("transfers.sessions", records=Json([one.row for one in records]))
@@ -267,10 +267,10 @@ async def _write_merges(
     states = {}
     for row in rows:
         stored = batch.state_of(row["survivor_ref"]).stored
-        if stored is not None and stored["own"] is None:
+        if stored is not None and stored["unmerged"] is None:
             state = ledger.state_of(ledger.visible_record(stored))
             states[stored["ref"]] = {"base": state, "now": state}
-    survivors = [{"ref": ref, "own": own} for ref, own in states.items()]
+    survivors = [{"ref": ref, "unmerged": unmerged} for ref, unmerged in states.items()]
     await work.run("transfers.merges", merges=Json(rows), survivors=Json(survivors))
 
 

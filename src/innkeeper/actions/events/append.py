@@ -15,7 +15,7 @@ from innkeeper.rules import carts
 from innkeeper.rules.sessions import Placement
 from innkeeper.store.work import Json, Work
 
-_JSON: Final = frozenset({"about", "cart", "body"})
+_JSON: Final = frozenset({"details", "cart", "body"})
 CONTINUE: Final = {"states": ["events.one_state"], "events": ["events.one_event"]}
 CONTINUE_SEVERAL: Final = {
     "states": ["events.states"],
@@ -145,26 +145,26 @@ def _event(
         "type": record.type,
         "channel": record.channel,
         "point_of_sale": record.point_of_sale,
-        "reach": int(record.mark.reach.total_seconds()),
-        "cuts": record.mark.cuts,
+        "timeout_seconds": int(record.mark.timeout.total_seconds()),
+        "ends_session": record.mark.ends_session,
         "body": body,
         "received_at": record.received_at,
     }
 
 
 async def append_unread(
-    work: Work, record: IncomingRecord, reach: timedelta
+    work: Work, record: IncomingRecord, longest_timeout: timedelta
 ) -> UUID | Browser | None:
     """Write a plain event of an unread browser in one statement, if it starts a session after all
     others; returns the live guest of the browser.
 
     Otherwise writes nothing and returns the browser, which the same statement reads with the
-    sessions in `reach` of the event; None if there is no such browser.
+    sessions in `longest_timeout` of the event; None if there is no such browser.
     """
     step = plan_step(record)
     event = _event(record, step.body, step.state.ref, 1)
     params = _columns({**_session(step, step.state, 1), **event})
-    rows = await work.all("events.begin", **params, until=record.mark.at + reach)
+    rows = await work.all("events.begin", **params, until=record.mark.at + longest_timeout)
     row = rows[0]
     if row["number"] is None:
         return None if row["browser_ref"] is None else browsers.browser_from_rows(rows)
@@ -183,9 +183,9 @@ def _after(record: IncomingRecord, browser: Browser, state: SessionState, versio
         browser.root,
         version,
         state.span,
-        state.cut_by,
+        state.ended_by,
         state.events,
-        state.about,
+        state.details,
         state.cart,
     )
     channel, point = record.channel, record.point_of_sale
@@ -252,7 +252,7 @@ async def cut_open_sessions(work: Work, record: IncomingRecord, now: datetime) -
         await work.run(
             "sessions.cut",
             ref=row["ref"],
-            cut_at=max(at, row["last_at"]),
+            ended_at=max(at, row["last_at"]),
             cart_type=carts.cart_type(row["cart"]),
             revenue=carts.abandoned_revenue(row["cart"]),
             now=now,

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from innkeeper import clock
 from innkeeper.errors import Conflict, UnknownBrowser
-from innkeeper.rules.sessions import CutBy, Span
+from innkeeper.rules.sessions import EndedBy, Span
 from innkeeper.store.work import Row, Work
 
 CACHE_SIZE: Final = 4096
@@ -34,9 +34,9 @@ class StoredSession:
     """The live guest: the survivor of `guest`, or `guest` itself."""
     version: int
     span: Span
-    cut_by: CutBy | None
+    ended_by: EndedBy | None
     events: int
-    about: dict[str, Any]
+    details: dict[str, Any]
     cart: dict[str, Any] | None
 
 
@@ -87,7 +87,7 @@ def cache_browser(work: Work, browser: Browser) -> None:
     """
     (session,) = browser.sessions
     key = (work.workspace, browser.ref)
-    if session.cart is not None or len(str(session.about)) > CACHED_LENGTH_MAX:
+    if session.cart is not None or len(str(session.details)) > CACHED_LENGTH_MAX:
         _cache.pop(key, None)
         return
     _cache[key] = browser
@@ -111,15 +111,15 @@ def continues_session(browser: Browser, channel: str | None, at: datetime) -> bo
     """Whether an event at `at` certainly continues the only cached session of a browser."""
     span = browser.sessions[0].span
     is_same_channel = channel in (None, browser.channel)
-    return is_same_channel and span.cut_at is None and span.last_at <= at <= span.expires_at
+    return is_same_channel and span.ended_at is None and span.last_at <= at <= span.expires_at
 
 
 async def fetch_state(
-    work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
+    work: Work, browser: UUID, channel: str | None, at: datetime, longest_timeout: timedelta
 ) -> Browser | None:
     """Fetch a browser and its sessions on one channel that an event at `at` may affect, with their
     neighbours; None if there is no such browser."""
-    until = at + reach
+    until = at + longest_timeout
     rows = await work.all("browsers.state", browser=browser, channel=channel, at=at, until=until)
     return browser_from_rows(rows) if rows else None
 
@@ -128,13 +128,13 @@ async def fetch_states(
     work: Work, wanted: Sequence[tuple[UUID, str | None, datetime, timedelta]]
 ) -> dict[UUID, Browser]:
     """Fetch several browsers as `fetch_state` does, by ref, in one statement."""
-    refs, channels, times, reaches = zip(*wanted, strict=True)
+    refs, channels, times, timeouts = zip(*wanted, strict=True)
     rows = await work.all(
         "browsers.states",
         refs=list(refs),
         channels=list(channels),
         times=list(times),
-        until=[at + reach for at, reach in zip(times, reaches, strict=True)],
+        until=[at + longest_timeout for at, longest_timeout in zip(times, timeouts, strict=True)],
     )
     return {
         ref: browser_from_rows(list(of_browser))
@@ -167,7 +167,7 @@ def unread_browser(browser: UUID) -> Browser:
 
 
 async def lock(
-    work: Work, browser: UUID, channel: str | None, at: datetime, reach: timedelta
+    work: Work, browser: UUID, channel: str | None, at: datetime, longest_timeout: timedelta
 ) -> bool:
     """Lock a browser and the sessions that an event may affect until the transaction ends.
 
@@ -175,7 +175,7 @@ async def lock(
     """
     if not await work.one("browsers.lock", ref=browser):
         return False
-    until = at + reach
+    until = at + longest_timeout
     await work.all("browsers.lock_sessions", ref=browser, channel=channel, at=at, until=until)
     return True
 
@@ -210,9 +210,9 @@ def _session(row: Row) -> StoredSession:
         row["guest_ref"],
         row["session_root"],
         row["session_version"],
-        Span(row["started_at"], row["last_at"], row["expires_at"], row["cut_at"]),
-        row["cut_by"],
+        Span(row["started_at"], row["last_at"], row["expires_at"], row["ended_at"]),
+        row["ended_by"],
         row["events"],
-        row["about"],
+        row["details"],
         row["cart"],
     )

@@ -119,9 +119,9 @@ class IncomingRecord:
             or carts.in_order(self.joined[0].cart, self.mark.at)
         )
 
-    def body(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the event as it is stored, with defaults of its session from `about`."""
-        members = stream.defaults(self.message, about)
+    def body(self, details: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the event as it is stored, with defaults of its session from `details`."""
+        members = stream.defaults(self.message, details)
         if self.arbitrary:
             members["data"] = self.arbitrary
         return members | self.additions
@@ -171,8 +171,8 @@ async def build_record(
     if "ext" in arbitrary:
         arbitrary["ext"], bad = stream.usable_ext(arbitrary["ext"], event.kinds)
         parts = parts + bad
-    cuts = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
-    mark = Mark(reading.at, point.timeout, cuts)
+    ends_session = reading.type == events.FORCE_CLOSE and (work.settings.force_close or point.test)
+    mark = Mark(reading.at, point.timeout, ends_session)
     record = IncomingRecord(
         ref=event.ref,
         type=reading.type,
@@ -195,11 +195,11 @@ async def build_record(
 
 async def _fetch_browser(work: Work, event: ValidEvent) -> Browser:
     channel, at = event.reading.channel, event.reading.at
-    reach = event.config.longest_timeout
-    browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
+    longest_timeout = event.config.longest_timeout
+    browser = await browsers.fetch_state(work, event.browser, channel, at, longest_timeout)
     if browser is None and channel == events.BOT:
         await browsers.create_if_absent(work, event.browser)
-        browser = await browsers.fetch_state(work, event.browser, channel, at, reach)
+        browser = await browsers.fetch_state(work, event.browser, channel, at, longest_timeout)
     if browser is None:
         raise UnknownBrowser
     return browser

@@ -20,7 +20,7 @@ async def find_missing(work: Work, record: IncomingRecord) -> list[QuarantinedEv
         record.meaning["reference_id"],
         record.channel,
         record.session_start,
-        record.mark.reach,
+        record.mark.timeout,
         await session_records.events_before(work, record),
     )
     return missing_from(checkout, pending)
@@ -48,7 +48,7 @@ async def link_late(
     in the transaction that stores the event.
     """
     for session in sessions:
-        is_late = session.about.get("orders") and session.span.last_at >= late.at
+        is_late = session.details.get("orders") and session.span.last_at >= late.at
         match = await session_records.checkout_after(work, session, late.at) if is_late else None
         if match is None:
             continue
@@ -59,7 +59,7 @@ async def link_late(
         others = await quarantine.of_order(work, order["ref"])
         start = min([session.span.started_at, *(each.at for each in others)])
         earlier = [(each["at"], each["type"], each["body"].get("data", {})) for each in before]
-        checkout = Checkout("", channel or "", start, row["reach"], earlier)
+        checkout = Checkout("", channel or "", start, row["timeout"], earlier)
         if not missing_from(checkout, [late]):
             continue
         await quarantine.link(work, [late.ref], order["ref"])

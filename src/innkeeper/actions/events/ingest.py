@@ -164,7 +164,7 @@ async def _plan_step(
         record = await build_record(work, event, before)
     except (ApiError, InvalidEvent):
         return None
-    if record.needs_lock or record.mark.cuts:
+    if record.needs_lock or record.mark.ends_session:
         return None
     step = append.plan_step(record)
     states[event.browser] = step.after
@@ -215,8 +215,8 @@ async def _store_quarantined(work: Work, event: ValidEvent, problem: InvalidEven
 
 async def _store_cart_event(work: Work, event: ValidEvent, problem: InvalidEvent) -> bool:
     """Store a cart event in quarantine, and link it to an order that was created without it."""
-    reading, reach = event.reading, event.config.longest_timeout
-    scope = (event.browser, reading.channel, reading.at, reach)
+    reading, longest_timeout = event.reading, event.config.longest_timeout
+    scope = (event.browser, reading.channel, reading.at, longest_timeout)
     async with work.transaction():
         await browsers.lock(work, *scope)
         if not await _store_quarantined(work, event, problem):
@@ -270,8 +270,8 @@ async def _write_locked(work: Work, event: ValidEvent) -> Ingested | None:
     """Write an event in one transaction under the browser's lock; None if it must be retried."""
     async with work.transaction():
         channel, at = event.reading.channel, event.reading.at
-        reach = event.config.longest_timeout
-        locked = await browsers.lock(work, event.browser, channel, at, reach)
+        longest_timeout = event.config.longest_timeout
+        locked = await browsers.lock(work, event.browser, channel, at, longest_timeout)
         quarantined = await quarantine.lock_pending(work, event.ref) if event.replay else None
         if event.replay and quarantined is None:
             return None

@@ -71,8 +71,8 @@ async def _checkout(work: Work, record: IncomingRecord, bought: carts.CartPurcha
 
 def _priced(record: IncomingRecord, bought: carts.CartPurchase, *, is_complete: bool) -> Changes:
     """Return price and currency of an order; without the price if it is not known."""
-    about = record.joined[-1].about if record.joined else {}
-    currency = bought.currency or defaults(record.message, about).get("currency")
+    details = record.joined[-1].details if record.joined else {}
+    currency = bought.currency or defaults(record.message, details).get("currency")
     return {"currency_code": currency} | ({"price": bought.price} if is_complete else {})
 
 
@@ -107,7 +107,7 @@ async def _order_checkout(work: Work, record: IncomingRecord) -> None:
 
 async def _payment(work: Work, record: IncomingRecord) -> None:
     """Set the payment type of the session's last order; before CHECKOUT the cart stores it."""
-    refs = [ref for session in record.joined for ref in session.about.get("orders", ())]
+    refs = [ref for session in record.joined for ref in session.details.get("orders", ())]
     if refs and await work.one("orders.fetch", ref=UUID(refs[-1])):
         paid = {"payment_type": record.meaning["pay_type"]}
         if "card_type" in record.meaning:

@@ -69,7 +69,7 @@ async def store_event(
             reason=problem.reason,
             detail=problem.detail,
             message=Json(event.message),
-            came=Json(event.came()),
+            request=Json(event.request_details()),
             type=reading.type[:255],
             browser=reading.browser,
             received_at=event.received_at,
@@ -97,7 +97,7 @@ async def store_part(
         reason=part.reason,
         detail=part.detail,
         message=Json(part.message),
-        came=Json(event.came()),
+        request=Json(event.request_details()),
         type=record.type,
         browser=record.browser.ref,
         received_at=event.received_at,
@@ -213,9 +213,9 @@ async def mark_replayed(work: Work, ref: UUID) -> None:
 
 def original_event(row: Row) -> IncomingEvent:
     """Rebuild the event as it was first received."""
-    came: Record = row["came"]
+    request: Record = row["request"]
     return IncomingEvent(
-        row["message"], row["received_at"], came.get("site"), came.get("user_agent", "")
+        row["message"], row["received_at"], request.get("site"), request.get("user_agent", "")
     )
 
 

@@ -24,9 +24,9 @@ class SessionState:
     version: int
     """The version as read; 0 for a new session."""
     span: Span
-    cut_by: sessions.CutBy | None
+    ended_by: sessions.EndedBy | None
     events: int
-    about: dict[str, Any]
+    details: dict[str, Any]
     cart: dict[str, Any] | None
 
     def params(self, now: datetime) -> dict[str, Any]:
@@ -37,10 +37,10 @@ class SessionState:
             "started_at": self.span.started_at,
             "last_at": self.span.last_at,
             "expires_at": self.span.expires_at,
-            "cut_at": self.span.cut_at,
-            "cut_by": self.cut_by,
+            "ended_at": self.span.ended_at,
+            "ended_by": self.ended_by,
             "events": self.events,
-            "about": self.about,
+            "details": self.details,
             "cart": self.cart,
             "closed_at": now if over else None,
             "cart_type": carts.cart_type(self.cart) if over else None,
@@ -52,31 +52,31 @@ class SessionState:
 def next_state(record: IncomingRecord) -> tuple[SessionState, dict[str, Any]]:
     """Return the session after a plain event that starts or continues it, and the event's body."""
     if record.starts_session:
-        about = sessions.opened_by(record.user_agent)
-        body = record.body(about)
-        cut_by: sessions.CutBy | None = "force" if record.mark.cuts else None
+        details = sessions.opened_by(record.user_agent)
+        body = record.body(details)
+        ended_by: sessions.EndedBy | None = "force" if record.mark.ends_session else None
         state = SessionState(
             uuid4(),
             record.guest,
             0,
             sessions.span_of(record.mark),
-            cut_by,
+            ended_by,
             1,
-            sessions.with_event(about, body, record.point_of_sale, first=True, last=True),
+            sessions.with_event(details, body, record.point_of_sale, first=True, last=True),
             _cart(None, record),
         )
         return state, body
     session, at = record.joined[0], record.mark.at
-    body = record.body(session.about)
+    body = record.body(session.details)
     state = SessionState(
         session.ref,
         session.guest,
         session.version,
         session.span.with_mark(record.mark),
-        "force" if record.mark.cuts else session.cut_by,
+        "force" if record.mark.ends_session else session.ended_by,
         session.events + 1,
         sessions.with_event(
-            session.about,
+            session.details,
             body,
             record.point_of_sale,
             first=at < session.span.started_at,
@@ -146,7 +146,7 @@ async def checkout_after(
         if row["type"] == CHECKOUT and row["at"] >= at:
             if not _has_order(row, None, at):
                 return None
-            checkout = {**row, "reach": timedelta(seconds=row["reach"])}
+            checkout = {**row, "timeout": timedelta(seconds=row["timeout_seconds"])}
             return checkout, rows[:index], carts.purchase(_cart_until(rows, row))
     return None
 
@@ -218,22 +218,22 @@ async def _rows(work: Work, joined: Sequence[StoredSession]) -> list[Row]:
 
 def _with_record(rows: Iterable[Row], record: IncomingRecord) -> list[Row]:
     """Insert the new event into rows, after all events of its time or earlier."""
-    about = record.joined[0].about
+    details = record.joined[0].details
     own: Row = {
         "ref": record.ref,
         "at": record.mark.at,
         "session_ref": None,
         "type": record.type,
         "point_of_sale": record.point_of_sale,
-        "reach": record.mark.reach.total_seconds(),
-        "cuts": record.mark.cuts,
-        "body": record.body(about),
+        "timeout_seconds": record.mark.timeout.total_seconds(),
+        "ends_session": record.mark.ends_session,
+        "body": record.body(details),
     }
     return sorted([*rows, own], key=lambda row: row["at"])
 
 
 def _mark(row: Row) -> Mark:
-    return Mark(row["at"], timedelta(seconds=row["reach"]), row["cuts"])
+    return Mark(row["at"], timedelta(seconds=row["timeout_seconds"]), row["ends_session"])
 
 
 def _fold(
@@ -241,20 +241,20 @@ def _fold(
 ) -> SessionState:
     """Compute the state of a session from all its events."""
     fixed = ("user_agent", "operating_system")
-    about = {name: origin.about[name] for name in fixed if name in origin.about}
+    details = {name: origin.details[name] for name in fixed if name in origin.details}
     cart: carts.Cart | None = None
     for index, row in enumerate(rows):
-        about = sessions.with_event(
-            about, row["body"], row["point_of_sale"], first=index == 0, last=True
+        details = sessions.with_event(
+            details, row["body"], row["point_of_sale"], first=index == 0, last=True
         )
         cart = _cart_with(cart, row)
-    cut_by: sessions.CutBy | None = "force" if span.cut_at is not None else None
-    return SessionState(ref, origin.guest, version, span, cut_by, len(rows), about, cart)
+    ended_by: sessions.EndedBy | None = "force" if span.ended_at is not None else None
+    return SessionState(ref, origin.guest, version, span, ended_by, len(rows), details, cart)
 
 
 def _keep_cut(last: SessionState, before: StoredSession) -> None:
     """Preserve the end of a session that another person caused: no event of it records that."""
-    end = before.span.cut_at
-    if before.cut_by == "person" and end is not None and last.span.cut_at is None:
-        last.span = replace(last.span, cut_at=end, expires_at=end)
-        last.cut_by = "person"
+    end = before.span.ended_at
+    if before.ended_by == "person" and end is not None and last.span.ended_at is None:
+        last.span = replace(last.span, ended_at=end, expires_at=end)
+        last.ended_by = "person"

@@ -121,8 +121,8 @@ def _times(rows: Sequence[Row]) -> dict[str, Any]:
 def _session(row: Row, now: datetime) -> Record:
     """Convert a row to the session resource; an expired session is closed even before the job
     closes it."""
-    about, cart = row["about"], row["cart"]
-    span = Span(row["started_at"], row["last_at"], row["expires_at"], row["cut_at"])
+    details, cart = row["details"], row["cart"]
+    span = Span(row["started_at"], row["last_at"], row["expires_at"], row["ended_at"])
     over = sessions.is_over(span, now)
     record: Record = {
         "ref": row["ref"],
@@ -135,17 +135,17 @@ def _session(row: Row, now: datetime) -> Record:
         "started_at": span.started_at,
         "ended_at": span.last_at,
         "duration": int((span.last_at - span.started_at).total_seconds()),
-        "point_of_sale": about.get("point_of_sale"),
-        "currency_code": about.get("currency"),
-        "language": about.get("language"),
-        "referer": about.get("referrer"),
-        "operating_system": about.get("operating_system"),
-        "user_agent": about.get("user_agent"),
-        "first_page_uri": about.get("first_page"),
-        "last_page_uri": about.get("last_page"),
-        "utm_attributes": about.get("utm"),
-        "custom_data": about.get("custom"),
-        "orders": about.get("orders"),
+        "point_of_sale": details.get("point_of_sale"),
+        "currency_code": details.get("currency"),
+        "language": details.get("language"),
+        "referer": details.get("referrer"),
+        "operating_system": details.get("operating_system"),
+        "user_agent": details.get("user_agent"),
+        "first_page_uri": details.get("first_page"),
+        "last_page_uri": details.get("last_page"),
+        "utm_attributes": details.get("utm"),
+        "custom_data": details.get("custom"),
+        "orders": details.get("orders"),
         "created_at": row["created_at"],
         "modified_at": row["modified_at"],
     }

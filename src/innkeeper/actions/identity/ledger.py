@@ -1,6 +1,6 @@
 """Write guests: each write goes to its guest and to every survivor above that guest.
 
-A survivor has two states. Its row is the visible state, which callers see. `own["now"]` is the
+A survivor has two states. Its row is the visible state, which callers see. `unmerged["now"]` is the
 unmerged state: what the guest would be without any merge. Matching uses the unmerged state, so the
 guest that a record belongs to never depends on merges, and undo restores an exact state.
 
@@ -34,9 +34,9 @@ def visible_record(row: Row) -> Record:
 
 def unmerged_record(row: Row) -> Record:
     """Return a row's unmerged record: what the guest would be without any merge."""
-    if row["own"] is None:
+    if row["unmerged"] is None:
         return visible_record(row)
-    return restore_record(row, row["own"]["now"])
+    return restore_record(row, row["unmerged"]["now"])
 
 
 def restore_record(row: Row, state: Mapping[str, Any]) -> Record:
@@ -217,7 +217,7 @@ async def _write_one(
     """
     before = visible_record(row)
     after = written(before, change)
-    own = row["own"]
+    own = row["unmerged"]
     version = row.get(ROW_VERSION)
     if own is None:
         if after is not before:
@@ -257,7 +257,7 @@ async def store_guest(
         body=Json(body_members(visible)),
         last_seen=visible["last_seen"],
         modified_at=visible["modified_at"],
-        own=None if own is None else Json(own),
+        unmerged=None if own is None else Json(own),
         keys=sorted({*keys}),
         intent=intent,
         source=source,

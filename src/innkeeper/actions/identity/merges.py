@@ -120,7 +120,7 @@ async def undo(work: Work, merge: UUID) -> Record:
         holding = await work.all("merges.survivors_among", guests=refs)
         survivor_refs = {row["survivor_ref"] for row in holding}
         for guest in path:
-            own = guest["own"]
+            own = guest["unmerged"]
             if guest["ref"] in survivor_refs:
                 journal = await work.all("merges.journal", guest=guest["ref"])
                 base = ledger.restore_record(guest, own["base"])
@@ -271,7 +271,7 @@ async def _merge(
         source=source,
         actor=work.actor,
         now=clock.now(),
-        own=Json({"base": state, "now": state}),
+        unmerged=Json({"base": state, "now": state}),
     )
     assert row is not None  # noqa: S101 - an INSERT … RETURNING has a row
     return row

@@ -246,7 +246,7 @@ def _join_change(row: Row, fields: Record, customer: bool) -> Intent | None:
     None if it changes nothing and the guest is in no merged group (a group journals every change).
     """
     change = intent("join", clock.now(), person=fields, customer=customer)
-    if row["survivor_ref"] is None and row["own"] is None:
+    if row["survivor_ref"] is None and row["unmerged"] is None:
         visible = ledger.visible_record(row)
         if written(visible, change) is visible:
             return None
@@ -254,7 +254,7 @@ def _join_change(row: Row, fields: Record, customer: bool) -> Intent | None:
 
 
 def source_params(work: Work, source: str, ref: UUID | None) -> dict[str, Any]:
-    """Return the source of a record as columns of `guest_joins` and `identity_guarded`."""
+    """Return the source of a record as columns of `guest_joins` and `guarded_evidence`."""
     return {"source": source, "source_ref": ref, "actor": work.actor}
 
 

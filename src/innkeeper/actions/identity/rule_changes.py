@@ -259,7 +259,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
     done = job["done"] if job["state"] == "indexing" else 0
     if job["state"] == "merging":
         return
-    async for rows in _read_batches(work, job["reached"]):
+    async for rows in _read_batches(work, job["last_guest_ref"]):
         pairs = [
             (key, row["ref"])
             for row in rows
@@ -275,7 +275,7 @@ async def _index(work: Work, job: Row, progress: Progress | None) -> None:
                     guests=[ref for _, ref in pairs],
                 )
             counts = {"state": "indexing", "done": done, "total": max(done, total)}
-            await _report_progress(work, job, progress, **counts, reached=rows[-1]["ref"])
+            await _report_progress(work, job, progress, **counts, last_guest_ref=rows[-1]["ref"])
 
 
 async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
@@ -323,7 +323,7 @@ async def _merge(work: Work, job: Row, progress: Progress | None) -> None:
 async def _report_progress(work: Work, job: Row, progress: Progress | None, **more: Any) -> None:
     """Store a job's progress and pass it to the callback."""
     counts = {"state": job["state"], "done": 0, "total": 0, "merged": job["merged"]} | more
-    await work.run("identity.set_progress", ref=job["ref"], **{"reached": None} | counts)
+    await work.run("identity.set_progress", ref=job["ref"], **{"last_guest_ref": None} | counts)
     if progress is not None:
         progress({**job, **counts})
 

@@ -137,8 +137,8 @@ async def set_guards(
             "identity.set_guards",
             group_limit=limit,
             region=requested["region"],
-            never_added=sorted(never - built_in),
-            never_removed=sorted(built_in - never),
+            placeholders_added=sorted(never - built_in),
+            placeholders_removed=sorted(built_in - never),
         )
         await _renew_version(work)
         after = represent_guards(await rulebook.read(work))

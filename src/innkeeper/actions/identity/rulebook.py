@@ -25,7 +25,9 @@ async def read(work: Work) -> IdentityRules:
     book = IdentityRules(
         version=row["version"],
         rules=tuple(IdentityRule.of(rule["name"], rule["conditions"]) for rule in row["rules"]),
-        never=frozenset(PLACEHOLDERS).union(row["never_added"]).difference(row["never_removed"]),
+        never=frozenset(PLACEHOLDERS)
+        .union(row["placeholders_added"])
+        .difference(row["placeholders_removed"]),
         group_limit=row["group_limit"],
         region=row["region"],
     )

@@ -185,7 +185,7 @@ async def keys_of(work: Work, group: Sequence[Row]) -> list[UUID]:
     """Return the identifying keys of guests in both states, visible and unmerged."""
     book = await rulebook.current(work)
     records: list[Record] = [ledger.visible_record(row) for row in group]
-    records += [ledger.unmerged_record(row) for row in group if row["own"] is not None]
+    records += [ledger.unmerged_record(row) for row in group if row["unmerged"] is not None]
     return sorted({key for record in records for key in identifying_keys(record, book)})
 
 

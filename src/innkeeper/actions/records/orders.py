@@ -15,7 +15,7 @@ from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.orders import Order
 from innkeeper.resources.values import NOT_VALID
 from innkeeper.rules.identity_keys import lock_of, reference_key
-from innkeeper.rules.orders import REACH, Show, replacement, without_fixed
+from innkeeper.rules.orders import TOLERANCE, Show, replacement, without_fixed
 from innkeeper.rules.versions import ROW_VERSION, Expected, expect
 from innkeeper.store.work import Json, Work
 
@@ -55,7 +55,7 @@ async def _create_or_match(work: Work, changes: Changes) -> Record:
         "orders.create_all",
         key=key,
         lock=lock_of(key),
-        reach=REACH,
+        tolerance=TOLERANCE,
         ref=uuid4(),
         reference_key=key,
         reference_id=reference_id,

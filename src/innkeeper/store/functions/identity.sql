@@ -12,7 +12,7 @@ CREATE FUNCTION {ws}.lock_and_find_candidates(locks bigint[], keys uuid[], most 
 RETURNS TABLE (
     version uuid, key uuid, ref uuid, guest_type text, body jsonb, first_seen timestamptz,
     last_seen timestamptz, created_at timestamptz, modified_at timestamptz, survivor_ref uuid,
-    own jsonb
+    unmerged jsonb
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
@@ -23,7 +23,7 @@ BEGIN
     LEFT JOIN (
         SELECT wanted.key, guests.ref, guests.guest_type, guests.body, guests.first_seen,
             guests.last_seen, guests.created_at, guests.modified_at, guests.survivor_ref,
-            guests.own
+            guests.unmerged
         FROM unnest(keys) AS wanted (key)
         CROSS JOIN LATERAL (
             SELECT guest_ref FROM {ws}.guest_keys WHERE guest_keys.key = wanted.key LIMIT most
@@ -51,7 +51,7 @@ CREATE FUNCTION {ws}.attach_person(
 ) RETURNS TABLE (
     attached boolean, version uuid, key uuid, ref uuid, guest_type text, body jsonb,
     first_seen timestamptz, last_seen timestamptz, created_at timestamptz,
-    modified_at timestamptz, survivor_ref uuid, own jsonb
+    modified_at timestamptz, survivor_ref uuid, unmerged jsonb
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -88,7 +88,7 @@ BEGIN
         SELECT g.ref INTO guest
         FROM {ws}.guests AS g, {ws}.identity_settings AS s
         WHERE reason <> 'null' AND g.ref = owners[1] AND s.version = known_version
-            AND g.survivor_ref IS NULL AND g.own IS NULL
+            AND g.survivor_ref IS NULL AND g.unmerged IS NULL
             AND g.guest_type = ANY (settled_types) AND jsonb_path_match(g.body, settled)
         FOR KEY SHARE OF g;
     END IF;

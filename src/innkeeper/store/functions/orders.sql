@@ -55,7 +55,7 @@ BEGIN
     RETURN QUERY WITH element AS (
         SELECT * FROM jsonb_to_recordset(elements) AS element (
             batch_position integer, ref uuid, reference_key uuid, reference_id text,
-            ordered_at timestamptz, reach interval, body jsonb, now timestamptz
+            ordered_at timestamptz, tolerance interval, body jsonb, now timestamptz
         ) WHERE batch_position = ANY (locked)
     ), created AS (
         INSERT INTO {ws}.orders
@@ -65,7 +65,7 @@ BEGIN
             SELECT FROM {ws}.orders AS near
             WHERE near.reference_key = element.reference_key
               AND near.reference_id = element.reference_id
-              AND near.ordered_at BETWEEN element.ordered_at - reach AND element.ordered_at + reach
+              AND near.ordered_at BETWEEN element.ordered_at - tolerance AND element.ordered_at + tolerance
         )
         RETURNING ref, reference_id, ordered_at, body, created_at, modified_at
     )

@@ -39,15 +39,15 @@ CREATE FUNCTION {ws}.browser_state(
     browser_ref uuid, browser_guest uuid, version bigint, last_channel text,
     last_point_of_sale text, root uuid, root_type text, in_group boolean, ref uuid,
     guest_ref uuid, session_version bigint, started_at timestamptz, last_at timestamptz,
-    expires_at timestamptz, cut_at timestamptz, cut_by text, events integer, about jsonb,
+    expires_at timestamptz, ended_at timestamptz, ended_by text, events integer, details jsonb,
     cart jsonb, session_root uuid
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     SELECT b.ref, b.guest_ref, b.version, b.channel, b.point_of_sale, r.ref, r.guest_type,
-        r.own IS NOT NULL, s.ref, s.guest_ref, s.version, s.started_at, s.last_at, s.expires_at,
-        s.cut_at, s.cut_by, s.events, s.about, s.cart, coalesce(sg.survivor_ref, sg.ref)
+        r.unmerged IS NOT NULL, s.ref, s.guest_ref, s.version, s.started_at, s.last_at, s.expires_at,
+        s.ended_at, s.ended_by, s.events, s.details, s.cart, coalesce(sg.survivor_ref, sg.ref)
     FROM {ws}.browsers AS b JOIN {ws}.guests AS g ON g.ref = b.guest_ref
     JOIN {ws}.guests AS r ON r.ref = coalesce(g.survivor_ref, g.ref)
     LEFT JOIN LATERAL {ws}.nearby_sessions(

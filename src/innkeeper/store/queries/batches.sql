@@ -1,13 +1,13 @@
 -- batches.columns
 -- The columns that are read of a batch.
-ref, holds, state, checksum, size, about, line, records, failed, outcomes, revision, fault, kept,
+ref, entity, state, checksum, size, file_options, line, records, failed, outcomes, revision, fault, is_stored,
 actor, created_at, modified_at, finished_at
 
 -- batches.allocate
 -- Create a batch; no row if its ref is in use.
 INSERT INTO {ws}.batches
-    (ref, holds, state, checksum, size, about, source_key, actor, created_at, modified_at)
-VALUES (%(ref)s, %(holds)s, %(state)s, %(checksum)s, %(size)s, %(about)s, %(source_key)s,
+    (ref, entity, state, checksum, size, file_options, source_key, actor, created_at, modified_at)
+VALUES (%(ref)s, %(entity)s, %(state)s, %(checksum)s, %(size)s, %(file_options)s, %(source_key)s,
     %(actor)s, %(now)s, %(now)s)
 ON CONFLICT (ref) DO NOTHING
 RETURNING {columns}
@@ -23,32 +23,32 @@ SELECT {columns} FROM {ws}.batches WHERE ref = %(ref)s FOR NO KEY UPDATE
 -- batches.of_source
 -- The newest unfinished or interrupted import of a source.
 SELECT {columns} FROM {ws}.batches
-WHERE source_key = %(source_key)s AND (finished_at IS NULL OR about ? 'interrupted')
+WHERE source_key = %(source_key)s AND (finished_at IS NULL OR file_options ? 'interrupted')
 ORDER BY created_at DESC LIMIT 1
 
 -- batches.reopen
 -- Continue an interrupted import.
 UPDATE {ws}.batches SET state = 'processing', fault = NULL, finished_at = NULL,
-    about = about - 'interrupted', modified_at = %(now)s
+    file_options = file_options - 'interrupted', modified_at = %(now)s
 WHERE ref = %(ref)s
 RETURNING {columns}
 
 -- batches.abandon
 -- Abandon the unfinished import of a file that is imported again from its start.
-UPDATE {ws}.batches SET state = 'error', fault = 'begun again', about = about - 'interrupted',
+UPDATE {ws}.batches SET state = 'error', fault = 'started again', file_options = file_options - 'interrupted',
     finished_at = %(now)s, modified_at = %(now)s
 WHERE ref = %(ref)s
 
 -- batches.silent
 -- Unfinished imports of a command without progress since `before`.
 SELECT ref, line, records, source_key FROM {ws}.batches
-WHERE finished_at IS NULL AND NOT kept AND state = 'processing' AND modified_at < %(before)s
+WHERE finished_at IS NULL AND NOT is_stored AND state = 'processing' AND modified_at < %(before)s
 ORDER BY created_at, ref
 
 -- batches.interrupt
 -- Finish an import as interrupted: its command ended before the end of its input.
 UPDATE {ws}.batches SET state = 'error', fault = %(fault)s, finished_at = %(now)s,
-    modified_at = %(now)s, about = about || '{"interrupted": true}'
+    modified_at = %(now)s, file_options = file_options || '{"interrupted": true}'
 WHERE ref = %(ref)s AND finished_at IS NULL
 
 -- batches.set_fault
@@ -59,14 +59,14 @@ WHERE ref = %(ref)s AND finished_at IS NULL
 -- batches.list
 -- A page of batches or imports, newest first, each row with the total.
 SELECT {columns}, count(*) OVER () AS total FROM {ws}.batches
-WHERE (holds = 'batch') = %(envelopes)s AND created_at > %(after)s AND created_at < %(before)s
+WHERE (entity = 'batch') = %(envelopes)s AND created_at > %(after)s AND created_at < %(before)s
   AND (%(states)s::text[] IS NULL OR state = ANY (%(states)s::text[]))
 ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(offset)s
 
 -- batches.set_state
 -- Set the state of a batch.
 UPDATE {ws}.batches
-SET state = %(state)s, modified_at = %(now)s, kept = %(has_file)s,
+SET state = %(state)s, modified_at = %(now)s, is_stored = %(has_file)s,
     fault = %(fault)s::text,
     finished_at = CASE WHEN %(finished)s THEN %(now)s ELSE finished_at END
 WHERE ref = %(ref)s
@@ -74,8 +74,8 @@ RETURNING {columns}
 
 -- batches.describe
 -- Store the file layout of an import before it is started; no row once it is started.
-UPDATE {ws}.batches SET about = %(about)s, modified_at = %(now)s
-WHERE ref = %(ref)s AND holds <> 'batch' AND state = 'uploading'
+UPDATE {ws}.batches SET file_options = %(file_options)s, modified_at = %(now)s
+WHERE ref = %(ref)s AND entity <> 'batch' AND state = 'uploading'
 RETURNING {columns}
 
 -- batches.progress
@@ -105,7 +105,7 @@ UPDATE {ws}.batches SET line = 0, records = 0, failed = 0, outcomes = '{}' WHERE
 -- batches.unfinished
 -- Batches whose file is stored but not applied completely.
 SELECT ref FROM {ws}.batches
-WHERE finished_at IS NULL AND kept AND state IN ('file_uploaded', 'processing')
+WHERE finished_at IS NULL AND is_stored AND state IN ('file_uploaded', 'processing')
 ORDER BY created_at, ref
 
 -- batches.try_lock
@@ -133,7 +133,7 @@ WHERE batch_ref = %(ref)s AND line > %(after)s ORDER BY line LIMIT %(limit)s
 
 -- batches.expired
 -- Finished batches older than the retention period, and allocated ones without an upload.
-SELECT ref, kept FROM {ws}.batches
+SELECT ref, is_stored FROM {ws}.batches
 WHERE created_at < %(before)s AND (finished_at IS NOT NULL OR state = 'uploading')
 
 -- batches.delete
@@ -142,7 +142,7 @@ DELETE FROM {ws}.batches WHERE ref = %(ref)s
 
 -- batches.file_deleted
 -- Store that the file of a batch is deleted.
-UPDATE {ws}.batches SET kept = false WHERE ref = %(ref)s
+UPDATE {ws}.batches SET is_stored = false WHERE ref = %(ref)s
 
 -- batches.flush_later
 -- Commits of this connection no longer wait for the disk; the next one that does flushes them too.

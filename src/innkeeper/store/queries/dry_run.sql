@@ -6,7 +6,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'guests', 'guest_keys', 'guest_extensions', 'guest_joins', 'identity_guarded',
+        'guests', 'guest_keys', 'guest_extensions', 'guest_joins', 'guarded_evidence',
         'orders', 'order_items', 'order_contacts', 'order_consumers', 'order_consumer_items',
         'order_extensions', 'order_item_extensions'
     ] LOOP
@@ -17,7 +17,7 @@ END $$
 -- dry_run.drop_tables
 -- Drop the tables of a dry run.
 DROP TABLE IF EXISTS pg_temp.guests, pg_temp.guest_keys, pg_temp.guest_extensions,
-    pg_temp.guest_joins, pg_temp.identity_guarded, pg_temp.orders, pg_temp.order_items,
+    pg_temp.guest_joins, pg_temp.guarded_evidence, pg_temp.orders, pg_temp.order_items,
     pg_temp.order_contacts, pg_temp.order_consumers, pg_temp.order_consumer_items,
     pg_temp.order_extensions, pg_temp.order_item_extensions
 

@@ -6,8 +6,8 @@ WITH state AS (
     {states}
 ), {start} continued AS (
     UPDATE {ws}.sessions AS s SET version = s.version + n.count, started_at = n.started_at,
-        last_at = n.last_at, expires_at = n.expires_at, cut_at = n.cut_at, cut_by = n.cut_by,
-        events = n.events, about = n.about, cart = n.cart, closed_at = n.closed_at,
+        last_at = n.last_at, expires_at = n.expires_at, ended_at = n.ended_at, ended_by = n.ended_by,
+        events = n.events, details = n.details, cart = n.cart, closed_at = n.closed_at,
         cart_type = n.cart_type, revenue = n.revenue, modified_at = n.now
     FROM state AS n
     WHERE s.ref = n.ref AND s.version = n.version {in_order}
@@ -16,9 +16,9 @@ WITH state AS (
     SELECT * FROM continued {started}
 )
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at)
+    point_of_sale, timeout_seconds, ends_session, body, received_at)
 SELECT e.ref, at, session_ref, e.guest_ref, browser_ref, before + number, type, channel,
-    point_of_sale, reach, cuts, body, received_at
+    point_of_sale, timeout_seconds, ends_session, body, received_at
 FROM ({events}) AS e JOIN stored ON stored.ref = session_ref
 RETURNING ref, (
     SELECT coalesce(g.survivor_ref, g.ref) FROM stored JOIN {ws}.guests AS g ON g.ref = owner
@@ -37,7 +37,7 @@ beside AS (
     UPDATE {ws}.browsers AS b SET version = b.version + 1, channel = n.channel,
         point_of_sale = n.point_of_sale
     FROM state AS n
-    WHERE n.version = 0 AND b.ref = n.browser AND b.version = n.browser_version
+    WHERE n.version = 0 AND b.ref = browser AND b.version = browser_version
       AND b.ref = ANY (ARRAY(
           SELECT ref FROM {ws}.browsers
           WHERE ref = ANY (ARRAY(SELECT browser FROM state WHERE version = 0))
@@ -49,22 +49,22 @@ beside AS (
     FROM locked JOIN beside USING (session)
     WHERE s.ref = beside.ref AND s.version = beside.version
       AND s.ref = ANY (ARRAY(SELECT ref FROM beside))
-    RETURNING locked.session
+    RETURNING session
 ), begun AS (
     INSERT INTO {ws}.sessions (ref, version, browser_ref, guest_ref, channel, started_at, last_at,
-        expires_at, cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at,
+        expires_at, ended_at, ended_by, events, details, cart, closed_at, cart_type, revenue, created_at,
         modified_at)
-    SELECT ref, count, browser, guest, channel, started_at, last_at, expires_at, cut_at, cut_by,
-        events, about, cart, closed_at, cart_type, revenue, now, now
+    SELECT ref, count, browser, guest, channel, started_at, last_at, expires_at, ended_at, ended_by,
+        events, details, cart, closed_at, cart_type, revenue, now, now
     FROM state JOIN locked ON session = ref
-    WHERE (SELECT count(*) FROM raised WHERE session = state.ref)
+    WHERE (SELECT count(*) FROM raised WHERE session = ref)
         = (SELECT count(*) FROM beside WHERE session = state.ref)
     RETURNING ref, guest_ref, started_at
 ), seen AS (
-    UPDATE {ws}.guests AS g SET last_seen = latest.at
+    UPDATE {ws}.guests AS g SET last_seen = at
     FROM (SELECT guest_ref, max(started_at) AS at FROM begun GROUP BY guest_ref) AS latest
-    WHERE g.ref = latest.guest_ref AND g.last_seen < latest.at AND survivor_ref IS NULL
-      AND own IS NULL AND g.ref = ANY (ARRAY(
+    WHERE g.ref = guest_ref AND g.last_seen < at AND survivor_ref IS NULL
+      AND unmerged IS NULL AND g.ref = ANY (ARRAY(
           SELECT ref FROM {ws}.guests WHERE ref = ANY (ARRAY(SELECT guest_ref FROM begun))
           ORDER BY ref FOR NO KEY UPDATE
       ))
@@ -79,8 +79,8 @@ SELECT ref, 0, owner FROM begun JOIN state USING (ref)
 -- Part of `events.append`: one session that continues; plain parameters cost less than JSON.
 SELECT %(session_ref)s::uuid AS ref, %(version)s::bigint AS version, 1 AS count,
     %(owner)s::uuid AS owner, %(started_at)s AS started_at, %(last_at)s AS last_at,
-    %(expires_at)s AS expires_at, %(cut_at)s::timestamptz AS cut_at, %(cut_by)s AS cut_by,
-    %(events)s::integer AS events, %(about)s AS about, %(cart)s::jsonb AS cart,
+    %(expires_at)s AS expires_at, %(ended_at)s::timestamptz AS ended_at, %(ended_by)s AS ended_by,
+    %(events)s::integer AS events, %(details)s AS details, %(cart)s::jsonb AS cart,
     %(closed_at)s::timestamptz AS closed_at, %(cart_type)s AS cart_type,
     %(revenue)s::numeric AS revenue, %(now)s AS now
 FROM {ws}.stream_settings WHERE version = %(settings)s
@@ -90,7 +90,8 @@ FROM {ws}.stream_settings WHERE version = %(settings)s
 SELECT %(ref)s::uuid AS ref, %(at)s AS at, %(session_ref)s::uuid AS session_ref,
     %(guest_ref)s::uuid AS guest_ref, %(browser_ref)s::uuid AS browser_ref, 1 AS number,
     %(type)s AS type, %(channel)s AS channel, %(point_of_sale)s AS point_of_sale,
-    %(reach)s::integer AS reach, %(cuts)s AS cuts, %(body)s AS body, %(received_at)s AS received_at
+    %(timeout_seconds)s::integer AS timeout_seconds, %(ends_session)s AS ends_session,
+    %(body)s AS body, %(received_at)s AS received_at
 
 -- events.states
 -- Part of `events.append`: several sessions.
@@ -98,7 +99,7 @@ SELECT * FROM jsonb_to_recordset(%(sessions)s) AS state (
     ref uuid, version bigint, count integer, settings uuid, guest uuid, browser uuid, owner uuid,
     browser_version bigint, near uuid[], near_versions bigint[], channel text,
     point_of_sale text, started_at timestamptz, last_at timestamptz, expires_at timestamptz,
-    cut_at timestamptz, cut_by text, events integer, about jsonb, cart jsonb,
+    ended_at timestamptz, ended_by text, events integer, details jsonb, cart jsonb,
     closed_at timestamptz, cart_type text, revenue numeric, now timestamptz
 ) WHERE settings = (SELECT version FROM {ws}.stream_settings)
 
@@ -134,7 +135,7 @@ WITH beside AS (
           WHERE browser_ref = b.ref AND channel = %(channel)s AND expires_at >= %(at)s
       ) AND EXISTS (
           SELECT FROM {ws}.guests
-          WHERE ref = b.guest_ref AND survivor_ref IS NULL AND own IS NULL
+          WHERE ref = b.guest_ref AND survivor_ref IS NULL AND unmerged IS NULL
       )
     RETURNING b.guest_ref, b.version
 ), raised AS (
@@ -144,9 +145,9 @@ WITH beside AS (
     RETURNING n.ref
 ), begun AS (
     INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
-        cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
+        ended_at, ended_by, events, details, cart, closed_at, cart_type, revenue, created_at, modified_at)
     SELECT %(session_ref)s, %(browser_ref)s, locked.guest_ref, %(channel)s, %(started_at)s, %(last_at)s,
-        %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
+        %(expires_at)s, %(ended_at)s::timestamptz, %(ended_by)s::text, %(events)s, %(details)s,
         %(cart)s::jsonb, %(closed_at)s::timestamptz, %(cart_type)s::text, %(revenue)s::numeric,
         %(now)s, %(now)s
     FROM locked WHERE (SELECT count(*) FROM raised) = (SELECT count(*) FROM beside)
@@ -154,12 +155,12 @@ WITH beside AS (
 ), seen AS (
     UPDATE {ws}.guests SET last_seen = %(started_at)s
     WHERE ref = (SELECT guest_ref FROM begun) AND last_seen < %(started_at)s
-      AND survivor_ref IS NULL AND own IS NULL
+      AND survivor_ref IS NULL AND unmerged IS NULL
 ), written AS (
     INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-        point_of_sale, reach, cuts, body, received_at)
+        point_of_sale, timeout_seconds, ends_session, body, received_at)
     SELECT %(ref)s, %(at)s, begun.ref, begun.guest_ref, %(browser_ref)s, begun.version, %(type)s,
-        %(channel)s, %(point_of_sale)s, %(reach)s, %(cuts)s, %(body)s, %(received_at)s
+        %(channel)s, %(point_of_sale)s, %(timeout_seconds)s, %(ends_session)s, %(body)s, %(received_at)s
     FROM begun
     RETURNING number, guest_ref
 )
@@ -190,7 +191,7 @@ FROM {ws}.stream_settings
 
 -- events.of_sessions
 -- Every event of some sessions by time, then by arrival.
-SELECT ref, at, session_ref, number, type, point_of_sale, reach, cuts, body, received_at
+SELECT ref, at, session_ref, number, type, point_of_sale, timeout_seconds, ends_session, body, received_at
 FROM {ws}.events WHERE session_ref = ANY (%(sessions)s::uuid[])
   AND at BETWEEN %(since)s AND %(until)s
 ORDER BY at, received_at, number

@@ -149,12 +149,12 @@ WHERE execution_ref = %(execution)s AND number = %(number)s AND name = %(name)s
 -- exports.holding
 -- Files that contain some guests, and files that replaced another that is still to be deleted.
 SELECT execution_ref, number FROM {ws}.export_files
-WHERE guests && %(guests)s::uuid[] OR replaced IS NOT NULL ORDER BY execution_ref, number
+WHERE guests && %(guests)s::uuid[] OR replaced_name IS NOT NULL ORDER BY execution_ref, number
 
 -- exports.lock_file
 -- One file, its format, and the positions of some guests' rows, counted from 0; locked until the
 -- transaction ends.
-SELECT f.name, f.replaced, x.shape, ARRAY(
+SELECT f.name, f.replaced_name, x.shape, ARRAY(
     SELECT (row_number - 1)::integer FROM unnest(f.guests) WITH ORDINALITY AS each (guest, row_number)
     WHERE guest = ANY (%(guests)s::uuid[]) ORDER BY row_number
 ) AS positions
@@ -163,7 +163,7 @@ WHERE f.execution_ref = %(execution)s AND f.number = %(number)s FOR UPDATE OF f
 
 -- exports.rewritten
 -- Replace a locked file by one without some rows; a delivery continues at the same row.
-UPDATE {ws}.export_files AS f SET name = %(name)s, bytes = %(bytes)s, replaced = f.name,
+UPDATE {ws}.export_files AS f SET name = %(name)s, bytes = %(bytes)s, replaced_name = f.name,
     rows = f.rows - cardinality(%(positions)s::integer[]),
     delivered = f.delivered - (
         SELECT count(*) FROM unnest(%(positions)s::integer[]) AS removed (row_index)
@@ -177,7 +177,7 @@ WHERE f.execution_ref = %(execution)s AND f.number = %(number)s
 
 -- exports.replaced
 -- Record that the file that this one replaced is deleted.
-UPDATE {ws}.export_files SET replaced = NULL
+UPDATE {ws}.export_files SET replaced_name = NULL
 WHERE execution_ref = %(execution)s AND number = %(number)s
 
 -- exports.names
@@ -186,9 +186,9 @@ SELECT f.name FROM {ws}.export_files AS f
 JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
 WHERE %(export)s::uuid IS NULL OR x.export_ref = %(export)s
 UNION ALL
-SELECT f.replaced FROM {ws}.export_files AS f
+SELECT f.replaced_name FROM {ws}.export_files AS f
 JOIN {ws}.export_executions AS x ON x.ref = f.execution_ref
-WHERE f.replaced IS NOT NULL AND (%(export)s::uuid IS NULL OR x.export_ref = %(export)s)
+WHERE f.replaced_name IS NOT NULL AND (%(export)s::uuid IS NULL OR x.export_ref = %(export)s)
 
 -- exports.delivered
 -- Store the outcome of an attempt to deliver.

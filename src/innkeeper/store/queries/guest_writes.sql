@@ -14,13 +14,13 @@ CROSS JOIN LATERAL (
 
 -- guest_writes.lock_live
 -- Lock live guests, in ref order, until the transaction ends.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) AND survivor_ref IS NULL
 ORDER BY ref FOR NO KEY UPDATE
 
 -- guest_writes.read
 -- Guests, absorbed ones too, without a lock.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 
 -- guest_writes.copy_guests
@@ -84,6 +84,6 @@ FROM STDIN (FORMAT binary)
 
 -- guest_writes.copy_guarded
 -- Insert evidence that guards blocked.
-COPY {ws}.identity_guarded
+COPY {ws}.guarded_evidence
     (rule, reason, evidence, guests, source, source_ref, actor, guarded_at)
 FROM STDIN (FORMAT binary)

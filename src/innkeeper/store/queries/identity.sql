@@ -1,6 +1,6 @@
 -- identity.rulebook
 -- All identity rules and guards of the workspace, with their version.
-SELECT version, group_limit, region, never_added, never_removed, (
+SELECT version, group_limit, region, placeholders_added, placeholders_removed, (
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'conditions', conditions)
                               ORDER BY position), '[]')
     FROM {ws}.identity_rules
@@ -42,7 +42,7 @@ VALUES (%(guest)s, %(rule)s, %(evidence)s, %(source)s, %(source_ref)s, %(actor)s
 
 -- identity.insert_guarded
 -- Store evidence that a guard blocked.
-INSERT INTO {ws}.identity_guarded
+INSERT INTO {ws}.guarded_evidence
     (rule, reason, evidence, guests, source, source_ref, actor, guarded_at)
 VALUES (%(rule)s, %(reason)s, %(evidence)s, %(guests)s, %(source)s, %(source_ref)s, %(actor)s,
     %(now)s)
@@ -51,7 +51,7 @@ VALUES (%(rule)s, %(reason)s, %(evidence)s, %(guests)s, %(source)s, %(source_ref
 -- A page of evidence that guards blocked, newest first, each row with the total.
 SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at,
     count(*) OVER () AS total
-FROM {ws}.identity_guarded ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
+FROM {ws}.guarded_evidence ORDER BY sequence DESC LIMIT %(limit)s OFFSET %(offset)s
 
 -- identity.lock_rules
 -- Lock the rules against other changes until the transaction ends; read them after this.
@@ -71,7 +71,8 @@ FROM jsonb_array_elements(%(rules)s) WITH ORDINALITY AS ordered (rule, position)
 -- Store the settings of the guards.
 UPDATE {ws}.identity_settings
 SET group_limit = %(group_limit)s, region = %(region)s,
-    never_added = %(never_added)s::text[], never_removed = %(never_removed)s::text[]
+    placeholders_added = %(placeholders_added)s::text[],
+    placeholders_removed = %(placeholders_removed)s::text[]
 
 -- identity.renew_version
 -- Renew the version of rules and guards: every cached copy is out of date.
@@ -79,7 +80,7 @@ UPDATE {ws}.identity_settings SET version = gen_random_uuid()
 
 -- identity.create_job
 -- Create the job that applies a rule change to the existing guests.
-INSERT INTO {ws}.identity_jobs (ref, state, merging, after, actor, created_at)
+INSERT INTO {ws}.identity_jobs (ref, state, merging, awaited_transaction, actor, created_at)
 VALUES (%(ref)s, 'waiting', %(merging)s, pg_current_xact_id(), %(actor)s, %(now)s)
 RETURNING ref, state, merging, done, total, merged, actor, error, created_at, finished_at
 
@@ -97,17 +98,17 @@ FROM {ws}.identity_jobs ORDER BY created_at DESC, ref LIMIT %(limit)s OFFSET %(o
 -- identity.next_job
 -- The oldest unfinished job. `stale`: a running statement may not see the job's rules. `clear`:
 -- every transaction that began before the job settled has ended.
-SELECT ref, state, merging, done, total, merged, reached, actor, EXISTS (
+SELECT ref, state, merging, done, total, merged, last_guest_ref, actor, EXISTS (
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND backend_type = 'client backend'
-            AND pid <> pg_backend_pid() AND age(backend_xmin) >= age(after::xid)
+            AND pid <> pg_backend_pid() AND age(backend_xmin) >= age(awaited_transaction::xid)
     ) AS stale,
-    pg_snapshot_xmin(pg_current_snapshot()) > after AS clear
+    pg_snapshot_xmin(pg_current_snapshot()) > awaited_transaction AS clear
 FROM {ws}.identity_jobs WHERE finished_at IS NULL ORDER BY created_at, ref LIMIT 1
 
 -- identity.settle
 -- Start settling: from now on every new statement sees the job's rules.
-UPDATE {ws}.identity_jobs SET state = 'settling', after = pg_current_xact_id()
+UPDATE {ws}.identity_jobs SET state = 'settling', awaited_transaction = pg_current_xact_id()
 WHERE ref = %(ref)s
 
 -- identity.try_lock_jobs
@@ -123,7 +124,7 @@ SELECT pg_advisory_unlock(%(lock)s)
 -- Store the progress of a job.
 UPDATE {ws}.identity_jobs
 SET state = %(state)s, done = %(done)s, total = %(total)s, merged = %(merged)s,
-    reached = coalesce(%(reached)s::uuid, reached)
+    last_guest_ref = coalesce(%(last_guest_ref)s::uuid, last_guest_ref)
 WHERE ref = %(ref)s
 
 -- identity.finish
@@ -137,7 +138,7 @@ SELECT count(*) AS guests FROM {ws}.guests
 
 -- identity.guest_batch
 -- The next guests in ref order, absorbed ones too.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE %(after)s::uuid IS NULL OR ref > %(after)s
 ORDER BY ref LIMIT %(limit)s
 
@@ -151,10 +152,10 @@ UPDATE {ws}.identity_settings SET key_form = %(key_form)s
 
 -- identity.batch_of_other_form
 -- The next guests, in ref order, whose keys may differ by the form of derivation.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests
 WHERE (%(after)s::uuid IS NULL OR ref > %(after)s)
-    AND ({ws}.has_unusual_characters(body) OR {ws}.has_unusual_characters(own -> 'now' -> 'body'))
+    AND ({ws}.has_unusual_characters(body) OR {ws}.has_unusual_characters(unmerged -> 'now' -> 'body'))
 ORDER BY ref LIMIT %(limit)s FOR NO KEY UPDATE
 
 -- identity.delete_keys

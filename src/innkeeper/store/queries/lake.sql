@@ -170,11 +170,11 @@ SELECT ref AS meta_ref, created_at AS meta_created_at, modified_at AS meta_modif
     cart_type AS core_cart_type, channel AS core_channel, started_at AS core_started_at,
     last_at AS core_ended_at, floor(extract(epoch FROM last_at - started_at)) AS core_duration,
     revenue AS core_abandoned_revenue, jsonb_build_object(
-        'point_of_sale', about -> 'point_of_sale', 'currency_code', about -> 'currency',
-        'language', about -> 'language', 'referer', about -> 'referrer',
-        'operating_system', about -> 'operating_system', 'user_agent', about -> 'user_agent',
-        'first_page_uri', about -> 'first_page', 'last_page_uri', about -> 'last_page',
-        'utm_attributes', about -> 'utm', 'custom_data', about -> 'custom'
+        'point_of_sale', details -> 'point_of_sale', 'currency_code', details -> 'currency',
+        'language', details -> 'language', 'referer', details -> 'referrer',
+        'operating_system', details -> 'operating_system', 'user_agent', details -> 'user_agent',
+        'first_page_uri', details -> 'first_page', 'last_page_uri', details -> 'last_page',
+        'utm_attributes', details -> 'utm', 'custom_data', details -> 'custom'
     ) AS body
 FROM {ws}.sessions
 WHERE ref IN (SELECT taken.ref FROM {taken} AS taken WHERE kind = 'session')

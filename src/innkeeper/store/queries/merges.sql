@@ -1,15 +1,15 @@
 -- merges.lock
 -- Lock one guest until the transaction ends; its row with its merge state and the rules' version.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own,
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged,
     (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
 FROM {ws}.guests WHERE ref = %(ref)s FOR NO KEY UPDATE
 
 -- merges.lock_unmerged
 -- The same for several live guests that are in no merged group and not locked by others.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own,
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged,
     (SELECT version FROM {ws}.identity_settings) AS version, xmin::text AS row_version
 FROM {ws}.guests
-WHERE ref = ANY (%(refs)s::uuid[]) AND survivor_ref IS NULL AND own IS NULL
+WHERE ref = ANY (%(refs)s::uuid[]) AND survivor_ref IS NULL AND unmerged IS NULL
 ORDER BY ref FOR NO KEY UPDATE SKIP LOCKED
 
 -- merges.path
@@ -21,7 +21,7 @@ WITH RECURSIVE path AS (
     FROM path JOIN {ws}.merges ON absorbed_ref = path.ref AND undone_at IS NULL
 )
 SELECT guests.ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref,
-    own, merges
+    unmerged, merges
 FROM path JOIN {ws}.guests USING (ref) ORDER BY cardinality(merges)
 
 -- merges.rewrite
@@ -29,7 +29,7 @@ FROM path JOIN {ws}.guests USING (ref) ORDER BY cardinality(merges)
 WITH rewritten AS (
     UPDATE {ws}.guests
     SET guest_type = %(guest_type)s, body = %(body)s, last_seen = %(last_seen)s,
-        modified_at = %(modified_at)s, own = %(own)s
+        modified_at = %(modified_at)s, unmerged = %(unmerged)s
     WHERE ref = %(ref)s
     RETURNING xmin::text AS row_version
 ), deleted_keys AS (
@@ -73,7 +73,7 @@ SELECT ref, survivor_ref FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[])
 
 -- merges.lock_guests
 -- Lock two guests, in ref order, until the transaction ends.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = ANY (%(refs)s::uuid[]) ORDER BY ref FOR NO KEY UPDATE
 
 -- merges.create
@@ -85,8 +85,8 @@ WITH merged AS (
         %(now)s)
     RETURNING *
 ), first_merge AS (
-    UPDATE {ws}.guests SET own = %(own)s::jsonb
-    WHERE ref = %(survivor)s AND own IS NULL
+    UPDATE {ws}.guests SET unmerged = %(unmerged)s::jsonb
+    WHERE ref = %(survivor)s AND unmerged IS NULL
 ), absorbed AS (
     UPDATE {ws}.guests SET survivor_ref = %(survivor)s
     WHERE ref = %(absorbed)s OR survivor_ref = %(absorbed)s
@@ -180,5 +180,5 @@ ORDER BY created_at DESC, ref DESC LIMIT %(limit)s
 
 -- merges.guest
 -- One guest with its merge state.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = %(ref)s

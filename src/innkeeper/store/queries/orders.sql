@@ -3,7 +3,7 @@
 SELECT ref, reference_id, ordered_at, body, created_at, modified_at, is_new AS fresh,
     pg_current_xact_id()::xid::text AS row_version
 FROM {ws}.create_or_update_order(
-    %(lock)s::bigint, %(reach)s::interval, %(ref)s::uuid, %(reference_key)s::uuid,
+    %(lock)s::bigint, %(tolerance)s::interval, %(ref)s::uuid, %(reference_key)s::uuid,
     %(reference_id)s::text, %(ordered_at)s::timestamptz, %(body)s::jsonb, %(cleared)s::text[],
     %(now)s::timestamptz
 )

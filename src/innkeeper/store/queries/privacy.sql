@@ -1,6 +1,6 @@
 -- privacy.lock_groups
 -- Lock live guests with the guests merged into them, so that no more rows can refer to them.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = ANY (%(roots)s::uuid[]) OR survivor_ref = ANY (%(roots)s::uuid[])
 ORDER BY ref FOR UPDATE
 
@@ -13,7 +13,7 @@ SELECT coalesce(survivor_ref, ref) AS root FROM {ws}.guests WHERE ref = %(ref)s
 SELECT DISTINCT coalesce(g.survivor_ref, g.ref) AS root
 FROM {ws}.guests AS g JOIN {ws}.sessions AS s ON s.guest_ref = g.ref
 WHERE (g.ref = ANY (%(roots)s::uuid[]) OR g.survivor_ref = ANY (%(roots)s::uuid[]))
-  AND s.closed_at IS NULL AND s.cut_at IS NULL AND s.expires_at >= %(now)s
+  AND s.closed_at IS NULL AND s.ended_at IS NULL AND s.expires_at >= %(now)s
 
 -- privacy.orders
 -- Orders to delete with their guests: those without another contact (G-7).
@@ -41,7 +41,7 @@ DELETE FROM {ws}.idempotency WHERE EXISTS (
 
 -- privacy.erase_guarded
 -- Delete blocked evidence of the guests.
-DELETE FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[]
+DELETE FROM {ws}.guarded_evidence WHERE guests && %(guests)s::uuid[]
 
 -- privacy.erase_events
 -- Delete the events of the guests.
@@ -101,7 +101,7 @@ DELETE FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[])
 
 -- privacy.insert_erased
 -- Store erased guests that must still be removed from files at rest.
-INSERT INTO {ws}.erased (digest, guest_ref, erased_at)
+INSERT INTO {ws}.erased_identifiers (digest, guest_ref, erased_at)
 SELECT digest, guest_ref, %(now)s
 FROM unnest(%(digests)s::bytea[], %(guests)s::uuid[]) AS new (digest, guest_ref)
 -- Always in the same order, so that two erasures cannot deadlock.
@@ -110,17 +110,17 @@ ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
 
 -- privacy.erased
 -- The erased guests that must still be removed from files at rest.
-SELECT digest, guest_ref, erased_at FROM {ws}.erased
+SELECT digest, guest_ref, erased_at FROM {ws}.erased_identifiers
 
 -- privacy.delete_erased
 -- Delete erased guests that are removed from files at rest, unless they were erased again since.
-DELETE FROM {ws}.erased AS e USING unnest(%(digests)s::bytea[], %(times)s::timestamptz[])
+DELETE FROM {ws}.erased_identifiers AS e USING unnest(%(digests)s::bytea[], %(times)s::timestamptz[])
     AS done (digest, erased_at)
 WHERE e.digest = done.digest AND e.erased_at = done.erased_at
 
 -- privacy.guests
 -- Guests with all their columns.
-SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, own
+SELECT ref, guest_type, body, first_seen, last_seen, created_at, modified_at, survivor_ref, unmerged
 FROM {ws}.guests WHERE ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
 
 -- privacy.extensions
@@ -159,7 +159,7 @@ WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY created_at, ref
 
 -- privacy.sessions
 -- Sessions of guests.
-SELECT ref, browser_ref, guest_ref, channel, started_at, last_at, about, cart, cart_type, revenue
+SELECT ref, browser_ref, guest_ref, channel, started_at, last_at, details, cart, cart_type, revenue
 FROM {ws}.sessions WHERE guest_ref = ANY (%(guests)s::uuid[]) ORDER BY started_at, ref
 
 -- privacy.events
@@ -202,7 +202,7 @@ SELECT guest_ref, rule, evidence, source, source_ref, actor, joined_at FROM (
 -- privacy.guarded
 -- Blocked evidence of guests.
 SELECT rule, reason, evidence, guests, source, source_ref, actor, guarded_at
-FROM {ws}.identity_guarded WHERE guests && %(guests)s::uuid[] ORDER BY sequence
+FROM {ws}.guarded_evidence WHERE guests && %(guests)s::uuid[] ORDER BY sequence
 
 -- privacy.segments_of
 -- Segments that guests are stored as members of.

@@ -1,8 +1,8 @@
 -- quarantine.store
 -- Insert an invalid event or part of one; no row if the configuration has changed meanwhile.
-INSERT INTO {ws}.quarantine (ref, event_ref, event_at, reason, detail, message, came, type,
+INSERT INTO {ws}.quarantine (ref, event_ref, event_at, reason, detail, message, request, type,
     browser_ref, guest_ref, received_at, order_ref)
-SELECT %(ref)s, %(event)s, %(at)s, %(reason)s, %(detail)s, %(message)s, %(came)s, %(type)s, b.ref,
+SELECT %(ref)s, %(event)s, %(at)s, %(reason)s, %(detail)s, %(message)s, %(request)s, %(type)s, b.ref,
     b.guest_ref, %(received_at)s, %(order)s::uuid
 FROM {ws}.browsers AS b CROSS JOIN {ws}.stream_settings AS c
 WHERE b.ref = %(browser)s AND c.version = %(settings)s
@@ -79,7 +79,7 @@ ORDER BY received_at, ref LIMIT %(most)s
 
 -- quarantine.lock
 -- A quarantined event, locked until the transaction ends.
-SELECT ref, event_ref, event_at, reason, detail, message, came, type, browser_ref, received_at,
+SELECT ref, event_ref, event_at, reason, detail, message, request, type, browser_ref, received_at,
     order_ref
 FROM {ws}.quarantine WHERE ref = %(ref)s AND replayed_at IS NULL FOR UPDATE
 

@@ -5,14 +5,14 @@ UPDATE {ws}.sessions SET version = version + 1 WHERE ref = ANY (%(refs)s::uuid[]
 -- sessions.put
 -- Insert or replace a session of a locked browser.
 INSERT INTO {ws}.sessions (ref, browser_ref, guest_ref, channel, started_at, last_at, expires_at,
-    cut_at, cut_by, events, about, cart, closed_at, cart_type, revenue, created_at, modified_at)
+    ended_at, ended_by, events, details, cart, closed_at, cart_type, revenue, created_at, modified_at)
 VALUES (%(ref)s, %(browser)s, %(guest)s, %(channel)s, %(started_at)s, %(last_at)s,
-    %(expires_at)s, %(cut_at)s::timestamptz, %(cut_by)s::text, %(events)s, %(about)s,
+    %(expires_at)s, %(ended_at)s::timestamptz, %(ended_by)s::text, %(events)s, %(details)s,
     %(cart)s::jsonb, %(closed_at)s::timestamptz,
     %(cart_type)s::text, %(revenue)s::numeric, %(now)s, %(now)s)
 ON CONFLICT (ref) DO UPDATE SET version = sessions.version + 1, started_at = excluded.started_at, last_at = excluded.last_at,
-    expires_at = excluded.expires_at, cut_at = excluded.cut_at, cut_by = excluded.cut_by,
-    events = excluded.events, about = excluded.about, cart = excluded.cart,
+    expires_at = excluded.expires_at, ended_at = excluded.ended_at, ended_by = excluded.ended_by,
+    events = excluded.events, details = excluded.details, cart = excluded.cart,
     closed_at = excluded.closed_at, cart_type = excluded.cart_type, revenue = excluded.revenue,
     modified_at = excluded.modified_at
 
@@ -23,12 +23,12 @@ DELETE FROM {ws}.sessions WHERE ref = ANY (%(refs)s::uuid[])
 -- sessions.open_of_browser
 -- The sessions of a locked browser that are open at that time, on any channel.
 SELECT ref, guest_ref, started_at, last_at, expires_at, cart FROM {ws}.sessions
-WHERE browser_ref = %(browser)s AND cut_at IS NULL AND expires_at >= %(at)s
+WHERE browser_ref = %(browser)s AND ended_at IS NULL AND expires_at >= %(at)s
 
 -- sessions.cut
 -- End a session of a locked browser because another person uses it.
-UPDATE {ws}.sessions SET version = version + 1, cut_at = %(cut_at)s::timestamptz,
-    cut_by = 'person', expires_at = %(cut_at)s::timestamptz,
+UPDATE {ws}.sessions SET version = version + 1, ended_at = %(ended_at)s::timestamptz,
+    ended_by = 'person', expires_at = %(ended_at)s::timestamptz,
     closed_at = %(now)s, cart_type = %(cart_type)s::text, revenue = %(revenue)s::numeric, modified_at = %(now)s
 WHERE ref = %(ref)s
 
@@ -47,8 +47,8 @@ WHERE ref = %(ref)s
 -- sessions.of_guest
 -- The latest sessions of a live guest and its merged guests.
 SELECT s.ref, coalesce(g.survivor_ref, g.ref) AS guest_ref, s.browser_ref, s.channel,
-    s.started_at, s.last_at, s.expires_at, s.cut_at, s.cut_by, s.events,
-    s.about - %(without)s::text[] AS about, s.cart, s.closed_at, s.created_at, s.modified_at
+    s.started_at, s.last_at, s.expires_at, s.ended_at, s.ended_by, s.events,
+    s.details - %(without)s::text[] AS details, s.cart, s.closed_at, s.created_at, s.modified_at
 FROM {ws}.sessions AS s JOIN {ws}.guests AS g ON g.ref = s.guest_ref
 WHERE s.guest_ref IN (
     SELECT ref FROM {ws}.guests WHERE ref = %(guest)s OR survivor_ref = %(guest)s

@@ -8,7 +8,7 @@ FROM jsonb_populate_recordset(NULL::{ws}.guests, %(records)s) ORDER BY ref
 ON CONFLICT (ref) DO UPDATE SET guest_type = excluded.guest_type, body = excluded.body,
     first_seen = excluded.first_seen, last_seen = excluded.last_seen,
     modified_at = excluded.modified_at
-WHERE g.modified_at < excluded.modified_at AND g.survivor_ref IS NULL AND g.own IS NULL
+WHERE g.modified_at < excluded.modified_at AND g.survivor_ref IS NULL AND g.unmerged IS NULL
 RETURNING ref
 
 -- transfers.delete_keys
@@ -88,9 +88,9 @@ WITH merged AS (
     SELECT ref, survivor_ref, absorbed_ref, rule, evidence, source, actor, merged_at
     FROM jsonb_populate_recordset(NULL::{ws}.merges, %(merges)s)
 )
-UPDATE {ws}.guests AS g SET own = n.own
-FROM jsonb_to_recordset(%(survivors)s) AS n (ref uuid, own jsonb)
-WHERE g.ref = n.ref AND g.own IS NULL
+UPDATE {ws}.guests AS g SET unmerged = n.unmerged
+FROM jsonb_to_recordset(%(survivors)s) AS n (ref uuid, unmerged jsonb)
+WHERE g.ref = n.ref AND g.unmerged IS NULL
 
 -- transfers.orders
 -- Insert orders with their refs, or store newer fields; returns the refs of those that were written.
@@ -146,14 +146,14 @@ ON CONFLICT DO NOTHING
 -- transfers.sessions
 -- Insert sessions of guests that are here, or store a newer state.
 INSERT INTO {ws}.sessions AS s (ref, browser_ref, guest_ref, version, channel, started_at, last_at,
-    expires_at, events, about, closed_at, cart_type, revenue, created_at, modified_at)
+    expires_at, events, details, closed_at, cart_type, revenue, created_at, modified_at)
 SELECT n.ref, n.browser_ref, n.guest_ref, n.version, n.channel, n.started_at, n.last_at,
-    n.expires_at, n.events, n.about, n.closed_at, n.cart_type, n.revenue, n.created_at,
+    n.expires_at, n.events, n.details, n.closed_at, n.cart_type, n.revenue, n.created_at,
     n.modified_at
 FROM jsonb_populate_recordset(NULL::{ws}.sessions, %(records)s) AS n
 JOIN {ws}.guests AS g ON g.ref = n.guest_ref WHERE n.browser_ref IS NOT NULL ORDER BY n.ref
 ON CONFLICT (ref) DO UPDATE SET guest_ref = excluded.guest_ref, version = s.version + 1,
-    last_at = excluded.last_at, expires_at = excluded.expires_at, about = excluded.about,
+    last_at = excluded.last_at, expires_at = excluded.expires_at, details = excluded.details,
     closed_at = excluded.closed_at, cart_type = excluded.cart_type, revenue = excluded.revenue,
     modified_at = excluded.modified_at
 WHERE s.modified_at < excluded.modified_at
@@ -161,7 +161,7 @@ WHERE s.modified_at < excluded.modified_at
 -- transfers.browsers
 -- Store the browsers of sessions: of the guest of their latest session, unless they were used here.
 INSERT INTO {ws}.browsers AS b (ref, guest_ref, channel, point_of_sale, created_at)
-SELECT DISTINCT ON (browser_ref) browser_ref, guest_ref, channel, about ->> 'point_of_sale',
+SELECT DISTINCT ON (browser_ref) browser_ref, guest_ref, channel, details ->> 'point_of_sale',
     min(created_at) OVER (PARTITION BY browser_ref)
 FROM {ws}.sessions WHERE browser_ref = ANY (%(refs)s::uuid[])
 ORDER BY browser_ref, started_at DESC, ref
@@ -172,11 +172,12 @@ WHERE b.version = 0 AND b.guest_ref <> excluded.guest_ref
 -- transfers.events
 -- Insert events of sessions that are here; what an event does not say its session does.
 INSERT INTO {ws}.events (ref, at, session_ref, guest_ref, browser_ref, number, type, channel,
-    point_of_sale, reach, cuts, body, received_at)
+    point_of_sale, timeout_seconds, ends_session, body, received_at)
 SELECT n.ref, n.at, s.ref, s.guest_ref, s.browser_ref,
     row_number() OVER (PARTITION BY s.ref ORDER BY n.at, n.ref), n.type,
     coalesce(n.channel, s.channel),
-    coalesce(n.point_of_sale, s.about ->> 'point_of_sale', %(point_of_sale)s), n.reach, n.cuts,
+    coalesce(n.point_of_sale, s.details ->> 'point_of_sale', %(point_of_sale)s),
+    n.timeout_seconds, n.ends_session,
     n.body, n.received_at
 FROM jsonb_populate_recordset(NULL::{ws}.events, %(records)s) AS n
 JOIN {ws}.sessions AS s ON s.ref = n.session_ref WHERE n.type IS NOT NULL

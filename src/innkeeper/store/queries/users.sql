@@ -98,26 +98,26 @@ WHERE budget_sha256 = %(budget)s
 -- Whether the user with that e-mail address has logged in with a browser lately; no row if nobody
 -- has.
 SELECT bool_or(u.email = %(email)s) AS theirs
-FROM innkeeper.known_browsers AS b JOIN innkeeper.users AS u ON u.ref = b.user_ref
+FROM innkeeper.trusted_browsers AS b JOIN innkeeper.users AS u ON u.ref = b.user_ref
 WHERE b.token_sha256 = %(token_sha256)s AND b.used_at > %(since)s
 HAVING count(*) > 0
 
 -- users.note_browser
 -- Store that a user has logged in with a browser; deletes the oldest ones beyond `most`.
 WITH old AS (
-    DELETE FROM innkeeper.known_browsers
+    DELETE FROM innkeeper.trusted_browsers
     WHERE user_ref = %(user)s AND token_sha256 = ANY (ARRAY(
-        SELECT token_sha256 FROM innkeeper.known_browsers WHERE user_ref = %(user)s
+        SELECT token_sha256 FROM innkeeper.trusted_browsers WHERE user_ref = %(user)s
         ORDER BY used_at DESC OFFSET %(most)s
     ))
 )
-INSERT INTO innkeeper.known_browsers (token_sha256, user_ref, used_at)
+INSERT INTO innkeeper.trusted_browsers (token_sha256, user_ref, used_at)
 VALUES (%(token_sha256)s, %(user)s, %(now)s)
 ON CONFLICT (token_sha256, user_ref) DO UPDATE SET used_at = excluded.used_at
 
 -- users.forget_browsers
 -- Delete the recognized browsers of a user.
-DELETE FROM innkeeper.known_browsers WHERE user_ref = %(user)s
+DELETE FROM innkeeper.trusted_browsers WHERE user_ref = %(user)s
 
 -- users.open_login
 -- Insert a login, and delete expired ones.

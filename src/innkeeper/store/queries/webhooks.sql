@@ -6,12 +6,12 @@ VALUES (%(url)s, %(secret)s, %(body)s, %(now)s, %(now)s)
 -- webhooks.addresses
 -- The URLs that have due messages.
 SELECT DISTINCT url FROM {ws}.webhook_messages
-WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= %(now)s
+WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= %(now)s
 
 -- webhooks.next
 -- The oldest pending message to one URL, due or not: a later one waits for an earlier one.
 SELECT sequence, url, secret, body, attempts, due_at FROM {ws}.webhook_messages
-WHERE url = %(url)s AND sent_at IS NULL AND given_up_at IS NULL
+WHERE url = %(url)s AND sent_at IS NULL AND failed_at IS NULL
 ORDER BY sequence LIMIT 1
 
 -- webhooks.sent
@@ -22,31 +22,31 @@ WHERE sequence = %(sequence)s
 -- webhooks.failed
 -- Store a failed attempt: when the next attempt is, or that the message is cancelled.
 UPDATE {ws}.webhook_messages SET attempts = attempts + 1, due_at = %(due_at)s, error = %(error)s,
-    given_up_at = %(given_up_at)s
+    failed_at = %(failed_at)s
 WHERE sequence = %(sequence)s
 
 -- webhooks.forget
 -- Delete messages that were delivered or cancelled before a time.
 DELETE FROM {ws}.webhook_messages
-WHERE coalesce(sent_at, given_up_at) < %(before)s
+WHERE coalesce(sent_at, failed_at) < %(before)s
 
 -- webhooks.forget_guests
 -- Delete delivered and cancelled messages that contain erased guests.
 DELETE FROM {ws}.webhook_messages
-WHERE coalesce(sent_at, given_up_at) IS NOT NULL AND EXISTS (
+WHERE coalesce(sent_at, failed_at) IS NOT NULL AND EXISTS (
     SELECT FROM unnest(%(guests)s::uuid[]) AS erased (ref)
     WHERE position(convert_to(erased.ref::text, 'UTF8') IN body) > 0
 )
 
 -- webhooks.list
 -- The newest messages, without their secrets.
-SELECT sequence, url, attempts, due_at, error, created_at, sent_at, given_up_at
+SELECT sequence, url, attempts, due_at, error, created_at, sent_at, failed_at
 FROM {ws}.webhook_messages ORDER BY sequence DESC LIMIT %(limit)s
 
 -- webhooks.subscriptions
 -- The webhooks of segments and exports, with counts of their messages and the last error.
 SELECT each.*, coalesce(messages.waiting, 0) AS waiting, coalesce(messages.sent, 0) AS sent,
-    coalesce(messages.given_up, 0) AS given_up, messages.error
+    coalesce(messages.failed, 0) AS failed, messages.error
 FROM (
     SELECT 'segment' AS kind, friendly_id, name, webhook AS url FROM {ws}.segments
     WHERE webhook IS NOT NULL
@@ -54,9 +54,9 @@ FROM (
     SELECT 'export', friendly_id, name, webhook FROM {ws}.exports WHERE webhook IS NOT NULL
 ) AS each
 LEFT JOIN (
-    SELECT url, count(*) FILTER (WHERE sent_at IS NULL AND given_up_at IS NULL) AS waiting,
+    SELECT url, count(*) FILTER (WHERE sent_at IS NULL AND failed_at IS NULL) AS waiting,
         count(*) FILTER (WHERE sent_at IS NOT NULL) AS sent,
-        count(*) FILTER (WHERE given_up_at IS NOT NULL) AS given_up,
+        count(*) FILTER (WHERE failed_at IS NOT NULL) AS failed,
         (array_agg(error ORDER BY sequence DESC) FILTER (WHERE sent_at IS NULL))[1] AS error
     FROM {ws}.webhook_messages GROUP BY url
 ) AS messages USING (url)
@@ -91,5 +91,5 @@ RETURNING friendly_id, webhook, webhook_secret
 
 -- webhooks.again
 -- Queue a cancelled message again.
-UPDATE {ws}.webhook_messages SET given_up_at = NULL, attempts = 0, due_at = %(now)s
-WHERE sequence = %(sequence)s AND given_up_at IS NOT NULL
+UPDATE {ws}.webhook_messages SET failed_at = NULL, attempts = 0, due_at = %(now)s
+WHERE sequence = %(sequence)s AND failed_at IS NOT NULL

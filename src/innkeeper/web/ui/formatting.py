@@ -214,8 +214,8 @@ def _target(target: str) -> str:
 
 def import_state(row: Record) -> str:
     """Return the state of an import as pages show it."""
-    if row["fault"] == "given up":
-        return "thrown away"
+    if row["fault"] == "discarded":
+        return "discarded"
     words = {"uploading": "waiting", "file_uploaded": "waiting", "processing": "running"}
     state = str(words.get(row["state"], row["state"]))
     return "done" if state == "error" and row["records"] and not row["fault"] else state

@@ -43,10 +43,10 @@ _LARGEST_SAMPLE: Final = 1 << 20
 class UploadedFile:
     """A stored upload: its description, MD5, size in bytes, and what its columns show it holds."""
 
-    about: dict[str, Any]
+    file_options: dict[str, Any]
     checksum: str
     size: int
-    holds: str | None
+    entity: str | None
 
 
 def store_upload(
@@ -73,13 +73,13 @@ def store_upload(
         layout = Layout("", guessed_format(filename)[0] or "csv", compressed=False)
         try:
             layout, survey = layout.surveyed(path, most, FIRST_LOOK)
-            holds = _guess_holds(layout, path, survey, presets)
+            entity = _guess_holds(layout, path, survey, presets)
         except Unreadable as error:
             raise BadRequest(f"The file cannot be read: {error}.") from error
         files.put(name, staged)
     form = layout.form or FileForm()
     compressed = bool(form.compression)
-    about = {
+    file_options = {
         "format": "ndjson" if form.format == "json" else form.format,
         "compressed": compressed,
         "mapping": None,
@@ -90,10 +90,10 @@ def store_upload(
         "survey": survey.summary(),
     }
     if survey.is_partial:
-        about["partial"] = True
+        file_options["partial"] = True
     if not compressed and form.format in ("csv", "ndjson"):
-        about["lines"] = breaks
-    return UploadedFile(about, digest.hexdigest(), size, holds)
+        file_options["lines"] = breaks
+    return UploadedFile(file_options, digest.hexdigest(), size, entity)
 
 
 def _guess_holds(
@@ -110,12 +110,14 @@ def _guess_holds(
 
 
 @contextmanager
-def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[IO[bytes] | Path]:
+def open_upload(
+    files: Files, name: str, file_options: Mapping[str, Any]
+) -> Iterator[IO[bytes] | Path]:
     """Open a stored upload for `Layout.chunks`; raises BadRequest when it cannot be read, and
     `TooLong` past the limit of its reader."""
     try:
         with files.local(name) as path:
-            if about["format"] in PACKED:
+            if file_options["format"] in PACKED:
                 yield path
                 return
             with path.open("rb") as stream:
@@ -129,7 +131,7 @@ def open_upload(files: Files, name: str, about: Mapping[str, Any]) -> Iterator[I
 
 
 def read_sample(
-    files: Files, name: str, about: Mapping[str, Any], revision: int = 0
+    files: Files, name: str, file_options: Mapping[str, Any], revision: int = 0
 ) -> TableSample:
     """Read the first rows of an upload; raises BadRequest when it cannot be read.
 
@@ -140,14 +142,14 @@ def read_sample(
         stored = _samples.get((name, revision))
     if stored is not None:
         return stored
-    chosen = ColumnMapping({}, encoding=str(about.get("encoding") or ""))
-    layout = Layout("", about["format"], about["compressed"], chosen)
-    with open_upload(files, name, about) as source:
+    chosen = ColumnMapping({}, encoding=str(file_options.get("encoding") or ""))
+    layout = Layout("", file_options["format"], file_options["compressed"], chosen)
+    with open_upload(files, name, file_options) as source:
         if isinstance(source, Path):
             return _stored_sample((name, revision), _read_packed(layout, source))
         stream = _head(expanded(source))
         layout = replace(layout, form=form_of_stream(stream, layout.choices()))
-        if about["format"] == "ndjson":
+        if file_options["format"] == "ndjson":
             return read_json_sample(layout, stream)
         columns = layout.columns(stream)
         stream.seek(0)
@@ -197,9 +199,11 @@ def _head(stream: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(head)
 
 
-def layout_of(holds: str, about: Mapping[str, Any], mapping: ColumnMapping | None) -> Layout:
+def layout_of(
+    entity: str, file_options: Mapping[str, Any], mapping: ColumnMapping | None
+) -> Layout:
     """Return the layout of the file for the reader of batches."""
-    return Layout(holds, about["format"], about["compressed"], mapping)
+    return Layout(entity, file_options["format"], file_options["compressed"], mapping)
 
 
 def first_chunks(
@@ -220,13 +224,13 @@ def first_chunks(
 def read_refused(
     files: Files,
     name: str,
-    about: Mapping[str, Any],
+    file_options: Mapping[str, Any],
     layout: Layout,
     refusals: list[Refusal],
 ) -> dict[str, str]:
     """Return reason -> the cell that is wrong, of refused records in the order of their lines."""
     counts = ReasonCounts()
-    with open_upload(files, name, about) as source:
+    with open_upload(files, name, file_options) as source:
         for refusal, rows in RejectedRows(layout, source).take(refusals):
             counts.add(refusal, rows[0], layout.mapping)
     return counts.values

@@ -41,8 +41,8 @@ CURRENCIES: Final = ("currencyCode", "orderItems.currencyCode")
 class ImportDraft:
     """A mapping that is being made, and what it makes of the sample of its file."""
 
-    holds: str
-    about: Mapping[str, Any]
+    entity: str
+    file_options: Mapping[str, Any]
     table: TableSample
     survey: TableSurvey
     first: Suggestion
@@ -56,14 +56,14 @@ class ImportDraft:
     def kind(self, column: str) -> Kind | None:
         """Return the kind of the first field that a column becomes and that has one."""
         targets = self.mapping.columns.get(column, ())
-        return next(filter(None, (kind_of(self.holds, each) for each in targets)), None)
+        return next(filter(None, (kind_of(self.entity, each) for each in targets)), None)
 
     @property
     def is_priced(self) -> bool:
         """Whether orders have amounts whose currency no column has."""
         targets = {*chain.from_iterable(self.mapping.columns.values())}
         amounts = {"price", "orderItems.price"} & targets
-        return self.holds == "orders" and bool(amounts) and "currencyCode" not in targets
+        return self.entity == "orders" and bool(amounts) and "currencyCode" not in targets
 
     def open_columns(self) -> dict[str, str]:
         """Return target -> question, of targets that orders need and no column fills."""
@@ -87,52 +87,54 @@ class ImportDraft:
 
     def try_rows(self, rules: IdentityRules) -> Trial:
         """Try the mapping on the sample."""
-        return try_mapping(self.holds, self.mapping, self.table.rows, self.table.lines, rules)
+        return try_mapping(self.entity, self.mapping, self.table.rows, self.table.lines, rules)
 
 
 def begin_draft(
-    holds: str,
+    entity: str,
     table: TableSample,
-    about: Mapping[str, Any],
+    file_options: Mapping[str, Any],
     rules: IdentityRules,
     presets: Iterable[Path],
 ) -> ImportDraft:
     """Suggest a mapping by a preset, or by names, sample and what all rows show. `presets` are the
     folders of people's own."""
-    preset = find_preset(table.columns, holds, read_presets(presets))
-    survey = TableSurvey.of_summary(about.get("survey", {}), table.rows)
-    first = suggest(holds, table.columns, table.rows, rules, preset, survey)
-    return _draft(holds, table, about, survey, first, _plain(first, about))
+    preset = find_preset(table.columns, entity, read_presets(presets))
+    survey = TableSurvey.of_summary(file_options.get("survey", {}), table.rows)
+    first = suggest(entity, table.columns, table.rows, rules, preset, survey)
+    return _draft(entity, table, file_options, survey, first, _plain(first, file_options))
 
 
 def read_draft(first: ImportDraft, form: FormData) -> ImportDraft:
     """Return the draft of a sent form; raises OperatorError for a target that does not exist."""
     document = _document(first, form)
-    return _draft(first.holds, first.table, first.about, first.survey, first.first, document)
+    return _draft(
+        first.entity, first.table, first.file_options, first.survey, first.first, document
+    )
 
 
-def _plain(first: Suggestion, about: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(first: Suggestion, file_options: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a suggested mapping, without what it asks."""
     parts = first.document()
     parts.pop("undecided", None)
-    if about["format"] == "csv" and not about.get("partial"):
-        parts["encoding"] = about.get("encoding", "")
+    if file_options["format"] == "csv" and not file_options.get("partial"):
+        parts["encoding"] = file_options.get("encoding", "")
     return parts
 
 
 def _draft(
-    holds: str,
+    entity: str,
     table: TableSample,
-    about: Mapping[str, Any],
+    file_options: Mapping[str, Any],
     survey: TableSurvey,
     first: Suggestion,
     document: dict[str, Any],
 ) -> ImportDraft:
-    mapping = mapping_of(holds, document)
-    kinds = mapping.column_kinds(holds)
-    delimiter = str(about.get("delimiter", ""))
+    mapping = mapping_of(entity, document)
+    kinds = mapping.column_kinds(entity)
+    delimiter = str(file_options.get("delimiter", ""))
     formats, decimals, _ = resolve(survey, kinds, mapping.formats, delimiter)
-    draft = ImportDraft(holds, about, table, survey, first, mapping)
+    draft = ImportDraft(entity, file_options, table, survey, first, mapping)
     numbers = [name for name, kind in kinds.items() if isinstance(kind, Number) or kind == "number"]
     draft.open_numbers = survey.decimal_marks(numbers, delimiter)[1]
     for column in table.columns:
@@ -147,7 +149,7 @@ def _draft(
 
 def _document(first: ImportDraft, form: FormData) -> dict[str, Any]:
     """The mapping of a form, as `mapping_of` reads it."""
-    suggested, names = _plain(first.first, first.about), first.table.columns
+    suggested, names = _plain(first.first, first.file_options), first.table.columns
     columns: dict[str, Any] = {}
     formats = {**suggested["formats"]}
     for number, column in enumerate(names):
@@ -279,7 +281,7 @@ def form_columns(draft: ImportDraft, providers: list[str]) -> list[FormColumn]:
             faults = [_fault(draft, name, row) for row in draft.table.rows]
             column.refused = sum(map(bool, faults))
             column.reason = next(filter(None, faults), "")
-        column.offered = _targets(draft.holds, column, providers)
+        column.offered = _targets(draft.entity, column, providers)
         columns.append(column)
     return columns
 
@@ -287,7 +289,7 @@ def form_columns(draft: ImportDraft, providers: list[str]) -> list[FormColumn]:
 def _fault(draft: ImportDraft, column: str, row: Mapping[str, Any]) -> str:
     if row.get(column) in (None, "") or column in draft.open_dates:
         return ""
-    return cell_fault(draft.mapping, draft.holds, column, row[column]) or ""
+    return cell_fault(draft.mapping, draft.entity, column, row[column]) or ""
 
 
 def form_rows(draft: ImportDraft, *, is_masked: bool) -> list[tuple[int, list[FormCell]]]:
@@ -312,7 +314,7 @@ def word_columns(draft: ImportDraft) -> list[WordColumn]:
         counts = Counter(str(row[name]) for row in draft.table.rows if row.get(name))
         if not targets or not 0 < len(counts) <= MOST_WORDS or max(map(len, counts)) > 200:
             continue
-        kind = kind_of(draft.holds, targets[0])
+        kind = kind_of(draft.entity, targets[0])
         is_closed = isinstance(kind, OneOf) or bool(words_of(targets[0].rpartition(".")[2]))
         repeats = sum(counts.values()) >= 2 * len(counts) and (
             isinstance(kind, Code) or targets[0].startswith("extensions.")
@@ -327,7 +329,7 @@ def word_columns(draft: ImportDraft) -> list[WordColumn]:
         ]
         column.accepted = list(kind.words) if isinstance(kind, OneOf) else []
         column.is_refused = any(
-            cell_fault(draft.mapping, draft.holds, name, word) for word, _, _ in column.words
+            cell_fault(draft.mapping, draft.entity, name, word) for word, _, _ in column.words
         )
         every.append(column)
     return sorted(every, key=lambda one: (not one.is_refused, not one.is_open))[:MOST_WORD_COLUMNS]
@@ -337,20 +339,20 @@ def _replaced(words: Mapping[str, str], word: str) -> str:
     return words.get(word, words.get(word.strip().lower(), words.get("*", word)))
 
 
-def _targets(holds: str, column: FormColumn, providers: list[str]) -> list[tuple[str, list[str]]]:
+def _targets(entity: str, column: FormColumn, providers: list[str]) -> list[tuple[str, list[str]]]:
     """List the targets that a column may have, in the form's spelling: (heading, targets)."""
-    if holds == "events":
+    if entity == "events":
         groups = [("Members of the event", list(dict.fromkeys((column.name, *EVENT_TARGETS))))]
     else:
-        groups = [("Fields", _fields(holds, holds))]
-    if holds == "guests":
+        groups = [("Fields", _fields(entity, entity))]
+    if entity == "guests":
         groups.append(("Identifiers", [f"identifiers.{each}" for each in providers]))
-    if holds == "orders":
-        groups.append(("Its item", [f"orderItems.{each}" for each in _fields("items", holds)]))
+    if entity == "orders":
+        groups.append(("Its item", [f"orderItems.{each}" for each in _fields("items", entity)]))
         contact = [f"contact.{each}" for each in _fields("guests", "guests")]
         contact += [f"contact.identifiers.{each}" for each in providers]
         groups.append(("Its contact", contact))
-    if holds != "events":
+    if entity != "events":
         groups.append(("Data extension", [f"extensions.ext.{pair_name(column.name)}"]))
     offered = {target for _, targets in groups for target in targets}
     if column.targets and column.targets not in offered:
@@ -358,9 +360,9 @@ def _targets(holds: str, column: FormColumn, providers: list[str]) -> list[tuple
     return groups
 
 
-def _fields(of: str, holds: str) -> list[str]:
+def _fields(of: str, entity: str) -> list[str]:
     plan = ITEM if of == "items" else PLANS[of]
     own = [name for name, (_, kind, _) in plan.items() if kind is not None]
     if of != "items":
-        own = [name for name in own if is_target(holds, name)]
+        own = [name for name in own if is_target(entity, name)]
     return sorted(name for name in own if name not in ("identifiers", "subscriptions"))

@@ -130,7 +130,7 @@ def _local_number(draft: ImportDraft, column: str) -> str | None:
 
 def _zone(draft: ImportDraft) -> Iterator[FileQuestion]:
     for column, targets in draft.mapping.columns.items():
-        if not any(isinstance(kind_of(draft.holds, each), Instant) for each in targets):
+        if not any(isinstance(kind_of(draft.entity, each), Instant) for each in targets):
             continue
         form = draft.mapping.formats.get(column, "")
         cells = (str(row[column]) for row in draft.table.rows if row.get(column))

@@ -63,13 +63,13 @@ async def show_all(visit: Visit) -> Response:
     """List the latest imports, with the form to upload a file."""
     page = await batches.list_(visit.work, visit.page_request, envelopes=False)
     expiry = {row["ref"]: _expiry(visit, row) for row in page.items}
-    return visit.show("imports.html", page=page, holds=HOLDS, expiry=expiry)
+    return visit.show("imports.html", page=page, entity=HOLDS, expiry=expiry)
 
 
 async def upload(visit: Visit) -> Response:
     """Store a file, without importing it yet."""
-    upload_file, holds = visit.form.get("file"), visit.form_text("holds")
-    if holds not in dict(HOLDS):
+    upload_file, entity = visit.form.get("file"), visit.form_text("entity")
+    if entity not in dict(HOLDS):
         raise BadRequest("Say what the file holds.")
     if not isinstance(upload_file, UploadFile) or not upload_file.filename:
         raise BadRequest("Choose a file.")
@@ -79,12 +79,12 @@ async def upload(visit: Visit) -> Response:
     folders = preset_folders(visit.settings.data, visit.workspace)
     given = (files, name, upload_file.file, upload_file.filename, most, folders)
     stored = await _in_thread(visit, import_files.store_upload, *given)
-    holds = holds or stored.holds or ""
-    if not holds:
+    entity = entity or stored.entity or ""
+    if not entity:
         await _in_thread(visit, files.remove, name)
         raise BadRequest("Nothing in the file shows what it holds: choose it.")
-    kind, size = cast(batches.Holds, holds), stored.size
-    await imports.create(visit.work, kind, stored.about, stored.checksum, size, ref=ref)
+    kind, size = cast(batches.Holds, entity), stored.size
+    await imports.create(visit.work, kind, stored.file_options, stored.checksum, size, ref=ref)
     return visit.go(f"/imports/{ref}")
 
 
@@ -97,7 +97,7 @@ async def _in_thread(visit: Visit, act: Callable[..., Result], *arguments: Any) 
 async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
     """Show an import: its mapping before it starts, then its progress and rejected records."""
     row = await imports.fetch(visit.work, visit.ref("import"))
-    if row["state"] == batches.UPLOADING and row["about"].get("name"):
+    if row["state"] == batches.UPLOADING and row["file_options"].get("name"):
         return await _mapping_page(visit, row, dry_run)
     is_finished = row["finished_at"] is not None
     most = REJECTS_COUNTED if is_finished else REJECTS_SHOWN
@@ -120,12 +120,12 @@ async def show_one(visit: Visit, dry_run: Record | None = None) -> Response:
 
 def _pace(row: Record) -> Record | None:
     """Return how long an import has run, its records a second, and the seconds left."""
-    started = row["about"].get("started_at")
+    started = row["file_options"].get("started_at")
     until = row["finished_at"] or row["modified_at"]
     if not started or not row["records"]:
         return None
     seconds = max((until - instant(started)).total_seconds(), 0.001)
-    lines, line = row["about"].get("lines"), row["line"]
+    lines, line = row["file_options"].get("lines"), row["line"]
     left = (lines - line) * seconds / line if lines and line and lines > line else None
     return {"seconds": seconds, "rate": round(row["records"] / seconds), "left": left}
 
@@ -134,7 +134,7 @@ def _differing(visit: Visit, row: Record) -> list[tuple[str, str, str]]:
     """List what an outdated form would change: (column, as typed, as stored)."""
     if not visit.is_outdated:
         return []
-    stored = (row["about"].get("mapping") or {}).get("columns") or {}
+    stored = (row["file_options"].get("mapping") or {}).get("columns") or {}
     rows = [("The import", ACTION_LABELS.get(visit.form_text("action"), ""), import_state(row))]
     for number in range(import_form.MOST_COLUMNS):
         column = visit.form_text(f"n{number}")
@@ -197,13 +197,17 @@ async def _read_draft(visit: Visit, row: Record) -> tuple[TableSample, ImportDra
     """Return the file's first rows, the mapping of the form, else the suggested one, and what is
     wrong with the form. Lines of JSON that no preset knows have no mapping."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    about, holds = row["about"], row["holds"]
-    table = await _in_thread(visit, import_files.read_sample, files, name, about, row["revision"])
+    file_options, entity = row["file_options"], row["entity"]
+    table = await _in_thread(
+        visit, import_files.read_sample, files, name, file_options, row["revision"]
+    )
     folders = preset_folders(visit.settings.data, visit.workspace)
-    if about["format"] == "ndjson" and not find_preset(table.columns, holds, read_presets(folders)):
+    if file_options["format"] == "ndjson" and not find_preset(
+        table.columns, entity, read_presets(folders)
+    ):
         return table, None, ""
     # A file may have thousands of columns: off the event loop.
-    given = (holds, table, about, await _rules(visit), folders)
+    given = (entity, table, file_options, await _rules(visit), folders)
     try:
         first = await _in_thread(visit, import_form.begin_draft, *given)
     except OperatorError as error:
@@ -250,10 +254,14 @@ async def run_action(visit: Visit) -> Response:
         raise BadRequest(" ".join(questions))
     if action == "try":
         return await show_one(visit, await _dry_run(visit, row, mapping))
-    layout = import_files.layout_of(row["holds"], row["about"], mapping)
-    about = {**row["about"], **layout.about(), "started_at": clock.now().isoformat()}
-    about.pop("survey", None)
-    await imports.start(visit.work, row["ref"], about, visit.expected)
+    layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
+    file_options = {
+        **row["file_options"],
+        **layout.file_options(),
+        "started_at": clock.now().isoformat(),
+    }
+    file_options.pop("survey", None)
+    await imports.start(visit.work, row["ref"], file_options, visit.expected)
     import_files.forget_sample(batches.upload_name(visit.workspace, row["ref"]))
     return visit.go(path)
 
@@ -261,7 +269,7 @@ async def run_action(visit: Visit) -> Response:
 async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> Record:
     """Return what an import of the first records would do, without writing anything."""
     files, name = Files.of(visit.settings), batches.upload_name(visit.workspace, row["ref"])
-    layout = import_files.layout_of(row["holds"], row["about"], mapping)
+    layout = import_files.layout_of(row["entity"], row["file_options"], mapping)
     counts, reasons, is_whole = Outcomes(), ReasonCounts(), True
     records = failed = 0
 
@@ -278,7 +286,7 @@ async def _dry_run(visit: Visit, row: Record, mapping: ColumnMapping | None) -> 
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(visit.work.in_slot(visit.work.limits.import_files))
-            opening = import_files.open_upload(files, name, row["about"])
+            opening = import_files.open_upload(files, name, row["file_options"])
             async with visit.work.released():
                 source = await anyio.to_thread.run_sync(stack.enter_context, opening)
             chunks = import_files.first_chunks(layout, source, DRY_RUN_BYTES)
@@ -318,7 +326,13 @@ async def _with_cells(
         for one in listed
     }
     examples = await _in_thread(
-        visit, import_files.read_refused, files, name, row["about"], layout, sorted(lines.items())
+        visit,
+        import_files.read_refused,
+        files,
+        name,
+        row["file_options"],
+        layout,
+        sorted(lines.items()),
     )
     return [{**one, "value": examples.get(one["reason"])} for one in listed]
 

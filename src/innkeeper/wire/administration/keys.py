@@ -48,7 +48,7 @@ class ApiKey(Payload):
     created_at: datetime
     last_used_at: datetime | Absent
     revoked_at: datetime | Absent
-    api_token: Annotated[str, "Only when the key was just made."] | Absent
+    api_token: Annotated[str, "Only in the response that creates or rotates the key."] | Absent
 
 
 @KEYS.endpoint("GET", "", "List API keys", response=Items[ApiKey])
@@ -60,7 +60,7 @@ async def list_keys(work: Work, _: EndpointRequest) -> Record:
 @KEYS.endpoint(
     "POST",
     "",
-    "Create an API key no wider than the caller's",
+    "Create an API key with at most the caller's scopes",
     request=CreateKeyRequest,
     response=ApiKey,
     status=201,
@@ -84,7 +84,7 @@ async def create_key(work: Work, request: EndpointRequest) -> Record:
 @KEYS.endpoint(
     "POST",
     "/{client_key}/rotate",
-    "Give an API key another token",
+    "Replace the token of an API key",
     response=ApiKey,
     failures=frozenset({409}),
     own_transactions=True,

@@ -36,7 +36,7 @@ class _ExportFile(Payload):
     size_kb: int = msgspec.field(name="sizeKB")
     delta_action: Annotated[str | Absent, one_of("add", "remove")] = ABSENT
     mapping: (
-        Annotated[Uri, "Of a guarded export: the mapping to import the file with."] | Absent
+        Annotated[Uri, "Of a guarded export: the column mapping for importing the file."] | Absent
     ) = ABSENT
 
 
@@ -127,7 +127,7 @@ class AudienceExport(Payload):
 @EXPORTS.endpoint(
     "GET",
     "/definitions/{export}/latestExport",
-    "Files of the last good execution",
+    "List the files of the last successful execution",
     response=ExportListing,
 )
 async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
@@ -139,7 +139,7 @@ async def fetch_latest_export(work: Work, request: EndpointRequest) -> Record:
 @EXPORTS.endpoint(
     "GET",
     "/definitions/{export}/reports",
-    "Finished executions",
+    "List finished executions",
     response=list[ExportReport],
 )
 async def list_export_reports(work: Work, request: EndpointRequest) -> list[Record]:
@@ -213,7 +213,7 @@ async def delete_export(work: Work, request: EndpointRequest) -> None:
 @OWN_EXPORTS.endpoint(
     "POST",
     "/{export}/run",
-    "Run now",
+    "Run an export now",
     response=ExportReport,
     status=202,
     scopes=WRITE_PERSONAL,
@@ -226,7 +226,10 @@ async def run_export(work: Work, request: EndpointRequest) -> Record:
 
 
 @OWN_EXPORTS.endpoint(
-    "GET", "/{export}/executions", "List executions", response=Items[ExportExecution]
+    "GET",
+    "/{export}/executions",
+    "List the executions of an export",
+    response=Items[ExportExecution],
 )
 async def list_export_executions(work: Work, request: EndpointRequest) -> Record:
     """Return every execution with its delivery, newest first."""
@@ -237,14 +240,14 @@ async def list_export_executions(work: Work, request: EndpointRequest) -> Record
 @EXPORTS.endpoint(
     "GET",
     "/executions/{execution}/export",
-    "Files of one execution",
+    "List the files of an execution",
     name="fetchExecutionExport",
     response=ExportListing,
 )
 @OWN_EXPORTS.endpoint(
     "GET",
     "/executions/{execution}/files",
-    "Files of one execution",
+    "List the files of an execution",
     response=ExportListing,
     scopes=READ_PERSONAL,
 )

@@ -45,8 +45,10 @@ class FetchReportParameters(Payload, kw_only=True):
     time_zone: Annotated[str | Absent, "Name of a time zone, e.g. Europe/Dublin; by default UTC."]
     interval: Annotated[str | Absent, "day, week, month or year."]
     currency: Annotated[str | Absent, "Currency of a report that needs one; by default EUR."]
-    limit: Annotated[str | Absent, "Most rows of a ranking.", SchemaPart({"type": "integer"})]
-    steps: Annotated[str | Absent, "Event types of a funnel, joined by commas."]
+    limit: Annotated[
+        str | Absent, "Maximum number of rows of a ranking.", SchemaPart({"type": "integer"})
+    ]
+    steps: Annotated[str | Absent, "Event types of a funnel, separated by commas."]
     format: Annotated[str, one_of("json", "csv"), "json or csv."] = "json"
 
 
@@ -62,7 +64,9 @@ class ReportResponse(Payload):
     title: str
     time_zone: str
     columns: list[str]
-    rows: Annotated[list[Record], ListOf(MapOf(_CELL)), "Each has a value for each of `columns`."]
+    rows: Annotated[
+        list[Record], ListOf(MapOf(_CELL)), "One array per row, with a value for each of `columns`."
+    ]
     first_day: date = msgspec.field(name="from")
     last_day: date = msgspec.field(name="to")
 
@@ -70,7 +74,7 @@ class ReportResponse(Payload):
 @REPORTS.endpoint(
     "GET",
     "/{report}",
-    "A report, as JSON or CSV",
+    "Run a report, as JSON or CSV",
     parameters=FetchReportParameters,
     response=ReportResponse,
     other_media=("text/csv",),

@@ -1,4 +1,4 @@
-"""What segments may ask, over HTTP: entities, fields, comparators, and values of fields."""
+"""The fields that segments may use: entities, fields, comparators, and suggested values."""
 
 from typing import Annotated, Final
 
@@ -39,7 +39,7 @@ class _Entity(Payload):
 class _Comparator(Payload):
     name: str
     types: list[str]
-    values: Annotated[list[int], "Fewest and most values it takes."]
+    values: Annotated[list[int], "Smallest and largest number of values."]
 
 
 class _Fields(Payload):
@@ -47,7 +47,9 @@ class _Fields(Payload):
     comparators: list[_Comparator]
 
 
-@SEGMENT_FIELDS.endpoint("GET", "/fields", "What segments may ask", response=_Fields)
+@SEGMENT_FIELDS.endpoint(
+    "GET", "/fields", "List the fields that segments may use", response=_Fields
+)
 async def list_segment_fields(work: Work, _: EndpointRequest) -> Record:
     """Return what a builder offers: entities, subtypes in use, fields, comparators."""
     return await segment_catalogue.list_fields(work)
@@ -62,14 +64,14 @@ class ListSegmentValuesParameters(Payload, kw_only=True):
     location: Annotated[
         str, "core, identifier, trait, custom, ext, or the name of a data extension."
     ] = CORE
-    contains: Annotated[str, "Only values that hold this text, whatever its case."] = ""
+    contains: Annotated[str, "Only values that contain this text, in any case."] = ""
 
 
 class _FieldValue(Payload):
     value: str
     count: int
     share: float
-    currency: Annotated[str, "Of an amount of money."] | Absent
+    currency: Annotated[str, "Currency, of an amount of money."] | Absent
 
 
 class _Values(Payload):
@@ -80,7 +82,7 @@ class _Values(Payload):
 @SEGMENT_FIELDS.endpoint(
     "GET",
     "/values",
-    "Frequent values of a field",
+    "List frequent values of a field",
     parameters=ListSegmentValuesParameters,
     response=_Values,
 )

@@ -159,7 +159,7 @@ async def check_early(request: EndpointRequest) -> None:
 @OWN_SEGMENTS.endpoint(
     "POST",
     "",
-    "Create a segment, a Draft",
+    "Create a segment, as a Draft",
     before=check_early,
     request=CreateSegmentRequest,
     raises_later=True,
@@ -245,7 +245,7 @@ async def delete_segment(work: Work, request: EndpointRequest) -> None:
 @OWN_SEGMENTS.endpoint(
     "POST",
     _ONE + "/start",
-    "Publish: calculate, then keep it Live",
+    "Publish a segment: calculate it and keep it up to date",
     response=Segment,
     status=202,
 )
@@ -254,21 +254,23 @@ async def start_segment(work: Work, request: EndpointRequest) -> Record:
     return _record(work, await segments.start(work, request.ref_or_text("segment")))
 
 
-@OWN_SEGMENTS.endpoint("POST", _ONE + "/pause", "Stop calculating", response=Segment)
+@OWN_SEGMENTS.endpoint("POST", _ONE + "/pause", "Pause a segment", response=Segment)
 async def pause_segment(work: Work, request: EndpointRequest) -> Record:
     """Pause a segment."""
     return _record(work, await segments.pause(work, request.ref_or_text("segment")))
 
 
 @OWN_SEGMENTS.endpoint(
-    "POST", _ONE + "/run", "Calculate now", response=SegmentRun, own_transactions=True
+    "POST", _ONE + "/run", "Calculate a segment now", response=SegmentRun, own_transactions=True
 )
 async def run_segment(work: Work, request: EndpointRequest) -> Record:
     """Return the run, failed or not."""
     return _run(await segment_runs.run(work, request.ref_or_text("segment")))
 
 
-@OWN_SEGMENTS.endpoint("GET", _ONE + "/runs", "List runs, newest first", response=Items[SegmentRun])
+@OWN_SEGMENTS.endpoint(
+    "GET", _ONE + "/runs", "List the runs of a segment, newest first", response=Items[SegmentRun]
+)
 async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
     """Return every run, newest first."""
     rows = await segment_runs.runs(work, request.ref_or_text("segment"))
@@ -276,7 +278,7 @@ async def list_segment_runs(work: Work, request: EndpointRequest) -> Record:
 
 
 @OWN_SEGMENTS.endpoint(
-    "GET", _ONE + "/revisions", "What the segment was", response=Items[SegmentRevision]
+    "GET", _ONE + "/revisions", "List the revisions of a segment", response=Items[SegmentRevision]
 )
 async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record:
     """Return what the segment was, newest first."""
@@ -299,7 +301,7 @@ class _Members(Payload):
 @OWN_SEGMENTS.endpoint(
     "GET",
     _ONE + "/guests",
-    "Guests in the segment now",
+    "List the guests in a segment",
     parameters=ListSegmentGuestsParameters,
     response=_Members,
 )
@@ -329,7 +331,7 @@ class _Verdict(Payload):
 @OWN_SEGMENTS.endpoint(
     "GET",
     _ONE + "/guests/{guest}",
-    "Whether a guest is in the segment, and why",
+    "Explain whether and why a guest is in a segment",
     response=_Verdict,
     scopes=READ_PERSONAL,
     failures=frozenset({409}),

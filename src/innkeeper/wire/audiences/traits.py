@@ -49,7 +49,7 @@ async def fetch_trait(work: Work, request: EndpointRequest) -> Record:
 @TRAITS.endpoint(
     "PUT",
     _ONE,
-    "Define a computed trait",
+    "Create or replace a computed trait",
     request=TraitDefinition,
     raises_later=True,
     response=TraitResponse,
@@ -67,7 +67,7 @@ async def put_trait(work: Work, request: EndpointRequest) -> Record:
 @TRAITS.endpoint(
     "DELETE",
     _ONE,
-    "Remove a computed trait",
+    "Delete a computed trait",
     status=204,
     takes_version=True,
     failures=frozenset({409}),
@@ -92,7 +92,7 @@ class _TraitsOfGuest(Payload):
 @TRAITS.endpoint(
     "GET",
     "/guests/{guest}/traits",
-    "Computed traits and Live segments of a guest",
+    "Fetch the computed traits and Live segments of a guest",
     response=_TraitsOfGuest,
     scopes=READ_PERSONAL,
 )

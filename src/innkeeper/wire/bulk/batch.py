@@ -94,7 +94,7 @@ class AllocateBatchRequest(Payload):
 @BATCHES.endpoint(
     "PUT",
     "/{batch}",
-    "Allocate the upload of a batch",
+    "Create a batch and get its upload URL",
     request=AllocateBatchRequest,
     raises_later=True,
     response=Batch,
@@ -121,7 +121,7 @@ async def fetch_batch(work: Work, request: EndpointRequest) -> Record:
 
 
 @BATCHES.endpoint(
-    "GET", "/inspect/{batch}", "Fetch the exact status of a batch", response=InspectedBatch
+    "GET", "/inspect/{batch}", "Fetch the detailed status of a batch", response=InspectedBatch
 )
 async def inspect_batch(work: Work, request: EndpointRequest) -> Record:
     """Return the status, and how many records were read."""
@@ -132,8 +132,8 @@ class InspectBatchesParameters(LongPaging, kw_only=True):
     """Which batches to list."""
 
     status: Annotated[str, "Statuses, separated by commas; none shows all."] = ""
-    created_before: Annotated[datetime, "Only those allocated before this instant."] | Absent
-    created_after: Annotated[datetime, "Only those allocated after this instant."] | Absent
+    created_before: Annotated[datetime, "Only batches created before this instant."] | Absent
+    created_after: Annotated[datetime, "Only batches created after this instant."] | Absent
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -165,7 +165,7 @@ async def inspect_batches(work: Work, request: EndpointRequest) -> Record:
 async def _one(work: Work, request: EndpointRequest) -> Record:
     ref: UUID = request.refs()["batch"]
     batch = await batches.fetch(work, ref)
-    if batch["holds"] != "batch":
+    if batch["entity"] != "batch":
         raise batches.unknown_batch(ref)
     return batch
 

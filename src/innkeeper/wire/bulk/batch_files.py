@@ -75,7 +75,7 @@ class LookLimit:
 class Layout:
     """How a file of records is made."""
 
-    holds: str
+    entity: str
     format: str = "ndjson"
     compressed: bool = True
     """What the sender says; only of a batch it is believed (batch-api.md 4 and 6)."""
@@ -88,14 +88,14 @@ class Layout:
     @classmethod
     def of(cls, batch: Mapping[str, Any], *, tracking: bool) -> "Layout":
         """The layout that is kept with a batch or import."""
-        about, holds = batch["about"], batch["holds"]
-        if holds == "batch":
-            return cls(holds, tracking=tracking)
-        columns = about.get("mapping")
-        mapping = None if columns is None else mapping_of(holds, columns)
-        return cls(holds, about["format"], about["compressed"], mapping)
+        file_options, entity = batch["file_options"], batch["entity"]
+        if entity == "batch":
+            return cls(entity, tracking=tracking)
+        columns = file_options.get("mapping")
+        mapping = None if columns is None else mapping_of(entity, columns)
+        return cls(entity, file_options["format"], file_options["compressed"], mapping)
 
-    def about(self) -> dict[str, Any]:
+    def file_options(self) -> dict[str, Any]:
         """What is kept with an import."""
         return {
             "format": self.format,
@@ -109,7 +109,7 @@ class Layout:
         Nothing of a file that cannot be read to its end is imported. Raises `Unreadable`, also
         past `most` bytes of content, and OperatorError for what only a person can decide.
         """
-        if self.holds == "batch":
+        if self.entity == "batch":
             with path.open("rb") as stream:
                 check_gzip(stream, most)
             return self
@@ -181,14 +181,14 @@ class Layout:
         given = self.mapping
         if given is not None and (given.columns or given.constants):
             return given
-        named = by_name(self.holds, columns)
+        named = by_name(self.entity, columns)
         return replace(given, columns=named.columns, types=named.types) if given else named
 
     def resolved(self, survey: TableSurvey) -> "Layout":
         """The layout with what the rows show; raises OperatorError with what only a person can
         decide, and for columns that nothing maps."""
         form = self.form or FileForm()
-        if not self.holds:
+        if not self.entity:
             return self
         if form.format in TABLES:
             mapping = self._mapping_of(survey.names)
@@ -197,7 +197,7 @@ class Layout:
         else:
             mapping = self.mapping
         formats, decimals, questions = resolve(
-            survey, mapping.column_kinds(self.holds), mapping.formats, form.dialect.delimiter
+            survey, mapping.column_kinds(self.entity), mapping.formats, form.dialect.delimiter
         )
         if questions and not mapping.rules.decimal:
             raise OperatorError(" ".join(questions))
@@ -225,7 +225,7 @@ class Layout:
         """The records past a line or row, a table's own format from its path; raises `Unreadable`
         while it is read, OperatorError for columns that nothing maps."""
         if self._format == "ndjson" and not isinstance(source, Path):
-            stream = unzipped(source) if self.holds == "batch" else self._text(source)
+            stream = unzipped(source) if self.entity == "batch" else self._text(source)
             return chunks(lines(stream, after), self.entry, CHUNK)
         if self._format == "json":
             return chunks(self._json(source, after), self._line, CHUNK)
@@ -333,7 +333,7 @@ class Layout:
 
     def entry(self, number: int, text: bytes) -> BatchRecord:
         """The record of a line of JSON."""
-        if self.holds == "batch":
+        if self.entity == "batch":
             return batch_records.entry(number, text, tracking=self.tracking)
         return self._line(number, text)
 
@@ -358,10 +358,10 @@ class Layout:
 
     def _mapped(self, number: int, row: Mapping[str, Any], mapping: ColumnMapping) -> BatchRecord:
         try:
-            value = mapping.value(self.holds, flat_row(row) if mapping.is_of_paths else row)
+            value = mapping.value(self.entity, flat_row(row) if mapping.is_of_paths else row)
         except Unfit as unfit:
             return BatchRecord(number, None, rules.invalid(str(unfit)))
-        read = ORDER_ROW if mapping.is_of_lines else READERS[self.holds]
+        read = ORDER_ROW if mapping.is_of_lines else READERS[self.entity]
         return batch_records.entry_of(number, value, read)
 
     def _line(self, number: int, text: bytes) -> BatchRecord:
@@ -374,7 +374,7 @@ class Layout:
             return batch_records.entry(number, text, tracking=True, imported=True)
         if self.mapping is not None:
             return self._mapped(number, value, self.mapping)
-        return batch_records.entry_of(number, value, READERS[self.holds])
+        return batch_records.entry_of(number, value, READERS[self.entity])
 
 
 def _cells(mapping: ColumnMapping, row: Mapping[str, Any]) -> Mapping[str, Any]:

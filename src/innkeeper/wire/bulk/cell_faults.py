@@ -17,11 +17,11 @@ _OF_PEOPLE: Final = ("identifiers", "extensions", FULL_NAME, "phone", "mobile", 
 _read_guest: Final = refuse_damaged(own_guest)
 
 
-def cell_fault(mapping: ColumnMapping, holds: str, column: str, cell: Any) -> str | None:
+def cell_fault(mapping: ColumnMapping, entity: str, column: str, cell: Any) -> str | None:
     """Return why a target of a column does not accept a cell; None if all do."""
     try:
-        for target, value in mapping.column_values(holds, column, cell):
-            if fault := _target_fault(holds, target, value):
+        for target, value in mapping.column_values(entity, column, cell):
+            if fault := _target_fault(entity, target, value):
                 return fault
     except Unfit as unfit:
         return str(unfit).removeprefix(f"{column}: ")
@@ -29,18 +29,18 @@ def cell_fault(mapping: ColumnMapping, holds: str, column: str, cell: Any) -> st
 
 
 def without_faults(
-    mapping: ColumnMapping, holds: str, row: Mapping[str, Any]
+    mapping: ColumnMapping, entity: str, row: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a row without the cells that their targets refuse, and column -> why, of those."""
     faults = dict[str, str]()
     for column in dict.fromkeys((*mapping.columns, *mapping.fallbacks.values())):
-        if fault := cell_fault(mapping, holds, column, row.get(column)):
+        if fault := cell_fault(mapping, entity, column, row.get(column)):
             faults[column] = fault
     return {name: cell for name, cell in row.items() if name not in faults}, faults
 
 
-def _target_fault(holds: str, target: str, value: Any) -> str | None:
-    kind = kind_of(holds, target)
+def _target_fault(entity: str, target: str, value: Any) -> str | None:
+    kind = kind_of(entity, target)
     if kind is not None:
         is_element = isinstance(kind, ListOf) and not isinstance(value, list)
         try:
@@ -48,7 +48,7 @@ def _target_fault(holds: str, target: str, value: Any) -> str | None:
         except ValueRefused as refused:
             return str(refused)
     name = target.removeprefix("contact.").removeprefix("orderItems.")
-    if holds == "events" or name.partition(".")[0] not in _OF_PEOPLE:
+    if entity == "events" or name.partition(".")[0] not in _OF_PEOPLE:
         return None
     guest: dict[str, Any] = {}
     put("guests", guest, name, value)

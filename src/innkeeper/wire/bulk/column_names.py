@@ -50,23 +50,23 @@ def words_of(field: str) -> Mapping[str, str]:
     return {folded(word): value for value, several in table.items() for word in several}
 
 
-def named_targets(holds: str, column: str) -> list[str]:
+def named_targets(entity: str, column: str) -> list[str]:
     """Return the targets that a column's name means, the likeliest first.
 
     Orders have targets of their own, of their items and of their contact. `customerNumber` stands
     for an identifier.
     """
     meanings = dict[str, None]()
-    if is_target(holds, column) and "." in column:
+    if is_target(entity, column) and "." in column:
         meanings[column] = None
     spellings = _spellings(column)
     for stripped in (False, True):
-        for table in _TABLES[holds]:
+        for table in _TABLES[entity]:
             for word in spellings:
                 for field in _fields(table, word, stripped=stripped):
-                    is_order = holds == "orders" and word in BARE_IDS and field == CUSTOMER_NUMBER
-                    meanings["referenceId" if is_order else _target(holds, table, field)] = None
-    if is_target(holds, column):
+                    is_order = entity == "orders" and word in BARE_IDS and field == CUSTOMER_NUMBER
+                    meanings["referenceId" if is_order else _target(entity, table, field)] = None
+    if is_target(entity, column):
         meanings[column] = None
     return list(meanings)
 
@@ -83,8 +83,8 @@ def _fields(table: str, word: str, *, stripped: bool) -> list[str]:
     return [names[each] for each in shorter if each in names]
 
 
-def _target(holds: str, table: str, field: str) -> str:
-    if holds == "orders" and table == "guests":
+def _target(entity: str, table: str, field: str) -> str:
+    if entity == "orders" and table == "guests":
         return field if field == CUSTOMER_NUMBER else f"contact.{field}"
     return _PREFIXES.get(table, "") + field
 

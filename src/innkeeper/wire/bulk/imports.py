@@ -109,7 +109,7 @@ class FileExport(Payload):
 @FILES.endpoint(
     "POST",
     IMPORTS,
-    "Begin an import of a file",
+    "Create an import and get its upload URL",
     request=CreateImportRequest,
     raises_later=True,
     response=Import,
@@ -124,9 +124,9 @@ async def create_import(work: Work, request: EndpointRequest) -> Record:
     new = CreateImportRequest(**values)
     mapping = None if new.mapping is None else mapping_of(new.entity, new.mapping)
     layout = Layout(new.entity, new.format, _is_compressed(new), mapping)
-    holds: Any = new.entity
+    entity: Any = new.entity
     made = await imports.create(
-        work, holds, layout.about(), new.checksum, new.size, dry_run=new.dry_run
+        work, entity, layout.file_options(), new.checksum, new.size, dry_run=new.dry_run
     )
     return await _import(work, made, request.base)
 
@@ -152,7 +152,7 @@ async def fetch_import(work: Work, request: EndpointRequest) -> Record:
 @FILES.endpoint(
     "POST",
     EXPORTS,
-    "Begin an export to a file",
+    "Export guests, orders or events to a file",
     request=CreateFileExportRequest,
     response=FileExport,
     status=201,
@@ -198,9 +198,9 @@ async def _import(work: Work, batch: Record, base: str) -> Record:
     """Return an import with the links of its file and its log."""
     out = {
         **batch,
-        "entity": batch["holds"],
-        "format": batch["about"]["format"],
-        "compressed": batch["about"]["compressed"],
+        "entity": batch["entity"],
+        "format": batch["file_options"]["format"],
+        "compressed": batch["file_options"]["compressed"],
         "dry_run": imports.is_dry_run(batch),
         "status": batch["state"],
         "fault": batch["fault"] or None,

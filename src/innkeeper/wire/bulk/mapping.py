@@ -67,7 +67,7 @@ class ColumnMapping:
         object.__setattr__(self, "item_columns", tuple(item_columns))
         object.__setattr__(self, "is_of_paths", any("." in name for name in self.columns))
 
-    def value(self, holds: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    def value(self, entity: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of a record; raises `Unfit`.
 
         A constant is what a target has where its columns are empty. A row whose columns of items
@@ -77,31 +77,31 @@ class ColumnMapping:
         has_item = any(row.get(column) not in (None, "") for column in self.item_columns)
         for target, constant in self.constants.items():
             if has_item or not is_of_item(target):
-                put(holds, value, target, constant)
-        for target, read in self.cells(holds, row):
+                put(entity, value, target, constant)
+        for target, read in self.cells(entity, row):
             if has_item or not is_of_item(target):
-                put(holds, value, target, read)
+                put(entity, value, target, read)
         return value
 
-    def cells(self, holds: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def cells(self, entity: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield (target, value) of each cell that is not empty; raises `Unfit`."""
         filled = set[str]()
         for column, targets in self.columns.items():
-            for target, read in self._read_cell(holds, row.get(column), column, targets):
+            for target, read in self._read_cell(entity, row.get(column), column, targets):
                 filled.add(target)
                 yield target, read
         for target, column in self.fallbacks.items():
             if target not in filled:
-                yield from self._read_cell(holds, row.get(column), column, (target,))
+                yield from self._read_cell(entity, row.get(column), column, (target,))
 
-    def column_values(self, holds: str, column: str, cell: Any) -> Iterator[tuple[str, Any]]:
+    def column_values(self, entity: str, column: str, cell: Any) -> Iterator[tuple[str, Any]]:
         """Yield (target, value) of a cell, of fallbacks too; raises `Unfit`."""
         fallbacks = (target for target, name in self.fallbacks.items() if name == column)
         targets = dict.fromkeys((*self.columns.get(column, ()), *fallbacks))
-        yield from self._read_cell(holds, cell, column, tuple(targets))
+        yield from self._read_cell(entity, cell, column, tuple(targets))
 
     def _read_cell(
-        self, holds: str, cell: Any, column: str, targets: tuple[str, ...]
+        self, entity: str, cell: Any, column: str, targets: tuple[str, ...]
     ) -> Iterator[tuple[str, Any]]:
         cell = self.rules.cleaned(column, cell)
         if cell is None:
@@ -111,28 +111,28 @@ class ColumnMapping:
             text = str(cell)
             cell = words.get(text, words.get(text.strip().lower(), words.get("*", cell)))
         for target in targets:
-            read = self._read(holds, column, target, cell)
+            read = self._read(entity, column, target, cell)
             if read is not None:
                 yield target, read
 
-    def _read(self, holds: str, column: str, target: str, cell: Any) -> Any:
-        nested = _NESTED_OF_EVENTS if holds == "events" else _NESTED
+    def _read(self, entity: str, column: str, target: str, cell: Any) -> Any:
+        nested = _NESTED_OF_EVENTS if entity == "events" else _NESTED
         what = CellTarget(
             column,
             target,
-            kind_of(holds, target),
+            kind_of(entity, target),
             self.types.get(column),
             self.formats.get(column),
             is_json=target in nested,
         )
         return read_cell(self.rules, what, cell)
 
-    def column_kinds(self, holds: str) -> dict[str, Kind | str | None]:
+    def column_kinds(self, entity: str) -> dict[str, Kind | str | None]:
         """Return what each column becomes: the kind of its first field that has one, else its
         chosen type."""
         kinds = dict[str, Kind | str | None]()
         for column, targets in self.columns.items():
-            of_targets = (kind_of(holds, target) for target in targets)
+            of_targets = (kind_of(entity, target) for target in targets)
             kinds[column] = next(filter(None, of_targets), self.types.get(column))
         return kinds
 
@@ -150,7 +150,7 @@ _NESTED: Final = ("extensions", "contact", "consumers", "orderItems")
 _NESTED_OF_EVENTS: Final = ("identifiers", "ext", "data")
 
 
-def put(holds: str, value: dict[str, Any], target: str, read: Any) -> None:
+def put(entity: str, value: dict[str, Any], target: str, read: Any) -> None:
     """Set one target of a record's value; a list takes what several columns tell."""
     where, _, rest = target.partition(".")
     if where == "contact" and rest:
@@ -165,14 +165,14 @@ def put(holds: str, value: dict[str, Any], target: str, read: Any) -> None:
         _put_pair(value, rest, read)
     elif where == "ext" and rest:
         value.setdefault("ext", {})[rest] = read
-    elif holds == "guests" and target == FULL_NAME:
+    elif entity == "guests" and target == FULL_NAME:
         for name, part in zip(("firstName", "lastName"), split_full_name(str(read)), strict=True):
             if part:
                 value.setdefault(name, part)
-    elif holds == "events" and target == "data" and isinstance(read, dict):
+    elif entity == "events" and target == "data" and isinstance(read, dict):
         # What an export keeps of members that have no column of their own.
         value.update(read)
-    elif isinstance(kind_of(holds, target) if holds in PLANS else None, ListOf):
+    elif isinstance(kind_of(entity, target) if entity in PLANS else None, ListOf):
         value.setdefault(target, []).extend(read if isinstance(read, list) else [read])
     else:
         value[target] = read
@@ -227,9 +227,9 @@ def _member(mapping: ColumnMapping, name: str) -> Any:
     return value
 
 
-def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
+def mapping_of(entity: str, document: Mapping[str, Any]) -> ColumnMapping:
     """Read a mapping; raises OperatorError that names every problem."""
-    values, problems = read_document(holds, document)
+    values, problems = read_document(entity, document)
     problems = [*unknown_in(document), *problems]
     if problems:
         ends = (each.message.rstrip(".") for each in problems)
@@ -244,39 +244,39 @@ def mapping_of(holds: str, document: Mapping[str, Any]) -> ColumnMapping:
     )
 
 
-def read_mapping(holds: str | None, text: str, name: str) -> tuple[str, ColumnMapping]:
+def read_mapping(entity: str | None, text: str, name: str) -> tuple[str, ColumnMapping]:
     """Read a mapping file; return what it is for, and it. Raises OperatorError."""
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise OperatorError(f"The mapping {name} is not valid TOML: {error}.") from error
-    entity = str(holds or document.get("entity"))
+    entity = str(entity or document.get("entity"))
     if entity not in PLANS:
         raise OperatorError(f'The mapping {name} needs entity = "guests", "orders" or "events".')
     return entity, mapping_of(entity, document)
 
 
-def named_like_targets(holds: str, columns: Iterable[str]) -> bool:
+def named_like_targets(entity: str, columns: Iterable[str]) -> bool:
     """Whether a table's columns are named as exports name them, so that `by_name` maps them."""
-    owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
+    owned = {name for name, (_, kind, _) in PLANS[entity].items() if kind is None}
     names = [column for column in columns if column != REASON]
     marks = owned | {"identifiers", "extensions", "contact", "consumers", "orderItems"}
-    return all(name in owned or is_target(holds, name) for name in names) and (
-        holds == "events" or any("." in name or name in marks for name in names)
+    return all(name in owned or is_target(entity, name) for name in names) and (
+        entity == "events" or any("." in name or name in marks for name in names)
     )
 
 
-def by_name(holds: str, columns: Iterable[str]) -> ColumnMapping:
+def by_name(entity: str, columns: Iterable[str]) -> ColumnMapping:
     """The mapping of a table whose columns are named like targets, as exports name them."""
     # What the server owns stands in its exports, and is of no use to an import.
-    owned = {name for name, (_, kind, _) in PLANS[holds].items() if kind is None}
+    owned = {name for name, (_, kind, _) in PLANS[entity].items() if kind is None}
     names = [column for column in columns if column and column not in {*owned, REASON}]
-    wrong = [name for name in names if not is_target(holds, name)]
+    wrong = [name for name in names if not is_target(entity, name)]
     if wrong:
-        named = [(name, near_target(holds, name)) for name in wrong[:5]]
+        named = [(name, near_target(entity, name)) for name in wrong[:5]]
         listed = ", ".join(f"{name} ({near}?)" if near else name for name, near in named)
         raise OperatorError(
-            f"No field of {holds} is called {listed}: write a mapping with "
+            f"No field of {entity} is called {listed}: write a mapping with "
             f"--suggest, edit it, and import again."
         )
     typed = {name: typed_target(name) for name in names}

@@ -71,7 +71,9 @@ class ImportMapping(Payload, kw_only=True):
         "Column -> format of its dates, such as DD/MM/YYYY.",
     ] = msgspec.field(default_factory=dict)
     values: Annotated[
-        dict[str, dict[str, str]], MapOf(MapOf(Text())), "Column -> word -> value to use instead."
+        dict[str, dict[str, str]],
+        MapOf(MapOf(Text())),
+        "Column -> text of a cell -> value to use instead.",
     ] = msgspec.field(default_factory=dict)
     types: Annotated[
         dict[str, str], MapOf(one_of(*TYPES)), "Column -> type, where no field has one."
@@ -88,7 +90,7 @@ class ImportMapping(Payload, kw_only=True):
     undecided: Annotated[
         list[list[str]],
         ListOf(ListOf(Text(), 2, shortest=2)),
-        "[table, entry] of each entry that the mapping needs before it is used.",
+        "[table, entry] of each entry that is missing: complete these before you use the mapping.",
     ] = msgspec.field(default_factory=list)
     delimiter: Annotated[str, Checked(Text(), _delimiter_fault)] = ""
     encoding: Annotated[str, Checked(Text(), _encoding_fault)] = ""
@@ -103,15 +105,15 @@ class ImportMapping(Payload, kw_only=True):
     pivot: Annotated[
         int,
         Checked(Whole(), _pivot_fault),
-        "First year that two-digit years mean, such as 1930.",
+        "Earliest year that a two-digit year may mean, such as 1930.",
     ] = 0
     region: Annotated[
         str,
         Checked(Text(), _region_fault),
         "Country of phone numbers without a country code, such as US.",
     ] = ""
-    nothing: Annotated[list[str], "Cells that are empty, such as NULL and N/A."] = msgspec.field(
-        default_factory=list
+    nothing: Annotated[list[str], "Texts that mean an empty cell, such as NULL and N/A."] = (
+        msgspec.field(default_factory=list)
     )
     guards: Annotated[list[str], 'Columns whose cells a spreadsheet guarded by \' or ="…".'] = (
         msgspec.field(default_factory=list)
@@ -121,16 +123,18 @@ class ImportMapping(Payload, kw_only=True):
     )
 
 
-def read_document(holds: str | None, document: Any) -> tuple[dict[str, Any], list[Problem]]:
+def read_document(entity: str | None, document: Any) -> tuple[dict[str, Any], list[Problem]]:
     """Return the members of a mapping that are right, and every problem but unknown members.
 
-    `holds` is None where it is not known what the file holds.
+    `entity` is None where it is not known what the file holds.
     """
     if not isinstance(document, Mapping):
         return {}, [Problem("", "must be an object")]
     problems: list[Problem] = []
     values = read_members(ImportMapping, document, problems)
-    more = chain(_target_problems(holds, values), _other_problems(holds, values)) if holds else ()
+    more = (
+        chain(_target_problems(entity, values), _other_problems(entity, values)) if entity else ()
+    )
     for problem in more:
         problems.append(problem)
         if len(problems) > MOST_PROBLEMS:
@@ -143,14 +147,14 @@ def unknown_in(document: Mapping[str, Any]) -> list[Problem]:
     return unknown_members(document, PayloadOf(ImportMapping).schema())
 
 
-def _other_problems(holds: str, values: Mapping[str, Any]) -> Iterator[Problem]:
-    if values.get("entity") not in (None, "", holds):
-        yield Problem("entity", f"The mapping is for {values['entity']}, not for {holds}.")
+def _other_problems(entity: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    if values.get("entity") not in (None, "", entity):
+        yield Problem("entity", f"The mapping is for {values['entity']}, not for {entity}.")
     group, columns = values.get("group"), values.get("columns", {})
     if group and "columns" in values and group not in columns:
         yield Problem("group", "must be one of the columns")
-    elif group and holds != "orders":
-        yield Problem("group", f"is for orders, not for {holds}")
+    elif group and entity != "orders":
+        yield Problem("group", f"is for orders, not for {entity}")
     filled = {*chain.from_iterable(columns.values())}
     filled |= {*values.get("constants", ()), *values.get("fallbacks", ())}
     for table, entry in values.get("undecided", ()):
@@ -159,26 +163,26 @@ def _other_problems(holds: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(table, f"leaves {entry[:LONGEST_NAME]} open: choose it")
 
 
-def _target_problems(holds: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+def _target_problems(entity: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each target that no record has, and for each that takes one value and
     gets those of several columns."""
     columns_by_target: dict[str, list[str]] = {}
     for column, targets in values.get("columns", {}).items():
-        yield from _unknown_targets(holds, f"columns.{column[:LONGEST_NAME]}", targets)
+        yield from _unknown_targets(entity, f"columns.{column[:LONGEST_NAME]}", targets)
         for target in targets:
             columns_by_target.setdefault(target, []).append(column)
     for table in ("constants", "fallbacks"):
-        yield from _unknown_targets(holds, table, values.get(table, ()))
+        yield from _unknown_targets(entity, table, values.get(table, ()))
     for target, several in columns_by_target.items():
-        if len(several) > 1 and is_single(holds, target):
+        if len(several) > 1 and is_single(entity, target):
             names = ", ".join(each[:LONGEST_NAME] for each in several)
             reason = f"{target[:LONGEST_NAME]} takes one value, and {names} are mapped to it"
             yield Problem("columns", f"{reason}. Map one of them.")
 
 
-def _unknown_targets(holds: str, at: str, targets: Iterable[str]) -> Iterator[Problem]:
+def _unknown_targets(entity: str, at: str, targets: Iterable[str]) -> Iterator[Problem]:
     for target in targets:
-        if not is_target(holds, target):
-            near = near_target(holds, target)
+        if not is_target(entity, target):
+            near = near_target(entity, target)
             meant = f"; did you mean {near}?" if near else ""
-            yield Problem(at, f"{target[:LONGEST_NAME]} is not a field of {holds}{meant}")
+            yield Problem(at, f"{target[:LONGEST_NAME]} is not a field of {entity}{meant}")

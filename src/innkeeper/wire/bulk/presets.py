@@ -115,12 +115,12 @@ def read_presets(folders: Iterable[Path]) -> list[Preset]:
 
 
 def find_preset(
-    columns: Sequence[str], holds: str | None, presets: Sequence[Preset]
+    columns: Sequence[str], entity: str | None, presets: Sequence[Preset]
 ) -> Preset | None:
     """Return the preset whose header the columns have; of several, the one with most columns."""
     names = {folded(column) for column in columns}
     matching = [
-        preset for preset in presets if preset.header <= names and holds in (None, preset.entity)
+        preset for preset in presets if preset.header <= names and entity in (None, preset.entity)
     ]
     # The first of equals: people's own come first.
     return max(matching, key=lambda one: len(one.header), default=None)

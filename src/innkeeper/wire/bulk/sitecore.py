@@ -199,14 +199,18 @@ def session(row: Mapping[str, Any]) -> TransferredRecord:
         **{"user_agent": "userAgent", "first_page": _URIS["first_page_uri"]},
         **{"last_page": _URIS["last_page_uri"], "utm": "utmAttributes"},
     }
-    about = {name: members[spelt] for name, spelt in named.items() if members.get(spelt)}
+    details = {name: members[spelt] for name, spelt in named.items() if members.get(spelt)}
     custom = members.get("customData") or row.get("custom")
     revenue = members.get("abandonedRevenue")
     record = {
         **{"ref": source.own_ref, "browser_ref": source.ref("browser", "browserRef")},
         **{"guest_ref": source.ref("guest", "guestRef"), "started_at": started, "last_at": last},
         **{"channel": members.get("channel") or row.get("type") or "WEB", "expires_at": expires},
-        **{"about": {**about, "custom": custom} if custom else about, "version": 1, "events": 0},
+        **{
+            "details": {**details, "custom": custom} if custom else details,
+            "version": 1,
+            "events": 0,
+        },
         **{"closed_at": expires if is_over else None, "revenue": revenue if is_over else None},
         **{"cart_type": (members.get("cartType") or BROWSED) if is_over else None, **times},
     }
@@ -224,8 +228,11 @@ def event(row: Mapping[str, Any]) -> TransferredRecord:
     body = {name: members[spelt] for name, spelt in body.items() if members.get(spelt) is not None}
     record = {
         **{"ref": source.own_ref, "at": times["created_at"], "received_at": times["modified_at"]},
-        **{"session_ref": source.ref("session", "sessionRef"), "number": 0, "cuts": False},
-        **{"browser_ref": source.ref("browser", "browserRef"), "reach": DEFAULT_TIMEOUT * 60},
+        **{"session_ref": source.ref("session", "sessionRef"), "number": 0, "ends_session": False},
+        **{
+            "browser_ref": source.ref("browser", "browserRef"),
+            "timeout_seconds": DEFAULT_TIMEOUT * 60,
+        },
         **{"type": row.get("type") or members.get("type"), "channel": members.get("channel")},
         **{"point_of_sale": members.get("pointOfSale"), "guest_ref": None},
         "body": {**body, **({"data": arbitrary} if arbitrary else {})},

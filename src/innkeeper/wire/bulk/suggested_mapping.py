@@ -26,7 +26,7 @@ class Table:
 class Suggestion:
     """A suggested mapping, and what a person should know of it."""
 
-    holds: str
+    entity: str
     columns: dict[str, list[str]] = field(default_factory=dict)
     formats: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -71,11 +71,11 @@ class Suggestion:
 
 
 def _lines(suggestion: Suggestion) -> Iterator[str]:
-    yield f"# Which column becomes which field of {suggestion.holds}. Edit it, then import again."
+    yield f"# Which column becomes which field of {suggestion.entity}. Edit it, then import again."
     yield "# A column may fill several fields; a line left out is a column not imported."
     for note in suggestion.notes:
         yield f"# {_comment(note)}"
-    yield f"entity = {_text(suggestion.holds)}"
+    yield f"entity = {_text(suggestion.entity)}"
     if suggestion.preset:
         yield f"# The columns are those of: {_comment(suggestion.preset)}."
     if suggestion.guarded:

@@ -37,7 +37,7 @@ _SURE: Final = 0.9
 
 
 def suggest(
-    holds: str,
+    entity: str,
     columns: Iterable[str],
     rows: Iterable[Mapping[str, Any]],
     rules: IdentityRules | None = None,
@@ -49,16 +49,16 @@ def suggest(
     table = Table.of((name for name in columns if name != REASON), list(rows))
     if survey is None:
         survey = TableSurvey.of(table.rows)
-    suggestion = Suggestion(holds)
+    suggestion = Suggestion(entity)
     if preset is not None:
         _apply_preset(suggestion, preset, table)
-    elif holds == "events":
+    elif entity == "events":
         suggestion.columns = {column: [column] for column in table.texts}
     else:
         _choose_targets(suggestion, table)
-    if holds == "events":
+    if entity == "events":
         return suggestion
-    if holds == "orders":
+    if entity == "orders":
         complete_orders(suggestion, table)
     _identify(suggestion, rules)
     for column in table.texts:
@@ -98,7 +98,7 @@ def guess_entity_of_values(columns: Iterable[str], rows: Sequence[Mapping[str, A
     if schema is not None:
         return _SCHEMAS.get(str(schema), "guests")
     names = {*columns}
-    return next((holds for holds, members in _MEMBERS.items() if members <= names), None)
+    return next((entity for entity, members in _MEMBERS.items() if members <= names), None)
 
 
 def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
@@ -127,24 +127,24 @@ def _apply_preset(suggestion: Suggestion, preset: Preset, table: Table) -> None:
         if any(isinstance(row.get(column), dict | list) for row in table.rows):
             continue
         target = _pair(suggestion, column)
-        if suggestion.holds == "events":
+        if suggestion.entity == "events":
             target = f"ext.{target.removeprefix('extensions.ext.')}"
         suggestion.columns[column] = [target]
 
 
 def _choose_targets(suggestion: Suggestion, table: Table) -> None:
     """Give each column its target: certain names first, then names with another meaning left."""
-    holds, taken = suggestion.holds, set[str]()
-    candidates = {column: named_targets(holds, column) for column in table.texts}
+    entity, taken = suggestion.entity, set[str]()
+    candidates = {column: named_targets(entity, column) for column in table.texts}
     for column, texts in table.texts.items():
-        by_content = _by_content(holds, texts)
+        by_content = _by_content(entity, texts)
         if by_content and by_content not in candidates[column]:
             candidates[column].append(by_content)
     for column, texts in table.texts.items():
         suggestion.columns[column] = []
         for target in candidates[column]:
-            free = target not in taken or not is_single(holds, target)
-            if free and _agrees(holds, target, texts, table):
+            free = target not in taken or not is_single(entity, target)
+            if free and _agrees(entity, target, texts, table):
                 taken.add(target)
                 suggestion.columns[column] = [target]
                 break
@@ -158,9 +158,9 @@ def _choose_targets(suggestion: Suggestion, table: Table) -> None:
             suggestion.columns[column] = [_pair(suggestion, column)]
 
 
-def _by_content(holds: str, texts: Sequence[str]) -> str | None:
+def _by_content(entity: str, texts: Sequence[str]) -> str | None:
     """Return the target that cells show, whatever their column is called."""
-    prefix = "contact." if holds == "orders" else ""
+    prefix = "contact." if entity == "orders" else ""
     if values.share(texts, values.is_email) >= _SURE:
         return f"{prefix}email"
     if values.share(texts, values.is_phone) >= _SURE:
@@ -168,7 +168,7 @@ def _by_content(holds: str, texts: Sequence[str]) -> str | None:
     return None
 
 
-def _agrees(holds: str, target: str, texts: Sequence[str], table: Table) -> bool:
+def _agrees(entity: str, target: str, texts: Sequence[str], table: Table) -> bool:
     """Whether cells may be what their column's name says."""
     name = target.removeprefix("contact.")
     if not texts:
@@ -177,7 +177,7 @@ def _agrees(holds: str, target: str, texts: Sequence[str], table: Table) -> bool
         return values.share(texts, values.is_email) >= 0.5
     if name == "title":
         return values.share(texts, values.is_title) > 0.5
-    if holds == "orders" and name == FULL_NAME:
+    if entity == "orders" and name == FULL_NAME:
         return values.share(texts, values.is_numbered) < 0.5
     if name == "phoneNumbers":
         return values.share(texts, lambda text: sum(map(str.isdigit, text)) > 4) > 0.5
@@ -186,7 +186,7 @@ def _agrees(holds: str, target: str, texts: Sequence[str], table: Table) -> bool
 
 def _choose_names(suggestion: Suggestion) -> None:
     """A column of names is whole names, or the part of them that no other column has."""
-    prefix = "contact." if suggestion.holds == "orders" else ""
+    prefix = "contact." if suggestion.entity == "orders" else ""
     column = suggestion.column_of(prefix + FULL_NAME)
     if column is None:
         return
@@ -244,7 +244,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
     if not targets:
         return
     texts = [text for text in texts if text.strip() not in suggestion.nothing]
-    kind = kind_of(suggestion.holds, targets[0])
+    kind = kind_of(suggestion.entity, targets[0])
     if isinstance(kind, Instant | Day) and column not in suggestion.formats:
         _choose_format(suggestion, column, seen)
         if column in suggestion.choices:
@@ -260,7 +260,7 @@ def _cure(suggestion: Suggestion, column: str, texts: Sequence[str], seen: Colum
             suggestion.types[column] = type_
         return
     mapping = _column_mapping(suggestion, column)
-    wrong = [text for text in texts if cell_fault(mapping, suggestion.holds, column, text)]
+    wrong = [text for text in texts if cell_fault(mapping, suggestion.entity, column, text)]
     if len(wrong) > _MOST_WRONG * len(texts):
         for table in (suggestion.formats, suggestion.values):
             table.pop(column, None)
@@ -299,12 +299,12 @@ def _column_mapping(suggestion: Suggestion, column: str) -> ColumnMapping:
     }
     guards = [column] if column in suggestion.guards else []
     cells = {"guards": guards, "nothing": suggestion.nothing}
-    return mapping_of(suggestion.holds, {**tables, **cells})
+    return mapping_of(suggestion.entity, {**tables, **cells})
 
 
 def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:
     """Let columns identify people where the workspace's rules look."""
-    prefix = "contact." if suggestion.holds == "orders" else ""
+    prefix = "contact." if suggestion.entity == "orders" else ""
     conditions = [each for rule in rules.rules for each in rule.conditions] if rules else []
     providers = list(dict.fromkeys(each.provider for each in conditions if each.provider))
     of_emails = [each for each in providers if folded(each) in ("email", "emailaddress", "mail")]
@@ -322,7 +322,7 @@ def _identify(suggestion: Suggestion, rules: IdentityRules | None) -> None:
 
 def _spread_pairs(suggestion: Suggestion) -> None:
     """Spread more pairs than one data extension takes over several; leave the rest out."""
-    names = EXTENSION_NAMES if suggestion.holds == "guests" else EXTENSION_NAMES[:1]
+    names = EXTENSION_NAMES if suggestion.entity == "guests" else EXTENSION_NAMES[:1]
     pairs = [
         column
         for column, targets in suggestion.columns.items()

@@ -25,48 +25,48 @@ def is_of_item(target: str) -> bool:
     return target.startswith("orderItems.")
 
 
-def kind_of(holds: str, target: str) -> Kind | None:
+def kind_of(entity: str, target: str) -> Kind | None:
     """What values a target takes, where it is a field."""
-    if holds == "events":
+    if entity == "events":
         return Instant() if target == "requested_at" else None
     where, _, rest = target.partition(".")
     if where in ("contact", "consumers") and rest:
         in_person = PERSON.get(rest)
         return in_person[1] if in_person else None
     in_item = where == "orderItems" and rest
-    declared = ITEM.get(rest) if in_item else PLANS[holds].get(target)
+    declared = ITEM.get(rest) if in_item else PLANS[entity].get(target)
     return declared[1] if declared else None
 
 
-def is_single(holds: str, target: str) -> bool:
+def is_single(entity: str, target: str) -> bool:
     """Whether a target holds one value, so that a second column would replace the first's."""
     name = target.removeprefix("contact.")
     if name.startswith("identifiers.") or target in ("data", "ext"):
         return False
-    return not isinstance(kind_of(holds, target), ListOf)
+    return not isinstance(kind_of(entity, target), ListOf)
 
 
-def near_target(holds: str, target: str) -> str | None:
+def near_target(entity: str, target: str) -> str | None:
     """The field that a misspelt target may mean."""
     where, dot, rest = target.partition(".")
-    plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[holds])
-    prefix = f"{where}." if plan is not PLANS[holds] else ""
-    names = [name for name in plan if is_target(holds, prefix + name)]
+    plan = {"contact": PLANS["guests"], "orderItems": ITEM}.get(where if dot else "", PLANS[entity])
+    prefix = f"{where}." if plan is not PLANS[entity] else ""
+    names = [name for name in plan if is_target(entity, prefix + name)]
     near = nearest(rest if prefix else target, names)
     return None if near is None else prefix + near
 
 
-def is_target(holds: str, target: str) -> bool:
+def is_target(entity: str, target: str) -> bool:
     where, _, rest = target.partition(".")
-    if holds == "events":
+    if entity == "events":
         return bool(target)
-    if where in ("identifiers", "extensions") and (rest or holds == "guests"):
-        return holds != "orders" or where == "extensions"
-    if holds == "orders" and where == "contact":
+    if where in ("identifiers", "extensions") and (rest or entity == "guests"):
+        return entity != "orders" or where == "extensions"
+    if entity == "orders" and where == "contact":
         return not rest or is_target("guests", rest)
-    if holds == "orders" and where == "orderItems":
+    if entity == "orders" and where == "orderItems":
         return not rest or rest in ITEM or rest.startswith("extensions.")
     if target in _OWN_TARGETS:
-        return holds == _OWN_TARGETS[target]
-    declared = PLANS[holds].get(target)
+        return entity == _OWN_TARGETS[target]
+    declared = PLANS[entity].get(target)
     return declared is not None and declared[1] is not None

@@ -48,7 +48,7 @@ class Trial:
 
 
 def try_mapping(
-    holds: str,
+    entity: str,
     mapping: ColumnMapping,
     rows: Sequence[Mapping[str, Any]],
     lines: Sequence[int],
@@ -57,7 +57,7 @@ def try_mapping(
     """Read sample rows as an import does, without writing."""
     trial = Trial()
     numbered = zip(lines, rows, strict=True)
-    records = Layout(holds, "csv", False, mapping).records(numbered, mapping)
+    records = Layout(entity, "csv", False, mapping).records(numbered, mapping)
     for record in (each for chunk in records for each in chunk.items):
         trial.records += 1
         if isinstance(record.what, RecordError):

@@ -114,7 +114,7 @@ class FetchGuestContextParameters(Payload):
     """Which orders of a guest to return."""
 
     expand: Annotated[
-        str, "`items.orders(offset:0,limit:100)`: which orders, the latest first."
+        str, "`items.orders(offset:0,limit:100)`: the page of orders to embed, latest first."
     ] = ""
 
 
@@ -165,7 +165,7 @@ class _BrowserGuest(Payload):
 @GUEST_CONTEXTS.endpoint(
     "GET",
     "",
-    "Find the guest behind a browser",
+    "Find the guest of a browser",
     parameters=FindGuestContextParameters,
     response=_BrowserGuest,
     scopes=READ_PERSONAL,

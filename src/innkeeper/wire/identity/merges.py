@@ -69,7 +69,10 @@ class _Explanation(Payload):
 
 
 @MERGES.endpoint(
-    "GET", "/guests/{guest}/identity", "Explain why a guest is who it is", response=_Explanation
+    "GET",
+    "/guests/{guest}/identity",
+    "Explain which records and merges make up a guest",
+    response=_Explanation,
 )
 async def explain_guest(work: Work, request: EndpointRequest) -> Record:
     """Return the merges in force, and every record that joined a guest."""
@@ -97,7 +100,7 @@ async def list_guest_history(work: Work, request: EndpointRequest) -> list[Recor
 class ListMergesParameters(Paging, kw_only=True):
     """Which merges to list."""
 
-    guest_ref: Annotated[UUID, "Only those of this guest."] | Absent
+    guest_ref: Annotated[UUID, "Only merges of this guest."] | Absent
 
 
 @MERGES.endpoint(

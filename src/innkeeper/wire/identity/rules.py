@@ -347,7 +347,7 @@ class ChangeIdentityGuardsRequest(Payload):
         list[str] | Absent | None, ListOf(Text(placeholders.LONGEST), placeholders.MOST)
     ] = ABSENT
     add_never: Annotated[list[_Value] | Absent | None, "Values to add to `never`."] = ABSENT
-    remove_never: Annotated[list[_Value] | Absent | None, "Values to take off it."] = ABSENT
+    remove_never: Annotated[list[_Value] | Absent | None, "Values to remove from `never`."] = ABSENT
 
 
 def read_guards(body: Mapping[str, Any]) -> Changes:
@@ -360,7 +360,9 @@ def _guards(book: IdentityRules) -> EndpointResponse:
     return EndpointResponse(rule_settings.represent_guards(book), etag=etag(str(book.version)))
 
 
-@IDENTITY.endpoint("GET", "/guards", "Fetch what guards go by", response=_Guards, has_etag=True)
+@IDENTITY.endpoint(
+    "GET", "/guards", "Fetch the settings of identity guards", response=_Guards, has_etag=True
+)
 async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointResponse:
     """Return what guards go by."""
     return _guards(await rule_settings.read_rules(work))
@@ -369,7 +371,7 @@ async def fetch_identity_guards(work: Work, _: EndpointRequest) -> EndpointRespo
 @IDENTITY.endpoint(
     "PATCH",
     "/guards",
-    "Change what guards go by",
+    "Change the settings of identity guards",
     request=ChangeIdentityGuardsRequest,
     raises_later=True,
     response=_Guards,
@@ -388,7 +390,7 @@ async def change_identity_guards(work: Work, request: EndpointRequest) -> Endpoi
 @IDENTITY.endpoint(
     "GET",
     "/guarded",
-    "List what guards stopped",
+    "List evidence that guards blocked",
     parameters=Paging,
     response=PageOf[Guarded],
     scopes=READ_PERSONAL,

@@ -45,7 +45,7 @@ class ErasureReceipt(Payload):
 @PRIVACY.endpoint(
     "POST",
     "/erasures",
-    "Erase a guest for good",
+    "Erase a guest",
     request=EraseGuestRequest,
     response=ErasureReceipt,
     status=201,
@@ -80,14 +80,14 @@ class _Subject(Payload):
     held: Annotated[
         dict[str, Any],
         Described({"type": "object", "additionalProperties": {"anyOf": [array_of({}), FREE]}}),
-        "Place -> what it holds.",
+        "Table -> rows about the guest.",
     ]
 
 
 @PRIVACY.endpoint(
     "GET",
     "/subjects/{guest}",
-    "Fetch all that is held on a guest",
+    "Fetch all data that is stored about a guest",
     response=_Subject,
     scopes=READ_PERSONAL,
 )
@@ -122,7 +122,7 @@ class _Suppressed(Payload):
 @PRIVACY.endpoint(
     "POST",
     "/suppressions",
-    "Keep identifiers from coming back",
+    "Add identifiers to the block list",
     request=PersonRequest,
     response=_Suppressed,
     status=201,
@@ -140,7 +140,7 @@ class _Released(Payload):
 @PRIVACY.endpoint(
     "POST",
     "/releases",
-    "Let identifiers come back",
+    "Remove identifiers from the block list",
     request=PersonRequest,
     response=_Released,
     status=201,
@@ -157,7 +157,10 @@ class _BlockListTotals(Payload):
 
 
 @PRIVACY.endpoint(
-    "GET", "/suppressions", "Count what is kept from coming back", response=_BlockListTotals
+    "GET",
+    "/suppressions",
+    "Count the entries of the block list and the refused records",
+    response=_BlockListTotals,
 )
 async def fetch_suppressions(work: Work, _: EndpointRequest) -> Record:
     """Return the size of the block list and the number of refusals."""

@@ -15,14 +15,14 @@ from innkeeper.wire.stream.routes import (
 
 _REASONS: Final = {
     400: "The message or the callback cannot be read, or a required member is missing.",
-    401: "The client key, or the context id, is missing or unknown.",
+    401: "The client key or the context id is missing or unknown.",
     403: "The API key lacks a scope, or the person is on the block list.",
     404: "No browser has that id.",
     413: "The body is too large.",
     415: "The content coding of the body is not supported.",
-    431: "The request's line and headers are too large.",
-    500: "A fault of the server; X-Correlation-Id names its entry in the log.",
-    503: "Temporarily unavailable: retry at once.",
+    431: "The request line and headers are too large.",
+    500: "An error of the server. X-Correlation-Id names its entry in the log.",
+    503: "Temporarily unavailable. Retry the request.",
 }
 _OF_ALL: Final = (400, 403, 431, 500, 503)
 _NAMES: Final = {
@@ -100,7 +100,7 @@ def _responses(route: StreamRoute) -> Schema:
     if "callback" in route.query:
         script = content({"type": "string"}, "application/javascript")
         both = {**(media if route.status == 200 else {}), **script}
-        description = "The answer, an error too, as a script that calls `callback`."
+        description = "The response, also an error, as a script that calls `callback`."
         responses["200"] = _good(description, both)
     prefix = "Flow" if route.flow else "Stream"
     for status in sorted({*route.failures, *_OF_ALL}):

@@ -20,9 +20,9 @@ QUARANTINE: Final = EndpointFamily("Quarantine (innkeeper)", "/innkeeper/v1/quar
 class Quarantined(Payload):
     """An event in quarantine, or a part of one."""
 
-    ref: Annotated[UUID, "Of an event: the one that its sender got."]
+    ref: Annotated[UUID, "Of an event: the ref that the sender received."]
     what: Annotated[str, one_of(quarantine.WHOLE, quarantine.PART)]
-    event_ref: Annotated[UUID, "The attached event that a part was taken from."] | Absent
+    event_ref: Annotated[UUID, "Of a part: the event that was recorded without it."] | Absent
     reason: str
     detail: str
     message: dict[str, Any]
@@ -30,7 +30,7 @@ class Quarantined(Payload):
     browser_ref: str | Absent
     received_at: datetime
     attempts: int | Absent
-    order_ref: Annotated[UUID, "The order that was made without it."] | Absent
+    order_ref: Annotated[UUID, "The order that was created without the event."] | Absent
 
 
 class _QuarantinePage(PageOf[Quarantined]):
@@ -40,8 +40,8 @@ class _QuarantinePage(PageOf[Quarantined]):
 class ListQuarantineParameters(Paging, kw_only=True):
     """Which events to list."""
 
-    reason: Annotated[str, FilterText(), "Only those kept for this reason."] | Absent
-    order_ref: Annotated[UUID, "Only those that this order was made without."] | Absent
+    reason: Annotated[str, FilterText(), "Only events in quarantine for this reason."] | Absent
+    order_ref: Annotated[UUID, "Only events that are missing from this order."] | Absent
 
 
 @QUARANTINE.endpoint(
@@ -64,17 +64,21 @@ async def list_quarantine(work: Work, request: EndpointRequest) -> Record:
 class ReplayQuarantineRequest(Payload):
     """Which events to try again; all when neither is named."""
 
-    reason: Annotated[str | None, "Only those kept for this reason."] = None
-    refs: Annotated[list[UUID] | None, "Only these; all when neither is named."] = None
+    reason: Annotated[str | None, "Only events in quarantine for this reason."] = None
+    refs: Annotated[
+        list[UUID] | None, "Only these events. Without `reason` and `refs`: all events."
+    ] = None
 
 
 class ReplayedEvent(Payload):
     """An event that was tried again."""
 
     ref: UUID
-    reason: Annotated[str, "Why it still waits; absent when it is attached."] | Absent
+    reason: (
+        Annotated[str, "Why the event is still in quarantine; absent if it was recorded."] | Absent
+    )
     order_ref: (
-        Annotated[UUID, "The order that it made or changed, or that lacks it while it waits."]
+        Annotated[UUID, "The order that the event created or changed, or that lacks the event."]
         | Absent
     )
 
@@ -89,7 +93,7 @@ class _Replayed(Payload):
 @QUARANTINE.endpoint(
     "POST",
     "/replay",
-    "Try events in quarantine again",
+    "Replay events in quarantine",
     request=ReplayQuarantineRequest,
     response=_Replayed,
     scopes=WRITE_PERSONAL,
@@ -108,7 +112,7 @@ async def replay_quarantine(work: Work, request: EndpointRequest) -> Record:
     }
 
 
-@QUARANTINE.endpoint("DELETE", "/{quarantined}", "Give up an event in quarantine", status=204)
+@QUARANTINE.endpoint("DELETE", "/{quarantined}", "Delete an event from quarantine", status=204)
 async def discard_quarantined(work: Work, request: EndpointRequest) -> None:
     """Delete a quarantined event for good."""
     await quarantine.discard(work, request.refs()["quarantined"])

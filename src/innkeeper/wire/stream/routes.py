@@ -96,12 +96,23 @@ EVENT: Final[Schema] = {
         "client_key": {**TEXT, "description": "The client key; empty on the edge paths."},
         "browser_id": {**REF, "description": "From browser create."},
         "type": {**TEXT, "minLength": 1, "description": "VIEW, IDENTITY … or a custom name."},
-        "channel": {**TEXT, "description": "WEB, MOBILE_APP …; as before when it is left out."},
-        "pos": {**TEXT, "description": "Point of sale; as before, or the default one."},
+        "channel": {
+            **TEXT,
+            "description": "WEB, MOBILE_APP …; by default that of the browser's last event.",
+        },
+        "pos": {
+            **TEXT,
+            "description": "Point of sale; by default that of the browser's last event, else "
+            "`default`.",
+        },
         "currency": {**TEXT, "description": "ISO 4217."},
         "language": {**TEXT, "description": "ISO 639-1."},
         "page": {**TEXT, "description": "The page it happened on."},
-        "requested_at": {**TEXT, "description": "The client's time; counts within a day."},
+        "requested_at": {
+            **TEXT,
+            "description": "The time of the event on the client; ignored if it differs from the "
+            "server's by more than a day.",
+        },
         "ext": {**FREE, "description": "At most 50 attributes."},
     },
     "required": ["client_key", "browser_id", "type"],
@@ -123,13 +134,15 @@ _FLOW: Final[Schema] = {
 }
 _NO_DECISION: Final = named("FlowDecision", an_object())
 _KEY: Final = {"client_key": "The client key."}
-_CALLBACK: Final = {"callback": "Answers with a script that calls this function, always 200."}
+_CALLBACK: Final = {
+    "callback": "Return a script that calls this function, with status 200 also for errors."
+}
 _CONTEXT: Final = {
-    "sitecoreContextId": "The context id: a client key or an alias of one. "
-    "The header x-sitecore-contextid does as well."
+    "sitecoreContextId": "The context id: a client key or an alias of one. You may send it in the "
+    "header x-sitecore-contextid instead."
 }
 _SITE: Final = {"siteId": "The site: a point of sale, or an alias of one."}
-_MESSAGE: Final = {"message": "The event as JSON on one line, encoded or not."}
+_MESSAGE: Final = {"message": "The event as JSON on one line, with or without percent-encoding."}
 _EVENT_FAILURES: Final = (400, 401, 403, 404, 413, 415)
 
 
@@ -153,7 +166,7 @@ def _browsers(edge: bool) -> Iterator[StreamRoute]:
         path=f"{base}/v1.2/browser/{{browser}}/show.json",
         act="show_browser",
         name=f"showBrowser{suffix}",
-        summary=f"Show whose browser it is{where}",
+        summary=f"Fetch the guest of a browser{where}",
         edge=edge,
         query=query,
         response_schema=_BROWSER_SCHEMA,
@@ -175,7 +188,7 @@ def _events(edge: bool) -> Iterator[StreamRoute]:
             method="GET",
             act="get_event",
             name=f"{name}ByGet{suffix}",
-            summary=f"Record an event sent in the query{where}",
+            summary=f"Record an event from the query string{where}",
             query={**credential, **_MESSAGE, **_CALLBACK},
             failures=(400, 401, 403, 404),
             **shared,
@@ -198,7 +211,7 @@ def _prefix(edge: bool) -> tuple[str, str, str]:
 
 
 def _flows() -> Iterator[StreamRoute]:
-    no_decision = "Ask for a decision: always the empty one"
+    no_decision = "Request a decision; the response is always empty"
     shared: dict[str, Any] = {"flow": True, "response_schema": _NO_DECISION}
     yield StreamRoute(
         method="POST",
@@ -240,7 +253,7 @@ def _scripts() -> Iterator[StreamRoute]:
         path="/v1/personalize/cdn-url",
         act="cdn_url",
         name="findWebFlowScript",
-        summary="Where the script of web experiences is",
+        summary="Fetch the URL of the script of web experiences",
         edge=True,
         flow=True,
         query=_CONTEXT,
@@ -252,7 +265,7 @@ def _scripts() -> Iterator[StreamRoute]:
         path="/web-flow-libs/{client_key}/web-version.min.js",
         act="web_flow_script",
         name="fetchWebFlowScript",
-        summary="The script of web experiences, which does nothing",
+        summary="Fetch the script of web experiences, which does nothing",
         flow=True,
         media="application/javascript",
         failures=(404,),
