@@ -174,6 +174,82 @@ def test_a_file_is_mapped_tried_and_imported(page, api, tmp_path) -> None:
     assert page.get_by_role("link", name="customers.csv").is_visible()
 
 
+WORST = (
+    "Bestellungen März;;;;;;;;;\n\n"
+    "Bestellnummer;Bestelldatum;Kunde;E-Mail;Status;Artikel;Artikelnummer;Menge;Einzelpreis;Währung\n"
+    'W-1;07.03.2026;"Müller, Jürgen";jürgen@example.com;bezahlt;Mühle „M“;00417;1;1.249,50;EUR\n'
+    "W-1;07.03.2026;;;;Filterpapier;00099;3;4,20;\n"
+    "W-1;;;;;Löffel;00102;2;12,00;\n"
+    "W-2;08.03.2026;Änne Weiß;änne@example.com;storniert;Kännchen;00200;1;39,90;EUR\n"
+)
+"""Windows-1252, semicolons, decimal commas, German names and dates, an order over three lines."""
+
+
+def test_i11_the_worst_file_becomes_the_right_guests_and_orders(
+    opened, shop, api, tmp_path
+) -> None:
+    """I11: through the page, at both widths."""
+    for width in (1280, 390):
+        one = opened(width)
+        mails = {"jürgen@": f"juergen{width}@", "änne@": f"aenne{width}@"}
+        text = WORST.replace("W-", f"W{width}-")
+        for old, new in mails.items():
+            text = text.replace(old, new)
+        file = tmp_path / "bestellungen.csv"
+        file.write_bytes(text.encode("cp1252"))
+        page = one.go("/imports")
+        page.locator("#file").set_input_files(file)
+        page.get_by_role("button", name="Upload").click()
+        page.get_by_text("2 of 2 sample records pass").wait_for()
+        assert page.get_by_text("Read as Windows-1252").is_visible()
+        page.get_by_label("Artikelnummer becomes").select_option("")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_text("Rows will be recognised by email (2); 0 have nothing").wait_for()
+        page.get_by_label("Artikelnummer becomes").select_option("orderItems.productId")
+        page.get_by_role("button", name="Dry run", exact=True).click()
+        page.get_by_text("What an import would do").wait_for()
+        assert (
+            api.get("/v2.1/guests", params={"email": f"juergen{width}@example.com"}).json()["items"]
+            == []
+        )
+        page.get_by_role("button", name="Import", exact=True).click()
+        page.get_by_text("2 records in").wait_for()
+        assert imported(api, width) == {
+            ("W-1", "PURCHASED", 1286.1, "EUR", "2026-03-07", "Jürgen", "Müller"): [
+                ("00099", "Filterpapier", 3, 4.2),
+                ("00102", "Löffel", 2, 12),
+                ("00417", "Mühle „M“", 1, 1249.5),
+            ],
+            ("W-2", "CANCELLED", 39.9, "EUR", "2026-03-08", "Änne", "Weiß"): [
+                ("00200", "Kännchen", 1, 39.9)
+            ],
+        }
+        assert one.faults == []
+        one.context.close()
+
+
+def imported(api, width: int) -> dict:
+    """The orders of the worst file with the guest's name -> their items."""
+    orders = {}
+    for name in ("juergen", "aenne"):
+        (guest,) = api.get(
+            "/v2.1/guests", params={"email": f"{name}{width}@example.com", "expand": "true"}
+        ).json()["items"]
+        (bought,) = api.get(f"/v2.1/guests/{guest['ref']}/orders").json()
+        path = f"/v2.1/orders/{bought['ref']}"
+        order, path = api.get(path).json(), f"{path}/orderItems"
+        items = api.get(path, params={"expand": "true"}).json()["items"]
+        key = (
+            *(order["referenceId"].replace(str(width), ""), order["status"], order["price"]),
+            *(order["currencyCode"], order["orderedAt"][:10]),
+            *(guest["firstName"], guest["lastName"]),
+        )
+        orders[key] = sorted(
+            (item["productId"], item["name"], item["quantity"], item["price"]) for item in items
+        )
+    return orders
+
+
 def test_a_file_may_be_thrown_away(page, shop, tmp_path) -> None:
     file = tmp_path / "nothing.csv"
     file.write_text("First name\nNobody\n")
