@@ -203,7 +203,7 @@ def _empty(ours: Server) -> None:
         connection.execute(
             f"TRUNCATE {SCHEMA}.guests, {SCHEMA}.orders, {SCHEMA}.guest_counts, "
             f"{SCHEMA}.order_counts, {SCHEMA}.lake_changes, {SCHEMA}.guest_words, "
-            f"{SCHEMA}.name_words, {SCHEMA}.name_slips CASCADE"
+            f"{SCHEMA}.name_words, {SCHEMA}.name_typos CASCADE"
         )
 
 
