@@ -128,6 +128,12 @@ class Settings:
         "everything below them, separated by commas. The folder `exports` of the data folder is "
         "always allowed.",
     )
+    import_sources: str = _setting(
+        "",
+        "Folders and URLs (s3://bucket/imports) that imports started by users may read, with "
+        "everything below them, separated by commas. The folder `imports` of the data folder is "
+        "always allowed. Commands may read anything.",
+    )
     cors_origins: str = _setting(
         "*", "Origins that browsers may call the API from, separated by commas; * allows all."
     )

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from innkeeper.cli.import_mappings import STDIN
+from innkeeper.cli.import_files import STDIN
 from innkeeper.cli.imports import What
 from innkeeper.cli.options import CommandContext, takes_database
 from innkeeper.errors import OperatorError

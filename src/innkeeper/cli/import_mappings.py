@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from innkeeper.cli.import_files import STDIN, is_elsewhere, local_name
 from innkeeper.errors import OperatorError
 from innkeeper.rules.spreadsheets import MAPPING_SUFFIX
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from innkeeper.wire.bulk.suggested_mapping import Suggestion
     from innkeeper.wire.bulk.survey import TableSurvey
 
-STDIN: Final = "-"
 _SHOWN: Final = 40
 """Most columns that a command lists."""
 
@@ -35,15 +35,14 @@ class MappingOptions:
 
     def path_for(self, name: str) -> Path:
         """Return where the mapping of a file is, or would be written."""
-        own = "stdin" if name == STDIN else name
-        return self.mapping or Path(own + MAPPING_SUFFIX)
+        return self.mapping or Path(local_name(name) + MAPPING_SUFFIX)
 
     def stored(self, name: str) -> "tuple[str | None, Layout]":
         """Return what a file holds, and its layout by its name and the mapping beside it."""
         from innkeeper.wire.bulk.batch_files import Layout, guessed_format
         from innkeeper.wire.bulk.mapping import ColumnMapping, read_mapping
 
-        guessed, compressed = guessed_format(name)
+        guessed, compressed = guessed_format(local_name(name))
         what, mapping, path = self.what, None, self.path_for(name)
         if self.mapping is not None or (name != STDIN and path.is_file()):
             try:
@@ -178,8 +177,8 @@ async def write_suggestion(work: "Work", options: MappingOptions, name: str) -> 
     from innkeeper.store.readers import Unreadable
     from innkeeper.wire.bulk.sample import read_sample
 
-    if name == STDIN:
-        raise OperatorError("--suggest needs a file, not standard input.")
+    if is_elsewhere(name):
+        raise OperatorError("--suggest needs a file of this machine.")
     path = options.path_for(name)
     if path.exists():
         raise OperatorError(f"{path} exists already: delete it to get a new suggestion.")

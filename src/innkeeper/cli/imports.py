@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from shutil import copyfileobj
-from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from innkeeper.cli.import_files import is_elsewhere, local_name, stored
 from innkeeper.cli.import_mappings import (
-    STDIN,
     MappingOptions,
     SuggestionWriter,
     prepared_layout,
@@ -100,7 +98,8 @@ Paths = Annotated[
     list[str],
     typer.Argument(
         metavar="[guests|orders|events|sitecore] FILE…",
-        help="What the files hold, unless their columns show it; then paths. - is standard input. "
+        help="What the files hold, unless their columns show it; then paths, http, https or s3 "
+        "URLs. - is standard input. "
         "sitecore takes a folder with a data lake export.",
         show_default=False,
     ),
@@ -231,7 +230,7 @@ async def import_file(work: "Work", options: ImportOptions, name: str, total: Im
 
     rejects = _rejects(options, name)
     try:
-        with _stored(name) as path:
+        async with stored(work, name) as path:
             layout = await prepared_layout(work, options.reading, name, path)
             file = _LocalFile(options, name, layout, path)
             if options.is_dry_run:
@@ -336,21 +335,9 @@ async def _write_rejects(work: "Work", batch: "Row", rejects: Path) -> None:
             file.add(Failure(row["line"], row["ref"], error))
 
 
-@contextmanager
-def _stored(name: str) -> Iterator[Path]:
-    """Yield the path of a file; standard input is stored first, as files are read twice."""
-    if name != STDIN:
-        yield Path(name)
-        return
-    with NamedTemporaryFile(prefix="innkeeper-stdin-") as stored:
-        copyfileobj(sys.stdin.buffer, stored, 1 << 20)
-        stored.flush()
-        yield Path(stored.name)
-
-
 def _fingerprint(name: str, layout: "Layout") -> Any:
     """Return what identifies a file, by which an interrupted import of it continues."""
-    if name == STDIN:
+    if is_elsewhere(name):
         return None
     path = Path(name).resolve()
     stat = path.stat()
@@ -360,7 +347,7 @@ def _fingerprint(name: str, layout: "Layout") -> Any:
 def _rejects(options: ImportOptions, name: str) -> Path:
     if options.rejects is not None:
         return options.rejects
-    return Path("stdin" + REJECTS_SUFFIX if name == STDIN else name + REJECTS_SUFFIX)
+    return Path(local_name(name) + REJECTS_SUFFIX)
 
 
 @contextmanager
@@ -380,7 +367,8 @@ def _progress(
         TimeRemainingColumn,
     )
 
-    size = Path(name).stat().st_size if name != STDIN and not isinstance(source, Path) else None
+    is_plain = not is_elsewhere(name) and not isinstance(source, Path)
+    size = Path(name).stat().st_size if is_plain else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

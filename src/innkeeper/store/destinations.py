@@ -1,24 +1,29 @@
-"""Folders and object storage that exports may be delivered to: what the operator lists, and below.
+"""Folders and object storage that exports may be delivered to, and that imports may be read from:
+what the operator lists, and below.
 
-The folder `exports` of the data folder is always on the list; a destination without a scheme that
-is no absolute path is in there. Files in a folder are readable by the server's user alone, and no
-symbolic link below the listed folder is followed.
+The folders `exports` and `imports` of the data folder are always on their lists; a path without a
+scheme that is not absolute is in there. Files in a folder are readable by the server's user alone,
+and no symbolic link below the listed folder is followed.
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from datetime import UTC, datetime
+from typing import IO, Final, Protocol
 
 from innkeeper.errors import OperatorError
 from innkeeper.settings import Settings
 from innkeeper.store.files import open_remote
 
 OWN: Final = "exports"
+OWN_IMPORTS: Final = "imports"
 LONGEST: Final = 1024
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -71,6 +76,39 @@ class Destination:
         else:
             self._write(source, (*self.below, *folders), name)
 
+    def open(self) -> IO[bytes]:
+        """Open the file at this path to be read; raises OSError and those of the storage."""
+        if self.root.scheme:
+            system, path = open_remote(self._place.text)
+            opened: IO[bytes] = system.open(path, "rb")
+            return opened
+        *folders, name = self.below
+        with _opened(self.root.text, folders, creates=False) as folder:
+            return os.fdopen(os.open(name, _READ_FLAGS, dir_fd=folder), "rb")
+
+    def listed(self) -> Iterator[tuple[str, str, int]]:
+        """Yield name, time of the last change and size of each file in this folder or prefix."""
+        if self.root.scheme:
+            system, path = open_remote(self._place.text)
+            for one, about in system.find(path, detail=True).items():
+                changed = about.get("LastModified") or about.get("mtime") or system.modified(one)
+                yield one.removeprefix(f"{path}/"), str(changed), int(about["size"])
+            return
+        with _opened(self.root.text, self.below, creates=False) as folder:
+            for name in os.listdir(folder):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode) and not name.startswith("."):
+                    changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
+                    yield name, changed, found.st_size
+
+    def file(self, name: str) -> "Destination":
+        """Return the path of a file in this folder or prefix."""
+        return Destination(self.root, (*self.below, *_parts(name)))
+
+    @property
+    def _place(self) -> DestinationPath:
+        return DestinationPath(self.root.scheme, (*self.root.parts, *self.below))
+
     def _write(self, source: CopySource, folders: Sequence[str], name: str) -> None:
         half = f"{name}.half"
         with _opened(self.root.text, folders) as folder:
@@ -85,8 +123,7 @@ class Destination:
             os.rename(half, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def _put(self, source: CopySource, name: str) -> None:
-        place = DestinationPath(self.root.scheme, (*self.root.parts, *self.below))
-        system, root = open_remote(place.text)
+        system, root = open_remote(self._place.text)
         path = f"{root}/{name}"
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
         half = f"{path}.half"
@@ -97,34 +134,65 @@ class Destination:
 
 def destination_of(settings: Settings, url: object) -> Destination:
     """A destination as it was given; raises `BadDestination`."""
-    if not isinstance(url, str) or not url.strip() or len(url) > LONGEST or not url.isprintable():
-        raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
-    if "::" in url:
-        raise BadDestination("must be one place: protocols cannot be chained")
     own = _parse(str(settings.data / OWN))
-    if "://" in url or url.startswith("/"):
-        place = _parse(url)
-    else:
-        place = DestinationPath("", (*own.parts, *_parts(url)))
-    for root in (own, *allowed_destinations(settings)):
-        if root.holds(place):
-            return Destination(root, place.parts[len(root.parts) :])
+    place = _place_of(url, own)
+    if below := _below((own, *allowed_destinations(settings)), place):
+        return below
     raise BadDestination(
         "must be a folder inside the folder of exports, such as weekly, or below a place that the "
         "operator lists (export_destinations)"
     )
 
 
+def import_source_of(settings: Settings, url: object, *, is_free: bool = False) -> Destination:
+    """A file or folder that imports read, as it was given; raises `BadDestination`.
+
+    `is_free`: the operator chose it, so it may be anywhere.
+    """
+    own = _parse(str(settings.data / OWN_IMPORTS))
+    place = _place_of(url, own)
+    if is_free:
+        return Destination(DestinationPath(place.scheme, place.parts[:1]), place.parts[1:])
+    allowed = _listed(settings.import_sources, "import_sources")
+    if below := _below((own, *allowed), place):
+        return below
+    raise BadDestination(
+        "must be inside the folder of imports, such as daily/people.csv, or below a place that the "
+        "operator lists (import_sources)"
+    )
+
+
+def _below(roots: Iterable[DestinationPath], place: DestinationPath) -> Destination | None:
+    root = next((each for each in roots if each.holds(place)), None)
+    return Destination(root, place.parts[len(root.parts) :]) if root else None
+
+
+def _place_of(url: object, own: DestinationPath) -> DestinationPath:
+    """What a text says, in `own` where it is a relative path; raises `BadDestination`."""
+    if not isinstance(url, str) or not url.strip() or len(url) > LONGEST or not url.isprintable():
+        raise BadDestination("must be the name of a folder, or a URL such as s3://bucket/folder")
+    if "::" in url:
+        raise BadDestination("must be one place: protocols cannot be chained")
+    if "://" in url or url.startswith("/"):
+        return _parse(url)
+    return DestinationPath("", (*own.parts, *_parts(url)))
+
+
 def allowed_destinations(settings: Settings) -> list[DestinationPath]:
-    """What the operator lists; raises `OperatorError`."""
+    """What the operator lists for exports; raises `OperatorError`."""
+    return _listed(settings.export_destinations, "export_destinations")
+
+
+def _listed(setting: str, name: str) -> list[DestinationPath]:
+    """What the operator lists in a setting; raises `OperatorError`."""
     allowed = []
-    for text in filter(None, map(str.strip, settings.export_destinations.split(","))):
+    for text in filter(None, map(str.strip, setting.split(","))):
         try:
             destination = _parse(text)
         except BadDestination as error:
-            raise OperatorError(f"export_destinations: {text} {error}.") from None
+            raise OperatorError(f"{name}: {text} {error}.") from None
         if not (destination.scheme or text.startswith("/") or "://" in text):
-            raise OperatorError(f"export_destinations: {text} must be an absolute path or a URL.")
+            raise OperatorError(f"{name}: {text} must be an absolute path or a URL.")
         allowed.append(destination)
     return allowed
 
@@ -144,15 +212,17 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(root: str, folders: Sequence[str]) -> Iterator[int]:
-    """A folder below a root as a descriptor, each step made where it is missing; a symbolic link on
-    the way is an error, whoever puts it there meanwhile."""
-    os.makedirs(root, mode=0o700, exist_ok=True)
+def _opened(root: str, folders: Sequence[str], *, creates: bool = True) -> Iterator[int]:
+    """A folder below a root as a descriptor, each step made where it is missing and `creates`; a
+    symbolic link on the way is an error, whoever puts it there meanwhile."""
+    if creates:
+        os.makedirs(root, mode=0o700, exist_ok=True)
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in folders:
-            with suppress(FileExistsError):
-                os.mkdir(name, 0o700, dir_fd=here)
+            if creates:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=here)
             below = os.open(name, _FOLDER_FLAGS, dir_fd=here)
             os.close(here)
             here = below

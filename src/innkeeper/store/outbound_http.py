@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote, urlsplit
 
 import httptools
@@ -152,23 +152,26 @@ async def send_request(
     body: bytes = b"",
     seconds: float,
     most_bytes: int = 0,
+    sink: IO[bytes] | None = None,
+    allows_private: bool = False,
 ) -> OutboundResponse:
     """Send one request and return its response; raises `OutboundFailed` when none came.
 
     Of the response's body `most_bytes` are read and a longer one fails; with 0 nobody waits for it.
-    Everything together takes `seconds` at most.
+    That of a success goes to `sink`, where there is one. Everything together takes `seconds` at
+    most. `allows_private`: the operator chose the URL, so its address need not be public.
     """
     try:
         target = target_of(url)
         async with asyncio.timeout(seconds):
-            addresses = await _resolve(settings, target)
+            addresses = await _resolve(settings, target, allows_private=allows_private)
             reader, writer = await _connect(target, addresses)
             try:
                 writer.write(_head(method, target, headers, body) + body)
                 # A receiver may answer before it has read all, and then reads no more.
                 draining = asyncio.ensure_future(writer.drain())
                 try:
-                    return await _response(reader, most_bytes)
+                    return await _response(reader, most_bytes, sink)
                 finally:
                     draining.cancel()
                     await asyncio.gather(draining, return_exceptions=True)
@@ -202,13 +205,13 @@ def _is_allowed(settings: Settings, host: str, address: Address) -> bool:
     return host.lower() in names or any(plain in network for network in networks)
 
 
-async def _resolve(settings: Settings, target: Target) -> list[Address]:
+async def _resolve(settings: Settings, target: Target, *, allows_private: bool) -> list[Address]:
     """The addresses of a name; raises `BadAddress` when any of them may not be called."""
     entries = await outside(socket.getaddrinfo, target.host, target.port, 0, socket.SOCK_STREAM)
     # One of a link has a zone, which is no part of the address.
     addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in entries]
     refused = [each for each in addresses if not _is_allowed(settings, target.host, each)]
-    if refused or not addresses:
+    if (refused and not allows_private) or not addresses:
         raise BadAddress(f"{target.host} is {', '.join(map(str, refused))}, which is not public")
     return list(dict.fromkeys(addresses))[:MOST_ADDRESSES]
 
@@ -244,8 +247,10 @@ def _head(method: str, target: Target, headers: Mapping[str, str], body: bytes) 
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
 
-async def _response(reader: asyncio.StreamReader, most_bytes: int) -> OutboundResponse:
-    reading = _Reading(most_bytes)
+async def _response(
+    reader: asyncio.StreamReader, most_bytes: int, sink: IO[bytes] | None
+) -> OutboundResponse:
+    reading = _Reading(most_bytes, sink)
     parser = httptools.HttpResponseParser(reading)
     reading.parser = parser
     while not reading.is_done:
@@ -266,11 +271,13 @@ class _Reading:
 
     parser: httptools.HttpResponseParser
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, sink: IO[bytes] | None) -> None:
         self.response = OutboundResponse()
         self.in_body = False
         self.is_done = False
         self._most = most_bytes
+        self._sink = sink
+        self._size = 0
         self._head_bytes = 0
 
     def count(self, size: int) -> None:
@@ -293,9 +300,13 @@ class _Reading:
     def on_body(self, body: bytes) -> None:
         if self.is_done:
             return
-        self.response.body += body
-        if len(self.response.body) > self._most:
+        self._size += len(body)
+        if self._size > self._most:
             raise httptools.HttpParserError("the body of the response is too long")
+        if self._sink is not None and self.response.status < 300:
+            self._sink.write(body)
+        else:
+            self.response.body += body
 
     def on_message_complete(self) -> None:
         if self.response.status >= 200:
