@@ -96,10 +96,10 @@ class Destination:
             return
         with _opened(self.root.text, self.below, creates=False) as folder:
             for name in os.listdir(folder):
-                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode) and not name.startswith("."):
-                    changed = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
-                    yield name, changed, found.st_size
+                entry = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(entry.st_mode) and not name.startswith("."):
+                    changed = datetime.fromtimestamp(entry.st_mtime, UTC).isoformat()
+                    yield name, changed, entry.st_size
 
     def file(self, name: str) -> "Destination":
         """Return the path of a file in this folder or prefix."""
