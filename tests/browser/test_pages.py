@@ -120,6 +120,8 @@ def made(shop, opened):
     found = re.sub(r".*/w/live", "", page.url)
     one.context.close()
     return [
+        *("/segments/everybody/guests", "/segments/everybody/history"),
+        *("/segments/everybody/compare?with=steps", "/segments?q=steps"),
         *("/segments/everybody", "/segments/everybody/edit", f"/segments/everybody/why/{guest}"),
         *("/segments/steps", "/segments/steps/edit"),
         *("/traits/of/dearest", "/traits/of/dearest/edit"),

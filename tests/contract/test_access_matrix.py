@@ -116,7 +116,14 @@ def own_refs(api: Api) -> dict[str, str]:
     return {
         **parts,
         **{"guest": guest, "data_extension": data_extension, "order": order_ref, "batch": batch},
-        **{"merge": merge["ref"], "segment": segment, "export": export, "job": job},
+        **{
+            "merge": merge["ref"],
+            "segment": segment,
+            "other": segment,
+            "revision": "1",
+            "export": export,
+            "job": job,
+        },
         **{"execution": run["executionRef"], "quarantined": quarantined, "trait": "dearest"},
         **{"file_export": files["ref"], "import": upload["ref"], "client_key": api.client_key},
         **{"name": "ext", "report": "pages"},

@@ -66,6 +66,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "replayQuarantine": ({"reason": 1, "refs": "x"}, ["reason", "refs"]),
     "createSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
     "changeSegment": ({"name": "", **SEGMENT}, ["name", *OF_SEGMENT]),
+    "listGuestTable": (
+        {"definition": DEFINITION, "columns": ["nope"], "limit": "x"},
+        ["limit", *(f"definition.{name}" for name in OF_DEFINITION), "columns[0]"],
+    ),
     "previewSegment": (
         {"definition": DEFINITION},
         [f"definition.{name}" for name in OF_DEFINITION],
@@ -112,6 +116,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "createSegment": {"name": "New", "definition": PLAIN},
     "changeSegment": {"name": "New"},
     "previewSegment": {"definition": PLAIN},
+    "listGuestTable": {"definition": PLAIN},
     "putTrait": {"entity": "order", "function": "count"},
     "createExport": {"name": "New", "segment": "old"},
     "changeExport": {"name": "New"},

@@ -357,6 +357,15 @@ def visit_segments(tour: Tour, site: Site) -> None:
     for fetched in ("fetchSegment", "fetchSegmentDefinition"):
         tour(fetched, segment)
     tour("listSegmentRevisions", segment)
+    tour("restoreSegment", segment, "1")
+    copy = tour("duplicateSegment", segment)["ref"]
+    assert tour("fetchSegmentOverlap", segment, copy)["both"] >= 1
+    tour("deleteSegment", copy)
+    assert tour("listSegmentTable", segment, params={"columns": "city", "sort": "-lastSeen"})[
+        "rows"
+    ]
+    assert tour("listSegmentTable", segment, params={"format": "csv"})
+    assert tour("listGuestTable", json={"definition": DEFINITION, "columns": ["city"]})["rows"]
     tour("listSegmentRuns", segment)
     assert guest in tour("listSegmentGuests", segment, params={"limit": 10})["items"]
     assert tour("explainSegmentGuest", segment, guest)["member"]

@@ -1,4 +1,4 @@
-"""`innkeeper segments`: list, count, publish and pause segments."""
+"""`innkeeper segments`: list, count, compare, copy, restore, publish and pause segments."""
 
 from typing import Annotated
 
@@ -74,3 +74,78 @@ def segments_pause(
 
     row = context.run(workspace, lambda work: segments.pause(work, segment))
     print(f"{row['friendly_id']} is {row['status']}.")
+
+
+@command(app, "guests")
+def segments_guests(
+    context: CommandContext,
+    segment: Segment,
+    workspace: Workspace = "live",
+    columns: Annotated[str, typer.Option(help="Columns as exports name them, with commas.")] = "",
+    sort: Annotated[str, typer.Option(help="Column to sort by; -NAME sorts descending.")] = "",
+    offset: Annotated[int, typer.Option(help="Guests to skip.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Most guests to list.", min=1)] = 100,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """List the guests in a segment now, with chosen columns."""
+    from innkeeper.actions.audiences import guest_tables
+    from innkeeper.cli.output import show, table
+    from innkeeper.resources.exports import TABLE_COLUMNS
+    from innkeeper.wire.audiences.reports import as_csv
+    from innkeeper.wire.audiences.segment_tables import page_of
+
+    names = columns.split(",") if columns else TABLE_COLUMNS
+    page = page_of(offset, limit, sort)
+    listed = context.run(
+        workspace, lambda work: guest_tables.of_segment(work, segment, names, page)
+    )
+    if csv:
+        print(as_csv(listed.csv).decode(), end="")
+    elif json:
+        show({"total_count": listed.total, "rows": listed.records})
+    else:
+        table(listed.records, "ref", *(column.name for column in listed.columns))
+
+
+@command(app, "overlap")
+def segments_overlap(
+    context: CommandContext,
+    segment: Segment,
+    other: Annotated[
+        str, typer.Argument(metavar="OTHER", help="Ref or friendly id.", show_default=False)
+    ],
+    workspace: Workspace = "live",
+    json: Json = False,
+) -> None:
+    """Count the guests of two segments now, and those in both."""
+    from innkeeper.actions.audiences import segment_catalogue
+    from innkeeper.cli.output import print_rows
+
+    counts = context.run(workspace, lambda work: segment_catalogue.compare(work, segment, other))
+    print_rows(counts, json, "size", "other_size", "both")
+
+
+@command(app, "duplicate")
+def segments_duplicate(
+    context: CommandContext, segment: Segment, workspace: Workspace = "live"
+) -> None:
+    """Create a Draft with the definition and tags of a segment."""
+    from innkeeper.actions.audiences import segments
+
+    row = context.run(workspace, lambda work: segments.duplicate(work, segment))
+    print(f"{row['friendly_id']} is {row['status']}.")
+
+
+@command(app, "restore")
+def segments_restore(
+    context: CommandContext,
+    segment: Segment,
+    revision: Annotated[int, typer.Argument(metavar="REVISION", help="Number of the revision.")],
+    workspace: Workspace = "live",
+) -> None:
+    """Make an earlier revision of a segment the newest one."""
+    from innkeeper.actions.audiences import segments
+
+    row = context.run(workspace, lambda work: segments.restore(work, segment, revision))
+    print(f"{row['friendly_id']} is at revision {row['revision']}.")

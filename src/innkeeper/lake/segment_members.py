@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlglot import exp
 
@@ -17,6 +17,9 @@ from innkeeper.rules import segment_reading, segments
 from innkeeper.rules.segments import Definition, traits_in
 from innkeeper.rules.traits import Traits
 from innkeeper.store.temp_files import temporary
+
+SQL_RESULT: Final = "found"
+"""The table of the guests that a segment in SQL found."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class Question:
         """Whether one guest's change can bring in or leave out another."""
         return any(self.traits.trait(name).relative for name in traits_in(self.definition))
 
-    def tree(self, now: datetime) -> exp.Select:
-        """SELECT guest_ref of every member, as of `now`."""
+    def tree(self, now: datetime, table: str = SQL_RESULT) -> exp.Select:
+        """SELECT guest_ref of every member, as of `now`; `table`: the result of its SQL."""
         definition = segments.resolved(self.definition, now)
         if definition.sql is not None:
             select = exp.select("g.guest_ref").from_("guests AS g")
             select = select.where(
-                exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_("found"))
+                exp.column("guest_ref", "g").isin(query=exp.select("guest_ref").from_(table))
             )
             return (
                 select if definition.retired else select.where(exp.column("type", "g").neq(RETIRED))
@@ -58,7 +61,7 @@ async def find_members(
     lake: Lake, question: Question, only: Collection[str] | None = None
 ) -> list[str]:
     """The refs of a segment's members, or of those among `asked`, in order."""
-    tree = await _prepared(lake, question)
+    tree = await prepare_members(lake, question)
     if only is not None:
         tree = limit_to_requested(tree)
         await lake.run(lambda session: session.table(REQUESTED_GUESTS, "guest_ref", only))
@@ -71,7 +74,7 @@ async def count_members(
 ) -> tuple[int, list[str]]:
     """How many members a segment has, and the refs of some of them, in order: counted by the
     engine, which hands over no more than those."""
-    tree = await _prepared(lake, question)
+    tree = await prepare_members(lake, question)
     size = exp.select(exp.Count(this=exp.Star())).from_("m")
     some = exp.select("m.guest_ref", exp.alias_(size.subquery(), "size")).from_("m")
     rows = await lake.rows(
@@ -86,12 +89,30 @@ async def count_members(
     return int((await lake.rows(size.with_("m", as_=tree)))[0][0]), []
 
 
-async def _prepared(lake: Lake, question: Question) -> exp.Select:
+async def count_overlap(lake: Lake, one: Question, other: Question) -> tuple[int, int, int]:
+    """Count the members of two definitions, and the guests that are in both."""
+    trees = [
+        await prepare_members(lake, question, f"{SQL_RESULT}_{name}")
+        for name, question in (("one", one), ("other", other))
+    ]
+    both = exp.select("guest_ref").from_("a").intersect(exp.select("guest_ref").from_("b"))
+    counts = [
+        exp.select(exp.Count(this=exp.Star())).from_(table).subquery()
+        for table in ("a", "b", both.subquery("c"))
+    ]
+    query = exp.select(*counts)
+    for name, tree in zip("ab", trees, strict=True):
+        query = query.with_(name, as_=tree, materialized=True)
+    ((first, second, shared),) = await lake.rows(query)
+    return int(first), int(second), int(shared)
+
+
+async def prepare_members(lake: Lake, question: Question, table: str = SQL_RESULT) -> exp.Select:
     """SELECT guest_ref of the members; what a segment in SQL finds is a table then."""
     if question.definition.sql is not None:
         text = question.definition.sql
         seconds = lake.snapshot.settings.sql_segment_seconds
         with temporary(lake.snapshot.settings, "sql") as folder:
             path, _ = await find_sql_members(lake.snapshot, text, folder, seconds)
-            await lake.run(lambda session: session.load("found", "guest_ref", path))
-    return question.tree(lake.snapshot.taken_at)
+            await lake.run(lambda session: session.load(table, "guest_ref", path))
+    return question.tree(lake.snapshot.taken_at, table)

@@ -34,3 +34,6 @@ DAILY: Final = "DAILY"
 WEEKLY: Final = "WEEKLY"
 CRONS: Final = {DAILY: "30 0 * * *", WEEKLY: "30 0 * * 1"}
 """Cron lines, UTC: half an hour after the nightly calculation of segments."""
+
+TABLE_COLUMNS: Final = ("firstName", "lastName", "email", "city", "country", "lastSeen")
+"""Columns of a table of guests, unless others are named."""

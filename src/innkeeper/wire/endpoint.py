@@ -31,6 +31,8 @@ from innkeeper.store.work import Work
 TEXT_PARAMETERS: Final = {
     "name": ("Data extension", "name"),
     "segment": ("Segment", "segmentRef"),
+    "other": ("Segment", "otherSegmentRef"),
+    "revision": ("Segment revision", "revision"),
     "trait": ("Trait", "traitName"),
     "export": ("Audience export", "audienceExportRef"),
     "report": ("Report", "reportName"),

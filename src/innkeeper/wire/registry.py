@@ -4,6 +4,7 @@ from innkeeper.wire.administration.keys import KEYS
 from innkeeper.wire.audiences.exports import EXPORTS, OWN_EXPORTS
 from innkeeper.wire.audiences.reports import REPORTS
 from innkeeper.wire.audiences.segment_fields import SEGMENT_FIELDS
+from innkeeper.wire.audiences.segment_tables import SEGMENT_TABLES
 from innkeeper.wire.audiences.segments import OWN_SEGMENTS, SEGMENTS_V4
 from innkeeper.wire.audiences.traits import TRAITS
 from innkeeper.wire.bulk.batch import BATCHES
@@ -50,6 +51,7 @@ OURS = Dialect(
             *QUARANTINE,
             *OWN_SEGMENTS,
             *SEGMENT_FIELDS,
+            *SEGMENT_TABLES,
             *TRAITS,
             *OWN_EXPORTS,
             *REPORTS,

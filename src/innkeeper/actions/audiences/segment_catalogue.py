@@ -46,6 +46,18 @@ async def list_members(
         return await count_members(lake, question, page_request.limit, page_request.offset)
 
 
+async def compare(work: Work, segment: UUID | str, other: UUID | str) -> dict[str, int]:
+    """Count the guests of two segments now, and those in both: {size, other_size, both}."""
+    from innkeeper.lake.segment_members import Question, count_overlap  # noqa: PLC0415
+
+    rows = [await segments.fetch(work, name) for name in (segment, other)]
+    every = await traits.list_current(work)
+    questions = [Question.of(row["definition"], every) for row in rows]
+    async with opened(work) as lake:
+        size, other_size, both = await count_overlap(lake, *questions)
+    return {"size": size, "other_size": other_size, "both": both}
+
+
 async def list_declared_fields(work: Work) -> dict[str, Any]:
     """Return the result of `list_fields` without counts and free fields; reads no guest data."""
     return _build_catalogue(await traits.list_current(work), [({}, []) for _ in ENTITIES])

@@ -15,7 +15,7 @@ from innkeeper.lake.guest_rows import guest_rows
 from innkeeper.lake.snapshot import opened
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ChangeSegmentRequest, CreateSegmentRequest
-from innkeeper.resources.naming import field_problem
+from innkeeper.resources.naming import camel, field_problem
 from innkeeper.resources.payloads import ABSENT, Absent, Payload, members_of, present, read_members
 from innkeeper.resources.segments import (
     DRAFT,
@@ -38,6 +38,7 @@ SINGULAR: Final = "Segment"
 PUBLISH: Final = "segments.publish"
 """The name of the task that makes a segment Live."""
 SAMPLE: Final = 10
+NAME_LENGTH: Final = 128
 
 
 async def list_all(work: Work) -> list[Record]:
@@ -183,6 +184,33 @@ async def revisions(work: Work, segment: UUID | str) -> list[Record]:
     """List the revisions of a segment, newest first."""
     row = await fetch(work, segment)
     return await work.all("segments.revisions", ref=row["ref"])
+
+
+async def restore(
+    work: Work, segment: UUID | str, revision: int, expected: Expected | None = None
+) -> Record:
+    """Make an earlier revision the newest one: its name and its definition; 409 while it is Live.
+
+    Raises `Unknown` if there is no such revision, `Invalid` if its definition is invalid today.
+    """
+    for each in await revisions(work, segment):
+        if each["revision"] == revision:
+            body = {"name": each["name"], "definition": each["definition"]}
+            return await change(work, segment, body, expected)
+    raise Unknown("Segment revision", str(revision))
+
+
+async def duplicate(work: Work, segment: UUID | str, name: str = "") -> Record:
+    """Create a Draft with the definition and tags of a segment; `name`: by default `Copy of …`."""
+    row = await fetch(work, segment)
+    name = name or f"Copy of {row['name']}"[:NAME_LENGTH]
+    used = {each["friendly_id"] for each in await list_all(work)}
+    free = friendly_id(name)
+    number = 2
+    while free in used:
+        free, number = f"{friendly_id(name)}_{number}", number + 1
+    members = {"name": name, camel("friendly_id"): free, "tags": row["tags"]}
+    return await create(work, members | {"definition": row["definition"]})
 
 
 async def of_guest(work: Work, guest: UUID) -> list[Record]:

@@ -73,6 +73,12 @@ async def of_segment(work: Work, segment: Record) -> list[Use]:
     return uses
 
 
+async def last_of_segments(work: Work) -> dict[Any, Record]:
+    """Return ref of a segment -> its export that ran last: name, friendly_id, requested_at (of the
+    run, None if it never ran), exports (their number)."""
+    return {row["segment_ref"]: row for row in await work.all("exports.last_of_segments")}
+
+
 async def of_traits(work: Work) -> dict[str, list[Use]]:
     """Return trait -> the segments and exports that use it, whatever their status."""
     uses: dict[str, list[Use]] = defaultdict(list)

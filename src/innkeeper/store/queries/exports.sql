@@ -37,6 +37,18 @@ SELECT {columns} FROM {ws}.exports WHERE ref = %(ref)s FOR NO KEY UPDATE
 -- Every export, newest first.
 SELECT {columns} FROM {ws}.exports ORDER BY created_at DESC, ref
 
+-- exports.last_of_segments
+-- The export of each segment that ran last, and how many exports the segment has.
+SELECT DISTINCT ON (e.segment_ref) e.segment_ref, e.friendly_id, e.name, x.requested_at,
+    count(*) OVER (PARTITION BY e.segment_ref) AS exports
+FROM {ws}.exports AS e
+LEFT JOIN LATERAL (
+    SELECT requested_at FROM {ws}.export_executions AS x WHERE x.export_ref = e.ref
+    ORDER BY requested_at DESC LIMIT 1
+) AS x ON true
+WHERE e.segment_ref IS NOT NULL
+ORDER BY e.segment_ref, x.requested_at DESC NULLS LAST, e.name
+
 -- exports.of_segment
 -- The exports that read a segment.
 SELECT friendly_id, name FROM {ws}.exports WHERE segment_ref = %(segment)s

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import floor, log10
 
 from innkeeper.web.ui.formatting import compact
@@ -11,6 +12,7 @@ WIDE = 470
 NARROW = 330
 HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 6, 8, 22
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,15 @@ class Drawing:
 Series = Sequence[tuple[str, Sequence[float]]]
 
 
-def lines(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
-    """Draw one line for each series, at both sizes."""
-    return [_lines(name, size, labels, series) for name, size in _sizes(width)]
+def lines(
+    labels: Sequence[str], series: Series, width: int = WIDE, times: Sequence[float] = ()
+) -> list[Drawing]:
+    """Draw one line for each series, at both sizes.
+
+    `times`: seconds since 1970 of each point, in order; the axis is then one of time. Without them
+    points are equally far apart.
+    """
+    return [_lines(name, size, labels, series, times) for name, size in _sizes(width)]
 
 
 def bars(labels: Sequence[str], series: Series, width: int = WIDE) -> list[Drawing]:
@@ -122,22 +130,51 @@ def _columns(size: tuple[int, int], labels: Sequence[str], *, middle: bool) -> l
     ]
 
 
-def _lines(name: str, size: tuple[int, int], labels: Sequence[str], series: Series) -> Drawing:
+def _lines(
+    name: str,
+    size: tuple[int, int],
+    labels: Sequence[str],
+    series: Series,
+    times: Sequence[float] = (),
+) -> Drawing:
     width, height = size
     top, step = ceiling(max((max(values, default=0) for _, values in series), default=0))
     plot_width, plot_height = width - LEFT - RIGHT, height - TOP - BOTTOM
-    distance = plot_width / max(1, len(labels) - 1)
+    at = _positions(times or range(len(labels)), plot_width)
     point_lists, areas = [], []
     for _, values in series:
         points = [
-            f"{LEFT + i * distance:.1f},{TOP + plot_height * (1 - value / top):.1f}"
+            f"{at[i]:.1f},{TOP + plot_height * (1 - value / top):.1f}"
             for i, value in enumerate(values)
         ]
         point_lists.append(" ".join(points))
-        end = LEFT + (len(values) - 1) * distance
+        end = at[len(values) - 1] if values else LEFT
         areas.append(f"{LEFT},{TOP + plot_height} {' '.join(points)} {end:.1f},{TOP + plot_height}")
-    columns = _columns(size, labels, middle=False)
+    columns = _time_columns(size, times) if times else _columns(size, labels, middle=False)
     return Drawing(name, width, height, _rows(size, top, step), columns, point_lists, areas, [])
+
+
+def _positions(values: Sequence[float], width: int) -> list[float]:
+    """Return where points lie on the horizontal axis."""
+    first, last = (values[0], values[-1]) if values else (0, 0)
+    return [LEFT + width * (value - first) / ((last - first) or 1) for value in values]
+
+
+def _time_columns(size: tuple[int, int], times: Sequence[float]) -> list[Tick]:
+    """Return equally distant times with labels as exact as the distance between them."""
+    width = size[0] - LEFT - RIGHT
+    number = max(2, width // 120)
+    span = times[-1] - times[0]
+    form = "%H:%M:%S" if span < 600 else "%H:%M" if span < _DAY else "%d %b"
+    if span >= 300 * _DAY:
+        form = "%b %Y"
+    ticks: list[Tick] = []
+    for index in range(number):
+        at = datetime.fromtimestamp(times[0] + span * index / (number - 1), UTC)
+        text = at.strftime(form).lstrip("0") if form[1] == "d" else at.strftime(form)
+        if not ticks or ticks[-1].text != text:
+            ticks.append(Tick(LEFT + width * index / (number - 1), text))
+    return ticks
 
 
 def _bars(name: str, size: tuple[int, int], labels: Sequence[str], series: Series) -> Drawing:

@@ -115,6 +115,12 @@ async def show(visit: Visit) -> Response:
         values=_VALUES,
         traits=_TRAITS,
         failures=_FAILURES,
+        table_columns=[("city", "City", False), ("trait.orderCount", "Order Count", True)],
+        table_rows=[
+            (_GUESTS[0], ["Cork", "12"]),
+            (_GUESTS[1], ["Galway", "3"]),
+            (_GUESTS[2], ["", ""]),
+        ],
         outdated=_sample_visit(visit, is_outdated=True),
         visits=[_sample_visit(visit, offset) for offset in (0, PAGE_SIZE, 2 * PAGE_SIZE)],
     )
@@ -123,7 +129,13 @@ async def show(visit: Visit) -> Response:
 def _sample_visit(visit: Visit, offset: int = 0, *, is_outdated: bool = False) -> SimpleNamespace:
     """Return what macros read of a visit, in another state than the visit of this page."""
     return SimpleNamespace(
-        url=visit.url, csrf=visit.csrf, offset=offset, is_outdated=is_outdated, form_fields=[]
+        url=visit.url,
+        csrf=visit.csrf,
+        offset=offset,
+        is_outdated=is_outdated,
+        form_fields=[],
+        may=visit.may,
+        personal=visit.personal,
     )
 
 

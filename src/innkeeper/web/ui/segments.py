@@ -25,32 +25,56 @@ from innkeeper.rules.masking import masked_rule, masked_sql
 from innkeeper.rules.versions import version_of
 from innkeeper.web.ui import builder, draft_form
 from innkeeper.web.ui.draft import COUNTS, TOTALS, UNITS, WORDS, Draft, GroupRow, RuleRow
+from innkeeper.web.ui.formatting import moment
 from innkeeper.web.ui.segment_examples import EXAMPLES
 from innkeeper.web.ui.shell import PageRoute, Visit, ref_of
 
 EXAMPLE_SQL: Final = "SELECT guest_ref\nFROM orders\nGROUP BY guest_ref\nHAVING count(*) >= 2"
-ACTIONS: Final = ("start", "pause", "run", "delete")
+ACTIONS: Final = ("start", "pause", "run", "duplicate", "delete")
 
 
 async def show_all(visit: Visit) -> Response:
-    """List the segments."""
-    return visit.show("segments.html", rows=await segments.list_all(visit.work))
+    """List the segments whose name, id or tag contains the search, or that have the tag."""
+    every = await segments.list_all(visit.work)
+    q, tag = visit.query_text("q").strip(), visit.query_text("tag")
+    tags = sorted({each for row in every for each in row["tags"]}, key=str.lower)
+
+    def is_listed(row: Record) -> bool:
+        texts = (row["name"], row["friendly_id"], *row["tags"])
+        return (not tag or tag in row["tags"]) and any(q.lower() in each.lower() for each in texts)
+
+    return visit.show(
+        "segments.html",
+        rows=[row for row in every if is_listed(row)],
+        number=len(every),
+        tags=tags,
+        search=q,
+        tag=tag,
+        uses=await usage.last_of_segments(visit.work),
+        examples=EXAMPLES,
+    )
+
+
+def frame(row: Record) -> dict[str, Any]:
+    """Return the template context of every page of one segment."""
+    return {"row": row, "path": f"/segments/{row['friendly_id']}"}
 
 
 async def show_one(visit: Visit) -> Response:
     """Show a segment: its size over time, a sample of its guests, its definition."""
     row = await segments.fetch(visit.work, visit.request.path_params["segment"])
     runs = await segment_runs.runs(visit.work, row["ref"])
-    sized_runs = [run for run in reversed(runs) if run["rows"] is not None]
+    sizes = [(run["started_at"], run["rows"]) for run in reversed(runs) if run["rows"] is not None]
     current_traits = await traits.list_current(visit.work)
     return visit.show(
         "segment.html",
-        row=row,
+        **frame(row),
         runs=runs[:10],
-        labels=[f"{run['started_at']:%d %b %H:%M}" for run in sized_runs],
-        sizes=[float(run["rows"]) for run in sized_runs],
+        labels=[moment(at) for at, _ in sizes],
+        times=[at.timestamp() for at, _ in sizes],
+        sizes=[float(size) for _, size in sizes],
         sample=await guest_rows(visit, row["sample"] or []),
-        draft=_veiled(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
+        draft=veil_draft(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
         words=WORDS,
         counts=dict(COUNTS),
         totals=dict(TOTALS),
@@ -61,7 +85,7 @@ async def show_one(visit: Visit) -> Response:
     )
 
 
-def _veiled(visit: Visit, draft: Draft) -> Draft:
+def veil_draft(visit: Visit, draft: Draft) -> Draft:
     """Mask a definition for a visitor who may not see the personal values that it compares."""
     if visit.personal:
         return draft
@@ -94,6 +118,9 @@ async def run_action(visit: Visit) -> Response:
         await audit.note(visit.work, "segment.run", about=about)
         note = run["error"] or f"{run['rows']:,} guests are in it now."
         return visit.go(f"/segments/{name}", note)
+    if action == "duplicate":
+        copy = await segments.duplicate(visit.work, row["ref"])
+        return visit.go(f"/segments/{copy['friendly_id']}/edit", f"{copy['name']} is a Draft.")
     if action == "delete":
         await segments.delete(visit.work, row["ref"], accepted=visit.form_text("uses"))
         return visit.go("/segments", f"{row['name']} was deleted.")
@@ -117,7 +144,7 @@ async def show_why(visit: Visit) -> Response:
         guest=guest,
         people=rows,
         verdict=verdict,
-        draft=_veiled(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
+        draft=veil_draft(visit, builder.draft_of(row["name"], row["definition"], current_traits)),
         words=WORDS,
         counts=dict(COUNTS),
     )
@@ -129,7 +156,10 @@ async def new(visit: Visit) -> Response:
     if visit.query_text("mode") == "sql":
         draft = Draft(sql=EXAMPLE_SQL)
     elif visit.query_text("from") in EXAMPLES:
-        draft = builder.draft_of(*EXAMPLES[visit.query_text("from")], {})
+        example = EXAMPLES[visit.query_text("from")]
+        draft = builder.draft_of(
+            example.name, example.definition, await traits.list_current(visit.work)
+        )
     return await _first_page(visit, draft, None)
 
 
@@ -233,7 +263,7 @@ def _page_of(visit: Visit, draft: Draft, catalogue: dict[str, Any], **more: Any)
     row = more.get("row")
     stored = None
     if row is not None and visit.is_outdated:
-        stored = _veiled(visit, builder.draft_of(row["name"], row["definition"], {}))
+        stored = veil_draft(visit, builder.draft_of(row["name"], row["definition"], {}))
     context = {"refused": None, "problems": [], "sample": [], "preview": None, "why": "", **more}
     return visit.show(
         "segment_form.html",

@@ -205,8 +205,10 @@ class Visit:
 
     def url(self, path: str = "/", **query: Any) -> str:
         """Return a path in this workspace, with the query parameters that have a value."""
-        parameters = {name: value for name, value in query.items() if value not in (None, "")}
-        return f"/w/{self.workspace}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
+        parameters = {name: value for name, value in query.items() if value not in (None, "", [])}
+        return f"/w/{self.workspace}{path}" + (
+            f"?{urlencode(parameters, doseq=True)}" if parameters else ""
+        )
 
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return a page, rendered later from a template with `context`."""

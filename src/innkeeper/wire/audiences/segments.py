@@ -285,6 +285,34 @@ async def list_segment_revisions(work: Work, request: EndpointRequest) -> Record
     return {"items": await segments.revisions(work, request.ref_or_text("segment"))}
 
 
+@OWN_SEGMENTS.endpoint(
+    "POST",
+    _ONE + "/revisions/{revision}/restore",
+    "Make an earlier revision the newest one",
+    response=Segment,
+    takes_version=True,
+    failures=frozenset({409}),
+)
+async def restore_segment(work: Work, request: EndpointRequest) -> Record:
+    """Restore the name and the definition of a revision."""
+    segment, number = request.ref_or_text("segment"), request.path["revision"]
+    revision = int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+    return _record(work, await segments.restore(work, segment, revision, request.expected))
+
+
+@OWN_SEGMENTS.endpoint(
+    "POST",
+    _ONE + "/duplicate",
+    "Create a Draft with the definition and tags of a segment",
+    response=Segment,
+    status=201,
+)
+async def duplicate_segment(work: Work, request: EndpointRequest) -> EndpointResponse:
+    """Create a copy of a segment."""
+    row = await segments.duplicate(work, request.ref_or_text("segment"))
+    return EndpointResponse(_record(work, row), location=f"{request.base}{OWN}/{row['ref']}")
+
+
 class ListSegmentGuestsParameters(Paging):
     """Which guests of a segment to list."""
 

@@ -13,3 +13,13 @@ on("click", "[data-move]", (button) => {
   else other.after(row);
   button.focus();
 });
+
+// A search that narrows a list of boxes: `data-narrows` selects their parent.
+on("input", "[data-narrows]", (field) => {
+  const text = field.value.trim().toLowerCase();
+  for (const set of document.querySelectorAll(`${field.dataset.narrows} fieldset`)) {
+    const boxes = [...set.querySelectorAll(".check")];
+    for (const box of boxes) box.hidden = !box.textContent.toLowerCase().includes(text);
+    set.hidden = boxes.every((box) => box.hidden);
+  }
+});

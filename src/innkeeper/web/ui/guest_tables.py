@@ -1,0 +1,193 @@
+"""Tables of guests on pages: columns, sort and page come from the query of the URL."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from innkeeper.actions.admin import audit
+from innkeeper.actions.audiences import guest_tables, segment_catalogue
+from innkeeper.actions.audiences.guest_tables import GuestTable
+from innkeeper.actions.console import search
+from innkeeper.actions.paging import PageRequest
+from innkeeper.errors import Invalid
+from innkeeper.resources.guests import Guest
+from innkeeper.resources.naming import camel
+from innkeeper.resources.segments import (
+    BOOLEAN,
+    CORE,
+    IDENTIFIER,
+    NUMBER,
+    STRING,
+    TIMESTAMP,
+    TRAIT,
+)
+from innkeeper.rules.access import Right
+from innkeeper.rules.exports import ExportColumn
+from innkeeper.rules.masking import masked
+from innkeeper.rules.personal import is_personal
+from innkeeper.web.ui.downloads import file
+from innkeeper.web.ui.formatting import (
+    column_words,
+    date,
+    moment,
+    money,
+    number,
+    title_words,
+    value_text,
+)
+from innkeeper.web.ui.rendering import PAGE_SIZE
+from innkeeper.web.ui.shell import PageRoute, Visit
+from innkeeper.wire.audiences.reports import as_csv
+
+DEFAULT_COLUMNS: Final = ("email", "city", "country", "trait.orderCount", "lastSeen")
+_NUMERIC_TRAITS: Final = ("Count", "Value", "rfm")
+
+
+def chosen_columns(visit: Visit) -> list[str]:
+    """Return the columns that the URL names, or the default ones."""
+    return visit.request.query_params.getlist("columns") or list(DEFAULT_COLUMNS)
+
+
+def page_request(visit: Visit, offset: int, limit: int) -> PageRequest:
+    """Return the page that the URL names: `sort=-lastSeen` sorts by that column, descending.
+
+    Visitors who may not see personal data may not sort by it.
+    """
+    text = visit.query_text("sort")
+    name = text.removeprefix("-")
+    may_sort = bool(name) and (visit.personal or not _is_personal_name(name))
+    return PageRequest(offset, limit, sort=((name, text != name),) if may_sort else ())
+
+
+async def read_table(
+    visit: Visit, definition: Mapping[str, Any], only: Collection[UUID] | None = None
+) -> dict[str, Any]:
+    """Return the template context of a table: rows, columns, and the query that keeps both."""
+    columns = chosen_columns(visit)
+    request = page_request(visit, visit.offset, PAGE_SIZE)
+    problems: tuple[str, ...] = ()
+    try:
+        table = await guest_tables.of_definition(
+            visit.work, definition, columns, request, only, stored=definition
+        )
+    except Invalid as invalid:
+        # A column or a sort that is no more, from an old link: the table is shown without it.
+        problems = tuple(problem.reason for problem in invalid.problems)
+        request = PageRequest(visit.offset, PAGE_SIZE)
+        columns = [name for name in columns if name in DEFAULT_COLUMNS]
+        table = await guest_tables.of_definition(
+            visit.work, definition, columns, request, only, stored=definition
+        )
+    people = {
+        row["ref"]: visit.veil(row, Guest)
+        for row in await search.list_rows(visit.work, [ref for ref, _ in table.rows])
+    }
+    sort = request.sort[0] if request.sort else ("", False)
+    own = columns if tuple(columns) != DEFAULT_COLUMNS else []
+    return {
+        "table": table,
+        "rows": [
+            (people.get(ref, {"ref": ref}), _cells(visit, table, values))
+            for ref, values in table.rows
+        ],
+        "columns": [
+            (column.name, column_label(column.name), is_numeric(column)) for column in table.columns
+        ],
+        "sort": sort,
+        "query": {"columns": own, "sort": ("-" if sort[1] else "") + sort[0]},
+        "table_problems": problems,
+        "csv_rows": guest_tables.MOST_ROWS,
+    }
+
+
+async def download(
+    visit: Visit,
+    name: str,
+    definition: Mapping[str, Any],
+    about: audit.AuditSubject | None,
+    only: Collection[UUID] | None = None,
+) -> Response:
+    """Return a table as a CSV file, without paging, and record it in the audit log."""
+    visit.need(Right.EXPORTS)
+    visit.need(Right.PERSONAL)
+    request = page_request(visit, 0, guest_tables.MOST_ROWS)
+    columns = chosen_columns(visit)
+    table = await guest_tables.of_definition(
+        visit.work, definition, columns, request, only, stored=definition
+    )
+    await audit.note(visit.work, "guests.download", about=about, rows=len(table.rows))
+    return file(f"{name}.csv", as_csv(table.csv), "text/csv")
+
+
+async def choose_columns(visit: Visit) -> Response:
+    """Show every column that a table of guests may have, in groups, as boxes to check."""
+    catalogue = await segment_catalogue.list_fields(visit.work, {segment_catalogue.GUEST})
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for each in catalogue["entities"][0]["fields"]:
+        location, field = each["location"], each["field"]
+        if location == IDENTIFIER or field == "ref":
+            continue
+        name = camel(field) if location == CORE else f"{location}.{field}"
+        titles = {CORE: "Fields", TRAIT: "Computed traits"}
+        title = titles.get(location, f"Data extension {location}")
+        groups.setdefault(title, []).append((name, column_label(name), each.get("doc", "")))
+    return visit.show("guest_columns.html", groups=groups, chosen=chosen_columns(visit))
+
+
+def column_label(name: str) -> str:
+    """Return the heading of a column."""
+    base = name.partition(".")[0]
+    return column_words(name) if base in (TRAIT, name) else title_words(name)
+
+
+def is_numeric(column: ExportColumn) -> bool:
+    """Whether a column's values are aligned to the right."""
+    if column.declared is not None:
+        return column.declared.type == NUMBER
+    return column.location == TRAIT and any(word in column.field for word in _NUMERIC_TRAITS)
+
+
+def _cells(visit: Visit, table: GuestTable, values: tuple[Any, ...]) -> list[str]:
+    return [
+        _cell(visit, column, value) for column, value in zip(table.columns, values, strict=True)
+    ]
+
+
+def _cell(visit: Visit, column: ExportColumn, value: Any) -> str:
+    """Format one value, masked for visitors who may not see it."""
+    if value in (None, "", []):
+        return ""
+    kind = _kind(column, value)
+    if not visit.personal and is_personal(column.field, column.location, kind):
+        return masked(str(guest_tables.csv_cell(value)))
+    if kind == TIMESTAMP:
+        return date(value) if column.field == "date_of_birth" else moment(value)
+    if kind == NUMBER:
+        currency = column.field.partition(".")[2] if column.location == TRAIT else ""
+        is_money = bool(currency) and not column.field.startswith("rfm")
+        return money(value, currency) if is_money else number(value)
+    return ", ".join(map(value_text, value if isinstance(value, list | tuple) else [value]))
+
+
+def _kind(column: ExportColumn, value: Any) -> str:
+    """Return the type of a value: as declared; of a trait by its value, whose times are text."""
+    if column.declared is not None:
+        return column.declared.type
+    if isinstance(value, bool):
+        return BOOLEAN
+    if isinstance(value, int | float | Decimal):
+        return NUMBER
+    is_time = column.location == TRAIT and column.field.endswith("At")
+    return TIMESTAMP if is_time or isinstance(value, datetime) else STRING
+
+
+def _is_personal_name(name: str) -> bool:
+    location, dot, field = name.partition(".")
+    return is_personal(field, location) if dot else is_personal(name)
+
+
+PAGES: Final = (PageRoute("/guests/columns", choose_columns),)

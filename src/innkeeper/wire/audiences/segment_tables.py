@@ -1,0 +1,136 @@
+"""Tables of the guests of a segment or a definition, and comparisons of segments."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Final
+from uuid import UUID
+
+from innkeeper.actions.audiences import guest_tables, segment_catalogue
+from innkeeper.actions.audiences.guest_tables import GuestTable
+from innkeeper.actions.paging import PageRequest
+from innkeeper.errors import Invalid
+from innkeeper.resources.base import Record
+from innkeeper.resources.definitions import SEGMENT_DEFINITION
+from innkeeper.resources.exports import TABLE_COLUMNS
+from innkeeper.resources.kinds import ListOf
+from innkeeper.resources.payload_kinds import Described, MapOf, one_of
+from innkeeper.resources.payloads import ABSENT, Absent, Payload
+from innkeeper.rules.scopes import READ_PERSONAL
+from innkeeper.store.work import Work
+from innkeeper.wire.audiences.reports import as_csv
+from innkeeper.wire.audiences.segments import OWN, TAG, check_early
+from innkeeper.wire.endpoint import EndpointFamily, EndpointRequest, EndpointResponse
+from innkeeper.wire.pagination import LIMIT, OFFSET
+from innkeeper.wire.payloads import Paging
+
+SEGMENT_TABLES: Final = EndpointFamily(TAG, OWN)
+_SORT: Final = "Column to sort by; with - before its name, descending."
+_MOST: Final = guest_tables.MOST_ROWS
+
+
+class ListSegmentTableParameters(Paging):
+    """Which guests of a segment to list, with which columns."""
+
+    most: ClassVar[int] = _MOST
+    columns: Annotated[str | Absent, "Columns as exports name them, joined by commas."] = ABSENT
+    sort: Annotated[str | Absent, _SORT] = ABSENT
+    format: Annotated[str, one_of("json", "csv"), "json or csv."] = "json"
+    offset: Annotated[int, OFFSET, "Guests to skip."] = 0
+    limit: Annotated[int, LIMIT, f"Guests on the page, at most {_MOST}."] = 100
+
+
+class GuestTablePage(Payload):
+    """A page of a table of guests."""
+
+    total_count: int
+    columns: list[str]
+    rows: Annotated[
+        list[Record], ListOf(MapOf(Described({}))), "Each has `ref`, and a value for each column."
+    ]
+
+
+class ListGuestTableRequest(Payload):
+    """Which guests to list, with which columns."""
+
+    definition: Annotated[Any, Described(SEGMENT_DEFINITION)]
+    columns: Annotated[list[str] | Absent, "Columns as exports name them."] = ABSENT
+    sort: Annotated[str | Absent, _SORT] = ABSENT
+    offset: Annotated[int, OFFSET, "Guests to skip."] = 0
+    limit: Annotated[int, LIMIT, f"Guests on the page, at most {_MOST}."] = 100
+
+
+class SegmentOverlap(Payload):
+    """How many guests two segments share."""
+
+    size: int
+    other_size: int
+    both: int
+
+
+@SEGMENT_TABLES.endpoint(
+    "GET",
+    "/{segment}/table",
+    "Guests in the segment now, with chosen columns",
+    parameters=ListSegmentTableParameters,
+    response=GuestTablePage,
+    scopes=READ_PERSONAL,
+    other_media=("text/csv",),
+    own_transactions=True,
+)
+async def list_segment_table(work: Work, request: EndpointRequest) -> Record | EndpointResponse:
+    """Return a page of the guests in a segment, as JSON or CSV."""
+    wanted: ListSegmentTableParameters = request.parameters
+    columns = wanted.columns.split(",") if isinstance(wanted.columns, str) else TABLE_COLUMNS
+    page = page_of(wanted.offset, wanted.limit, wanted.sort)
+    table = await guest_tables.of_segment(work, request.ref_or_text("segment"), columns, page)
+    if wanted.format == "csv":
+        return EndpointResponse(content=as_csv(table.csv), content_type="text/csv; charset=utf-8")
+    return _page(table)
+
+
+@SEGMENT_TABLES.endpoint(
+    "POST",
+    "/table",
+    "Guests of a definition, with chosen columns",
+    before=check_early,
+    request=ListGuestTableRequest,
+    raises_later=True,
+    response=GuestTablePage,
+    scopes=READ_PERSONAL,
+    own_transactions=True,
+)
+async def list_guest_table(work: Work, request: EndpointRequest) -> Record:
+    """Return a page of the guests of a definition, which need not be stored."""
+    values, problems = request.read_members(ListGuestTableRequest)
+    if "definition" not in values:
+        raise Invalid(*problems)
+    wanted = ListGuestTableRequest(**values)
+    columns: Sequence[str] = wanted.columns if isinstance(wanted.columns, list) else TABLE_COLUMNS
+    page = page_of(wanted.offset, wanted.limit, wanted.sort)
+    table = await guest_tables.of_definition(
+        work, wanted.definition, columns, page, problems=problems
+    )
+    return _page(table)
+
+
+@SEGMENT_TABLES.endpoint(
+    "GET",
+    "/{segment}/overlap/{other}",
+    "How many guests two segments share",
+    response=SegmentOverlap,
+    own_transactions=True,
+)
+async def fetch_segment_overlap(work: Work, request: EndpointRequest) -> Record:
+    """Count the guests of two segments now, and those in both."""
+    first: UUID | str = request.ref_or_text("segment")
+    return dict(await segment_catalogue.compare(work, first, request.ref_or_text("other")))
+
+
+def page_of(offset: int, limit: int, sort: Any) -> PageRequest:
+    """Return a page, sorted by a column that a caller names, such as `-lastSeen`."""
+    name = sort.removeprefix("-") if isinstance(sort, str) else ""
+    return PageRequest(offset, min(limit, _MOST), sort=((name, name != sort),) if name else ())
+
+
+def _page(table: GuestTable) -> Record:
+    columns = [column.name for column in table.columns]
+    return {"total_count": table.total, "columns": columns, "rows": table.records}

@@ -1,0 +1,75 @@
+"""The pages of one segment in a browser: its guests, its history, copies, a comparison."""
+
+import re
+
+import httpx
+import pytest
+
+TOWN = "Ballysegment"
+
+
+@pytest.fixture(scope="module")
+def segment(shop):
+    """Three guests of one town: one is called Zoe, one has an order."""
+    with httpx.Client(base_url=shop.url, auth=(shop.client_key, shop.token)) as api:
+        for name in ("Abe", "Zoe", "Moe"):
+            mail = f"{name.lower()}@segment.example"
+            person = {"guestType": "customer", "firstName": name, "lastName": name, "city": TOWN}
+            person |= {"email": mail, "identifiers": [{"provider": "email", "id": mail}]}
+            assert api.post("/v2.1/guests", json=person).status_code == 201
+        rule = {"field": "city", "comparator": "is equal to", "values": [TOWN]}
+        definition = {"filterGroups": [{"entity": "guest", "rules": [rule]}]}
+        body = {"name": "Town", "definition": definition, "tags": ["journey"]}
+        assert api.post("/innkeeper/v1/segments", json=body).status_code == 201
+    return "town"
+
+
+def names(page) -> list[str]:
+    return page.locator(".guest-table a.open").all_inner_texts()
+
+
+def test_the_guests_of_a_segment_are_sorted_chosen_and_downloaded(page, segment) -> None:
+    """By hand: Abe, Moe, Zoe by last name; the other way round at the second click. The same table
+    at both widths."""
+    page.go("/segments?q=journ")
+    page.get_by_role("link", name="Town").click()
+    page.get_by_role("link", name="All guests").click()
+    page.get_by_text("3 guests now").wait_for()
+    page.get_by_role("link", name="Guest", exact=True).click()
+    page.wait_for_url("**sort=-lastName")
+    assert names(page) == ["Zoe Zoe", "Moe Moe", "Abe Abe"]
+    page.get_by_role("link", name="Guest", exact=True).click()
+    page.wait_for_url("**sort=lastName")
+    assert names(page) == ["Abe Abe", "Moe Moe", "Zoe Zoe"]
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("Find a column").fill("birth")
+    page.get_by_label("Date").check()
+    page.get_by_role("button", name="Show these").click()
+    page.wait_for_url("**columns=dateOfBirth**")
+    assert page.get_by_role("columnheader", name=re.compile("Date")).is_visible()
+    assert names(page) == ["Abe Abe", "Moe Moe", "Zoe Zoe"]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("ref,email")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert names(page) == ["Abe Abe", "Moe Moe", "Zoe Zoe"]
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_segment_is_copied_compared_and_set_back(page, segment) -> None:
+    page.go(f"/segments/{segment}")
+    page.get_by_role("button", name="Duplicate").click()
+    page.wait_for_url("**/copy_of_town/edit")
+    page.locator(".count:not(.loading)", has_text=re.compile("^3$")).wait_for()
+    page.get_by_label("Name of the segment").fill("Town, later")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    page.get_by_text("was saved").wait_for()
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_label("Compare with").select_option("Town")
+    page.get_by_text("100.0 % of the 3 guests in Town, later are in both.").wait_for()
+    page.get_by_role("link", name="History").click()
+    page.get_by_role("button", name="Restore revision 1").click()
+    page.get_by_text("Revision 1 is restored").wait_for()
+    assert page.get_by_role("heading", level=1).inner_text() == "Copy of Town"
