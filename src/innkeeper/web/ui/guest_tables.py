@@ -126,7 +126,8 @@ async def download(
 async def choose_columns(visit: Visit) -> Response:
     """Show every column that a table of guests may have, in groups, as boxes to check."""
     catalogue = await segment_catalogue.list_fields(visit.work, {segment_catalogue.GUEST})
-    groups: dict[str, list[tuple[str, str, str]]] = {}
+    chosen = chosen_columns(visit)
+    groups: dict[str, list[tuple[str, str, str]]] = {"Shown now": []}
     for each in catalogue["entities"][0]["fields"]:
         location, field = each["location"], each["field"]
         if location == IDENTIFIER or field == "ref":
@@ -134,8 +135,10 @@ async def choose_columns(visit: Visit) -> Response:
         name = camel(field) if location == CORE else f"{location}.{field}"
         titles = {CORE: "Fields", TRAIT: "Computed traits"}
         title = titles.get(location, f"Data extension {location}")
-        groups.setdefault(title, []).append((name, column_label(name), each.get("doc", "")))
-    return visit.show("guest_columns.html", groups=groups, chosen=chosen_columns(visit))
+        group = groups["Shown now"] if name in chosen else groups.setdefault(title, [])
+        group.append((name, column_label(name), each.get("doc", "")))
+    groups["Shown now"].sort(key=lambda column: chosen.index(column[0]))
+    return visit.show("guest_columns.html", groups=groups, chosen=chosen)
 
 
 def column_label(name: str) -> str:

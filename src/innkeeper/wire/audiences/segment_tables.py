@@ -9,11 +9,11 @@ from innkeeper.actions.audiences.guest_tables import GuestTable
 from innkeeper.actions.paging import PageRequest
 from innkeeper.errors import Invalid
 from innkeeper.resources.base import Record
-from innkeeper.resources.definitions import SEGMENT_DEFINITION
+from innkeeper.resources.definitions import SegmentDefinition
 from innkeeper.resources.exports import TABLE_COLUMNS
 from innkeeper.resources.kinds import ListOf
 from innkeeper.resources.payload_kinds import Described, MapOf, one_of
-from innkeeper.resources.payloads import ABSENT, Absent, Payload
+from innkeeper.resources.payloads import ABSENT, Absent, JsonOf, Payload
 from innkeeper.rules.scopes import READ_PERSONAL
 from innkeeper.store.work import Work
 from innkeeper.wire.audiences.reports import as_csv
@@ -51,7 +51,7 @@ class GuestTablePage(Payload):
 class ListGuestTableRequest(Payload):
     """Which guests to list, with which columns."""
 
-    definition: Annotated[Any, Described(SEGMENT_DEFINITION)]
+    definition: Annotated[Record, JsonOf(SegmentDefinition)]
     columns: Annotated[list[str] | Absent, "Columns as exports name them."] = ABSENT
     sort: Annotated[str | Absent, _SORT] = ABSENT
     offset: Annotated[int, OFFSET, "Guests to skip."] = 0
