@@ -12,16 +12,18 @@ from natural_batches import Act, run_alone, run_batched
 
 from innkeeper.actions.identity import ledger, merges
 from innkeeper.actions.paging import PageRequest
-from innkeeper.actions.records import guests, orders
+from innkeeper.actions.records import guests, idempotency, orders
 from innkeeper.actions.records.extensions import OF_GUESTS
+from innkeeper.actions.records.idempotency import FirstResponse, KeyedRequest, scope_id
 from innkeeper.actions.records.order_items import ITEMS
 from innkeeper.actions.records.order_people import CONSUMERS, CONTACTS
-from innkeeper.errors import BadRequest, Unknown
+from innkeeper.errors import BadRequest, Conflict, Unknown
 from innkeeper.resources.base import Record
-from innkeeper.rules.identity_keys import lock_of, reference_key
+from innkeeper.rules.identity_keys import digest, lock_of, reference_key
 from innkeeper.rules.merging import intent
 from innkeeper.store.batching import ALONE
 from innkeeper.store.database import Database
+from innkeeper.store.work import Work
 
 pytestmark = pytest.mark.anyio
 
@@ -257,3 +259,70 @@ async def test_a_guest_that_another_has_locked_is_left_alone(database: Database)
             changes = [(ref, intent("patch", NOW, changes={"city": "Cork"})) for ref in several]
             outcomes = await ledger.write_guests(work, changes)
     assert [outcome is ALONE for outcome in outcomes] == [True, False, False]
+
+
+def creating_contact(order: Record, **person: Any) -> Act:
+    return lambda work: CONTACTS.create(work, person, order=order["ref"])
+
+
+async def test_contacts_created_in_one_batch(database: Database) -> None:
+    """P1: new people and known ones together; equal people are one guest; whose guest learns
+    something, or whose order does not exist, gets what it would get alone."""
+    ids = {name: [{"provider": "email", "id": f"{name}@x.com"}] for name in ("ann", "bob", "cy")}
+    known = await new_guest(database, identifiers=ids["bob"], emails=["bob@x.com"])
+    order = await new_order(database, "R-1")
+    await run_alone(database, creating_contact(order, identifiers=ids["cy"]))
+    gone = {"ref": uuid4()}
+    ann, twin, bob, missing, taught, cy = await run_batched(
+        database,
+        creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
+        creating_contact(order, identifiers=ids["ann"], first_name="Ann"),
+        creating_contact(order, identifiers=ids["bob"]),
+        creating_contact(gone, identifiers=ids["ann"]),
+        creating_contact(order, identifiers=ids["bob"], city="Cork"),
+        creating_contact(order, identifiers=ids["cy"]),
+    )
+    assert isinstance(missing, Unknown)
+    assert ann["guest_ref"] == twin["guest_ref"] != cy["guest_ref"]
+    assert bob["guest_ref"] == taught["guest_ref"] == known["ref"]
+    async with database.work("live") as work:
+        assert (await guests.list_(work, PageRequest())).total == 3
+        assert (await guests.fetch(work, known["ref"]))["city"] == "Cork"
+        contacts = await CONTACTS.list_(work, PageRequest(), order=order["ref"])
+    assert contacts.total == 6
+
+
+async def test_keyed_requests_in_one_batch(database: Database) -> None:
+    """P1: with `Idempotency-Key` requests share a transaction; a stored response is returned
+    without a write, a key of another request conflicts, and one that fails undoes no other."""
+
+    def request(key: str, body: str, city: str = "Cork") -> Act:
+        async def respond(work: Work) -> FirstResponse:
+            guest = await guests.create(work, {"guest_type": "customer", "city": city})
+            return FirstResponse(201, None, str(guest["ref"]).encode())
+
+        keyed = KeyedRequest(scope_id("key", "/", key), digest("request", body), body, respond)
+        return lambda work: idempotency.respond_once(work, keyed, 24)
+
+    first = await run_alone(database, request("a", "1"))
+    again, other, failed, *new = await run_batched(
+        database,
+        request("a", "1"),
+        request("a", "2"),
+        request("b", "3", "\ud800"),
+        request("c", "4"),
+        request("d", "5"),
+    )
+    assert (again.is_replayed, again.body) == (True, first.body)
+    assert isinstance(other, Conflict)
+    assert isinstance(failed, BadRequest)
+    assert [response.is_replayed for response in new] == [False, False]
+    async with database.work("live") as work:
+        assert (await guests.list_(work, PageRequest())).total == 3
+        cursor = await work.connection.execute(
+            "SELECT ref::text, creation_reason ->> 'actor' AS actor FROM ws_live.guests"
+        )
+        actors = {row["ref"]: row["actor"] for row in await cursor.fetchall()}
+    assert [actors[response.body.decode()] for response in (first, *new)] == ["1", "4", "5"]
+    replayed = await run_alone(database, request("c", "4"))
+    assert (replayed.is_replayed, replayed.body) == (True, new[0].body)

@@ -269,6 +269,16 @@ class Work:
         row: Row | None = await self.in_batch(query, create, params, alone, key)
         return row
 
+    async def call_batched(self, query: str, batch_query: str, /, **params: Any) -> list[Row]:
+        """As `all`, for a function that writes; concurrent requests for the same query share
+        `batch_query`, which takes their parameters as `elements` and returns rows with the
+        `batch_position` of their element."""
+        call = partial(_call_all, batch_query)
+        rows: list[Row] = await self.in_batch(
+            query, call, params, partial(self.all, query, **params)
+        )
+        return rows
+
     async def in_batch(
         self,
         kind: str,
@@ -426,15 +436,20 @@ async def _create_all(
     query: str, work: Work, items: Sequence[Mapping[str, Any]]
 ) -> list[Row | Alone]:
     """Create a record for the parameters of each of several requests; return their rows."""
+    return [rows[0] if rows else ALONE for rows in await _call_all(query, work, items)]
+
+
+async def _call_all(query: str, work: Work, items: Sequence[Mapping[str, Any]]) -> list[list[Row]]:
+    """Run a statement for the parameters of each of several requests; return their rows."""
     elements = [
         {name: value.obj if isinstance(value, Json) else value for name, value in item.items()}
         | {"batch_position": position}
         for position, item in enumerate(items)
     ]
-    outcomes: list[Row | Alone] = [ALONE] * len(items)
+    rows_of: list[list[Row]] = [[] for _ in items]
     for row in await work.all(query, elements=Json(elements)):
-        outcomes[row.pop("batch_position")] = row
-    return outcomes
+        rows_of[row.pop("batch_position")].append(row)
+    return rows_of
 
 
 Lend = Callable[[], AbstractAsyncContextManager[Work]]

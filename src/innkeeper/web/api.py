@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from starlette.types import Scope
 
 from innkeeper.actions.records import idempotency
+from innkeeper.actions.records.idempotency import FirstResponse, KeyedRequest
 from innkeeper.errors import (
     ApiError,
     BadRequest,
     Unauthorized,
 )
-from innkeeper.resources.base import Record
 from innkeeper.rules.identity_keys import digest
 from innkeeper.settings import Settings
 from innkeeper.store.database import Database, retrying
@@ -105,27 +105,23 @@ class Api(RequestShell[ShellRequest, Route]):
         self, work: Work, request: ShellRequest, operation: Operation, key: str
     ) -> ApiResponse:
         """Run an operation once for an idempotency key; a repetition gets the first response."""
-        hours = self.settings.idempotency_hours
         scope = idempotency.scope_id(request.caller.client_key, request.path, key)
         query = request.scope["query_string"].decode("latin-1")
         request_hash = digest("request", query, request.body.decode("latin-1"))
-        async with work.transaction():
-            stored = await idempotency.fetch_response(work, scope, request_hash, hours)
-            if stored is not None:
-                REPLAYED.inc()
-                return replayed_response(stored)
+        responses: list[ApiResponse] = []
+
+        async def respond(work: Work) -> FirstResponse:
             response = await operation(work)
+            responses[:] = [response]
             location = dict(response.headers).get(b"location", b"").decode() or None
-            await idempotency.store_response(
-                work,
-                scope,
-                request_hash,
-                hours,
-                status=response.status,
-                location=location,
-                body=response.body,
-            )
-        return response
+            return FirstResponse(response.status, location, response.body)
+
+        keyed = KeyedRequest(scope, request_hash, request.caller.actor, respond)
+        first = await idempotency.respond_once(work, keyed, self.settings.idempotency_hours)
+        if not first.is_replayed:
+            return responses[0]
+        REPLAYED.inc()
+        return replayed_response(first)
 
     def error_response(self, request: ShellRequest, error: ApiError) -> ApiResponse:
         extra, client_key = dialect_at(request.path).extra_error_members, request.caller.client_key
@@ -154,9 +150,9 @@ def idempotency_key(headers: Mapping[bytes, bytes]) -> str:
     return key
 
 
-def replayed_response(stored: Record) -> ApiResponse:
-    """Build the response of a repeated request from the stored row of the first."""
+def replayed_response(stored: FirstResponse) -> ApiResponse:
+    """Build the response of a repeated request from the first."""
     headers = [(b"idempotent-replayed", b"true")]
-    if stored["location"]:
-        headers.append((b"location", stored["location"].encode()))
-    return ApiResponse(stored["status"], bytes(stored["body"]), headers)
+    if stored.location:
+        headers.append((b"location", stored.location.encode()))
+    return ApiResponse(stored.status, stored.body, headers)

@@ -111,8 +111,9 @@ async def attach_directly(
     terms = order_terms(work, role)
     if evidence.blocked or attachment.needs_contacts(fields, evidence, terms):
         return None
-    rows = await work.all(
+    rows = await work.call_batched(
         "identity.attach_person",
+        "identity.attach_people",
         **_candidate_params(evidence, book),
         **_direct_params(fields, evidence, terms, book),
         is_contact=role == "contact",
