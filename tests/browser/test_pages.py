@@ -27,6 +27,7 @@ PATHS = [
     "/reports/funnel",
     "/reports/retention",
     "/reports/rfm",
+    "/reports/rfm_groups",
     "/exports",
     "/exports/new",
     "/imports",

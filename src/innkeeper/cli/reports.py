@@ -18,11 +18,15 @@ def report(
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = None,
     time_zone: Annotated[str, typer.Option(help="Time zone of days and weeks.")] = "UTC",
     interval: Annotated[str, typer.Option(help="day, week, month or year.")] = "day",
-    currency: Annotated[str, typer.Option(help="Currency, for reports that need one.")] = "EUR",
+    currency: Annotated[
+        str, typer.Option(help="Only this currency; EUR for RFM, which needs one.")
+    ] = "",
     limit: Annotated[int, typer.Option(help="Maximum number of rows of a ranking.")] = 20,
     steps: Annotated[
         str, typer.Option(help="Event types of a funnel.")
     ] = "VIEW,ADD,CONFIRM,CHECKOUT",
+    window: Annotated[int, typer.Option(help="Most days between two steps; 0 for any.")] = 0,
+    by: Annotated[str, typer.Option(help="Field of guests that splits a funnel.")] = "",
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
@@ -35,6 +39,7 @@ def report(
         show(rows) if json else table(rows, "name", "title")
         return
     params = {"time_zone": time_zone, "interval": interval, "currency": currency, "steps": steps}
+    params |= {"window": str(window), "by": by}
     params |= {"limit": str(limit), "from": first or "", "to": last or ""}
     result = context.run(workspace, lambda work: reports.run(work, name, params))
     if csv:

@@ -8,12 +8,13 @@ and no value is ever part of a text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlglot import exp, parse_one
 
 from innkeeper.lake.revenue_sql import ADDED, BOUGHT, PAID, REVENUE
-from innkeeper.lake.rfm_sql import SCORES, scored
+from innkeeper.lake.rfm_sql import scored
 from innkeeper.lake.segment_sql import chain_ends
 from innkeeper.resources.definitions import AND
 from innkeeper.resources.segments import ENTITIES
@@ -26,6 +27,21 @@ def _between(column: str) -> str:
 
 def _period(column: str) -> str:
     return f"CAST(date_trunc(:unit, {column} AT TIME ZONE :zone) AS DATE)"
+
+
+def _utm(name: str) -> str:
+    return f"regexp_extract(core_page, '[?&]utm_{name}=([^&#]*)', 1)"
+
+
+_IN_TIME: Final = "core_ordered_at >= CAST(:start AS TIMESTAMPTZ)"
+_CHOSEN: Final = "(:chosen = '' OR core_currency_code = :chosen)"
+"""Whether a row has the currency that the reader chose, if any."""
+_SCORED: Final = scored(
+    f"core_currency_code = :currency AND {_between('core_ordered_at')}", "recency", "value"
+)
+_FREQUENCY: Final = "least(orders, 5) AS frequency"
+"""Number of orders, at most 5: most buyers of any shop have one, so fifths would be empty."""
+_PAGE: Final = "split_part(split_part(core_page, '?', 1), '#', 1)"
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ REPORTS: Final = {
             ("period", "currency", "orders", "revenue"),
             f"SELECT {_period('core_ordered_at')} AS period, core_currency_code AS currency, "
             f"count(CASE WHEN {BOUGHT} THEN 1 END) AS orders, {REVENUE} "
-            f"FROM orders WHERE {PAID} AND {_between('core_ordered_at')} "
+            f"FROM orders WHERE {PAID} AND {_between('core_ordered_at')} AND {_CHOSEN} "
             "GROUP BY 1, 2 ORDER BY 1, 2",
             "revenue",
         ),
@@ -60,23 +76,45 @@ REPORTS: Final = {
             f"SELECT {_period('core_started_at')} AS period, core_currency_code AS currency, "
             "count(*) AS sessions, round(sum(core_abandoned_revenue), 2) AS revenue FROM sessions "
             f"WHERE core_cart_type = 'ABANDONED' AND {_between('core_started_at')} "
-            "GROUP BY 1, 2 ORDER BY 1, 2",
+            f"AND {_CHOSEN} GROUP BY 1, 2 ORDER BY 1, 2",
+            "revenue",
+        ),
+        Report(
+            "totals",
+            "Orders and revenue, next to the same number of days before",
+            (
+                *("currency", "orders", "revenue", "average", "previous_orders"),
+                *("previous_revenue", "change"),
+            ),
+            "SELECT currency, orders, revenue, "
+            "round(revenue / nullif(orders, 0), 2) AS average, previous_orders, previous_revenue, "
+            "round(revenue / nullif(previous_revenue, 0) - 1, 4) AS change FROM ("
+            "SELECT core_currency_code AS currency, "
+            f"count(CASE WHEN {BOUGHT} AND {_IN_TIME} THEN 1 END) AS orders, "
+            f"round(sum(CASE WHEN {_IN_TIME} THEN {ADDED} ELSE 0 END), 2) AS revenue, "
+            f"count(CASE WHEN {BOUGHT} AND NOT {_IN_TIME} THEN 1 END) AS previous_orders, "
+            f"round(sum(CASE WHEN {_IN_TIME} THEN 0 ELSE {ADDED} END), 2) AS previous_revenue "
+            f"FROM orders WHERE {PAID} AND core_ordered_at >= CAST(:before AS TIMESTAMPTZ) "
+            f"AND core_ordered_at < CAST(:until AS TIMESTAMPTZ) AND {_CHOSEN} GROUP BY 1) AS added "
+            "ORDER BY revenue DESC, currency",
             "revenue",
         ),
         Report(
             "products",
             "Products that brought most revenue, in each currency",
-            ("product", "currency", "quantity", "revenue"),
+            ("product", "currency", "quantity", "revenue", "name", "variants"),
             # Ranked within its currency: amounts of two currencies do not compare.
-            "SELECT product, currency, quantity, revenue FROM (SELECT product, currency, "
-            "quantity, revenue, row_number() OVER "
-            "(PARTITION BY currency ORDER BY revenue DESC, product) AS rank FROM ("
-            "SELECT coalesce(core_product_id, core_name) AS product, "
+            "SELECT product, currency, quantity, revenue, name, last_name, variants FROM ("
+            "SELECT *, row_number() OVER "
+            "(PARTITION BY currency ORDER BY revenue DESC, product) AS rank "
+            "FROM (SELECT coalesce(core_product_id, core_name) AS product, "
             "core_currency_code AS currency, "
             f"sum(CASE WHEN {BOUGHT} THEN coalesce(core_quantity, 1) ELSE 0 END) AS quantity, "
-            f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue FROM order_items "
+            f"round(sum(({ADDED}) * coalesce(core_quantity, 1)), 2) AS revenue, "
+            "min(core_name) AS name, max(core_name) AS last_name, "
+            "count(DISTINCT core_name) AS variants FROM order_items "
             f"WHERE {PAID} AND ({BOUGHT} OR core_price < 0) AND {_between('core_ordered_at')} "
-            "GROUP BY 1, 2) AS added) AS ranked WHERE rank <= :most "
+            f"AND {_CHOSEN} GROUP BY 1, 2) AS added) AS ranked WHERE rank <= :most "
             "ORDER BY currency, revenue DESC, product",
             "revenue",
         ),
@@ -84,10 +122,21 @@ REPORTS: Final = {
             "pages",
             "Pages viewed most",
             ("page", "views", "guests"),
-            "SELECT core_page AS page, count(*) AS views, count(DISTINCT guest_ref) AS guests "
+            f"SELECT {_PAGE} AS page, count(*) AS views, count(DISTINCT guest_ref) AS guests "
             f"FROM events WHERE type = 'VIEW' AND core_page IS NOT NULL "
             f"AND {_between('meta_created_at')} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT :most",
             "views",
+        ),
+        Report(
+            "campaigns",
+            "Campaigns that brought guests, by the UTM parameters of pages",
+            ("source", "medium", "campaign", "views", "guests"),
+            f"SELECT {_utm('source')} AS source, {_utm('medium')} AS medium, "
+            f"{_utm('campaign')} AS campaign, count(*) AS views, "
+            "count(DISTINCT guest_ref) AS guests FROM events WHERE type = 'VIEW' "
+            f"AND {_utm('source')} <> '' AND {_between('meta_created_at')} "
+            "GROUP BY 1, 2, 3 ORDER BY 5 DESC, 4 DESC, 1, 2, 3 LIMIT :most",
+            "guests",
         ),
         Report(
             "events",
@@ -125,12 +174,19 @@ REPORTS: Final = {
         ),
         Report(
             "rfm",
-            "Recency, frequency and value of buyers in one currency: fifths, 5 is best",
+            "Buyers in one currency by recency and value in fifths, 5 is best, and by orders",
             ("recency", "frequency", "value", "guests", "revenue"),
-            "SELECT recency, frequency, value, count(*) AS guests, "
-            "round(sum(revenue), 2) AS revenue FROM ("
-            + scored(f"core_currency_code = :currency AND {_between('core_ordered_at')}", *SCORES)
-            + ") AS scored GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC, 3 DESC",
+            f"SELECT recency, {_FREQUENCY}, value, count(*) AS guests, "
+            f"round(sum(revenue), 2) AS revenue FROM ({_SCORED}) AS scored "
+            "GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC, 3 DESC",
+            "guests",
+        ),
+        Report(
+            "rfm_groups",
+            "Buyers in one currency in named groups, from champions to lost",
+            ("group", "guests", "share", "orders", "revenue", "meaning"),
+            f"SELECT recency, {_FREQUENCY}, count(*) AS guests, sum(orders) AS orders, "
+            f"round(sum(revenue), 2) AS revenue FROM ({_SCORED}) AS scored GROUP BY 1, 2",
             "guests",
         ),
     )
@@ -138,7 +194,7 @@ REPORTS: Final = {
 FUNNEL: Final = Report(
     "funnel",
     "Guests who took each step after the one before it",
-    ("step", "guests", "share"),
+    ("step", "guests", "share", "of_previous"),
     "",
     "guests",
 )
@@ -148,6 +204,14 @@ MERGES: Final = Report(
 EVERY: Final = {**REPORTS, FUNNEL.name: FUNNEL, MERGES.name: MERGES}
 OVER_TIME: Final = frozenset({"revenue", "abandoned", "events", "merges"})
 """Reports with a row for each day, week, month or year."""
+BREAKDOWNS: Final = {
+    "country": "core_country",
+    "city": "core_city",
+    "language": "core_language",
+    "gender": "core_gender",
+    "type": "type",
+}
+"""Field of guests by which a funnel may be split -> its column."""
 COHORTS: Final = "retention"
 """The report with a row for each week of each week's guests."""
 
@@ -161,13 +225,23 @@ def question(report: Report, parameters: Mapping[str, Any], *, most: int) -> exp
     return replaced if replaced.args.get("limit") is not None else replaced.limit(most)
 
 
-def funnel(types: Sequence[str], parameters: Mapping[str, Any]) -> list[exp.Select]:
-    """How many guests took the first step, the first two, and so on."""
-    steps = [SequenceStep(ENTITIES["event"], (word,), AND, ()) for word in types]
+def funnel(
+    types: Sequence[str], parameters: Mapping[str, Any], within: timedelta | None, by: str | None
+) -> list[exp.Select]:
+    """How many guests took the first step, the first two, and so on; by a column of guests."""
+    steps = [
+        SequenceStep(ENTITIES["event"], (word,), AND, (), within if number else None)
+        for number, word in enumerate(types)
+    ]
     in_time = parse_one(_between("t.meta_created_at"), dialect="duckdb")
     in_time = exp.replace_placeholders(in_time, **parameters)
-    count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref")]))
-    return [
-        exp.select(count.copy()).from_(chain_ends(steps[: number + 1], in_time).subquery("ends"))
-        for number in range(len(steps))
-    ]
+    count = exp.Count(this=exp.Distinct(expressions=[exp.column("guest_ref", "ends")]))
+    trees = []
+    for number in range(len(steps)):
+        ends = chain_ends(steps[: number + 1], in_time).subquery("ends")
+        tree = exp.select(count.copy()).from_(ends)
+        if by is not None:
+            tree = tree.join("guests", on="guests.guest_ref = ends.guest_ref", dialect="duckdb")
+            tree = tree.select(exp.column(by, "guests")).group_by(exp.column(by, "guests"))
+        trees.append(tree)
+    return trees

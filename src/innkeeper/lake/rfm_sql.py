@@ -10,7 +10,6 @@ from typing import Final
 from innkeeper.lake.revenue_sql import BOUGHT, PAID, REVENUE
 
 _BY: Final = {"recency": "latest", "frequency": "orders", "value": "revenue"}
-SCORES: Final = tuple(_BY)
 
 
 def _fifth(column: str) -> str:
@@ -19,10 +18,10 @@ def _fifth(column: str) -> str:
 
 
 def scored(where: str, *scores: str) -> str:
-    """SELECT guest_ref, those scores, revenue of everyone who bought among orders `where`."""
+    """SELECT guest_ref, those scores, orders and revenue of the buyers among orders `where`."""
     columns = ", ".join(f"{_fifth(_BY[score])} AS {score}" for score in scores)
     return (
-        f"SELECT guest_ref, {columns}, revenue FROM (SELECT guest_ref, "
+        f"SELECT guest_ref, {columns}, orders, revenue FROM (SELECT guest_ref, "
         f"max(CASE WHEN {BOUGHT} THEN core_ordered_at END) AS latest, "
         f"count(CASE WHEN {BOUGHT} THEN 1 END) AS orders, {REVENUE} "
         f"FROM orders WHERE {PAID} AND guest_ref IS NOT NULL AND {where} "

@@ -39,6 +39,12 @@ async def find_unknown_events(work: Work, definition: Any, at: str = "definition
     return unknown_events(custom, event_types)
 
 
+async def list_stored(work: Work) -> Sequence[str]:
+    """Return the accepted event types, by a query of the lake."""
+    async with opened(work) as lake:
+        return [*await list_event_types(work, lake)]
+
+
 def unknown_events(types: Iterable[tuple[str, str]], event_types: Collection[str]) -> list[Problem]:
     """Return a problem for each (path, type) that is not in `event_types`, at most `MOST_NAMED`."""
     unknown = ((path, name) for path, name in types if name not in event_types)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from innkeeper import clock
+from innkeeper.actions.audiences import report_rows, report_segments
 from innkeeper.actions.audiences.event_names import list_event_types, unknown_events
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
@@ -25,6 +26,7 @@ MOST_PERIODS: Final = 10_000
 MOST_COHORTS: Final = 260
 """Maximum number of weekly cohorts: each has a row for every week since."""
 MOST_ROWS: Final = 20_000
+BREAKDOWNS: Final = ("country", "city", "language", "gender", "type")
 STEPS: Final = ("VIEW", "ADD", "CONFIRM", "CHECKOUT")
 
 
@@ -33,8 +35,9 @@ async def run(
 ) -> Record:
     """Compute a report: its title, columns and rows.
 
-    `params`: from and to (days, both included), time_zone, interval, currency, limit, steps. Raises
-    `Unknown` for the name and `Invalid` for parameters.
+    `params`: from and to (days, both included), time_zone, interval, currency, limit, steps,
+    window, by. Raises `Unknown` for the name and `Invalid` for parameters. `segments` has the
+    definition of a segment for each row that is about certain guests.
     """
     from innkeeper.lake import reports  # noqa: PLC0415 - loads SQLGlot
 
@@ -46,12 +49,15 @@ async def run(
         async with opened(work) as lake:
             if name == reports.FUNNEL.name:
                 rows = await _query_funnel(work, lake, parsed)
+                report["columns"] += ["group"] if parsed["by"] else []
             else:
                 tree = reports.question(reports.EVERY[name], parsed, most=MOST_ROWS + 1)
                 rows = await lake.rows(tree)
     if len(rows) > MOST_ROWS:
         raise Invalid(Problem("from", f"would list more than {MOST_ROWS} rows: {_FEWER}"))
-    return {**report, "rows": [list(row) for row in rows]}
+    rows = report_rows.finish(name, rows)
+    segments = report_segments.definitions(name, parsed, rows)
+    return {**report, "rows": [list(row) for row in rows], "segments": segments}
 
 
 def describe(name: str, params: Mapping[str, str], *, most_periods: int = MOST_PERIODS) -> Record:
@@ -71,6 +77,7 @@ def describe(name: str, params: Mapping[str, str], *, most_periods: int = MOST_P
         "columns": list(report.columns),
         "value": report.value,
         "rows": [],
+        "segments": [],
     }
 
 
@@ -85,12 +92,13 @@ async def _query_funnel(work: Work, lake: Lake, params: Mapping[str, Any]) -> li
     from innkeeper.lake import reports  # noqa: PLC0415
 
     steps = await _stored_types(work, lake, params["steps"])
-    rows: list[tuple[Any, ...]] = []
-    for step, tree in zip(steps, reports.funnel(steps, params), strict=True):
-        guests = int((await lake.rows(tree))[0][0])
-        first = rows[0][1] if rows else guests
-        rows.append((step, guests, round(guests / first, 4) if first else 0))
-    return rows
+    within = timedelta(days=params["window"]) if params["window"] else None
+    column = reports.BREAKDOWNS[params["by"]] if params["by"] else None
+    counts = []
+    for tree in reports.funnel(steps, params, within, column):
+        rows = await lake.rows(tree)
+        counts.append({(row[1] if column else None): int(row[0]) for row in rows})
+    return report_rows.funnel(steps, counts, is_split=column is not None)
 
 
 async def _stored_types(work: Work, lake: Lake, names: Sequence[str]) -> list[str]:
@@ -132,6 +140,13 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         problems.append(Problem("interval", f"value must be one of {','.join(UNITS)}"))
         unit = "day"
     problems += _too_long(name, first, last, unit, most_periods)
+    window = params.get("window") or "0"
+    if not (window.isascii() and window.isdigit() and len(window) < 5 and int(window) <= 366):
+        problems.append(Problem("window", "must be a whole number of days up to 366"))
+        window = "0"
+    by = params.get("by") or ""
+    if by and by not in BREAKDOWNS:
+        problems.append(Problem("by", f"value must be one of {','.join(BREAKDOWNS)}"))
     try:
         currency = CURRENCY.read(params.get("currency") or "EUR")
     except ValueRefused as refused:
@@ -150,11 +165,15 @@ def _read_parameters(name: str, params: Mapping[str, str], most_periods: int) ->
         "zone": zone,
         "unit": unit,
         "currency": currency,
+        "chosen": currency if params.get("currency") else "",
+        "window": int(window),
+        "by": by,
         "most": int(most),
         "steps": steps,
         "first_day": first.isoformat(),
         "last_day": last.isoformat(),
         "after_day": (last + timedelta(days=1)).isoformat(),
+        "before": _midnight(first - ((last - first) + timedelta(days=1)), local),
         "start": _midnight(first, local),
         "until": _midnight(last + timedelta(days=1), local),
     }

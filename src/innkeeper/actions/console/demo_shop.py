@@ -266,7 +266,7 @@ def _variant(chance: Random, product: tuple[str, str, str, int]) -> dict[str, An
         item_id, name = f"{product_id} {variant}", f"{name} {variant}"
     return {
         "item_id": item_id,
-        "product_id": product_id,
+        "productId": product_id,
         "name": name,
         "type": kind,
         "price": price,

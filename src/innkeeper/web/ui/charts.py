@@ -25,14 +25,13 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle, and its text on hover."""
+    """One rectangle."""
 
     x: float
     y: float
     width: float
     height: float
     series: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +183,13 @@ def _bars(name: str, size: tuple[int, int], labels: Sequence[str], series: Serie
     slot = (width - LEFT - RIGHT) / max(1, len(labels))
     plot_height = height - TOP - BOTTOM
     rectangles = []
-    for i, label in enumerate(labels):
+    for i in range(len(labels)):
         floor_at = float(TOP + plot_height)
-        for number, (name_of_series, values) in enumerate(series, 1):
+        for number, (_, values) in enumerate(series, 1):
             bar_height = plot_height * values[i] / top
             floor_at -= bar_height
             if bar_height > 0:
                 x = LEFT + slot * i + slot * 0.14
-                text = f"{label}: {values[i]:,.0f} {name_of_series}"
-                rectangles.append(Bar(x, floor_at, slot * 0.72, bar_height, number, text))
+                rectangles.append(Bar(x, floor_at, slot * 0.72, bar_height, number))
     columns = _columns(size, labels, middle=True)
     return Drawing(name, width, height, _rows(size, top, step), columns, [], [], rectangles)

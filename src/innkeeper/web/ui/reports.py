@@ -1,8 +1,6 @@
 """Screens of reports: charts, tables and CSV of all guests, in a time zone of choice."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -10,44 +8,49 @@ from zoneinfo import available_timezones
 from starlette.responses import Response
 
 from innkeeper import clock
-from innkeeper.actions.audiences import reports
-from innkeeper.errors import Invalid
+from innkeeper.actions.audiences import event_names, reports, segments
+from innkeeper.errors import BadRequest, Invalid
 from innkeeper.resources.base import Record
+from innkeeper.resources.events import STANDARD
 from innkeeper.resources.naming import camel
+from innkeeper.rules.access import Right
 from innkeeper.rules.masking import masked_row
 from innkeeper.web.ui.formatting import title_words
+from innkeeper.web.ui.report_charts import OVER_TIME, chart_of
 from innkeeper.web.ui.shell import PageRoute, Visit
 from innkeeper.wire.audiences.reports import as_csv
 
 FIRST: Final = "revenue"
 TITLES: Final = {
     "revenue": "Revenue",
+    "totals": "Totals",
     "abandoned": "Abandoned carts",
     "products": "Products",
     "pages": "Pages",
+    "campaigns": "Campaigns",
     "events": "Events",
     "funnel": "Funnel",
     "retention": "Retention",
+    "rfm_groups": "Buyer groups",
     "rfm": "RFM",
     "guests": "Guests",
     "merges": "Identity",
 }
-OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
-"""Report over time -> the column whose values are its series; empty for one series a column."""
-RANKINGS: Final = {"products": "currency", "pages": "", "guests": "", "funnel": ""}
 PRESETS: Final = ((30, "30 days"), (90, "90 days"), (365, "12 months"), (545, "18 months"))
 UNITS: Final = tuple((unit, f"By {unit}") for unit in reports.UNITS)
-QUINTILES: Final = (5, 4, 3, 2, 1)
-MOST_SERIES: Final = 5
+WINDOWS: Final = (
+    *(("", "Any time"), ("1", "1 day"), ("3", "3 days"), ("7", "7 days")),
+    *(("14", "14 days"), ("30", "30 days"), ("90", "90 days")),
+)
+BREAKDOWNS: Final = (("", "All guests together"), *((by, f"By {by}") for by in reports.BREAKDOWNS))
+IN_CURRENCY: Final = ("revenue", "totals", "abandoned", "products", "rfm", "rfm_groups")
+"""Reports that may be about one currency."""
+ONE_CURRENCY: Final = ("rfm", "rfm_groups")
+MOST_STEPS: Final = 10
 MOST_BARS: Final = 1000
-MOST_WEEKS: Final = 13
-_LONGEST: Final = {
-    "day": timedelta(days=1),
-    "week": timedelta(days=7),
-    "month": timedelta(days=31),
-    "year": timedelta(days=366),
-}
-_PARAMETERS: Final = ("from", "to", "time_zone", "interval", "currency", "limit", "steps")
+_PARAMETERS: Final = (
+    *("from", "to", "time_zone", "interval", "currency", "limit", "steps", "window", "by"),
+)
 
 
 async def show_first(visit: Visit) -> Response:
@@ -60,12 +63,14 @@ async def show(visit: Visit) -> Response:
     name = visit.request.path_params["report"]
     parameters = _parameters(visit, name)
     fault = None
+    more: dict[str, Any] = {}
     try:
         report = reports.describe(name, parameters, most_periods=MOST_BARS)
         if visit.is_part:
             rows = await reports.run(visit.work, name, parameters, most_periods=MOST_BARS)
             report = _veiled(visit, rows)
-            chart = _chart(name, report, parameters.get("interval") or "day")
+            chart = chart_of(name, report, parameters.get("interval") or "day")
+            more = await _details(visit, name, parameters)
         else:
             chart = {"kind": "waits"}
     except Invalid as invalid:
@@ -84,7 +89,52 @@ async def show(visit: Visit) -> Response:
         zones=time_zones(),
         report_chart=chart,
         csv={camel(key): value for key, value in parameters.items() if value},
+        may_segment=visit.may(Right.SEGMENTS),
+        **more,
     )
+
+
+async def _details(visit: Visit, name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """Return what a loaded report shows besides its rows: totals by currency, steps to choose."""
+    if name == "funnel":
+        types = {*STANDARD, *await event_names.list_stored(visit.work)}
+        steps = [each.strip().upper() for each in parameters["steps"].split(",") if each.strip()]
+        return {
+            "steps": steps or list(reports.STEPS),
+            "event_types": sorted(types),
+            "windows": WINDOWS,
+            "breakdowns": BREAKDOWNS,
+            "most_steps": MOST_STEPS,
+        }
+    if name not in IN_CURRENCY:
+        return {}
+    totals = await reports.run(visit.work, "totals", {**parameters, "currency": ""})
+    rows = [dict(zip(totals["columns"], row, strict=True)) for row in totals["rows"]]
+    chosen = parameters["currency"].upper() or ("EUR" if name in ONE_CURRENCY else "")
+    return {
+        "totals": [row for row in rows if not chosen or row["currency"] == chosen],
+        "currencies": [row["currency"] for row in rows if row["currency"]],
+        "currency": chosen,
+        "needs_currency": name in ONE_CURRENCY,
+    }
+
+
+async def create_segment(visit: Visit) -> Response:
+    """Create the segment of the guests whom a row of a report is about, and open it."""
+    name = visit.request.path_params["report"]
+    report = await reports.run(visit.work, name, _parameters(visit, name))
+    position = visit.form_text("row")
+    if not position.isdigit() or int(position) >= len(report["segments"]):
+        raise BadRequest("There is no such row any more.")
+    row, definition = report["rows"][int(position)], report["segments"][int(position)]
+    days = f"{report['first_day']} to {report['last_day']}"
+    words = {
+        "funnel": f"Funnel to {row[0]}, {days}, {clock.now():%H:%M:%S}",
+        "rfm_groups": f"Buyers: {row[0]}, {clock.now():%Y-%m-%d %H:%M:%S}",
+    }
+    title = words.get(name, f"Buyers {row[0]}/{row[1]}, {clock.now():%Y-%m-%d %H:%M:%S}")
+    segment = await segments.create(visit.work, {"name": title, "definition": definition})
+    return visit.go(f"/segments/{segment['friendly_id']}", f"{title} was created as a draft.")
 
 
 async def csv(visit: Visit) -> Response:
@@ -112,6 +162,8 @@ def _ordered() -> list[str]:
 
 def _parameters(visit: Visit, name: str) -> dict[str, str]:
     parameters = {key: visit.query_text(camel(key)).strip() for key in _PARAMETERS}
+    if steps := [each for each in visit.request.query_params.getlist("step") if each]:
+        parameters["steps"] = ",".join(steps)
     if name in OVER_TIME and not parameters["interval"]:
         parameters["interval"] = "week"
     return parameters
@@ -137,153 +189,14 @@ def time_zones() -> list[str]:
     return ["UTC", *sorted(names)]
 
 
-def _chart(name: str, report: Record, unit: str) -> dict[str, Any]:
-    """Return the chart of a report: its `kind`, and the members that this kind needs."""
-    if not report["rows"]:
-        return {"kind": "nothing"}
-    if name in OVER_TIME:
-        return _over_time(report, OVER_TIME[name], unit)
-    if name in RANKINGS:
-        return _ranking(report, RANKINGS[name])
-    return {"retention": _retention, "rfm": _rfm}[name](report)
-
-
-def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
-    """Return bars over time: a chart for each currency, since currencies are never added, else
-    one chart."""
-    columns = report["columns"]
-    periods = _periods(report, unit)
-    labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
-    if not by:
-        series = [
-            (title_words(each), _column_values(report, periods, each)) for each in columns[1:]
-        ]
-        return {
-            "kind": "time",
-            "labels": labels,
-            "charts": [(title_words(report["value"]), series)],
-        }
-    sums = _series(report, columns.index(by))
-    names = sorted(sums, key=lambda name: -sum(sums[name].values()))
-    if by != "currency" and len(names) > MOST_SERIES:
-        other: dict[date, float] = defaultdict(float)
-        for name in names[MOST_SERIES - 1 :]:
-            for at, value in sums.pop(name).items():
-                other[at] += value
-        names = [*names[: MOST_SERIES - 1], "other"]
-        sums["other"] = other
-    series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
-    if by == "currency":
-        charts = [
-            (f"{title_words(report['value'])}, {each}", [(each, values)]) for each, values in series
-        ]
-    else:
-        charts = [(title_words(report["value"]), series)]
-    return {"kind": "time", "labels": labels, "charts": charts}
-
-
-def _series(report: Record, position: int) -> dict[str, dict[date, float]]:
-    """Return the values of each name in the column at `position`, by period."""
-    value = report["columns"].index(report["value"])
-    sums: dict[str, dict[date, float]] = {}
-    for row in report["rows"]:
-        sums.setdefault(str(row[position] or "none"), {})[row[0]] = float(row[value] or 0)
-    return sums
-
-
-def _column_values(report: Record, periods: Sequence[date], column: str) -> list[float]:
-    """Return a column's values, one for each period; 0 for a period without a row."""
-    position = report["columns"].index(column)
-    values = {row[0]: float(row[position] or 0) for row in report["rows"]}
-    return [values.get(at, 0.0) for at in periods]
-
-
-def _periods(report: Record, unit: str) -> list[date]:
-    """List the first days of all periods from the report's first to its last day."""
-    day, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["last_day"])
-    starts = [_start(day, unit)]
-    while (following := _start(starts[-1] + _LONGEST[unit], unit)) <= last:
-        starts.append(following)
-    return starts
-
-
-def _start(day: date, unit: str) -> date:
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    if unit == "month":
-        return day.replace(day=1)
-    return day.replace(month=1, day=1) if unit == "year" else day
-
-
-def _ranking(report: Record, by: str) -> dict[str, Any]:
-    """Return the bars of each group: (heading, [(name, value, per cent of the largest, the row by
-    column)])."""
-    columns = report["columns"]
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in report["rows"]:
-        by_column = dict(zip(columns, row, strict=True))
-        groups.setdefault(str(by_column[by] or "") if by else "", []).append(by_column)
-    ranked = []
-    for group, rows in groups.items():
-        top = max((float(row[report["value"]] or 0) for row in rows), default=0) or 1
-        bars = [
-            (
-                row[columns[0]],
-                row[report["value"]],
-                100 * float(row[report["value"]] or 0) / top,
-                row,
-            )
-            for row in rows
-        ]
-        ranked.append((group, bars))
-    return {"kind": "ranking", "groups": ranked, "first": columns[0]}
-
-
-def _retention(report: Record) -> dict[str, Any]:
-    """Return rows of cohorts: (first day, guests, [share of each week, None for future weeks])."""
-    cohorts: dict[date, dict[int, tuple[int, float]]] = {}
-    for cohort, week, guests, share in report["rows"]:
-        cohorts.setdefault(cohort, {})[int(week)] = (int(guests), float(share))
-    today = clock.now().date()
-    later = (share for weeks in cohorts.values() for week, (_, share) in weeks.items() if week)
-    rows = []
-    for cohort, weeks in cohorts.items():
-        past = (today - cohort).days // 7
-        shares = [
-            weeks.get(week, (0, 0.0))[1] if week <= past else None for week in range(MOST_WEEKS)
-        ]
-        rows.append((cohort, weeks.get(0, (0, 0.0))[0], shares))
-    return {
-        "kind": "retention",
-        "rows": rows,
-        "weeks": range(MOST_WEEKS),
-        "top": max(later, default=1),
-    }
-
-
-def _rfm(report: Record) -> dict[str, Any]:
-    """Return guests and revenue by recency (rows) and frequency (columns)."""
-    cells: dict[tuple[int, int], list[float]] = {}
-    for recency, frequency, _, guests, revenue in report["rows"]:
-        cell = cells.setdefault((int(recency), int(frequency)), [0, 0.0])
-        cell[0] += guests
-        cell[1] += float(revenue or 0)
-    top = max((cell[0] for cell in cells.values()), default=1) or 1
-    grid = [
-        (
-            recency,
-            [
-                (*cells.get((recency, f), (0, 0.0)), cells.get((recency, f), (0,))[0] / top)
-                for f in reversed(QUINTILES)
-            ],
-        )
-        for recency in QUINTILES
-    ]
-    return {"kind": "rfm", "grid": grid, "columns": tuple(reversed(QUINTILES))}
-
-
 PAGES: Final = (
     PageRoute("/reports", show_first),
     PageRoute("/reports/{report}", show),
     PageRoute("/reports/{report}/csv", csv),
+    PageRoute(
+        "/reports/{report}/segment",
+        post=create_segment,
+        post_right=Right.SEGMENTS,
+        whole=False,
+    ),
 )

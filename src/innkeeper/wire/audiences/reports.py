@@ -44,11 +44,19 @@ class FetchReportParameters(Payload, kw_only=True):
     last_day: Annotated[str | Absent, "Last day; by default today."] = msgspec.field(name="to")
     time_zone: Annotated[str | Absent, "Name of a time zone, e.g. Europe/Dublin; by default UTC."]
     interval: Annotated[str | Absent, "day, week, month or year."]
-    currency: Annotated[str | Absent, "Currency of a report that needs one; by default EUR."]
+    currency: Annotated[str | Absent, "Only this currency; RFM needs one and takes EUR by default."]
     limit: Annotated[
         str | Absent, "Maximum number of rows of a ranking.", SchemaPart({"type": "integer"})
     ]
     steps: Annotated[str | Absent, "Event types of a funnel, separated by commas."]
+    window: Annotated[
+        str | Absent,
+        "Most days between two steps of a funnel; by default any.",
+        SchemaPart({"type": "integer"}),
+    ]
+    by: Annotated[
+        str | Absent, "Field of guests that splits a funnel: country, city, language, gender, type."
+    ]
     format: Annotated[str, one_of("json", "csv"), "json or csv."] = "json"
 
 
@@ -66,6 +74,11 @@ class ReportResponse(Payload):
     columns: list[str]
     rows: Annotated[
         list[Record], ListOf(MapOf(_CELL)), "One array per row, with a value for each of `columns`."
+    ]
+    segments: Annotated[
+        list[Record],
+        ListOf(Described({"type": "object"})),
+        "For each row about certain guests (funnel, rfm_groups) the definition of their segment.",
     ]
     first_day: date = msgspec.field(name="from")
     last_day: date = msgspec.field(name="to")

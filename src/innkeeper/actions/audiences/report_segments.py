@@ -1,0 +1,80 @@
+"""Definitions of segments for the guests whom rows of a report are about."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from innkeeper.resources.base import Record
+from innkeeper.resources.segments import TIMESTAMP
+from innkeeper.rules.rfm_groups import FREQUENCY_MAX, GROUPS
+
+_AT_LEAST: Final = "is greater than or equal to"
+_EQUAL: Final = "is equal to"
+_BETWEEN: Final = "is between"
+
+
+def definitions(
+    name: str, params: Mapping[str, Any], rows: Sequence[Sequence[Any]]
+) -> list[Record]:
+    """Return a definition for each row; empty for reports that are not about certain guests."""
+    if name == "funnel":
+        steps = params["steps"]
+        return [_reached(steps[: steps_of(steps, row) + 1], params, row) for row in rows]
+    if name == "rfm":
+        return [_buyers((row[0], row[0]), (row[1], row[1])) for row in rows]
+    if name == "rfm_groups":
+        groups = {group.name: group for group in GROUPS}
+        return [_buyers(groups[row[0]].recency, groups[row[0]].frequency) for row in rows]
+    return []
+
+
+def steps_of(steps: Sequence[str], row: Sequence[Any]) -> int:
+    """Return the position of a row's step."""
+    return [step.strip().upper() for step in steps].index(row[0])
+
+
+def _reached(steps: Sequence[str], params: Mapping[str, Any], row: Sequence[Any]) -> Record:
+    """Guests who took these steps in the days of a funnel, which are days in UTC here."""
+    days = {
+        "field": "createdAt",
+        "comparator": _BETWEEN,
+        "comparatorDataType": TIMESTAMP,
+        "values": [params["first_day"], params["last_day"]],
+    }
+    window = {"withinDays": params["window"]} if params["window"] else {}
+    sequence = [
+        {
+            "entity": "event",
+            "type": step.strip().upper(),
+            "rules": [days],
+            **(window if position else {}),
+        }
+        for position, step in enumerate(steps)
+    ]
+    groups: list[Record] = sequence if len(sequence) == 1 else [{"sequence": sequence}]
+    if params["by"] == "type":
+        groups.append({"entity": "guest", "type": row[4].lower(), "rules": []})
+    elif params["by"]:
+        value = row[4]
+        rule = {"field": params["by"], "comparator": "is null" if value is None else _EQUAL}
+        rule |= {} if value is None else {"values": [value]}
+        groups.append({"entity": "guest", "rules": [rule]})
+    return {"operator": "AND", "filterGroups": groups}
+
+
+def _buyers(recency: tuple[int, int], frequency: tuple[int, int]) -> Record:
+    """Guests with such scores among the buyers of all time in any currency."""
+    lowest, highest = recency
+    fewest, most = frequency
+    rules = [_trait("rfmRecency", lowest, highest)]
+    rules.append(_trait("orderCount", fewest, None if most >= FREQUENCY_MAX else most))
+    return {"operator": "AND", "filterGroups": [{"entity": "guest", "rules": rules}]}
+
+
+def _trait(name: str, least: int, most: int | None) -> Record:
+    if least == most:
+        test: Record = {"comparator": _EQUAL, "values": [least]}
+    elif most is None:
+        test = {"comparator": _AT_LEAST, "values": [least]}
+    else:
+        test = {"comparator": _BETWEEN, "values": [least, most]}
+    return {"location": "trait", "field": name, **test}

@@ -1,0 +1,189 @@
+"""The charts of reports: what `templates/report_charts.html` draws for the rows of each."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from innkeeper import clock
+from innkeeper.resources.base import Record
+from innkeeper.web.ui.formatting import title_words
+
+OVER_TIME: Final = {"revenue": "currency", "abandoned": "currency", "events": "type", "merges": ""}
+"""Report over time -> the column whose values are its series; empty for one series a column."""
+RANKINGS: Final = {
+    **{"totals": "", "products": "currency", "pages": "", "campaigns": "", "guests": ""},
+}
+"""Report whose rows are ranked -> the column of the currency that separates them."""
+RECENCIES: Final = (5, 4, 3, 2, 1)
+ORDERS: Final = (1, 2, 3, 4, 5)
+MOST_SERIES: Final = 5
+MOST_WEEKS: Final = 13
+_LONGEST: Final = {
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=31),
+    "year": timedelta(days=366),
+}
+
+
+def chart_of(name: str, report: Record, unit: str) -> dict[str, Any]:
+    """Return the chart of a report: its `kind`, and the members that this kind needs."""
+    if not report["rows"]:
+        return {"kind": "nothing"}
+    if name in OVER_TIME:
+        return _over_time(report, OVER_TIME[name], unit)
+    if name in RANKINGS:
+        return _ranking(report, RANKINGS[name])
+    return {
+        "retention": _retention,
+        "rfm": _rfm,
+        "rfm_groups": _groups,
+        "funnel": _funnel,
+    }[name](report)
+
+
+def _over_time(report: Record, by: str, unit: str) -> dict[str, Any]:
+    """Return bars over time: a chart for each currency, since currencies are never added, else
+    one chart."""
+    columns = report["columns"]
+    periods = _periods(report, unit)
+    labels = [f"{at:%b %Y}" if unit in ("month", "year") else f"{at.day} {at:%b}" for at in periods]
+    if not by:
+        series = [
+            (title_words(each), _column_values(report, periods, each)) for each in columns[1:]
+        ]
+        return {
+            "kind": "time",
+            "labels": labels,
+            "charts": [(title_words(report["value"]), series)],
+        }
+    sums = _series(report, columns.index(by))
+    names = sorted(sums, key=lambda name: -sum(sums[name].values()))
+    if by != "currency" and len(names) > MOST_SERIES:
+        other: dict[date, float] = defaultdict(float)
+        for name in names[MOST_SERIES - 1 :]:
+            for at, value in sums.pop(name).items():
+                other[at] += value
+        names = [*names[: MOST_SERIES - 1], "other"]
+        sums["other"] = other
+    series = [(name, [sums[name].get(at, 0.0) for at in periods]) for name in names]
+    if by == "currency":
+        charts = [
+            (f"{title_words(report['value'])}, {each}", [(each, values)]) for each, values in series
+        ]
+    else:
+        charts = [(title_words(report["value"]), series)]
+    return {"kind": "time", "labels": labels, "charts": charts}
+
+
+def _series(report: Record, position: int) -> dict[str, dict[date, float]]:
+    """Return the values of each name in the column at `position`, by period."""
+    value = report["columns"].index(report["value"])
+    sums: dict[str, dict[date, float]] = {}
+    for row in report["rows"]:
+        sums.setdefault(str(row[position] or "none"), {})[row[0]] = float(row[value] or 0)
+    return sums
+
+
+def _column_values(report: Record, periods: Sequence[date], column: str) -> list[float]:
+    """Return a column's values, one for each period; 0 for a period without a row."""
+    position = report["columns"].index(column)
+    values = {row[0]: float(row[position] or 0) for row in report["rows"]}
+    return [values.get(at, 0.0) for at in periods]
+
+
+def _periods(report: Record, unit: str) -> list[date]:
+    """List the first days of all periods from the report's first to its last day."""
+    day, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["last_day"])
+    starts = [_start(day, unit)]
+    while (following := _start(starts[-1] + _LONGEST[unit], unit)) <= last:
+        starts.append(following)
+    return starts
+
+
+def _start(day: date, unit: str) -> date:
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    if unit == "month":
+        return day.replace(day=1)
+    return day.replace(month=1, day=1) if unit == "year" else day
+
+
+def _ranking(report: Record, by: str) -> dict[str, Any]:
+    """Return the bars of each group: (heading, [(name, value, per cent of the largest, the row by
+    column)])."""
+    columns = report["columns"]
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in report["rows"]:
+        by_column = dict(zip(columns, row, strict=True))
+        groups.setdefault(str(by_column[by] or "") if by else "", []).append(by_column)
+    ranked = []
+    for group, rows in groups.items():
+        top = max((float(row[report["value"]] or 0) for row in rows), default=0) or 1
+        bars = [
+            (
+                row[columns[0]],
+                row[report["value"]],
+                100 * float(row[report["value"]] or 0) / top,
+                row,
+            )
+            for row in rows
+        ]
+        ranked.append((group, bars))
+    return {"kind": "ranking", "groups": ranked, "first": columns[0]}
+
+
+def _retention(report: Record) -> dict[str, Any]:
+    """Return rows of cohorts: (first day, guests, [share of each week, None for future weeks])."""
+    cohorts: dict[date, dict[int, tuple[int, float]]] = {}
+    for cohort, week, guests, share in report["rows"]:
+        cohorts.setdefault(cohort, {})[int(week)] = (int(guests), float(share))
+    today = clock.now().date()
+    later = (share for weeks in cohorts.values() for week, (_, share) in weeks.items() if week)
+    rows = []
+    for cohort, weeks in cohorts.items():
+        past = (today - cohort).days // 7
+        shares = [
+            weeks.get(week, (0, 0.0))[1] if week <= past else None for week in range(MOST_WEEKS)
+        ]
+        rows.append((cohort, weeks.get(0, (0, 0.0))[0], shares))
+    return {
+        "kind": "retention",
+        "rows": rows,
+        "weeks": range(MOST_WEEKS),
+        "top": max(later, default=1),
+    }
+
+
+def _rfm(report: Record) -> dict[str, Any]:
+    """Return guests, revenue, share of the largest cell, and a row's position, by recency (rows)
+    and orders (columns)."""
+    cells: dict[tuple[int, int], list[Any]] = {}
+    for position, (recency, orders, _, guests, revenue) in enumerate(report["rows"]):
+        cell = cells.setdefault((int(recency), int(orders)), [0, 0.0, position])
+        cell[0] += guests
+        cell[1] += float(revenue or 0)
+    top = max((cell[0] for cell in cells.values()), default=1) or 1
+    nobody = [0, 0.0, None]
+    grid = []
+    for recency in RECENCIES:
+        row = [cells.get((recency, orders), nobody) for orders in ORDERS]
+        grid.append((recency, [(*cell, cell[0] / top) for cell in row]))
+    return {"kind": "rfm", "grid": grid, "columns": ORDERS}
+
+
+def _groups(report: Record) -> dict[str, Any]:
+    """Return the named groups of buyers, each by column."""
+    groups = [dict(zip(report["columns"], row, strict=True)) for row in report["rows"]]
+    return {"kind": "groups", "groups": groups}
+
+
+def _funnel(report: Record) -> dict[str, Any]:
+    """Return the steps of each group of guests, each by column, with its position."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for position, row in enumerate(report["rows"]):
+        by_column = {**dict(zip(report["columns"], row, strict=True)), "position": position}
+        groups.setdefault(str(by_column.get("group") or "Unknown"), []).append(by_column)
+    is_split = "group" in report["columns"]
+    return {"kind": "funnel", "groups": list(groups.items()), "is_split": is_split}

@@ -1,0 +1,121 @@
+// Charts: the values of a place by pointer, touch or arrow keys; and the picture as a file.
+"use strict";
+
+const tableRows = (figure) => [...figure.querySelectorAll("table tbody tr")];
+
+// Shows the values of a place in the tooltip of a chart, which screen readers announce.
+const showValues = (figure, index) => {
+  const rows = tableRows(figure);
+  const svg = [...figure.querySelectorAll("svg[data-left]")].find((each) => each.clientWidth);
+  if (!rows.length || !svg) return;
+  const at = Math.max(0, Math.min(rows.length - 1, index));
+  const tip = figure.querySelector(".tip");
+  const names = [...figure.querySelectorAll("table thead th")].slice(1).map((each) => each.textContent.trim());
+  const cells = [...rows[at].children].map((each) => each.textContent.trim());
+  const lines = names.map((name, number) => `${name} ${Number(cells[number + 1]).toLocaleString("en")}`);
+  tip.replaceChildren(...[cells[0], ...lines].map((text, number) => {
+    const line = document.createElement(number ? "span" : "strong");
+    line.textContent = text;
+    return line;
+  }));
+  tip.hidden = false;
+  figure.dataset.at = String(at);
+  const scale = svg.clientWidth / svg.viewBox.baseVal.width;
+  const left = Number(svg.dataset.left);
+  const width = svg.viewBox.baseVal.width - left - Number(svg.dataset.right);
+  const points = svg.querySelector("polyline")?.points;
+  const x = (points ? points[at].x : left + (width * (at + 0.5)) / rows.length) * scale;
+  const most = figure.clientWidth - tip.offsetWidth;
+  tip.style.setProperty("left", `${Math.max(0, Math.min(most, x - tip.offsetWidth / 2))}px`);
+  const mark = figure.querySelector(".mark");
+  mark.hidden = false;
+  mark.style.setProperty("left", `${x}px`);
+  mark.style.setProperty("height", `${svg.clientHeight}px`);
+};
+
+const hideValues = (figure) => {
+  for (const each of figure.querySelectorAll(".tip, .mark")) each.hidden = true;
+};
+
+const placeOf = (figure, event) => {
+  const svg = event.target.closest("svg[data-left]");
+  if (!svg) return null;
+  const box = svg.getBoundingClientRect();
+  const scale = box.width / svg.viewBox.baseVal.width;
+  const left = Number(svg.dataset.left) * scale;
+  const width = box.width - left - Number(svg.dataset.right) * scale;
+  const x = event.clientX - box.left;
+  const points = [...(svg.querySelector("polyline")?.points ?? [])].map((point) => Math.abs(point.x * scale - x));
+  if (points.length) return points.indexOf(Math.min(...points));
+  return Math.floor(((x - left) / width) * tableRows(figure).length);
+};
+
+for (const type of ["pointermove", "pointerdown"]) {
+  on(type, "[data-values]", (figure, event) => {
+    const place = placeOf(figure, event);
+    if (place !== null) showValues(figure, place);
+  });
+}
+document.addEventListener("pointerout", (event) => {
+  const figure = event.target instanceof Element && event.target.closest("[data-values]");
+  if (figure && event.pointerType === "mouse" && !figure.contains(event.relatedTarget)) hideValues(figure);
+});
+document.addEventListener("focusout", (event) => {
+  const figure = event.target instanceof Element && event.target.closest("[data-values]");
+  if (figure) hideValues(figure);
+});
+on("keydown", "[data-values]", (figure, event) => {
+  const count = tableRows(figure).length;
+  const at = Number(figure.dataset.at ?? -1);
+  const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: count - 1 };
+  if (event.key === "Escape") hideValues(figure);
+  if (!(event.key in places)) return;
+  event.preventDefault();
+  showValues(figure, places[event.key]);
+});
+
+const DRAWN = ["fill", "stroke", "stroke-width", "opacity", "font-size", "font-family", "text-anchor"];
+
+// Copies a chart with the styles that the page gives it.
+const withStyles = (svg) => {
+  const copy = svg.cloneNode(true);
+  const from = svg.querySelectorAll("*");
+  copy.querySelectorAll("*").forEach((each, number) => {
+    const style = getComputedStyle(from[number]);
+    for (const name of DRAWN) each.setAttribute(name, style.getPropertyValue(name));
+  });
+  return copy;
+};
+
+on("click", "[data-picture]", (button) => {
+  const charts = [...document.querySelectorAll(`${button.dataset.picture} svg[data-left]`)].filter(
+    (each) => each.clientWidth,
+  );
+  if (!charts.length) return;
+  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const style = getComputedStyle(document.body);
+  let height = 0;
+  let width = 0;
+  for (const chart of charts) {
+    const text = document.createElementNS(picture.namespaceURI, "text");
+    text.textContent = chart.closest("figure").getAttribute("aria-label");
+    for (const [name, value] of [["x", "8"], ["y", String(height + 20)], ["fill", style.color], ["font-family", "sans-serif"], ["font-size", "14"]]) {
+      text.setAttribute(name, value);
+    }
+    const copy = withStyles(chart);
+    const box = chart.viewBox.baseVal;
+    for (const [name, value] of [["y", height + 30], ["width", box.width], ["height", box.height]]) copy.setAttribute(name, value);
+    picture.append(text, copy);
+    height += box.height + 40;
+    width = Math.max(width, box.width);
+  }
+  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const ground = document.createElementNS(picture.namespaceURI, "rect");
+  for (const [name, value] of [["width", "100%"], ["height", "100%"], ["fill", style.backgroundColor]]) ground.setAttribute(name, value);
+  picture.prepend(ground);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(picture)], { type: "image/svg+xml" }));
+  link.download = button.dataset.name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
