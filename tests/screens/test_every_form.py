@@ -147,6 +147,7 @@ def examples(owner: Person, api: Api, site: Site) -> dict[str, str]:
         "/traits/new": "/traits/new",
         "/traits/of/{trait}/edit": "/traits/of/bought/edit",
         "/traits/of/{trait}": "/traits/of/bought",
+        "/reports/{report}/segment": "/reports/funnel",
         "/exports/new": "/exports/new",
         "/exports/{export}/edit": "/exports/letters/edit",
         "/exports/{export}": "/exports/letters",

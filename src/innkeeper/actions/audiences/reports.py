@@ -6,7 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from innkeeper import clock
-from innkeeper.actions.audiences import report_rows, report_segments
+from innkeeper.actions.audiences import report_rows
 from innkeeper.actions.audiences.event_names import list_event_types, unknown_events
 from innkeeper.errors import Invalid, Problem, Unknown
 from innkeeper.lake.snapshot import Lake, opened
@@ -15,6 +15,7 @@ from innkeeper.resources.events import STANDARD
 from innkeeper.resources.kinds import CURRENCY
 from innkeeper.resources.naming import field_problem
 from innkeeper.resources.values import ValueRefused
+from innkeeper.rules import report_segments
 from innkeeper.store.work import Work
 
 UNITS: Final = ("day", "week", "month", "year")
