@@ -9,6 +9,7 @@ from innkeeper.cli import (
     db,
     exports_audience,
     identity,
+    import_sources,
     jobs,
     keys,
     lake,
@@ -121,6 +122,7 @@ app.command(rich_help_panel=RUN)(takes_database(doctor))
 app.command("import", rich_help_panel=DATA)(import_)
 app.command(rich_help_panel=DATA)(export)
 app.add_typer(exports_audience.app, name="audience-exports", rich_help_panel=DATA)
+app.add_typer(import_sources.app, name="import-sources", rich_help_panel=DATA)
 app.add_typer(stream.quarantine, name="quarantine", rich_help_panel=DATA)
 
 app.add_typer(identity.app, name="identity", rich_help_panel=PEOPLE)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from innkeeper import clock
 from innkeeper.actions.admin.background import operator_message, try_each
-from innkeeper.actions.bulk import batches, file_exports, imports
+from innkeeper.actions.bulk import batches, file_exports, import_sources, imports
 from innkeeper.errors import Unavailable
 from innkeeper.jobs.registry import patient_task, scheduled
 from innkeeper.store.driver_errors import may_pass
@@ -111,6 +111,7 @@ async def _apply(work: Work, ref: UUID) -> None:
             continue
     await asyncio.to_thread(files.remove, batches.upload_name(work.workspace, ref))
     await batches.mark_file_deleted(work, ref)
+    await import_sources.finish(work, await batches.fetch(work, ref))
 
 
 async def _read(work: Work, files: Files, batch: Row) -> None:

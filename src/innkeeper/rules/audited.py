@@ -90,6 +90,13 @@ IMPORT: Final = AuditedKind(
     ("entity", "state", "size", "file_options"),
     inline=frozenset({"file_options"}),
 )
+IMPORT_SOURCE: Final = AuditedKind(
+    "import_source",
+    "name",
+    ("address", "entity", "file_options", "mark_column", "schedule"),
+    inline=frozenset({"file_options"}),
+    addresses=frozenset({"address"}),
+)
 FILE_EXPORT: Final = AuditedKind("file_export", "ref", ("entity", "format", "compressed"))
 WORKSPACE: Final = AuditedKind("workspace", "name", ("name", "sandbox_of"))
 USER: Final = AuditedKind("user", "email", ("role", "workspaces", "disabled"))
@@ -97,7 +104,7 @@ KINDS: Final = {
     kind.name: kind
     for kind in (
         *(SEGMENT, EXPORT, TRAIT, POINT_OF_SALE, SITE, KEY, ALIAS, OAUTH_KEY, IDENTITY_RULES),
-        *(IDENTITY_GUARDS, IMPORT, FILE_EXPORT, WORKSPACE, USER),
+        *(IDENTITY_GUARDS, IMPORT, IMPORT_SOURCE, FILE_EXPORT, WORKSPACE, USER),
     )
 }
 """Every kind, by name."""

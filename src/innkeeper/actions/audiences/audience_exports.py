@@ -11,7 +11,7 @@ from innkeeper import clock
 from innkeeper.actions.admin import audit, background
 from innkeeper.actions.audiences import segments
 from innkeeper.actions.audiences.event_names import find_unknown_events
-from innkeeper.actions.audiences.export_settings import next_time, read_settings
+from innkeeper.actions.audiences.export_settings import read_settings
 from innkeeper.actions.bulk import signed_urls
 from innkeeper.errors import BadRequest, Conflict, Invalid, NotFound, Problem, Unknown
 from innkeeper.resources.base import Record
@@ -25,6 +25,7 @@ from innkeeper.resources.exports import (
 from innkeeper.resources.payloads import read_members
 from innkeeper.resources.segments import LIVE
 from innkeeper.rules.audited import EXPORT
+from innkeeper.rules.schedules import next_time
 from innkeeper.rules.versions import Expected, expect
 from innkeeper.store.files import Files
 from innkeeper.store.work import Work

@@ -1,7 +1,6 @@
 """Validate the settings of an audience export and name every problem."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,13 +12,13 @@ from innkeeper.actions.audiences import segments, traits
 from innkeeper.errors import Invalid, Problem
 from innkeeper.resources.base import Record
 from innkeeper.resources.definitions import ExportDestination
-from innkeeper.resources.exports import CRONS, FULL_SYNC
+from innkeeper.resources.exports import FULL_SYNC
 from innkeeper.resources.payloads import ABSENT
 from innkeeper.rules import exports as rules
+from innkeeper.rules.schedules import next_time
 from innkeeper.store.destinations import BadDestination, destination_of
 from innkeeper.store.work import Json, Work
 
-LONGEST_SCHEDULE: Final = 200
 _SHAPE: Final = (
     *("format", "columns", "template", "delimiter", "header", "quote", "guarded", "filter"),
 )
@@ -80,23 +79,6 @@ async def _lock_segment(
     if ref is None and not was_deleted:
         problems.append(Problem("segment", "there is no such segment"))
     return ref
-
-
-def next_time(schedule: str | None, after: datetime) -> datetime | None:
-    """Return the next time of a schedule in UTC, None without one; raises `Invalid`."""
-    if schedule is None:
-        return None
-    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415 - of use to few requests
-
-    line = CRONS.get(schedule.upper(), schedule)
-    # A long list of values takes seconds to parse.
-    if len(line) > LONGEST_SCHEDULE or len(line.split()) != 5 or not croniter.is_valid(line):
-        raise Invalid(Problem("schedule", "must be DAILY, WEEKLY or a cron line of five fields"))
-    try:
-        following: datetime = croniter(line, after).get_next(datetime)
-    except CroniterBadDateError:
-        raise Invalid(Problem("schedule", "names a day that never comes")) from None
-    return following
 
 
 async def _shape_problems(

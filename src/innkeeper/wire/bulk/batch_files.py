@@ -34,6 +34,7 @@ from innkeeper.store.tables import EXTRA, csv_rows, csv_table, parquet_columns, 
 from innkeeper.wire.bulk import batch_records
 from innkeeper.wire.bulk.cells import Unfit
 from innkeeper.wire.bulk.damage import refuse_damaged
+from innkeeper.wire.bulk.high_water import HighWaterMark
 from innkeeper.wire.bulk.mapping import ColumnMapping, by_name, mapping_of
 from innkeeper.wire.bulk.nested_rows import flat_row
 from innkeeper.wire.bulk.order_rows import NumberedRow, OrderRows, order_rows
@@ -84,6 +85,8 @@ class Layout:
     """Whether a batch may hold records of the schema `tracking`."""
     form: FileForm | None = None
     """What the file is by its content; None until `prepared`."""
+    mark: HighWaterMark | None = None
+    """Only rows past it are read."""
 
     @classmethod
     def of(cls, batch: Mapping[str, Any], *, tracking: bool) -> "Layout":
@@ -93,7 +96,10 @@ class Layout:
             return cls(entity, tracking=tracking)
         columns = file_options.get("mapping")
         mapping = None if columns is None else mapping_of(entity, columns)
-        return cls(entity, file_options["format"], file_options["compressed"], mapping)
+        given = file_options.get("mark")
+        mark = given and HighWaterMark(given["column"], given["after"], given["inclusive"])
+        options = (file_options["format"], file_options["compressed"])
+        return cls(entity, *options, mapping, mark=mark)
 
     def file_options(self) -> dict[str, Any]:
         """What is kept with an import."""
@@ -226,12 +232,21 @@ class Layout:
         while it is read, OperatorError for columns that nothing maps."""
         if self._format == "ndjson" and not isinstance(source, Path):
             stream = unzipped(source) if self.entity == "batch" else self._text(source)
-            return chunks(lines(stream, after), self.entry, CHUNK)
+            return chunks(self._newer(lines(stream, after)), self.entry, CHUNK)
         if self._format == "json":
-            return chunks(self._json(source, after), self._line, CHUNK)
+            return chunks(self._newer(self._json(source, after)), self._line, CHUNK)
         if self.mapping is not None and self.mapping.group:
-            return self.orders(self.rows(source), self.mapping, after)
-        return chunks(self._rows(source, after), self._row_reader(), CHUNK)
+            return self.orders(self._newer(self.rows(source)), self.mapping, after)
+        return chunks(self._newer(self._rows(source, after)), self._row_reader(), CHUNK)
+
+    def every_row(self, source: IO[bytes] | Path) -> Iterator[tuple[int, Any]]:
+        """Yield the rows, or lines of JSON, as `chunks` reads them; raises `Unreadable`."""
+        if self._format == "ndjson" and not isinstance(source, Path):
+            return lines(self._text(source))
+        return self._rows(source)
+
+    def _newer(self, rows: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        return rows if self.mark is None else self.mark.newer(rows)
 
     def records(
         self, rows: Iterable[NumberedRow], mapping: ColumnMapping

@@ -1,0 +1,208 @@
+"""Import sources: files elsewhere that are imported again, on a schedule, from where they ended.
+
+The mark says how far a source was imported. It moves once an import has read its file to the end,
+in the transaction that stores this, so nothing that was half read counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper import clock
+from innkeeper.actions.admin import audit, background
+from innkeeper.actions.bulk import batches, imports
+from innkeeper.errors import Conflict, Invalid, Problem, Unknown
+from innkeeper.resources.base import Record
+from innkeeper.rules.audited import IMPORT_SOURCE
+from innkeeper.rules.schedules import next_time
+from innkeeper.store.downloads import check_address, is_prefix
+from innkeeper.store.work import Json, Row, Work
+
+SINGULAR: Final = "Import source"
+RUN: Final = "import_sources.run"
+SOURCE: Final = "source"
+"""Member of an import's `file_options` that holds the ref of its source."""
+_COLUMNS: Final = {"columns": ("import_sources.columns",)}
+
+
+async def list_all(work: Work) -> list[Record]:
+    """List every import source, by name."""
+    return await work.all("import_sources.list", parts=_COLUMNS)
+
+
+async def fetch(work: Work, source: UUID | str) -> Record:
+    """Fetch one import source by ref or name; raises `Unknown`."""
+    ref = source if isinstance(source, UUID) else None
+    row = await work.one("import_sources.fetch", parts=_COLUMNS, ref=ref, name=str(source))
+    if row is None:
+        raise Unknown(SINGULAR, source)
+    return row
+
+
+async def create(
+    work: Work,
+    values: Mapping[str, Any],
+    file_options: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
+    *,
+    is_free: bool = False,
+) -> Record:
+    """Create an import source of `name`, `address`, `entity`, `mark_column` and `schedule`.
+
+    `is_free`: the operator's command creates it, so that it may read any address. Raises `Invalid`
+    with `problems` and every other problem, and `Conflict` if the name exists.
+    """
+    problems = [*problems]
+    address, schedule, next_at = values.get("address"), values.get("schedule") or None, None
+    if address is not None:
+        try:
+            check_address(work.settings, address, is_free=is_free)
+        except ValueError as error:
+            problems.append(Problem("address", str(error)))
+    try:
+        next_at = next_time(schedule, clock.now())
+    except Invalid as invalid:
+        problems += invalid.problems
+    if problems:
+        raise Invalid(*problems)
+    async with work.transaction():
+        row = await work.one(
+            "import_sources.create",
+            parts=_COLUMNS,
+            ref=uuid4(),
+            name=values["name"].strip(),
+            address=address,
+            entity=values["entity"],
+            file_options=Json(dict(file_options)),
+            mark_column=values.get("mark_column") or None,
+            schedule=schedule,
+            next_at=next_at,
+            is_free=is_free,
+            actor=work.actor,
+            now=clock.now(),
+        )
+        if row is None:
+            raise Conflict(f"Import source {values['name']} already exists.")
+        await audit.record(work, IMPORT_SOURCE, "create", None, row)
+    return row
+
+
+async def delete(work: Work, source: UUID | str) -> None:
+    """Delete an import source; its imports stay. Raises `Unknown`."""
+    async with work.transaction():
+        row = await fetch(work, source)
+        await work.run("import_sources.delete", ref=row["ref"])
+        await audit.record(work, IMPORT_SOURCE, "delete", row, None)
+
+
+async def start(work: Work, source: UUID | str) -> Record:
+    """Queue an import source to be read now; returns it. Raises `Unknown`."""
+    async with work.transaction():
+        row = await fetch(work, source)
+        await audit.note(
+            work, "import_source.run", about=audit.AuditSubject("import_source", row["name"])
+        )
+        # Should the job be lost, the next minute's look for due sources queues another.
+        now = clock.now()
+        await work.run(
+            "import_sources.schedule", ref=row["ref"], next_at=row["next_at"], next_attempt_at=now
+        )
+        await _queue(work, row["ref"])
+    return {**row, "next_attempt_at": now}
+
+
+async def start_due(work: Work) -> int:
+    """Queue the import sources that are due; returns how many."""
+    rows = await work.all("import_sources.due", parts=_COLUMNS, now=clock.now())
+    for row in rows:
+        async with work.transaction():
+            next_at = row["next_at"]
+            if next_at is not None and next_at <= clock.now():
+                next_at = next_time(row["schedule"], clock.now())
+            # Until the run ends, so that one whose job is lost is queued again.
+            again = row["next_attempt_at"] or clock.now()
+            ref = row["ref"]
+            await work.run(
+                "import_sources.schedule", ref=ref, next_at=next_at, next_attempt_at=again
+            )
+            await _queue(work, ref)
+    return len(rows)
+
+
+async def _queue(work: Work, source: UUID) -> None:
+    lock = f"{work.workspace} import source {source}"
+    await background.defer_once(work, RUN, lock=lock, source=str(source))
+
+
+async def begin(work: Work, source: UUID) -> Row | None:
+    """Return a source that is to be read now; None while its last import runs, or if deleted."""
+    async with work.transaction():
+        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+        if row is None or row["is_importing"]:
+            return None
+        if row["pending_mark"] is not None:
+            # The import ended, and its job before it could say so.
+            await finish(work, await batches.fetch(work, row["import_ref"]))
+            row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+    return row
+
+
+async def start_import(
+    work: Work,
+    source: Row,
+    ref: UUID,
+    file_options: Mapping[str, Any],
+    file: tuple[str, int],
+    mark: Mapping[str, Any],
+) -> None:
+    """Queue the import of a stored file of a source: (checksum, size). `mark`: what the source has
+    once that has ended."""
+    options = {**file_options, SOURCE: str(source["ref"])}
+    async with work.transaction():
+        await imports.create(work, source["entity"], options, *file, ref=ref)
+        await imports.start(work, ref, options)
+        values: dict[str, Any] = {"import": ref, "mark": Json(dict(mark))}
+        await work.run("import_sources.start_import", ref=source["ref"], **values)
+
+
+async def succeed(work: Work, source: UUID, mark: Mapping[str, Any]) -> None:
+    """Store that a source was read to its end."""
+    now = clock.now()
+    await work.run("import_sources.succeed", ref=source, mark=Json(dict(mark)), now=now)
+
+
+async def fail(work: Work, source: UUID, reason: str) -> None:
+    """Store why a source cannot be read, and when it is tried again."""
+    async with work.transaction():
+        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=source)
+        if row is None:
+            return
+        attempts = row["attempts"] + 1
+        await work.run(
+            "import_sources.fail",
+            ref=source,
+            attempts=attempts,
+            error=reason,
+            next_attempt_at=background.next_attempt(attempts),
+        )
+
+
+async def finish(work: Work, batch: Record) -> None:
+    """Move the mark of the source of a finished import, unless the file was not read to its end.
+
+    Records that were refused do not count: they are in the import's report.
+    """
+    source = batch["file_options"].get(SOURCE)
+    if source is None:
+        return
+    async with work.transaction():
+        row = await work.one("import_sources.lock", parts=_COLUMNS, ref=UUID(source))
+        if row is None or row["import_ref"] != batch["ref"] or row["pending_mark"] is None:
+            return
+        if batch["state"] == batches.ERROR and batch["fault"]:
+            await fail(work, row["ref"], batch["fault"])
+            return
+        await succeed(work, row["ref"], row["pending_mark"])
+        if is_prefix(row["address"]):
+            # There may be more files.
+            await _queue(work, row["ref"])

@@ -1,0 +1,138 @@
+"""Tasks that read import sources: start those that are due, fetch a file, and queue its import."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from hashlib import md5
+from pathlib import Path
+from typing import IO, Any, Final
+from uuid import UUID, uuid4
+
+from innkeeper.actions.bulk import batches, import_sources, imports
+from innkeeper.errors import OperatorError, Unavailable
+from innkeeper.jobs.registry import lending_task, scheduled
+from innkeeper.settings import Settings
+from innkeeper.store.downloads import DownloadFailed, download, is_http, is_prefix, list_files
+from innkeeper.store.external_calls import within
+from innkeeper.store.files import Files, seconds_to_put
+from innkeeper.store.outbound_http import OutboundFailed
+from innkeeper.store.readers import Unreadable
+from innkeeper.store.work import Lend, Row, Work
+from innkeeper.wire.bulk.batch_files import MOST_EXPANSION, Layout
+from innkeeper.wire.bulk.high_water import HighWaterMark
+
+log = logging.getLogger("innkeeper.jobs")
+_BLOCK: Final = 1 << 20
+_FAULTS: Final = (
+    *(DownloadFailed, OutboundFailed, Unreadable, OperatorError, Unavailable),
+    *(ImportError, OSError),
+)
+"""What may be wrong with a source; anything else is a fault of the server, and in its log alone."""
+
+
+@scheduled("* * * * *", "import_sources.due")
+async def due(work: Work) -> None:
+    """Queue the import sources that are due."""
+    await import_sources.start_due(work)
+
+
+@lending_task(import_sources.RUN)
+async def run(lend: Lend, source: str) -> None:
+    """Fetch the next file of a source, if it has anything new, and queue its import."""
+    async with lend() as work:
+        row = await import_sources.begin(work, UUID(source))
+        settings, workspace = work.settings, work.workspace
+    if row is None:
+        return
+    ref, files = uuid4(), Files.of(settings)
+    try:
+        with files.staged() as staged:
+            fetched = await _fetch(settings, row, staged)
+            if fetched is not None:
+                staged.flush()
+                file = await asyncio.to_thread(_file_of, staged)
+                options = await asyncio.to_thread(_look, settings, row, Path(staged.name), fetched)
+                if options is not None:
+                    name = batches.upload_name(workspace, ref)
+                    await within(seconds_to_put(file[1]), name, lambda: files.put(name, staged))
+    except _FAULTS as fault:
+        reason = _reason(row, fault)
+        log.warning("import source %s of %s: %s", row["name"], workspace, reason)
+        async with lend() as work:
+            await import_sources.fail(work, row["ref"], reason)
+        return
+    async with lend() as work:
+        if fetched is None or options is None:
+            mark = row["mark"] if fetched is None else fetched.mark
+            await import_sources.succeed(work, row["ref"], mark)
+        else:
+            await import_sources.start_import(work, row, ref, options, file, fetched.mark)
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """What was fetched, and the mark of the source once it is imported."""
+
+    name: str
+    mark: dict[str, Any]
+
+
+async def _fetch(settings: Settings, row: Row, staged: IO[bytes]) -> _Fetched | None:
+    """Write the next file of a source to `staged`; None if there is nothing new."""
+    address, mark, is_free = row["address"], dict(row["mark"]), row["is_free"]
+    most: Any = {"most": settings.max_upload_bytes, "is_free": is_free}
+    if is_http(address):
+        conditions = {"If-None-Match": mark["etag"]} if mark.get("etag") else {}
+        headers = await download(settings, address, staged, headers=conditions, **most)
+        if headers is None:
+            return None
+        etag = headers.get("etag")
+        return _Fetched("", {**mark, "etag": etag} if etag else mark)
+    if not is_prefix(address):
+        await download(settings, address, staged, **most)
+        return _Fetched(address.rpartition("/")[2], mark)
+    before = (mark.get("changed", ""), mark.get("name", ""))
+    for file in await list_files(settings, address, is_free=is_free):
+        if (file.changed, file.name) > before:
+            await download(settings, address, staged, name=file.name, **most)
+            return _Fetched(file.name, {**mark, "changed": file.changed, "name": file.name})
+    return None
+
+
+def _look(settings: Settings, row: Row, path: Path, fetched: _Fetched) -> dict[str, Any] | None:
+    """Return the options of a file's import, with the mark that it reads from; None if it has
+    nothing new. Adds the greatest value of the file to the mark of the source."""
+    options = {**row["file_options"], "name": fetched.name or row["name"]}
+    if row["mark_column"] is None:
+        return options
+    layout = Layout.of({**row, "file_options": options}, tracking=False)
+    layout, survey = layout.surveyed(path, MOST_EXPANSION * settings.max_upload_bytes)
+    is_inclusive = row["entity"] != "events"
+    mark = HighWaterMark(row["mark_column"], row["mark"].get("value", ""), is_inclusive)
+    if survey.names and mark.column not in survey.names:
+        raise OperatorError(f"There is no column {mark.column} in it.")
+    with layout.opened(path) as source:
+        value, newer = mark.greatest(layout.every_row(source))
+    if not newer:
+        return None
+    fetched.mark |= {"value": value}
+    reading = {"column": mark.column, "after": mark.after, "inclusive": is_inclusive}
+    return {**options, "mark": reading}
+
+
+def _file_of(staged: IO[bytes]) -> tuple[str, int]:
+    """Return checksum and size of a staged file."""
+    digest = md5(usedforsecurity=False)
+    with open(staged.name, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+        return digest.hexdigest(), file.tell()
+
+
+def _reason(row: Row, fault: Exception) -> str:
+    """Return why a source cannot be read, for those who may see it."""
+    if isinstance(fault, DownloadFailed | OutboundFailed):
+        return f"It {fault}."
+    if isinstance(fault, ImportError):
+        return "The server lacks the package for this kind of address."
+    return imports.failure_message(fault)
